@@ -1,0 +1,126 @@
+// The whole public surface of the kernels: one table of functions per instruction set.
+//
+// Rules that hold for every function here:
+//   * no allocation, no threads, no I/O, no environment, no printing, no abort;
+//   * a caller gives a range of the work, so the caller splits it over threads;
+//   * pointers need no alignment unless a contract says so; sizes may be anything, 0 included;
+//   * integer results are the same bits on every instruction set; float results agree with the
+//     scalar table within the bound stated in the kernel's file.
+#ifndef VLM_KERNELS_H
+#define VLM_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vlm_blocks.h"
+
+typedef enum vlm_isa {
+  VLM_ISA_SCALAR = 0,
+  VLM_ISA_AVX2,          // avx2 + fma + f16c
+  VLM_ISA_AVX512VNNI,    // avx512 f, bw, vl, dq, vnni
+  VLM_ISA_AMX,           // avx512vnni + amx-tile, amx-int8, amx-bf16
+  VLM_ISA_NEON,          // Armv8.0
+  VLM_ISA_NEON_DOTPROD,  // Armv8.2 dot product
+  VLM_ISA_NEON_I8MM,     // dot product + int8 matrix multiply
+  VLM_ISA_COUNT
+} vlm_isa;
+
+/// Real value of a quantized activation u of row r: scale * u + minimum, u in 0...255.
+typedef struct vlm_row_quant {
+  float scale;
+  float minimum;
+} vlm_row_quant;
+
+typedef enum vlm_activation {
+  VLM_ACTIVATION_NONE = 0,
+  VLM_ACTIVATION_GELU,       // x/2 * (1 + erf(x / sqrt 2))
+  VLM_ACTIVATION_RELU,       // max(x, 0)
+  VLM_ACTIVATION_GELU_TANH,  // x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3)))
+  VLM_ACTIVATION_QUICK_GELU, // x * sigmoid(1.702 x)
+  VLM_ACTIVATION_SILU        // x * sigmoid(x)
+} vlm_activation;
+
+/// What becomes of a finished sum before it is stored:
+///   y = residual + gamma * activation(sum + bias), each part left out when its pointer is NULL.
+typedef struct vlm_epilogue {
+  const float *bias;      // [outputs]
+  const float *gamma;     // [outputs]
+  const float *residual;  // [rows][residual_stride]; may be y itself
+  size_t residual_stride; // in elements
+  vlm_activation activation;
+} vlm_epilogue;
+
+/// y[r][n] = epilogue( sum over k of x[r][k] * W[n][k] ) for all rows and the given panels.
+typedef struct vlm_gemm {
+  size_t rows, inputs, outputs;     // M, K, N
+  const void *x;                    // [M][x_stride]: uint8_t for q8 and q4, float for f16 and bf16
+  size_t x_stride;                  // in elements; for uint8_t a multiple of 64, >= K, zero-padded
+  const vlm_row_quant *x_quant;     // [M], q8 and q4 only
+  const void *weights;              // panels as in vlm_blocks.h, 64-byte aligned
+  size_t panel_begin, panel_end;    // outputs 16*panel_begin ..< min(N, 16*panel_end)
+  float *y;                         // [M][y_stride]
+  size_t y_stride;                  // in elements
+  vlm_epilogue epilogue;
+  void *scratch;                    // gemm_scratch_bytes(inputs) bytes, 64-byte aligned, per thread
+} vlm_gemm;
+
+/// Depthwise convolution, channels last, stride 1, zero padding dilation*(kernel-1)/2 on each side.
+typedef struct vlm_depthwise {
+  size_t height, width, channels;   // of x; the output has the same
+  size_t kernel;                    // odd
+  size_t dilation;                  // >= 1
+  size_t row_begin, row_end;        // output rows to compute
+  const float *x;                   // [height][width][channels]
+  const float *weights;             // [kernel][kernel][channels]
+  const float *bias;                // [channels] or NULL
+  float *y;                         // [row_end - row_begin][width][channels]
+} vlm_depthwise;
+
+typedef struct vlm_kernels {
+  vlm_isa isa;
+  const char *name;                 // "scalar", "avx2", "avx512vnni", "amx", "neon", ...
+
+  /// Bytes of per-thread scratch that the gemm functions need for K inputs.
+  size_t (*gemm_scratch_bytes)(size_t inputs);
+  void (*gemm_u8_q8)(const vlm_gemm *);
+  void (*gemm_u8_q4)(const vlm_gemm *);
+  void (*gemm_f32_f16)(const vlm_gemm *);
+  void (*gemm_f32_bf16)(const vlm_gemm *);
+
+  /// y = epilogue(y) in place, y [rows][y_stride]: for sums that another library made.
+  void (*epilogue_f32)(size_t rows, size_t outputs, float *y, size_t y_stride,
+                       const vlm_epilogue *epilogue);
+
+  /// Per row: minimum = min x, scale = (max x - min x) / 255, u = round((x - minimum) / scale),
+  /// ties to even; a constant row has scale 0 and u 0. Writes zeros up to q_stride.
+  void (*quantize_rows_u8)(size_t rows, size_t columns, const float *x, size_t x_stride,
+                           uint8_t *q, size_t q_stride, vlm_row_quant *quant);
+
+  /// Per row: (x - mean) / sqrt(variance + epsilon) * weight + bias; biased variance, f32 out.
+  /// weight and bias may be NULL. y may be x.
+  void (*layer_norm_f32)(size_t rows, size_t channels, const float *x, size_t x_stride,
+                         const float *weight, const float *bias, float epsilon,
+                         float *y, size_t y_stride);
+
+  void (*depthwise_f32)(const vlm_depthwise *);
+
+  /// y[i] = activation(x[i]); y may be x.
+  void (*activation_f32)(size_t count, vlm_activation activation, const float *x, float *y);
+
+  /// sums[c] += sum over rows of x[r][c]^2 (GRN statistics).
+  void (*sum_squares_f32)(size_t rows, size_t channels, const float *x, size_t x_stride,
+                          float *sums);
+  /// y[r][c] = x[r][c] * scale[c] + shift[c]; y may be x.
+  void (*scale_shift_f32)(size_t rows, size_t channels, const float *x, size_t x_stride,
+                          const float *scale, const float *shift, float *y, size_t y_stride);
+} vlm_kernels;
+
+/// The table of an instruction set, or NULL when this build or this machine cannot run it.
+const vlm_kernels *vlm_kernels_for(vlm_isa isa);
+/// The best instruction set that this machine, its operating system included, can run.
+vlm_isa vlm_isa_best(void);
+/// "scalar" ...; NULL for a value out of range.
+const char *vlm_isa_name(vlm_isa isa);
+
+#endif

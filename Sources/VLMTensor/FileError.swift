@@ -1,0 +1,58 @@
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// Something that went wrong with a file as a file: it could not be opened, read, mapped, written.
+package struct FileError: ReportableError, Equatable {
+  package enum Problem: Sendable, Equatable {
+    /// A system call failed with this `errno`.
+    case call(String, errno: Int32)
+    /// The path names a directory, pipe, socket or device.
+    case notRegular(String)
+    case exists
+    /// The output names the same file as an input.
+    case sameFile(as: String)
+    /// The file's size or modification time changed while it was in use.
+    case changed
+  }
+
+  package let path: String
+  package let problem: Problem
+
+  package init(path: String, problem: Problem) {
+    self.path = path
+    self.problem = problem
+  }
+
+  package var description: String {
+    let name = path.escapedForDisplay()
+    switch problem {
+    case .call(let call, let code):
+      return "\(name): \(call) failed: \(String(cString: strerror(code)))"
+    case .notRegular(let kind):
+      return "\(name): is a \(kind), expected a regular file"
+    case .exists:
+      return "\(name): already exists; use --force to replace it"
+    case .sameFile(let other):
+      return "\(name): is the same file as the input '\(other.escapedForDisplay())'"
+    case .changed:
+      return "\(name): changed while it was being read"
+    }
+  }
+
+  package var exitStatus: ExitStatus {
+    switch problem {
+    case .call(let call, let code):
+      switch code {
+      case ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG: call == "create" ? .cannotCreate : .noInput
+      case EACCES, EPERM: .noPermission
+      case ENOMEM, EMFILE, ENFILE: .osError
+      case EISDIR, EROFS: call == "create" ? .cannotCreate : .noInput
+      default: .ioError
+      }
+    case .notRegular: .noInput
+    case .exists, .sameFile: .cannotCreate
+    case .changed: .ioError
+    }
+  }
+}

@@ -1,0 +1,125 @@
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// A regular file, mapped read-only for as long as the object lives.
+///
+/// One of the two owners of raw memory. The mapping is shared and never written, so any thread may
+/// read it. The file is opened once, without following it into a pipe or device, and its size is
+/// taken from the open descriptor.
+package final class MappedFile: @unchecked Sendable {
+  package let path: String
+  /// Bytes in the file when it was opened.
+  package let count: Int
+  private let base: UnsafeRawPointer?
+  private let descriptor: Int32
+  private let stamp: FileStamp
+
+  /// - Throws: `FileError` when the path cannot be opened, is no regular file, or cannot be mapped.
+  package init(path: String) throws(FileError) {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else {
+      throw FileError(path: path, problem: .call("open", errno: errno))
+    }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else {
+      let code = errno
+      close(descriptor)
+      throw FileError(path: path, problem: .call("fstat", errno: code))
+    }
+    if let kind = FileStamp.irregularKind(status) {
+      close(descriptor)
+      throw FileError(path: path, problem: .notRegular(kind))
+    }
+    let size = Int(status.st_size)
+    var mapping: UnsafeMutableRawPointer?
+    if size > 0 {
+      mapping = mmap(nil, size, PROT_READ, MAP_SHARED, descriptor, 0)
+      if mapping == MAP_FAILED {
+        let code = errno
+        close(descriptor)
+        throw FileError(path: path, problem: .call("mmap", errno: code))
+      }
+    }
+    self.path = path
+    self.descriptor = descriptor
+    count = size
+    base = mapping.map { UnsafeRawPointer($0) }
+    stamp = FileStamp(status)
+  }
+
+  deinit {
+    if let base { munmap(UnsafeMutableRawPointer(mutating: base), count) }
+    close(descriptor)
+  }
+
+  /// The bytes of `range`, valid inside `body` only.
+  ///
+  /// - Precondition: `range` lies inside `0..<count`.
+  package func withBytes<R>(
+    _ range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws -> R
+  ) rethrows -> R {
+    try body(bytes(range))
+  }
+
+  /// The bytes of `range`; the caller keeps the file alive while it uses them. For the kernel
+  /// call-through; parsing code uses `withBytes`.
+  package func bytes(_ range: Range<Int>) -> UnsafeRawBufferPointer {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count, "range inside the file")
+    return UnsafeRawBufferPointer(start: base.map { $0 + range.lowerBound }, count: range.count)
+  }
+
+  /// Tells the kernel how the range will be read; a hint, never an error.
+  package func advise(_ range: Range<Int>, _ advice: Int32) {
+    guard let base, !range.isEmpty else { return }
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    let start = range.lowerBound / page * page
+    madvise(UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start, advice)
+  }
+
+  /// - Throws: `.changed` when the file on disk is no longer the one that was mapped.
+  package func checkUnchanged() throws(FileError) {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else {
+      throw FileError(path: path, problem: .call("fstat", errno: errno))
+    }
+    if FileStamp(status) != stamp { throw FileError(path: path, problem: .changed) }
+  }
+
+  /// Whether `path` leads to this very file, by whatever name.
+  package func isSameFile(as path: String) -> Bool {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return false }
+    let other = FileStamp(status)
+    return other.device == stamp.device && other.inode == stamp.inode
+  }
+}
+
+/// What identifies a file's content without reading it.
+struct FileStamp: Equatable, Sendable {
+  let device: UInt64
+  let inode: UInt64
+  let size: Int64
+  let modifiedSeconds: Int
+  let modifiedNanoseconds: Int
+
+  init(_ status: stat) {
+    device = UInt64(status.st_dev)
+    inode = UInt64(status.st_ino)
+    size = Int64(status.st_size)
+    modifiedSeconds = Int(status.st_mtim.tv_sec)
+    modifiedNanoseconds = Int(status.st_mtim.tv_nsec)
+  }
+
+  /// "directory", "pipe" …, or nil for a regular file.
+  static func irregularKind(_ status: stat) -> String? {
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: nil
+    case S_IFDIR: "directory"
+    case S_IFIFO: "pipe"
+    case S_IFSOCK: "socket"
+    case S_IFCHR, S_IFBLK: "device"
+    default: "special file"
+    }
+  }
+}
