@@ -1,0 +1,102 @@
+/// Memory for activations: f32, 64-byte aligned, zero at first. The second owner of raw memory.
+package final class Activations: @unchecked Sendable {
+  package let count: Int
+  private let base: UnsafeMutablePointer<Float>
+
+  /// - Parameter count: elements.
+  package init(count: Int) {
+    precondition(count >= 0, "element count")
+    self.count = count
+    let raw = UnsafeMutableRawPointer.allocate(
+      byteCount: max(64, count * MemoryLayout<Float>.stride), alignment: 64)
+    base = raw.bindMemory(to: Float.self, capacity: max(16, count))
+    base.initialize(repeating: 0, count: count)
+  }
+
+  deinit { base.deallocate() }
+
+  /// The first `rows * columns` elements as a matrix. The owner outlives the view.
+  package func matrix(rows: Int, columns: Int) -> MatrixView {
+    precondition(rows >= 0 && columns >= 0 && rows * columns <= count, "matrix inside the buffer")
+    return MatrixView(base: base, rows: rows, columns: columns, stride: columns)
+  }
+}
+
+/// Bytes for quantized activations and kernel scratch, 64-byte aligned.
+package final class AlignedBytes: @unchecked Sendable {
+  package let count: Int
+  let base: UnsafeMutableRawPointer
+
+  package init(count: Int) {
+    self.count = count
+    base = .allocate(byteCount: max(64, count), alignment: 64)
+    base.initializeMemory(as: UInt8.self, repeating: 0, count: max(64, count))
+  }
+
+  deinit { base.deallocate() }
+}
+
+/// A matrix of f32 in memory that an `Activations` owns: `[rows, columns]`, rows `stride` apart.
+///
+/// A view is as unsafe as a pointer: whoever splits a matrix over threads gives each its own rows.
+package struct MatrixView: @unchecked Sendable {
+  let base: UnsafeMutablePointer<Float>
+  package let rows: Int
+  package let columns: Int
+  /// Elements from one row to the next.
+  package let stride: Int
+
+  /// The rows of `range`.
+  package subscript(range: Range<Int>) -> MatrixView {
+    precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows inside the matrix")
+    return MatrixView(
+      base: base + range.lowerBound * stride, rows: range.count, columns: columns, stride: stride)
+  }
+
+  package subscript(row: Int, column: Int) -> Float {
+    get {
+      precondition(row >= 0 && row < rows && column >= 0 && column < columns, "inside the matrix")
+      return base[row * stride + column]
+    }
+    nonmutating set {
+      precondition(row >= 0 && row < rows && column >= 0 && column < columns, "inside the matrix")
+      base[row * stride + column] = newValue
+    }
+  }
+
+  /// The same elements as a matrix with another number of columns.
+  ///
+  /// - Precondition: the rows lie without gaps and the element count is the same.
+  package func reshaped(rows: Int, columns: Int) -> MatrixView {
+    precondition(stride == self.columns, "rows without gaps")
+    precondition(rows * columns == self.rows * self.columns, "element count")
+    return MatrixView(base: base, rows: rows, columns: columns, stride: columns)
+  }
+
+  /// The elements, row by row.
+  package func array() -> [Float] {
+    var result: [Float] = []
+    result.reserveCapacity(rows * columns)
+    for row in 0..<rows {
+      result.append(contentsOf: UnsafeBufferPointer(start: base + row * stride, count: columns))
+    }
+    return result
+  }
+
+  /// Copies `values` in, row by row.
+  ///
+  /// - Precondition: as many values as elements.
+  package func assign(_ values: [Float]) {
+    precondition(values.count == rows * columns, "element count")
+    values.withUnsafeBufferPointer { source in
+      guard let start = source.baseAddress else { return }
+      for row in 0..<rows {
+        (base + row * stride).update(from: start + row * columns, count: columns)
+      }
+    }
+  }
+
+  package func fill(_ value: Float) {
+    for row in 0..<rows { (base + row * stride).update(repeating: value, count: columns) }
+  }
+}

@@ -1,0 +1,146 @@
+import COpenBLAS
+import CVLMKernels
+import VLMTensor
+
+/// What becomes of a finished sum: `residual + gamma * activation(sum + bias)`.
+package struct Epilogue: Sendable {
+  package var bias: Tensor?
+  package var activation: Activation
+  package var gamma: Tensor?
+  package var residual: MatrixView?
+
+  package init(
+    bias: Tensor? = nil, activation: Activation = .none, gamma: Tensor? = nil,
+    residual: MatrixView? = nil
+  ) {
+    self.bias = bias
+    self.activation = activation
+    self.gamma = gamma
+    self.residual = residual
+  }
+
+  var kernel: vlm_epilogue {
+    vlm_epilogue(
+      bias: bias?.floats, gamma: gamma?.floats, residual: residual.map { UnsafePointer($0.base) },
+      residual_stride: residual?.stride ?? 0, activation: activation.kernel)
+  }
+}
+
+/// A matrix of weights ready to multiply: the kernel for its scheme, looked up once.
+package struct MatrixProduct: Sendable {
+  package let inputs: Int
+  package let outputs: Int
+  private let weight: Tensor
+  private let kernels: KernelSet
+
+  /// - Precondition: `weight` is f32 row-major or in panels, and is a matrix in its axis order.
+  package init(_ weight: Tensor, kernels: KernelSet) {
+    // A placeholder has the shape of its spec but no order; only its size matters.
+    let outputs = weight.shape.first ?? 0
+    self.outputs = outputs
+    inputs = outputs == 0 ? 0 : weight.elementCount / outputs
+    self.weight = weight
+    self.kernels = kernels
+  }
+
+  /// Space that one thread needs for products of up to `rows` rows.
+  package final class Scratch: @unchecked Sendable {
+    fileprivate let rows: Int
+    fileprivate let quantized: AlignedBytes
+    fileprivate let rowQuants: AlignedBytes
+    fileprivate let kernel: AlignedBytes
+    fileprivate let maximumInputs: Int
+
+    package init(rows: Int, maximumInputs: Int, kernels: KernelSet) {
+      self.rows = rows
+      self.maximumInputs = maximumInputs
+      quantized = AlignedBytes(count: rows * MatrixProduct.quantizedStride(maximumInputs))
+      rowQuants = AlignedBytes(count: rows * MemoryLayout<vlm_row_quant>.stride)
+      kernel = AlignedBytes(count: kernels.table.pointee.gemm_scratch_bytes(maximumInputs))
+    }
+  }
+
+  /// Bytes from one quantized row to the next: a whole number of 64-byte tile rows.
+  fileprivate static func quantizedStride(_ inputs: Int) -> Int { (inputs + 63) / 64 * 64 }
+
+  /// `y[r][n] = epilogue(Σ_k x[r][k] W[n][k])` on the calling thread.
+  ///
+  /// - Parameters:
+  ///   - input: `[rows, inputs]`.
+  ///   - output: `[rows, outputs]`, not overlapping `input`.
+  package func callAsFunction(
+    _ input: MatrixView, into output: MatrixView, _ epilogue: Epilogue, _ scratch: Scratch
+  ) {
+    precondition(input.columns == inputs && output.columns == outputs, "matrix shapes")
+    precondition(input.rows == output.rows && input.rows <= scratch.rows, "rows")
+    precondition(inputs <= scratch.maximumInputs, "scratch for the inputs")
+    precondition(epilogue.bias.map { $0.elementCount == outputs } ?? true, "bias per output")
+    precondition(epilogue.gamma.map { $0.elementCount == outputs } ?? true, "gamma per output")
+    guard input.rows > 0 else { return }
+    switch weight.format.scheme {
+    case .f32: multiplyFloat(input, into: output, epilogue)
+    case .f16, .bf16: multiplyPanels(input, into: output, epilogue, scratch)
+    case .q8, .q4: multiplyQuantized(input, into: output, epilogue, scratch)
+    }
+  }
+
+  private func multiplyFloat(
+    _ input: MatrixView, into output: MatrixView, _ epilogue: Epilogue
+  ) {
+    cblas_sgemm(
+      CblasRowMajor, CblasNoTrans, CblasTrans, Int32(input.rows), Int32(outputs), Int32(inputs), 1,
+      input.base, Int32(input.stride), weight.floats, Int32(inputs), 0, output.base,
+      Int32(output.stride))
+    var kernelEpilogue = epilogue.kernel
+    kernels.table.pointee.epilogue_f32(
+      output.rows, outputs, output.base, output.stride, &kernelEpilogue)
+  }
+
+  private func multiplyPanels(
+    _ input: MatrixView, into output: MatrixView, _ epilogue: Epilogue, _ scratch: Scratch
+  ) {
+    var call = self.call(
+      x: input.base, stride: input.stride, rows: input.rows, output, epilogue, scratch)
+    if weight.format.scheme == .f16 {
+      kernels.table.pointee.gemm_f32_f16(&call)
+    } else {
+      kernels.table.pointee.gemm_f32_bf16(&call)
+    }
+  }
+
+  private func multiplyQuantized(
+    _ input: MatrixView, into output: MatrixView, _ epilogue: Epilogue, _ scratch: Scratch
+  ) {
+    let stride = Self.quantizedStride(inputs)
+    let quantized = scratch.quantized.base.assumingMemoryBound(to: UInt8.self)
+    let rowQuants = scratch.rowQuants.base.assumingMemoryBound(to: vlm_row_quant.self)
+    kernels.table.pointee.quantize_rows_u8(
+      input.rows, inputs, input.base, input.stride, quantized, stride, rowQuants)
+    var call = self.call(
+      x: quantized, stride: stride, rows: input.rows, output, epilogue, scratch)
+    call.x_quant = UnsafePointer(rowQuants)
+    if weight.format.scheme == .q8 {
+      kernels.table.pointee.gemm_u8_q8(&call)
+    } else {
+      kernels.table.pointee.gemm_u8_q4(&call)
+    }
+  }
+
+  private func call(
+    x: UnsafeRawPointer, stride: Int, rows: Int, _ output: MatrixView, _ epilogue: Epilogue,
+    _ scratch: Scratch
+  ) -> vlm_gemm {
+    precondition(weight.format.layout == .panels, "weights in panels")
+    return vlm_gemm(
+      rows: rows, inputs: inputs, outputs: outputs, x: x, x_stride: stride, x_quant: nil,
+      weights: weight.bytes.baseAddress, panel_begin: 0,
+      panel_end: (outputs + TensorFormat.panelOutputs - 1) / TensorFormat.panelOutputs,
+      y: output.base, y_stride: output.stride, epilogue: epilogue.kernel,
+      scratch: scratch.kernel.base)
+  }
+}
+
+/// OpenBLAS would start threads of its own under ours; every product runs on its caller's thread.
+package enum OpenBLAS {
+  package static func useCallingThreadOnly() { openblas_set_num_threads(1) }
+}

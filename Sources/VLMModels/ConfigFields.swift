@@ -1,0 +1,70 @@
+import VLMKernels
+import VLMNN
+import VLMTensor
+
+/// Required fields of a JSON object, with errors that name the field and what it should be.
+struct ConfigFields {
+  private let value: JSONValue
+  private let path: String
+
+  init(_ value: JSONValue, path: String) {
+    self.value = value
+    self.path = path
+  }
+
+  func has(_ key: String) -> Bool { value[key].map { !$0.isNull } ?? false }
+
+  func int(_ key: String) throws(ModelError) -> Int {
+    guard let result = value[key]?.intValue else { throw wrong(key, expected: "an integer") }
+    return result
+  }
+
+  func double(_ key: String) throws(ModelError) -> Double {
+    guard let result = value[key]?.doubleValue else { throw wrong(key, expected: "a number") }
+    return result
+  }
+
+  func bool(_ key: String) throws(ModelError) -> Bool {
+    guard let result = value[key]?.boolValue else { throw wrong(key, expected: "true or false") }
+    return result
+  }
+
+  func string(_ key: String) throws(ModelError) -> String {
+    guard let result = value[key]?.stringValue else { throw wrong(key, expected: "a string") }
+    return result
+  }
+
+  func object(_ key: String) throws(ModelError) -> ConfigFields {
+    guard let result = value[key], result.objectValue != nil else {
+      throw wrong(key, expected: "an object")
+    }
+    return ConfigFields(result, path: "\(path).\(key)")
+  }
+
+  func objects(_ key: String, limit: Int) throws(ModelError) -> [ConfigFields] {
+    guard let array = value[key]?.arrayValue, array.count <= limit else {
+      throw wrong(key, expected: "an array of at most \(limit) objects")
+    }
+    return array.enumerated().map { ConfigFields($1, path: "\(path).\(key)[\($0)]") }
+  }
+
+  func activation(_ key: String) throws(ModelError) -> Activation {
+    let name = try string(key)
+    guard let result = Activation(rawValue: name) else {
+      throw unexpected(
+        key, name,
+        expected: Activation.allCases.map(\.rawValue).joined(separator: ", "))
+    }
+    return result
+  }
+
+  func unexpected(_ key: String, _ found: String, expected: String) -> ModelError {
+    ModelError(.configuration(field: "\(path).\(key)", found: "'\(found)'", expected: expected))
+  }
+
+  private func wrong(_ key: String, expected: String) -> ModelError {
+    let found = value[key].map { $0.isNull ? "null" : "a \($0.kind)" } ?? "nothing"
+    return ModelError(
+      .configuration(field: "\(path).\(key)", found: found, expected: expected))
+  }
+}

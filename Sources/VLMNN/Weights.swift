@@ -1,0 +1,102 @@
+import VLMKernels
+import VLMTensor
+
+/// Where layers get their tensors. A container answers with mapped bytes; a `ManifestRecorder`
+/// only writes down what was asked for.
+package protocol WeightSource: Sendable {
+  func tensor(_ spec: TensorSpec) throws(ModelError) -> Tensor
+}
+
+/// A cursor into a weight source, scoped to a dotted path: `weights["stages"][0]["blocks"]`.
+package struct Weights: Sendable {
+  private let source: any WeightSource
+  private let prefix: String
+  package let kernels: KernelSet
+
+  package init(_ source: any WeightSource, kernels: KernelSet) {
+    self.init(source: source, prefix: "", kernels: kernels)
+  }
+
+  private init(source: any WeightSource, prefix: String, kernels: KernelSet) {
+    self.source = source
+    self.prefix = prefix
+    self.kernels = kernels
+  }
+
+  package subscript(scope: String) -> Weights {
+    Weights(source: source, prefix: prefix + scope + ".", kernels: kernels)
+  }
+
+  package subscript(index: Int) -> Weights { self[String(index)] }
+
+  /// The tensor `name` under this scope, which must have exactly `shape`.
+  package func tensor(
+    _ name: String, _ shape: [Int], _ role: TensorRole
+  ) throws(ModelError) -> Tensor {
+    try source.tensor(TensorSpec(path: prefix + name, shape: shape, role: role))
+  }
+
+  /// The vector `name` when the configuration says that there is one.
+  package func vector(
+    _ name: String, _ count: Int, if present: Bool = true
+  ) throws(ModelError) -> Tensor? {
+    present ? try tensor(name, [count], .vector) : nil
+  }
+}
+
+/// Writes down what a model asks for, in order.
+package final class ManifestRecorder: WeightSource, @unchecked Sendable {
+  // A model is built on one thread.
+  package private(set) var specs: [TensorSpec] = []
+
+  package init() {}
+
+  package func tensor(_ spec: TensorSpec) throws(ModelError) -> Tensor {
+    specs.append(spec)
+    return Tensor(placeholder: spec)
+  }
+}
+
+/// A model could not be built from what it was given.
+package struct ModelError: ReportableError, Equatable {
+  package enum Problem: Sendable, Equatable {
+    case missingTensor(String)
+    case shape(String, found: [Int], expected: [Int])
+    /// A tensor is stored in a way that its layer cannot compute with.
+    case format(String, found: String, expected: String)
+    case unusedTensors([String])
+    case configuration(field: String, found: String, expected: String)
+    case image(found: String, expected: String)
+  }
+
+  /// The file that the model came from, if any.
+  package let file: String?
+  package let problem: Problem
+
+  package init(file: String? = nil, _ problem: Problem) {
+    self.file = file
+    self.problem = problem
+  }
+
+  package var description: String {
+    let text =
+      switch problem {
+      case .missingTensor(let name):
+        "tensor '\(name.escapedForDisplay())': missing"
+      case .shape(let name, let found, let expected):
+        "tensor '\(name.escapedForDisplay())': shape \(found), expected \(expected)"
+      case .format(let name, let found, let expected):
+        "tensor '\(name.escapedForDisplay())': stored as \(found), expected \(expected)"
+      case .unusedTensors(let names):
+        "\(names.count) tensors that the model does not have: "
+          + names.prefix(20).map { "'\($0.escapedForDisplay())'" }.joined(separator: ", ")
+      case .configuration(let field, let found, let expected):
+        "config: \(field): found \(found.escapedForDisplay()), expected \(expected)"
+      case .image(let found, let expected):
+        "image: \(found), expected \(expected)"
+      }
+    return (file.map { $0.escapedForDisplay() + ": " } ?? "") + text
+  }
+
+  package var exitStatus: ExitStatus { .badData }
+}
