@@ -65,7 +65,8 @@ package final class OutputFile {
     var done = 0
     while done < bytes.count {
       let written = pwrite(
-        descriptor, bytes.baseAddress! + done, min(bytes.count - done, 1 << 30), off_t(offset + done)
+        descriptor, bytes.baseAddress! + done, min(bytes.count - done, 1 << 30),
+        off_t(offset + done)
       )
       if written < 0 {
         if errno == EINTR { continue }

@@ -1,0 +1,79 @@
+/// What a JSON text may cost. Each bound exists because the text comes from a stranger.
+package struct JSONLimits: Sendable, Equatable {
+  /// Arrays and objects within each other. Real configurations nest fewer than ten deep.
+  package var maximumDepth: Int
+  /// Bytes of text.
+  package var maximumBytes: Int
+  /// Values in the whole text: what bounds the memory of the parsed tree.
+  package var maximumNodes: Int
+
+  /// The defaults hold every published `config.json` and `tokenizer.json` several times over.
+  package init(
+    maximumDepth: Int = 64, maximumBytes: Int = 64 << 20, maximumNodes: Int = 4_000_000
+  ) {
+    self.maximumDepth = maximumDepth
+    self.maximumBytes = maximumBytes
+    self.maximumNodes = maximumNodes
+  }
+}
+
+/// Why a text is not the JSON that was expected, and the byte where that shows.
+///
+/// The file's name is the caller's to add: wrap this in the module's own error.
+package struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
+  package enum Problem: Sendable, Equatable {
+    case tooLarge(bytes: Int, limit: Int)
+    case tooDeep(limit: Int)
+    case tooManyValues(limit: Int)
+    case byteOrderMark(String)
+    /// The text ended where `expected` had to follow.
+    case truncated(expected: String)
+    case unexpected(byte: UInt8, expected: String)
+    case controlCharacter(UInt8)
+    case invalidUTF8
+    case invalidEscape
+    case loneSurrogate(UInt16)
+    case invalidNumber
+    case numberOutOfRange(String)
+    case duplicateKey(String)
+    case trailingBytes
+  }
+
+  /// Byte offset in the text.
+  package let offset: Int
+  package let problem: Problem
+
+  package init(offset: Int, problem: Problem) {
+    self.offset = offset
+    self.problem = problem
+  }
+
+  package var description: String { "invalid JSON at byte \(offset): \(text)" }
+
+  private var text: String {
+    switch problem {
+    case .tooLarge(let bytes, let limit): "\(bytes) bytes of text, expected at most \(limit)"
+    case .tooDeep(let limit): "nested more than \(limit) deep"
+    case .tooManyValues(let limit): "more than \(limit) values"
+    case .byteOrderMark(let kind):
+      "the text starts with a \(kind) byte order mark, expected UTF-8 without one"
+    case .truncated(let expected): "the text ends here, expected \(expected)"
+    case .unexpected(let byte, let expected): "found \(Self.show(byte)), expected \(expected)"
+    case .controlCharacter(let byte): "unescaped control character \(Self.show(byte)) in a string"
+    case .invalidUTF8: "the bytes are not valid UTF-8"
+    case .invalidEscape: "invalid escape in a string"
+    case .loneSurrogate(let unit): "lone surrogate \\u\(String(unit, radix: 16)) in a string"
+    case .invalidNumber: "malformed number"
+    case .numberOutOfRange(let literal):
+      "number '\(literal.escapedForDisplay(limit: 40))' is out of range"
+    case .duplicateKey(let key): "duplicate key '\(key.escapedForDisplay(limit: 80))'"
+    case .trailingBytes: "found more text after the value, expected its end"
+    }
+  }
+
+  private static func show(_ byte: UInt8) -> String {
+    byte > 0x20 && byte < 0x7f
+      ? "'\(Character(Unicode.Scalar(byte)))'"
+      : "byte 0x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+  }
+}
