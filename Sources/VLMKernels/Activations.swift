@@ -73,6 +73,19 @@ package struct MatrixView: @unchecked Sendable {
     return MatrixView(base: base, rows: rows, columns: columns, stride: columns)
   }
 
+  /// The first `rows * columns` elements as a matrix of their own, and the rest as one row.
+  ///
+  /// - Precondition: this is one row, long enough.
+  package func split(rows: Int, columns: Int) -> (MatrixView, MatrixView) {
+    let taken = rows * columns
+    precondition(self.rows == 1 && taken <= self.columns, "one row, long enough")
+    let rest = self.columns - taken
+    return (
+      MatrixView(base: base, rows: rows, columns: columns, stride: columns),
+      MatrixView(base: base + taken, rows: 1, columns: rest, stride: rest)
+    )
+  }
+
   /// The elements, row by row.
   package func array() -> [Float] {
     var result: [Float] = []

@@ -65,9 +65,10 @@ package struct PatchConvolution: Sendable {
 
   /// `patches` as `PatchGeometry.gather` made them, to `[rows, outputs]`.
   package func callAsFunction(
-    _ patches: MatrixView, into y: MatrixView, _ scratch: MatrixProduct.Scratch
+    _ patches: MatrixView, into y: MatrixView, activation: Activation = .none,
+    _ scratch: MatrixProduct.Scratch
   ) {
-    product(patches, into: y, Epilogue(bias: bias), scratch)
+    product(patches, into: y, Epilogue(bias: bias, activation: activation), scratch)
   }
 }
 

@@ -1,4 +1,5 @@
 import VLMKernels
+import VLMNN
 import VLMTensor
 
 /// Geometry of a ConvNeXt: everything that its tensors' shapes and its arithmetic depend on.
@@ -52,6 +53,8 @@ package struct ConvNeXtConfig: Sendable, Equatable {
 
   package var inputChannels: Int
   package var stem: Stem
+  /// Channels that leave the stem; the first stage may downsample to another width.
+  package var stemChannels: Int
   package var stages: [Stage]
   package var usesLayerScale: Bool
   /// Global response normalisation inside the block (V2).
@@ -84,6 +87,7 @@ package struct ConvNeXtConfig: Sendable, Equatable {
       }
     }
     let width = 1...TensorFormat.maximumInputs
+    try check("stem channels", stemChannels, width)
     try check("input_channels", inputChannels, 1...64)
     switch stem {
     case .patch(let size): try check("stem size", size, 1...64)
@@ -103,8 +107,9 @@ package struct ConvNeXtConfig: Sendable, Equatable {
         try check("stage \(index) downsample dilation", geometry.dilation, 1...64)
         try check("stage \(index) downsample padding", geometry.padding, 0...64)
         try check("stage \(index) downsample trailing padding", geometry.trailingPadding, 0...64)
-      } else if index > 0, stages[index - 1].channels != stage.channels {
-        try check("stage \(index) channels", stage.channels, stages[index - 1].channels...stages[index - 1].channels)
+      } else {
+        let previous = index > 0 ? stages[index - 1].channels : stemChannels
+        try check("stage \(index) channels", stage.channels, previous...previous)
       }
     }
     if let hidden = head.hidden { try check("head hidden", hidden, width) }
@@ -129,6 +134,7 @@ extension ConvNeXtConfig {
       object.set(
         "stem", ["type": "overlap", "middle": .int(middle), "activated": .bool(activated)])
     }
+    object.set("stem_channels", .int(stemChannels))
     object.set(
       "stages",
       .array(
@@ -184,6 +190,7 @@ extension ConvNeXtConfig {
         middle: try stemFields.int("middle"), activated: try stemFields.bool("activated"))
     case let other: throw stemFields.unexpected("type", other, expected: "patch or overlap")
     }
+    stemChannels = try fields.int("stem_channels")
     var stages: [Stage] = []
     for entry in try fields.objects("stages", limit: 16) {
       var geometry: PatchGeometry?

@@ -1,0 +1,312 @@
+// ConvNeXt V1 and V2 as timm's `convnext.py` computes them, for a batch of images of one size.
+
+import VLMKernels
+import VLMNN
+import VLMTensor
+
+package struct ConvNeXt: Sendable {
+  package let config: ConvNeXtConfig
+  private let stem: Stem
+  private let stages: [Stage]
+  private let head: Head
+
+  /// - Throws: `ModelError` when a tensor is missing or has another shape.
+  package init(_ weights: Weights, _ config: ConvNeXtConfig) throws(ModelError) {
+    self.config = config
+    stem = try Stem(weights["stem"], config)
+    var stages: [Stage] = []
+    var channels = config.stemConvolutions.last?.outputs ?? 0
+    for (index, stage) in config.stages.enumerated() {
+      stages.append(try Stage(weights["stages"][index], config, stage, inputs: channels))
+      channels = stage.channels
+    }
+    self.stages = stages
+    head = try Head(weights, config)
+  }
+
+  /// Results of a forward pass, each `[batch, …]`.
+  package struct Output: Sendable {
+    /// The mean of the last feature map: `[batch, channels]`.
+    package var pooled: [Float]
+    /// One row per image: what the head makes of it, logits or joint embedding before its norm.
+    package var logits: [Float]?
+    /// The vector that stands for the image: L2-normalised for a joint embedding, else the
+    /// (normed) pooled features.
+    package var embedding: [Float]
+    package var embeddingCount: Int
+  }
+
+  /// Sees a named intermediate: `[batch * height * width, channels]`, channels last.
+  package typealias Observer = (_ name: String, _ value: MatrixView, _ shape: FeatureShape) -> Void
+
+  /// Runs the model on the images that `context.input(shape)` holds.
+  package func callAsFunction(
+    _ shape: FeatureShape, _ context: ConvNeXtContext, observe: Observer? = nil
+  ) throws(ModelError) -> Output {
+    precondition(shape.elementCount <= context.capacity.elementCount, "planned for the input")
+    _ = try ConvNeXtPlan(config, input: shape)
+    // `current` is read while `next` is written; then they change places.
+    var current = 0
+    var map = stem(context.input(shape), shape, context, into: &current)
+    observe?("stem", map.view, map.shape)
+    for (index, stage) in stages.enumerated() {
+      map = stage(map, context, &current)
+      observe?("stage\(index)", map.view, map.shape)
+    }
+    return head(map, context, observe)
+  }
+}
+
+/// A feature map in one of the context's two buffers.
+struct FeatureMap {
+  let view: MatrixView
+  let shape: FeatureShape
+}
+
+extension ConvNeXtContext {
+  /// The buffer that is not being read, as a map of `shape`; it becomes the current one.
+  func nextMap(_ shape: FeatureShape, _ current: inout Int) -> FeatureMap {
+    current = 1 - current
+    return FeatureMap(
+      view: maps[current].matrix(rows: shape.rows, columns: shape.channels), shape: shape)
+  }
+
+  /// A convolution over windows, tile by tile, with a norm on either side of it.
+  func convolve(
+    _ x: FeatureMap, _ convolution: PatchConvolution, normBefore: LayerNorm? = nil,
+    normAfter: LayerNorm? = nil, activation: Activation = .none, kernels: KernelSet,
+    _ current: inout Int
+  ) -> FeatureMap {
+    let geometry = convolution.geometry
+    let channels = x.shape.channels
+    if let normBefore, !geometry.isPartition {
+      let tiles = LineTiles(x.shape, targetRows: 256)
+      pool.forEach(count: tiles.count) { piece, _ in
+        let rows = x.view[tiles.rows(piece)]
+        normBefore(rows, into: rows)
+      }
+    }
+    let shape = FeatureShape(
+      batch: x.shape.batch, height: geometry.outputExtent(x.shape.height),
+      width: geometry.outputExtent(x.shape.width), channels: convolution.outputs)
+    let y = nextMap(shape, &current)
+    let window = geometry.kernel * geometry.kernel * channels
+    let tiles = LineTiles(shape, targetRows: ConvNeXtContext.tileRows(columns: window))
+    let imageRows = x.shape.height * x.shape.width
+    pool.forEach(count: tiles.count) { piece, worker in
+      let scratch = scratch(worker)
+      let rows = tiles.rows(piece)
+      let windows = scratch.hidden.matrix(rows: rows.count, columns: window)
+      tiles.forEachImage(in: piece) { image, lines, offset in
+        let index = image.lowerBound / (shape.height * shape.width)
+        geometry.gather(
+          x.view[index * imageRows..<(index + 1) * imageRows], height: x.shape.height,
+          width: x.shape.width, lines: lines,
+          into: windows[offset..<offset + lines.count * shape.width])
+      }
+      if let normBefore, geometry.isPartition {
+        let pixels = windows.reshaped(
+          rows: rows.count * geometry.kernel * geometry.kernel, columns: channels)
+        normBefore(pixels, into: pixels)
+      }
+      let tile = y.view[rows]
+      convolution(windows, into: tile, activation: activation, scratch.product)
+      normAfter?(tile, into: tile)
+    }
+    return y
+  }
+}
+
+/// Convolutions that turn pixels into the first feature map, then a norm.
+private struct Stem: Sendable {
+  private let convolutions: [PatchConvolution]
+  private let norm: LayerNorm
+  private let activation: Activation
+  private let kernels: KernelSet
+
+  init(_ weights: Weights, _ config: ConvNeXtConfig) throws(ModelError) {
+    let parts = config.stemConvolutions
+    var activated = false
+    if case .overlap(_, true) = config.stem { activated = true }
+    // timm numbers the stem's parts, the activation included.
+    let step = activated ? 2 : 1
+    var convolutions: [PatchConvolution] = []
+    for (index, part) in parts.enumerated() {
+      convolutions.append(
+        try PatchConvolution(
+          weights[index * step], inputs: part.inputs, outputs: part.outputs,
+          geometry: part.geometry, bias: config.convolutionBias, role: .convolution))
+    }
+    self.convolutions = convolutions
+    norm = try LayerNorm(
+      weights[(parts.count - 1) * step + 1], channels: parts.last?.outputs ?? 0,
+      epsilon: config.epsilon)
+    activation = activated ? config.activation : .none
+    kernels = weights.kernels
+  }
+
+  func callAsFunction(
+    _ pixels: MatrixView, _ shape: FeatureShape, _ context: ConvNeXtContext,
+    into current: inout Int
+  ) -> FeatureMap {
+    var map = FeatureMap(view: pixels, shape: shape)
+    for (index, convolution) in convolutions.enumerated() {
+      let isLast = index == convolutions.count - 1
+      map = context.convolve(
+        map, convolution, normAfter: isLast ? norm : nil,
+        activation: isLast ? .none : activation, kernels: kernels, &current)
+    }
+    return map
+  }
+}
+
+/// Norm and downsampling convolution, where there are, then the blocks.
+private struct Stage: Sendable {
+  private let downsampleNorm: LayerNorm?
+  private let downsample: PatchConvolution?
+  private let blocks: [ConvNeXtBlock]
+  private let kernels: KernelSet
+
+  init(
+    _ weights: Weights, _ config: ConvNeXtConfig, _ stage: ConvNeXtConfig.Stage, inputs: Int
+  ) throws(ModelError) {
+    if let geometry = stage.downsample {
+      downsampleNorm = try LayerNorm(
+        weights["downsample"][0], channels: inputs, epsilon: config.epsilon)
+      downsample = try PatchConvolution(
+        weights["downsample"][1], inputs: inputs, outputs: stage.channels, geometry: geometry,
+        bias: config.convolutionBias, role: .patchConvolution)
+    } else {
+      downsampleNorm = nil
+      downsample = nil
+    }
+    var blocks: [ConvNeXtBlock] = []
+    for index in 0..<stage.depth {
+      blocks.append(try ConvNeXtBlock(weights["blocks"][index], config, stage))
+    }
+    self.blocks = blocks
+    kernels = weights.kernels
+  }
+
+  func callAsFunction(
+    _ input: FeatureMap, _ context: ConvNeXtContext, _ current: inout Int
+  ) -> FeatureMap {
+    var map = input
+    if let downsample {
+      map = context.convolve(
+        map, downsample, normBefore: downsampleNorm, kernels: kernels, &current)
+    }
+    for block in blocks {
+      let next = context.nextMap(map.shape, &current)
+      block(map.view, into: next.view, map.shape, context)
+      map = next
+    }
+    return map
+  }
+}
+
+/// Pooling, norms and the linear layers on top.
+private struct Head: Sendable {
+  private let config: ConvNeXtConfig.Head
+  private let normBeforePool: LayerNorm?
+  private let normAfterPool: LayerNorm?
+  private let hidden: Linear?
+  private let output: Linear?
+  private let kernels: KernelSet
+
+  init(_ weights: Weights, _ model: ConvNeXtConfig) throws(ModelError) {
+    let (config, channels) = (model.head, model.featureChannels)
+    self.config = config
+    normBeforePool =
+      config.normBeforePool
+      ? try LayerNorm(weights["norm_pre"], channels: channels, epsilon: model.headEpsilon) : nil
+    normAfterPool =
+      config.normAfterPool
+      ? try LayerNorm(weights["head"]["norm"], channels: channels, epsilon: model.headEpsilon) : nil
+    if let width = config.hidden {
+      hidden = try Linear(
+        weights["head"]["pre_logits"]["fc"], inputs: channels, outputs: width,
+        bias: config.hiddenBias)
+    } else {
+      hidden = nil
+    }
+    if let final = config.output {
+      output = try Linear(
+        weights["head"]["fc"], inputs: config.hidden ?? channels, outputs: final.count,
+        bias: final.bias)
+    } else {
+      output = nil
+    }
+    kernels = weights.kernels
+  }
+
+  func callAsFunction(
+    _ map: FeatureMap, _ context: ConvNeXtContext, _ observe: ConvNeXt.Observer?
+  ) -> ConvNeXt.Output {
+    let (shape, channels) = (map.shape, map.shape.channels)
+    if let normBeforePool {
+      let tiles = LineTiles(shape, targetRows: 256)
+      context.pool.forEach(count: tiles.count) { piece, _ in
+        let rows = map.view[tiles.rows(piece)]
+        normBeforePool(rows, into: rows)
+      }
+    }
+    observe?("features", map.view, shape)
+    let vectors = Activations(
+      count: shape.batch * (channels + (config.hidden ?? 0) + (config.output?.count ?? 0)))
+    defer { withExtendedLifetime(vectors) {} }
+    func rowShape(_ columns: Int) -> FeatureShape {
+      FeatureShape(batch: shape.batch, height: 1, width: 1, channels: columns)
+    }
+    var free = vectors.matrix(rows: 1, columns: vectors.count)
+    func take(_ columns: Int) -> MatrixView {
+      let (part, rest) = free.split(rows: shape.batch, columns: columns)
+      free = rest
+      return part
+    }
+    let pooled = take(channels)
+    let imageRows = shape.height * shape.width
+    for image in 0..<shape.batch {
+      kernels.meanOfRows(
+        map.view[image * imageRows..<(image + 1) * imageRows], into: pooled[image..<image + 1])
+    }
+    observe?("pooled", pooled, rowShape(channels))
+    var result = ConvNeXt.Output(
+      pooled: pooled.array(), logits: nil, embedding: [], embeddingCount: channels)
+    if let normAfterPool {
+      normAfterPool(pooled, into: pooled)
+      observe?("head_norm", pooled, rowShape(channels))
+    }
+    result.embedding = pooled.array()
+    let scratch = context.scratch(0).product
+    var features = pooled
+    if let hidden, let width = config.hidden {
+      let inner = take(width)
+      hidden(features, into: inner, activation: .gelu, scratch)
+      observe?("pre_logits", inner, rowShape(width))
+      features = inner
+    }
+    if let output, let final = config.output {
+      let logits = take(final.count)
+      output(features, into: logits, scratch)
+      observe?("logits", logits, rowShape(final.count))
+      result.logits = logits.array()
+      if final.meaning == .embedding {
+        result.embeddingCount = final.count
+        result.embedding = Self.normalised(logits)
+      }
+    }
+    return result
+  }
+
+  /// Each row divided by its Euclidean norm.
+  private static func normalised(_ rows: MatrixView) -> [Float] {
+    var result: [Float] = []
+    for row in 0..<rows.rows {
+      let values = rows[row..<row + 1].array()
+      let norm = values.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+      result += values.map { Float(Double($0) / max(norm, 1e-12)) }
+    }
+    return result
+  }
+}

@@ -1,0 +1,133 @@
+import VLMKernels
+import VLMNN
+import VLMTensor
+
+/// depthwise → norm → expand → activation (→ GRN) → contract → layer scale → add.
+struct ConvNeXtBlock: Sendable {
+  let channels: Int
+  let hidden: Int
+  private let depthwise: DepthwiseConvolution
+  private let norm: LayerNorm
+  private let expand: Linear
+  private let contract: Linear
+  private let gamma: Tensor?
+  private let grn: GlobalResponseNorm?
+  private let activation: Activation
+
+  init(
+    _ weights: Weights, _ config: ConvNeXtConfig, _ stage: ConvNeXtConfig.Stage
+  ) throws(ModelError) {
+    let c = stage.channels
+    channels = c
+    hidden = stage.hidden
+    activation = config.activation
+    depthwise = try DepthwiseConvolution(
+      weights["conv_dw"], channels: c, kernel: stage.kernel, dilation: stage.dilation,
+      bias: config.convolutionBias)
+    norm = try LayerNorm(weights["norm"], channels: c, epsilon: config.epsilon)
+    expand = try Linear(weights["mlp"]["fc1"], inputs: c, outputs: stage.hidden, bias: true)
+    grn =
+      config.usesGRN ? try GlobalResponseNorm(weights["mlp"]["grn"], channels: stage.hidden) : nil
+    contract = try Linear(weights["mlp"]["fc2"], inputs: stage.hidden, outputs: c, bias: true)
+    gamma = try weights.vector("gamma", c, if: config.usesLayerScale)
+  }
+
+  /// `y = x + block(x)` over the whole batch, tile by tile, so that the hidden layer never exists
+  /// in full. GRN needs statistics of it all, so there it does.
+  ///
+  /// - Parameters:
+  ///   - x, y: `[batch * height * width, channels]`, not overlapping: tiles read their neighbours.
+  func callAsFunction(
+    _ x: MatrixView, into y: MatrixView, _ shape: FeatureShape, _ context: ConvNeXtContext
+  ) {
+    let tiles = LineTiles(shape, targetRows: ConvNeXtContext.tileRows(columns: hidden))
+    guard let grn else {
+      context.pool.forEach(count: tiles.count) { piece, worker in
+        let rows = tiles.rows(piece)
+        let scratch = context.scratch(worker)
+        let normed = normalised(x, tiles, piece, scratch)
+        let inner = scratch.hidden.matrix(rows: rows.count, columns: hidden)
+        expand(normed, into: inner, activation: activation, scratch.product)
+        contract(inner, into: y[rows], gamma: gamma, residual: x[rows], scratch.product)
+      }
+      return
+    }
+    let inner = context.fullHidden(rows: shape.rows, columns: hidden)
+    context.pool.forEach(count: tiles.count) { piece, worker in
+      let scratch = context.scratch(worker)
+      let normed = normalised(x, tiles, piece, scratch)
+      expand(normed, into: inner[tiles.rows(piece)], activation: activation, scratch.product)
+    }
+    grn(inner, shape, context)
+    context.pool.forEach(count: tiles.count) { piece, worker in
+      let rows = tiles.rows(piece)
+      let scratch = context.scratch(worker)
+      contract(inner[rows], into: y[rows], gamma: gamma, residual: x[rows], scratch.product)
+    }
+  }
+
+  /// The norm of the depthwise convolution of one tile: `[rows, channels]`.
+  private func normalised(
+    _ x: MatrixView, _ tiles: LineTiles, _ piece: Int, _ scratch: ConvNeXtContext.Scratch
+  ) -> MatrixView {
+    let tile = scratch.branch.matrix(rows: tiles.rows(piece).count, columns: channels)
+    let shape = tiles.shape
+    tiles.forEachImage(in: piece) { image, lines, offset in
+      depthwise(
+        x[image], height: shape.height, width: shape.width, lines: lines,
+        into: tile[offset..<offset + lines.count * shape.width])
+    }
+    norm(tile, into: tile)
+    return tile
+  }
+}
+
+/// Global response normalisation (ConvNeXt V2, eq. 1–3), per image:
+/// `y = x + weight * (x * N) + bias`, `N = G / (mean G + ε)`, `G[c] = ‖x[:, c]‖₂`.
+struct GlobalResponseNorm: Sendable {
+  private let weight: Tensor
+  private let bias: Tensor
+  private let kernels: KernelSet
+
+  init(_ weights: Weights, channels: Int) throws(ModelError) {
+    weight = try weights.tensor("weight", [channels], .vector)
+    bias = try weights.tensor("bias", [channels], .vector)
+    kernels = weights.kernels
+  }
+
+  /// In place on `x`: `[batch * height * width, channels]`.
+  func callAsFunction(_ x: MatrixView, _ shape: FeatureShape, _ context: ConvNeXtContext) {
+    let channels = x.columns
+    let imageRows = shape.height * shape.width
+    // Partial sums of fixed row ranges, added in order: the same result for any thread count.
+    let chunk = 256
+    let chunks = (imageRows + chunk - 1) / chunk
+    for image in 0..<shape.batch {
+      let view = x[image * imageRows..<(image + 1) * imageRows]
+      let partial = Activations(count: chunks * channels)
+      let sums = partial.matrix(rows: chunks, columns: channels)
+      context.pool.forEach(count: chunks) { piece, _ in
+        let rows = piece * chunk..<min(imageRows, (piece + 1) * chunk)
+        kernels.addSquares(of: view[rows], to: sums[piece..<piece + 1])
+      }
+      var norms = [Double](repeating: 0, count: channels)
+      for piece in 0..<chunks {
+        for channel in 0..<channels { norms[channel] += Double(sums[piece, channel]) }
+      }
+      for channel in 0..<channels { norms[channel] = norms[channel].squareRoot() }
+      let mean = norms.reduce(0, +) / Double(max(1, channels))
+      let factors = Activations(count: 2 * channels)
+      let factor = factors.matrix(rows: 2, columns: channels)
+      for channel in 0..<channels {
+        let response = norms[channel] / (mean + Double(ConvNeXtConfig.grnEpsilon))
+        factor[0, channel] = Float(1 + Double(weight.floats[channel]) * response)
+        factor[1, channel] = bias.floats[channel]
+      }
+      context.pool.forEach(count: chunks) { piece, _ in
+        let rows = view[piece * chunk..<min(imageRows, (piece + 1) * chunk)]
+        kernels.scaleShift(rows, scale: factor[0..<1], shift: factor[1..<2], into: rows)
+      }
+      withExtendedLifetime((partial, factors)) {}
+    }
+  }
+}

@@ -1,0 +1,269 @@
+import VLMKernels
+import VLMNN
+import VLMTensor
+
+/// A checkpoint recognised as a ConvNeXt: its geometry, and where each of our tensors comes from.
+package struct ConvNeXtCheckpoint: Sendable {
+  package struct Source: Sendable, Equatable {
+    /// The tensor's name in the checkpoint.
+    package let original: String
+    /// The shape that the model states; the elements and their order are the checkpoint's.
+    package let shape: [Int]
+  }
+
+  package let naming: ConvNeXtNaming
+  package let config: ConvNeXtConfig
+  /// By our name.
+  package let tensors: [String: Source]
+  /// Tensors of the checkpoint that are no part of the image model.
+  package let foreign: [String]
+
+  /// Recognises a ConvNeXt by its tensors' names; nil when they are not a ConvNeXt's.
+  ///
+  /// - Parameters:
+  ///   - names: every tensor of the checkpoint with its shape.
+  ///   - description: `config.json` of timm or Hugging Face, or `open_clip_config.json`, if there.
+  /// - Throws: `ModelError` when the tensors contradict each other or the description.
+  package init?(
+    names: [(name: String, shape: [Int])], description: JSONValue?
+  ) throws(ModelError) {
+    let prefix = Self.wrapperPrefix(of: names.map(\.name))
+    let stripped = names.map { (String($0.name.dropFirst(prefix.count)), $0.name, $0.shape) }
+    guard let naming = ConvNeXtNaming.detect(stripped.lazy.map(\.0)) else { return nil }
+    var tensors: [String: Source] = [:]
+    var foreign: [String] = []
+    for (name, original, shape) in stripped {
+      guard let canonical = naming.canonical(name) else {
+        foreign.append(original)
+        continue
+      }
+      let source = Source(original: original, shape: Self.modelShape(canonical, shape))
+      if let other = tensors.updateValue(source, forKey: canonical) {
+        throw ModelError(
+          .configuration(
+            field: "tensor '\(canonical)'", found: "'\(other.original)' and '\(original)'",
+            expected: "one of them"))
+      }
+    }
+    self.naming = naming
+    self.tensors = tensors
+    self.foreign = foreign
+    config = try ConvNeXtGeometry(tensors: tensors, naming: naming, description: description)
+      .config()
+  }
+
+  /// What training code puts before every name: "module.", "model." and the like.
+  private static func wrapperPrefix(of names: [String]) -> String {
+    var prefix = ""
+    let wrappers = ["module.", "_orig_mod.", "model.", "backbone.", "state_dict."]
+    while let next = wrappers.first(where: { wrapper in
+      names.allSatisfy { $0.hasPrefix(prefix + wrapper) }
+    }), !names.isEmpty {
+      prefix += next
+    }
+    return prefix
+  }
+
+  /// The shape without the unit axes that some codes keep: 1×1 convolutions are matrices, and
+  /// GRN and layer-scale parameters are vectors.
+  private static func modelShape(_ name: String, _ shape: [Int]) -> [Int] {
+    let isVector =
+      name.hasSuffix("gamma") || name.hasSuffix(".bias") || name.contains(".grn.")
+      || name.contains("norm")
+    if isVector {
+      let extents = shape.filter { $0 != 1 }
+      return extents.count <= 1 && !shape.isEmpty ? [extents.first ?? 1] : shape
+    }
+    let isMatrix = name.contains(".fc1.") || name.contains(".fc2.") || name.contains(".fc.")
+    if isMatrix, shape.count == 4, shape[2] == 1, shape[3] == 1 { return [shape[0], shape[1]] }
+    return shape
+  }
+}
+
+/// Works out a configuration from tensor shapes and, where shapes cannot tell, a description.
+private struct ConvNeXtGeometry {
+  let tensors: [String: ConvNeXtCheckpoint.Source]
+  let naming: ConvNeXtNaming
+  let description: JSONValue?
+
+  func config() throws(ModelError) -> ConvNeXtConfig {
+    let (stem, inputChannels) = try stem()
+    let stemChannels = try stemChannels(stem)
+    let stages = try stages(stem: stem, inputs: stemChannels)
+    let head = try head()
+    let epsilon = epsilon(stages)
+    var headEpsilon = epsilon
+    if naming == .huggingFace {
+      headEpsilon = Float(description?["layer_norm_eps"]?.doubleValue ?? 1e-12)
+    }
+    let config = ConvNeXtConfig(
+      inputChannels: inputChannels, stem: stem, stemChannels: stemChannels, stages: stages,
+      usesLayerScale: tensors.keys.contains { $0.hasSuffix(".gamma") },
+      usesGRN: tensors.keys.contains { $0.hasSuffix(".mlp.grn.weight") },
+      convolutionBias: tensors["stem.0.bias"] != nil, activation: try activation(),
+      epsilon: epsilon, headEpsilon: headEpsilon, head: head)
+    try config.validate()
+    try checkAgainstDescription(config)
+    return config
+  }
+
+  private func shape(_ name: String, rank: Int) throws(ModelError) -> [Int] {
+    guard let source = tensors[name] else { throw ModelError(.missingTensor(name)) }
+    guard source.shape.count == rank else {
+      throw ModelError(
+        .shape(
+          source.original, found: source.shape, expected: Array(repeating: -1, count: rank)))
+    }
+    return source.shape
+  }
+
+  private func stem() throws(ModelError) -> (ConvNeXtConfig.Stem, inputChannels: Int) {
+    let first = try shape("stem.0.weight", rank: 4)
+    if tensors["stem.1.weight"]?.shape.count == 4 {
+      return (.overlap(middle: first[0], activated: false), first[1])
+    }
+    if tensors["stem.1.weight"] == nil, tensors["stem.2.weight"]?.shape.count == 4 {
+      return (.overlap(middle: first[0], activated: true), first[1])
+    }
+    return (.patch(size: first[2]), first[1])
+  }
+
+  private func stemChannels(_ stem: ConvNeXtConfig.Stem) throws(ModelError) -> Int {
+    guard case .overlap(_, let activated) = stem else {
+      return try shape("stem.0.weight", rank: 4)[0]
+    }
+    return try shape(activated ? "stem.2.weight" : "stem.1.weight", rank: 4)[0]
+  }
+
+  private func stages(
+    stem: ConvNeXtConfig.Stem, inputs: Int
+  ) throws(ModelError) -> [ConvNeXtConfig.Stage] {
+    var depths: [Int: Int] = [:]
+    for name in tensors.keys where name.hasPrefix("stages.") {
+      let part = name.split(separator: ".")
+      guard part.count > 2, let stage = Int(part[1]), (0..<16).contains(stage) else { continue }
+      var depth = depths[stage] ?? 0
+      if part[2] == "blocks", part.count > 3, let block = Int(part[3]), (0..<1000).contains(block) {
+        depth = max(depth, block + 1)
+      }
+      depths[stage] = depth
+    }
+    var stride = 4
+    if case .patch(let size) = stem { stride = size }
+    let outputStride = modelArguments?["output_stride"]?.intValue ?? 32
+    var dilation = 1
+    var stages: [ConvNeXtConfig.Stage] = []
+    var channels = inputs
+    for index in 0..<((depths.keys.max() ?? -1) + 1) {
+      // The rule of timm's ConvNeXt for strides and dilation under `output_stride`.
+      var step = index > 0 || stride == 2 ? 2 : 1
+      if stride >= outputStride, step > 1 {
+        dilation *= step
+        step = 1
+      }
+      stride *= step
+      let scope = "stages.\(index)"
+      var downsample: PatchGeometry?
+      if tensors["\(scope).downsample.1.weight"] != nil {
+        let weight = try shape("\(scope).downsample.1.weight", rank: 4)
+        channels = weight[0]
+        let firstDilation = dilation <= 2 ? 1 : 2
+        let span = dilation > 1 ? firstDilation * (weight[2] - 1) : 0
+        downsample = PatchGeometry(
+          kernel: weight[2], stride: step, dilation: firstDilation, padding: span / 2,
+          trailingPadding: span - span / 2)
+      }
+      let depth = depths[index] ?? 0
+      var stage = ConvNeXtConfig.Stage(
+        depth: depth, channels: channels, hidden: 4 * channels, kernel: 7, dilation: dilation,
+        downsample: downsample)
+      if depth > 0 {
+        stage.kernel = try shape("\(scope).blocks.0.conv_dw.weight", rank: 4)[2]
+        stage.hidden = try shape("\(scope).blocks.0.mlp.fc1.weight", rank: 2)[0]
+      }
+      stages.append(stage)
+    }
+    return stages
+  }
+
+  private func head() throws(ModelError) -> ConvNeXtConfig.Head {
+    var head = ConvNeXtConfig.Head(
+      normBeforePool: tensors["norm_pre.weight"] != nil,
+      normAfterPool: tensors["head.norm.weight"] != nil, hidden: nil,
+      hiddenBias: tensors["head.pre_logits.fc.bias"] != nil, output: nil)
+    if tensors["head.pre_logits.fc.weight"] != nil {
+      head.hidden = try shape("head.pre_logits.fc.weight", rank: 2)[0]
+    }
+    if tensors["head.fc.weight"] != nil {
+      head.output = .init(
+        count: try shape("head.fc.weight", rank: 2)[0], bias: tensors["head.fc.bias"] != nil,
+        meaning: naming == .openCLIP ? .embedding : .classes)
+    }
+    return head
+  }
+
+  /// timm's `model_args`, empty in the files of its released models.
+  private var modelArguments: JSONValue? { description?["model_args"] }
+
+  /// The model's name in timm, by any of the files that state it.
+  private var architecture: String? {
+    description?["architecture"]?.stringValue
+      ?? description?["model_cfg"]?["vision_cfg"]?["timm_model_name"]?.stringValue
+  }
+
+  private func epsilon(_ stages: [ConvNeXtConfig.Stage]) -> Float {
+    if naming == .huggingFace { return ConvNeXtConfig.defaultEpsilon }
+    if let value = modelArguments?["norm_eps"]?.doubleValue { return Float(value) }
+    if let architecture {
+      let special = architecture.contains("xxlarge") || architecture.hasPrefix("test_convnext")
+      return special ? ConvNeXtConfig.xxlargeEpsilon : ConvNeXtConfig.defaultEpsilon
+    }
+    let isXXLarge =
+      stages.map(\.depth) == [3, 4, 30, 3] && stages.map(\.channels) == [384, 768, 1536, 3072]
+    return isXXLarge ? ConvNeXtConfig.xxlargeEpsilon : ConvNeXtConfig.defaultEpsilon
+  }
+
+  private func activation() throws(ModelError) -> Activation {
+    let stated =
+      naming == .huggingFace
+      ? description?["hidden_act"]?.stringValue : modelArguments?["act_layer"]?.stringValue
+    guard let stated else {
+      // timm's small models for its own tests.
+      switch architecture {
+      case "test_convnext", "test_convnext2": return .geluTanh
+      case "test_convnext3": return .silu
+      default: return .gelu
+      }
+    }
+    switch stated {
+    case "gelu": return .gelu
+    case "relu": return .relu
+    case "silu", "swish": return .silu
+    case "gelu_tanh", "gelu_new", "gelu_pytorch_tanh": return .geluTanh
+    case "quick_gelu": return .quickGELU
+    default:
+      throw ModelError(
+        .configuration(
+          field: "activation", found: "'\(stated)'",
+          expected: "gelu, relu, silu, gelu_tanh or quick_gelu"))
+    }
+  }
+
+  private func checkAgainstDescription(_ config: ConvNeXtConfig) throws(ModelError) {
+    let arguments = naming == .huggingFace ? description : modelArguments
+    let widths = naming == .huggingFace ? "hidden_sizes" : "dims"
+    let facts = [("depths", config.stages.map(\.depth)), (widths, config.stages.map(\.channels))]
+    for (field, found) in facts {
+      guard let stated = arguments?[field]?.arrayValue else { continue }
+      let expected = stated.map { $0.intValue ?? -1 }
+      if expected != found {
+        throw ModelError(
+          .configuration(
+            field: field, found: "\(expected)", expected: "\(found), which the tensors have"))
+      }
+    }
+    if let pool = description?["global_pool"]?.stringValue, !["avg", ""].contains(pool) {
+      throw ModelError(.configuration(field: "global_pool", found: "'\(pool)'", expected: "'avg'"))
+    }
+  }
+}

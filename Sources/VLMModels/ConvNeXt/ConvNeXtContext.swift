@@ -1,0 +1,155 @@
+import VLMKernels
+import VLMNN
+import VLMTensor
+
+/// Memory of one forward pass, planned once for the largest batch: two feature maps to read and
+/// write in turn, and per thread the space of one tile.
+package final class ConvNeXtContext: @unchecked Sendable {
+  package let pool: WorkerPool
+  /// The largest input this context was planned for.
+  package let capacity: FeatureShape
+  let pixels: Activations
+  let maps: [Activations]
+  private let scratches: [Scratch]
+  private let fullHiddenBuffer: Activations?
+
+  /// What one thread needs for one tile.
+  final class Scratch: @unchecked Sendable {
+    /// The block's branch: `[tile rows, channels]`.
+    let branch: Activations
+    /// The hidden layer or the gathered windows: `[tile rows, hidden]`.
+    let hidden: Activations
+    let product: MatrixProduct.Scratch
+
+    init(_ plan: ConvNeXtPlan, kernels: KernelSet) {
+      branch = Activations(count: plan.branchCount)
+      hidden = Activations(count: plan.hiddenCount)
+      product = MatrixProduct.Scratch(
+        rows: plan.tileRows, maximumInputs: plan.maximumInputs, kernels: kernels)
+    }
+  }
+
+  /// - Parameter capacity: the largest batch of images, `channels` being the model's input's.
+  /// - Throws: `ModelError` when the image is too small for the model, or needs more memory than
+  ///   the machine has.
+  package init(
+    _ config: ConvNeXtConfig, capacity: FeatureShape, pool: WorkerPool, kernels: KernelSet
+  ) throws(ModelError) {
+    let plan = try ConvNeXtPlan(config, input: capacity)
+    let needed = plan.byteCount(threads: pool.threadCount)
+    let limit = ConvNeXtPlan.memoryLimit
+    guard needed <= limit else {
+      throw ModelError(
+        .image(
+          found: "\(capacity.width)×\(capacity.height) needs \(needed >> 20) MiB of activations",
+          expected: "at most \(limit >> 20) MiB on this machine"))
+    }
+    self.pool = pool
+    self.capacity = capacity
+    pixels = Activations(count: capacity.elementCount)
+    maps = [Activations(count: plan.mapCount), Activations(count: plan.mapCount)]
+    scratches = (0..<pool.threadCount).map { _ in Scratch(plan, kernels: kernels) }
+    fullHiddenBuffer = plan.fullHiddenCount > 0 ? Activations(count: plan.fullHiddenCount) : nil
+  }
+
+  /// Room for the input of `shape`: `[batch * height * width, channels]`.
+  package func input(_ shape: FeatureShape) -> MatrixView {
+    pixels.matrix(rows: shape.rows, columns: shape.channels)
+  }
+
+  func scratch(_ worker: Int) -> Scratch { scratches[worker] }
+
+  func fullHidden(rows: Int, columns: Int) -> MatrixView {
+    guard let fullHiddenBuffer else { preconditionFailure("planned for GRN") }
+    return fullHiddenBuffer.matrix(rows: rows, columns: columns)
+  }
+
+  /// Rows of a tile whose widest matrix has `columns` columns: about 1 MiB, which stays in cache,
+  /// yet enough rows to use each weight many times.
+  static func tileRows(columns: Int) -> Int {
+    max(64, min(256, (1 << 18) / max(1, columns)))
+  }
+}
+
+/// Sizes of everything that a forward pass needs, from shapes alone.
+struct ConvNeXtPlan {
+  /// Elements of each of the two feature maps.
+  private(set) var mapCount = 0
+  private(set) var branchCount = 0
+  private(set) var hiddenCount = 0
+  private(set) var fullHiddenCount = 0
+  private(set) var tileRows = 1
+  private(set) var maximumInputs = 1
+  private let inputCount: Int
+
+  init(_ config: ConvNeXtConfig, input: FeatureShape) throws(ModelError) {
+    inputCount = input.elementCount
+    var shape = input
+    for convolution in config.stemConvolutions {
+      shape = try convolve(shape, convolution.geometry, outputs: convolution.outputs)
+    }
+    for stage in config.stages {
+      if let geometry = stage.downsample {
+        shape = try convolve(shape, geometry, outputs: stage.channels)
+      }
+      let target = ConvNeXtContext.tileRows(columns: stage.hidden)
+      addTile(width: shape.width, target: target, branch: stage.channels, hidden: stage.hidden)
+      maximumInputs = max(maximumInputs, stage.hidden, stage.channels)
+      if config.usesGRN { fullHiddenCount = max(fullHiddenCount, shape.rows * stage.hidden) }
+    }
+    // The head: one row per image.
+    tileRows = max(tileRows, input.batch)
+    maximumInputs = max(maximumInputs, config.head.hidden ?? 1)
+    mapCount = max(mapCount, shape.elementCount)
+  }
+
+  /// The shape after a convolution, with room for its windows and its output.
+  private mutating func convolve(
+    _ shape: FeatureShape, _ geometry: PatchGeometry, outputs: Int
+  ) throws(ModelError) -> FeatureShape {
+    let result = FeatureShape(
+      batch: shape.batch, height: geometry.outputExtent(shape.height),
+      width: geometry.outputExtent(shape.width), channels: outputs)
+    guard result.height > 0, result.width > 0 else {
+      throw ModelError(
+        .image(
+          found: "nothing is left of it after the model's strides",
+          expected: "a larger image"))
+    }
+    let window = geometry.kernel * geometry.kernel * shape.channels
+    addTile(
+      width: result.width, target: ConvNeXtContext.tileRows(columns: window), branch: 0,
+      hidden: window)
+    maximumInputs = max(maximumInputs, window)
+    mapCount = max(mapCount, result.elementCount)
+    return result
+  }
+
+  private mutating func addTile(width: Int, target: Int, branch: Int, hidden: Int) {
+    let rows = LineTiles.maximumRows(width: width, targetRows: target)
+    tileRows = max(tileRows, rows)
+    branchCount = max(branchCount, rows * branch)
+    hiddenCount = max(hiddenCount, rows * hidden)
+  }
+
+  func byteCount(threads: Int) -> Int {
+    let perThread = (branchCount + hiddenCount) * 4 + tileRows * (maximumInputs + 72)
+    return (inputCount + 2 * mapCount + fullHiddenCount) * 4 + threads * perThread
+  }
+
+  /// Three quarters of the machine's memory.
+  static var memoryLimit: Int { Machine.physicalMemory / 4 * 3 }
+}
+
+extension ConvNeXtConfig {
+  /// The stem's convolutions, in order.
+  var stemConvolutions: [(geometry: PatchGeometry, inputs: Int, outputs: Int)] {
+    switch stem {
+    case .patch(let size):
+      return [(PatchGeometry(kernel: size, stride: size), inputChannels, stemChannels)]
+    case .overlap(let middle, _):
+      let geometry = PatchGeometry(kernel: 3, stride: 2, padding: 1, trailingPadding: 1)
+      return [(geometry, inputChannels, middle), (geometry, middle, stemChannels)]
+    }
+  }
+}
