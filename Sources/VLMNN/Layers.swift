@@ -7,9 +7,9 @@ package struct Linear: Sendable {
   private let bias: Tensor?
 
   package init(
-    _ weights: Weights, inputs: Int, outputs: Int, bias hasBias: Bool
+    _ weights: Weights, inputs: Int, outputs: Int, bias hasBias: Bool, role: TensorRole = .matrix
   ) throws(ModelError) {
-    let weight = try weights.tensor("weight", [outputs, inputs], .matrix)
+    let weight = try weights.tensor("weight", [outputs, inputs], role)
     product = MatrixProduct(weight, kernels: weights.kernels)
     bias = try weights.vector("bias", outputs, if: hasBias)
   }

@@ -54,10 +54,12 @@ package enum TensorRole: UInt8, Sendable, CaseIterable {
   case vector = 3
   /// A convolution with overlapping windows, as in overlapped stems.
   case convolution = 4
+  /// A matrix whose product is the model's answer: a classifier, a language model's head.
+  case output = 5
 }
 
 /// Everything that decides how many bytes a tensor takes and what they mean.
-package struct TensorFormat: Sendable, Hashable {
+package struct TensorFormat: Sendable, Hashable, CustomStringConvertible {
   package let scheme: Scheme
   package let layout: TensorLayout
   package let order: AxisOrder
@@ -66,6 +68,18 @@ package struct TensorFormat: Sendable, Hashable {
     self.scheme = scheme
     self.layout = layout
     self.order = order
+  }
+
+  /// "q4 panels, channels last".
+  package var description: String {
+    let layoutText = layout == .panels ? " panels" : ""
+    let orderText =
+      switch order {
+      case .natural: ""
+      case .channelsLast: ", channels last"
+      case .tapsFirst: ", taps first"
+      }
+    return scheme.name + layoutText + orderText
   }
 
   package static let panelOutputs = 16

@@ -233,7 +233,7 @@ private struct Head: Sendable {
     if let final = config.output {
       output = try Linear(
         weights["head"]["fc"], inputs: config.hidden ?? channels, outputs: final.count,
-        bias: final.bias)
+        bias: final.bias, role: .output)
     } else {
       output = nil
     }

@@ -1,0 +1,58 @@
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// A line of progress on stderr, redrawn in place, only when that is a terminal.
+package final class Progress {
+  private let title: String
+  private let total: Int
+  private let unit: Unit
+  private let isShown: Bool
+  private let start = Progress.now()
+  private var lastDrawn = -1.0
+
+  package enum Unit: Sendable { case items, bytes }
+
+  package init(_ title: String, total: Int, unit: Unit, quiet: Bool = false) {
+    self.title = title
+    self.total = total
+    self.unit = unit
+    let isDumb = getenv("TERM").map { String(cString: $0) == "dumb" } ?? false
+    isShown = !quiet && isatty(STDERR_FILENO) == 1 && !isDumb
+  }
+
+  package func update(_ done: Int, detail: String = "") {
+    guard isShown else { return }
+    let now = Progress.now()
+    guard now - lastDrawn > 0.1 else { return }
+    lastDrawn = now
+    let share = total > 0 ? Double(done) / Double(total) : 1
+    var text = "\r\u{1B}[K\(title) \(Int(share * 100)) %"
+    let elapsed = now - start
+    if elapsed > 0.5, done > 0 {
+      if unit == .bytes { text += ", \(Int(Double(done) / elapsed / 1e6)) MB/s" }
+      text += ", \(Int(elapsed / share * (1 - share)) + 1) s left"
+    }
+    if !detail.isEmpty { text += "  \(detail.prefix(48))" }
+    Report.draw(text)
+  }
+
+  /// Clears the line.
+  package func finish() {
+    if isShown, lastDrawn >= 0 { Report.draw("\r\u{1B}[K") }
+  }
+
+  /// Seconds of a clock that only moves forward.
+  package static func now() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+  }
+}
+
+extension Report {
+  static func draw(_ text: String) {
+    let bytes = Array(text.utf8)
+    _ = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+  }
+}

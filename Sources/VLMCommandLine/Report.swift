@@ -1,0 +1,59 @@
+import VLMTensor
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// What a command prints and how it ends: results on stdout, everything else on stderr.
+package enum Report {
+  /// A line of result. A closed pipe ends the program quietly: nobody is reading.
+  package static func line(_ text: String) {
+    write(text + "\n", to: STDOUT_FILENO)
+  }
+
+  /// A line for the person, not part of the result.
+  package static func note(_ text: String) {
+    write(text + "\n", to: STDERR_FILENO)
+  }
+
+  package static func warning(_ text: String, program: String) {
+    note("\(program): warning: \(text)")
+  }
+
+  /// Prints the error as one line and ends with its status.
+  package static func fail(_ error: any Error, program: String) -> Never {
+    let status: ExitStatus
+    let text: String
+    if let error = error as? any ReportableError {
+      status = error.exitStatus
+      text = error.description
+    } else {
+      status = .internalError
+      text = "\(error)".escapedForDisplay(limit: 1000)
+    }
+    PendingOutputs.removeAll()
+    note("\(program): \(text)")
+    exit(status.rawValue)
+  }
+
+  private static func write(_ text: String, to descriptor: Int32) {
+    let bytes = Array(text.utf8)
+    var done = 0
+    while done < bytes.count {
+      let written = bytes.withUnsafeBytes { buffer in
+        Glibc.write(descriptor, buffer.baseAddress! + done, bytes.count - done)
+      }
+      if written < 0 {
+        if errno == EINTR { continue }
+        // A reader that left is no failure of ours; a full disk is.
+        if errno == EPIPE || descriptor == STDERR_FILENO { exit(0) }
+        let reason = String(cString: strerror(errno))
+        PendingOutputs.removeAll()
+        let message = Array("standard output: write failed: \(reason)\n".utf8)
+        _ = message.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress!, $0.count) }
+        exit(ExitStatus.ioError.rawValue)
+      }
+      done += written
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import VLMTensor
+
+/// A checkpoint could not be made into a container.
+package struct ConversionError: ReportableError, Equatable {
+  package enum Problem: Sendable, Equatable {
+    case file(FileError)
+    case json(offset: Int, text: String)
+    /// The tensors are those of no model we know.
+    case unknownModel(tensorCount: Int, examples: [String])
+    case noWeights(expected: String)
+    case nothingToConvert
+    case missing([String])
+    case shape(tensor: String, found: [Int], expected: [Int])
+    case unexpected([String])
+    case notFloat(tensor: String, found: String)
+    case nonFinite(tensor: String, count: Int)
+    case option(String, found: String, expected: String)
+    case preprocessing(String)
+  }
+
+  package let path: String
+  package let problem: Problem
+
+  package init(path: String, _ problem: Problem) {
+    self.path = path
+    self.problem = problem
+  }
+
+  package var description: String {
+    let name = path.escapedForDisplay()
+    switch problem {
+    case .file(let error): return error.description
+    case .json(_, let text): return "\(name): \(text)"
+    case .unknownModel(let count, let examples):
+      return "\(name): \(count) tensors of no model known here, expected a ConvNeXt "
+        + "(names of timm, facebook, Hugging Face or open_clip), found \(Self.list(examples))"
+    case .noWeights(let expected): return "\(name): no weights found, expected \(expected)"
+    case .nothingToConvert: return "\(name): holds no tensors, nothing to convert"
+    case .missing(let names):
+      return "\(name): \(names.count) tensors missing: \(Self.list(names))"
+    case .shape(let tensor, let found, let expected):
+      return "\(name): tensor '\(tensor.escapedForDisplay())': shape \(found), expected \(expected)"
+    case .unexpected(let names):
+      return "\(name): \(names.count) tensors that the model does not have: \(Self.list(names)); "
+        + "use --ignore-unexpected to leave them out"
+    case .notFloat(let tensor, let found):
+      return "\(name): tensor '\(tensor.escapedForDisplay())': found \(found), "
+        + "expected a floating-point type"
+    case .nonFinite(let tensor, let count):
+      return "\(name): tensor '\(tensor.escapedForDisplay())': \(count) values are NaN or infinite, "
+        + "expected finite weights"
+    case .option(let option, let found, let expected):
+      return "\(option): found '\(found.escapedForDisplay())', expected \(expected)"
+    case .preprocessing(let text): return "\(name): \(text)"
+    }
+  }
+
+  private static func list(_ names: [String]) -> String {
+    let shown = names.prefix(20).map { "'\($0.escapedForDisplay(limit: 120))'" }
+    return shown.joined(separator: ", ") + (names.count > 20 ? ", …" : "")
+  }
+
+  package var exitStatus: ExitStatus {
+    switch problem {
+    case .file(let error): error.exitStatus
+    case .option: .usage
+    case .noWeights: .noInput
+    default: .badData
+    }
+  }
+}

@@ -1,0 +1,142 @@
+import VLMCheckpoint
+import VLMInput
+import VLMModels
+import VLMNN
+import VLMTensor
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// A checkpoint on disk, recognised: its tensors, its geometry, and the files that describe it.
+package struct SourceModel: Sendable {
+  package let catalog: TensorCatalog
+  package let checkpoint: ConvNeXtCheckpoint
+  package let preprocessing: Preprocessing
+  /// One name per class, where the checkpoint has them.
+  package let labels: [String]?
+  /// Every file that was read.
+  package let files: [String]
+  /// What a person should know, one line each.
+  package let notes: [String]
+
+  package var description: ModelDescription { .convNeXt(checkpoint.config) }
+
+  /// Opens a safetensors file, or a folder with one, and the descriptions beside it.
+  ///
+  /// - Parameters:
+  ///   - path: a checkpoint file, or a folder as timm and Hugging Face save it.
+  ///   - preprocessor: a file to read the preprocessing from, instead of those beside the weights.
+  package static func open(path: String, preprocessor: String? = nil) throws -> SourceModel {
+    var status = stat()
+    let isFolder = stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    let folder = isFolder ? path : Self.folder(of: path)
+    let weights = isFolder ? try Self.weightsFile(in: path) : path
+    let catalog = try SafetensorsFile.read(path: weights)
+    guard !catalog.tensors.isEmpty else {
+      throw ConversionError(path: weights, .nothingToConvert)
+    }
+    var files = [weights]
+    func json(_ name: String) throws -> JSONValue? {
+      let file = folder + "/" + name
+      guard access(file, F_OK) == 0 else { return nil }
+      files.append(file)
+      return try readJSON(file)
+    }
+    let description = try json("config.json") ?? json("open_clip_config.json")
+    let names = catalog.tensors.map { (name: $0.name, shape: $0.shape) }
+    guard let checkpoint = try ConvNeXtCheckpoint(names: names, description: description) else {
+      throw ConversionError(
+        path: weights,
+        .unknownModel(tensorCount: names.count, examples: names.prefix(3).map(\.name)))
+    }
+    var notes: [String] = []
+    var preprocessing: Preprocessing?
+    if let preprocessor {
+      files.append(preprocessor)
+      preprocessing = try Self.preprocessing(readJSON(preprocessor), path: preprocessor)
+    } else if let processor = try json("preprocessor_config.json") {
+      preprocessing = try Self.preprocessing(processor, path: folder + "/preprocessor_config.json")
+    } else if let description {
+      preprocessing = try Self.preprocessing(description, path: folder + "/config.json")
+    }
+    if preprocessing == nil {
+      notes.append("no preprocessing beside the weights: assuming timm's defaults for ImageNet")
+    }
+    var labels = description.flatMap(Self.labels)
+    if let found = labels, found.count != checkpoint.config.head.output?.count {
+      notes.append(
+        "\(found.count) labels for \(checkpoint.config.head.output?.count ?? 0) outputs: left out")
+      labels = nil
+    }
+    return SourceModel(
+      catalog: catalog, checkpoint: checkpoint,
+      preprocessing: preprocessing ?? .timmDefault, labels: labels, files: files, notes: notes)
+  }
+
+  private static func folder(of path: String) -> String {
+    guard let slash = path.lastIndex(of: "/") else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+
+  private static func weightsFile(in folder: String) throws(ConversionError) -> String {
+    for name in ["model.safetensors", "open_clip_model.safetensors"] {
+      let file = folder + "/" + name
+      if access(file, F_OK) == 0 { return file }
+    }
+    throw ConversionError(
+      path: folder, .noWeights(expected: "model.safetensors or open_clip_model.safetensors"))
+  }
+
+  /// Descriptions are small; anything larger is no description.
+  private static let maximumDescriptionBytes = 64 << 20
+
+  private static func readJSON(_ path: String) throws(ConversionError) -> JSONValue {
+    let file: MappedFile
+    do throws(FileError) { file = try MappedFile(path: path) } catch {
+      throw ConversionError(path: path, .file(error))
+    }
+    do {
+      return try file.withBytes(0..<file.count) { bytes in
+        try JSONValue.parse(
+          bytes, limits: JSONLimits(maximumBytes: Self.maximumDescriptionBytes))
+      }
+    } catch let error as JSONError {
+      throw ConversionError(path: path, .json(offset: error.offset, text: error.description))
+    } catch {
+      throw ConversionError(path: path, .json(offset: 0, text: "\(error)"))
+    }
+  }
+
+  /// The preprocessing that a description states, nil when it states none.
+  private static func preprocessing(
+    _ json: JSONValue, path: String
+  ) throws -> Preprocessing? {
+    if let timm = json["pretrained_cfg"] { return try Preprocessing(timm: timm, path: path) }
+    if json["image_processor_type"] != nil || json["image_mean"] != nil {
+      return try Preprocessing(huggingFace: json, path: path)
+    }
+    if let openCLIP = json["preprocess_cfg"] {
+      return try Preprocessing(openCLIP: openCLIP, path: path)
+    }
+    return nil
+  }
+
+  /// Class names as timm (`label_names`) or Hugging Face (`id2label`) store them.
+  private static func labels(_ json: JSONValue) -> [String]? {
+    if let names = json["label_names"]?.arrayValue ?? json["pretrained_cfg"]?["label_names"]?
+      .arrayValue
+    {
+      let labels = names.compactMap(\.stringValue)
+      return labels.count == names.count ? labels : nil
+    }
+    guard let map = json["id2label"]?.objectValue else { return nil }
+    var labels = [String?](repeating: nil, count: map.count)
+    for member in map.members {
+      guard let index = Int(member.key), labels.indices.contains(index) else { return nil }
+      labels[index] = member.value.stringValue
+    }
+    let known = labels.compactMap { $0 }
+    return known.count == labels.count ? known : nil
+  }
+}

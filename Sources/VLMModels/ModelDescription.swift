@@ -1,0 +1,45 @@
+import VLMKernels
+import VLMNN
+import VLMTensor
+
+/// Which model a container holds, with its geometry: the content of the container's `config`.
+package enum ModelDescription: Sendable, Equatable {
+  case convNeXt(ConvNeXtConfig)
+
+  /// The value of `architecture`.
+  package var architecture: String {
+    switch self {
+    case .convNeXt: "convnext"
+    }
+  }
+
+  package var json: JSONValue {
+    switch self {
+    case .convNeXt(let config):
+      ["architecture": .string(architecture), "convnext": config.json]
+    }
+  }
+
+  /// - Throws: `ModelError` for an unknown architecture, or a field that is missing or out of range.
+  package init(json: JSONValue) throws(ModelError) {
+    switch json["architecture"]?.stringValue {
+    case "convnext": self = .convNeXt(try ConvNeXtConfig(json: json["convnext"] ?? .null))
+    case let other:
+      throw ModelError(
+        .configuration(
+          field: "architecture", found: other.map { "'\($0)'" } ?? "nothing",
+          expected: "'convnext'"))
+    }
+  }
+
+  /// Every tensor that the model has, in the order it asks for them.
+  package func manifest() throws(ModelError) -> [TensorSpec] {
+    let recorder = ManifestRecorder()
+    guard let scalar = KernelSet(named: "scalar") else { return [] }
+    let weights = Weights(recorder, kernels: scalar)
+    switch self {
+    case .convNeXt(let config): _ = try ConvNeXt(weights, config)
+    }
+    return recorder.specs
+  }
+}
