@@ -8,11 +8,19 @@ let kernelFlags: [CSetting] = [
   .unsafeFlags(["-O3", "-ffp-contract=off", "-Wall", "-Wextra", "-Wno-unused-parameter"])
 ]
 
+// Lane vectors are passed between inlined functions only, so their calling convention is moot.
+let encodeFlags: [CSetting] = [
+  .unsafeFlags([
+    "-O3", "-ffp-contract=off", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-psabi",
+  ])
+]
+
 let package = Package(
   name: "vlmz",
   targets: [
     // C
     .target(name: "CVLMKernels", cSettings: kernelFlags),
+    .target(name: "CVLMEncode", dependencies: ["CVLMKernels"], cSettings: encodeFlags),
     .systemLibrary(
       name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(
@@ -23,7 +31,7 @@ let package = Package(
     .target(name: "VLMKernels", dependencies: ["VLMTensor", "CVLMKernels", "COpenBLAS"]),
     .target(name: "VLMCheckpoint", dependencies: ["VLMTensor"]),
     .target(name: "VLMContainer", dependencies: ["VLMTensor", "CZstd"]),
-    .target(name: "VLMQuantize", dependencies: ["VLMTensor", "CVLMKernels"]),
+    .target(name: "VLMQuantize", dependencies: ["VLMTensor", "CVLMEncode"]),
     .target(name: "VLMNN", dependencies: ["VLMTensor", "VLMKernels"]),
     .target(name: "VLMModels", dependencies: ["VLMTensor", "VLMNN", "VLMKernels"]),
     .target(name: "VLMInput", dependencies: ["VLMTensor"]),
@@ -45,7 +53,8 @@ let package = Package(
     .testTarget(name: "VLMCheckpointTests", dependencies: ["VLMCheckpoint", "VLMTensor"]),
     .testTarget(name: "VLMContainerTests", dependencies: ["VLMContainer", "VLMTensor"]),
     .testTarget(
-      name: "VLMQuantizeTests", dependencies: ["VLMQuantize", "VLMTensor", "CVLMKernels"]),
+      name: "VLMQuantizeTests",
+      dependencies: ["VLMQuantize", "VLMTensor", "CVLMEncode", "CVLMKernels"]),
     .testTarget(name: "VLMInputTests", dependencies: ["VLMInput", "VLMTensor"]),
   ],
   swiftLanguageModes: [.v6],

@@ -1,0 +1,14 @@
+// The same encoders compiled for AVX2; fused multiply-add is not among the features on purpose.
+#include "lanes.h"
+
+#if defined(__x86_64__)
+#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
+#include "panel_body.h"
+#include "q4_body.h"
+#include "q4_panel_body.h"
+#pragma clang attribute pop
+
+const vlm_encoder vlm_encoder_avx2 = {
+    VLM_ENCODE_AVX2, "avx2", encode_q8, encode_q4, encode_q4_min_max,
+    encode_f16, encode_bf16};
+#endif

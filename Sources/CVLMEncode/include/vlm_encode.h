@@ -1,0 +1,82 @@
+// Encoders of weight panels (vlm_blocks.h, formats/blocks.md) and half-precision conversions.
+//
+// Rules that hold for every function here:
+//   * no allocation, no threads, no I/O, no environment, no abort;
+//   * every byte written is the same on every instruction set: lane-wise IEEE operations only,
+//     no fused multiply-add, no reassociation;
+//   * values that are not finite are encoded by q8 and q4 as if they were 0, and counted.
+#ifndef VLM_ENCODE_H
+#define VLM_ENCODE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vlm_blocks.h"
+
+typedef enum vlm_encode_isa {
+  VLM_ENCODE_BASELINE = 0, // what the compiler assumes of the target: SSE2, NEON
+  VLM_ENCODE_AVX2,
+  VLM_ENCODE_AVX512,       // avx512 f, bw, vl, dq
+  VLM_ENCODE_ISA_COUNT
+} vlm_encode_isa;
+
+/// Sums over the encoded values w and what a reader will decode for them, v.
+/// Values that are not finite, and finite ones that became infinite, are left out of the sums.
+typedef struct vlm_encode_stats {
+  uint64_t count;             // all values, the two kinds below included
+  uint64_t not_finite;        // NaN or infinite in the source
+  uint64_t overflowed;        // finite in the source, infinite when decoded
+  double sum_squared_error;   // sum (w - v)^2
+  double sum_squared_value;   // sum w^2
+  double sum_squared_decoded; // sum v^2
+  double dot;                 // sum w v
+  double max_abs_error;       // max |w - v|
+} vlm_encode_stats;
+
+/// Rows to encode: rows[n * row_stride + k], n < row_count <= 16, k < inputs <= VLM_MAX_INPUTS.
+typedef struct vlm_encode_panel {
+  const float *rows;
+  size_t row_count, row_stride, inputs;
+  const float *importance; // [inputs] weights of the squared error for q4, >= 0; NULL: all equal
+  void *panel;             // the bytes of one panel, every one of which is written
+  void *scratch;           // vlm_encode_scratch_bytes(inputs) bytes, 64-byte aligned
+} vlm_encode_panel;
+
+typedef struct vlm_encoder {
+  vlm_encode_isa isa;
+  const char *name;
+  void (*q8)(const vlm_encode_panel *, vlm_encode_stats *);
+  void (*q4)(const vlm_encode_panel *, vlm_encode_stats *);
+  /// q4 from each group's minimum and maximum alone: what the search is compared with.
+  void (*q4_min_max)(const vlm_encode_panel *, vlm_encode_stats *);
+  void (*f16)(const vlm_encode_panel *, vlm_encode_stats *);
+  void (*bf16)(const vlm_encode_panel *, vlm_encode_stats *);
+} vlm_encoder;
+
+size_t vlm_encode_scratch_bytes(size_t inputs);
+
+/// The encoders of an instruction set, or NULL when this build or this machine cannot run them.
+const vlm_encoder *vlm_encoder_for(vlm_encode_isa isa);
+/// The fastest set that this machine can run.
+const vlm_encoder *vlm_encoder_best(void);
+
+/// Readers of panels, written for clearness; rows[n * row_stride + k] for n < row_count.
+void vlm_decode_q8(const void *panel, size_t inputs, size_t row_count, float *rows,
+                   size_t row_stride);
+void vlm_decode_q4(const void *panel, size_t inputs, size_t row_count, float *rows,
+                   size_t row_stride);
+void vlm_decode_f16(const void *panel, size_t inputs, size_t row_count, float *rows,
+                    size_t row_stride);
+void vlm_decode_bf16(const void *panel, size_t inputs, size_t row_count, float *rows,
+                     size_t row_stride);
+
+/// Round to nearest, ties to even; NaN stays a quiet NaN with the top bits of its payload.
+void vlm_f16_from_f32(size_t count, const float *x, uint16_t *y);
+void vlm_bf16_from_f32(size_t count, const float *x, uint16_t *y);
+void vlm_f32_from_f16(size_t count, const uint16_t *x, float *y);
+void vlm_f32_from_bf16(size_t count, const uint16_t *x, float *y);
+
+/// Adds values w and decoded values v to the statistics, in order.
+void vlm_encode_compare(size_t count, const float *w, const float *v, vlm_encode_stats *stats);
+
+#endif
