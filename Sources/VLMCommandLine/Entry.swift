@@ -1,0 +1,50 @@
+import ArgumentParser
+import VLMKernels
+import VLMTensor
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// The version of the product.
+package let productVersion = "0.1.0"
+
+/// Runs a command with the conventions that all of ours share: one line of error with the status of
+/// `ExitStatus`, Ctrl-C that leaves nothing behind, a closed pipe that is no error.
+package func runCommand<Command: ParsableCommand>(_ type: Command.Type, program: String) {
+  signal(SIGPIPE, SIG_IGN)
+  do {
+    var command = try Command.parseAsRoot()
+    try command.run()
+  } catch let error as any ReportableError {
+    Report.fail(error, program: program)
+  } catch let error as ExitCode {
+    exit(error.rawValue)
+  } catch {
+    // Help, version and usage errors are ArgumentParser's own.
+    let status = Command.exitCode(for: error)
+    if status == .success || status == .validationFailure { Command.exit(withError: error) }
+    Report.fail(error, program: program)
+  }
+}
+
+/// What `--version` prints: the product, the kernels in use, and the format that it reads.
+package func versionText(program: String, formatVersion: Int) -> String {
+  let kernels: String
+  do throws(KernelError) { kernels = try KernelSet.selected().name } catch {
+    kernels = "none, \(error.description)"
+  }
+  let all = KernelSet.all.map(\.name).joined(separator: ", ")
+  return "\(program) \(productVersion)\nkernels: \(kernels) (this machine runs \(all))\n"
+    + "threads: \((try? ThreadCount.selected()) ?? ThreadCount.available)\n"
+    + "container format: \(formatVersion)"
+}
+
+/// The number of threads that `--threads`, `VLM_THREADS` or the machine says.
+package func threadCount(option: Int?) throws -> Int {
+  guard let option else { return try ThreadCount.selected() }
+  guard (1...ThreadCount.maximum).contains(option) else {
+    throw ValidationError("--threads: found \(option), expected 1 to \(ThreadCount.maximum)")
+  }
+  return option
+}

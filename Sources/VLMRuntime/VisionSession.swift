@@ -1,0 +1,168 @@
+import VLMContainer
+import VLMInput
+import VLMKernels
+import VLMModels
+import VLMNN
+import VLMTensor
+
+/// A model opened from a container, ready to look at images.
+///
+/// Not thread-safe: one caller at a time; inside, the pool's threads share the work.
+package final class VisionSession {
+  package let container: Container
+  package let description: ModelDescription
+  package let preprocessing: Preprocessing
+  /// One name per class, where the model has them.
+  package let labels: [String]?
+  package let kernels: KernelSet
+  package let pool: WorkerPool
+  private let model: ConvNeXt
+  private var context: ConvNeXtContext?
+
+  /// - Throws: `ContainerError`, `ModelError` when the file is damaged or is not its own model.
+  package init(path: String, kernels: KernelSet, threads: Int) throws {
+    OpenBLAS.useCallingThreadOnly()
+    container = try Container.open(path: path)
+    let file = container.path
+    description = try Self.inFile(file) { () throws(ModelError) in
+      try ModelDescription(json: try Self.json(container, .config) ?? .null)
+    }
+    let weights = ContainerWeights(container)
+    switch description {
+    case .convNeXt(let config):
+      model = try Self.inFile(file) { () throws(ModelError) in
+        try ConvNeXt(Weights(weights, kernels: kernels), config)
+      }
+    }
+    try weights.requireAllUsed()
+    if let json = try Self.json(container, .preprocess) {
+      preprocessing = try Preprocessing(json: json)
+    } else {
+      preprocessing = .timmDefault
+    }
+    labels = try Self.json(container, .labels).flatMap { json in
+      try Self.labels(json, count: model.config.head.output?.count, file: file)
+    }
+    self.kernels = kernels
+    pool = WorkerPool(threadCount: threads)
+  }
+
+  package var config: ConvNeXtConfig { model.config }
+
+  /// What the model makes of one image.
+  package struct Result: Sendable {
+    /// One per class; nil for a model without classes.
+    package let logits: [Float]?
+    package let embedding: [Float]
+  }
+
+  /// Sees a named intermediate of one batch: the values channels first, `[batch, c, h, w]`, or
+  /// `[batch, c]` for vectors.
+  package typealias Observer = (_ name: String, _ shape: [Int], _ values: [Float]) -> Void
+
+  /// Runs images of one size as one batch.
+  ///
+  /// - Throws: `ModelError` when the images are too small for the model or too large for memory.
+  package func run(_ images: [PixelTensor], observe: Observer? = nil) throws -> [Result] {
+    guard let first = images.first else { return [] }
+    precondition(
+      images.allSatisfy { $0.height == first.height && $0.width == first.width }, "one size")
+    let shape = FeatureShape(
+      batch: images.count, height: first.height, width: first.width,
+      channels: config.inputChannels)
+    guard shape.channels == 3 else {
+      throw ModelError(
+        file: container.path,
+        .configuration(
+          field: "input_channels", found: "\(shape.channels)", expected: "3, as images have"))
+    }
+    let context = try prepare(shape)
+    let input = context.input(shape)
+    let rows = first.height * first.width
+    for (index, image) in images.enumerated() {
+      input[index * rows..<(index + 1) * rows].assign(image.values)
+    }
+    if let observe { Self.show("pixel_values", input, shape, observe) }
+    let output = try model(shape, context) { name, value, shape in
+      if let observe { Self.show(name, value, shape, observe) }
+    }
+    let classes =
+      config.head.output?.meaning == .classes ? config.head.output?.count ?? 0 : 0
+    return images.indices.map { index in
+      let logits = output.logits.flatMap { values in
+        classes > 0 ? Array(values[index * classes..<(index + 1) * classes]) : nil
+      }
+      let width = output.embeddingCount
+      return Result(
+        logits: logits, embedding: Array(output.embedding[index * width..<(index + 1) * width]))
+    }
+  }
+
+  /// Images of this size that one batch should hold: small images share the cost of reading the
+  /// weights, large ones fill the machine alone.
+  package func batchSize(height: Int, width: Int) -> Int {
+    max(1, min(64, (512 * 512) / max(1, height * width)))
+  }
+
+  /// A context with room for `shape`, kept from call to call.
+  private func prepare(_ shape: FeatureShape) throws -> ConvNeXtContext {
+    if let context, context.capacity == shape { return context }
+    context = nil
+    let made = try ConvNeXtContext(config, capacity: shape, pool: pool, kernels: kernels)
+    context = made
+    return made
+  }
+
+  private static func show(
+    _ name: String, _ value: MatrixView, _ shape: FeatureShape, _ observe: Observer
+  ) {
+    let values = value.array()
+    let (area, channels) = (shape.height * shape.width, shape.channels)
+    let isVector = ["pooled", "head_norm", "pre_logits", "logits"].contains(name)
+    if isVector {
+      observe(name, [shape.batch, channels], values)
+      return
+    }
+    var planar = [Float](repeating: 0, count: values.count)
+    for image in 0..<shape.batch {
+      let start = image * area * channels
+      for pixel in 0..<area {
+        for channel in 0..<channels {
+          planar[start + channel * area + pixel] = values[start + pixel * channels + channel]
+        }
+      }
+    }
+    observe(name, [shape.batch, channels, shape.height, shape.width], planar)
+  }
+
+  private static func json(_ container: Container, _ kind: SectionKind) throws -> JSONValue? {
+    guard let bytes = try container.section(kind) else { return nil }
+    do throws(JSONError) { return try JSONValue.parse(bytes, limits: JSONLimits()) } catch {
+      throw ModelError(
+        file: container.path,
+        .configuration(field: "\(kind)", found: error.description, expected: "JSON"))
+    }
+  }
+
+  private static func labels(
+    _ json: JSONValue, count: Int?, file: String
+  ) throws(ModelError) -> [String]? {
+    let names = (json.arrayValue ?? []).compactMap(\.stringValue)
+    guard names.count == count else {
+      throw ModelError(
+        file: file,
+        .configuration(
+          field: "labels", found: "\(names.count) names", expected: "\(count ?? 0), one per class"))
+    }
+    return names
+  }
+
+  /// Names the file in errors of code that does not know it.
+  private static func inFile<T>(
+    _ file: String, _ body: () throws -> T
+  ) throws -> T {
+    do { return try body() } catch let error as ModelError {
+      throw error.file == nil ? ModelError(file: file, error.problem) : error
+    }
+  }
+}

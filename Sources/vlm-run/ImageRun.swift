@@ -1,0 +1,149 @@
+import VLMCheckpoint
+import VLMCommandLine
+import VLMInput
+import VLMRuntime
+import VLMTensor
+
+/// One call of `vlm-run`: images in, results out, in the order given.
+struct ImageRun {
+  enum Format { case text, json, jsonLines }
+
+  let session: VisionSession
+  let loader: ImageLoader
+  let images: [String]
+  let format: Format
+  let top: Int
+  let embed: String?
+  let dump: String?
+  let overwrite: Bool
+  let quiet: Bool
+
+  /// An image that waits for its batch.
+  private struct Loaded {
+    let name: String
+    let pixels: PixelTensor
+    let seconds: Double
+  }
+
+  func run() throws {
+    let progress = Progress(
+      "images", total: images.count, unit: .items, quiet: quiet || images.count < 2)
+    var waiting: [Loaded] = []
+    var results: [JSONValue] = []
+    var embeddings: [[Float]] = []
+    let start = Progress.now()
+    var done = 0
+
+    func flush() throws {
+      guard let first = waiting.first else { return }
+      let begin = Progress.now()
+      var dumped: [(name: String, shape: [Int], values: [Float])] = []
+      let outputs = try session.run(
+        waiting.map(\.pixels),
+        observe: dump == nil ? nil : { name, shape, values in dumped.append((name, shape, values)) }
+      )
+      let share = (Progress.now() - begin) / Double(waiting.count)
+      for (image, output) in zip(waiting, outputs) {
+        let milliseconds = (image.seconds + share) * 1000
+        progress.finish()
+        report(image, output, milliseconds, &results)
+        if embed != nil { embeddings.append(output.embedding) }
+      }
+      if let dump { try write(dumped, to: dump, embedding: outputs[0].embedding) }
+      done += waiting.count
+      progress.update(done, detail: first.name)
+      waiting.removeAll()
+    }
+
+    for name in images {
+      let begin = Progress.now()
+      let pixels = try loader.load(name)
+      let image = Loaded(name: name, pixels: pixels, seconds: Progress.now() - begin)
+      if let first = waiting.first,
+        first.pixels.height != pixels.height || first.pixels.width != pixels.width
+      {
+        try flush()
+      }
+      waiting.append(image)
+      if waiting.count >= session.batchSize(height: pixels.height, width: pixels.width) {
+        try flush()
+      }
+    }
+    try flush()
+    progress.finish()
+
+    if format == .json { Report.line(JSONValue.array(results).serialized(pretty: true)) }
+    if let embed { try write(embeddings, to: embed) }
+    if !quiet, format == .text, images.count > 1 {
+      let seconds = Progress.now() - start
+      Report.note(
+        "\(images.count) images in \(decimal(seconds, 2)) s, "
+          + "\(decimal(Double(images.count) / seconds, 1)) per second")
+    }
+  }
+
+  private func report(
+    _ image: Loaded, _ output: VisionSession.Result, _ milliseconds: Double,
+    _ results: inout [JSONValue]
+  ) {
+    let candidates = output.logits.map { Classification.top(top, of: $0) } ?? []
+    switch format {
+    case .text:
+      let size = "\(image.pixels.width)×\(image.pixels.height)"
+      Report.line(
+        "\(image.name.escapedForDisplay())  (\(size) input, \(decimal(milliseconds, 1)) ms)")
+      for candidate in candidates {
+        let percent = decimal(candidate.probability * 100, 1)
+        let padding = String(repeating: " ", count: max(0, 6 - percent.count))
+        Report.line("\(padding)\(percent) %  \(label(candidate.index))")
+      }
+      if output.logits == nil {
+        Report.line(
+          "  an embedding of \(output.embedding.count) values, no classes; --embed writes it")
+      }
+    case .json: results.append(object(image, candidates, milliseconds))
+    case .jsonLines: Report.line(object(image, candidates, milliseconds).serialized())
+    }
+  }
+
+  private func label(_ index: Int) -> String {
+    session.labels.map { $0[index].escapedForDisplay() } ?? "class \(index)"
+  }
+
+  private func object(
+    _ image: Loaded, _ candidates: [Classification.Candidate], _ milliseconds: Double
+  ) -> JSONValue {
+    [
+      "image": .string(image.name),
+      "top": .array(
+        candidates.map { candidate in
+          [
+            "index": .int(candidate.index),
+            "label": session.labels.map { .string($0[candidate.index]) } ?? .null,
+            "probability": .double(candidate.probability),
+          ]
+        }),
+      "milliseconds": .double((milliseconds * 1000).rounded() / 1000),
+    ]
+  }
+
+  private func write(_ embeddings: [[Float]], to path: String) throws {
+    let shape = [embeddings.count, embeddings.first?.count ?? 0]
+    let values = embeddings.flatMap { $0 }
+    if path.hasSuffix(".npy") {
+      try NumpyFile.write(path: path, overwrite: overwrite, shape: shape, values: values)
+    } else {
+      try SafetensorsWriter.write(
+        path: path, overwrite: overwrite, tensors: [("embedding", shape, values)])
+    }
+  }
+
+  private func write(
+    _ tensors: [(name: String, shape: [Int], values: [Float])], to path: String,
+    embedding: [Float]
+  ) throws {
+    let all = tensors + [("embedding", [1, embedding.count], embedding)]
+    try SafetensorsWriter.write(
+      path: path, overwrite: overwrite, tensors: all.map { ($0.name, $0.shape, $0.values) })
+  }
+}

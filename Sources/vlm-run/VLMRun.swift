@@ -1,0 +1,112 @@
+import ArgumentParser
+import VLMCheckpoint
+import VLMCommandLine
+import VLMContainer
+import VLMInput
+import VLMKernels
+import VLMRuntime
+import VLMTensor
+
+@main
+struct VLMRun: ParsableCommand {
+  static func main() { runCommand(VLMRun.self, program: "vlm-run") }
+
+  static var configuration: CommandConfiguration {
+    CommandConfiguration(
+      commandName: "vlm-run",
+      abstract: "Run a vision model from a .vlmz file on images.",
+      discussion: """
+        Example: vlm-run convnext.vlmz photo.jpg
+
+        Prints the most probable classes of each image. An image is a PNG or JPEG file, '-' for \
+        standard input, or a safetensors or .npy file with the model's input as 'pixel_values' \
+        [1, 3, height, width].
+        """,
+      version: versionText(program: "vlm-run", formatVersion: Container.formatVersion))
+  }
+
+  @Argument(help: "A .vlmz file made by vlm-convert.")
+  var model: String
+
+  @Argument(help: "Images; '-' reads one from standard input.")
+  var images: [String] = []
+
+  @Option(name: .long, help: "Classes to print for each image.")
+  var top = 5
+
+  @Flag(help: "Print one JSON array, an object per image.")
+  var json = false
+
+  @Flag(help: "Print one JSON object per line, as each image is done.")
+  var jsonl = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Write the image embeddings, one row per image, to a .npy or .safetensors file.",
+      valueName: "file"))
+  var embed: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Write the input and every named intermediate of one image, f32, channels first.",
+      valueName: "file.safetensors"))
+  var dump: String?
+
+  @Flag(help: "Replace existing output files.")
+  var force = false
+
+  @OptionGroup(title: "Preprocessing")
+  var preprocessing: PreprocessingOptions
+
+  @Option(help: "Threads; default: the processors this process may use.")
+  var threads: Int?
+
+  @Flag(help: "Open the model and the images, say what would run, and stop.")
+  var dryRun = false
+
+  @Flag(name: .shortAndLong, help: "No progress and no timing on standard error.")
+  var quiet = false
+
+  func validate() throws {
+    guard top >= 1 else { throw ValidationError("--top: found \(top), expected 1 or more") }
+    guard !(json && jsonl) else { throw ValidationError("--json and --jsonl exclude each other") }
+    guard !images.isEmpty || dryRun else { throw ValidationError("expected at least one image") }
+    guard dump == nil || images.count == 1 else {
+      throw ValidationError("--dump: found \(images.count) images, expected one")
+    }
+    guard images.filter({ $0 == "-" }).count <= 1 else {
+      throw ValidationError("'-' can be read once")
+    }
+    guard model != "-" else {
+      throw ValidationError("a model is mapped into memory, so it cannot come from a pipe")
+    }
+  }
+
+  func run() throws {
+    let kernels = try KernelSet.selected()
+    let session = try VisionSession(
+      path: model, kernels: kernels, threads: try threadCount(option: threads))
+    let loader = ImageLoader(
+      preprocessing: try preprocessing.applied(to: session.preprocessing),
+      policy: try preprocessing.policy(), limits: preprocessing.limits)
+    if dryRun { return try describe(session, loader) }
+    try ImageRun(
+      session: session, loader: loader, images: images, format: format, top: top,
+      embed: embed, dump: dump, overwrite: force, quiet: quiet
+    ).run()
+  }
+
+  private var format: ImageRun.Format { json ? .json : jsonl ? .jsonLines : .text }
+
+  private func describe(_ session: VisionSession, _ loader: ImageLoader) throws {
+    let parameters = session.container.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
+    Report.line("model: \(session.description.architecture), \(parameters) parameters")
+    Report.line("file: \(byteText(session.container.file.count))")
+    Report.line("kernels: \(session.kernels.name), threads: \(session.pool.threadCount)")
+    Report.line("preprocessing: \(loader.preprocessing)")
+    for image in images {
+      let pixels = try loader.load(image)
+      Report.line("\(image.escapedForDisplay()): input \(pixels.width)×\(pixels.height)")
+    }
+  }
+}
