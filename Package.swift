@@ -17,6 +17,9 @@ let encodeFlags: [CSetting] = [
 
 let package = Package(
   name: "vlmz",
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+  ],
   targets: [
     // C
     .target(name: "CVLMKernels", cSettings: kernelFlags),
@@ -45,6 +48,27 @@ let package = Package(
       name: "VLMRuntime",
       dependencies: [
         "VLMTensor", "VLMContainer", "VLMNN", "VLMModels", "VLMInput", "VLMKernels",
+      ]),
+
+    // Commands
+    .target(
+      name: "VLMCommandLine",
+      dependencies: [
+        "VLMTensor", "VLMKernels",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+    .executableTarget(
+      name: "vlm-convert",
+      dependencies: [
+        "VLMCommandLine", "VLMConvert", "VLMCheckpoint", "VLMContainer", "VLMKernels", "VLMTensor",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+    .executableTarget(
+      name: "vlm-run",
+      dependencies: [
+        "VLMCommandLine", "VLMRuntime", "VLMCheckpoint", "VLMContainer", "VLMInput", "VLMKernels",
+        "VLMNN", "VLMTensor",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
     // Tests

@@ -25,7 +25,9 @@ struct ImageRun {
     let seconds: Double
   }
 
-  func run() throws {
+  /// Runs all images and returns the status to exit with.
+  func run() throws -> ExitStatus {
+    var exitStatus = ExitStatus.success
     let progress = Progress(
       "images", total: images.count, unit: .items, quiet: quiet || images.count < 2)
     var waiting: [Loaded] = []
@@ -33,6 +35,7 @@ struct ImageRun {
     var embeddings: [[Float]] = []
     let start = Progress.now()
     var done = 0
+    var failure: (any ReportableError)?
 
     func flush() throws {
       guard let first = waiting.first else { return }
@@ -57,7 +60,15 @@ struct ImageRun {
 
     for name in images {
       let begin = Progress.now()
-      let pixels = try loader.load(name)
+      let pixels: PixelTensor
+      do { pixels = try loader.load(name) } catch let error as any ReportableError {
+        // One bad image does not stop the others; the exit status remembers it.
+        progress.finish()
+        if images.count == 1 { throw error }
+        Report.note("vlm-run: \(error)")
+        failure = failure ?? error
+        continue
+      }
       let image = Loaded(name: name, pixels: pixels, seconds: Progress.now() - begin)
       if let first = waiting.first,
         first.pixels.height != pixels.height || first.pixels.width != pixels.width
@@ -72,6 +83,7 @@ struct ImageRun {
     try flush()
     progress.finish()
 
+    if let failure { exitStatus = failure.exitStatus }
     if format == .json { Report.line(JSONValue.array(results).serialized(pretty: true)) }
     if let embed { try write(embeddings, to: embed) }
     if !quiet, format == .text, images.count > 1 {
@@ -80,6 +92,7 @@ struct ImageRun {
         "\(images.count) images in \(decimal(seconds, 2)) s, "
           + "\(decimal(Double(images.count) / seconds, 1)) per second")
     }
+    return exitStatus
   }
 
   private func report(

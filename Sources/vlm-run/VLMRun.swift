@@ -90,10 +90,11 @@ struct VLMRun: ParsableCommand {
       preprocessing: try preprocessing.applied(to: session.preprocessing),
       policy: try preprocessing.policy(), limits: preprocessing.limits)
     if dryRun { return try describe(session, loader) }
-    try ImageRun(
+    let status = try ImageRun(
       session: session, loader: loader, images: images, format: format, top: top,
       embed: embed, dump: dump, overwrite: force, quiet: quiet
     ).run()
+    guard status == .success else { throw ExitCode(status.rawValue) }
   }
 
   private var format: ImageRun.Format { json ? .json : jsonl ? .jsonLines : .text }

@@ -1,0 +1,130 @@
+import VLMCheckpoint
+import VLMContainer
+import VLMTensor
+
+/// What kind of model file a path leads to, by its first bytes.
+package enum FileKind: Sendable {
+  case container
+  case safetensors
+
+  /// A file that starts as a container is one; every other is left to the safetensors reader, whose
+  /// errors name what else it may be.
+  package static func of(_ path: String) throws(FileError) -> FileKind {
+    let file = try MappedFile(path: path)
+    let magic = Container.magic
+    guard file.count >= magic.count else { return .safetensors }
+    return file.withBytes(0..<magic.count) { Array($0) == magic } ? .container : .safetensors
+  }
+}
+
+/// The content of a model file, for `inspect`.
+package struct Listing {
+  package struct Entry {
+    package let name: String
+    /// The checkpoint's element type, or the container's format.
+    package let type: String
+    package let shape: [Int]
+    package let byteCount: Int
+    /// First 16 hexadecimal digits of the SHA-256 of the bytes.
+    package let digest: String?
+  }
+
+  package let path: String
+  package let kind: String
+  package let byteCount: Int
+  package let tensors: [Entry]
+  /// Lines for people, above the tensors.
+  package let summary: [String]
+  private let extra: [(String, JSONValue)]
+
+  package init(path: String, digests: Bool) throws {
+    self.path = path
+    let name = path.escapedForDisplay()
+    switch try FileKind.of(path) {
+    case .container:
+      let container = try Container.open(path: path)
+      kind = "vlmz"
+      byteCount = container.file.count
+      tensors = container.tensors.map { entry in
+        Entry(
+          name: entry.name, type: "\(entry.format)", shape: entry.shape,
+          byteCount: entry.range.count,
+          digest: digests ? Self.digest(container.file, entry.range) : nil)
+      }
+      var lines = ["\(name): .vlmz, \(byteText(byteCount)), \(tensors.count) tensors"]
+      lines.append("content hash \(Self.hexadecimal(container.rootHash))")
+      var extra: [(String, JSONValue)] = [
+        ("content_hash", .string(Self.hexadecimal(container.rootHash)))
+      ]
+      var sections: [JSONValue] = []
+      for section in container.sections {
+        lines.append(
+          "section \(section.kind): \(byteText(section.storedByteCount)) stored, "
+            + "\(byteText(section.rawByteCount)) raw, at \(section.offset)")
+        sections.append([
+          "kind": .string("\(section.kind)"), "offset": .int(section.offset),
+          "stored_bytes": .int(section.storedByteCount),
+          "raw_bytes": .int(section.rawByteCount),
+        ])
+      }
+      extra.append(("sections", .array(sections)))
+      for kind in [SectionKind.config, .labels, .preprocess, .provenance] {
+        guard let bytes = try container.section(kind) else { continue }
+        guard let json = try? JSONValue.parse(bytes, limits: JSONLimits()) else { continue }
+        extra.append(("\(kind)", json))
+        lines.append("\(kind): \(json.serialized().escapedForDisplay(limit: 2000))")
+      }
+      summary = lines
+      self.extra = extra
+    case .safetensors:
+      let catalog = try SafetensorsFile.read(path: path)
+      kind = "safetensors"
+      byteCount = catalog.fileByteCount
+      tensors = catalog.tensors.map { tensor in
+        Entry(
+          name: tensor.name, type: tensor.dtype.rawValue, shape: tensor.shape,
+          byteCount: tensor.range.count,
+          digest: digests ? Self.digest(tensor.source, tensor.range) : nil)
+      }
+      var lines = ["\(name): safetensors, \(byteText(byteCount)), \(tensors.count) tensors"]
+      for (key, value) in catalog.metadata.prefix(20) {
+        lines.append("metadata \(key.escapedForDisplay()): \(value.escapedForDisplay())")
+      }
+      summary = lines
+      var metadata = JSONObject()
+      for (key, value) in catalog.metadata { metadata.set(key, .string(value)) }
+      extra = [("metadata", .object(metadata))]
+    }
+  }
+
+  /// `{"schema", "file", "kind", "bytes", …, "tensors": [{"name", "dtype", "shape", "bytes"}]}`.
+  package var json: JSONValue {
+    var object = JSONObject()
+    object.set("schema", 1)
+    object.set("file", .string(path))
+    object.set("kind", .string(kind))
+    object.set("bytes", .int(byteCount))
+    for (key, value) in extra { object.set(key, value) }
+    object.set(
+      "tensors",
+      .array(
+        tensors.map { tensor in
+          var entry = JSONObject()
+          entry.set("name", .string(tensor.name))
+          entry.set("dtype", .string(tensor.type))
+          entry.set("shape", .array(tensor.shape.map { .int($0) }))
+          entry.set("bytes", .int(tensor.byteCount))
+          if let digest = tensor.digest { entry.set("digest", .string(digest)) }
+          return .object(entry)
+        }))
+    return .object(object)
+  }
+
+  private static func digest(_ file: MappedFile, _ range: Range<Int>) -> String {
+    String(hexadecimal(file.withBytes(range) { SHA256.hash($0) }).prefix(16))
+  }
+
+  private static func hexadecimal(_ bytes: [UInt8]) -> String {
+    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+  }
+}

@@ -1,0 +1,142 @@
+import ArgumentParser
+import VLMCommandLine
+import VLMConvert
+import VLMKernels
+import VLMTensor
+
+struct Convert: ParsableCommand {
+  static var configuration: CommandConfiguration {
+    CommandConfiguration(
+      commandName: "convert",
+      abstract: "Convert a checkpoint (the default).",
+      discussion: """
+        Schemes, with the bits that a weight of a large matrix takes. Depthwise filters, stems, \
+        norms, scales and biases always stay f32.
+
+          --q4    4.5   4-bit codes, a step and an offset per 32 inputs; the few matrices that \
+        4 bits hurt get 8, and the report says which and why
+          --q8    8     int8, one scale per output
+          --f16   16    IEEE half precision
+          --bf16  16    bfloat16
+          --f32   32    as the checkpoint has them
+        """)
+  }
+
+  @Argument(help: "A .safetensors file, or a folder as timm or Hugging Face saves it.")
+  var input: String
+
+  @Argument(help: "The .vlmz file to write.")
+  var output: String?
+
+  enum SchemeFlag: String, EnumerableFlag {
+    case q4, q8, f16, bf16, f32
+
+    var scheme: Scheme {
+      switch self {
+      case .q4: .q4
+      case .q8: .q8
+      case .f16: .f16
+      case .bf16: .bf16
+      case .f32: .f32
+      }
+    }
+  }
+
+  @Flag(exclusivity: .exclusive, help: "How to store matrices; default: --q8.")
+  var scheme: SchemeFlag = .q8
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "Another scheme for the tensors that match; '*' stands for any characters. Repeatable; the "
+        + "last match counts.", valueName: "pattern=scheme"))
+  var tensorType: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "Read the preprocessing from this preprocessor_config.json or config.json.",
+      valueName: "file"))
+  var preprocessor: String?
+
+  @Flag(help: "Leave out tensors that the model does not have.")
+  var ignoreUnexpected = false
+
+  @Flag(help: "Replace an existing output.")
+  var force = false
+
+  @Flag(help: "Say what would be written, and stop.")
+  var dryRun = false
+
+  @Flag(help: "Print the report as JSON.")
+  var json = false
+
+  @Option(help: "Threads; default: the processors this process may use.")
+  var threads: Int?
+
+  @Flag(name: .shortAndLong, help: "No progress, no report.")
+  var quiet = false
+
+  func validate() throws {
+    guard input != "-" else {
+      throw ValidationError("a checkpoint is mapped into memory, so it cannot come from a pipe")
+    }
+    guard output != nil || dryRun else { throw ValidationError("expected an output file") }
+  }
+
+  func run() throws {
+    let source = try SourceModel.open(path: input, preprocessor: preprocessor)
+    let policy = QuantizationPolicy(
+      scheme: scheme.scheme, overrides: try tensorType.map(Self.override))
+    let converter = try Converter(
+      source: source, policy: policy, ignoreUnexpected: ignoreUnexpected,
+      pool: WorkerPool(threadCount: try threadCount(option: threads)))
+    for note in source.notes { Report.warning(note, program: "vlm-convert") }
+    let foreign = source.checkpoint.foreign
+    if !foreign.isEmpty, !quiet {
+      let examples = foreign.prefix(3).map { "'\($0.escapedForDisplay())'" }
+      Report.note(
+        "vlm-convert: \(foreign.count) tensors are no part of the image model, left out: "
+          + examples.joined(separator: ", ") + (foreign.count > 3 ? ", …" : ""))
+    }
+    guard let output, !dryRun else { return describe(converter) }
+    if source.catalog.isSameFile(as: output) {
+      throw FileError(path: output, problem: .sameFile(as: source.catalog.path))
+    }
+    let progress = Progress(
+      "converting", total: converter.plan.parameterCount, unit: .items, quiet: quiet)
+    let start = Progress.now()
+    let report = try converter.convert(to: output, overwrite: force) { done, _, name in
+      progress.update(done, detail: name)
+    }
+    progress.finish()
+    if json {
+      Report.line(report.json.serialized(pretty: true))
+    } else if !quiet {
+      ReportText(report: report, output: output, seconds: Progress.now() - start).print()
+    }
+  }
+
+  /// "pattern=scheme".
+  private static func override(_ text: String) throws -> QuantizationPolicy.Override {
+    guard let split = text.lastIndex(of: "="),
+      let scheme = Scheme(name: String(text[text.index(after: split)...]))
+    else {
+      throw ValidationError(
+        "--tensor-type: found '\(text.escapedForDisplay())', expected PATTERN=SCHEME with one of "
+          + Scheme.allCases.map(\.name).joined(separator: ", "))
+    }
+    return .init(pattern: String(text[..<split]), scheme: scheme)
+  }
+
+  private func describe(_ converter: Converter) {
+    let plan = converter.plan
+    Report.line(
+      "\(converter.source.description.architecture) (\(converter.source.checkpoint.naming.rawValue)"
+        + " names), \(plan.parameterCount) parameters in \(plan.items.count) tensors")
+    Report.line("about \(byteText(plan.byteCount)) as \(scheme.rawValue)")
+    for item in plan.items where item.format.scheme != .f32 {
+      let reason = item.reason.map { "  (\($0))" } ?? ""
+      Report.line("  \(item.spec.path.escapedForDisplay())  \(item.format)\(reason)")
+    }
+  }
+}

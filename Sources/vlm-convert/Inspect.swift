@@ -1,0 +1,38 @@
+import ArgumentParser
+import VLMCheckpoint
+import VLMCommandLine
+import VLMContainer
+import VLMConvert
+import VLMTensor
+
+struct Inspect: ParsableCommand {
+  static var configuration: CommandConfiguration {
+    CommandConfiguration(
+      commandName: "inspect", abstract: "Show what a .vlmz or .safetensors file holds.")
+  }
+
+  @Argument(help: "A .vlmz or .safetensors file.")
+  var file: String
+
+  @Flag(help: "Print one JSON object.")
+  var json = false
+
+  @Flag(help: "With the first 16 hexadecimal digits of the SHA-256 of every tensor's bytes.")
+  var digests = false
+
+  func run() throws {
+    let listing = try Listing(path: file, digests: digests)
+    if json {
+      Report.line(listing.json.serialized(pretty: true))
+      return
+    }
+    for line in listing.summary { Report.line(line) }
+    for tensor in listing.tensors {
+      let shape = tensor.shape.map(String.init).joined(separator: "×")
+      let digest = tensor.digest.map { "  \($0)" } ?? ""
+      Report.line(
+        "  \(tensor.name.escapedForDisplay())  \(tensor.type)  [\(shape)]  "
+          + "\(byteText(tensor.byteCount))\(digest)")
+    }
+  }
+}

@@ -1,0 +1,19 @@
+import ArgumentParser
+import VLMCommandLine
+import VLMContainer
+
+@main
+struct VLMConvertCommand: ParsableCommand {
+  static func main() { runCommand(VLMConvertCommand.self, program: "vlm-convert") }
+
+  static var configuration: CommandConfiguration {
+    CommandConfiguration(
+      commandName: "vlm-convert",
+      abstract: "Make a .vlmz file from a checkpoint, or look into one.",
+      discussion: """
+        Example: vlm-convert convnext-tiny/ convnext.vlmz --q4
+        """,
+      version: versionText(program: "vlm-convert", formatVersion: Container.formatVersion),
+      subcommands: [Convert.self, Inspect.self, Verify.self], defaultSubcommand: Convert.self)
+  }
+}

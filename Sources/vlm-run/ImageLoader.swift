@@ -1,0 +1,44 @@
+import VLMCheckpoint
+import VLMCommandLine
+import VLMInput
+import VLMNN
+import VLMTensor
+
+/// Reads what the user names as an image into the model's input.
+struct ImageLoader {
+  let preprocessing: Preprocessing
+  let policy: DecodePolicy
+  let limits: ImageLimits
+
+  /// - Throws: `ImageError`, `FileError`, or `SafetensorsError` for a file of tensors.
+  func load(_ name: String) throws -> PixelTensor {
+    if name == "-" {
+      let bytes = try StandardInput.read(limit: limits.maximumBytes)
+      return preprocessing.apply(
+        try ImageDecoder.decode(
+          bytes: bytes, name: "standard input", policy: policy, limits: limits))
+    }
+    if name.hasSuffix(".safetensors") { return try loadTensor(name) }
+    return preprocessing.apply(
+      try ImageDecoder.decode(path: name, policy: policy, limits: limits))
+  }
+
+  /// The model's input as another engine made it: `pixel_values`, f32 `[1, 3, height, width]`.
+  private func loadTensor(_ path: String) throws -> PixelTensor {
+    let catalog = try SafetensorsFile.read(path: path)
+    let name = "pixel_values"
+    guard let tensor = catalog.tensor(named: name) else {
+      throw ModelError(file: path, .missingTensor(name))
+    }
+    let shape = tensor.shape.count == 4 && tensor.shape[0] == 1 ? Array(tensor.shape[1...]) : tensor.shape
+    guard shape.count == 3, shape[0] == 3, shape[1] > 0, shape[2] > 0,
+      shape[1] * shape[2] <= limits.maximumPixels
+    else {
+      throw ModelError(file: path, .shape(name, found: tensor.shape, expected: [1, 3, -1, -1]))
+    }
+    let (height, width) = (shape[1], shape[2])
+    var planar = [Float](repeating: 0, count: 3 * height * width)
+    planar.withUnsafeMutableBufferPointer { catalog.readFloats(tensor, 0..<$0.count, into: $0) }
+    return PixelTensor(height: height, width: width, planar: planar)
+  }
+}

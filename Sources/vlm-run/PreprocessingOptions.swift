@@ -1,0 +1,72 @@
+import ArgumentParser
+import VLMInput
+import VLMTensor
+
+/// How files become the model's input, where the container's own word is not wanted.
+struct PreprocessingOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Side of the square input; default: the model's. 'native' leaves the image's own size.",
+      valueName: "pixels"))
+  var size: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Share of the resized image that the crop keeps; default: the model's.", valueName: "share"))
+  var cropPct: Double?
+
+  @Option(
+    help: """
+      'seen': what a person sees - alpha over the background, 16 bits scaled, EXIF turned. \
+      'pillow': as Pillow's convert("RGB") - alpha dropped, 16-bit grey clipped, EXIF ignored.
+      """)
+  var decode = "seen"
+
+  @Option(help: ArgumentHelp("What shines through transparent pixels.", valueName: "RRGGBB"))
+  var background = "ffffff"
+
+  @Option(help: "Refuse images with more pixels.")
+  var maxPixels: Int?
+
+  func validate() throws {
+    if let size, size != "native" {
+      guard let side = Int(size), (1...65_536).contains(side) else {
+        throw ValidationError("--size: found '\(size)', expected 1 to 65536 or native")
+      }
+    }
+    if let cropPct, !(cropPct > 0 && cropPct <= 1) {
+      throw ValidationError("--crop-pct: found \(cropPct), expected above 0, at most 1")
+    }
+    if let maxPixels, maxPixels < 1 {
+      throw ValidationError("--max-pixels: found \(maxPixels), expected 1 or more")
+    }
+    _ = try policy()
+  }
+
+  var limits: ImageLimits { maxPixels.map { ImageLimits(maximumPixels: $0) } ?? ImageLimits() }
+
+  func policy() throws -> DecodePolicy {
+    switch decode {
+    case "seen":
+      guard background.count == 6, let value = UInt32(background, radix: 16) else {
+        throw ValidationError("--background: found '\(background)', expected six hexadecimal digits")
+      }
+      return .seen(
+        background: RGB(
+          red: UInt8(value >> 16), green: UInt8(value >> 8 & 255), blue: UInt8(value & 255)))
+    case "pillow": return .pillow
+    default: throw ValidationError("--decode: found '\(decode)', expected seen or pillow")
+    }
+  }
+
+  func applied(to preprocessing: Preprocessing) throws -> Preprocessing {
+    var result = preprocessing
+    if size == "native" {
+      result = result.withoutGeometry()
+    } else if let side = size.flatMap({ Int($0) }) {
+      result = result.resized(toSide: side)
+    }
+    if let cropPct { result = result.cropping(share: cropPct) }
+    return result
+  }
+}

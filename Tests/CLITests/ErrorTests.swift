@@ -1,0 +1,79 @@
+import Foundation
+import Testing
+import VLMTestSupport
+
+/// One line on standard error, and the exit status of the table in docs/cli.md.
+struct ErrorTests {
+  static let checkpoint = TestFiles.fixture("convnext-cifar10")
+
+  @Test("usage errors exit with 64")
+  func usage() throws {
+    #expect(try CommandRunner.vlmRun().status == 64)
+    #expect(try CommandRunner.vlmRun("a.vlmz", "b.png", "--no-such-option").status == 64)
+    #expect(try CommandRunner.vlmRun("a.vlmz", "b.png", "--top", "0").status == 64)
+    #expect(try CommandRunner.convert("in.safetensors").status == 64)
+    #expect(try CommandRunner.convert("in", "out", "--q4", "--q8").status == 64)
+    #expect(try CommandRunner.convert("in", "out", "--tensor-type", "x=q9").status == 64)
+  }
+
+  @Test("a missing file exits with 66")
+  func missing() throws {
+    let run = try CommandRunner.vlmRun("/nonexistent/model.vlmz", "x.png")
+    #expect(run.status == 66)
+    #expect(
+      run.errorLine
+        == "vlm-run: /nonexistent/model.vlmz: open failed: No such file or directory")
+    #expect(try CommandRunner.convert("/nonexistent/model.safetensors", "out.vlmz").status == 66)
+  }
+
+  @Test("a file of another kind exits with 65 and says what it is")
+  func otherKind() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.path("weights.safetensors")
+    try Data("GGUF\u{3}\0\0\0 and so on, long enough".utf8).write(to: URL(fileURLWithPath: path))
+    let outcome = try CommandRunner.convert(path, folder.path("out.vlmz"))
+    #expect(outcome.status == 65)
+    #expect(outcome.errors.contains("GGUF"))
+    let run = try CommandRunner.vlmRun(Self.checkpoint + "/model.safetensors", "x.png")
+    #expect(run.status == 65)
+    #expect(run.errors.contains("safetensors"))
+  }
+
+  @Test("an unwritable folder exits with 73")
+  func unwritable() throws {
+    let outcome = try CommandRunner.convert(Self.checkpoint, "/nonexistent/out.vlmz")
+    #expect(outcome.status == 73, "\(outcome.errors)")
+  }
+
+  @Test("an unknown VLM_FORCE_ISA exits with 69 and names the known ones")
+  func unknownISA() throws {
+    let outcome = try CommandRunner.run(
+      "vlm-run", ["a.vlmz", "b.png"], environment: ["VLM_FORCE_ISA": "avx1024"])
+    #expect(outcome.status == 69)
+    #expect(outcome.errors.contains("'avx1024'"))
+    #expect(outcome.errors.contains("scalar"))
+  }
+
+  @Test("--version names the kernels")
+  func version() throws {
+    let outcome = try CommandRunner.run(
+      "vlm-run", ["--version"], environment: ["VLM_FORCE_ISA": "scalar"])
+    #expect(outcome.status == 0)
+    #expect(outcome.output.contains("kernels: scalar"))
+  }
+
+  @Test("a truncated container is refused at every length, with one line")
+  func truncatedContainer() throws {
+    let folder = try TemporaryFolder()
+    let model = folder.path("model.vlmz")
+    #expect(try CommandRunner.convert(Self.checkpoint, model, "--q4").status == 0)
+    let data = try Data(contentsOf: URL(fileURLWithPath: model))
+    let cut = folder.path("cut.vlmz")
+    for length in [0, 1, 64, 127, 128, 4096, data.count / 2, data.count - 1] {
+      try data.prefix(length).write(to: URL(fileURLWithPath: cut))
+      let outcome = try CommandRunner.vlmRun(cut, "x.png")
+      #expect(outcome.status == 65, "\(length) bytes: \(outcome.errors)")
+      #expect(outcome.errors.split(separator: "\n").count == 1)
+    }
+  }
+}

@@ -1,0 +1,108 @@
+import Testing
+import VLMCheckpoint
+import VLMConvert
+import VLMInput
+import VLMKernels
+import VLMRuntime
+import VLMTensor
+import VLMTestSupport
+
+/// The whole way, checkpoint → container → forward pass, against tensors that upstream's own code
+/// computed. Tolerance: 1e-4 of the expected tensor's largest magnitude, at every stage.
+@Suite(.enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)))
+struct ConvNeXtGoldenTests {
+  static let tolerance: Float = 1e-4
+
+  struct Case: Sendable, CustomTestStringConvertible {
+    let folder: String
+    /// Checkpoint file or folder, inside `folder`.
+    let checkpoint: String
+    /// What the golden's names start with: "a." or "".
+    var prefix = ""
+    /// Our name → the golden's, where they differ.
+    var renamed: [String: String] = [:]
+    /// Goldens that this checkpoint is not the source of.
+    var only: Set<String>?
+
+    var testDescription: String { "\(folder)/\(checkpoint) \(prefix)" }
+  }
+
+  static let stages = ["stem", "stage0", "stage1", "stage2", "stage3", "pooled", "head_norm"]
+
+  static let cases: [Case] =
+    ["a.", "b."].flatMap { prefix in
+      [
+        Case(folder: "convnext-timm", checkpoint: "fp32", prefix: prefix),
+        Case(
+          folder: "convnext-timm", checkpoint: "fp16.safetensors", prefix: prefix,
+          renamed: ["logits": "logits_fp16_weights"], only: ["logits"]),
+        Case(
+          folder: "convnext-timm", checkpoint: "bf16.safetensors", prefix: prefix,
+          renamed: ["logits": "logits_bf16_weights"], only: ["logits"]),
+      ]
+    } + [
+      Case(folder: "convnext-keys", checkpoint: "timm.safetensors"),
+      Case(
+        folder: "convnext-keys", checkpoint: "timm-conv-mlp.safetensors",
+        renamed: ["logits": "conv_mlp_logits"]),
+      Case(folder: "convnext-keys", checkpoint: "hf", renamed: ["logits": "hf_logits"]),
+      Case(folder: "convnextv2", checkpoint: "timm"),
+      Case(
+        folder: "convnextv2", checkpoint: "timm-conv-mlp.safetensors",
+        renamed: ["logits": "conv_mlp_logits"]),
+      Case(folder: "convnextv2", checkpoint: "hf", renamed: ["logits": "hf_logits"]),
+    ]
+    + [
+      "eps-1e-5", "head-norm-first", "kernel-patch2", "mlp-head", "no-bias", "no-classifier",
+      "output-stride-16", "overlap-tiered-stem", "relu-act",
+    ].map { name in
+      Case(
+        folder: "convnext-variants", checkpoint: name,
+        renamed: [
+          "features": "\(name).features",
+          (name == "no-classifier" ? "head_norm" : "logits"): "\(name).out",
+        ], only: ["features", "logits", "head_norm"])
+    }
+
+  @Test("f32 agrees with upstream at every stage", arguments: cases)
+  func agrees(_ test: Case) throws {
+    let expected = try Expected(TestFiles.golden("\(test.folder)/expected.safetensors"))
+    let folder = try TemporaryFolder()
+    let session = try convertedSession(
+      TestFiles.golden("\(test.folder)/\(test.checkpoint)"), .f32, in: folder)
+    let pixels = try #require(expected.tensor(test.prefix + "pixel_values"))
+    let input = PixelTensor(
+      height: pixels.shape[2], width: pixels.shape[3], planar: pixels.values)
+    var compared = 0
+    _ = try session.run([input]) { name, shape, values in
+      if let only = test.only, !only.contains(name) { return }
+      let golden = test.prefix + (test.renamed[name] ?? name)
+      guard expected.names.contains(where: { $0 == golden || $0.hasPrefix(golden + "__stride") })
+      else { return }
+      guard let (want, got) = expected.match(golden, shape: shape, values: values) else {
+        Issue.record("\(golden): shape \(shape) does not fit the golden")
+        return
+      }
+      compared += 1
+      let difference = maxAbsDifference(got, want.values)
+      #expect(
+        difference <= Self.tolerance * want.scale, "\(golden): differs by \(difference)")
+    }
+    let least = test.only == nil ? 8 : (test.only == ["logits"] ? 1 : 2)
+    #expect(compared >= least, "compared \(compared) tensors")
+  }
+}
+
+/// Converts `checkpoint` into `folder` and opens the result.
+func convertedSession(
+  _ checkpoint: String, _ scheme: Scheme, in folder: TemporaryFolder, threads: Int = 2,
+  kernels: KernelSet? = nil
+) throws -> VisionSession {
+  let output = folder.path("model.vlmz")
+  let converter = try Converter(
+    source: try SourceModel.open(path: checkpoint), policy: QuantizationPolicy(scheme: scheme),
+    ignoreUnexpected: false, pool: WorkerPool(threadCount: threads))
+  _ = try converter.convert(to: output, overwrite: true) { _, _, _ in }
+  return try VisionSession(
+    path: output, kernels: try kernels ?? KernelSet.selected(), threads: threads)
+}

@@ -1,0 +1,127 @@
+import Foundation
+import VLMCheckpoint
+import VLMTensor
+
+/// Files that tests read: those of the project, and the larger set of goldens and assets that may
+/// lie beside it.
+package enum TestFiles {
+  /// The project's root.
+  package static let root = URL(fileURLWithPath: #filePath)
+    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+  /// `../shared`, where present.
+  package static let shared = root.deletingLastPathComponent().appendingPathComponent("shared")
+
+  package static func golden(_ path: String) -> String {
+    shared.appendingPathComponent("goldens").appendingPathComponent(path).path
+  }
+
+  package static func asset(_ path: String) -> String {
+    shared.appendingPathComponent("assets").appendingPathComponent(path).path
+  }
+
+  package static func fixture(_ path: String) -> String {
+    root.appendingPathComponent("Tests/Fixtures").appendingPathComponent(path).path
+  }
+
+  package static func exists(_ path: String) -> Bool {
+    FileManager.default.fileExists(atPath: path)
+  }
+
+  /// Whether the goldens are there; a test that needs them is skipped otherwise, with this reason.
+  package static let hasGoldens = exists(golden("README.md"))
+  package static let hasAssets = exists(asset("README.md"))
+  package static let goldensReason = "needs the goldens in ../shared, which are not here"
+  package static let assetsReason = "needs the assets in ../shared, which are not here"
+}
+
+/// A folder that disappears with the object.
+package final class TemporaryFolder {
+  package let url: URL
+
+  package init() throws {
+    url = FileManager.default.temporaryDirectory
+      .appendingPathComponent("vlmz-test-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(at: url) }
+
+  package func path(_ name: String) -> String { url.appendingPathComponent(name).path }
+}
+
+/// A tensor of expected values.
+package struct ExpectedTensor {
+  package let shape: [Int]
+  package let values: [Float]
+
+  /// Largest magnitude, at least 1: what tolerances are relative to.
+  package var scale: Float { max(1, values.reduce(0) { max($0, abs($1)) }) }
+}
+
+/// `expected.safetensors` of a golden folder.
+package struct Expected {
+  private let catalog: TensorCatalog
+
+  package init(_ path: String) throws { catalog = try SafetensorsFile.read(path: path) }
+
+  package var names: [String] { catalog.tensors.map(\.name) }
+
+  /// The tensor called `name`, or nil.
+  package func tensor(_ name: String) -> ExpectedTensor? {
+    guard let tensor = catalog.tensor(named: name) else { return nil }
+    let count = tensor.shape.reduce(1, *)
+    var values = [Float](repeating: 0, count: count)
+    values.withUnsafeMutableBufferPointer { catalog.readFloats(tensor, 0..<count, into: $0) }
+    return ExpectedTensor(shape: tensor.shape, values: values)
+  }
+
+  /// The expected values of `name` and those of `values` that they stand for: goldens called
+  /// `NAME__strideK` hold every K-th row and column of the last two axes.
+  package func match(
+    _ name: String, shape: [Int], values: [Float]
+  ) -> (expected: ExpectedTensor, found: [Float])? {
+    if let expected = tensor(name) {
+      return expected.shape == shape ? (expected, values) : nil
+    }
+    guard
+      let strided = names.first(where: { $0.hasPrefix(name + "__stride") }),
+      let step = Int(strided.dropFirst(name.count + 8)), shape.count >= 2,
+      let expected = tensor(strided)
+    else { return nil }
+    let (height, width) = (shape[shape.count - 2], shape[shape.count - 1])
+    let planes = values.count / max(1, height * width)
+    var found: [Float] = []
+    for plane in 0..<planes {
+      for y in stride(from: 0, to: height, by: step) {
+        for x in stride(from: 0, to: width, by: step) {
+          found.append(values[(plane * height + y) * width + x])
+        }
+      }
+    }
+    return found.count == expected.values.count ? (expected, found) : nil
+  }
+}
+
+/// max |a − b|; infinite when the counts differ or a value is not a number.
+package func maxAbsDifference(_ a: [Float], _ b: [Float]) -> Float {
+  guard a.count == b.count else { return .infinity }
+  var result: Float = 0
+  for (x, y) in zip(a, b) {
+    let difference = abs(x - y)
+    if difference.isNaN { return .infinity }
+    result = max(result, difference)
+  }
+  return result
+}
+
+/// Σab / √(Σa² Σb²).
+package func cosine(_ a: [Float], _ b: [Float]) -> Double {
+  var (dot, aa, bb) = (0.0, 0.0, 0.0)
+  for (x, y) in zip(a, b) {
+    dot += Double(x) * Double(y)
+    aa += Double(x) * Double(x)
+    bb += Double(y) * Double(y)
+  }
+  return dot / (aa * bb).squareRoot()
+}
