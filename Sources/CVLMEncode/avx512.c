@@ -2,7 +2,8 @@
 #include "lanes.h"
 
 #if defined(__x86_64__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))), apply_to = function)
+#pragma clang attribute push( \
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))), apply_to = function)
 #include "panel_body.h"
 #include "q4_body.h"
 #include "q4_panel_body.h"

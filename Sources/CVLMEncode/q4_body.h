@@ -19,12 +19,12 @@ VLM_INLINE lanes clamp_lanes(lanes a, lanes low, lanes high) {
   return min_lanes(max_lanes(a, low), high);
 }
 
-/// The code of x is round((x - offset) * inverse(step)) in 0...15, for every use of a step.
+/// The code of x is round((x - offset) * inverse of step), clamped to 0...15.
 VLM_INLINE lanes inverse_of(lanes step) {
   return step > 0 ? 1.0f / (step > 0 ? step : (lanes)1.0f) : (lanes)0.0f;
 }
-VLM_INLINE lanes q4_code(lanes x, lanes offset, lanes inverse) {
-  return round_lanes(clamp_lanes((x - offset) * inverse, (lanes)0.0f, (lanes)15.0f));
+VLM_INLINE lanes q4_code(lanes above, lanes inverse) {
+  return round_lanes(clamp_lanes(above * inverse, (lanes)0.0f, (lanes)15.0f));
 }
 VLM_INLINE lanes q4_clamp_offset(lanes offset, lanes step) {
   return clamp_lanes(offset, (lanes)-127.0f, 127.0f - 15.0f * step);
@@ -36,7 +36,8 @@ VLM_INLINE lanes q4_try(const q4_group *g, lanes step, lanes offset, lanes *resi
   const lanes inverse = inverse_of(step);
   lanes error = 0, left = 0;
   for (int k = 0; k < g->count; k++) {
-    const lanes e = g->x[k] - (offset + step * q4_code(g->x[k], offset, inverse));
+    const lanes above = g->x[k] - offset;
+    const lanes e = above - step * q4_code(above, inverse);
     const lanes weighted = e * g->importance[k];
     error += weighted * e;
     left += weighted;
@@ -52,30 +53,44 @@ VLM_INLINE void q4_keep(q4_choice *best, lanes step, lanes offset, lanes error) 
   best->error = better ? error : best->error;
 }
 
-/// Tries `steps` steps downwards from the one that covers the whole range (and `above` beyond it),
-/// each with the offset that centres it and with that offset improved `rounds` times.
-VLM_INLINE q4_choice q4_search(const q4_group *g, int above, int steps, int rounds) {
-  lanes low = g->x[0], high = g->x[0];
+VLM_INLINE void q4_range(const q4_group *g, lanes *low, lanes *high) {
+  lanes least = g->x[0], most = g->x[0];
   for (int k = 1; k < g->count; k++) {
-    low = min_lanes(low, g->x[k]);
-    high = max_lanes(high, g->x[k]);
+    least = min_lanes(least, g->x[k]);
+    most = max_lanes(most, g->x[k]);
   }
-  const lanes centre = (low + high) * 0.5f;
+  *low = least;
+  *high = most;
+}
+
+/// The grid of one search: `steps` steps downwards from `above` more than the one that covers the
+/// whole range; for each step, offsets at `-starts...starts` times `spread` steps from the one that
+/// centres it; and each of those moved to where the residual says it should be.
+typedef struct q4_grid {
+  int above, steps, starts;
+  float spread;
+} q4_grid;
+
+/// The error is a wave along the offset with a crest every step, so moving an offset by the
+/// residual finds the nearest valley only; starting from several finds most of the deepest.
+VLM_INLINE q4_choice q4_search(const q4_group *g, q4_grid grid) {
+  lanes low, high;
+  q4_range(g, &low, &high);
   const lanes exact = (high - low) * (1.0f / 15.0f);
   lanes widest = round_lanes(exact);
   widest = widest < exact ? widest + 1.0f : widest;
   const float per_weight = 1.0f / g->weight;
 
   q4_choice best = {0, 0, (lanes)__FLT_MAX__};
-  for (int i = 0; i < steps; i++) {
-    const lanes step = clamp_lanes(widest + (float)(above - i), (lanes)0.0f, (lanes)16.0f);
-    lanes offset = q4_clamp_offset(round_lanes(centre - 7.5f * step), step);
-    for (int round = 0;; round++) {
-      lanes residual;
-      const lanes error = q4_try(g, step, offset, &residual);
-      q4_keep(&best, step, offset, error);
-      if (round == rounds) break;
+  for (int i = grid.above - grid.steps + 1; i <= grid.above; i++) {  // smallest first: wins a tie
+    const lanes step = clamp_lanes(widest + (float)i, (lanes)0.0f, (lanes)16.0f);
+    const lanes centred = (low + high) * 0.5f - 7.5f * step;
+    for (int start = -grid.starts; start <= grid.starts; start++) {
+      const lanes moved = centred + step * (grid.spread * (float)start);
+      lanes offset = q4_clamp_offset(round_lanes(moved), step), residual;
+      q4_keep(&best, step, offset, q4_try(g, step, offset, &residual));
       offset = q4_clamp_offset(round_lanes(offset + residual * per_weight), step);
+      q4_keep(&best, step, offset, q4_try(g, step, offset, &residual));
     }
   }
   return best;
@@ -83,11 +98,8 @@ VLM_INLINE q4_choice q4_search(const q4_group *g, int above, int steps, int roun
 
 /// The smallest step that covers the range, from the group's minimum up.
 VLM_INLINE q4_choice q4_min_max(const q4_group *g) {
-  lanes low = g->x[0], high = g->x[0];
-  for (int k = 1; k < g->count; k++) {
-    low = min_lanes(low, g->x[k]);
-    high = max_lanes(high, g->x[k]);
-  }
+  lanes low, high;
+  q4_range(g, &low, &high);
   const lanes exact = (high - low) * (1.0f / 15.0f);
   lanes step = round_lanes(exact);
   step = clamp_lanes(step < exact ? step + 1.0f : step, (lanes)0.0f, (lanes)16.0f);

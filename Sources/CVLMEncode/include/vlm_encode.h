@@ -70,6 +70,16 @@ void vlm_decode_f16(const void *panel, size_t inputs, size_t row_count, float *r
 void vlm_decode_bf16(const void *panel, size_t inputs, size_t row_count, float *rows,
                      size_t row_stride);
 
+/// The first rule of formats/blocks.md that a panel breaks: 2 for B02 up to 6 for B06, 0 for none.
+typedef struct vlm_panel_fault {
+  int rule, output, block;
+} vlm_panel_fault;
+
+vlm_panel_fault vlm_check_q8(const void *panel, size_t inputs, size_t row_count);
+vlm_panel_fault vlm_check_q4(const void *panel, size_t inputs, size_t row_count);
+/// `pair` inputs lie side by side: 1 for f16, 2 for bf16.
+vlm_panel_fault vlm_check_half(const void *panel, size_t inputs, size_t row_count, size_t pair);
+
 /// Round to nearest, ties to even; NaN stays a quiet NaN with the top bits of its payload.
 void vlm_f16_from_f32(size_t count, const float *x, uint16_t *y);
 void vlm_bf16_from_f32(size_t count, const float *x, uint16_t *y);
