@@ -72,6 +72,9 @@ let package = Package(
       ]),
 
     // Tests
+    .target(
+      name: "VLMTestSupport", dependencies: ["VLMTensor", "VLMCheckpoint"],
+      path: "Tests/VLMTestSupport"),
     .testTarget(name: "VLMTensorTests", dependencies: ["VLMTensor"]),
     .testTarget(name: "VLMKernelsTests", dependencies: ["VLMKernels", "CVLMKernels"]),
     .testTarget(name: "VLMCheckpointTests", dependencies: ["VLMCheckpoint", "VLMTensor"]),
@@ -79,6 +82,17 @@ let package = Package(
     .testTarget(
       name: "VLMQuantizeTests",
       dependencies: ["VLMQuantize", "VLMTensor", "CVLMEncode", "CVLMKernels"]),
+    .testTarget(
+      name: "VLMModelsTests", dependencies: ["VLMModels", "VLMNN", "VLMKernels", "VLMTensor"]),
+    .testTarget(
+      name: "VLMRuntimeTests",
+      dependencies: [
+        "VLMRuntime", "VLMConvert", "VLMCheckpoint", "VLMInput", "VLMKernels", "VLMTensor",
+        "VLMTestSupport",
+      ]),
+    .testTarget(
+      name: "CLITests",
+      dependencies: ["VLMTensor", "VLMCheckpoint", "VLMTestSupport", "vlm-convert", "vlm-run"]),
     .testTarget(name: "VLMInputTests", dependencies: ["VLMInput", "VLMTensor"]),
   ],
   swiftLanguageModes: [.v6],
