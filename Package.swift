@@ -24,13 +24,14 @@ let package = Package(
     // C
     .target(name: "CVLMKernels", cSettings: kernelFlags),
     .target(name: "CVLMEncode", dependencies: ["CVLMKernels"], cSettings: encodeFlags),
+    .target(name: "CVLMSystem"),
     .systemLibrary(
       name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
 
     // Libraries, lowest first; a layer imports only what stands above it here.
-    .target(name: "VLMTensor"),
+    .target(name: "VLMTensor", dependencies: ["CVLMSystem"]),
     .target(name: "VLMKernels", dependencies: ["VLMTensor", "CVLMKernels", "COpenBLAS"]),
     .target(name: "VLMCheckpoint", dependencies: ["VLMTensor"]),
     .target(name: "VLMContainer", dependencies: ["VLMTensor", "CZstd"]),
@@ -75,7 +76,9 @@ let package = Package(
     .target(
       name: "VLMTestSupport", dependencies: ["VLMTensor", "VLMCheckpoint"],
       path: "Tests/VLMTestSupport"),
-    .testTarget(name: "VLMTensorTests", dependencies: ["VLMTensor"]),
+    .testTarget(name: "VLMTensorTests", dependencies: ["VLMTensor", "SystemProbe"]),
+    .executableTarget(
+      name: "SystemProbe", dependencies: ["VLMTensor"], path: "Tests/SystemProbe"),
     .testTarget(name: "VLMKernelsTests", dependencies: ["VLMKernels", "CVLMKernels"]),
     .testTarget(name: "VLMCheckpointTests", dependencies: ["VLMCheckpoint", "VLMTensor"]),
     .testTarget(name: "VLMContainerTests", dependencies: ["VLMContainer", "VLMTensor"]),

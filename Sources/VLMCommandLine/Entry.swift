@@ -12,8 +12,9 @@ package let productVersion = "0.1.0"
 /// Runs a command with the conventions that all of ours share: one line of error with the status of
 /// `ExitStatus`, Ctrl-C that leaves nothing behind, a closed pipe that is no error.
 package func runCommand<Command: ParsableCommand>(_ type: Command.Type, program: String) {
-  signal(SIGPIPE, SIG_IGN)
   do {
+    try TerminationSignals.install()
+    FaultHandler.install(program: program)
     var command = try Command.parseAsRoot()
     try command.run()
   } catch let error as any ReportableError {

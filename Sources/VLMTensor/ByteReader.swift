@@ -5,6 +5,13 @@ package struct ByteReader {
     package let offset: Int
     package let needed: Int
     package let available: Int
+
+    package init(field: String, offset: Int, needed: Int, available: Int) {
+      self.field = field
+      self.offset = offset
+      self.needed = needed
+      self.available = available
+    }
   }
 
   private let bytes: UnsafeRawBufferPointer

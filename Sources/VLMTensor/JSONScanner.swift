@@ -8,6 +8,8 @@ package struct JSONScanner {
   let base: UnsafePointer<UInt8>
   let count: Int
   package internal(set) var offset = 0
+  /// Where the key that `nextKey` last returned begins.
+  package private(set) var keyOffset = 0
   private let limits: JSONLimits
   private var depth = 0
   private var nodes = 0
@@ -66,6 +68,7 @@ package struct JSONScanner {
     guard offset < count, base[offset] == UInt8(ascii: "\"") else {
       throw unexpected("a key in double quotes")
     }
+    keyOffset = offset
     let key = try scanString()
     try expect(UInt8(ascii: ":"), "':'")
     return key
@@ -155,7 +158,7 @@ package struct JSONScanner {
     try beginObject()
     var object = JSONObject()
     while let key = try nextKey() {
-      let start = offset
+      let start = keyOffset
       guard object.insert(key, try value()) else {
         throw JSONError(offset: start, problem: .duplicateKey(key))
       }

@@ -1,3 +1,5 @@
+import CVLMSystem
+
 #if canImport(Glibc)
   import Glibc
 #endif
@@ -14,12 +16,19 @@ package final class MappedFile: @unchecked Sendable {
   private let base: UnsafeRawPointer?
   private let descriptor: Int32
   private let stamp: FileStamp
+  /// Where the fault handler finds this mapping.
+  private let slot: Int32?
 
   /// - Throws: `FileError` when the path cannot be opened, is no regular file, or cannot be mapped.
   package init(path: String) throws(FileError) {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    // Not blocking on a pipe, not made the terminal of: it may be any path.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
     guard descriptor >= 0 else {
-      throw FileError(path: path, problem: .call("open", errno: errno))
+      let code = errno
+      // A socket cannot be opened at all.
+      let kind = code == ENXIO ? FileStamp.irregularKind(at: path) : nil
+      throw FileError(
+        path: path, problem: kind.map { .notRegular($0) } ?? .call("open", errno: code))
     }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
@@ -33,6 +42,7 @@ package final class MappedFile: @unchecked Sendable {
     }
     let size = Int(status.st_size)
     var mapping: UnsafeMutableRawPointer?
+    var slot: Int32?
     if size > 0 {
       mapping = mmap(nil, size, PROT_READ, MAP_SHARED, descriptor, 0)
       if mapping == MAP_FAILED {
@@ -40,15 +50,18 @@ package final class MappedFile: @unchecked Sendable {
         close(descriptor)
         throw FileError(path: path, problem: .call("mmap", errno: code))
       }
+      slot = vlm_mapping_add(mapping, size, path)
     }
     self.path = path
     self.descriptor = descriptor
+    self.slot = slot
     count = size
     base = mapping.map { UnsafeRawPointer($0) }
     stamp = FileStamp(status)
   }
 
   deinit {
+    if let slot { vlm_mapping_remove(slot) }
     if let base { munmap(UnsafeMutableRawPointer(mutating: base), count) }
     close(descriptor)
   }
@@ -109,6 +122,11 @@ struct FileStamp: Equatable, Sendable {
     size = Int64(status.st_size)
     modifiedSeconds = Int(status.st_mtim.tv_sec)
     modifiedNanoseconds = Int(status.st_mtim.tv_nsec)
+  }
+
+  static func irregularKind(at path: String) -> String? {
+    var status = stat()
+    return stat(path, &status) == 0 ? irregularKind(status) : nil
   }
 
   /// "directory", "pipe" …, or nil for a regular file.

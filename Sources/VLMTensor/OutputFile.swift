@@ -1,3 +1,6 @@
+import CVLMSystem
+import Synchronization
+
 #if canImport(Glibc)
   import Glibc
 #endif
@@ -5,36 +8,50 @@
 /// A file under construction: written beside its destination, synced, and renamed into place.
 ///
 /// Until `commit` returns, the destination is untouched; a dropped or killed `OutputFile` leaves at
-/// most a temporary sibling `.<name>.<pid>.tmp`, which `deinit` and `PendingOutputs` remove.
+/// most a temporary sibling `.<name>.<pid>-<n>.tmp`, which `deinit` and `PendingOutputs` remove.
+/// Two outputs for one destination never share a temporary file; the last to commit wins, or with
+/// `overwrite` false the first. A destination that is a symbolic link is itself replaced.
 package final class OutputFile {
   package let path: String
-  /// Bytes written so far.
+  /// Bytes appended so far.
   package private(set) var count = 0
   private let temporaryPath: String
+  private let overwrite: Bool
   private var descriptor: Int32
+  /// End of the bytes written, by appending or in place.
+  private var end = 0
   private var committed = false
 
-  /// - Parameter overwrite: replace an existing file on `commit`; otherwise its presence throws.
+  /// Distinguishes the outputs of one process.
+  private static let serial = Atomic<Int>(0)
+  /// Temporary names tried: those left by a killed process with the same id may stand in the way.
+  private static let attempts = 1000
+
+  /// - Parameter overwrite: replace an existing file on `commit`; otherwise its presence throws,
+  ///   now, or on `commit` if it appeared meanwhile.
   package init(path: String, overwrite: Bool) throws(FileError) {
-    var status = stat()
-    if stat(path, &status) == 0 {
-      if let kind = FileStamp.irregularKind(status) {
-        throw FileError(path: path, problem: .notRegular(kind))
+    try Self.checkDestination(path, overwrite: overwrite)
+    let (folder, name) = Self.split(path)
+    var created: (path: String, descriptor: Int32)?
+    var attempt = 0
+    while created == nil {
+      let number = Self.serial.add(1, ordering: .relaxed).newValue
+      let temporary = "\(folder).\(Self.shortened(name)).\(getpid())-\(number).tmp"
+      attempt += 1
+      switch PendingOutputs.create(temporary) {
+      case .success(let descriptor): created = (temporary, descriptor)
+      case .failure(let failure):
+        if failure.code == EINTR || (failure.code == EEXIST && attempt < Self.attempts) { continue }
+        throw FileError(path: path, problem: .call("create", errno: failure.code))
       }
-      if !overwrite { throw FileError(path: path, problem: .exists) }
     }
-    let slash = path.lastIndex(of: "/")
-    let folder = slash.map { String(path[...$0]) } ?? ""
-    let name = slash.map { String(path[path.index(after: $0)...]) } ?? path
-    let temporary = "\(folder).\(name).\(getpid()).tmp"
-    let descriptor = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else {
-      throw FileError(path: path, problem: .call("create", errno: errno))
+    guard let created else {
+      throw FileError(path: path, problem: .call("create", errno: EEXIST))
     }
     self.path = path
-    self.temporaryPath = temporary
-    self.descriptor = descriptor
-    PendingOutputs.add(temporary)
+    self.overwrite = overwrite
+    temporaryPath = created.path
+    descriptor = created.descriptor
   }
 
   deinit {
@@ -53,50 +70,104 @@ package final class OutputFile {
 
   /// Appends `bytes`.
   package func write(_ bytes: [UInt8]) throws(FileError) {
-    var failure: FileError?
-    bytes.withUnsafeBytes { buffer in
-      do throws(FileError) { try write(buffer) } catch { failure = error }
+    let result = bytes.withUnsafeBytes { buffer in
+      Result { () throws(FileError) in try write(buffer) }
     }
-    if let failure { throw failure }
+    try result.get()
   }
 
   /// Writes over bytes already written, or past the end; does not move the append position.
   package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) {
+    precondition(offset >= 0, "offset inside the file")
+    guard let base = bytes.baseAddress else { return }
     var done = 0
     while done < bytes.count {
+      // The kernel writes at most 2 GiB less a page at a time.
       let written = pwrite(
-        descriptor, bytes.baseAddress! + done, min(bytes.count - done, 1 << 30),
-        off_t(offset + done)
-      )
-      if written < 0 {
-        if errno == EINTR { continue }
-        throw FileError(path: path, problem: .call("write", errno: errno))
+        descriptor, base + done, min(bytes.count - done, 1 << 30), off_t(offset + done))
+      if written < 0 && errno == EINTR { continue }
+      guard written > 0 else {
+        throw FileError(path: path, problem: .call("write", errno: written < 0 ? errno : ENOSPC))
       }
       done += written
     }
+    end = max(end, offset + done)
+  }
+
+  /// Reserves disk space for `bytes` bytes in all, so that a full disk shows before hours of work.
+  /// A file system that cannot reserve is no error.
+  package func reserve(_ bytes: Int) throws(FileError) {
+    let code = vlm_reserve(descriptor, Int64(bytes))
+    if code != 0 { throw FileError(path: path, problem: .call("reserve", errno: code)) }
   }
 
   /// Syncs, renames into place and syncs the folder.
   package func commit() throws(FileError) {
-    precondition(!committed, "an output file is committed once")
-    guard fsync(descriptor) == 0 else {
-      throw FileError(path: path, problem: .call("fsync", errno: errno))
-    }
-    guard close(descriptor) == 0 else {
-      descriptor = -1
+    precondition(!committed && descriptor >= 0, "an output file is committed once")
+    // Gives back what was reserved beyond the end.
+    try call("truncate") { ftruncate(descriptor, off_t(end)) }
+    try call("fsync") { fsync(descriptor) }
+    let closed = close(descriptor)
+    descriptor = -1
+    // An interrupted close has closed, on Linux.
+    guard closed == 0 || errno == EINTR else {
       throw FileError(path: path, problem: .call("close", errno: errno))
     }
-    descriptor = -1
-    guard rename(temporaryPath, path) == 0 else {
-      throw FileError(path: path, problem: .call("rename", errno: errno))
+    let renamed = overwrite ? rename(temporaryPath, path) : vlm_rename_new(temporaryPath, path)
+    guard renamed == 0 else {
+      let code = errno
+      throw FileError(
+        path: path, problem: code == EEXIST ? .exists : .call("rename", errno: code))
     }
     committed = true
     PendingOutputs.remove(temporaryPath)
-    let slash = path.lastIndex(of: "/")
-    let folder = open(slash.map { String(path[...$0]) } ?? ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    if folder >= 0 {
-      fsync(folder)
-      close(folder)
+    syncFolder()
+  }
+
+  /// Makes the rename last. The file is in place already, so a failure here is none of the caller's.
+  private func syncFolder() {
+    let (folder, _) = Self.split(path)
+    let handle = open(folder.isEmpty ? "." : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard handle >= 0 else { return }
+    fsync(handle)
+    close(handle)
+  }
+
+  private func call(_ name: String, _ body: () -> Int32) throws(FileError) {
+    while body() != 0 {
+      if errno == EINTR { continue }
+      throw FileError(path: path, problem: .call(name, errno: errno))
     }
+  }
+
+  private static func checkDestination(_ path: String, overwrite: Bool) throws(FileError) {
+    if split(path).name.isEmpty && !path.hasSuffix("/") {
+      throw FileError(path: path, problem: .call("create", errno: ENOENT))
+    }
+    var status = stat()
+    if stat(path, &status) == 0 {
+      if let kind = FileStamp.irregularKind(status) {
+        throw FileError(path: path, problem: .notRegular(kind))
+      }
+      if !overwrite { throw FileError(path: path, problem: .exists) }
+    } else if !overwrite && lstat(path, &status) == 0 {
+      // A symbolic link to nowhere is something, too.
+      throw FileError(path: path, problem: .exists)
+    }
+  }
+
+  private static func split(_ path: String) -> (folder: String, name: String) {
+    guard let slash = path.lastIndex(of: "/") else { return ("", path) }
+    return (String(path[...slash]), String(path[path.index(after: slash)...]))
+  }
+
+  /// At most 120 bytes, so that the temporary name is legal wherever the name is.
+  private static func shortened(_ name: String) -> String {
+    var kept = ""
+    for scalar in name.unicodeScalars {
+      if kept.utf8.count + UTF8.width(scalar) > 120 { break }
+      kept.unicodeScalars.append(scalar)
+    }
+    return kept
   }
 }

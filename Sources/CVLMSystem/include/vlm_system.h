@@ -1,0 +1,47 @@
+// The few things about signals and files that Swift cannot say safely: handlers that may run at
+// any instruction, and the calls they may make.
+#ifndef VLM_SYSTEM_H
+#define VLM_SYSTEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// ---- Mapped files and unfinished outputs ----
+//
+// Both tables have fixed slots that a signal handler can walk at any time. `path` is copied.
+// Adding returns the slot, or -1 when the table is full or memory ran out: the caller goes on, and
+// only the handler knows less. Any thread may add and remove.
+
+// Notes that [base, base + length) maps the file `path`.
+int vlm_mapping_add(const void *base, size_t length, const char *path);
+void vlm_mapping_remove(int slot);
+
+// Notes that the file `path` is to be unlinked if the process dies of a mapping fault.
+int vlm_pending_add(const char *path);
+void vlm_pending_remove(int slot);
+
+// ---- Faults ----
+
+// Makes a read from a mapping whose file was truncated, or whose disk failed, end the process with
+// one line on standard error, status 74, and no unfinished output left behind. A SIGBUS from
+// anywhere else keeps its default action. `program` is copied, cut to 63 bytes.
+void vlm_install_fault_handler(const char *program);
+
+// ---- Termination ----
+
+// Calls `callback`, on a thread of its own, once for the first SIGINT, SIGTERM or SIGHUP that
+// arrives; signals that are ignored already (nohup) stay so. Ignores SIGPIPE and SIGXFSZ, so that
+// writes fail with EPIPE and EFBIG. Returns 0, or an errno. To be called once.
+int vlm_on_termination(void (*callback)(int signal));
+
+// ---- Files ----
+
+// Renames `from` to `to` only when nothing is at `to`; errno is EEXIST otherwise. On a file system
+// that cannot do that in one step, links and unlinks instead.
+int vlm_rename_new(const char *from, const char *to);
+
+// Reserves disk space for the first `bytes` bytes of the file without changing its size. Returns 0
+// also where the file system cannot reserve; otherwise an errno such as ENOSPC.
+int vlm_reserve(int descriptor, int64_t bytes);
+
+#endif

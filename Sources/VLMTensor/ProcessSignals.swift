@@ -1,0 +1,29 @@
+import CVLMSystem
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// What a command does about the signals that end it. Each is installed once, by `main`.
+package enum TerminationSignals {
+  /// From now on SIGINT, SIGTERM and SIGHUP remove the unfinished outputs and end the process with
+  /// status 130 (SIGINT) or 143, and a write to a closed pipe or past the file size limit is an
+  /// error instead of a signal.
+  ///
+  /// - Throws: `.osError`-worthy `FileError` when no thread can be had.
+  package static func install() throws(FileError) {
+    let code = vlm_on_termination { signal in
+      PendingOutputs.removeAllAndExit(signal == SIGINT ? .interrupted : .terminated)
+    }
+    if code != 0 {
+      throw FileError(path: "signals", problem: .call("pthread_create", errno: code))
+    }
+  }
+}
+
+/// The last word when a mapped file is cut short or its disk fails under a read.
+package enum FaultHandler {
+  /// From now on such a read ends the process with status 74 and one line
+  /// `<program>: <path>: changed or failed to read while in use`, and removes unfinished outputs.
+  package static func install(program: String) { vlm_install_fault_handler(program) }
+}

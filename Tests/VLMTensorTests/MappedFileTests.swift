@@ -1,0 +1,120 @@
+import Foundation
+import Testing
+import VLMTensor
+
+@Suite("Mapped files")
+struct MappedFileTests {
+  let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  private func problem(_ path: String) -> FileError.Problem? {
+    do throws(FileError) {
+      _ = try MappedFile(path: path)
+      return nil
+    } catch {
+      return error.problem
+    }
+  }
+
+  @Test("the bytes of a file are there, and of a link to it, and none of an empty one")
+  func bytes() throws {
+    let path = try folder.write("a", [1, 2, 3, 4])
+    symlink(path, folder.file("link"))
+    for name in ["a", "link"] {
+      let file = try MappedFile(path: folder.file(name))
+      #expect(file.count == 4)
+      #expect(file.withBytes(1..<3) { Array($0) } == [2, 3])
+      #expect(file.isSameFile(as: path))
+    }
+    let empty = try MappedFile(path: folder.write("empty", []))
+    #expect(empty.count == 0)
+    #expect(empty.withBytes(0..<0) { $0.count } == 0)
+    #expect(!empty.isSameFile(as: path))
+  }
+
+  @Test("S47 a pipe, folder, socket or device is refused by name, without waiting on it")
+  func irregular() throws {
+    mkfifo(folder.file("pipe"), 0o600)
+    #expect(problem(folder.file("pipe")) == .notRegular("pipe"))
+    #expect(problem(folder.path) == .notRegular("directory"))
+    #expect(problem("/dev/zero") == .notRegular("device"))
+    let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(descriptor) }
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    let path = "/tmp/vlm-\(getpid()).sock"
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+    let bound = withUnsafePointer(to: &address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+    try #require(bound == 0)
+    defer { unlink(path) }
+    #expect(problem(path) == .notRegular("socket"))
+  }
+
+  @Test(
+    "S47 kernel files that pretend to be regular are refused or empty",
+    arguments: [
+      "/proc/kcore", "/proc/self/mem", "/proc/self/pagemap", "/proc/self/maps",
+    ])
+  func kernelFiles(_ path: String) throws {
+    let file = try? MappedFile(path: path)
+    #expect(file.map(\.count) ?? 0 == 0)
+  }
+
+  @Test("a missing file is 'no input', a file without permission is 'no permission'")
+  func missing() {
+    let missing = FileError(path: "x", problem: .call("open", errno: ENOENT))
+    #expect(problem(folder.file("none")) == missing.problem)
+    #expect(missing.exitStatus == .noInput)
+    #expect(FileError(path: "x", problem: .call("open", errno: EACCES)).exitStatus == .noPermission)
+  }
+
+  @Test(
+    "an unreadable file is refused with the system's reason",
+    .enabled(if: geteuid() != 0, "permissions do not bind root"))
+  func unreadable() throws {
+    let path = try folder.write("secret", [1])
+    chmod(path, 0)
+    #expect(problem(path) == .call("open", errno: EACCES))
+  }
+
+  @Test("a link that leads to itself is refused")
+  func loop() {
+    symlink(folder.file("loop"), folder.file("loop"))
+    #expect(problem(folder.file("loop")) == .call("open", errno: ELOOP))
+  }
+
+  @Test("S50 a file modified in place after mapping is noticed")
+  func changed() throws {
+    let path = try folder.write("a", [1, 2, 3, 4])
+    let file = try MappedFile(path: path)
+    try file.checkUnchanged()
+    let handle = try #require(fopen(path, "r+"))
+    fputs("x", handle)
+    fclose(handle)
+    var times = [timespec(tv_sec: 1, tv_nsec: 0), timespec(tv_sec: 1, tv_nsec: 0)]
+    utimensat(AT_FDCWD, path, &times, 0)
+    #expect(throws: FileError(path: path, problem: .changed)) { try file.checkUnchanged() }
+  }
+
+  @Test("S49 a file truncated while mapped ends the process with 74, one line and no output left")
+  func fault() throws {
+    let path = try folder.write("mapped", [UInt8](repeating: 1, count: 100_000))
+    let result = try Probe.run("fault", path)
+    #expect(result.status == 74)
+    #expect(result.errors == "probe: \(path): changed or failed to read while in use\n")
+    #expect(result.output == "")
+    #expect(try folder.names == ["mapped"])
+  }
+
+  @Test("a bus error from elsewhere is not taken for a file's")
+  func strayFault() throws {
+    let result = try Probe.run("stray-fault", "-")
+    #expect(result.signal == SIGBUS)
+    #expect(!result.errors.contains("while in use"))
+  }
+}

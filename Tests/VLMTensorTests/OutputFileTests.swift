@@ -1,0 +1,140 @@
+import Foundation
+import Testing
+import VLMTensor
+
+@Suite("Output files")
+struct OutputFileTests {
+  let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  private func problem(_ path: String, overwrite: Bool = false) -> FileError.Problem? {
+    do throws(FileError) {
+      _ = try OutputFile(path: path, overwrite: overwrite)
+      return nil
+    } catch {
+      return error.problem
+    }
+  }
+
+  @Test("nothing is at the destination until commit, and only the file after it")
+  func publish() throws {
+    let output = try OutputFile(path: folder.file("out"), overwrite: false)
+    try output.write([1, 2, 3])
+    try output.write([4])
+    try [UInt8(9)].withUnsafeBytes { try output.write($0, at: 1) }
+    #expect(output.count == 4)
+    #expect(try !folder.names.contains("out"))
+    try output.commit()
+    #expect(try folder.names == ["out"])
+    #expect(try folder.read("out") == [1, 9, 3, 4])
+  }
+
+  @Test("a dropped output leaves the existing file and no temporary one")
+  func dropped() throws {
+    try folder.write("out", [7])
+    do {
+      let output = try OutputFile(path: folder.file("out"), overwrite: true)
+      try output.write([1, 2, 3])
+    }
+    #expect(try folder.names == ["out"])
+    #expect(try folder.read("out") == [7])
+  }
+
+  @Test("an existing file is replaced only when asked")
+  func overwriting() throws {
+    try folder.write("out", [7])
+    #expect(problem(folder.file("out")) == .exists)
+    let output = try OutputFile(path: folder.file("out"), overwrite: true)
+    try output.write([1])
+    try output.commit()
+    #expect(try folder.read("out") == [1])
+    symlink("nowhere", folder.file("dangling"))
+    #expect(problem(folder.file("dangling")) == .exists)
+  }
+
+  @Test("a file that appears before commit is not replaced unasked")
+  func raced() throws {
+    let output = try OutputFile(path: folder.file("out"), overwrite: false)
+    try output.write([1])
+    try folder.write("out", [7])
+    #expect(throws: FileError(path: folder.file("out"), problem: .exists)) { try output.commit() }
+    #expect(try folder.read("out") == [7])
+  }
+
+  @Test("two outputs for one destination do not share a temporary file")
+  func concurrent() throws {
+    let path = folder.file("out")
+    let first = try OutputFile(path: path, overwrite: true)
+    let second = try OutputFile(path: path, overwrite: true)
+    try first.write([1, 1, 1, 1])
+    try second.write([2, 2])
+    #expect(try folder.names.count == 2)
+    try first.commit()
+    #expect(try folder.read("out") == [1, 1, 1, 1])
+    try second.commit()
+    #expect(try folder.read("out") == [2, 2])
+    #expect(try folder.names == ["out"])
+  }
+
+  @Test("a folder, device, empty or impossible path is refused")
+  func badDestinations() throws {
+    #expect(problem(folder.path, overwrite: true) == .notRegular("directory"))
+    #expect(problem("/dev/null", overwrite: true) == .notRegular("device"))
+    #expect(problem("", overwrite: true) == .call("create", errno: ENOENT))
+    #expect(problem(folder.file("no/such/folder")) == .call("create", errno: ENOENT))
+    #expect(
+      FileError(path: "", problem: .call("create", errno: ENOENT)).exitStatus == .cannotCreate)
+  }
+
+  @Test("a name as long as names may be can be written")
+  func longName() throws {
+    let name = String(repeating: "é", count: 127)
+    let output = try OutputFile(path: folder.file(name), overwrite: false)
+    try output.write([5])
+    try output.commit()
+    #expect(try folder.read(name) == [5])
+  }
+
+  @Test("reserving space does not change the size of what is published")
+  func reserving() throws {
+    let output = try OutputFile(path: folder.file("out"), overwrite: false)
+    try output.reserve(1 << 20)
+    try output.write([1, 2])
+    try output.commit()
+    #expect(try folder.read("out") == [1, 2])
+    #expect(throws: FileError.self) {
+      try OutputFile(path: folder.file("huge"), overwrite: false).reserve(1 << 60)
+    }
+    #expect(try folder.names == ["out"])
+  }
+
+  @Test("the file's mode is what the umask leaves")
+  func mode() throws {
+    #expect(try Probe.run("umask", folder.file("out")).status == 0)
+    var status = stat()
+    stat(folder.file("out"), &status)
+    #expect(status.st_mode & 0o777 == 0o640)
+  }
+
+  @Test("a write past the file size limit is an error, and the existing file stays")
+  func limit() throws {
+    try folder.write("out", [7])
+    let result = try Probe.run("file-size-limit", folder.file("out"))
+    #expect(result.status == ExitStatus.ioError.rawValue)
+    #expect(result.output == "\(folder.file("out")): write failed: File too large\n")
+    #expect(try folder.names == ["out"])
+    #expect(try folder.read("out") == [7])
+  }
+
+  @Test(
+    "a signal that ends the program leaves the existing file and nothing else",
+    arguments: [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 143)] as [(String, Int32)])
+  func signals(_ name: String, _ status: Int32) throws {
+    try folder.write("out", [7])
+    let result = try Probe.run(name, folder.file("out"))
+    #expect(result.status == status)
+    #expect(try folder.names == ["out"])
+    #expect(try folder.read("out") == [7])
+  }
+}
