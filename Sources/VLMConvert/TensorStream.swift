@@ -33,7 +33,8 @@ struct TensorStream {
     guard let (outputs, inputs) = format.matrixShape(item.spec.shape),
       let panelBytes = format.panelByteCount(inputs: inputs)
     else {
-      throw TensorEncodingError(problem: .format(format, shape: item.spec.shape))
+      throw TensorEncodingError(
+        problem: .formatDoesNotFit(format: format, shape: item.spec.shape))
     }
     let panelOutputs = TensorFormat.panelOutputs
     let panels = (outputs + panelOutputs - 1) / panelOutputs
@@ -56,8 +57,8 @@ struct TensorStream {
           catalog.readFloats(tensor, range, into: values)
           return stored[worker].withValues(range.count) { ordered in
             format.order.store(
-              shape: item.spec.shape, outputs: start..<start + rowCount,
-              from: values.baseAddress!, into: ordered.baseAddress!)
+              values.baseAddress!, shape: item.spec.shape, outputs: start..<start + rowCount,
+              into: ordered.baseAddress!)
             return PanelEncoder.encode(
               rows: ordered.baseAddress!, rowCount: rowCount, rowStride: inputs, inputs: inputs,
               scheme: format.scheme, importance: nil,

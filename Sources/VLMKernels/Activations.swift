@@ -15,6 +15,14 @@ package final class Activations: @unchecked Sendable {
 
   deinit { base.deallocate() }
 
+  /// The first `count` elements, for code that fills or reads them as a plain buffer.
+  package func withValues<R>(
+    _ count: Int, _ body: (UnsafeMutableBufferPointer<Float>) throws -> R
+  ) rethrows -> R {
+    precondition(count >= 0 && count <= self.count, "elements inside the buffer")
+    return try body(UnsafeMutableBufferPointer(start: base, count: count))
+  }
+
   /// The first `rows * columns` elements as a matrix. The owner outlives the view.
   package func matrix(rows: Int, columns: Int) -> MatrixView {
     precondition(rows >= 0 && columns >= 0 && rows * columns <= count, "matrix inside the buffer")
