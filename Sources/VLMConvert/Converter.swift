@@ -51,7 +51,7 @@ package struct Converter {
       let tensor = try source.tensor(item.spec.path)
       try writer.beginTensor(
         name: item.spec.path, format: item.format, role: item.spec.role, shape: item.spec.shape)
-      let error = try encoder.encode(tensor, item, from: source.catalog) { bytes in
+      let error = try encoder.encode(tensor, item) { bytes in
         try writer.write(bytes)
       }
       try writer.endTensor()
@@ -72,7 +72,7 @@ package struct Converter {
     try writer.add(section: .provenance, bytes(try provenance()))
     try writer.add(section: .report, bytes(report.json))
     let summary = try writer.finish()
-    report.fileByteCount = summary.fileByteCount
+    report.fileByteCount = summary.fileSize
     return report
   }
 
@@ -87,7 +87,7 @@ package struct Converter {
       let file = try MappedFile(path: path)
       files.append([
         "name": .string(name), "bytes": .int(file.count),
-        "xxh64": .string(hexadecimal(file)),
+        "xxh64": .string(Self.digest(file)),
       ])
     }
     return [
@@ -100,7 +100,7 @@ package struct Converter {
     ]
   }
 
-  private func hexadecimal(_ file: MappedFile) -> String {
+  private static func digest(_ file: MappedFile) -> String {
     let value = file.withBytes(0..<file.count) { XXH64.hash($0) }
     let digits = String(value, radix: 16)
     return String(repeating: "0", count: 16 - digits.count) + digits
@@ -110,7 +110,7 @@ package struct Converter {
 extension SourceModel {
   /// The checkpoint's tensor for our name `path`.
   func tensor(_ path: String) throws(ConversionError) -> CheckpointTensor {
-    guard let source = checkpoint.tensors[path], let tensor = catalog.tensor(named: source.original)
+    guard let source = checkpoint.tensors[path], let tensor = catalog[source.original]
     else { throw ConversionError(path: catalog.path, .missing([path])) }
     return tensor
   }

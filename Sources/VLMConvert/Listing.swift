@@ -3,13 +3,13 @@ import VLMContainer
 import VLMTensor
 
 /// What kind of model file a path leads to, by its first bytes.
-package enum FileKind: Sendable {
+package enum ModelFileKind: Sendable {
   case container
   case safetensors
 
   /// A file that starts as a container is one; every other is left to the safetensors reader, whose
   /// errors name what else it may be.
-  package static func of(_ path: String) throws(FileError) -> FileKind {
+  package static func of(_ path: String) throws(FileError) -> ModelFileKind {
     let file = try MappedFile(path: path)
     let magic = Container.magic
     guard file.count >= magic.count else { return .safetensors }
@@ -40,7 +40,7 @@ package struct Listing {
   package init(path: String, digests: Bool) throws {
     self.path = path
     let name = path.escapedForDisplay()
-    switch try FileKind.of(path) {
+    switch try ModelFileKind.of(path) {
     case .container:
       let container = try Container.open(path: path)
       kind = "vlmz"
@@ -52,9 +52,9 @@ package struct Listing {
           digest: digests ? Self.digest(container.file, entry.range) : nil)
       }
       var lines = ["\(name): .vlmz, \(byteText(byteCount)), \(tensors.count) tensors"]
-      lines.append("content hash \(Self.hexadecimal(container.rootHash))")
+      lines.append("content hash \(hexadecimal(container.rootHash))")
       var extra: [(String, JSONValue)] = [
-        ("content_hash", .string(Self.hexadecimal(container.rootHash)))
+        ("content_hash", .string(hexadecimal(container.rootHash)))
       ]
       var sections: [JSONValue] = []
       for section in container.sections {
@@ -71,15 +71,15 @@ package struct Listing {
       for kind in [SectionKind.config, .labels, .preprocess, .provenance] {
         guard let bytes = try container.section(kind) else { continue }
         guard let json = try? JSONValue.parse(bytes, limits: JSONLimits()) else { continue }
-        extra.append(("\(kind)", json))
-        lines.append("\(kind): \(json.serialized().escapedForDisplay(limit: 2000))")
+        extra.append((kind.name, json))
+        lines.append("\(kind.name): \(json.serialized().escapedForDisplay(limit: 2000))")
       }
       summary = lines
       self.extra = extra
     case .safetensors:
       let catalog = try SafetensorsFile.read(path: path)
       kind = "safetensors"
-      byteCount = catalog.fileByteCount
+      byteCount = catalog.sources.reduce(0) { $0 + $1.count }
       tensors = catalog.tensors.map { tensor in
         Entry(
           name: tensor.name, type: tensor.dtype.rawValue, shape: tensor.shape,
@@ -121,10 +121,8 @@ package struct Listing {
   }
 
   private static func digest(_ file: MappedFile, _ range: Range<Int>) -> String {
-    String(hexadecimal(file.withBytes(range) { SHA256.hash($0) }).prefix(16))
-  }
-
-  private static func hexadecimal(_ bytes: [UInt8]) -> String {
-    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    var state = SHA256()
+    file.withBytes(range) { state.update($0) }
+    return String(hexadecimal(state.digest).prefix(16))
   }
 }

@@ -16,17 +16,17 @@ struct TensorStream {
   init(pool: WorkerPool) { self.pool = pool }
 
   func encode(
-    _ tensor: CheckpointTensor, _ item: ConversionPlan.Item, from catalog: TensorCatalog,
+    _ tensor: CheckpointTensor, _ item: ConversionPlan.Item,
     write: (UnsafeRawBufferPointer) throws -> Void
   ) throws -> QuantizationError {
     switch item.format.layout {
-    case .panels: try encodePanels(tensor, item, from: catalog, write: write)
-    case .rowMajor: try encodeRows(tensor, item, from: catalog, write: write)
+    case .panels: try encodePanels(tensor, item, write: write)
+    case .rowMajor: try encodeRows(tensor, item, write: write)
     }
   }
 
   private func encodePanels(
-    _ tensor: CheckpointTensor, _ item: ConversionPlan.Item, from catalog: TensorCatalog,
+    _ tensor: CheckpointTensor, _ item: ConversionPlan.Item,
     write: (UnsafeRawBufferPointer) throws -> Void
   ) throws -> QuantizationError {
     let format = item.format
@@ -48,13 +48,17 @@ struct TensorStream {
     for first in stride(from: 0, to: panels, by: perPiece) {
       let count = min(perPiece, panels - first)
       let results = Mutex([QuantizationError](repeating: .init(), count: count))
+      let failure = Mutex<(any Error)?>(nil)
       let destination = SendableBuffer(bytes)
       pool.forEach(count: count) { piece, worker in
         let start = (first + piece) * panelOutputs
         let rowCount = min(panelOutputs, outputs - start)
         let range = start * inputs..<(start + rowCount) * inputs
         let error = rows[worker].withValues(range.count) { values in
-          catalog.readFloats(tensor, range, into: values)
+          do { try tensor.readFloats(range, into: values) } catch {
+            failure.withLock { $0 = $0 ?? error }
+            return QuantizationError()
+          }
           return stored[worker].withValues(range.count) { ordered in
             format.order.store(
               values.baseAddress!, shape: item.spec.shape, outputs: start..<start + rowCount,
@@ -67,6 +71,7 @@ struct TensorStream {
         }
         results.withLock { $0[piece] = error }
       }
+      if let error = failure.withLock({ $0 }) { throw error }
       results.withLock { $0.forEach { total.merge($0) } }
       try write(UnsafeRawBufferPointer(rebasing: bytes[..<(count * panelBytes)]))
     }
@@ -74,7 +79,7 @@ struct TensorStream {
   }
 
   private func encodeRows(
-    _ tensor: CheckpointTensor, _ item: ConversionPlan.Item, from catalog: TensorCatalog,
+    _ tensor: CheckpointTensor, _ item: ConversionPlan.Item,
     write: (UnsafeRawBufferPointer) throws -> Void
   ) throws -> QuantizationError {
     let shape = item.spec.shape
@@ -89,9 +94,9 @@ struct TensorStream {
     for first in stride(from: 0, to: outputs, by: max(1, step)) {
       let range = first..<min(outputs, first + step)
       var values = [Float](repeating: 0, count: range.count * perOutput)
-      values.withUnsafeMutableBufferPointer { buffer in
-        catalog.readFloats(
-          tensor, range.lowerBound * perOutput..<range.upperBound * perOutput, into: buffer)
+      try values.withUnsafeMutableBufferPointer { buffer in
+        try tensor.readFloats(
+          range.lowerBound * perOutput..<range.upperBound * perOutput, into: buffer)
       }
       var pieceShape = shape
       if !pieceShape.isEmpty { pieceShape[0] = range.count }

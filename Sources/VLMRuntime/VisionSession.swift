@@ -140,7 +140,7 @@ package final class VisionSession {
     do throws(JSONError) { return try JSONValue.parse(bytes, limits: JSONLimits()) } catch {
       throw ModelError(
         file: container.path,
-        .configuration(field: "\(kind)", found: error.description, expected: "JSON"))
+        .configuration(field: kind.name, found: error.description, expected: "JSON"))
     }
   }
 

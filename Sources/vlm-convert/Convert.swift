@@ -99,7 +99,7 @@ struct Convert: ParsableCommand {
           + examples.joined(separator: ", ") + (foreign.count > 3 ? ", …" : ""))
     }
     guard let output, !dryRun else { return describe(converter) }
-    if source.catalog.isSameFile(as: output) {
+    if source.catalog.sources.contains(where: { $0.isSameFile(as: output) }) {
       throw FileError(path: output, problem: .sameFile(as: source.catalog.path))
     }
     let progress = Progress(

@@ -20,7 +20,7 @@ struct Verify: ParsableCommand {
   var quiet = false
 
   func run() throws {
-    guard try FileKind.of(file) != .safetensors else {
+    guard try ModelFileKind.of(file) != .safetensors else {
       let catalog = try SafetensorsFile.read(path: file)
       if !quiet {
         Report.line(

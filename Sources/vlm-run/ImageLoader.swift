@@ -10,7 +10,7 @@ struct ImageLoader {
   let policy: DecodePolicy
   let limits: ImageLimits
 
-  /// - Throws: `ImageError`, `FileError`, or `SafetensorsError` for a file of tensors.
+  /// - Throws: `ImageError`, `FileError`, or `CheckpointError` for a file of tensors.
   func load(_ name: String) throws -> PixelTensor {
     if name == "-" {
       let bytes = try StandardInput.read(limit: limits.maximumBytes)
@@ -27,10 +27,11 @@ struct ImageLoader {
   private func loadTensor(_ path: String) throws -> PixelTensor {
     let catalog = try SafetensorsFile.read(path: path)
     let name = "pixel_values"
-    guard let tensor = catalog.tensor(named: name) else {
+    guard let tensor = catalog[name] else {
       throw ModelError(file: path, .missingTensor(name))
     }
-    let shape = tensor.shape.count == 4 && tensor.shape[0] == 1 ? Array(tensor.shape[1...]) : tensor.shape
+    let isBatch = tensor.shape.count == 4 && tensor.shape[0] == 1
+    let shape = isBatch ? Array(tensor.shape[1...]) : tensor.shape
     guard shape.count == 3, shape[0] == 3, shape[1] > 0, shape[2] > 0,
       shape[1] * shape[2] <= limits.maximumPixels
     else {
@@ -38,7 +39,7 @@ struct ImageLoader {
     }
     let (height, width) = (shape[1], shape[2])
     var planar = [Float](repeating: 0, count: 3 * height * width)
-    planar.withUnsafeMutableBufferPointer { catalog.readFloats(tensor, 0..<$0.count, into: $0) }
+    try planar.withUnsafeMutableBufferPointer { try tensor.readFloats(0..<$0.count, into: $0) }
     return PixelTensor(height: height, width: width, planar: planar)
   }
 }

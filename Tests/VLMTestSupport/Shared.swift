@@ -69,10 +69,7 @@ package struct Expected {
 
   /// The tensor called `name`, or nil.
   package func tensor(_ name: String) -> ExpectedTensor? {
-    guard let tensor = catalog.tensor(named: name) else { return nil }
-    let count = tensor.shape.reduce(1, *)
-    var values = [Float](repeating: 0, count: count)
-    values.withUnsafeMutableBufferPointer { catalog.readFloats(tensor, 0..<count, into: $0) }
+    guard let tensor = catalog[name], let values = try? tensor.floats() else { return nil }
     return ExpectedTensor(shape: tensor.shape, values: values)
   }
 
