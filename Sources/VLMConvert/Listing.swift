@@ -59,12 +59,12 @@ package struct Listing {
       var sections: [JSONValue] = []
       for section in container.sections {
         lines.append(
-          "section \(section.kind): \(byteText(section.storedByteCount)) stored, "
-            + "\(byteText(section.rawByteCount)) raw, at \(section.offset)")
+          "section \(section.name): \(byteText(section.range.count)) stored, "
+            + "\(byteText(Int(clamping: section.rawSize))) raw, at \(section.range.lowerBound)")
         sections.append([
-          "kind": .string("\(section.kind)"), "offset": .int(section.offset),
-          "stored_bytes": .int(section.storedByteCount),
-          "raw_bytes": .int(section.rawByteCount),
+          "kind": .string(section.name), "offset": .int(section.range.lowerBound),
+          "stored_bytes": .int(section.range.count),
+          "raw_bytes": .int(Int(clamping: section.rawSize)),
         ])
       }
       extra.append(("sections", .array(sections)))
