@@ -13,6 +13,7 @@ let package = Package(
   targets: [
     // C
     .target(name: "CVLMKernels", cSettings: kernelFlags),
+    .target(name: "CVLMHash", cSettings: kernelFlags),
     .systemLibrary(
       name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(
@@ -22,7 +23,7 @@ let package = Package(
     .target(name: "VLMTensor"),
     .target(name: "VLMKernels", dependencies: ["VLMTensor", "CVLMKernels", "COpenBLAS"]),
     .target(name: "VLMCheckpoint", dependencies: ["VLMTensor"]),
-    .target(name: "VLMContainer", dependencies: ["VLMTensor", "CZstd"]),
+    .target(name: "VLMContainer", dependencies: ["VLMTensor", "CZstd", "CVLMHash"]),
     .target(name: "VLMQuantize", dependencies: ["VLMTensor", "CVLMKernels"]),
     .target(name: "VLMNN", dependencies: ["VLMTensor", "VLMKernels"]),
     .target(name: "VLMModels", dependencies: ["VLMTensor", "VLMNN", "VLMKernels"]),
@@ -43,7 +44,8 @@ let package = Package(
     .testTarget(name: "VLMTensorTests", dependencies: ["VLMTensor"]),
     .testTarget(name: "VLMKernelsTests", dependencies: ["VLMKernels", "CVLMKernels"]),
     .testTarget(name: "VLMCheckpointTests", dependencies: ["VLMCheckpoint", "VLMTensor"]),
-    .testTarget(name: "VLMContainerTests", dependencies: ["VLMContainer", "VLMTensor"]),
+    .testTarget(
+      name: "VLMContainerTests", dependencies: ["VLMContainer", "VLMTensor", "CVLMHash", "CZstd"]),
     .testTarget(
       name: "VLMQuantizeTests", dependencies: ["VLMQuantize", "VLMTensor", "CVLMKernels"]),
     .testTarget(name: "VLMInputTests", dependencies: ["VLMInput", "VLMTensor"]),
