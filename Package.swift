@@ -25,6 +25,7 @@ let package = Package(
     .target(name: "CVLMKernels", cSettings: kernelFlags),
     .target(name: "CVLMEncode", dependencies: ["CVLMKernels"], cSettings: encodeFlags),
     .target(name: "CVLMSystem"),
+    .target(name: "CVLMHash", cSettings: kernelFlags),
     .systemLibrary(
       name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(
@@ -34,7 +35,7 @@ let package = Package(
     .target(name: "VLMTensor", dependencies: ["CVLMSystem"]),
     .target(name: "VLMKernels", dependencies: ["VLMTensor", "CVLMKernels", "COpenBLAS"]),
     .target(name: "VLMCheckpoint", dependencies: ["VLMTensor"]),
-    .target(name: "VLMContainer", dependencies: ["VLMTensor", "CZstd"]),
+    .target(name: "VLMContainer", dependencies: ["VLMTensor", "CZstd", "CVLMHash"]),
     .target(name: "VLMQuantize", dependencies: ["VLMTensor", "CVLMEncode"]),
     .target(name: "VLMNN", dependencies: ["VLMTensor", "VLMKernels"]),
     .target(name: "VLMModels", dependencies: ["VLMTensor", "VLMNN", "VLMKernels"]),
@@ -81,7 +82,8 @@ let package = Package(
       name: "SystemProbe", dependencies: ["VLMTensor"], path: "Tests/SystemProbe"),
     .testTarget(name: "VLMKernelsTests", dependencies: ["VLMKernels", "CVLMKernels"]),
     .testTarget(name: "VLMCheckpointTests", dependencies: ["VLMCheckpoint", "VLMTensor"]),
-    .testTarget(name: "VLMContainerTests", dependencies: ["VLMContainer", "VLMTensor"]),
+    .testTarget(
+      name: "VLMContainerTests", dependencies: ["VLMContainer", "VLMTensor", "CVLMHash", "CZstd"]),
     .testTarget(
       name: "VLMQuantizeTests",
       dependencies: ["VLMQuantize", "VLMTensor", "CVLMEncode", "CVLMKernels"]),

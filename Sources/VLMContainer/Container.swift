@@ -1,0 +1,109 @@
+import VLMTensor
+
+/// An open `.vlmz` file: everything but the tensors' bytes has been checked.
+///
+/// The tensors are used where they are mapped. Opening reads the header, the section table and the
+/// tensor index and nothing of the tensor data, so it takes the same time for any model size.
+package final class Container: Sendable {
+  package let file: MappedFile
+  package let path: String
+  /// SHA-256 over what the sections hold: the same for the same content, however it is compressed.
+  package let rootHash: [UInt8]
+  /// All sections in the order of the file, those of unknown kinds included.
+  package let sections: [SectionEntry]
+  /// All tensors, sorted by the bytes of their names.
+  package let tensors: [TensorEntry]
+  private let positions: [String: Int]
+
+  /// First bytes of every container.
+  package static let magic = Format.magic
+
+  /// Opens and checks the file at `path`.
+  package static func open(path: String) throws(ContainerError) -> Container {
+    let file: MappedFile
+    do { file = try MappedFile(path: path) } catch { throw ContainerError(error) }
+    return try Container(file)
+  }
+
+  private init(_ file: MappedFile) throws(ContainerError) {
+    let contents = try Contents(file)
+    self.file = file
+    path = file.path
+    rootHash = contents.header.rootHash
+    sections = contents.sections
+    tensors = contents.tensors
+    // Names are unique even up to canonical equivalence [R39].
+    positions = Dictionary(
+      contents.tensors.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+  }
+
+  package func tensor(named name: String) -> TensorEntry? { positions[name].map { tensors[$0] } }
+
+  package func section(entry kind: SectionKind) -> SectionEntry? {
+    sections.first { $0.kind == kind }
+  }
+
+  /// The decoded bytes of a section, its checksums verified; nil when the file has none.
+  ///
+  /// - Precondition: not the tensor data, which is used where it is mapped.
+  package func section(_ kind: SectionKind) throws(ContainerError) -> [UInt8]? {
+    precondition(kind != .tensorData, "tensor data is read through its mapping")
+    guard let index = sections.firstIndex(where: { $0.kind == kind }) else { return nil }
+    return try decode(sections[index], at: index)
+  }
+
+  func decode(_ section: SectionEntry, at index: Int) throws(ContainerError) -> [UInt8] {
+    defer { withExtendedLifetime(file) {} }
+    let stored = file.bytes(section.range)
+    let place = ContainerError.Place.section(index, section.name)
+    func check(
+      _ rule: Rule, _ found: UInt64, _ expected: UInt64
+    ) throws(ContainerError) {
+      guard found == expected else {
+        throw ContainerError(
+          path: path, place: place, problem: .hash(rule, found: found, expected: expected))
+      }
+    }
+    try check(.r25, XXH64.hash(stored), section.storedHash)
+    guard section.codec == .zstd, section.kind != nil else { return Array(stored) }
+    let bytes: [UInt8]
+    do {
+      // At most `Format.maximumSectionSize` since the table was checked.
+      bytes = try ZstdFrame.decompress(stored, rawSize: Int(section.rawSize))
+    } catch {
+      throw ContainerError(path: path, place: place, problem: .broken(error.rule, error.text))
+    }
+    try check(.r32, XXH64.hash(bytes), section.rawHash)
+    return bytes
+  }
+}
+
+/// What a file says of itself, checked.
+struct Contents {
+  let header: Header
+  let sections: [SectionEntry]
+  let tensors: [TensorEntry]
+
+  /// Checks everything but the insides of the sections other than the index.
+  init(_ file: MappedFile) throws(ContainerError) {
+    defer { withExtendedLifetime(file) {} }
+    let path = file.path
+    let bytes = file.bytes(0..<file.count)
+    header = try Header(bytes, path: path)
+    sections = try SectionTable.decode(bytes, header: header, path: path)
+    guard let data = sections.first(where: { $0.kind == .tensorData }),
+      let place = sections.firstIndex(where: { $0.kind == .tensorIndex })
+    else {
+      throw ContainerError(
+        path: path, place: .table, problem: .broken(.r23, "a required section is missing"))
+    }
+    let index = sections[place]
+    let hash = XXH64.hash(bytes.slice(index.range))
+    guard hash == index.storedHash else {
+      throw ContainerError(
+        path: path, place: .section(place, index.name),
+        problem: .hash(.r25, found: hash, expected: index.storedHash))
+    }
+    tensors = try TensorIndex.decode(bytes.slice(index.range), data: data, path: path)
+  }
+}

@@ -1,0 +1,246 @@
+import VLMTensor
+
+/// What a finished container holds.
+package struct ContainerSummary: Sendable {
+  package let path: String
+  package let fileSize: Int
+  /// Bytes of the tensors, padding left out.
+  package let tensorBytes: Int
+  package let tensorCount: Int
+  package let sections: [SectionEntry]
+  package let rootHash: [UInt8]
+}
+
+/// Writes a container front to back: tensors as they come, everything else at `finish`.
+///
+/// Nothing stands at the path before `finish` returns; a writer that is dropped leaves nothing
+/// behind. The same calls give the same bytes, whatever the sizes of the pieces that `write` gets.
+/// Memory: the index and the other sections.
+package final class ContainerWriter {
+  private let file: OutputFile
+  private let compress: Bool
+  private var contents: [SectionKind: [UInt8]] = [:]
+  private var entries: [TensorIndex.Entry] = []
+  private var names = Set<String>()
+  private var open: (entry: TensorIndex.Entry, hash: XXH64)?
+  private var pending: [UInt8] = []
+
+  private static let pendingSize = 256 << 10
+
+  /// - Parameters:
+  ///   - overwrite: replace an existing file at `finish`; otherwise its presence throws.
+  ///   - compress: false stores every section raw, so that not even the version of the zstd library
+  ///     has a say in the bytes.
+  package init(path: String, overwrite: Bool, compress: Bool = true) throws(ContainerError) {
+    do { file = try OutputFile(path: path, overwrite: overwrite) } catch {
+      throw ContainerError(error)
+    }
+    self.compress = compress
+    pending.appendZeros(Format.dataAlignment)
+  }
+
+  package var path: String { file.path }
+  private var position: Int { file.count + pending.count }
+
+  /// Adds a section; before, between or after tensors makes no difference.
+  ///
+  /// - Precondition: not one of the two tensor sections, which the writer makes.
+  package func add(section kind: SectionKind, _ bytes: [UInt8]) throws(ContainerError) {
+    precondition(kind.mayCompress, "the writer makes the tensor sections")
+    let place = ContainerError.Place.named(kind)
+    guard contents[kind] == nil else {
+      throw ContainerError(
+        path: path, place: place, problem: .broken(.r12, "the section was added twice"))
+    }
+    guard (1...Format.maximumSectionSize).contains(bytes.count) else {
+      throw ContainerError(
+        path: path, place: place,
+        problem: .value(
+          .r22, field: "raw size", found: "\(bytes.count)",
+          expected: "1 to \(Format.maximumSectionSize)"))
+    }
+    contents[kind] = bytes
+  }
+
+  /// Starts a tensor; its bytes follow through `write`.
+  package func beginTensor(
+    name: String, format: TensorFormat, role: TensorRole, shape: [Int]
+  ) throws(ContainerError) {
+    precondition(open == nil, "one tensor is written at a time")
+    func fail(_ problem: ContainerError.Problem) -> ContainerError {
+      ContainerError(path: path, place: .tensor(name), problem: problem)
+    }
+    if let problem = TensorIndex.problem(name: name) { throw fail(problem) }
+    guard names.insert(name).inserted else {
+      throw fail(.broken(.r39, "the name, or one canonically equivalent to it, was written before"))
+    }
+    guard shape.count <= Format.maximumRank else {
+      throw fail(
+        .value(
+          .r41, field: "rank", found: "\(shape.count)", expected: "at most \(Format.maximumRank)"))
+    }
+    guard shape.allSatisfy({ $0 > 0 }) else {
+      throw fail(.value(.r42, field: "shape", found: "\(shape)", expected: "extents of 1 or more"))
+    }
+    guard let byteCount = format.byteCount(shape: shape) else {
+      throw fail(
+        .broken(
+          .r44,
+          "shape \(shape) cannot be stored as \(format.scheme.name), layout "
+            + "\(format.layout.rawValue), axis order \(format.order.rawValue)"))
+    }
+    try pad(to: Format.alignment)
+    let entry = TensorIndex.Entry(
+      name: name, format: format, role: role, shape: shape,
+      offset: position - Format.dataAlignment, byteCount: byteCount, hash: 0)
+    open = (entry, XXH64())
+    written = 0
+  }
+
+  private var written = 0
+
+  /// Appends to the open tensor.
+  package func write(_ bytes: UnsafeRawBufferPointer) throws(ContainerError) {
+    guard let entry = open?.entry else { preconditionFailure("bytes belong to a begun tensor") }
+    guard bytes.count <= entry.byteCount - written else {
+      throw miscounted(entry, found: "\(written + bytes.count) or more")
+    }
+    open?.hash.update(bytes)
+    written += bytes.count
+    try append(bytes)
+  }
+
+  /// Appends to the open tensor.
+  package func write(_ bytes: [UInt8]) throws(ContainerError) {
+    var failure: ContainerError?
+    bytes.withUnsafeBytes { buffer in
+      do throws(ContainerError) { try write(buffer) } catch { failure = error }
+    }
+    if let failure { throw failure }
+  }
+
+  /// Closes the open tensor.
+  ///
+  /// - Throws: when it got fewer bytes than its format takes.
+  package func endTensor() throws(ContainerError) {
+    guard var (entry, hash) = open else { preconditionFailure("a begun tensor is ended") }
+    guard written == entry.byteCount else { throw miscounted(entry, found: "\(written)") }
+    entry.hash = hash.digest
+    entries.append(entry)
+    open = nil
+  }
+
+  private func miscounted(_ entry: TensorIndex.Entry, found: String) -> ContainerError {
+    ContainerError(
+      path: path, place: .tensor(entry.name),
+      problem: .value(
+        .r45, field: "bytes written", found: found,
+        expected: "\(entry.byteCount) for shape \(entry.shape) as \(entry.format.scheme.name)"))
+  }
+
+  /// Writes the other sections, the table and the header, and puts the file in its place.
+  package func finish() throws(ContainerError) -> ContainerSummary {
+    precondition(open == nil, "every begun tensor is ended")
+    guard !entries.isEmpty else {
+      throw ContainerError(
+        path: path, place: .named(.tensorIndex),
+        problem: .value(.r33, field: "tensor count", found: "0", expected: "1 or more"))
+    }
+    guard contents[.config] != nil else {
+      throw ContainerError(
+        path: path, place: .table, problem: .broken(.r23, "section 'config' is missing"))
+    }
+    let tensorBytes = entries.reduce(0) { $0 + $1.byteCount }
+    let dataRange = Format.dataAlignment..<position
+    entries.sort { TensorIndex.ascends($0.name, $1.name) }
+    let index = TensorIndex.encode(entries)
+    guard index.count <= Format.maximumSectionSize else {
+      throw ContainerError(
+        path: path, place: .named(.tensorIndex),
+        problem: .value(
+          .r22, field: "raw size", found: "\(index.count)",
+          expected: "1 to \(Format.maximumSectionSize)"))
+    }
+    contents[.tensorIndex] = index
+
+    let dataHash = TensorIndex.dataHash(entries.map(\.hash))
+    var sections = [
+      SectionEntry(
+        code: SectionKind.tensorData.rawValue, flags: SectionKind.tensorData.flags,
+        codecCode: SectionCodec.raw.rawValue, range: dataRange, rawSize: UInt64(dataRange.count),
+        storedHash: dataHash, rawHash: dataHash)
+    ]
+    for kind in SectionKind.allCases {
+      if let bytes = contents[kind] { sections.append(try writeSection(kind, bytes)) }
+    }
+    try pad(to: Format.alignment)
+    let table = SectionTable.encode(sections)
+    let header = Header(
+      sectionCount: sections.count, fileSize: position + table.count, tableOffset: position,
+      tableHash: XXH64.hash(table), rootHash: SectionTable.rootHash(sections))
+    try append(table)
+    try commit(header)
+    return ContainerSummary(
+      path: path, fileSize: header.fileSize, tensorBytes: tensorBytes, tensorCount: entries.count,
+      sections: sections, rootHash: header.rootHash)
+  }
+
+  private func writeSection(
+    _ kind: SectionKind, _ bytes: [UInt8]
+  ) throws(ContainerError) -> SectionEntry {
+    try pad(to: kind.alignment)
+    var stored = bytes
+    var codec = SectionCodec.raw
+    if compress, kind.mayCompress, bytes.count >= Format.smallestCompressed,
+      let frame = ZstdFrame.compress(bytes), frame.count < bytes.count
+    {
+      stored = frame
+      codec = .zstd
+    }
+    let start = position
+    try append(stored)
+    return SectionEntry(
+      code: kind.rawValue, flags: kind.flags, codecCode: codec.rawValue, range: start..<position,
+      rawSize: UInt64(bytes.count), storedHash: XXH64.hash(stored), rawHash: XXH64.hash(bytes))
+  }
+
+  private func pad(to alignment: Int) throws(ContainerError) {
+    pending.appendZeros((alignment - position % alignment) % alignment)
+  }
+
+  private func append(_ bytes: [UInt8]) throws(ContainerError) {
+    var failure: ContainerError?
+    bytes.withUnsafeBytes { buffer in
+      do throws(ContainerError) { try append(buffer) } catch { failure = error }
+    }
+    if let failure { throw failure }
+  }
+
+  /// Small pieces are gathered, large ones go straight through.
+  private func append(_ bytes: UnsafeRawBufferPointer) throws(ContainerError) {
+    if pending.count + bytes.count > Self.pendingSize { try flush() }
+    if bytes.count > Self.pendingSize {
+      do { try file.write(bytes) } catch { throw ContainerError(error) }
+    } else {
+      pending.append(contentsOf: bytes)
+    }
+  }
+
+  private func flush() throws(ContainerError) {
+    guard !pending.isEmpty else { return }
+    do { try file.write(pending) } catch { throw ContainerError(error) }
+    pending.removeAll(keepingCapacity: true)
+  }
+
+  private func commit(_ header: Header) throws(ContainerError) {
+    try flush()
+    var failure: FileError?
+    header.encoded().withUnsafeBytes { buffer in
+      do throws(FileError) { try file.write(buffer, at: 0) } catch { failure = error }
+    }
+    do {
+      if let failure { throw failure }
+      try file.commit()
+    } catch { throw ContainerError(error) }
+  }
+}

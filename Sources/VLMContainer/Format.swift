@@ -1,0 +1,66 @@
+#if _endian(big)
+  #error("containers are little-endian and their tensors are used in place")
+#endif
+
+/// The numbers of container version 1; `formats/vlmz.md` is normative.
+package enum Format {
+  /// The highest `Read_Version` that this build reads, and the one it writes.
+  package static let version = 1
+  /// `\x89VLMZ\r\n\n`: a byte that is no ASCII, the name, and line ends that a transfer in text mode
+  /// would change one way or the other.
+  static let magic: [UInt8] = [0x89, 0x56, 0x4c, 0x4d, 0x5a, 0x0d, 0x0a, 0x0a]
+
+  static let headerSize = 128
+  static let hashedHeaderSize = 120
+  static let tableEntrySize = 64
+  static let maximumSections = 64
+  static let minimumSections = 3
+
+  static let alignment = 64
+  /// Tensor data starts on a page of its own, so that opening a file reads none of it.
+  static let dataAlignment = 4096
+
+  /// Largest decoded size of any section but the tensor data.
+  package static let maximumSectionSize = 64 << 20
+  static let indexHeaderSize = 8
+  static let indexEntrySize = 32
+  package static let maximumNameSize = 512
+  static let maximumRank = 8
+  /// Largest zstd window that a reader provides.
+  static let maximumWindow = 1 << 23
+
+  static let zstdLevel: Int32 = 19
+  /// Smaller sections are stored raw: little to gain, and their bytes then depend on no library.
+  static let smallestCompressed = 4096
+
+  /// `offset` rounded up to a multiple of `alignment`, nil past 2^63.
+  static func aligned(_ offset: Int, to alignment: Int) -> Int? {
+    let (sum, overflow) = offset.addingReportingOverflow(alignment - 1)
+    return overflow ? nil : sum / alignment * alignment
+  }
+}
+
+extension UnsafeRawBufferPointer {
+  /// The little-endian integer at `offset`.
+  ///
+  /// - Precondition: it lies inside the buffer.
+  func little<T: FixedWidthInteger>(_ offset: Int, as: T.Type = T.self) -> T {
+    precondition(offset >= 0 && offset <= count - MemoryLayout<T>.size, "field inside the buffer")
+    return T(littleEndian: loadUnaligned(fromByteOffset: offset, as: T.self))
+  }
+
+  func slice(_ range: Range<Int>) -> UnsafeRawBufferPointer {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count, "range inside the buffer")
+    return UnsafeRawBufferPointer(rebasing: self[range])
+  }
+}
+
+extension [UInt8] {
+  mutating func append<T: FixedWidthInteger>(little value: T) {
+    Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) }
+  }
+
+  mutating func appendZeros(_ count: Int) {
+    append(contentsOf: repeatElement(0, count: count))
+  }
+}
