@@ -2,8 +2,11 @@
 """Decodes and checks the tensor bytes of a .vlmz file, after formats/blocks.md and nothing else.
 
 Plain Python, slow and readable. `decode(data, scheme, outputs, inputs)` returns rows of floats;
-`problems(...)` lists the rules that the bytes break. Run as a program it checks itself on the
-worked example of the document.
+`problems(...)` lists the rules that the bytes break.
+
+  vlmz_blocks.py                                       checks itself on the document's example
+  vlmz_blocks.py decode SCHEME OUTPUTS INPUTS < bytes  writes W as row-major f32; exits 1 and says
+                                                       why when the bytes break a rule
 """
 import struct
 import sys
@@ -174,7 +177,18 @@ EXAMPLES = [
 ]
 
 
+def decode_stdin(scheme, outputs, inputs):
+    data = sys.stdin.buffer.read()
+    found = problems(data, scheme, outputs, inputs)
+    if found:
+        sys.exit("\n".join(found))
+    for row in decode(data, scheme, outputs, inputs):
+        sys.stdout.buffer.write(struct.pack(f"<{inputs}f", *row))
+
+
 def main():
+    if sys.argv[1:2] == ["decode"]:
+        return decode_stdin(*map(int, sys.argv[2:5]))
     for scheme, inputs, data, rows in EXAMPLES:
         assert decode(data, scheme, 2, inputs) == rows, f"scheme {scheme}"
         assert problems(data, scheme, 2, inputs) == [], f"scheme {scheme}"

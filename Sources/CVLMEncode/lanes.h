@@ -13,7 +13,6 @@
 typedef float lanes __attribute__((ext_vector_type(16)));
 typedef int32_t int_lanes __attribute__((ext_vector_type(16)));
 typedef uint32_t bit_lanes __attribute__((ext_vector_type(16)));
-typedef uint16_t half_lanes __attribute__((ext_vector_type(16)));
 typedef double wide_lanes __attribute__((ext_vector_type(16)));
 
 #define VLM_INLINE static inline __attribute__((always_inline))

@@ -85,14 +85,14 @@ static void encode_q8(const vlm_encode_panel *p, vlm_encode_stats *stats) {
   lane_stats s = {0};
   const size_t words = vlm_block_count(p->inputs) * (VLM_BLOCK_INPUTS / 4);
   for (size_t i = 0; i < words; i++) {
-    int_lanes word = 0;
+    bit_lanes word = 0;
     for (int j = 0; j < 4; j++) {
       const lanes w = t.w[4 * i + j];
       lanes code = scale > 0 ? w / divisor : (lanes)0.0f;
       code = round_lanes(min_lanes(max_lanes(code, (lanes)-127.0f), (lanes)127.0f));
       const int_lanes integer = __builtin_convertvector(code, int_lanes);
       sum += integer;
-      word |= (integer & 255) << (8 * j);
+      word |= (bit_lanes)(integer & 255) << (8 * j);
       compare_lanes(w, scale * code, &s);  // padded inputs and outputs add zeros
     }
     memcpy((char *)p->panel + 64 * i, &word, sizeof word);

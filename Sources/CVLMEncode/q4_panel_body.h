@@ -124,11 +124,12 @@ VLM_INLINE void encode_q4_as(const vlm_encode_panel *p, vlm_encode_stats *stats,
     const q4_group g = q4_group_at(&t, w, p->inputs, block);
     const lanes step = t.u[2 * block], offset = t.u[2 * block + 1];
     const lanes inverse = inverse_of(step);
-    int_lanes words[4] = {0, 0, 0, 0};
+    bit_lanes words[4] = {0, 0, 0, 0};  // of eight inputs each
     for (int k = 0; k < g.count; k++) {
       const lanes code = q4_code(w[k] / unit - offset, inverse);
       const lanes bracket = offset + step * code;
-      words[k / 8] |= __builtin_convertvector(code, int_lanes) << (k % 4 * 8 + (k % 8 < 4 ? 0 : 4));
+      const bit_lanes nibble = __builtin_convertvector(code, bit_lanes);
+      words[k / 8] |= nibble << (uint32_t)(k % 4 * 8 + (k % 8 < 4 ? 0 : 4));
       sum += __builtin_convertvector(bracket, int_lanes);
       compare_lanes(w[k], scale * bracket, &s);
     }
