@@ -1,0 +1,134 @@
+import VLMTensor
+
+/// Why a checkpoint cannot be read, or a file of tensors not written.
+package struct CheckpointError: ReportableError, Equatable {
+  package enum Problem: Sendable, Equatable {
+    case file(FileError)
+    /// The content is another kind of file, in words: "a gzip archive".
+    case otherKind(String)
+    case empty
+    case headerTooSmall(bytes: Int)
+    case headerLengthBeyondLimit(UInt64, limit: Int)
+    case headerLengthBigEndian(UInt64)
+    case headerTruncated(length: Int, available: Int)
+    case headerNotObject(UInt8)
+    case headerPaddedWithNul(offset: Int)
+    case json(JSONError)
+    case duplicateName
+    case duplicateField(String)
+    case duplicateMetadata(String)
+    case metadataBeyondLimit(bytes: Int, limit: Int)
+    case emptyName
+    case nameTooLong(bytes: Int, limit: Int)
+    case controlCharacterInName
+    case missingField(String)
+    case wrongType(field: String, found: String, expected: String)
+    case unknownDType(String)
+    case rankBeyondLimit(limit: Int)
+    case wrongOffsetCount
+    case sizeOverflow([Int])
+    case partialBytes(shape: [Int], bits: Int)
+    case offsetsReversed(begin: Int, end: Int)
+    case sizeMismatch(found: Int, expected: Int)
+    /// Bytes before the tensor that belong to none.
+    case gap(from: Int, to: Int)
+    case overlap(begin: Int, after: Int)
+    case dataTruncated(end: Int, available: Int)
+    case trailingBytes(Int)
+    /// No conversion to 32-bit floats is defined.
+    case notNumeric(DType)
+    case unsafeShardName(String)
+    case symbolicLinkLeaves(folder: String, target: String)
+    case tooManyShards(Int, limit: Int)
+    case shardsDifferByCase(String, String)
+    case notInShard(String)
+    case inTwoShards(String, String)
+  }
+
+  package let path: String
+  /// The tensor or part of the file, unescaped; empty when the file as a whole is meant.
+  package let place: String
+  package let problem: Problem
+
+  package init(path: String, place: String = "", problem: Problem) {
+    self.path = path
+    self.place = place
+    self.problem = problem
+  }
+
+  init(_ error: FileError) { self.init(path: error.path, problem: .file(error)) }
+
+  package var exitStatus: ExitStatus {
+    if case .file(let error) = problem { error.exitStatus } else { .badData }
+  }
+
+  package var description: String {
+    if case .file(let error) = problem { return error.description }
+    let file = path.escapedForDisplay()
+    return place.isEmpty ? "\(file): \(text)" : "\(file): \(place.escapedForDisplay()): \(text)"
+  }
+}
+
+extension CheckpointError {
+  private var text: String {
+    switch problem {
+    case .file(let error): error.description
+    case .otherKind(let kind): "this is \(kind), expected a safetensors file"
+    case .empty: "the file is empty, expected a safetensors file"
+    case .headerTooSmall(let bytes): "the file has \(bytes) bytes, expected at least 10"
+    case .headerLengthBeyondLimit(let length, let limit):
+      "the header length is \(length), expected at most \(limit)"
+    case .headerLengthBigEndian(let length):
+      "the header length is big-endian (\(length)), expected little-endian"
+    case .headerTruncated(let length, let available):
+      "the header has \(length) bytes, but only \(available) follow in the file"
+    case .headerNotObject(let byte):
+      "the header starts with byte 0x\(String(byte, radix: 16)), expected '{'"
+    case .headerPaddedWithNul(let offset):
+      "the header is padded with NUL bytes from byte \(offset) on, expected spaces"
+    case .json(let error): error.description
+    case .duplicateName: "the name occurs twice"
+    case .duplicateField(let field): "the field '\(shown(field))' occurs twice"
+    case .duplicateMetadata(let key): "the key '\(shown(key))' occurs twice"
+    case .metadataBeyondLimit(let bytes, let limit):
+      "the metadata has \(bytes) bytes or more, expected at most \(limit)"
+    case .emptyName: "a tensor has an empty name"
+    case .nameTooLong(let bytes, let limit):
+      "a name has \(bytes) bytes, expected at most \(limit)"
+    case .controlCharacterInName: "the name holds a control character"
+    case .missingField(let field): "the field '\(field)' is missing"
+    case .wrongType(let field, let found, let expected):
+      "the field '\(shown(field))' is \(shown(found)), expected \(expected)"
+    case .unknownDType(let dtype):
+      "unknown dtype '\(shown(dtype))', expected one of "
+        + DType.allCases.map(\.rawValue).joined(separator: ", ")
+    case .rankBeyondLimit(let limit): "the shape has more than \(limit) extents"
+    case .wrongOffsetCount: "the field 'data_offsets' has other than two elements"
+    case .sizeOverflow(let shape): "the shape \(shape) is too large to count its bytes"
+    case .partialBytes(let shape, let bits):
+      "the shape \(shape) of \(bits)-bit elements does not fill whole bytes"
+    case .offsetsReversed(let begin, let end):
+      "the data ends at \(end), before it begins at \(begin)"
+    case .sizeMismatch(let found, let expected):
+      "the data offsets span \(found) bytes, the shape and dtype need \(expected)"
+    case .gap(let from, let to): "the bytes \(from) to \(to) before the tensor belong to none"
+    case .overlap(let begin, let after):
+      "the data begins at \(begin), inside another tensor's that ends at \(after)"
+    case .dataTruncated(let end, let available):
+      "the data ends at \(end), but the file has only \(available) bytes of data"
+    case .trailingBytes(let count): "\(count) bytes follow the last tensor's data"
+    case .notNumeric(let dtype): "\(dtype.rawValue) elements cannot be converted to 32-bit floats"
+    case .unsafeShardName(let name):
+      "the shard '\(shown(name))' is no plain name of a safetensors file in the index's folder"
+    case .symbolicLinkLeaves(let folder, let target):
+      "is a symbolic link to '\(shown(target))', outside '\(shown(folder))'"
+    case .tooManyShards(let count, let limit): "\(count) shards, expected at most \(limit)"
+    case .shardsDifferByCase(let a, let b):
+      "the shards '\(shown(a))' and '\(shown(b))' differ only by case"
+    case .notInShard(let shard): "is not in the shard '\(shown(shard))' that the index names"
+    case .inTwoShards(let a, let b): "is in two shards, '\(shown(a))' and '\(shown(b))'"
+    }
+  }
+
+  private func shown(_ text: String) -> String { text.escapedForDisplay(limit: 80) }
+}

@@ -1,0 +1,42 @@
+import VLMTensor
+
+/// Writes NumPy's `.npy` format, version 1.0.
+package enum NumpyFile {
+  /// Writes `values`, in C order, as a little-endian 32-bit float array of `shape`.
+  ///
+  /// - Precondition: `values` has as many elements as `shape`, whose rank is 32 at most, NumPy's
+  ///   own bound.
+  package static func write(
+    path: String, overwrite: Bool, shape: [Int], values: UnsafeBufferPointer<Float>
+  ) throws(FileError) {
+    precondition(DType.f32.byteCount(shape: shape) == 4 * values.count, "values fill the shape")
+    precondition(shape.count <= 32, "a rank that NumPy reads")
+    let output = try OutputFile(path: path, overwrite: overwrite)
+    try output.write(header(shape))
+    try output.write(UnsafeRawBufferPointer(values))
+    try output.commit()
+  }
+
+  package static func write(
+    path: String, overwrite: Bool, shape: [Int], values: [Float]
+  ) throws(FileError) {
+    let result = values.withUnsafeBufferPointer { buffer in
+      Result { () throws(FileError) in
+        try write(path: path, overwrite: overwrite, shape: shape, values: buffer)
+      }
+    }
+    try result.get()
+  }
+
+  /// Magic, version, length, and a Python dictionary padded so that the data starts at a multiple
+  /// of 64 bytes.
+  private static func header(_ shape: [Int]) -> [UInt8] {
+    // A tuple of one is written with a comma.
+    let extents = shape.count == 1 ? "\(shape[0])," : shape.map(String.init).joined(separator: ", ")
+    var text = Array("{'descr': '<f4', 'fortran_order': False, 'shape': (\(extents)), }".utf8)
+    while (10 + text.count + 1) % 64 != 0 { text.append(0x20) }
+    text.append(0x0a)
+    let length = UInt16(text.count)
+    return [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(length & 0xff), UInt8(length >> 8)] + text
+  }
+}
