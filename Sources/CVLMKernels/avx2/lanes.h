@@ -1,0 +1,78 @@
+// 8 floats of AVX2 under the names that lanes/*.inc are written in; lanes/README.md.
+#ifndef VLM_LANES_AVX2_H
+#define VLM_LANES_AVX2_H
+
+#include "../internal.h"
+#include "../x86_targets.h"
+
+#define VLM_LANES_NAME(function) function##__avx2
+#define VLM_LANES_BEGIN VLM_TARGET_AVX2_BEGIN
+#define VLM_LANES_END VLM_TARGET_END
+/// Output columns of one pass of the depthwise kernel: 6 sums and 7 weights of 16 registers.
+enum { VF = 8, VLM_DEPTHWISE_COLUMNS = 6 };
+
+VLM_TARGET_AVX2_BEGIN
+
+typedef __m256 vf;
+
+/// All bits set in the first n of 8 lanes.
+VLM_INLINE __m256i vf_mask(size_t n) {
+  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), lane);
+}
+
+VLM_INLINE vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
+VLM_INLINE vf vf_load_n(const float *p, size_t n) { return _mm256_maskload_ps(p, vf_mask(n)); }
+VLM_INLINE void vf_store(float *p, vf v) { _mm256_storeu_ps(p, v); }
+VLM_INLINE void vf_store_n(float *p, vf v, size_t n) { _mm256_maskstore_ps(p, vf_mask(n), v); }
+VLM_INLINE vf vf_load_i32(const int32_t *p) {
+  return _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+VLM_INLINE vf vf_set1(float f) { return _mm256_set1_ps(f); }
+VLM_INLINE vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
+VLM_INLINE vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
+VLM_INLINE vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
+VLM_INLINE vf vf_div(vf a, vf b) { return _mm256_div_ps(a, b); }
+VLM_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+VLM_INLINE vf vf_min(vf a, vf b) { return _mm256_min_ps(a, b); }
+VLM_INLINE vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }
+VLM_INLINE vf vf_rint(vf a) {
+  return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+VLM_INLINE vf vf_select_gt(vf a, vf b, vf yes, vf no) {
+  return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_GT_OQ));
+}
+VLM_INLINE vf vf_exp2_int(vf n) {
+  const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+}
+VLM_INLINE float vf_sum(vf v) {
+  const __m128 half = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+  const __m128 pair = _mm_add_ps(half, _mm_movehl_ps(half, half));
+  return _mm_cvtss_f32(_mm_add_ss(pair, _mm_movehdup_ps(pair)));
+}
+VLM_INLINE float vf_lowest(vf v) {
+  const __m128 half = _mm_min_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+  const __m128 pair = _mm_min_ps(half, _mm_movehl_ps(half, half));
+  return _mm_cvtss_f32(_mm_min_ss(pair, _mm_movehdup_ps(pair)));
+}
+VLM_INLINE float vf_highest(vf v) {
+  const __m128 half = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+  const __m128 pair = _mm_max_ps(half, _mm_movehl_ps(half, half));
+  return _mm_cvtss_f32(_mm_max_ss(pair, _mm_movehdup_ps(pair)));
+}
+VLM_INLINE void vf_store_u8(uint8_t *p, vf v) {
+  const __m256i wide = _mm256_cvtps_epi32(v);
+  const __m128i words =
+      _mm_packus_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));
+  _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(words, words));
+}
+VLM_INLINE void vf_store_u8_n(uint8_t *p, vf v, size_t n) {
+  uint8_t bytes[VF];
+  vf_store_u8(bytes, v);
+  for (size_t i = 0; i < n; i++) p[i] = bytes[i];
+}
+
+VLM_TARGET_END
+
+#endif

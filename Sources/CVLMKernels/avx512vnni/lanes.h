@@ -1,0 +1,57 @@
+// 16 floats of AVX-512 under the names that lanes/*.inc are written in; lanes/README.md.
+#ifndef VLM_LANES_AVX512VNNI_H
+#define VLM_LANES_AVX512VNNI_H
+
+#include "../internal.h"
+#include "../x86_targets.h"
+
+#define VLM_LANES_NAME(function) function##__avx512vnni
+#define VLM_LANES_BEGIN VLM_TARGET_AVX512VNNI_BEGIN
+#define VLM_LANES_END VLM_TARGET_END
+/// Output columns of one pass of the depthwise kernel: 8 sums and 7 weights stay in registers.
+enum { VF = 16, VLM_DEPTHWISE_COLUMNS = 8 };
+
+VLM_TARGET_AVX512VNNI_BEGIN
+
+typedef __m512 vf;
+
+VLM_INLINE __mmask16 vf_mask(size_t n) { return (__mmask16)((1u << n) - 1); }
+
+VLM_INLINE vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
+VLM_INLINE vf vf_load_n(const float *p, size_t n) { return _mm512_maskz_loadu_ps(vf_mask(n), p); }
+VLM_INLINE void vf_store(float *p, vf v) { _mm512_storeu_ps(p, v); }
+VLM_INLINE void vf_store_n(float *p, vf v, size_t n) { _mm512_mask_storeu_ps(p, vf_mask(n), v); }
+VLM_INLINE vf vf_load_i32(const int32_t *p) {
+  return _mm512_cvtepi32_ps(_mm512_loadu_si512((const void *)p));
+}
+VLM_INLINE vf vf_set1(float f) { return _mm512_set1_ps(f); }
+VLM_INLINE vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
+VLM_INLINE vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
+VLM_INLINE vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
+VLM_INLINE vf vf_div(vf a, vf b) { return _mm512_div_ps(a, b); }
+VLM_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+VLM_INLINE vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }
+VLM_INLINE vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
+VLM_INLINE vf vf_rint(vf a) {
+  return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+VLM_INLINE vf vf_select_gt(vf a, vf b, vf yes, vf no) {
+  return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), no, yes);
+}
+VLM_INLINE vf vf_exp2_int(vf n) {
+  const __m512i biased = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(biased, 23));
+}
+VLM_INLINE float vf_sum(vf v) { return _mm512_reduce_add_ps(v); }
+VLM_INLINE float vf_lowest(vf v) { return _mm512_reduce_min_ps(v); }
+VLM_INLINE float vf_highest(vf v) { return _mm512_reduce_max_ps(v); }
+VLM_INLINE void vf_store_u8_n(uint8_t *p, vf v, size_t n) {
+  _mm512_mask_cvtusepi32_storeu_epi8(p, vf_mask(n), _mm512_cvtps_epi32(v));
+}
+VLM_INLINE void vf_store_u8(uint8_t *p, vf v) {
+  _mm_storeu_si128((__m128i *)p, _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(v)));
+}
+
+VLM_TARGET_END
+
+#endif

@@ -1,0 +1,75 @@
+// What the kernel files share: the tables' names, panel addresses, and the few formulas that must
+// be the same bits on every instruction set. Not part of the public surface.
+#ifndef VLM_INTERNAL_H
+#define VLM_INTERNAL_H
+
+#include <math.h>
+#include <string.h>
+
+#include "include/vlm_kernels.h"
+
+// A product and a sum are rounded apart unless the source writes fma.
+#pragma STDC FP_CONTRACT OFF
+
+#define VLM_INLINE static inline __attribute__((always_inline))
+
+extern const vlm_kernels vlm_kernels_scalar;
+#if defined(__x86_64__)
+extern const vlm_kernels vlm_kernels_avx2, vlm_kernels_avx512vnni, vlm_kernels_amx;
+#elif defined(__aarch64__)
+extern const vlm_kernels vlm_kernels_neon, vlm_kernels_neon_dotprod, vlm_kernels_neon_i8mm;
+#endif
+
+/// Whether this machine and its operating system can run a table other than scalar; detect/.
+bool vlm_machine_has(vlm_isa isa);
+
+VLM_INLINE size_t vlm_min_size(size_t a, size_t b) { return a < b ? a : b; }
+
+/// Outputs of a panel that exist: 16, or fewer in the last one.
+VLM_INLINE size_t vlm_panel_outputs(const vlm_gemm *g, size_t panel) {
+  return vlm_min_size(VLM_PANEL_OUTPUTS, g->outputs - panel * VLM_PANEL_OUTPUTS);
+}
+
+/// The end of the panels to compute: a range past the matrix is cut at its end.
+VLM_INLINE size_t vlm_panel_limit(const vlm_gemm *g) {
+  return vlm_min_size(g->panel_end, vlm_panel_count(g->outputs));
+}
+
+VLM_INLINE const uint8_t *vlm_q8_panel(const vlm_gemm *g, size_t panel) {
+  return (const uint8_t *)g->weights + panel * vlm_q8_panel_bytes(g->inputs);
+}
+VLM_INLINE const uint8_t *vlm_q4_panel(const vlm_gemm *g, size_t panel) {
+  return (const uint8_t *)g->weights + panel * vlm_q4_panel_bytes(g->inputs);
+}
+VLM_INLINE const uint16_t *vlm_half_panel(const vlm_gemm *g, size_t panel) {
+  return (const uint16_t *)g->weights + panel * (vlm_half_panel_bytes(g->inputs) / 2);
+}
+VLM_INLINE const vlm_panel_tail *vlm_q8_tail(const vlm_gemm *g, size_t panel) {
+  return (const vlm_panel_tail *)(vlm_q8_panel(g, panel) + vlm_q8_tail_offset(g->inputs));
+}
+VLM_INLINE const vlm_panel_tail *vlm_q4_tail(const vlm_gemm *g, size_t panel) {
+  return (const vlm_panel_tail *)(vlm_q4_panel(g, panel) + vlm_q4_tail_offset(g->inputs));
+}
+VLM_INLINE const vlm_q4_group *vlm_q4_groups(const vlm_gemm *g, size_t panel) {
+  return (const vlm_q4_group *)(vlm_q4_panel(g, panel) + vlm_q4_groups_offset(g->inputs));
+}
+
+/// How a row is quantized: u = clamp(rint((x - quant.minimum) * inverse), 0, 255).
+typedef struct vlm_row_range {
+  vlm_row_quant quant;
+  float inverse; // 0 where every u is 0
+} vlm_row_range;
+
+/// The one definition for all instruction sets. A range so small that 255 / range overflows counts
+/// as constant. Where the range is infinite or NaN, the row's minimum becomes that value: what is
+/// computed from such a row is then not finite, rather than plausible and wrong.
+VLM_INLINE vlm_row_range vlm_row_range_of(float minimum, float maximum) {
+  const float range = maximum - minimum;
+  const float inverse = 255.0f / range;
+  if (!(range < INFINITY)) return (vlm_row_range){{0, range}, 0};
+  minimum += 0.0f; // -0 becomes 0: which zero a vector minimum finds depends on its width
+  if (!(range > 0) || !(inverse < INFINITY)) return (vlm_row_range){{0, minimum}, 0};
+  return (vlm_row_range){{range / 255.0f, minimum}, inverse};
+}
+
+#endif

@@ -1,0 +1,346 @@
+// Compares every kernel table that this machine can run with the scalar one, on awkward shapes.
+// Prints a line for each instruction set and, last, how many comparisons passed and failed.
+//
+// A program of its own, so that the kernels alone can be cross-compiled and run under an emulator.
+#include "support.h"
+
+static const vlm_kernels *scalar;
+
+typedef struct shape {
+  size_t rows, outputs, inputs, panel_begin, panel_end;
+} shape;
+
+/// Bits for y: sentinels show that nothing beside the asked range is written.
+static float *sentinels(size_t count) {
+  float *p = memory(count * sizeof *p);
+  for (size_t i = 0; i < count; i++) p[i] = 12345.0f + (float)(i % 7);
+  return p;
+}
+
+static size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+
+// MARK: - Matrix products
+
+typedef void (*gemm_function)(const vlm_gemm *);
+
+/// Runs both tables on the same epilogue and returns the arrays through y and expected.
+static void run_both(
+    const vlm_kernels *k, gemm_function f, gemm_function reference, vlm_gemm *g, float *y,
+    float *expected) {
+  g->scratch = aligned_memory(k->gemm_scratch_bytes(g->inputs));
+  g->y = y;
+  f(g);
+  g->y = expected;
+  reference(g);
+  free(g->scratch);
+}
+
+static void test_u8(const vlm_kernels *k, const shape *s, int q4, fill how, unsigned parts) {
+  const size_t stride = round_up(s->inputs, 64) + (parts & 1 ? 64 : 0), y_stride = s->outputs + 3;
+  const size_t count = s->rows * y_stride;
+  uint8_t *x_memory = memory(s->rows * stride + 1), *x = x_memory + 1; // unaligned
+  memset(x, 0, s->rows * stride);
+  vlm_row_quant *quant = memory(s->rows * sizeof *quant);
+  for (size_t r = 0; r < s->rows; r++) {
+    for (size_t i = 0; i < s->inputs; i++)
+      x[r * stride + i] = how == FILL_RANDOM ? (uint8_t)random_bits() : 255;
+    quant[r] = (vlm_row_quant){0.01f + 0.01f * random_float(), random_float()};
+  }
+  uint8_t *weights =
+      q4 ? pack_q4(s->outputs, s->inputs, how) : pack_q8(s->outputs, s->inputs, how);
+  float *bias = random_floats(s->outputs, 1), *gamma = random_floats(s->outputs, 2);
+  float *residual = random_floats(count, 3), *y = sentinels(count), *expected = sentinels(count);
+  vlm_gemm g = {
+      .rows = s->rows, .inputs = s->inputs, .outputs = s->outputs, .x = x, .x_stride = stride,
+      .x_quant = quant, .weights = weights, .panel_begin = s->panel_begin,
+      .panel_end = s->panel_end, .y_stride = y_stride};
+  g.epilogue.bias = parts & 1 ? bias : NULL;
+  g.epilogue.gamma = parts & 2 ? gamma : NULL;
+  g.epilogue.residual = parts & 4 ? residual : NULL;
+  g.epilogue.residual_stride = y_stride;
+  run_both(
+      k, q4 ? k->gemm_u8_q4 : k->gemm_u8_q8, q4 ? scalar->gemm_u8_q4 : scalar->gemm_u8_q8, &g, y,
+      expected);
+  check(
+      memcmp(y, expected, count * sizeof *y) == 0, k->name, q4 ? "gemm_u8_q4" : "gemm_u8_q8",
+      s->rows, s->outputs, s->inputs);
+  free(x_memory), free(quant), free(weights), free(bias), free(gamma), free(residual);
+  free(y), free(expected);
+}
+
+static void test_half(const vlm_kernels *k, const shape *s, int bf16) {
+  const size_t stride = s->inputs + 2, y_stride = s->outputs + 1, count = s->rows * y_stride;
+  // No more x than the contract lets a kernel read: the last row ends with its inputs.
+  const size_t x_count = s->rows ? (s->rows - 1) * stride + s->inputs : 0;
+  float *x = random_floats(x_count, 1), *y = sentinels(count), *expected = sentinels(count);
+  float *sizes = sentinels(count);
+  uint16_t *weights = pack_half(s->outputs, s->inputs, bf16);
+  vlm_gemm g = {
+      .rows = s->rows, .inputs = s->inputs, .outputs = s->outputs, .x = x, .x_stride = stride,
+      .weights = weights, .panel_begin = s->panel_begin, .panel_end = s->panel_end,
+      .y_stride = y_stride};
+  const gemm_function reference = bf16 ? scalar->gemm_f32_bf16 : scalar->gemm_f32_f16;
+  run_both(k, bf16 ? k->gemm_f32_bf16 : k->gemm_f32_f16, reference, &g, y, expected);
+
+  // The sum of |x * W| bounds the error.
+  for (size_t i = 0; i < x_count; i++) x[i] = fabsf(x[i]);
+  for (size_t i = 0; i < vlm_panel_count(s->outputs) * vlm_half_panel_bytes(s->inputs) / 2; i++)
+    weights[i] &= 0x7fff;
+  g.y = sizes;
+  reference(&g);
+  const int rounds_x = bf16 && k->isa == VLM_ISA_AMX;
+  const double unit = rounds_x ? 0x1p-8 + ((double)s->inputs + 2) * 0x1p-23
+                               : ((double)s->inputs + 2) * 0x1p-24;
+  int ok = 1;
+  for (size_t i = 0; i < count; i++) ok &= fabs((double)y[i] - expected[i]) <= unit * sizes[i];
+  check(
+      ok, k->name, bf16 ? "gemm_f32_bf16" : "gemm_f32_f16", s->rows, s->outputs, s->inputs);
+  free(x), free(weights), free(y), free(expected), free(sizes);
+}
+
+/// A row alone gives the bits that it gives among others.
+static void test_row_alone(const vlm_kernels *k, size_t rows, int bf16) {
+  const size_t inputs = 77, outputs = 70;
+  float *x = random_floats(rows * inputs, 1);
+  float *y = sentinels(rows * outputs), *alone = sentinels(outputs);
+  uint16_t *weights = pack_half(outputs, inputs, bf16);
+  vlm_gemm g = {
+      .rows = rows, .inputs = inputs, .outputs = outputs, .x = x, .x_stride = inputs,
+      .weights = weights, .panel_end = vlm_panel_count(outputs), .y = y, .y_stride = outputs,
+      .scratch = aligned_memory(k->gemm_scratch_bytes(inputs))};
+  const gemm_function f = bf16 ? k->gemm_f32_bf16 : k->gemm_f32_f16;
+  f(&g);
+  g.rows = 1;
+  g.y = alone;
+  for (size_t r = 0; r < rows; r++) {
+    g.x = x + r * inputs;
+    f(&g);
+    check(
+        memcmp(alone, y + r * outputs, outputs * sizeof *y) == 0, k->name, "a row alone", rows, r,
+        (size_t)bf16);
+  }
+  free(x), free(y), free(alone), free(weights), free(g.scratch);
+}
+
+static void test_gemms(const vlm_kernels *k) {
+  static const size_t rows[] = {0, 1, 2, 3, 4, 5, 7, 12, 15, 16, 17, 31, 33, 47};
+  static const size_t outputs[] = {1, 15, 16, 17, 33, 64, 65, 96};
+  static const size_t inputs[] = {0, 1, 3, 15, 16, 31, 32, 33, 63, 64, 65, 96, 127, 257};
+  for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+    for (size_t n = 0; n < sizeof outputs / sizeof *outputs; n++) {
+      for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
+        const size_t panels = vlm_panel_count(outputs[n]);
+        shape s = {rows[r], outputs[n], inputs[i], 0, panels};
+        for (int q4 = 0; q4 < 2; q4++) test_u8(k, &s, q4, FILL_RANDOM, (unsigned)(r + n + i) % 8);
+        for (int bf16 = 0; bf16 < 2; bf16++) test_half(k, &s, bf16);
+        if (panels < 3) continue;
+        s.panel_begin = 1, s.panel_end = panels - 1;
+        for (int q4 = 0; q4 < 2; q4++) test_u8(k, &s, q4, FILL_RANDOM, 7);
+        for (int bf16 = 0; bf16 < 2; bf16++) test_half(k, &s, bf16);
+      }
+    }
+  }
+  for (int how = FILL_HIGHEST; how <= FILL_LOWEST; how++) {
+    for (int q4 = 0; q4 < 2; q4++) {
+      test_u8(k, &(shape){3, 17, 4099, 0, 2}, q4, (fill)how, 0);
+      test_u8(k, &(shape){13, 17, 65536, 0, 2}, q4, (fill)how, 0);
+    }
+  }
+  for (size_t row = 1; row < 40; row += 6)
+    for (int bf16 = 0; bf16 < 2; bf16++) test_row_alone(k, row, bf16);
+}
+
+// MARK: - Row and channel kernels
+
+static const size_t lengths[] = {1,  2,  3,  4,  5,  7,  8,   15,  16,  17,  31,  32,
+                                 33, 47, 63, 64, 65, 96, 127, 128, 129, 257, 768, 1000};
+enum { LENGTHS = sizeof lengths / sizeof *lengths };
+
+static void test_quantize(const vlm_kernels *k, size_t columns, float offset, float size) {
+  const size_t rows = 3, stride = columns + 1, q_stride = round_up(columns, 64);
+  float *x = random_floats(rows * stride, size);
+  for (size_t i = 0; i < rows * stride; i++) x[i] += offset;
+  for (size_t i = 0; i < columns; i++) x[stride + i] = i % 2 ? -0.0f : 0.0f; // constant
+  uint8_t *q = memory(rows * q_stride), *expected = memory(rows * q_stride);
+  memset(q, 9, rows * q_stride), memset(expected, 7, rows * q_stride);
+  vlm_row_quant quant[3], expected_quant[3];
+  k->quantize_rows_u8(rows, columns, x, stride, q, q_stride, quant);
+  scalar->quantize_rows_u8(rows, columns, x, stride, expected, q_stride, expected_quant);
+  check(
+      memcmp(q, expected, rows * q_stride) == 0 && memcmp(quant, expected_quant, sizeof quant) == 0,
+      k->name, "quantize_rows_u8", columns, 0, 0);
+  free(x), free(q), free(expected);
+}
+
+static void test_layer_norm(const vlm_kernels *k, size_t channels, float offset, int in_place) {
+  const size_t rows = 3, stride = channels + 2;
+  float *x = random_floats(rows * stride, 1), *y = memory(rows * stride * sizeof *y);
+  for (size_t i = 0; i < rows * stride; i++) x[i] += offset;
+  float *weight = random_floats(channels, 2), *bias = random_floats(channels, 1);
+  float *expected = memory(rows * stride * sizeof *y);
+  scalar->layer_norm_f32(rows, channels, x, stride, weight, bias, 1e-6f, expected, stride);
+  memcpy(y, x, rows * stride * sizeof *y);
+  k->layer_norm_f32(
+      rows, channels, in_place ? y : x, stride, weight, bias, 1e-6f, y, stride);
+  int ok = 1;
+  for (size_t r = 0; r < rows; r++) {
+    double mean = 0, variance = 0, largest = 0;
+    for (size_t c = 0; c < channels; c++) mean += x[r * stride + c] / (double)channels;
+    for (size_t c = 0; c < channels; c++) {
+      const double d = x[r * stride + c] - mean;
+      variance += d * d / (double)channels;
+      largest = fmax(largest, fabs(x[r * stride + c]));
+    }
+    const double deviation = sqrt(variance + 1e-6);
+    for (size_t c = 0; c < channels; c++) {
+      const double plain = fabs(x[r * stride + c] - mean) / deviation;
+      const double bound =
+          2e-6 * ((largest / deviation + plain) * fabs(weight[c]) + fabs(bias[c]));
+      const size_t i = r * stride + c;
+      ok &= fabs((double)y[i] - expected[i]) <= bound;
+    }
+  }
+  check(ok, k->name, "layer_norm_f32", channels, (size_t)offset, (size_t)in_place);
+  free(x), free(y), free(weight), free(bias), free(expected);
+}
+
+static void test_channels(const vlm_kernels *k, size_t channels, size_t rows) {
+  const size_t stride = channels + 1;
+  float *x = random_floats(rows * stride, 1), *scale = random_floats(channels, 2);
+  float *shift = random_floats(channels, 1);
+  float *y = sentinels(rows * stride), *expected = sentinels(rows * stride);
+  k->scale_shift_f32(rows, channels, x, stride, scale, shift, y, stride);
+  scalar->scale_shift_f32(rows, channels, x, stride, scale, shift, expected, stride);
+  check(
+      memcmp(y, expected, rows * stride * sizeof *y) == 0, k->name, "scale_shift_f32", rows,
+      channels, 0);
+  float *sums = sentinels(channels), *expected_sums = sentinels(channels);
+  k->sum_squares_f32(rows, channels, x, stride, sums);
+  scalar->sum_squares_f32(rows, channels, x, stride, expected_sums);
+  int ok = 1;
+  for (size_t c = 0; c < channels; c++)
+    ok &= fabs((double)sums[c] - expected_sums[c]) <=
+          (68 + (double)rows / 64) * 0x1p-24 * fabs(expected_sums[c]);
+  check(ok, k->name, "sum_squares_f32", rows, channels, 0);
+  free(x), free(scale), free(shift), free(y), free(expected), free(sums), free(expected_sums);
+}
+
+static int activation_is_near(float y, float expected, float x, float gamma) {
+  const double bound = 5e-7 * fmax(1, fabs(x)) * fabs(gamma) + 0x1p-22 * fabs(expected);
+  return fabs((double)y - expected) <= bound;
+}
+
+static void test_activations(const vlm_kernels *k) {
+  enum { COUNT = 40001 };
+  float *x = memory(COUNT * sizeof *x), *y = memory(COUNT * sizeof *y);
+  float *expected = memory(COUNT * sizeof *y);
+  for (int i = 0; i < COUNT; i++) x[i] = (float)(i - COUNT / 2) * (i % 3 ? 0.0004f : 0.02f);
+  x[5] = 1e-42f, x[6] = -1e-42f, x[7] = 3e38f, x[8] = -3e38f, x[9] = 0, x[10] = -0.0f;
+  for (int a = VLM_ACTIVATION_NONE; a <= VLM_ACTIVATION_SILU; a++) {
+    memcpy(y, x, COUNT * sizeof *y);
+    k->activation_f32(COUNT, (vlm_activation)a, y, y);
+    scalar->activation_f32(COUNT, (vlm_activation)a, x, expected);
+    for (size_t i = 0; i < COUNT; i++)
+      if (!activation_is_near(y[i], expected[i], x[i], 1))
+        check(0, k->name, "activation_f32", (size_t)a, i, 0);
+    check(1, k->name, "activation_f32", (size_t)a, 0, 0);
+  }
+  free(x), free(y), free(expected);
+}
+
+static void test_epilogue(const vlm_kernels *k, size_t outputs) {
+  const size_t rows = 3, stride = outputs + 1, count = rows * stride;
+  float *x = random_floats(count, 4), *bias = random_floats(outputs, 1);
+  float *gamma = random_floats(outputs, 2), *residual = random_floats(count, 1);
+  float *y = memory(count * sizeof *y), *expected = memory(count * sizeof *y);
+  for (int a = VLM_ACTIVATION_NONE; a <= VLM_ACTIVATION_SILU; a++) {
+    for (unsigned parts = 0; parts < 8; parts++) {
+      const vlm_epilogue e = {
+          parts & 1 ? bias : NULL, parts & 2 ? gamma : NULL, parts & 4 ? residual : NULL, stride,
+          (vlm_activation)a};
+      memcpy(y, x, count * sizeof *y), memcpy(expected, x, count * sizeof *y);
+      k->epilogue_f32(rows, outputs, y, stride, &e);
+      scalar->epilogue_f32(rows, outputs, expected, stride, &e);
+      int ok = a > VLM_ACTIVATION_NONE || memcmp(y, expected, count * sizeof *y) == 0;
+      // |x + bias| <= 5 and |gamma| <= 2; a rounding of the sum with the residual besides.
+      for (size_t i = 0; i < count; i++) ok &= activation_is_near(y[i], expected[i], 5.1f, 2);
+      check(ok, k->name, "epilogue_f32", outputs, (size_t)a, parts);
+    }
+  }
+  free(x), free(bias), free(gamma), free(residual), free(y), free(expected);
+}
+
+// MARK: - Depthwise convolution
+
+static void test_depthwise(const vlm_kernels *k, vlm_depthwise d) {
+  const size_t inputs = d.height * d.width * d.channels, taps = d.kernel * d.kernel;
+  const size_t count = (d.row_end - d.row_begin) * d.width * d.channels;
+  float *x = random_floats(inputs, 1), *weights = random_floats(taps * d.channels, 1);
+  float *bias = random_floats(d.channels, 1);
+  float *y = sentinels(count), *expected = sentinels(count), *sizes = sentinels(count);
+  d.x = x, d.weights = weights, d.bias = d.width % 2 ? bias : NULL;
+  d.y = y;
+  k->depthwise_f32(&d);
+  d.y = expected;
+  scalar->depthwise_f32(&d);
+  for (size_t i = 0; i < inputs; i++) x[i] = fabsf(x[i]);
+  for (size_t i = 0; i < taps * d.channels; i++) weights[i] = fabsf(weights[i]);
+  for (size_t i = 0; i < d.channels; i++) bias[i] = fabsf(bias[i]);
+  d.y = sizes;
+  scalar->depthwise_f32(&d);
+  int ok = 1;
+  const double unit = ((double)taps + 2) * 0x1p-24;
+  for (size_t i = 0; i < count; i++) ok &= fabs((double)y[i] - expected[i]) <= unit * sizes[i];
+  check(ok, k->name, "depthwise_f32", d.width, d.channels, d.kernel);
+  free(x), free(weights), free(bias), free(y), free(expected), free(sizes);
+}
+
+static void test_depthwises(const vlm_kernels *k) {
+  static const size_t kernels[] = {1, 3, 5, 7, 9};
+  static const size_t widths[] = {1, 2, 3, 5, 6, 7, 8, 9, 12, 13, 14, 16, 17, 21};
+  static const size_t channels[] = {1, 3, 4, 8, 15, 16, 17, 35};
+  for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
+    for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
+      for (size_t c = 0; c < sizeof channels / sizeof *channels; c++)
+        for (size_t dilation = 1; dilation <= 2; dilation++) {
+          const size_t height = 4 + w % 5;
+          test_depthwise(
+              k, (vlm_depthwise){
+                     .height = height, .width = widths[w], .channels = channels[c],
+                     .kernel = kernels[i], .dilation = dilation, .row_begin = w % 3,
+                     .row_end = height - w % 2});
+        }
+}
+
+int main(void) {
+  scalar = vlm_kernels_for(VLM_ISA_SCALAR);
+  for (int isa = 0; isa < VLM_ISA_COUNT; isa++) {
+    const vlm_kernels *k = vlm_kernels_for((vlm_isa)isa);
+    if (!k) {
+      printf("%-13s not in this build or on this machine\n", vlm_isa_name((vlm_isa)isa));
+      continue;
+    }
+    const counts before = total;
+    test_gemms(k);
+    for (size_t i = 0; i < LENGTHS; i++) {
+      test_quantize(k, lengths[i], 0, 1);
+      test_quantize(k, lengths[i], 100, 1e-3f);
+      test_quantize(k, lengths[i], 0, 3e-38f);
+      for (int in_place = 0; in_place < 2; in_place++) {
+        test_layer_norm(k, lengths[i], 0, in_place);
+        test_layer_norm(k, lengths[i], 100, in_place);
+      }
+      test_channels(k, lengths[i], 5);
+      test_channels(k, lengths[i], 200);
+      test_epilogue(k, lengths[i]);
+    }
+    test_activations(k);
+    test_depthwises(k);
+    printf(
+        "%-13s %ld passed, %ld failed\n", k->name, total.passed - before.passed,
+        total.failed - before.failed);
+  }
+  printf("best: %s\n", vlm_isa_name(vlm_isa_best()));
+  printf("%ld passed, %ld failed\n", total.passed, total.failed);
+  return total.failed != 0;
+}
