@@ -59,20 +59,20 @@ package struct Listing {
       var sections: [JSONValue] = []
       for section in container.sections {
         lines.append(
-          "section \(section.name): \(byteText(section.range.count)) stored, "
-            + "\(byteText(Int(clamping: section.rawSize))) raw, at \(section.range.lowerBound)")
+          "section \(section.kind): \(byteText(section.storedByteCount)) stored, "
+            + "\(byteText(section.rawByteCount)) raw, at \(section.offset)")
         sections.append([
-          "kind": .string(section.name), "offset": .int(section.range.lowerBound),
-          "stored_bytes": .int(section.range.count),
-          "raw_bytes": .int(Int(clamping: section.rawSize)),
+          "kind": .string("\(section.kind)"), "offset": .int(section.offset),
+          "stored_bytes": .int(section.storedByteCount),
+          "raw_bytes": .int(section.rawByteCount),
         ])
       }
       extra.append(("sections", .array(sections)))
       for kind in [SectionKind.config, .labels, .preprocess, .provenance] {
         guard let bytes = try container.section(kind) else { continue }
         guard let json = try? JSONValue.parse(bytes, limits: JSONLimits()) else { continue }
-        extra.append((kind.name, json))
-        lines.append("\(kind.name): \(json.serialized().escapedForDisplay(limit: 2000))")
+        extra.append(("\(kind)", json))
+        lines.append("\(kind): \(json.serialized().escapedForDisplay(limit: 2000))")
       }
       summary = lines
       self.extra = extra

@@ -12,6 +12,8 @@ package struct TensorEncodingError: ReportableError, Equatable {
 
   package let problem: Problem
 
+  package init(problem: Problem) { self.problem = problem }
+
   package var exitStatus: ExitStatus { .badData }
 
   package var description: String {

@@ -22,15 +22,16 @@ package final class VisionSession {
   /// - Throws: `ContainerError`, `ModelError` when the file is damaged or is not its own model.
   package init(path: String, kernels: KernelSet, threads: Int) throws {
     OpenBLAS.useCallingThreadOnly()
-    container = try Container.open(path: path)
+    let container = try Container.open(path: path)
     let file = container.path
-    description = try Self.inFile(file) { () throws(ModelError) in
+    self.container = container
+    description = try Self.inFile(file) {
       try ModelDescription(json: try Self.json(container, .config) ?? .null)
     }
     let weights = ContainerWeights(container)
     switch description {
     case .convNeXt(let config):
-      model = try Self.inFile(file) { () throws(ModelError) in
+      model = try Self.inFile(file) {
         try ConvNeXt(Weights(weights, kernels: kernels), config)
       }
     }
@@ -40,8 +41,9 @@ package final class VisionSession {
     } else {
       preprocessing = .timmDefault
     }
+    let classCount = model.config.head.output?.count
     labels = try Self.json(container, .labels).flatMap { json in
-      try Self.labels(json, count: model.config.head.output?.count, file: file)
+      try Self.labels(json, count: classCount, file: file)
     }
     self.kernels = kernels
     pool = WorkerPool(threadCount: threads)
@@ -140,7 +142,7 @@ package final class VisionSession {
     do throws(JSONError) { return try JSONValue.parse(bytes, limits: JSONLimits()) } catch {
       throw ModelError(
         file: container.path,
-        .configuration(field: kind.name, found: error.description, expected: "JSON"))
+        .configuration(field: "\(kind)", found: error.description, expected: "JSON"))
     }
   }
 

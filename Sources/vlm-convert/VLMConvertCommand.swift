@@ -13,7 +13,7 @@ struct VLMConvertCommand: ParsableCommand {
       discussion: """
         Example: vlm-convert convnext-tiny/ convnext.vlmz --q4
         """,
-      version: versionText(program: "vlm-convert", formatVersion: Format.version),
+      version: versionText(program: "vlm-convert", formatVersion: Container.formatVersion),
       subcommands: [Convert.self, Inspect.self, Verify.self], defaultSubcommand: Convert.self)
   }
 }

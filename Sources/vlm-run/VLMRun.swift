@@ -22,7 +22,7 @@ struct VLMRun: ParsableCommand {
         standard input, or a safetensors or .npy file with the model's input as 'pixel_values' \
         [1, 3, height, width].
         """,
-      version: versionText(program: "vlm-run", formatVersion: Format.version))
+      version: versionText(program: "vlm-run", formatVersion: Container.formatVersion))
   }
 
   @Argument(help: "A .vlmz file made by vlm-convert.")
