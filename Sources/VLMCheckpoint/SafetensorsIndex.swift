@@ -1,0 +1,208 @@
+import VLMTensor
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// Reads a checkpoint split over several safetensors files: `<name>.safetensors.index.json`, which
+/// maps each tensor to a file of the same folder.
+package enum SafetensorsIndex {
+  /// Files. The largest published checkpoints have some two hundred, and each stays open.
+  package static let maximumShards = 512
+  /// What a folder is searched for, in this order.
+  private static let indexName = "model.safetensors.index.json"
+  private static let singleName = "model.safetensors"
+
+  /// Which files a symbolic link in the folder may lead to.
+  package enum Links: Sendable {
+    /// Those of the folder itself, and of a download cache's `blobs` folder when the index's is
+    /// one of its `snapshots`.
+    case contained
+    case anywhere
+  }
+
+  /// Reads a safetensors file, an index, or a folder that holds either.
+  package static func readCheckpoint(
+    path: String, links: Links = .contained
+  ) throws(CheckpointError) -> TensorCatalog {
+    var status = stat()
+    if stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
+      let folder = path.hasSuffix("/") ? path : path + "/"
+      if access(folder + indexName, F_OK) == 0 {
+        return try read(path: folder + indexName, links: links)
+      }
+      return try SafetensorsFile.read(path: folder + singleName)
+    }
+    return path.hasSuffix(".json")
+      ? try read(path: path, links: links) : try SafetensorsFile.read(path: path)
+  }
+
+  /// Reads an index and every file it names.
+  ///
+  /// The tensors are in the files' order, files by name. A tensor that a file holds and the index
+  /// does not name is a warning, as is a wrong `total_size`.
+  package static func read(
+    path: String, links: Links = .contained
+  ) throws(CheckpointError) -> TensorCatalog {
+    let (weightMap, totalSize) = try parse(path)
+    var wanted: [ExactString: String] = [:]
+    for member in weightMap.members {
+      guard let shard = member.value.stringValue else {
+        throw CheckpointError(
+          path: path, place: member.key,
+          problem: .wrongType(
+            field: "weight_map", found: member.value.kind, expected: "a string"))
+      }
+      try checkName(shard, index: path)
+      wanted[ExactString(member.key)] = shard
+    }
+    let shards = Set(wanted.values).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    try checkNames(shards, index: path)
+
+    var merged = Merger(path: path, wanted: wanted)
+    for shard in shards {
+      let file = try resolve(shard, index: path, links: links)
+      try merged.add(try SafetensorsFile.read(path: file), shard: shard)
+    }
+    return try merged.finish(totalSize: totalSize)
+  }
+
+  /// The `weight_map`, and `metadata.total_size` when it is an integer.
+  private static func parse(_ path: String) throws(CheckpointError) -> (JSONObject, Int?) {
+    let file: MappedFile
+    do throws(FileError) {
+      file = try MappedFile(path: path)
+    } catch {
+      throw CheckpointError(error)
+    }
+    let parsed = file.withBytes(0..<file.count) { bytes in
+      Result { () throws(JSONError) in try JSONValue.parse(bytes) }
+    }
+    switch parsed {
+    case .failure(let error): throw CheckpointError(path: path, problem: .json(error))
+    case .success(let value):
+      guard let member = value["weight_map"] else {
+        throw CheckpointError(path: path, problem: .missingField("weight_map"))
+      }
+      guard let map = member.objectValue else {
+        throw CheckpointError(
+          path: path,
+          problem: .wrongType(field: "weight_map", found: member.kind, expected: "an object"))
+      }
+      return (map, value["metadata"]?["total_size"]?.intValue)
+    }
+  }
+
+  // MARK: Names of shards
+
+  /// A shard is named as a plain file of the index's folder, or not at all.
+  private static func checkName(_ name: String, index: String) throws(CheckpointError) {
+    let isPlain = name.utf8.allSatisfy { byte in
+      switch byte {
+      case UInt8(ascii: "/"), UInt8(ascii: "\\"), UInt8(ascii: ":"), UInt8(ascii: "%"): false
+      case 0..<0x20, 0x7f: false
+      default: true
+      }
+    }
+    guard isPlain, name.hasSuffix(".safetensors"), !name.hasPrefix("."), name.utf8.count <= 255
+    else { throw CheckpointError(path: index, problem: .unsafeShardName(name)) }
+  }
+
+  private static func checkNames(_ shards: [String], index: String) throws(CheckpointError) {
+    if shards.count > maximumShards {
+      throw CheckpointError(
+        path: index, problem: .tooManyShards(shards.count, limit: maximumShards))
+    }
+    var lowered: [String: String] = [:]
+    for shard in shards {
+      if let other = lowered.updateValue(shard, forKey: shard.lowercased()) {
+        throw CheckpointError(path: index, problem: .shardsDifferByCase(other, shard))
+      }
+    }
+  }
+
+  /// The shard's path, once its links are known to stay where they may.
+  private static func resolve(
+    _ shard: String, index: String, links: Links
+  ) throws(CheckpointError) -> String {
+    let slash = index.lastIndex(of: "/")
+    let folder = slash.map { String(index[...$0]) } ?? "./"
+    let path = slash == nil ? shard : folder + shard
+    var status = stat()
+    guard links == .contained, lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFLNK else {
+      return path
+    }
+    guard let home = realPath(folder), let target = realPath(path) else {
+      // A link to nowhere: opening it says so.
+      return path
+    }
+    var allowed = [home + "/"]
+    let parts = home.split(separator: "/", omittingEmptySubsequences: false)
+    if parts.count >= 3, parts[parts.count - 2] == "snapshots" {
+      allowed.append(parts.dropLast(2).joined(separator: "/") + "/blobs/")
+    }
+    guard allowed.contains(where: { target.hasPrefix($0) }) else {
+      throw CheckpointError(
+        path: path, problem: .symbolicLinkLeaves(folder: home, target: target))
+    }
+    return target
+  }
+
+  private static func realPath(_ path: String) -> String? {
+    guard let resolved = realpath(path, nil) else { return nil }
+    defer { free(resolved) }
+    return String(cString: resolved)
+  }
+}
+
+/// Puts the shards' catalogs together and checks them against the index.
+private struct Merger {
+  let path: String
+  let wanted: [ExactString: String]
+  private var tensors: [CheckpointTensor] = []
+  private var index: [ExactString: Int32] = [:]
+  private var metadata: [(key: String, value: String)] = []
+  private var metadataKeys = Set<ExactString>()
+  private var warnings: [String] = []
+  private var shardOf: [ExactString: String] = [:]
+
+  init(path: String, wanted: [ExactString: String]) {
+    self.path = path
+    self.wanted = wanted
+  }
+
+  mutating func add(_ catalog: TensorCatalog, shard: String) throws(CheckpointError) {
+    warnings += catalog.warnings.map { "\(shard.escapedForDisplay()): \($0)" }
+    for entry in catalog.metadata where metadataKeys.insert(ExactString(entry.key)).inserted {
+      metadata.append(entry)
+    }
+    for tensor in catalog.tensors {
+      let name = ExactString(tensor.name)
+      if let other = shardOf.updateValue(shard, forKey: name) {
+        throw CheckpointError(path: path, place: tensor.name, problem: .inTwoShards(other, shard))
+      }
+      if wanted[name] == nil {
+        warnings.append(
+          "\(shard.escapedForDisplay()): '\(tensor.name.escapedForDisplay())' is not in the index")
+      }
+      index[name] = Int32(truncatingIfNeeded: tensors.count)
+      tensors.append(tensor)
+    }
+  }
+
+  consuming func finish(totalSize: Int?) throws(CheckpointError) -> TensorCatalog {
+    let strays = wanted.filter { !(shardOf[$0.key]?.hasSameBytes(as: $0.value) ?? false) }
+    let first = strays.min { $0.key.string.utf8.lexicographicallyPrecedes($1.key.string.utf8) }
+    if let first {
+      throw CheckpointError(
+        path: path, place: first.key.string, problem: .notInShard(first.value))
+    }
+    var warnings = warnings
+    let size = tensors.reduce(0) { $0 + $1.range.count }
+    if let totalSize, totalSize != size {
+      warnings.append("total_size is \(totalSize), but the tensors have \(size) bytes")
+    }
+    return TensorCatalog(
+      path: path, tensors: tensors, metadata: metadata, warnings: warnings, index: index)
+  }
+}

@@ -1,0 +1,169 @@
+import Foundation
+import Testing
+import VLMCheckpoint
+import VLMTensor
+
+/// Cases S48, S52 and S53: a checkpoint of several files.
+@Suite("safetensors: index and shards")
+struct SafetensorsIndexTests {
+  let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  private func shard(_ name: String, _ tensors: [String]) throws {
+    try SafetensorsWriter.write(
+      path: folder.file(name), overwrite: true,
+      tensors: tensors.map { .init(name: $0, shape: [2], floats: [1, 2]) })
+  }
+
+  @discardableResult
+  private func index(_ map: [(String, String)], totalSize: Int? = nil) throws -> String {
+    var weights = JSONObject()
+    for (tensor, shard) in map { weights.set(tensor, .string(shard)) }
+    let metadata: JSONValue = totalSize.map { ["total_size": .int($0)] } ?? [:]
+    let text = (["metadata": metadata, "weight_map": .object(weights)] as JSONValue).serialized()
+    return try folder.write("model.safetensors.index.json", Array(text.utf8))
+  }
+
+  private func problem(_ path: String) -> CheckpointError.Problem? {
+    do throws(CheckpointError) {
+      _ = try SafetensorsIndex.readCheckpoint(path: path)
+      return nil
+    } catch {
+      return error.problem
+    }
+  }
+
+  @Test("the tensors of all shards are in one catalog, by file, index or folder")
+  func merged() throws {
+    try shard("a-2.safetensors", ["c"])
+    try shard("a-1.safetensors", ["b", "a"])
+    let path = try index(
+      [("a", "a-1.safetensors"), ("b", "a-1.safetensors"), ("c", "a-2.safetensors")], totalSize: 24)
+    for path in [path, folder.path, folder.path + "/"] {
+      let catalog = try SafetensorsIndex.readCheckpoint(path: path)
+      #expect(catalog.tensors.map(\.name) == ["a", "b", "c"])
+      #expect(catalog.sources.count == 2 && catalog.warnings.isEmpty)
+      #expect(try catalog["c"]?.floats() == [1, 2])
+    }
+    let single = try SafetensorsIndex.readCheckpoint(path: folder.file("a-2.safetensors"))
+    #expect(single.tensors.map(\.name) == ["c"])
+  }
+
+  @Test("a folder without an index is its model.safetensors")
+  func single() throws {
+    try shard("model.safetensors", ["a"])
+    #expect(try SafetensorsIndex.readCheckpoint(path: folder.path).tensors.count == 1)
+  }
+
+  @Test(
+    "S52 a shard that is no plain name is refused",
+    arguments: [
+      "../x.safetensors", "/etc/x.safetensors", "..\\x.safetensors", "sub/x.safetensors",
+      "https://example.org/x.safetensors", "x\u{0}.safetensors", "..%2fx.safetensors", "",
+      ".safetensors", "C:x.safetensors", "model.safetensors.index.json", "x.bin",
+    ])
+  func s52(_ name: String) throws {
+    #expect(try problem(index([("a", name)])) == .unsafeShardName(name))
+  }
+
+  @Test("S53 a missing shard is refused as a missing file")
+  func missingShard() throws {
+    let path = folder.file("none.safetensors")
+    #expect(
+      try problem(index([("a", "none.safetensors")]))
+        == .file(FileError(path: path, problem: .call("open", errno: ENOENT))))
+  }
+
+  @Test("S53 a tensor that its shard lacks, or that two shards hold, is refused")
+  func misplaced() throws {
+    try shard("x.safetensors", ["a"])
+    try shard("y.safetensors", ["b"])
+    #expect(
+      try problem(index([("a", "x.safetensors"), ("c", "x.safetensors")]))
+        == .notInShard("x.safetensors"))
+    #expect(
+      try problem(index([("a", "x.safetensors"), ("b", "x.safetensors")]))
+        == .notInShard("x.safetensors"))
+    try shard("y.safetensors", ["a", "b"])
+    #expect(
+      try problem(index([("a", "x.safetensors"), ("b", "y.safetensors")]))
+        == .inTwoShards("x.safetensors", "y.safetensors"))
+  }
+
+  @Test("S53 a wrong total size and a tensor beyond the index are warnings")
+  func warnings() throws {
+    try shard("x.safetensors", ["a", "extra"])
+    let catalog = try SafetensorsIndex.read(path: index([("a", "x.safetensors")], totalSize: 7))
+    #expect(
+      catalog.warnings == [
+        "x.safetensors: 'extra' is not in the index",
+        "total_size is 7, but the tensors have 16 bytes",
+      ])
+  }
+
+  @Test("S53 shards whose names differ only by case are refused")
+  func caseDiffers() throws {
+    #expect(
+      try problem(index([("a", "x.safetensors"), ("b", "X.safetensors")]))
+        == .shardsDifferByCase("X.safetensors", "x.safetensors"))
+  }
+
+  @Test("S48 a link that leaves the folder is refused unless allowed")
+  func links() throws {
+    let elsewhere = try TemporaryFolder()
+    try shard("x.safetensors", ["a"])
+    try FileManager.default.moveItem(
+      atPath: folder.file("x.safetensors"), toPath: elsewhere.file("real"))
+    symlink(elsewhere.file("real"), folder.file("x.safetensors"))
+    let path = try index([("a", "x.safetensors")])
+    guard case .symbolicLinkLeaves? = problem(path) else {
+      Issue.record("the link was followed")
+      return
+    }
+    #expect(try SafetensorsIndex.read(path: path, links: .anywhere).tensors.count == 1)
+  }
+
+  @Test("S48 a link within the folder, or from a cache's snapshot to its blobs, is followed")
+  func cacheLinks() throws {
+    try shard("y.safetensors", ["a"])
+    symlink("y.safetensors", folder.file("x.safetensors"))
+    #expect(try problem(index([("a", "x.safetensors")])) == nil)
+
+    let snapshot = folder.file("snapshots/abc")
+    for path in [snapshot, folder.file("blobs")] {
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+    for (name, blob) in [("x.safetensors", "1"), ("model.safetensors.index.json", "2")] {
+      try FileManager.default.copyItem(
+        atPath: folder.file(name == "x.safetensors" ? "y.safetensors" : name),
+        toPath: folder.file("blobs/" + blob))
+      symlink("../../blobs/" + blob, snapshot + "/" + name)
+    }
+    #expect(try SafetensorsIndex.readCheckpoint(path: snapshot).tensors.count == 1)
+  }
+
+  @Test("an index without a map, or that is no JSON, is refused")
+  func badIndex() throws {
+    let path = folder.file("i.json")
+    for (text, expected) in [
+      ("{}", CheckpointError.Problem.missingField("weight_map")),
+      (
+        "{\"weight_map\":[]}",
+        .wrongType(field: "weight_map", found: "array", expected: "an object")
+      ),
+      (
+        "{\"weight_map\":{\"a\":1}}",
+        .wrongType(field: "weight_map", found: "number", expected: "a string")
+      ),
+    ] {
+      try folder.write("i.json", Array(text.utf8))
+      #expect(problem(path) == expected)
+    }
+    try folder.write("i.json", Array("{".utf8))
+    guard case .json? = problem(path) else {
+      Issue.record("not refused as JSON")
+      return
+    }
+  }
+}
