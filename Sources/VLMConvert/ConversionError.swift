@@ -7,7 +7,6 @@ package struct ConversionError: ReportableError, Equatable {
     case json(offset: Int, text: String)
     /// The tensors are those of no model we know.
     case unknownModel(tensorCount: Int, examples: [String])
-    case noWeights(expected: String)
     case nothingToConvert
     case missing([String])
     case shape(tensor: String, found: [Int], expected: [Int])
@@ -34,7 +33,6 @@ package struct ConversionError: ReportableError, Equatable {
     case .unknownModel(let count, let examples):
       return "\(name): \(count) tensors of no model known here, expected a ConvNeXt "
         + "(names of timm, facebook, Hugging Face or open_clip), found \(Self.list(examples))"
-    case .noWeights(let expected): return "\(name): no weights found, expected \(expected)"
     case .nothingToConvert: return "\(name): holds no tensors, nothing to convert"
     case .missing(let names):
       return "\(name): \(names.count) tensors missing: \(Self.list(names))"
@@ -64,7 +62,6 @@ package struct ConversionError: ReportableError, Equatable {
     switch problem {
     case .file(let error): error.exitStatus
     case .option: .usage
-    case .noWeights: .noInput
     default: .badData
     }
   }

@@ -22,7 +22,7 @@ package struct SourceModel: Sendable {
 
   package var description: ModelDescription { .convNeXt(checkpoint.config) }
 
-  /// Opens a safetensors file, or a folder with one, and the descriptions beside it.
+  /// Opens a safetensors file, a sharded checkpoint, or a folder with either, and the descriptions beside it.
   ///
   /// - Parameters:
   ///   - path: a checkpoint file, or a folder as timm and Hugging Face save it.
@@ -31,12 +31,13 @@ package struct SourceModel: Sendable {
     var status = stat()
     let isFolder = stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     let folder = isFolder ? path : Self.folder(of: path)
-    let weights = isFolder ? try Self.weightsFile(in: path) : path
-    let catalog = try SafetensorsFile.read(path: weights)
+    let openCLIP = folder + "/open_clip_model.safetensors"
+    let weights = isFolder && access(openCLIP, F_OK) == 0 ? openCLIP : path
+    let catalog = try SafetensorsIndex.readCheckpoint(path: weights)
     guard !catalog.tensors.isEmpty else {
       throw ConversionError(path: weights, .nothingToConvert)
     }
-    var files = [weights]
+    var files = catalog.sources.map(\.path)
     func json(_ name: String) throws -> JSONValue? {
       let file = folder + "/" + name
       guard access(file, F_OK) == 0 else { return nil }
@@ -50,7 +51,7 @@ package struct SourceModel: Sendable {
         path: weights,
         .unknownModel(tensorCount: names.count, examples: names.prefix(3).map(\.name)))
     }
-    var notes: [String] = []
+    var notes = catalog.warnings
     var preprocessing: Preprocessing?
     if let preprocessor {
       files.append(preprocessor)
@@ -77,15 +78,6 @@ package struct SourceModel: Sendable {
   private static func folder(of path: String) -> String {
     guard let slash = path.lastIndex(of: "/") else { return "." }
     return slash == path.startIndex ? "/" : String(path[..<slash])
-  }
-
-  private static func weightsFile(in folder: String) throws(ConversionError) -> String {
-    for name in ["model.safetensors", "open_clip_model.safetensors"] {
-      let file = folder + "/" + name
-      if access(file, F_OK) == 0 { return file }
-    }
-    throw ConversionError(
-      path: folder, .noWeights(expected: "model.safetensors or open_clip_model.safetensors"))
   }
 
   /// Descriptions are small; anything larger is no description.

@@ -12,15 +12,9 @@ struct ImageLoader {
 
   /// - Throws: `ImageError`, `FileError`, or `CheckpointError` for a file of tensors.
   func load(_ name: String) throws -> PixelTensor {
-    if name == "-" {
-      let bytes = try StandardInput.read(limit: limits.maximumBytes)
-      return preprocessing.apply(
-        try ImageDecoder.decode(
-          bytes: bytes, name: "standard input", policy: policy, limits: limits))
-    }
     if name.hasSuffix(".safetensors") { return try loadTensor(name) }
-    return preprocessing.apply(
-      try ImageDecoder.decode(path: name, policy: policy, limits: limits))
+    let image = try ImageDecoder.decode(path: name, policy: policy, limits: limits)
+    return try preprocessing.apply(image, name: name, limits: limits)
   }
 
   /// The model's input as another engine made it: `pixel_values`, f32 `[1, 3, height, width]`.
@@ -40,6 +34,6 @@ struct ImageLoader {
     let (height, width) = (shape[1], shape[2])
     var planar = [Float](repeating: 0, count: 3 * height * width)
     try planar.withUnsafeMutableBufferPointer { try tensor.readFloats(0..<$0.count, into: $0) }
-    return PixelTensor(height: height, width: width, planar: planar)
+    return PixelTensor(height: height, width: width, channelsFirst: planar)
   }
 }

@@ -22,8 +22,8 @@ struct PreprocessingOptions: ParsableArguments {
       """)
   var decode = "seen"
 
-  @Option(help: ArgumentHelp("What shines through transparent pixels.", valueName: "RRGGBB"))
-  var background = "ffffff"
+  @Option(help: ArgumentHelp("What shines through transparent pixels.", valueName: "colour"))
+  var background = "white"
 
   @Option(help: "Refuse images with more pixels.")
   var maxPixels: Int?
@@ -48,12 +48,11 @@ struct PreprocessingOptions: ParsableArguments {
   func policy() throws -> DecodePolicy {
     switch decode {
     case "seen":
-      guard background.count == 6, let value = UInt32(background, radix: 16) else {
-        throw ValidationError("--background: found '\(background)', expected six hexadecimal digits")
+      guard let colour = RGB(background) else {
+        throw ValidationError(
+          "--background: found '\(background)', expected white, black or RRGGBB")
       }
-      return .seen(
-        background: RGB(
-          red: UInt8(value >> 16), green: UInt8(value >> 8 & 255), blue: UInt8(value & 255)))
+      return .seen(background: colour)
     case "pillow": return .pillow
     default: throw ValidationError("--decode: found '\(decode)', expected seen or pillow")
     }
