@@ -13,6 +13,10 @@ let package = Package(
   targets: [
     // C
     .target(name: "CVLMKernels", cSettings: kernelFlags),
+    .target(
+      name: "CImageCodecs",
+      cSettings: kernelFlags,
+      linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
     .systemLibrary(
       name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(
@@ -26,7 +30,7 @@ let package = Package(
     .target(name: "VLMQuantize", dependencies: ["VLMTensor", "CVLMKernels"]),
     .target(name: "VLMNN", dependencies: ["VLMTensor", "VLMKernels"]),
     .target(name: "VLMModels", dependencies: ["VLMTensor", "VLMNN", "VLMKernels"]),
-    .target(name: "VLMInput", dependencies: ["VLMTensor"]),
+    .target(name: "VLMInput", dependencies: ["VLMTensor", "CImageCodecs"]),
     .target(
       name: "VLMConvert",
       dependencies: [
