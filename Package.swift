@@ -26,6 +26,10 @@ let package = Package(
     .target(name: "CVLMEncode", dependencies: ["CVLMKernels"], cSettings: encodeFlags),
     .target(name: "CVLMSystem"),
     .target(name: "CVLMHash", cSettings: kernelFlags),
+    .target(
+      name: "CImageCodecs",
+      cSettings: kernelFlags,
+      linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
     .systemLibrary(
       name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(
@@ -40,7 +44,7 @@ let package = Package(
     .target(name: "VLMQuantize", dependencies: ["VLMTensor", "CVLMEncode"]),
     .target(name: "VLMNN", dependencies: ["VLMTensor", "VLMKernels"]),
     .target(name: "VLMModels", dependencies: ["VLMTensor", "VLMNN", "VLMKernels"]),
-    .target(name: "VLMInput", dependencies: ["VLMTensor"]),
+    .target(name: "VLMInput", dependencies: ["VLMTensor", "CImageCodecs"]),
     .target(
       name: "VLMConvert",
       dependencies: [

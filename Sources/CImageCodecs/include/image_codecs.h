@@ -1,0 +1,101 @@
+// PNG and JPEG to samples, and Pillow's resampling passes.
+//
+// libpng and libjpeg report errors by longjmp; every setjmp and every frame that is jumped over
+// lives in this target. A decoder is opened over bytes that the caller keeps alive, tells its
+// header before anything is allocated for pixels, reads once, and is closed.
+
+#ifndef IMAGE_CODECS_H
+#define IMAGE_CODECS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define VLM_IMAGE_MESSAGE_MAX 240
+
+typedef enum {
+  VLM_IMAGE_OK = 0,
+  // The bytes break the format's rules, or end early.
+  VLM_IMAGE_CORRUPT = 1,
+  // Valid, but of a kind that the library does not decode.
+  VLM_IMAGE_UNSUPPORTED = 2,
+  VLM_IMAGE_NO_MEMORY = 3,
+} vlm_image_status;
+
+// What the library said when a call did not return VLM_IMAGE_OK; always terminated.
+typedef struct {
+  char text[VLM_IMAGE_MESSAGE_MAX];
+} vlm_image_message;
+
+typedef struct {
+  uint32_t width, height;
+  // As IHDR has it: 0 gray, 2 RGB, 3 palette, 4 gray and alpha, 6 RGBA.
+  uint8_t color_type;
+  // 1, 2, 4, 8 or 16 bits per sample.
+  uint8_t bit_depth;
+  // Entries of PLTE (colour type 3), and of its tRNS; the rest of `palette` is opaque black.
+  uint16_t palette_count, palette_alpha_count;
+  uint8_t palette[256][4];
+  // tRNS of gray (key[0]) and RGB images, in samples of `bit_depth`.
+  bool has_key;
+  uint16_t key[3];
+} vlm_png_header;
+
+typedef struct vlm_png vlm_png;
+
+// Reads up to the first IDAT. On failure `*decoder` is NULL.
+vlm_image_status vlm_png_open(
+    const uint8_t *bytes, size_t count, vlm_png **decoder, vlm_png_header *header,
+    vlm_image_message *message);
+
+// All samples as the file has them, rows top down: one byte each, two in host order when the
+// depth is 16, samples below 8 bits unpacked and not scaled. `size` is
+// width * height * channels * bytes. Fails unless the file is whole up to IEND.
+vlm_image_status vlm_png_read(
+    vlm_png *decoder, uint8_t *samples, size_t size, vlm_image_message *message);
+
+void vlm_png_close(vlm_png *decoder);
+
+typedef struct {
+  uint32_t width, height;
+  // 1 gray, 3 RGB, 4 CMYK as the file has it (Adobe writes it inverted).
+  uint8_t channels;
+} vlm_jpeg_header;
+
+typedef struct vlm_jpeg vlm_jpeg;
+
+// Reads up to the first scan. On failure `*decoder` is NULL.
+vlm_image_status vlm_jpeg_open(
+    const uint8_t *bytes, size_t count, vlm_jpeg **decoder, vlm_jpeg_header *header,
+    vlm_image_message *message);
+
+// All samples, 8 bits each, `size` = width * height * channels. More than `maximum_scans` scans
+// fail, and so does every warning that means lost or invented pixels.
+vlm_image_status vlm_jpeg_read(
+    vlm_jpeg *decoder, uint8_t *samples, size_t size, int maximum_scans,
+    vlm_image_message *message);
+
+void vlm_jpeg_close(vlm_jpeg *decoder);
+
+// Whether an allocation of this size would succeed now.
+bool vlm_image_can_allocate(size_t size);
+
+// One output sample of a pass: taps first ... first + count - 1, the weights at
+// weights[index * stride].
+typedef struct {
+  int32_t first, count;
+} vlm_taps;
+
+// Pillow's horizontal pass over interleaved 8-bit RGB:
+//   out[y][i][c] = clamp((2^21 + sum_t in[y][taps[i].first + t][c] * weights[i * stride + t]) >> 22)
+// `in` has in_width pixels a row, `out` out_width.
+void vlm_resample_rows_rgb8(
+    const uint8_t *in, size_t in_width, uint8_t *out, size_t out_width, size_t rows,
+    const vlm_taps *taps, const int32_t *weights, size_t stride);
+
+// The vertical pass: out[i][x] = clamp((2^21 + sum_t in[taps[i].first + t][x] * w) >> 22).
+void vlm_resample_columns_rgb8(
+    const uint8_t *in, size_t width, uint8_t *out, size_t out_height, const vlm_taps *taps,
+    const int32_t *weights, size_t stride);
+
+#endif

@@ -1,0 +1,173 @@
+// libjpeg-turbo over bytes in memory, with the settings that Pillow leaves at their defaults:
+// accurate integer IDCT, fancy upsampling, no colour quantization.
+
+// jpeglib.h wants FILE and size_t to be known.
+#include <stddef.h>
+#include <stdio.h>
+
+#include <jerror.h>
+#include <jpeglib.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "include/image_codecs.h"
+
+struct vlm_jpeg {
+  struct jpeg_decompress_struct info;
+  struct jpeg_error_mgr errors;
+  struct jpeg_progress_mgr progress;
+  jmp_buf escape;
+  vlm_image_message message;
+  vlm_image_status status;
+  int maximum_scans;
+};
+
+static _Noreturn void fail(vlm_jpeg *decoder, vlm_image_status status, const char *text) {
+  decoder->status = status;
+  snprintf(decoder->message.text, sizeof decoder->message.text, "%s", text);
+  longjmp(decoder->escape, 1);
+}
+
+static _Noreturn void fail_with_code(j_common_ptr info) {
+  vlm_jpeg *decoder = info->client_data;
+  char text[JMSG_LENGTH_MAX];
+  decoder->errors.format_message(info, text);
+  vlm_image_status status = VLM_IMAGE_CORRUPT;
+  switch (decoder->errors.msg_code) {
+    case JERR_OUT_OF_MEMORY:
+    case JERR_NO_BACKING_STORE:
+      status = VLM_IMAGE_NO_MEMORY;
+      break;
+    case JERR_BAD_PRECISION:
+    case JERR_SOF_UNSUPPORTED:
+    case JERR_ARITH_NOTIMPL:
+    case JERR_NOT_COMPILED:
+    case JERR_CONVERSION_NOTIMPL:
+    case JERR_CCIR601_NOTIMPL:
+    case JERR_FRACT_SAMPLE_NOTIMPL:
+    case JERR_COMPONENT_COUNT:
+      status = VLM_IMAGE_UNSUPPORTED;
+      break;
+    default:
+      break;
+  }
+  fail(decoder, status, text);
+}
+
+// Level -1 is a warning, 0 and up are traces. Only the warnings listed leave every pixel as its
+// maker meant it; after the others libjpeg goes on with pixels of its own invention.
+static void judge_message(j_common_ptr info, int level) {
+  if (level >= 0) return;
+  vlm_jpeg *decoder = info->client_data;
+  switch (decoder->errors.msg_code) {
+    case JWRN_EXTRANEOUS_DATA:
+    case JWRN_JFIF_MAJOR:
+    case JWRN_ADOBE_XFORM:
+    case JWRN_NOT_SEQUENTIAL:
+      return;
+    default:
+      fail_with_code(info);
+  }
+}
+
+static void discard_message(j_common_ptr info) { (void)info; }
+
+// Each scan of a progressive file touches every block; a small file can ask for very many.
+static void count_scans(j_common_ptr info) {
+  vlm_jpeg *decoder = info->client_data;
+  if (decoder->info.input_scan_number > decoder->maximum_scans) {
+    char text[80];
+    snprintf(text, sizeof text, "more than %d scans", decoder->maximum_scans);
+    fail(decoder, VLM_IMAGE_CORRUPT, text);
+  }
+}
+
+void vlm_jpeg_close(vlm_jpeg *decoder) {
+  if (!decoder) return;
+  if (!setjmp(decoder->escape)) jpeg_destroy_decompress(&decoder->info);
+  free(decoder);
+}
+
+static void read_header(vlm_jpeg *decoder, const uint8_t *bytes, size_t count) {
+  struct jpeg_decompress_struct *info = &decoder->info;
+  jpeg_create_decompress(info);
+  // jpeg_create_decompress clears everything but the error manager and this pointer.
+  info->client_data = decoder;
+  jpeg_mem_src(info, bytes, count);
+  jpeg_read_header(info, TRUE);
+  switch (info->num_components) {
+    case 1:
+      info->out_color_space = JCS_GRAYSCALE;
+      break;
+    case 3:
+      info->out_color_space = JCS_RGB;
+      break;
+    case 4:
+      info->out_color_space = JCS_CMYK;
+      break;
+    default: {
+      char text[80];
+      snprintf(text, sizeof text, "%d colour components", info->num_components);
+      fail(decoder, VLM_IMAGE_UNSUPPORTED, text);
+    }
+  }
+  info->dct_method = JDCT_ISLOW;
+  info->do_fancy_upsampling = TRUE;
+}
+
+vlm_image_status vlm_jpeg_open(
+    const uint8_t *bytes, size_t count, vlm_jpeg **result, vlm_jpeg_header *header,
+    vlm_image_message *message) {
+  *result = NULL;
+  vlm_jpeg *decoder = calloc(1, sizeof *decoder);
+  if (!decoder) {
+    snprintf(message->text, sizeof message->text, "out of memory");
+    return VLM_IMAGE_NO_MEMORY;
+  }
+  decoder->info.err = jpeg_std_error(&decoder->errors);
+  decoder->errors.error_exit = fail_with_code;
+  decoder->errors.emit_message = judge_message;
+  decoder->errors.output_message = discard_message;
+  decoder->info.client_data = decoder;
+  if (setjmp(decoder->escape)) {
+    *message = decoder->message;
+    const vlm_image_status status = decoder->status;
+    vlm_jpeg_close(decoder);
+    return status;
+  }
+  read_header(decoder, bytes, count);
+  header->width = decoder->info.image_width;
+  header->height = decoder->info.image_height;
+  header->channels = (uint8_t)decoder->info.num_components;
+  *result = decoder;
+  return VLM_IMAGE_OK;
+}
+
+static void read_samples(vlm_jpeg *decoder, uint8_t *samples, size_t size) {
+  struct jpeg_decompress_struct *info = &decoder->info;
+  decoder->progress.progress_monitor = count_scans;
+  info->progress = &decoder->progress;
+  jpeg_start_decompress(info);
+  const size_t row = (size_t)info->output_width * (size_t)info->output_components;
+  if (row * info->output_height != size) {
+    fail(decoder, VLM_IMAGE_CORRUPT, "rows of an unexpected size");
+  }
+  while (info->output_scanline < info->output_height) {
+    JSAMPROW to = samples + info->output_scanline * row;
+    jpeg_read_scanlines(info, &to, 1);
+  }
+  jpeg_finish_decompress(info);
+}
+
+vlm_image_status vlm_jpeg_read(
+    vlm_jpeg *decoder, uint8_t *samples, size_t size, int maximum_scans,
+    vlm_image_message *message) {
+  decoder->maximum_scans = maximum_scans;
+  if (setjmp(decoder->escape)) {
+    *message = decoder->message;
+    return decoder->status;
+  }
+  read_samples(decoder, samples, size);
+  return VLM_IMAGE_OK;
+}

@@ -1,0 +1,166 @@
+// libpng's low-level reader over bytes in memory.
+//
+// Only IHDR, PLTE, tRNS, IDAT and IEND are handled; every other chunk is skipped as it streams by,
+// so no profile or text is ever inflated or kept. Palettes, transparency and depth are left to the
+// caller: the samples come out as the file has them.
+
+#include <png.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "include/image_codecs.h"
+
+struct vlm_png {
+  const uint8_t *bytes;
+  size_t count, offset;
+  png_structp png;
+  png_infop info;
+  vlm_image_message message;
+  vlm_image_status status;
+  // The pixels are complete and only the end of the stream is still to be checked.
+  bool is_finishing;
+};
+
+static void keep_message(vlm_image_message *message, const char *text) {
+  size_t length = strlen(text);
+  if (length >= sizeof message->text) length = sizeof message->text - 1;
+  memcpy(message->text, text, length);
+  message->text[length] = 0;
+}
+
+static void fail(png_structp png, png_const_charp text) {
+  vlm_png *decoder = png_get_error_ptr(png);
+  keep_message(&decoder->message, text);
+  // libpng has no error codes; this text is the only sign of a failed allocation.
+  decoder->status = strstr(text, "memory") ? VLM_IMAGE_NO_MEMORY : VLM_IMAGE_CORRUPT;
+  png_longjmp(png, 1);
+}
+
+// libpng only warns when the Adler-32 of otherwise complete pixels is wrong. The text is zlib's.
+static void warn(png_structp png, png_const_charp text) {
+  vlm_png *decoder = png_get_error_ptr(png);
+  if (decoder->is_finishing && strstr(text, "incorrect data check")) {
+    png_error(png, "IDAT: incorrect data check");
+  }
+}
+
+static void supply(png_structp png, png_bytep to, size_t length) {
+  vlm_png *decoder = png_get_io_ptr(png);
+  if (length > decoder->count - decoder->offset) png_error(png, "the file ends early");
+  memcpy(to, decoder->bytes + decoder->offset, length);
+  decoder->offset += length;
+}
+
+void vlm_png_close(vlm_png *decoder) {
+  if (!decoder) return;
+  png_destroy_read_struct(&decoder->png, &decoder->info, NULL);
+  free(decoder);
+}
+
+static void read_header(vlm_png *decoder, vlm_png_header *header) {
+  png_structp png = decoder->png;
+  png_infop info = decoder->info;
+  // Sizes are the caller's to limit, in pixels; here only what the format allows.
+  png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+  png_set_chunk_malloc_max(png, 0);
+  png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
+  png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_WARN_DISCARD);
+  png_set_read_fn(png, decoder, supply);
+  png_read_info(png, info);
+
+  memset(header, 0, sizeof *header);
+  header->width = png_get_image_width(png, info);
+  header->height = png_get_image_height(png, info);
+  header->color_type = png_get_color_type(png, info);
+  header->bit_depth = png_get_bit_depth(png, info);
+  for (int i = 0; i < 256; i++) header->palette[i][3] = 255;
+  png_colorp palette = NULL;
+  int colors = 0;
+  if (header->color_type == PNG_COLOR_TYPE_PALETTE && png_get_PLTE(png, info, &palette, &colors)) {
+    header->palette_count = (uint16_t)colors;
+    for (int i = 0; i < colors && i < 256; i++) {
+      header->palette[i][0] = palette[i].red;
+      header->palette[i][1] = palette[i].green;
+      header->palette[i][2] = palette[i].blue;
+    }
+  }
+  png_bytep alpha = NULL;
+  int alphas = 0;
+  png_color_16p key = NULL;
+  if (png_get_tRNS(png, info, &alpha, &alphas, &key)) {
+    if (header->color_type == PNG_COLOR_TYPE_PALETTE && alpha) {
+      header->palette_alpha_count = (uint16_t)alphas;
+      for (int i = 0; i < alphas && i < 256; i++) header->palette[i][3] = alpha[i];
+    } else if (header->color_type == PNG_COLOR_TYPE_GRAY && key) {
+      header->has_key = true;
+      header->key[0] = key->gray;
+    } else if (header->color_type == PNG_COLOR_TYPE_RGB && key) {
+      header->has_key = true;
+      header->key[0] = key->red;
+      header->key[1] = key->green;
+      header->key[2] = key->blue;
+    }
+  }
+}
+
+vlm_image_status vlm_png_open(
+    const uint8_t *bytes, size_t count, vlm_png **result, vlm_png_header *header,
+    vlm_image_message *message) {
+  *result = NULL;
+  vlm_png *decoder = calloc(1, sizeof *decoder);
+  if (!decoder) {
+    keep_message(message, "out of memory");
+    return VLM_IMAGE_NO_MEMORY;
+  }
+  decoder->bytes = bytes;
+  decoder->count = count;
+  decoder->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, decoder, fail, warn);
+  if (decoder->png) decoder->info = png_create_info_struct(decoder->png);
+  if (!decoder->info) {
+    keep_message(message, "out of memory");
+    vlm_png_close(decoder);
+    return VLM_IMAGE_NO_MEMORY;
+  }
+  if (setjmp(png_jmpbuf(decoder->png))) {
+    *message = decoder->message;
+    const vlm_image_status status = decoder->status;
+    vlm_png_close(decoder);
+    return status;
+  }
+  read_header(decoder, header);
+  *result = decoder;
+  return VLM_IMAGE_OK;
+}
+
+static void read_samples(vlm_png *decoder, uint8_t *samples, size_t size) {
+  png_structp png = decoder->png;
+  png_set_packing(png);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  png_set_swap(png);
+#endif
+  const int passes = png_set_interlace_handling(png);
+  png_read_update_info(png, decoder->info);
+  const size_t height = png_get_image_height(png, decoder->info);
+  const size_t row = png_get_rowbytes(png, decoder->info);
+  if (height == 0 || row != size / height || size % height != 0) {
+    png_error(png, "rows of an unexpected size");
+  }
+  for (int pass = 0; pass < passes; pass++) {
+    for (size_t y = 0; y < height; y++) png_read_row(png, samples + y * row, NULL);
+  }
+  decoder->is_finishing = true;
+  png_read_end(png, NULL);
+}
+
+vlm_image_status vlm_png_read(
+    vlm_png *decoder, uint8_t *samples, size_t size, vlm_image_message *message) {
+  if (setjmp(png_jmpbuf(decoder->png))) {
+    *message = decoder->message;
+    return decoder->status;
+  }
+  // An interlaced image is built up in place; what a pass leaves out must not be garbage.
+  memset(samples, 0, size);
+  read_samples(decoder, samples, size);
+  return VLM_IMAGE_OK;
+}

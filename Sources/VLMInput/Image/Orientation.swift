@@ -1,0 +1,94 @@
+/// How a stored picture has to be turned to be seen upright: EXIF tag 0x0112.
+package enum Orientation: UInt8, Sendable, CaseIterable {
+  case upright = 1
+  case mirrored = 2
+  case halfTurn = 3
+  case flipped = 4
+  case transposed = 5
+  /// A quarter turn clockwise.
+  case clockwise = 6
+  case transversed = 7
+  /// A quarter turn counter-clockwise.
+  case counterclockwise = 8
+
+  package var swapsSides: Bool { rawValue >= 5 }
+}
+
+extension Image {
+  /// The picture turned upright.
+  package func turned(_ orientation: Orientation) -> Image {
+    if orientation == .upright { return self }
+    // Where in the source the output's pixel (0, 0) lies, and one step right and one step down.
+    let right = width - 1
+    let bottom = height - 1
+    let (origin, across, down): ((x: Int, y: Int), (x: Int, y: Int), (x: Int, y: Int)) =
+      switch orientation {
+      case .upright: ((0, 0), (1, 0), (0, 1))
+      case .mirrored: ((right, 0), (-1, 0), (0, 1))
+      case .halfTurn: ((right, bottom), (-1, 0), (0, -1))
+      case .flipped: ((0, bottom), (1, 0), (0, -1))
+      case .transposed: ((0, 0), (0, 1), (1, 0))
+      case .clockwise: ((0, bottom), (0, -1), (1, 0))
+      case .transversed: ((right, bottom), (0, -1), (-1, 0))
+      case .counterclockwise: ((right, 0), (0, 1), (-1, 0))
+      }
+    let outWidth = orientation.swapsSides ? height : width
+    let outHeight = orientation.swapsSides ? width : height
+    let start = (origin.y * width + origin.x) * 3
+    let columnStep = (across.y * width + across.x) * 3
+    let rowStep = (down.y * width + down.x) * 3
+    let out = [UInt8](unsafeUninitializedCapacity: pixels.count) { destination, count in
+      pixels.withUnsafeBufferPointer { source in
+        var to = 0
+        for row in 0..<outHeight {
+          var from = start + row * rowStep
+          for _ in 0..<outWidth {
+            destination[to] = source[from]
+            destination[to + 1] = source[from + 1]
+            destination[to + 2] = source[from + 2]
+            to += 3
+            from += columnStep
+          }
+        }
+      }
+      count = pixels.count
+    }
+    return Image(width: outWidth, height: outHeight, pixels: out)
+  }
+}
+
+/// Finds the orientation in a TIFF structure, which is what EXIF is. Everything else in it is left
+/// alone, and nothing in it can make an image fail: what does not parse means upright.
+enum EXIF {
+  private static let orientationTag = 0x0112
+  private static let shortType = 3
+
+  /// - Parameter bytes: from the byte-order mark `II` or `MM` on.
+  static func orientation(_ bytes: UnsafeRawBufferPointer) -> Orientation {
+    guard bytes.count >= 8 else { return .upright }
+    let isLittle: Bool
+    switch (bytes[0], bytes[1]) {
+    case (UInt8(ascii: "I"), UInt8(ascii: "I")): isLittle = true
+    case (UInt8(ascii: "M"), UInt8(ascii: "M")): isLittle = false
+    default: return .upright
+    }
+    func short(_ offset: Int) -> Int {
+      let (a, b) = (Int(bytes[offset]), Int(bytes[offset + 1]))
+      return isLittle ? b << 8 | a : a << 8 | b
+    }
+    func long(_ offset: Int) -> Int {
+      let (a, b) = (short(offset), short(offset + 2))
+      return isLittle ? b << 16 | a : a << 16 | b
+    }
+    let directory = long(4)
+    guard short(2) == 42, directory <= bytes.count - 2 else { return .upright }
+    let entries = min(short(directory), (bytes.count - directory - 2) / 12)
+    for index in 0..<entries {
+      let entry = directory + 2 + index * 12
+      guard short(entry) == orientationTag else { continue }
+      guard short(entry + 2) == shortType, long(entry + 4) == 1 else { return .upright }
+      return UInt8(exactly: short(entry + 8)).flatMap(Orientation.init) ?? .upright
+    }
+    return .upright
+  }
+}
