@@ -1,9 +1,24 @@
+import VLMQuantize
 import VLMTensor
 
 /// The rules of `formats/blocks.md` that only a look at the bytes can check.
 enum BlockCheck {
-  /// Which rule the blocks of `tensor` break first, nil when none.
+  /// Which rule the panels of `tensor` break first, nil when none.
+  ///
+  /// - Parameter bytes: all of the tensor's.
   static func problem(_ tensor: TensorEntry, _ bytes: UnsafeRawBufferPointer) -> String? {
-    nil
+    let format = tensor.format
+    guard format.layout == .panels, let (outputs, inputs) = format.matrixShape(tensor.shape),
+      let size = format.panelByteCount(inputs: inputs)
+    else { return nil }
+    for first in stride(from: 0, to: outputs, by: TensorFormat.panelOutputs) {
+      let start = first / TensorFormat.panelOutputs * size
+      guard let base = bytes.slice(start..<start + size).baseAddress else { return nil }
+      let fault = PanelFault.first(
+        in: base, scheme: format.scheme, inputs: inputs,
+        rowCount: min(outputs - first, TensorFormat.panelOutputs))
+      if let fault { return "panel \(first / TensorFormat.panelOutputs): \(fault)" }
+    }
+    return nil
   }
 }

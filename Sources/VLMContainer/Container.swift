@@ -15,6 +15,8 @@ package final class Container: Sendable {
   package let tensors: [TensorEntry]
   private let positions: [String: Int]
 
+  /// The highest format version that this build reads, and the one it writes.
+  package static let formatVersion = Format.version
   /// First bytes of every container.
   package static let magic = Format.magic
 
@@ -39,10 +41,6 @@ package final class Container: Sendable {
 
   package func tensor(named name: String) -> TensorEntry? { positions[name].map { tensors[$0] } }
 
-  package func section(entry kind: SectionKind) -> SectionEntry? {
-    sections.first { $0.kind == kind }
-  }
-
   /// The decoded bytes of a section, its checksums verified; nil when the file has none.
   ///
   /// - Precondition: not the tensor data, which is used where it is mapped.
@@ -55,7 +53,7 @@ package final class Container: Sendable {
   func decode(_ section: SectionEntry, at index: Int) throws(ContainerError) -> [UInt8] {
     defer { withExtendedLifetime(file) {} }
     let stored = file.bytes(section.range)
-    let place = ContainerError.Place.section(index, section.name)
+    let place = ContainerError.Place.section(index, section.kind.description)
     func check(
       _ rule: Rule, _ found: UInt64, _ expected: UInt64
     ) throws(ContainerError) {
@@ -65,11 +63,11 @@ package final class Container: Sendable {
       }
     }
     try check(.r25, XXH64.hash(stored), section.storedHash)
-    guard section.codec == .zstd, section.kind != nil else { return Array(stored) }
+    guard section.codec == .zstd, section.kind.isKnown else { return Array(stored) }
     let bytes: [UInt8]
     do {
       // At most `Format.maximumSectionSize` since the table was checked.
-      bytes = try ZstdFrame.decompress(stored, rawSize: Int(section.rawSize))
+      bytes = try ZstdFrame.decompress(stored, rawSize: section.rawByteCount)
     } catch {
       throw ContainerError(path: path, place: place, problem: .broken(error.rule, error.text))
     }
@@ -101,7 +99,7 @@ struct Contents {
     let hash = XXH64.hash(bytes.slice(index.range))
     guard hash == index.storedHash else {
       throw ContainerError(
-        path: path, place: .section(place, index.name),
+        path: path, place: .section(place, index.kind.description),
         problem: .hash(.r25, found: hash, expected: index.storedHash))
     }
     tensors = try TensorIndex.decode(bytes.slice(index.range), data: data, path: path)

@@ -73,7 +73,7 @@ package struct ContainerError: ReportableError, Equatable {
     case .table: "section table: "
     case .padding(let offset): "padding at byte \(offset): "
     case .section(let index, let name): "section \(index) '\(name.escapedForDisplay())': "
-    case .named(let kind): "section '\(kind.name)': "
+    case .named(let kind): "section '\(kind)': "
     case .indexEntry(let index): "tensor index entry \(index): "
     case .tensor(let name): "tensor '\(name.escapedForDisplay())': "
     }

@@ -46,7 +46,7 @@ package final class ContainerWriter {
   ///
   /// - Precondition: not one of the two tensor sections, which the writer makes.
   package func add(section kind: SectionKind, _ bytes: [UInt8]) throws(ContainerError) {
-    precondition(kind.mayCompress, "the writer makes the tensor sections")
+    precondition(kind.isKnown && kind.mayCompress, "the writer makes the tensor sections")
     let place = ContainerError.Place.named(kind)
     guard contents[kind] == nil else {
       throw ContainerError(
@@ -112,11 +112,10 @@ package final class ContainerWriter {
 
   /// Appends to the open tensor.
   package func write(_ bytes: [UInt8]) throws(ContainerError) {
-    var failure: ContainerError?
-    bytes.withUnsafeBytes { buffer in
-      do throws(ContainerError) { try write(buffer) } catch { failure = error }
+    let result = bytes.withUnsafeBytes { buffer in
+      Result { () throws(ContainerError) in try write(buffer) }
     }
-    if let failure { throw failure }
+    try result.get()
   }
 
   /// Closes the open tensor.
@@ -166,11 +165,11 @@ package final class ContainerWriter {
     let dataHash = TensorIndex.dataHash(entries.map(\.hash))
     var sections = [
       SectionEntry(
-        code: SectionKind.tensorData.rawValue, flags: SectionKind.tensorData.flags,
-        codecCode: SectionCodec.raw.rawValue, range: dataRange, rawSize: UInt64(dataRange.count),
+        kind: .tensorData, flags: SectionKind.tensorData.flags,
+        codecCode: SectionCodec.raw.rawValue, range: dataRange, rawByteCount: dataRange.count,
         storedHash: dataHash, rawHash: dataHash)
     ]
-    for kind in SectionKind.allCases {
+    for kind in SectionKind.known {
       if let bytes = contents[kind] { sections.append(try writeSection(kind, bytes)) }
     }
     try pad(to: Format.alignment)
@@ -200,8 +199,8 @@ package final class ContainerWriter {
     let start = position
     try append(stored)
     return SectionEntry(
-      code: kind.rawValue, flags: kind.flags, codecCode: codec.rawValue, range: start..<position,
-      rawSize: UInt64(bytes.count), storedHash: XXH64.hash(stored), rawHash: XXH64.hash(bytes))
+      kind: kind, flags: kind.flags, codecCode: codec.rawValue, range: start..<position,
+      rawByteCount: bytes.count, storedHash: XXH64.hash(stored), rawHash: XXH64.hash(bytes))
   }
 
   private func pad(to alignment: Int) throws(ContainerError) {
@@ -209,11 +208,10 @@ package final class ContainerWriter {
   }
 
   private func append(_ bytes: [UInt8]) throws(ContainerError) {
-    var failure: ContainerError?
-    bytes.withUnsafeBytes { buffer in
-      do throws(ContainerError) { try append(buffer) } catch { failure = error }
+    let result = bytes.withUnsafeBytes { buffer in
+      Result { () throws(ContainerError) in try append(buffer) }
     }
-    if let failure { throw failure }
+    try result.get()
   }
 
   /// Small pieces are gathered, large ones go straight through.
@@ -234,12 +232,11 @@ package final class ContainerWriter {
 
   private func commit(_ header: Header) throws(ContainerError) {
     try flush()
-    var failure: FileError?
-    header.encoded().withUnsafeBytes { buffer in
-      do throws(FileError) { try file.write(buffer, at: 0) } catch { failure = error }
+    let result = header.encoded().withUnsafeBytes { buffer in
+      Result { () throws(FileError) in try file.write(buffer, at: 0) }
     }
-    do {
-      if let failure { throw failure }
+    do throws(FileError) {
+      try result.get()
       try file.commit()
     } catch { throw ContainerError(error) }
   }

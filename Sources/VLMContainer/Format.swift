@@ -3,9 +3,9 @@
 #endif
 
 /// The numbers of container version 1; `formats/vlmz.md` is normative.
-package enum Format {
+enum Format {
   /// The highest `Read_Version` that this build reads, and the one it writes.
-  package static let version = 1
+  static let version = 1
   /// `\x89VLMZ\r\n\n`: a byte that is no ASCII, the name, and line ends that a transfer in text mode
   /// would change one way or the other.
   static let magic: [UInt8] = [0x89, 0x56, 0x4c, 0x4d, 0x5a, 0x0d, 0x0a, 0x0a]
@@ -21,10 +21,10 @@ package enum Format {
   static let dataAlignment = 4096
 
   /// Largest decoded size of any section but the tensor data.
-  package static let maximumSectionSize = 64 << 20
+  static let maximumSectionSize = 64 << 20
   static let indexHeaderSize = 8
   static let indexEntrySize = 32
-  package static let maximumNameSize = 512
+  static let maximumNameSize = 512
   static let maximumRank = 8
   /// Largest zstd window that a reader provides.
   static let maximumWindow = 1 << 23

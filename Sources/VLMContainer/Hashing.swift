@@ -43,11 +43,13 @@ package struct SHA256: Sendable {
     return digest
   }
 
-  package static func hash(_ bytes: [UInt8]) -> [UInt8] {
+  package static func hash(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
     var hash = SHA256()
-    bytes.withUnsafeBytes { hash.update($0) }
+    hash.update(bytes)
     return hash.digest
   }
+
+  package static func hash(_ bytes: [UInt8]) -> [UInt8] { bytes.withUnsafeBytes { hash($0) } }
 }
 
 /// Lower-case hexadecimal.

@@ -12,6 +12,16 @@ struct Header: Equatable {
   var tableHash: UInt64
   var rootHash: [UInt8]
 
+  init(
+    sectionCount: Int, fileSize: Int, tableOffset: Int, tableHash: UInt64, rootHash: [UInt8]
+  ) {
+    self.sectionCount = sectionCount
+    self.fileSize = fileSize
+    self.tableOffset = tableOffset
+    self.tableHash = tableHash
+    self.rootHash = rootHash
+  }
+
   /// Required features of this version: none yet.
   static let knownFeatures: UInt32 = 0
 

@@ -1,24 +1,35 @@
 import VLMTensor
 
 /// What a section holds. In a file the kinds stand in ascending order, each at most once.
-package enum SectionKind: UInt32, Sendable, CaseIterable {
+///
+/// Any number is a kind: a section that this build does not know is skipped unless it is required.
+package struct SectionKind: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+  package let rawValue: UInt32
+  package init(rawValue: UInt32) { self.rawValue = rawValue }
+
   /// The bytes of all tensors, raw and mapped.
-  case tensorData = 1
+  package static let tensorData = SectionKind(rawValue: 1)
   /// Names, formats, shapes, places and checksums of the tensors.
-  case tensorIndex = 2
+  package static let tensorIndex = SectionKind(rawValue: 2)
   /// The model: JSON.
-  case config = 3
+  package static let config = SectionKind(rawValue: 3)
   /// Class names: JSON.
-  case labels = 4
+  package static let labels = SectionKind(rawValue: 4)
   /// What to do to an image before the model sees it: JSON.
-  case preprocess = 5
+  package static let preprocess = SectionKind(rawValue: 5)
   // 6 tokenizer, 7 chat template, 8 generation config: reserved.
   /// Where the weights came from: JSON.
-  case provenance = 9
+  package static let provenance = SectionKind(rawValue: 9)
   /// The error of each tensor measured at conversion: JSON.
-  case report = 10
+  package static let report = SectionKind(rawValue: 10)
 
-  package var name: String {
+  /// The kinds that this build reads, ascending.
+  package static let known: [SectionKind] = [
+    .tensorData, .tensorIndex, .config, .labels, .preprocess, .provenance, .report,
+  ]
+  package var isKnown: Bool { Self.known.contains(self) }
+
+  package var description: String {
     switch self {
     case .tensorData: "tensor data"
     case .tensorIndex: "tensor index"
@@ -27,19 +38,20 @@ package enum SectionKind: UInt32, Sendable, CaseIterable {
     case .preprocess: "preprocess"
     case .provenance: "provenance"
     case .report: "report"
+    default: "kind \(rawValue)"
     }
   }
 
-  /// The one value that `Flags` may have.
+  /// The one value that `Flags` may have in a section of a known kind.
   var flags: SectionFlags {
     switch self {
     case .tensorData: [.required, .inPlace]
     case .tensorIndex, .config: .required
-    case .labels, .preprocess, .provenance, .report: []
+    default: []
     }
   }
 
-  /// Whether the section may be stored as zstd.
+  /// Whether a section of a known kind may be stored as zstd.
   var mayCompress: Bool { self != .tensorData && self != .tensorIndex }
 
   var alignment: Int { self == .tensorData ? Format.dataAlignment : Format.alignment }
@@ -56,33 +68,32 @@ package struct SectionFlags: OptionSet, Sendable {
   static let known: SectionFlags = [.required, .inPlace]
 }
 
-package enum SectionCodec: UInt32, Sendable, CaseIterable {
+package enum SectionCodec: UInt32, Sendable, CustomStringConvertible {
   case raw = 0
   case zstd = 1
 
-  package var name: String { self == .raw ? "raw" : "zstd" }
+  package var description: String { self == .raw ? "raw" : "zstd" }
 }
 
 /// A section as the table describes it.
 package struct SectionEntry: Sendable, Equatable {
-  /// `Kind` as stored.
-  package let code: UInt32
+  package let kind: SectionKind
   package let flags: SectionFlags
   /// `Codec` as stored: of a kind that this build does not know it may be anything.
   package let codecCode: UInt32
   /// Bytes in the file.
   package let range: Range<Int>
-  /// Bytes when decoded.
-  package let rawSize: UInt64
+  /// Bytes when decoded; as stated, for a section that this build skips.
+  package let rawByteCount: Int
   /// XXH64 of the stored and of the decoded bytes. For the tensor data both are the XXH64 of the
   /// tensors' hashes.
   package let storedHash: UInt64
   package let rawHash: UInt64
 
-  /// Nil for a kind that this build skips.
-  package var kind: SectionKind? { SectionKind(rawValue: code) }
+  /// Nil for a codec that this build does not know, as a section that it skips may have.
   package var codec: SectionCodec? { SectionCodec(rawValue: codecCode) }
-  package var name: String { kind?.name ?? "kind \(code)" }
+  package var offset: Int { range.lowerBound }
+  package var storedByteCount: Int { range.count }
 }
 
 /// A tensor as the index describes it, with its place in the file.

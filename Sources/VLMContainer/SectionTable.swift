@@ -5,13 +5,13 @@ enum SectionTable {
   static func encode(_ sections: [SectionEntry]) -> [UInt8] {
     var bytes: [UInt8] = []
     for section in sections {
-      bytes.append(little: section.code)
+      bytes.append(little: section.kind.rawValue)
       bytes.append(little: section.flags.rawValue)
       bytes.append(little: section.codecCode)
       bytes.append(little: UInt32(0))
       bytes.append(little: UInt64(section.range.lowerBound))
       bytes.append(little: UInt64(section.range.count))
-      bytes.append(little: section.rawSize)
+      bytes.append(little: UInt64(section.rawByteCount))
       bytes.append(little: section.storedHash)
       bytes.append(little: section.rawHash)
       bytes.append(little: UInt64(0))
@@ -23,8 +23,8 @@ enum SectionTable {
   static func rootHash(_ sections: [SectionEntry]) -> [UInt8] {
     var bytes = Array("vlmz root 1\n".utf8)
     for section in sections {
-      bytes.append(little: section.code)
-      bytes.append(little: section.rawSize)
+      bytes.append(little: section.kind.rawValue)
+      bytes.append(little: UInt64(section.rawByteCount))
       bytes.append(little: section.rawHash)
     }
     return SHA256.hash(bytes)
@@ -46,7 +46,7 @@ enum SectionTable {
       let start = index * Format.tableEntrySize
       let entry = table.slice(start..<start + Format.tableEntrySize)
       let section = try decodeEntry(
-        entry, index: index, after: (sections.last?.code ?? 0, end),
+        entry, index: index, after: (sections.last?.kind.rawValue ?? 0, end),
         limit: header.tableOffset, path: path)
       end = section.range.upperBound
       sections.append(section)
@@ -61,22 +61,22 @@ enum SectionTable {
   ) throws(ContainerError) -> SectionEntry {
     let code: UInt32 = entry.little(0)
     let kind = SectionKind(rawValue: code)
-    let name = kind?.name ?? "kind \(code)"
     func fail(_ problem: ContainerError.Problem) -> ContainerError {
-      ContainerError(path: path, place: .section(index, name), problem: problem)
+      ContainerError(path: path, place: .section(index, kind.description), problem: problem)
     }
-    func fail(_ rule: Rule, _ field: String, _ found: String, _ expected: String) -> ContainerError {
+    func fail(_ rule: Rule, _ field: String, _ found: String, _ expected: String) -> ContainerError
+    {
       fail(.value(rule, field: field, found: found, expected: expected))
     }
     guard code > previous.code else {
       throw fail(.r12, "kind", "\(code)", "more than \(previous.code)")
     }
     let flags = SectionFlags(rawValue: entry.little(4))
-    guard kind != nil || !flags.contains(.required) else {
+    guard kind.isKnown || !flags.contains(.required) else {
       throw fail(.broken(.r13, "is required and this build does not know it; update vlm-run"))
     }
-    guard kind.map({ flags == $0.flags }) ?? flags.isSubset(of: .known) else {
-      let expected = kind.map { "\($0.flags.rawValue)" } ?? "no bits but 0 and 1"
+    guard kind.isKnown ? flags == kind.flags : flags.isSubset(of: .known) else {
+      let expected = kind.isKnown ? "\(kind.flags.rawValue)" : "no bits but 0 and 1"
       throw fail(.r14, "flags", "\(flags.rawValue)", expected)
     }
     guard entry.little(12, as: UInt32.self) == 0, entry.little(56, as: UInt64.self) == 0 else {
@@ -84,7 +84,7 @@ enum SectionTable {
     }
 
     let offset: UInt64 = entry.little(16)
-    let alignment = kind?.alignment ?? Format.alignment
+    let alignment = kind.alignment
     guard let expected = Format.aligned(previous.end, to: alignment), offset == UInt64(expected)
     else {
       throw fail(.broken(.r16, misplacement(offset, after: previous.end, alignment: alignment)))
@@ -97,25 +97,29 @@ enum SectionTable {
         "1 to \(max(limit - expected, 0)), the bytes before the section table")
     }
 
+    let stated: UInt64 = entry.little(32)
+    guard let rawSize = Int(exactly: stated) else {
+      throw fail(.r22, "raw size", "\(stated)", "less than 2^63")
+    }
     let section = SectionEntry(
-      code: code, flags: flags, codecCode: entry.little(8),
-      range: expected..<expected + Int(size), rawSize: entry.little(32),
+      kind: kind, flags: flags, codecCode: entry.little(8),
+      range: expected..<expected + Int(size), rawByteCount: rawSize,
       storedHash: entry.little(40), rawHash: entry.little(48))
-    guard let kind else { return section }
+    guard kind.isKnown else { return section }
     guard let codec = section.codec, codec == .raw || kind.mayCompress else {
       throw fail(.r20, "codec", "\(section.codecCode)", kind.mayCompress ? "0 or 1" : "0")
     }
     if codec == .raw {
-      guard section.rawSize == size else {
-        throw fail(.r21, "raw size", "\(section.rawSize)", "\(size), as it is stored raw")
+      guard UInt64(rawSize) == size else {
+        throw fail(.r21, "raw size", "\(rawSize)", "\(size), as it is stored raw")
       }
       guard section.rawHash == section.storedHash else {
         throw fail(.hash(.r21, found: section.rawHash, expected: section.storedHash))
       }
     }
-    guard kind == .tensorData || (1...UInt64(Format.maximumSectionSize)).contains(section.rawSize)
+    guard kind == .tensorData || (1...Format.maximumSectionSize).contains(rawSize)
     else {
-      throw fail(.r22, "raw size", "\(section.rawSize)", "1 to \(Format.maximumSectionSize)")
+      throw fail(.r22, "raw size", "\(rawSize)", "1 to \(Format.maximumSectionSize)")
     }
     return section
   }
@@ -143,9 +147,9 @@ enum SectionTable {
           .r18, field: "offset", found: "\(header.tableOffset)",
           expected: "\(end), the end of the last section, rounded up to 64"))
     }
-    for kind in SectionKind.allCases where kind.flags.contains(.required) {
+    for kind in SectionKind.known where kind.flags.contains(.required) {
       guard sections.contains(where: { $0.kind == kind }) else {
-        throw fail(.table, .broken(.r23, "section '\(kind.name)' is missing"))
+        throw fail(.table, .broken(.r23, "section '\(kind)' is missing"))
       }
     }
     let root = rootHash(sections)

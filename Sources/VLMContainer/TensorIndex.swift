@@ -75,7 +75,8 @@ enum TensorIndex {
     guard bytes.count >= Format.indexHeaderSize else {
       throw fail(
         .value(
-          .r33, field: "size", found: "\(bytes.count)", expected: "\(Format.indexHeaderSize) or more")
+          .r33, field: "size", found: "\(bytes.count)",
+          expected: "\(Format.indexHeaderSize) or more")
       )
     }
     let count: UInt32 = bytes.little(0)

@@ -65,7 +65,7 @@ package struct Converter {
     }
     try source.catalog.checkUnchanged()
     try writer.add(section: .config, bytes(source.description.json))
-    try writer.add(section: .preprocess, bytes(source.preprocessing.json))
+    try writer.add(section: .preprocess, bytes(source.preprocessing.json()))
     if let labels = source.labels {
       try writer.add(section: .labels, bytes(.array(labels.map { .string($0) })))
     }

@@ -55,7 +55,8 @@ package struct SourceModel: Sendable {
     var preprocessing: Preprocessing?
     if let preprocessor {
       files.append(preprocessor)
-      preprocessing = try Self.preprocessing(readJSON(preprocessor), path: preprocessor)
+      preprocessing = try Preprocessing(
+        checkpointConfig: readJSON(preprocessor), name: preprocessor)
     } else if let processor = try json("preprocessor_config.json") {
       preprocessing = try Self.preprocessing(processor, path: folder + "/preprocessor_config.json")
     } else if let description {
@@ -103,15 +104,13 @@ package struct SourceModel: Sendable {
   /// The preprocessing that a description states, nil when it states none.
   private static func preprocessing(
     _ json: JSONValue, path: String
-  ) throws -> Preprocessing? {
-    if let timm = json["pretrained_cfg"] { return try Preprocessing(timm: timm, path: path) }
-    if json["image_processor_type"] != nil || json["image_mean"] != nil {
-      return try Preprocessing(huggingFace: json, path: path)
+  ) throws(PreprocessingError) -> Preprocessing? {
+    do {
+      return try Preprocessing(checkpointConfig: json, name: path)
+    } catch {
+      if case .unknownKind = error.problem { return nil }
+      throw error
     }
-    if let openCLIP = json["preprocess_cfg"] {
-      return try Preprocessing(openCLIP: openCLIP, path: path)
-    }
-    return nil
   }
 
   /// Class names as timm (`label_names`) or Hugging Face (`id2label`) store them.

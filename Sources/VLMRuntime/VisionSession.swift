@@ -37,7 +37,7 @@ package final class VisionSession {
     }
     try weights.requireAllUsed()
     if let json = try Self.json(container, .preprocess) {
-      preprocessing = try Preprocessing(json: json)
+      preprocessing = try Preprocessing(json: json, name: file)
     } else {
       preprocessing = .timmDefault
     }

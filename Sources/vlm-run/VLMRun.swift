@@ -104,7 +104,7 @@ struct VLMRun: ParsableCommand {
     Report.line("model: \(session.description.architecture), \(parameters) parameters")
     Report.line("file: \(byteText(session.container.file.count))")
     Report.line("kernels: \(session.kernels.name), threads: \(session.pool.threadCount)")
-    Report.line("preprocessing: \(loader.preprocessing)")
+    Report.line("preprocessing: \(loader.preprocessing.json().serialized())")
     for image in images {
       let pixels = try loader.load(image)
       Report.line("\(image.escapedForDisplay()): input \(pixels.width)×\(pixels.height)")

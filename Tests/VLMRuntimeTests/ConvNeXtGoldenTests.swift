@@ -72,7 +72,7 @@ struct ConvNeXtGoldenTests {
       TestFiles.golden("\(test.folder)/\(test.checkpoint)"), .f32, in: folder)
     let pixels = try #require(expected.tensor(test.prefix + "pixel_values"))
     let input = PixelTensor(
-      height: pixels.shape[2], width: pixels.shape[3], planar: pixels.values)
+      height: pixels.shape[2], width: pixels.shape[3], channelsFirst: pixels.values)
     var compared = 0
     _ = try session.run([input]) { name, shape, values in
       if let only = test.only, !only.contains(name) { return }
