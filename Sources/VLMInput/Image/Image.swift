@@ -34,9 +34,7 @@ package struct Image: Sendable, Equatable {
   /// (`x`, `y`); what falls outside is dropped.
   package func placed(
     onWidth canvasWidth: Int, height canvasHeight: Int, x: Int, y: Int, over color: RGB
-  )
-    -> Image
-  {
+  ) -> Image {
     let canvas = Image(width: canvasWidth, height: canvasHeight, filledWith: color)
     let firstColumn = max(x, 0)
     let endColumn = min(x + width, canvasWidth)

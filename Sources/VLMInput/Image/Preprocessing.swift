@@ -1,0 +1,228 @@
+/// The way from a picture to the encoder's input: pad, resize, crop, scale, normalise; each step
+/// optional, in this order.
+///
+/// The pictures are bit-exact with the upstream processors up to the crop. The values are computed
+/// in their order of operations: equal to Hugging Face's and torchvision's `float32`.
+package struct Preprocessing: Sendable, Equatable {
+  package enum Resize: Sendable, Equatable {
+    /// The short side to this many pixels; the long one follows, rounded down.
+    case shortestEdge(Int)
+    /// Both sides, whatever that does to the ratio.
+    case exact(width: Int, height: Int)
+  }
+
+  /// Which of the two middle positions a crop takes when the margin is odd.
+  package enum CropRounding: String, Sendable, CaseIterable {
+    /// The upper left one: Hugging Face.
+    case floor
+    /// Python's `round`, half to even: torchvision and timm.
+    case halfEven = "half_even"
+  }
+
+  /// The middle `width` by `height` pixels, black where the picture is smaller.
+  package struct Crop: Sendable, Equatable {
+    package let width: Int
+    package let height: Int
+    package let rounding: CropRounding
+
+    package init(width: Int, height: Int, rounding: CropRounding) {
+      self.width = width
+      self.height = height
+      self.rounding = rounding
+    }
+  }
+
+  /// From samples 0…255 to floats.
+  package enum Rescale: Sendable, Equatable {
+    /// `Float(x) / 255`: torchvision.
+    case dividedBy255
+    /// `Float(Double(x) * factor)`: Hugging Face, whose factor is 1/255 unless configured.
+    case multiplied(Double)
+    /// Left at 0…255.
+    case none
+  }
+
+  /// Per channel: red, green, blue.
+  package struct Normalization: Sendable, Equatable {
+    package let mean: [Double]
+    package let deviation: [Double]
+
+    /// - Precondition: three of each, finite, the deviations positive.
+    package init(mean: [Double], deviation: [Double]) {
+      precondition(mean.count == 3 && deviation.count == 3, "three channels")
+      precondition(mean.allSatisfy { $0.isFinite }, "finite means")
+      precondition(deviation.allSatisfy { $0 > 0 && $0.isFinite }, "positive, finite deviations")
+      self.mean = mean
+      self.deviation = deviation
+    }
+
+    package static let clip = Normalization(
+      mean: [0.48145466, 0.4578275, 0.40821073], deviation: [0.26862954, 0.26130258, 0.27577711])
+    package static let imageNet = Normalization(
+      mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225])
+    /// Hugging Face's `IMAGENET_STANDARD`.
+    package static let half = Normalization(
+      mean: [0.5, 0.5, 0.5], deviation: [0.5, 0.5, 0.5])
+  }
+
+  /// Pad to a square of the long side first, the picture in the middle, with this colour.
+  package var padding: RGB?
+  package var resize: Resize?
+  package var filter: Resampling
+  package var crop: Crop?
+  package var rescale: Rescale
+  package var normalization: Normalization?
+
+  package init(
+    padding: RGB? = nil, resize: Resize?, filter: Resampling = .bicubic, crop: Crop? = nil,
+    rescale: Rescale = .multiplied(1 / 255), normalization: Normalization?
+  ) {
+    self.padding = padding
+    self.resize = resize
+    self.filter = filter
+    self.crop = crop
+    self.rescale = rescale
+    self.normalization = normalization
+  }
+
+  /// The same with the picture padded to a square in its mean colour, `int(255 * mean)`: what
+  /// LLaVA's `image_aspect_ratio` "pad" does.
+  package func paddedWithMean() -> Preprocessing {
+    var result = self
+    let mean = normalization?.mean ?? [0, 0, 0]
+    let fill = mean.map { UInt8(max(0, min(255, $0 * 255))) }
+    result.padding = RGB(fill[0], fill[1], fill[2])
+    return result
+  }
+
+  /// The size of what `apply` gives, when it does not depend on the picture.
+  package var fixedSize: (width: Int, height: Int)? {
+    if let crop { return (crop.width, crop.height) }
+    switch resize {
+    case .exact(let width, let height): return (width, height)
+    case .shortestEdge(let side): return padding == nil ? nil : (side, side)
+    case nil: return nil
+    }
+  }
+}
+
+extension Preprocessing {
+  /// All steps.
+  ///
+  /// - Parameter name: what messages call the picture.
+  /// - Throws: `.tooManyPixels`, `.sideTooLong` or `.noMemory` when a step would make too much of it.
+  package func apply(
+    _ image: Image, name: String, limits: ImageLimits = ImageLimits()
+  ) throws(ImageError) -> PixelTensor {
+    let shaped = try shape(image, name: name, limits: limits)
+    try PixelMemory.check(bytes: shaped.pixels.count * MemoryLayout<Float>.size, for: name)
+    return values(of: shaped)
+  }
+
+  /// The steps that stay in 8 bits: pad, resize, crop.
+  package func shape(
+    _ image: Image, name: String, limits: ImageLimits = ImageLimits()
+  ) throws(ImageError) -> Image {
+    var picture = image
+    if let padding, picture.width != picture.height {
+      let side = max(picture.width, picture.height)
+      let pixels = try limits.pixels(width: side, height: side, of: name)
+      try PixelMemory.check(bytes: pixels * 6, for: name)
+      picture = picture.placed(
+        onWidth: side, height: side, x: (side - picture.width) / 2, y: (side - picture.height) / 2,
+        over: padding)
+    }
+    let (width, height) = try resizedSize(picture, name: name)
+    guard let crop else {
+      if width == picture.width, height == picture.height { return picture }
+      try checkWindow(picture, width: width, height: height, name: name, limits: limits)
+      return picture.resized(width: width, height: height, filter)
+    }
+    // Only the window that the crop keeps is made: a picture of one pixel by a hundred thousand
+    // would be resized to billions, to be thrown away.
+    let left = crop.offset(of: crop.width, in: width)
+    let top = crop.offset(of: crop.height, in: height)
+    let columns = max(left, 0)..<min(left + crop.width, width)
+    let rows = max(top, 0)..<min(top + crop.height, height)
+    try checkWindow(
+      picture, width: crop.width, height: crop.height, name: name, limits: limits)
+    let window = picture.resized(
+      width: width, height: height, columns: columns, rows: rows, filter)
+    return window.placed(
+      onWidth: crop.width, height: crop.height, x: columns.lowerBound - left,
+      y: rows.lowerBound - top, over: .black)
+  }
+
+  /// Scales and normalises.
+  package func values(of image: Image) -> PixelTensor {
+    // A channel has 256 possible values, so all arithmetic is done once per value.
+    let tables = (0..<3).map { channel in (0...255).map { value($0, channel: channel) } }
+    let (red, green, blue) = (tables[0], tables[1], tables[2])
+    let size = image.pixels.count
+    let values = [Float](unsafeUninitializedCapacity: size) { out, count in
+      image.pixels.withUnsafeBufferPointer { pixels in
+        for offset in stride(from: 0, to: size, by: 3) {
+          out[offset] = red[Int(pixels[offset])]
+          out[offset + 1] = green[Int(pixels[offset + 1])]
+          out[offset + 2] = blue[Int(pixels[offset + 2])]
+        }
+      }
+      count = size
+    }
+    return PixelTensor(height: image.height, width: image.width, values: values)
+  }
+
+  private func value(_ sample: Int, channel: Int) -> Float {
+    let scaled: Float =
+      switch rescale {
+      case .dividedBy255: Float(sample) / 255
+      case .multiplied(let factor): Float(Double(sample) * factor)
+      case .none: Float(sample)
+      }
+    guard let normalization else { return scaled }
+    return (scaled - Float(normalization.mean[channel])) / Float(normalization.deviation[channel])
+  }
+
+  private func resizedSize(
+    _ image: Image, name: String
+  ) throws(ImageError) -> (width: Int, height: Int) {
+    switch resize {
+    case nil: return (image.width, image.height)
+    case .exact(let width, let height): return (width, height)
+    case .shortestEdge(let side):
+      // Sides stay below 2^31 and `side` below 2^20, so the products fit.
+      let short = min(image.width, image.height)
+      let long = side * max(image.width, image.height) / short
+      return image.width <= image.height ? (side, long) : (long, side)
+    }
+  }
+
+  /// What a resize makes, its halfway picture included, is within the limits.
+  private func checkWindow(
+    _ image: Image, width: Int, height: Int, name: String, limits: ImageLimits
+  ) throws(ImageError) {
+    let pixels = try limits.pixels(width: width, height: height, of: name)
+    let (between, overflow) = width.multipliedReportingOverflow(by: image.height)
+    guard !overflow, between <= Int.max / 8 else {
+      throw ImageError(
+        name: name,
+        problem: .tooManyPixels(
+          width: width, height: image.height, limit: limits.maximumPixels))
+    }
+    try PixelMemory.check(bytes: (pixels * 2 + between) * 3, for: name)
+  }
+}
+
+extension Preprocessing.Crop {
+  /// Where a crop of `size` starts in `side`; negative when the picture is the smaller.
+  func offset(of size: Int, in side: Int) -> Int {
+    let margin = side - size
+    switch rounding {
+    case .floor: return margin >> 1
+    case .halfEven:
+      // A smaller picture is padded first, the odd row or column going below and right.
+      if margin < 0 { return -(-margin / 2) }
+      return margin / 2 + (margin % 4 == 3 ? 1 : 0)
+    }
+  }
+}

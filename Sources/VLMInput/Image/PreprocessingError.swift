@@ -1,0 +1,113 @@
+import VLMTensor
+
+/// Why a preprocessing configuration cannot be used.
+package struct PreprocessingError: ReportableError, Equatable {
+  package enum Problem: Sendable, Equatable {
+    /// A value is not what it has to be; `found` is how it reads, nil when it is not there.
+    case value(key: String, found: String?, expected: String)
+    /// Nothing says which processor the configuration is for.
+    case unknownKind
+  }
+
+  /// The file's path, or what stands for it.
+  package let name: String
+  package let problem: Problem
+
+  package init(name: String, problem: Problem) {
+    self.name = name
+    self.problem = problem
+  }
+
+  package var description: String {
+    let file = name.escapedForDisplay()
+    switch problem {
+    case .value(let key, let found?, let expected):
+      return "\(file): '\(key)': found \(found.escapedForDisplay(limit: 60)), expected \(expected)"
+    case .value(let key, nil, let expected):
+      return "\(file): '\(key)': missing, expected \(expected)"
+    case .unknownKind:
+      return "\(file): is no preprocessing configuration of timm, open_clip, ConvNeXt or CLIP"
+    }
+  }
+
+  package var exitStatus: ExitStatus { .badData }
+}
+
+/// Reads members of a configuration object, naming the key when one is wrong. A member that is
+/// `null` counts as missing.
+struct PreprocessingFields {
+  let json: JSONValue
+  let name: String
+
+  func failure(_ key: String, _ expected: String) -> PreprocessingError {
+    let found = member(key).map { $0.serialized() }
+    return PreprocessingError(
+      name: name, problem: .value(key: key, found: found, expected: expected))
+  }
+
+  func member(_ key: String) -> JSONValue? {
+    guard let value = json[key], !value.isNull else { return nil }
+    return value
+  }
+
+  func bool(_ key: String, default fallback: Bool) throws(PreprocessingError) -> Bool {
+    guard let value = member(key) else { return fallback }
+    guard let bool = value.boolValue else { throw failure(key, "true or false") }
+    return bool
+  }
+
+  func string(_ key: String, default fallback: String) throws(PreprocessingError) -> String {
+    guard let value = member(key) else { return fallback }
+    guard let string = value.stringValue else { throw failure(key, "a string") }
+    return string
+  }
+
+  /// A positive finite number.
+  func positive(_ key: String, default fallback: Double) throws(PreprocessingError) -> Double {
+    guard let value = member(key) else { return fallback }
+    guard let number = value.doubleValue, number > 0, number.isFinite else {
+      throw failure(key, "a positive number")
+    }
+    return number
+  }
+
+  /// Sides of an encoder's input; published models stay below 2048.
+  static let sides = 1...16_384
+
+  func side(_ value: JSONValue?, _ key: String) throws(PreprocessingError) -> Int {
+    guard let side = value?.intValue, Self.sides.contains(side) else {
+      throw failure(key, "a size of 1 to \(Self.sides.upperBound)")
+    }
+    return side
+  }
+
+  func filter(_ key: String, default fallback: Resampling) throws(PreprocessingError) -> Resampling
+  {
+    guard let value = member(key) else { return fallback }
+    if let code = value.intValue, let filter = Resampling(code: code) { return filter }
+    if let word = value.stringValue, let filter = Resampling(rawValue: word) { return filter }
+    throw failure(key, "a Pillow filter, 0 to 5 or by name")
+  }
+
+  func triple(
+    _ key: String, default fallback: [Double], isPositive: Bool
+  ) throws(PreprocessingError) -> [Double] {
+    guard let value = member(key) else { return fallback }
+    let numbers = value.arrayValue?.compactMap(\.doubleValue) ?? []
+    // Below the smallest normal Float a deviation would divide by zero or nearly so.
+    guard numbers.count == 3, value.arrayValue?.count == 3,
+      numbers.allSatisfy({
+        abs($0) < 1e30 && (!isPositive || $0 >= Double(Float.leastNormalMagnitude))
+      })
+    else { throw failure(key, isPositive ? "three positive numbers" : "three numbers") }
+    return numbers
+  }
+
+  func normalization(
+    mean: String, deviation: String, default fallback: Preprocessing.Normalization
+  ) throws(PreprocessingError) -> Preprocessing.Normalization {
+    .init(
+      mean: try triple(mean, default: fallback.mean, isPositive: false),
+      deviation: try triple(deviation, default: fallback.deviation, isPositive: true))
+  }
+}
