@@ -82,11 +82,14 @@ let package = Package(
     .target(
       name: "VLMTestSupport", dependencies: ["VLMTensor", "VLMCheckpoint"],
       path: "Tests/VLMTestSupport"),
-    .testTarget(name: "VLMTensorTests", dependencies: ["VLMTensor", "SystemProbe"]),
+    .testTarget(
+      name: "VLMTensorTests", dependencies: ["VLMTensor", "VLMTestSupport", "SystemProbe"]),
     .executableTarget(
-      name: "SystemProbe", dependencies: ["VLMTensor"], path: "Tests/SystemProbe"),
+      name: "SystemProbe", dependencies: ["VLMTensor", "VLMCheckpoint"], path: "Tests/SystemProbe"),
     .testTarget(name: "VLMKernelsTests", dependencies: ["VLMKernels", "CVLMKernels"]),
-    .testTarget(name: "VLMCheckpointTests", dependencies: ["VLMCheckpoint", "VLMTensor"]),
+    .testTarget(
+      name: "VLMCheckpointTests",
+      dependencies: ["VLMCheckpoint", "VLMTensor", "VLMTestSupport", "SystemProbe"]),
     .testTarget(
       name: "VLMContainerTests", dependencies: ["VLMContainer", "VLMTensor", "CVLMHash", "CZstd"]),
     .testTarget(

@@ -1,7 +1,15 @@
 // A program that meets with an accident, for tests to run as a child: what happens to a process
 // that is signalled, faults or hits a limit cannot be seen from inside it.
 import Glibc
+import VLMCheckpoint
 import VLMTensor
+
+/// Bytes of memory that were resident at most, so far.
+func peakMemory() -> Int {
+  var usage = rusage()
+  getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+  return usage.ru_maxrss * 1024
+}
 
 func run(_ arguments: [String]) throws {
   guard arguments.count == 2 else { return }
@@ -41,6 +49,11 @@ func run(_ arguments: [String]) throws {
     let output = try OutputFile(path: path, overwrite: true)
     try output.write([1])
     try output.commit()
+  case "catalog":
+    // Tensors in a file, and the memory that reading its header took, in bytes.
+    let before = peakMemory()
+    let catalog = try SafetensorsFile.read(path: path)
+    print(catalog.tensors.count, peakMemory() - before)
   default: return
   }
 }

@@ -1,5 +1,6 @@
 import Testing
 import VLMCheckpoint
+import VLMTestSupport
 
 /// Composes safetensors files, right and wrong, and reads them.
 struct Composer {

@@ -2,12 +2,9 @@ import Foundation
 import Testing
 import VLMCheckpoint
 import VLMTensor
+import VLMTestSupport
 
-/// The repository's root, and the folder of large test files that may lie beside it.
-private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-  .deletingLastPathComponent().deletingLastPathComponent().path
-private let wildFolder = root + "/../shared/assets/checkpoints"
-private let hasWildFiles = FileManager.default.fileExists(atPath: wildFolder)
+private let wildFolder = TestFiles.asset("checkpoints")
 
 private func json(_ path: String) throws -> JSONObject {
   let file = try MappedFile(path: path)
@@ -23,10 +20,11 @@ struct FileFixtureTests {
       "every-dtype", "unaligned", "empty-tensors", "no-tensors", "indented-unordered",
     ])
   func fixtures(_ name: String) throws {
-    let folder = root + "/Tests/Fixtures/safetensors/"
-    let expected = try #require(try json(folder + "expected.json")[name + ".safetensors"])
+    let expected = try #require(
+      try json(TestFiles.fixture("safetensors/expected.json"))[name + ".safetensors"])
     let members = try #require(expected.objectValue).members
-    let catalog = try SafetensorsFile.read(path: folder + name + ".safetensors")
+    let catalog = try SafetensorsFile.read(
+      path: TestFiles.fixture("safetensors/\(name).safetensors"))
     #expect(catalog.tensors.count == members.count && catalog.warnings.isEmpty)
     for member in members {
       let tensor = try #require(catalog[member.key])
@@ -45,7 +43,7 @@ struct FileFixtureTests {
 
   @Test("metadata written by Python is read")
   func metadata() throws {
-    let path = root + "/Tests/Fixtures/safetensors/every-dtype.safetensors"
+    let path = TestFiles.fixture("safetensors/every-dtype.safetensors")
     let catalog = try SafetensorsFile.read(path: path)
     #expect(catalog.metadata.map(\.key) == ["format", "note"])
     #expect(catalog.metadata.map(\.value) == ["pt", "caf\u{e9} \u{263a}"])
@@ -62,7 +60,7 @@ struct FileFixtureTests {
 
   @Test(
     "files found in the wild are read, every tensor finite",
-    .enabled(if: hasWildFiles, "../shared/assets/checkpoints is not here"))
+    .enabled(if: TestFiles.hasAssets, "\(TestFiles.assetsReason)"))
   func wild() throws {
     for file in Self.wildFiles {
       let catalog = try SafetensorsFile.read(path: wildFolder + "/\(file.name).safetensors")
@@ -82,7 +80,7 @@ struct FileFixtureTests {
 
   @Test(
     "a net's 8-bit codes and scales are within half a step of its 32-bit weights",
-    .enabled(if: hasWildFiles, "../shared/assets/checkpoints is not here"))
+    .enabled(if: TestFiles.hasAssets, "\(TestFiles.assetsReason)"))
   func quantizedPair() throws {
     let full = try SafetensorsFile.read(path: wildFolder + "/fracast_f32.safetensors")
     let small = try SafetensorsFile.read(path: wildFolder + "/fracast_int8.safetensors")

@@ -1,6 +1,7 @@
 import Testing
 import VLMCheckpoint
 import VLMTensor
+import VLMTestSupport
 
 /// The fast conversions against slow ones that read the fields of the format.
 @Suite("Elements as floats")
@@ -65,7 +66,7 @@ struct FloatFormatTests {
 
   private func read(_ dtype: DType, _ bytes: [UInt8], count: Int) throws -> [Float]? {
     let folder = try TemporaryFolder()
-    let path = folder.file("t")
+    let path = folder.path("t")
     try SafetensorsWriter.write(
       path: path, overwrite: false,
       tensors: [.init(name: "t", dtype: dtype, shape: [count], bytes: bytes)])
@@ -104,12 +105,12 @@ struct FloatFormatTests {
   func ranges() throws {
     let folder = try TemporaryFolder()
     try SafetensorsWriter.write(
-      path: folder.file("t"), overwrite: false,
+      path: folder.path("t"), overwrite: false,
       tensors: [
         .init(
           name: "t", dtype: .bf16, shape: [2, 3], bytes: bytes((0x3f80..<0x3f86).map(UInt16.init)))
       ])
-    let tensor = try #require(try SafetensorsFile.read(path: folder.file("t"))["t"])
+    let tensor = try #require(try SafetensorsFile.read(path: folder.path("t"))["t"])
     var values = [Float](repeating: -1, count: 4)
     try values.withUnsafeMutableBufferPointer { buffer in
       try tensor.readFloats(2..<4, into: UnsafeMutableBufferPointer(rebasing: buffer[1..<3]))

@@ -2,6 +2,7 @@ import Foundation
 import Testing
 import VLMCheckpoint
 import VLMTensor
+import VLMTestSupport
 
 /// Cases S36 to S55: how the tensors lie in the data, and the file as a file.
 @Suite("safetensors: data and file")
@@ -118,6 +119,26 @@ struct SafetensorsDataTests {
     }
   }
 
+  @Test("S45 the memory for a header of a hundred thousand tensors is at most four times its size")
+  func s45Memory() throws {
+    let count = 100_000
+    var header = Array("{".utf8)
+    header.reserveCapacity(count * 90)
+    for number in 0..<count {
+      let name = "model.layers.\(1_000_000 + number).w"
+      let comma = number > 0 ? "," : ""
+      header += (comma + Composer.tensor(name, "U8", "[1,1]", number, number + 1)).utf8
+    }
+    header.append(UInt8(ascii: "}"))
+    let data = [UInt8](repeating: 0, count: count)
+    let path = try make.folder.write("many", Composer.bytes(header, data: data))
+    let result = try Probe.run("catalog", path)
+    let numbers = result.output.split { !$0.isNumber }.compactMap { Int($0) }
+    try #require(result.status == 0 && numbers.count == 2)
+    #expect(numbers[0] == count)
+    #expect(numbers[1] <= 4 * header.count)
+  }
+
   @Test("S46 empty and zero-rank tensors are accepted")
   func s46() throws {
     let header =
@@ -134,10 +155,10 @@ struct SafetensorsDataTests {
 
   @Test("S47 a pipe, folder or device is refused as a file, without waiting")
   func s47() throws {
-    let pipe = make.folder.file("pipe")
+    let pipe = make.folder.path("pipe")
     mkfifo(pipe, 0o600)
     for (path, kind) in [
-      (pipe, "pipe"), (make.folder.path, "directory"), ("/dev/zero", "device"),
+      (pipe, "pipe"), (make.folder.url.path, "directory"), ("/dev/zero", "device"),
     ] {
       let expected = CheckpointError(
         path: path, problem: .file(FileError(path: path, problem: .notRegular(kind))))

@@ -2,6 +2,7 @@ import Foundation
 import Testing
 import VLMCheckpoint
 import VLMTensor
+import VLMTestSupport
 
 /// Cases S48, S52 and S53: a checkpoint of several files.
 @Suite("safetensors: index and shards")
@@ -12,7 +13,7 @@ struct SafetensorsIndexTests {
 
   private func shard(_ name: String, _ tensors: [String]) throws {
     try SafetensorsWriter.write(
-      path: folder.file(name), overwrite: true,
+      path: folder.path(name), overwrite: true,
       tensors: tensors.map { .init(name: $0, shape: [2], floats: [1, 2]) })
   }
 
@@ -40,20 +41,20 @@ struct SafetensorsIndexTests {
     try shard("a-1.safetensors", ["b", "a"])
     let path = try index(
       [("a", "a-1.safetensors"), ("b", "a-1.safetensors"), ("c", "a-2.safetensors")], totalSize: 24)
-    for path in [path, folder.path, folder.path + "/"] {
+    for path in [path, folder.url.path, folder.url.path + "/"] {
       let catalog = try SafetensorsIndex.readCheckpoint(path: path)
       #expect(catalog.tensors.map(\.name) == ["a", "b", "c"])
       #expect(catalog.sources.count == 2 && catalog.warnings.isEmpty)
       #expect(try catalog["c"]?.floats() == [1, 2])
     }
-    let single = try SafetensorsIndex.readCheckpoint(path: folder.file("a-2.safetensors"))
+    let single = try SafetensorsIndex.readCheckpoint(path: folder.path("a-2.safetensors"))
     #expect(single.tensors.map(\.name) == ["c"])
   }
 
   @Test("a folder without an index is its model.safetensors")
   func single() throws {
     try shard("model.safetensors", ["a"])
-    #expect(try SafetensorsIndex.readCheckpoint(path: folder.path).tensors.count == 1)
+    #expect(try SafetensorsIndex.readCheckpoint(path: folder.url.path).tensors.count == 1)
   }
 
   @Test(
@@ -69,7 +70,7 @@ struct SafetensorsIndexTests {
 
   @Test("S53 a missing shard is refused as a missing file")
   func missingShard() throws {
-    let path = folder.file("none.safetensors")
+    let path = folder.path("none.safetensors")
     #expect(
       try problem(index([("a", "none.safetensors")]))
         == .file(FileError(path: path, problem: .call("open", errno: ENOENT))))
@@ -114,8 +115,8 @@ struct SafetensorsIndexTests {
     let elsewhere = try TemporaryFolder()
     try shard("x.safetensors", ["a"])
     try FileManager.default.moveItem(
-      atPath: folder.file("x.safetensors"), toPath: elsewhere.file("real"))
-    symlink(elsewhere.file("real"), folder.file("x.safetensors"))
+      atPath: folder.path("x.safetensors"), toPath: elsewhere.path("real"))
+    symlink(elsewhere.path("real"), folder.path("x.safetensors"))
     let path = try index([("a", "x.safetensors")])
     guard case .symbolicLinkLeaves? = problem(path) else {
       Issue.record("the link was followed")
@@ -127,17 +128,17 @@ struct SafetensorsIndexTests {
   @Test("S48 a link within the folder, or from a cache's snapshot to its blobs, is followed")
   func cacheLinks() throws {
     try shard("y.safetensors", ["a"])
-    symlink("y.safetensors", folder.file("x.safetensors"))
+    symlink("y.safetensors", folder.path("x.safetensors"))
     #expect(try problem(index([("a", "x.safetensors")])) == nil)
 
-    let snapshot = folder.file("snapshots/abc")
-    for path in [snapshot, folder.file("blobs")] {
+    let snapshot = folder.path("snapshots/abc")
+    for path in [snapshot, folder.path("blobs")] {
       try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     }
     for (name, blob) in [("x.safetensors", "1"), ("model.safetensors.index.json", "2")] {
       try FileManager.default.copyItem(
-        atPath: folder.file(name == "x.safetensors" ? "y.safetensors" : name),
-        toPath: folder.file("blobs/" + blob))
+        atPath: folder.path(name == "x.safetensors" ? "y.safetensors" : name),
+        toPath: folder.path("blobs/" + blob))
       symlink("../../blobs/" + blob, snapshot + "/" + name)
     }
     #expect(try SafetensorsIndex.readCheckpoint(path: snapshot).tensors.count == 1)
@@ -145,7 +146,7 @@ struct SafetensorsIndexTests {
 
   @Test("an index without a map, or that is no JSON, is refused")
   func badIndex() throws {
-    let path = folder.file("i.json")
+    let path = folder.path("i.json")
     for (text, expected) in [
       ("{}", CheckpointError.Problem.missingField("weight_map")),
       (

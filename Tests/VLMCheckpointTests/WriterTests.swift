@@ -1,6 +1,7 @@
 import Testing
 import VLMCheckpoint
 import VLMTensor
+import VLMTestSupport
 
 @Suite("Writing tensors")
 struct WriterTests {
@@ -24,7 +25,7 @@ struct WriterTests {
       data: [0, 0, 0x80, 0x3f, 0, 0, 0, 0x40, 7, 8, 9])
     for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
       try SafetensorsWriter.write(
-        path: folder.file("out"), overwrite: true, metadata: [("format", "pt")],
+        path: folder.path("out"), overwrite: true, metadata: [("format", "pt")],
         tensors: order.map { tensors[$0] })
       #expect(try folder.read("out") == expected)
     }
@@ -34,15 +35,15 @@ struct WriterTests {
   func copy() throws {
     let bytes = (0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
     try SafetensorsWriter.write(
-      path: folder.file("a"), overwrite: false,
+      path: folder.path("a"), overwrite: false,
       tensors: [
         .init(name: "big", dtype: .i16, shape: [1_500_000], bytes: bytes),
         .init(name: "none", dtype: .f64, shape: [0, 5], bytes: []),
         .init(name: "\u{e9}\"\\", dtype: .bool, shape: [1], bytes: [1]),
       ])
-    let first = try SafetensorsFile.read(path: folder.file("a"))
+    let first = try SafetensorsFile.read(path: folder.path("a"))
     try SafetensorsWriter.write(
-      path: folder.file("b"), overwrite: false, tensors: first.tensors.map { .init($0) })
+      path: folder.path("b"), overwrite: false, tensors: first.tensors.map { .init($0) })
     #expect(try folder.read("a") == folder.read("b"))
     let read = first["big"]?.withBytes { Array($0) }
     #expect(read == bytes)
@@ -52,7 +53,7 @@ struct WriterTests {
   @Test("a name or metadata key given twice is refused, and nothing is written")
   func duplicates() throws {
     let entry = SafetensorsWriter.Entry(name: "t", shape: [1], floats: [1])
-    let path = folder.file("out")
+    let path = folder.path("out")
     #expect(throws: CheckpointError(path: path, place: "t", problem: .duplicateName)) {
       try SafetensorsWriter.write(path: path, overwrite: false, tensors: [entry, entry])
     }
@@ -72,7 +73,7 @@ struct WriterTests {
       (_, _) throws(CheckpointError) in throw failure
     }
     #expect(throws: failure) {
-      try SafetensorsWriter.write(path: folder.file("out"), overwrite: false, tensors: [entry])
+      try SafetensorsWriter.write(path: folder.path("out"), overwrite: false, tensors: [entry])
     }
     #expect(try folder.names.isEmpty)
   }
@@ -81,7 +82,7 @@ struct WriterTests {
   func numpy() throws {
     for (shape, text) in [([2, 1], "(2, 1)"), ([2], "(2,)"), ([], "()")] {
       let values = [Float](repeating: 1, count: shape.reduce(1, *))
-      try NumpyFile.write(path: folder.file("out"), overwrite: true, shape: shape, values: values)
+      try NumpyFile.write(path: folder.path("out"), overwrite: true, shape: shape, values: values)
       let dictionary = "{'descr': '<f4', 'fortran_order': False, 'shape': \(text), }"
       let padding = String(repeating: " ", count: 117 - dictionary.utf8.count) + "\n"
       let header =

@@ -194,7 +194,10 @@ struct JSONTests {
   @Test("a written value reads back the same, compact and pretty")
   func roundTrip() throws {
     let value: JSONValue = [
-      "z": [1, -5, .unsigned(.max), .double(0.1), .double(1e300), .double(-0.0), .double(5e-324)],
+      "z": [
+        1, -5, .unsigned(.max), .double(0.1), .double(1e300), .double(-0.0),
+        .double(.leastNonzeroMagnitude),
+      ],
       "a": ["empty": [], "none": [:], "t": true, "n": .null], "q\"\\\u{1}": "tab\tend",
     ]
     #expect(try JSONValue.parse(value.serialized()) == value)

@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import VLMTensor
+import VLMTestSupport
 
 @Suite("Mapped files")
 struct MappedFileTests {
@@ -20,9 +21,9 @@ struct MappedFileTests {
   @Test("the bytes of a file are there, and of a link to it, and none of an empty one")
   func bytes() throws {
     let path = try folder.write("a", [1, 2, 3, 4])
-    symlink(path, folder.file("link"))
+    symlink(path, folder.path("link"))
     for name in ["a", "link"] {
-      let file = try MappedFile(path: folder.file(name))
+      let file = try MappedFile(path: folder.path(name))
       #expect(file.count == 4)
       #expect(file.withBytes(1..<3) { Array($0) } == [2, 3])
       #expect(file.isSameFile(as: path))
@@ -35,9 +36,9 @@ struct MappedFileTests {
 
   @Test("S47 a pipe, folder, socket or device is refused by name, without waiting on it")
   func irregular() throws {
-    mkfifo(folder.file("pipe"), 0o600)
-    #expect(problem(folder.file("pipe")) == .notRegular("pipe"))
-    #expect(problem(folder.path) == .notRegular("directory"))
+    mkfifo(folder.path("pipe"), 0o600)
+    #expect(problem(folder.path("pipe")) == .notRegular("pipe"))
+    #expect(problem(folder.url.path) == .notRegular("directory"))
     #expect(problem("/dev/zero") == .notRegular("device"))
     let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(descriptor) }
@@ -68,7 +69,7 @@ struct MappedFileTests {
   @Test("a missing file is 'no input', a file without permission is 'no permission'")
   func missing() {
     let missing = FileError(path: "x", problem: .call("open", errno: ENOENT))
-    #expect(problem(folder.file("none")) == missing.problem)
+    #expect(problem(folder.path("none")) == missing.problem)
     #expect(missing.exitStatus == .noInput)
     #expect(FileError(path: "x", problem: .call("open", errno: EACCES)).exitStatus == .noPermission)
   }
@@ -84,8 +85,8 @@ struct MappedFileTests {
 
   @Test("a link that leads to itself is refused")
   func loop() {
-    symlink(folder.file("loop"), folder.file("loop"))
-    #expect(problem(folder.file("loop")) == .call("open", errno: ELOOP))
+    symlink(folder.path("loop"), folder.path("loop"))
+    #expect(problem(folder.path("loop")) == .call("open", errno: ELOOP))
   }
 
   @Test("S50 a file modified in place after mapping is noticed")

@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import VLMTensor
+import VLMTestSupport
 
 @Suite("Output files")
 struct OutputFileTests {
@@ -19,7 +20,7 @@ struct OutputFileTests {
 
   @Test("nothing is at the destination until commit, and only the file after it")
   func publish() throws {
-    let output = try OutputFile(path: folder.file("out"), overwrite: false)
+    let output = try OutputFile(path: folder.path("out"), overwrite: false)
     try output.write([1, 2, 3])
     try output.write([4])
     try [UInt8(9)].withUnsafeBytes { try output.write($0, at: 1) }
@@ -34,7 +35,7 @@ struct OutputFileTests {
   func dropped() throws {
     try folder.write("out", [7])
     do {
-      let output = try OutputFile(path: folder.file("out"), overwrite: true)
+      let output = try OutputFile(path: folder.path("out"), overwrite: true)
       try output.write([1, 2, 3])
     }
     #expect(try folder.names == ["out"])
@@ -44,27 +45,27 @@ struct OutputFileTests {
   @Test("an existing file is replaced only when asked")
   func overwriting() throws {
     try folder.write("out", [7])
-    #expect(problem(folder.file("out")) == .exists)
-    let output = try OutputFile(path: folder.file("out"), overwrite: true)
+    #expect(problem(folder.path("out")) == .exists)
+    let output = try OutputFile(path: folder.path("out"), overwrite: true)
     try output.write([1])
     try output.commit()
     #expect(try folder.read("out") == [1])
-    symlink("nowhere", folder.file("dangling"))
-    #expect(problem(folder.file("dangling")) == .exists)
+    symlink("nowhere", folder.path("dangling"))
+    #expect(problem(folder.path("dangling")) == .exists)
   }
 
   @Test("a file that appears before commit is not replaced unasked")
   func raced() throws {
-    let output = try OutputFile(path: folder.file("out"), overwrite: false)
+    let output = try OutputFile(path: folder.path("out"), overwrite: false)
     try output.write([1])
     try folder.write("out", [7])
-    #expect(throws: FileError(path: folder.file("out"), problem: .exists)) { try output.commit() }
+    #expect(throws: FileError(path: folder.path("out"), problem: .exists)) { try output.commit() }
     #expect(try folder.read("out") == [7])
   }
 
   @Test("two outputs for one destination do not share a temporary file")
   func concurrent() throws {
-    let path = folder.file("out")
+    let path = folder.path("out")
     let first = try OutputFile(path: path, overwrite: true)
     let second = try OutputFile(path: path, overwrite: true)
     try first.write([1, 1, 1, 1])
@@ -79,10 +80,10 @@ struct OutputFileTests {
 
   @Test("a folder, device, empty or impossible path is refused")
   func badDestinations() throws {
-    #expect(problem(folder.path, overwrite: true) == .notRegular("directory"))
+    #expect(problem(folder.url.path, overwrite: true) == .notRegular("directory"))
     #expect(problem("/dev/null", overwrite: true) == .notRegular("device"))
     #expect(problem("", overwrite: true) == .call("create", errno: ENOENT))
-    #expect(problem(folder.file("no/such/folder")) == .call("create", errno: ENOENT))
+    #expect(problem(folder.path("no/such/folder")) == .call("create", errno: ENOENT))
     #expect(
       FileError(path: "", problem: .call("create", errno: ENOENT)).exitStatus == .cannotCreate)
   }
@@ -90,7 +91,7 @@ struct OutputFileTests {
   @Test("a name as long as names may be can be written")
   func longName() throws {
     let name = String(repeating: "é", count: 127)
-    let output = try OutputFile(path: folder.file(name), overwrite: false)
+    let output = try OutputFile(path: folder.path(name), overwrite: false)
     try output.write([5])
     try output.commit()
     #expect(try folder.read(name) == [5])
@@ -98,31 +99,31 @@ struct OutputFileTests {
 
   @Test("reserving space does not change the size of what is published")
   func reserving() throws {
-    let output = try OutputFile(path: folder.file("out"), overwrite: false)
+    let output = try OutputFile(path: folder.path("out"), overwrite: false)
     try output.reserve(1 << 20)
     try output.write([1, 2])
     try output.commit()
     #expect(try folder.read("out") == [1, 2])
     #expect(throws: FileError.self) {
-      try OutputFile(path: folder.file("huge"), overwrite: false).reserve(1 << 60)
+      try OutputFile(path: folder.path("huge"), overwrite: false).reserve(1 << 60)
     }
     #expect(try folder.names == ["out"])
   }
 
   @Test("the file's mode is what the umask leaves")
   func mode() throws {
-    #expect(try Probe.run("umask", folder.file("out")).status == 0)
+    #expect(try Probe.run("umask", folder.path("out")).status == 0)
     var status = stat()
-    stat(folder.file("out"), &status)
+    stat(folder.path("out"), &status)
     #expect(status.st_mode & 0o777 == 0o640)
   }
 
   @Test("a write past the file size limit is an error, and the existing file stays")
   func limit() throws {
     try folder.write("out", [7])
-    let result = try Probe.run("file-size-limit", folder.file("out"))
+    let result = try Probe.run("file-size-limit", folder.path("out"))
     #expect(result.status == ExitStatus.ioError.rawValue)
-    #expect(result.output == "\(folder.file("out")): write failed: File too large\n")
+    #expect(result.output == "\(folder.path("out")): write failed: File too large\n")
     #expect(try folder.names == ["out"])
     #expect(try folder.read("out") == [7])
   }
@@ -132,7 +133,7 @@ struct OutputFileTests {
     arguments: [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 143)] as [(String, Int32)])
   func signals(_ name: String, _ status: Int32) throws {
     try folder.write("out", [7])
-    let result = try Probe.run(name, folder.file("out"))
+    let result = try Probe.run(name, folder.path("out"))
     #expect(result.status == status)
     #expect(try folder.names == ["out"])
     #expect(try folder.read("out") == [7])

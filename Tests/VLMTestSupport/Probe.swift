@@ -1,12 +1,13 @@
 import Foundation
 
 /// Runs `SystemProbe`, which SwiftPM builds beside the tests, and tells how it ended.
-enum Probe {
-  struct Outcome {
-    let status: Int32?
-    let signal: Int32?
-    let output: String
-    let errors: String
+package enum Probe {
+  package struct Outcome {
+    /// Exit status, or the signal that ended it.
+    package let status: Int32?
+    package let signal: Int32?
+    package let output: String
+    package let errors: String
   }
 
   /// The folder of the test binary, or of the runner that loaded it.
@@ -18,7 +19,7 @@ enum Probe {
       ?? candidates[0]
   }
 
-  static func run(_ arguments: String...) throws -> Outcome {
+  package static func run(_ arguments: String...) throws -> Outcome {
     let process = Process()
     process.executableURL = executable
     process.arguments = arguments
