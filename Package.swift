@@ -100,8 +100,8 @@ let package = Package(
     .testTarget(
       name: "VLMRuntimeTests",
       dependencies: [
-        "VLMRuntime", "VLMConvert", "VLMCheckpoint", "VLMInput", "VLMKernels", "VLMTensor",
-        "VLMTestSupport",
+        "VLMRuntime", "VLMConvert", "VLMCheckpoint", "VLMInput", "VLMKernels", "VLMModels",
+        "VLMNN", "VLMTensor", "VLMTestSupport",
       ]),
     .testTarget(
       name: "CLITests",
