@@ -1,4 +1,5 @@
-/// What a file that is not a checkpoint might be, by its first bytes; to name it in a message.
+/// What a file that is not of the expected format might be, by its first bytes; to name it in a
+/// message.
 package enum FileKind {
   /// "a PNG image" and the like; nil when nothing is recognised.
   package static func sniff(_ bytes: UnsafeRawBufferPointer) -> String? {
@@ -41,6 +42,7 @@ package enum FileKind {
 
   private static let signatures = [
     Signature("version https://git-lfs", "a Git LFS pointer; fetch the file itself first"),
+    Signature([0x89, 0x56, 0x4c, 0x4d, 0x5a], "a .vlmz container"),
     Signature("GGUF", "a GGUF file"),
     Signature("PK\u{3}\u{4}", "a zip archive (a PyTorch checkpoint?)"),
     Signature("PK\u{5}\u{6}", "an empty zip archive"),
