@@ -25,6 +25,7 @@ let package = Package(
     .target(name: "CVLMKernels", cSettings: kernelFlags),
     .target(name: "CVLMEncode", dependencies: ["CVLMKernels"], cSettings: encodeFlags),
     .target(name: "CVLMSystem"),
+    .target(name: "CVLMBlas"),
     .target(name: "CVLMHash", cSettings: kernelFlags),
     .target(
       name: "CImageCodecs",
@@ -32,12 +33,10 @@ let package = Package(
       linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
     .systemLibrary(
       name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
-    .systemLibrary(
-      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
 
     // Libraries, lowest first; a layer imports only what stands above it here.
     .target(name: "VLMTensor", dependencies: ["CVLMSystem"]),
-    .target(name: "VLMKernels", dependencies: ["VLMTensor", "CVLMKernels", "COpenBLAS"]),
+    .target(name: "VLMKernels", dependencies: ["VLMTensor", "CVLMKernels", "CVLMBlas"]),
     .target(name: "VLMCheckpoint", dependencies: ["VLMTensor"]),
     .target(
       name: "VLMContainer", dependencies: ["VLMTensor", "VLMQuantize", "CZstd", "CVLMHash"]),

@@ -49,6 +49,8 @@ package struct KernelError: ReportableError, Equatable {
   package enum Problem: Sendable, Equatable {
     case unavailable(name: String, supported: [String])
     case threadCount(String)
+    /// The loader's words.
+    case openBLAS(String)
   }
 
   package let problem: Problem
@@ -61,12 +63,14 @@ package struct KernelError: ReportableError, Equatable {
     case .threadCount(let text):
       "VLM_THREADS: '\(text.escapedForDisplay())' is not a number of threads, "
         + "expected 1 to \(ThreadCount.maximum)"
+    case .openBLAS(let reason):
+      "OpenBLAS cannot be loaded: \(reason.escapedForDisplay()); install libopenblas0"
     }
   }
 
   package var exitStatus: ExitStatus {
     switch problem {
-    case .unavailable: .unsupported
+    case .unavailable, .openBLAS: .unsupported
     case .threadCount: .usage
     }
   }
