@@ -12,7 +12,8 @@ let package = Package(
   name: "vlmz",
   targets: [
     // C
-    .target(name: "CVLMKernels", cSettings: kernelFlags),
+    .target(
+      name: "CVLMKernels", cSettings: kernelFlags, linkerSettings: [.linkedLibrary("m")]),
     .systemLibrary(
       name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(
