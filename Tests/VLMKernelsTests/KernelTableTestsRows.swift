@@ -42,7 +42,10 @@ struct KernelTableRowTests {
   @Test("constant, empty and denormal rows have scale 0 and codes 0", arguments: KernelTables.all)
   func degenerateRows(name: String) throws {
     let table = try KernelTables.named(name)
-    for row in [[], [Float](repeating: 7, count: 40), (0..<40).map { Float($0 % 2) * 100 * .leastNonzeroMagnitude }] {
+    for row in [
+      [], [Float](repeating: 7, count: 40),
+      (0..<40).map { Float($0 % 2) * 100 * .leastNonzeroMagnitude },
+    ] {
       let (codes, quant) = quantize(table, row, stride: 64)
       #expect(codes == [UInt8](repeating: 0, count: 64))
       #expect(quant.scale == 0 && quant.minimum == row.min() ?? 0)
