@@ -22,7 +22,8 @@ let package = Package(
   ],
   targets: [
     // C
-    .target(name: "CVLMKernels", cSettings: kernelFlags),
+    .target(
+      name: "CVLMKernels", cSettings: kernelFlags, linkerSettings: [.linkedLibrary("m")]),
     .target(name: "CVLMEncode", dependencies: ["CVLMKernels"], cSettings: encodeFlags),
     .target(name: "CVLMSystem"),
     .target(name: "CVLMBlas"),

@@ -17,22 +17,8 @@ static const char *failure;
 static const char *core_name;
 static sgemm_function *sgemm;
 
-// AMD's processors with AVX-512 are younger than many an OpenBLAS, which then takes them for a
-// Haswell and runs at half their speed. Intel's are recognised by what they can do.
-static void name_core(void) {
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (__builtin_cpu_is("amd") && __builtin_cpu_supports("avx512f") &&
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512dq")) {
-    setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
-  }
-#endif
-}
-
 static void load(void) {
   setenv("OPENBLAS_NUM_THREADS", "1", 1);
-  name_core();
   void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
   if (library == NULL) {
     failure = dlerror();

@@ -1,8 +1,8 @@
 // OpenBLAS, loaded when the first f32 matrix is multiplied.
 //
-// It is not linked: at load it starts a thread per processor, takes their memory, and chooses its
-// kernels by a list of processors that ends with its release. Loading it ourselves lets us say one
-// thread, as every product runs on its caller's, and name the kernels where its list is too old.
+// It is not linked: at load it starts a thread per processor and takes memory for each, which no
+// q8 or q4 model needs, and on which ours would pile up. Loading it ourselves lets us say one
+// thread first, as every product runs on its caller's.
 #ifndef VLM_BLAS_H
 #define VLM_BLAS_H
 
