@@ -73,6 +73,33 @@ struct PreprocessGoldenTests {
     #expect(result == (try item.image(item.text("out"))))
   }
 
+  @Test("every sound PngSuite file decodes to Pillow's pixels")
+  func pillowSuite() throws {
+    let json = try ImageFixtures.json(ImageFixtures.pngSuite + "/pillow.json")
+    let files = try #require(json["files"]?.objectValue)
+    #expect(files.count == 161)
+    for file in files.members {
+      let image = try ImageDecoder.decode(
+        path: ImageFixtures.pngSuite + "/" + file.key, policy: .pillow)
+      #expect(sha256(image.pixels) == file.value.stringValue, "\(file.key)")
+    }
+  }
+
+  @Test("every filter resizes noise to Pillow's pixels, whichever pass it takes first")
+  func pillowResizes() throws {
+    let json = try ImageFixtures.json(ImageFixtures.preprocess + "/pillow.json")
+    let cases = try #require(json["resizes"]?.arrayValue)
+    #expect(cases.count == 90)
+    for item in cases {
+      let fields = try #require(item.arrayValue)
+      let numbers = fields.compactMap { $0.intValue }
+      let filter = try #require(fields[5].stringValue.flatMap(Resampling.init(rawValue:)))
+      let image = Image.random(width: numbers[1], height: numbers[2], seed: UInt64(numbers[0]))
+        .resized(width: numbers[3], height: numbers[4], filter)
+      #expect(sha256(image.pixels) == fields[6].stringValue, "\(numbers) \(filter)")
+    }
+  }
+
   @Test("each pipeline gives the processor's pixels and values", arguments: pipelineCases)
   func pipelines(_ item: Case) throws {
     let steps = try Self.steps(of: item)
