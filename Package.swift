@@ -39,9 +39,9 @@ let package = Package(
     .target(name: "VLMTensor", dependencies: ["CVLMSystem"]),
     .target(name: "VLMKernels", dependencies: ["VLMTensor", "CVLMKernels", "CVLMBlas"]),
     .target(name: "VLMCheckpoint", dependencies: ["VLMTensor"]),
+    .target(name: "VLMQuantize", dependencies: ["VLMTensor", "CVLMEncode"]),
     .target(
       name: "VLMContainer", dependencies: ["VLMTensor", "VLMQuantize", "CZstd", "CVLMHash"]),
-    .target(name: "VLMQuantize", dependencies: ["VLMTensor", "CVLMEncode"]),
     .target(name: "VLMNN", dependencies: ["VLMTensor", "VLMKernels"]),
     .target(name: "VLMModels", dependencies: ["VLMTensor", "VLMNN", "VLMKernels"]),
     .target(name: "VLMInput", dependencies: ["VLMTensor", "CImageCodecs"]),

@@ -122,7 +122,7 @@ package final class ContainerWriter {
   ///
   /// - Throws: when it got fewer bytes than its format takes.
   package func endTensor() throws(ContainerError) {
-    guard var (entry, hash) = open else { preconditionFailure("a begun tensor is ended") }
+    guard case (var entry, let hash)? = open else { preconditionFailure("a begun tensor is ended") }
     guard written == entry.byteCount else { throw miscounted(entry, found: "\(written)") }
     entry.hash = hash.digest
     entries.append(entry)
