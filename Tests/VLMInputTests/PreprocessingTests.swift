@@ -31,7 +31,8 @@ struct PreprocessingTests {
   @Test("an older ConvNeXt configuration has a plain size")
   func convNeXtOld() throws {
     let steps = try read(
-      #"{"feature_extractor_type": "ConvNextFeatureExtractor", "size": 224, "crop_pct": 0.95, "resample": 3}"#
+      #"{"feature_extractor_type": "ConvNextFeatureExtractor", "size": 224, "#
+        + #""crop_pct": 0.95, "resample": 3}"#
     )
     #expect(steps.resize == .shortestEdge(235))
     #expect(steps.crop == .init(width: 224, height: 224, rounding: .floor))
@@ -53,7 +54,9 @@ struct PreprocessingTests {
   @Test("the forms of size, and steps that are switched off")
   func clipForms() throws {
     let squash = try read(
-      #"{"image_processor_type": "CLIPImageProcessor", "size": {"height": 5, "width": 6}, "do_center_crop": false, "do_normalize": false, "do_rescale": false, "crop_size": 9}"#
+      #"{"image_processor_type": "CLIPImageProcessor", "size": {"height": 5, "#
+        + #""width": 6}, "do_center_crop": false, "do_normalize": false, "#
+        + #""do_rescale": false, "crop_size": 9}"#
     )
     #expect(
       squash
@@ -67,7 +70,8 @@ struct PreprocessingTests {
   @Test("timm's configuration, bare or within a model's")
   func timm() throws {
     let inner =
-      #"{"input_size": [3, 288, 288], "interpolation": "bicubic", "crop_pct": 0.95, "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]}"#
+      #"{"input_size": [3, 288, 288], "interpolation": "bicubic", "#
+      + #""crop_pct": 0.95, "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]}"#
     for text in [inner, #"{"architecture": "x", "pretrained_cfg": \#(inner)}"#] {
       #expect(
         try read(text)
@@ -85,7 +89,8 @@ struct PreprocessingTests {
   @Test("open_clip's configuration")
   func openCLIP() throws {
     let steps = try read(
-      #"{"model_cfg": {"vision_cfg": {"image_size": 320}}, "preprocess_cfg": {"mean": [0.1, 0.2, 0.3], "std": [1, 1, 1]}}"#
+      #"{"model_cfg": {"vision_cfg": {"image_size": 320}}, "#
+        + #""preprocess_cfg": {"mean": [0.1, 0.2, 0.3], "std": [1, 1, 1]}}"#
     )
     #expect(steps.resize == .shortestEdge(320))
     #expect(steps.normalization == .init(mean: [0.1, 0.2, 0.3], deviation: [1, 1, 1]))

@@ -110,7 +110,7 @@ extension Preprocessing {
   /// All steps.
   ///
   /// - Parameter name: what messages call the picture.
-  /// - Throws: `.tooManyPixels`, `.sideTooLong` or `.noMemory` when a step would make too much of it.
+  /// - Throws: `.tooManyPixels`, `.sideTooLong` or `.noMemory` when a step would make too much.
   package func apply(
     _ image: Image, name: String, limits: ImageLimits = ImageLimits()
   ) throws(ImageError) -> PixelTensor {
