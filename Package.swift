@@ -25,6 +25,7 @@ let package = Package(
     .target(
       name: "CVLMKernels", cSettings: kernelFlags, linkerSettings: [.linkedLibrary("m")]),
     .target(name: "CVLMEncode", dependencies: ["CVLMKernels"], cSettings: encodeFlags),
+    .target(name: "CVLMPeak", dependencies: ["CVLMKernels"], cSettings: kernelFlags),
     .target(name: "CVLMSystem"),
     .target(name: "CVLMBlas"),
     .target(name: "CVLMHash", cSettings: kernelFlags),
@@ -57,6 +58,13 @@ let package = Package(
         "VLMTensor", "VLMContainer", "VLMNN", "VLMModels", "VLMInput", "VLMKernels",
       ]),
 
+    .target(
+      name: "VLMBench",
+      dependencies: [
+        "CVLMKernels", "CVLMPeak", "COpenBLAS", "VLMTensor", "VLMKernels", "VLMContainer",
+        "VLMQuantize", "VLMNN", "VLMModels", "VLMInput", "VLMConvert", "VLMRuntime",
+      ]),
+
     // Commands
     .target(
       name: "VLMCommandLine",
@@ -75,6 +83,13 @@ let package = Package(
       dependencies: [
         "VLMCommandLine", "VLMRuntime", "VLMCheckpoint", "VLMContainer", "VLMInput", "VLMKernels",
         "VLMNN", "VLMTensor",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+
+    .executableTarget(
+      name: "vlm-bench",
+      dependencies: [
+        "VLMCommandLine", "VLMBench", "VLMContainer", "VLMKernels", "VLMTensor",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -106,6 +121,12 @@ let package = Package(
     .testTarget(
       name: "CLITests",
       dependencies: ["VLMTensor", "VLMCheckpoint", "VLMTestSupport", "vlm-convert", "vlm-run"]),
+    .testTarget(
+      name: "VLMBenchTests",
+      dependencies: [
+        "VLMBench", "CVLMPeak", "VLMKernels", "VLMModels", "VLMConvert", "VLMInput", "VLMRuntime",
+        "VLMTensor",
+      ]),
     .testTarget(name: "VLMInputTests", dependencies: ["VLMInput", "VLMTensor"]),
   ],
   swiftLanguageModes: [.v6],

@@ -8,7 +8,7 @@ import VLMTensor
 /// The kernels of one instruction set, chosen once and passed to whatever computes.
 package struct KernelSet: @unchecked Sendable {
   // The tables are constants of the C library; nobody writes them.
-  let table: UnsafePointer<vlm_kernels>
+  package let table: UnsafePointer<vlm_kernels>
 
   /// "scalar", "avx2" …; what `VLM_FORCE_ISA` takes and `--version` prints.
   package var name: String { String(cString: table.pointee.name) }
@@ -19,7 +19,8 @@ package struct KernelSet: @unchecked Sendable {
     self.table = table
   }
 
-  private init(table: UnsafePointer<vlm_kernels>) { self.table = table }
+  /// A table that lives as long as the process: one of the library's, or one that wraps it.
+  package init(table: UnsafePointer<vlm_kernels>) { self.table = table }
 
   /// Every instruction set that this machine can run, slowest first.
   package static let all: [KernelSet] = (0..<VLM_ISA_COUNT.rawValue).compactMap { value in
