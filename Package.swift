@@ -61,7 +61,7 @@ let package = Package(
     .target(
       name: "VLMBench",
       dependencies: [
-        "CVLMKernels", "CVLMPeak", "COpenBLAS", "VLMTensor", "VLMKernels", "VLMContainer",
+        "CVLMKernels", "CVLMPeak", "CVLMBlas", "VLMTensor", "VLMKernels", "VLMContainer",
         "VLMQuantize", "VLMNN", "VLMModels", "VLMInput", "VLMConvert", "VLMRuntime",
       ]),
 

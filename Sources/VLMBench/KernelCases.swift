@@ -1,4 +1,4 @@
-import COpenBLAS
+import CVLMBlas
 import CVLMKernels
 import VLMKernels
 import VLMQuantize
@@ -132,7 +132,6 @@ struct KernelCases {
   private func floatProduct(
     _ name: CaseName, _ rows: Int, _ inputs: Int, _ outputs: Int
   ) -> PreparedCase {
-    OpenBLAS.useCallingThreadOnly()
     let matrixCount = inputs * outputs
     let copies = rows == 1 ? max(1, Self.streamedBytes / (4 * matrixCount)) : 1
     let (x, y) = (random(rows * inputs), Floats(count: rows * outputs))
@@ -150,11 +149,10 @@ struct KernelCases {
       Self.split(byRows ? rows : outputs, step: byRows ? tile : step, pool) { range, _ in
         let taken = byRows ? range : 0..<rows
         let columns = byRows ? 0..<outputs : range
-        cblas_sgemm(
-          CblasRowMajor, CblasNoTrans, CblasTrans, Int32(taken.count), Int32(columns.count),
-          Int32(inputs), 1, x.base + taken.lowerBound * inputs, Int32(inputs),
-          matrix + columns.lowerBound * inputs, Int32(inputs), 0,
-          y.base + taken.lowerBound * outputs + columns.lowerBound, Int32(outputs))
+        vlm_sgemm(
+          taken.count, columns.count, inputs, x.base + taken.lowerBound * inputs, inputs,
+          matrix + columns.lowerBound * inputs,
+          y.base + taken.lowerBound * outputs + columns.lowerBound, outputs)
       }
       withExtendedLifetime((weights, x, y)) {}
     }
