@@ -22,9 +22,12 @@ let package = Package(
   ],
   targets: [
     // C
-    .target(name: "CVLMKernels", cSettings: kernelFlags),
+    .target(
+      name: "CVLMKernels", cSettings: kernelFlags, linkerSettings: [.linkedLibrary("m")]),
     .target(name: "CVLMEncode", dependencies: ["CVLMKernels"], cSettings: encodeFlags),
+    .target(name: "CVLMPeak", dependencies: ["CVLMKernels"], cSettings: kernelFlags),
     .target(name: "CVLMSystem"),
+    .target(name: "CVLMBlas"),
     .target(name: "CVLMHash", cSettings: kernelFlags),
     .target(
       name: "CImageCodecs",
@@ -32,12 +35,10 @@ let package = Package(
       linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
     .systemLibrary(
       name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
-    .systemLibrary(
-      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
 
     // Libraries, lowest first; a layer imports only what stands above it here.
     .target(name: "VLMTensor", dependencies: ["CVLMSystem"]),
-    .target(name: "VLMKernels", dependencies: ["VLMTensor", "CVLMKernels", "COpenBLAS"]),
+    .target(name: "VLMKernels", dependencies: ["VLMTensor", "CVLMKernels", "CVLMBlas"]),
     .target(name: "VLMCheckpoint", dependencies: ["VLMTensor"]),
     .target(name: "VLMQuantize", dependencies: ["VLMTensor", "CVLMEncode"]),
     .target(
@@ -55,6 +56,13 @@ let package = Package(
       name: "VLMRuntime",
       dependencies: [
         "VLMTensor", "VLMContainer", "VLMNN", "VLMModels", "VLMInput", "VLMKernels",
+      ]),
+
+    .target(
+      name: "VLMBench",
+      dependencies: [
+        "CVLMKernels", "CVLMPeak", "CVLMBlas", "VLMTensor", "VLMKernels", "VLMContainer",
+        "VLMQuantize", "VLMNN", "VLMModels", "VLMInput", "VLMConvert", "VLMRuntime",
       ]),
 
     // Commands
@@ -75,6 +83,13 @@ let package = Package(
       dependencies: [
         "VLMCommandLine", "VLMRuntime", "VLMCheckpoint", "VLMContainer", "VLMInput", "VLMKernels",
         "VLMNN", "VLMTensor",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+
+    .executableTarget(
+      name: "vlm-bench",
+      dependencies: [
+        "VLMCommandLine", "VLMBench", "VLMContainer", "VLMKernels", "VLMTensor",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -101,12 +116,18 @@ let package = Package(
     .testTarget(
       name: "VLMRuntimeTests",
       dependencies: [
-        "VLMRuntime", "VLMConvert", "VLMCheckpoint", "VLMInput", "VLMKernels", "VLMTensor",
-        "VLMTestSupport",
+        "VLMRuntime", "VLMConvert", "VLMCheckpoint", "VLMInput", "VLMKernels", "VLMModels",
+        "VLMNN", "VLMTensor", "VLMTestSupport",
       ]),
     .testTarget(
       name: "CLITests",
       dependencies: ["VLMTensor", "VLMCheckpoint", "VLMTestSupport", "vlm-convert", "vlm-run"]),
+    .testTarget(
+      name: "VLMBenchTests",
+      dependencies: [
+        "VLMBench", "CVLMPeak", "VLMKernels", "VLMModels", "VLMConvert", "VLMInput", "VLMRuntime",
+        "VLMTensor",
+      ]),
     .testTarget(name: "VLMInputTests", dependencies: ["VLMInput", "VLMTensor"]),
   ],
   swiftLanguageModes: [.v6],

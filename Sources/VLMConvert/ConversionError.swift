@@ -45,7 +45,8 @@ package struct ConversionError: ReportableError, Equatable {
       return "\(name): tensor '\(tensor.escapedForDisplay())': found \(found), "
         + "expected a floating-point type"
     case .nonFinite(let tensor, let count):
-      return "\(name): tensor '\(tensor.escapedForDisplay())': \(count) values are NaN or infinite, "
+      return
+        "\(name): tensor '\(tensor.escapedForDisplay())': \(count) values are NaN or infinite, "
         + "expected finite weights"
     case .option(let option, let found, let expected):
       return "\(option): found '\(found.escapedForDisplay())', expected \(expected)"

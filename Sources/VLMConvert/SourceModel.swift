@@ -115,7 +115,8 @@ package struct SourceModel: Sendable {
 
   /// Class names as timm (`label_names`) or Hugging Face (`id2label`) store them.
   private static func labels(_ json: JSONValue) -> [String]? {
-    if let names = json["label_names"]?.arrayValue ?? json["pretrained_cfg"]?["label_names"]?
+    if let names = json["label_names"]?.arrayValue
+      ?? json["pretrained_cfg"]?["label_names"]?
       .arrayValue
     {
       let labels = names.compactMap(\.stringValue)

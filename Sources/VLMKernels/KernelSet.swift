@@ -8,7 +8,7 @@ import VLMTensor
 /// The kernels of one instruction set, chosen once and passed to whatever computes.
 package struct KernelSet: @unchecked Sendable {
   // The tables are constants of the C library; nobody writes them.
-  let table: UnsafePointer<vlm_kernels>
+  package let table: UnsafePointer<vlm_kernels>
 
   /// "scalar", "avx2" …; what `VLM_FORCE_ISA` takes and `--version` prints.
   package var name: String { String(cString: table.pointee.name) }
@@ -19,7 +19,8 @@ package struct KernelSet: @unchecked Sendable {
     self.table = table
   }
 
-  private init(table: UnsafePointer<vlm_kernels>) { self.table = table }
+  /// A table that lives as long as the process: one of the library's, or one that wraps it.
+  package init(table: UnsafePointer<vlm_kernels>) { self.table = table }
 
   /// Every instruction set that this machine can run, slowest first.
   package static let all: [KernelSet] = (0..<VLM_ISA_COUNT.rawValue).compactMap { value in
@@ -49,6 +50,8 @@ package struct KernelError: ReportableError, Equatable {
   package enum Problem: Sendable, Equatable {
     case unavailable(name: String, supported: [String])
     case threadCount(String)
+    /// The loader's words.
+    case openBLAS(String)
   }
 
   package let problem: Problem
@@ -61,12 +64,14 @@ package struct KernelError: ReportableError, Equatable {
     case .threadCount(let text):
       "VLM_THREADS: '\(text.escapedForDisplay())' is not a number of threads, "
         + "expected 1 to \(ThreadCount.maximum)"
+    case .openBLAS(let reason):
+      "OpenBLAS cannot be loaded: \(reason.escapedForDisplay()); install libopenblas0"
     }
   }
 
   package var exitStatus: ExitStatus {
     switch problem {
-    case .unavailable: .unsupported
+    case .unavailable, .openBLAS: .unsupported
     case .threadCount: .usage
     }
   }

@@ -1,4 +1,4 @@
-import COpenBLAS
+import CVLMBlas
 import CVLMKernels
 import VLMTensor
 
@@ -87,10 +87,9 @@ package struct MatrixProduct: Sendable {
   private func multiplyFloat(
     _ input: MatrixView, into output: MatrixView, _ epilogue: Epilogue
   ) {
-    cblas_sgemm(
-      CblasRowMajor, CblasNoTrans, CblasTrans, Int32(input.rows), Int32(outputs), Int32(inputs), 1,
-      input.base, Int32(input.stride), weight.floats, Int32(inputs), 0, output.base,
-      Int32(output.stride))
+    vlm_sgemm(
+      input.rows, outputs, inputs, input.base, input.stride, weight.floats, output.base,
+      output.stride)
     var kernelEpilogue = epilogue.kernel
     kernels.table.pointee.epilogue_f32(
       output.rows, outputs, output.base, output.stride, &kernelEpilogue)
@@ -138,9 +137,4 @@ package struct MatrixProduct: Sendable {
       y: output.base, y_stride: output.stride, epilogue: epilogue.kernel,
       scratch: scratch.kernel.base)
   }
-}
-
-/// OpenBLAS would start threads of its own under ours; every product runs on its caller's thread.
-package enum OpenBLAS {
-  package static func useCallingThreadOnly() { openblas_set_num_threads(1) }
 }

@@ -21,7 +21,7 @@ package final class VisionSession {
 
   /// - Throws: `ContainerError`, `ModelError` when the file is damaged or is not its own model.
   package init(path: String, kernels: KernelSet, threads: Int) throws {
-    OpenBLAS.useCallingThreadOnly()
+    try OpenBLAS.load()
     let container = try Container.open(path: path)
     let file = container.path
     self.container = container

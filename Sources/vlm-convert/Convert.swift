@@ -81,6 +81,7 @@ struct Convert: ParsableCommand {
       throw ValidationError("a checkpoint is mapped into memory, so it cannot come from a pipe")
     }
     guard output != nil || dryRun else { throw ValidationError("expected an output file") }
+    _ = try tensorType.map(Self.override)
   }
 
   func run() throws {

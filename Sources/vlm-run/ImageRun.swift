@@ -147,7 +147,8 @@ struct ImageRun {
       try NumpyFile.write(path: path, overwrite: overwrite, shape: shape, values: values)
     } else {
       try SafetensorsWriter.write(
-        path: path, overwrite: overwrite, tensors: [.init(name: "embedding", shape: shape, floats: values)])
+        path: path, overwrite: overwrite,
+        tensors: [.init(name: "embedding", shape: shape, floats: values)])
     }
   }
 
@@ -157,7 +158,7 @@ struct ImageRun {
   ) throws {
     let all = tensors + [("embedding", [1, embedding.count], embedding)]
     try SafetensorsWriter.write(
-      path: path, overwrite: overwrite, 
+      path: path, overwrite: overwrite,
       tensors: all.map { .init(name: $0.name, shape: $0.shape, floats: $0.values) })
   }
 }

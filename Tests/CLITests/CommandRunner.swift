@@ -28,7 +28,7 @@ struct CommandRunner {
     let scratch = try TemporaryFolder()
     // Files, not pipes: no output is too long for them.
     let paths = ["out", "err", "in"].map { scratch.url.appendingPathComponent($0) }
-    for path in paths { FileManager.default.createFile(atPath: path.path, contents: nil) }
+    for path in paths { try Data().write(to: path) }
     try (input ?? Data()).write(to: paths[2])
     process.standardOutput = try FileHandle(forWritingTo: paths[0])
     process.standardError = try FileHandle(forWritingTo: paths[1])

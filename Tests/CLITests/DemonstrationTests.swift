@@ -115,7 +115,8 @@ struct DemonstrationTests {
       ]))
     #expect(tensors.tensor("pixel_values")?.shape == [1, 3, 64, 64])
     #expect(tensors.tensor("stage3")?.shape == [1, 256, 2, 2])
-    #expect(try Data(contentsOf: URL(fileURLWithPath: embed)).prefix(6) == Data([0x93] + "NUMPY".utf8))
+    #expect(
+      try Data(contentsOf: URL(fileURLWithPath: embed)).prefix(6) == Data([0x93] + "NUMPY".utf8))
     // The dumped input, fed back, gives the dumped logits.
     let again = folder.path("again.safetensors")
     #expect(try CommandRunner.vlmRun(model, dump, "--dump", again).status == 0)

@@ -182,7 +182,9 @@ struct ConvNeXtCheckpointTests {
 
   @Test("tensors of another model are no ConvNeXt")
   func otherModel() throws {
-    let names = [("model.layers.0.self_attn.q_proj.weight", [64, 64]), ("lm_head.weight", [9, 64])]
+    let names = [
+      ("model.layers.0.self_attn.q_proj.weight", [64, 64]), ("lm_head.weight", [9, 64]),
+    ]
     #expect(try ConvNeXtCheckpoint(names: names, description: nil) == nil)
   }
 
@@ -223,7 +225,8 @@ extension String {
 }
 
 struct ConvNeXtConfigTests {
-  @Test("the container's JSON gives the configuration back", arguments: ConvNeXtCheckpointTests.sizes)
+  @Test(
+    "the container's JSON gives the configuration back", arguments: ConvNeXtCheckpointTests.sizes)
   func roundTrip(_ size: ConvNeXtCheckpointTests.Size) throws {
     var config = ConvNeXtCheckpointTests.config(size)
     config.stages[3].downsample = PatchGeometry(

@@ -87,7 +87,8 @@ typedef struct {
 } vlm_taps;
 
 // Pillow's horizontal pass over interleaved 8-bit RGB:
-//   out[y][i][c] = clamp((2^21 + sum_t in[y][taps[i].first + t][c] * weights[i * stride + t]) >> 22)
+//   out[y][i][c] = clamp((2^21 + sum_t in[y][taps[i].first + t][c] * w[t]) >> 22)
+//   w            = weights + i * stride
 // `in` has in_width pixels a row, `out` out_width.
 void vlm_resample_rows_rgb8(
     const uint8_t *in, size_t in_width, uint8_t *out, size_t out_width, size_t rows,

@@ -3,7 +3,8 @@
 //   x          32 rows at a time are rounded to bf16, ties to even, in scratch
 //   reads      x[r][k] for k < K only
 //   exactness  rounding x costs 2^-8 of each product at most, and tiles take denormal numbers as 0:
-//              |sum - exact| <= (2^-8 + (K + 2) * 2^-23) * sum of |x * W| + K * 2^-120 * max |x, W|.
+//              |sum - exact| <= (2^-8 + (K + 2) * 2^-23) * sum of |x * W|, and
+//              K * 2^-120 * max(|x|, |W|) besides.
 //              A row's result does not depend on the rows beside it: 1 row takes the same path
 //   scratch    32 rows of bf16
 #if defined(__x86_64__)

@@ -22,7 +22,11 @@ void vlm_gemm_u8_q4__amx(const vlm_gemm *g) {
   const size_t expanded = vlm_q8_tail_offset(g->inputs);
   for (size_t panel = g->panel_begin; panel < end; panel += 2) {
     vlm_amx_panels p = {
-        .g = g, .panel = panel, .panels = vlm_min_size(2, end - panel), .whole_tiles = bytes / 1024};
+        .g = g,
+        .panel = panel,
+        .panels = vlm_min_size(2, end - panel),
+        .whole_tiles = bytes / 1024,
+    };
     for (size_t j = 0; j < p.panels; j++) {
       int8_t *codes = (int8_t *)g->scratch + j * bytes;
       vlm_q4_expand__avx512vnni(g, panel + j, codes);

@@ -1,8 +1,8 @@
 // y[r][n] = epilogue( scale[n] * (x_quant[r].scale * acc + x_quant[r].minimum * sum[n]) ),
 // acc = sum over k of x[r][k] * code[n][k]      q8 panels, and q4 panels expanded to them
 //
-//   multiply   vpmaddubsw, the u8 x s8 product of this set, saturates its 16-bit sums: 255 * 127 * 2
-//              is past 32767. So both sides are widened to 16 bits and vpmaddwd adds two exact
+//   multiply   vpmaddubsw, the u8 x s8 product of this set, saturates its 16-bit sums: 2 * 255 *
+//              127 passes 32767. So both sides are widened to 16 bits and vpmaddwd adds two exact
 //              products into an int32. The activations of a tile are widened once, in scratch; a
 //              widened row of codes serves 3 activation rows.
 //   lanes      64 codes [16 outputs][4 inputs] are 4 registers of 4 outputs x 4 inputs; vpmaddwd

@@ -27,7 +27,8 @@ void vlm_layer_norm_f32__avx512vnni(
     size_t rows, size_t channels, const float *x, size_t x_stride, const float *weight,
     const float *bias, float epsilon, float *y, size_t y_stride);
 void vlm_depthwise_f32__avx512vnni(const vlm_depthwise *);
-void vlm_activation_f32__avx512vnni(size_t count, vlm_activation activation, const float *x, float *y);
+void vlm_activation_f32__avx512vnni(
+    size_t count, vlm_activation activation, const float *x, float *y);
 void vlm_sum_squares_f32__avx512vnni(
     size_t rows, size_t channels, const float *x, size_t x_stride, float *sums);
 void vlm_scale_shift_f32__avx512vnni(

@@ -5,9 +5,13 @@ enum PNGDecoder {
   static func decode(
     _ bytes: UnsafeBufferPointer<UInt8>, name: String, limits: ImageLimits
   ) throws(ImageError) -> DecodedImage {
-    if bytes.count >= 16, bytes[12..<16].elementsEqual("CgBI".utf8) {
+    if bytes.count >= 16, !bytes[12..<16].elementsEqual("IHDR".utf8) {
+      let type = String(decoding: bytes[12..<16], as: UTF8.self)
       throw ImageError(
-        name: name, problem: .unsupported(.png, "Apple's CgBI variant; convert it to plain PNG"))
+        name: name,
+        problem: type == "CgBI"
+          ? .unsupported(.png, "Apple's CgBI variant; convert it to plain PNG")
+          : .corrupt(.png, "the first chunk is '\(type)', expected 'IHDR'"))
     }
     var decoder: OpaquePointer?
     var header = vlm_png_header()

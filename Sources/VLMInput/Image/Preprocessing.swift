@@ -110,7 +110,7 @@ extension Preprocessing {
   /// All steps.
   ///
   /// - Parameter name: what messages call the picture.
-  /// - Throws: `.tooManyPixels`, `.sideTooLong` or `.noMemory` when a step would make too much of it.
+  /// - Throws: `.tooManyPixels`, `.sideTooLong` or `.noMemory` when a step would make too much.
   package func apply(
     _ image: Image, name: String, limits: ImageLimits = ImageLimits()
   ) throws(ImageError) -> PixelTensor {
@@ -132,10 +132,11 @@ extension Preprocessing {
         onWidth: side, height: side, x: (side - picture.width) / 2, y: (side - picture.height) / 2,
         over: padding)
     }
-    let (width, height) = try resizedSize(picture, name: name)
+    let (width, height) = resizedSize(picture)
     guard let crop else {
       if width == picture.width, height == picture.height { return picture }
-      try checkWindow(picture, width: width, height: height, name: name, limits: limits)
+      try checkWindow(
+        picture, full: (width, height), window: (width, height), name: name, limits: limits)
       return picture.resized(width: width, height: height, filter)
     }
     // Only the window that the crop keeps is made: a picture of one pixel by a hundred thousand
@@ -145,7 +146,7 @@ extension Preprocessing {
     let columns = max(left, 0)..<min(left + crop.width, width)
     let rows = max(top, 0)..<min(top + crop.height, height)
     try checkWindow(
-      picture, width: crop.width, height: crop.height, name: name, limits: limits)
+      picture, full: (width, height), window: (crop.width, crop.height), name: name, limits: limits)
     let window = picture.resized(
       width: width, height: height, columns: columns, rows: rows, filter)
     return window.placed(
@@ -183,9 +184,7 @@ extension Preprocessing {
     return (scaled - Float(normalization.mean[channel])) / Float(normalization.deviation[channel])
   }
 
-  private func resizedSize(
-    _ image: Image, name: String
-  ) throws(ImageError) -> (width: Int, height: Int) {
+  private func resizedSize(_ image: Image) -> (width: Int, height: Int) {
     switch resize {
     case nil: return (image.width, image.height)
     case .exact(let width, let height): return (width, height)
@@ -197,19 +196,17 @@ extension Preprocessing {
     }
   }
 
-  /// What a resize makes, its halfway picture included, is within the limits.
+  /// A window of a resized picture is within the limits, and there is memory for it, for what it
+  /// is made from and for the picture between the passes.
   private func checkWindow(
-    _ image: Image, width: Int, height: Int, name: String, limits: ImageLimits
+    _ image: Image, full: (width: Int, height: Int), window: (width: Int, height: Int),
+    name: String, limits: ImageLimits
   ) throws(ImageError) {
-    let pixels = try limits.pixels(width: width, height: height, of: name)
-    let (between, overflow) = width.multipliedReportingOverflow(by: image.height)
-    guard !overflow, between <= Int.max / 8 else {
-      throw ImageError(
-        name: name,
-        problem: .tooManyPixels(
-          width: width, height: image.height, limit: limits.maximumPixels))
-    }
-    try PixelMemory.check(bytes: (pixels * 2 + between) * 3, for: name)
+    let pixels = try limits.pixels(width: window.width, height: window.height, of: name)
+    let columns = filter.sourceCount(from: image.width, to: full.width, window: window.width)
+    let rows = filter.sourceCount(from: image.height, to: full.height, window: window.height)
+    let between = max(window.width * rows, columns * window.height)
+    try PixelMemory.check(bytes: (pixels * 2 + between + columns * rows) * 3, for: name)
   }
 }
 

@@ -114,9 +114,18 @@ struct ResamplePass {
   }
 }
 
+extension Resampling {
+  /// At most how many of `source` samples `window` of `result` samples read.
+  func sourceCount(from source: Int, to result: Int, window: Int) -> Int {
+    let scale = Double(source) / Double(result)
+    let reach = Double(window) * scale + 2 * support * max(scale, 1) + 4
+    return reach < Double(source) ? Int(reach) : source
+  }
+}
+
 extension Image {
   /// The picture at `width` by `height` pixels, to the bit as Pillow's `Image.resize` on 8-bit
-  /// RGB: horizontally first, rounded to 8 bits, then vertically; a pass is left out when its side
+  /// RGB: one pass across, one down, rounded to 8 bits in between; a pass is left out when its side
   /// stays as it is.
   package func resized(width: Int, height: Int, _ filter: Resampling) -> Image {
     resized(width: width, height: height, columns: 0..<width, rows: 0..<height, filter)
@@ -135,38 +144,55 @@ extension Image {
     if filter == .nearest {
       return nearest(width: width, height: height, columns: columns, rows: rows)
     }
-    var vertical: ResamplePass?
+    var across: ResamplePass?
+    var down: ResamplePass?
+    var sourceColumns = columns
     var sourceRows = rows
+    if width != self.width {
+      var pass = ResamplePass(from: self.width, to: width, window: columns, filter: filter)
+      sourceColumns = pass.sourceRange
+      pass.dropFirst(sourceColumns.lowerBound)
+      across = pass
+    }
     if height != self.height {
       var pass = ResamplePass(from: self.height, to: height, window: rows, filter: filter)
       sourceRows = pass.sourceRange
       pass.dropFirst(sourceRows.lowerBound)
-      vertical = pass
+      down = pass
     }
-    let narrowed: Image
-    if width != self.width {
-      let pass = ResamplePass(from: self.width, to: width, window: columns, filter: filter)
-      narrowed = resampledRows(sourceRows, width: columns.count, pass)
-    } else {
-      narrowed = cropped(
-        x: columns.lowerBound, y: sourceRows.lowerBound, width: columns.count,
-        height: sourceRows.count)
-    }
-    return vertical.map { narrowed.resampledColumns(height: rows.count, $0) } ?? narrowed
+    var result = cropped(
+      x: sourceColumns.lowerBound, y: sourceRows.lowerBound, width: sourceColumns.count,
+      height: sourceRows.count)
+    let isDownFirst = Self.resamplesDownFirst(
+      from: (self.width, self.height), to: (width, height))
+    if isDownFirst, let down { result = result.resampledColumns(height: rows.count, down) }
+    if let across { result = result.resampledRows(width: columns.count, across) }
+    if !isDownFirst, let down { result = result.resampledColumns(height: rows.count, down) }
+    return result
   }
 
-  private func resampledRows(_ rows: Range<Int>, width: Int, _ pass: ResamplePass) -> Image {
-    let size = width * rows.count * 3
+  /// Which pass Pillow 13 takes first, seen from its results: the vertical one when the height
+  /// loses more than twice as many pixels as the width. Up to Pillow 12 the horizontal pass is
+  /// always first; with either, that is so for a picture whose sides keep their ratio unless it is
+  /// more than twice as high as wide.
+  static func resamplesDownFirst(
+    from source: (width: Int, height: Int), to result: (width: Int, height: Int)
+  ) -> Bool {
+    result.height < source.height
+      && source.height - result.height > 2 * (source.width - result.width)
+  }
+
+  private func resampledRows(width: Int, _ pass: ResamplePass) -> Image {
+    let size = width * height * 3
     let out = [UInt8](unsafeUninitializedCapacity: size) { destination, count in
       pixels.withUnsafeBufferPointer { source in
-        guard let from = source.baseAddress else { return }
         vlm_resample_rows_rgb8(
-          from + rows.lowerBound * self.width * 3, self.width, destination.baseAddress, width,
-          rows.count, pass.taps, pass.weights, pass.stride)
+          source.baseAddress, self.width, destination.baseAddress, width, height, pass.taps,
+          pass.weights, pass.stride)
       }
       count = size
     }
-    return Image(width: width, height: rows.count, pixels: out)
+    return Image(width: width, height: height, pixels: out)
   }
 
   private func resampledColumns(height: Int, _ pass: ResamplePass) -> Image {

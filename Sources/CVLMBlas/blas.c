@@ -1,0 +1,48 @@
+#define _GNU_SOURCE
+#include "vlm_blas.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+// cblas.h's values; the header is not included because Debian keeps it in an alternative's folder.
+enum { ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112 };
+
+typedef void sgemm_function(int order, int trans_a, int trans_b, int m, int n, int k, float alpha,
+                            const float *a, int lda, const float *b, int ldb, float beta, float *c,
+                            int ldc);
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static const char *failure;
+static const char *core_name;
+static sgemm_function *sgemm;
+
+static void load(void) {
+  setenv("OPENBLAS_NUM_THREADS", "1", 1);
+  void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
+  if (library == NULL) {
+    failure = dlerror();
+    if (failure == NULL) failure = "libopenblas.so.0: cannot be loaded";
+    return;
+  }
+  sgemm = (sgemm_function *)dlsym(library, "cblas_sgemm");
+  if (sgemm == NULL) {
+    failure = "libopenblas.so.0: has no cblas_sgemm";
+    return;
+  }
+  const char *(*core)(void) = (const char *(*)(void))dlsym(library, "openblas_get_corename");
+  core_name = core == NULL ? "unknown" : core();
+}
+
+const char *vlm_blas_load(void) {
+  pthread_once(&once, load);
+  return failure;
+}
+
+const char *vlm_blas_core(void) { return core_name; }
+
+void vlm_sgemm(size_t m, size_t n, size_t k, const float *x, size_t x_stride, const float *w,
+               float *y, size_t y_stride) {
+  sgemm(ROW_MAJOR, NO_TRANS, TRANS, (int)m, (int)n, (int)k, 1, x, (int)x_stride, w, (int)k, 0, y,
+        (int)y_stride);
+}

@@ -1,0 +1,24 @@
+#if defined(__aarch64__)
+
+#include "neon_dotprod.h"
+
+#include "../neon/neon.h"
+
+const vlm_kernels vlm_kernels_neon_dotprod = {
+    .isa = VLM_ISA_NEON_DOTPROD,
+    .name = "neon-dotprod",
+    .gemm_scratch_bytes = vlm_gemm_scratch_bytes__neon,
+    .gemm_u8_q8 = vlm_gemm_u8_q8__neon_dotprod,
+    .gemm_u8_q4 = vlm_gemm_u8_q4__neon_dotprod,
+    .gemm_f32_f16 = vlm_gemm_f32_f16__neon,
+    .gemm_f32_bf16 = vlm_gemm_f32_bf16__neon,
+    .epilogue_f32 = vlm_epilogue_f32__neon,
+    .quantize_rows_u8 = vlm_quantize_rows_u8__neon,
+    .layer_norm_f32 = vlm_layer_norm_f32__neon,
+    .depthwise_f32 = vlm_depthwise_f32__neon,
+    .activation_f32 = vlm_activation_f32__neon,
+    .sum_squares_f32 = vlm_sum_squares_f32__neon,
+    .scale_shift_f32 = vlm_scale_shift_f32__neon,
+};
+
+#endif

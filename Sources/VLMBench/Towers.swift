@@ -1,0 +1,103 @@
+import VLMInput
+import VLMKernels
+import VLMModels
+import VLMRuntime
+import VLMTensor
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// Whole models from containers of random weights, run as `vlm-run` runs them.
+///
+/// The containers stand in a temporary folder, which `removeFiles` removes; sessions that are open
+/// keep theirs mapped.
+final class Towers {
+  private let folder: String
+  private var files: [String: String] = [:]
+
+  /// - Throws: `BenchError` when there is no place for temporary files.
+  init() throws(BenchError) {
+    let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+    var template = Array("\(parent)/vlm-bench.XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else {
+      throw BenchError(.temporaryFolder(parent, errno: errno))
+    }
+    folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  deinit { removeFiles() }
+
+  func removeFiles() {
+    for file in files.values { unlink(file) }
+    files = [:]
+    rmdir(folder)
+  }
+
+  /// A session on the model, which is made when it was not before.
+  func session(
+    _ model: String, _ scheme: Scheme, kernels: KernelSet, threads: Int
+  ) throws -> VisionSession {
+    let key = "\(model)-\(scheme.name)"
+    let path = files[key] ?? "\(folder)/\(key).vlmz"
+    if files[key] == nil {
+      files[key] = path
+      try RandomModel.write(try RandomModel.config(named: model), scheme: scheme, to: path)
+    }
+    return try VisionSession(path: path, kernels: kernels, threads: threads)
+  }
+
+  func prepare(
+    _ name: CaseName, _ model: String, _ scheme: Scheme, _ side: Int, kernels: KernelSet
+  ) throws -> PreparedCase {
+    // One session a case: a session plans its memory for one size.
+    let session = try session(model, scheme, kernels: kernels, threads: name.threads)
+    let image = Self.image(side: side)
+    let weights = session.container.tensors.reduce(0) { $0 + $1.range.count }
+    return PreparedCase(
+      name: name, operations: session.config.operations(height: side, width: side),
+      bytes: Double(weights), bound: name.bound
+    ) { _ = try session.run([image]) }
+  }
+
+  /// A square of noise.
+  static func image(side: Int) -> PixelTensor {
+    var random = RandomNumbers(seed: UInt64(side))
+    return PixelTensor(
+      height: side, width: side, values: (0..<side * side * 3).map { _ in random.next(in: 2) })
+  }
+}
+
+extension ConvNeXtConfig {
+  /// Products and additions in matrices and convolutions for one image, each counted; norms and
+  /// activations, about a percent, are not.
+  package func operations(height: Int, width: Int) -> Double {
+    var (height, width, total) = (height, width, 0.0)
+    func convolve(_ geometry: PatchGeometry, _ inputs: Int, _ outputs: Int) {
+      (height, width) = (geometry.outputExtent(height), geometry.outputExtent(width))
+      total += Double(height * width) * Double(geometry.kernel * geometry.kernel * inputs * outputs)
+    }
+    switch stem {
+    case .patch(let size):
+      convolve(PatchGeometry(kernel: size, stride: size), inputChannels, stemChannels)
+    case .overlap(let middle, _):
+      let geometry = PatchGeometry(kernel: 3, stride: 2, padding: 1, trailingPadding: 1)
+      convolve(geometry, inputChannels, middle)
+      convolve(geometry, middle, stemChannels)
+    }
+    var channels = stemChannels
+    for stage in stages {
+      if let geometry = stage.downsample { convolve(geometry, channels, stage.channels) }
+      channels = stage.channels
+      let perPixel = channels * (stage.kernel * stage.kernel + 2 * stage.hidden)
+      total += Double(height * width) * Double(stage.depth * perPixel)
+    }
+    var features = featureChannels
+    if let hidden = head.hidden {
+      total += Double(features * hidden)
+      features = hidden
+    }
+    if let output = head.output { total += Double(features * output.count) }
+    return 2 * total
+  }
+}

@@ -1,0 +1,16 @@
+import CVLMBlas
+
+/// The library that multiplies f32 matrices, on the calling thread.
+package enum OpenBLAS {
+  /// Loads it, once.
+  ///
+  /// - Throws: `KernelError` when it is not installed.
+  package static func load() throws(KernelError) {
+    if let reason = vlm_blas_load() {
+      throw KernelError(problem: .openBLAS(String(cString: reason)))
+    }
+  }
+
+  /// The name of the kernels it uses, nil before `load`.
+  package static var core: String? { vlm_blas_core().map { String(cString: $0) } }
+}

@@ -1,0 +1,63 @@
+/// What a file that is not of the expected format might be, by its first bytes; to name it in a
+/// message.
+package enum FileKind {
+  /// "a PNG image" and the like; nil when nothing is recognised.
+  package static func sniff(_ bytes: UnsafeRawBufferPointer) -> String? {
+    if let kind = signatures.first(where: { bytes.starts(with: $0.bytes) })?.kind { return kind }
+    if bytes.count > 262, bytes[257..<262].elementsEqual("ustar".utf8) { return "a tar archive" }
+    if bytes.count >= 2, bytes[0] == 0x80, (2...5).contains(bytes[1]) {
+      return "a Python pickle (a PyTorch checkpoint?)"
+    }
+    return sniffText(bytes)
+  }
+
+  private static func sniffText(_ bytes: UnsafeRawBufferPointer) -> String? {
+    let start = bytes.prefix(256).drop { [0x20, 0x09, 0x0a, 0x0d].contains($0) }
+    let lower = start.prefix(64).map { (0x41...0x5a).contains($0) ? $0 | 0x20 : $0 }
+    if lower.starts(with: "<!doctype html".utf8) || lower.starts(with: "<html".utf8) {
+      return "an HTML page"
+    }
+    if lower.starts(with: "<?xml".utf8) { return "an XML text" }
+    if let first = start.first, first == UInt8(ascii: "{"),
+      start.dropFirst().first.map({
+        [0x22, 0x20, 0x0a, 0x0d, 0x09, 0x7d].contains($0)
+      }) ?? true
+    {
+      return "a JSON text"
+    }
+    return nil
+  }
+
+  private struct Signature: Sendable {
+    let bytes: [UInt8]
+    let kind: String
+
+    init(_ bytes: [UInt8], _ kind: String) {
+      self.bytes = bytes
+      self.kind = kind
+    }
+
+    init(_ text: String, _ kind: String) { self.init(Array(text.utf8), kind) }
+  }
+
+  private static let signatures = [
+    Signature("version https://git-lfs", "a Git LFS pointer; fetch the file itself first"),
+    Signature([0x89, 0x56, 0x4c, 0x4d, 0x5a], "a .vlmz container"),
+    Signature("GGUF", "a GGUF file"),
+    Signature("PK\u{3}\u{4}", "a zip archive (a PyTorch checkpoint?)"),
+    Signature("PK\u{5}\u{6}", "an empty zip archive"),
+    Signature([0x1f, 0x8b], "a gzip archive"),
+    Signature("BZh", "a bzip2 archive"),
+    Signature([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0], "an xz archive"),
+    Signature([0x28, 0xb5, 0x2f, 0xfd], "a Zstandard archive"),
+    Signature("7z\u{bc}\u{af}".unicodeScalars.map { UInt8($0.value) }, "a 7-Zip archive"),
+    Signature([0x89, 0x50, 0x4e, 0x47], "a PNG image"),
+    Signature([0xff, 0xd8, 0xff], "a JPEG image"),
+    Signature("%PDF", "a PDF document"),
+    Signature([0x89, 0x48, 0x44, 0x46], "an HDF5 file"),
+    Signature([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59], "a NumPy array"),
+    Signature([0x7f, 0x45, 0x4c, 0x46], "an ELF program"),
+    Signature("#!", "a script"),
+    Signature("lmgg", "a GGML file"), Signature("tjgg", "a GGJT file"),
+  ]
+}

@@ -1,0 +1,46 @@
+import CVLMKernels
+import Testing
+
+@Suite("kernel tables")
+struct KernelTableTests {
+  @Test("the scalar table is always there, and the best set is one that this machine has")
+  func scalarAndBest() throws {
+    #expect(vlm_kernels_for(VLM_ISA_SCALAR) != nil)
+    let best = try #require(vlm_kernels_for(vlm_isa_best()))
+    #expect(best.pointee.isa == vlm_isa_best())
+  }
+
+  @Test("a table knows its own instruction set and name", arguments: KernelTables.all)
+  func identity(name: String) throws {
+    let table = try KernelTables.named(name)
+    #expect(String(cString: vlm_isa_name(table.isa)) == name)
+    #expect(String(cString: table.name) == name)
+  }
+
+  @Test("a value that is no instruction set has no table and no name")
+  func outOfRange() {
+    #expect(vlm_kernels_for(VLM_ISA_COUNT) == nil)
+    #expect(vlm_kernels_for(vlm_isa(rawValue: 1000)) == nil)
+    #expect(vlm_isa_name(VLM_ISA_COUNT) == nil)
+  }
+
+  @Test("no table has an empty entry", arguments: KernelTables.all)
+  func complete(name: String) throws {
+    let table = try KernelTables.named(name)
+    #expect(table.gemm_scratch_bytes != nil && table.gemm_u8_q8 != nil && table.gemm_u8_q4 != nil)
+    #expect(table.gemm_f32_f16 != nil && table.gemm_f32_bf16 != nil && table.epilogue_f32 != nil)
+    #expect(table.quantize_rows_u8 != nil && table.layer_norm_f32 != nil)
+    #expect(table.depthwise_f32 != nil && table.activation_f32 != nil)
+    #expect(table.sum_squares_f32 != nil && table.scale_shift_f32 != nil)
+  }
+
+  @Test("panels have the sizes of the documented layouts")
+  func layoutSizes() {
+    #expect(vlm_panel_count(0) == 0 && vlm_panel_count(16) == 1 && vlm_panel_count(17) == 2)
+    #expect(vlm_q8_panel_bytes(0) == 128)
+    #expect(vlm_q8_panel_bytes(33) == 2 * 512 + 128)
+    #expect(vlm_q4_panel_bytes(32) == 256 + 64 + 128)
+    #expect(vlm_q4_panel_bytes(96) == 3 * 256 + 128 + 128)
+    #expect(vlm_half_panel_bytes(31) == 1024)
+  }
+}
