@@ -106,7 +106,8 @@ let package = Package(
       name: "VLMCheckpointTests",
       dependencies: ["VLMCheckpoint", "VLMTensor", "VLMTestSupport", "SystemProbe"]),
     .testTarget(
-      name: "VLMContainerTests", dependencies: ["VLMContainer", "VLMTensor", "CVLMHash", "CZstd"]),
+      name: "VLMContainerTests",
+      dependencies: ["VLMContainer", "VLMTensor", "VLMTestSupport", "CVLMHash"]),
     .testTarget(
       name: "VLMQuantizeTests",
       dependencies: ["VLMQuantize", "VLMTensor", "CVLMEncode", "CVLMKernels"]),

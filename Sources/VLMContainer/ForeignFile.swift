@@ -12,7 +12,8 @@ enum ForeignFile {
   /// The name follows a first byte that was changed, or the line ends after it were.
   private static func isMangled(_ file: UnsafeRawBufferPointer) -> Bool {
     let name = Array("VLMZ".utf8)
-    for start in [0, 1, 2, 3] where file.count >= start + 4 {
+    guard file.count >= Format.magic.count else { return false }
+    for start in 0...3 {
       if file[start..<start + 4].elementsEqual(name) { return true }
     }
     return false
