@@ -1,7 +1,7 @@
 import Testing
-import VLMTestSupport
 import VLMBench
 import VLMTensor
+import VLMTestSupport
 
 @Suite("Names of cases")
 struct CaseNameTests {
