@@ -10,7 +10,7 @@ struct MessageTests {
 
   private func message(_ bytes: [UInt8]) throws -> String {
     let path = try sample.folder.write("m.vlmz", bytes)
-    let error = #expect(throws: ContainerError.self) { try Container.open(path: path) }
+    let error = thrown { try Container.open(path: path) }
     return error?.description.replacingOccurrences(of: path, with: "m.vlmz") ?? ""
   }
 
