@@ -126,7 +126,7 @@ let package = Package(
       name: "VLMBenchTests",
       dependencies: [
         "VLMBench", "CVLMPeak", "VLMKernels", "VLMModels", "VLMConvert", "VLMInput", "VLMRuntime",
-        "VLMTensor",
+        "VLMTensor", "VLMTestSupport",
       ]),
     .testTarget(name: "VLMInputTests", dependencies: ["VLMInput", "VLMTensor"]),
   ],

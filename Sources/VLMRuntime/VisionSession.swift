@@ -62,16 +62,17 @@ package final class VisionSession {
   /// `[batch, c]` for vectors.
   package typealias Observer = (_ name: String, _ shape: [Int], _ values: [Float]) -> Void
 
-  /// Runs images of one size as one batch.
+  /// Runs images of one size as one batch; they are let go as soon as they are copied.
   ///
   /// - Throws: `ModelError` when the images are too small for the model or too large for memory.
-  package func run(_ images: [PixelTensor], observe: Observer? = nil) throws -> [Result] {
-    guard let first = images.first else { return [] }
-    precondition(
-      images.allSatisfy { $0.height == first.height && $0.width == first.width }, "one size")
+  package func run(
+    _ images: consuming [PixelTensor], observe: Observer? = nil
+  ) throws -> [Result] {
+    let count = images.count
+    guard let (height, width) = images.first.map({ ($0.height, $0.width) }) else { return [] }
+    precondition(images.allSatisfy { $0.height == height && $0.width == width }, "one size")
     let shape = FeatureShape(
-      batch: images.count, height: first.height, width: first.width,
-      channels: config.inputChannels)
+      batch: count, height: height, width: width, channels: config.inputChannels)
     guard shape.channels == 3 else {
       throw ModelError(
         file: container.path,
@@ -80,17 +81,19 @@ package final class VisionSession {
     }
     let context = try prepare(shape)
     let input = context.input(shape)
-    let rows = first.height * first.width
+    let rows = height * width
     for (index, image) in images.enumerated() {
       input[index * rows..<(index + 1) * rows].assign(image.values)
     }
+    // A caller that gave them up has them in memory once, not twice.
+    images = []
     if let observe { Self.show("pixel_values", input, shape, observe) }
     let output = try model(shape, context) { name, value, shape in
       if let observe { Self.show(name, value, shape, observe) }
     }
     let classes =
       config.head.output?.meaning == .classes ? config.head.output?.count ?? 0 : 0
-    return images.indices.map { index in
+    return (0..<count).map { index in
       let logits = output.logits.flatMap { values in
         classes > 0 ? Array(values[index * classes..<(index + 1) * classes]) : nil
       }

@@ -23,8 +23,11 @@ struct MessageTests {
     "V02 other kinds of files are called by their names",
     arguments: [
       ("GGUF\u{3}\0\0\0", "a GGUF file"), ("PK\u{3}\u{4}", "a zip archive (a PyTorch checkpoint?)"),
-      ("\u{10}\0\0\0\0\0\0\0{\"a\":{}}", "a safetensors file"), ("{\"a\":1}", "a JSON file"),
-      ("version https://git-lfs.github.com/spec/v1", "a Git LFS pointer, not the file itself"),
+      ("\u{10}\0\0\0\0\0\0\0{\"a\":{}}", "a safetensors file"), ("{\"a\":1}", "a JSON text"),
+      (
+        "version https://git-lfs.github.com/spec/v1",
+        "a Git LFS pointer; fetch the file itself first"
+      ),
       ("<!DOCTYPE html>", "an HTML page"),
     ])
   func foreign(text: String, kind: String) throws {

@@ -157,8 +157,9 @@ struct KernelTableRowTests {
         bias: b.base, gamma: g.base, residual: y.base, residual_stride: outputs,
         activation: VLM_ACTIVATION_NONE)
       table.epilogue_f32(2, outputs, y.base, outputs, &parts)
-      let expected = (0..<2 * outputs).map { i in
-        sums[i] + (sums[i] + bias[i % outputs]) * gamma[i % outputs]
+      let expected: [Float] = (0..<2 * outputs).map { (i: Int) -> Float in
+        let sum: Float = sums[i] + bias[i % outputs]
+        return sums[i] + sum * gamma[i % outputs]
       }
       #expect(y.values == expected)
     }

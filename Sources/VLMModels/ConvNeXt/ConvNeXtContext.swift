@@ -8,7 +8,7 @@ package final class ConvNeXtContext: @unchecked Sendable {
   package let pool: WorkerPool
   /// The largest input this context was planned for.
   package let capacity: FeatureShape
-  let pixels: Activations
+  /// The first holds the input until the stem has read it.
   let maps: [Activations]
   private let scratches: [Scratch]
   private let fullHiddenBuffer: Activations?
@@ -46,7 +46,6 @@ package final class ConvNeXtContext: @unchecked Sendable {
     }
     self.pool = pool
     self.capacity = capacity
-    pixels = Activations(count: capacity.elementCount)
     maps = [Activations(count: plan.mapCount), Activations(count: plan.mapCount)]
     scratches = (0..<pool.threadCount).map { _ in Scratch(plan, kernels: kernels) }
     fullHiddenBuffer = plan.fullHiddenCount > 0 ? Activations(count: plan.fullHiddenCount) : nil
@@ -54,7 +53,7 @@ package final class ConvNeXtContext: @unchecked Sendable {
 
   /// Room for the input of `shape`: `[batch * height * width, channels]`.
   package func input(_ shape: FeatureShape) -> MatrixView {
-    pixels.matrix(rows: shape.rows, columns: shape.channels)
+    maps[0].matrix(rows: shape.rows, columns: shape.channels)
   }
 
   func scratch(_ worker: Int) -> Scratch { scratches[worker] }
@@ -80,10 +79,9 @@ struct ConvNeXtPlan {
   private(set) var fullHiddenCount = 0
   private(set) var tileRows = 1
   private(set) var maximumInputs = 1
-  private let inputCount: Int
 
   init(_ config: ConvNeXtConfig, input: FeatureShape) throws(ModelError) {
-    inputCount = input.elementCount
+    mapCount = input.elementCount
     var shape = input
     for convolution in config.stemConvolutions {
       shape = try convolve(shape, convolution.geometry, outputs: convolution.outputs)
@@ -134,7 +132,7 @@ struct ConvNeXtPlan {
 
   func byteCount(threads: Int) -> Int {
     let perThread = (branchCount + hiddenCount) * 4 + tileRows * (maximumInputs + 72)
-    return (inputCount + 2 * mapCount + fullHiddenCount) * 4 + threads * perThread
+    return (2 * mapCount + fullHiddenCount) * 4 + threads * perThread
   }
 
   /// Three quarters of the machine's memory.
