@@ -10,6 +10,7 @@
   VLM_TARGET_BEGIN_(clang attribute push(__attribute__((target(features))), apply_to = function))
 
 #define VLM_TARGET_AVX2_BEGIN VLM_TARGET_BEGIN("avx2,fma,f16c")
+#define VLM_TARGET_AVXVNNI_BEGIN VLM_TARGET_BEGIN("avx2,fma,f16c,avxvnni")
 #define VLM_TARGET_AVX512VNNI_BEGIN \
   VLM_TARGET_BEGIN("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")
 #define VLM_TARGET_AMX_BEGIN \
