@@ -75,7 +75,8 @@ let package = Package(
     .executableTarget(
       name: "vlm-convert",
       dependencies: [
-        "VLMCommandLine", "VLMConvert", "VLMCheckpoint", "VLMContainer", "VLMKernels", "VLMTensor",
+        "VLMCommandLine", "VLMConvert", "VLMCheckpoint", "VLMContainer", "VLMInput", "VLMKernels",
+        "VLMRuntime", "VLMTensor",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(

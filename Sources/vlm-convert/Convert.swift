@@ -58,6 +58,12 @@ struct Convert: ParsableCommand {
       valueName: "file"))
   var preprocessor: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "After converting, run the model and an f32 one on this image and report how far apart they "
+        + "are. Repeatable.", valueName: "image"))
+  var evaluate: [String] = []
+
   @Flag(help: "Leave out tensors that the model does not have.")
   var ignoreUnexpected = false
 
@@ -114,6 +120,15 @@ struct Convert: ParsableCommand {
       Report.line(report.json.serialized(pretty: true))
     } else if !quiet {
       ReportText(report: report, output: output, seconds: Progress.now() - start).print()
+    }
+    if !evaluate.isEmpty {
+      let outcomes = try Evaluation.run(
+        model: output, source: source, images: evaluate, threads: try threadCount(option: threads))
+      if json {
+        Report.line(Evaluation.json(outcomes).serialized(pretty: true))
+      } else {
+        Evaluation.report(outcomes)
+      }
     }
   }
 
