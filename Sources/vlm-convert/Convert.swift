@@ -116,19 +116,20 @@ struct Convert: ParsableCommand {
       progress.update(done, detail: name)
     }
     progress.finish()
-    if json {
-      Report.line(report.json.serialized(pretty: true))
-    } else if !quiet {
-      ReportText(report: report, output: output, seconds: Progress.now() - start).print()
-    }
-    if !evaluate.isEmpty {
-      let outcomes = try Evaluation.run(
+    let seconds = Progress.now() - start
+    let outcomes =
+      evaluate.isEmpty
+      ? []
+      : try Evaluation.run(
         model: output, source: source, images: evaluate, threads: try threadCount(option: threads))
-      if json {
-        Report.line(Evaluation.json(outcomes).serialized(pretty: true))
-      } else {
-        Evaluation.report(outcomes)
-      }
+    if json {
+      var object = report.json.objectValue ?? JSONObject()
+      object.set("file_bytes", .int(report.fileByteCount))
+      if !outcomes.isEmpty { object.set("evaluation", Evaluation.json(outcomes)) }
+      Report.line(JSONValue.object(object).serialized(pretty: true))
+    } else if !quiet {
+      ReportText(report: report, output: output, seconds: seconds).print()
+      if !outcomes.isEmpty { Evaluation.report(outcomes) }
     }
   }
 

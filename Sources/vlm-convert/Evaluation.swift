@@ -62,16 +62,14 @@ struct Evaluation {
   }
 
   static func json(_ outcomes: [Outcome]) -> JSONValue {
-    [
-      "evaluation": .array(
-        outcomes.map { outcome in
-          [
-            "image": .string(outcome.image), "cosine": .double(outcome.cosine),
-            "kl": outcome.divergence.map { .double($0) } ?? .null,
-            "same_top": outcome.sameTop.map { .bool($0) } ?? .null,
-          ]
-        })
-    ]
+    .array(
+      outcomes.map { outcome in
+        [
+          "image": .string(outcome.image), "cosine": .double(outcome.cosine),
+          "kl": outcome.divergence.map { .double($0) } ?? .null,
+          "same_top": outcome.sameTop.map { .bool($0) } ?? .null,
+        ]
+      })
   }
 
   private static func cosine(_ a: [Float], _ b: [Float]) -> Double {
