@@ -108,11 +108,10 @@ struct PreprocessGoldenTests {
     let source = try item.image(item.text("file"))
     var pictures: [Image] = []
     if let pinpoints = item.json["image_grid_pinpoints"]?.arrayValue {
-      let candidates = try pinpoints.map {
-        (
-          width: try #require($0.arrayValue?[0].intValue),
-          height: try #require($0.arrayValue?[1].intValue)
-        )
+      let candidates = try pinpoints.map { point in
+        let sides = (point.arrayValue ?? []).compactMap(\.intValue)
+        try #require(sides.count == 2)
+        return (width: sides[0], height: sides[1])
       }
       pictures = AnyResolution.tiles(of: source, tile: try item.int("size"), candidates: candidates)
     } else {

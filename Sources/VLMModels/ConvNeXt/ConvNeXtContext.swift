@@ -12,6 +12,10 @@ package final class ConvNeXtContext: @unchecked Sendable {
   let maps: [Activations]
   private let scratches: [Scratch]
   private let fullHiddenBuffer: Activations?
+  /// Branch and hidden layer of the largest block that runs wide, and its quantized rows.
+  private let wideBranch: Activations
+  private let wideHidden: Activations
+  let sharedProduct: MatrixProduct.Scratch
 
   /// What one thread needs for one tile.
   final class Scratch: @unchecked Sendable {
@@ -49,6 +53,10 @@ package final class ConvNeXtContext: @unchecked Sendable {
     maps = [Activations(count: plan.mapCount), Activations(count: plan.mapCount)]
     scratches = (0..<pool.threadCount).map { _ in Scratch(plan, kernels: kernels) }
     fullHiddenBuffer = plan.fullHiddenCount > 0 ? Activations(count: plan.fullHiddenCount) : nil
+    wideBranch = Activations(count: plan.wideBranchCount)
+    wideHidden = Activations(count: plan.wideHiddenCount)
+    sharedProduct = MatrixProduct.Scratch(
+      rows: plan.wideRows, maximumInputs: plan.wideInputs, kernels: kernels)
   }
 
   /// Room for the input of `shape`: `[batch * height * width, channels]`.
@@ -57,6 +65,17 @@ package final class ConvNeXtContext: @unchecked Sendable {
   }
 
   func scratch(_ worker: Int) -> Scratch { scratches[worker] }
+
+  /// What each thread needs for products, in the order of the pool's workers.
+  var products: [MatrixProduct.Scratch] { scratches.map(\.product) }
+
+  /// Room for a wide block: `[rows, channels]` and `[rows, hidden]`.
+  func wideMatrices(rows: Int, channels: Int, hidden: Int) -> (MatrixView, MatrixView) {
+    (
+      wideBranch.matrix(rows: rows, columns: channels),
+      wideHidden.matrix(rows: rows, columns: hidden)
+    )
+  }
 
   func fullHidden(rows: Int, columns: Int) -> MatrixView {
     guard let fullHiddenBuffer else { preconditionFailure("planned for GRN") }
@@ -68,6 +87,10 @@ package final class ConvNeXtContext: @unchecked Sendable {
   static func tileRows(columns: Int) -> Int {
     max(64, min(256, (1 << 18) / max(1, columns)))
   }
+
+  /// Whether a block with a hidden layer of `columns` runs layer by layer: the rows are so few that
+  /// all of it stays within 16 MiB.
+  static func isWide(rows: Int, columns: Int) -> Bool { rows * columns <= 4 << 20 }
 }
 
 /// Sizes of everything that a forward pass needs, from shapes alone.
@@ -79,6 +102,10 @@ struct ConvNeXtPlan {
   private(set) var fullHiddenCount = 0
   private(set) var tileRows = 1
   private(set) var maximumInputs = 1
+  private(set) var wideRows = 0
+  private(set) var wideInputs = 0
+  private(set) var wideBranchCount = 0
+  private(set) var wideHiddenCount = 0
 
   init(_ config: ConvNeXtConfig, input: FeatureShape) throws(ModelError) {
     mapCount = input.elementCount
@@ -93,7 +120,14 @@ struct ConvNeXtPlan {
       let target = ConvNeXtContext.tileRows(columns: stage.hidden)
       addTile(width: shape.width, target: target, branch: stage.channels, hidden: stage.hidden)
       maximumInputs = max(maximumInputs, stage.hidden, stage.channels)
-      if config.usesGRN { fullHiddenCount = max(fullHiddenCount, shape.rows * stage.hidden) }
+      if config.usesGRN {
+        fullHiddenCount = max(fullHiddenCount, shape.rows * stage.hidden)
+      } else if ConvNeXtContext.isWide(rows: shape.rows, columns: stage.hidden) {
+        wideRows = max(wideRows, shape.rows)
+        wideInputs = max(wideInputs, stage.hidden, stage.channels)
+        wideBranchCount = max(wideBranchCount, shape.rows * stage.channels)
+        wideHiddenCount = max(wideHiddenCount, shape.rows * stage.hidden)
+      }
     }
     // The head: one row per image.
     tileRows = max(tileRows, input.batch)
@@ -132,7 +166,8 @@ struct ConvNeXtPlan {
 
   func byteCount(threads: Int) -> Int {
     let perThread = (branchCount + hiddenCount) * 4 + tileRows * (maximumInputs + 72)
-    return (2 * mapCount + fullHiddenCount) * 4 + threads * perThread
+    let wide = (wideBranchCount + wideHiddenCount) * 4 + wideRows * (wideInputs + 72)
+    return (2 * mapCount + fullHiddenCount) * 4 + threads * perThread + wide
   }
 
   /// Three quarters of the machine's memory.
