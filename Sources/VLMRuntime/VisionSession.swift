@@ -18,9 +18,14 @@ package final class VisionSession {
   package let pool: WorkerPool
   private let model: ConvNeXt
   private var context: ConvNeXtContext?
+  private let wideElements: Int
 
+  /// - Parameter wideElements: see `ConvNeXtContext`.
   /// - Throws: `ContainerError`, `ModelError` when the file is damaged or is not its own model.
-  package init(path: String, kernels: KernelSet, threads: Int) throws {
+  package init(
+    path: String, kernels: KernelSet, threads: Int,
+    wideElements: Int = ConvNeXtContext.defaultWideElements
+  ) throws {
     try OpenBLAS.load()
     let container = try Container.open(path: path)
     let file = container.path
@@ -46,6 +51,7 @@ package final class VisionSession {
       try Self.labels(json, count: classCount, file: file)
     }
     self.kernels = kernels
+    self.wideElements = wideElements
     pool = WorkerPool(threadCount: threads)
   }
 
@@ -113,7 +119,9 @@ package final class VisionSession {
   private func prepare(_ shape: FeatureShape) throws -> ConvNeXtContext {
     if let context, context.capacity == shape { return context }
     context = nil
-    let made = try ConvNeXtContext(config, capacity: shape, pool: pool, kernels: kernels)
+    let made = try ConvNeXtContext(
+      config, capacity: shape, pool: pool, kernels: kernels,
+      wideElements: wideElements)
     context = made
     return made
   }

@@ -108,7 +108,7 @@ struct PreprocessGoldenTests {
     let source = try item.image(item.text("file"))
     var pictures: [Image] = []
     if let pinpoints = item.json["image_grid_pinpoints"]?.arrayValue {
-      let candidates = try pinpoints.map { point in
+      let candidates = try pinpoints.map { point -> (width: Int, height: Int) in
         let sides = (point.arrayValue ?? []).compactMap(\.intValue)
         try #require(sides.count == 2)
         return (width: sides[0], height: sides[1])

@@ -41,7 +41,7 @@ struct ConvNeXtBlock: Sendable {
     _ x: MatrixView, into y: MatrixView, _ shape: FeatureShape, _ context: ConvNeXtContext
   ) {
     let tiles = LineTiles(shape, targetRows: ConvNeXtContext.tileRows(columns: hidden))
-    if grn == nil, ConvNeXtContext.isWide(rows: shape.rows, columns: hidden) {
+    if grn == nil, context.isWide(rows: shape.rows, columns: hidden) {
       return wide(x, into: y, tiles, context)
     }
     guard let grn else {

@@ -10,6 +10,7 @@ package final class ConvNeXtContext: @unchecked Sendable {
   package let capacity: FeatureShape
   /// The first holds the input until the stem has read it.
   let maps: [Activations]
+  private let wideElements: Int
   private let scratches: [Scratch]
   private let fullHiddenBuffer: Activations?
   /// Branch and hidden layer of the largest block that runs wide, and its quantized rows.
@@ -33,13 +34,18 @@ package final class ConvNeXtContext: @unchecked Sendable {
     }
   }
 
-  /// - Parameter capacity: the largest batch of images, `channels` being the model's input's.
+  /// - Parameters:
+  ///   - capacity: the largest batch of images, `channels` being the model's input's.
+  ///   - wideElements: blocks whose hidden layer has at most so many elements run layer by layer,
+  ///     larger ones tile by tile.
   /// - Throws: `ModelError` when the image is too small for the model, or needs more memory than
   ///   the machine has.
   package init(
-    _ config: ConvNeXtConfig, capacity: FeatureShape, pool: WorkerPool, kernels: KernelSet
+    _ config: ConvNeXtConfig, capacity: FeatureShape, pool: WorkerPool, kernels: KernelSet,
+    wideElements: Int = ConvNeXtContext.defaultWideElements
   ) throws(ModelError) {
-    let plan = try ConvNeXtPlan(config, input: capacity)
+    let plan = try ConvNeXtPlan(config, input: capacity, wideElements: wideElements)
+    self.wideElements = wideElements
     let needed = plan.byteCount(threads: pool.threadCount)
     let limit = ConvNeXtPlan.memoryLimit
     guard needed <= limit else {
@@ -88,9 +94,11 @@ package final class ConvNeXtContext: @unchecked Sendable {
     max(64, min(256, (1 << 18) / max(1, columns)))
   }
 
-  /// Whether a block with a hidden layer of `columns` runs layer by layer: the rows are so few that
-  /// all of it stays within 16 MiB.
-  static func isWide(rows: Int, columns: Int) -> Bool { rows * columns <= 4 << 20 }
+  /// 16 MiB of hidden layer: what fits the last-level cache of a small machine.
+  package static let defaultWideElements = 4 << 20
+
+  /// Whether a block with a hidden layer of `columns` runs layer by layer.
+  func isWide(rows: Int, columns: Int) -> Bool { rows * columns <= wideElements }
 }
 
 /// Sizes of everything that a forward pass needs, from shapes alone.
@@ -107,7 +115,9 @@ struct ConvNeXtPlan {
   private(set) var wideBranchCount = 0
   private(set) var wideHiddenCount = 0
 
-  init(_ config: ConvNeXtConfig, input: FeatureShape) throws(ModelError) {
+  init(
+    _ config: ConvNeXtConfig, input: FeatureShape, wideElements: Int
+  ) throws(ModelError) {
     mapCount = input.elementCount
     var shape = input
     for convolution in config.stemConvolutions {
@@ -122,7 +132,7 @@ struct ConvNeXtPlan {
       maximumInputs = max(maximumInputs, stage.hidden, stage.channels)
       if config.usesGRN {
         fullHiddenCount = max(fullHiddenCount, shape.rows * stage.hidden)
-      } else if ConvNeXtContext.isWide(rows: shape.rows, columns: stage.hidden) {
+      } else if shape.rows * stage.hidden <= wideElements {
         wideRows = max(wideRows, shape.rows)
         wideInputs = max(wideInputs, stage.hidden, stage.channels)
         wideBranchCount = max(wideBranchCount, shape.rows * stage.channels)
