@@ -9,8 +9,9 @@
 #define VLM_LANES_BEGIN VLM_TARGET_AVX2_BEGIN
 #define VLM_LANES_END VLM_TARGET_END
 #define VLM_GELU_PIECES 8
-/// Output columns of one pass of the depthwise kernel: 6 sums and 7 weights of 16 registers.
-enum { VF = 8, VLM_DEPTHWISE_COLUMNS = 6 };
+/// Output columns of one pass of the depthwise kernel: 8 sums, 7 weights and an input are all 16
+/// registers.
+enum { VF = 8, VLM_DEPTHWISE_COLUMNS = 8 };
 
 VLM_TARGET_AVX2_BEGIN
 
