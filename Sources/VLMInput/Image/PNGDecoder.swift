@@ -59,8 +59,11 @@ enum PNGDecoder {
       let length = Int(word(bytes, offset))
       guard length <= bytes.count - offset - 12 else { break }
       if bytes[offset + 4..<offset + 8].elementsEqual("IEND".utf8) {
-        let checked = bytes[offset + 4..<offset + 8 + length]
-        if crc32(checked) == word(bytes, offset + 8 + length) { return }
+        guard length == 0 else {
+          throw ImageError(
+            name: name, problem: .corrupt(.png, "'IEND' has \(length) bytes, expected none"))
+        }
+        if crc32("IEND".utf8) == word(bytes, offset + 8) { return }
         throw ImageError(name: name, problem: .corrupt(.png, "the CRC of 'IEND' is wrong"))
       }
       offset += length + 12
