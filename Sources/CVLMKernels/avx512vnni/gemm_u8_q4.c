@@ -91,6 +91,9 @@ void vlm_gemm_u8_q4__avx512vnni(const vlm_gemm *g) {
         .codes_stride = expanded,
         .tails = (const uint8_t *)vlm_q4_tail(g, panel),
         .tails_stride = vlm_q4_panel_bytes(g->inputs),
+        .next = vlm_q4_panel(g, panel + 2),
+        .next_stride = vlm_q4_panel_bytes(g->inputs),
+        .next_step = 32,
     };
     if (pair) {
       vlm_u8_all_rows(&p, 2);

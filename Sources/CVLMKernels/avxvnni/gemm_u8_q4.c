@@ -141,6 +141,8 @@ void vlm_gemm_u8_q4__avxvnni(const vlm_gemm *g) {
         .panel = panel,
         .codes = g->scratch,
         .tails = (const uint8_t *)vlm_q4_tail(g, panel),
+        .next = vlm_q4_panel(g, panel + 1),
+        .next_step = 32,
     };
     vlm_u8_all_rows(&p);
   }
