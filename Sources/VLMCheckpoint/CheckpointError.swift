@@ -43,6 +43,7 @@ package struct CheckpointError: ReportableError, Equatable {
     case shardsDifferByCase(String, String)
     case notInShard(String)
     case inTwoShards(String, String)
+    case pyTorch(PyTorchProblem)
   }
 
   package let path: String
@@ -127,6 +128,7 @@ extension CheckpointError {
       "the shards '\(shown(a))' and '\(shown(b))' differ only by case"
     case .notInShard(let shard): "is not in the shard '\(shown(shard))' that the index names"
     case .inTwoShards(let a, let b): "is in two shards, '\(shown(a))' and '\(shown(b))'"
+    case .pyTorch(let problem): problem.text
     }
   }
 

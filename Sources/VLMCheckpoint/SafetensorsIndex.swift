@@ -198,7 +198,7 @@ private struct Merger {
         path: path, place: first.key.string, problem: .notInShard(first.value))
     }
     var warnings = warnings
-    let size = tensors.reduce(0) { $0 + $1.range.count }
+    let size = tensors.reduce(0) { $0 + $1.byteCount }
     if let totalSize, totalSize != size {
       warnings.append("total_size is \(totalSize), but the tensors have \(size) bytes")
     }
