@@ -22,7 +22,8 @@ struct Convert: ParsableCommand {
         """)
   }
 
-  @Argument(help: "A .safetensors file, or a folder as timm or Hugging Face saves it.")
+  @Argument(
+    help: "A .safetensors or PyTorch file, or a folder as timm or Hugging Face saves it.")
   var input: String
 
   @Argument(help: "The .vlmz file to write.")
@@ -58,6 +59,8 @@ struct Convert: ParsableCommand {
       valueName: "file"))
   var preprocessor: String?
 
+  @OptionGroup var pyTorch: PyTorchOptions
+
   @Flag(help: "Leave out tensors that the model does not have.")
   var ignoreUnexpected = false
 
@@ -85,7 +88,8 @@ struct Convert: ParsableCommand {
   }
 
   func run() throws {
-    let source = try SourceModel.open(path: input, preprocessor: preprocessor)
+    let source = try SourceModel.open(
+      path: input, preprocessor: preprocessor, options: pyTorch.options(default: .automatic))
     let policy = QuantizationPolicy(
       scheme: scheme.scheme, overrides: try tensorType.map(Self.override))
     let converter = try Converter(

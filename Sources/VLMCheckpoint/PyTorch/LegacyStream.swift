@@ -16,16 +16,14 @@ struct LegacyStream {
   init(_ file: MappedFile) throws(CheckpointError) {
     path = file.path
     var position = 0
-    let (magic, protocolVersion, system) = (
-      try Self.pickle(file, &position, "magic number"),
-      try Self.pickle(file, &position, "protocol version"),
-      try Self.pickle(file, &position, "system description")
-    )
-    // Every pickle is read before any is judged: a file that names what only an attack would is
-    // refused for that.
+    try Self.checkMagic(try Self.pickle(file, &position, "magic number"), path)
+    let version = try Self.pickle(file, &position, "protocol version")
+    guard version.root == .int(Self.version) else {
+      throw Self.failure(path, "the format's version is not \(Self.version)")
+    }
+    try Self.checkSystem(try Self.pickle(file, &position, "system description"), path)
     let object = try Self.pickle(file, &position, "object")
     let keys = try Self.pickle(file, &position, "list of storages")
-    try Self.check(magic, protocolVersion, system, path)
     tree = object
     places = try Self.storages(file, position, try Self.keys(keys, path), object)
   }
@@ -43,7 +41,8 @@ struct LegacyStream {
     guard start < file.count else {
       throw failure(file.path, "the file ends before the \(what)")
     }
-    let end = min(file.count, start.addingReportingOverflow(PickleMachine.maximumBytes).partialValue)
+    let end = min(
+      file.count, start.addingReportingOverflow(PickleMachine.maximumBytes).partialValue)
     let result = file.withBytes(start..<end) { bytes in
       Result { () throws(PickleFault) in try PickleMachine.read(bytes) }
     }
@@ -58,22 +57,21 @@ struct LegacyStream {
     }
   }
 
-  private static func check(
-    _ magic: PickleTree, _ protocolVersion: PickleTree, _ system: PickleTree, _ path: String
-  ) throws(CheckpointError) {
+  private static func checkMagic(_ magic: PickleTree, _ path: String) throws(CheckpointError) {
     // 0x1950a86a20f9469cfc6c
     let number: [UInt8] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19]
     guard case .long(let index) = magic.root, magic.longs[Int(index)] == number else {
       throw failure(path, "is a pickle, but not one that torch.save wrote")
     }
-    guard protocolVersion.root == .int(version) else {
-      throw failure(path, "the format's version is not \(version)")
-    }
+  }
+
+  private static func checkSystem(_ system: PickleTree, _ path: String) throws(CheckpointError) {
     guard let facts = system.dictionary(system.root),
       let isLittle = system.value(facts, "little_endian")
     else { throw failure(path, "the description of the system is missing") }
     guard isLittle == .bool(true) else {
-      throw failure(path, "was written on a big-endian machine, which this format cannot tell apart")
+      throw failure(
+        path, "was written on a big-endian machine, which this format cannot tell apart")
     }
   }
 

@@ -75,7 +75,8 @@ extension PickleMachine {
       let result = dictionary(hasAttributes: true)
       guard let first = arguments.first else { return result }
       // Python 2 gives the items as a list of pairs.
-      guard arguments.count == 1, let pairs = tree.list(first), case .dict(let index) = result else {
+      guard arguments.count == 1, let pairs = tree.list(first), case .dict(let index) = result
+      else {
         throw wrongArguments(global)
       }
       copiesLeft -= pairs.count

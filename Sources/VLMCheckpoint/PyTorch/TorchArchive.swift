@@ -68,7 +68,8 @@ struct TorchArchive {
   }
 
   /// Archives of before 2.1 do not say; all machines that wrote them were little-endian.
-  private static func byteOrder(_ zip: ZipArchive, _ root: String) throws(CheckpointError) -> String {
+  private static func byteOrder(_ zip: ZipArchive, _ root: String) throws(CheckpointError) -> String
+  {
     let order = try text(zip, root + "byteorder") ?? "little"
     guard order == "little" || order == "big" else {
       throw failure(zip, .byteOrder(order), root + "byteorder")

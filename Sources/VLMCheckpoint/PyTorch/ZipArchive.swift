@@ -81,7 +81,9 @@ struct ZipArchive {
     guard end - start >= 46, file.little(start, UInt32.self) == 0x0201_4b50 else {
       throw failure("the directory has no entry at byte \(start), where one is expected")
     }
-    let (flags, method) = (file.little(start + 8, UInt16.self), file.little(start + 10, UInt16.self))
+    let (flags, method) = (
+      file.little(start + 8, UInt16.self), file.little(start + 10, UInt16.self)
+    )
     let nameCount = Int(file.little(start + 28, UInt16.self))
     let extraCount = Int(file.little(start + 30, UInt16.self))
     let commentCount = Int(file.little(start + 32, UInt16.self))
@@ -239,6 +241,8 @@ struct ZipArchive {
 extension MappedFile {
   /// - Precondition: the bytes are in the file.
   func little<T: FixedWidthInteger>(_ offset: Int, _: T.Type) -> T {
-    withBytes(offset..<offset + MemoryLayout<T>.size) { T(littleEndian: $0.loadUnaligned(as: T.self)) }
+    withBytes(offset..<offset + MemoryLayout<T>.size) {
+      T(littleEndian: $0.loadUnaligned(as: T.self))
+    }
   }
 }
