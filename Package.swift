@@ -105,7 +105,10 @@ let package = Package(
     .testTarget(name: "VLMKernelsTests", dependencies: ["VLMKernels", "CVLMKernels"]),
     .testTarget(
       name: "VLMCheckpointTests",
-      dependencies: ["VLMCheckpoint", "VLMTensor", "VLMTestSupport", "SystemProbe"]),
+      dependencies: [
+        "VLMCheckpoint", "VLMContainer", "VLMConvert", "VLMTensor", "VLMTestSupport", "SystemProbe",
+        "CZlib",
+      ]),
     .testTarget(
       name: "VLMContainerTests",
       dependencies: ["VLMContainer", "VLMTensor", "VLMTestSupport", "CVLMHash"]),
