@@ -76,7 +76,8 @@ let package = Package(
     .executableTarget(
       name: "vlm-convert",
       dependencies: [
-        "VLMCommandLine", "VLMConvert", "VLMCheckpoint", "VLMContainer", "VLMKernels", "VLMTensor",
+        "VLMCommandLine", "VLMConvert", "VLMCheckpoint", "VLMContainer", "VLMInput", "VLMKernels",
+        "VLMRuntime", "VLMTensor",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
@@ -130,7 +131,7 @@ let package = Package(
       name: "VLMBenchTests",
       dependencies: [
         "VLMBench", "CVLMPeak", "VLMKernels", "VLMModels", "VLMConvert", "VLMInput", "VLMRuntime",
-        "VLMTensor",
+        "VLMTensor", "VLMTestSupport",
       ]),
     .testTarget(name: "VLMInputTests", dependencies: ["VLMInput", "VLMTensor"]),
   ],

@@ -15,7 +15,8 @@
 
 extern const vlm_kernels vlm_kernels_scalar;
 #if defined(__x86_64__)
-extern const vlm_kernels vlm_kernels_avx2, vlm_kernels_avx512vnni, vlm_kernels_amx;
+extern const vlm_kernels vlm_kernels_avx2, vlm_kernels_avxvnni, vlm_kernels_avx512vnni,
+    vlm_kernels_amx;
 #elif defined(__aarch64__)
 extern const vlm_kernels vlm_kernels_neon, vlm_kernels_neon_dotprod, vlm_kernels_neon_i8mm;
 #endif

@@ -4,7 +4,8 @@ import VLMTensor
 enum ForeignFile {
   /// Nil when the bytes could be a container's, or are nothing known.
   static func problem(_ file: UnsafeRawBufferPointer) -> ContainerError.Problem? {
-    if file.starts(with: Format.magic) { return nil }
+    // Also when the file ends within the magic: then it is a container cut short.
+    if file.prefix(Format.magic.count).elementsEqual(Format.magic.prefix(file.count)) { return nil }
     if isMangled(file) { return .mangled }
     return kind(file).map { .foreign($0) }
   }

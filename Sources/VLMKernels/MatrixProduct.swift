@@ -58,6 +58,14 @@ package struct MatrixProduct: Sendable {
       rowQuants = AlignedBytes(count: rows * MemoryLayout<vlm_row_quant>.stride)
       kernel = AlignedBytes(count: kernels.table.pointee.gemm_scratch_bytes(maximumInputs))
     }
+
+    fileprivate var codes: UnsafeMutablePointer<UInt8> {
+      quantized.base.assumingMemoryBound(to: UInt8.self)
+    }
+
+    fileprivate var quants: UnsafeMutablePointer<vlm_row_quant> {
+      rowQuants.base.assumingMemoryBound(to: vlm_row_quant.self)
+    }
   }
 
   /// Bytes from one quantized row to the next: a whole number of 64-byte tile rows.
@@ -78,28 +86,36 @@ package struct MatrixProduct: Sendable {
     precondition(epilogue.gamma.map { $0.elementCount == outputs } ?? true, "gamma per output")
     guard input.rows > 0 else { return }
     switch weight.format.scheme {
-    case .f32: multiplyFloat(input, into: output, epilogue)
-    case .f16, .bf16: multiplyPanels(input, into: output, epilogue, scratch)
+    case .f32: multiplyFloat(input, outputs: 0..<outputs, into: output, epilogue)
+    case .f16, .bf16:
+      multiplyPanels(input, panels: 0..<panelCount, into: output, epilogue, scratch)
     case .q8, .q4: multiplyQuantized(input, into: output, epilogue, scratch)
     }
   }
 
   private func multiplyFloat(
-    _ input: MatrixView, into output: MatrixView, _ epilogue: Epilogue
+    _ input: MatrixView, outputs range: Range<Int>, into output: MatrixView, _ epilogue: Epilogue
   ) {
+    let (first, count) = (range.lowerBound, range.count)
     vlm_sgemm(
-      input.rows, outputs, inputs, input.base, input.stride, weight.floats, output.base,
-      output.stride)
-    var kernelEpilogue = epilogue.kernel
+      input.rows, count, inputs, input.base, input.stride, weight.floats + first * inputs,
+      output.base + first, output.stride)
+    var parts = epilogue.kernel
+    parts.bias = parts.bias.map { $0 + first }
+    parts.gamma = parts.gamma.map { $0 + first }
+    parts.residual = parts.residual.map { $0 + first }
     kernels.table.pointee.epilogue_f32(
-      output.rows, outputs, output.base, output.stride, &kernelEpilogue)
+      output.rows, count, output.base + first, output.stride, &parts)
   }
 
   private func multiplyPanels(
-    _ input: MatrixView, into output: MatrixView, _ epilogue: Epilogue, _ scratch: Scratch
+    _ input: MatrixView, panels: Range<Int>, into output: MatrixView, _ epilogue: Epilogue,
+    _ scratch: Scratch
   ) {
     var call = self.call(
       x: input.base, stride: input.stride, rows: input.rows, output, epilogue, scratch)
+    call.panel_begin = panels.lowerBound
+    call.panel_end = panels.upperBound
     if weight.format.scheme == .f16 {
       kernels.table.pointee.gemm_f32_f16(&call)
     } else {
@@ -110,14 +126,34 @@ package struct MatrixProduct: Sendable {
   private func multiplyQuantized(
     _ input: MatrixView, into output: MatrixView, _ epilogue: Epilogue, _ scratch: Scratch
   ) {
+    quantize(input, rows: 0..<input.rows, into: scratch)
+    multiplyCodes(
+      of: scratch, rows: input.rows, panels: 0..<panelCount, into: output, epilogue, scratch)
+  }
+
+  private var panelCount: Int {
+    (outputs + TensorFormat.panelOutputs - 1) / TensorFormat.panelOutputs
+  }
+
+  /// Quantizes some rows of `input` to their place in `target`.
+  private func quantize(_ input: MatrixView, rows: Range<Int>, into target: Scratch) {
     let stride = Self.quantizedStride(inputs)
-    let quantized = scratch.quantized.base.assumingMemoryBound(to: UInt8.self)
-    let rowQuants = scratch.rowQuants.base.assumingMemoryBound(to: vlm_row_quant.self)
     kernels.table.pointee.quantize_rows_u8(
-      input.rows, inputs, input.base, input.stride, quantized, stride, rowQuants)
+      rows.count, inputs, input.base + rows.lowerBound * input.stride, input.stride,
+      target.codes + rows.lowerBound * stride, stride, target.quants + rows.lowerBound)
+  }
+
+  /// Multiplies the first `rows` quantized rows of `source` by some panels; `scratch` is the
+  /// calling thread's.
+  private func multiplyCodes(
+    of source: Scratch, rows: Int, panels: Range<Int>, into output: MatrixView,
+    _ epilogue: Epilogue, _ scratch: Scratch
+  ) {
     var call = self.call(
-      x: quantized, stride: stride, rows: input.rows, output, epilogue, scratch)
-    call.x_quant = UnsafePointer(rowQuants)
+      x: source.codes, stride: Self.quantizedStride(inputs), rows: rows, output, epilogue, scratch)
+    call.x_quant = UnsafePointer(source.quants)
+    call.panel_begin = panels.lowerBound
+    call.panel_end = panels.upperBound
     if weight.format.scheme == .q8 {
       kernels.table.pointee.gemm_u8_q8(&call)
     } else {
@@ -132,9 +168,54 @@ package struct MatrixProduct: Sendable {
     precondition(weight.format.layout == .panels, "weights in panels")
     return vlm_gemm(
       rows: rows, inputs: inputs, outputs: outputs, x: x, x_stride: stride, x_quant: nil,
-      weights: weight.bytes.baseAddress, panel_begin: 0,
-      panel_end: (outputs + TensorFormat.panelOutputs - 1) / TensorFormat.panelOutputs,
+      weights: weight.bytes.baseAddress, panel_begin: 0, panel_end: panelCount,
       y: output.base, y_stride: output.stride, epilogue: epilogue.kernel,
       scratch: scratch.kernel.base)
+  }
+}
+
+// MARK: - By all threads
+
+extension MatrixProduct {
+  /// Outputs that a thread takes at a time: enough for the kernel's blocking, few enough to share
+  /// out. Fixed, so that results do not depend on the number of threads.
+  private static let sharedOutputs = 128
+  private static let sharedRows = 32
+
+  /// The same product, its outputs shared out over `pool`: for few rows and many weights, which
+  /// are then read once instead of once for every tile of rows.
+  ///
+  /// - Parameters:
+  ///   - shared: room for the quantized rows, of which `scratches` have no need.
+  ///   - scratches: one for each of the pool's threads.
+  package func callAsFunction(
+    _ input: MatrixView, into output: MatrixView, _ epilogue: Epilogue, shared: Scratch,
+    scratches: [Scratch], pool: WorkerPool
+  ) {
+    precondition(input.columns == inputs && output.columns == outputs, "matrix shapes")
+    precondition(input.rows == output.rows && input.rows <= shared.rows, "rows")
+    precondition(inputs <= shared.maximumInputs && scratches.count >= pool.threadCount, "scratch")
+    let scheme = weight.format.scheme
+    if scheme == .q8 || scheme == .q4 {
+      let pieces = (input.rows + Self.sharedRows - 1) / Self.sharedRows
+      pool.forEach(count: pieces) { piece, _ in
+        let start = piece * Self.sharedRows
+        quantize(input, rows: start..<min(input.rows, start + Self.sharedRows), into: shared)
+      }
+    }
+    pool.forEach(count: (outputs + Self.sharedOutputs - 1) / Self.sharedOutputs) { piece, worker in
+      let start = piece * Self.sharedOutputs
+      let end = min(outputs, start + Self.sharedOutputs)
+      let panels =
+        start / TensorFormat.panelOutputs..<(end - 1) / TensorFormat.panelOutputs + 1
+      switch scheme {
+      case .f32: multiplyFloat(input, outputs: start..<end, into: output, epilogue)
+      case .f16, .bf16:
+        multiplyPanels(input, panels: panels, into: output, epilogue, scratches[worker])
+      case .q8, .q4:
+        multiplyCodes(
+          of: shared, rows: input.rows, panels: panels, into: output, epilogue, scratches[worker])
+      }
+    }
   }
 }

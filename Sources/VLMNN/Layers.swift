@@ -18,8 +18,24 @@ package struct Linear: Sendable {
     _ x: MatrixView, into y: MatrixView, activation: Activation = .none, gamma: Tensor? = nil,
     residual: MatrixView? = nil, _ scratch: MatrixProduct.Scratch
   ) {
-    let epilogue = Epilogue(bias: bias, activation: activation, gamma: gamma, residual: residual)
-    product(x, into: y, epilogue, scratch)
+    product(x, into: y, epilogue(activation, gamma, residual), scratch)
+  }
+
+  /// The same by all threads of a pool, for few rows and many weights.
+  package func callAsFunction(
+    _ x: MatrixView, into y: MatrixView, activation: Activation = .none, gamma: Tensor? = nil,
+    residual: MatrixView? = nil, shared: MatrixProduct.Scratch, scratches: [MatrixProduct.Scratch],
+    pool: WorkerPool
+  ) {
+    product(
+      x, into: y, epilogue(activation, gamma, residual), shared: shared, scratches: scratches,
+      pool: pool)
+  }
+
+  private func epilogue(
+    _ activation: Activation, _ gamma: Tensor?, _ residual: MatrixView?
+  ) -> Epilogue {
+    Epilogue(bias: bias, activation: activation, gamma: gamma, residual: residual)
   }
 }
 

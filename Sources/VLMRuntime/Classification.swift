@@ -10,6 +10,19 @@ package enum Classification {
     package let probability: Double
   }
 
+  /// Kullback-Leibler divergence `Σ pᵢ ln(pᵢ / qᵢ)` in nats of the softmax of `q` from that of `p`.
+  package static func divergence(of q: [Float], from p: [Float]) -> Double {
+    let (p, q) = (logProbabilities(p), logProbabilities(q))
+    return zip(p, q).reduce(0) { $0 + exp($1.0) * ($1.0 - $1.1) }
+  }
+
+  /// `xᵢ - max x - ln Σⱼ exp(xⱼ - max x)`, in f64.
+  private static func logProbabilities(_ logits: [Float]) -> [Double] {
+    let highest = Double(logits.max() ?? 0)
+    let sum = logits.reduce(0) { $0 + exp(Double($1) - highest) }
+    return logits.map { Double($0) - highest - log(sum) }
+  }
+
   /// The `count` most probable classes, best first; equal ones by index. NaN counts as least.
   ///
   /// `softmax(x)ᵢ = exp(xᵢ - max x) / Σⱼ exp(xⱼ - max x)`, in f64.

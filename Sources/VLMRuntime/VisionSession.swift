@@ -18,9 +18,14 @@ package final class VisionSession {
   package let pool: WorkerPool
   private let model: ConvNeXt
   private var context: ConvNeXtContext?
+  private let wideElements: Int
 
+  /// - Parameter wideElements: see `ConvNeXtContext`.
   /// - Throws: `ContainerError`, `ModelError` when the file is damaged or is not its own model.
-  package init(path: String, kernels: KernelSet, threads: Int) throws {
+  package init(
+    path: String, kernels: KernelSet, threads: Int,
+    wideElements: Int = ConvNeXtContext.defaultWideElements
+  ) throws {
     try OpenBLAS.load()
     let container = try Container.open(path: path)
     let file = container.path
@@ -46,6 +51,7 @@ package final class VisionSession {
       try Self.labels(json, count: classCount, file: file)
     }
     self.kernels = kernels
+    self.wideElements = wideElements
     pool = WorkerPool(threadCount: threads)
   }
 
@@ -62,16 +68,17 @@ package final class VisionSession {
   /// `[batch, c]` for vectors.
   package typealias Observer = (_ name: String, _ shape: [Int], _ values: [Float]) -> Void
 
-  /// Runs images of one size as one batch.
+  /// Runs images of one size as one batch; they are let go as soon as they are copied.
   ///
   /// - Throws: `ModelError` when the images are too small for the model or too large for memory.
-  package func run(_ images: [PixelTensor], observe: Observer? = nil) throws -> [Result] {
-    guard let first = images.first else { return [] }
-    precondition(
-      images.allSatisfy { $0.height == first.height && $0.width == first.width }, "one size")
+  package func run(
+    _ images: consuming [PixelTensor], observe: Observer? = nil
+  ) throws -> [Result] {
+    let count = images.count
+    guard let (height, width) = images.first.map({ ($0.height, $0.width) }) else { return [] }
+    precondition(images.allSatisfy { $0.height == height && $0.width == width }, "one size")
     let shape = FeatureShape(
-      batch: images.count, height: first.height, width: first.width,
-      channels: config.inputChannels)
+      batch: count, height: height, width: width, channels: config.inputChannels)
     guard shape.channels == 3 else {
       throw ModelError(
         file: container.path,
@@ -80,17 +87,19 @@ package final class VisionSession {
     }
     let context = try prepare(shape)
     let input = context.input(shape)
-    let rows = first.height * first.width
+    let rows = height * width
     for (index, image) in images.enumerated() {
       input[index * rows..<(index + 1) * rows].assign(image.values)
     }
+    // A caller that gave them up has them in memory once, not twice.
+    images = []
     if let observe { Self.show("pixel_values", input, shape, observe) }
     let output = try model(shape, context) { name, value, shape in
       if let observe { Self.show(name, value, shape, observe) }
     }
     let classes =
       config.head.output?.meaning == .classes ? config.head.output?.count ?? 0 : 0
-    return images.indices.map { index in
+    return (0..<count).map { index in
       let logits = output.logits.flatMap { values in
         classes > 0 ? Array(values[index * classes..<(index + 1) * classes]) : nil
       }
@@ -110,7 +119,9 @@ package final class VisionSession {
   private func prepare(_ shape: FeatureShape) throws -> ConvNeXtContext {
     if let context, context.capacity == shape { return context }
     context = nil
-    let made = try ConvNeXtContext(config, capacity: shape, pool: pool, kernels: kernels)
+    let made = try ConvNeXtContext(
+      config, capacity: shape, pool: pool, kernels: kernels,
+      wideElements: wideElements)
     context = made
     return made
   }

@@ -61,6 +61,12 @@ struct Convert: ParsableCommand {
 
   @OptionGroup var pyTorch: PyTorchOptions
 
+  @Option(
+    help: ArgumentHelp(
+      "After converting, run the model and an f32 one on this image and report how far apart they "
+        + "are. Repeatable.", valueName: "image"))
+  var evaluate: [String] = []
+
   @Flag(help: "Leave out tensors that the model does not have.")
   var ignoreUnexpected = false
 
@@ -114,10 +120,20 @@ struct Convert: ParsableCommand {
       progress.update(done, detail: name)
     }
     progress.finish()
+    let seconds = Progress.now() - start
+    let outcomes =
+      evaluate.isEmpty
+      ? []
+      : try Evaluation.run(
+        model: output, source: source, images: evaluate, threads: try threadCount(option: threads))
     if json {
-      Report.line(report.json.serialized(pretty: true))
+      var object = report.json.objectValue ?? JSONObject()
+      object.set("file_bytes", .int(report.fileByteCount))
+      if !outcomes.isEmpty { object.set("evaluation", Evaluation.json(outcomes)) }
+      Report.line(JSONValue.object(object).serialized(pretty: true))
     } else if !quiet {
-      ReportText(report: report, output: output, seconds: Progress.now() - start).print()
+      ReportText(report: report, output: output, seconds: seconds).print()
+      if !outcomes.isEmpty { Evaluation.report(outcomes) }
     }
   }
 

@@ -21,7 +21,8 @@ struct ImageRun {
   /// An image that waits for its batch.
   private struct Loaded {
     let name: String
-    let pixels: PixelTensor
+    let width: Int
+    let height: Int
     let seconds: Double
   }
 
@@ -31,6 +32,7 @@ struct ImageRun {
     let progress = Progress(
       "images", total: images.count, unit: .items, quiet: quiet || images.count < 2)
     var waiting: [Loaded] = []
+    var pixels: [PixelTensor] = []
     var results: [JSONValue] = []
     var embeddings: [[Float]] = []
     let start = Progress.now()
@@ -41,8 +43,10 @@ struct ImageRun {
       guard let first = waiting.first else { return }
       let begin = Progress.now()
       var dumped: [(name: String, shape: [Int], values: [Float])] = []
+      let batch = pixels
+      pixels = []
       let outputs = try session.run(
-        waiting.map(\.pixels),
+        consume batch,
         observe: dump == nil ? nil : { name, shape, values in dumped.append((name, shape, values)) }
       )
       let share = (Progress.now() - begin) / Double(waiting.count)
@@ -60,8 +64,8 @@ struct ImageRun {
 
     for name in images {
       let begin = Progress.now()
-      let pixels: PixelTensor
-      do { pixels = try loader.load(name) } catch let error as any ReportableError {
+      let loaded: PixelTensor
+      do { loaded = try loader.load(name) } catch let error as any ReportableError {
         // One bad image does not stop the others; the exit status remembers it.
         progress.finish()
         if images.count == 1 { throw error }
@@ -69,14 +73,14 @@ struct ImageRun {
         failure = failure ?? error
         continue
       }
-      let image = Loaded(name: name, pixels: pixels, seconds: Progress.now() - begin)
-      if let first = waiting.first,
-        first.pixels.height != pixels.height || first.pixels.width != pixels.width
-      {
+      let image = Loaded(
+        name: name, width: loaded.width, height: loaded.height, seconds: Progress.now() - begin)
+      if let first = waiting.first, first.height != image.height || first.width != image.width {
         try flush()
       }
       waiting.append(image)
-      if waiting.count >= session.batchSize(height: pixels.height, width: pixels.width) {
+      pixels.append(loaded)
+      if waiting.count >= session.batchSize(height: image.height, width: image.width) {
         try flush()
       }
     }
@@ -102,7 +106,7 @@ struct ImageRun {
     let candidates = output.logits.map { Classification.top(top, of: $0) } ?? []
     switch format {
     case .text:
-      let size = "\(image.pixels.width)×\(image.pixels.height)"
+      let size = "\(image.width)×\(image.height)"
       Report.line(
         "\(image.name.escapedForDisplay())  (\(size) input, \(decimal(milliseconds, 1)) ms)")
       for candidate in candidates {

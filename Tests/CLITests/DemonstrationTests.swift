@@ -74,6 +74,21 @@ struct DemonstrationTests {
     #expect(FileManager.default.contentsEqual(atPath: first, andPath: second))
   }
 
+  @Test("--evaluate says how far the converted model is from f32")
+  func evaluate() throws {
+    let folder = try TemporaryFolder()
+    let outcome = try CommandRunner.convert(
+      Self.checkpoint, folder.path("model.vlmz"), "--q4", "--evaluate", Self.horse, "--json")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    let json = try JSONValue.parse(Array(outcome.output.utf8))
+    let image = try #require(json["evaluation"]?.arrayValue?.first)
+    #expect((image["cosine"]?.doubleValue ?? 0) > 0.99)
+    #expect((image["kl"]?.doubleValue ?? 1) < 0.01)
+    #expect(image["same_top"]?.boolValue == true)
+    let left = try FileManager.default.contentsOfDirectory(atPath: folder.url.path)
+    #expect(left == ["model.vlmz"])
+  }
+
   @Test("an existing output is kept unless --force is given")
   func existingOutput() throws {
     let folder = try TemporaryFolder()

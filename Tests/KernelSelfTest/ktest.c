@@ -312,6 +312,38 @@ static void test_depthwises(const vlm_kernels *k) {
         }
 }
 
+/// More rows, columns and channels than one block of the 7 x 7 kernel.
+static void test_large_depthwise(const vlm_kernels *k) {
+  static const size_t widths[] = {22, 23, 24, 25, 28, 48, 55};
+  static const size_t channels[] = {31, 32, 33, 64, 70};
+  for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
+    for (size_t c = 0; c < sizeof channels / sizeof *channels; c++)
+      test_depthwise(
+          k, (vlm_depthwise){
+                 .height = 21, .width = widths[w], .channels = channels[c], .kernel = 7,
+                 .dilation = 1, .row_begin = c % 3, .row_end = 21 - w % 3});
+}
+
+/// Output rows have the same bits however they are split over calls.
+static void test_depthwise_split(const vlm_kernels *k) {
+  const size_t height = 20, width = 30, channels = 37, count = height * width * channels;
+  float *x = random_floats(count, 1), *weights = random_floats(49 * channels, 1);
+  float *whole = sentinels(count), *parts = sentinels(count);
+  vlm_depthwise d = {
+      .height = height, .width = width, .channels = channels, .kernel = 7, .dilation = 1,
+      .row_end = height, .x = x, .weights = weights, .y = whole};
+  k->depthwise_f32(&d);
+  for (size_t row = 0; row < height; row += 3) {
+    d.row_begin = row, d.row_end = row + 3 < height ? row + 3 : height;
+    d.y = parts + row * width * channels;
+    k->depthwise_f32(&d);
+  }
+  check(
+      memcmp(whole, parts, count * sizeof *whole) == 0, k->name, "depthwise split", width,
+      channels, 7);
+  free(x), free(weights), free(whole), free(parts);
+}
+
 int main(void) {
   scalar = vlm_kernels_for(VLM_ISA_SCALAR);
   for (int isa = VLM_ISA_SCALAR + 1; isa < VLM_ISA_COUNT; isa++) {
@@ -336,6 +368,8 @@ int main(void) {
     }
     test_activations(k);
     test_depthwises(k);
+    test_large_depthwise(k);
+    test_depthwise_split(k);
     printf(
         "%-13s %ld passed, %ld failed\n", k->name, total.passed - before.passed,
         total.failed - before.failed);

@@ -30,7 +30,7 @@ struct BenchmarkTests {
     let result = try #require(try session.run([image]).first)
     let logits = try #require(result.logits)
     #expect(logits.count == 20)
-    #expect(logits.allSatisfy(\.isFinite))
+    #expect(logits.allSatisfy { $0.isFinite })
     #expect(Set(logits).count > 1)
   }
 

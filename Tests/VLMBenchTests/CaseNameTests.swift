@@ -1,6 +1,7 @@
 import Testing
 import VLMBench
 import VLMTensor
+import VLMTestSupport
 
 @Suite("Names of cases")
 struct CaseNameTests {
@@ -51,7 +52,7 @@ struct CaseNameTests {
       ("gelu/f32/R1.C1/avx2/t0", "threads"),
     ])
   func wrongNames(_ text: String, _ part: String) {
-    let error = #expect(throws: BenchError.self) {
+    let error = thrownError(BenchError.self) {
       try CaseName(parsing: text, isa: "avx2", threads: 1)
     }
     guard case .caseName(let name, let found, _, _) = error?.problem else {

@@ -5,7 +5,7 @@ import VLMTensor
 import VLMTestSupport
 
 /// A pickle, right or wrong, composed from opcodes.
-indirect enum Pickled {
+indirect enum Pickled: Sendable {
   case none
   case bool(Bool)
   case int(Int)

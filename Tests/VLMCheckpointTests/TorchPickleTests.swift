@@ -18,8 +18,12 @@ import VLMTestSupport
       ]).pickle())
   }
 
+  private func tensor(offset: Int = 0, _ shape: [Int], _ strides: [Int]) -> [UInt8] {
+    tensor(.storage(count: 4), offset: offset, shape, strides)
+  }
+
   private func tensor(
-    _ storage: Pickled = .storage(count: 4), offset: Int = 0, _ shape: [Int], _ strides: [Int]
+    _ storage: Pickled, offset: Int = 0, _ shape: [Int], _ strides: [Int]
   ) -> [UInt8] {
     zip(Pickled.state([("w", .tensor(storage, offset: offset, shape, strides))]).pickle())
   }

@@ -32,7 +32,7 @@ struct DamageTests {
   func truncated() throws {
     for length in bytes.indices {
       let path = try sample.folder.write("case.vlmz", Array(bytes[..<length]))
-      let error = #expect(throws: ContainerError.self, "\(length) bytes") {
+      let error = thrown("\(length) bytes") {
         try Container.open(path: path)
       }
       #expect(error?.rule == (length < 128 ? .r01 : .r08))
@@ -126,7 +126,7 @@ struct DamageTests {
     damaged[labels.range.upperBound - 1] ^= 1
     let container = try Container.open(path: sample.folder.write("case.vlmz", damaged))
     #expect(try container.section(.config) == Sample.config)
-    let error = #expect(throws: ContainerError.self) { try container.section(.labels) }
+    let error = thrown { try container.section(.labels) }
     #expect(error?.rule == .r25)
   }
 
@@ -137,7 +137,7 @@ struct DamageTests {
     try handle.seekToEnd()
     try handle.write(contentsOf: [0])
     try handle.close()
-    let error = #expect(throws: ContainerError.self) { try container.verify(strict: false) }
+    let error = thrown { try container.verify(strict: false) }
     #expect(error?.exitStatus == .ioError)
   }
 }

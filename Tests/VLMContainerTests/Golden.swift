@@ -62,3 +62,14 @@ enum Golden {
     }
   }
 }
+
+/// What `body` throws; an issue is recorded when it throws nothing, or anything else.
+func thrown<R>(
+  _ comment: @autoclosure () -> Comment? = nil, sourceLocation: SourceLocation = #_sourceLocation,
+  by body: () throws -> R
+) -> ContainerError? {
+  var error: ContainerError?
+  do { _ = try body() } catch let caught { error = caught as? ContainerError }
+  #expect(error != nil, comment(), sourceLocation: sourceLocation)
+  return error
+}

@@ -10,7 +10,7 @@ struct MessageTests {
 
   private func message(_ bytes: [UInt8]) throws -> String {
     let path = try sample.folder.write("m.vlmz", bytes)
-    let error = #expect(throws: ContainerError.self) { try Container.open(path: path) }
+    let error = thrown { try Container.open(path: path) }
     return error?.description.replacingOccurrences(of: path, with: "m.vlmz") ?? ""
   }
 
@@ -23,8 +23,11 @@ struct MessageTests {
     "V02 other kinds of files are called by their names",
     arguments: [
       ("GGUF\u{3}\0\0\0", "a GGUF file"), ("PK\u{3}\u{4}", "a zip archive (a PyTorch checkpoint?)"),
-      ("\u{10}\0\0\0\0\0\0\0{\"a\":{}}", "a safetensors file"), ("{\"a\":1}", "a JSON file"),
-      ("version https://git-lfs.github.com/spec/v1", "a Git LFS pointer, not the file itself"),
+      ("\u{10}\0\0\0\0\0\0\0{\"a\":{}}", "a safetensors file"), ("{\"a\":1}", "a JSON text"),
+      (
+        "version https://git-lfs.github.com/spec/v1",
+        "a Git LFS pointer; fetch the file itself first"
+      ),
       ("<!DOCTYPE html>", "an HTML page"),
     ])
   func foreign(text: String, kind: String) throws {

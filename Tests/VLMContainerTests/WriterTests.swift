@@ -9,7 +9,7 @@ struct WriterTests {
 
   private func rule(_ body: (ContainerWriter) throws -> Void) throws -> Rule? {
     let writer = try ContainerWriter(path: sample.folder.path("w.vlmz"), overwrite: true)
-    let error = #expect(throws: ContainerError.self) { try body(writer) }
+    let error = thrown { try body(writer) }
     return error?.rule
   }
 
@@ -98,7 +98,7 @@ struct WriterTests {
   func existing() throws {
     try sample.write("e.vlmz", pieces: [Sample.pieces[3]])
     let old = try sample.folder.read("e.vlmz")
-    let error = #expect(throws: ContainerError.self) {
+    let error = thrown {
       try ContainerWriter(path: sample.folder.path("e.vlmz"), overwrite: false)
     }
     #expect(error?.exitStatus == .cannotCreate)
@@ -117,7 +117,7 @@ struct WriterTests {
 
   @Test("V58 a folder as the output is refused")
   func folder() throws {
-    let error = #expect(throws: ContainerError.self) {
+    let error = thrown {
       try ContainerWriter(path: sample.folder.url.path, overwrite: true)
     }
     #expect(error?.rule == nil)

@@ -23,8 +23,10 @@ struct DecodePolicyTests {
       for color in stride(from: 0, through: 255, by: 5) {
         let decoded = image(.rgba, .eight([UInt8(color), 0, 255, UInt8(alpha)]))
         let seen = decoded.image(.seen(background: RGB(200, 10, 0)))
-        let exact = [(color, 200), (0, 10), (255, 0)].map { front, back in
-          (Double(front * alpha + back * (255 - alpha)) / 255).rounded()
+        let layers: [(front: Int, back: Int)] = [(color, 200), (0, 10), (255, 0)]
+        let exact: [Double] = layers.map { layer -> Double in
+          let sum: Int = layer.front * alpha + layer.back * (255 - alpha)
+          return (Double(sum) / 255).rounded()
         }
         #expect(seen.pixels.map(Double.init) == exact)
         #expect(decoded.image(.pillow).pixels == [UInt8(color), 0, 255])

@@ -60,9 +60,10 @@ struct PreprocessGoldenTests {
   @Test("decoding with the pillow policy gives Pillow's pixels", arguments: fileCases)
   func decodes(_ item: Case) throws {
     let image = try item.image("images/" + item.name)
-    #expect(image.width == (try item.int("width")))
-    #expect(image.height == (try item.int("height")))
-    #expect(sha256(image.pixels) == (try item.text("rgb_sha256")))
+    let size = (try item.int("width"), try item.int("height"))
+    #expect((image.width, image.height) == size)
+    let digest = try item.text("rgb_sha256")
+    #expect(sha256(image.pixels) == digest)
   }
 
   @Test("resizing gives Pillow's pixels", arguments: resizeCases)
@@ -70,7 +71,8 @@ struct PreprocessGoldenTests {
     let filter = try #require(Resampling(rawValue: try item.text("filter").lowercased()))
     let result = try item.image(item.text("src")).resized(
       width: item.int("width"), height: item.int("height"), filter)
-    #expect(result == (try item.image(item.text("out"))))
+    let expected = try item.image(item.text("out"))
+    #expect(result == expected)
   }
 
   @Test("every sound PngSuite file decodes to Pillow's pixels")
@@ -106,11 +108,10 @@ struct PreprocessGoldenTests {
     let source = try item.image(item.text("file"))
     var pictures: [Image] = []
     if let pinpoints = item.json["image_grid_pinpoints"]?.arrayValue {
-      let candidates = try pinpoints.map {
-        (
-          width: try #require($0.arrayValue?[0].intValue),
-          height: try #require($0.arrayValue?[1].intValue)
-        )
+      let candidates = try pinpoints.map { point -> (width: Int, height: Int) in
+        let sides = (point.arrayValue ?? []).compactMap(\.intValue)
+        try #require(sides.count == 2)
+        return (width: sides[0], height: sides[1])
       }
       pictures = AnyResolution.tiles(of: source, tile: try item.int("size"), candidates: candidates)
     } else {

@@ -17,6 +17,15 @@ struct KernelTableTests {
     #expect(String(cString: table.name) == name)
   }
 
+  @Test("a set stands after those that it extends, so that the last one that runs is the best")
+  func order() {
+    let x86 = [VLM_ISA_SCALAR, VLM_ISA_AVX2, VLM_ISA_AVXVNNI, VLM_ISA_AVX512VNNI, VLM_ISA_AMX]
+    let arm = [VLM_ISA_SCALAR, VLM_ISA_NEON, VLM_ISA_NEON_DOTPROD, VLM_ISA_NEON_I8MM]
+    for sets in [x86, arm] {
+      #expect(zip(sets, sets.dropFirst()).allSatisfy { $0.rawValue < $1.rawValue })
+    }
+  }
+
   @Test("a value that is no instruction set has no table and no name")
   func outOfRange() {
     #expect(vlm_kernels_for(VLM_ISA_COUNT) == nil)

@@ -3,6 +3,7 @@ import VLMCheckpoint
 import VLMConvert
 import VLMInput
 import VLMKernels
+import VLMModels
 import VLMRuntime
 import VLMTensor
 import VLMTestSupport
@@ -64,12 +65,14 @@ struct ConvNeXtGoldenTests {
         ], only: ["features", "logits", "head_norm"])
     }
 
-  @Test("f32 agrees with upstream at every stage", arguments: cases)
-  func agrees(_ test: Case) throws {
+  /// Blocks run tile by tile or layer by layer; the goldens are small enough for either.
+  @Test("f32 agrees with upstream at every stage", arguments: cases, [0, 1 << 40])
+  func agrees(_ test: Case, _ wideElements: Int) throws {
     let expected = try Expected(TestFiles.golden("\(test.folder)/expected.safetensors"))
     let folder = try TemporaryFolder()
     let session = try convertedSession(
-      TestFiles.golden("\(test.folder)/\(test.checkpoint)"), .f32, in: folder)
+      TestFiles.golden("\(test.folder)/\(test.checkpoint)"), .f32, in: folder,
+      wideElements: wideElements)
     let pixels = try #require(expected.tensor(test.prefix + "pixel_values"))
     let input = PixelTensor(
       height: pixels.shape[2], width: pixels.shape[3], channelsFirst: pixels.values)
@@ -96,7 +99,7 @@ struct ConvNeXtGoldenTests {
 /// Converts `checkpoint` into `folder` and opens the result.
 func convertedSession(
   _ checkpoint: String, _ scheme: Scheme, in folder: TemporaryFolder, threads: Int = 2,
-  kernels: KernelSet? = nil
+  kernels: KernelSet? = nil, wideElements: Int = ConvNeXtContext.defaultWideElements
 ) throws -> VisionSession {
   let output = folder.path("model.vlmz")
   let converter = try Converter(
@@ -104,5 +107,6 @@ func convertedSession(
     ignoreUnexpected: false, pool: WorkerPool(threadCount: threads))
   _ = try converter.convert(to: output, overwrite: true) { _, _, _ in }
   return try VisionSession(
-    path: output, kernels: try kernels ?? KernelSet.selected(), threads: threads)
+    path: output, kernels: try kernels ?? KernelSet.selected(), threads: threads,
+    wideElements: wideElements)
 }

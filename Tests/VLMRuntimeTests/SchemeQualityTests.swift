@@ -14,11 +14,13 @@ struct SchemeQualityTests {
 
   /// Every named intermediate of the sample model on one photograph.
   private static func intermediates(
-    _ scheme: Scheme, kernels: KernelSet? = nil, threads: Int = 2
+    _ scheme: Scheme, kernels: KernelSet? = nil, threads: Int = 2,
+    wideElements: Int = ConvNeXtContext.defaultWideElements
   ) throws -> [String: [Float]] {
     let folder = try TemporaryFolder()
     let session = try convertedSession(
-      checkpoint, scheme, in: folder, threads: threads, kernels: kernels)
+      checkpoint, scheme, in: folder, threads: threads, kernels: kernels,
+      wideElements: wideElements)
     let pixels = try session.preprocessing.apply(
       try ImageDecoder.decode(path: photo), name: photo)
     var result: [String: [Float]] = [:]
@@ -62,6 +64,17 @@ struct SchemeQualityTests {
     let three = try Self.intermediates(scheme, threads: 3)
     for (name, values) in one {
       #expect(values.map(\.bitPattern) == three[name]?.map(\.bitPattern), "\(name)")
+    }
+  }
+
+  @Test(
+    "tile by tile and layer by layer are the same", arguments: [Scheme.f16, .bf16, .q8, .q4],
+    [1, 3])
+  func blockOrders(_ scheme: Scheme, _ threads: Int) throws {
+    let tiled = try Self.intermediates(scheme, threads: threads, wideElements: 0)
+    let wide = try Self.intermediates(scheme, threads: threads, wideElements: 1 << 40)
+    for (name, values) in tiled {
+      #expect(values.map(\.bitPattern) == wide[name]?.map(\.bitPattern), "\(name)")
     }
   }
 

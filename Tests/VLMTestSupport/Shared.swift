@@ -100,6 +100,18 @@ package struct Expected {
   }
 }
 
+/// What `body` throws, when it is a `Failure`; nil when it throws nothing or something else.
+package func thrownError<Failure: Error, Result>(
+  _ type: Failure.Type, by body: () throws -> Result
+) -> Failure? {
+  do {
+    _ = try body()
+    return nil
+  } catch {
+    return error as? Failure
+  }
+}
+
 /// max |a − b|; infinite when the counts differ or a value is not a number.
 package func maxAbsDifference(_ a: [Float], _ b: [Float]) -> Float {
   guard a.count == b.count else { return .infinity }

@@ -8,8 +8,10 @@
 #define VLM_LANES_NAME(function) function##__avx2
 #define VLM_LANES_BEGIN VLM_TARGET_AVX2_BEGIN
 #define VLM_LANES_END VLM_TARGET_END
-/// Output columns of one pass of the depthwise kernel: 6 sums and 7 weights of 16 registers.
-enum { VF = 8, VLM_DEPTHWISE_COLUMNS = 6 };
+#define VLM_GELU_PIECES 8
+/// Output columns of one pass of the depthwise kernel: 8 sums, 7 weights and an input are all 16
+/// registers.
+enum { VF = 8, VLM_DEPTHWISE_COLUMNS = 8 };
 
 VLM_TARGET_AVX2_BEGIN
 
@@ -36,6 +38,10 @@ VLM_INLINE vf vf_div(vf a, vf b) { return _mm256_div_ps(a, b); }
 VLM_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
 VLM_INLINE vf vf_min(vf a, vf b) { return _mm256_min_ps(a, b); }
 VLM_INLINE vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }
+VLM_INLINE vf vf_abs(vf a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
+VLM_INLINE vf vf_lookup(const float *table, vf index) {
+  return _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), _mm256_castps_si256(index));
+}
 VLM_INLINE vf vf_rint(vf a) {
   return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }

@@ -8,8 +8,10 @@
 #define VLM_LANES_NAME(function) function##__avx512vnni
 #define VLM_LANES_BEGIN VLM_TARGET_AVX512VNNI_BEGIN
 #define VLM_LANES_END VLM_TARGET_END
-/// Output columns of one pass of the depthwise kernel: 8 sums and 7 weights stay in registers.
-enum { VF = 16, VLM_DEPTHWISE_COLUMNS = 8 };
+#define VLM_GELU_PIECES 16
+/// Output columns of one pass of the depthwise kernel: 12 sums hide the latency of vfmadd, and 7
+/// weights stay in registers.
+enum { VF = 16, VLM_DEPTHWISE_COLUMNS = 12 };
 
 VLM_TARGET_AVX512VNNI_BEGIN
 
@@ -32,6 +34,10 @@ VLM_INLINE vf vf_div(vf a, vf b) { return _mm512_div_ps(a, b); }
 VLM_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 VLM_INLINE vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }
 VLM_INLINE vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
+VLM_INLINE vf vf_abs(vf a) { return _mm512_abs_ps(a); }
+VLM_INLINE vf vf_lookup(const float *table, vf index) {
+  return _mm512_permutexvar_ps(_mm512_castps_si512(index), _mm512_loadu_ps(table));
+}
 VLM_INLINE vf vf_rint(vf a) {
   return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }

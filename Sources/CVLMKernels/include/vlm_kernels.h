@@ -18,6 +18,7 @@
 typedef enum vlm_isa {
   VLM_ISA_SCALAR = 0,
   VLM_ISA_AVX2,          // avx2 + fma + f16c
+  VLM_ISA_AVXVNNI,       // avx2 + avx-vnni: 256-bit dot products without AVX-512
   VLM_ISA_AVX512VNNI,    // avx512 f, bw, vl, dq, vnni
   VLM_ISA_AMX,           // avx512vnni + amx-tile, amx-int8, amx-bf16
   VLM_ISA_NEON,          // Armv8.0

@@ -10,6 +10,7 @@
 // Armv8.0 has all that is used here.
 #define VLM_LANES_BEGIN
 #define VLM_LANES_END
+#define VLM_GELU_PIECES 0 // no lookup of floats in a register
 /// Output columns of one pass of the depthwise kernel: 8 sums and 7 weights of 32 registers.
 enum { VF = 4, VLM_DEPTHWISE_COLUMNS = 8 };
 

@@ -46,23 +46,46 @@ enum PNGDecoder {
       try status.check(.png, message, name: name, bytes: byteCount)
       samples = .eight(octets)
     }
+    try checkEnd(bytes, name: name)
     return raw.expanded(samples, width: width, height: height, orientation: orientation(bytes))
+  }
+
+  /// libpng checks the last chunk's CRC in some of its releases and not in others.
+  private static func checkEnd(
+    _ bytes: UnsafeBufferPointer<UInt8>, name: String
+  ) throws(ImageError) {
+    var offset = 8
+    while offset <= bytes.count - 12 {
+      let length = Int(word(bytes, offset))
+      guard length <= bytes.count - offset - 12 else { break }
+      if bytes[offset + 4..<offset + 8].elementsEqual("IEND".utf8) {
+        guard length == 0 else {
+          throw ImageError(
+            name: name, problem: .corrupt(.png, "'IEND' has \(length) bytes, expected none"))
+        }
+        if crc32("IEND".utf8) == word(bytes, offset + 8) { return }
+        throw ImageError(name: name, problem: .corrupt(.png, "the CRC of 'IEND' is wrong"))
+      }
+      offset += length + 12
+    }
+    throw ImageError(name: name, problem: .corrupt(.png, "found no 'IEND'"))
+  }
+
+  private static func word(_ bytes: UnsafeBufferPointer<UInt8>, _ offset: Int) -> UInt32 {
+    bytes[offset..<offset + 4].reduce(0) { $0 << 8 | UInt32($1) }
   }
 
   /// From the first intact `eXIf` chunk. The chunk structure has been validated up to IEND by now.
   private static func orientation(_ bytes: UnsafeBufferPointer<UInt8>) -> Orientation {
     var offset = 8
-    func word(_ offset: Int) -> UInt32 {
-      bytes[offset..<offset + 4].reduce(0) { $0 << 8 | UInt32($1) }
-    }
     while offset <= bytes.count - 12 {
-      let length = Int(word(offset))
+      let length = Int(word(bytes, offset))
       guard length <= bytes.count - offset - 12 else { break }
       let type = bytes[offset + 4..<offset + 8]
       if type.elementsEqual("IEND".utf8) { break }
       if type.elementsEqual("eXIf".utf8) {
         let checked = bytes[offset + 4..<offset + 8 + length]
-        guard PNGDecoder.crc32(checked) == word(offset + 8 + length) else { break }
+        guard crc32(checked) == word(bytes, offset + 8 + length) else { break }
         return EXIF.orientation(
           UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: checked.dropFirst(4))))
       }

@@ -44,7 +44,7 @@ package struct ConvNeXt: Sendable {
     _ shape: FeatureShape, _ context: ConvNeXtContext, observe: Observer? = nil
   ) throws(ModelError) -> Output {
     precondition(shape.elementCount <= context.capacity.elementCount, "planned for the input")
-    _ = try ConvNeXtPlan(config, input: shape)
+    _ = try ConvNeXtPlan(config, input: shape, wideElements: 0)
     // `current` is read while `next` is written; then they change places.
     var current = 0
     var map = stem(context.input(shape), shape, context, into: &current)

@@ -41,6 +41,9 @@ struct ConvNeXtBlock: Sendable {
     _ x: MatrixView, into y: MatrixView, _ shape: FeatureShape, _ context: ConvNeXtContext
   ) {
     let tiles = LineTiles(shape, targetRows: ConvNeXtContext.tileRows(columns: hidden))
+    if grn == nil, context.isWide(rows: shape.rows, columns: hidden) {
+      return wide(x, into: y, tiles, context)
+    }
     guard let grn else {
       context.pool.forEach(count: tiles.count) { piece, worker in
         let rows = tiles.rows(piece)
@@ -66,11 +69,39 @@ struct ConvNeXtBlock: Sendable {
     }
   }
 
+  /// Layer by layer over all rows, the threads sharing the outputs: few rows make few tiles, of
+  /// which one thread may have none, and each would read all the weights.
+  private func wide(
+    _ x: MatrixView, into y: MatrixView, _ tiles: LineTiles, _ context: ConvNeXtContext
+  ) {
+    let rows = tiles.shape.rows
+    let (branch, inner) = context.wideMatrices(rows: rows, channels: channels, hidden: hidden)
+    // One image line at a time: there are few.
+    let lines = LineTiles(tiles.shape, targetRows: 1)
+    context.pool.forEach(count: lines.count) { piece, _ in
+      normalise(x, lines, piece, into: branch[lines.rows(piece)])
+    }
+    let (shared, scratches) = (context.sharedProduct, context.products)
+    expand(
+      branch, into: inner, activation: activation, shared: shared, scratches: scratches,
+      pool: context.pool)
+    contract(
+      inner, into: y, gamma: gamma, residual: x, shared: shared, scratches: scratches,
+      pool: context.pool)
+  }
+
   /// The norm of the depthwise convolution of one tile: `[rows, channels]`.
   private func normalised(
     _ x: MatrixView, _ tiles: LineTiles, _ piece: Int, _ scratch: ConvNeXtContext.Scratch
   ) -> MatrixView {
     let tile = scratch.branch.matrix(rows: tiles.rows(piece).count, columns: channels)
+    normalise(x, tiles, piece, into: tile)
+    return tile
+  }
+
+  private func normalise(
+    _ x: MatrixView, _ tiles: LineTiles, _ piece: Int, into tile: MatrixView
+  ) {
     let shape = tiles.shape
     tiles.forEachImage(in: piece) { image, lines, offset in
       depthwise(
@@ -78,7 +109,6 @@ struct ConvNeXtBlock: Sendable {
         into: tile[offset..<offset + lines.count * shape.width])
     }
     norm(tile, into: tile)
-    return tile
   }
 }
 

@@ -8,10 +8,15 @@ package final class ConvNeXtContext: @unchecked Sendable {
   package let pool: WorkerPool
   /// The largest input this context was planned for.
   package let capacity: FeatureShape
-  let pixels: Activations
+  /// The first holds the input until the stem has read it.
   let maps: [Activations]
+  private let wideElements: Int
   private let scratches: [Scratch]
   private let fullHiddenBuffer: Activations?
+  /// Branch and hidden layer of the largest block that runs wide, and its quantized rows.
+  private let wideBranch: Activations
+  private let wideHidden: Activations
+  let sharedProduct: MatrixProduct.Scratch
 
   /// What one thread needs for one tile.
   final class Scratch: @unchecked Sendable {
@@ -29,13 +34,18 @@ package final class ConvNeXtContext: @unchecked Sendable {
     }
   }
 
-  /// - Parameter capacity: the largest batch of images, `channels` being the model's input's.
+  /// - Parameters:
+  ///   - capacity: the largest batch of images, `channels` being the model's input's.
+  ///   - wideElements: blocks whose hidden layer has at most so many elements run layer by layer,
+  ///     larger ones tile by tile.
   /// - Throws: `ModelError` when the image is too small for the model, or needs more memory than
   ///   the machine has.
   package init(
-    _ config: ConvNeXtConfig, capacity: FeatureShape, pool: WorkerPool, kernels: KernelSet
+    _ config: ConvNeXtConfig, capacity: FeatureShape, pool: WorkerPool, kernels: KernelSet,
+    wideElements: Int = ConvNeXtContext.defaultWideElements
   ) throws(ModelError) {
-    let plan = try ConvNeXtPlan(config, input: capacity)
+    let plan = try ConvNeXtPlan(config, input: capacity, wideElements: wideElements)
+    self.wideElements = wideElements
     let needed = plan.byteCount(threads: pool.threadCount)
     let limit = ConvNeXtPlan.memoryLimit
     guard needed <= limit else {
@@ -46,18 +56,32 @@ package final class ConvNeXtContext: @unchecked Sendable {
     }
     self.pool = pool
     self.capacity = capacity
-    pixels = Activations(count: capacity.elementCount)
     maps = [Activations(count: plan.mapCount), Activations(count: plan.mapCount)]
     scratches = (0..<pool.threadCount).map { _ in Scratch(plan, kernels: kernels) }
     fullHiddenBuffer = plan.fullHiddenCount > 0 ? Activations(count: plan.fullHiddenCount) : nil
+    wideBranch = Activations(count: plan.wideBranchCount)
+    wideHidden = Activations(count: plan.wideHiddenCount)
+    sharedProduct = MatrixProduct.Scratch(
+      rows: plan.wideRows, maximumInputs: plan.wideInputs, kernels: kernels)
   }
 
   /// Room for the input of `shape`: `[batch * height * width, channels]`.
   package func input(_ shape: FeatureShape) -> MatrixView {
-    pixels.matrix(rows: shape.rows, columns: shape.channels)
+    maps[0].matrix(rows: shape.rows, columns: shape.channels)
   }
 
   func scratch(_ worker: Int) -> Scratch { scratches[worker] }
+
+  /// What each thread needs for products, in the order of the pool's workers.
+  var products: [MatrixProduct.Scratch] { scratches.map(\.product) }
+
+  /// Room for a wide block: `[rows, channels]` and `[rows, hidden]`.
+  func wideMatrices(rows: Int, channels: Int, hidden: Int) -> (MatrixView, MatrixView) {
+    (
+      wideBranch.matrix(rows: rows, columns: channels),
+      wideHidden.matrix(rows: rows, columns: hidden)
+    )
+  }
 
   func fullHidden(rows: Int, columns: Int) -> MatrixView {
     guard let fullHiddenBuffer else { preconditionFailure("planned for GRN") }
@@ -69,6 +93,12 @@ package final class ConvNeXtContext: @unchecked Sendable {
   static func tileRows(columns: Int) -> Int {
     max(64, min(256, (1 << 18) / max(1, columns)))
   }
+
+  /// 16 MiB of hidden layer: what fits the last-level cache of a small machine.
+  package static let defaultWideElements = 4 << 20
+
+  /// Whether a block with a hidden layer of `columns` runs layer by layer.
+  func isWide(rows: Int, columns: Int) -> Bool { rows * columns <= wideElements }
 }
 
 /// Sizes of everything that a forward pass needs, from shapes alone.
@@ -80,10 +110,15 @@ struct ConvNeXtPlan {
   private(set) var fullHiddenCount = 0
   private(set) var tileRows = 1
   private(set) var maximumInputs = 1
-  private let inputCount: Int
+  private(set) var wideRows = 0
+  private(set) var wideInputs = 0
+  private(set) var wideBranchCount = 0
+  private(set) var wideHiddenCount = 0
 
-  init(_ config: ConvNeXtConfig, input: FeatureShape) throws(ModelError) {
-    inputCount = input.elementCount
+  init(
+    _ config: ConvNeXtConfig, input: FeatureShape, wideElements: Int
+  ) throws(ModelError) {
+    mapCount = input.elementCount
     var shape = input
     for convolution in config.stemConvolutions {
       shape = try convolve(shape, convolution.geometry, outputs: convolution.outputs)
@@ -95,7 +130,14 @@ struct ConvNeXtPlan {
       let target = ConvNeXtContext.tileRows(columns: stage.hidden)
       addTile(width: shape.width, target: target, branch: stage.channels, hidden: stage.hidden)
       maximumInputs = max(maximumInputs, stage.hidden, stage.channels)
-      if config.usesGRN { fullHiddenCount = max(fullHiddenCount, shape.rows * stage.hidden) }
+      if config.usesGRN {
+        fullHiddenCount = max(fullHiddenCount, shape.rows * stage.hidden)
+      } else if shape.rows * stage.hidden <= wideElements {
+        wideRows = max(wideRows, shape.rows)
+        wideInputs = max(wideInputs, stage.hidden, stage.channels)
+        wideBranchCount = max(wideBranchCount, shape.rows * stage.channels)
+        wideHiddenCount = max(wideHiddenCount, shape.rows * stage.hidden)
+      }
     }
     // The head: one row per image.
     tileRows = max(tileRows, input.batch)
@@ -134,7 +176,8 @@ struct ConvNeXtPlan {
 
   func byteCount(threads: Int) -> Int {
     let perThread = (branchCount + hiddenCount) * 4 + tileRows * (maximumInputs + 72)
-    return (inputCount + 2 * mapCount + fullHiddenCount) * 4 + threads * perThread
+    let wide = (wideBranchCount + wideHiddenCount) * 4 + wideRows * (wideInputs + 72)
+    return (2 * mapCount + fullHiddenCount) * 4 + threads * perThread + wide
   }
 
   /// Three quarters of the machine's memory.

@@ -1,0 +1,22 @@
+#if defined(__x86_64__)
+
+#include "avxvnni.h"
+
+const vlm_kernels vlm_kernels_avxvnni = {
+    .isa = VLM_ISA_AVXVNNI,
+    .name = "avxvnni",
+    .gemm_scratch_bytes = vlm_gemm_scratch_bytes__avxvnni,
+    .gemm_u8_q8 = vlm_gemm_u8_q8__avxvnni,
+    .gemm_u8_q4 = vlm_gemm_u8_q4__avxvnni,
+    .gemm_f32_f16 = vlm_gemm_f32_f16__avx2,
+    .gemm_f32_bf16 = vlm_gemm_f32_bf16__avx2,
+    .epilogue_f32 = vlm_epilogue_f32__avx2,
+    .quantize_rows_u8 = vlm_quantize_rows_u8__avx2,
+    .layer_norm_f32 = vlm_layer_norm_f32__avx2,
+    .depthwise_f32 = vlm_depthwise_f32__avx2,
+    .activation_f32 = vlm_activation_f32__avx2,
+    .sum_squares_f32 = vlm_sum_squares_f32__avx2,
+    .scale_shift_f32 = vlm_scale_shift_f32__avx2,
+};
+
+#endif

@@ -1,0 +1,84 @@
+import VLMCommandLine
+import VLMConvert
+import VLMInput
+import VLMKernels
+import VLMRuntime
+import VLMTensor
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// How far a converted model's answers are from full precision, on images of the user's.
+struct Evaluation {
+  struct Outcome {
+    let image: String
+    /// Of the logits, or of the embeddings where there are no classes.
+    let cosine: Double
+    /// Σ p ln(p / q) in nats, p the f32 model's probabilities, q the converted one's.
+    let divergence: Double?
+    let sameTop: Bool?
+  }
+
+  /// Runs `model` and an f32 conversion of `source`, made beside it for the while, on each image.
+  static func run(
+    model: String, source: SourceModel, images: [String], threads: Int
+  ) throws -> [Outcome] {
+    let kernels = try KernelSet.selected()
+    let exactPath = model + ".f32-for-evaluation"
+    let converter = try Converter(
+      source: source, policy: QuantizationPolicy(scheme: .f32), ignoreUnexpected: true,
+      pool: WorkerPool(threadCount: threads))
+    _ = try converter.convert(to: exactPath, overwrite: false) { _, _, _ in }
+    // The mapping outlives the name, so that nothing is left behind whatever happens next.
+    let opened = Result { try VisionSession(path: exactPath, kernels: kernels, threads: threads) }
+    unlink(exactPath)
+    let exact = try opened.get()
+    let stored = try VisionSession(path: model, kernels: kernels, threads: threads)
+    return try images.map { name in
+      let pixels = try exact.preprocessing.apply(try ImageDecoder.decode(path: name), name: name)
+      let want = try exact.run([pixels])[0]
+      let found = try stored.run([pixels])[0]
+      guard let p = want.logits, let q = found.logits else {
+        return Outcome(
+          image: name, cosine: cosine(want.embedding, found.embedding), divergence: nil,
+          sameTop: nil)
+      }
+      return Outcome(
+        image: name, cosine: cosine(p, q), divergence: Classification.divergence(of: q, from: p),
+        sameTop: Classification.top(1, of: p).first?.index
+          == Classification.top(1, of: q).first?.index)
+    }
+  }
+
+  static func report(_ outcomes: [Outcome]) {
+    Report.line("against f32:")
+    for outcome in outcomes {
+      var text = "  \(outcome.image.escapedForDisplay()): cosine \(decimal(outcome.cosine, 6))"
+      if let divergence = outcome.divergence { text += ", KL \(decimal(divergence, 6)) nats" }
+      if let same = outcome.sameTop { text += same ? ", same class" : ", another class" }
+      Report.line(text)
+    }
+  }
+
+  static func json(_ outcomes: [Outcome]) -> JSONValue {
+    .array(
+      outcomes.map { outcome in
+        [
+          "image": .string(outcome.image), "cosine": .double(outcome.cosine),
+          "kl": outcome.divergence.map { .double($0) } ?? .null,
+          "same_top": outcome.sameTop.map { .bool($0) } ?? .null,
+        ]
+      })
+  }
+
+  private static func cosine(_ a: [Float], _ b: [Float]) -> Double {
+    var (dot, aa, bb) = (0.0, 0.0, 0.0)
+    for (x, y) in zip(a, b) {
+      dot += Double(x) * Double(y)
+      aa += Double(x) * Double(x)
+      bb += Double(y) * Double(y)
+    }
+    return aa * bb > 0 ? dot / (aa * bb).squareRoot() : 0
+  }
+}
