@@ -35,11 +35,12 @@ let package = Package(
       linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
     .systemLibrary(
       name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
     // Libraries, lowest first; a layer imports only what stands above it here.
     .target(name: "VLMTensor", dependencies: ["CVLMSystem"]),
     .target(name: "VLMKernels", dependencies: ["VLMTensor", "CVLMKernels", "CVLMBlas"]),
-    .target(name: "VLMCheckpoint", dependencies: ["VLMTensor"]),
+    .target(name: "VLMCheckpoint", dependencies: ["VLMTensor", "CZlib"]),
     .target(name: "VLMQuantize", dependencies: ["VLMTensor", "CVLMEncode"]),
     .target(
       name: "VLMContainer", dependencies: ["VLMTensor", "VLMQuantize", "CZstd", "CVLMHash"]),
@@ -105,7 +106,10 @@ let package = Package(
     .testTarget(name: "VLMKernelsTests", dependencies: ["VLMKernels", "CVLMKernels"]),
     .testTarget(
       name: "VLMCheckpointTests",
-      dependencies: ["VLMCheckpoint", "VLMTensor", "VLMTestSupport", "SystemProbe"]),
+      dependencies: [
+        "VLMCheckpoint", "VLMContainer", "VLMConvert", "VLMTensor", "VLMTestSupport", "SystemProbe",
+        "CZlib",
+      ]),
     .testTarget(
       name: "VLMContainerTests",
       dependencies: ["VLMContainer", "VLMTensor", "VLMTestSupport", "CVLMHash"]),

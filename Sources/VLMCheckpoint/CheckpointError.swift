@@ -43,6 +43,7 @@ package struct CheckpointError: ReportableError, Equatable {
     case shardsDifferByCase(String, String)
     case notInShard(String)
     case inTwoShards(String, String)
+    case pyTorch(PyTorchProblem)
   }
 
   package let path: String
@@ -73,7 +74,7 @@ extension CheckpointError {
   private var text: String {
     switch problem {
     case .file(let error): error.description
-    case .otherKind(let kind): "this is \(kind), expected a safetensors file"
+    case .otherKind(let kind): "this is \(kind), expected a safetensors or PyTorch file"
     case .empty: "the file is empty, expected a safetensors file"
     case .headerTooSmall(let bytes): "the file has \(bytes) bytes, expected at least 10"
     case .headerLengthBeyondLimit(let length, let limit):
@@ -119,7 +120,7 @@ extension CheckpointError {
     case .trailingBytes(let count): "\(count) bytes follow the last tensor's data"
     case .notNumeric(let dtype): "\(dtype.rawValue) elements cannot be converted to 32-bit floats"
     case .unsafeShardName(let name):
-      "the shard '\(shown(name))' is no plain name of a safetensors file in the index's folder"
+      "the shard '\(shown(name))' is no plain name of a checkpoint file in the index's folder"
     case .symbolicLinkLeaves(let folder, let target):
       "is a symbolic link to '\(shown(target))', outside '\(shown(folder))'"
     case .tooManyShards(let count, let limit): "\(count) shards, expected at most \(limit)"
@@ -127,6 +128,7 @@ extension CheckpointError {
       "the shards '\(shown(a))' and '\(shown(b))' differ only by case"
     case .notInShard(let shard): "is not in the shard '\(shown(shard))' that the index names"
     case .inTwoShards(let a, let b): "is in two shards, '\(shown(a))' and '\(shown(b))'"
+    case .pyTorch(let problem): problem.text
     }
   }
 

@@ -18,11 +18,7 @@ extension CheckpointTensor {
       throw CheckpointError(path: source.path, place: name, problem: .notNumeric(dtype))
     }
     if range.isEmpty { return }
-    let width = dtype.bitCount / 8
-    let start = self.range.lowerBound + range.lowerBound * width
-    source.withBytes(start..<start + range.count * width) { bytes in
-      Self.convert(bytes, dtype, into: output)
-    }
+    withBytes(ofElements: range) { Self.convert($0, dtype, into: output) }
   }
 
   /// All elements as 32-bit floats, for tensors known to be small.

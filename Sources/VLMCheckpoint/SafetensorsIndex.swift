@@ -4,14 +4,18 @@ import VLMTensor
   import Glibc
 #endif
 
-/// Reads a checkpoint split over several safetensors files: `<name>.safetensors.index.json`, which
-/// maps each tensor to a file of the same folder.
+/// Reads a checkpoint split over several files: `<name>.safetensors.index.json` or
+/// `<name>.bin.index.json`, which maps each tensor to a file of the same folder.
 package enum SafetensorsIndex {
   /// Files. The largest published checkpoints have some two hundred, and each stays open.
   package static let maximumShards = 512
   /// What a folder is searched for, in this order.
-  private static let indexName = "model.safetensors.index.json"
-  private static let singleName = "model.safetensors"
+  private static let knownNames = [
+    "model.safetensors.index.json", "model.safetensors", "open_clip_model.safetensors",
+    "pytorch_model.bin.index.json", "pytorch_model.bin", "open_clip_pytorch_model.bin",
+  ]
+  /// How the only weights of a folder may end when they have none of these names.
+  private static let knownEndings = [".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".pth.tar"]
 
   /// Which files a symbolic link in the folder may lead to.
   package enum Links: Sendable {
@@ -21,20 +25,44 @@ package enum SafetensorsIndex {
     case anywhere
   }
 
-  /// Reads a safetensors file, an index, or a folder that holds either.
+  /// Reads a file of tensors, an index, or a folder that holds either.
+  ///
+  /// - Parameter options: for PyTorch files.
   package static func readCheckpoint(
-    path: String, links: Links = .contained
+    path: String, links: Links = .contained, options: PyTorchFile.Options = .init()
   ) throws(CheckpointError) -> TensorCatalog {
+    let file = weights(path)
+    return file.hasSuffix(".json")
+      ? try read(path: file, links: links, options: options)
+      : try CheckpointFile.read(path: file, options: options)
+  }
+
+  /// The file or index of weights at `path`, which may be the folder that has it.
+  private static func weights(_ path: String) -> String {
     var status = stat()
-    if stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
-      let folder = path.hasSuffix("/") ? path : path + "/"
-      if access(folder + indexName, F_OK) == 0 {
-        return try read(path: folder + indexName, links: links)
-      }
-      return try SafetensorsFile.read(path: folder + singleName)
+    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return path }
+    let folder = path.hasSuffix("/") ? path : path + "/"
+    if let known = knownNames.first(where: { access(folder + $0, F_OK) == 0 }) {
+      return folder + known
     }
-    return path.hasSuffix(".json")
-      ? try read(path: path, links: links) : try SafetensorsFile.read(path: path)
+    let candidates = fileNames(path).filter { name in
+      knownEndings.contains { name.hasSuffix($0) } && !name.hasPrefix(".")
+    }
+    // Nothing, or several: opening the usual name says what is missing.
+    return folder + (candidates.count == 1 ? candidates[0] : "model.safetensors")
+  }
+
+  private static func fileNames(_ folder: String) -> [String] {
+    guard let directory = opendir(folder) else { return [] }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      names.append(name)
+    }
+    return names
   }
 
   /// Reads an index and every file it names.
@@ -42,7 +70,7 @@ package enum SafetensorsIndex {
   /// The tensors are in the files' order, files by name. A tensor that a file holds and the index
   /// does not name is a warning, as is a wrong `total_size`.
   package static func read(
-    path: String, links: Links = .contained
+    path: String, links: Links = .contained, options: PyTorchFile.Options = .init()
   ) throws(CheckpointError) -> TensorCatalog {
     let (weightMap, totalSize) = try parse(path)
     var wanted: [ExactString: String] = [:]
@@ -62,7 +90,7 @@ package enum SafetensorsIndex {
     var merged = Merger(path: path, wanted: wanted)
     for shard in shards {
       let file = try resolve(shard, index: path, links: links)
-      try merged.add(try SafetensorsFile.read(path: file), shard: shard)
+      try merged.add(try CheckpointFile.read(path: file, options: options), shard: shard)
     }
     return try merged.finish(totalSize: totalSize)
   }
@@ -104,7 +132,8 @@ package enum SafetensorsIndex {
       default: true
       }
     }
-    guard isPlain, name.hasSuffix(".safetensors"), !name.hasPrefix("."), name.utf8.count <= 255
+    guard isPlain, name.hasSuffix(".safetensors") || name.hasSuffix(".bin"), !name.hasPrefix("."),
+      name.utf8.count <= 255
     else { throw CheckpointError(path: index, problem: .unsafeShardName(name)) }
   }
 
@@ -164,6 +193,7 @@ private struct Merger {
   private var metadata: [(key: String, value: String)] = []
   private var metadataKeys = Set<ExactString>()
   private var warnings: [String] = []
+  private var format: CheckpointFormat?
   private var shardOf: [ExactString: String] = [:]
 
   init(path: String, wanted: [ExactString: String]) {
@@ -172,6 +202,7 @@ private struct Merger {
   }
 
   mutating func add(_ catalog: TensorCatalog, shard: String) throws(CheckpointError) {
+    format = format ?? catalog.format
     warnings += catalog.warnings.map { "\(shard.escapedForDisplay()): \($0)" }
     for entry in catalog.metadata where metadataKeys.insert(ExactString(entry.key)).inserted {
       metadata.append(entry)
@@ -198,11 +229,12 @@ private struct Merger {
         path: path, place: first.key.string, problem: .notInShard(first.value))
     }
     var warnings = warnings
-    let size = tensors.reduce(0) { $0 + $1.range.count }
+    let size = tensors.reduce(0) { $0 + $1.byteCount }
     if let totalSize, totalSize != size {
       warnings.append("total_size is \(totalSize), but the tensors have \(size) bytes")
     }
     return TensorCatalog(
-      path: path, tensors: tensors, metadata: metadata, warnings: warnings, index: index)
+      path: path, tensors: tensors, metadata: metadata, warnings: warnings, index: index,
+      format: format ?? .safetensors)
   }
 }

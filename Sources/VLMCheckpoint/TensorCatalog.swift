@@ -1,24 +1,11 @@
 import VLMTensor
 
-/// A tensor in a checkpoint: what it is, and which bytes of which file hold it.
-///
-/// The bytes are its elements in C order, little-endian, without gaps, at any alignment. The reader
-/// that made it has checked that `range` lies in the file and has the size of `shape` in `dtype`.
-package struct CheckpointTensor: Sendable {
-  package let name: String
-  package let dtype: DType
-  /// At most eight extents; empty for a scalar.
-  package let shape: [Int]
-  package let source: MappedFile
-  package let range: Range<Int>
-
-  /// Product of the extents, which the reader has checked not to overflow.
-  package var elementCount: Int { shape.reduce(1, *) }
-
-  /// The tensor's bytes, valid inside `body` only.
-  package func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
-    try source.withBytes(range, body)
-  }
+/// How a checkpoint is stored.
+package enum CheckpointFormat: String, Sendable {
+  case safetensors
+  case pyTorchZip = "PyTorch zip"
+  case pyTorchLegacy = "PyTorch legacy"
+  case torchScript = "TorchScript"
 }
 
 /// The tensors of a checkpoint, in the order it lists them, each name once.
@@ -30,17 +17,20 @@ package struct TensorCatalog: Sendable {
   package let metadata: [(key: String, value: String)]
   /// Departures from the format that do no harm, one line each, without the file's name.
   package let warnings: [String]
+  /// Of the file, or of the first of several.
+  package let format: CheckpointFormat
   private let index: [ExactString: Int32]
 
   /// `index` holds the position of each name in `tensors`.
   init(
     path: String, tensors: [CheckpointTensor], metadata: [(key: String, value: String)],
-    warnings: [String], index: [ExactString: Int32]
+    warnings: [String], index: [ExactString: Int32], format: CheckpointFormat = .safetensors
   ) {
     self.path = path
     self.tensors = tensors
     self.metadata = metadata
     self.warnings = warnings
+    self.format = format
     self.index = index
   }
 
@@ -50,7 +40,7 @@ package struct TensorCatalog: Sendable {
   }
 
   /// Sum of the tensors' bytes.
-  package var byteCount: Int { tensors.reduce(0) { $0 + $1.range.count } }
+  package var byteCount: Int { tensors.reduce(0) { $0 + $1.byteCount } }
 
   /// The files that hold the tensors, each once.
   package var sources: [MappedFile] {

@@ -5,15 +5,16 @@ import VLMTensor
 /// What kind of model file a path leads to, by its first bytes.
 package enum ModelFileKind: Sendable {
   case container
-  case safetensors
+  /// safetensors or PyTorch
+  case checkpoint
 
-  /// A file that starts as a container is one; every other is left to the safetensors reader, whose
-  /// errors name what else it may be.
+  /// A file that starts as a container is one; every other is left to the readers of checkpoints,
+  /// whose errors name what else it may be.
   package static func of(_ path: String) throws(FileError) -> ModelFileKind {
     let file = try MappedFile(path: path)
     let magic = Container.magic
-    guard file.count >= magic.count else { return .safetensors }
-    return file.withBytes(0..<magic.count) { Array($0) == magic } ? .container : .safetensors
+    guard file.count >= magic.count else { return .checkpoint }
+    return file.withBytes(0..<magic.count) { Array($0) == magic } ? .container : .checkpoint
   }
 }
 
@@ -37,7 +38,11 @@ package struct Listing {
   package let summary: [String]
   private let extra: [(String, JSONValue)]
 
-  package init(path: String, digests: Bool) throws {
+  /// - Parameter options: what of a PyTorch file to list, and whether to verify its checksums.
+  package init(
+    path: String, digests: Bool,
+    options: PyTorchFile.Options = .init(state: .everything)
+  ) throws {
     self.path = path
     let name = path.escapedForDisplay()
     switch try ModelFileKind.of(path) {
@@ -49,7 +54,7 @@ package struct Listing {
         Entry(
           name: entry.name, type: "\(entry.format)", shape: entry.shape,
           byteCount: entry.range.count,
-          digest: digests ? Self.digest(container.file, entry.range) : nil)
+          digest: digests ? container.file.withBytes(entry.range) { Self.digest($0) } : nil)
       }
       var lines = ["\(name): .vlmz, \(byteText(byteCount)), \(tensors.count) tensors"]
       lines.append("content hash \(hexadecimal(container.rootHash))")
@@ -76,24 +81,29 @@ package struct Listing {
       }
       summary = lines
       self.extra = extra
-    case .safetensors:
-      let catalog = try SafetensorsFile.read(path: path)
-      kind = "safetensors"
-      byteCount = catalog.sources.reduce(0) { $0 + $1.count }
+    case .checkpoint:
+      let catalog = try CheckpointFile.read(path: path, options: options)
+      let isPyTorch = catalog.format != .safetensors
+      kind = isPyTorch ? "pytorch" : "safetensors"
+      byteCount = try MappedFile(path: path).count
       tensors = catalog.tensors.map { tensor in
         Entry(
-          name: tensor.name, type: tensor.dtype.rawValue, shape: tensor.shape,
-          byteCount: tensor.range.count,
-          digest: digests ? Self.digest(tensor.source, tensor.range) : nil)
+          name: tensor.name, type: isPyTorch ? tensor.dtype.torchName : tensor.dtype.rawValue,
+          shape: tensor.shape, byteCount: tensor.byteCount,
+          digest: digests ? tensor.withBytes { Self.digest($0) } : nil)
       }
-      var lines = ["\(name): safetensors, \(byteText(byteCount)), \(tensors.count) tensors"]
+      var lines = [
+        "\(name): \(catalog.format.rawValue), \(byteText(byteCount)), \(tensors.count) tensors"
+      ]
       for (key, value) in catalog.metadata.prefix(20) {
         lines.append("metadata \(key.escapedForDisplay()): \(value.escapedForDisplay())")
       }
+      if isPyTorch { lines += catalog.warnings.map { "note: \($0)" } }
       summary = lines
       var metadata = JSONObject()
       for (key, value) in catalog.metadata { metadata.set(key, .string(value)) }
-      extra = [("metadata", .object(metadata))]
+      let format = ("format", JSONValue.string(catalog.format.rawValue))
+      extra = [("metadata", .object(metadata))] + (isPyTorch ? [format] : [])
     }
   }
 
@@ -120,9 +130,7 @@ package struct Listing {
     return .object(object)
   }
 
-  private static func digest(_ file: MappedFile, _ range: Range<Int>) -> String {
-    var state = SHA256()
-    file.withBytes(range) { state.update($0) }
-    return String(hexadecimal(state.digest).prefix(16))
+  private static func digest(_ bytes: UnsafeRawBufferPointer) -> String {
+    String(hexadecimal(SHA256.hash(bytes)).prefix(16))
   }
 }

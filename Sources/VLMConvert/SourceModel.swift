@@ -22,18 +22,22 @@ package struct SourceModel: Sendable {
 
   package var description: ModelDescription { .convNeXt(checkpoint.config) }
 
-  /// Opens a safetensors file, a sharded checkpoint, or a folder with either, and the descriptions beside it.
+  /// Opens a file of tensors, a sharded checkpoint, or a folder with either, and the descriptions
+  /// beside it.
   ///
   /// - Parameters:
   ///   - path: a checkpoint file, or a folder as timm and Hugging Face save it.
   ///   - preprocessor: a file to read the preprocessing from, instead of those beside the weights.
-  package static func open(path: String, preprocessor: String? = nil) throws -> SourceModel {
+  ///   - options: which part of a PyTorch checkpoint is the model.
+  package static func open(
+    path: String, preprocessor: String? = nil, options: PyTorchFile.Options = .init()
+  ) throws -> SourceModel {
     var status = stat()
     let isFolder = stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     let folder = isFolder ? path : Self.folder(of: path)
     let openCLIP = folder + "/open_clip_model.safetensors"
     let weights = isFolder && access(openCLIP, F_OK) == 0 ? openCLIP : path
-    let catalog = try SafetensorsIndex.readCheckpoint(path: weights)
+    let catalog = try SafetensorsIndex.readCheckpoint(path: weights, options: options)
     guard !catalog.tensors.isEmpty else {
       throw ConversionError(path: weights, .nothingToConvert)
     }

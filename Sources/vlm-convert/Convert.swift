@@ -22,7 +22,8 @@ struct Convert: ParsableCommand {
         """)
   }
 
-  @Argument(help: "A .safetensors file, or a folder as timm or Hugging Face saves it.")
+  @Argument(
+    help: "A .safetensors or PyTorch file, or a folder as timm or Hugging Face saves it.")
   var input: String
 
   @Argument(help: "The .vlmz file to write.")
@@ -58,6 +59,8 @@ struct Convert: ParsableCommand {
       valueName: "file"))
   var preprocessor: String?
 
+  @OptionGroup var pyTorch: PyTorchOptions
+
   @Option(
     help: ArgumentHelp(
       "After converting, run the model and an f32 one on this image and report how far apart they "
@@ -91,7 +94,8 @@ struct Convert: ParsableCommand {
   }
 
   func run() throws {
-    let source = try SourceModel.open(path: input, preprocessor: preprocessor)
+    let source = try SourceModel.open(
+      path: input, preprocessor: preprocessor, options: pyTorch.options(default: .automatic))
     let policy = QuantizationPolicy(
       scheme: scheme.scheme, overrides: try tensorType.map(Self.override))
     let converter = try Converter(

@@ -8,10 +8,10 @@ import VLMTensor
 struct Inspect: ParsableCommand {
   static var configuration: CommandConfiguration {
     CommandConfiguration(
-      commandName: "inspect", abstract: "Show what a .vlmz or .safetensors file holds.")
+      commandName: "inspect", abstract: "Show what a .vlmz, .safetensors or PyTorch file holds.")
   }
 
-  @Argument(help: "A .vlmz or .safetensors file.")
+  @Argument(help: "A .vlmz, .safetensors or PyTorch file.")
   var file: String
 
   @Flag(help: "Print one JSON object.")
@@ -20,8 +20,11 @@ struct Inspect: ParsableCommand {
   @Flag(help: "With the first 16 hexadecimal digits of the SHA-256 of every tensor's bytes.")
   var digests = false
 
+  @OptionGroup var pyTorch: PyTorchOptions
+
   func run() throws {
-    let listing = try Listing(path: file, digests: digests)
+    let listing = try Listing(
+      path: file, digests: digests, options: pyTorch.options(default: .everything))
     if json {
       Report.line(listing.json.serialized(pretty: true))
       return

@@ -9,23 +9,30 @@ struct Verify: ParsableCommand {
   static var configuration: CommandConfiguration {
     CommandConfiguration(
       commandName: "verify",
-      abstract: "Check every byte of a .vlmz file, or the structure of a .safetensors file.",
+      abstract: "Check every byte of a .vlmz file, or the structure of a checkpoint.",
       discussion: "Exit status 0: sound; 2: damaged, every defect on a line; 65: not such a file.")
   }
 
-  @Argument(help: "A .vlmz or .safetensors file.")
+  @Argument(help: "A .vlmz, .safetensors or PyTorch file.")
   var file: String
 
   @Flag(name: .shortAndLong, help: "Say nothing; the exit status tells.")
   var quiet = false
 
   func run() throws {
-    guard try ModelFileKind.of(file) != .safetensors else {
-      let catalog = try SafetensorsFile.read(path: file)
+    guard try ModelFileKind.of(file) == .container else {
+      let catalog = try CheckpointFile.read(
+        path: file, options: PyTorchFile.Options(state: .everything))
+      let what =
+        switch catalog.format {
+        case .safetensors: "safetensors has no checksums: only the structure was checked"
+        case .pyTorchLegacy: "this format has no checksums: only the structure was checked"
+        case .pyTorchZip, .torchScript: "structure and checksums"
+        }
       if !quiet {
+        for warning in catalog.warnings { Report.warning(warning, program: "vlm-convert") }
         Report.line(
-          "\(file.escapedForDisplay()): sound, \(catalog.tensors.count) tensors "
-            + "(safetensors has no checksums: only the structure was checked)")
+          "\(file.escapedForDisplay()): sound, \(catalog.tensors.count) tensors (\(what))")
       }
       return
     }

@@ -17,6 +17,8 @@ struct ConvNeXtGoldenTests {
     let folder: String
     /// Checkpoint file or folder, inside `folder`.
     let checkpoint: String
+    /// The part of the checkpoint that is the model, where not the default one.
+    var state: String?
     /// What the golden's names start with: "a." or "".
     var prefix = ""
     /// Our name → the golden's, where they differ.
@@ -46,6 +48,22 @@ struct ConvNeXtGoldenTests {
         folder: "convnext-keys", checkpoint: "timm-conv-mlp.safetensors",
         renamed: ["logits": "conv_mlp_logits"]),
       Case(folder: "convnext-keys", checkpoint: "hf", renamed: ["logits": "hf_logits"]),
+      Case(folder: "convnext-keys", checkpoint: "hf-bin", renamed: ["logits": "hf_logits"]),
+      Case(folder: "convnext-keys", checkpoint: "facebook.pth"),
+      Case(folder: "convnext-keys", checkpoint: "legacy-nonzip.pth"),
+      Case(
+        folder: "convnext-keys", checkpoint: "bf16.pth",
+        renamed: ["logits": "logits_bf16_weights"], only: ["logits"]),
+      Case(folder: "convnext-keys", checkpoint: "training-checkpoint.pth.tar"),
+      Case(
+        folder: "convnext-keys", checkpoint: "training-checkpoint.pth.tar", state: "state_dict",
+        renamed: ["logits": "logits_training_raw"], only: ["logits"]),
+      Case(folder: "convnext-keys", checkpoint: "odd-storages.pth"),
+      Case(folder: "convnext-keys", checkpoint: "odd-storages-legacy.pth"),
+      Case(
+        folder: "convnext-keys", checkpoint: "open_clip_pytorch_model.bin",
+        renamed: ["logits": "open_clip_embedding"], only: ["logits"]),
+      Case(folder: "convnextv2", checkpoint: "facebook.pt"),
       Case(folder: "convnextv2", checkpoint: "timm"),
       Case(
         folder: "convnextv2", checkpoint: "timm-conv-mlp.safetensors",
@@ -114,7 +132,9 @@ func convertedSession(
 ) throws -> VisionSession {
   let output = folder.path("model.vlmz")
   let converter = try Converter(
-    source: try SourceModel.open(path: checkpoint), policy: QuantizationPolicy(scheme: scheme),
+    source: try SourceModel.open(
+      path: checkpoint, options: .init(state: state.map { .named($0) } ?? .automatic)),
+    policy: QuantizationPolicy(scheme: scheme),
     ignoreUnexpected: false, pool: WorkerPool(threadCount: threads))
   _ = try converter.convert(to: output, overwrite: true) { _, _, _ in }
   return try VisionSession(

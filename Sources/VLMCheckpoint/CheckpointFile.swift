@@ -1,0 +1,17 @@
+import VLMTensor
+
+/// One file of tensors, of any kind that is read here; its content tells which, not its name.
+package enum CheckpointFile {
+  package static func read(
+    path: String, options: PyTorchFile.Options = .init()
+  ) throws(CheckpointError) -> TensorCatalog {
+    let file: MappedFile
+    do throws(FileError) {
+      file = try MappedFile(path: path)
+    } catch {
+      throw CheckpointError(error)
+    }
+    return PyTorchFile.matches(file)
+      ? try PyTorchFile.read(file, options: options) : try SafetensorsFile.read(file)
+  }
+}

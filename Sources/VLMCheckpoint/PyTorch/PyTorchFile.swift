@@ -1,0 +1,154 @@
+import VLMTensor
+
+/// Reads what `torch.save` and `torch.jit.save` write: a zip archive with a pickle and storages, or
+/// the older stream of pickles.
+///
+/// A pickle is a program. This reader follows it only as far as it describes tensors in containers,
+/// and runs nothing: see `PickleMachine`. Storages stay in the mapped file unless they are
+/// compressed or in the other byte order.
+package enum PyTorchFile {
+  package struct Options: Sendable {
+    package var state: StateSelection
+    /// Whether a storage whose CRC-32 is wrong is refused.
+    package var verifiesChecksums: Bool
+
+    package init(state: StateSelection = .automatic, verifiesChecksums: Bool = true) {
+      self.state = state
+      self.verifiesChecksums = verifiesChecksums
+    }
+  }
+
+  /// Whether the file starts as a zip archive or a pickle does.
+  package static func matches(_ file: MappedFile) -> Bool {
+    guard file.count >= 4 else { return false }
+    return file.withBytes(0..<min(file.count, 9)) { bytes in
+      if isZip(bytes) { return true }
+      // A safetensors header of 640 bytes and some starts with the same two.
+      let isSafetensors = bytes.count == 9 && bytes[8] == UInt8(ascii: "{")
+      return bytes[0] == 0x80 && bytes[1] <= 5 && !isSafetensors
+    }
+  }
+
+  private static func isZip(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    bytes.starts(with: [0x50, 0x4b, 3, 4]) || bytes.starts(with: [0x50, 0x4b, 5, 6])
+  }
+
+  /// - Throws: `CheckpointError` naming the entry, storage, tensor or byte of the pickle.
+  package static func read(
+    _ file: MappedFile, options: Options = Options()
+  ) throws(CheckpointError) -> TensorCatalog {
+    let isZip = file.withBytes(0..<min(file.count, 4)) { Self.isZip($0) }
+    guard isZip else {
+      let stream = try LegacyStream(file)
+      let storages = TorchStorages(
+        file, places: stream.places, isBigEndian: false, verifiesChecksums: false)
+      return try catalog(
+        stream.tree, storages, format: .pyTorchLegacy, options: options, warnings: [],
+        attributes: { _ in nil })
+    }
+    let archive = try TorchArchive(file, options: options)
+    let tree = try archive.tree()
+    let code = TorchScriptCode(archive.zip, root: archive.root)
+    return try catalog(
+      tree, archive.storages(), format: archive.isTorchScript ? .torchScript : .pyTorchZip,
+      options: options, warnings: archive.warnings, attributes: { code.attributes($0) })
+  }
+
+  package static func read(
+    path: String, options: Options = Options()
+  ) throws(CheckpointError) -> TensorCatalog {
+    let file: MappedFile
+    do throws(FileError) {
+      file = try MappedFile(path: path)
+    } catch {
+      throw CheckpointError(error)
+    }
+    return try read(file, options: options)
+  }
+
+  private static func catalog(
+    _ tree: PickleTree, _ storages: TorchStorages, format: CheckpointFormat, options: Options,
+    warnings: [String], attributes: @escaping (PickleGlobal) -> Set<String>?
+  ) throws(CheckpointError) -> TensorCatalog {
+    var (storages, warnings) = (storages, warnings)
+    let path = storages.file.path
+    try checkRoot(tree, path)
+    try storages.check(tree)
+    let choice = try choose(tree, options.state, path: path, warnings: &warnings)
+    var walk = StateWalk(tree, path: path, attributes: attributes)
+    let found = try walk.run(choice)
+    var tensors: [CheckpointTensor] = []
+    var index: [ExactString: Int32] = [:]
+    var bytesLeft = TorchStorages.limit(fileCount: storages.file.count)
+    var quantized: [String] = []
+    for item in found {
+      guard index.updateValue(Int32(tensors.count), forKey: ExactString(item.name)) == nil else {
+        throw CheckpointError(path: path, place: item.name, problem: .duplicateName)
+      }
+      let pickled = tree.tensors[Int(item.tensor)]
+      // The machine has checked that the product is no overflow.
+      let bytes = pickled.type.byteCount(pickled.shape) ?? 0
+      guard bytes + item.name.utf8.count <= bytesLeft else {
+        throw CheckpointError(
+          path: path, place: item.name,
+          problem: .pyTorch(
+            .tensor(
+              "the tensors up to this one have more than "
+                + "\(TorchStorages.limit(fileCount: storages.file.count)) bytes, too many for a "
+                + "file of \(storages.file.count)")))
+      }
+      bytesLeft -= bytes + item.name.utf8.count
+      if pickled.type.name.hasPrefix("q") { quantized.append(item.name) }
+      tensors.append(try storages.tensor(pickled, name: item.name, tree))
+    }
+    if let first = quantized.first {
+      warnings.append(
+        "\(quantized.count) quantized tensors are read as their codes: "
+          + "'\(first.escapedForDisplay())'\(quantized.count > 1 ? ", …" : "")")
+    }
+    return TensorCatalog(
+      path: path, tensors: tensors, metadata: [], warnings: warnings + storages.warnings,
+      index: index, format: format)
+  }
+
+  private static func checkRoot(_ tree: PickleTree, _ path: String) throws(CheckpointError) {
+    func failure(_ problem: PyTorchProblem) -> CheckpointError {
+      CheckpointError(path: path, problem: .pyTorch(problem))
+    }
+    switch tree.root {
+    case .dict, .list, .tuple: return
+    case .object(let index) where tree.global(tree.objects[Int(index)].type)?.isTorchScript ?? false:
+      return
+    default: break
+    }
+    if let name = tree.moduleClass(tree.root) { throw failure(.wholeModule(name)) }
+    if let name = tree.className(tree.root) {
+      throw failure(.rootIsNoState("an object of class '\(name)'"))
+    }
+    throw failure(.rootIsNoState(tree.root.kind))
+  }
+
+  private static func choose(
+    _ tree: PickleTree, _ selection: StateSelection, path: String, warnings: inout [String]
+  ) throws(CheckpointError) -> PickleValue {
+    switch selection {
+    case .everything: return tree.root
+    case .automatic:
+      let choice = StateChoice.automatic(tree)
+      if choice.alternatives.count > choice.path.count {
+        warnings.append(
+          "reading the state '\(choice.path.joined(separator: ".").escapedForDisplay())' of "
+            + choice.alternatives.map { "'\($0)'" }.joined(separator: ", ")
+            + "; --state chooses another")
+      }
+      return choice.value
+    case .named(let name):
+      guard let choice = StateChoice.named(name, tree) else {
+        throw CheckpointError(
+          path: path,
+          problem: .pyTorch(.noSuchState(name, choices: StateChoice.choices(tree))))
+      }
+      return choice.value
+    }
+  }
+}

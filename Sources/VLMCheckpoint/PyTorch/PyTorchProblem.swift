@@ -1,0 +1,75 @@
+import VLMTensor
+
+/// What can be wrong with a PyTorch checkpoint, besides what any checkpoint can have.
+package enum PyTorchProblem: Sendable, Equatable {
+  // The archive
+  case zip(String)
+  case noPickle(String)
+  case checksum(found: UInt32, expected: UInt32)
+  case inflate(String)
+  case inflatesTooFar(bytes: Int, limit: Int)
+  case byteOrder(String)
+  // The pickle, with the byte where it stands
+  case pickle(String)
+  case pickleTooLarge(bytes: Int, limit: Int)
+  case opcode(UInt8, name: String)
+  case protocolVersion(Int)
+  case forbiddenGlobal(String)
+  case oddGlobal(module: String, name: String)
+  case dottedGlobal(String)
+  case wholeModule(String)
+  // The legacy stream
+  case legacy(String)
+  // Storages and tensors
+  case storage(String)
+  case tensor(String)
+  case unsupportedTensor(String)
+  // The tree
+  case tooManyNodes(limit: Int)
+  case tooDeep(limit: Int)
+  case rootIsNoState(String)
+  case noSuchState(String, choices: [String])
+
+  package var text: String {
+    switch self {
+    case .zip(let text), .noPickle(let text), .inflate(let text), .pickle(let text),
+      .legacy(let text), .storage(let text), .tensor(let text):
+      text
+    case .checksum(let found, let expected):
+      "the CRC-32 is 0x\(String(found, radix: 16)), expected 0x\(String(expected, radix: 16)); "
+        + "the file is damaged (--no-verify reads it all the same)"
+    case .inflatesTooFar(let bytes, let limit):
+      "inflates to \(bytes) bytes, expected at most \(limit) for a file of this size"
+    case .byteOrder(let found): "the byte order is '\(shown(found))', expected 'little' or 'big'"
+    case .pickleTooLarge(let bytes, let limit):
+      "the pickle has \(bytes) bytes, expected at most \(limit)"
+    case .opcode(let code, let name):
+      "the pickle opcode 0x\(String(code, radix: 16)) (\(name)) is not one that checkpoints use"
+    case .protocolVersion(let version): "pickle protocol \(version), expected 2 to 5"
+    case .forbiddenGlobal(let name):
+      "names '\(shown(name))', which no checkpoint needs and which could run code; "
+        + "nothing was run, and the file is refused"
+    case .oddGlobal(let module, let name):
+      "names '\(shown(module))' '\(shown(name))', expected the plain names of a module and a class"
+    case .dottedGlobal(let name): "names the attribute '\(shown(name))', expected a plain name"
+    case .wholeModule(let name):
+      "holds a whole module of class '\(shown(name))', expected a state dict; save "
+        + "model.state_dict() instead"
+    case .unsupportedTensor(let kind): "is a \(shown(kind)), which cannot be read"
+    case .tooManyNodes(let limit): "the pickle has more than \(limit) values"
+    case .tooDeep(let limit): "values are nested more than \(limit) deep"
+    case .rootIsNoState(let kind): "holds \(shown(kind)), expected a dictionary of tensors"
+    case .noSuchState(let name, let choices):
+      "no state '\(shown(name))', expected one of "
+        + choices.prefix(20).map { "'\(shown($0))'" }.joined(separator: ", ")
+    }
+  }
+
+  private func shown(_ text: String) -> String { text.escapedForDisplay(limit: 120) }
+}
+
+/// A problem of a pickle and the byte of the pickle where it was met.
+struct PickleFault: Error {
+  let offset: Int
+  let problem: PyTorchProblem
+}

@@ -1,0 +1,119 @@
+import VLMTensor
+
+/// Which part of a checkpoint is the model.
+package enum StateSelection: Sendable, Equatable {
+  /// All tensors of the file, under their full names.
+  case everything
+  /// The state dict that training tools would load.
+  case automatic
+  /// The value at this path of keys joined by dots.
+  case named(String)
+}
+
+/// Finds the state dict among optimizers, schedulers and averages.
+struct StateChoice {
+  let value: PickleValue
+  /// Keys on the way there.
+  let path: [String]
+  /// What there was to choose from at each step.
+  let alternatives: [String]
+
+  /// Keys that hold weights, first the ones to prefer: averaged weights are what is meant to be
+  /// used, as timm does.
+  static let wrappers = [
+    "state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "ema", "params_ema",
+    "state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "params",
+  ]
+
+  static func automatic(_ tree: PickleTree) -> StateChoice {
+    var (value, path, alternatives) = (tree.root, [String](), [String]())
+    // Wrappers are found in each other: {"model_ema": {"module": …}}.
+    for _ in 0..<4 {
+      guard let dictionary = tree.dictionary(value) else { break }
+      var budget = 1 << 20
+      let holders = wrappers.filter { key in
+        guard let candidate = tree.value(dictionary, key) else { return false }
+        return tree.hasTensors(candidate, depth: 4, budget: &budget)
+      }
+      guard let key = holders.first, let next = tree.value(dictionary, key) else {
+        guard let only = onlyState(tree, dictionary) else { break }
+        (value, path) = (only.value, path + [only.key])
+        continue
+      }
+      alternatives += holders.map { (path + [$0]).joined(separator: ".") }
+      (value, path) = (next, path + [key])
+    }
+    return StateChoice(value: value, path: path, alternatives: alternatives)
+  }
+
+  /// The one dictionary with tensors in a dictionary that has no tensors of its own, when its key
+  /// tells nothing.
+  private static func onlyState(
+    _ tree: PickleTree, _ dictionary: PickleDictionary
+  ) -> (key: String, value: PickleValue)? {
+    var result: (key: String, value: PickleValue)?
+    for (key, value) in zip(dictionary.keys, dictionary.values) {
+      if case .tensor = value { return nil }
+      guard let inner = tree.dictionary(value), inner.values.contains(where: tree.isTensor) else {
+        continue
+      }
+      guard result == nil, let text = tree.string(key) else { return nil }
+      result = (text, value)
+    }
+    return result
+  }
+
+  /// The value at `name`; keys may hold dots themselves.
+  static func named(_ name: String, _ tree: PickleTree) -> StateChoice? {
+    var (value, rest, path) = (tree.root, Substring(name), [String]())
+    while !rest.isEmpty {
+      guard let dictionary = tree.dictionary(value) else { return nil }
+      let keys = dictionary.keys.map(tree.keyText).filter { key in
+        rest.hasPrefix(key) && (rest.count == key.count || rest.dropFirst(key.count).first == ".")
+          && !key.isEmpty
+      }
+      guard let key = keys.max(by: { $0.count < $1.count }),
+        let position = dictionary.keys.lastIndex(where: {
+          tree.keyText($0).hasSameBytes(as: key)
+        })
+      else { return nil }
+      value = dictionary.values[position]
+      path.append(key)
+      rest = rest.dropFirst(key.count).dropFirst()
+    }
+    return StateChoice(value: value, path: path, alternatives: [])
+  }
+
+  /// What `--state` could name.
+  static func choices(_ tree: PickleTree) -> [String] {
+    guard let root = tree.dictionary(tree.root) else { return [] }
+    var budget = 1 << 20
+    return zip(root.keys, root.values).compactMap { key, value in
+      guard tree.dictionary(value) != nil, tree.hasTensors(value, depth: 4, budget: &budget) else {
+        return nil
+      }
+      return tree.keyText(key)
+    }
+  }
+}
+
+extension PickleTree {
+  func isTensor(_ value: PickleValue) -> Bool {
+    switch value {
+    case .tensor, .unsupportedTensor: true
+    default: false
+    }
+  }
+
+  /// Whether a dictionary holds tensors, or dictionaries that do, or a module stands for one.
+  func hasTensors(_ value: PickleValue, depth: Int, budget: inout Int) -> Bool {
+    if moduleClass(value) != nil { return true }
+    guard depth > 0, let dictionary = dictionary(value) else { return false }
+    budget -= dictionary.values.count + 1
+    guard budget > 0 else { return false }
+    if dictionary.values.contains(where: isTensor) { return true }
+    for inner in dictionary.values
+    where hasTensors(inner, depth: depth - 1, budget: &budget) { return true }
+    return false
+  }
+}

@@ -1,0 +1,127 @@
+import VLMTensor
+
+/// A zip archive as PyTorch lays it out: in one folder of any name, `data.pkl` and `data/<key>`, and
+/// beside them `version`, `byteorder` and, from TorchScript, `code/` and constants.
+struct TorchArchive {
+  let zip: ZipArchive
+  /// The folder with its slash; empty when the entries lie in none.
+  let root: String
+  let warnings: [String]
+  private let isBigEndian: Bool
+  private let options: PyTorchFile.Options
+
+  var isTorchScript: Bool { zip[root + "constants.pkl"] != nil }
+
+  init(_ file: MappedFile, options: PyTorchFile.Options) throws(CheckpointError) {
+    self.options = options
+    zip = try ZipArchive(file)
+    root = try Self.root(zip)
+    isBigEndian = try Self.byteOrder(zip, root) == "big"
+    warnings = try Self.checkVersion(zip, root)
+  }
+
+  private static func failure(
+    _ zip: ZipArchive, _ problem: PyTorchProblem, _ place: String = ""
+  ) -> CheckpointError {
+    CheckpointError(path: zip.file.path, place: place, problem: .pyTorch(problem))
+  }
+
+  /// The folder of the one `data.pkl`, in which every entry must be.
+  private static func root(_ zip: ZipArchive) throws(CheckpointError) -> String {
+    let names = zip.entries.map(\.name)
+    let pickles = names.filter { $0 == "data.pkl" || $0.hasSuffix("/data.pkl") }
+    guard let pickle = pickles.first else { throw failure(zip, .noPickle(kind(names))) }
+    if pickles.count > 1 {
+      throw failure(zip, .zip("\(pickles.count) entries are called data.pkl, expected one"))
+    }
+    let root = String(pickle.dropLast("data.pkl".count))
+    guard root.split(separator: "/").count <= 1 else {
+      throw failure(zip, .zip("data.pkl is not in the archive's first folder"), pickle)
+    }
+    if let stray = names.first(where: { !$0.hasPrefix(root) }) {
+      throw failure(zip, .zip("lies outside the folder '\(root.escapedForDisplay())'"), stray)
+    }
+    return root
+  }
+
+  /// What an archive without a pickle may be.
+  private static func kind(_ names: [String]) -> String {
+    let text = "the zip archive has no data.pkl"
+    if names.isEmpty { return text + "; it is empty" }
+    if names.contains(where: { $0.hasSuffix(".npy") }) { return text + "; it is a NumPy .npz file" }
+    if names.contains(where: { $0.hasSuffix(".weights.h5") }) {
+      return text + "; it is a Keras model"
+    }
+    if names.contains(where: { $0.hasSuffix("model.json") }) {
+      return text + "; it is a TorchScript file of before 1.4"
+    }
+    return text + ", expected a PyTorch checkpoint"
+  }
+
+  private static func text(_ zip: ZipArchive, _ name: String) throws(CheckpointError) -> String? {
+    guard let entry = zip[name] else { return nil }
+    guard entry.count <= 64 else {
+      throw failure(zip, .zip("has \(entry.count) bytes, expected a word"), name)
+    }
+    let text = String(decoding: try entry.inflated(zip.file, verifies: true), as: UTF8.self)
+    return text.hasSuffix("\n") ? String(text.dropLast()) : text
+  }
+
+  /// Archives of before 2.1 do not say; all machines that wrote them were little-endian.
+  private static func byteOrder(_ zip: ZipArchive, _ root: String) throws(CheckpointError) -> String
+  {
+    let order = try text(zip, root + "byteorder") ?? "little"
+    guard order == "little" || order == "big" else {
+      throw failure(zip, .byteOrder(order), root + "byteorder")
+    }
+    return order
+  }
+
+  private static func checkVersion(
+    _ zip: ZipArchive, _ root: String
+  ) throws(CheckpointError) -> [String] {
+    guard let version = try text(zip, root + "version") else { return [] }
+    guard let number = Int(version), number > 0 else {
+      throw failure(
+        zip, .zip("is '\(version.escapedForDisplay(limit: 40))', expected a number"),
+        root + "version")
+    }
+    return number <= 10 ? [] : ["version \(number) of the archive's format is not known here"]
+  }
+
+  /// What `data.pkl` describes.
+  func tree() throws(CheckpointError) -> PickleTree {
+    let name = root + "data.pkl"
+    guard let entry = zip[name] else { throw Self.failure(zip, .noPickle("no data.pkl")) }
+    let limit = min(
+      PickleMachine.maximumBytes, TorchStorages.limit(fileCount: zip.file.count))
+    guard entry.count <= limit else {
+      throw Self.failure(zip, .pickleTooLarge(bytes: entry.count, limit: limit), name)
+    }
+    let bytes = try entry.inflated(zip.file, verifies: options.verifiesChecksums)
+    let result = bytes.withUnsafeBytes { bytes in
+      Result { () throws(PickleFault) in try PickleMachine.read(bytes) }
+    }
+    switch result {
+    case .failure(let fault):
+      throw Self.failure(zip, fault.problem, "\(name), byte \(fault.offset)")
+    case .success(let (tree, end)):
+      guard end == bytes.count else {
+        throw Self.failure(zip, .pickle("\(bytes.count - end) bytes follow the end"), name)
+      }
+      return tree
+    }
+  }
+
+  func storages() -> TorchStorages {
+    var places: [String: TorchStorages.Place] = [:]
+    let prefix = root + "data/"
+    for entry in zip.entries where entry.name.hasPrefix(prefix) && !entry.isFolder {
+      let key = String(entry.name.dropFirst(prefix.count))
+      places[key] = entry.isDeflated ? .deflated(entry) : .mapped(entry.range, crc: entry.crc)
+    }
+    return TorchStorages(
+      zip.file, places: places, isBigEndian: isBigEndian,
+      verifiesChecksums: options.verifiesChecksums)
+  }
+}
