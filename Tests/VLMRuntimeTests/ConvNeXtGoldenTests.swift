@@ -101,7 +101,7 @@ struct ConvNeXtGoldenTests {
     let folder = try TemporaryFolder()
     let session = try convertedSession(
       TestFiles.golden("\(test.folder)/\(test.checkpoint)"), .f32, in: folder,
-      wideElements: wideElements)
+      wideElements: wideElements, state: test.state)
     let pixels = try #require(expected.tensor(test.prefix + "pixel_values"))
     let input = PixelTensor(
       height: pixels.shape[2], width: pixels.shape[3], channelsFirst: pixels.values)
@@ -128,7 +128,8 @@ struct ConvNeXtGoldenTests {
 /// Converts `checkpoint` into `folder` and opens the result.
 func convertedSession(
   _ checkpoint: String, _ scheme: Scheme, in folder: TemporaryFolder, threads: Int = 2,
-  kernels: KernelSet? = nil, wideElements: Int = ConvNeXtContext.defaultWideElements
+  kernels: KernelSet? = nil, wideElements: Int = ConvNeXtContext.defaultWideElements,
+  state: String? = nil
 ) throws -> VisionSession {
   let output = folder.path("model.vlmz")
   let converter = try Converter(
