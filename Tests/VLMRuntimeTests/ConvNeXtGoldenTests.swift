@@ -117,7 +117,8 @@ struct ConvNeXtGoldenTests {
 /// Converts `checkpoint` into `folder` and opens the result.
 func convertedSession(
   _ checkpoint: String, _ scheme: Scheme, in folder: TemporaryFolder, threads: Int = 2,
-  kernels: KernelSet? = nil, wideElements: Int = ConvNeXtContext.defaultWideElements
+  kernels: KernelSet? = nil, wideElements: Int = ConvNeXtContext.defaultWideElements,
+  state: String? = nil
 ) throws -> VisionSession {
   let output = folder.path("model.vlmz")
   let converter = try Converter(
