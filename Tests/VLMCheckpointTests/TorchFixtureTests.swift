@@ -147,7 +147,7 @@ private struct LargeZip {
   let last: [UInt8]
 
   func write(to path: String) throws {
-    FileManager.default.createFile(atPath: path, contents: nil)
+    _ = FileManager.default.createFile(atPath: path, contents: nil)
     let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
     var directory: [UInt8] = []
     func add(_ name: String, _ data: [UInt8]?, crc: UInt32) throws {
