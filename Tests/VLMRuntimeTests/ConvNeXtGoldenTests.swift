@@ -90,7 +90,7 @@ struct ConvNeXtGoldenTests {
     let folder = try TemporaryFolder()
     let session = try convertedSession(
       TestFiles.golden("\(test.folder)/\(test.checkpoint)"), .f32, in: folder,
-      wideElements: wideElements)
+      wideElements: wideElements, state: test.state)
     let pixels = try #require(expected.tensor(test.prefix + "pixel_values"))
     let input = PixelTensor(
       height: pixels.shape[2], width: pixels.shape[3], channelsFirst: pixels.values)
