@@ -55,6 +55,23 @@ VLM_INLINE const vlm_q4_group *vlm_q4_groups(const vlm_gemm *g, size_t panel) {
   return (const vlm_q4_group *)(vlm_q4_panel(g, panel) + vlm_q4_groups_offset(g->inputs));
 }
 
+/// Asks for the lines that the sums of a tile will be written to and added to, so that they arrive
+/// while the sums are made. `rows` and `panels` should be constants.
+VLM_INLINE void vlm_prefetch_outputs(
+    const vlm_gemm *g, size_t row, int rows, size_t panel, int panels) {
+  for (int r = 0; r < rows; r++)
+    for (int j = 0; j < panels; j++)
+      __builtin_prefetch(
+          g->y + (row + (size_t)r) * g->y_stride + (panel + (size_t)j) * VLM_PANEL_OUTPUTS, 1);
+  const vlm_epilogue *e = &g->epilogue;
+  if (!e->residual) return;
+  for (int r = 0; r < rows; r++)
+    for (int j = 0; j < panels; j++)
+      __builtin_prefetch(
+          e->residual + (row + (size_t)r) * e->residual_stride +
+          (panel + (size_t)j) * VLM_PANEL_OUTPUTS);
+}
+
 /// How a row is quantized: u = clamp(rint((x - quant.minimum) * inverse), 0, 255).
 typedef struct vlm_row_range {
   vlm_row_quant quant;

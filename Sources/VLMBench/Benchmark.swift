@@ -54,6 +54,7 @@ package struct Benchmark {
 
   /// - Parameter progress: called with samples taken, of all, and what comes next.
   package func run(progress: (Int, Int, String) -> Void) throws -> Outcome {
+    try OpenBLAS.load()
     var pools: [Int: WorkerPool] = [:]
     for name in names where pools[name.threads] == nil {
       pools[name.threads] = WorkerPool(threadCount: name.threads)

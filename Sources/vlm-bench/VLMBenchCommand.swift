@@ -66,7 +66,6 @@ struct VLMBenchCommand: ParsableCommand {
       for name in names { Report.line("\(name)") }
       return
     }
-    try OpenBLAS.load()
     let progress = Progress("cases", total: names.count, unit: .items, quiet: quiet)
     let outcome = try Benchmark(names: names, runs: runs).run { done, total, name in
       progress.update(total == 0 ? 0 : done * names.count / total, detail: name)

@@ -7,6 +7,10 @@ import VLMKernels
 import VLMRuntime
 import VLMTensor
 
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 @main
 struct VLMRun: ParsableCommand {
   static func main() { runCommand(VLMRun.self, program: "vlm-run") }
@@ -19,7 +23,7 @@ struct VLMRun: ParsableCommand {
         Example: vlm-run convnext.vlmz photo.jpg
 
         Prints the most probable classes of each image. An image is a PNG or JPEG file, '-' for \
-        standard input, or a safetensors or .npy file with the model's input as 'pixel_values' \
+        standard input, or a safetensors file with the model's input as 'pixel_values' \
         [1, 3, height, width].
         """,
       version: versionText(program: "vlm-run", formatVersion: Container.formatVersion))
@@ -90,6 +94,10 @@ struct VLMRun: ParsableCommand {
       preprocessing: try preprocessing.applied(to: session.preprocessing),
       policy: try preprocessing.policy(), limits: preprocessing.limits)
     if dryRun { return try describe(session, loader) }
+    // Said before the work, not after it.
+    for output in [embed, dump].compactMap({ $0 }) where !force && access(output, F_OK) == 0 {
+      throw FileError(path: output, problem: .exists)
+    }
     let status = try ImageRun(
       session: session, loader: loader, images: images, format: format, top: top,
       embed: embed, dump: dump, overwrite: force, quiet: quiet

@@ -12,8 +12,11 @@ package enum TestFiles {
   /// `../shared`, where present.
   package static let shared = root.deletingLastPathComponent().appendingPathComponent("shared")
 
+  /// A golden of the project's own, or else of the larger set beside it.
   package static func golden(_ path: String) -> String {
-    shared.appendingPathComponent("goldens").appendingPathComponent(path).path
+    let own = fixture("goldens/" + path)
+    return exists(own)
+      ? own : shared.appendingPathComponent("goldens").appendingPathComponent(path).path
   }
 
   package static func asset(_ path: String) -> String {
@@ -29,7 +32,7 @@ package enum TestFiles {
   }
 
   /// Whether the goldens are there; a test that needs them is skipped otherwise, with this reason.
-  package static let hasGoldens = exists(golden("README.md"))
+  package static let hasGoldens = exists(shared.appendingPathComponent("goldens").path)
   package static let hasAssets = exists(asset("README.md"))
   package static let goldensReason = "needs the goldens in ../shared, which are not here"
   package static let assetsReason = "needs the assets in ../shared, which are not here"

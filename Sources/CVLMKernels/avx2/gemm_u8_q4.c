@@ -13,6 +13,7 @@
 
 enum {
   SUMS = 4,
+  AHEAD = 4096, // bytes to ask for in advance, past the panel's end too
   ROWS = 48 // a multiple of 4; their activations stay in L2 while all panels pass
 };
 
@@ -53,6 +54,7 @@ VLM_INLINE void from_nibbles(
     _Pragma("clang loop unroll(full)") for (int i = 0; i < rows * halves; i++) low[i] = high[i] =
         _mm256_setzero_si256();
     _Pragma("clang loop unroll(full)") for (size_t i = 0; i < 4; i++) {
+      if (half == 0) __builtin_prefetch(packed + b * 256 + i * 64 + AHEAD);
       _Pragma("clang loop unroll(full)") for (int h = 0; h < halves; h++) {
         const __m256i bytes =
             _mm256_loadu_si256((const __m256i *)(packed + b * 256 + i * 64 + h * 32));

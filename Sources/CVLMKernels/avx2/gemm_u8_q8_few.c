@@ -8,7 +8,10 @@
 
 #include "u8.h"
 
-enum { TILE = 2 }; // rows x 16 outputs: 8 int16 sums, and 4 int32 sums that are used once a block
+enum {
+  TILE = 2,    // rows x 16 outputs: 8 int16 sums, and 4 int32 sums that are used once a block
+  AHEAD = 4096 // bytes to ask for in advance, past the panel's end too
+};
 
 size_t vlm_q8_few_bytes__avx2(size_t inputs) {
   return 2 * VLM_AVX2_Q8_FEW_ROWS * vlm_block_count(inputs) * VLM_BLOCK_INPUTS;
@@ -51,6 +54,7 @@ VLM_INLINE void from_codes(
         _mm256_setzero_si256();
     _Pragma("clang loop unroll(full)") for (size_t i = 0; i < 8; i++) {
       const __m256i *w = (const __m256i *)(codes + b * 512 + i * 64);
+      __builtin_prefetch(codes + b * 512 + i * 64 + AHEAD);
       _Pragma("clang loop unroll(full)") for (int r = 0; r < rows; r++) {
         const size_t at = (row + (size_t)r) * x->stride + b * 32 + i * 4;
         const __m256i l = vlm_broadcast4__avx2(x->low + at);

@@ -4,11 +4,14 @@
 //   few rows   acc = sum over blocks of step * dot(u, nibble) + offset * sum(u), from the nibbles
 //   many rows  panels are expanded to int8 in scratch once, then the inner loop is q8's
 //   exactness  bit-exact with scalar/gemm_u8_q4.c, but for the activation: all of it is int32
-//   scratch    2 panels of int8
+//   scratch    2 panels of int8; few rows: the sums of their blocks
 #if defined(__x86_64__)
 
 #include "q4_expand.h"
 #include "u8_tiles.h"
+
+/// Few rows read the whole matrix once: bytes to ask for in advance, past the panel's end too.
+enum { AHEAD = 4096 };
 
 VLM_TARGET_AVX512VNNI_BEGIN
 
@@ -16,28 +19,37 @@ size_t vlm_gemm_scratch_bytes__avx512vnni(size_t inputs) {
   return 2 * vlm_q8_tail_offset(inputs);
 }
 
-/// Sum of the 32 activations of a block.
-VLM_INLINE int32_t block_sum(const uint8_t *u) {
-  const __m256i quarters =
-      _mm256_sad_epu8(_mm256_loadu_si256((const __m256i *)u), _mm256_setzero_si256());
-  const __m128i halves =
-      _mm_add_epi64(_mm256_castsi256_si128(quarters), _mm256_extracti128_si256(quarters, 1));
-  return _mm_extract_epi32(halves, 0) + _mm_extract_epi32(halves, 2);
+/// Sums of the activations of every block: sums[r * blocks + b].
+static void sum_blocks(const vlm_gemm *g, int32_t *sums) {
+  const size_t blocks = vlm_block_count(g->inputs);
+  for (size_t r = 0; r < g->rows; r++) {
+    const uint8_t *x = (const uint8_t *)g->x + r * g->x_stride;
+    for (size_t b = 0; b < blocks; b++) {
+      const __m256i quarters = _mm256_sad_epu8(
+          _mm256_loadu_si256((const __m256i *)(x + b * 32)), _mm256_setzero_si256());
+      const __m128i halves = _mm_add_epi64(
+          _mm256_castsi256_si128(quarters), _mm256_extracti128_si256(quarters, 1));
+      sums[r * blocks + b] = _mm_extract_epi32(halves, 0) + _mm_extract_epi32(halves, 2);
+    }
+  }
 }
 
 /// `rows` rows of one panel, straight from the nibbles.
 VLM_INLINE void from_nibbles(const vlm_gemm *g, size_t panel, const int rows) {
   const uint8_t *x = g->x, *codes = vlm_q4_panel(g, panel);
+  const int32_t *block_sums = g->scratch;
+  const size_t blocks = vlm_block_count(g->inputs);
   const vlm_q4_group *groups = vlm_q4_groups(g, panel);
   const __m512i low4 = _mm512_set1_epi8(15);
   __m512i acc[VLM_U8_FEW_ROWS];
   for (int r = 0; r < rows; r++) acc[r] = _mm512_setzero_si512();
 
-  for (size_t b = 0; b < vlm_block_count(g->inputs); b++) {
+  for (size_t b = 0; b < blocks; b++) {
     // Two chains a row, so that one's latency hides behind the other.
     __m512i even[VLM_U8_FEW_ROWS], odd[VLM_U8_FEW_ROWS];
     for (int r = 0; r < rows; r++) even[r] = odd[r] = _mm512_setzero_si512();
     _Pragma("clang loop unroll(full)") for (size_t i = 0; i < 4; i++) {
+      __builtin_prefetch(codes + b * 256 + i * 64 + AHEAD);
       const __m512i bytes = _mm512_loadu_si512(codes + b * 256 + i * 64);
       const __m512i low = _mm512_and_si512(bytes, low4);
       const __m512i high = _mm512_and_si512(_mm512_srli_epi16(bytes, 4), low4);
@@ -52,10 +64,11 @@ VLM_INLINE void from_nibbles(const vlm_gemm *g, size_t panel, const int rows) {
     const __m512i offset =
         _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)groups[b].offset));
     _Pragma("clang loop unroll(full)") for (int r = 0; r < rows; r++) {
-      const __m512i sum =
-          _mm512_set1_epi32(block_sum(x + (size_t)r * g->x_stride + b * VLM_BLOCK_INPUTS));
+      // The upper word of the sum is 0: it fits 13 bits, so a 16-bit multiply will do.
+      const __m512i sum = _mm512_set1_epi32(block_sums[(size_t)r * blocks + b]);
       const __m512i dot = _mm512_mullo_epi32(step, _mm512_add_epi32(even[r], odd[r]));
-      acc[r] = _mm512_add_epi32(acc[r], _mm512_add_epi32(dot, _mm512_mullo_epi32(offset, sum)));
+      acc[r] = _mm512_add_epi32(
+          acc[r], _mm512_add_epi32(dot, _mm512_madd_epi16(sum, offset)));
     }
   }
 
@@ -76,6 +89,7 @@ static void few_rows(const vlm_gemm *g, size_t panel) {
 void vlm_gemm_u8_q4__avx512vnni(const vlm_gemm *g) {
   const size_t end = vlm_panel_limit(g), expanded = vlm_q8_tail_offset(g->inputs);
   if (g->rows <= VLM_U8_FEW_ROWS) {
+    sum_blocks(g, g->scratch);
     for (size_t panel = g->panel_begin; panel < end; panel++) few_rows(g, panel);
     return;
   }
@@ -91,6 +105,9 @@ void vlm_gemm_u8_q4__avx512vnni(const vlm_gemm *g) {
         .codes_stride = expanded,
         .tails = (const uint8_t *)vlm_q4_tail(g, panel),
         .tails_stride = vlm_q4_panel_bytes(g->inputs),
+        .next = vlm_q4_panel(g, panel + 2),
+        .next_stride = vlm_q4_panel_bytes(g->inputs),
+        .next_step = 32,
     };
     if (pair) {
       vlm_u8_all_rows(&p, 2);

@@ -20,6 +20,9 @@ void vlm_gemm_u8_q8__avx512vnni(const vlm_gemm *g) {
         .codes_stride = bytes,
         .tails = (const uint8_t *)vlm_q8_tail(g, panel),
         .tails_stride = bytes,
+        .next = vlm_q8_panel(g, panel + 2),
+        .next_stride = bytes,
+        .next_step = 64,
     };
     if (few && end - panel >= 4) {
       vlm_u8_few_rows(&p);

@@ -5,6 +5,8 @@
 //   registers  12 rows x 2 panels: 24 sums, 2 rows of codes, 1 broadcast of 4 activations. Few rows
 //              take 4 panels instead, so that enough sums are in flight to hide vpdpbusd's latency
 //   reads      x up to the last block's 32 inputs, which x_stride covers
+//   fetching   the first 12 rows ask for the next panels, from memory into L2: the processor's own
+//              prefetching starts anew at every panel, and few rows have no time to wait for it
 //   exactness  vpdpbusd adds four u8 x s8 products to an int32 without saturating: exact
 #ifndef VLM_AVX512VNNI_U8_TILES_H
 #define VLM_AVX512VNNI_U8_TILES_H
@@ -20,14 +22,18 @@ typedef struct vlm_u8_panels {
   size_t codes_stride; // bytes from panel to panel
   const uint8_t *tails;
   size_t tails_stride; // bytes from panel to panel
+  const uint8_t *next; // the matrix after these panels, wherever that is
+  size_t next_stride;  // bytes from panel to panel
+  size_t next_step;    // bytes of 4 inputs: 64 of q8, 32 of q4
 } vlm_u8_panels;
 
 enum { VLM_U8_TILE_SUMS = 24, VLM_U8_FEW_ROWS = 4 };
 
 VLM_TARGET_AVX512VNNI_BEGIN
 
+/// `ahead`: ask for the next panels.
 VLM_INLINE void vlm_u8_tile(
-    const vlm_u8_panels *p, size_t row, const int rows, const int panels) {
+    const vlm_u8_panels *p, size_t row, const int rows, const int panels, const bool ahead) {
   const vlm_gemm *g = p->g;
   const uint8_t *x = (const uint8_t *)g->x + row * g->x_stride;
   const size_t steps = vlm_block_count(g->inputs) * 8;
@@ -36,8 +42,12 @@ VLM_INLINE void vlm_u8_tile(
   _Pragma("clang loop unroll(full)") for (int i = 0; i < rows * panels; i++)
       acc[i] = _mm512_setzero_si512();
 
+  vlm_prefetch_outputs(g, row, rows, p->panel, panels);
   for (size_t step = 0; step < steps; step++) {
     __m512i codes[4];
+    if (ahead)
+      _Pragma("clang loop unroll(full)") for (int j = 0; j < panels; j++) __builtin_prefetch(
+          p->next + (size_t)j * p->next_stride + step * p->next_step, 0, 2);
     _Pragma("clang loop unroll(full)") for (int j = 0; j < panels; j++)
         codes[j] = _mm512_loadu_si512(p->codes + (size_t)j * p->codes_stride + step * 64);
     _Pragma("clang loop unroll(full)") for (int r = 0; r < rows; r++) {
@@ -62,10 +72,10 @@ VLM_INLINE void vlm_u8_tile(
 /// All rows of 4 panels: for at most 4 rows.
 VLM_INLINE void vlm_u8_few_rows(const vlm_u8_panels *p) {
   switch (p->g->rows) {
-  case 1: vlm_u8_tile(p, 0, 1, 4); return;
-  case 2: vlm_u8_tile(p, 0, 2, 4); return;
-  case 3: vlm_u8_tile(p, 0, 3, 4); return;
-  case 4: vlm_u8_tile(p, 0, 4, 4); return;
+  case 1: vlm_u8_tile(p, 0, 1, 4, false); return;
+  case 2: vlm_u8_tile(p, 0, 2, 4, false); return;
+  case 3: vlm_u8_tile(p, 0, 3, 4, false); return;
+  case 4: vlm_u8_tile(p, 0, 4, 4, false); return;
   }
 }
 
@@ -73,11 +83,12 @@ VLM_INLINE void vlm_u8_few_rows(const vlm_u8_panels *p) {
 VLM_INLINE void vlm_u8_all_rows(const vlm_u8_panels *p, const int panels) {
   const size_t rows = p->g->rows;
   size_t r = 0;
-  for (; r + 12 <= rows; r += 12) vlm_u8_tile(p, r, 12, panels);
-  if (r + 8 <= rows) vlm_u8_tile(p, r, 8, panels), r += 8;
-  if (r + 4 <= rows) vlm_u8_tile(p, r, 4, panels), r += 4;
-  if (r + 2 <= rows) vlm_u8_tile(p, r, 2, panels), r += 2;
-  if (r < rows) vlm_u8_tile(p, r, 1, panels);
+  if (rows >= 12) vlm_u8_tile(p, 0, 12, panels, true), r = 12;
+  for (; r + 12 <= rows; r += 12) vlm_u8_tile(p, r, 12, panels, false);
+  if (r + 8 <= rows) vlm_u8_tile(p, r, 8, panels, false), r += 8;
+  if (r + 4 <= rows) vlm_u8_tile(p, r, 4, panels, false), r += 4;
+  if (r + 2 <= rows) vlm_u8_tile(p, r, 2, panels, false), r += 2;
+  if (r < rows) vlm_u8_tile(p, r, 1, panels, false);
 }
 
 VLM_TARGET_END

@@ -9,7 +9,8 @@
 
 #include "u8_tiles.h"
 
-enum { FEW_ROWS = 4, SUMS = 4 };
+/// AHEAD: few rows read the whole matrix once; bytes to ask for in advance, past a panel's end too.
+enum { FEW_ROWS = 4, SUMS = 4, AHEAD = 4096 };
 
 VLM_TARGET_AVXVNNI_BEGIN
 
@@ -77,6 +78,7 @@ VLM_INLINE void from_nibbles(
     _Pragma("clang loop unroll(full)") for (int i = 0; i < rows * halves; i++) low[i] = high[i] =
         _mm256_setzero_si256();
     _Pragma("clang loop unroll(full)") for (size_t i = 0; i < 4; i++) {
+      __builtin_prefetch(packed + b * 256 + i * 64 + AHEAD);
       _Pragma("clang loop unroll(full)") for (int h = 0; h < halves; h++) {
         const __m256i bytes =
             _mm256_loadu_si256((const __m256i *)(packed + b * 256 + i * 64 + h * 32));
@@ -141,6 +143,8 @@ void vlm_gemm_u8_q4__avxvnni(const vlm_gemm *g) {
         .panel = panel,
         .codes = g->scratch,
         .tails = (const uint8_t *)vlm_q4_tail(g, panel),
+        .next = vlm_q4_panel(g, panel + 1),
+        .next_step = 32,
     };
     vlm_u8_all_rows(&p);
   }

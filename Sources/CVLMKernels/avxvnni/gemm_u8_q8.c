@@ -23,6 +23,8 @@ void vlm_gemm_u8_q8__avxvnni(const vlm_gemm *g) {
         .codes_stride = bytes,
         .tails = (const uint8_t *)vlm_q8_tail(g, panel),
         .tails_stride = bytes,
+        .next = vlm_q8_panel(g, panel + 1),
+        .next_step = 64,
     };
     if (some == 1 || end - panel < some) {
       vlm_u8_all_rows(&p);
@@ -30,9 +32,9 @@ void vlm_gemm_u8_q8__avxvnni(const vlm_gemm *g) {
       continue;
     }
     switch (g->rows) {
-    case 1: vlm_u8_tile(&p, 0, 1, 4); break;
-    case 2: vlm_u8_tile(&p, 0, 2, 2); break;
-    case 3: vlm_u8_tile(&p, 0, 3, 2); break;
+    case 1: vlm_u8_tile(&p, 0, 1, 4, false); break;
+    case 2: vlm_u8_tile(&p, 0, 2, 2, false); break;
+    case 3: vlm_u8_tile(&p, 0, 3, 2, false); break;
     }
     panel += some;
   }

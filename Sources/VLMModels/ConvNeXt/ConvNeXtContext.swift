@@ -110,6 +110,8 @@ struct ConvNeXtPlan {
   private(set) var fullHiddenCount = 0
   private(set) var tileRows = 1
   private(set) var maximumInputs = 1
+  private let input: FeatureShape
+  private let leastSide: Int
   private(set) var wideRows = 0
   private(set) var wideInputs = 0
   private(set) var wideBranchCount = 0
@@ -118,6 +120,11 @@ struct ConvNeXtPlan {
   init(
     _ config: ConvNeXtConfig, input: FeatureShape, wideElements: Int
   ) throws(ModelError) {
+    self.input = input
+    let strides =
+      config.stemConvolutions.map(\.geometry.stride)
+      + config.stages.compactMap { $0.downsample?.stride }
+    leastSide = strides.reduce(1, *)
     mapCount = input.elementCount
     var shape = input
     for convolution in config.stemConvolutions {
@@ -155,8 +162,8 @@ struct ConvNeXtPlan {
     guard result.height > 0, result.width > 0 else {
       throw ModelError(
         .image(
-          found: "nothing is left of it after the model's strides",
-          expected: "a larger image"))
+          found: "\(input.width)×\(input.height) pixels",
+          expected: "at least \(leastSide)×\(leastSide), the product of the model's strides"))
     }
     let window = geometry.kernel * geometry.kernel * shape.channels
     addTile(
