@@ -176,13 +176,14 @@ import VLMTestSupport
     let module = Pickled.persistent(
       .tuple([.text("module"), .global("net", "Net"), .text("net.py"), .text("class Net: …")]))
     try make.expectRefusal(Composer.legacy(module), "whole module of class 'net.Net'")
+    try make.expectRefusal(legacy(with: module.opcodes), "whole module of class 'net.Net'")
   }
 
   @Test("L22 a whole module is refused by its class's name")
   func l22() throws {
     let object = Pickled.build(
       .raw(Pickled.global("models.foo", "Net").opcodes + [0x29, 0x81]),
-      .dict([(.text("_parameters"), .ordered), (.text("_modules"), .ordered)]))
+      .dict([(.text("_parameters"), Composer.legacyState), (.text("_modules"), .ordered)]))
     try make.expectRefusal(Composer.legacy(object), "whole module of class 'models.foo.Net'")
     let inside = Pickled.dict([(.text("model"), object)])
     try make.expectRefusal(Composer.legacy(inside), "whole module of class 'models.foo.Net'")

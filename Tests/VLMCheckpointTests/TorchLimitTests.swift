@@ -102,7 +102,8 @@ import VLMTestSupport
       zip([0x95] + Zip.little(UInt64(10)) + [0x95] + Zip.little(UInt64(1)) + [0x4e]), "another")
     try make.expectRefusal(zip([0x95] + Zip.little(UInt64(1)) + [0x4b, 1]), "crosses the end")
     try make.expectRefusal(
-      zip([0x95] + Zip.little(UInt64(2)) + [0x4e]) + [], "is None")
+      zip([0x95] + Zip.little(UInt64(3)) + [0x4e]), "frame of 3 bytes")
+    try make.expectRefusal(zip([0x95] + Zip.little(UInt64(2)) + [0x4e]), "holds None")
   }
 
   @Test("Z57 what is no dictionary of tensors is named")

@@ -24,6 +24,7 @@ struct LegacyStream {
     try Self.checkSystem(try Self.pickle(file, &position, "system description"), path)
     let object = try Self.pickle(file, &position, "object")
     let keys = try Self.pickle(file, &position, "list of storages")
+    try PyTorchFile.checkRoot(object, path)
     tree = object
     places = try Self.storages(file, position, try Self.keys(keys, path), object)
   }

@@ -111,7 +111,8 @@ package enum PyTorchFile {
       index: index, format: format)
   }
 
-  private static func checkRoot(_ tree: PickleTree, _ path: String) throws(CheckpointError) {
+  /// Checks that what the pickle holds can hold tensors.
+  static func checkRoot(_ tree: PickleTree, _ path: String) throws(CheckpointError) {
     func failure(_ problem: PyTorchProblem) -> CheckpointError {
       CheckpointError(path: path, problem: .pyTorch(problem))
     }
