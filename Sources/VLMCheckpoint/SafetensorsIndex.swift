@@ -132,7 +132,11 @@ package enum SafetensorsIndex {
       default: true
       }
     }
-    guard isPlain, name.hasSuffix(".safetensors") || name.hasSuffix(".bin"), !name.hasPrefix("."),
+    // An index of .bin files may name both kinds, the other only its own.
+    let isKnown =
+      name.hasSuffix(".safetensors")
+      || (index.hasSuffix(".bin.index.json") && name.hasSuffix(".bin"))
+    guard isPlain, isKnown, !name.hasPrefix("."),
       name.utf8.count <= 255
     else { throw CheckpointError(path: index, problem: .unsafeShardName(name)) }
   }
