@@ -31,7 +31,7 @@ indirect enum Pickled: Sendable {
     case .dict(let items):
       return [0x7d, 0x28] + items.flatMap { $0.0.opcodes + $0.1.opcodes } + [0x75]
     case .global(let module, let name):
-      return [0x63] + Array(module.utf8) + [0x0a] + Array(name.utf8) + [0x0a]
+      return joined([0x63], Array(module.utf8), [0x0a], Array(name.utf8), [0x0a])
     case .call(let function, let arguments):
       return function.opcodes + Pickled.tuple(arguments).opcodes + [0x52]
     case .build(let object, let state): return object.opcodes + state.opcodes + [0x62]
@@ -138,24 +138,24 @@ struct Zip {
       let crc = entry.crc ?? Self.crc(entry.data)
       let method = entry.method ?? (entry.deflates ? 8 : 0)
       let count = entry.claimedCount ?? UInt32(entry.data.count)
-      let wide =
+      let wide: [UInt8] =
         is64
-        ? Self.little(UInt16(1)) + Self.little(UInt16(24)) + Self.little(UInt64(count))
-          + Self.little(UInt64(stored.count)) + Self.little(UInt64(start)) : []
-      let common =
-        Self.little(UInt16(20)) + Self.little(entry.flags) + Self.little(method)
-        + [0, 0, 0, 0] + Self.little(crc)
-        + Self.little(is64 ? UInt32.max : UInt32(stored.count))
-        + Self.little(is64 ? UInt32.max : count)
+        ? joined(
+          Self.little(UInt16(1)), Self.little(UInt16(24)), Self.little(UInt64(count)),
+          Self.little(UInt64(stored.count)), Self.little(UInt64(start))) : []
+      let common = joined(
+        Self.little(UInt16(20)), Self.little(entry.flags), Self.little(method), [0, 0, 0, 0],
+        Self.little(crc), Self.little(is64 ? UInt32.max : UInt32(stored.count)),
+        Self.little(is64 ? UInt32.max : count))
       let localName = Array((entry.localName ?? entry.name).utf8)
       let localWide = is64 ? Array(wide[..<20]).replacing(2, with: [16, 0]) : []
-      output += [0x50, 0x4b, 3, 4] + common + Self.little(UInt16(localName.count))
+      output += joined([0x50, 0x4b, 3, 4], common, Self.little(UInt16(localName.count)))
       output += Self.little(UInt16(entry.extra.count + localWide.count)) + localName
       output += entry.extra + localWide + stored
       if index == 0 { output += gap }
       let name = Array(entry.name.utf8)
-      directory += [0x50, 0x4b, 1, 2, 20, 0] + common + Self.little(UInt16(name.count))
-      directory += Self.little(UInt16(wide.count)) + [0, 0] + Self.little(entry.disk)
+      directory += joined([0x50, 0x4b, 1, 2, 20, 0], common, Self.little(UInt16(name.count)))
+      directory += joined(Self.little(UInt16(wide.count)), [0, 0], Self.little(entry.disk))
       directory += [0, 0, 0, 0, 0, 0]
       directory += Self.little(is64 ? UInt32.max : entry.offset ?? UInt32(start)) + name + wide
     }
@@ -224,8 +224,9 @@ struct TorchComposer {
     _ state: Pickled = legacyState, keys: Pickled = .list([.text("0")]), count: Int = 4,
     storage: [UInt8] = floats
   ) -> [UInt8] {
-    magic + version.pickle() + system.pickle() + state.pickle() + keys.pickle()
-      + Zip.little(Int64(count)) + storage
+    joined(
+      magic, version.pickle(), system.pickle(), state.pickle(), keys.pickle(),
+      Zip.little(Int64(count)), storage)
   }
 
   static let legacyState = Pickled.state([
@@ -266,3 +267,6 @@ struct TorchComposer {
     }
   }
 }
+
+/// The parts one after another. Long sums of arrays are beyond the type checker of Swift 6.0.
+func joined(_ parts: [UInt8]...) -> [UInt8] { parts.flatMap { $0 } }

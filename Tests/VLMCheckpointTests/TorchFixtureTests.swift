@@ -156,18 +156,19 @@ private struct LargeZip {
       let count = UInt64(data?.count ?? hole)
       let name = Array(name.utf8)
       let wide = Zip.little(count) + Zip.little(count)
-      let common =
-        [45, 0, 0, 0, 0, 0, 0, 0, 0, 0] + Zip.little(crc) + Zip.little(UInt32.max)
-        + Zip.little(UInt32.max) + Zip.little(UInt16(name.count)) as [UInt8]
-      let head = [0x50, 0x4b, 3, 4] + common + [20, 0] + name + [1, 0, 16, 0] + wide
+      let common = joined(
+        [45, 0, 0, 0, 0, 0, 0, 0, 0, 0], Zip.little(crc), Zip.little(UInt32.max),
+        Zip.little(UInt32.max), Zip.little(UInt16(name.count)))
+      let head = joined([0x50, 0x4b, 3, 4], common, [20, 0], name, [1, 0, 16, 0], wide)
       try file.write(contentsOf: Data(head))
       if let data {
         try file.write(contentsOf: Data(data))
       } else {
         try file.seek(toOffset: file.offset() + count)
       }
-      directory += [0x50, 0x4b, 1, 2, 45, 0] + common + [28, 0] + [UInt8](repeating: 0, count: 10)
-      directory += Zip.little(UInt32.max) + name + [1, 0, 24, 0] + wide + Zip.little(start)
+      directory += joined(
+        [0x50, 0x4b, 1, 2, 45, 0], common, [28, 0], [UInt8](repeating: 0, count: 10))
+      directory += joined(Zip.little(UInt32.max), name, [1, 0, 24, 0], wide, Zip.little(start))
     }
     try add("a/data.pkl", pickle, crc: Zip.crc(pickle))
     // Without a checksum: nothing reads through the hole.
@@ -175,11 +176,12 @@ private struct LargeZip {
     try add("a/data/0", last, crc: Zip.crc(last))
     let start = try file.offset()
     let record = start + UInt64(directory.count)
-    var end = directory + [0x50, 0x4b, 6, 6] + Zip.little(UInt64(44)) + [45, 0, 45, 0]
-    end += [UInt8](repeating: 0, count: 8) + Zip.little(UInt64(3)) + Zip.little(UInt64(3))
-    end += Zip.little(UInt64(directory.count)) + Zip.little(start)
-    end += [0x50, 0x4b, 6, 7, 0, 0, 0, 0] + Zip.little(record) + [1, 0, 0, 0]
-    end += [0x50, 0x4b, 5, 6, 0, 0, 0, 0] + [UInt8](repeating: 0xff, count: 12) + [0, 0]
+    var end = joined(
+      directory, [0x50, 0x4b, 6, 6], Zip.little(UInt64(44)), [45, 0, 45, 0],
+      [UInt8](repeating: 0, count: 8), Zip.little(UInt64(3)), Zip.little(UInt64(3)),
+      Zip.little(UInt64(directory.count)), Zip.little(start))
+    end += joined([0x50, 0x4b, 6, 7, 0, 0, 0, 0], Zip.little(record), [1, 0, 0, 0])
+    end += joined([0x50, 0x4b, 5, 6, 0, 0, 0, 0], [UInt8](repeating: 0xff, count: 12), [0, 0])
     try file.write(contentsOf: Data(end))
     try file.close()
   }

@@ -298,9 +298,9 @@ import VLMTestSupport
 
   @Test("L34 a memo that is overwritten between uses")
   func l34() throws {
-    let confused =
-      Pickled.text("collections").opcodes + [0x71, 1, 0x30] + Pickled.text("os").opcodes
-      + [0x71, 1, 0x30, 0x68, 1] + Pickled.text("system").opcodes + [0x93]
+    let confused = joined(
+      Pickled.text("collections").opcodes, [0x71, 1, 0x30], Pickled.text("os").opcodes,
+      [0x71, 1, 0x30, 0x68, 1], Pickled.text("system").opcodes, [0x93])
     try make.expectRefusal(legacy(with: confused), "'os.system'")
   }
 

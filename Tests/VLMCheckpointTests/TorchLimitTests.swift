@@ -99,7 +99,7 @@ import VLMTestSupport
   func z56() throws {
     try make.expectRefusal(zip([0x95] + Zip.little(UInt64.max)), "frame of")
     try make.expectRefusal(
-      zip([0x95] + Zip.little(UInt64(10)) + [0x95] + Zip.little(UInt64(1)) + [0x4e]), "another")
+      zip(joined([0x95], Zip.little(UInt64(10)), [0x95], Zip.little(UInt64(1)), [0x4e])), "another")
     try make.expectRefusal(zip([0x95] + Zip.little(UInt64(1)) + [0x4b, 1]), "crosses the end")
     try make.expectRefusal(
       zip([0x95] + Zip.little(UInt64(3)) + [0x4e]), "frame of 3 bytes")
