@@ -29,8 +29,6 @@ struct ConvNeXtGoldenTests {
     var testDescription: String { "\(folder)/\(checkpoint) \(prefix)" }
   }
 
-  static let stages = ["stem", "stage0", "stage1", "stage2", "stage3", "pooled", "head_norm"]
-
   static let cases: [Case] =
     ["a.", "b."].flatMap { prefix in
       [

@@ -74,7 +74,7 @@ extension ConvNeXtContext {
   /// A convolution over windows, tile by tile, with a norm on either side of it.
   func convolve(
     _ x: FeatureMap, _ convolution: PatchConvolution, normBefore: LayerNorm? = nil,
-    normAfter: LayerNorm? = nil, activation: Activation = .none, kernels: KernelSet,
+    normAfter: LayerNorm? = nil, activation: Activation = .none,
     _ current: inout Int
   ) -> FeatureMap {
     let geometry = convolution.geometry
@@ -122,7 +122,6 @@ private struct Stem: Sendable {
   private let convolutions: [PatchConvolution]
   private let norm: LayerNorm
   private let activation: Activation
-  private let kernels: KernelSet
 
   init(_ weights: Weights, _ config: ConvNeXtConfig) throws(ModelError) {
     let parts = config.stemConvolutions
@@ -142,7 +141,6 @@ private struct Stem: Sendable {
       weights[(parts.count - 1) * step + 1], channels: parts.last?.outputs ?? 0,
       epsilon: config.epsilon)
     activation = activated ? config.activation : .none
-    kernels = weights.kernels
   }
 
   func callAsFunction(
@@ -154,7 +152,7 @@ private struct Stem: Sendable {
       let isLast = index == convolutions.count - 1
       map = context.convolve(
         map, convolution, normAfter: isLast ? norm : nil,
-        activation: isLast ? .none : activation, kernels: kernels, &current)
+        activation: isLast ? .none : activation, &current)
     }
     return map
   }
@@ -165,7 +163,6 @@ private struct Stage: Sendable {
   private let downsampleNorm: LayerNorm?
   private let downsample: PatchConvolution?
   private let blocks: [ConvNeXtBlock]
-  private let kernels: KernelSet
 
   init(
     _ weights: Weights, _ config: ConvNeXtConfig, _ stage: ConvNeXtConfig.Stage, inputs: Int
@@ -185,7 +182,6 @@ private struct Stage: Sendable {
       blocks.append(try ConvNeXtBlock(weights["blocks"][index], config, stage))
     }
     self.blocks = blocks
-    kernels = weights.kernels
   }
 
   func callAsFunction(
@@ -194,7 +190,7 @@ private struct Stage: Sendable {
     var map = input
     if let downsample {
       map = context.convolve(
-        map, downsample, normBefore: downsampleNorm, kernels: kernels, &current)
+        map, downsample, normBefore: downsampleNorm, &current)
     }
     for block in blocks {
       let next = context.nextMap(map.shape, &current)
