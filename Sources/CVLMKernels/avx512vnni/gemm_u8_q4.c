@@ -10,8 +10,7 @@
 #include "q4_expand.h"
 #include "u8_tiles.h"
 
-/// Few rows read the whole matrix once: bytes to ask for in advance, past the panel's end too.
-enum { AHEAD = 4096, FEW_ROWS = 8 };
+enum { FEW_ROWS = 8 };
 
 VLM_TARGET_AVX512VNNI_BEGIN
 
@@ -48,8 +47,8 @@ VLM_INLINE void from_nibbles(const vlm_gemm *g, size_t panel, const int rows) {
     // Two chains a row, so that one's latency hides behind the other.
     __m512i even[FEW_ROWS], odd[FEW_ROWS];
     for (int r = 0; r < rows; r++) even[r] = odd[r] = _mm512_setzero_si512();
+    vlm_prefetch_q4(g, codes, b);
     _Pragma("clang loop unroll(full)") for (size_t i = 0; i < 4; i++) {
-      __builtin_prefetch(codes + b * 256 + i * 64 + AHEAD);
       const __m512i bytes = _mm512_loadu_si512(codes + b * 256 + i * 64);
       const __m512i low = _mm512_and_si512(bytes, low4);
       const __m512i high = _mm512_and_si512(_mm512_srli_epi16(bytes, 4), low4);
