@@ -5,11 +5,13 @@ import VLMTensor
 /// Which model a container holds, with its geometry: the content of the container's `config`.
 package enum ModelDescription: Sendable, Equatable {
   case convNeXt(ConvNeXtConfig)
+  case llama(LLaMAConfig)
 
   /// The value of `architecture`.
   package var architecture: String {
     switch self {
     case .convNeXt: "convnext"
+    case .llama: "llama"
     }
   }
 
@@ -17,6 +19,8 @@ package enum ModelDescription: Sendable, Equatable {
     switch self {
     case .convNeXt(let config):
       ["architecture": .string(architecture), "convnext": config.json]
+    case .llama(let config):
+      ["architecture": .string(architecture), "llama": config.json]
     }
   }
 
@@ -24,11 +28,12 @@ package enum ModelDescription: Sendable, Equatable {
   package init(json: JSONValue) throws(ModelError) {
     switch json["architecture"]?.stringValue {
     case "convnext": self = .convNeXt(try ConvNeXtConfig(json: json["convnext"] ?? .null))
+    case "llama": self = .llama(try LLaMAConfig(json: json["llama"] ?? .null))
     case let other:
       throw ModelError(
         .configuration(
           field: "architecture", found: other.map { "'\($0)'" } ?? "nothing",
-          expected: "'convnext'"))
+          expected: "'convnext' or 'llama'"))
     }
   }
 
@@ -36,6 +41,7 @@ package enum ModelDescription: Sendable, Equatable {
   package var classCount: Int? {
     switch self {
     case .convNeXt(let config): config.head.output?.count
+    case .llama: nil
     }
   }
 
@@ -46,6 +52,7 @@ package enum ModelDescription: Sendable, Equatable {
     let weights = Weights(recorder, kernels: scalar)
     switch self {
     case .convNeXt(let config): _ = try ConvNeXt(weights, config)
+    case .llama(let config): _ = try LLaMA(weights, config)
     }
     return recorder.specs
   }

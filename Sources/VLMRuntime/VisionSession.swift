@@ -39,6 +39,12 @@ package final class VisionSession {
       model = try Self.inFile(file) {
         try ConvNeXt(Weights(weights, kernels: kernels), config)
       }
+    case .llama:
+      throw ModelError(
+        file: file,
+        .configuration(
+          field: "architecture", found: "'\(description.architecture)'",
+          expected: "a model of images"))
     }
     try weights.requireAllUsed()
     if let json = try Self.json(container, .preprocess) {
