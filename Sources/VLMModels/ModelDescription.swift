@@ -6,12 +6,14 @@ import VLMTensor
 package enum ModelDescription: Sendable, Equatable {
   case convNeXt(ConvNeXtConfig)
   case llama(LLaMAConfig)
+  case llava(LLaVAConfig)
 
   /// The value of `architecture`.
   package var architecture: String {
     switch self {
     case .convNeXt: "convnext"
     case .llama: "llama"
+    case .llava: "llava"
     }
   }
 
@@ -21,6 +23,8 @@ package enum ModelDescription: Sendable, Equatable {
       ["architecture": .string(architecture), "convnext": config.json]
     case .llama(let config):
       ["architecture": .string(architecture), "llama": config.json]
+    case .llava(let config):
+      ["architecture": .string(architecture), "llava": config.json]
     }
   }
 
@@ -29,11 +33,12 @@ package enum ModelDescription: Sendable, Equatable {
     switch json["architecture"]?.stringValue {
     case "convnext": self = .convNeXt(try ConvNeXtConfig(json: json["convnext"] ?? .null))
     case "llama": self = .llama(try LLaMAConfig(json: json["llama"] ?? .null))
+    case "llava": self = .llava(try LLaVAConfig(json: json["llava"] ?? .null))
     case let other:
       throw ModelError(
         .configuration(
           field: "architecture", found: other.map { "'\($0)'" } ?? "nothing",
-          expected: "'convnext' or 'llama'"))
+          expected: "'convnext', 'llama' or 'llava'"))
     }
   }
 
@@ -42,6 +47,7 @@ package enum ModelDescription: Sendable, Equatable {
     switch self {
     case .convNeXt(let config): config.head.output?.count
     case .llama: nil
+    case .llava: nil
     }
   }
 
@@ -53,6 +59,7 @@ package enum ModelDescription: Sendable, Equatable {
     switch self {
     case .convNeXt(let config): _ = try ConvNeXt(weights, config)
     case .llama(let config): _ = try LLaMA(weights, config)
+    case .llava(let config): _ = try LLaVA(weights, config)
     }
     return recorder.specs
   }
