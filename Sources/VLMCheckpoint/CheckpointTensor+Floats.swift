@@ -8,7 +8,8 @@ extension CheckpointTensor {
   /// become 0 and 1.
   ///
   /// - Precondition: `range` lies in `0..<elementCount` and `output` has as many places.
-  /// - Throws: `.notNumeric` for complex and sub-byte elements.
+  /// - Throws: `.notNumeric` for complex and sub-byte elements, `.notReadable` for blocks of a
+  ///   type that is not decoded here.
   package func readFloats(
     _ range: Range<Int>, into output: UnsafeMutableBufferPointer<Float>
   ) throws(CheckpointError) {
@@ -17,7 +18,31 @@ extension CheckpointTensor {
     guard dtype.isConvertibleToFloat else {
       throw CheckpointError(path: source.path, place: name, problem: .notNumeric(dtype))
     }
+    if let blocks, !blocks.isReadable {
+      throw CheckpointError(
+        path: source.path, place: name, problem: .gguf(.notReadable(blocks.name)))
+    }
     if range.isEmpty { return }
+    guard rows != .stored, let count = shape.first else { return readStored(range, into: output) }
+    // Row by row, each from where it is stored.
+    let width = elementCount / count
+    var position = range.lowerBound
+    while position < range.upperBound {
+      let row = position / width
+      let end = min((row + 1) * width, range.upperBound)
+      let start = rows.storedRow(row, rows: count) * width + position % width
+      let place = position - range.lowerBound..<end - range.lowerBound
+      readStored(
+        start..<start + place.count, into: UnsafeMutableBufferPointer(rebasing: output[place]))
+      position = end
+    }
+  }
+
+  /// As `readFloats`, in the order in which the elements are stored.
+  private func readStored(_ range: Range<Int>, into output: UnsafeMutableBufferPointer<Float>) {
+    if let blocks {
+      return withBytes { blocks.decode($0, range, into: output) }
+    }
     withBytes(ofElements: range) { Self.convert($0, dtype, into: output) }
   }
 
