@@ -23,23 +23,6 @@ extension CheckpointTensor {
         path: source.path, place: name, problem: .gguf(.notReadable(blocks.name)))
     }
     if range.isEmpty { return }
-    guard rows != .stored, let count = shape.first else { return readStored(range, into: output) }
-    // Row by row, each from where it is stored.
-    let width = elementCount / count
-    var position = range.lowerBound
-    while position < range.upperBound {
-      let row = position / width
-      let end = min((row + 1) * width, range.upperBound)
-      let start = rows.storedRow(row, rows: count) * width + position % width
-      let place = position - range.lowerBound..<end - range.lowerBound
-      readStored(
-        start..<start + place.count, into: UnsafeMutableBufferPointer(rebasing: output[place]))
-      position = end
-    }
-  }
-
-  /// As `readFloats`, in the order in which the elements are stored.
-  private func readStored(_ range: Range<Int>, into output: UnsafeMutableBufferPointer<Float>) {
     if let blocks {
       return withBytes { blocks.decode($0, range, into: output) }
     }

@@ -29,8 +29,6 @@ package struct CheckpointTensor: Sendable {
   let strides: [Int]?
   /// How the elements are stored when not one by one, which is contiguous.
   package let blocks: GGUFType?
-  /// In which order the rows are read. Bytes are always those that are stored.
-  package private(set) var rows = RowOrder.stored
 
   /// - Precondition: `range`, in `owned` or else in `source`, holds every element.
   init(
@@ -45,16 +43,6 @@ package struct CheckpointTensor: Sendable {
     self.range = range
     self.strides = strides
     self.blocks = blocks
-  }
-
-  /// The same tensor, whose floats are read in the order that undoes `rows`.
-  ///
-  /// - Precondition: the order fits the first extent.
-  package func reading(rows: RowOrder) -> CheckpointTensor {
-    precondition(rows.fits(rows: shape.first ?? 1), "heads that divide the rows")
-    var tensor = self
-    tensor.rows = rows
-    return tensor
   }
 
   /// What the checkpoint's format calls the type.

@@ -33,10 +33,9 @@ package enum SafetensorsWriter {
       self.init(name: name, dtype: .f32, shape: shape, bytes: bytes)
     }
 
-    /// The same tensor in another file; one that is stored in blocks or another order of rows as
-    /// 32-bit floats.
+    /// The same tensor in another file; one that is stored in blocks as 32-bit floats.
     package init(_ tensor: CheckpointTensor) {
-      guard tensor.blocks == nil, tensor.rows == .stored else {
+      guard tensor.blocks == nil else {
         self.init(name: tensor.name, dtype: .f32, shape: tensor.shape) {
           (offset, buffer) throws(CheckpointError) in
           let first = offset / 4

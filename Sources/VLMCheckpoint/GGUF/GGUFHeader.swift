@@ -20,8 +20,11 @@ struct GGUFHeader {
   /// Bytes that the shortest key with its value, and the shortest tensor, take.
   private static let minimumEntryBytes = 8 + 1 + 4 + 1
   private static let minimumTensorBytes = 8 + 1 + 4 + 4 + 8
+  private static let maximumSharedShapes = 4096
 
   private var reader: GGUFReader
+  /// Shapes seen, so that many tensors of a few shapes share their storage.
+  private var shapes: Set<[Int]> = []
   private(set) var alignment = GGUFFile.defaultAlignment
 
   /// - Parameter bytes: the whole file, which the caller keeps alive for the header's life.
@@ -138,7 +141,10 @@ struct GGUFHeader {
       }
       shape.append(value)
     }
-    return shape.reversed()
+    shape.reverse()
+    if let position = shapes.firstIndex(of: shape) { return shapes[position] }
+    if shapes.count < Self.maximumSharedShapes { shapes.insert(shape) }
+    return shape
   }
 
   /// `start + count`, up to the next multiple of `alignment`; nil when that overflows.

@@ -5,31 +5,36 @@ import VLMTensor
 package struct GGUFType: Sendable, Equatable {
   /// GGUF's number.
   package let number: UInt32
+
+  /// - Returns: nil for numbers that no type has, or no longer has.
+  package init?(number: UInt32) {
+    guard Self.known[number] != nil else { return nil }
+    self.number = number
+  }
+
+  private struct Facts: Sendable {
+    let name: String
+    let blockElements: Int
+    let blockBytes: Int
+    let plain: DType?
+  }
+
+  private var facts: Facts {
+    Self.known[number] ?? Facts(name: "\(number)", blockElements: 1, blockBytes: 0, plain: nil)
+  }
+
   /// "Q4_K" and the like.
-  package let name: String
-  /// Elements and bytes of a block, along a tensor's last axis; 1 and the width of plain elements.
-  package let blockElements: Int
-  package let blockBytes: Int
+  package var name: String { facts.name }
+  /// Elements of a block, along a tensor's last axis; 1 where elements are plain.
+  package var blockElements: Int { facts.blockElements }
+  /// Bytes of a block.
+  package var blockBytes: Int { facts.blockBytes }
   /// The same type as any checkpoint may have it; nil for blocks.
-  package let plain: DType?
+  package var plain: DType? { facts.plain }
 
   /// Whether its elements can be read as floats here; others are only listed.
   package var isReadable: Bool {
     plain != nil || vlm_gguf_block_size(number).elements == blockElements
-  }
-
-  /// - Returns: nil for numbers that no type has, or no longer has.
-  package init?(number: UInt32) {
-    guard let known = Self.known[number] else { return nil }
-    self = known
-  }
-
-  private init(_ number: UInt32, _ name: String, _ elements: Int, _ bytes: Int, _ plain: DType?) {
-    self.number = number
-    self.name = name
-    blockElements = elements
-    blockBytes = bytes
-    self.plain = plain
   }
 
   /// Types that were taken out of the format again, to name them.
@@ -47,7 +52,7 @@ package struct GGUFType: Sendable, Equatable {
     }
   }
 
-  private static let known: [UInt32: GGUFType] = {
+  private static let known: [UInt32: Facts] = {
     let plain: [(UInt32, String, Int, DType)] = [
       (0, "F32", 4, .f32), (1, "F16", 2, .f16), (24, "I8", 1, .i8), (25, "I16", 2, .i16),
       (26, "I32", 4, .i32), (27, "I64", 8, .i64), (28, "F64", 8, .f64), (30, "BF16", 2, .bf16),
@@ -62,12 +67,13 @@ package struct GGUFType: Sendable, Equatable {
       (29, "IQ1_M", 256, 56), (34, "TQ1_0", 256, 54), (35, "TQ2_0", 256, 66),
       (39, "MXFP4", 32, 17),
     ]
-    var types: [UInt32: GGUFType] = [:]
+    var types: [UInt32: Facts] = [:]
     for (number, name, bytes, dtype) in plain {
-      types[number] = GGUFType(number, name, 1, bytes, dtype)
+      types[number] = Facts(name: name, blockElements: 1, blockBytes: bytes, plain: dtype)
     }
     for (number, name, elements, bytes) in blocks {
-      types[number] = GGUFType(number, name, elements, bytes, nil)
+      types[number] = Facts(
+        name: name, blockElements: elements, blockBytes: bytes, plain: nil)
     }
     return types
   }()
@@ -75,6 +81,7 @@ package struct GGUFType: Sendable, Equatable {
   /// Bytes of a tensor of `shape`, whose last extent is a multiple of the block's elements; nil
   /// when a product overflows.
   package func byteCount(shape: [Int]) -> Int? {
+    let (blockElements, blockBytes) = (blockElements, blockBytes)
     guard let elements = DType.u8.byteCount(shape: shape) else { return nil }
     let (bytes, overflow) = (elements / blockElements).multipliedReportingOverflow(by: blockBytes)
     return overflow ? nil : bytes
@@ -89,6 +96,7 @@ package struct GGUFType: Sendable, Equatable {
     into output: UnsafeMutableBufferPointer<Float>
   ) {
     guard let source = bytes.baseAddress, let target = output.baseAddress else { return }
+    let (blockElements, blockBytes) = (blockElements, blockBytes)
     var position = range.lowerBound
     while position < range.upperBound {
       let block = position / blockElements
@@ -101,20 +109,20 @@ package struct GGUFType: Sendable, Equatable {
         position += blocks * blockElements
       } else {
         let count = min(blockElements - start, left)
-        decodePart(source + block * blockBytes, start..<start + count, into: place)
+        decodePart(source + block * blockBytes, start, count, into: place)
         position += count
       }
     }
   }
 
-  /// Decodes one block and copies some of its values.
+  /// Decodes one block and copies `count` of its values from `start` on.
   private func decodePart(
-    _ block: UnsafeRawPointer, _ range: Range<Int>, into target: UnsafeMutablePointer<Float>
+    _ block: UnsafeRawPointer, _ start: Int, _ count: Int, into target: UnsafeMutablePointer<Float>
   ) {
     withUnsafeTemporaryAllocation(of: Float.self, capacity: blockElements) { values in
       guard let base = values.baseAddress else { return }
       vlm_gguf_decode(number, 1, block, base)
-      target.update(from: base + range.lowerBound, count: range.count)
+      target.update(from: base + start, count: count)
     }
   }
 }
