@@ -48,6 +48,12 @@ package struct CheckpointTensor: Sendable {
   /// What the checkpoint's format calls the type.
   package var typeName: String { blocks?.name ?? dtype.rawValue }
 
+  func renamed(_ name: String) -> CheckpointTensor {
+    CheckpointTensor(
+      name: name, dtype: dtype, shape: shape, source: source, owned: owned, range: range,
+      strides: strides, blocks: blocks)
+  }
+
   /// Product of the extents, which the reader has checked not to overflow.
   package var elementCount: Int { shape.reduce(1, *) }
 
