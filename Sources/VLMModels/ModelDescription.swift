@@ -5,12 +5,14 @@ import VLMTensor
 /// Which model a container holds, with its geometry: the content of the container's `config`.
 package enum ModelDescription: Sendable, Equatable {
   case convNeXt(ConvNeXtConfig)
+  case llama(LLaMAConfig)
   case llava(LLaVAConfig)
 
   /// The value of `architecture`.
   package var architecture: String {
     switch self {
     case .convNeXt: "convnext"
+    case .llama: "llama"
     case .llava: "llava"
     }
   }
@@ -19,6 +21,8 @@ package enum ModelDescription: Sendable, Equatable {
     switch self {
     case .convNeXt(let config):
       ["architecture": .string(architecture), "convnext": config.json]
+    case .llama(let config):
+      ["architecture": .string(architecture), "llama": config.json]
     case .llava(let config):
       ["architecture": .string(architecture), "llava": config.json]
     }
@@ -28,12 +32,13 @@ package enum ModelDescription: Sendable, Equatable {
   package init(json: JSONValue) throws(ModelError) {
     switch json["architecture"]?.stringValue {
     case "convnext": self = .convNeXt(try ConvNeXtConfig(json: json["convnext"] ?? .null))
+    case "llama": self = .llama(try LLaMAConfig(json: json["llama"] ?? .null))
     case "llava": self = .llava(try LLaVAConfig(json: json["llava"] ?? .null))
     case let other:
       throw ModelError(
         .configuration(
           field: "architecture", found: other.map { "'\($0)'" } ?? "nothing",
-          expected: "'convnext' or 'llava'"))
+          expected: "'convnext', 'llama' or 'llava'"))
     }
   }
 
@@ -41,6 +46,7 @@ package enum ModelDescription: Sendable, Equatable {
   package var classCount: Int? {
     switch self {
     case .convNeXt(let config): config.head.output?.count
+    case .llama: nil
     case .llava: nil
     }
   }
@@ -52,6 +58,7 @@ package enum ModelDescription: Sendable, Equatable {
     let weights = Weights(recorder, kernels: scalar)
     switch self {
     case .convNeXt(let config): _ = try ConvNeXt(weights, config)
+    case .llama(let config): _ = try LLaMA(weights, config)
     case .llava(let config): _ = try LLaVA(weights, config)
     }
     return recorder.specs

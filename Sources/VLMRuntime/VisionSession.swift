@@ -37,11 +37,12 @@ package final class VisionSession {
       model = try ModelError.inFile(file) {
         try ConvNeXt(Weights(weights, kernels: kernels), config)
       }
-    case .llava:
+    case .llama, .llava:
       throw ModelError(
         file: file,
         .configuration(
-          field: "architecture", found: "'llava'", expected: "an image model, such as 'convnext'"))
+          field: "architecture", found: "'\(description.architecture)'",
+          expected: "an image model, such as 'convnext'"))
     }
     try weights.requireAllUsed()
     if let json = try container.json(.preprocess) {
