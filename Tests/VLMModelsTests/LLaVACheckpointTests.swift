@@ -150,7 +150,7 @@ struct LLaVACheckpointTests {
     ("mm_projector_type", "mlp99x_gelu"), ("mm_projector_type", "resampler"),
     ("mm_projector_type", "identity"), ("mm_hidden_size", 1536),
     ("mm_use_im_start_end", true), ("tokenizer_model_max_length", 0),
-    ("hidden_size", 1 << 40), ("num_hidden_layers", -1),
+    ("hidden_size", 1_099_511_627_776), ("num_hidden_layers", -1),
   ]
 
   @Test("a description that cannot be is refused, naming the field", arguments: refused)
