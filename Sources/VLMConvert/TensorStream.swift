@@ -6,7 +6,7 @@ import VLMTensor
 
 /// A run of whole outputs of one tensor, encoded in one go.
 struct TensorPiece {
-  let tensor: CheckpointTensor
+  let tensor: SourceTensor
   let item: ConversionPlan.Item
   /// Of axis 0 of the shape; a scalar has one.
   let outputs: Range<Int>
@@ -18,7 +18,7 @@ struct TensorPiece {
   var perOutput: Int { item.spec.shape.dropFirst().reduce(1, *) }
   var elements: Range<Int> { outputs.lowerBound * perOutput..<outputs.upperBound * perOutput }
   /// Bytes of the checkpoint that it is made from.
-  var sourceByteCount: Int { elements.count * tensor.dtype.bitCount / 8 }
+  var sourceByteCount: Int { elements.count * tensor.stored.dtype.bitCount / 8 }
 }
 
 /// Encodes pieces of tensors, the panels of a piece in parallel.
@@ -62,7 +62,7 @@ struct TensorStream {
 
   /// Cuts a tensor into pieces of bounded size.
   static func pieces(
-    of tensor: CheckpointTensor, _ item: ConversionPlan.Item
+    of tensor: SourceTensor, _ item: ConversionPlan.Item
   ) throws(TensorEncodingError) -> [TensorPiece] {
     let (format, shape) = (item.format, item.spec.shape)
     let misfit = TensorEncodingError(problem: .formatDoesNotFit(format: format, shape: shape))

@@ -32,6 +32,13 @@ package enum ModelDescription: Sendable, Equatable {
     }
   }
 
+  /// Outputs that labels may name; nil for a model that does not classify.
+  package var classCount: Int? {
+    switch self {
+    case .convNeXt(let config): config.head.output?.count
+    }
+  }
+
   /// Every tensor that the model has, in the order it asks for them.
   package func manifest() throws(ModelError) -> [TensorSpec] {
     let recorder = ManifestRecorder()

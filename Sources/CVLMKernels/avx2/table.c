@@ -17,6 +17,12 @@ const vlm_kernels vlm_kernels_avx2 = {
     .activation_f32 = vlm_activation_f32__avx2,
     .sum_squares_f32 = vlm_sum_squares_f32__avx2,
     .scale_shift_f32 = vlm_scale_shift_f32__avx2,
+    .rms_norm_f32 = vlm_rms_norm_f32__avx2,
+    .rotate_half_f32 = vlm_rotate_half_f32__avx2,
+    .gate_f32 = vlm_gate_f32__avx2,
+    .store_keys_values = vlm_store_keys_values__avx2,
+    .attention_scratch_bytes = vlm_attention_scratch_bytes__avx2,
+    .attention_f32 = vlm_attention_f32__avx2,
 };
 
 #endif
