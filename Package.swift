@@ -103,7 +103,9 @@ let package = Package(
       name: "VLMTensorTests", dependencies: ["VLMTensor", "VLMTestSupport", "SystemProbe"]),
     .executableTarget(
       name: "SystemProbe", dependencies: ["VLMTensor", "VLMCheckpoint"], path: "Tests/SystemProbe"),
-    .testTarget(name: "VLMKernelsTests", dependencies: ["VLMKernels", "CVLMKernels"]),
+    .testTarget(
+      name: "VLMKernelsTests",
+      dependencies: ["VLMKernels", "CVLMKernels", "VLMTensor", "VLMTestSupport"]),
     .testTarget(
       name: "VLMCheckpointTests",
       dependencies: [
