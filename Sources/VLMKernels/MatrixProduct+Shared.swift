@@ -9,7 +9,9 @@ extension MatrixProduct {
     package let output: MatrixView
     package let epilogue: Epilogue
 
-    package init(_ product: MatrixProduct, into output: MatrixView, _ epilogue: Epilogue = .init()) {
+    package init(
+      _ product: MatrixProduct, into output: MatrixView, _ epilogue: Epilogue = Epilogue()
+    ) {
       self.product = product
       self.output = output
       self.epilogue = epilogue

@@ -91,7 +91,7 @@ struct SharedProductTests {
     }
   }
 
-  @Test("a row of a weight is what a product with a one in its place gives", arguments: panelSchemes)
+  @Test("a row of a weight is what a product with unit vectors gives", arguments: panelSchemes)
   func rows(scheme: Scheme) throws {
     let kernels = try #require(KernelSet(named: "scalar"))
     let folder = try TemporaryFolder()

@@ -1,7 +1,7 @@
 // y[r][n] = epilogue( sum over k of x[r][k] * W[n][k] )      W in f16 or bf16 panels
 //
-//   registers  5 rows x 16 outputs of float sums, or 1 row x 64, 2 rows x 32, so that as many sums as
-//              hide the latency of vfmadd are under way; weights are widened once for all rows
+//   registers  5 rows x 16 outputs of float sums, or 1 row x 64, 2 rows x 32: enough sums to hide
+//              the latency of vfmadd; weights are widened once for all rows
 //   reads      x[r][k] for k < K only
 //   exactness  one fused multiply-add an input, in the order of k, whatever the rows beside it:
 //              |sum - exact| <= (K + 1) * 2^-24 * sum of |x * W|
