@@ -91,7 +91,7 @@ let package = Package(
     .executableTarget(
       name: "vlm-bench",
       dependencies: [
-        "VLMCommandLine", "VLMBench", "VLMContainer", "VLMKernels", "VLMTensor",
+        "VLMCommandLine", "VLMBench", "VLMContainer", "VLMKernels", "VLMRuntime", "VLMTensor",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
