@@ -48,8 +48,11 @@ package struct SourceModel: Sendable {
       throw ConversionError(path: weights, .nothingToConvert)
     }
     var descriptions = SourceDescriptions(folder: folder)
-    let description = try descriptions.read("config.json") ?? descriptions.read(
-      "open_clip_config.json")
+    // A GGUF file describes itself; what lies beside it is another model's.
+    let described = try catalog.ggufDescription(frequencies: LLaMAConfig.ggufFrequencies)
+    let description =
+      try described ?? descriptions.read("config.json")
+      ?? descriptions.read("open_clip_config.json")
     let tower = try VisionTowerFolder(description, besides: folder, given: visionTower)
     catalog = try tower.merge(into: catalog)
     var files = catalog.sources.map(\.path)
