@@ -108,7 +108,7 @@ let package = Package(
       name: "VLMCheckpointTests",
       dependencies: [
         "VLMCheckpoint", "VLMContainer", "VLMConvert", "VLMTensor", "VLMTestSupport", "SystemProbe",
-        "CZlib",
+        "VLMKernels", "VLMModels", "VLMNN", "VLMRuntime", "CZlib",
       ]),
     .testTarget(
       name: "VLMContainerTests",
@@ -134,7 +134,8 @@ let package = Package(
         "VLMBench", "CVLMPeak", "VLMKernels", "VLMModels", "VLMConvert", "VLMInput", "VLMRuntime",
         "VLMTensor", "VLMTestSupport",
       ]),
-    .testTarget(name: "VLMInputTests", dependencies: ["VLMInput", "VLMTensor"]),
+    .testTarget(
+      name: "VLMInputTests", dependencies: ["VLMInput", "VLMTensor", "VLMTestSupport"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17

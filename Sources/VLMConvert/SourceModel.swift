@@ -70,9 +70,16 @@ package struct SourceModel: Sendable {
     if case .llava(let config) = checkpoint.description {
       preprocessing = try descriptions.llavaPreprocessing(
         config, description, tower, towerDescription, given: preprocessor, notes: &notes)
+    } else if case .llama = checkpoint.description {
+      preprocessing = nil
     } else {
       preprocessing = try descriptions.preprocessing(
         description, given: preprocessor, notes: &notes)
+    }
+    var sections: [SectionKind: [UInt8]] = [:]
+    if checkpoint.description.language != nil {
+      sections = try descriptions.languageSections(
+        gguf: catalog.gguf, file: weights, config: description, notes: &notes)
     }
     files += descriptions.files
     var labels = description.flatMap(Self.labels)
@@ -83,7 +90,7 @@ package struct SourceModel: Sendable {
     }
     return SourceModel(
       catalog: catalog, checkpoint: checkpoint,
-      preprocessing: preprocessing, labels: labels, sections: [:], files: files,
+      preprocessing: preprocessing, labels: labels, sections: sections, files: files,
       notes: notes)
   }
 

@@ -1,4 +1,5 @@
 import Testing
+import VLMNN
 import VLMTensor
 
 @testable import VLMModels
