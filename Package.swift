@@ -110,7 +110,7 @@ let package = Package(
       name: "VLMCheckpointTests",
       dependencies: [
         "VLMCheckpoint", "VLMContainer", "VLMConvert", "VLMTensor", "VLMTestSupport", "SystemProbe",
-        "CZlib",
+        "VLMKernels", "VLMModels", "VLMNN", "VLMRuntime", "CZlib",
       ]),
     .testTarget(
       name: "VLMContainerTests",

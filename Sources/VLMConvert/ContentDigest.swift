@@ -46,7 +46,7 @@ package enum ContentDigest {
     }
     update(Array("vlmz tensors 1\n".utf8))
     for (tensor, digest) in zip(tensors, digests.withLock { $0 }) {
-      for text in [tensor.name, tensor.dtype.rawValue] {
+      for text in [tensor.name, tensor.typeName] {
         update(UInt32(text.utf8.count))
         update(Array(text.utf8))
       }
@@ -61,8 +61,8 @@ package enum ContentDigest {
     of tensor: CheckpointTensor, advance: (Int) -> Void
   ) -> [UInt8] {
     var hash = SHA256()
-    // Elements of less than a byte come whole; no model has any of note.
-    guard tensor.dtype.bitCount % 8 == 0 else {
+    // Elements of less than a byte come whole, no model has any of note; and blocks, in place.
+    guard tensor.blocks == nil, tensor.dtype.bitCount % 8 == 0 else {
       tensor.withBytes { hash.update($0) }
       advance(tensor.byteCount)
       return hash.digest

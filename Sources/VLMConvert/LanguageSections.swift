@@ -76,6 +76,10 @@ extension SourceDescriptions {
   private static func sections(
     of gguf: GGUFMetadata, file: String, notes: inout [String]
   ) throws -> [SectionKind: [UInt8]] {
+    guard let kind = gguf["tokenizer.ggml.model"], kind.stringValue != "no_vocab" else {
+      notes.append("no tokenizer in the metadata: the model takes token ids only")
+      return [:]
+    }
     let tokenizer = try Tokenizer(
       ggufMetadata: { gguf[$0]?.wholeJSON }, file: file, notes: &notes)
     let ends = ["eos_token_id", "eot_token_id", "eom_token_id"].compactMap {
@@ -91,22 +95,5 @@ extension SourceDescriptions {
       sections[.chatTemplate] = Array(content.serialized().utf8)
     }
     return sections
-  }
-}
-
-extension GGUFMetadata {
-  /// Keys and values as one object; of long arrays the first elements only.
-  var description: JSONValue {
-    var object = JSONObject()
-    for (key, value) in entries { object.set(key, value.json) }
-    return .object(object)
-  }
-}
-
-extension GGUFValue {
-  /// The value as JSON, arrays with all their elements.
-  fileprivate var wholeJSON: JSONValue? {
-    guard let array = arrayValue else { return json }
-    return array.values().map { .array($0.map(\.json)) }
   }
 }

@@ -25,7 +25,7 @@ package struct ModelTensor: Sendable {
   package init(_ tensor: CheckpointTensor, name: String? = nil, shape: [Int]? = nil) {
     self.name = name ?? tensor.name
     self.shape = shape ?? tensor.shape
-    type = tensor.dtype.rawValue
+    type = tensor.typeName
     storage = .checkpoint(tensor)
   }
 
@@ -43,7 +43,9 @@ package struct ModelTensor: Sendable {
 
   /// Whether the values are numbers at all.
   package var isNumeric: Bool {
-    if case .checkpoint(let tensor) = storage { return tensor.dtype.isConvertibleToFloat }
+    if case .checkpoint(let tensor) = storage {
+      return tensor.dtype.isConvertibleToFloat && tensor.blocks?.isReadable ?? true
+    }
     return true
   }
 

@@ -18,7 +18,12 @@ struct TensorPiece {
   var perOutput: Int { item.spec.shape.dropFirst().reduce(1, *) }
   var elements: Range<Int> { outputs.lowerBound * perOutput..<outputs.upperBound * perOutput }
   /// Bytes of the checkpoint that it is made from.
-  var sourceByteCount: Int { elements.count * tensor.stored.dtype.bitCount / 8 }
+  var sourceByteCount: Int {
+    guard let blocks = tensor.stored.blocks else {
+      return elements.count * tensor.stored.dtype.bitCount / 8
+    }
+    return elements.count / blocks.blockElements * blocks.blockBytes
+  }
 }
 
 /// Encodes pieces of tensors, the panels of a piece in parallel.
