@@ -24,7 +24,7 @@ struct Convert: ParsableCommand {
   }
 
   @Argument(
-    help: "A .safetensors or PyTorch file, or a folder as timm or Hugging Face saves it.")
+    help: "A .safetensors, PyTorch or GGUF file, or a folder as timm or Hugging Face saves it.")
   var input: String
 
   @Argument(help: "The .vlmz file to write.")
@@ -59,6 +59,12 @@ struct Convert: ParsableCommand {
       "Read the preprocessing from this preprocessor_config.json or config.json.",
       valueName: "file"))
   var preprocessor: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The folder of a LLaVA's vision tower, where its config.json names one that is not here.",
+      valueName: "folder"))
+  var visionTower: String?
 
   @OptionGroup var pyTorch: PyTorchOptions
 
@@ -108,7 +114,8 @@ struct Convert: ParsableCommand {
 
   func run() throws {
     let source = try SourceModel.open(
-      path: input, preprocessor: preprocessor, options: pyTorch.options(default: .automatic))
+      path: input, preprocessor: preprocessor, visionTower: visionTower,
+      options: pyTorch.options(default: .automatic))
     let policy = QuantizationPolicy(
       scheme: scheme.scheme, overrides: try tensorType.map(Self.override))
     let converter = try Converter(
