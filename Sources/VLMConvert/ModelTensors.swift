@@ -31,7 +31,7 @@ package struct ModelTensor: Sendable {
   init(_ tensor: SourceTensor, name: String, shape: [Int]) {
     self.name = name
     self.shape = shape
-    type = tensor.stored.dtype.rawValue
+    type = tensor.stored.typeName
     storage = .checkpoint(tensor)
   }
 
@@ -49,8 +49,8 @@ package struct ModelTensor: Sendable {
 
   /// Whether the values are numbers at all.
   package var isNumeric: Bool {
-    if case .checkpoint(let tensor) = storage { return tensor.stored.dtype.isConvertibleToFloat }
-    return true
+    guard case .checkpoint(let tensor) = storage else { return true }
+    return tensor.stored.dtype.isConvertibleToFloat && tensor.stored.blocks?.isReadable ?? true
   }
 
   /// Outputs that may be read together: whole panels, or all where storage interleaves them.
