@@ -144,8 +144,9 @@ struct ResumeTests {
     var met = false
     for _ in 0..<20 where !met {
       unlink(model.output)
-      met = try model.start(
-        ["--q8"] + (resume ? ["--resume"] : []), and: SIGTERM, at: size / 2)
+      met =
+        try model.start(
+          ["--q8"] + (resume ? ["--resume"] : []), and: SIGTERM, at: size / 2)
         && !FileManager.default.fileExists(atPath: model.output)
     }
     try #require(met)

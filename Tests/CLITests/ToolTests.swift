@@ -14,7 +14,8 @@ struct ToolTests {
 
   private func converted(_ scheme: String) throws -> String {
     let path = folder.path("\(scheme).vlmz")
-    let outcome = try CommandRunner.run("vlm-convert", [Self.checkpoint, path, "--\(scheme)", "-q"])
+    let outcome = try CommandRunner.run(
+      "vlm-convert", [Self.checkpoint, path, "--\(scheme)", "-q"])
     try #require(outcome.status == 0, "\(outcome.errors)")
     return path
   }
@@ -103,7 +104,6 @@ struct ToolTests {
     let container = try converted("q4")
     let report = try json("diff", Self.checkpoint, container, "--json")
     #expect(report["same"]?.boolValue == false)
-    #expect(report["matched_by_model"]?.boolValue == true)
     #expect(report["only_in_first"]?.arrayValue?.isEmpty == true)
     #expect(report["only_in_second"]?.arrayValue?.isEmpty == true)
     let errors = try #require(report["tensors"]?.arrayValue).map {
@@ -116,6 +116,34 @@ struct ToolTests {
     #expect(
       try CommandRunner.convert("diff", Self.checkpoint, container, "--tolerance", "0.12").status
         == 0)
+  }
+
+  @Test("diff matches names that have nothing in common by what they are in the model")
+  func diffByModel() throws {
+    let original = try SafetensorsFile.read(path: Self.checkpoint)
+    let wrapped = folder.path("wrapped.safetensors")
+    try SafetensorsWriter.write(
+      path: wrapped, overwrite: true,
+      tensors: try original.tensors.map {
+        .init(name: "module." + $0.name, shape: $0.shape, floats: try $0.floats())
+      })
+    let report = try json("diff", wrapped, converted("f32"), "--json")
+    #expect(report["matched_by_model"]?.boolValue == true)
+    #expect(report["same"]?.boolValue == true)
+    #expect(report["tensors"]?.arrayValue?.count == 128)
+  }
+
+  static let hasGoldens = TestFiles.hasGoldens
+  static let goldensReason = Comment(rawValue: TestFiles.goldensReason)
+
+  @Test(
+    "one model in the names of timm, facebook and Hugging Face is the same",
+    .enabled(if: hasGoldens, goldensReason), arguments: ["facebook.pth", "hf"])
+  func diffNamings(other: String) throws {
+    let folder = "convnext-keys/"
+    let (a, b) = (TestFiles.golden(folder + "timm.safetensors"), TestFiles.golden(folder + other))
+    let outcome = try CommandRunner.convert("diff", a, b)
+    #expect(outcome.status == 0, "\(outcome.output)\(outcome.errors)")
   }
 
   private func write(_ name: String, _ tensors: [(String, [Int], [Float])]) throws -> String {
