@@ -19,10 +19,8 @@ struct TensorPiece {
   var elements: Range<Int> { outputs.lowerBound * perOutput..<outputs.upperBound * perOutput }
   /// Bytes of the checkpoint that it is made from.
   var sourceByteCount: Int {
-    guard let blocks = tensor.stored.blocks else {
-      return elements.count * tensor.stored.dtype.bitCount / 8
-    }
-    return elements.count / blocks.blockElements * blocks.blockBytes
+    let share = Double(elements.count) / Double(max(1, tensor.stored.elementCount))
+    return Int(Double(tensor.byteCount) * share)
   }
 }
 
