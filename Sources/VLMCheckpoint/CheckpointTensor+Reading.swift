@@ -6,6 +6,13 @@ extension CheckpointTensor {
   package func fileRange(ofElements elements: Range<Int>) -> Range<Int>? {
     guard owned == nil else { return nil }
     guard strides == nil, dtype.bitCount % 8 == 0 else { return range }
+    if blocks != nil {
+      // Blocks lie in the order of their elements, all of one size.
+      let perElement = Double(range.count) / Double(max(1, elementCount))
+      let first = Int(Double(elements.lowerBound) * perElement)
+      let last = Int((Double(elements.upperBound) * perElement).rounded(.up))
+      return range.lowerBound + first..<range.lowerBound + max(first, min(last, range.count))
+    }
     let width = dtype.bitCount / 8
     let start = range.lowerBound + elements.lowerBound * width
     return start..<start + elements.count * width
