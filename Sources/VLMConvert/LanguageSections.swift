@@ -29,11 +29,17 @@ extension SourceDescriptions {
     let defaults = try GenerationDefaults(
       huggingFace: try read("generation_config.json"), config: config)
     sections[.generationConfig] = Array(defaults.json.serialized().utf8)
-    if let template = settings?["chat_template"], template.stringValue != nil {
-      let content: JSONValue = ["source": template]
-      sections[.chatTemplate] = Array(content.serialized().utf8)
+    if let text = settings?["chat_template"]?.stringValue {
+      sections[.chatTemplate] = Self.template(text, &notes)
     }
     return sections
+  }
+
+  private static func template(_ text: String, _ notes: inout [String]) -> [UInt8] {
+    let found = ConversationTemplate.recognise(chatTemplate: text)
+    if found == nil { notes.append("the chat template is none that is known: kept as its text") }
+    let json = found?.json(text: text) ?? ConversationTemplate.unrecognisedJSON(text: text)
+    return Array(json.serialized().utf8)
   }
 
   private static let maximumTokenizerBytes = 256 << 20
@@ -90,9 +96,8 @@ extension SourceDescriptions {
     let unique = ends.enumerated().filter { ends[..<$0.offset].firstIndex(of: $0.element) == nil }
     let defaults = GenerationDefaults(stopTokens: unique.map(\.element))
     sections[.generationConfig] = Array(defaults.json.serialized().utf8)
-    if let template = gguf["tokenizer.chat_template"]?.stringValue {
-      let content: JSONValue = ["source": .string(template)]
-      sections[.chatTemplate] = Array(content.serialized().utf8)
+    if let text = gguf["tokenizer.chat_template"]?.stringValue {
+      sections[.chatTemplate] = template(text, &notes)
     }
     return sections
   }
