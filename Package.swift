@@ -117,7 +117,8 @@ let package = Package(
       name: "VLMQuantizeTests",
       dependencies: ["VLMQuantize", "VLMTensor", "CVLMEncode", "CVLMKernels"]),
     .testTarget(
-      name: "VLMModelsTests", dependencies: ["VLMModels", "VLMNN", "VLMKernels", "VLMTensor"]),
+      name: "VLMModelsTests",
+      dependencies: ["VLMModels", "VLMNN", "VLMKernels", "VLMTensor", "VLMTestSupport"]),
     .testTarget(
       name: "VLMRuntimeTests",
       dependencies: [
