@@ -2,7 +2,7 @@
 package enum CLIPViTNaming {
   /// Our name for `name`, which has lost any prefix before "vision_model."; nil for a tensor that
   /// is no part of the tower.
-  package static func canonical(_ name: some StringProtocol) -> String? {
+  package static func canonical(_ name: String) -> String? {
     let part = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     guard part.first == "vision_model" else { return nil }
     switch (part.dropFirst().first, part.count) {

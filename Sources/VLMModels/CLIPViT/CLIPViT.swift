@@ -7,7 +7,7 @@ package struct CLIPViT: Sendable {
   package let config: CLIPViTConfig
   private let patchEmbedding: MatrixProduct
   private let classEmbedding: Tensor?
-  private let positions: Tensor
+  private let positions: PositionTable
   private let preNorm: LayerNorm
   private let layers: [TransformerLayer]
   private let postNorm: LayerNorm?
@@ -21,7 +21,9 @@ package struct CLIPViT: Sendable {
     patchEmbedding = MatrixProduct(
       try embeddings["patch"].tensor("weight", [width, 3, patch, patch], .patchConvolution),
       kernels: weights.kernels)
-    positions = try embeddings.tensor("position", [config.tableRows, width], .vector)
+    positions = PositionTable(
+      try embeddings.tensor("position", [config.tableRows, width], .vector),
+      side: config.tableSide, width: width, classRow: config.usesClassToken)
     let epsilon = config.encoder.epsilon
     preNorm = try LayerNorm(weights["pre_norm"], channels: width, epsilon: epsilon)
     var layers: [TransformerLayer] = []
@@ -65,9 +67,9 @@ package struct CLIPViT: Sendable {
     if let classEmbedding {
       for column in 0..<width { tokens[0, column] = classEmbedding.floats[column] }
     }
-    let table = context.positions { resampledPositions(grid, into: $0) }
-    observe?("position_embedding", table)
-    tokens.add(table)
+    let table = positions.rows(for: grid)
+    observe?("position_embedding", table.matrix(rows: tokens.rows, columns: width))
+    tokens.add(table.matrix(rows: tokens.rows, columns: width))
     observe?("embeddings", tokens)
     context.transformer.forRows(tokens.rows) { preNorm(tokens[$0], into: tokens[$0]) }
     observe?("hidden0", tokens)
@@ -95,27 +97,5 @@ package struct CLIPViT: Sendable {
       postNorm?(tokens[0..<1], into: pooled)
       return pooled
     }
-  }
-
-  /// Fills the table for a grid: the stored one where it fits, else resampled. The class token's
-  /// row is never resampled.
-  private func resampledPositions(_ grid: MapExtent, into table: MatrixView) {
-    let (width, side) = (config.encoder.width, config.tableSide)
-    let stored = positions.floats
-    let first = table.rows - grid.count
-    if first > 0 {
-      for column in 0..<width { table[0, column] = stored[column] }
-    }
-    var values = [Float](repeating: 0, count: grid.count * width)
-    values.withUnsafeMutableBufferPointer { buffer in
-      if grid == MapExtent(height: side, width: side) {
-        for index in 0..<buffer.count { buffer[index] = stored[width + index] }
-      } else {
-        PositionTable.resample(
-          stored + width, side: side, width: width, toHeight: grid.height, toWidth: grid.width,
-          into: buffer)
-      }
-    }
-    table[first..<table.rows].assign(values)
   }
 }

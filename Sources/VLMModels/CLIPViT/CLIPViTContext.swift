@@ -13,9 +13,6 @@ package final class CLIPViTContext: @unchecked Sendable {
   let tokens: Activations
   let transformer: TransformerContext
   private let pixelBuffer: Activations
-  private let table: Activations
-  private let columns: Int
-  private var hasTable = false
 
   /// - Throws: `ModelError` when the image has no whole patch, or needs more memory than the
   ///   machine has.
@@ -28,26 +25,14 @@ package final class CLIPViTContext: @unchecked Sendable {
     self.width = width
     grid = plan.grid
     tokenCount = plan.tokenCount
-    columns = config.encoder.width
     pixelBuffer = Activations(count: height * width * 3)
-    tokens = Activations(count: tokenCount * columns)
-    table = Activations(count: tokenCount * columns)
+    tokens = Activations(count: tokenCount * config.encoder.width)
     transformer = TransformerContext(
       config.encoder, rows: tokenCount, inputs: config.patchInputs, pool: pool, kernels: kernels)
   }
 
   /// Room for the normalised image, channels last: `[height * width, 3]`.
   package var pixels: MatrixView { pixelBuffer.matrix(rows: height * width, columns: 3) }
-
-  /// The position vectors of this grid; made by `fill` at the first image and kept.
-  func positions(fill: (MatrixView) -> Void) -> MatrixView {
-    let view = table.matrix(rows: tokenCount, columns: columns)
-    if !hasTable {
-      fill(view)
-      hasTable = true
-    }
-    return view
-  }
 }
 
 /// Sizes of everything that a pass needs, from shapes alone.

@@ -1,9 +1,58 @@
-/// Resampling of a table of position vectors to another grid of patches.
+import Synchronization
+import VLMKernels
+import VLMTensor
+
+/// A table of position vectors, and what it becomes on another grid of patches.
 ///
-/// PyTorch's antialiased bicubic interpolation: the cubic of Keys with a = -0.5, widened when the
-/// grid shrinks; taps outside the table are left out and the others' weights sum to 1. It is not
-/// the interpolation without antialiasing, which has a = -0.75 and repeats the border.
-enum PositionTable {
+/// Resampling is PyTorch's antialiased bicubic interpolation: the cubic of Keys with a = -0.5,
+/// widened when the grid shrinks; taps outside the table are left out and the others' weights sum
+/// to 1. It is not the interpolation without antialiasing, which has a = -0.75 and repeats the
+/// border.
+package final class PositionTable: Sendable {
+  private let stored: Tensor
+  private let side: Int
+  private let width: Int
+  private let classRow: Bool
+  /// The last grid asked for: images of one size share the work.
+  private let last = Mutex<(grid: MapExtent, rows: Activations)?>(nil)
+
+  /// - Parameters:
+  ///   - stored: `[1 + side * side, width]`, the class token's vector first.
+  ///   - classRow: whether the class token's vector is wanted; it is never resampled.
+  init(_ stored: Tensor, side: Int, width: Int, classRow: Bool) {
+    self.stored = stored
+    self.side = side
+    self.width = width
+    self.classRow = classRow
+  }
+
+  /// One vector per token of `grid`.
+  func rows(for grid: MapExtent) -> Activations {
+    last.withLock { last in
+      if let last, last.grid == grid { return last.rows }
+      let rows = made(for: grid)
+      last = (grid, rows)
+      return rows
+    }
+  }
+
+  private func made(for grid: MapExtent) -> Activations {
+    let (first, count) = (classRow ? width : 0, grid.count * width)
+    let rows = Activations(count: first + count)
+    rows.withValues(rows.count) { values in
+      for index in 0..<first { values[index] = stored.floats[index] }
+      let patches = UnsafeMutableBufferPointer(rebasing: values[first...])
+      if grid == MapExtent(height: side, width: side) {
+        for index in 0..<count { patches[index] = stored.floats[width + index] }
+      } else {
+        Self.resample(
+          stored.floats + width, side: side, width: width, toHeight: grid.height,
+          toWidth: grid.width, into: patches)
+      }
+    }
+    return rows
+  }
+
   /// Weights of neighbouring taps for one output.
   struct Taps: Equatable {
     let first: Int

@@ -10,8 +10,7 @@ package enum MultiResolutionNaming {
   }
 
   /// What `name` is, which has lost "model.vision_tower." before it.
-  package static func meaning(_ name: some StringProtocol) -> Meaning {
-    let name = String(name)
+  package static func meaning(_ name: String) -> Meaning {
     if let rest = name.dropping("fast_vision_tower.vision_tower.") {
       if rest == "vision_model.embeddings.position_ids" { return .dead }
       guard let ours = CLIPViTNaming.canonical(rest) else { return .foreign }

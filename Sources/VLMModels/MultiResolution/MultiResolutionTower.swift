@@ -72,13 +72,10 @@ package struct MultiResolutionTower: Sendable {
   private func slowFeatures(
     _ context: MultiResolutionContext, _ observe: Observer?
   ) throws(ModelError) -> MatrixView {
-    var features: MatrixView?
-    _ = try slow(context.slowShape, context.slow) { name, value, shape in
-      if name == "features" { features = value }
+    let map = try slow.features(context.slowShape, context.slow) { name, value, shape in
       observe?("slow.\(name)", value, shape)
     }
-    guard let features else { preconditionFailure("every pass shows its features") }
-    return features
+    return map.view
   }
 
   /// `A_f y + a_f + A_s h + a_s`, h fitted to the fast grid before its product.
