@@ -139,7 +139,7 @@ def read_header(data):
     need(data[:8] == bytes.fromhex("89564c4d5a0d0a0a"), 2, "magic")
     (read, write, required, _, count, size, table, table_hash) = struct.unpack_from("<HHIIIQQQ",
                                                                                     data, 8)
-    need(read == 1, 3, f"version {read}")
+    need(read in (1, 2), 3, f"version {read}")
     need(struct.unpack_from("<Q", data, 120)[0] == xxh64(data[:120]), 4, "header hash")
     need(write >= read, 5, f"write version {write}")
     need(required == 0, 6, f"features {required:#x}")
@@ -148,11 +148,11 @@ def read_header(data):
     need(3 <= count <= 64, 9, f"section count {count}")
     need(table == size - 64 * count and table >= 128, 10, f"table offset {table}")
     need(xxh64(data[table:]) == table_hash, 11, "table hash")
-    return count, table, data[48:80]
+    return count, table, data[48:80], read
 
 
 def read_table(data):
-    count, table, root = read_header(data)
+    count, table, root, version = read_header(data)
     sections, end, before = [], 128, 0
     for i in range(count):
         (kind, flags, codec, reserved, offset, stored, raw, stored_hash, raw_hash,
@@ -184,7 +184,7 @@ def read_table(data):
     for start, size in [(s["offset"], s["stored_size"]) for s in sections] + [(table, 0)]:
         need(not any(data[end:start]), 19, f"padding at {end}")
         end = start + size
-    return sections, root
+    return sections, root, version
 
 
 def section_bytes(data, section):
@@ -198,7 +198,7 @@ def section_bytes(data, section):
     return raw
 
 
-def read_index(index, data_section):
+def read_index(index, data_section, version):
     need(len(index) >= 8, 33, "index too short")
     count, reserved = struct.unpack_from("<II", index)
     need(1 <= count <= (len(index) - 8) // 40, 33, f"tensor count {count}")
@@ -223,7 +223,7 @@ def read_index(index, data_section):
             raise Refused(37, where + "name is not UTF-8") from None
         need(all(unicodedata.category(c) != "Cc" for c in text), 37, where + "control character")
         need(before is None or name > before, 38, where + "names ascend")
-        need(scheme in SCHEMES and layout < 2 and order < 3 and role < 6, 40, where + "codes")
+        need(scheme in SCHEMES and layout < 2 and order < 3 and role < 5 + version, 40, where + "codes")
         need(all(1 <= extent < 1 << 63 for extent in shape), 42, where + f"shape {shape}")
         expected = byte_count(scheme, layout, order, shape)
         need(expected is not None, 44, where + f"no size for shape {shape}")
@@ -266,10 +266,10 @@ def check_tensors(data, base, tensors):
 
 def read(data):
     """Checks everything. Returns root hash, sections with their bytes, tensors."""
-    sections, root = read_table(data)
+    sections, root, version = read_table(data)
     index = next(s for s in sections if s["kind"] == 2)
     tensor_data = next(s for s in sections if s["kind"] == 1)
-    tensors = read_index(section_bytes(data, index), tensor_data)
+    tensors = read_index(section_bytes(data, index), tensor_data, version)
     for s in sections:
         if s["kind"] != 1:
             s["bytes"] = section_bytes(data, s)

@@ -90,4 +90,24 @@ VLM_INLINE vlm_row_range vlm_row_range_of(float minimum, float maximum) {
   return (vlm_row_range){{range / 255.0f, minimum}, inverse};
 }
 
+/// How a head of keys or values becomes int8: code = rint(x * inverse), x = code * scale.
+typedef struct vlm_kv_scale {
+  float scale;
+  float inverse; // 0 where every code is 0
+} vlm_kv_scale;
+
+/// The one definition for all instruction sets, of the largest magnitude. Where that is infinite or
+/// NaN the scale becomes that, so that what is computed from it is not finite either.
+VLM_INLINE vlm_kv_scale vlm_kv_scale_of(float size) {
+  const float inverse = 127.0f / size;
+  if (!(size < INFINITY)) return (vlm_kv_scale){NAN, 0};
+  if (!(inverse < INFINITY)) return (vlm_kv_scale){0, 0};
+  return (vlm_kv_scale){size / 127.0f, inverse};
+}
+
+/// How many keys row r sees.
+VLM_INLINE size_t vlm_visible_keys(const vlm_attention *a, size_t row) {
+  return a->causal ? vlm_min_size(a->count, a->position + row + 1) : a->count;
+}
+
 #endif

@@ -15,7 +15,7 @@ package final class Container: Sendable {
   package let tensors: [TensorEntry]
   private let positions: [String: Int]
 
-  /// The highest format version that this build reads, and the one it writes.
+  /// The highest format version that this build reads. A file is written in the lowest that will do.
   package static let formatVersion = Format.version
   /// First bytes of every container.
   package static let magic = Format.magic
@@ -102,6 +102,7 @@ struct Contents {
         path: path, place: .section(place, index.kind.description),
         problem: .hash(.r25, found: hash, expected: index.storedHash))
     }
-    tensors = try TensorIndex.decode(bytes.slice(index.range), data: data, path: path)
+    tensors = try TensorIndex.decode(
+      bytes.slice(index.range), data: data, version: Int(header.readVersion), path: path)
   }
 }

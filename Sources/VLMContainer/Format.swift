@@ -1,11 +1,16 @@
+import VLMTensor
+
 #if _endian(big)
   #error("containers are little-endian and their tensors are used in place")
 #endif
 
-/// The numbers of container version 1; `formats/vlmz.md` is normative.
+/// The numbers of the container; `formats/vlmz.md` is normative.
 enum Format {
-  /// The highest `Read_Version` that this build reads, and the one it writes.
-  static let version = 1
+  /// The highest `Read_Version` that this build reads.
+  static let version = 2
+
+  /// The `Read_Version` that a file must have to hold a tensor of this role.
+  static func version(of role: TensorRole) -> Int { role == .embedding ? 2 : 1 }
   /// `\x89VLMZ\r\n\n`: a byte that is no ASCII, the name, and line ends that a transfer in text mode
   /// would change one way or the other.
   static let magic: [UInt8] = [0x89, 0x56, 0x4c, 0x4d, 0x5a, 0x0d, 0x0a, 0x0a]

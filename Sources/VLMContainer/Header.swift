@@ -2,8 +2,8 @@ import VLMTensor
 
 /// The first 128 bytes.
 struct Header: Equatable {
-  var readVersion = UInt16(Format.version)
-  var writeVersion = UInt16(Format.version)
+  var readVersion: UInt16
+  var writeVersion: UInt16
   var requiredFeatures: UInt32 = 0
   var optionalFeatures: UInt32 = 0
   var sectionCount: Int
@@ -12,9 +12,13 @@ struct Header: Equatable {
   var tableHash: UInt64
   var rootHash: [UInt8]
 
+  /// - Parameter version: what a reader must know.
   init(
-    sectionCount: Int, fileSize: Int, tableOffset: Int, tableHash: UInt64, rootHash: [UInt8]
+    version: Int, sectionCount: Int, fileSize: Int, tableOffset: Int, tableHash: UInt64,
+    rootHash: [UInt8]
   ) {
+    readVersion = UInt16(version)
+    writeVersion = UInt16(version)
     self.sectionCount = sectionCount
     self.fileSize = fileSize
     self.tableOffset = tableOffset

@@ -4,12 +4,14 @@ import VLMTensor
 struct IndexReader {
   private var reader: ByteReader
   private let path: String
+  private let version: Int
   private var index = -1
 
   /// Starts at the first entry. The caller keeps `bytes` alive.
   ///
   /// - Precondition: the index's header is there.
-  init(_ bytes: UnsafeRawBufferPointer, path: String) {
+  init(_ bytes: UnsafeRawBufferPointer, version: Int, path: String) {
+    self.version = version
     reader = ByteReader(bytes.slice(Format.indexHeaderSize..<bytes.count))
     self.path = path
   }
@@ -50,8 +52,9 @@ struct IndexReader {
       throw fail(tensor, .r38, "name", "'\(name)'", "a name after '\(previous)'")
     }
     let format = try self.format(scheme: scheme, layout: layout, order: order, of: tensor)
-    guard let role = TensorRole(rawValue: role) else {
-      throw fail(tensor, .r40, "role", "\(role)", "0 to \(TensorRole.allCases.count - 1)")
+    guard let role = TensorRole(rawValue: role), Format.version(of: role) <= version else {
+      let known = TensorRole.allCases.filter { Format.version(of: $0) <= version }
+      throw fail(tensor, .r40, "role", "\(role)", "0 to \(known.count - 1)")
     }
     var shape: [Int] = []
     for extent in extents {

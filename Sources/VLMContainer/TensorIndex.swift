@@ -67,7 +67,7 @@ enum TensorIndex {
   ///   - bytes: the section's bytes; its checksum is right.
   ///   - data: the tensor data's entry in the section table.
   static func decode(
-    _ bytes: UnsafeRawBufferPointer, data: SectionEntry, path: String
+    _ bytes: UnsafeRawBufferPointer, data: SectionEntry, version: Int, path: String
   ) throws(ContainerError) -> [TensorEntry] {
     func fail(_ problem: ContainerError.Problem) -> ContainerError {
       ContainerError(path: path, place: .named(.tensorIndex), problem: problem)
@@ -91,7 +91,7 @@ enum TensorIndex {
     guard bytes.little(4, as: UInt32.self) == 0 else {
       throw fail(.broken(.r43, "the reserved field is not zero"))
     }
-    var reader = IndexReader(bytes, path: path)
+    var reader = IndexReader(bytes, version: version, path: path)
     var entries: [Entry] = []
     entries.reserveCapacity(Int(count))
     var names = Set<String>(minimumCapacity: Int(count))

@@ -35,7 +35,7 @@ extension TensorRole {
   func format(scheme: Scheme) -> TensorFormat {
     let layout: TensorLayout = scheme == .f32 ? .rowMajor : .panels
     return switch self {
-    case .matrix, .output: TensorFormat(scheme: scheme, layout: layout)
+    case .matrix, .output, .embedding: TensorFormat(scheme: scheme, layout: layout)
     case .patchConvolution, .convolution:
       TensorFormat(scheme: scheme, layout: layout, order: .channelsLast)
     case .depthwise: TensorFormat(scheme: scheme, order: .tapsFirst)
@@ -89,7 +89,9 @@ package struct QuantizationPolicy: Sendable, Equatable {
   func scheme(for spec: TensorSpec) -> (Scheme, reason: String?) {
     // Depthwise filters, stems, norms, scales and biases hold about a percent of the parameters
     // and suffer most: they stay whole.
-    guard [.matrix, .output, .patchConvolution].contains(spec.role) else { return (.f32, nil) }
+    guard [.matrix, .output, .embedding, .patchConvolution].contains(spec.role) else {
+      return (.f32, nil)
+    }
     if let override = overrides.last(where: { $0.matches(spec.path) }) {
       return (override.scheme, "--tensor-type \(override.pattern)=\(override.scheme.name)")
     }
@@ -98,6 +100,11 @@ package struct QuantizationPolicy: Sendable, Equatable {
       return (.q8, "downsampling writes the residual stream, which every later block reads")
     }
     if spec.role == .output { return (.q8, "its product is the answer") }
+    if spec.role == .embedding {
+      // A row is read for a token, so 4 bits would save no time; and its errors are the first thing
+      // that every layer sees.
+      return (.q8, "a row is read for each token: 4 bits would save no time")
+    }
     let inputs = spec.shape.last ?? 0
     if inputs < TensorFormat.blockInputs * 2 {
       return (.q8, "\(inputs) inputs are too few to gain from 4 bits")

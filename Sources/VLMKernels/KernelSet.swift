@@ -27,6 +27,12 @@ package struct KernelSet: @unchecked Sendable {
     vlm_kernels_for(vlm_isa(rawValue: value)).map { KernelSet(table: $0) }
   }
 
+  /// The best set of this machine, whatever the environment says.
+  package static let best: KernelSet = {
+    guard let best = KernelSet.all.last else { preconditionFailure("scalar is always there") }
+    return best
+  }()
+
   /// The best set of this machine, or the one that `VLM_FORCE_ISA` names.
   ///
   /// - Throws: `KernelError` when the variable names a set that is unknown or cannot run here.

@@ -174,6 +174,30 @@ package struct MatrixProduct: Sendable {
   }
 }
 
+// MARK: - Rows of the weight
+
+extension MatrixProduct {
+  /// Rows `ids` of the weight: embeddings looked up in a table of any scheme.
+  ///
+  /// - Parameter output: `[ids.count, inputs]`.
+  /// - Precondition: every id is at least 0 and below `outputs`.
+  package func rows(_ ids: [Int], into output: MatrixView) {
+    precondition(output.rows == ids.count && output.columns == inputs, "a row per id")
+    precondition(ids.allSatisfy { (0..<outputs).contains($0) }, "rows of the weight")
+    for (row, id) in ids.enumerated() {
+      let target = output.base + row * output.stride
+      let panels = weight.bytes.baseAddress
+      switch weight.format.scheme {
+      case .f32: target.update(from: weight.floats + id * inputs, count: inputs)
+      case .f16: vlm_panel_row_f16(panels, inputs, id, target)
+      case .bf16: vlm_panel_row_bf16(panels, inputs, id, target)
+      case .q8: vlm_panel_row_q8(panels, inputs, id, target)
+      case .q4: vlm_panel_row_q4(panels, inputs, id, target)
+      }
+    }
+  }
+}
+
 // MARK: - By all threads
 
 extension MatrixProduct {

@@ -43,7 +43,7 @@ extension TensorRole {
   /// Whether layers can compute with a tensor of this role stored so.
   fileprivate func allows(_ format: TensorFormat) -> Bool {
     switch self {
-    case .matrix, .output:
+    case .matrix, .output, .embedding:
       format.order == .natural && (format.layout == .panels || format.scheme == .f32)
     case .patchConvolution, .convolution:
       format.order == .channelsLast && (format.layout == .panels || format.scheme == .f32)
@@ -56,7 +56,7 @@ extension TensorRole {
 
   fileprivate var allowedFormats: String {
     switch self {
-    case .matrix, .output: "f32, or panels of any scheme"
+    case .matrix, .output, .embedding: "f32, or panels of any scheme"
     case .patchConvolution, .convolution: "f32 or panels, channels last"
     case .depthwise: "f32, taps first"
     case .vector: "f32"

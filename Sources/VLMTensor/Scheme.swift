@@ -56,6 +56,8 @@ package enum TensorRole: UInt8, Sendable, CaseIterable {
   case convolution = 4
   /// A matrix whose product is the model's answer: a classifier, a language model's head.
   case output = 5
+  /// A table whose rows are looked up and nothing else.
+  case embedding = 6
 }
 
 /// Everything that decides how many bytes a tensor takes and what they mean.

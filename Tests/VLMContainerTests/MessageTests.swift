@@ -55,10 +55,10 @@ struct MessageTests {
   func version() throws {
     #expect(
       try message(golden: "R03-version-3")
-        == "m.vlmz: format version 3, this build reads up to 1; "
+        == "m.vlmz: format version 3, this build reads up to 2; "
         + "convert the checkpoint again or update vlm-run [R03]")
     #expect(
-      try message(golden: "R03-version-0") == "m.vlmz: format version 0, expected 1 to 1 [R03]")
+      try message(golden: "R03-version-0") == "m.vlmz: format version 0, expected 1 to 2 [R03]")
   }
 
   @Test(

@@ -78,6 +78,53 @@ typedef struct vlm_depthwise {
   float *y;                         // [row_end - row_begin][width][channels]
 } vlm_depthwise;
 
+typedef enum vlm_kv_format {
+  VLM_KV_F32 = 0,
+  VLM_KV_F16, // rounded to nearest, ties to even; past 65504 infinite
+  VLM_KV_Q8   // int8, one scale a position and head: scale = max |x| / 127, code = round(x / scale)
+} vlm_kv_format;
+
+/// Where keys and values of one head lie, for positions 0 ..< capacity. With d the head's dimension
+/// and e the number of bytes of an element (4, 2 or 1):
+///   keys     [ceil(capacity/16)][d][16]   position 16*i + j, dimension k at [i][k][j]: 16 scores are
+///            summed in the lanes of a vector, and a step of the sum reads one line
+///   values   [capacity][vlm_value_stride(d)]   the columns past d are zeros
+///   scales   [capacity], q8 only
+/// Whoever allocates them fills them with zeros; 64-byte alignment is best.
+typedef struct vlm_kv_head {
+  vlm_kv_format format;
+  size_t head_dim;
+  void *keys, *values;
+  float *key_scales, *value_scales;
+} vlm_kv_head;
+
+/// Positions of a panel of keys.
+enum { VLM_KV_PANEL = 16 };
+
+/// Elements from one position's values to the next.
+static inline size_t vlm_value_stride(size_t head_dim) { return (head_dim + 15) / 16 * 16; }
+static inline size_t vlm_kv_element_bytes(vlm_kv_format format) {
+  return format == VLM_KV_F32 ? 4 : format == VLM_KV_F16 ? 2 : 1;
+}
+
+/// The queries of one key-value head: `group` query heads read the same keys and values.
+///   y[r][g] = sum over j of softmax_j(scale * q[r][g] . key[j]) * value[j]
+/// over the positions j < count, or where causal, j < min(count, position + r + 1). No head of
+/// queries is without a key: count > 0.
+typedef struct vlm_attention {
+  size_t rows, group;
+  size_t count;
+  bool causal;
+  size_t position;
+  float scale;
+  const float *q;                   // [rows][q_stride], query head g of the group at g * head_dim
+  size_t q_stride;
+  vlm_kv_head kv;
+  float *y;                         // [rows][y_stride], laid out as q; not q itself
+  size_t y_stride;
+  void *scratch;                    // attention_scratch_bytes(head_dim) bytes, 64-byte aligned
+} vlm_attention;
+
 typedef struct vlm_kernels {
   vlm_isa isa;
   const char *name;                 // "scalar", "avx2", "avx512vnni", "amx", "neon", ...
@@ -115,7 +162,38 @@ typedef struct vlm_kernels {
   /// y[r][c] = x[r][c] * scale[c] + shift[c]; y may be x.
   void (*scale_shift_f32)(size_t rows, size_t channels, const float *x, size_t x_stride,
                           const float *scale, const float *shift, float *y, size_t y_stride);
+
+  /// Per row: x / sqrt(mean of x^2 + epsilon) * weight. weight may be NULL; y may be x.
+  void (*rms_norm_f32)(size_t rows, size_t channels, const float *x, size_t x_stride,
+                       const float *weight, float epsilon, float *y, size_t y_stride);
+
+  /// Turns each pair (x[i], x[i + head_dim/2]) of each head by the angle whose cosine and sine are
+  /// given, in place:   x[i] c - x[i + head_dim/2] s,   x[i + head_dim/2] c + x[i] s
+  /// x [rows][x_stride], heads * head_dim columns; cosines, sines [rows][stride], head_dim/2 columns.
+  void (*rotate_half_f32)(size_t rows, size_t heads, size_t head_dim, float *x, size_t x_stride,
+                          const float *cosines, const float *sines, size_t stride);
+
+  /// y = activation(gate) * up; y may be gate or up.
+  void (*gate_f32)(size_t rows, size_t columns, vlm_activation activation, const float *gate,
+                   size_t gate_stride, const float *up, size_t up_stride, float *y,
+                   size_t y_stride);
+
+  /// Stores keys and values [rows][stride] of one head at the positions from `position` on.
+  void (*store_keys_values)(const vlm_kv_head *kv, size_t position, size_t rows,
+                            const float *keys, size_t keys_stride, const float *values,
+                            size_t values_stride);
+
+  /// Bytes of per-thread scratch that attention_f32 needs.
+  size_t (*attention_scratch_bytes)(size_t head_dim);
+  void (*attention_f32)(const vlm_attention *);
 } vlm_kernels;
+
+/// Row `output` of a matrix in panels as floats, y [inputs]: lookups in a table of embeddings. Each
+/// value is what formats/blocks.md says it is, rounded once. Plain C, the same everywhere.
+void vlm_panel_row_q8(const void *weights, size_t inputs, size_t output, float *y);
+void vlm_panel_row_q4(const void *weights, size_t inputs, size_t output, float *y);
+void vlm_panel_row_f16(const void *weights, size_t inputs, size_t output, float *y);
+void vlm_panel_row_bf16(const void *weights, size_t inputs, size_t output, float *y);
 
 /// The table of an instruction set, or NULL when this build or this machine cannot run it.
 const vlm_kernels *vlm_kernels_for(vlm_isa isa);

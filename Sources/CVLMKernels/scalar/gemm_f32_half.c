@@ -3,27 +3,6 @@
 //   exactness  the sum is made in double and rounded to float once
 #include "scalar.h"
 
-static float from_bf16(uint16_t bits) {
-  const uint32_t wide = (uint32_t)bits << 16;
-  float value;
-  memcpy(&value, &wide, sizeof value);
-  return value;
-}
-
-static float from_f16(uint16_t bits) {
-  const int exponent = bits >> 10 & 31;
-  const int fraction = bits & 1023;
-  float value;
-  if (exponent == 31) {
-    value = fraction == 0 ? INFINITY : NAN;
-  } else if (exponent == 0) {
-    value = ldexpf((float)fraction, -24);
-  } else {
-    value = ldexpf((float)(fraction | 1024), exponent - 25);
-  }
-  return bits & 0x8000 ? -value : value;
-}
-
 typedef struct {
   float (*widen)(uint16_t);
   size_t inputs_together; // neighbouring inputs of one output
@@ -48,5 +27,5 @@ static void gemm(const vlm_gemm *g, half_layout layout) {
   }
 }
 
-void vlm_gemm_f32_f16__scalar(const vlm_gemm *g) { gemm(g, (half_layout){from_f16, 1}); }
-void vlm_gemm_f32_bf16__scalar(const vlm_gemm *g) { gemm(g, (half_layout){from_bf16, 2}); }
+void vlm_gemm_f32_f16__scalar(const vlm_gemm *g) { gemm(g, (half_layout){vlm_from_f16__scalar, 1}); }
+void vlm_gemm_f32_bf16__scalar(const vlm_gemm *g) { gemm(g, (half_layout){vlm_from_bf16__scalar, 2}); }

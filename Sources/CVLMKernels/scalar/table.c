@@ -20,4 +20,10 @@ const vlm_kernels vlm_kernels_scalar = {
     .activation_f32 = vlm_activation_f32__scalar,
     .sum_squares_f32 = vlm_sum_squares_f32__scalar,
     .scale_shift_f32 = vlm_scale_shift_f32__scalar,
+    .rms_norm_f32 = vlm_rms_norm_f32__scalar,
+    .rotate_half_f32 = vlm_rotate_half_f32__scalar,
+    .gate_f32 = vlm_gate_f32__scalar,
+    .store_keys_values = vlm_store_keys_values__scalar,
+    .attention_scratch_bytes = vlm_attention_scratch_bytes__scalar,
+    .attention_f32 = vlm_attention_f32__scalar,
 };

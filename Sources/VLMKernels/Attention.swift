@@ -1,0 +1,80 @@
+import CVLMKernels
+
+/// Softmax attention of many query heads over keys and values of as many or fewer heads.
+///
+/// The matrix of scores never exists: keys are taken a tile at a time, and what was summed before is
+/// scaled when a larger score appears.
+package struct Attention: Sendable {
+  package let queryHeads: Int
+  package let keyValueHeads: Int
+  package let headDimension: Int
+  package let scale: Float
+  private let kernels: KernelSet
+
+  /// - Parameter scale: of the scores; usually 1/√headDimension.
+  /// - Precondition: `queryHeads` is a multiple of `keyValueHeads`; neighbouring query heads share.
+  package init(
+    queryHeads: Int, keyValueHeads: Int, headDimension: Int, scale: Float, kernels: KernelSet
+  ) {
+    precondition(keyValueHeads > 0 && queryHeads > 0 && headDimension > 0, "heads")
+    precondition(queryHeads % keyValueHeads == 0, "as many query heads for each key-value head")
+    self.queryHeads = queryHeads
+    self.keyValueHeads = keyValueHeads
+    self.headDimension = headDimension
+    self.scale = scale
+    self.kernels = kernels
+  }
+
+  /// Space that one thread needs.
+  package final class Scratch: @unchecked Sendable {
+    fileprivate let headDimension: Int
+    fileprivate let bytes: AlignedBytes
+
+    package init(_ attention: Attention, kernels: KernelSet) {
+      headDimension = attention.headDimension
+      bytes = AlignedBytes(
+        count: kernels.table.pointee.attention_scratch_bytes(attention.headDimension))
+    }
+  }
+
+  /// Rows of queries, times the query heads that share keys, that one thread takes at a time.
+  private static let rowsAtATime = 48
+
+  /// `y = softmax(scale * q kᵀ) v`, heads and rows shared out over `pool`.
+  ///
+  /// - Parameters:
+  ///   - queries: `[rows, queryHeads * headDimension]`, already rotated.
+  ///   - count: how many of the stored positions are keys; at least 1.
+  ///   - causalFrom: the position of the first row: row r then sees keys `0...causalFrom + r`.
+  ///   - output: the same shape as `queries`, and not the same memory.
+  ///   - scratches: one for each of the pool's threads.
+  package func callAsFunction(
+    _ queries: MatrixView, _ kv: KeyValues, count: Int, causalFrom: Int?, into output: MatrixView,
+    scratches: [Scratch], pool: WorkerPool
+  ) {
+    precondition(queries.columns == queryHeads * headDimension, "queries of all heads")
+    precondition(output.columns == queries.columns && output.rows == queries.rows, "same shape")
+    precondition(
+      kv.heads == keyValueHeads && kv.headDimension == headDimension, "heads of the keys")
+    precondition(count >= 1 && count <= kv.capacity, "stored keys")
+    precondition(causalFrom ?? 0 >= 0, "a position")
+    precondition(scratches.count >= pool.threadCount, "scratch for each thread")
+    precondition(scratches.allSatisfy { $0.headDimension >= headDimension }, "scratch of the size")
+    let group = queryHeads / keyValueHeads
+    let rows = max(1, Self.rowsAtATime / group)
+    let tiles = (queries.rows + rows - 1) / rows
+    pool.forEach(count: tiles * keyValueHeads) { piece, worker in
+      // The last rows of a causal tile see most keys: they go first, so that threads end together.
+      let start = (tiles - 1 - piece / keyValueHeads) * rows
+      let head = piece % keyValueHeads
+      let column = head * group * headDimension
+      var call = vlm_attention(
+        rows: min(rows, queries.rows - start), group: group, count: count,
+        causal: causalFrom != nil, position: (causalFrom ?? 0) + start, scale: scale,
+        q: queries.base + start * queries.stride + column, q_stride: queries.stride,
+        kv: kv.head(head), y: output.base + start * output.stride + column,
+        y_stride: output.stride, scratch: scratches[worker].bytes.base)
+      kernels.table.pointee.attention_f32(&call)
+    }
+  }
+}
