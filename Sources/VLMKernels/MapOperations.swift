@@ -16,13 +16,6 @@ extension MatrixView {
       for column in 0..<columns { y[column] += x[column] * factor }
     }
   }
-
-  package func copy(_ other: MatrixView) {
-    precondition(other.rows == rows && other.columns == columns, "same shape")
-    for row in 0..<rows {
-      (base + row * stride).update(from: other.base + row * other.stride, count: columns)
-    }
-  }
 }
 
 extension KernelSet {

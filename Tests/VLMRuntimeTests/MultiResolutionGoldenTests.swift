@@ -37,7 +37,7 @@ struct MultiResolutionGoldenTests {
       crop: .init(width: side, height: side, rounding: .floor), normalization: .clip
     ).paddedWithMean()
     let image = try ImageDecoder.decode(
-      path: TestFiles.golden(path), policy: .default, limits: ImageLimits())
+      path: TestFiles.golden(path), policy: .pillow, limits: ImageLimits())
     return try preprocessing.apply(image, name: path)
   }
 

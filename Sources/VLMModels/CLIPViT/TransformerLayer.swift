@@ -98,7 +98,8 @@ package final class TransformerContext: @unchecked Sendable {
     branch = Activations(count: rows * config.width)
     inner = Activations(count: rows * plan.innerColumns)
     keyValues = KeyValues(
-      capacity: rows, heads: config.heads, headDimension: config.headDimension, format: .f32)
+      capacity: rows, heads: config.heads, headDimension: config.headDimension, format: .f32,
+      kernels: kernels)
     let attention = Attention(
       queryHeads: config.heads, keyValueHeads: config.heads, headDimension: config.headDimension,
       scale: 1 / Float(config.headDimension).squareRoot(), kernels: kernels)

@@ -114,13 +114,12 @@ package struct MultiResolutionCheckpoint: Sendable {
     guard let found = try ConvNeXtCheckpoint(names: names, description: description) else {
       throw ModelError(.missingTensor("slow_vision_tower.vision_tower.stages.0.blocks.0.conv_dw"))
     }
-    var config = found.config
-    config.head = .none
+    let trunk = try found.tower(selectLayer: -1)
     var result: [String: Source] = [:]
-    for (name, source) in found.tensors {
+    for (name, source) in trunk.tensors {
       result[name] = Source(
         original: originals[source.original] ?? source.original, shape: source.shape)
     }
-    return (config, result)
+    return (trunk.config, result)
   }
 }
