@@ -41,6 +41,12 @@ package struct CheckpointTensor: Sendable {
     self.strides = strides
   }
 
+  func renamed(_ name: String) -> CheckpointTensor {
+    CheckpointTensor(
+      name: name, dtype: dtype, shape: shape, source: source, owned: owned, range: range,
+      strides: strides)
+  }
+
   /// Product of the extents, which the reader has checked not to overflow.
   package var elementCount: Int { shape.reduce(1, *) }
 

@@ -34,6 +34,22 @@ package struct TensorCatalog: Sendable {
     self.index = index
   }
 
+  /// This catalog with the tensors of `other`, their names behind `prefix`, added after its own.
+  ///
+  /// - Precondition: no name of this catalog begins with `prefix`.
+  package func merging(_ other: TensorCatalog, prefix: String) -> TensorCatalog {
+    var (tensors, index) = (tensors, index)
+    for tensor in other.tensors {
+      let renamed = tensor.renamed(prefix + tensor.name)
+      let previous = index.updateValue(Int32(tensors.count), forKey: ExactString(renamed.name))
+      precondition(previous == nil, "a prefix of its own")
+      tensors.append(renamed)
+    }
+    return TensorCatalog(
+      path: path, tensors: tensors, metadata: metadata, warnings: warnings + other.warnings,
+      index: index, format: format)
+  }
+
   /// The tensor called `name`, byte for byte.
   package subscript(name: String) -> CheckpointTensor? {
     index[ExactString(name)].map { tensors[Int($0)] }

@@ -65,10 +65,13 @@ package struct Converter {
     }
     try source.catalog.checkUnchanged()
     try writer.add(section: .config, bytes(source.description.json))
-    try writer.add(section: .preprocess, bytes(source.preprocessing.json()))
+    if let preprocessing = source.preprocessing {
+      try writer.add(section: .preprocess, bytes(preprocessing.json()))
+    }
     if let labels = source.labels {
       try writer.add(section: .labels, bytes(.array(labels.map { .string($0) })))
     }
+    for (kind, content) in source.sections { try writer.add(section: kind, content) }
     try writer.add(section: .provenance, bytes(try provenance()))
     try writer.add(section: .report, bytes(report.json))
     let summary = try writer.finish()
@@ -95,7 +98,7 @@ package struct Converter {
       "scheme": .string(scheme.name),
       "tensor_types": .array(
         overrides.map { .string("\($0.pattern)=\($0.scheme.name)") }),
-      "naming": .string(source.checkpoint.naming.rawValue),
+      "naming": .string(source.checkpoint.naming),
       "files": .array(files),
     ]
   }
@@ -104,51 +107,5 @@ package struct Converter {
     let value = file.withBytes(0..<file.count) { XXH64.hash($0) }
     let digits = String(value, radix: 16)
     return String(repeating: "0", count: 16 - digits.count) + digits
-  }
-}
-
-extension SourceModel {
-  /// The checkpoint's tensor for our name `path`.
-  func tensor(_ path: String) throws(ConversionError) -> CheckpointTensor {
-    guard let source = checkpoint.tensors[path], let tensor = catalog[source.original]
-    else { throw ConversionError(path: catalog.path, .missing([path])) }
-    return tensor
-  }
-
-  /// Checks that the checkpoint has exactly the tensors of `manifest`.
-  ///
-  /// Tensors under names that no part of the model could have are left out silently here; the
-  /// caller tells about them.
-  func requireMatch(_ manifest: [TensorSpec], ignoreUnexpected: Bool) throws(ConversionError) {
-    let missing = manifest.map(\.path).filter { checkpoint.tensors[$0] == nil }
-    if !missing.isEmpty { throw ConversionError(path: catalog.path, .missing(missing)) }
-    for spec in manifest {
-      guard let found = checkpoint.tensors[spec.path] else { continue }
-      guard found.shape == spec.shape else {
-        throw ConversionError(
-          path: catalog.path,
-          .shape(tensor: found.original, found: found.shape, expected: spec.shape))
-      }
-      let dtype = try tensor(spec.path).dtype
-      guard dtype.isFloat else {
-        throw ConversionError(
-          path: catalog.path, .notFloat(tensor: found.original, found: dtype.rawValue))
-      }
-    }
-    let known = Set(manifest.map(\.path))
-    let unexpected = checkpoint.tensors.filter { !known.contains($0.key) }.map(\.value.original)
-    if !ignoreUnexpected, !unexpected.isEmpty {
-      throw ConversionError(path: catalog.path, .unexpected(unexpected.sorted()))
-    }
-  }
-}
-
-extension DType {
-  /// Types whose values a weight can be read from.
-  fileprivate var isFloat: Bool {
-    switch self {
-    case .f64, .f32, .f16, .bf16, .f8e4m3, .f8e5m2: true
-    default: false
-    }
   }
 }

@@ -1,4 +1,5 @@
 import VLMCheckpoint
+import VLMContainer
 import VLMInput
 import VLMModels
 import VLMNN
@@ -11,16 +12,19 @@ import VLMTensor
 /// A checkpoint on disk, recognised: its tensors, its geometry, and the files that describe it.
 package struct SourceModel: Sendable {
   package let catalog: TensorCatalog
-  package let checkpoint: ConvNeXtCheckpoint
-  package let preprocessing: Preprocessing
+  package let checkpoint: ModelCheckpoint
+  /// What to do to an image; nil for a model that sees none.
+  package let preprocessing: Preprocessing?
   /// One name per class, where the checkpoint has them.
   package let labels: [String]?
+  /// Contents of further sections, as they will be stored.
+  package let sections: [SectionKind: [UInt8]]
   /// Every file that was read.
   package let files: [String]
   /// What a person should know, one line each.
   package let notes: [String]
 
-  package var description: ModelDescription { .convNeXt(checkpoint.config) }
+  package var description: ModelDescription { checkpoint.description }
 
   /// Opens a file of tensors, a sharded checkpoint, or a folder with either, and the descriptions
   /// beside it.
@@ -50,12 +54,13 @@ package struct SourceModel: Sendable {
     }
     let description = try json("config.json") ?? json("open_clip_config.json")
     let names = catalog.tensors.map { (name: $0.name, shape: $0.shape) }
-    guard let checkpoint = try ConvNeXtCheckpoint(names: names, description: description) else {
+    let facts = CheckpointFacts(names: names, description: description)
+    guard let checkpoint = try ModelCheckpoint.recognise(facts) else {
       throw ConversionError(
         path: weights,
         .unknownModel(tensorCount: names.count, examples: names.prefix(3).map(\.name)))
     }
-    var notes = catalog.warnings
+    var notes = catalog.warnings + checkpoint.notes
     var preprocessing: Preprocessing?
     if let preprocessor {
       files.append(preprocessor)
@@ -70,14 +75,15 @@ package struct SourceModel: Sendable {
       notes.append("no preprocessing beside the weights: assuming timm's defaults for ImageNet")
     }
     var labels = description.flatMap(Self.labels)
-    if let found = labels, found.count != checkpoint.config.head.output?.count {
-      notes.append(
-        "\(found.count) labels for \(checkpoint.config.head.output?.count ?? 0) outputs: left out")
+    let classCount = checkpoint.description.classCount
+    if let found = labels, found.count != classCount {
+      notes.append("\(found.count) labels for \(classCount ?? 0) outputs: left out")
       labels = nil
     }
     return SourceModel(
       catalog: catalog, checkpoint: checkpoint,
-      preprocessing: preprocessing ?? .timmDefault, labels: labels, files: files, notes: notes)
+      preprocessing: preprocessing ?? .timmDefault, labels: labels, sections: [:], files: files,
+      notes: notes)
   }
 
   private static func folder(of path: String) -> String {

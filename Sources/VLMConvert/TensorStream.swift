@@ -16,7 +16,7 @@ struct TensorStream {
   init(pool: WorkerPool) { self.pool = pool }
 
   func encode(
-    _ tensor: CheckpointTensor, _ item: ConversionPlan.Item,
+    _ tensor: SourceTensor, _ item: ConversionPlan.Item,
     write: (UnsafeRawBufferPointer) throws -> Void
   ) throws -> QuantizationError {
     switch item.format.layout {
@@ -26,7 +26,7 @@ struct TensorStream {
   }
 
   private func encodePanels(
-    _ tensor: CheckpointTensor, _ item: ConversionPlan.Item,
+    _ tensor: SourceTensor, _ item: ConversionPlan.Item,
     write: (UnsafeRawBufferPointer) throws -> Void
   ) throws -> QuantizationError {
     let format = item.format
@@ -79,7 +79,7 @@ struct TensorStream {
   }
 
   private func encodeRows(
-    _ tensor: CheckpointTensor, _ item: ConversionPlan.Item,
+    _ tensor: SourceTensor, _ item: ConversionPlan.Item,
     write: (UnsafeRawBufferPointer) throws -> Void
   ) throws -> QuantizationError {
     let shape = item.spec.shape

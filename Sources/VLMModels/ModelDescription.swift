@@ -5,11 +5,13 @@ import VLMTensor
 /// Which model a container holds, with its geometry: the content of the container's `config`.
 package enum ModelDescription: Sendable, Equatable {
   case convNeXt(ConvNeXtConfig)
+  case llava(LLaVAConfig)
 
   /// The value of `architecture`.
   package var architecture: String {
     switch self {
     case .convNeXt: "convnext"
+    case .llava: "llava"
     }
   }
 
@@ -17,6 +19,8 @@ package enum ModelDescription: Sendable, Equatable {
     switch self {
     case .convNeXt(let config):
       ["architecture": .string(architecture), "convnext": config.json]
+    case .llava(let config):
+      ["architecture": .string(architecture), "llava": config.json]
     }
   }
 
@@ -24,11 +28,20 @@ package enum ModelDescription: Sendable, Equatable {
   package init(json: JSONValue) throws(ModelError) {
     switch json["architecture"]?.stringValue {
     case "convnext": self = .convNeXt(try ConvNeXtConfig(json: json["convnext"] ?? .null))
+    case "llava": self = .llava(try LLaVAConfig(json: json["llava"] ?? .null))
     case let other:
       throw ModelError(
         .configuration(
           field: "architecture", found: other.map { "'\($0)'" } ?? "nothing",
-          expected: "'convnext'"))
+          expected: "'convnext' or 'llava'"))
+    }
+  }
+
+  /// Outputs that labels may name; nil for a model that does not classify.
+  package var classCount: Int? {
+    switch self {
+    case .convNeXt(let config): config.head.output?.count
+    case .llava: nil
     }
   }
 
@@ -39,6 +52,7 @@ package enum ModelDescription: Sendable, Equatable {
     let weights = Weights(recorder, kernels: scalar)
     switch self {
     case .convNeXt(let config): _ = try ConvNeXt(weights, config)
+    case .llava(let config): _ = try LLaVA(weights, config)
     }
     return recorder.specs
   }

@@ -106,7 +106,7 @@ struct Convert: ParsableCommand {
     if !foreign.isEmpty, !quiet {
       let examples = foreign.prefix(3).map { "'\($0.escapedForDisplay())'" }
       Report.note(
-        "vlm-convert: \(foreign.count) tensors are no part of the image model, left out: "
+        "vlm-convert: \(foreign.count) tensors are no part of the model, left out: "
           + examples.joined(separator: ", ") + (foreign.count > 3 ? ", …" : ""))
     }
     guard let output, !dryRun else { return describe(converter) }
@@ -152,7 +152,7 @@ struct Convert: ParsableCommand {
   private func describe(_ converter: Converter) {
     let plan = converter.plan
     Report.line(
-      "\(converter.source.description.architecture) (\(converter.source.checkpoint.naming.rawValue)"
+      "\(converter.source.description.architecture) (\(converter.source.checkpoint.naming)"
         + " names), \(plan.parameterCount) parameters in \(plan.items.count) tensors")
     Report.line("about \(byteText(plan.byteCount)) as \(scheme.rawValue)")
     for item in plan.items where item.format.scheme != .f32 {

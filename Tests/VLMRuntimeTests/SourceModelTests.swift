@@ -120,12 +120,12 @@ struct SourceModelTests {
     let path = try write(try tensors(), folder)
     let bare = try SourceModel.open(path: path)
     let described = try SourceModel.open(path: Self.checkpoint)
-    #expect(bare.checkpoint.config == described.checkpoint.config)
+    #expect(bare.description == described.description)
     #expect(bare.labels == nil)
     #expect(bare.preprocessing == .timmDefault)
     #expect(bare.notes.count == 1)
     #expect(described.labels?.count == 10)
-    #expect(described.preprocessing.fixedSize?.width == 64)
+    #expect(described.preprocessing?.fixedSize?.width == 64)
   }
 
   @Test("--tensor-type takes the last pattern that matches")

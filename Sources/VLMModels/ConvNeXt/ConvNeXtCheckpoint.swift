@@ -4,12 +4,7 @@ import VLMTensor
 
 /// A checkpoint recognised as a ConvNeXt: its geometry, and where each of our tensors comes from.
 package struct ConvNeXtCheckpoint: Sendable {
-  package struct Source: Sendable, Equatable {
-    /// The tensor's name in the checkpoint.
-    package let original: String
-    /// The shape that the model states; the elements and their order are the checkpoint's.
-    package let shape: [Int]
-  }
+  package typealias Source = ModelCheckpoint.Source
 
   package let naming: ConvNeXtNaming
   package private(set) var config: ConvNeXtConfig
@@ -50,6 +45,11 @@ package struct ConvNeXtCheckpoint: Sendable {
     self.foreign = foreign
     config = try ConvNeXtGeometry(tensors: tensors, naming: naming, description: description)
       .config()
+  }
+
+  package var model: ModelCheckpoint {
+    ModelCheckpoint(
+      description: .convNeXt(config), naming: naming.rawValue, tensors: tensors, foreign: foreign)
   }
 
   /// The same as the tower of a language model: its trunk alone. Norm and head on top of it, which

@@ -1,0 +1,83 @@
+import VLMCheckpoint
+import VLMModels
+import VLMNN
+import VLMTensor
+
+/// A tensor of a checkpoint, its rows in our order.
+struct SourceTensor: Sendable {
+  let stored: CheckpointTensor
+  private let rows: RowOrder
+
+  init(_ stored: CheckpointTensor, rows: RowOrder) {
+    self.stored = stored
+    self.rows = rows
+  }
+
+  var name: String { stored.name }
+
+  /// Writes the elements `range`, counted in C order, into `output` as 32-bit floats.
+  ///
+  /// - Precondition: where the rows have another order, `range` holds whole rows.
+  func readFloats(
+    _ range: Range<Int>, into output: UnsafeMutableBufferPointer<Float>
+  ) throws(CheckpointError) {
+    guard rows != .stored, let count = stored.shape.first, count > 0 else {
+      return try stored.readFloats(range, into: output)
+    }
+    let width = stored.elementCount / count
+    precondition(range.lowerBound % width == 0 && range.upperBound % width == 0, "whole rows")
+    for row in range.lowerBound / width..<range.upperBound / width {
+      let source = rows.source(of: row, count: count)
+      let place = row * width - range.lowerBound
+      try stored.readFloats(
+        source * width..<(source + 1) * width,
+        into: UnsafeMutableBufferPointer(rebasing: output[place..<place + width]))
+    }
+  }
+}
+
+extension SourceModel {
+  /// The checkpoint's tensor for our name `path`.
+  func tensor(_ path: String) throws(ConversionError) -> SourceTensor {
+    guard let source = checkpoint.tensors[path], let tensor = catalog[source.original]
+    else { throw ConversionError(path: catalog.path, .missing([path])) }
+    return SourceTensor(tensor, rows: source.rows)
+  }
+
+  /// Checks that the checkpoint has exactly the tensors of `manifest`.
+  ///
+  /// Tensors under names that no part of the model could have are left out silently here; the
+  /// caller tells about them.
+  func requireMatch(_ manifest: [TensorSpec], ignoreUnexpected: Bool) throws(ConversionError) {
+    let missing = manifest.map(\.path).filter { checkpoint.tensors[$0] == nil }
+    if !missing.isEmpty { throw ConversionError(path: catalog.path, .missing(missing)) }
+    for spec in manifest {
+      guard let found = checkpoint.tensors[spec.path] else { continue }
+      guard found.shape == spec.shape else {
+        throw ConversionError(
+          path: catalog.path,
+          .shape(tensor: found.original, found: found.shape, expected: spec.shape))
+      }
+      let dtype = try tensor(spec.path).stored.dtype
+      guard dtype.isFloat else {
+        throw ConversionError(
+          path: catalog.path, .notFloat(tensor: found.original, found: dtype.rawValue))
+      }
+    }
+    let known = Set(manifest.map(\.path))
+    let unexpected = checkpoint.tensors.filter { !known.contains($0.key) }.map(\.value.original)
+    if !ignoreUnexpected, !unexpected.isEmpty {
+      throw ConversionError(path: catalog.path, .unexpected(unexpected.sorted()))
+    }
+  }
+}
+
+extension DType {
+  /// Types whose values a weight can be read from.
+  fileprivate var isFloat: Bool {
+    switch self {
+    case .f64, .f32, .f16, .bf16, .f8e4m3, .f8e5m2: true
+    default: false
+    }
+  }
+}

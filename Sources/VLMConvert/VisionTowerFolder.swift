@@ -1,0 +1,59 @@
+import VLMModels
+import VLMTensor
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// Where a LLaVA's vision tower lies: in the folder that `mm_vision_tower` names, or in one that the
+/// user gives.
+struct VisionTowerFolder {
+  /// The folder, nil when there is none here.
+  let path: String?
+  /// What `mm_vision_tower` says.
+  let stated: String?
+
+  /// - Parameters:
+  ///   - description: the LLaVA's `config.json`.
+  ///   - folder: where that lies.
+  ///   - given: the folder that the user names, which must be there.
+  /// - Throws: `ConversionError` when `given` is no folder.
+  init(
+    _ description: JSONValue?, besides folder: String, given: String?
+  ) throws(ConversionError) {
+    stated = description?["mm_vision_tower"]?.stringValue
+    if let given {
+      guard Self.isFolder(given) else {
+        throw ConversionError(
+          path: given,
+          .option("--vision-tower", found: given, expected: "a folder with the tower's weights"))
+      }
+      path = given
+      return
+    }
+    guard let stated, !stated.isEmpty else {
+      path = nil
+      return
+    }
+    // A path of the machine that trained the model leads nowhere here; what the trainer calls the
+    // folder is the same everywhere. A relative path counts from the model, then, as upstream has
+    // it, from the current folder.
+    let candidates =
+      stated.hasPrefix("/")
+      ? [stated, folder + "/vision_tower"]
+      : [folder + "/" + stated, folder + "/vision_tower", stated]
+    path = candidates.first(where: Self.isFolder)
+  }
+
+  /// The file `name` in the folder, when it is there.
+  func file(_ name: String) -> String? {
+    guard let path else { return nil }
+    let file = path + "/" + name
+    return access(file, F_OK) == 0 ? file : nil
+  }
+
+  private static func isFolder(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+}

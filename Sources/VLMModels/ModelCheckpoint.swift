@@ -1,0 +1,92 @@
+import VLMNN
+import VLMTensor
+
+/// What a checkpoint says of itself, before anything is read from its tensors.
+package struct CheckpointFacts: Sendable {
+  package typealias Name = (name: String, shape: [Int])
+
+  /// Every tensor with its shape. Those of a separate vision tower begin with `towerPrefix`.
+  package let names: [Name]
+  /// `config.json`, `open_clip_config.json` or the metadata that stands for it.
+  package let description: JSONValue?
+  /// `config.json` of a separate vision tower's folder.
+  package let towerDescription: JSONValue?
+
+  /// No checkpoint's own name has a slash here: a tower's folder is kept apart by it.
+  package static let towerPrefix = "vision_tower/"
+
+  package init(
+    names: [Name], description: JSONValue? = nil, towerDescription: JSONValue? = nil
+  ) {
+    self.names = names
+    self.description = description
+    self.towerDescription = towerDescription
+  }
+}
+
+/// In which order a checkpoint stores the rows of a matrix.
+package enum RowOrder: Sendable, Equatable {
+  /// In ours.
+  case stored
+  /// Query and key projections of GGUF: rotary embedding turns neighbouring rows of a head as a
+  /// pair, ours turns row i with row i + d/2.
+  case interleavedRotary(heads: Int)
+
+  /// The stored row that is our row `row` of `count`.
+  package func source(of row: Int, count: Int) -> Int {
+    guard case .interleavedRotary(let heads) = self else { return row }
+    let dimension = count / heads
+    let (head, position) = (row / dimension, row % dimension)
+    let half = dimension / 2
+    return head * dimension + (position % half) * 2 + position / half
+  }
+}
+
+/// A checkpoint recognised: its model, and where each of our tensors comes from.
+package struct ModelCheckpoint: Sendable {
+  package struct Source: Sendable, Equatable {
+    /// The tensor's name in the checkpoint.
+    package let original: String
+    /// The shape that the model states; the elements and their order are the checkpoint's.
+    package let shape: [Int]
+    package let rows: RowOrder
+
+    package init(original: String, shape: [Int], rows: RowOrder = .stored) {
+      self.original = original
+      self.shape = shape
+      self.rows = rows
+    }
+  }
+
+  package let description: ModelDescription
+  /// Whose names the tensors have: "timm", "hugging-face", "gguf".
+  package let naming: String
+  /// By our name.
+  package let tensors: [String: Source]
+  /// Tensors of the checkpoint that are no part of the model.
+  package let foreign: [String]
+  /// What a person should know, one line each.
+  package let notes: [String]
+
+  package init(
+    description: ModelDescription, naming: String, tensors: [String: Source],
+    foreign: [String] = [], notes: [String] = []
+  ) {
+    self.description = description
+    self.naming = naming
+    self.tensors = tensors
+    self.foreign = foreign
+    self.notes = notes
+  }
+
+  /// The model that the tensors make up; nil when they are none that we know.
+  ///
+  /// - Throws: `ModelError` when the tensors contradict each other or the description.
+  package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
+    if let found = try LLaVACheckpoint.recognise(facts) { return found }
+    if let found = try ConvNeXtCheckpoint(names: facts.names, description: facts.description) {
+      return found.model
+    }
+    return nil
+  }
+}
