@@ -1,3 +1,4 @@
+import VLMCheckpoint
 import VLMModels
 import VLMTensor
 
@@ -50,6 +51,23 @@ struct VisionTowerFolder {
     guard let path else { return nil }
     let file = path + "/" + name
     return access(file, F_OK) == 0 ? file : nil
+  }
+
+  /// `catalog` with the tower's tensors, when they lie here and not in it.
+  ///
+  /// - Throws: `ConversionError` when they lie nowhere.
+  func merge(into catalog: TensorCatalog) throws -> TensorCatalog {
+    guard stated != nil || path != nil else { return catalog }
+    let names = catalog.tensors.lazy.map(\.name)
+    guard !names.contains(where: { LLaVANaming.isTower($0) }) else { return catalog }
+    guard let path else {
+      throw ConversionError(path: catalog.path, .visionTower(stated: stated ?? ""))
+    }
+    if let name = names.first(where: { $0.hasPrefix(CheckpointFacts.towerPrefix) }) {
+      throw ConversionError(path: catalog.path, .unexpected([name]))
+    }
+    let tower = try SafetensorsIndex.readCheckpoint(path: path)
+    return catalog.merging(tower, prefix: CheckpointFacts.towerPrefix)
   }
 
   private static func isFolder(_ path: String) -> Bool {

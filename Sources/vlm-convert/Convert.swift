@@ -59,6 +59,12 @@ struct Convert: ParsableCommand {
       valueName: "file"))
   var preprocessor: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "The folder of a LLaVA's vision tower, where its config.json names one that is not here.",
+      valueName: "folder"))
+  var visionTower: String?
+
   @OptionGroup var pyTorch: PyTorchOptions
 
   @Option(
@@ -95,7 +101,8 @@ struct Convert: ParsableCommand {
 
   func run() throws {
     let source = try SourceModel.open(
-      path: input, preprocessor: preprocessor, options: pyTorch.options(default: .automatic))
+      path: input, preprocessor: preprocessor, visionTower: visionTower,
+      options: pyTorch.options(default: .automatic))
     let policy = QuantizationPolicy(
       scheme: scheme.scheme, overrides: try tensorType.map(Self.override))
     let converter = try Converter(

@@ -10,7 +10,7 @@ struct SpliceTests {
     let splice = try Splice([1, 7, -200, 8, -200, -200, 9], imageTokens: [4, 2, 3])
     #expect(
       splice.pieces == [
-        .text([1, 7]), .image(0, count: 4), .text([8]), .image(1, count: 2), .image(2, count: 3),
+        .text([1, 7]), .image(0, rows: 0..<4), .text([8]), .image(1, rows: 0..<2), .image(2, rows: 0..<3),
         .text([9]),
       ])
     #expect(splice.count == 13)
@@ -28,14 +28,27 @@ struct SpliceTests {
   func limits() throws {
     let ids = [1, -200, 5, 6, 7]
     let inPicture = try Splice(ids, imageTokens: [4], limit: 3)
-    #expect(inPicture.pieces == [.text([1]), .image(0, count: 2)])
+    #expect(inPicture.pieces == [.text([1]), .image(0, rows: 0..<2)])
     #expect(inPicture.truncated == 5)
     let inText = try Splice(ids, imageTokens: [4], limit: 6)
-    #expect(inText.pieces == [.text([1]), .image(0, count: 4), .text([5])])
+    #expect(inText.pieces == [.text([1]), .image(0, rows: 0..<4), .text([5])])
     #expect(inText.truncated == 2)
     let unlimited = try Splice(ids, imageTokens: [4], limit: 8)
     #expect(unlimited.truncated == 0)
     #expect(try Splice(ids, imageTokens: [4], limit: 0).pieces.isEmpty)
+  }
+
+  @Test("what a context holds already is left out, to the position")
+  func rest() throws {
+    let splice = try Splice([1, 7, -200, 8, -200], imageTokens: [4, 2])
+    #expect(splice.pieces(from: 0) == splice.pieces)
+    #expect(
+      splice.pieces(from: 1)
+        == [.text([7]), .image(0, rows: 0..<4), .text([8]), .image(1, rows: 0..<2)])
+    #expect(
+      splice.pieces(from: 4) == [.image(0, rows: 2..<4), .text([8]), .image(1, rows: 0..<2)])
+    #expect(splice.pieces(from: 8) == [.image(1, rows: 1..<2)])
+    #expect(splice.pieces(from: 9).isEmpty)
   }
 
   @Test("too few and too many pictures are refused, naming both numbers")

@@ -22,7 +22,8 @@ extension LLaMAConfig {
     let names = (description["architectures"]?.arrayValue ?? []).compactMap(\.stringValue)
     if names.contains(where: architectures.contains) { return true }
     return names.isEmpty
-      && types.contains(description["model_type"]?.stringValue ?? "") && description.has("hidden_size")
+      && types.contains(description["model_type"]?.stringValue ?? "")
+      && description.has("hidden_size")
   }
 
   /// Reads transformers' `config.json`.

@@ -59,7 +59,8 @@ package final class LLaMAContext: @unchecked Sendable {
       config, capacity: capacity, chunkRows: min(chunkRows, capacity), format: keyValueFormat,
       threads: pool.threadCount)
     guard let bytes = plan.byteCount, bytes <= limit else {
-      let needed = plan.byteCount.map { "needs \($0 >> 20) MiB" } ?? "needs more than can be counted"
+      let needed =
+        plan.byteCount.map { "needs \($0 >> 20) MiB" } ?? "needs more than can be counted"
       throw ModelError(
         .configuration(
           field: "context length", found: "\(capacity), which \(needed)",
@@ -74,7 +75,7 @@ package final class LLaMAContext: @unchecked Sendable {
     keysAndValues = (0..<config.layers).map { _ in
       KeyValues(
         capacity: capacity, heads: config.keyValueHeads, headDimension: config.headDimension,
-        format: keyValueFormat)
+        format: keyValueFormat, kernels: kernels)
     }
     let attention = Attention(
       queryHeads: config.heads, keyValueHeads: config.keyValueHeads,

@@ -27,6 +27,18 @@ package enum RotaryScaling: Sendable, Equatable {
     package var attention: Double
     /// The ramp's ends are whole dimensions.
     package var truncate: Bool
+
+    package init(
+      factor: Double, original: Int, betaFast: Double = 32, betaSlow: Double = 1,
+      attention: Double, truncate: Bool = true
+    ) {
+      self.factor = factor
+      self.original = original
+      self.betaFast = betaFast
+      self.betaSlow = betaSlow
+      self.attention = attention
+      self.truncate = truncate
+    }
   }
 
   /// What sines and cosines are multiplied by.

@@ -21,6 +21,11 @@ package enum LLaVANaming {
     names.contains { name in projectorPrefixes.contains { name.hasPrefix($0) } }
   }
 
+  /// Whether a tensor belongs to a vision tower among the model's own tensors.
+  package static func isTower(_ name: String) -> Bool {
+    towerPrefixes.contains { name.hasPrefix($0) }
+  }
+
   package static func part(_ name: String) -> Part {
     if let prefix = towerPrefixes.first(where: { name.hasPrefix($0) }) {
       return .tower(prefix: prefix, name: String(name.dropFirst(prefix.count)))

@@ -42,21 +42,21 @@ package struct LLaVA: Sendable {
     return tokens
   }
 
-  /// The language model's input for some positions of a prompt: `[splice.count, hidden]`.
+  /// The language model's input for pieces of a prompt, one after the other.
   ///
   /// - Parameters:
   ///   - images: as many as the prompt has.
-  ///   - output: `[splice.count, hidden]`.
+  ///   - output: `[positions of the pieces, hidden]`.
   /// - Throws: `ModelError` for a token that is not in the vocabulary.
   package func embed(
-    _ splice: Splice, images: [VisualTokens], into output: MatrixView
+    _ pieces: [Splice.Piece], images: [VisualTokens], into output: MatrixView
   ) throws(ModelError) {
     var row = 0
-    for piece in splice.pieces {
+    for piece in pieces {
       let rows = output[row..<row + piece.count]
       switch piece {
       case .text(let ids): try language.embed(ids, into: rows)
-      case .image(let index, let count): rows.assign(images[index].rows[0..<count].array())
+      case .image(let index, let part): rows.copy(images[index].rows[part])
       }
       row += piece.count
     }

@@ -11,13 +11,13 @@ package struct Splice: Sendable, Equatable {
 
   package enum Piece: Sendable, Equatable {
     case text([Int])
-    /// The first `count` rows of picture number `image`.
-    case image(Int, count: Int)
+    /// Rows of picture number `image`.
+    case image(Int, rows: Range<Int>)
 
     package var count: Int {
       switch self {
       case .text(let ids): ids.count
-      case .image(_, let count): count
+      case .image(_, let rows): rows.count
       }
     }
   }
@@ -54,7 +54,7 @@ package struct Splice: Sendable, Equatable {
         continue
       }
       flush()
-      if imageTokens[image] > 0 { pieces.append(.image(image, count: imageTokens[image])) }
+      if imageTokens[image] > 0 { pieces.append(.image(image, rows: 0..<imageTokens[image])) }
       image += 1
     }
     flush()
@@ -69,9 +69,25 @@ package struct Splice: Sendable, Equatable {
     for piece in pieces where room > 0 {
       switch piece {
       case .text(let ids): kept.append(.text(Array(ids.prefix(room))))
-      case .image(let index, let count): kept.append(.image(index, count: min(count, room)))
+      case .image(let index, let rows): kept.append(.image(index, rows: rows.prefix(room)))
       }
       room -= kept.last?.count ?? 0
+    }
+    return kept
+  }
+
+  /// The pieces behind the first `count` positions.
+  package func pieces(from count: Int) -> [Piece] {
+    var left = count
+    var kept: [Piece] = []
+    for piece in pieces {
+      let skipped = min(left, piece.count)
+      left -= skipped
+      if skipped == piece.count { continue }
+      switch piece {
+      case .text(let ids): kept.append(.text(Array(ids.dropFirst(skipped))))
+      case .image(let index, let rows): kept.append(.image(index, rows: rows.dropFirst(skipped)))
+      }
     }
     return kept
   }

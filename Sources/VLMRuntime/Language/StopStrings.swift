@@ -43,7 +43,9 @@ package struct StopStrings: Sendable {
 
   private static func place(of stop: [UInt8], in text: [UInt8]) -> Int? {
     guard stop.count <= text.count else { return nil }
-    return (0...(text.count - stop.count)).first { text[$0..<($0 + stop.count)].elementsEqual(stop) }
+    return (0...(text.count - stop.count)).first {
+      text[$0..<($0 + stop.count)].elementsEqual(stop)
+    }
   }
 
   /// Bytes at the end of `text` that are a beginning of `stop`, at most all but one of it.

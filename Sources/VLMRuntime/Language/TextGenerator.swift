@@ -10,7 +10,6 @@ import VLMTensor
 package final class TextGenerator {
   package let model: LLaMA
   package let context: LLaMAContext
-  package let tokenizer: Tokenizer?
   /// Tokens that end a text, unless the options name others.
   package let stopTokens: Set<Int>
   /// The tokens at the positions that the context holds; `embedded` where something else stands.
@@ -20,11 +19,10 @@ package final class TextGenerator {
   package static let embedded = -1
 
   package init(
-    model: LLaMA, context: LLaMAContext, tokenizer: Tokenizer?, stopTokens: Set<Int>
+    model: LLaMA, context: LLaMAContext, stopTokens: Set<Int>
   ) {
     self.model = model
     self.context = context
-    self.tokenizer = tokenizer
     self.stopTokens = stopTokens
   }
 
@@ -55,7 +53,6 @@ package final class TextGenerator {
     result.timings.promptSeconds = Self.seconds(clock.now - start)
     var sampler = Sampler(options.sampling)
     var stops = StopStrings(options.stopStrings)
-    var decoder = tokenizer?.stream
     let ends = options.stopTokens ?? stopTokens
     func show(_ text: String) {
       guard !text.isEmpty else { return }
@@ -79,7 +76,7 @@ package final class TextGenerator {
         break
       }
       result.tokens.append(token)
-      show(stops.push(decoder?.push(token) ?? ""))
+      show(stops.push(""))
       if stops.isStopped {
         result.ending = .stopString
         break
@@ -96,7 +93,7 @@ package final class TextGenerator {
       result.timings.stepSeconds += Self.seconds(clock.now - step)
     }
     if !stops.isStopped {
-      show(stops.push(decoder?.finish() ?? ""))
+      show(stops.push(""))
       show(stops.finish())
     }
     return result
