@@ -6,12 +6,16 @@ import VLMTensor
 package enum ModelDescription: Sendable, Equatable {
   case convNeXt(ConvNeXtConfig)
   case llava(LLaVAConfig)
+  case clipViT(CLIPViTConfig)
+  case openCLIP(OpenCLIPConfig)
 
   /// The value of `architecture`.
   package var architecture: String {
     switch self {
     case .convNeXt: "convnext"
     case .llava: "llava"
+    case .clipViT: "clip_vit"
+    case .openCLIP: "open_clip"
     }
   }
 
@@ -21,6 +25,10 @@ package enum ModelDescription: Sendable, Equatable {
       ["architecture": .string(architecture), "convnext": config.json]
     case .llava(let config):
       ["architecture": .string(architecture), "llava": config.json]
+    case .clipViT(let config):
+      ["architecture": .string(architecture), "clip_vit": config.json]
+    case .openCLIP(let config):
+      ["architecture": .string(architecture), "open_clip": config.json]
     }
   }
 
@@ -29,11 +37,13 @@ package enum ModelDescription: Sendable, Equatable {
     switch json["architecture"]?.stringValue {
     case "convnext": self = .convNeXt(try ConvNeXtConfig(json: json["convnext"] ?? .null))
     case "llava": self = .llava(try LLaVAConfig(json: json["llava"] ?? .null))
+    case "clip_vit": self = .clipViT(try CLIPViTConfig(json: json["clip_vit"] ?? .null))
+    case "open_clip": self = .openCLIP(try OpenCLIPConfig(json: json["open_clip"] ?? .null))
     case let other:
       throw ModelError(
         .configuration(
           field: "architecture", found: other.map { "'\($0)'" } ?? "nothing",
-          expected: "'convnext' or 'llava'"))
+          expected: "'convnext', 'llava', 'clip_vit' or 'open_clip'"))
     }
   }
 
@@ -41,7 +51,7 @@ package enum ModelDescription: Sendable, Equatable {
   package var classCount: Int? {
     switch self {
     case .convNeXt(let config): config.head.output?.count
-    case .llava: nil
+    case .llava, .clipViT, .openCLIP: nil
     }
   }
 
@@ -53,6 +63,8 @@ package enum ModelDescription: Sendable, Equatable {
     switch self {
     case .convNeXt(let config): _ = try ConvNeXt(weights, config)
     case .llava(let config): _ = try LLaVA(weights, config)
+    case .clipViT(let config): _ = try CLIPViT(weights, config)
+    case .openCLIP(let config): _ = try OpenCLIP(weights, config)
     }
     return recorder.specs
   }

@@ -15,7 +15,7 @@ struct CLIPViTGoldenTests {
     let names: [String: String]
     let config: CLIPViTConfig
 
-    init(_ checkpoint: String, feature: CLIPViTConfig.Feature, skippedLayers: Int = 0) throws {
+    init(_ checkpoint: String, feature: CLIPViTConfig.Feature, layer: Int = -1) throws {
       catalog = try SafetensorsIndex.readCheckpoint(path: TestFiles.golden(checkpoint))
       var names: [String: String] = [:]
       var shapes: [String: [Int]] = [:]
@@ -28,7 +28,7 @@ struct CLIPViTGoldenTests {
       config = try CLIPViTGeometry(
         shapes: shapes,
         description: MultiResolutionGoldenTests.json(TestFiles.golden("clip-vit/hf/config.json"))
-      ).config(feature: feature, skippedLayers: skippedLayers)
+      ).config(feature: feature, selectLayer: layer)
     }
 
     /// Every intermediate by name, with the tower's feature.
@@ -74,7 +74,7 @@ struct CLIPViTGoldenTests {
     let shown = try Tower("clip-vit/hf", feature: .pooled).run(pixels, .f32)
     for layer in 0...4 { try Self.check(shown["hidden\(layer)"], "hidden.\(layer)", expected) }
     try Self.check(shown["feature"], "pooler_output", expected)
-    let patches = try Tower("clip-vit/hf", feature: .patches, skippedLayers: 1).run(pixels, .f32)
+    let patches = try Tower("clip-vit/hf", feature: .patches, layer: -2).run(pixels, .f32)
     try Self.check(patches["feature"], "select_layer_-2_patch", expected)
   }
 
@@ -83,7 +83,7 @@ struct CLIPViTGoldenTests {
     .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)))
   func otherSizes() throws {
     let expected = try Expected(TestFiles.golden("clip-vit/expected.safetensors"))
-    let tower = try Tower("clip-vit/hf", feature: .patches, skippedLayers: 1)
+    let tower = try Tower("clip-vit/hf", feature: .patches, layer: -2)
     let pixels = try #require(expected.tensor("s84.pixel_values"))
     let shown = try tower.run(pixels, .f32)
     try Self.check(
@@ -120,7 +120,7 @@ struct CLIPViTGoldenTests {
     let expected = try Expected(TestFiles.golden("clip-vit/expected.safetensors"))
     let pixels = try #require(expected.tensor("pixel_values"))
     let want = try #require(expected.tensor("select_layer_-2_patch"))
-    let found = try Tower("clip-vit/hf", feature: .patches, skippedLayers: 1)
+    let found = try Tower("clip-vit/hf", feature: .patches, layer: -2)
       .run(pixels, bound.scheme)["feature"]
     #expect(cosine(try #require(found), want.values) >= bound.cosine)
   }

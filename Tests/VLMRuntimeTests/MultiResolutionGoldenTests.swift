@@ -20,11 +20,11 @@ struct MultiResolutionGoldenTests {
     let facts = try MultiResolutionCheckpoint.Facts(
       llava: try json(folder + "/config.json"),
       clip: try json(folder + "/openai/clip-vit-large-patch14-336/config.json"))
-    return (
-      catalog,
-      try MultiResolutionCheckpoint(
-        names: catalog.tensors.map { ($0.name, $0.shape) }, facts: facts)
-    )
+    let prefix = "model.vision_tower."
+    let names = catalog.tensors.filter { $0.name.hasPrefix(prefix) }.map {
+      (name: String($0.name.dropFirst(prefix.count)), shape: $0.shape)
+    }
+    return (catalog, try MultiResolutionCheckpoint(names: names, facts: facts, prefix: prefix))
   }
 
   static func json(_ path: String) throws -> JSONValue {

@@ -20,10 +20,10 @@ package struct CLIPViTGeometry {
 
   /// - Parameters:
   ///   - feature: what is made of the tokens.
-  ///   - skippedLayers: how many of the last layers nobody reads: LLaVA's `hidden_states[-2]` is
-  ///     what goes into the last one.
+  ///   - selectLayer: an index into transformers' `hidden_states`, of which -1 is what leaves the
+  ///     last layer; layers behind the one selected are left out.
   package func config(
-    feature: CLIPViTConfig.Feature, usesClassToken: Bool = true, skippedLayers: Int = 0
+    feature: CLIPViTConfig.Feature, usesClassToken: Bool = true, selectLayer: Int = -1
   ) throws(ModelError) -> CLIPViTConfig {
     let patch = try shape("embeddings.patch.weight", rank: 4)
     let table = try shape("embeddings.position", rank: 2)
@@ -40,13 +40,14 @@ package struct CLIPViTGeometry {
           expected: "one more than the square of a whole number"))
     }
     let layers = layerCount
-    let kept = layers - skippedLayers
-    guard kept > 0 else {
+    let range = (-layers)...layers
+    guard range.contains(selectLayer), selectLayer != 0 else {
       throw ModelError(
         .configuration(
-          field: "num_hidden_layers", found: "\(layers)",
-          expected: "more than the \(skippedLayers) that are left out"))
+          field: "mm_vision_select_layer", found: "\(selectLayer)",
+          expected: "\(-layers) to \(layers), but not 0"))
     }
+    let kept = selectLayer < 0 ? layers + 1 + selectLayer : selectLayer
     let (imageSize, overflow) = side.multipliedReportingOverflow(by: patch[2])
     let config = CLIPViTConfig(
       imageSize: overflow ? 0 : imageSize, patchSize: patch[2],

@@ -34,44 +34,37 @@ package struct MultiResolutionCheckpoint: Sendable {
     }
   }
 
-  package struct Source: Sendable, Equatable {
-    /// The tensor's name in the checkpoint.
-    package let original: String
-    /// The shape that the model states.
-    package let shape: [Int]
-  }
-
   package let config: MultiResolutionConfig
   /// By our name.
-  package let tensors: [String: Source]
+  package let tensors: [String: ModelCheckpoint.Source]
   /// Tensors of the tower that nothing reads.
   package let dead: [String]
+  /// Tensors under names that the tower has not.
+  package let foreign: [String]
 
-  /// Whether `names` have such a tower under `prefix`.
-  package static func isPresent(
-    in names: some Sequence<String>, prefix: String = defaultPrefix
-  ) -> Bool {
-    names.contains { $0.hasPrefix(prefix + "slow_vision_tower.") }
+  /// Whether `names`, without what stands before a tower's, are such a tower's.
+  package static func isPresent(in names: some Sequence<String>) -> Bool {
+    names.contains { $0.hasPrefix("slow_vision_tower.") }
   }
 
-  package static let defaultPrefix = "model.vision_tower."
-
   /// - Parameters:
-  ///   - names: every tensor of the checkpoint with its shape; those without `prefix` are ignored.
+  ///   - names: the tower's tensors with their shapes.
+  ///   - prefix: what stands before their names in the checkpoint.
   /// - Throws: `ModelError` when the tensors contradict each other or the facts.
   package init(
-    names: [(name: String, shape: [Int])], facts: Facts, prefix: String = defaultPrefix
+    names: [CheckpointFacts.Name], facts: Facts, prefix: String = ""
   ) throws(ModelError) {
-    var tensors: [String: Source] = [:]
+    var tensors: [String: ModelCheckpoint.Source] = [:]
     var dead: [String] = []
-    for (original, shape) in names {
-      guard let name = original.dropping(prefix) else { continue }
+    var foreign: [String] = []
+    for (name, shape) in names {
+      let original = prefix + name
       switch MultiResolutionNaming.meaning(name) {
       case .tensor(let ours):
-        tensors[ours] = Source(
+        tensors[ours] = ModelCheckpoint.Source(
           original: original, shape: MultiResolutionNaming.modelShape(ours, shape))
       case .dead: dead.append(original)
-      case .foreign: break
+      case .foreign: foreign.append(original)
       }
     }
     let fastShapes = Self.shapes(tensors, under: "fast.")
@@ -86,10 +79,11 @@ package struct MultiResolutionCheckpoint: Sendable {
     try config.validate()
     self.tensors = tensors
     self.dead = dead
+    self.foreign = foreign
   }
 
   private static func shapes(
-    _ tensors: [String: Source], under prefix: String
+    _ tensors: [String: ModelCheckpoint.Source], under prefix: String
   ) -> [String: [Int]] {
     var result: [String: [Int]] = [:]
     for (name, source) in tensors {
@@ -100,8 +94,8 @@ package struct MultiResolutionCheckpoint: Sendable {
 
   /// The slow path by the rules for any ConvNeXt with timm's names, without its head.
   private static func slow(
-    _ tensors: [String: Source], name: String
-  ) throws(ModelError) -> (ConvNeXtConfig, [String: Source]) {
+    _ tensors: [String: ModelCheckpoint.Source], name: String
+  ) throws(ModelError) -> (ConvNeXtConfig, [String: ModelCheckpoint.Source]) {
     var originals: [String: String] = [:]
     var names: [(name: String, shape: [Int])] = []
     for (name, source) in tensors {
@@ -115,9 +109,9 @@ package struct MultiResolutionCheckpoint: Sendable {
       throw ModelError(.missingTensor("slow_vision_tower.vision_tower.stages.0.blocks.0.conv_dw"))
     }
     let trunk = try found.tower(selectLayer: -1)
-    var result: [String: Source] = [:]
+    var result: [String: ModelCheckpoint.Source] = [:]
     for (name, source) in trunk.tensors {
-      result[name] = Source(
+      result[name] = ModelCheckpoint.Source(
         original: originals[source.original] ?? source.original, shape: source.shape)
     }
     return (trunk.config, result)
