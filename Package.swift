@@ -40,7 +40,7 @@ let package = Package(
     // Libraries, lowest first; a layer imports only what stands above it here.
     .target(name: "VLMTensor", dependencies: ["CVLMSystem"]),
     .target(name: "VLMKernels", dependencies: ["VLMTensor", "CVLMKernels", "CVLMBlas"]),
-    .target(name: "VLMCheckpoint", dependencies: ["VLMTensor", "CZlib"]),
+    .target(name: "VLMCheckpoint", dependencies: ["VLMTensor", "CVLMEncode", "CZlib"]),
     .target(name: "VLMQuantize", dependencies: ["VLMTensor", "CVLMEncode"]),
     .target(
       name: "VLMContainer", dependencies: ["VLMTensor", "VLMQuantize", "CZstd", "CVLMHash"]),

@@ -17,7 +17,12 @@ package struct SectionKind: RawRepresentable, Hashable, Sendable, CustomStringCo
   package static let labels = SectionKind(rawValue: 4)
   /// What to do to an image before the model sees it: JSON.
   package static let preprocess = SectionKind(rawValue: 5)
-  // 6 tokenizer, 7 chat template, 8 generation config: reserved.
+  /// Text to tokens and back: `formats/tokenizer.md`.
+  package static let tokenizer = SectionKind(rawValue: 6)
+  /// How a conversation becomes a prompt: JSON.
+  package static let chatTemplate = SectionKind(rawValue: 7)
+  /// How text is generated unless a caller says otherwise: JSON.
+  package static let generation = SectionKind(rawValue: 8)
   /// Where the weights came from: JSON.
   package static let provenance = SectionKind(rawValue: 9)
   /// The error of each tensor measured at conversion: JSON.
@@ -25,7 +30,8 @@ package struct SectionKind: RawRepresentable, Hashable, Sendable, CustomStringCo
 
   /// The kinds that this build reads, ascending.
   package static let known: [SectionKind] = [
-    .tensorData, .tensorIndex, .config, .labels, .preprocess, .provenance, .report,
+    .tensorData, .tensorIndex, .config, .labels, .preprocess, .tokenizer, .chatTemplate,
+    .generation, .provenance, .report,
   ]
   package var isKnown: Bool { Self.known.contains(self) }
 
@@ -36,6 +42,9 @@ package struct SectionKind: RawRepresentable, Hashable, Sendable, CustomStringCo
     case .config: "config"
     case .labels: "labels"
     case .preprocess: "preprocess"
+    case .tokenizer: "tokenizer"
+    case .chatTemplate: "chat template"
+    case .generation: "generation"
     case .provenance: "provenance"
     case .report: "report"
     default: "kind \(rawValue)"

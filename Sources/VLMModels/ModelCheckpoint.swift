@@ -89,6 +89,7 @@ package struct ModelCheckpoint: Sendable {
     if let found = try ConvNeXtCheckpoint(names: facts.names, description: facts.description) {
       return found.model
     }
+    if let found = try LLaMACheckpoint.recognise(facts) { return found }
     return nil
   }
 }

@@ -5,6 +5,7 @@ import VLMTensor
 /// Which model a container holds, with its geometry: the content of the container's `config`.
 package enum ModelDescription: Sendable, Equatable {
   case convNeXt(ConvNeXtConfig)
+  case llama(LLaMAConfig)
   case llava(LLaVAConfig)
   case clipViT(CLIPViTConfig)
   case openCLIP(OpenCLIPConfig)
@@ -13,6 +14,7 @@ package enum ModelDescription: Sendable, Equatable {
   package var architecture: String {
     switch self {
     case .convNeXt: "convnext"
+    case .llama: "llama"
     case .llava: "llava"
     case .clipViT: "clip_vit"
     case .openCLIP: "open_clip"
@@ -23,6 +25,8 @@ package enum ModelDescription: Sendable, Equatable {
     switch self {
     case .convNeXt(let config):
       ["architecture": .string(architecture), "convnext": config.json]
+    case .llama(let config):
+      ["architecture": .string(architecture), "llama": config.json]
     case .llava(let config):
       ["architecture": .string(architecture), "llava": config.json]
     case .clipViT(let config):
@@ -36,6 +40,7 @@ package enum ModelDescription: Sendable, Equatable {
   package init(json: JSONValue) throws(ModelError) {
     switch json["architecture"]?.stringValue {
     case "convnext": self = .convNeXt(try ConvNeXtConfig(json: json["convnext"] ?? .null))
+    case "llama": self = .llama(try LLaMAConfig(json: json["llama"] ?? .null))
     case "llava": self = .llava(try LLaVAConfig(json: json["llava"] ?? .null))
     case "clip_vit": self = .clipViT(try CLIPViTConfig(json: json["clip_vit"] ?? .null))
     case "open_clip": self = .openCLIP(try OpenCLIPConfig(json: json["open_clip"] ?? .null))
@@ -43,7 +48,7 @@ package enum ModelDescription: Sendable, Equatable {
       throw ModelError(
         .configuration(
           field: "architecture", found: other.map { "'\($0)'" } ?? "nothing",
-          expected: "'convnext', 'llava', 'clip_vit' or 'open_clip'"))
+          expected: "'convnext', 'llama', 'llava', 'clip_vit' or 'open_clip'"))
     }
   }
 
@@ -51,7 +56,7 @@ package enum ModelDescription: Sendable, Equatable {
   package var classCount: Int? {
     switch self {
     case .convNeXt(let config): config.head.output?.count
-    case .llava, .clipViT, .openCLIP: nil
+    case .llama, .llava, .clipViT, .openCLIP: nil
     }
   }
 
@@ -62,6 +67,7 @@ package enum ModelDescription: Sendable, Equatable {
     let weights = Weights(recorder, kernels: scalar)
     switch self {
     case .convNeXt(let config): _ = try ConvNeXt(weights, config)
+    case .llama(let config): _ = try LLaMA(weights, config)
     case .llava(let config): _ = try LLaVA(weights, config)
     case .clipViT(let config): _ = try CLIPViT(weights, config)
     case .openCLIP(let config): _ = try OpenCLIP(weights, config)

@@ -52,11 +52,12 @@ package final class VisionSession {
       let both = try ModelError.inFile(file) { try OpenCLIP(weights, config) }
       openCLIP = both
       model = .convNeXt(both.image)
-    case .llava:
+    case .llama, .llava:
       throw ModelError(
         file: file,
         .configuration(
-          field: "architecture", found: "'llava'", expected: "an image model, such as 'convnext'"))
+          field: "architecture", found: "'\(description.architecture)'",
+          expected: "an image model, such as 'convnext'"))
     }
     self.openCLIP = openCLIP
     try source.requireAllUsed()

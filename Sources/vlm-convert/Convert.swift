@@ -23,7 +23,7 @@ struct Convert: ParsableCommand {
   }
 
   @Argument(
-    help: "A .safetensors or PyTorch file, or a folder as timm or Hugging Face saves it.")
+    help: "A .safetensors, PyTorch or GGUF file, or a folder as timm or Hugging Face saves it.")
   var input: String
 
   @Argument(help: "The .vlmz file to write.")

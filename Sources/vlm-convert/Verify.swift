@@ -13,7 +13,7 @@ struct Verify: ParsableCommand {
       discussion: "Exit status 0: sound; 2: damaged, every defect on a line; 65: not such a file.")
   }
 
-  @Argument(help: "A .vlmz, .safetensors or PyTorch file.")
+  @Argument(help: "A .vlmz, .safetensors, PyTorch or GGUF file.")
   var file: String
 
   @Flag(name: .shortAndLong, help: "Say nothing; the exit status tells.")
@@ -25,7 +25,8 @@ struct Verify: ParsableCommand {
         path: file, options: PyTorchFile.Options(state: .everything))
       let what =
         switch catalog.format {
-        case .safetensors: "safetensors has no checksums: only the structure was checked"
+        case .safetensors, .gguf:
+          "\(catalog.format.rawValue) has no checksums: only the structure was checked"
         case .pyTorchLegacy: "this format has no checksums: only the structure was checked"
         case .pyTorchZip, .torchScript: "structure and checksums"
         }

@@ -57,14 +57,15 @@ package final class VisionLanguageSession {
         .configuration(field: "preprocess", found: "no section", expected: "one, to see pictures"))
     }
     preprocessing = try Preprocessing(json: json, name: file)
-    pool = WorkerPool(threadCount: threads)
+    let pool = WorkerPool(threadCount: threads)
+    self.pool = pool
     let context = try ModelError.inFile(file) {
       try LLaMAContext(
         config.language, capacity: contextLength ?? config.language.contextLength,
         keyValueFormat: keyValueFormat, pool: pool, kernels: kernels)
     }
     generator = TextGenerator(
-      model: model.language, context: context, tokenizer: nil, stopTokens: [2])
+      model: model.language, context: context, stopTokens: [2])
     self.container = container
     self.config = config
     self.kernels = kernels

@@ -9,15 +9,19 @@ package struct GenerationOptions: Sendable, Equatable {
   package var stopTokens: Set<Int>?
   /// Strings that end the text and are no part of it.
   package var stopStrings: [String]
+  /// The text goes on where the prompt ends, so that a space it begins with is kept; an answer
+  /// loses it.
+  package var continuesPrompt: Bool
 
   package init(
     sampling: SamplingOptions = .greedy, maximumTokens: Int = 512, stopTokens: Set<Int>? = nil,
-    stopStrings: [String] = []
+    stopStrings: [String] = [], continuesPrompt: Bool = false
   ) {
     self.sampling = sampling
     self.maximumTokens = maximumTokens
     self.stopTokens = stopTokens
     self.stopStrings = stopStrings
+    self.continuesPrompt = continuesPrompt
   }
 }
 

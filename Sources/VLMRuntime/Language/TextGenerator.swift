@@ -10,6 +10,8 @@ import VLMTensor
 package final class TextGenerator {
   package let model: LLaMA
   package let context: LLaMAContext
+  /// Nil when tokens are all that is wanted.
+  package let tokenizer: Tokenizer?
   /// Tokens that end a text, unless the options name others.
   package let stopTokens: Set<Int>
   /// The tokens at the positions that the context holds; `embedded` where something else stands.
@@ -19,10 +21,11 @@ package final class TextGenerator {
   package static let embedded = -1
 
   package init(
-    model: LLaMA, context: LLaMAContext, stopTokens: Set<Int>
+    model: LLaMA, context: LLaMAContext, tokenizer: Tokenizer? = nil, stopTokens: Set<Int>
   ) {
     self.model = model
     self.context = context
+    self.tokenizer = tokenizer
     self.stopTokens = stopTokens
   }
 
@@ -53,6 +56,10 @@ package final class TextGenerator {
     result.timings.promptSeconds = Self.seconds(clock.now - start)
     var sampler = Sampler(options.sampling)
     var stops = StopStrings(options.stopStrings)
+    var decoder = tokenizer?.stream()
+    if options.continuesPrompt, case .tokens(let ids) = prompt, let last = ids.last {
+      _ = decoder?.append(last)
+    }
     let ends = options.stopTokens ?? stopTokens
     func show(_ text: String) {
       guard !text.isEmpty else { return }
@@ -76,7 +83,7 @@ package final class TextGenerator {
         break
       }
       result.tokens.append(token)
-      show(stops.push(""))
+      show(stops.push(decoder?.append(token) ?? ""))
       if stops.isStopped {
         result.ending = .stopString
         break
@@ -93,7 +100,7 @@ package final class TextGenerator {
       result.timings.stepSeconds += Self.seconds(clock.now - step)
     }
     if !stops.isStopped {
-      show(stops.push(""))
+      show(stops.push(decoder?.finish() ?? ""))
       show(stops.finish())
     }
     return result
