@@ -134,7 +134,8 @@ let package = Package(
         "VLMBench", "CVLMPeak", "VLMKernels", "VLMModels", "VLMConvert", "VLMInput", "VLMRuntime",
         "VLMTensor", "VLMTestSupport",
       ]),
-    .testTarget(name: "VLMInputTests", dependencies: ["VLMInput", "VLMTensor"]),
+    .testTarget(
+      name: "VLMInputTests", dependencies: ["VLMInput", "VLMTensor", "VLMTestSupport"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17

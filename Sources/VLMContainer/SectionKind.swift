@@ -17,12 +17,12 @@ package struct SectionKind: RawRepresentable, Hashable, Sendable, CustomStringCo
   package static let labels = SectionKind(rawValue: 4)
   /// What to do to an image before the model sees it: JSON.
   package static let preprocess = SectionKind(rawValue: 5)
-  /// Text to tokens and back: `formats/tokenizer.md`.
+  /// Text to ids and back, as `formats/tokenizer.md` says.
   package static let tokenizer = SectionKind(rawValue: 6)
-  /// How a conversation becomes a prompt: JSON.
+  /// How a conversation becomes one text: JSON.
   package static let chatTemplate = SectionKind(rawValue: 7)
-  /// How text is generated unless a caller says otherwise: JSON.
-  package static let generation = SectionKind(rawValue: 8)
+  /// How to choose tokens and where to stop: JSON.
+  package static let generationConfig = SectionKind(rawValue: 8)
   /// Where the weights came from: JSON.
   package static let provenance = SectionKind(rawValue: 9)
   /// The error of each tensor measured at conversion: JSON.
@@ -31,7 +31,7 @@ package struct SectionKind: RawRepresentable, Hashable, Sendable, CustomStringCo
   /// The kinds that this build reads, ascending.
   package static let known: [SectionKind] = [
     .tensorData, .tensorIndex, .config, .labels, .preprocess, .tokenizer, .chatTemplate,
-    .generation, .provenance, .report,
+    .generationConfig, .provenance, .report,
   ]
   package var isKnown: Bool { Self.known.contains(self) }
 
@@ -44,7 +44,7 @@ package struct SectionKind: RawRepresentable, Hashable, Sendable, CustomStringCo
     case .preprocess: "preprocess"
     case .tokenizer: "tokenizer"
     case .chatTemplate: "chat template"
-    case .generation: "generation"
+    case .generationConfig: "generation config"
     case .provenance: "provenance"
     case .report: "report"
     default: "kind \(rawValue)"

@@ -48,8 +48,9 @@ package struct SourceModel: Sendable {
       throw ConversionError(path: weights, .nothingToConvert)
     }
     var descriptions = SourceDescriptions(folder: folder)
-    let description = try descriptions.read("config.json") ?? descriptions.read(
-      "open_clip_config.json")
+    let description =
+      try catalog.gguf?.description ?? descriptions.read("config.json")
+      ?? descriptions.read("open_clip_config.json")
     let tower = try VisionTowerFolder(description, besides: folder, given: visionTower)
     catalog = try tower.merge(into: catalog)
     var files = catalog.sources.map(\.path)
@@ -67,9 +68,16 @@ package struct SourceModel: Sendable {
     if case .llava(let config) = checkpoint.description {
       preprocessing = try descriptions.llavaPreprocessing(
         config, description, tower, towerDescription, given: preprocessor, notes: &notes)
+    } else if case .llama = checkpoint.description {
+      preprocessing = nil
     } else {
       preprocessing = try descriptions.preprocessing(
         description, given: preprocessor, notes: &notes)
+    }
+    var sections: [SectionKind: [UInt8]] = [:]
+    if checkpoint.description.language != nil {
+      sections = try descriptions.languageSections(
+        checkpoint.description, gguf: catalog.gguf, config: description, notes: &notes)
     }
     files += descriptions.files
     var labels = description.flatMap(Self.labels)
@@ -80,7 +88,7 @@ package struct SourceModel: Sendable {
     }
     return SourceModel(
       catalog: catalog, checkpoint: checkpoint,
-      preprocessing: preprocessing, labels: labels, sections: [:], files: files,
+      preprocessing: preprocessing, labels: labels, sections: sections, files: files,
       notes: notes)
   }
 

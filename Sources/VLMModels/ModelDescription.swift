@@ -60,6 +60,15 @@ package enum ModelDescription: Sendable, Equatable {
     }
   }
 
+  /// The language model that it is or has.
+  package var language: LLaMAConfig? {
+    switch self {
+    case .convNeXt: nil
+    case .llama(let config): config
+    case .llava(let config): config.language
+    }
+  }
+
   /// Every tensor that the model has, in the order it asks for them.
   package func manifest() throws(ModelError) -> [TensorSpec] {
     let recorder = ManifestRecorder()

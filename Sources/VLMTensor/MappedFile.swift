@@ -99,6 +99,19 @@ package final class MappedFile: @unchecked Sendable {
     if FileStamp(status) != stamp { throw FileError(path: path, problem: .changed) }
   }
 
+  /// - Throws: `.changed` when the file has changed, or another one stands at its path.
+  package func checkInPlace() throws(FileError) {
+    try checkUnchanged()
+    if !isSameFile(as: path) { throw FileError(path: path, problem: .changed) }
+  }
+
+  /// What tells this file, as it was when opened, from any other and from its later self, without
+  /// a look at its bytes: device, inode, size and time of modification.
+  package var identity: String {
+    "\(stamp.device):\(stamp.inode):\(stamp.size):\(stamp.modifiedSeconds)."
+      + "\(stamp.modifiedNanoseconds)"
+  }
+
   /// Whether `path` leads to this very file, by whatever name.
   package func isSameFile(as path: String) -> Bool {
     var status = stat()

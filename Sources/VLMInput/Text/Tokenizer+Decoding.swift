@@ -7,22 +7,24 @@ extension Tokenizer {
   package func decode(_ ids: [Int], skipsSpecial: Bool = true) -> String {
     var assembler = TextAssembler(replacesEachByte: isSpaced)
     let (stripsFirst, stripsRuns, spacesSpecial) = strippedSpaces
+    let shown = ids.filter { pieces.ends.indices.contains($0) && !(skipsSpecial && isSpecial($0)) }
+    let lastSpecial = spacesSpecial ? shown.lastIndex(where: isSpecial) ?? -1 : -1
     var isRunStart = true
-    var isAfterSpecial = false
-    var index = 0
-    for id in ids where pieces.ends.indices.contains(id) {
+    var isEmptiedBefore = false
+    for (index, id) in shown.enumerated() {
       if isSpecial(id) {
-        if skipsSpecial { continue }
-        if spacesSpecial, !isAfterSpecial, index > 0 { assembler.insertSpace() }
         assembler.append(pieces.bytes(id))
-        assembler.flush()
-        (isRunStart, isAfterSpecial) = (true, true)
+        isRunStart = true
       } else {
-        let strips = (index == 0 && stripsFirst ? 1 : 0) + (isRunStart && stripsRuns ? 1 : 0)
-        append(id, strips: strips, &assembler)
-        (isRunStart, isAfterSpecial) = (false, false)
+        // The reference puts the space before the run that a special token ends.
+        if isRunStart, index < lastSpecial { assembler.insertSpace() }
+        let isFirst = index == 0 && stripsFirst
+        // A space alone that is dropped as the first leaves the run where it starts.
+        let isEmptied = isFirst && pieces.bytes(id) == UTF8Text.spaceMark[...]
+        let dropsRuns = (isRunStart || isEmptiedBefore) && stripsRuns
+        append(id, strips: (isFirst ? 1 : 0) + (dropsRuns ? 1 : 0), &assembler)
+        (isRunStart, isEmptiedBefore) = (false, isEmptied)
       }
-      index += 1
     }
     return assembler.finish()
   }
@@ -52,7 +54,7 @@ extension Tokenizer {
   var isSpaced: Bool { parts.algorithm == .scores || parts.algorithm == .characterMerges }
 
   /// Which spaces decoding drops or adds: the first of all; the first after each special token; one
-  /// before a special token.
+  /// before a run that a special token follows.
   private var strippedSpaces: (first: Bool, runs: Bool, special: Bool) {
     guard isSpaced else { return (false, false, false) }
     if parts.algorithm == .characterMerges { return (prefix != .never, false, false) }

@@ -180,7 +180,9 @@ private struct ConvNeXtGeometry {
     }
     var stride = 4
     if case .patch(let size) = stem { stride = size }
-    let outputStride = modelArguments?["output_stride"]?.intValue ?? 32
+    // transformers has no such limit: ConvLLaVA's fifth stage halves the map once more.
+    let limit = modelArguments?["output_stride"]?.intValue ?? 32
+    let outputStride = naming == .huggingFace ? Int.max : limit
     var dilation = 1
     var stages: [ConvNeXtConfig.Stage] = []
     var channels = inputs
