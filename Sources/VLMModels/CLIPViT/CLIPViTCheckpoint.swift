@@ -62,8 +62,10 @@ package struct CLIPViTCheckpoint: Sendable {
       let found = try CLIPViTCheckpoint(
         names: facts.names, description: facts.description, Selection(feature: .pooled))
     else { return nil }
+    let guessed =
+      "no config.json beside the weights: assuming heads of 64 and quick GELU, as in OpenAI's CLIP"
     return ModelCheckpoint(
       description: .clipViT(found.config), naming: "hugging-face", tensors: found.tensors,
-      foreign: found.foreign)
+      foreign: found.foreign, notes: facts.description == nil ? [guessed] : [])
   }
 }
