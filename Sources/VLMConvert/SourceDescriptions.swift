@@ -15,6 +15,14 @@ struct SourceDescriptions {
 
   init(folder: String) { self.folder = folder }
 
+  /// Where the file `name` of the folder is, which counts as read; nil when it is not there.
+  mutating func path(of name: String) -> String? {
+    let file = folder + "/" + name
+    guard access(file, F_OK) == 0 else { return nil }
+    if !files.contains(file) { files.append(file) }
+    return file
+  }
+
   /// The file `name` of the folder; nil when it is not there.
   mutating func read(_ name: String) throws(ConversionError) -> JSONValue? {
     let file = folder + "/" + name
@@ -101,7 +109,8 @@ struct SourceDescriptions {
     } else if let file, let json = try read(file: file) {
       result = try Preprocessing(checkpointConfig: json, name: file)
     } else if let side = towerDescription?["image_size"]?.intValue, (1...16_384).contains(side) {
-      notes.append("no \(Self.processorName): assuming CLIP's, at the tower's image_size of \(side)")
+      notes.append(
+        "no \(Self.processorName): assuming CLIP's, at the tower's image_size of \(side)")
       result = Preprocessing(
         resize: .shortestEdge(side), crop: .init(width: side, height: side, rounding: .floor),
         normalization: .clip)

@@ -77,7 +77,7 @@ package struct SourceModel: Sendable {
     var sections: [SectionKind: [UInt8]] = [:]
     if checkpoint.description.language != nil {
       sections = try descriptions.languageSections(
-        checkpoint.description, gguf: catalog.gguf, config: description, notes: &notes)
+        gguf: catalog.gguf, file: weights, config: description, notes: &notes)
     }
     files += descriptions.files
     var labels = description.flatMap(Self.labels)

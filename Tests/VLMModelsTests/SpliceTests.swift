@@ -10,7 +10,8 @@ struct SpliceTests {
     let splice = try Splice([1, 7, -200, 8, -200, -200, 9], imageTokens: [4, 2, 3])
     #expect(
       splice.pieces == [
-        .text([1, 7]), .image(0, rows: 0..<4), .text([8]), .image(1, rows: 0..<2), .image(2, rows: 0..<3),
+        .text([1, 7]), .image(0, rows: 0..<4), .text([8]), .image(1, rows: 0..<2),
+        .image(2, rows: 0..<3),
         .text([9]),
       ])
     #expect(splice.count == 13)

@@ -61,7 +61,7 @@ package struct ConversationTemplate: Sendable, Equatable {
   /// A string that ends an answer, beyond the model's own end token.
   package let stop: String?
   /// What a picture's `<image>` is followed by in a question.
-  package let imageSeparator = "\n"
+  package static let imageSeparator = "\n"
 
   package init(
     name: String, style: Style, system: String, userRole: String = "", assistantRole: String = "",

@@ -36,7 +36,8 @@ package struct GenerationDefaults: Sendable, Equatable {
     let ends = generation?["eos_token_id"] ?? config?["eos_token_id"] ?? .null
     let list = ends.arrayValue ?? (ends.isNull ? [] : [ends])
     self.init(
-      stopTokens: list.compactMap(\.intValue), samples: try fields.bool("do_sample", default: false),
+      stopTokens: list.compactMap(\.intValue),
+      samples: try fields.bool("do_sample", default: false),
       temperature: try fields.double("temperature", default: 1),
       // transformers' own default, once tokens are drawn.
       topK: try fields.int("top_k", 0...Self.maximumTopK, default: 50),

@@ -87,7 +87,8 @@ struct SamplerTests {
   @Test("options out of range are refused by name")
   func ranges() {
     for (options, name) in [
-      (SamplingOptions(temperature: -1), "temperature"), (SamplingOptions(temperature: .nan), "temp"),
+      (SamplingOptions(temperature: -1), "temperature"),
+      (SamplingOptions(temperature: .nan), "temp"),
       (SamplingOptions(topK: -1), "top-k"), (SamplingOptions(topP: 1.1), "top-p"),
       (SamplingOptions(minP: -0.1), "min-p"), (SamplingOptions(repeatPenalty: 0), "repeat penalty"),
     ] {

@@ -1,4 +1,5 @@
 import Testing
+import VLMConvert
 import VLMKernels
 import VLMModels
 import VLMRuntime
@@ -71,5 +72,101 @@ struct StoriesTests {
     }
     let want = try #require(expected["prompt_mean_nll"]?.doubleValue)
     #expect(abs(sum / Double(prompt.count - 1) - want) < 1e-5)
+  }
+}
+
+/// The whole way: Hugging Face folder, container, session, text.
+struct StoriesSessionTests {
+  private func session(
+    _ scheme: Scheme, in folder: TemporaryFolder, contextLength: Int? = nil
+  ) throws -> LanguageSession {
+    let output = folder.path("stories.vlmz")
+    let converter = try Converter(
+      source: try SourceModel.open(path: StoriesTests.folder),
+      policy: QuantizationPolicy(scheme: scheme), ignoreUnexpected: false,
+      pool: WorkerPool(threadCount: 2))
+    _ = try converter.convert(to: output, overwrite: true) { _, _, _ in }
+    return try LanguageSession(
+      path: output, kernels: try KernelSet.selected(), threads: 2, contextLength: contextLength)
+  }
+
+  private func expected() throws -> JSONValue {
+    let text = try MappedFile(path: StoriesTests.folder + "/expected.json")
+    return try text.withBytes(0..<text.count) { try JSONValue.parse($0, limits: JSONLimits()) }
+  }
+
+  @Test("a converted folder tells the story, piece by piece")
+  func story() throws {
+    let session = try session(.f32, in: try TemporaryFolder())
+    let expected = try expected()
+    let prompt = try #require(expected["prompt"]?.stringValue)
+    let ids = try #require(expected["prompt_ids"]?.arrayValue).compactMap(\.intValue)
+    #expect(session.tokenizer?.encode(prompt) == ids)
+    #expect(session.defaults.stopTokens == [2])
+    var shown = ""
+    let result = try session.generate(
+      prompt, GenerationOptions(maximumTokens: 64, continuesPrompt: true)
+    ) { shown += $0 }
+    #expect(prompt + result.text == expected["prompt_text"]?.stringValue)
+    #expect(shown == result.text)
+    #expect(result.ending == .length)
+    let story = try session.generate([1], GenerationOptions(maximumTokens: 200))
+    #expect(story.text == expected["text"]?.stringValue)
+  }
+
+  @Test("8 and 4 bits begin the same story", arguments: [Scheme.q8, .q4])
+  func schemes(_ scheme: Scheme) throws {
+    let session = try session(scheme, in: try TemporaryFolder())
+    let result = try session.generate([1], GenerationOptions(maximumTokens: 60))
+    #expect(result.text.hasPrefix("Once upon a time, there was a little "))
+  }
+
+  @Test("a stop string, a stop token, a full context and a cancellation end the text")
+  func endings() throws {
+    let session = try session(.f32, in: try TemporaryFolder(), contextLength: 40)
+    let stopped = try session.generate([1], GenerationOptions(stopStrings: ["a little girl"]))
+    #expect(stopped.text == "Once upon a time, there was ")
+    #expect(stopped.ending == .stopString)
+    let token = try session.generate([1], GenerationOptions(stopTokens: [432]))
+    #expect(token.tokens == [403, 407, 261, 378])
+    #expect(token.ending == .stopToken)
+    let full = try session.generate([1], GenerationOptions())
+    #expect(full.ending == .context)
+    #expect(full.tokens.count == 40)
+    let flag = CancellationFlag()
+    let cancelled = try session.generate([1], GenerationOptions(), cancelled: flag) { text in
+      if text.contains("time") { flag.cancel() }
+    }
+    #expect(cancelled.text == "Once upon a time")
+    #expect(cancelled.ending == .cancelled)
+  }
+
+  @Test("a second turn runs only what is new, and says the same as from the start")
+  func turns() throws {
+    let session = try session(.q8, in: try TemporaryFolder())
+    let first = try session.generate([1], GenerationOptions(maximumTokens: 20))
+    let prompt = [1] + first.tokens + [13, 438]
+    let second = try session.generate(prompt, GenerationOptions(maximumTokens: 20))
+    // The last token of an answer was never run.
+    #expect(second.timings.reusedTokens == 20)
+    #expect(second.timings.promptTokens == 3)
+    let fresh = try self.session(.q8, in: try TemporaryFolder())
+    #expect(
+      try fresh.generate(prompt, GenerationOptions(maximumTokens: 20)).tokens == second.tokens)
+  }
+
+  @Test("the same seed writes the same text on every instruction set at 8 bits")
+  func seeds() throws {
+    let folder = try TemporaryFolder()
+    _ = try session(.q8, in: folder)
+    let options = GenerationOptions(
+      sampling: SamplingOptions(temperature: 0.8, topP: 0.9, seed: 7), maximumTokens: 40)
+    var texts: Set<String> = []
+    for kernels in KernelSet.all {
+      let session = try LanguageSession(
+        path: folder.path("stories.vlmz"), kernels: kernels, threads: 2, keyValueFormat: .f32)
+      texts.insert(try session.generate([1], options).text)
+    }
+    #expect(texts.count == 1)
   }
 }
