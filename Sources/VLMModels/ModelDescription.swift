@@ -63,7 +63,7 @@ package enum ModelDescription: Sendable, Equatable {
   /// The language model that it is or has.
   package var language: LLaMAConfig? {
     switch self {
-    case .convNeXt: nil
+    case .convNeXt, .clipViT, .openCLIP: nil
     case .llama(let config): config
     case .llava(let config): config.language
     }

@@ -13,23 +13,40 @@ struct VisionTowerConfigTests {
   static let clip = CLIPViTConfig(
     imageSize: 336, patchSize: 14, encoder: encoder, feature: .patches, usesClassToken: false)
 
-  static func stage(_ channels: Int, downsample: Bool) -> ConvNeXtConfig.Stage {
-    ConvNeXtConfig.Stage(
-      depth: 1, channels: channels, hidden: 4 * channels, kernel: 7, dilation: 1,
-      downsample: downsample ? PatchGeometry(kernel: 2, stride: 2) : nil)
+  static func stage(_ channels: Int, downsample: Bool) -> JSONValue {
+    var stage = JSONObject()
+    stage.set("depth", 1)
+    stage.set("channels", .int(channels))
+    stage.set("hidden", .int(4 * channels))
+    stage.set("kernel", 7)
+    stage.set("dilation", 1)
+    if downsample {
+      stage.set(
+        "downsample",
+        ["kernel": 2, "stride": 2, "dilation": 1, "padding": 0, "trailing_padding": 0])
+    }
+    return .object(stage)
   }
 
-  static let convNeXt = ConvNeXtConfig(
-    inputChannels: 3, stem: .patch(size: 4), stemChannels: 4,
-    stages: [
+  /// A ConvNeXt of stride 32, its head as given.
+  static func convNeXt(head: JSONValue) -> JSONValue {
+    let stages: [JSONValue] = [
       stage(4, downsample: false), stage(8, downsample: true), stage(8, downsample: true),
       stage(12, downsample: true),
-    ], usesLayerScale: true, usesGRN: false, convolutionBias: true, activation: .gelu,
-    epsilon: 1e-6, headEpsilon: 1e-6, head: .none)
+    ]
+    return [
+      "input_channels": 3, "stem": ["type": "patch", "size": 4], "stem_channels": 4,
+      "stages": .array(stages), "layer_scale": true, "grn": false, "convolution_bias": true,
+      "activation": "gelu", "epsilon": 1e-6, "head_epsilon": 1e-6, "head": head,
+    ]
+  }
 
-  static func tower(_ side: Int, adapters: Bool = true) -> MultiResolutionConfig {
+  static let trunk: JSONValue = ["norm_before_pool": false, "norm_after_pool": false]
+
+  static func tower(_ side: Int) throws -> MultiResolutionConfig {
     MultiResolutionConfig(
-      imageSize: side, fast: clip, slow: convNeXt, usesAdapters: adapters)
+      imageSize: side, fast: clip, slow: try ConvNeXtConfig(json: convNeXt(head: trunk)),
+      usesAdapters: true)
   }
 
   /// `json` with the value at a dotted path replaced, or taken away.
@@ -52,9 +69,11 @@ struct VisionTowerConfigTests {
 
   @Test("every description is what was written of it")
   func roundTrip() throws {
-    let image = Self.convNeXt
-    var joint = image
-    joint.head.output = .init(count: 6, bias: false, meaning: .embedding)
+    let head: JSONValue = [
+      "norm_before_pool": false, "norm_after_pool": true, "outputs": 6, "output_bias": false,
+      "meaning": "embedding",
+    ]
+    let joint = try ConvNeXtConfig(json: Self.convNeXt(head: head))
     let text = TextTowerConfig(
       vocabulary: 50, contextLength: 9, encoder: Self.encoder, embedding: 6)
     var pooled = Self.clip
@@ -69,7 +88,7 @@ struct VisionTowerConfigTests {
       let specs = try description.manifest()
       #expect(Set(specs.map(\.path)).count == specs.count)
     }
-    let towers: [VisionTower] = [.clipViT(Self.clip), .multiResolution(Self.tower(384))]
+    let towers: [VisionTower] = [.clipViT(Self.clip), .multiResolution(try Self.tower(384))]
     for tower in towers {
       let read = try VisionTower(json: tower.json)
       #expect(read == tower)
@@ -90,8 +109,8 @@ struct VisionTowerConfigTests {
   ]
 
   @Test("a tower's description with a value out of range is refused", arguments: hostile)
-  func refused(_ change: (path: String, value: JSONValue?)) {
-    let json = Self.changed(Self.tower(384).json, change.path, change.value)
+  func refused(_ change: (path: String, value: JSONValue?)) throws {
+    let json = Self.changed(try Self.tower(384).json, change.path, change.value)
     #expect(throws: ModelError.self) { try MultiResolutionConfig(json: json) }
   }
 
@@ -105,7 +124,7 @@ struct VisionTowerConfigTests {
 
   @Test("a model whose layers are no multiple of four has no places for adapters")
   func quarters() throws {
-    var odd = Self.tower(384)
+    var odd = try Self.tower(384)
     odd.fast.encoder.layers = 6
     #expect(throws: ModelError.self) { try odd.validate() }
     odd.usesAdapters = false
