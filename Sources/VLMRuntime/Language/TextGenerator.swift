@@ -106,6 +106,15 @@ package final class TextGenerator {
     return result
   }
 
+  /// The logits behind every token of a sequence from its start; see `LLaMA.scoreAll`.
+  package func score(
+    _ tokens: [Int], body: (_ logits: MatrixView, _ position: Int) -> Void
+  ) throws(ModelError) {
+    history = []
+    try model.scoreAll(.tokens(tokens), position: 0, context, body: body)
+    history = tokens
+  }
+
   /// Runs what the context does not hold; returns the logits behind the prompt.
   private func run(
     _ prompt: Prompt, _ timings: inout Generation.Timings, _ observe: LLaMA.Observer?
