@@ -199,8 +199,10 @@ package final class VisionSession {
             field: "architecture", found: "'\(description.architecture)'",
             expected: "'open_clip', which has a text tower"))
       }
-      let context = try textContext ?? TextTower.Context(
-        tower.config, pool: pool, kernels: kernels)
+      let context =
+        try textContext
+        ?? TextTower.Context(
+          tower.config, pool: pool, kernels: kernels)
       textContext = context
       return try ids.map { ZeroShot.normalised(try tower($0, context)) }
     }

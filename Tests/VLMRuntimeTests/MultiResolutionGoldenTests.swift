@@ -12,7 +12,9 @@ import VLMTestSupport
 struct MultiResolutionGoldenTests {
   static let tolerance: Float = 2e-4
 
-  static let cases = ["llava-hr/hf-bin", "llava-hr-x/hf-safetensors", "llava-hr-frozen/hf-safetensors"]
+  static let cases = [
+    "llava-hr/hf-bin", "llava-hr-x/hf-safetensors", "llava-hr-frozen/hf-safetensors",
+  ]
 
   static func tower(_ path: String) throws -> (TensorCatalog, MultiResolutionCheckpoint) {
     let folder = TestFiles.golden(path)

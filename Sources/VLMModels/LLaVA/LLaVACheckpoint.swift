@@ -56,7 +56,8 @@ struct LLaVACheckpoint {
       towerNames = folder
       towerPrefix = CheckpointFacts.towerPrefix
     } else if !folder.isEmpty {
-      notes.append("the checkpoint has the vision tower's weights: those of its folder are not read")
+      notes.append(
+        "the checkpoint has the vision tower's weights: those of its folder are not read")
     }
   }
 
@@ -163,7 +164,8 @@ struct LLaVACheckpoint {
     let stated = description["mm_vision_tower"]?.stringValue ?? ""
     guard !stated.contains("clip-vit-") else { return }
     notes.append(
-      "no config.json of the vision tower: assuming heads of 64 and quick GELU, as in OpenAI's CLIP")
+      "no config.json of the vision tower: assuming heads of 64 and quick GELU, as in OpenAI's CLIP"
+    )
   }
 
   private mutating func language() throws(ModelError) -> LLaMAConfig {
