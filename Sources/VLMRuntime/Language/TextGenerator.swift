@@ -29,6 +29,12 @@ package final class TextGenerator {
     self.stopTokens = stopTokens
   }
 
+  /// Forgets the sequence that the context holds.
+  package func forget() {
+    history = []
+    context.truncate(to: 0)
+  }
+
   /// What a text continues.
   package enum Prompt {
     /// The whole sequence; what of it the context holds already is not run again.
