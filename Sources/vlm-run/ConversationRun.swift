@@ -172,7 +172,7 @@ struct ConversationRun {
   /// Bytes that the process had in memory at most.
   private static func peakMemory() -> Int {
     var usage = rusage()
-    getrusage(RUSAGE_SELF, &usage)
+    getrusage(0, &usage)  // RUSAGE_SELF, whose type differs between C libraries
     return Int(usage.ru_maxrss) * 1024
   }
 }

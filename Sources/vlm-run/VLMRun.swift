@@ -118,7 +118,7 @@ struct VLMRun: ParsableCommand {
     guard status == .success else { throw ExitCode(status.rawValue) }
   }
 
-  private var format: ImageRun.Format { json ? .json : jsonl ? .jsonLines : .text }
+  var format: ImageRun.Format { json ? .json : jsonl ? .jsonLines : .text }
 
   private func describe(_ session: VisionSession, _ loader: ImageLoader) throws {
     let parameters = session.container.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
