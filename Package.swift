@@ -91,7 +91,7 @@ let package = Package(
     .executableTarget(
       name: "vlm-bench",
       dependencies: [
-        "VLMCommandLine", "VLMBench", "VLMContainer", "VLMKernels", "VLMTensor",
+        "VLMCommandLine", "VLMBench", "VLMContainer", "VLMKernels", "VLMRuntime", "VLMTensor",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -103,7 +103,9 @@ let package = Package(
       name: "VLMTensorTests", dependencies: ["VLMTensor", "VLMTestSupport", "SystemProbe"]),
     .executableTarget(
       name: "SystemProbe", dependencies: ["VLMTensor", "VLMCheckpoint"], path: "Tests/SystemProbe"),
-    .testTarget(name: "VLMKernelsTests", dependencies: ["VLMKernels", "CVLMKernels"]),
+    .testTarget(
+      name: "VLMKernelsTests",
+      dependencies: ["VLMKernels", "CVLMKernels", "VLMTensor", "VLMTestSupport"]),
     .testTarget(
       name: "VLMCheckpointTests",
       dependencies: [

@@ -99,7 +99,7 @@ extension ConversionJournal.Record {
 }
 
 /// 16 hexadecimal digits.
-func hexadecimalText(_ value: UInt64) -> String {
+package func hexadecimalText(_ value: UInt64) -> String {
   let digits = String(value, radix: 16)
   return String(repeating: "0", count: 16 - digits.count) + digits
 }

@@ -38,7 +38,7 @@ final class SourceReader {
         let next = min(position + SourceReader.chunk, end)
         file.advise(next..<min(next + 8 * SourceReader.chunk, file.count), MADV_WILLNEED)
         file.withBytes(position..<next) { hash.update($0) }
-        if next <= needed { file.advise(position..<next, MADV_DONTNEED) }
+        if next <= needed { file.release(position..<next) }
         position = next
       }
     }
@@ -61,7 +61,7 @@ final class SourceReader {
     // The page that the range ends in is left for the next one.
     let end = range.upperBound & ~0xffff
     guard end > file.released else { return }
-    file.file.advise(file.released..<end, MADV_DONTNEED)
+    file.file.release(file.released..<end)
     file.released = end
   }
 

@@ -30,7 +30,7 @@ package struct Epilogue: Sendable {
 package struct MatrixProduct: Sendable {
   package let inputs: Int
   package let outputs: Int
-  private let weight: Tensor
+  let weight: Tensor
   private let kernels: KernelSet
 
   /// - Precondition: `weight` is f32 row-major or in panels, and is a matrix in its axis order.
@@ -45,11 +45,11 @@ package struct MatrixProduct: Sendable {
 
   /// Space that one thread needs for products of up to `rows` rows.
   package final class Scratch: @unchecked Sendable {
-    fileprivate let rows: Int
+    let rows: Int
     fileprivate let quantized: AlignedBytes
     fileprivate let rowQuants: AlignedBytes
     fileprivate let kernel: AlignedBytes
-    fileprivate let maximumInputs: Int
+    let maximumInputs: Int
 
     package init(rows: Int, maximumInputs: Int, kernels: KernelSet) {
       self.rows = rows
@@ -93,7 +93,7 @@ package struct MatrixProduct: Sendable {
     }
   }
 
-  private func multiplyFloat(
+  func multiplyFloat(
     _ input: MatrixView, outputs range: Range<Int>, into output: MatrixView, _ epilogue: Epilogue
   ) {
     let (first, count) = (range.lowerBound, range.count)
@@ -108,7 +108,7 @@ package struct MatrixProduct: Sendable {
       output.rows, count, output.base + first, output.stride, &parts)
   }
 
-  private func multiplyPanels(
+  func multiplyPanels(
     _ input: MatrixView, panels: Range<Int>, into output: MatrixView, _ epilogue: Epilogue,
     _ scratch: Scratch
   ) {
@@ -136,7 +136,7 @@ package struct MatrixProduct: Sendable {
   }
 
   /// Quantizes some rows of `input` to their place in `target`.
-  private func quantize(_ input: MatrixView, rows: Range<Int>, into target: Scratch) {
+  func quantize(_ input: MatrixView, rows: Range<Int>, into target: Scratch) {
     let stride = Self.quantizedStride(inputs)
     kernels.table.pointee.quantize_rows_u8(
       rows.count, inputs, input.base + rows.lowerBound * input.stride, input.stride,
@@ -145,7 +145,7 @@ package struct MatrixProduct: Sendable {
 
   /// Multiplies the first `rows` quantized rows of `source` by some panels; `scratch` is the
   /// calling thread's.
-  private func multiplyCodes(
+  func multiplyCodes(
     of source: Scratch, rows: Int, panels: Range<Int>, into output: MatrixView,
     _ epilogue: Epilogue, _ scratch: Scratch
   ) {
@@ -193,52 +193,6 @@ extension MatrixProduct {
       case .bf16: vlm_panel_row_bf16(panels, inputs, id, target)
       case .q8: vlm_panel_row_q8(panels, inputs, id, target)
       case .q4: vlm_panel_row_q4(panels, inputs, id, target)
-      }
-    }
-  }
-}
-
-// MARK: - By all threads
-
-extension MatrixProduct {
-  /// Outputs that a thread takes at a time: enough for the kernel's blocking, few enough to share
-  /// out. Fixed, so that results do not depend on the number of threads.
-  private static let sharedOutputs = 128
-  private static let sharedRows = 32
-
-  /// The same product, its outputs shared out over `pool`: for few rows and many weights, which
-  /// are then read once instead of once for every tile of rows.
-  ///
-  /// - Parameters:
-  ///   - shared: room for the quantized rows, of which `scratches` have no need.
-  ///   - scratches: one for each of the pool's threads.
-  package func callAsFunction(
-    _ input: MatrixView, into output: MatrixView, _ epilogue: Epilogue, shared: Scratch,
-    scratches: [Scratch], pool: WorkerPool
-  ) {
-    precondition(input.columns == inputs && output.columns == outputs, "matrix shapes")
-    precondition(input.rows == output.rows && input.rows <= shared.rows, "rows")
-    precondition(inputs <= shared.maximumInputs && scratches.count >= pool.threadCount, "scratch")
-    let scheme = weight.format.scheme
-    if scheme == .q8 || scheme == .q4 {
-      let pieces = (input.rows + Self.sharedRows - 1) / Self.sharedRows
-      pool.forEach(count: pieces) { piece, _ in
-        let start = piece * Self.sharedRows
-        quantize(input, rows: start..<min(input.rows, start + Self.sharedRows), into: shared)
-      }
-    }
-    pool.forEach(count: (outputs + Self.sharedOutputs - 1) / Self.sharedOutputs) { piece, worker in
-      let start = piece * Self.sharedOutputs
-      let end = min(outputs, start + Self.sharedOutputs)
-      let panels =
-        start / TensorFormat.panelOutputs..<(end - 1) / TensorFormat.panelOutputs + 1
-      switch scheme {
-      case .f32: multiplyFloat(input, outputs: start..<end, into: output, epilogue)
-      case .f16, .bf16:
-        multiplyPanels(input, panels: panels, into: output, epilogue, scratches[worker])
-      case .q8, .q4:
-        multiplyCodes(
-          of: shared, rows: input.rows, panels: panels, into: output, epilogue, scratches[worker])
       }
     }
   }

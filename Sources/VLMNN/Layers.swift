@@ -32,6 +32,11 @@ package struct Linear: Sendable {
       pool: pool)
   }
 
+  /// This layer as one of several that share an input: see `MatrixProduct.run`.
+  package func task(into y: MatrixView, activation: Activation = .none) -> MatrixProduct.Task {
+    MatrixProduct.Task(product, into: y, epilogue(activation, nil, nil))
+  }
+
   private func epilogue(
     _ activation: Activation, _ gamma: Tensor?, _ residual: MatrixView?
   ) -> Epilogue {

@@ -90,6 +90,10 @@ package final class MappedFile: @unchecked Sendable {
     madvise(UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start, advice)
   }
 
+  /// Lets the pages of a range go, which then are in no process's memory but may stay in the
+  /// system's cache. They come back when they are read again.
+  package func release(_ range: Range<Int>) { advise(range, MADV_DONTNEED) }
+
   /// - Throws: `.changed` when the file on disk is no longer the one that was mapped.
   package func checkUnchanged() throws(FileError) {
     var status = stat()

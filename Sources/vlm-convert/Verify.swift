@@ -3,6 +3,7 @@ import VLMCheckpoint
 import VLMCommandLine
 import VLMContainer
 import VLMConvert
+import VLMKernels
 import VLMTensor
 
 struct Verify: ParsableCommand {
@@ -18,6 +19,21 @@ struct Verify: ParsableCommand {
 
   @Flag(name: .shortAndLong, help: "Say nothing; the exit status tells.")
   var quiet = false
+
+  @Option(help: "Threads; default: the processors this process may use.")
+  var threads: Int?
+
+  /// Reads all of `container` on `threads` threads.
+  static func defects(
+    of container: Container, threads: Int, quiet: Bool
+  ) throws -> [ContainerError] {
+    let progress = Progress("verifying", total: container.file.count, unit: .bytes, quiet: quiet)
+    defer { progress.finish() }
+    let pool = WorkerPool(threadCount: threads)
+    return try container.verify(
+      strict: true, progress: { done, _ in progress.update(done) },
+      loop: { count, body in pool.forEach(count: count) { piece, _ in body(piece) } })
+  }
 
   func run() throws {
     guard try ModelFileKind.of(file) == .container else {
@@ -38,10 +54,8 @@ struct Verify: ParsableCommand {
       return
     }
     let container = try Container.open(path: file)
-    let progress = Progress(
-      "verifying", total: container.file.count, unit: .bytes, quiet: quiet)
-    let defects = try container.verify(strict: true) { done, _ in progress.update(done) }
-    progress.finish()
+    let defects = try Self.defects(
+      of: container, threads: try threadCount(option: threads), quiet: quiet)
     for defect in defects { Report.note("vlm-convert: \(defect)") }
     guard defects.isEmpty else { throw ExitCode(ExitStatus.difference.rawValue) }
     if !quiet {

@@ -136,7 +136,8 @@ static void test_rotate_half(const vlm_kernels *k, const vlm_kernels *reference,
   memcpy(same, x, rows * stride * sizeof *x);
   k->rotate_half_f32(rows, heads, head_dim, x, stride, cosines, sines, half);
   reference->rotate_half_f32(rows, heads, head_dim, same, stride, cosines, sines, half);
-  check(memcmp(x, same, rows * stride * sizeof *x) == 0, k->name, "rotate_half_f32", head_dim, 0, 0);
+  check(
+      memcmp(x, same, rows * stride * sizeof *x) == 0, k->name, "rotate_half_f32", head_dim, 0, 0);
   free(x), free(same), free(cosines), free(sines);
 }
 

@@ -108,7 +108,7 @@ struct LLaMAConfigTests {
     ("hidden_size", "4096"), ("num_attention_heads", 0), ("num_attention_heads", 3),
     ("num_attention_heads", 65_536), ("num_key_value_heads", 0), ("num_key_value_heads", 5),
     ("num_key_value_heads", 64), ("head_dim", 0), ("head_dim", 7), ("head_dim", 100_000),
-    ("head_dim", 1024 * 3), ("vocab_size", 0), ("vocab_size", 9_223_372_036_854_775_807),
+    ("head_dim", 3072), ("vocab_size", 0), ("vocab_size", 9_223_372_036_854_775_807),
     ("num_hidden_layers", 0), ("num_hidden_layers", 1_000_000), ("intermediate_size", 0),
     ("intermediate_size", 70_000), ("rms_norm_eps", 0), ("rms_norm_eps", -1e-5),
     ("rms_norm_eps", 1e300), ("rope_theta", 0), ("rope_theta", -1), ("rope_theta", 1e300),

@@ -12,7 +12,7 @@ import VLMTensor
 /// question about a picture costs as much as its text.
 ///
 /// Not thread-safe: one caller at a time; inside, the pool's threads share the work.
-package final class VisionLanguageSession {
+package final class VisionLanguageSession: ConversationSession {
   package let container: Container
   package let description: ModelDescription
   package let config: LLaVAConfig
@@ -21,6 +21,7 @@ package final class VisionLanguageSession {
   package let kernels: KernelSet
   package let pool: WorkerPool
   package let generator: TextGenerator
+  package let defaults: GenerationDefaults
   package let model: LLaVA
   /// What stands at the positions that the context holds.
   private var held: [Position] = []
@@ -35,7 +36,8 @@ package final class VisionLanguageSession {
   }
 
   /// - Parameters:
-  ///   - contextLength: positions that the conversation may have; default: the model's.
+  ///   - contextLength: positions that the conversation may have; nil for the model's, but not
+  ///     more than `LanguageSession.defaultContextLength`.
   /// - Throws: `ContainerError`, `ModelError` when the file is damaged or is no LLaVA.
   package init(
     path: String, kernels: KernelSet, threads: Int, contextLength: Int? = nil,
@@ -61,36 +63,31 @@ package final class VisionLanguageSession {
     self.pool = pool
     let context = try ModelError.inFile(file) {
       try LLaMAContext(
-        config.language, capacity: contextLength ?? config.language.contextLength,
+        config.language,
+        capacity: contextLength
+          ?? min(config.language.contextLength, LanguageSession.defaultContextLength),
         keyValueFormat: keyValueFormat, pool: pool, kernels: kernels)
     }
+    defaults = try container.generationDefaults()
     generator = TextGenerator(
-      model: model.language, context: context, stopTokens: [2])
+      model: model.language, context: context, tokenizer: try container.tokenizer(),
+      stopTokens: Set(defaults.stopTokens))
     self.container = container
     self.config = config
     self.kernels = kernels
   }
 
+  package var pictureSteps: Preprocessing? { preprocessing }
+  /// What every LLaVA on Vicuna v1.5 was trained with, whatever the name of its folder says.
+  package var templateName: String? { "vicuna_v1" }
+
   // MARK: - Pictures
-
-  /// What the user may ask of a picture's size.
-  package struct Geometry: Sendable, Equatable {
-    /// The short side of the tower's input; nil for the model's own.
-    package var resolution: Int?
-    /// The whole picture in its own proportions, instead of padding or cropping it to a square.
-    package var keepsAspect: Bool
-
-    package init(resolution: Int? = nil, keepsAspect: Bool = false) {
-      self.resolution = resolution
-      self.keepsAspect = keepsAspect
-    }
-  }
 
   /// The tower's input for a picture.
   ///
   /// - Throws: `GenerationError` for a size that cannot be, `ImageError` for one too large.
   package func pixels(
-    of image: Image, name: String, geometry: Geometry = Geometry(),
+    of image: Image, name: String, geometry: PictureGeometry = PictureGeometry(),
     limits: ImageLimits = ImageLimits()
   ) throws -> PixelTensor {
     var steps = preprocessing
@@ -116,9 +113,7 @@ package final class VisionLanguageSession {
     return try steps.apply(image, name: name, limits: limits)
   }
 
-  /// Sees a named intermediate: maps as `[1, channels, height, width]`, tokens as
-  /// `[1, count, channels]`, hidden states as `[positions, hidden]`.
-  package typealias Observer = (_ name: String, _ shape: [Int], _ values: [Float]) -> Void
+  package typealias Observer = ConversationObserver
 
   /// The visual tokens of a picture, in memory of their own.
   ///
@@ -184,22 +179,10 @@ package final class VisionLanguageSession {
     let (count, hidden) = (splice.count, config.language.hidden)
     let memory = Activations(count: count * hidden)
     let rows = memory.matrix(rows: count, columns: hidden)
-    var states: [(name: String, values: [Float])] = []
     try ModelError.inFile(container.path) {
       try model.embed(splice.pieces, images: images, into: rows)
-      observe("inputs_embeds", [1, count, hidden], rows.array())
-      let logits = try model.language(.embeddings(rows), position: 0, generator.context) {
-        name, value, _ in
-        if let index = states.firstIndex(where: { $0.name == name }) {
-          states[index].values += value.array()
-        } else {
-          states.append((name, value.array()))
-        }
-      }
-      for (name, values) in states { observe(name, [values.count / hidden, hidden], values) }
-      observe("logits", [logits.columns], logits.array())
+      try withExtendedLifetime(memory) { try generator.inspect(rows, observe: observe) }
     }
-    withExtendedLifetime(memory) {}
   }
 
   private func splice(_ ids: [Int], _ images: [VisualTokens]) throws -> Splice {

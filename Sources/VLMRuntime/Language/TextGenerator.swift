@@ -29,6 +29,12 @@ package final class TextGenerator {
     self.stopTokens = stopTokens
   }
 
+  /// Forgets the sequence that the context holds.
+  package func forget() {
+    history = []
+    context.truncate(to: 0)
+  }
+
   /// What a text continues.
   package enum Prompt {
     /// The whole sequence; what of it the context holds already is not run again.
@@ -104,6 +110,15 @@ package final class TextGenerator {
       show(stops.finish())
     }
     return result
+  }
+
+  /// The logits behind every token of a sequence from its start; see `LLaMA.scoreAll`.
+  package func score(
+    _ tokens: [Int], body: (_ logits: MatrixView, _ position: Int) -> Void
+  ) throws(ModelError) {
+    history = []
+    try model.scoreAll(.tokens(tokens), position: 0, context, body: body)
+    history = tokens
   }
 
   /// Runs what the context does not hold; returns the logits behind the prompt.

@@ -1,0 +1,114 @@
+import VLMTensor
+
+// MARK: - By all threads
+
+extension MatrixProduct {
+  /// A product whose input it shares with others: query, key and value, or gate and up.
+  package struct Task: Sendable {
+    package let product: MatrixProduct
+    package let output: MatrixView
+    package let epilogue: Epilogue
+
+    package init(
+      _ product: MatrixProduct, into output: MatrixView, _ epilogue: Epilogue = Epilogue()
+    ) {
+      self.product = product
+      self.output = output
+      self.epilogue = epilogue
+    }
+  }
+
+  private static let sharedRows = 32
+
+  /// Outputs that a thread takes at a time: enough for the kernel's blocking, few enough to share
+  /// out. Depends on the shape only, so that results do not depend on the number of threads.
+  private static func pieceOutputs(rows: Int) -> Int { rows <= 4 ? 64 : 128 }
+
+  private func pieceCount(rows: Int) -> Int {
+    (outputs + Self.pieceOutputs(rows: rows) - 1) / Self.pieceOutputs(rows: rows)
+  }
+
+  private var isQuantized: Bool { weight.format.scheme == .q8 || weight.format.scheme == .q4 }
+
+  /// The same product, its outputs shared out over `pool`: for few rows and many weights, which
+  /// are then read once instead of once for every tile of rows.
+  ///
+  /// - Parameters:
+  ///   - shared: room for the quantized rows, of which `scratches` have no need.
+  ///   - scratches: one for each of the pool's threads.
+  package func callAsFunction(
+    _ input: MatrixView, into output: MatrixView, _ epilogue: Epilogue, shared: Scratch,
+    scratches: [Scratch], pool: WorkerPool
+  ) {
+    check(input, output, shared, scratches, pool)
+    if isQuantized { quantize(input, into: shared, pool: pool) }
+    pool.forEach(count: pieceCount(rows: input.rows)) { piece, worker in
+      multiply(piece, of: input, into: output, epilogue, shared, scratches[worker])
+    }
+  }
+
+  /// Products of one input, all of their outputs shared out at once: the input is quantized once,
+  /// and the threads meet once instead of after each product. The same bits as one by one.
+  ///
+  /// - Parameters:
+  ///   - input: `[rows, inputs]` of every product; no output overlaps it or another output.
+  ///   - shared: room for the quantized rows.
+  ///   - scratches: one for each of the pool's threads.
+  package static func run(
+    _ tasks: [Task], of input: MatrixView, shared: Scratch, scratches: [Scratch], pool: WorkerPool
+  ) {
+    var pieces = 0
+    for task in tasks {
+      task.product.check(input, task.output, shared, scratches, pool)
+      pieces += task.product.pieceCount(rows: input.rows)
+    }
+    if let first = tasks.first(where: { $0.product.isQuantized }) {
+      first.product.quantize(input, into: shared, pool: pool)
+    }
+    pool.forEach(count: pieces) { piece, worker in
+      var piece = piece
+      for task in tasks {
+        let count = task.product.pieceCount(rows: input.rows)
+        guard piece >= count else {
+          task.product.multiply(
+            piece, of: input, into: task.output, task.epilogue, shared, scratches[worker])
+          return
+        }
+        piece -= count
+      }
+    }
+  }
+
+  private func check(
+    _ input: MatrixView, _ output: MatrixView, _ shared: Scratch, _ scratches: [Scratch],
+    _ pool: WorkerPool
+  ) {
+    precondition(input.columns == inputs && output.columns == outputs, "matrix shapes")
+    precondition(input.rows == output.rows && input.rows <= shared.rows, "rows")
+    precondition(inputs <= shared.maximumInputs && scratches.count >= pool.threadCount, "scratch")
+  }
+
+  /// Few rows are quantized by the caller: that takes less time than waking the others.
+  private func quantize(_ input: MatrixView, into shared: Scratch, pool: WorkerPool) {
+    let pieces = (input.rows + Self.sharedRows - 1) / Self.sharedRows
+    pool.forEach(count: pieces) { piece, _ in
+      let start = piece * Self.sharedRows
+      quantize(input, rows: start..<min(input.rows, start + Self.sharedRows), into: shared)
+    }
+  }
+
+  private func multiply(
+    _ piece: Int, of input: MatrixView, into output: MatrixView, _ epilogue: Epilogue,
+    _ shared: Scratch, _ scratch: Scratch
+  ) {
+    let start = piece * Self.pieceOutputs(rows: input.rows)
+    let end = min(outputs, start + Self.pieceOutputs(rows: input.rows))
+    let panels = start / TensorFormat.panelOutputs..<(end - 1) / TensorFormat.panelOutputs + 1
+    switch weight.format.scheme {
+    case .f32: multiplyFloat(input, outputs: start..<end, into: output, epilogue)
+    case .f16, .bf16: multiplyPanels(input, panels: panels, into: output, epilogue, scratch)
+    case .q8, .q4:
+      multiplyCodes(of: shared, rows: input.rows, panels: panels, into: output, epilogue, scratch)
+    }
+  }
+}
