@@ -1,5 +1,6 @@
 import VLMKernels
 import VLMModels
+import VLMNN
 import VLMTensor
 
 #if canImport(Glibc)
