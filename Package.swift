@@ -84,7 +84,7 @@ let package = Package(
       name: "vlm-run",
       dependencies: [
         "VLMCommandLine", "VLMRuntime", "VLMCheckpoint", "VLMContainer", "VLMInput", "VLMKernels",
-        "VLMNN", "VLMTensor",
+        "VLMModels", "VLMNN", "VLMTensor",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 

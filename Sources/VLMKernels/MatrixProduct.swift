@@ -2,7 +2,8 @@ import CVLMBlas
 import CVLMKernels
 import VLMTensor
 
-/// What becomes of a finished sum: `residual + gamma * activation(sum + bias)`.
+/// What becomes of a finished sum: `residual + gamma * activation(sum + bias)`. The residual may be
+/// the output itself where there is neither gamma nor activation.
 package struct Epilogue: Sendable {
   package var bias: Tensor?
   package var activation: Activation
@@ -97,10 +98,17 @@ package struct MatrixProduct: Sendable {
     _ input: MatrixView, outputs range: Range<Int>, into output: MatrixView, _ epilogue: Epilogue
   ) {
     let (first, count) = (range.lowerBound, range.count)
-    vlm_sgemm(
+    var parts = epilogue.kernel
+    // The library writes over the output before the epilogue reads its residual.
+    let isInPlace = epilogue.residual?.base == output.base
+    precondition(
+      !isInPlace || epilogue.gamma == nil && epilogue.activation == .none,
+      "a residual in place of the output is added to plain sums")
+    let multiply = isInPlace ? vlm_sgemm_add : vlm_sgemm
+    multiply(
       input.rows, count, inputs, input.base, input.stride, weight.floats + first * inputs,
       output.base + first, output.stride)
-    var parts = epilogue.kernel
+    if isInPlace { parts.residual = nil }
     parts.bias = parts.bias.map { $0 + first }
     parts.gamma = parts.gamma.map { $0 + first }
     parts.residual = parts.residual.map { $0 + first }

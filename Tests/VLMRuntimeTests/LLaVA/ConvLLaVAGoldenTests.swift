@@ -158,14 +158,15 @@ struct ConvLLaVAGolden {
 /// Converts `checkpoint` into `folder` and opens the result for a conversation.
 func conversation(
   _ checkpoint: String, _ scheme: Scheme, in folder: TemporaryFolder,
-  keyValueFormat: KeyValueFormat = .f32
+  keyValueFormat: KeyValueFormat = .f32, contextLength: Int = 512, visionTower: String? = nil
 ) throws -> VisionLanguageSession {
   let output = folder.path("model.vlmz")
   let converter = try Converter(
-    source: try SourceModel.open(path: checkpoint), policy: QuantizationPolicy(scheme: scheme),
-    ignoreUnexpected: false, pool: WorkerPool(threadCount: 2))
+    source: try SourceModel.open(path: checkpoint, visionTower: visionTower),
+    policy: QuantizationPolicy(scheme: scheme), ignoreUnexpected: false,
+    pool: WorkerPool(threadCount: 2))
   _ = try converter.convert(to: output, overwrite: true) { _, _, _ in }
   return try VisionLanguageSession(
-    path: output, kernels: try KernelSet.selected(), threads: 2, contextLength: 512,
+    path: output, kernels: try KernelSet.selected(), threads: 2, contextLength: contextLength,
     keyValueFormat: keyValueFormat)
 }
