@@ -81,9 +81,10 @@ private final class IndexFolder: Sendable {
   private init?() {
     let parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
     var template = Array("\(parent)/vlmz-fuzz-XXXXXX".utf8CString)
-    guard let made = template.withUnsafeMutableBufferPointer({ name in
-      name.baseAddress.flatMap { mkdtemp($0) }
-    })
+    guard
+      let made = template.withUnsafeMutableBufferPointer({ name in
+        name.baseAddress.flatMap { mkdtemp($0) }
+      })
     else {
       return nil
     }

@@ -61,5 +61,7 @@ enum ContainerTarget {
 }
 
 extension UInt64 {
-  fileprivate var littleEndianBytes: [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: self >> ($0 * 8)) } }
+  fileprivate var littleEndianBytes: [UInt8] {
+    (0..<8).map { UInt8(truncatingIfNeeded: self >> ($0 * 8)) }
+  }
 }
