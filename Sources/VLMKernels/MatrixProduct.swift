@@ -19,6 +19,13 @@ package struct Epilogue: Sendable {
     self.residual = residual
   }
 
+  /// What is left to do for rows `range` of the product.
+  func rows(_ range: Range<Int>) -> Epilogue {
+    var part = self
+    part.residual = residual?[range]
+    return part
+  }
+
   var kernel: vlm_epilogue {
     vlm_epilogue(
       bias: bias?.floats, gamma: gamma?.floats, residual: residual.map { UnsafePointer($0.base) },
@@ -128,7 +135,7 @@ package struct MatrixProduct: Sendable {
   ) {
     quantize(input, rows: 0..<input.rows, into: scratch)
     multiplyCodes(
-      of: scratch, rows: input.rows, panels: 0..<panelCount, into: output, epilogue, scratch)
+      of: scratch, rows: 0..<input.rows, panels: 0..<panelCount, into: output, epilogue, scratch)
   }
 
   private var panelCount: Int {
@@ -143,15 +150,17 @@ package struct MatrixProduct: Sendable {
       target.codes + rows.lowerBound * stride, stride, target.quants + rows.lowerBound)
   }
 
-  /// Multiplies the first `rows` quantized rows of `source` by some panels; `scratch` is the
-  /// calling thread's.
+  /// Multiplies some quantized rows of `source` by some panels, to as many rows of `output`;
+  /// `scratch` is the calling thread's.
   private func multiplyCodes(
-    of source: Scratch, rows: Int, panels: Range<Int>, into output: MatrixView,
+    of source: Scratch, rows: Range<Int>, panels: Range<Int>, into output: MatrixView,
     _ epilogue: Epilogue, _ scratch: Scratch
   ) {
+    let stride = Self.quantizedStride(inputs)
     var call = self.call(
-      x: source.codes, stride: Self.quantizedStride(inputs), rows: rows, output, epilogue, scratch)
-    call.x_quant = UnsafePointer(source.quants)
+      x: source.codes + rows.lowerBound * stride, stride: stride, rows: rows.count, output,
+      epilogue, scratch)
+    call.x_quant = UnsafePointer(source.quants + rows.lowerBound)
     call.panel_begin = panels.lowerBound
     call.panel_end = panels.upperBound
     if weight.format.scheme == .q8 {
@@ -201,9 +210,7 @@ extension MatrixProduct {
 // MARK: - By all threads
 
 extension MatrixProduct {
-  /// Outputs that a thread takes at a time: enough for the kernel's blocking, few enough to share
-  /// out. Fixed, so that results do not depend on the number of threads.
-  private static let sharedOutputs = 128
+  /// Rows that a thread quantizes at a time.
   private static let sharedRows = 32
 
   /// The same product, its outputs shared out over `pool`: for few rows and many weights, which
@@ -227,18 +234,19 @@ extension MatrixProduct {
         quantize(input, rows: start..<min(input.rows, start + Self.sharedRows), into: shared)
       }
     }
-    pool.forEach(count: (outputs + Self.sharedOutputs - 1) / Self.sharedOutputs) { piece, worker in
-      let start = piece * Self.sharedOutputs
-      let end = min(outputs, start + Self.sharedOutputs)
-      let panels =
-        start / TensorFormat.panelOutputs..<(end - 1) / TensorFormat.panelOutputs + 1
+    let pieces = ProductPieces(rows: input.rows, outputs: outputs, inputs: inputs)
+    pool.forEach(count: pieces.count) { piece, worker in
+      let (rows, columns) = pieces[piece]
+      let width = TensorFormat.panelOutputs
+      let panels = columns.lowerBound / width..<(columns.upperBound + width - 1) / width
+      let (x, y) = (input[rows], output[rows])
+      let part = epilogue.rows(rows)
       switch scheme {
-      case .f32: multiplyFloat(input, outputs: start..<end, into: output, epilogue)
+      case .f32: multiplyFloat(x, outputs: columns, into: y, part)
       case .f16, .bf16:
-        multiplyPanels(input, panels: panels, into: output, epilogue, scratches[worker])
+        multiplyPanels(x, panels: panels, into: y, part, scratches[worker])
       case .q8, .q4:
-        multiplyCodes(
-          of: shared, rows: input.rows, panels: panels, into: output, epilogue, scratches[worker])
+        multiplyCodes(of: shared, rows: rows, panels: panels, into: y, part, scratches[worker])
       }
     }
   }
