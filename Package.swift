@@ -44,7 +44,7 @@ let package = Package(
     // Libraries, lowest first; a layer imports only what stands above it here.
     .target(name: "VLMTensor", dependencies: ["CVLMSystem"]),
     .target(name: "VLMKernels", dependencies: ["VLMTensor", "CVLMKernels", "CVLMBlas"]),
-    .target(name: "VLMCheckpoint", dependencies: ["VLMTensor", "CZlib"]),
+    .target(name: "VLMCheckpoint", dependencies: ["VLMTensor", "CVLMEncode", "CZlib"]),
     .target(name: "VLMQuantize", dependencies: ["VLMTensor", "CVLMEncode"]),
     .target(
       name: "VLMContainer", dependencies: ["VLMTensor", "VLMQuantize", "CZstd", "CVLMHash"]),
@@ -95,7 +95,7 @@ let package = Package(
     .executableTarget(
       name: "vlm-bench",
       dependencies: [
-        "VLMCommandLine", "VLMBench", "VLMContainer", "VLMKernels", "VLMTensor",
+        "VLMCommandLine", "VLMBench", "VLMContainer", "VLMKernels", "VLMRuntime", "VLMTensor",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -107,7 +107,9 @@ let package = Package(
       name: "VLMTensorTests", dependencies: ["VLMTensor", "VLMTestSupport", "SystemProbe"]),
     .executableTarget(
       name: "SystemProbe", dependencies: ["VLMTensor", "VLMCheckpoint"], path: "Tests/SystemProbe"),
-    .testTarget(name: "VLMKernelsTests", dependencies: ["VLMKernels", "CVLMKernels"]),
+    .testTarget(
+      name: "VLMKernelsTests",
+      dependencies: ["VLMKernels", "CVLMKernels", "VLMTensor", "VLMTestSupport"]),
     .testTarget(
       name: "VLMCheckpointTests",
       dependencies: [
@@ -121,7 +123,8 @@ let package = Package(
       name: "VLMQuantizeTests",
       dependencies: ["VLMQuantize", "VLMTensor", "CVLMEncode", "CVLMKernels"]),
     .testTarget(
-      name: "VLMModelsTests", dependencies: ["VLMModels", "VLMNN", "VLMKernels", "VLMTensor"]),
+      name: "VLMModelsTests",
+      dependencies: ["VLMModels", "VLMNN", "VLMKernels", "VLMTensor", "VLMTestSupport"]),
     .testTarget(
       name: "VLMRuntimeTests",
       dependencies: [
@@ -145,7 +148,8 @@ let package = Package(
       path: "Tests/Fuzz/Targets"),
     .testTarget(
       name: "VLMFuzzTests", dependencies: ["VLMFuzzTargets"], path: "Tests/Fuzz/Regressions"),
-    .testTarget(name: "VLMInputTests", dependencies: ["VLMInput", "VLMTensor"]),
+    .testTarget(
+      name: "VLMInputTests", dependencies: ["VLMInput", "VLMTensor", "VLMTestSupport"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17

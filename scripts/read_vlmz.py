@@ -18,12 +18,14 @@ import unicodedata
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import vlmz_blocks  # noqa: E402
+import vlmz_tokenizer  # noqa: E402
 
 M64 = (1 << 64) - 1
 P1, P2, P3, P4, P5 = (0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9,
                       0x85EBCA77C2B2AE63, 0x27D4EB2F165667C5)
 KINDS = {1: ("tensor data", 3), 2: ("tensor index", 1), 3: ("config", 1), 4: ("labels", 0),
-         5: ("preprocess", 0), 9: ("provenance", 0), 10: ("report", 0)}
+         5: ("preprocess", 0), 6: ("tokenizer", 0), 7: ("chat template", 0),
+         8: ("generation config", 0), 9: ("provenance", 0), 10: ("report", 0)}
 SCHEMES = {1: "f32", 2: "f16", 3: "bf16", 4: "q8", 5: "q4"}
 
 
@@ -274,6 +276,12 @@ def read(data):
         if s["kind"] != 1:
             s["bytes"] = section_bytes(data, s)
     check_tensors(data, tensor_data["offset"], tensors)
+    for s in sections:
+        if s["kind"] == 6:
+            try:
+                vlmz_tokenizer.read(s["bytes"])
+            except vlmz_tokenizer.Refused as error:
+                raise Refused(0, f"section 'tokenizer': {error}") from None
     return root, sections, tensors
 
 

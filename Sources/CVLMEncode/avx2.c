@@ -1,10 +1,17 @@
 // The same encoders compiled for AVX2; fused multiply-add is not among the features on purpose.
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define VLM_MADD_256
 #include "lanes.h"
 
 #if defined(__x86_64__)
 #pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
 #include "panel_body.h"
 #include "q4_body.h"
+#include "madd.h"
+#include "q4_search.h"
 #include "q4_panel_body.h"
 #pragma clang attribute pop
 

@@ -5,8 +5,8 @@
 extern const vlm_encoder vlm_encoder_baseline, vlm_encoder_avx2, vlm_encoder_avx512;
 
 size_t vlm_encode_scratch_bytes(size_t inputs) {
-  const size_t padded = vlm_block_count(inputs) * VLM_BLOCK_INPUTS;
-  return padded * (2 * sizeof(lanes) + sizeof(float));
+  const size_t blocks = vlm_block_count(inputs), padded = blocks * VLM_BLOCK_INPUTS;
+  return padded * (2 * sizeof(lanes) + sizeof(float)) + 4 * blocks * sizeof(lanes);
 }
 
 const vlm_encoder *vlm_encoder_for(vlm_encode_isa isa) {

@@ -24,13 +24,16 @@ typedef double wide_lanes __attribute__((ext_vector_type(16)));
 typedef struct tile {
   lanes *w;          // [blocks * 32] the rows transposed, zeros where padded or not finite
   lanes *u;          // [blocks * 32] the rows in units of a scale
+  lanes *low, *high;    // [blocks] the range of each group of u
+  lanes *step, *offset; // [blocks] what was chosen for it
   float *importance; // [blocks * 32] at most 1, positive for k < inputs, 0 where padded
 } tile;
 
 VLM_INLINE tile tile_of(const vlm_encode_panel *p) {
-  const size_t padded = vlm_block_count(p->inputs) * VLM_BLOCK_INPUTS;
-  lanes *start = p->scratch;
-  return (tile){start, start + padded, (float *)(start + 2 * padded)};
+  const size_t blocks = vlm_block_count(p->inputs), padded = blocks * VLM_BLOCK_INPUTS;
+  lanes *w = p->scratch, *u = w + padded, *low = u + padded;
+  return (tile){w,           u,           low, low + blocks, low + 2 * blocks, low + 3 * blocks,
+                (float *)(low + 4 * blocks)};
 }
 
 #endif

@@ -11,18 +11,44 @@ VLM_INLINE lanes abs_lanes(lanes a) {
 /// Nearest integer, ties to even, for |a| < 2^22: adding 1.5 * 2^23 leaves no bits for a fraction.
 VLM_INLINE lanes round_lanes(lanes a) { return (a + 12582912.0f) - 12582912.0f; }
 
+/// One step of transposing: pairs of rows `distance` apart exchange halves of blocks that wide.
+/// `low` and `high` are VLM_S(sixteen places).
+#define VLM_S(...) __VA_ARGS__
+#define VLM_EXCHANGE(x, distance, low, high)                                   \
+  for (int i = 0; i < 16; i++)                                                 \
+    if ((i & (distance)) == 0) {                                               \
+      const lanes a = (x)[i], b = (x)[i + (distance)];                         \
+      (x)[i] = __builtin_shufflevector(a, b, low);                             \
+      (x)[i + (distance)] = __builtin_shufflevector(a, b, high);               \
+    }
+
+/// Sixteen inputs of sixteen rows. Every line of memory is touched once: rows of a power of two
+/// would otherwise push each other out of the first cache.
+VLM_INLINE void transpose_square(const float *rows, size_t stride, lanes *columns) {
+  lanes x[16];
+  for (int i = 0; i < 16; i++) memcpy(&x[i], rows + i * stride, sizeof x[i]);
+  VLM_EXCHANGE(x, 1, VLM_S(0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30),
+               VLM_S(1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31))
+  VLM_EXCHANGE(x, 2, VLM_S(0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29),
+               VLM_S(2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31))
+  VLM_EXCHANGE(x, 4, VLM_S(0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27),
+               VLM_S(4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31))
+  VLM_EXCHANGE(x, 8, VLM_S(0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
+               VLM_S(8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31))
+  memcpy(columns, x, sizeof x);
+}
+
 /// Fills t->w from the rows and counts the values that are not finite.
 VLM_INLINE void load_tile(const vlm_encode_panel *p, const tile *t, vlm_encode_stats *stats) {
   const size_t padded = vlm_block_count(p->inputs) * VLM_BLOCK_INPUTS;
   float *w = (float *)t->w;
   if (p->row_count < VLM_PANEL_OUTPUTS) memset(w, 0, padded * sizeof(lanes));
-  // Sixteen inputs of every row at a time, so that the lines written stay in the first cache.
-  for (size_t k0 = 0; k0 < p->inputs; k0 += 16) {
-    const size_t k1 = k0 + 16 < p->inputs ? k0 + 16 : p->inputs;
-    for (size_t n = 0; n < p->row_count; n++) {
-      const float *row = p->rows + n * p->row_stride;
-      for (size_t k = k0; k < k1; k++) w[k * VLM_PANEL_OUTPUTS + n] = row[k];
-    }
+  size_t k0 = 0;
+  for (; p->row_count == VLM_PANEL_OUTPUTS && k0 + 16 <= p->inputs; k0 += 16)
+    transpose_square(p->rows + k0, p->row_stride, t->w + k0);
+  for (size_t n = 0; n < p->row_count; n++) {
+    const float *row = p->rows + n * p->row_stride;
+    for (size_t k = k0; k < p->inputs; k++) w[k * VLM_PANEL_OUTPUTS + n] = row[k];
   }
   for (size_t k = p->inputs; k < padded; k++) t->w[k] = (lanes)0.0f;
 

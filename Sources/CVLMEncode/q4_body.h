@@ -65,10 +65,11 @@ VLM_INLINE void q4_range(const q4_group *g, lanes *low, lanes *high) {
 
 /// The grid of one search: `steps` steps downwards from `above` more than the one that covers the
 /// whole range; for each step, offsets at `-starts...starts` times `spread` steps from the one that
-/// centres it; and each of those moved to where the residual says it should be.
+/// centres it; and, with `moves`, each of those moved to where the residual says it should be.
 typedef struct q4_grid {
   int above, steps, starts;
   float spread;
+  int moves;
 } q4_grid;
 
 /// The error is a wave along the offset with a crest every step, so moving an offset by the
@@ -89,6 +90,7 @@ VLM_INLINE q4_choice q4_search(const q4_group *g, q4_grid grid) {
       const lanes moved = centred + step * (grid.spread * (float)start);
       lanes offset = q4_clamp_offset(round_lanes(moved), step), residual;
       q4_keep(&best, step, offset, q4_try(g, step, offset, &residual));
+      if (!grid.moves) continue;
       offset = q4_clamp_offset(round_lanes(offset + residual * per_weight), step);
       q4_keep(&best, step, offset, q4_try(g, step, offset, &residual));
     }

@@ -11,11 +11,11 @@ enum { Q4_FACTORS = sizeof q4_factors / sizeof q4_factors[0] };
 static const float q4_nudges[] = {0.97f, 0.985f, 1.0f, 1.015f, 1.03f};
 enum { Q4_NUDGES = sizeof q4_nudges / sizeof q4_nudges[0] };
 
-// 4, 12 and 56 pairs of step and offset per group: few where many scales are compared, many at the
+// 2, 6 and 42 pairs of step and offset per group: few where many scales are compared, many at the
 // end, when one scale is left.
-static const q4_grid q4_coarse = {0, 2, 0, 0};
-static const q4_grid q4_middle = {0, 2, 1, 1.0f / 3};
-static const q4_grid q4_fine = {1, 4, 3, 0.2f};
+static const q4_grid q4_coarse = {0, 2, 0, 0, 0};
+static const q4_grid q4_middle = {0, 2, 1, 1.0f / 3, 0};
+static const q4_grid q4_fine = {1, 3, 3, 0.2f, 1};
 
 VLM_INLINE q4_group q4_group_at(const tile *t, const lanes *x, size_t inputs, size_t block) {
   const size_t first = block * VLM_BLOCK_INPUTS;
@@ -44,48 +44,76 @@ VLM_INLINE void load_importance(const vlm_encode_panel *p, const tile *t) {
   }
 }
 
-/// The weighted squared error of every output when its scale is `factor` units.
-VLM_INLINE lanes q4_scale_error(const tile *t, size_t inputs, lanes factor, q4_grid grid) {
-  const lanes inverse = 1.0f / factor;
-  lanes error = 0, x[VLM_BLOCK_INPUTS];
-  for (size_t block = 0; block < vlm_block_count(inputs); block++) {
-    const q4_group g = q4_group_at(t, x, inputs, block);
-    for (int k = 0; k < g.count; k++) x[k] = t->u[block * VLM_BLOCK_INPUTS + k] * inverse;
-    error += q4_search(&g, grid).error;
-  }
-  return error * (factor * factor);
+VLM_INLINE q4_span q4_span_at(const tile *t, size_t inputs, size_t block) {
+  const size_t first = block * VLM_BLOCK_INPUTS;
+  const int count = (int)(inputs - first < VLM_BLOCK_INPUTS ? inputs - first : VLM_BLOCK_INPUTS);
+  return (q4_span){t->u + first, t->low[block], t->high[block], count};
 }
 
-VLM_INLINE lanes q4_choose_factor(const tile *t, size_t inputs) {
-  lanes coarse = 1.0f, least = __FLT_MAX__;
-  for (int i = 0; i < Q4_FACTORS; i++) {
-    const lanes factor = q4_factors[i];
-    const lanes error = q4_scale_error(t, inputs, factor, q4_coarse);
-    coarse = error < least ? factor : coarse;
-    least = min_lanes(least, error);
+/// The weighted squared errors of every output for `count` scales, one after the other in
+/// `factors`, up to a factor that is the same for all of them.
+VLM_INLINE void q4_scale_errors(
+    const tile *t, size_t inputs, const lanes *factors, int count, q4_grid grid, int weighted,
+    lanes *errors) {
+  lanes inverse[Q4_FACTORS], x[VLM_BLOCK_INPUTS];
+  for (int i = 0; i < count; i++) {
+    inverse[i] = 1.0f / factors[i];
+    errors[i] = 0;
   }
-  lanes best = coarse;
-  least = __FLT_MAX__;
-  for (int i = 0; i < Q4_NUDGES; i++) {
-    const lanes factor = coarse * q4_nudges[i];
-    const lanes error = q4_scale_error(t, inputs, factor, q4_middle);
-    best = error < least ? factor : best;
-    least = min_lanes(least, error);
+  // Every scale for one group before the next, so that the group is read from memory once.
+  for (size_t block = 0; block < vlm_block_count(inputs); block++) {
+    const q4_span span = q4_span_at(t, inputs, block);
+    const q4_group g = q4_group_at(t, x, inputs, block);
+    for (int i = 0; i < count; i++) {
+      if (weighted) {
+        for (int k = 0; k < g.count; k++) x[k] = span.u[k] * inverse[i];
+        errors[i] += q4_search(&g, grid).error;
+      } else {
+        errors[i] += q4_search_counted(&span, inverse[i], grid).error;
+      }
+    }
+  }
+  for (int i = 0; i < count; i++) errors[i] *= factors[i] * factors[i];
+}
+
+VLM_INLINE lanes q4_least(const lanes *factors, const lanes *errors, int count) {
+  lanes best = factors[0], least = errors[0];
+  for (int i = 1; i < count; i++) {
+    best = errors[i] < least ? factors[i] : best;
+    least = min_lanes(least, errors[i]);
   }
   return best;
 }
 
-/// Chooses steps and offsets of all groups, kept in t->u, and returns the scale that is best for
+VLM_INLINE lanes q4_choose_factor(const tile *t, size_t inputs, int weighted) {
+  lanes factors[Q4_FACTORS], errors[Q4_FACTORS];
+  for (int i = 0; i < Q4_FACTORS; i++) factors[i] = q4_factors[i];
+  q4_scale_errors(t, inputs, factors, Q4_FACTORS, q4_coarse, weighted, errors);
+  const lanes coarse = q4_least(factors, errors, Q4_FACTORS);
+  for (int i = 0; i < Q4_NUDGES; i++) factors[i] = coarse * q4_nudges[i];
+  q4_scale_errors(t, inputs, factors, Q4_NUDGES, q4_middle, weighted, errors);
+  return q4_least(factors, errors, Q4_NUDGES);
+}
+
+/// Chooses steps and offsets of all groups and returns the scale that is best for
 /// the codes they lead to: sum w x b / sum w b^2 times the one given, b being step * code + offset.
-VLM_INLINE lanes q4_choose_groups(const tile *t, size_t inputs, lanes scale, int searched) {
+VLM_INLINE lanes q4_choose_groups(
+    const tile *t, size_t inputs, lanes scale, lanes factor, int searched, int weighted) {
   const lanes unit = scale > 0 ? scale : (lanes)1.0f;
+  const lanes inverse_factor = 1.0f / factor;
   lanes dot = 0, square = 0, x[VLM_BLOCK_INPUTS];
   for (size_t block = 0; block < vlm_block_count(inputs); block++) {
     const q4_group g = q4_group_at(t, x, inputs, block);
     for (int k = 0; k < g.count; k++) x[k] = t->w[block * VLM_BLOCK_INPUTS + k] / unit;
-    const q4_choice best = searched ? q4_search(&g, q4_fine) : q4_min_max(&g);
-    t->u[2 * block] = scale > 0 ? best.step : (lanes)0.0f;
-    t->u[2 * block + 1] = scale > 0 ? best.offset : (lanes)0.0f;
+    q4_choice best;
+    if (searched && !weighted) {
+      const q4_span span = q4_span_at(t, inputs, block);
+      best = q4_search_counted(&span, inverse_factor, q4_fine);
+    } else {
+      best = searched ? q4_search(&g, q4_fine) : q4_min_max(&g);
+    }
+    t->step[block] = scale > 0 ? best.step : (lanes)0.0f;
+    t->offset[block] = scale > 0 ? best.offset : (lanes)0.0f;
     const lanes inverse = inverse_of(best.step);
     for (int k = 0; k < g.count; k++) {
       const lanes b = best.offset + best.step * q4_code(x[k] - best.offset, inverse);
@@ -100,6 +128,25 @@ VLM_INLINE lanes q4_choose_groups(const tile *t, size_t inputs, lanes scale, int
   return better > 0 ? better : scale;
 }
 
+/// Puts the rows in units of absmax / 127, and notes the range of every group.
+VLM_INLINE void measure_groups(const tile *t, size_t inputs, lanes scale) {
+  const lanes unit = scale > 0 ? scale : (lanes)1.0f;
+  for (size_t block = 0; block < vlm_block_count(inputs); block++) {
+    const size_t first = block * VLM_BLOCK_INPUTS;
+    const size_t end = inputs < first + VLM_BLOCK_INPUTS ? inputs : first + VLM_BLOCK_INPUTS;
+    lanes low = __FLT_MAX__, high = -__FLT_MAX__;
+    for (size_t k = first; k < end; k++) {
+      const lanes u = t->w[k] / unit;
+      low = min_lanes(low, u);
+      high = max_lanes(high, u);
+      t->u[k] = u;
+    }
+    for (size_t k = end; k < first + VLM_BLOCK_INPUTS; k++) t->u[k] = (lanes)0.0f;
+    t->low[block] = low;
+    t->high[block] = high;
+  }
+}
+
 VLM_INLINE void encode_q4_as(const vlm_encode_panel *p, vlm_encode_stats *stats, int searched) {
   const tile t = tile_of(p);
   load_tile(p, &t, stats);
@@ -108,13 +155,14 @@ VLM_INLINE void encode_q4_as(const vlm_encode_panel *p, vlm_encode_stats *stats,
   char *const out = p->panel;
   memset(out, 0, vlm_q4_panel_bytes(p->inputs));
 
-  lanes scale = min_lanes(absmax_of(&t, p->inputs) / 127.0f, (lanes)VLM_MAX_SCALE);
+  const int weighted = p->importance != NULL;
+  lanes scale = min_lanes(absmax_of(&t, p->inputs) / 127.0f, (lanes)VLM_MAX_SCALE), factor = 1.0f;
   if (searched) {
-    const lanes unit = scale > 0 ? scale : (lanes)1.0f;
-    for (size_t k = 0; k < p->inputs; k++) t.u[k] = t.w[k] / unit;
-    scale = min_lanes(scale * q4_choose_factor(&t, p->inputs), (lanes)VLM_MAX_SCALE);
+    measure_groups(&t, p->inputs, scale);
+    factor = q4_choose_factor(&t, p->inputs, weighted);
+    scale = min_lanes(scale * factor, (lanes)VLM_MAX_SCALE);
   }
-  scale = q4_choose_groups(&t, p->inputs, scale, searched);
+  scale = q4_choose_groups(&t, p->inputs, scale, factor, searched, weighted);
   const lanes unit = scale > 0 ? scale : (lanes)1.0f;
 
   int_lanes sum = 0;
@@ -122,7 +170,7 @@ VLM_INLINE void encode_q4_as(const vlm_encode_panel *p, vlm_encode_stats *stats,
   for (size_t block = 0; block < blocks; block++) {
     const lanes *w = t.w + block * VLM_BLOCK_INPUTS;
     const q4_group g = q4_group_at(&t, w, p->inputs, block);
-    const lanes step = t.u[2 * block], offset = t.u[2 * block + 1];
+    const lanes step = t.step[block], offset = t.offset[block];
     const lanes inverse = inverse_of(step);
     bit_lanes words[4] = {0, 0, 0, 0};  // of eight inputs each
     for (int k = 0; k < g.count; k++) {

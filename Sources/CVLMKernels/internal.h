@@ -72,6 +72,18 @@ VLM_INLINE void vlm_prefetch_outputs(
           (panel + (size_t)j) * VLM_PANEL_OUTPUTS);
 }
 
+/// Few rows read a q4 matrix once: asks for the codes that come `VLM_Q4_AHEAD` bytes after those of
+/// block b, in the next panel where this one ends, and for the next panel's group b. The processor
+/// follows the codes by itself, but not over the groups and into the next panel.
+enum { VLM_Q4_AHEAD = 4096 };
+VLM_INLINE void vlm_prefetch_q4(const vlm_gemm *g, const uint8_t *panel, size_t block) {
+  const size_t codes = vlm_q4_groups_offset(g->inputs), bytes = vlm_q4_panel_bytes(g->inputs);
+  const size_t at = block * 256 + VLM_Q4_AHEAD;
+  const uint8_t *ahead = panel + (at < codes ? at : at + bytes - codes);
+  for (size_t i = 0; i < 4; i++) __builtin_prefetch(ahead + i * 64);
+  if (block % 2 == 0) __builtin_prefetch(panel + bytes + codes + block * sizeof(vlm_q4_group));
+}
+
 /// How a row is quantized: u = clamp(rint((x - quant.minimum) * inverse), 0, 255).
 typedef struct vlm_row_range {
   vlm_row_quant quant;

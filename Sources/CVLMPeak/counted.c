@@ -74,6 +74,40 @@ static void scale_shift_f32(
         counted->scale_shift_f32(rows, channels, x, x_stride, scale, shift, y, y_stride))
 }
 
+static void rms_norm_f32(
+    size_t rows, size_t channels, const float *x, size_t x_stride, const float *weight,
+    float epsilon, float *y, size_t y_stride) {
+  COUNT(VLM_COUNTED_LAYER_NORM,
+        counted->rms_norm_f32(rows, channels, x, x_stride, weight, epsilon, y, y_stride))
+}
+
+static void rotate_half_f32(
+    size_t rows, size_t heads, size_t head_dim, float *x, size_t x_stride, const float *cosines,
+    const float *sines, size_t stride) {
+  COUNT(VLM_COUNTED_OTHER,
+        counted->rotate_half_f32(rows, heads, head_dim, x, x_stride, cosines, sines, stride))
+}
+
+static void gate_f32(
+    size_t rows, size_t columns, vlm_activation activation, const float *gate, size_t gate_stride,
+    const float *up, size_t up_stride, float *y, size_t y_stride) {
+  COUNT(VLM_COUNTED_OTHER,
+        counted->gate_f32(
+            rows, columns, activation, gate, gate_stride, up, up_stride, y, y_stride))
+}
+
+static void store_keys_values(
+    const vlm_kv_head *kv, size_t position, size_t rows, const float *keys, size_t keys_stride,
+    const float *values, size_t values_stride) {
+  COUNT(VLM_COUNTED_ATTENTION,
+        counted->store_keys_values(
+            kv, position, rows, keys, keys_stride, values, values_stride))
+}
+
+static void attention_f32(const vlm_attention *a) {
+  COUNT(VLM_COUNTED_ATTENTION, counted->attention_f32(a))
+}
+
 const vlm_kernels *vlm_counted_kernels(const vlm_kernels *kernels) {
   counted = kernels;
   table = *kernels;
@@ -88,6 +122,11 @@ const vlm_kernels *vlm_counted_kernels(const vlm_kernels *kernels) {
   table.activation_f32 = activation_f32;
   table.sum_squares_f32 = sum_squares_f32;
   table.scale_shift_f32 = scale_shift_f32;
+  table.rms_norm_f32 = rms_norm_f32;
+  table.rotate_half_f32 = rotate_half_f32;
+  table.gate_f32 = gate_f32;
+  table.store_keys_values = store_keys_values;
+  table.attention_f32 = attention_f32;
   return &table;
 }
 

@@ -1,3 +1,4 @@
+import VLMKernels
 import VLMTensor
 
 /// What one case measures, as its name says it: `gemm/q8/M4096.K192.N768/avx512vnni/t2`.
@@ -12,6 +13,10 @@ package struct CaseName: Hashable, Sendable, CustomStringConvertible {
     case gelu(rows: Int, columns: Int)
     /// f32 rows to u8 rows, as before every product with q8 or q4.
     case quantize(rows: Int, columns: Int)
+    case rmsNorm(rows: Int, columns: Int)
+    /// Causal attention of `rows` rows, the last of `keys` positions.
+    case attention(
+      KeyValueFormat, rows: Int, keys: Int, heads: Int, keyValueHeads: Int, dimension: Int)
     /// A whole model on one square image of `side` pixels.
     case tower(model: String, Scheme, side: Int)
   }
@@ -34,6 +39,8 @@ package struct CaseName: Hashable, Sendable, CustomStringConvertible {
     case .depthwise(let kernel, _, _, _): "depthwise\(kernel)/f32"
     case .layerNorm: "layer_norm/f32"
     case .gelu: "gelu/f32"
+    case .rmsNorm: "rms_norm/f32"
+    case .attention(let format, _, _, _, _, _): "attention/\(format.rawValue)"
     case .quantize: "quantize/u8"
     case .tower(let model, let scheme, _): "tower/\(model)/\(scheme.name)"
     }
@@ -45,8 +52,10 @@ package struct CaseName: Hashable, Sendable, CustomStringConvertible {
       (rows == 1 ? "" : "M\(rows).") + "K\(inputs).N\(outputs)"
     case .depthwise(_, let height, let width, let channels): "\(height)x\(width)x\(channels)"
     case .layerNorm(let rows, let columns), .gelu(let rows, let columns),
-      .quantize(let rows, let columns):
+      .quantize(let rows, let columns), .rmsNorm(let rows, let columns):
       "R\(rows).C\(columns)"
+    case .attention(_, let rows, let keys, let heads, let keyValueHeads, let dimension):
+      "R\(rows).K\(keys).H\(heads).G\(keyValueHeads).D\(dimension)"
     case .tower(_, _, let side): "\(side)"
     }
   }
@@ -62,8 +71,11 @@ extension CaseName.Work {
       max(rows * inputs, inputs * outputs, rows * outputs)
     case .depthwise(_, let height, let width, let channels): height * width * channels
     case .layerNorm(let rows, let columns), .gelu(let rows, let columns),
-      .quantize(let rows, let columns):
+      .quantize(let rows, let columns), .rmsNorm(let rows, let columns):
       rows * columns
+    case .attention(_, let rows, let keys, let heads, _, let dimension):
+      // Two products of two, so that no extents overflow.
+      max(rows, keys) * min(heads * dimension, 1 << 31)
     case .tower(_, _, let side): 3 * side * side
     }
   }
@@ -124,11 +136,25 @@ extension CaseName {
     case "gemv":
       let e = try extents("K<inputs>.N<outputs>", ["K", "N"], ".")
       work = .product(scheme, rows: 1, inputs: try inputs(e[0]), outputs: e[1])
-    case "layer_norm", "gelu", "quantize":
+    case "attention":
+      let e = try extents(
+        "R<rows>.K<keys>.H<heads>.G<key-value heads>.D<dimension>", ["R", "K", "H", "G", "D"], ".")
+      guard let format = KeyValueFormat(rawValue: schemeText) else {
+        throw wrong(
+          "format", schemeText, KeyValueFormat.allCases.map(\.rawValue).joined(separator: ", "))
+      }
+      guard e[0] <= e[1] else { throw wrong("rows", "\(e[0])", "at most the \(e[1]) keys") }
+      guard e[2] % e[3] == 0 else {
+        throw wrong("heads", "\(e[2])", "a multiple of the \(e[3]) key-value heads")
+      }
+      work = .attention(
+        format, rows: e[0], keys: e[1], heads: e[2], keyValueHeads: e[3], dimension: e[4])
+    case "layer_norm", "rms_norm", "gelu", "quantize":
       let e = try extents("R<rows>.C<columns>", ["R", "C"], ".")
       switch parts[0] {
       case "gelu": work = .gelu(rows: e[0], columns: e[1])
       case "layer_norm": work = .layerNorm(rows: e[0], columns: e[1])
+      case "rms_norm": work = .rmsNorm(rows: e[0], columns: e[1])
       default: work = .quantize(rows: e[0], columns: try inputs(e[1]))
       }
     case "tower":
@@ -140,7 +166,8 @@ extension CaseName {
         kernel % 2 == 1
       else {
         throw wrong(
-          "operation", parts[0], "gemm, gemv, depthwise<odd>, layer_norm, gelu, quantize or tower")
+          "operation", parts[0],
+          "gemm, gemv, attention, depthwise<odd>, layer_norm, rms_norm, gelu, quantize or tower")
       }
       let e = try extents("<height>x<width>x<channels>", [nil, nil, nil], "x")
       work = .depthwise(kernel: kernel, height: e[0], width: e[1], channels: e[2])

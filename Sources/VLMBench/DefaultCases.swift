@@ -22,6 +22,18 @@ package enum DefaultCases {
     for scheme in [Scheme.q8, .q4, .bf16] {
       work.append(.product(scheme, rows: 1, inputs: 4096, outputs: 4096))
     }
+    // A language model of 7 billion parameters, and one of 135 million, token by token.
+    work.append(.product(.q4, rows: 1, inputs: 4096, outputs: 11008))
+    work.append(.product(.q4, rows: 1, inputs: 11008, outputs: 4096))
+    work.append(.product(.q8, rows: 1, inputs: 4096, outputs: 32000))
+    work.append(.product(.q4, rows: 1, inputs: 576, outputs: 1536))
+    for rows in [1, 704] {
+      let keys = rows == 1 ? 2048 : rows
+      work.append(
+        .attention(
+          .f16, rows: rows, keys: keys, heads: 32, keyValueHeads: 32, dimension: 128))
+    }
+    work.append(.rmsNorm(rows: 704, columns: 4096))
     for (side, channels) in stages {
       work.append(.depthwise(kernel: 7, height: side, width: side, channels: channels))
     }

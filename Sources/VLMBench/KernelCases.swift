@@ -8,7 +8,7 @@ import VLMTensor
 struct KernelCases {
   let kernels: KernelSet
   let pool: WorkerPool
-  private let table: vlm_kernels
+  let table: vlm_kernels
 
   init(kernels: KernelSet, pool: WorkerPool) {
     self.kernels = kernels
@@ -17,9 +17,9 @@ struct KernelCases {
   }
 
   /// Larger than the caches of the machines we know: what a gemv reads must come from memory.
-  private static let streamedBytes = 256 << 20
+  static let streamedBytes = 256 << 20
   /// Matrix rows that a tile has, as the models cut theirs: about 1 MiB.
-  private static func tileRows(columns: Int) -> Int { max(64, min(256, (1 << 18) / columns)) }
+  static func tileRows(columns: Int) -> Int { max(64, min(256, (1 << 18) / columns)) }
 
   /// - Precondition: not a tower.
   func prepare(_ name: CaseName) throws -> PreparedCase {
@@ -33,12 +33,15 @@ struct KernelCases {
     case .layerNorm(let rows, let columns): layerNorm(name, rows, columns)
     case .gelu(let rows, let columns): gelu(name, rows, columns)
     case .quantize(let rows, let columns): quantize(name, rows, columns)
+    case .rmsNorm(let rows, let columns): rmsNorm(name, rows, columns)
+    case .attention(let format, let rows, let keys, let heads, let shared, let dimension):
+      attention(name, format, rows, keys, heads, shared, dimension)
     case .tower: preconditionFailure("an operation, not a tower")
     }
   }
 
   /// Values in -1 ..< 1.
-  private func random(_ count: Int) -> Floats {
+  func random(_ count: Int) -> Floats {
     let result = Floats(count: count)
     var numbers = RandomNumbers(seed: UInt64(count))
     for index in 0..<count { result.base[index] = numbers.next(in: 1) }
@@ -46,7 +49,7 @@ struct KernelCases {
   }
 
   /// Calls `body` with ranges that fill `0..<count`, `step` long, on all threads.
-  private static func split(
+  static func split(
     _ count: Int, step: Int, _ pool: WorkerPool, _ body: (Range<Int>, _ worker: Int) -> Void
   ) {
     pool.forEach(count: (count + step - 1) / step) { piece, worker in

@@ -31,7 +31,9 @@ extension CaseName {
   /// What limits the case: arithmetic where values are used many times, memory where once.
   package var bound: Bound {
     switch work {
-    case .product(_, 1, _, _), .layerNorm, .gelu, .quantize: .bandwidth
+    case .product(_, 1, _, _), .layerNorm, .gelu, .quantize, .rmsNorm: .bandwidth
+    case .attention(_, 1, _, _, _, _): .bandwidth
+    case .attention: .f32
     case .product(let scheme, _, _, _), .tower(_, let scheme, _):
       switch scheme {
       case .q8, .q4: .int8

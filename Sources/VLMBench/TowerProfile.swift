@@ -21,7 +21,7 @@ package struct TowerProfile: Sendable {
   /// Order of `vlm_counted`.
   private static let partNames = [
     "products with activation", "products", "quantize", "depthwise", "layer norm",
-    "epilogue after OpenBLAS", "activation, GRN",
+    "epilogue after OpenBLAS", "activation, GRN", "attention",
   ]
 
   /// Runs the tower `runs` times on the counting table.

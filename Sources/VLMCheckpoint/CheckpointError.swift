@@ -44,6 +44,7 @@ package struct CheckpointError: ReportableError, Equatable {
     case notInShard(String)
     case inTwoShards(String, String)
     case pyTorch(PyTorchProblem)
+    case gguf(GGUFProblem)
   }
 
   package let path: String
@@ -74,7 +75,7 @@ extension CheckpointError {
   private var text: String {
     switch problem {
     case .file(let error): error.description
-    case .otherKind(let kind): "this is \(kind), expected a safetensors or PyTorch file"
+    case .otherKind(let kind): "this is \(kind), expected a safetensors, PyTorch or GGUF file"
     case .empty: "the file is empty, expected a safetensors file"
     case .headerTooSmall(let bytes): "the file has \(bytes) bytes, expected at least 10"
     case .headerLengthBeyondLimit(let length, let limit):
@@ -129,6 +130,7 @@ extension CheckpointError {
     case .notInShard(let shard): "is not in the shard '\(shown(shard))' that the index names"
     case .inTwoShards(let a, let b): "is in two shards, '\(shown(a))' and '\(shown(b))'"
     case .pyTorch(let problem): problem.text
+    case .gguf(let problem): problem.text
     }
   }
 

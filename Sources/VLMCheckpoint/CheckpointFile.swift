@@ -11,6 +11,7 @@ package enum CheckpointFile {
     } catch {
       throw CheckpointError(error)
     }
+    if GGUFFile.matches(file) { return try GGUFFile(file).catalog }
     return PyTorchFile.matches(file)
       ? try PyTorchFile.read(file, options: options) : try SafetensorsFile.read(file)
   }

@@ -8,7 +8,8 @@ extension CheckpointTensor {
   /// become 0 and 1.
   ///
   /// - Precondition: `range` lies in `0..<elementCount` and `output` has as many places.
-  /// - Throws: `.notNumeric` for complex and sub-byte elements.
+  /// - Throws: `.notNumeric` for complex and sub-byte elements, `.notReadable` for blocks of a
+  ///   type that is not decoded here.
   package func readFloats(
     _ range: Range<Int>, into output: UnsafeMutableBufferPointer<Float>
   ) throws(CheckpointError) {
@@ -17,7 +18,14 @@ extension CheckpointTensor {
     guard dtype.isConvertibleToFloat else {
       throw CheckpointError(path: source.path, place: name, problem: .notNumeric(dtype))
     }
+    if let blocks, !blocks.isReadable {
+      throw CheckpointError(
+        path: source.path, place: name, problem: .gguf(.notReadable(blocks.name)))
+    }
     if range.isEmpty { return }
+    if let blocks {
+      return withBytes { blocks.decode($0, range, into: output) }
+    }
     withBytes(ofElements: range) { Self.convert($0, dtype, into: output) }
   }
 

@@ -14,6 +14,7 @@ package final class OwnedBytes: Sendable {
 /// checked that `range` lies in the storage and holds every element.
 package struct CheckpointTensor: Sendable {
   package let name: String
+  /// Of the elements; of those in blocks what they are read as.
   package let dtype: DType
   /// At most eight extents; empty for a scalar.
   package let shape: [Int]
@@ -26,11 +27,13 @@ package struct CheckpointTensor: Sendable {
   /// Elements from one index to the next along each axis; nil when they are in C order without
   /// gaps.
   let strides: [Int]?
+  /// How the elements are stored when not one by one, which is contiguous.
+  package let blocks: GGUFType?
 
   /// - Precondition: `range`, in `owned` or else in `source`, holds every element.
   init(
     name: String, dtype: DType, shape: [Int], source: MappedFile, owned: OwnedBytes? = nil,
-    range: Range<Int>, strides: [Int]? = nil
+    range: Range<Int>, strides: [Int]? = nil, blocks: GGUFType? = nil
   ) {
     self.name = name
     self.dtype = dtype
@@ -39,22 +42,28 @@ package struct CheckpointTensor: Sendable {
     self.owned = owned
     self.range = range
     self.strides = strides
+    self.blocks = blocks
   }
+
+  /// What the checkpoint's format calls the type.
+  package var typeName: String { blocks?.name ?? dtype.rawValue }
 
   func renamed(_ name: String) -> CheckpointTensor {
     CheckpointTensor(
       name: name, dtype: dtype, shape: shape, source: source, owned: owned, range: range,
-      strides: strides)
+      strides: strides, blocks: blocks)
   }
 
   /// Product of the extents, which the reader has checked not to overflow.
   package var elementCount: Int { shape.reduce(1, *) }
 
-  /// Bytes of the elements, each once.
-  package var byteCount: Int { dtype.byteCount(shape: shape) ?? 0 }
+  /// Bytes of the elements, each once, as they are stored.
+  package var byteCount: Int {
+    blocks == nil ? dtype.byteCount(shape: shape) ?? 0 : range.count
+  }
 
-  /// The elements' bytes in C order, valid inside `body` only. Copied first when they lie
-  /// otherwise.
+  /// The elements' bytes in C order, or the blocks', valid inside `body` only. Copied first when
+  /// they lie otherwise.
   package func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
     guard strides != nil else { return try withStorage(range, body) }
     let count = elementCount
@@ -66,10 +75,11 @@ package struct CheckpointTensor: Sendable {
 
   /// The bytes of the elements `elements`, counted in C order, without a copy where possible.
   ///
-  /// - Precondition: the elements exist and fill whole bytes.
+  /// - Precondition: the elements exist and fill whole bytes, and do not lie in blocks.
   package func withBytes<R>(
     ofElements elements: Range<Int>, _ body: (UnsafeRawBufferPointer) throws -> R
   ) rethrows -> R {
+    precondition(blocks == nil, "elements that have bytes of their own")
     let width = dtype.bitCount / 8
     guard strides != nil else {
       let start = range.lowerBound + elements.lowerBound * width

@@ -33,8 +33,17 @@ package enum SafetensorsWriter {
       self.init(name: name, dtype: .f32, shape: shape, bytes: bytes)
     }
 
-    /// The same tensor in another file.
+    /// The same tensor in another file; one that is stored in blocks as 32-bit floats.
     package init(_ tensor: CheckpointTensor) {
+      guard tensor.blocks == nil else {
+        self.init(name: tensor.name, dtype: .f32, shape: tensor.shape) {
+          (offset, buffer) throws(CheckpointError) in
+          let first = offset / 4
+          try tensor.readFloats(
+            first..<first + buffer.count / 4, into: buffer.bindMemory(to: Float.self))
+        }
+        return
+      }
       self.init(name: tensor.name, dtype: tensor.dtype, shape: tensor.shape) { offset, buffer in
         tensor.withBytes { buffer.copyBytes(from: $0[offset..<offset + buffer.count]) }
       }

@@ -6,6 +6,7 @@ package enum CheckpointFormat: String, Sendable {
   case pyTorchZip = "PyTorch zip"
   case pyTorchLegacy = "PyTorch legacy"
   case torchScript = "TorchScript"
+  case gguf = "GGUF"
 }
 
 /// The tensors of a checkpoint, in the order it lists them, each name once.
@@ -19,18 +20,22 @@ package struct TensorCatalog: Sendable {
   package let warnings: [String]
   /// Of the file, or of the first of several.
   package let format: CheckpointFormat
+  /// The metadata of a GGUF file, with its types.
+  package let gguf: GGUFMetadata?
   private let index: [ExactString: Int32]
 
   /// `index` holds the position of each name in `tensors`.
   init(
     path: String, tensors: [CheckpointTensor], metadata: [(key: String, value: String)],
-    warnings: [String], index: [ExactString: Int32], format: CheckpointFormat = .safetensors
+    warnings: [String], index: [ExactString: Int32], format: CheckpointFormat = .safetensors,
+    gguf: GGUFMetadata? = nil
   ) {
     self.path = path
     self.tensors = tensors
     self.metadata = metadata
     self.warnings = warnings
     self.format = format
+    self.gguf = gguf
     self.index = index
   }
 
@@ -47,7 +52,7 @@ package struct TensorCatalog: Sendable {
     }
     return TensorCatalog(
       path: path, tensors: tensors, metadata: metadata, warnings: warnings + other.warnings,
-      index: index, format: format)
+      index: index, format: format, gguf: gguf)
   }
 
   /// The tensor called `name`, byte for byte.

@@ -28,6 +28,7 @@ package final class Progress {
     lastDrawn = now
     let share = total > 0 ? Double(done) / Double(total) : 1
     var text = "\r\u{1B}[K\(title) \(Int(share * 100)) %"
+    if unit == .bytes { text += ", \(Self.bytes(done)) of \(Self.bytes(total))" }
     let elapsed = now - start
     if elapsed > 0.5, done > 0 {
       if unit == .bytes { text += ", \(Int(Double(done) / elapsed / 1e6)) MB/s" }
@@ -35,6 +36,13 @@ package final class Progress {
     }
     if !detail.isEmpty { text += "  \(detail.prefix(48))" }
     Report.draw(text)
+  }
+
+  /// "812 MB", "13.5 GB".
+  private static func bytes(_ count: Int) -> String {
+    count < 10_000_000_000
+      ? "\(count / 1_000_000) MB"
+      : "\(count / 1_000_000_000).\(count / 100_000_000 % 10) GB"
   }
 
   /// Clears the line.

@@ -39,6 +39,129 @@ package final class ContainerWriter {
     pending.appendZeros(Format.dataAlignment)
   }
 
+  /// A writer whose unfinished file is `<path>.partial`, which a later writer can continue.
+  ///
+  /// - Parameter keeping: leave that file behind when the writer is dropped, and continue the one
+  ///   that is there; see `recover`.
+  package init(
+    resumable path: String, overwrite: Bool, keeping: Bool
+  ) throws(ContainerError) {
+    do {
+      file = try OutputFile(
+        path: path, overwrite: overwrite, marker: Self.partialMarker, keeping: keeping)
+    } catch {
+      throw ContainerError(error)
+    }
+    compress = true
+    // The header takes the marker's place at the end.
+    pending += Self.partialMarker
+    pending.appendZeros(Format.dataAlignment - pending.count)
+  }
+
+  /// First bytes of an unfinished file; no longer than the header.
+  static let partialMarker = Array(
+    "unfinished output of vlm-convert, not a model; 'vlm-convert --resume' continues it\n".utf8)
+
+  /// Where the unfinished file is.
+  package var temporaryPath: String { file.temporaryPath }
+
+  /// Has disk space set aside for a container with about `bytes` bytes of tensors.
+  package func reserve(tensorBytes bytes: Int) throws(ContainerError) {
+    do { try file.reserve(Format.dataAlignment + bytes) } catch { throw ContainerError(error) }
+  }
+
+  /// A tensor that an earlier writer says it wrote whole.
+  package struct WrittenTensor: Sendable, Equatable {
+    package let name: String
+    package let format: TensorFormat
+    package let role: TensorRole
+    package let shape: [Int]
+    /// XXH64 of its bytes.
+    package let checksum: UInt64
+
+    package init(
+      name: String, format: TensorFormat, role: TensorRole, shape: [Int], checksum: UInt64
+    ) {
+      self.name = name
+      self.format = format
+      self.role = role
+      self.shape = shape
+      self.checksum = checksum
+    }
+  }
+
+  /// Takes over the first of `tensors`, in the order they were written, as far as the unfinished
+  /// file still has their bytes; everything behind them is dropped.
+  ///
+  /// - Returns: how many tensors need not be written again.
+  package func recover(_ tensors: [WrittenTensor]) throws(ContainerError) -> Int {
+    precondition(entries.isEmpty && open == nil, "before any tensor is written")
+    let available: Int
+    do { available = try file.partialByteCount() } catch { throw ContainerError(error) }
+    var end = Format.dataAlignment
+    for tensor in tensors {
+      guard TensorIndex.problem(name: tensor.name) == nil, !names.contains(tensor.name),
+        let start = Format.aligned(end, to: Format.alignment),
+        let byteCount = tensor.format.byteCount(shape: tensor.shape),
+        byteCount <= available - start, try hash(start..<start + byteCount) == tensor.checksum,
+        try isZeroOnDisk(end..<start)
+      else { break }
+      names.insert(tensor.name)
+      entries.append(
+        TensorIndex.Entry(
+          name: tensor.name, format: tensor.format, role: tensor.role, shape: tensor.shape,
+          offset: start - Format.dataAlignment, byteCount: byteCount, hash: tensor.checksum))
+      end = start + byteCount
+    }
+    guard !entries.isEmpty else {
+      do { try file.resume(at: 0) } catch { throw ContainerError(error) }
+      return 0
+    }
+    // The padding of the first page is not in question: it is written again with the marker.
+    do throws(FileError) {
+      try file.resume(at: end)
+      let result = pending.withUnsafeBytes { buffer in
+        Result { () throws(FileError) in try file.write(buffer, at: 0) }
+      }
+      try result.get()
+    } catch { throw ContainerError(error) }
+    pending.removeAll(keepingCapacity: true)
+    return entries.count
+  }
+
+  /// XXH64 of a range of the unfinished file, nil where it ends.
+  private func hash(_ range: Range<Int>) throws(ContainerError) -> UInt64? {
+    var hash = XXH64()
+    let isWhole = try forEachPiece(range) { hash.update($0) }
+    return isWhole ? hash.digest : nil
+  }
+
+  private func isZeroOnDisk(_ range: Range<Int>) throws(ContainerError) -> Bool {
+    var result = true
+    let isWhole = try forEachPiece(range) { if !isZero($0) { result = false } }
+    return isWhole && result
+  }
+
+  /// False when the unfinished file ends inside `range`.
+  private func forEachPiece(
+    _ range: Range<Int>, _ body: (UnsafeRawBufferPointer) -> Void
+  ) throws(ContainerError) -> Bool {
+    let size = min(4 << 20, max(1, range.count))
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 64)
+    defer { buffer.deallocate() }
+    var position = range.lowerBound
+    while position < range.upperBound {
+      let piece = UnsafeMutableRawBufferPointer(
+        rebasing: buffer[..<min(size, range.upperBound - position)])
+      do {
+        guard try file.read(at: position, into: piece) else { return false }
+      } catch { throw ContainerError(error) }
+      body(UnsafeRawBufferPointer(piece))
+      position += piece.count
+    }
+    return true
+  }
+
   package var path: String { file.path }
   private var position: Int { file.count + pending.count }
 
@@ -118,15 +241,17 @@ package final class ContainerWriter {
     try result.get()
   }
 
-  /// Closes the open tensor.
+  /// Closes the open tensor, and returns the checksum of its bytes.
   ///
   /// - Throws: when it got fewer bytes than its format takes.
-  package func endTensor() throws(ContainerError) {
+  @discardableResult
+  package func endTensor() throws(ContainerError) -> UInt64 {
     guard case (var entry, let hash)? = open else { preconditionFailure("a begun tensor is ended") }
     guard written == entry.byteCount else { throw miscounted(entry, found: "\(written)") }
     entry.hash = hash.digest
     entries.append(entry)
     open = nil
+    return entry.hash
   }
 
   private func miscounted(_ entry: TensorIndex.Entry, found: String) -> ContainerError {

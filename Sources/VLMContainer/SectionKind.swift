@@ -17,7 +17,12 @@ package struct SectionKind: RawRepresentable, Hashable, Sendable, CustomStringCo
   package static let labels = SectionKind(rawValue: 4)
   /// What to do to an image before the model sees it: JSON.
   package static let preprocess = SectionKind(rawValue: 5)
-  // 6 tokenizer, 7 chat template, 8 generation config: reserved.
+  /// Text to ids and back, as `formats/tokenizer.md` says.
+  package static let tokenizer = SectionKind(rawValue: 6)
+  /// How a conversation becomes one text: JSON.
+  package static let chatTemplate = SectionKind(rawValue: 7)
+  /// How to choose tokens and where to stop: JSON.
+  package static let generationConfig = SectionKind(rawValue: 8)
   /// Where the weights came from: JSON.
   package static let provenance = SectionKind(rawValue: 9)
   /// The error of each tensor measured at conversion: JSON.
@@ -25,7 +30,8 @@ package struct SectionKind: RawRepresentable, Hashable, Sendable, CustomStringCo
 
   /// The kinds that this build reads, ascending.
   package static let known: [SectionKind] = [
-    .tensorData, .tensorIndex, .config, .labels, .preprocess, .provenance, .report,
+    .tensorData, .tensorIndex, .config, .labels, .preprocess, .tokenizer, .chatTemplate,
+    .generationConfig, .provenance, .report,
   ]
   package var isKnown: Bool { Self.known.contains(self) }
 
@@ -36,6 +42,9 @@ package struct SectionKind: RawRepresentable, Hashable, Sendable, CustomStringCo
     case .config: "config"
     case .labels: "labels"
     case .preprocess: "preprocess"
+    case .tokenizer: "tokenizer"
+    case .chatTemplate: "chat template"
+    case .generationConfig: "generation config"
     case .provenance: "provenance"
     case .report: "report"
     default: "kind \(rawValue)"

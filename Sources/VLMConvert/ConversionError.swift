@@ -15,6 +15,8 @@ package struct ConversionError: ReportableError, Equatable {
     case nonFinite(tensor: String, count: Int)
     case option(String, found: String, expected: String)
     case preprocessing(String)
+    /// The weights of a LLaVA's vision tower are neither in the checkpoint nor where it says.
+    case visionTower(stated: String)
   }
 
   package let path: String
@@ -51,6 +53,10 @@ package struct ConversionError: ReportableError, Equatable {
     case .option(let option, let found, let expected):
       return "\(option): found '\(found.escapedForDisplay())', expected \(expected)"
     case .preprocessing(let text): return "\(name): \(text)"
+    case .visionTower(let stated):
+      return "\(name): the vision tower's weights are not in it, and its mm_vision_tower, "
+        + "'\(stated.escapedForDisplay())', is no folder here; download that and name the folder "
+        + "with --vision-tower"
     }
   }
 

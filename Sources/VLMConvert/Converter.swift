@@ -6,8 +6,8 @@ import VLMNN
 import VLMQuantize
 import VLMTensor
 
-/// Turns a recognised checkpoint into a container: reads, encodes and writes tensor by tensor, so
-/// that memory does not grow with the model.
+/// Turns a recognised checkpoint into a container: reads, encodes and writes it in pieces of bounded
+/// size, so that memory does not grow with the model.
 package struct Converter {
   package let source: SourceModel
   package let plan: ConversionPlan
@@ -35,35 +35,45 @@ package struct Converter {
     plan = ConversionPlan(manifest: manifest, policy: policy)
   }
 
+  /// Bytes of the checkpoint that the conversion reads, for progress.
+  package var sourceByteCount: Int {
+    plan.items.reduce(0) { $0 + ((try? source.tensor($1.spec.path))?.byteCount ?? 0) }
+  }
+
   /// Writes the container and returns what it cost.
   ///
-  /// - Parameter progress: called with source values done, of all, and the tensor's name.
+  /// Reading, encoding and writing overlap: a thread reads and hashes the checkpoint's files ahead,
+  /// in their order, and another writes. While it lasts the output is `<path>.partial`, and
+  /// `<path>.partial.journal` says which tensors are in it.
+  ///
+  /// - Parameters:
+  ///   - resume: take over the tensors that an earlier conversion of the same source with the same
+  ///     flags wrote before it was broken off, as far as their checksums are right; and leave what
+  ///     is written when this one is broken off.
+  ///   - note: called with what a person should know about resuming.
+  ///   - progress: called with source bytes done, of all, and the tensor's name.
   package func convert(
-    to path: String, overwrite: Bool, progress: (Int, Int, String) -> Void
+    to path: String, overwrite: Bool, resume: Bool = false, note: (String) -> Void = { _ in },
+    progress: (Int, Int, String) -> Void
   ) throws -> ConversionReport {
-    let writer = try ContainerWriter(path: path, overwrite: overwrite)
-    var report = ConversionReport(scheme: scheme)
-    let encoder = TensorStream(pool: pool)
-    let total = plan.parameterCount
-    var done = 0
-    for item in plan.items {
-      progress(done, total, item.spec.path)
-      let tensor = try source.tensor(item.spec.path)
-      try writer.beginTensor(
-        name: item.spec.path, format: item.format, role: item.spec.role, shape: item.spec.shape)
-      let error = try encoder.encode(tensor, item) { bytes in
-        try writer.write(bytes)
-      }
-      try writer.endTensor()
-      guard error.notFiniteCount == 0 else {
-        throw ConversionError(
-          path: source.catalog.path,
-          .nonFinite(tensor: tensor.name, count: error.notFiniteCount))
-      }
-      report.add(item, error)
-      done += error.elementCount
+    let writer = try ContainerWriter(resumable: path, overwrite: overwrite, keeping: resume)
+    let journal = try ConversionJournal(
+      partial: writer.temporaryPath, fingerprint: try fingerprint(), keeping: resume)
+    let tensors = try tensorsInFileOrder()
+    var errors = try recover(tensors, writer, journal, note: resume ? note : { _ in })
+    try writer.reserve(tensorBytes: plan.byteCount)
+
+    let pieces = try tensors.dropFirst(errors.count).flatMap { item, tensor in
+      try TensorStream.pieces(of: tensor, item)
     }
-    try source.catalog.checkUnchanged()
+    let done = tensors.prefix(errors.count).reduce(0) { $0 + $1.1.byteCount }
+    let digests = try run(
+      pieces, OutputStage(writer: writer, journal: journal), errors: &errors,
+      done: done, progress: progress)
+    for file in source.catalog.sources { try file.checkInPlace() }
+
+    var report = ConversionReport(scheme: scheme)
+    for item in plan.items { report.add(item, errors[item.spec.path] ?? QuantizationError()) }
     try writer.add(section: .config, bytes(source.description.json))
     if let preprocessing = source.preprocessing {
       try writer.add(section: .preprocess, bytes(preprocessing.json()))
@@ -72,26 +82,136 @@ package struct Converter {
       try writer.add(section: .labels, bytes(.array(labels.map { .string($0) })))
     }
     for (kind, content) in source.sections { try writer.add(section: kind, content) }
-    try writer.add(section: .provenance, bytes(try provenance()))
+    try writer.add(section: .provenance, bytes(try provenance(digests)))
     try writer.add(section: .report, bytes(report.json))
     let summary = try writer.finish()
+    journal.remove()
     report.fileByteCount = summary.fileSize
     return report
   }
 
+  /// The plan's tensors as they lie in the files: so the files are read once, front to back.
+  private func tensorsInFileOrder() throws -> [(ConversionPlan.Item, SourceTensor)] {
+    var order: [ObjectIdentifier: Int] = [:]
+    for (index, file) in source.catalog.sources.enumerated() {
+      order[ObjectIdentifier(file)] = index
+    }
+    let tensors = try plan.items.map { ($0, try source.tensor($0.spec.path)) }
+    let places = tensors.map { _, tensor in
+      (order[ObjectIdentifier(tensor.source)] ?? order.count, tensor.position)
+    }
+    // Tensors that share their bytes stay in the order of the plan.
+    return tensors.indices.sorted { a, b in
+      (places[a].0, places[a].1, a) < (places[b].0, places[b].1, b)
+    }.map { tensors[$0] }
+  }
+
+  /// Takes over what an unfinished file holds of `tensors`, the first of them in their order.
+  private func recover(
+    _ tensors: [(ConversionPlan.Item, SourceTensor)], _ writer: ContainerWriter,
+    _ journal: ConversionJournal, note: (String) -> Void
+  ) throws -> [String: QuantizationError] {
+    let records = zip(journal.earlier, tensors).prefix { $0.name == $1.0.spec.path }
+    let count = try writer.recover(
+      records.map { record, tensor in
+        ContainerWriter.WrittenTensor(
+          name: record.name, format: tensor.0.format, role: tensor.0.spec.role,
+          shape: tensor.0.spec.shape, checksum: record.checksum)
+      })
+    try journal.restart(keeping: count)
+    if journal.isForeign {
+      note(
+        "\(writer.temporaryPath.escapedForDisplay()) was made from another source, with other "
+          + "flags or by another version: starting over")
+    } else if count > 0 {
+      note("resuming: \(count) of \(tensors.count) tensors are written and sound")
+    }
+    var errors: [String: QuantizationError] = [:]
+    for record in journal.earlier.prefix(count) { errors[record.name] = record.error }
+    return errors
+  }
+
+  /// Encodes `pieces` in order.
+  ///
+  /// - Returns: the XXH64 of the checkpoint's files, by path.
+  private func run(
+    _ pieces: [TensorPiece], _ output: OutputStage, errors: inout [String: QuantizationError],
+    done: Int, progress: (Int, Int, String) -> Void
+  ) throws -> [String: UInt64] {
+    let reader = SourceReader(source.catalog.sources)
+    func request(_ index: Int) throws {
+      guard index < pieces.count else { return }
+      let piece = pieces[index]
+      guard let range = piece.tensor.fileRange(ofElements: piece.elements) else { return }
+      try reader.request(range, of: piece.tensor.source)
+    }
+    let stream = TensorStream(pool: pool)
+    let buffers = OutputStage.Buffers(byteCount: pieces.reduce(1) { max($0, $1.byteCount) })
+    let total = sourceByteCount
+    var done = done
+    var error = QuantizationError()
+    for index in 0..<SourceReader.piecesAhead { try request(index) }
+    for (index, piece) in pieces.enumerated() {
+      try request(index + SourceReader.piecesAhead)
+      progress(done, total, piece.item.spec.path)
+      if piece.isFirst { error = QuantizationError() }
+      let buffer = buffers[index]
+      error.merge(try stream.encode(piece, into: buffer))
+      if let range = piece.tensor.fileRange(ofElements: piece.elements) {
+        reader.release(range, of: piece.tensor.source)
+      }
+      if piece.isLast, error.notFiniteCount > 0 {
+        throw ConversionError(
+          path: source.catalog.path,
+          .nonFinite(tensor: piece.tensor.name, count: error.notFiniteCount))
+      }
+      try output.submit(piece, buffers, buffer, error)
+      if piece.isLast { errors[piece.item.spec.path] = error }
+      done += piece.sourceByteCount
+    }
+    try output.wait()
+    return try reader.finish()
+  }
+
+  /// What decides the bytes of the container, but for the content of files that have not changed.
+  private func fingerprint() throws -> String {
+    let files = source.catalog.sources.map { file -> JSONValue in
+      let name = file.path.split(separator: "/").last.map(String.init) ?? file.path
+      return .string("\(name):\(file.identity)")
+    }
+    let tensors = try plan.items.map { item -> JSONValue in
+      [
+        .string(item.spec.path), .string("\(item.format)"), .int(Int(item.spec.role.rawValue)),
+        .array(item.spec.shape.map { .int($0) }), .string(try source.tensor(item.spec.path).name),
+      ]
+    }
+    let facts: JSONValue = [
+      "tool": .string(ConversionReport.toolVersion), "format": .int(Container.formatVersion),
+      "scheme": .string(scheme.name), "files": .array(files), "tensors": .array(tensors),
+      "config": source.description.json,
+    ]
+    return hexadecimal(SHA256.hash(Array(facts.serialized().utf8)))
+  }
+
   private func bytes(_ json: JSONValue) -> [UInt8] { Array(json.serialized().utf8) }
 
-  /// Where the container came from: file names without folders, their sizes and hashes, and the
-  /// flags. Nothing of the machine or the time: the same input gives the same bytes.
-  private func provenance() throws -> JSONValue {
+  /// Where the container came from: file names without folders, their sizes and hashes, the
+  /// names that its tensors had there, and the flags. Nothing of the machine or the time: the same
+  /// input gives the same bytes.
+  private func provenance(_ digests: [String: UInt64]) throws -> JSONValue {
     var files: [JSONValue] = []
     for path in source.files {
       let name = path.split(separator: "/").last.map(String.init) ?? path
       let file = try MappedFile(path: path)
+      let digest = digests[path] ?? file.withBytes(0..<file.count) { XXH64.hash($0) }
       files.append([
         "name": .string(name), "bytes": .int(file.count),
-        "xxh64": .string(Self.digest(file)),
+        "xxh64": .string(hexadecimalText(digest)),
       ])
+    }
+    var names = JSONObject()
+    for item in plan.items {
+      names.set(item.spec.path, .string(try source.tensor(item.spec.path).name))
     }
     return [
       "tool": "vlm-convert", "version": .string(ConversionReport.toolVersion),
@@ -99,13 +219,8 @@ package struct Converter {
       "tensor_types": .array(
         overrides.map { .string("\($0.pattern)=\($0.scheme.name)") }),
       "naming": .string(source.checkpoint.naming),
+      "names": .object(names),
       "files": .array(files),
     ]
-  }
-
-  private static func digest(_ file: MappedFile) -> String {
-    let value = file.withBytes(0..<file.count) { XXH64.hash($0) }
-    let digits = String(value, radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
   }
 }

@@ -5,7 +5,7 @@ import VLMTensor
 /// What kind of model file a path leads to, by its first bytes.
 package enum ModelFileKind: Sendable {
   case container
-  /// safetensors or PyTorch
+  /// safetensors, PyTorch or GGUF
   case checkpoint
 
   /// A file that starts as a container is one; every other is left to the readers of checkpoints,
@@ -83,25 +83,28 @@ package struct Listing {
       self.extra = extra
     case .checkpoint:
       let catalog = try CheckpointFile.read(path: path, options: options)
-      let isPyTorch = catalog.format != .safetensors
-      kind = isPyTorch ? "pytorch" : "safetensors"
-      byteCount = try MappedFile(path: path).count
+      let isPyTorch = ![.safetensors, .gguf].contains(catalog.format)
+      kind = isPyTorch ? "pytorch" : catalog.format == .gguf ? "gguf" : "safetensors"
+      byteCount = try Self.fileBytes(catalog, path)
       tensors = catalog.tensors.map { tensor in
         Entry(
-          name: tensor.name, type: isPyTorch ? tensor.dtype.torchName : tensor.dtype.rawValue,
+          name: tensor.name, type: isPyTorch ? tensor.dtype.torchName : tensor.typeName,
           shape: tensor.shape, byteCount: tensor.byteCount,
           digest: digests ? tensor.withBytes { Self.digest($0) } : nil)
       }
       var lines = [
         "\(name): \(catalog.format.rawValue), \(byteText(byteCount)), \(tensors.count) tensors"
       ]
-      for (key, value) in catalog.metadata.prefix(20) {
+      let shownMetadata = catalog.format == .gguf ? 64 : 20
+      for (key, value) in catalog.metadata.prefix(shownMetadata) {
         lines.append("metadata \(key.escapedForDisplay()): \(value.escapedForDisplay())")
       }
-      if isPyTorch { lines += catalog.warnings.map { "note: \($0)" } }
+      if catalog.format != .safetensors { lines += catalog.warnings.map { "note: \($0)" } }
       summary = lines
       var metadata = JSONObject()
-      for (key, value) in catalog.metadata { metadata.set(key, .string(value)) }
+      for (key, value) in catalog.metadata {
+        metadata.set(key, catalog.gguf?[key]?.json ?? .string(value))
+      }
       let format = ("format", JSONValue.string(catalog.format.rawValue))
       extra = [("metadata", .object(metadata))] + (isPyTorch ? [format] : [])
     }
@@ -128,6 +131,13 @@ package struct Listing {
           return .object(entry)
         }))
     return .object(object)
+  }
+
+  /// Bytes of the file, with all other parts of a split one.
+  private static func fileBytes(_ catalog: TensorCatalog, _ path: String) throws -> Int {
+    let parts = catalog.sources
+    return parts.count > 1
+      ? parts.reduce(0) { $0 + $1.count } : try MappedFile(path: path).count
   }
 
   private static func digest(_ bytes: UnsafeRawBufferPointer) -> String {

@@ -14,10 +14,20 @@ struct SourceTensor: Sendable {
   }
 
   var name: String { stored.name }
+  var source: MappedFile { stored.source }
+  /// Where the first of its bytes lie, to read files front to back.
+  var position: Int { stored.range.lowerBound }
+  /// Bytes of the elements, each once.
+  var byteCount: Int { stored.byteCount }
+
+  /// The bytes of `source` that reading the elements `elements` touches, at most; nil when the
+  /// elements lie in memory.
+  func fileRange(ofElements elements: Range<Int>) -> Range<Int>? {
+    let all = rows == .stored ? elements : 0..<stored.elementCount
+    return stored.fileRange(ofElements: all)
+  }
 
   /// Writes the elements `range`, counted in C order, into `output` as 32-bit floats.
-  ///
-  /// - Precondition: where the rows have another order, `range` holds whole rows.
   func readFloats(
     _ range: Range<Int>, into output: UnsafeMutableBufferPointer<Float>
   ) throws(CheckpointError) {
@@ -25,13 +35,16 @@ struct SourceTensor: Sendable {
       return try stored.readFloats(range, into: output)
     }
     let width = stored.elementCount / count
-    precondition(range.lowerBound % width == 0 && range.upperBound % width == 0, "whole rows")
-    for row in range.lowerBound / width..<range.upperBound / width {
-      let source = rows.source(of: row, count: count)
-      let place = row * width - range.lowerBound
+    var position = range.lowerBound
+    while position < range.upperBound {
+      let (row, column) = (position / width, position % width)
+      let end = min(range.upperBound, (row + 1) * width)
+      let first = rows.source(of: row, count: count) * width + column
+      let place = position - range.lowerBound
       try stored.readFloats(
-        source * width..<(source + 1) * width,
-        into: UnsafeMutableBufferPointer(rebasing: output[place..<place + width]))
+        first..<first + end - position,
+        into: UnsafeMutableBufferPointer(rebasing: output[place..<place + end - position]))
+      position = end
     }
   }
 }

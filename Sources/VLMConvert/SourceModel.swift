@@ -32,48 +32,54 @@ package struct SourceModel: Sendable {
   /// - Parameters:
   ///   - path: a checkpoint file, or a folder as timm and Hugging Face save it.
   ///   - preprocessor: a file to read the preprocessing from, instead of those beside the weights.
+  ///   - visionTower: the folder of a LLaVA's vision tower, instead of the one it names.
   ///   - options: which part of a PyTorch checkpoint is the model.
   package static func open(
-    path: String, preprocessor: String? = nil, options: PyTorchFile.Options = .init()
+    path: String, preprocessor: String? = nil, visionTower: String? = nil,
+    options: PyTorchFile.Options = .init()
   ) throws -> SourceModel {
     var status = stat()
     let isFolder = stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     let folder = isFolder ? path : Self.folder(of: path)
     let openCLIP = folder + "/open_clip_model.safetensors"
     let weights = isFolder && access(openCLIP, F_OK) == 0 ? openCLIP : path
-    let catalog = try SafetensorsIndex.readCheckpoint(path: weights, options: options)
+    var catalog = try SafetensorsIndex.readCheckpoint(path: weights, options: options)
     guard !catalog.tensors.isEmpty else {
       throw ConversionError(path: weights, .nothingToConvert)
     }
+    var descriptions = SourceDescriptions(folder: folder)
+    let description =
+      try catalog.gguf?.description ?? descriptions.read("config.json")
+      ?? descriptions.read("open_clip_config.json")
+    let tower = try VisionTowerFolder(description, besides: folder, given: visionTower)
+    catalog = try tower.merge(into: catalog)
     var files = catalog.sources.map(\.path)
-    func json(_ name: String) throws -> JSONValue? {
-      let file = folder + "/" + name
-      guard access(file, F_OK) == 0 else { return nil }
-      files.append(file)
-      return try readJSON(file)
-    }
-    let description = try json("config.json") ?? json("open_clip_config.json")
+    let towerDescription = try descriptions.read(file: tower.file("config.json"))
     let names = catalog.tensors.map { (name: $0.name, shape: $0.shape) }
-    let facts = CheckpointFacts(names: names, description: description)
+    let facts = CheckpointFacts(
+      names: names, description: description, towerDescription: towerDescription)
     guard let checkpoint = try ModelCheckpoint.recognise(facts) else {
       throw ConversionError(
         path: weights,
         .unknownModel(tensorCount: names.count, examples: names.prefix(3).map(\.name)))
     }
     var notes = catalog.warnings + checkpoint.notes
-    var preprocessing: Preprocessing?
-    if let preprocessor {
-      files.append(preprocessor)
-      preprocessing = try Preprocessing(
-        checkpointConfig: readJSON(preprocessor), name: preprocessor)
-    } else if let processor = try json("preprocessor_config.json") {
-      preprocessing = try Self.preprocessing(processor, path: folder + "/preprocessor_config.json")
-    } else if let description {
-      preprocessing = try Self.preprocessing(description, path: folder + "/config.json")
+    let preprocessing: Preprocessing?
+    if case .llava(let config) = checkpoint.description {
+      preprocessing = try descriptions.llavaPreprocessing(
+        config, description, tower, towerDescription, given: preprocessor, notes: &notes)
+    } else if case .llama = checkpoint.description {
+      preprocessing = nil
+    } else {
+      preprocessing = try descriptions.preprocessing(
+        description, given: preprocessor, notes: &notes)
     }
-    if preprocessing == nil {
-      notes.append("no preprocessing beside the weights: assuming timm's defaults for ImageNet")
+    var sections: [SectionKind: [UInt8]] = [:]
+    if checkpoint.description.language != nil {
+      sections = try descriptions.languageSections(
+        gguf: catalog.gguf, file: weights, config: description, notes: &notes)
     }
+    files += descriptions.files
     var labels = description.flatMap(Self.labels)
     let classCount = checkpoint.description.classCount
     if let found = labels, found.count != classCount {
@@ -82,45 +88,13 @@ package struct SourceModel: Sendable {
     }
     return SourceModel(
       catalog: catalog, checkpoint: checkpoint,
-      preprocessing: preprocessing ?? .timmDefault, labels: labels, sections: [:], files: files,
+      preprocessing: preprocessing, labels: labels, sections: sections, files: files,
       notes: notes)
   }
 
   private static func folder(of path: String) -> String {
     guard let slash = path.lastIndex(of: "/") else { return "." }
     return slash == path.startIndex ? "/" : String(path[..<slash])
-  }
-
-  /// Descriptions are small; anything larger is no description.
-  private static let maximumDescriptionBytes = 64 << 20
-
-  private static func readJSON(_ path: String) throws(ConversionError) -> JSONValue {
-    let file: MappedFile
-    do throws(FileError) { file = try MappedFile(path: path) } catch {
-      throw ConversionError(path: path, .file(error))
-    }
-    do {
-      return try file.withBytes(0..<file.count) { bytes in
-        try JSONValue.parse(
-          bytes, limits: JSONLimits(maximumBytes: Self.maximumDescriptionBytes))
-      }
-    } catch let error as JSONError {
-      throw ConversionError(path: path, .json(offset: error.offset, text: error.description))
-    } catch {
-      throw ConversionError(path: path, .json(offset: 0, text: "\(error)"))
-    }
-  }
-
-  /// The preprocessing that a description states, nil when it states none.
-  private static func preprocessing(
-    _ json: JSONValue, path: String
-  ) throws(PreprocessingError) -> Preprocessing? {
-    do {
-      return try Preprocessing(checkpointConfig: json, name: path)
-    } catch {
-      if case .unknownKind = error.problem { return nil }
-      throw error
-    }
   }
 
   /// Class names as timm (`label_names`) or Hugging Face (`id2label`) store them.

@@ -117,6 +117,22 @@ package struct MatrixView: @unchecked Sendable {
     }
   }
 
+  /// Copies the elements of `other`, which has the same shape.
+  package func copy(_ other: MatrixView) {
+    precondition(other.rows == rows && other.columns == columns, "same shape")
+    for row in 0..<rows {
+      (base + row * stride).update(from: other.base + row * other.stride, count: columns)
+    }
+  }
+
+  /// The elements of one row, for code that reads them as a plain buffer.
+  package func withRow<R>(
+    _ row: Int, _ body: (UnsafeBufferPointer<Float>) throws -> R
+  ) rethrows -> R {
+    precondition(row >= 0 && row < rows, "inside the matrix")
+    return try body(UnsafeBufferPointer(start: base + row * stride, count: columns))
+  }
+
   package func fill(_ value: Float) {
     for row in 0..<rows { (base + row * stride).update(repeating: value, count: columns) }
   }

@@ -108,18 +108,26 @@ package final class KeyValues: @unchecked Sendable {
   /// - Parameters:
   ///   - keys: `[rows, heads * headDimension]`, already rotated.
   ///   - values: the same shape.
-  package func store(keys: MatrixView, values: MatrixView, at position: Int) {
+  ///   - pool: shares the heads out; nil: the calling thread stores them all.
+  package func store(
+    keys: MatrixView, values: MatrixView, at position: Int, pool: WorkerPool? = nil
+  ) {
     precondition(keys.columns == heads * headDimension, "keys of all heads")
     precondition(values.columns == keys.columns && values.rows == keys.rows, "a value per key")
     precondition(
       position >= 0 && position <= capacity && keys.rows <= capacity - position, "room for the rows"
     )
-    for head in 0..<heads {
+    let storeHead = { (head: Int, _: Int) in
       var place = self.head(head)
-      let column = head * headDimension
-      kernels.table.pointee.store_keys_values(
+      let column = head * self.headDimension
+      self.kernels.table.pointee.store_keys_values(
         &place, position, keys.rows, keys.base + column, keys.stride, values.base + column,
         values.stride)
+    }
+    if let pool {
+      pool.forEach(count: heads, storeHead)
+    } else {
+      for head in 0..<heads { storeHead(head, 0) }
     }
   }
 

@@ -37,7 +37,7 @@ package struct Epilogue: Sendable {
 package struct MatrixProduct: Sendable {
   package let inputs: Int
   package let outputs: Int
-  private let weight: Tensor
+  let weight: Tensor
   private let kernels: KernelSet
 
   /// - Precondition: `weight` is f32 row-major or in panels, and is a matrix in its axis order.
@@ -52,11 +52,11 @@ package struct MatrixProduct: Sendable {
 
   /// Space that one thread needs for products of up to `rows` rows.
   package final class Scratch: @unchecked Sendable {
-    fileprivate let rows: Int
+    let rows: Int
     fileprivate let quantized: AlignedBytes
     fileprivate let rowQuants: AlignedBytes
     fileprivate let kernel: AlignedBytes
-    fileprivate let maximumInputs: Int
+    let maximumInputs: Int
 
     package init(rows: Int, maximumInputs: Int, kernels: KernelSet) {
       self.rows = rows
@@ -100,7 +100,7 @@ package struct MatrixProduct: Sendable {
     }
   }
 
-  private func multiplyFloat(
+  func multiplyFloat(
     _ input: MatrixView, outputs range: Range<Int>, into output: MatrixView, _ epilogue: Epilogue
   ) {
     let (first, count) = (range.lowerBound, range.count)
@@ -115,7 +115,7 @@ package struct MatrixProduct: Sendable {
       output.rows, count, output.base + first, output.stride, &parts)
   }
 
-  private func multiplyPanels(
+  func multiplyPanels(
     _ input: MatrixView, panels: Range<Int>, into output: MatrixView, _ epilogue: Epilogue,
     _ scratch: Scratch
   ) {
@@ -143,7 +143,7 @@ package struct MatrixProduct: Sendable {
   }
 
   /// Quantizes some rows of `input` to their place in `target`.
-  private func quantize(_ input: MatrixView, rows: Range<Int>, into target: Scratch) {
+  func quantize(_ input: MatrixView, rows: Range<Int>, into target: Scratch) {
     let stride = Self.quantizedStride(inputs)
     kernels.table.pointee.quantize_rows_u8(
       rows.count, inputs, input.base + rows.lowerBound * input.stride, input.stride,
@@ -152,7 +152,7 @@ package struct MatrixProduct: Sendable {
 
   /// Multiplies some quantized rows of `source` by some panels, to as many rows of `output`;
   /// `scratch` is the calling thread's.
-  private func multiplyCodes(
+  func multiplyCodes(
     of source: Scratch, rows: Range<Int>, panels: Range<Int>, into output: MatrixView,
     _ epilogue: Epilogue, _ scratch: Scratch
   ) {
@@ -202,51 +202,6 @@ extension MatrixProduct {
       case .bf16: vlm_panel_row_bf16(panels, inputs, id, target)
       case .q8: vlm_panel_row_q8(panels, inputs, id, target)
       case .q4: vlm_panel_row_q4(panels, inputs, id, target)
-      }
-    }
-  }
-}
-
-// MARK: - By all threads
-
-extension MatrixProduct {
-  /// Rows that a thread quantizes at a time.
-  private static let sharedRows = 32
-
-  /// The same product, its outputs shared out over `pool`: for few rows and many weights, which
-  /// are then read once instead of once for every tile of rows.
-  ///
-  /// - Parameters:
-  ///   - shared: room for the quantized rows, of which `scratches` have no need.
-  ///   - scratches: one for each of the pool's threads.
-  package func callAsFunction(
-    _ input: MatrixView, into output: MatrixView, _ epilogue: Epilogue, shared: Scratch,
-    scratches: [Scratch], pool: WorkerPool
-  ) {
-    precondition(input.columns == inputs && output.columns == outputs, "matrix shapes")
-    precondition(input.rows == output.rows && input.rows <= shared.rows, "rows")
-    precondition(inputs <= shared.maximumInputs && scratches.count >= pool.threadCount, "scratch")
-    let scheme = weight.format.scheme
-    if scheme == .q8 || scheme == .q4 {
-      let pieces = (input.rows + Self.sharedRows - 1) / Self.sharedRows
-      pool.forEach(count: pieces) { piece, _ in
-        let start = piece * Self.sharedRows
-        quantize(input, rows: start..<min(input.rows, start + Self.sharedRows), into: shared)
-      }
-    }
-    let pieces = ProductPieces(rows: input.rows, outputs: outputs, inputs: inputs)
-    pool.forEach(count: pieces.count) { piece, worker in
-      let (rows, columns) = pieces[piece]
-      let width = TensorFormat.panelOutputs
-      let panels = columns.lowerBound / width..<(columns.upperBound + width - 1) / width
-      let (x, y) = (input[rows], output[rows])
-      let part = epilogue.rows(rows)
-      switch scheme {
-      case .f32: multiplyFloat(x, outputs: columns, into: y, part)
-      case .f16, .bf16:
-        multiplyPanels(x, panels: panels, into: y, part, scratches[worker])
-      case .q8, .q4:
-        multiplyCodes(of: shared, rows: rows, panels: panels, into: y, part, scratches[worker])
       }
     }
   }

@@ -18,16 +18,27 @@ struct ProductPieces {
   private static let leastOutputs = 32
   private static let leastRows = 128
 
+  /// Outputs of a piece of the few rows that are multiplied straight from the stored weights.
+  private static let streamedOutputs = 64
+  private static let streamedRows = 4
+  /// Weights that stay in a cache while several blocks of rows read them.
+  private static let cachedWeights = 4 << 20
+
   init(rows: Int, outputs: Int, inputs: Int) {
     self.rows = rows
     self.outputs = outputs
+    guard rows > Self.streamedRows else {
+      (blockRows, blockOutputs) = (max(1, rows), Self.streamedOutputs)
+      return
+    }
     var (height, width) = (max(1, rows), (max(1, outputs) + 31) / 32 * 32)
     func isSmall() -> Bool {
       Self.blocks(rows, height) * Self.blocks(outputs, width) >= Self.wanted
         || height * width * inputs <= Self.least
     }
     // Rows first: a thread that has all of a row finds it in its own cache in the next layer.
-    while !isSmall(), height > Self.leastRows {
+    let isCached = outputs * inputs <= Self.cachedWeights
+    while !isSmall(), isCached, height > Self.leastRows {
       // Equal blocks, of whole tiles of the widest kernel.
       let count = 2 * Self.blocks(rows, height)
       height = (Self.blocks(rows, count) + 11) / 12 * 12

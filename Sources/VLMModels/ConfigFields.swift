@@ -34,6 +34,27 @@ struct ConfigFields {
     return result
   }
 
+  /// The number, or `fallback` where there is none; what is there and no number is refused.
+  func int(
+    _ key: String, _ range: ClosedRange<Int>, default fallback: Int? = nil
+  ) throws(ModelError) -> Int {
+    if let fallback, !has(key) { return fallback }
+    let result = try int(key)
+    guard range.contains(result) else {
+      throw unexpected(
+        key, String(result), expected: "\(range.lowerBound) to \(range.upperBound)")
+    }
+    return result
+  }
+
+  func double(_ key: String, default fallback: Double) throws(ModelError) -> Double {
+    has(key) ? try double(key) : fallback
+  }
+
+  func bool(_ key: String, default fallback: Bool) throws(ModelError) -> Bool {
+    has(key) ? try bool(key) : fallback
+  }
+
   func object(_ key: String) throws(ModelError) -> ConfigFields {
     guard let result = value[key], result.objectValue != nil else {
       throw wrong(key, expected: "an object")

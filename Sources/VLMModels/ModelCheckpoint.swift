@@ -83,9 +83,11 @@ package struct ModelCheckpoint: Sendable {
   ///
   /// - Throws: `ModelError` when the tensors contradict each other or the description.
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
+    if let found = try LLaVACheckpoint.recognise(facts) { return found }
     if let found = try ConvNeXtCheckpoint(names: facts.names, description: facts.description) {
       return found.model
     }
+    if let found = try LLaMACheckpoint.recognise(facts) { return found }
     return nil
   }
 }

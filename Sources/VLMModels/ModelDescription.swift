@@ -5,11 +5,15 @@ import VLMTensor
 /// Which model a container holds, with its geometry: the content of the container's `config`.
 package enum ModelDescription: Sendable, Equatable {
   case convNeXt(ConvNeXtConfig)
+  case llama(LLaMAConfig)
+  case llava(LLaVAConfig)
 
   /// The value of `architecture`.
   package var architecture: String {
     switch self {
     case .convNeXt: "convnext"
+    case .llama: "llama"
+    case .llava: "llava"
     }
   }
 
@@ -17,6 +21,10 @@ package enum ModelDescription: Sendable, Equatable {
     switch self {
     case .convNeXt(let config):
       ["architecture": .string(architecture), "convnext": config.json]
+    case .llama(let config):
+      ["architecture": .string(architecture), "llama": config.json]
+    case .llava(let config):
+      ["architecture": .string(architecture), "llava": config.json]
     }
   }
 
@@ -24,11 +32,13 @@ package enum ModelDescription: Sendable, Equatable {
   package init(json: JSONValue) throws(ModelError) {
     switch json["architecture"]?.stringValue {
     case "convnext": self = .convNeXt(try ConvNeXtConfig(json: json["convnext"] ?? .null))
+    case "llama": self = .llama(try LLaMAConfig(json: json["llama"] ?? .null))
+    case "llava": self = .llava(try LLaVAConfig(json: json["llava"] ?? .null))
     case let other:
       throw ModelError(
         .configuration(
           field: "architecture", found: other.map { "'\($0)'" } ?? "nothing",
-          expected: "'convnext'"))
+          expected: "'convnext', 'llama' or 'llava'"))
     }
   }
 
@@ -36,6 +46,17 @@ package enum ModelDescription: Sendable, Equatable {
   package var classCount: Int? {
     switch self {
     case .convNeXt(let config): config.head.output?.count
+    case .llama: nil
+    case .llava: nil
+    }
+  }
+
+  /// The language model that it is or has.
+  package var language: LLaMAConfig? {
+    switch self {
+    case .convNeXt: nil
+    case .llama(let config): config
+    case .llava(let config): config.language
     }
   }
 
@@ -46,6 +67,8 @@ package enum ModelDescription: Sendable, Equatable {
     let weights = Weights(recorder, kernels: scalar)
     switch self {
     case .convNeXt(let config): _ = try ConvNeXt(weights, config)
+    case .llama(let config): _ = try LLaMA(weights, config)
+    case .llava(let config): _ = try LLaVA(weights, config)
     }
     return recorder.specs
   }

@@ -67,6 +67,7 @@ package struct ModelError: ReportableError, Equatable {
     case unusedTensors([String])
     case configuration(field: String, found: String, expected: String)
     case image(found: String, expected: String)
+    case prompt(found: String, expected: String)
   }
 
   /// The file that the model came from, if any.
@@ -94,6 +95,8 @@ package struct ModelError: ReportableError, Equatable {
         "config: \(field): found \(found.escapedForDisplay()), expected \(expected)"
       case .image(let found, let expected):
         "image: \(found), expected \(expected)"
+      case .prompt(let found, let expected):
+        "prompt: \(found), expected \(expected)"
       }
     return (file.map { $0.escapedForDisplay() + ": " } ?? "") + text
   }

@@ -53,6 +53,37 @@ package struct QuantizationError: Sendable, Equatable {
     self.init(stats)
   }
 
+  /// The statistics of `count` values and what is decoded for them, in order.
+  package init(
+    count: Int, values: UnsafePointer<Float>, decoded: UnsafePointer<Float>
+  ) {
+    var stats = vlm_encode_stats()
+    vlm_encode_compare(count, values, decoded, &stats)
+    self.init(stats)
+  }
+
+  /// All of it, bit for bit, as `init(bits:)` takes it.
+  package var bits: [UInt64] {
+    let counts = [elementCount, notFiniteCount, overflowCount].map { UInt64($0) }
+    let sums = [
+      sumSquaredError, sumSquaredValue, sumSquaredDecoded, dotProduct, maxAbsError,
+    ]
+    return counts + sums.map(\.bitPattern)
+  }
+
+  /// The inverse of `bits`; nil when these are no statistics.
+  package init?(bits: [UInt64]) {
+    guard bits.count == 8, bits.prefix(3).allSatisfy({ $0 <= UInt64(Int.max) }) else { return nil }
+    elementCount = Int(bits[0])
+    notFiniteCount = Int(bits[1])
+    overflowCount = Int(bits[2])
+    sumSquaredError = Double(bitPattern: bits[3])
+    sumSquaredValue = Double(bitPattern: bits[4])
+    sumSquaredDecoded = Double(bitPattern: bits[5])
+    dotProduct = Double(bitPattern: bits[6])
+    maxAbsError = Double(bitPattern: bits[7])
+  }
+
   /// Adds what comes after this part of the tensor.
   package mutating func merge(_ next: QuantizationError) {
     elementCount += next.elementCount

@@ -30,24 +30,28 @@ package final class VisionSession {
     let container = try Container.open(path: path)
     let file = container.path
     self.container = container
-    description = try Self.inFile(file) {
-      try ModelDescription(json: try Self.json(container, .config) ?? .null)
-    }
+    description = try container.modelDescription()
     let weights = ContainerWeights(container)
     switch description {
     case .convNeXt(let config):
-      model = try Self.inFile(file) {
+      model = try ModelError.inFile(file) {
         try ConvNeXt(Weights(weights, kernels: kernels), config)
       }
+    case .llama, .llava:
+      throw ModelError(
+        file: file,
+        .configuration(
+          field: "architecture", found: "'\(description.architecture)'",
+          expected: "an image model, such as 'convnext'"))
     }
     try weights.requireAllUsed()
-    if let json = try Self.json(container, .preprocess) {
+    if let json = try container.json(.preprocess) {
       preprocessing = try Preprocessing(json: json, name: file)
     } else {
       preprocessing = .timmDefault
     }
     let classCount = model.config.head.output?.count
-    labels = try Self.json(container, .labels).flatMap { json in
+    labels = try container.json(.labels).flatMap { json in
       try Self.labels(json, count: classCount, file: file)
     }
     self.kernels = kernels
@@ -129,32 +133,14 @@ package final class VisionSession {
   private static func show(
     _ name: String, _ value: MatrixView, _ shape: FeatureShape, _ observe: Observer
   ) {
-    let values = value.array()
-    let (area, channels) = (shape.height * shape.width, shape.channels)
+    let channels = shape.channels
     let isVector = ["pooled", "head_norm", "pre_logits", "logits"].contains(name)
     if isVector {
-      observe(name, [shape.batch, channels], values)
+      observe(name, [shape.batch, channels], value.array())
       return
     }
-    var planar = [Float](repeating: 0, count: values.count)
-    for image in 0..<shape.batch {
-      let start = image * area * channels
-      for pixel in 0..<area {
-        for channel in 0..<channels {
-          planar[start + channel * area + pixel] = values[start + pixel * channels + channel]
-        }
-      }
-    }
-    observe(name, [shape.batch, channels, shape.height, shape.width], planar)
-  }
-
-  private static func json(_ container: Container, _ kind: SectionKind) throws -> JSONValue? {
-    guard let bytes = try container.section(kind) else { return nil }
-    do throws(JSONError) { return try JSONValue.parse(bytes, limits: JSONLimits()) } catch {
-      throw ModelError(
-        file: container.path,
-        .configuration(field: "\(kind)", found: error.description, expected: "JSON"))
-    }
+    observe(
+      name, [shape.batch, channels, shape.height, shape.width], value.channelsFirst(shape))
   }
 
   private static func labels(
@@ -168,14 +154,5 @@ package final class VisionSession {
           field: "labels", found: "\(names.count) names", expected: "\(count ?? 0), one per class"))
     }
     return names
-  }
-
-  /// Names the file in errors of code that does not know it.
-  private static func inFile<T>(
-    _ file: String, _ body: () throws -> T
-  ) throws -> T {
-    do { return try body() } catch let error as ModelError {
-      throw error.file == nil ? ModelError(file: file, error.problem) : error
-    }
   }
 }

@@ -14,6 +14,10 @@ package struct FileError: ReportableError, Equatable {
     case sameFile(as: String)
     /// The file's size or modification time changed while it was in use.
     case changed
+    /// Another process is writing the file.
+    case busy
+    /// Something that we did not write stands where an unfinished output would go.
+    case notOurs
   }
 
   package let path: String
@@ -37,6 +41,10 @@ package struct FileError: ReportableError, Equatable {
       return "\(name): is the same file as the input '\(other.escapedForDisplay())'"
     case .changed:
       return "\(name): changed while it was being read"
+    case .busy:
+      return "\(name): another process is writing it"
+    case .notOurs:
+      return "\(name): is no unfinished output, and stands where one would be written"
     }
   }
 
@@ -51,8 +59,9 @@ package struct FileError: ReportableError, Equatable {
       default: .ioError
       }
     case .notRegular: .noInput
-    case .exists, .sameFile: .cannotCreate
+    case .exists, .sameFile, .notOurs: .cannotCreate
     case .changed: .ioError
+    case .busy: .temporaryFailure
     }
   }
 }

@@ -114,6 +114,10 @@ package final class MappedFile: @unchecked Sendable {
     madvise(UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start, advice)
   }
 
+  /// Lets the pages of a range go, which then are in no process's memory but may stay in the
+  /// system's cache. They come back when they are read again.
+  package func release(_ range: Range<Int>) { advise(range, MADV_DONTNEED) }
+
   /// - Throws: `.changed` when the file on disk is no longer the one that was mapped.
   package func checkUnchanged() throws(FileError) {
     if isInMemory { return }
@@ -122,6 +126,19 @@ package final class MappedFile: @unchecked Sendable {
       throw FileError(path: path, problem: .call("fstat", errno: errno))
     }
     if FileStamp(status) != stamp { throw FileError(path: path, problem: .changed) }
+  }
+
+  /// - Throws: `.changed` when the file has changed, or another one stands at its path.
+  package func checkInPlace() throws(FileError) {
+    try checkUnchanged()
+    if !isSameFile(as: path) { throw FileError(path: path, problem: .changed) }
+  }
+
+  /// What tells this file, as it was when opened, from any other and from its later self, without
+  /// a look at its bytes: device, inode, size and time of modification.
+  package var identity: String {
+    "\(stamp.device):\(stamp.inode):\(stamp.size):\(stamp.modifiedSeconds)."
+      + "\(stamp.modifiedNanoseconds)"
   }
 
   /// Whether `path` leads to this very file, by whatever name.

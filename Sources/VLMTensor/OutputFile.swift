@@ -11,12 +11,17 @@ import Synchronization
 /// most a temporary sibling `.<name>.<pid>-<n>.tmp`, which `deinit` and `PendingOutputs` remove.
 /// Two outputs for one destination never share a temporary file; the last to commit wins, or with
 /// `overwrite` false the first. A destination that is a symbolic link is itself replaced.
+///
+/// An output that may take long is made with a `marker`: its temporary file has a fixed name, is
+/// locked while it is written, and can be continued by a later process.
 package final class OutputFile {
   package let path: String
   /// Bytes appended so far.
   package private(set) var count = 0
-  private let temporaryPath: String
+  package let temporaryPath: String
   private let overwrite: Bool
+  /// Whether the temporary file outlives an output that is not committed.
+  private let keepsPartial: Bool
   private var descriptor: Int32
   /// End of the bytes written, by appending or in place.
   private var end = 0
@@ -50,16 +55,69 @@ package final class OutputFile {
     }
     self.path = path
     self.overwrite = overwrite
+    keepsPartial = false
     temporaryPath = created.path
     descriptor = created.descriptor
   }
 
+  /// An output whose temporary file, `<path>.partial`, can be found again and continued.
+  ///
+  /// It begins with `marker`, which says to whoever looks what the file is; until `commit` the
+  /// caller leaves it there. A file at that path that begins otherwise is never touched.
+  ///
+  /// - Parameters:
+  ///   - keeping: leave the partial file when the output is dropped or a signal ends the process,
+  ///     and do not clear what an earlier process left in it.
+  package init(
+    path: String, overwrite: Bool, marker: [UInt8], keeping: Bool
+  ) throws(FileError) {
+    try Self.checkDestination(path, overwrite: overwrite)
+    temporaryPath = path + PartialFile.suffix
+    descriptor = try PartialFile.open(
+      temporaryPath, marker: marker, clearing: !keeping, destination: path)
+    self.path = path
+    self.overwrite = overwrite
+    keepsPartial = keeping
+    if !keeping { PendingOutputs.add(temporaryPath) }
+  }
+
   deinit {
-    if descriptor >= 0 { close(descriptor) }
-    if !committed {
+    if !committed, !keepsPartial {
+      // Before the lock on it goes, so that it cannot be another's by then.
       unlink(temporaryPath)
       PendingOutputs.remove(temporaryPath)
     }
+    if descriptor >= 0 { close(descriptor) }
+  }
+
+  /// Bytes that the partial file has.
+  package func partialByteCount() throws(FileError) -> Int {
+    var status = stat()
+    try call("fstat") { fstat(descriptor, &status) }
+    return Int(status.st_size)
+  }
+
+  /// Reads back what was written, by this output or an earlier one; false where the file ends.
+  package func read(
+    at offset: Int, into bytes: UnsafeMutableRawBufferPointer
+  ) throws(FileError) -> Bool {
+    guard let base = bytes.baseAddress else { return true }
+    var done = 0
+    while done < bytes.count {
+      let count = pread(descriptor, base + done, bytes.count - done, off_t(offset + done))
+      if count < 0 && errno == EINTR { continue }
+      if count < 0 { throw FileError(path: temporaryPath, problem: .call("read", errno: errno)) }
+      if count == 0 { return false }
+      done += count
+    }
+    return true
+  }
+
+  /// Goes on after the first `count` bytes of what an earlier output left; the rest is dropped.
+  package func resume(at count: Int) throws(FileError) {
+    try call("truncate") { ftruncate(descriptor, off_t(count)) }
+    self.count = count
+    end = count
   }
 
   /// Appends `bytes`.
@@ -107,12 +165,6 @@ package final class OutputFile {
     // Gives back what was reserved beyond the end.
     try call("truncate") { ftruncate(descriptor, off_t(end)) }
     try call("fsync") { fsync(descriptor) }
-    let closed = close(descriptor)
-    descriptor = -1
-    // An interrupted close has closed, on Linux.
-    guard closed == 0 || errno == EINTR else {
-      throw FileError(path: path, problem: .call("close", errno: errno))
-    }
     let renamed = overwrite ? rename(temporaryPath, path) : vlm_rename_new(temporaryPath, path)
     guard renamed == 0 else {
       let code = errno
@@ -121,6 +173,10 @@ package final class OutputFile {
     }
     committed = true
     PendingOutputs.remove(temporaryPath)
+    // After the rename, so that a partial file stays locked while it has its name. What closing
+    // could report, syncing has reported.
+    close(descriptor)
+    descriptor = -1
     syncFolder()
   }
 

@@ -25,6 +25,13 @@ package enum PendingOutputs {
 
   struct CreateFailure: Error { let code: Int32 }
 
+  /// Notes a file that exists already.
+  static func add(_ path: String) {
+    slots.withLock { slots in
+      if slots[path] == nil { slots[path] = vlm_pending_add(path) }
+    }
+  }
+
   /// Forgets `path`, which has been renamed or unlinked.
   static func remove(_ path: String) {
     slots.withLock { slots in

@@ -19,7 +19,8 @@ struct VLMBenchCommand: ParsableCommand {
         Each case is run once a round, the peaks of the machine between them; the median, the \
         extremes and the share of the measured peak are printed.
         """,
-      version: versionText(program: "vlm-bench", formatVersion: Container.formatVersion))
+      version: versionText(program: "vlm-bench", formatVersion: Container.formatVersion),
+      subcommands: [LanguageCommand.self])
   }
 
   @Argument(

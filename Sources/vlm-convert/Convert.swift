@@ -1,5 +1,6 @@
 import ArgumentParser
 import VLMCommandLine
+import VLMContainer
 import VLMConvert
 import VLMKernels
 import VLMTensor
@@ -23,7 +24,7 @@ struct Convert: ParsableCommand {
   }
 
   @Argument(
-    help: "A .safetensors or PyTorch file, or a folder as timm or Hugging Face saves it.")
+    help: "A .safetensors, PyTorch or GGUF file, or a folder as timm or Hugging Face saves it.")
   var input: String
 
   @Argument(help: "The .vlmz file to write.")
@@ -59,6 +60,12 @@ struct Convert: ParsableCommand {
       valueName: "file"))
   var preprocessor: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "The folder of a LLaVA's vision tower, where its config.json names one that is not here.",
+      valueName: "folder"))
+  var visionTower: String?
+
   @OptionGroup var pyTorch: PyTorchOptions
 
   @Option(
@@ -72,6 +79,18 @@ struct Convert: ParsableCommand {
 
   @Flag(help: "Replace an existing output.")
   var force = false
+
+  @Flag(
+    help: ArgumentHelp(
+      "Go on with a conversion that was broken off, and leave this one to go on with if it is.",
+      discussion: """
+        What is in OUT.partial is checked against its checksums and taken over when the source, \
+        the flags and the version are the same; otherwise the conversion starts over.
+        """))
+  var resume = false
+
+  @Flag(help: "Read the finished file back and check every byte.")
+  var verify = false
 
   @Flag(help: "Say what would be written, and stop.")
   var dryRun = false
@@ -95,7 +114,8 @@ struct Convert: ParsableCommand {
 
   func run() throws {
     let source = try SourceModel.open(
-      path: input, preprocessor: preprocessor, options: pyTorch.options(default: .automatic))
+      path: input, preprocessor: preprocessor, visionTower: visionTower,
+      options: pyTorch.options(default: .automatic))
     let policy = QuantizationPolicy(
       scheme: scheme.scheme, overrides: try tensorType.map(Self.override))
     let converter = try Converter(
@@ -114,12 +134,16 @@ struct Convert: ParsableCommand {
       throw FileError(path: output, problem: .sameFile(as: source.catalog.path))
     }
     let progress = Progress(
-      "converting", total: converter.plan.parameterCount, unit: .items, quiet: quiet)
+      "converting", total: converter.sourceByteCount, unit: .bytes, quiet: quiet)
     let start = Progress.now()
-    let report = try converter.convert(to: output, overwrite: force) { done, _, name in
+    let report = try converter.convert(
+      to: output, overwrite: force, resume: resume,
+      note: { if !quiet { Report.note("vlm-convert: \($0)") } }
+    ) { done, _, name in
       progress.update(done, detail: name)
     }
     progress.finish()
+    if verify { try check(output) }
     let seconds = Progress.now() - start
     let outcomes =
       evaluate.isEmpty
@@ -135,6 +159,13 @@ struct Convert: ParsableCommand {
       ReportText(report: report, output: output, seconds: seconds).print()
       if !outcomes.isEmpty { Evaluation.report(outcomes) }
     }
+  }
+
+  private func check(_ output: String) throws {
+    let defects = try Verify.defects(
+      of: try Container.open(path: output), threads: try threadCount(option: threads), quiet: quiet)
+    for defect in defects { Report.note("vlm-convert: \(defect)") }
+    guard defects.isEmpty else { throw ExitCode(ExitStatus.difference.rawValue) }
   }
 
   /// "pattern=scheme".

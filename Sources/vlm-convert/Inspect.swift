@@ -8,10 +8,11 @@ import VLMTensor
 struct Inspect: ParsableCommand {
   static var configuration: CommandConfiguration {
     CommandConfiguration(
-      commandName: "inspect", abstract: "Show what a .vlmz, .safetensors or PyTorch file holds.")
+      commandName: "inspect",
+      abstract: "Show what a .vlmz, .safetensors, PyTorch or GGUF file holds.")
   }
 
-  @Argument(help: "A .vlmz, .safetensors or PyTorch file.")
+  @Argument(help: "A .vlmz, .safetensors, PyTorch or GGUF file.")
   var file: String
 
   @Flag(help: "Print one JSON object.")

@@ -14,6 +14,8 @@ struct VLMConvertCommand: ParsableCommand {
         Example: vlm-convert convnext-tiny/ convnext.vlmz --q4
         """,
       version: versionText(program: "vlm-convert", formatVersion: Container.formatVersion),
-      subcommands: [Convert.self, Inspect.self, Verify.self], defaultSubcommand: Convert.self)
+      subcommands: [
+        Convert.self, Inspect.self, Verify.self, Extract.self, Diff.self, Hash.self,
+      ], defaultSubcommand: Convert.self)
   }
 }

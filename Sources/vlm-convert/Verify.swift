@@ -3,6 +3,7 @@ import VLMCheckpoint
 import VLMCommandLine
 import VLMContainer
 import VLMConvert
+import VLMKernels
 import VLMTensor
 
 struct Verify: ParsableCommand {
@@ -13,11 +14,26 @@ struct Verify: ParsableCommand {
       discussion: "Exit status 0: sound; 2: damaged, every defect on a line; 65: not such a file.")
   }
 
-  @Argument(help: "A .vlmz, .safetensors or PyTorch file.")
+  @Argument(help: "A .vlmz, .safetensors, PyTorch or GGUF file.")
   var file: String
 
   @Flag(name: .shortAndLong, help: "Say nothing; the exit status tells.")
   var quiet = false
+
+  @Option(help: "Threads; default: the processors this process may use.")
+  var threads: Int?
+
+  /// Reads all of `container` on `threads` threads.
+  static func defects(
+    of container: Container, threads: Int, quiet: Bool
+  ) throws -> [ContainerError] {
+    let progress = Progress("verifying", total: container.file.count, unit: .bytes, quiet: quiet)
+    defer { progress.finish() }
+    let pool = WorkerPool(threadCount: threads)
+    return try container.verify(
+      strict: true, progress: { done, _ in progress.update(done) },
+      loop: { count, body in pool.forEach(count: count) { piece, _ in body(piece) } })
+  }
 
   func run() throws {
     guard try ModelFileKind.of(file) == .container else {
@@ -25,7 +41,8 @@ struct Verify: ParsableCommand {
         path: file, options: PyTorchFile.Options(state: .everything))
       let what =
         switch catalog.format {
-        case .safetensors: "safetensors has no checksums: only the structure was checked"
+        case .safetensors, .gguf:
+          "\(catalog.format.rawValue) has no checksums: only the structure was checked"
         case .pyTorchLegacy: "this format has no checksums: only the structure was checked"
         case .pyTorchZip, .torchScript: "structure and checksums"
         }
@@ -37,10 +54,8 @@ struct Verify: ParsableCommand {
       return
     }
     let container = try Container.open(path: file)
-    let progress = Progress(
-      "verifying", total: container.file.count, unit: .bytes, quiet: quiet)
-    let defects = try container.verify(strict: true) { done, _ in progress.update(done) }
-    progress.finish()
+    let defects = try Self.defects(
+      of: container, threads: try threadCount(option: threads), quiet: quiet)
     for defect in defects { Report.note("vlm-convert: \(defect)") }
     guard defects.isEmpty else { throw ExitCode(ExitStatus.difference.rawValue) }
     if !quiet {

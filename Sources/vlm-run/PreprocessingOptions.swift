@@ -80,21 +80,6 @@ extension Preprocessing {
     return result
   }
 
-  /// The same steps to a square of `side` pixels; the crop keeps its share of the resized picture.
-  fileprivate func resized(toSide side: Int) -> Preprocessing {
-    var result = self
-    switch resize {
-    case .exact: result.resize = .exact(width: side, height: side)
-    case .shortestEdge(let short):
-      let share = crop.map { Double(min($0.width, $0.height)) / Double(short) } ?? 1
-      result.resize = .shortestEdge(Int(Double(side) / share))
-    case nil: result.resize = .shortestEdge(side)
-    }
-    let rounding = crop?.rounding ?? .halfEven
-    result.crop = Crop(width: side, height: side, rounding: rounding)
-    return result
-  }
-
   /// The same crop out of a picture of which it is `share`; timm rounds the resize down.
   fileprivate func cropping(share: Double) -> Preprocessing {
     var result = self

@@ -2,6 +2,7 @@
 // Prints a line for each instruction set and, last, how many comparisons passed and failed.
 //
 // A program of its own, so that the kernels alone can be cross-compiled and run under an emulator.
+#include "language.h"
 #include "support.h"
 
 static const vlm_kernels *scalar;
@@ -365,8 +366,12 @@ int main(void) {
       test_channels(k, lengths[i], 5);
       test_channels(k, lengths[i], 200);
       test_epilogue(k, lengths[i]);
+      test_rms_norm(k, scalar, lengths[i]);
+      test_rotate_half(k, scalar, 2 * lengths[i]);
+      test_gate(k, scalar, lengths[i]);
     }
     test_activations(k);
+    test_attentions(k, scalar);
     test_depthwises(k);
     test_large_depthwise(k);
     test_depthwise_split(k);

@@ -52,7 +52,7 @@ func run(_ arguments: [String]) throws {
   case "catalog":
     // Tensors in a file, and the memory that reading its header took, in bytes.
     let before = peakMemory()
-    let catalog = try SafetensorsFile.read(path: path)
+    let catalog = try CheckpointFile.read(path: path)
     print(catalog.tensors.count, peakMemory() - before)
   default: return
   }

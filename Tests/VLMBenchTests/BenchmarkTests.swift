@@ -71,7 +71,7 @@ struct BenchmarkTests {
     let names = try [
       "gemm/q8/M70.K40.N20", "gemm/q4/M3.K40.N20", "gemm/bf16/M3.K40.N20", "gemm/f32/M70.K40.N20",
       "gemv/q8/K64.N33", "depthwise3/f32/5x6x7", "layer_norm/f32/R3.C5", "gelu/f32/R3.C5",
-      "quantize/u8/R3.C5",
+      "quantize/u8/R3.C5", "rms_norm/f32/R3.C5", "attention/q8/R3.K7.H4.G2.D8",
     ].map { try CaseName(parsing: $0, isa: "scalar", threads: 2) }
     let outcome = try Benchmark(names: names, runs: 2).run { _, _, _ in }
     #expect(outcome.results.map(\.name) == names)

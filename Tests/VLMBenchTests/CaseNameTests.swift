@@ -25,7 +25,8 @@ struct CaseNameTests {
     arguments: [
       "gemm/q8/M4096.K192.N768/avx512vnni/t2", "gemv/q4/K4096.N4096/amx/t1",
       "depthwise7/f32/96x64x768/avx2/t2", "layer_norm/f32/R4096.C192/neon/t8",
-      "gelu/f32/R10.C3/scalar/t1", "quantize/u8/R1.C1/scalar/t1",
+      "gelu/f32/R10.C3/scalar/t1", "quantize/u8/R1.C1/scalar/t1", "rms_norm/f32/R7.C576/scalar/t1",
+      "attention/f16/R1.K2048.H9.G3.D64/scalar/t1",
       "tower/convnext_large/q8/768/avx512vnni/t2",
     ])
   func roundTrip(_ text: String) throws {

@@ -68,7 +68,7 @@ struct MessageTests {
       ("R08-truncated", "header: states a file of 4608 bytes, found 4607: it is truncated [R08]"),
       (
         "R13-unknown-required",
-        "section 3 'kind 6': is required and this build does not know it; update vlm-run [R13]"
+        "section 3 'kind 11': is required and this build does not know it; update vlm-run [R13]"
       ),
       ("R16-misaligned", "section 2 'config': offset 4356 is not a multiple of 64 [R16]"),
       (

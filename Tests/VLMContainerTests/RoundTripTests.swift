@@ -115,4 +115,19 @@ struct RoundTripTests {
     #expect(summary.sections.last?.codec == .zstd)
     #expect(try sample.open("x.vlmz").section(.config) == bytes)
   }
+
+  @Test("only a file with an embedding asks for version 2 of its readers")
+  func versionOfRoles() throws {
+    for (role, version) in [(TensorRole.output, 1), (.embedding, 2)] {
+      let name = "v\(version).vlmz"
+      let writer = try ContainerWriter(path: sample.folder.path(name), overwrite: false)
+      try writer.add(section: .config, Sample.config)
+      try writer.beginTensor(name: "t", format: .init(scheme: .f32), role: role, shape: [1, 1])
+      try writer.write([0, 0, 0, 0])
+      try writer.endTensor()
+      _ = try writer.finish()
+      #expect(try sample.folder.read(name)[8] == UInt8(version))
+      #expect(try sample.open(name).tensors.first?.role == role)
+    }
+  }
 }

@@ -122,10 +122,10 @@ struct AttentionReference {
     v.assign(values)
     q.assign(queries)
     // In two pieces, as a prompt and what follows it.
+    let pool = WorkerPool(threadCount: threads)
     let first = count / 3
     kv.store(keys: k[0..<first], values: v[0..<first], at: 0)
-    kv.store(keys: k[first..<count], values: v[first..<count], at: first)
-    let pool = WorkerPool(threadCount: threads)
+    kv.store(keys: k[first..<count], values: v[first..<count], at: first, pool: pool)
     let scratches = (0..<threads).map { _ in Attention.Scratch(attention, kernels: kernels) }
     attention(
       q, kv, count: count, causalFrom: causalFrom, into: y, scratches: scratches, pool: pool)

@@ -29,7 +29,7 @@ struct ProductPiecesTests {
 
   @Test("a small product is not cut, and none has empty pieces")
   func small() {
-    #expect(ProductPieces(rows: 1, outputs: 128, inputs: 64).count == 1)
+    #expect(ProductPieces(rows: 5, outputs: 128, inputs: 64).count == 1)
     #expect(ProductPieces(rows: 0, outputs: 128, inputs: 64).count == 0)
     #expect(ProductPieces(rows: 4, outputs: 0, inputs: 64).count == 0)
   }

@@ -137,3 +137,12 @@ package func cosine(_ a: [Float], _ b: [Float]) -> Double {
   }
   return dot / (aa * bb).squareRoot()
 }
+
+extension TestFiles {
+  package static func json(_ path: String) throws -> JSONValue {
+    let file = try MappedFile(path: path)
+    return try file.withBytes(0..<file.count) { bytes in
+      try JSONValue.parse(bytes, limits: JSONLimits(maximumBytes: 64 << 20))
+    }
+  }
+}

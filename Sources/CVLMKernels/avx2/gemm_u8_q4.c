@@ -13,7 +13,6 @@
 
 enum {
   SUMS = 4,
-  AHEAD = 4096, // bytes to ask for in advance, past the panel's end too
   ROWS = 48 // a multiple of 4; their activations stay in L2 while all panels pass
 };
 
@@ -49,12 +48,12 @@ VLM_INLINE void from_nibbles(
   __m256i acc[SUMS];
   for (int i = 0; i < rows * halves; i++) acc[i] = _mm256_setzero_si256();
   for (size_t b = 0; b < blocks; b++) {
+    if (half == 0) vlm_prefetch_q4(g, packed, b);
     // The low and the high nibbles of a block have 4 steps each.
     __m256i low[SUMS], high[SUMS];
     _Pragma("clang loop unroll(full)") for (int i = 0; i < rows * halves; i++) low[i] = high[i] =
         _mm256_setzero_si256();
     _Pragma("clang loop unroll(full)") for (size_t i = 0; i < 4; i++) {
-      if (half == 0) __builtin_prefetch(packed + b * 256 + i * 64 + AHEAD);
       _Pragma("clang loop unroll(full)") for (int h = 0; h < halves; h++) {
         const __m256i bytes =
             _mm256_loadu_si256((const __m256i *)(packed + b * 256 + i * 64 + h * 32));

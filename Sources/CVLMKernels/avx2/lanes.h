@@ -12,6 +12,8 @@
 /// Output columns of one pass of the depthwise kernel: 8 sums, 7 weights and an input are all 16
 /// registers.
 enum { VF = 8, VLM_DEPTHWISE_COLUMNS = 8 };
+/// Rows of a tile of attention.inc, and its columns in steps of 16: 12 sums.
+enum { VLM_ATTENTION_ROWS = 6, VLM_ATTENTION_PANELS = 1 };
 
 VLM_TARGET_AVX2_BEGIN
 
@@ -51,6 +53,24 @@ VLM_INLINE vf vf_select_gt(vf a, vf b, vf yes, vf no) {
 VLM_INLINE vf vf_exp2_int(vf n) {
   const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
   return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+}
+VLM_INLINE vf vf_scale_exp2(vf v, vf n) {
+  return vf_mul(v, vf_exp2_int(vf_max(vf_set1(-126), n)));
+}
+VLM_INLINE vf vf_load_f16(const uint16_t *p) {
+  return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+}
+VLM_INLINE vf vf_load_i8(const int8_t *p) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
+}
+VLM_INLINE void vf_store_f16(uint16_t *p, vf v) {
+  _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+VLM_INLINE void vf_store_i8(int8_t *p, vf v) {
+  const __m256i wide = _mm256_cvtps_epi32(v);
+  const __m128i words =
+      _mm_packs_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));
+  _mm_storel_epi64((__m128i *)p, _mm_packs_epi16(words, words));
 }
 VLM_INLINE float vf_sum(vf v) {
   const __m128 half = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));

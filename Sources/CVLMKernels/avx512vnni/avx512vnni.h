@@ -34,5 +34,19 @@ void vlm_sum_squares_f32__avx512vnni(
 void vlm_scale_shift_f32__avx512vnni(
     size_t rows, size_t channels, const float *x, size_t x_stride, const float *scale,
     const float *shift, float *y, size_t y_stride);
+void vlm_rms_norm_f32__avx512vnni(
+    size_t rows, size_t channels, const float *x, size_t x_stride, const float *weight,
+    float epsilon, float *y, size_t y_stride);
+void vlm_rotate_half_f32__avx512vnni(
+    size_t rows, size_t heads, size_t head_dim, float *x, size_t x_stride, const float *cosines,
+    const float *sines, size_t stride);
+void vlm_gate_f32__avx512vnni(
+    size_t rows, size_t columns, vlm_activation activation, const float *gate, size_t gate_stride,
+    const float *up, size_t up_stride, float *y, size_t y_stride);
+void vlm_store_keys_values__avx512vnni(
+    const vlm_kv_head *kv, size_t position, size_t rows, const float *keys, size_t keys_stride,
+    const float *values, size_t values_stride);
+size_t vlm_attention_scratch_bytes__avx512vnni(size_t head_dim);
+void vlm_attention_f32__avx512vnni(const vlm_attention *);
 
 #endif

@@ -9,7 +9,12 @@
 #include "../x86_targets.h"
 #include "avx512vnni.h"
 
-enum { SUMS = 24, FEW_ROWS = 4 };
+enum {
+  SUMS = 24,
+  FEW_ROWS = 4,
+  // Few rows read the whole matrix once: bytes to ask for in advance, past the panel's end too.
+  AHEAD = 4096
+};
 
 VLM_TARGET_AVX512VNNI_BEGIN
 
@@ -43,8 +48,9 @@ VLM_INLINE void tile(
     for (size_t k = 0; k < g->inputs; k += 2) {
       // A lane holds inputs k and k + 1 of one output; the upper half of a float is a bf16.
       _Pragma("clang loop unroll(full)") for (int j = 0; j < panels; j++) {
-        const __m512i pair =
-            _mm512_loadu_si512(p->values + (size_t)j * p->panel_values + k * 16);
+        const uint16_t *at = p->values + (size_t)j * p->panel_values + k * 16;
+        if (rows <= 8) __builtin_prefetch((const char *)at + AHEAD);
+        const __m512i pair = _mm512_loadu_si512(at);
         w[j] = _mm512_castsi512_ps(_mm512_slli_epi32(pair, 16));
         odd[j] = _mm512_castsi512_ps(_mm512_and_si512(pair, upper));
       }
@@ -53,9 +59,11 @@ VLM_INLINE void tile(
     }
   } else {
     for (size_t k = 0; k < g->inputs; k++) {
-      _Pragma("clang loop unroll(full)") for (int j = 0; j < panels; j++)
-          w[j] = _mm512_cvtph_ps(_mm256_loadu_si256(
-              (const __m256i *)(p->values + (size_t)j * p->panel_values + k * 16)));
+      _Pragma("clang loop unroll(full)") for (int j = 0; j < panels; j++) {
+        const uint16_t *at = p->values + (size_t)j * p->panel_values + k * 16;
+        if (rows <= 8) __builtin_prefetch((const char *)at + AHEAD);
+        w[j] = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)at));
+      }
       one_input(x + k, g->x_stride, w, acc, rows, panels);
     }
   }
@@ -81,8 +89,13 @@ VLM_INLINE void all_rows(const half_panels *p, const int panels, const bool bf16
   const size_t rows = p->g->rows;
   size_t r = 0;
   for (; r + 12 <= rows; r += 12) tile(p, r, 12, panels, bf16);
-  for (; r + 4 <= rows; r += 4) tile(p, r, 4, panels, bf16);
-  for (; r < rows; r++) tile(p, r, 1, panels, bf16);
+  if (r + 8 <= rows) tile(p, r, 8, panels, bf16), r += 8;
+  if (r + 4 <= rows) tile(p, r, 4, panels, bf16), r += 4;
+  switch (rows - r) {
+  case 3: tile(p, r, 3, panels, bf16); return;
+  case 2: tile(p, r, 2, panels, bf16); return;
+  case 1: tile(p, r, 1, panels, bf16); return;
+  }
 }
 
 VLM_INLINE void gemm(const vlm_gemm *g, const bool bf16) {

@@ -10,8 +10,7 @@
 #include "q4_expand.h"
 #include "u8_tiles.h"
 
-/// Few rows read the whole matrix once: bytes to ask for in advance, past the panel's end too.
-enum { AHEAD = 4096 };
+enum { FEW_ROWS = 8 };
 
 VLM_TARGET_AVX512VNNI_BEGIN
 
@@ -41,15 +40,15 @@ VLM_INLINE void from_nibbles(const vlm_gemm *g, size_t panel, const int rows) {
   const size_t blocks = vlm_block_count(g->inputs);
   const vlm_q4_group *groups = vlm_q4_groups(g, panel);
   const __m512i low4 = _mm512_set1_epi8(15);
-  __m512i acc[VLM_U8_FEW_ROWS];
+  __m512i acc[FEW_ROWS];
   for (int r = 0; r < rows; r++) acc[r] = _mm512_setzero_si512();
 
   for (size_t b = 0; b < blocks; b++) {
     // Two chains a row, so that one's latency hides behind the other.
-    __m512i even[VLM_U8_FEW_ROWS], odd[VLM_U8_FEW_ROWS];
+    __m512i even[FEW_ROWS], odd[FEW_ROWS];
     for (int r = 0; r < rows; r++) even[r] = odd[r] = _mm512_setzero_si512();
+    vlm_prefetch_q4(g, codes, b);
     _Pragma("clang loop unroll(full)") for (size_t i = 0; i < 4; i++) {
-      __builtin_prefetch(codes + b * 256 + i * 64 + AHEAD);
       const __m512i bytes = _mm512_loadu_si512(codes + b * 256 + i * 64);
       const __m512i low = _mm512_and_si512(bytes, low4);
       const __m512i high = _mm512_and_si512(_mm512_srli_epi16(bytes, 4), low4);
@@ -72,7 +71,7 @@ VLM_INLINE void from_nibbles(const vlm_gemm *g, size_t panel, const int rows) {
     }
   }
 
-  int32_t tile[VLM_U8_FEW_ROWS * 16] __attribute__((aligned(64)));
+  int32_t tile[FEW_ROWS * 16] __attribute__((aligned(64)));
   for (int r = 0; r < rows; r++) _mm512_store_si512(tile + r * 16, acc[r]);
   vlm_finish_i32__avx512vnni(g, 0, (size_t)rows, panel, vlm_q4_tail(g, panel), tile, 16);
 }
@@ -83,12 +82,16 @@ static void few_rows(const vlm_gemm *g, size_t panel) {
   case 2: from_nibbles(g, panel, 2); return;
   case 3: from_nibbles(g, panel, 3); return;
   case 4: from_nibbles(g, panel, 4); return;
+  case 5: from_nibbles(g, panel, 5); return;
+  case 6: from_nibbles(g, panel, 6); return;
+  case 7: from_nibbles(g, panel, 7); return;
+  case 8: from_nibbles(g, panel, 8); return;
   }
 }
 
 void vlm_gemm_u8_q4__avx512vnni(const vlm_gemm *g) {
   const size_t end = vlm_panel_limit(g), expanded = vlm_q8_tail_offset(g->inputs);
-  if (g->rows <= VLM_U8_FEW_ROWS) {
+  if (g->rows <= FEW_ROWS) {
     sum_blocks(g, g->scratch);
     for (size_t panel = g->panel_begin; panel < end; panel++) few_rows(g, panel);
     return;

@@ -12,6 +12,8 @@
 /// Output columns of one pass of the depthwise kernel: 12 sums hide the latency of vfmadd, and 7
 /// weights stay in registers.
 enum { VF = 16, VLM_DEPTHWISE_COLUMNS = 12 };
+/// Rows of a tile of attention.inc, and its columns in steps of 16: 24 sums.
+enum { VLM_ATTENTION_ROWS = 12, VLM_ATTENTION_PANELS = 2 };
 
 VLM_TARGET_AVX512VNNI_BEGIN
 
@@ -47,6 +49,19 @@ VLM_INLINE vf vf_select_gt(vf a, vf b, vf yes, vf no) {
 VLM_INLINE vf vf_exp2_int(vf n) {
   const __m512i biased = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
   return _mm512_castsi512_ps(_mm512_slli_epi32(biased, 23));
+}
+VLM_INLINE vf vf_scale_exp2(vf v, vf n) { return _mm512_scalef_ps(v, n); }
+VLM_INLINE vf vf_load_f16(const uint16_t *p) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+VLM_INLINE vf vf_load_i8(const int8_t *p) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
+}
+VLM_INLINE void vf_store_f16(uint16_t *p, vf v) {
+  _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+VLM_INLINE void vf_store_i8(int8_t *p, vf v) {
+  _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
 }
 VLM_INLINE float vf_sum(vf v) { return _mm512_reduce_add_ps(v); }
 VLM_INLINE float vf_lowest(vf v) { return _mm512_reduce_min_ps(v); }

@@ -2,8 +2,6 @@
 
 #include "avx512vnni.h"
 
-#include "../scalar/scalar.h"
-
 const vlm_kernels vlm_kernels_avx512vnni = {
     .isa = VLM_ISA_AVX512VNNI,
     .name = "avx512vnni",
@@ -19,12 +17,12 @@ const vlm_kernels vlm_kernels_avx512vnni = {
     .activation_f32 = vlm_activation_f32__avx512vnni,
     .sum_squares_f32 = vlm_sum_squares_f32__avx512vnni,
     .scale_shift_f32 = vlm_scale_shift_f32__avx512vnni,
-    .rms_norm_f32 = vlm_rms_norm_f32__scalar,
-    .rotate_half_f32 = vlm_rotate_half_f32__scalar,
-    .gate_f32 = vlm_gate_f32__scalar,
-    .store_keys_values = vlm_store_keys_values__scalar,
-    .attention_scratch_bytes = vlm_attention_scratch_bytes__scalar,
-    .attention_f32 = vlm_attention_f32__scalar,
+    .rms_norm_f32 = vlm_rms_norm_f32__avx512vnni,
+    .rotate_half_f32 = vlm_rotate_half_f32__avx512vnni,
+    .gate_f32 = vlm_gate_f32__avx512vnni,
+    .store_keys_values = vlm_store_keys_values__avx512vnni,
+    .attention_scratch_bytes = vlm_attention_scratch_bytes__avx512vnni,
+    .attention_f32 = vlm_attention_f32__avx512vnni,
 };
 
 #endif

@@ -9,8 +9,7 @@
 
 #include "u8_tiles.h"
 
-/// AHEAD: few rows read the whole matrix once; bytes to ask for in advance, past a panel's end too.
-enum { FEW_ROWS = 4, SUMS = 4, AHEAD = 4096 };
+enum { FEW_ROWS = 4, SUMS = 4 };
 
 VLM_TARGET_AVXVNNI_BEGIN
 
@@ -73,12 +72,12 @@ VLM_INLINE void from_nibbles(
   __m256i acc[SUMS];
   for (int i = 0; i < rows * halves; i++) acc[i] = _mm256_setzero_si256();
   for (size_t b = 0; b < blocks; b++) {
+    if (half == 0) vlm_prefetch_q4(g, packed, b);
     // Two chains a sum, so that one's latency hides behind the other.
     __m256i low[SUMS], high[SUMS];
     _Pragma("clang loop unroll(full)") for (int i = 0; i < rows * halves; i++) low[i] = high[i] =
         _mm256_setzero_si256();
     _Pragma("clang loop unroll(full)") for (size_t i = 0; i < 4; i++) {
-      __builtin_prefetch(packed + b * 256 + i * 64 + AHEAD);
       _Pragma("clang loop unroll(full)") for (int h = 0; h < halves; h++) {
         const __m256i bytes =
             _mm256_loadu_si256((const __m256i *)(packed + b * 256 + i * 64 + h * 32));

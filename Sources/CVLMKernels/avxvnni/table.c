@@ -2,8 +2,6 @@
 
 #include "avxvnni.h"
 
-#include "../scalar/scalar.h"
-
 const vlm_kernels vlm_kernels_avxvnni = {
     .isa = VLM_ISA_AVXVNNI,
     .name = "avxvnni",
@@ -19,12 +17,12 @@ const vlm_kernels vlm_kernels_avxvnni = {
     .activation_f32 = vlm_activation_f32__avx2,
     .sum_squares_f32 = vlm_sum_squares_f32__avx2,
     .scale_shift_f32 = vlm_scale_shift_f32__avx2,
-    .rms_norm_f32 = vlm_rms_norm_f32__scalar,
-    .rotate_half_f32 = vlm_rotate_half_f32__scalar,
-    .gate_f32 = vlm_gate_f32__scalar,
-    .store_keys_values = vlm_store_keys_values__scalar,
-    .attention_scratch_bytes = vlm_attention_scratch_bytes__scalar,
-    .attention_f32 = vlm_attention_f32__scalar,
+    .rms_norm_f32 = vlm_rms_norm_f32__avx2,
+    .rotate_half_f32 = vlm_rotate_half_f32__avx2,
+    .gate_f32 = vlm_gate_f32__avx2,
+    .store_keys_values = vlm_store_keys_values__avx2,
+    .attention_scratch_bytes = vlm_attention_scratch_bytes__avx2,
+    .attention_f32 = vlm_attention_f32__avx2,
 };
 
 #endif

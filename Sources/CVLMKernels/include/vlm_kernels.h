@@ -86,8 +86,8 @@ typedef enum vlm_kv_format {
 
 /// Where keys and values of one head lie, for positions 0 ..< capacity. With d the head's dimension
 /// and e the number of bytes of an element (4, 2 or 1):
-///   keys     [ceil(capacity/16)][d][16]   position 16*i + j, dimension k at [i][k][j]: 16 scores are
-///            summed in the lanes of a vector, and a step of the sum reads one line
+///   keys     [ceil(capacity/16)][d][16]   position 16*i + j, dimension k at [i][k][j]: 16 scores
+///            are summed in the lanes of a vector, and a step of the sum reads one line
 ///   values   [capacity][vlm_value_stride(d)]   the columns past d are zeros
 ///   scales   [capacity], q8 only
 /// Whoever allocates them fills them with zeros; 64-byte alignment is best.
@@ -169,7 +169,8 @@ typedef struct vlm_kernels {
 
   /// Turns each pair (x[i], x[i + head_dim/2]) of each head by the angle whose cosine and sine are
   /// given, in place:   x[i] c - x[i + head_dim/2] s,   x[i + head_dim/2] c + x[i] s
-  /// x [rows][x_stride], heads * head_dim columns; cosines, sines [rows][stride], head_dim/2 columns.
+  /// x [rows][x_stride], heads * head_dim columns; cosines, sines [rows][stride], head_dim/2
+  /// columns.
   void (*rotate_half_f32)(size_t rows, size_t heads, size_t head_dim, float *x, size_t x_stride,
                           const float *cosines, const float *sines, size_t stride);
 

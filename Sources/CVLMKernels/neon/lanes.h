@@ -13,6 +13,8 @@
 #define VLM_GELU_PIECES 0 // no lookup of floats in a register
 /// Output columns of one pass of the depthwise kernel: 8 sums and 7 weights of 32 registers.
 enum { VF = 4, VLM_DEPTHWISE_COLUMNS = 8 };
+/// Rows of a tile of attention.inc, and its columns in steps of 16: 24 sums.
+enum { VLM_ATTENTION_ROWS = 6, VLM_ATTENTION_PANELS = 1 };
 
 typedef float32x4_t vf;
 
@@ -35,6 +37,7 @@ VLM_INLINE vf vf_sub(vf a, vf b) { return vsubq_f32(a, b); }
 VLM_INLINE vf vf_mul(vf a, vf b) { return vmulq_f32(a, b); }
 VLM_INLINE vf vf_div(vf a, vf b) { return vdivq_f32(a, b); }
 VLM_INLINE vf vf_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
+VLM_INLINE vf vf_abs(vf a) { return vabsq_f32(a); }
 VLM_INLINE vf vf_min(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
 VLM_INLINE vf vf_max(vf a, vf b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
 VLM_INLINE vf vf_rint(vf a) { return vrndnq_f32(a); }
@@ -44,6 +47,26 @@ VLM_INLINE vf vf_select_gt(vf a, vf b, vf yes, vf no) {
 VLM_INLINE vf vf_exp2_int(vf n) {
   const int32x4_t biased = vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127));
   return vreinterpretq_f32_s32(vshlq_n_s32(biased, 23));
+}
+VLM_INLINE vf vf_scale_exp2(vf v, vf n) {
+  return vf_mul(v, vf_exp2_int(vf_max(vf_set1(-126), n)));
+}
+VLM_INLINE vf vf_load_f16(const uint16_t *p) {
+  return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+}
+VLM_INLINE vf vf_load_i8(const int8_t *p) {
+  int8_t bytes[8] = {0};
+  memcpy(bytes, p, VF);
+  return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vld1_s8(bytes)))));
+}
+VLM_INLINE void vf_store_f16(uint16_t *p, vf v) {
+  vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v)));
+}
+VLM_INLINE void vf_store_i8(int8_t *p, vf v) {
+  const int16x4_t words = vqmovn_s32(vcvtnq_s32_f32(v));
+  int8_t bytes[8];
+  vst1_s8(bytes, vqmovn_s16(vcombine_s16(words, words)));
+  memcpy(p, bytes, VF);
 }
 VLM_INLINE float vf_sum(vf v) { return vaddvq_f32(v); }
 VLM_INLINE float vf_lowest(vf v) { return vminvq_f32(v); }

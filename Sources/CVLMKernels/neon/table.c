@@ -2,8 +2,6 @@
 
 #include "neon.h"
 
-#include "../scalar/scalar.h"
-
 const vlm_kernels vlm_kernels_neon = {
     .isa = VLM_ISA_NEON,
     .name = "neon",
@@ -19,12 +17,12 @@ const vlm_kernels vlm_kernels_neon = {
     .activation_f32 = vlm_activation_f32__neon,
     .sum_squares_f32 = vlm_sum_squares_f32__neon,
     .scale_shift_f32 = vlm_scale_shift_f32__neon,
-    .rms_norm_f32 = vlm_rms_norm_f32__scalar,
-    .rotate_half_f32 = vlm_rotate_half_f32__scalar,
-    .gate_f32 = vlm_gate_f32__scalar,
-    .store_keys_values = vlm_store_keys_values__scalar,
-    .attention_scratch_bytes = vlm_attention_scratch_bytes__scalar,
-    .attention_f32 = vlm_attention_f32__scalar,
+    .rms_norm_f32 = vlm_rms_norm_f32__neon,
+    .rotate_half_f32 = vlm_rotate_half_f32__neon,
+    .gate_f32 = vlm_gate_f32__neon,
+    .store_keys_values = vlm_store_keys_values__neon,
+    .attention_scratch_bytes = vlm_attention_scratch_bytes__neon,
+    .attention_f32 = vlm_attention_f32__neon,
 };
 
 #endif

@@ -27,5 +27,9 @@ static void gemm(const vlm_gemm *g, half_layout layout) {
   }
 }
 
-void vlm_gemm_f32_f16__scalar(const vlm_gemm *g) { gemm(g, (half_layout){vlm_from_f16__scalar, 1}); }
-void vlm_gemm_f32_bf16__scalar(const vlm_gemm *g) { gemm(g, (half_layout){vlm_from_bf16__scalar, 2}); }
+void vlm_gemm_f32_f16__scalar(const vlm_gemm *g) {
+  gemm(g, (half_layout){vlm_from_f16__scalar, 1});
+}
+void vlm_gemm_f32_bf16__scalar(const vlm_gemm *g) {
+  gemm(g, (half_layout){vlm_from_bf16__scalar, 2});
+}

@@ -39,9 +39,10 @@ typedef enum vlm_counted {
   VLM_COUNTED_GEMM,                // all other products, with bias, layer scale and residual
   VLM_COUNTED_QUANTIZE,
   VLM_COUNTED_DEPTHWISE,
-  VLM_COUNTED_LAYER_NORM,
+  VLM_COUNTED_LAYER_NORM,          // and RMS norm
   VLM_COUNTED_EPILOGUE,            // after a product of another library
-  VLM_COUNTED_OTHER,               // activations and the functions of GRN
+  VLM_COUNTED_OTHER,               // activations, gates, rotation and the functions of GRN
+  VLM_COUNTED_ATTENTION,           // and storing keys and values
   VLM_COUNTED_KINDS
 } vlm_counted;
 

@@ -43,6 +43,23 @@ package struct ConvNeXt: Sendable {
   package func callAsFunction(
     _ shape: FeatureShape, _ context: ConvNeXtContext, observe: Observer? = nil
   ) throws(ModelError) -> Output {
+    head(try trunk(shape, context, observe), context, observe)
+  }
+
+  /// The last stage's feature map as it leaves the trunk, with neither norm nor pooling: what image
+  /// towers of language models take, row by row from the top left.
+  ///
+  /// - Returns: a view into `context`, valid until it is used again.
+  package func features(
+    _ shape: FeatureShape, _ context: ConvNeXtContext, observe: Observer? = nil
+  ) throws(ModelError) -> (view: MatrixView, shape: FeatureShape) {
+    let map = try trunk(shape, context, observe)
+    return (map.view, map.shape)
+  }
+
+  private func trunk(
+    _ shape: FeatureShape, _ context: ConvNeXtContext, _ observe: Observer?
+  ) throws(ModelError) -> FeatureMap {
     precondition(shape.elementCount <= context.capacity.elementCount, "planned for the input")
     _ = try ConvNeXtPlan(config, input: shape, wideElements: 0)
     // `current` is read while `next` is written; then they change places.
@@ -53,7 +70,7 @@ package struct ConvNeXt: Sendable {
       map = stage(map, context, &current)
       observe?("stage\(index)", map.view, map.shape)
     }
-    return head(map, context, observe)
+    return map
   }
 }
 

@@ -7,9 +7,9 @@ package struct ConvNeXtCheckpoint: Sendable {
   package typealias Source = ModelCheckpoint.Source
 
   package let naming: ConvNeXtNaming
-  package let config: ConvNeXtConfig
+  package private(set) var config: ConvNeXtConfig
   /// By our name.
-  package let tensors: [String: Source]
+  package private(set) var tensors: [String: Source]
   /// Tensors of the checkpoint that are no part of the image model.
   package let foreign: [String]
 
@@ -50,6 +50,36 @@ package struct ConvNeXtCheckpoint: Sendable {
   package var model: ModelCheckpoint {
     ModelCheckpoint(
       description: .convNeXt(config), naming: naming.rawValue, tensors: tensors, foreign: foreign)
+  }
+
+  /// The same as the tower of a language model: its trunk alone. Norm and head on top of it, which
+  /// some files have and some lack, are left out.
+  ///
+  /// - Parameter selectLayer: LLaVA's `mm_vision_select_layer`: -1 for all of the trunk, -2 for all
+  ///   but the last stage's last block.
+  /// - Throws: `ModelError` for another layer.
+  package func tower(selectLayer: Int) throws(ModelError) -> ConvNeXtCheckpoint {
+    guard selectLayer == -1 || selectLayer == -2, let last = config.stages.indices.last else {
+      throw ModelError(
+        .configuration(
+          field: "mm_vision_select_layer", found: "\(selectLayer)", expected: "-1 or -2"))
+    }
+    var result = self
+    result.config.head = .none
+    result.tensors = tensors.filter { name, _ in
+      !name.hasPrefix("head.") && !name.hasPrefix("norm_pre.")
+    }
+    guard selectLayer == -2 else { return result }
+    let depth = config.stages[last].depth
+    guard depth > 0 else {
+      throw ModelError(
+        .configuration(
+          field: "mm_vision_select_layer", found: "-2", expected: "-1, as the last stage is empty"))
+    }
+    let block = "stages.\(last).blocks.\(depth - 1)."
+    result.config.stages[last].depth = depth - 1
+    result.tensors = result.tensors.filter { name, _ in !name.hasPrefix(block) }
+    return result
   }
 
   /// What training code puts before every name: "module.", "model." and the like.
@@ -150,7 +180,9 @@ private struct ConvNeXtGeometry {
     }
     var stride = 4
     if case .patch(let size) = stem { stride = size }
-    let outputStride = modelArguments?["output_stride"]?.intValue ?? 32
+    // transformers has no such limit: ConvLLaVA's fifth stage halves the map once more.
+    let limit = modelArguments?["output_stride"]?.intValue ?? 32
+    let outputStride = naming == .huggingFace ? Int.max : limit
     var dilation = 1
     var stages: [ConvNeXtConfig.Stage] = []
     var channels = inputs

@@ -33,6 +33,22 @@ enum CheckpointTargets {
     }
   }
 
+  /// A file that is not split, its metadata shown.
+  static func gguf(_ bytes: UnsafeRawBufferPointer) {
+    let file = MappedFile(name: "fuzzed.gguf", copying: bytes)
+    guard GGUFFile.matches(file) else { return }
+    do throws(CheckpointError) {
+      let gguf = try GGUFFile(file)
+      for entry in gguf.metadata.entries {
+        precondition(gguf.metadata[key: entry.key] != nil, "an entry is found by its key")
+        precondition(entry.value.text.utf8.count <= 64 * bytes.count + 1024, "shown in few words")
+      }
+      read(gguf.catalog, of: file)
+    } catch {
+      report(error)
+    }
+  }
+
   /// The index of a folder with two small files of weights.
   static func index(_ bytes: UnsafeRawBufferPointer) {
     guard let folder = IndexFolder.shared, folder.write(index: bytes) else { return }

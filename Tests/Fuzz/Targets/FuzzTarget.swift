@@ -10,22 +10,31 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   case safetensorsIndex = "safetensors-index"
   case pyTorch = "pytorch"
   case pyTorchLegacy = "pytorch-legacy"
+  case gguf
   case json
   case container = "vlmz"
   case image
   case preprocessing
   case modelConfig = "model-config"
+  case sentencePiece = "sentencepiece"
+  case tokenizerJSON = "tokenizer-json"
+  /// The section of a container.
+  case tokenizer
 
   package func run(_ bytes: UnsafeRawBufferPointer) {
     switch self {
     case .safetensors: CheckpointTargets.safetensors(bytes)
     case .safetensorsIndex: CheckpointTargets.index(bytes)
     case .pyTorch, .pyTorchLegacy: CheckpointTargets.pyTorch(bytes)
+    case .gguf: CheckpointTargets.gguf(bytes)
     case .json: TextTargets.json(bytes)
     case .container: ContainerTarget.run(bytes)
     case .image: ImageTarget.run(bytes)
     case .preprocessing: TextTargets.preprocessing(bytes)
     case .modelConfig: TextTargets.modelConfig(bytes)
+    case .sentencePiece: TokenizerTargets.sentencePiece(bytes)
+    case .tokenizerJSON: TokenizerTargets.json(bytes)
+    case .tokenizer: TokenizerTargets.section(bytes)
     }
   }
 }

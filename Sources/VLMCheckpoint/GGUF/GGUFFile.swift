@@ -1,0 +1,110 @@
+import VLMTensor
+
+/// Reads GGUF files of version 2 and 3, little-endian: typed metadata, then tensors, plain or in
+/// blocks of codes, which stay in the mapped file until they are read.
+///
+/// The header is validated once, completely. Tensors lie one after the other in the header's order,
+/// so that none shares bytes with another.
+package struct GGUFFile: Sendable {
+  /// Tensors of a file. The largest models have some ten thousand.
+  package static let maximumTensors = 1 << 20
+  /// Metadata entries. Models have about thirty, with long names of licences and bases a hundred.
+  package static let maximumEntries = 1 << 16
+  /// Bytes of a key; the format's own bound.
+  package static let maximumKeyBytes = 65535
+  /// Bytes of a tensor's name; the format's own bound.
+  package static let maximumNameBytes = 64
+  /// Bytes of a string. The longest are chat templates and licences.
+  package static let maximumStringBytes = 16 << 20
+  /// Elements of an array. The longest are the merges of large vocabularies.
+  package static let maximumArrayCount = 16 << 20
+  /// Arrays within each other. No file is known that nests any.
+  package static let maximumDepth = 4
+  /// Extents of a shape; the format's own bound.
+  package static let maximumRank = 4
+  /// Bytes. Pages of the largest size that a machine might want to map.
+  package static let maximumAlignment = 1 << 20
+  static let defaultAlignment = 32
+
+  /// Of the first part, when the file is one of several.
+  package let metadata: GGUFMetadata
+  package let catalog: TensorCatalog
+
+  /// Whether the file starts as GGUF does.
+  package static func matches(_ file: MappedFile) -> Bool {
+    file.count >= 4 && file.withBytes(0..<4) { $0.elementsEqual("GGUF".utf8) }
+  }
+
+  /// Reads a file and the other parts of the same model, if there are any.
+  ///
+  /// - Throws: `CheckpointError` naming the key, tensor or byte that is wrong, or the part that is
+  ///   missing.
+  package init(_ file: MappedFile) throws(CheckpointError) {
+    let part = try GGUFPart(file)
+    let parts = try GGUFSplit.parts(of: part)
+    let path = part.file.path
+    var tensors: [CheckpointTensor] = []
+    var index: [ExactString: Int32] = [:]
+    for tensor in parts.lazy.flatMap(\.tensors) {
+      guard index.updateValue(Int32(tensors.count), forKey: ExactString(tensor.name)) == nil else {
+        throw CheckpointError(
+          path: tensor.source.path, place: tensor.name, problem: .duplicateName)
+      }
+      tensors.append(tensor)
+    }
+    metadata = parts[0].metadata
+    catalog = TensorCatalog(
+      path: path, tensors: tensors,
+      metadata: metadata.entries.map { (key: $0.key, value: $0.value.text) },
+      warnings: parts.flatMap(\.warnings), index: index, format: .gguf, gguf: metadata)
+  }
+
+  package init(path: String) throws(CheckpointError) {
+    let file: MappedFile
+    do throws(FileError) {
+      file = try MappedFile(path: path)
+    } catch {
+      throw CheckpointError(error)
+    }
+    try self.init(file)
+  }
+}
+
+/// One file of a model.
+struct GGUFPart {
+  let file: MappedFile
+  let metadata: GGUFMetadata
+  let tensors: [CheckpointTensor]
+  let warnings: [String]
+
+  init(_ file: MappedFile) throws(CheckpointError) {
+    let result = file.withBytes(0..<file.count) { bytes in
+      Result { () throws(CheckpointError) in try GGUFHeader(bytes, source: file) }
+    }
+    let header = try result.get()
+    self.file = file
+    metadata = header.metadata
+    var tensors: [CheckpointTensor] = []
+    tensors.reserveCapacity(header.tensors.count)
+    let available = max(0, file.count - header.dataStart)
+    for info in header.tensors {
+      guard info.range.upperBound <= available else {
+        throw CheckpointError(
+          path: file.path, place: info.name,
+          problem: .dataTruncated(end: info.range.upperBound, available: available))
+      }
+      let start = header.dataStart + info.range.lowerBound
+      tensors.append(
+        CheckpointTensor(
+          name: info.name, dtype: info.type.plain ?? .f32, shape: info.shape, source: file,
+          range: start..<start + info.range.count,
+          blocks: info.type.plain == nil ? info.type : nil))
+    }
+    self.tensors = tensors
+    let used = header.tensors.last?.range.upperBound ?? 0
+    let rest = available - used
+    warnings =
+      rest >= header.alignment
+      ? ["\(rest) bytes follow the last tensor's data and are not read"] : []
+  }
+}

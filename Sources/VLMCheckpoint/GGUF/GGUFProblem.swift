@@ -1,0 +1,62 @@
+import VLMTensor
+
+/// What can be wrong with a GGUF file, besides what any checkpoint can have.
+package enum GGUFProblem: Sendable, Equatable {
+  case bigEndian(version: UInt32)
+  case version(UInt32)
+  case truncated(field: String, offset: Int, needed: UInt64, available: Int)
+  case countBeyondLimit(of: String, found: UInt64, limit: Int)
+  /// A count of things that do not fit into the bytes that are left.
+  case countBeyondFile(of: String, found: UInt64, available: Int)
+  case emptyKey
+  case duplicateKey
+  case invalidUTF8(String)
+  case unknownValueType(UInt32)
+  case nestedTooDeep(limit: Int)
+  case boolean(UInt8)
+  case alignment(String)
+  case tooManyExtents(UInt32, limit: Int)
+  case extent(UInt64)
+  case partialBlock(extent: Int, type: String, elements: Int)
+  case unknownTensorType(UInt32, removed: String?)
+  case offset(found: UInt64, expected: Int)
+  case notReadable(String)
+  case splitName(count: Int)
+  case splitField(key: String, found: String, expected: String)
+
+  package var text: String {
+    switch self {
+    case .bigEndian(let version):
+      "this is a big-endian GGUF file of version \(version), expected a little-endian one"
+    case .version(let version): "GGUF version \(version), expected 2 or 3"
+    case .truncated(let field, let offset, let needed, let available):
+      "\(field) at byte \(offset) needs \(needed) bytes, but only \(available) follow in the file"
+    case .countBeyondLimit(let what, let found, let limit):
+      "\(found) \(what), expected at most \(limit)"
+    case .countBeyondFile(let what, let found, let available):
+      "\(found) \(what) do not fit into the \(available) bytes that follow"
+    case .emptyKey: "a metadata key is empty"
+    case .duplicateKey: "the metadata key occurs twice"
+    case .invalidUTF8(let what): "\(what) is no valid UTF-8"
+    case .unknownValueType(let type): "unknown metadata type \(type), expected 0 to 12"
+    case .nestedTooDeep(let limit): "arrays are nested more than \(limit) deep"
+    case .boolean(let byte): "a boolean is \(byte), expected 0 or 1"
+    case .alignment(let found):
+      "the alignment is \(found), expected a 32-bit power of two up to \(GGUFFile.maximumAlignment)"
+    case .tooManyExtents(let count, let limit): "\(count) extents, expected at most \(limit)"
+    case .extent(let extent): "an extent is \(extent), expected 1 or more below 2^63"
+    case .partialBlock(let extent, let type, let elements):
+      "rows of \(extent) elements do not fill the blocks of \(type), which have \(elements)"
+    case .unknownTensorType(let number, let removed):
+      removed.map { "the tensor type \(number) (\($0)) was removed from the format" }
+        ?? "unknown tensor type \(number)"
+    case .offset(let found, let expected):
+      "the data begins at \(found), expected \(expected), where the tensor before it ends"
+    case .notReadable(let type): "\(type) blocks cannot be converted to 32-bit floats"
+    case .splitName(let count):
+      "is one of \(count) parts, expected a name that ends as '-00001-of-0000N.gguf'"
+    case .splitField(let key, let found, let expected):
+      "'\(key)' is \(found), expected \(expected)"
+    }
+  }
+}

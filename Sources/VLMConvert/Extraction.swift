@@ -1,0 +1,200 @@
+import VLMCheckpoint
+import VLMContainer
+import VLMQuantize
+import VLMTensor
+
+/// Writes what a container holds as a safetensors file.
+package struct Extraction {
+  package enum Form: Sendable, Equatable {
+    /// Every tensor as numbers of this type: f32, f16 or bf16.
+    case values(DType)
+    /// Codes and scales as they are stored; see `docs/conversion.md`.
+    case codes
+  }
+
+  package let container: Container
+  /// The name that each tensor gets: its name in the checkpoint where the container knows it.
+  private let names: [String: String]
+  package let hasOriginalNames: Bool
+
+  /// Sections that are JSON, which goes into the file's metadata.
+  private static let descriptions: [SectionKind] = [
+    .config, .preprocess, .labels, .provenance,
+  ]
+
+  package init(path: String) throws {
+    container = try Container.open(path: path)
+    var names: [String: String] = [:]
+    if let bytes = try container.section(.provenance),
+      let json = try? JSONValue.parse(bytes, limits: JSONLimits(maximumBytes: bytes.count)),
+      let object = json["names"]?.objectValue
+    {
+      for member in object.members { names[member.key] = member.value.stringValue }
+    }
+    // All or none: a mixture of names would be no model's.
+    let originals = container.tensors.compactMap { names[$0.name] }
+    let isWhole = originals.count == container.tensors.count
+    hasOriginalNames = isWhole && Set(originals.map { ExactString($0) }).count == originals.count
+    self.names = hasOriginalNames ? names : [:]
+  }
+
+  /// - Parameters:
+  ///   - ownNames: use the container's names even where it knows the checkpoint's.
+  ///   - progress: called with values done, of all.
+  package func write(
+    to path: String, overwrite: Bool, form: Form, ownNames: Bool,
+    progress: @escaping (Int, Int) -> Void
+  ) throws {
+    let total = container.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
+    let counter = Counter { progress($0, total) }
+    var entries: [SafetensorsWriter.Entry] = []
+    for tensor in container.tensors {
+      let name = ownNames ? tensor.name : names[tensor.name] ?? tensor.name
+      if form == .codes, let parts = codes(tensor, name: name, counter) {
+        entries += parts
+      } else {
+        let dtype: DType
+        if case .values(let type) = form { dtype = type } else { dtype = tensor.format.scheme.dtype }
+        entries.append(values(tensor, name: name, dtype: dtype, counter))
+      }
+    }
+    var metadata: [(key: String, value: String)] = [("format", "pt")]
+    for kind in Self.descriptions {
+      guard let bytes = try container.section(kind) else { continue }
+      metadata.append(("vlmz.\(kind)", String(decoding: bytes, as: UTF8.self)))
+    }
+    metadata.append(("vlmz.content_hash", hexadecimal(container.rootHash)))
+    try SafetensorsWriter.write(
+      path: path, overwrite: overwrite, metadata: metadata, tensors: entries)
+    try container.file.checkUnchanged()
+  }
+
+  private final class Counter {
+    private var done = 0
+    private let report: (Int) -> Void
+
+    init(_ report: @escaping (Int) -> Void) { self.report = report }
+
+    func add(_ count: Int) {
+      done += count
+      report(done)
+    }
+  }
+
+  private func values(
+    _ entry: TensorEntry, name: String, dtype: DType, _ counter: Counter
+  ) -> SafetensorsWriter.Entry {
+    let tensor = ModelTensor(entry, of: container)
+    let stream = PieceStream(ModelTensor.pieces(tensor, values: 1 << 20)) { range in
+      let count = range.count * tensor.perOutput
+      var values = [Float](repeating: 0, count: count)
+      try values.withUnsafeMutableBufferPointer { try tensor.read(range, into: $0) }
+      counter.add(count)
+      if range.upperBound == tensor.outputs { tensor.release() }
+      return Self.stored(values, dtype)
+    }
+    return SafetensorsWriter.Entry(name: name, dtype: dtype, shape: entry.shape) {
+      offset, buffer throws(CheckpointError) in
+      try stream.fill(offset, buffer, name)
+    }
+  }
+
+  private static func stored(_ values: [Float], _ dtype: DType) -> [UInt8] {
+    guard dtype == .f16 || dtype == .bf16 else { return values.withUnsafeBytes { Array($0) } }
+    let halves = [UInt16](unsafeUninitializedCapacity: values.count) { buffer, count in
+      if let start = buffer.baseAddress {
+        _ = HalfEncoder.encode(
+          values, count: values.count, scheme: dtype == .f16 ? .f16 : .bf16, into: start)
+      }
+      count = values.count
+    }
+    return halves.withUnsafeBytes { Array($0) }
+  }
+
+  /// The parts of a q8 or q4 tensor; nil for any other.
+  private func codes(
+    _ entry: TensorEntry, name: String, _ counter: Counter
+  ) -> [SafetensorsWriter.Entry]? {
+    guard entry.format.scheme == .q8 || entry.format.scheme == .q4,
+      let (outputs, inputs) = entry.format.matrixShape(entry.shape),
+      let panelBytes = entry.format.panelByteCount(inputs: inputs)
+    else { return nil }
+    let panels = Array(stride(from: 0, to: outputs, by: TensorFormat.panelOutputs))
+      .map { $0..<min($0 + TensorFormat.panelOutputs, outputs) }
+    func part(
+      _ suffix: String, _ dtype: DType, _ width: Int?, counts: Bool = false,
+      _ decode: @escaping (PanelParts, Int) -> [UInt8]
+    ) -> SafetensorsWriter.Entry {
+      let stream = PieceStream(panels) { [container] range in
+        let start = range.lowerBound / TensorFormat.panelOutputs * panelBytes
+        let place = entry.range.lowerBound + start
+        defer { withExtendedLifetime(container) {} }
+        if counts { counter.add(range.count * inputs) }
+        let bytes = container.file.bytes(place..<place + panelBytes)
+        return decode(
+          PanelParts(bytes, scheme: entry.format.scheme, inputs: inputs), range.count)
+      }
+      return SafetensorsWriter.Entry(
+        name: name + suffix, dtype: dtype, shape: width.map { [outputs, $0] } ?? [outputs]
+      ) { offset, buffer throws(CheckpointError) in try stream.fill(offset, buffer, name) }
+    }
+    let blocks = (inputs + TensorFormat.blockInputs - 1) / TensorFormat.blockInputs
+    let scales = part(".scales", .f32, nil) { $0.scales($1) }
+    if entry.format.scheme == .q8 {
+      return [part(".codes", .i8, inputs, counts: true) { $0.codes($1) }, scales]
+    }
+    return [
+      part(".codes", .u8, inputs, counts: true) { $0.codes($1) },
+      part(".steps", .u8, blocks) { $0.groups($1, isOffset: false) },
+      part(".offsets", .i8, blocks) { $0.groups($1, isOffset: true) }, scales,
+    ]
+  }
+}
+
+/// Bytes that are made a piece at a time and asked for at any boundaries, in order.
+private final class PieceStream {
+  private let pieces: [Range<Int>]
+  private let make: (Range<Int>) throws -> [UInt8]
+  private var next = 0
+  private var current: [UInt8] = []
+  /// Bytes of `current` that were handed out.
+  private var used = 0
+
+  init(_ pieces: [Range<Int>], _ make: @escaping (Range<Int>) throws -> [UInt8]) {
+    self.pieces = pieces
+    self.make = make
+  }
+
+  func fill(
+    _ offset: Int, _ buffer: UnsafeMutableRawBufferPointer, _ name: String
+  ) throws(CheckpointError) {
+    var done = 0
+    while done < buffer.count {
+      if used == current.count {
+        guard next < pieces.count else { return }
+        do { current = try make(pieces[next]) } catch {
+          throw error as? CheckpointError
+            ?? CheckpointError(path: "", place: name, problem: .sizeOverflow([]))
+        }
+        next += 1
+        used = 0
+      }
+      let count = min(buffer.count - done, current.count - used)
+      UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + count])
+        .copyBytes(from: current[used..<used + count])
+      done += count
+      used += count
+    }
+  }
+}
+
+extension Scheme {
+  /// The element type that holds this scheme's values as they are.
+  fileprivate var dtype: DType {
+    switch self {
+    case .f16: .f16
+    case .bf16: .bf16
+    case .f32, .q8, .q4: .f32
+    }
+  }
+}

@@ -1,0 +1,112 @@
+import VLMCheckpoint
+import VLMContainer
+import VLMInput
+import VLMModels
+import VLMNN
+import VLMTensor
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+extension SourceDescriptions {
+  /// What a language model needs beside its weights: tokenizer, chat template, ways to generate.
+  ///
+  /// - Parameters:
+  ///   - gguf: the metadata of a GGUF file, which holds it all.
+  ///   - config: `config.json`.
+  mutating func languageSections(
+    gguf: GGUFMetadata?, file: String, config: JSONValue?, notes: inout [String]
+  ) throws -> [SectionKind: [UInt8]] {
+    if let gguf { return try Self.sections(of: gguf, file: file, notes: &notes) }
+    var sections: [SectionKind: [UInt8]] = [:]
+    let settings = try read("tokenizer_config.json")
+    if let tokenizer = try tokenizer(settings, config) {
+      sections[.tokenizer] = tokenizer.serialized()
+    } else {
+      notes.append("no tokenizer.model or tokenizer.json: the model takes token ids only")
+    }
+    let defaults = try GenerationDefaults(
+      huggingFace: try read("generation_config.json"), config: config)
+    sections[.generationConfig] = Array(defaults.json.serialized().utf8)
+    if let template = settings?["chat_template"], template.stringValue != nil {
+      let content: JSONValue = ["source": template]
+      sections[.chatTemplate] = Array(content.serialized().utf8)
+    }
+    return sections
+  }
+
+  private static let maximumTokenizerBytes = 256 << 20
+
+  /// `tokenizer.model`, which upstream's own code reads for LLaMA, or else `tokenizer.json`.
+  private mutating func tokenizer(
+    _ settings: JSONValue?, _ config: JSONValue?
+  ) throws -> Tokenizer? {
+    if let (bytes, file) = try bytes("tokenizer.model") {
+      return try Tokenizer(
+        sentencePiece: bytes, prefix: Self.prefix(settings, config), file: file)
+    }
+    guard let (bytes, file) = try bytes("tokenizer.json") else { return nil }
+    return try Tokenizer(tokenizerJSON: bytes, file: file)
+  }
+
+  /// Where the space before a text goes: `legacy` of `tokenizer_config.json`, which means something
+  /// else since transformers 4.34.
+  private static func prefix(_ settings: JSONValue?, _ config: JSONValue?) -> PrefixRule {
+    if settings?["add_prefix_space"]?.boolValue == false { return .never }
+    guard settings?["legacy"]?.boolValue == false else { return .everySegment }
+    let version = config?["transformers_version"]?.stringValue ?? ""
+    let numbers = version.split(separator: ".").prefix(2).compactMap { Int($0) }
+    let isOld = numbers.count == 2 && (numbers[0], numbers[1]) < (4, 34)
+    return isOld ? .strippedAfterFirst : .firstSegment
+  }
+
+  private mutating func bytes(_ name: String) throws -> (bytes: [UInt8], file: String)? {
+    guard let path = path(of: name) else { return nil }
+    let file = try MappedFile(path: path)
+    guard file.count <= Self.maximumTokenizerBytes else {
+      throw ConversionError(
+        path: path,
+        .option(
+          "size", found: "\(file.count) bytes", expected: "at most \(Self.maximumTokenizerBytes)"))
+    }
+    return (file.withBytes(0..<file.count) { Array($0) }, path)
+  }
+
+  private static func sections(
+    of gguf: GGUFMetadata, file: String, notes: inout [String]
+  ) throws -> [SectionKind: [UInt8]] {
+    let tokenizer = try Tokenizer(
+      ggufMetadata: { gguf[$0]?.wholeJSON }, file: file, notes: &notes)
+    let ends = ["eos_token_id", "eot_token_id", "eom_token_id"].compactMap {
+      gguf["tokenizer.ggml." + $0]?.intValue
+    }
+    var sections: [SectionKind: [UInt8]] = [:]
+    sections[.tokenizer] = tokenizer.serialized()
+    let unique = ends.enumerated().filter { ends[..<$0.offset].firstIndex(of: $0.element) == nil }
+    let defaults = GenerationDefaults(stopTokens: unique.map(\.element))
+    sections[.generationConfig] = Array(defaults.json.serialized().utf8)
+    if let template = gguf["tokenizer.chat_template"]?.stringValue {
+      let content: JSONValue = ["source": .string(template)]
+      sections[.chatTemplate] = Array(content.serialized().utf8)
+    }
+    return sections
+  }
+}
+
+extension GGUFMetadata {
+  /// Keys and values as one object; of long arrays the first elements only.
+  var description: JSONValue {
+    var object = JSONObject()
+    for (key, value) in entries { object.set(key, value.json) }
+    return .object(object)
+  }
+}
+
+extension GGUFValue {
+  /// The value as JSON, arrays with all their elements.
+  fileprivate var wholeJSON: JSONValue? {
+    guard let array = arrayValue else { return json }
+    return array.values().map { .array($0.map(\.json)) }
+  }
+}

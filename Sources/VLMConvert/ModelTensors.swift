@@ -1,0 +1,188 @@
+import VLMCheckpoint
+import VLMContainer
+import VLMQuantize
+import VLMTensor
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// A tensor of a checkpoint or of a container, whose values are read as floats, some outputs at a
+/// time.
+package struct ModelTensor: Sendable {
+  private enum Storage: Sendable {
+    case checkpoint(CheckpointTensor)
+    case container(Container, TensorEntry)
+  }
+
+  package let name: String
+  package let shape: [Int]
+  /// The checkpoint's element type, or the container's scheme.
+  package let type: String
+  private let storage: Storage
+
+  /// - Parameter shape: the model's, where the checkpoint's has extents of 1 more or fewer.
+  package init(_ tensor: CheckpointTensor, name: String? = nil, shape: [Int]? = nil) {
+    self.name = name ?? tensor.name
+    self.shape = shape ?? tensor.shape
+    type = tensor.dtype.rawValue
+    storage = .checkpoint(tensor)
+  }
+
+  package init(_ entry: TensorEntry, of container: Container) {
+    name = entry.name
+    shape = entry.shape
+    type = entry.format.scheme.name
+    storage = .container(container, entry)
+  }
+
+  package var elementCount: Int { shape.reduce(1, *) }
+  /// Along axis 0; a scalar has one.
+  package var outputs: Int { shape.first ?? 1 }
+  package var perOutput: Int { shape.dropFirst().reduce(1, *) }
+
+  /// Whether the values are numbers at all.
+  package var isNumeric: Bool {
+    if case .checkpoint(let tensor) = storage { return tensor.dtype.isConvertibleToFloat }
+    return true
+  }
+
+  /// Outputs that may be read together: whole panels, or all where storage interleaves them.
+  var unit: Int {
+    guard case .container(_, let entry) = storage else { return 1 }
+    if entry.format.order == .tapsFirst { return max(1, outputs) }
+    return entry.format.layout == .panels ? TensorFormat.panelOutputs : 1
+  }
+
+  /// Runs of outputs of some `values` values, in order, that both can be read in.
+  package static func pieces(_ a: ModelTensor, _ b: ModelTensor? = nil, values: Int) -> [Range<Int>]
+  {
+    // Units are 1, 16 or everything.
+    let unit = max(a.unit, b?.unit ?? 1)
+    let step = max(1, values / max(1, a.perOutput) / unit) * unit
+    return stride(from: 0, to: a.outputs, by: step).map { $0..<min($0 + step, a.outputs) }
+  }
+
+  /// Writes the values of `outputs` in C order of the shape.
+  ///
+  /// - Precondition: `range` begins at a multiple of `unit` and ends at another or the end.
+  package func read(
+    _ range: Range<Int>, into values: UnsafeMutableBufferPointer<Float>
+  ) throws {
+    precondition(values.count == range.count * perOutput, "as many values as are asked for")
+    switch storage {
+    case .checkpoint(let tensor):
+      try tensor.readFloats(
+        range.lowerBound * perOutput..<range.upperBound * perOutput, into: values)
+    case .container(let container, let entry):
+      guard let base = values.baseAddress, !values.isEmpty else { return }
+      defer { withExtendedLifetime(container) {} }
+      Self.decode(entry, container.file.bytes(entry.range), range, into: base)
+    }
+  }
+
+  /// Says that what was read will not be read again soon.
+  package func release() {
+    switch storage {
+    case .checkpoint(let tensor):
+      guard let range = tensor.fileRange(ofElements: 0..<tensor.elementCount) else { return }
+      tensor.source.release(range)
+    case .container(let container, let entry): container.file.release(entry.range)
+    }
+  }
+
+  private static func decode(
+    _ entry: TensorEntry, _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>,
+    into values: UnsafeMutablePointer<Float>
+  ) {
+    let (format, shape) = (entry.format, entry.shape)
+    let perOutput = shape.dropFirst().reduce(1, *)
+    guard let start = bytes.baseAddress else { return }
+    guard format.order != .natural else {
+      return decodeStored(format, start, perOutput, range, into: values)
+    }
+    let count = range.count * perOutput
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: count) { stored in
+      guard let base = stored.baseAddress else { return }
+      decodeStored(format, start, perOutput, range, into: base)
+      format.order.restore(base, shape: shape, outputs: range, into: values)
+    }
+  }
+
+  /// In the order of storage.
+  private static func decodeStored(
+    _ format: TensorFormat, _ start: UnsafeRawPointer, _ perOutput: Int, _ range: Range<Int>,
+    into values: UnsafeMutablePointer<Float>
+  ) {
+    let (first, count) = (range.lowerBound * perOutput, range.count * perOutput)
+    switch (format.layout, format.scheme) {
+    case (.panels, _):
+      guard let size = format.panelByteCount(inputs: perOutput) else { return }
+      for row in stride(from: range.lowerBound, to: range.upperBound, by: TensorFormat.panelOutputs)
+      {
+        PanelEncoder.decode(
+          panel: start + row / TensorFormat.panelOutputs * size, scheme: format.scheme,
+          inputs: perOutput, rowCount: min(TensorFormat.panelOutputs, range.upperBound - row),
+          into: values + (row - range.lowerBound) * perOutput, rowStride: perOutput)
+      }
+    case (.rowMajor, .f32):
+      UnsafeMutableRawPointer(values).copyMemory(from: start + first * 4, byteCount: count * 4)
+    case (.rowMajor, let scheme):
+      // Tensors lie at multiples of 64.
+      let halves = (start + first * 2).assumingMemoryBound(to: UInt16.self)
+      HalfEncoder.decode(halves, count: count, scheme: scheme, into: values)
+    }
+  }
+}
+
+/// The tensors of a model file of any kind that is read here.
+package struct ModelTensors {
+  package enum Kind: Sendable, Equatable { case checkpoint, container }
+
+  package let path: String
+  package let kind: Kind
+  /// In the order of the file.
+  package let tensors: [ModelTensor]
+  package let container: Container?
+  package let catalog: TensorCatalog?
+
+  /// Opens a container, a file of tensors, or a folder or index of several.
+  package static func open(
+    path: String, options: PyTorchFile.Options = .init()
+  ) throws -> ModelTensors {
+    if !isFolder(path), try ModelFileKind.of(path) == .container {
+      let container = try Container.open(path: path)
+      return ModelTensors(
+        path: path, kind: .container,
+        tensors: container.tensors.map { ModelTensor($0, of: container) }, container: container,
+        catalog: nil)
+    }
+    let catalog = try SafetensorsIndex.readCheckpoint(path: path, options: options)
+    return ModelTensors(
+      path: path, kind: .checkpoint, tensors: catalog.tensors.map { ModelTensor($0) },
+      container: nil, catalog: catalog)
+  }
+
+  /// The tensors under the names that a container gives them, with those that are no part of the
+  /// model under their own; nil when the model is not recognised.
+  func canonical(options: PyTorchFile.Options) throws -> ModelTensors? {
+    guard let catalog else { return self }
+    guard let source = try? SourceModel.open(path: path, options: options) else { return nil }
+    var seen = Set<ExactString>()
+    var renamed: [ModelTensor] = []
+    for (name, origin) in source.checkpoint.tensors {
+      guard let tensor = source.catalog[origin.original] else { continue }
+      seen.insert(ExactString(origin.original))
+      renamed.append(ModelTensor(tensor, name: name, shape: origin.shape))
+    }
+    renamed += catalog.tensors.filter { !seen.contains(ExactString($0.name)) }
+      .map { ModelTensor($0) }
+    return ModelTensors(
+      path: path, kind: kind, tensors: renamed, container: nil, catalog: source.catalog)
+  }
+
+  private static func isFolder(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+}

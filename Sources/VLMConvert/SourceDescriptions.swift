@@ -1,0 +1,130 @@
+import VLMInput
+import VLMModels
+import VLMNN
+import VLMTensor
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// The JSON files beside a checkpoint's weights, and what they say of preprocessing.
+struct SourceDescriptions {
+  private let folder: String
+  /// Every file that was read, each once.
+  private(set) var files: [String] = []
+
+  init(folder: String) { self.folder = folder }
+
+  /// Where the file `name` of the folder is, which counts as read; nil when it is not there.
+  mutating func path(of name: String) -> String? {
+    let file = folder + "/" + name
+    guard access(file, F_OK) == 0 else { return nil }
+    if !files.contains(file) { files.append(file) }
+    return file
+  }
+
+  /// The file `name` of the folder; nil when it is not there.
+  mutating func read(_ name: String) throws(ConversionError) -> JSONValue? {
+    let file = folder + "/" + name
+    return access(file, F_OK) == 0 ? try read(file: file) : nil
+  }
+
+  /// A file that is there, and nil for none.
+  mutating func read(file: String?) throws(ConversionError) -> JSONValue? {
+    guard let file else { return nil }
+    if !files.contains(file) { files.append(file) }
+    return try Self.json(file)
+  }
+
+  /// Descriptions are small; anything larger is no description.
+  private static let maximumBytes = 64 << 20
+
+  private static func json(_ path: String) throws(ConversionError) -> JSONValue {
+    let file: MappedFile
+    do throws(FileError) { file = try MappedFile(path: path) } catch {
+      throw ConversionError(path: path, .file(error))
+    }
+    do {
+      return try file.withBytes(0..<file.count) { bytes in
+        try JSONValue.parse(bytes, limits: JSONLimits(maximumBytes: Self.maximumBytes))
+      }
+    } catch let error as JSONError {
+      throw ConversionError(path: path, .json(offset: error.offset, text: error.description))
+    } catch {
+      throw ConversionError(path: path, .json(offset: 0, text: "\(error)"))
+    }
+  }
+
+  // MARK: - Preprocessing
+
+  private static let processorName = "preprocessor_config.json"
+
+  /// What an image model's files say, or timm's defaults.
+  mutating func preprocessing(
+    _ description: JSONValue?, given: String?, notes: inout [String]
+  ) throws -> Preprocessing {
+    if let given, let json = try read(file: given) {
+      return try Preprocessing(checkpointConfig: json, name: given)
+    }
+    var found: Preprocessing?
+    if let processor = try read(Self.processorName) {
+      found = try Self.preprocessing(processor, path: folder + "/" + Self.processorName)
+    } else if let description {
+      found = try Self.preprocessing(description, path: folder + "/config.json")
+    }
+    if found == nil {
+      notes.append("no preprocessing beside the weights: assuming timm's defaults for ImageNet")
+    }
+    return found ?? .timmDefault
+  }
+
+  /// The preprocessing that a description states, nil when it states none.
+  private static func preprocessing(
+    _ json: JSONValue, path: String
+  ) throws(PreprocessingError) -> Preprocessing? {
+    do {
+      return try Preprocessing(checkpointConfig: json, name: path)
+    } catch {
+      if case .unknownKind = error.problem { return nil }
+      throw error
+    }
+  }
+
+  /// What a LLaVA does to a picture: its tower's processor, as upstream takes it, behind the
+  /// padding that the model's `image_aspect_ratio` asks for.
+  mutating func llavaPreprocessing(
+    _ config: LLaVAConfig, _ description: JSONValue?, _ tower: VisionTowerFolder,
+    _ towerDescription: JSONValue?, given: String?, notes: inout [String]
+  ) throws -> Preprocessing {
+    let own = folder + "/" + Self.processorName
+    let file =
+      given ?? tower.file(Self.processorName) ?? (access(own, F_OK) == 0 ? own : nil)
+    var result: Preprocessing
+    if let file, let json = try read(file: file) {
+      result = try Preprocessing(checkpointConfig: json, name: file)
+    } else if let side = towerDescription?["image_size"]?.intValue, (1...16_384).contains(side) {
+      notes.append(
+        "no \(Self.processorName): assuming CLIP's, at the tower's image_size of \(side)")
+      result = Preprocessing(
+        resize: .shortestEdge(side), crop: .init(width: side, height: side, rounding: .floor),
+        normalization: .clip)
+    } else {
+      throw ConversionError(
+        path: own,
+        .preprocessing(
+          "missing, here and in the vision tower's folder; it alone says how large a picture the "
+            + "tower sees: --preprocessor names another"))
+    }
+    let ratio = description?["image_aspect_ratio"] ?? .null
+    switch ratio {
+    case .string("pad"): result = result.paddedWithMean()
+    case .null, .string("square"): break
+    default:
+      throw ModelError(
+        file: folder + "/config.json",
+        .configuration(
+          field: "image_aspect_ratio", found: ratio.serialized(), expected: "pad or square"))
+    }
+    return result
+  }
+}

@@ -1,0 +1,77 @@
+import VLMCheckpoint
+import VLMModels
+import VLMTensor
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// Where a LLaVA's vision tower lies: in the folder that `mm_vision_tower` names, or in one that the
+/// user gives.
+struct VisionTowerFolder {
+  /// The folder, nil when there is none here.
+  let path: String?
+  /// What `mm_vision_tower` says.
+  let stated: String?
+
+  /// - Parameters:
+  ///   - description: the LLaVA's `config.json`.
+  ///   - folder: where that lies.
+  ///   - given: the folder that the user names, which must be there.
+  /// - Throws: `ConversionError` when `given` is no folder.
+  init(
+    _ description: JSONValue?, besides folder: String, given: String?
+  ) throws(ConversionError) {
+    stated = description?["mm_vision_tower"]?.stringValue
+    if let given {
+      guard Self.isFolder(given) else {
+        throw ConversionError(
+          path: given,
+          .option("--vision-tower", found: given, expected: "a folder with the tower's weights"))
+      }
+      path = given
+      return
+    }
+    guard let stated, !stated.isEmpty else {
+      path = nil
+      return
+    }
+    // A path of the machine that trained the model leads nowhere here; what the trainer calls the
+    // folder is the same everywhere. A relative path counts from the model, then, as upstream has
+    // it, from the current folder.
+    let candidates =
+      stated.hasPrefix("/")
+      ? [stated, folder + "/vision_tower"]
+      : [folder + "/" + stated, folder + "/vision_tower", stated]
+    path = candidates.first(where: Self.isFolder)
+  }
+
+  /// The file `name` in the folder, when it is there.
+  func file(_ name: String) -> String? {
+    guard let path else { return nil }
+    let file = path + "/" + name
+    return access(file, F_OK) == 0 ? file : nil
+  }
+
+  /// `catalog` with the tower's tensors, when they lie here and not in it.
+  ///
+  /// - Throws: `ConversionError` when they lie nowhere.
+  func merge(into catalog: TensorCatalog) throws -> TensorCatalog {
+    guard stated != nil || path != nil else { return catalog }
+    let names = catalog.tensors.lazy.map(\.name)
+    guard !names.contains(where: { LLaVANaming.isTower($0) }) else { return catalog }
+    guard let path else {
+      throw ConversionError(path: catalog.path, .visionTower(stated: stated ?? ""))
+    }
+    if let name = names.first(where: { $0.hasPrefix(CheckpointFacts.towerPrefix) }) {
+      throw ConversionError(path: catalog.path, .unexpected([name]))
+    }
+    let tower = try SafetensorsIndex.readCheckpoint(path: path)
+    return catalog.merging(tower, prefix: CheckpointFacts.towerPrefix)
+  }
+
+  private static func isFolder(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+}

@@ -1,0 +1,48 @@
+extension Preprocessing {
+  /// The short side of what the steps give, when they say so.
+  package var resolution: Int? {
+    if let crop { return min(crop.width, crop.height) }
+    switch resize {
+    case .exact(let width, let height): return min(width, height)
+    case .shortestEdge(let side): return side
+    case nil: return nil
+    }
+  }
+
+  /// The same steps to a square of `side` pixels; the crop keeps its share of the resized picture.
+  package func resized(toSide side: Int) -> Preprocessing {
+    var result = self
+    switch resize {
+    case .exact: result.resize = .exact(width: side, height: side)
+    case .shortestEdge(let short):
+      let share = crop.map { Double(min($0.width, $0.height)) / Double(short) } ?? 1
+      result.resize = .shortestEdge(Int(Double(side) / share))
+    case nil: result.resize = .shortestEdge(side)
+    }
+    let rounding = crop?.rounding ?? .halfEven
+    result.crop = Crop(width: side, height: side, rounding: rounding)
+    return result
+  }
+
+  /// The whole picture in its own proportions, neither padded nor cropped: the short side to
+  /// `side`, the long one to `side * long / short`, both rounded down to a multiple of `step`, of
+  /// which an encoder of that stride drops the rest anyway. (ConvLLaVA, section 4.3.)
+  ///
+  /// - Parameters:
+  ///   - width, height: of the picture as decoded; at least 1.
+  ///   - side: at most 2^16, so that no product overflows.
+  package func keepingAspect(
+    ofWidth width: Int, height: Int, side: Int, step: Int
+  ) -> Preprocessing {
+    let (short, long) = (min(width, height), max(width, height))
+    func fitted(_ extent: Int) -> Int { max(step, extent / step * step) }
+    let (first, second) = (fitted(side), fitted(side * long / short))
+    var result = self
+    result.padding = nil
+    result.crop = nil
+    result.resize =
+      width <= height
+      ? .exact(width: first, height: second) : .exact(width: second, height: first)
+    return result
+  }
+}

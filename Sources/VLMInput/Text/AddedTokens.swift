@@ -1,0 +1,114 @@
+/// Finds added tokens in text: the leftmost, of those that begin there the longest.
+struct AddedTokens: Sendable {
+  private struct Entry: Sendable {
+    let content: [UInt8]
+    let token: AddedToken
+  }
+
+  /// A stretch of text, or a token that stood there.
+  enum Segment: Equatable {
+    case text(Range<Int>)
+    case token(Int)
+  }
+
+  /// By content, ascending.
+  private let entries: [Entry]
+  /// Entries by first byte.
+  private let starts: [Range<Int>]
+  private var specials: [Int: Bool] = [:]
+
+  init(_ tokens: [(token: AddedToken, content: [UInt8])]) {
+    let entries = tokens.filter { !$0.content.isEmpty }
+      .map { Entry(content: $0.content, token: $0.token) }
+      .sorted { $0.content.lexicographicallyPrecedes($1.content) }
+    var starts = [Range<Int>](repeating: 0..<0, count: 256)
+    var index = 0
+    while index < entries.count {
+      let byte = entries[index].content[0]
+      let first = index
+      while index < entries.count, entries[index].content[0] == byte { index += 1 }
+      starts[Int(byte)] = first..<index
+    }
+    self.entries = entries
+    self.starts = starts
+    for (token, _) in tokens { specials[token.id] = token.flags.contains(.special) }
+  }
+
+  /// Nil for an id that is no added token.
+  func isSpecial(_ id: Int) -> Bool? { specials[id] }
+
+  /// The text cut at added tokens. Empty stretches are left out.
+  func split(_ text: [UInt8]) -> [Segment] {
+    var segments: [Segment] = []
+    var start = 0
+    var at = 0
+    while at < text.count {
+      guard let (entry, end) = match(text, at) else {
+        at += 1
+        continue
+      }
+      var (first, last) = (at, end)
+      if entry.token.flags.contains(.stripsLeft) {
+        while first > start, Self.isSpace(text[first - 1]) { first -= 1 }
+      }
+      if entry.token.flags.contains(.stripsRight) {
+        while last < text.count, Self.isSpace(text[last]) { last += 1 }
+      }
+      if first > start { segments.append(.text(start..<first)) }
+      segments.append(.token(entry.token.id))
+      (start, at) = (last, last)
+    }
+    if start < text.count { segments.append(.text(start..<text.count)) }
+    return segments
+  }
+
+  /// Narrows the sorted entries byte by byte; the longest that ends on the way wins.
+  private func match(_ text: [UInt8], _ at: Int) -> (Entry, Int)? {
+    var range = starts[Int(text[at])]
+    var best: (Entry, Int)?
+    var depth = 1
+    while !range.isEmpty {
+      let first = entries[range.lowerBound]
+      if first.content.count == depth, fits(first, text, at, at + depth) {
+        best = (first, at + depth)
+      }
+      guard at + depth < text.count else { break }
+      let byte = text[at + depth]
+      let lower = bound(range) { $0.count <= depth || $0[depth] < byte }
+      let upper = bound(lower..<range.upperBound) { $0[depth] <= byte }
+      range = lower..<upper
+      depth += 1
+    }
+    return best
+  }
+
+  /// The first entry of a sorted range for which `isBefore` does not hold.
+  private func bound(_ range: Range<Int>, _ isBefore: ([UInt8]) -> Bool) -> Int {
+    var (low, high) = (range.lowerBound, range.upperBound)
+    while low < high {
+      let middle = (low + high) / 2
+      if isBefore(entries[middle].content) { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+
+  private func fits(_ entry: Entry, _ text: [UInt8], _ start: Int, _ end: Int) -> Bool {
+    guard entry.token.flags.contains(.singleWord) else { return true }
+    return !(start > 0 && Self.isWord(text[start - 1]))
+      && !(end < text.count && Self.isWord(text[end]))
+  }
+
+  private static func isSpace(_ byte: UInt8) -> Bool {
+    byte == 0x20 || (0x09...0x0d).contains(byte)
+  }
+
+  /// Letters beyond ASCII count as part of a word.
+  private static func isWord(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+      UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "_"), 0x80...0xff:
+      true
+    default: false
+    }
+  }
+}

@@ -1,0 +1,191 @@
+/// Encodes stretches of text between special tokens. Keeps its buffers from stretch to stretch.
+struct SegmentEncoder {
+  private let tokenizer: Tokenizer
+  private var merger = PairMerger()
+  private var symbols: [PairMerger.Symbol] = []
+
+  init(_ tokenizer: Tokenizer) { self.tokenizer = tokenizer }
+
+  private var parts: TokenizerParts { tokenizer.parts }
+
+  /// Appends the ids of `text`.
+  ///
+  /// - Parameters:
+  ///   - isFirst: whether the stretch begins the whole text.
+  ///   - isForced: whether the space that begins text is wanted even before nothing.
+  mutating func encode(
+    _ text: [UInt8], _ rule: PrefixRule, isFirst: Bool, isForced: Bool, _ ids: inout [Int]
+  ) {
+    switch parts.algorithm {
+    case .byteMerges, .clip:
+      let words = PreTokenizer(steps: parts.steps)
+      words.forEachWord(text) { word in encodeWord(word, &ids) }
+    case .scores, .characterMerges:
+      guard !text.isEmpty || isForced else { return }
+      encodeSpaced(text, rule, isFirst: isFirst, &ids)
+    }
+  }
+
+  // MARK: Bytes
+
+  private mutating func encodeWord(_ word: [UInt8], _ ids: inout [Int]) {
+    let isCLIP = parts.algorithm == .clip
+    if parts.flags.contains(.ignoresMerges), let id = tokenizer.pieces.id(word) {
+      ids.append(id)
+      return
+    }
+    symbols.removeAll(keepingCapacity: true)
+    for (index, byte) in word.enumerated() {
+      let isLast = isCLIP && index == word.count - 1
+      let id = isLast ? tokenizer.lastByteIDs[Int(byte)] : tokenizer.byteIDs[Int(byte)]
+      // A byte without a piece vanishes, as with the reference; published vocabularies have all.
+      if id >= 0 {
+        symbols.append(.init(id: id, index..<index + 1))
+      } else if let unknown = parts.unknown {
+        symbols.append(.init(id: Int32(unknown), index..<index + 1))
+      }
+    }
+    word.withUnsafeBytes {
+      merger.merge(&symbols, $0, RankRule(merges: tokenizer.merges))
+    }
+    for symbol in symbols { ids.append(Int(symbol.id)) }
+  }
+
+  // MARK: Characters, with spaces marked
+
+  private mutating func encodeSpaced(
+    _ text: [UInt8], _ rule: PrefixRule, isFirst: Bool, _ ids: inout [Int]
+  ) {
+    let hasPrefix =
+      switch rule {
+      case .never: false
+      case .everySegment, .strippedAfterFirst: true
+      case .firstSegment: isFirst
+      }
+    let marked = marked(text, hasPrefix: hasPrefix)
+    let start = ids.count
+    if parts.flags.contains(.splitsAtSpaces) {
+      for word in Self.words(marked) { encodeMarked(word, &ids) }
+    } else {
+      encodeMarked(marked, &ids)
+    }
+    if rule == .strippedAfterFirst, !isFirst, text.first != 0x20, ids.count > start {
+      stripPrefix(&ids, start)
+    }
+  }
+
+  /// The text with U+2581 for each space.
+  private func marked(_ text: [UInt8], hasPrefix: Bool) -> [UInt8] {
+    var spaced = text
+    if parts.flags.contains(.removesExtraSpaces) {
+      spaced = spaced.split(separator: 0x20).map(Array.init).joined(separator: [0x20]).map { $0 }
+    }
+    var marked: [UInt8] = hasPrefix && (!spaced.isEmpty || text.isEmpty) ? UTF8Text.spaceMark : []
+    marked.reserveCapacity(spaced.count + spaced.count / 2 + 3)
+    for byte in spaced {
+      if byte == 0x20 { marked += UTF8Text.spaceMark } else { marked.append(byte) }
+    }
+    return marked
+  }
+
+  private static func words(_ marked: [UInt8]) -> [[UInt8]] {
+    var words: [[UInt8]] = []
+    var start = 0
+    for index in marked.indices where index > start && marked[index] == UTF8Text.spaceMark[0] {
+      guard marked[index...].starts(with: UTF8Text.spaceMark) else { continue }
+      words.append(Array(marked[start..<index]))
+      start = index
+    }
+    if start < marked.count { words.append(Array(marked[start...])) }
+    return words
+  }
+
+  private mutating func encodeMarked(_ text: [UInt8], _ ids: inout [Int]) {
+    text.withUnsafeBytes { bytes in
+      symbols.removeAll(keepingCapacity: true)
+      for segment in tokenizer.userDefined.split(text) {
+        switch segment {
+        case .token(let id):
+          let start = symbols.last.map { Int($0.end) } ?? 0
+          let length = tokenizer.pieces.range(id).count
+          symbols.append(.init(id: Int32(id), start..<start + length, isFrozen: true))
+        case .text(let range): appendCharacters(bytes, range)
+        }
+      }
+      switch parts.algorithm {
+      case .scores:
+        merger.merge(
+          &symbols, bytes,
+          ScoreRule(pieces: tokenizer.pieces, scores: parts.scores, kinds: parts.kinds))
+      default:
+        merger.merge(&symbols, bytes, RankRule(merges: tokenizer.merges))
+      }
+      var follows = false
+      for symbol in symbols { append(symbol, bytes, &follows, &ids) }
+    }
+  }
+
+  private mutating func appendCharacters(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) {
+    var at = range.lowerBound
+    while at < range.upperBound {
+      let end = min(at + UTF8Text.sequenceLength(bytes[at]), range.upperBound)
+      let id = tokenizer.pieces.id(bytes, at..<end)
+      symbols.append(.init(id: id.map { Int32($0) } ?? -1, at..<end))
+      at = end
+    }
+  }
+
+  /// - Parameter follows: whether the last id is the unknown one of the symbol before.
+  private func append(
+    _ symbol: PairMerger.Symbol, _ bytes: UnsafeRawBufferPointer, _ follows: inout Bool,
+    _ ids: inout [Int]
+  ) {
+    if symbol.id >= 0 {
+      follows = false
+      if parts.kinds[Int(symbol.id)] == .unused, parts.algorithm == .scores {
+        appendParts(of: symbol, bytes, &ids)
+      } else {
+        ids.append(Int(symbol.id))
+      }
+      return
+    }
+    if parts.flags.contains(.byteFallback) {
+      follows = false
+      for byte in bytes[symbol.range] where tokenizer.byteIDs[Int(byte)] >= 0 {
+        ids.append(Int(tokenizer.byteIDs[Int(byte)]))
+      }
+    } else if let unknown = parts.unknown {
+      if !(follows && parts.flags.contains(.fusesUnknown)) { ids.append(unknown) }
+      follows = true
+    }
+  }
+
+  /// A piece that is marked unused is a step to longer ones only: where it is left over, the two
+  /// that made it stand instead.
+  private func appendParts(
+    of symbol: PairMerger.Symbol, _ bytes: UnsafeRawBufferPointer, _ ids: inout [Int]
+  ) {
+    var waiting = [symbol.range]
+    while let range = waiting.popLast() {
+      guard let id = tokenizer.pieces.id(bytes, range) else { continue }
+      if parts.kinds[id] == .unused, let length = merger.leftLengths[Int32(id)] {
+        waiting.append(range.lowerBound + length..<range.upperBound)
+        waiting.append(range.lowerBound..<range.lowerBound + length)
+      } else {
+        ids.append(id)
+      }
+    }
+  }
+
+  /// Takes the space off the first piece: its id becomes that of the rest, or unknown.
+  private func stripPrefix(_ ids: inout [Int], _ start: Int) {
+    let piece = tokenizer.pieces.bytes(ids[start])
+    guard piece.starts(with: UTF8Text.spaceMark) else { return }
+    let rest = piece.dropFirst(UTF8Text.spaceMark.count)
+    if rest.isEmpty {
+      ids.remove(at: start)
+    } else if let id = tokenizer.pieces.id(rest) ?? parts.unknown {
+      ids[start] = id
+    }
+  }
+}

@@ -1,0 +1,100 @@
+import VLMTensor
+
+/// Text to the ids of a vocabulary's pieces and back.
+///
+/// A value: it may be used from any thread. Made from a SentencePiece model, a `tokenizer.json`, the
+/// metadata of a GGUF file, or the section of a container that holds one.
+package struct Tokenizer: Sendable {
+  let parts: TokenizerParts
+  let pieces: PieceTable
+  let merges: MergeTable
+  let added: AddedTokens
+  /// Ids by byte: of `<0x..>` pieces, or of the pieces that spell a byte. -1 where there is none.
+  let byteIDs: [Int32]
+  /// CLIP: the same, for a byte that ends a word.
+  let lastByteIDs: [Int32]
+  /// SentencePiece pieces that are cut out of the text first.
+  let userDefined: AddedTokens
+
+  /// Where the space that begins text goes; see `PrefixRule`.
+  package var prefix: PrefixRule
+
+  package var count: Int { pieces.count }
+  package var bos: Int? { parts.bos }
+  package var eos: Int? { parts.eos }
+  package var unknown: Int? { parts.unknown }
+  package var pad: Int? { parts.pad }
+  /// Whether `encode` puts BOS first unless told otherwise.
+  package var addsBOS: Bool { parts.flags.contains(.addsBOS) }
+  package var addsEOS: Bool { parts.flags.contains(.addsEOS) }
+  /// Ids that `encodePadded` makes; nil where the tokenizer has no such rule.
+  package var contextLength: Int? { parts.contextLength > 0 ? parts.contextLength : nil }
+
+  /// The id of the piece that reads exactly so.
+  package func id(of piece: String) -> Int? {
+    if let id = pieces.id(piece.utf8) { return id }
+    let bytes = Array(piece.utf8)
+    return pieces.ends.indices.first {
+      pieces.range($0).count == bytes.count && pieces.bytes($0).elementsEqual(bytes)
+    }
+  }
+
+  /// The piece as it stands in the vocabulary; bytes that are not UTF-8 read as U+FFFD.
+  package func piece(_ id: Int) -> String? {
+    pieces.ends.indices.contains(id) ? String(decoding: pieces.bytes(id), as: UTF8.self) : nil
+  }
+
+  package func isSpecial(_ id: Int) -> Bool {
+    guard pieces.ends.indices.contains(id) else { return false }
+    if let isSpecial = added.isSpecial(id) { return isSpecial }
+    return parts.kinds[id] == .control || parts.kinds[id] == .unknown
+  }
+
+  // MARK: Encoding
+
+  /// The ids of `text`.
+  ///
+  /// - Parameters:
+  ///   - bos, eos: whether the sequence begins or ends with that id; nil for what the tokenizer's
+  ///     own file says.
+  ///   - parsesSpecial: whether added tokens that stand in the text become their ids, as
+  ///     `transformers` does; otherwise they are spelled like any other text.
+  ///   - prefix: nil for the tokenizer's own rule.
+  package func encode(
+    _ text: String, bos: Bool? = nil, eos: Bool? = nil, parsesSpecial: Bool = true,
+    prefix: PrefixRule? = nil
+  ) -> [Int] {
+    var ids: [Int] = []
+    if bos ?? addsBOS, let id = self.bos { ids.append(id) }
+    var text = Array(text.utf8)
+    if parts.algorithm == .clip { text = CLIPText.cleaned(text) }
+    let segments = parsesSpecial ? added.split(text) : text.isEmpty ? [] : [.text(0..<text.count)]
+    var encoder = SegmentEncoder(self)
+    let rule = prefix ?? self.prefix
+    if rule == .firstSegment, case .token(let id)? = segments.first, !isSpecial(id) {
+      // The space that begins the text stays before a token that is added but not special.
+      encoder.encode([], rule, isFirst: true, isForced: true, &ids)
+    }
+    for (index, segment) in segments.enumerated() {
+      switch segment {
+      case .token(let id): ids.append(id)
+      case .text(let range):
+        encoder.encode(Array(text[range]), rule, isFirst: index == 0, isForced: false, &ids)
+      }
+    }
+    if eos ?? addsEOS, let id = self.eos { ids.append(id) }
+    return ids
+  }
+
+  /// As many ids as the context has: cut, with the last replaced by EOS, or padded. What CLIP's text
+  /// encoder takes.
+  package func encodePadded(_ text: String) -> [Int] {
+    var ids = encode(text, bos: true, eos: true)
+    guard let length = contextLength else { return ids }
+    if ids.count > length {
+      ids.removeLast(ids.count - length)
+      if let eos { ids[length - 1] = eos }
+    }
+    return ids + [Int](repeating: pad ?? 0, count: length - ids.count)
+  }
+}

@@ -1,0 +1,126 @@
+import VLMTensor
+
+/// What a piece of a vocabulary is for; the numbers are SentencePiece's.
+package enum PieceKind: UInt8, Sendable {
+  case normal = 1
+  /// Stands for what the vocabulary cannot spell.
+  case unknown = 2
+  /// Never spelled by text: beginning, end.
+  case control = 3
+  /// Cut out of the text before merging.
+  case userDefined = 4
+  case unused = 5
+  /// One byte, `<0x00>` to `<0xFF>`.
+  case byte = 6
+}
+
+/// A string that is cut out of the text before anything else happens to it.
+package struct AddedToken: Sendable, Equatable {
+  package struct Flags: OptionSet, Sendable {
+    package let rawValue: UInt32
+    package init(rawValue: UInt32) { self.rawValue = rawValue }
+    /// Dropped when decoding without special tokens.
+    package static let special = Flags(rawValue: 1)
+    /// Takes the white space before or after it along.
+    package static let stripsLeft = Flags(rawValue: 2)
+    package static let stripsRight = Flags(rawValue: 4)
+    /// Only where no letter, digit or underscore touches it.
+    package static let singleWord = Flags(rawValue: 8)
+    static let known: Flags = [.special, .stripsLeft, .stripsRight, .singleWord]
+  }
+
+  package let id: Int
+  package let flags: Flags
+}
+
+/// Where a tokenizer of the SentencePiece kind puts the space that it starts text with. The last two
+/// are what `legacy=False` of `transformers` means, from 4.34 on and in the releases before.
+package enum PrefixRule: UInt8, Sendable, CaseIterable {
+  case never = 0
+  /// Before each stretch between special tokens: `legacy=True`.
+  case everySegment = 1
+  /// At the start of the text only.
+  case firstSegment = 2
+  /// As `everySegment`, and taken off again where the stretch does not itself begin with a space.
+  case strippedAfterFirst = 3
+}
+
+/// Everything that a tokenizer is, unchecked: what the readers of its files fill in.
+struct TokenizerParts {
+  enum Algorithm: UInt8, Sendable {
+    /// SentencePiece's BPE: characters, joined by the scores of what they make.
+    case scores = 1
+    /// A list of merges over characters, as SentencePiece models have in `tokenizer.json`.
+    case characterMerges = 2
+    /// A list of merges over bytes, as GPT-2.
+    case byteMerges = 3
+    /// A list of merges over bytes, the last of a word marked, of lower-cased text.
+    case clip = 4
+  }
+
+  struct Flags: OptionSet, Sendable {
+    let rawValue: UInt32
+    /// What no piece spells becomes byte pieces.
+    static let byteFallback = Flags(rawValue: 1)
+    /// Runs of spaces become one, those at the ends none.
+    static let removesExtraSpaces = Flags(rawValue: 2)
+    /// A word that is a piece is not merged.
+    static let ignoresMerges = Flags(rawValue: 4)
+    static let addsBOS = Flags(rawValue: 8)
+    static let addsEOS = Flags(rawValue: 16)
+    /// A run of what no piece spells is one unknown token.
+    static let fusesUnknown = Flags(rawValue: 32)
+    /// Text is cut before each space before merging.
+    static let splitsAtSpaces = Flags(rawValue: 64)
+    static let known = Flags(rawValue: 127)
+  }
+
+  var algorithm: Algorithm
+  var text: [UInt8] = []
+  var ends: [UInt32] = []
+  var kinds: [PieceKind] = []
+  /// One per piece with `.scores`, otherwise none.
+  var scores: [Float] = []
+  var merges: [MergeTable.Merge] = []
+  var added: [AddedToken] = []
+  var steps: [PreTokenizer.Step] = []
+  var prefix = PrefixRule.never
+  var flags: Flags = []
+  var bos: Int?
+  var eos: Int?
+  var unknown: Int?
+  var pad: Int?
+  /// Ids that a text is padded or cut to; 0 for no such rule.
+  var contextLength = 0
+
+  init(_ algorithm: Algorithm) { self.algorithm = algorithm }
+
+  /// Bounds of a vocabulary: several times what is published.
+  static let maximumPieces = 1 << 21
+  static let maximumText = 1 << 26
+
+  mutating func append(_ piece: some Collection<UInt8>, _ kind: PieceKind) {
+    text.append(contentsOf: piece)
+    ends.append(UInt32(truncatingIfNeeded: text.count))
+    kinds.append(kind)
+  }
+
+  /// Replaces the kind of a piece that an added token names, or adds pieces up to its id.
+  mutating func add(_ token: AddedToken, _ content: some Collection<UInt8>) -> Bool {
+    guard token.id >= 0, token.id < Self.maximumPieces, !content.isEmpty else { return false }
+    while ends.count < token.id {
+      append([], .unused)
+      if algorithm == .scores { scores.append(0) }
+    }
+    if token.id == ends.count {
+      append(content, .control)
+      if algorithm == .scores { scores.append(0) }
+    } else {
+      let start = token.id == 0 ? 0 : Int(ends[token.id - 1])
+      guard text[start..<Int(ends[token.id])].elementsEqual(content) else { return false }
+    }
+    added.removeAll { $0.id == token.id }
+    added.append(token)
+    return true
+  }
+}

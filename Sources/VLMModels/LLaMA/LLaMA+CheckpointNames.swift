@@ -1,0 +1,82 @@
+/// The names under which checkpoints store a LLaMA. Ours are transformers' without `model.`.
+package enum LLaMANaming: String, Sendable, CaseIterable {
+  /// transformers' `LlamaForCausalLM`; the LLaVAs add their towers beside it.
+  case huggingFace = "hugging-face"
+  /// transformers' `LlamaModel`: no head, no prefix.
+  case bare = "hugging-face-model"
+  /// llama.cpp's: `blk.0.attn_q.weight`.
+  case gguf
+
+  /// The naming that `names` follow, nil when they are no LLaMA's.
+  package static func detect(_ names: some Sequence<String>) -> LLaMANaming? {
+    for name in names where name.hasSuffix(".mlp.gate_proj.weight") {
+      if name.hasPrefix("model.layers.") { return .huggingFace }
+      if name.hasPrefix("layers.") { return .bare }
+    }
+    for name in names where name.hasPrefix("blk.") && name.hasSuffix(".ffn_gate.weight") {
+      return .gguf
+    }
+    return nil
+  }
+
+  /// What becomes of a tensor of a checkpoint.
+  package enum Match: Equatable {
+    case tensor(String)
+    /// Known, and not needed: tables that every implementation computes.
+    case derived
+    /// No part of the language model.
+    case foreign
+  }
+
+  /// Our name for the checkpoint's `name`.
+  package func match(_ name: String) -> Match {
+    if self == .gguf { return Self.matchGGUF(name) }
+    if name.hasSuffix(".rotary_emb.inv_freq") { return .derived }
+    var rest = Substring(name)
+    if self == .huggingFace {
+      if name == "lm_head.weight" { return .tensor(name) }
+      guard name.hasPrefix("model.") else { return .foreign }
+      rest = rest.dropFirst(6)
+    }
+    if rest == "embed_tokens.weight" || rest == "norm.weight" { return .tensor(String(rest)) }
+    let part = rest.split(separator: ".", omittingEmptySubsequences: false)
+    guard part.count >= 4, part[0] == "layers", Int(part[1]) != nil else { return .foreign }
+    let inner = part[2...].joined(separator: ".")
+    return Self.layerTensors.contains(inner) ? .tensor(String(rest)) : .foreign
+  }
+
+  private static func matchGGUF(_ name: String) -> Match {
+    switch name {
+    case "token_embd.weight": return .tensor("embed_tokens.weight")
+    case "output_norm.weight": return .tensor("norm.weight")
+    case "output.weight": return .tensor("lm_head.weight")
+    default: break
+    }
+    let part = name.split(separator: ".", omittingEmptySubsequences: false)
+    guard part.count == 4, part[0] == "blk", Int(part[1]) != nil,
+      let inner = ggufLayerNames[String(part[2])]
+    else { return .foreign }
+    let ours = "\(inner).\(part[3])"
+    return layerTensors.contains(ours) ? .tensor("layers.\(part[1]).\(ours)") : .foreign
+  }
+
+  private static let ggufLayerNames = [
+    "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm",
+    "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+  ]
+
+  private static let layerTensors: Set<String> = {
+    var names: Set<String> = ["input_layernorm.weight", "post_attention_layernorm.weight"]
+    for matrix in ["q_proj", "k_proj", "v_proj", "o_proj"] {
+      names.insert("self_attn.\(matrix).weight")
+      names.insert("self_attn.\(matrix).bias")
+    }
+    for matrix in ["gate_proj", "up_proj", "down_proj"] {
+      names.insert("mlp.\(matrix).weight")
+      names.insert("mlp.\(matrix).bias")
+    }
+    return names
+  }()
+}

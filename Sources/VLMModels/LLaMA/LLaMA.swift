@@ -1,0 +1,167 @@
+// LLaMA as transformers' `modeling_llama.py` computes it, one sequence at a time.
+
+import VLMKernels
+import VLMNN
+import VLMTensor
+
+/// A decoder that runs on rows of embeddings, so that rows of another origin, such as the visual
+/// tokens of a LLaVA, can stand between those of tokens.
+package struct LLaMA: Sendable {
+  package let config: LLaMAConfig
+  private let embedding: Embedding
+  private let blocks: [LLaMABlock]
+  private let norm: RMSNorm
+  private let head: MatrixProduct
+
+  /// - Throws: `ModelError` when a tensor is missing or has another shape.
+  package init(_ weights: Weights, _ config: LLaMAConfig) throws(ModelError) {
+    self.config = config
+    embedding = try Embedding(
+      weights["embed_tokens"], count: config.vocabulary, dimension: config.hidden,
+      role: config.tiedEmbeddings ? .output : .embedding)
+    var blocks: [LLaMABlock] = []
+    for index in 0..<config.layers {
+      blocks.append(try LLaMABlock(weights["layers"][index], config))
+    }
+    self.blocks = blocks
+    norm = try RMSNorm(weights["norm"], channels: config.hidden, epsilon: config.epsilon)
+    if config.tiedEmbeddings {
+      head = embedding.product
+    } else {
+      let weight = try weights["lm_head"].tensor(
+        "weight", [config.vocabulary, config.hidden], .output)
+      head = MatrixProduct(weight, kernels: weights.kernels)
+    }
+  }
+
+  /// What the next positions of the sequence hold.
+  package enum Input {
+    case tokens([Int])
+    /// `[positions, hidden]`; the owner outlives the call.
+    case embeddings(MatrixView)
+
+    package var count: Int {
+      switch self {
+      case .tokens(let ids): ids.count
+      case .embeddings(let rows): rows.rows
+      }
+    }
+  }
+
+  /// Sees a named intermediate: `hidden.0` is what enters the first block, `hidden.N` what leaves
+  /// block N, the last one behind the final norm; `[positions, hidden]`. A long input comes in
+  /// chunks; the first row of `value` stands at `position`.
+  package typealias Observer = (_ name: String, _ value: MatrixView, _ position: Int) -> Void
+
+  /// The embeddings of tokens: `[ids.count, hidden]`.
+  ///
+  /// - Throws: `ModelError` for an id that is not in the vocabulary.
+  package func embed(_ ids: [Int], into output: MatrixView) throws(ModelError) {
+    try check(ids)
+    embedding(ids, into: output)
+  }
+
+  /// Runs the positions of `input`, which follow the first `position` ones that `context` holds;
+  /// what it held from there on is forgotten.
+  ///
+  /// - Returns: the logits behind the last position, `[1, vocabulary]`, until the next call.
+  /// - Throws: `ModelError` when the context is too short, or for an id out of range.
+  @discardableResult
+  package func callAsFunction(
+    _ input: Input, position: Int, _ context: LLaMAContext, observe: Observer? = nil
+  ) throws(ModelError) -> MatrixView {
+    precondition(input.count > 0, "at least one position")
+    var last = context.logits(rows: 1)
+    try run(input, position: position, context, observe: observe, needed: .last) { rows, _ in
+      let logits = context.logits(rows: 1)
+      multiply(rows, into: logits, context)
+      last = logits
+    }
+    return last
+  }
+
+  /// The same, with the logits behind every position: `[some rows, vocabulary]` at a time, the
+  /// first of them behind `position`.
+  package func scoreAll(
+    _ input: Input, position: Int, _ context: LLaMAContext, observe: Observer? = nil,
+    body: (_ logits: MatrixView, _ position: Int) -> Void
+  ) throws(ModelError) {
+    try run(input, position: position, context, observe: observe, needed: .all) { rows, position in
+      var start = 0
+      while start < rows.rows {
+        let part = start..<min(rows.rows, start + context.logitRows)
+        let logits = context.logits(rows: part.count)
+        multiply(rows[part], into: logits, context)
+        body(logits, position + start)
+        start = part.upperBound
+      }
+    }
+  }
+
+  /// Rows whose last hidden state is needed.
+  private enum Needed { case last, all }
+
+  private func multiply(_ rows: MatrixView, into logits: MatrixView, _ context: LLaMAContext) {
+    head(
+      rows, into: logits, Epilogue(), shared: context.sharedProduct,
+      scratches: context.products, pool: context.pool)
+  }
+
+  /// - Parameter finish: given normed rows of the last block's output, and where they stand.
+  private func run(
+    _ input: Input, position: Int, _ context: LLaMAContext, observe: Observer?, needed: Needed,
+    finish: (_ rows: MatrixView, _ position: Int) -> Void
+  ) throws(ModelError) {
+    if case .tokens(let ids) = input { try check(ids) }
+    if case .embeddings(let rows) = input {
+      precondition(rows.columns == config.hidden, "rows of the model's width")
+    }
+    let total = input.count
+    try context.begin(at: position, adding: total)
+    // Chunks of about one size: a small last one would read all weights for a few rows.
+    let chunks = (total + context.chunkRows - 1) / context.chunkRows
+    for chunk in 0..<chunks {
+      let range = total * chunk / chunks..<total * (chunk + 1) / chunks
+      let first = position + range.lowerBound
+      context.prepareRotation(positions: first..<first + range.count)
+      let entering = context.stream(0, rows: range.count)
+      switch input {
+      case .tokens(let ids): embedding(Array(ids[range]), into: entering)
+      case .embeddings(let rows): entering.copy(rows[range])
+      }
+      observe?("hidden.0", entering, first)
+      let isLast = chunk == chunks - 1
+      // Nothing reads the last block's output but the head.
+      let last = isLast ? range.count - 1..<range.count : 0..<0
+      let kept = needed == .all || observe != nil ? 0..<range.count : last
+      for (index, block) in blocks.enumerated() {
+        let isFinal = index == blocks.count - 1
+        block(
+          rows: range.count, position: first, layer: index,
+          kept: isFinal ? kept : 0..<range.count, context)
+        if !isFinal {
+          observe?("hidden.\(index + 1)", context.stream(0, rows: range.count), first)
+        }
+      }
+      context.advance(to: first + range.count)
+      guard !kept.isEmpty else { continue }
+      let leaving = context.stream(0, rows: kept.count)
+      let normed = context.branch(rows: kept.count, columns: config.hidden)
+      context.forEachTile(rows: kept.count) { rows in norm(leaving[rows], into: normed[rows]) }
+      observe?("hidden.\(blocks.count)", normed, first + kept.lowerBound)
+      switch needed {
+      case .all: finish(normed, first + kept.lowerBound)
+      case .last where isLast: finish(normed[kept.count - 1..<kept.count], first + range.count - 1)
+      case .last: break
+      }
+    }
+  }
+
+  private func check(_ ids: [Int]) throws(ModelError) {
+    if let wrong = ids.first(where: { $0 < 0 || $0 >= config.vocabulary }) {
+      throw ModelError(
+        .configuration(
+          field: "token id", found: String(wrong), expected: "0 to \(config.vocabulary - 1)"))
+    }
+  }
+}

@@ -1,0 +1,98 @@
+import VLMKernels
+import VLMNN
+import VLMTensor
+
+/// `h += o(attention(norm h)); h += down(SiLU(gate n) · up n), n = norm h`.
+struct LLaMABlock: Sendable {
+  private let config: LLaMAConfig
+  private let inputNorm: RMSNorm
+  private let query: Linear
+  private let key: Linear
+  private let value: Linear
+  private let output: Linear
+  private let innerNorm: RMSNorm
+  private let gate: Linear
+  private let up: Linear
+  private let down: Linear
+  private let kernels: KernelSet
+
+  init(_ weights: Weights, _ config: LLaMAConfig) throws(ModelError) {
+    self.config = config
+    let (hidden, wide) = (config.hidden, config.feedForward)
+    let (queries, keys) = (config.queryColumns, config.keyValueColumns)
+    let (attention, layer) = (weights["self_attn"], weights["mlp"])
+    let bias = config.attentionBias
+    inputNorm = try RMSNorm(
+      weights["input_layernorm"], channels: hidden, epsilon: config.epsilon)
+    query = try Linear(attention["q_proj"], inputs: hidden, outputs: queries, bias: bias)
+    key = try Linear(attention["k_proj"], inputs: hidden, outputs: keys, bias: bias)
+    value = try Linear(attention["v_proj"], inputs: hidden, outputs: keys, bias: bias)
+    output = try Linear(
+      attention["o_proj"], inputs: queries, outputs: hidden, bias: config.outputBias)
+    innerNorm = try RMSNorm(
+      weights["post_attention_layernorm"], channels: hidden, epsilon: config.epsilon)
+    let hasBias = config.feedForwardBias
+    gate = try Linear(layer["gate_proj"], inputs: hidden, outputs: wide, bias: hasBias)
+    up = try Linear(layer["up_proj"], inputs: hidden, outputs: wide, bias: hasBias)
+    down = try Linear(layer["down_proj"], inputs: wide, outputs: hidden, bias: hasBias)
+    kernels = weights.kernels
+  }
+
+  /// Runs the rows of `context.stream(0)`; their keys and values are stored from `position` on.
+  ///
+  /// - Parameter kept: the rows that are wanted; they replace the stream, from its first row on.
+  func callAsFunction(
+    rows count: Int, position: Int, layer: Int, kept: Range<Int>, _ context: LLaMAContext
+  ) {
+    let h = context.stream(0, rows: count)
+    let normed = context.branch(rows: count, columns: config.hidden)
+    context.forEachTile(rows: count) { rows in inputNorm(h[rows], into: normed[rows]) }
+    let (q, k, v) = context.projections(rows: count)
+    Linear.together([(query, q), (key, k), (value, v)], of: normed, context)
+    let (cosines, sines) = context.rotation(rows: count)
+    let stored = context.keysAndValues[layer]
+    context.forEachTile(rows: count) { rows in
+      kernels.rotateHalf(
+        q[rows], heads: config.heads, cosines: cosines[rows], sines: sines[rows])
+      kernels.rotateHalf(
+        k[rows], heads: config.keyValueHeads, cosines: cosines[rows], sines: sines[rows])
+    }
+    stored.store(keys: k, values: v, at: position)
+    guard !kept.isEmpty else { return }
+    let mixed = context.branch(rows: kept.count, columns: config.queryColumns)
+    context.attention(
+      q[kept], stored, count: position + kept.upperBound, causalFrom: position + kept.lowerBound,
+      into: mixed, scratches: context.attentionScratches, pool: context.pool)
+    let middle = context.stream(1, rows: kept.count)
+    output(mixed, into: middle, residual: h[kept], context)
+    let inner = context.branch(rows: kept.count, columns: config.hidden)
+    context.forEachTile(rows: kept.count) { rows in innerNorm(middle[rows], into: inner[rows]) }
+    let (gates, ups) = context.gated(rows: kept.count)
+    Linear.together([(gate, gates), (up, ups)], of: inner, context)
+    context.forEachTile(rows: kept.count) { rows in
+      kernels.gate(.silu, gates[rows], times: ups[rows], into: gates[rows])
+    }
+    down(gates, into: context.stream(0, rows: kept.count), residual: middle, context)
+  }
+}
+
+extension Linear {
+  fileprivate func callAsFunction(
+    _ x: MatrixView, into y: MatrixView, residual: MatrixView, _ context: LLaMAContext
+  ) {
+    self(
+      x, into: y, residual: residual, shared: context.sharedProduct, scratches: context.products,
+      pool: context.pool)
+  }
+
+  /// Products of one input.
+  fileprivate static func together(
+    _ layers: [(Linear, MatrixView)], of x: MatrixView, _ context: LLaMAContext
+  ) {
+    for (layer, y) in layers {
+      layer(
+        x, into: y, shared: context.sharedProduct, scratches: context.products,
+        pool: context.pool)
+    }
+  }
+}

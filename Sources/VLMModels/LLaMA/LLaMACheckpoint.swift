@@ -1,0 +1,62 @@
+import VLMNN
+import VLMTensor
+
+/// A checkpoint recognised as a LLaMA and nothing more.
+enum LLaMACheckpoint {
+  /// The model that the tensors make up; nil when they are no LLaMA's.
+  ///
+  /// - Throws: `ModelError` when there is no description, or one of another arithmetic.
+  static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
+    guard let naming = LLaMANaming.detect(facts.names.lazy.map(\.name)) else { return nil }
+    guard let description = facts.description else {
+      throw ModelError(
+        .configuration(
+          field: "config.json", found: "none beside the weights",
+          expected: "the model's, which says how many heads there are"))
+    }
+    let config =
+      naming == .gguf
+      ? try LLaMAConfig(gguf: description, names: facts.names)
+      : try LLaMAConfig(huggingFace: description)
+    var tensors: [String: ModelCheckpoint.Source] = [:]
+    var foreign: [String] = []
+    var notes: [String] = []
+    for (name, shape) in facts.names {
+      switch naming.match(name) {
+      case .tensor("lm_head.weight") where config.tiedEmbeddings:
+        notes.append("'\(name)' is not read: the model's head is its table of embeddings")
+      case .tensor(let ours):
+        let source = ModelCheckpoint.Source(
+          original: name, shape: shape, rows: rowOrder(ours, naming, description, config))
+        if let other = tensors.updateValue(source, forKey: ours) {
+          throw ModelError(
+            .configuration(
+              field: "tensor '\(ours)'", found: "'\(other.original)' and '\(name)'",
+              expected: "one of them"))
+        }
+      case .derived: break
+      case .foreign: foreign.append(name)
+      }
+    }
+    if config.contextLength < (description["max_position_embeddings"]?.intValue ?? 0) {
+      notes.append(
+        "sliding window: the context is cut to its \(config.contextLength) positions")
+    }
+    return ModelCheckpoint(
+      description: .llama(config), naming: naming.rawValue, tensors: tensors, foreign: foreign,
+      notes: notes)
+  }
+
+  /// GGUF stores the queries and keys of LLaMA for a rotation of neighbours, those of the others
+  /// as transformers does.
+  private static func rowOrder(
+    _ name: String, _ naming: LLaMANaming, _ description: JSONValue, _ config: LLaMAConfig
+  ) -> RowOrder {
+    guard naming == .gguf, description["general.architecture"]?.stringValue == "llama" else {
+      return .stored
+    }
+    if name.contains(".q_proj.") { return .interleavedRotary(heads: config.heads) }
+    if name.contains(".k_proj.") { return .interleavedRotary(heads: config.keyValueHeads) }
+    return .stored
+  }
+}

@@ -1,0 +1,141 @@
+import VLMNN
+import VLMTensor
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+extension LLaMAConfig {
+  /// `model_type` and `architectures` of `config.json` whose language model is this one.
+  ///
+  /// The LLaVAs keep the language model's fields beside their own.
+  private static let types: Set<String> = [
+    "llama", "mistral", "qwen2", "llava", "llava_llama", "llava_hr",
+  ]
+  private static let architectures: Set<String> = [
+    "LlamaForCausalLM", "LLaMAForCausalLM", "LlamaModel", "MistralForCausalLM",
+    "Qwen2ForCausalLM", "LlavaLlamaForCausalLM", "LlavaHrForCausalLM",
+  ]
+
+  /// Whether `description` is the `config.json` of a language model that this family runs.
+  package static func describes(_ description: JSONValue) -> Bool {
+    let names = (description["architectures"]?.arrayValue ?? []).compactMap(\.stringValue)
+    if names.contains(where: architectures.contains) { return true }
+    return names.isEmpty
+      && types.contains(description["model_type"]?.stringValue ?? "")
+      && description.has("hidden_size")
+  }
+
+  /// Reads transformers' `config.json`.
+  ///
+  /// - Throws: `ModelError` naming the field: another architecture, arithmetic that this is not, or
+  ///   a number that is missing where guessing it would give plausible nonsense.
+  package init(huggingFace json: JSONValue) throws(ModelError) {
+    let fields = ConfigFields(json, path: "config.json")
+    try Self.checkArchitecture(json, fields)
+    let heads = try fields.int("num_attention_heads", 1...4096)
+    let hidden = try fields.int("hidden_size", 1...TensorFormat.maximumInputs)
+    let isQwen = json["model_type"]?.stringValue == "qwen2"
+    let positions = try fields.int(
+      "max_position_embeddings", 1...Self.maximumContext, default: 2048)
+    // Vicuna's 16k models say only here how far their scaled positions reach.
+    let extended = try fields.int("max_sequence_length", 1...Self.maximumContext, default: 1)
+    var context = max(positions, extended)
+    if let window = try Self.slidingWindow(json, fields) { context = min(context, window) }
+    let hasBias = try fields.bool("attention_bias", default: isQwen)
+    // transformers 5 keeps everything about the rotation in one object.
+    let rotation = fields.has("rope_parameters") ? try fields.object("rope_parameters") : fields
+    self.init(
+      vocabulary: try fields.int("vocab_size"), hidden: hidden,
+      layers: try fields.int("num_hidden_layers"), heads: heads,
+      keyValueHeads: try fields.int("num_key_value_heads", 1...4096, default: heads),
+      headDimension: try fields.int("head_dim", 2...1024, default: hidden / heads),
+      feedForward: try fields.int("intermediate_size"),
+      epsilon: Float(try fields.double("rms_norm_eps")),
+      ropeBase: try rotation.double("rope_theta", default: 10_000),
+      ropeScaling: try Self.scaling(fields, positions: positions),
+      tiedEmbeddings: try fields.bool("tie_word_embeddings", default: false),
+      attentionBias: hasBias, outputBias: hasBias && !isQwen,
+      feedForwardBias: try fields.bool("mlp_bias", default: false), contextLength: context)
+    if !fields.has("head_dim"), hidden % heads != 0 {
+      throw fields.unexpected(
+        "num_attention_heads", "\(heads)", expected: "a divisor of hidden_size, \(hidden)")
+    }
+    try validate()
+  }
+
+  private static func checkArchitecture(
+    _ json: JSONValue, _ fields: ConfigFields
+  ) throws(ModelError) {
+    let names = (json["architectures"]?.arrayValue ?? []).compactMap(\.stringValue)
+    if let other = names.first(where: { !architectures.contains($0) }) {
+      throw fields.unexpected(
+        "architectures", other, expected: architectures.sorted().joined(separator: ", "))
+    }
+    if let type = json["model_type"]?.stringValue, !types.contains(type) {
+      throw fields.unexpected("model_type", type, expected: types.sorted().joined(separator: ", "))
+    }
+    if let activation = json["hidden_act"]?.stringValue, activation != "silu" {
+      throw fields.unexpected("hidden_act", activation, expected: "silu")
+    }
+    if let factor = json["partial_rotary_factor"]?.doubleValue, factor != 1 {
+      throw fields.unexpected("partial_rotary_factor", "\(factor)", expected: "1")
+    }
+  }
+
+  /// Positions that a query sees at most; up to there it makes no difference.
+  private static func slidingWindow(
+    _ json: JSONValue, _ fields: ConfigFields
+  ) throws(ModelError) -> Int? {
+    guard fields.has("sliding_window"), json["use_sliding_window"]?.boolValue ?? true else {
+      return nil
+    }
+    return try fields.int("sliding_window", 1...Self.maximumContext)
+  }
+
+  private static func scaling(
+    _ fields: ConfigFields, positions: Int
+  ) throws(ModelError) -> RotaryScaling {
+    let key = fields.has("rope_parameters") ? "rope_parameters" : "rope_scaling"
+    guard fields.has(key) else { return .none }
+    let scaling = try fields.object(key)
+    let name = scaling.has("rope_type") ? "rope_type" : "type"
+    let original = try scaling.int(
+      "original_max_position_embeddings", 1...Self.maximumContext, default: positions)
+    switch try scaling.string(name) {
+    case "default", "none": return .none
+    case "linear": return .linear(factor: try scaling.double("factor"))
+    case "dynamic":
+      return .dynamic(factor: try scaling.double("factor"), original: positions)
+    case "llama3":
+      return .llama3(
+        factor: try scaling.double("factor"),
+        lowFrequency: try scaling.double("low_freq_factor"),
+        highFrequency: try scaling.double("high_freq_factor"), original: original)
+    case "yarn":
+      let factor = try scaling.double("factor")
+      func magnitude(_ scale: Double) -> Double {
+        factor <= 1 ? 1 : 0.1 * scale * log(factor) + 1
+      }
+      var attention = magnitude(1)
+      if scaling.has("mscale"), scaling.has("mscale_all_dim") {
+        attention = magnitude(try scaling.double("mscale"))
+        attention /= magnitude(try scaling.double("mscale_all_dim"))
+      }
+      return .yarn(
+        RotaryScaling.YaRN(
+          factor: factor, original: original,
+          betaFast: try scaling.double("beta_fast", default: 32),
+          betaSlow: try scaling.double("beta_slow", default: 1),
+          attention: try scaling.double("attention_factor", default: attention),
+          truncate: try scaling.bool("truncate", default: true)))
+    case let other:
+      throw scaling.unexpected(
+        name, other, expected: "default, linear, dynamic, llama3 or yarn")
+    }
+  }
+}
+
+extension JSONValue {
+  fileprivate func has(_ key: String) -> Bool { self[key].map { !$0.isNull } ?? false }
+}

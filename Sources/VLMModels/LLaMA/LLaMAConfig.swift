@@ -1,0 +1,132 @@
+import VLMNN
+import VLMTensor
+
+/// LLaMA: Touvron et al., "LLaMA: Open and Efficient Foundation Language Models", and the models of
+/// the same arithmetic (Vicuna, Mistral, SmolLM2, TinyLlama, Qwen2 …).
+package struct LLaMAConfig: Sendable, Equatable {
+  package var vocabulary: Int
+  package var hidden: Int
+  package var layers: Int
+  package var heads: Int
+  /// Heads of keys and values; query head `q` reads key/value head `q / (heads / keyValueHeads)`.
+  package var keyValueHeads: Int
+  package var headDimension: Int
+  /// Width of the gated layer inside the block.
+  package var feedForward: Int
+  /// ε of every RMSNorm.
+  package var epsilon: Float
+  package var ropeBase: Double
+  package var ropeScaling: RotaryScaling
+  /// The head multiplies by the table of embeddings.
+  package var tiedEmbeddings: Bool
+  /// Biases of the query, key and value projections.
+  package var attentionBias: Bool
+  /// Bias of the projection behind the attention.
+  package var outputBias: Bool
+  package var feedForwardBias: Bool
+  /// Positions that the model was made for.
+  package var contextLength: Int
+
+  package init(
+    vocabulary: Int, hidden: Int, layers: Int, heads: Int, keyValueHeads: Int, headDimension: Int,
+    feedForward: Int, epsilon: Float, ropeBase: Double = 10_000,
+    ropeScaling: RotaryScaling = .none, tiedEmbeddings: Bool = false, attentionBias: Bool = false,
+    outputBias: Bool = false, feedForwardBias: Bool = false, contextLength: Int
+  ) {
+    self.vocabulary = vocabulary
+    self.hidden = hidden
+    self.layers = layers
+    self.heads = heads
+    self.keyValueHeads = keyValueHeads
+    self.headDimension = headDimension
+    self.feedForward = feedForward
+    self.epsilon = epsilon
+    self.ropeBase = ropeBase
+    self.ropeScaling = ropeScaling
+    self.tiedEmbeddings = tiedEmbeddings
+    self.attentionBias = attentionBias
+    self.outputBias = outputBias
+    self.feedForwardBias = feedForwardBias
+    self.contextLength = contextLength
+  }
+
+  /// Columns of the queries.
+  package var queryColumns: Int { heads * headDimension }
+  /// Columns of the keys, and of the values.
+  package var keyValueColumns: Int { keyValueHeads * headDimension }
+
+  /// Refuses what no LLaMA has, so that later arithmetic on the numbers cannot overflow.
+  package func validate() throws(ModelError) {
+    func refuse(_ field: String, _ found: String, _ expected: String) -> ModelError {
+      ModelError(.configuration(field: "llama.\(field)", found: found, expected: expected))
+    }
+    func check(
+      _ field: String, _ value: Int, _ range: ClosedRange<Int>
+    ) throws(ModelError) {
+      guard range.contains(value) else {
+        throw refuse(field, String(value), "\(range.lowerBound) to \(range.upperBound)")
+      }
+    }
+    let width = 1...TensorFormat.maximumInputs
+    try check("vocabulary", vocabulary, 1...10_000_000)
+    try check("hidden", hidden, width)
+    try check("layers", layers, 1...1000)
+    try check("heads", heads, 1...4096)
+    try check("key_value_heads", keyValueHeads, 1...heads)
+    guard heads % keyValueHeads == 0 else {
+      throw refuse("key_value_heads", String(keyValueHeads), "a divisor of the \(heads) heads")
+    }
+    try check("head_dimension", headDimension, 2...1024)
+    guard headDimension % 2 == 0 else {
+      throw refuse("head_dimension", String(headDimension), "an even number")
+    }
+    try check("heads × head_dimension", queryColumns, width)
+    try check("feed_forward", feedForward, width)
+    try check("context_length", contextLength, 1...Self.maximumContext)
+    guard epsilon > 0, epsilon < 1 else {
+      throw refuse("epsilon", "\(epsilon)", "a number between 0 and 1")
+    }
+    guard ropeBase > 1, ropeBase <= 1e15 else {
+      throw refuse("rope_base", "\(ropeBase)", "more than 1, at most 1e15")
+    }
+    try ropeScaling.validate()
+  }
+
+  /// Positions up to here are exact in f32, of which the angles are products.
+  package static let maximumContext = 1 << 24
+}
+
+// MARK: - JSON of the container's config section
+
+extension LLaMAConfig {
+  package var json: JSONValue {
+    [
+      "vocabulary": .int(vocabulary), "hidden": .int(hidden), "layers": .int(layers),
+      "heads": .int(heads), "key_value_heads": .int(keyValueHeads),
+      "head_dimension": .int(headDimension), "feed_forward": .int(feedForward),
+      "epsilon": .double(epsilon.shortestDouble), "rope_base": .double(ropeBase),
+      "rope_scaling": ropeScaling.json, "tied_embeddings": .bool(tiedEmbeddings),
+      "attention_bias": .bool(attentionBias), "output_bias": .bool(outputBias),
+      "feed_forward_bias": .bool(feedForwardBias), "context_length": .int(contextLength),
+    ]
+  }
+
+  /// Reads what `json` wrote; every field is required and checked.
+  package init(json: JSONValue) throws(ModelError) {
+    let fields = ConfigFields(json, path: "llama")
+    self.init(
+      vocabulary: try fields.int("vocabulary"), hidden: try fields.int("hidden"),
+      layers: try fields.int("layers"), heads: try fields.int("heads"),
+      keyValueHeads: try fields.int("key_value_heads"),
+      headDimension: try fields.int("head_dimension"),
+      feedForward: try fields.int("feed_forward"), epsilon: Float(try fields.double("epsilon")),
+      ropeBase: try fields.double("rope_base"),
+      ropeScaling: try RotaryScaling(fields.object("rope_scaling")),
+      tiedEmbeddings: try fields.bool("tied_embeddings"),
+      attentionBias: try fields.bool("attention_bias"),
+      outputBias: try fields.bool("output_bias"),
+      feedForwardBias: try fields.bool("feed_forward_bias"),
+      contextLength: try fields.int("context_length"))
+    try validate()
+  }
+}

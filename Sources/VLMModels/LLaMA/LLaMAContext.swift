@@ -1,0 +1,241 @@
+import VLMKernels
+import VLMNN
+import VLMTensor
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// One sequence: the keys and values of its positions, and the memory of a forward pass over a
+/// chunk of them. All of it is planned from shapes and allocated once.
+package final class LLaMAContext: @unchecked Sendable {
+  package let pool: WorkerPool
+  /// Positions that fit.
+  package let capacity: Int
+  /// Positions that one pass over the weights takes at most.
+  package let chunkRows: Int
+  package let keyValueFormat: KeyValueFormat
+  /// Bytes of everything that was allocated.
+  package let byteCount: Int
+  /// Positions that are stored.
+  package private(set) var count = 0
+
+  private let config: LLaMAConfig
+  let keysAndValues: [KeyValues]
+  let attention: Attention
+  let attentionScratches: [Attention.Scratch]
+  private let streams: [Activations]
+  private let branchBuffer: Activations
+  private let wideBuffer: Activations
+  private let logitBuffer: Activations
+  private let rotationBuffer: Activations
+  let sharedProduct: MatrixProduct.Scratch
+  let products: [MatrixProduct.Scratch]
+  private var frequencies: [Float]
+  /// The length that `frequencies` were made for; `.dynamic` goes by it.
+  private var rotationLength = 0
+
+  /// Rows of logits that exist at a time: a vocabulary is wide.
+  let logitRows: Int
+
+  package static let defaultChunkRows = 512
+
+  /// - Parameters:
+  ///   - capacity: positions of the longest sequence, visual tokens and answers included.
+  ///   - chunkRows: positions that share a pass over the weights; activations grow with it.
+  /// - Throws: `ModelError` when that needs more memory than the machine has.
+  package init(
+    _ config: LLaMAConfig, capacity: Int, chunkRows: Int = LLaMAContext.defaultChunkRows,
+    keyValueFormat: KeyValueFormat = .f16, pool: WorkerPool, kernels: KernelSet
+  ) throws(ModelError) {
+    let limit = Machine.physicalMemory / 4 * 3
+    guard capacity >= 1, capacity <= LLaMAConfig.maximumContext else {
+      throw ModelError(
+        .configuration(
+          field: "context length", found: String(capacity),
+          expected: "1 to \(LLaMAConfig.maximumContext)"))
+    }
+    let plan = LLaMAPlan(
+      config, capacity: capacity, chunkRows: min(chunkRows, capacity), format: keyValueFormat,
+      threads: pool.threadCount)
+    guard let bytes = plan.byteCount, bytes <= limit else {
+      let needed =
+        plan.byteCount.map { "needs \($0 >> 20) MiB" } ?? "needs more than can be counted"
+      throw ModelError(
+        .configuration(
+          field: "context length", found: "\(capacity), which \(needed)",
+          expected: "at most \(limit >> 20) MiB on this machine"))
+    }
+    self.config = config
+    self.pool = pool
+    self.capacity = capacity
+    self.keyValueFormat = keyValueFormat
+    self.chunkRows = plan.chunkRows
+    byteCount = bytes
+    keysAndValues = (0..<config.layers).map { _ in
+      KeyValues(
+        capacity: capacity, heads: config.keyValueHeads, headDimension: config.headDimension,
+        format: keyValueFormat, kernels: kernels)
+    }
+    let attention = Attention(
+      queryHeads: config.heads, keyValueHeads: config.keyValueHeads,
+      headDimension: config.headDimension, scale: 1 / Float(config.headDimension).squareRoot(),
+      kernels: kernels)
+    self.attention = attention
+    attentionScratches = (0..<pool.threadCount).map { _ in
+      Attention.Scratch(attention, kernels: kernels)
+    }
+    streams = [Activations(count: plan.streamCount), Activations(count: plan.streamCount)]
+    branchBuffer = Activations(count: plan.branchCount)
+    wideBuffer = Activations(count: plan.wideCount)
+    logitBuffer = Activations(count: plan.logitCount)
+    rotationBuffer = Activations(count: plan.rotationCount)
+    logitRows = plan.logitRows
+    sharedProduct = MatrixProduct.Scratch(
+      rows: plan.chunkRows, maximumInputs: plan.maximumInputs, kernels: kernels)
+    products = (0..<pool.threadCount).map { _ in
+      MatrixProduct.Scratch(rows: 1, maximumInputs: plan.maximumInputs, kernels: kernels)
+    }
+    frequencies = []
+  }
+
+  /// Forgets every position from `length` on.
+  package func truncate(to length: Int) {
+    precondition(length >= 0 && length <= count, "a prefix of what is stored")
+    count = length
+  }
+
+  // MARK: - For the model
+
+  /// Makes room for `added` positions behind the first `position`.
+  func begin(at position: Int, adding added: Int) throws(ModelError) {
+    precondition(position >= 0 && position <= count, "positions without gaps")
+    guard added <= capacity - position else {
+      throw ModelError(
+        .configuration(
+          field: "context", found: "\(position) positions and \(added) more",
+          expected: "at most \(capacity)"))
+    }
+    count = position
+    guard case .dynamic(_, let original) = config.ropeScaling else {
+      if frequencies.isEmpty { setFrequencies(length: 1) }
+      return
+    }
+    // As transformers does it: longer sequences change the base, a short one resets it.
+    let length = position + added
+    if frequencies.isEmpty || length > rotationLength || length <= original {
+      setFrequencies(length: length)
+    }
+  }
+
+  private func setFrequencies(length: Int) {
+    rotationLength = length
+    frequencies = config.ropeScaling.frequencies(
+      base: config.ropeBase, dimension: config.headDimension, length: length
+    ).map { Float($0) }
+  }
+
+  func advance(to position: Int) { count = position }
+
+  /// Computes sines and cosines of a chunk's angles: `position * frequency` in f32, as upstream.
+  func prepareRotation(positions: Range<Int>) {
+    let (cosines, sines) = rotation(rows: positions.count)
+    let factor = config.ropeScaling.attentionFactor
+    for (row, position) in positions.enumerated() {
+      for (column, frequency) in frequencies.enumerated() {
+        let angle = Double(Float(position) * frequency)
+        cosines[row, column] = Float(cos(angle) * factor)
+        sines[row, column] = Float(sin(angle) * factor)
+      }
+    }
+  }
+
+  func rotation(rows: Int) -> (cosines: MatrixView, sines: MatrixView) {
+    let half = config.headDimension / 2
+    let all = rotationBuffer.matrix(rows: 1, columns: rotationBuffer.count)
+    let (cosines, rest) = all.split(rows: rows, columns: half)
+    return (cosines, rest.split(rows: rows, columns: half).0)
+  }
+
+  /// The residual stream, in one of two buffers: `[rows, hidden]`.
+  func stream(_ index: Int, rows: Int) -> MatrixView {
+    streams[index].matrix(rows: rows, columns: config.hidden)
+  }
+
+  /// What a norm or the attention made: `[rows, columns]`.
+  func branch(rows: Int, columns: Int) -> MatrixView {
+    branchBuffer.matrix(rows: rows, columns: columns)
+  }
+
+  /// Queries, keys and values, in the memory of `gated`.
+  func projections(rows: Int) -> (MatrixView, MatrixView, MatrixView) {
+    let all = wideBuffer.matrix(rows: 1, columns: wideBuffer.count)
+    let (q, rest) = all.split(rows: rows, columns: config.queryColumns)
+    let (k, last) = rest.split(rows: rows, columns: config.keyValueColumns)
+    return (q, k, last.split(rows: rows, columns: config.keyValueColumns).0)
+  }
+
+  /// Gates and what they gate, in the memory of `projections`: `[rows, feedForward]` each.
+  func gated(rows: Int) -> (MatrixView, MatrixView) {
+    let all = wideBuffer.matrix(rows: 1, columns: wideBuffer.count)
+    let (gates, rest) = all.split(rows: rows, columns: config.feedForward)
+    return (gates, rest.split(rows: rows, columns: config.feedForward).0)
+  }
+
+  func logits(rows: Int) -> MatrixView {
+    logitBuffer.matrix(rows: rows, columns: config.vocabulary)
+  }
+
+  private static let tileRows = 16
+
+  /// Shares out rows that do not depend on one another.
+  func forEachTile(rows: Int, _ body: (Range<Int>) -> Void) {
+    let tiles = (rows + Self.tileRows - 1) / Self.tileRows
+    pool.forEach(count: tiles) { tile, _ in
+      let start = tile * Self.tileRows
+      body(start..<min(rows, start + Self.tileRows))
+    }
+  }
+}
+
+/// Sizes of everything that a context allocates, from shapes alone.
+struct LLaMAPlan {
+  let chunkRows: Int
+  let streamCount: Int
+  let branchCount: Int
+  let wideCount: Int
+  let logitCount: Int
+  let logitRows: Int
+  let rotationCount: Int
+  let maximumInputs: Int
+  /// Nil when it overflows.
+  let byteCount: Int?
+
+  /// The configuration is validated and `capacity` bounded: no product below can overflow, but
+  /// the one over the layers.
+  init(
+    _ config: LLaMAConfig, capacity: Int, chunkRows rows: Int, format: KeyValueFormat, threads: Int
+  ) {
+    chunkRows = rows
+    streamCount = rows * config.hidden
+    branchCount = rows * max(config.hidden, config.queryColumns)
+    wideCount = rows * max(config.queryColumns + 2 * config.keyValueColumns, 2 * config.feedForward)
+    logitRows = max(1, min(rows, (1 << 21) / config.vocabulary))
+    logitCount = logitRows * config.vocabulary
+    rotationCount = rows * config.headDimension
+    maximumInputs = max(config.hidden, config.queryColumns, config.feedForward)
+    let floats = 2 * streamCount + branchCount + wideCount + logitCount + rotationCount
+    // Quantized rows, and what the kernels unpack per thread.
+    let activations = 4 * floats + rows * (maximumInputs + 72) + threads * (256 * maximumInputs)
+    let perLayer = KeyValues.byteCount(
+      capacity: capacity, heads: config.keyValueHeads, headDimension: config.headDimension,
+      format: format)
+    guard let (cache, first) = perLayer?.multipliedReportingOverflow(by: config.layers), !first
+    else {
+      byteCount = nil
+      return
+    }
+    let (sum, second) = cache.addingReportingOverflow(activations)
+    byteCount = second ? nil : sum
+  }
+}

@@ -1,0 +1,87 @@
+import VLMKernels
+import VLMNN
+import VLMTensor
+
+/// A vision tower, a projector and a language model, as LLaVA's `llava_arch.py` joins them.
+package struct LLaVA: Sendable {
+  package let config: LLaVAConfig
+  package let encoder: VisionEncoder
+  package let projector: Projector
+  package let language: LLaMA
+  private let kernels: KernelSet
+
+  /// - Throws: `ModelError` when a tensor is missing or has another shape.
+  package init(_ weights: Weights, _ config: LLaVAConfig) throws(ModelError) {
+    self.config = config
+    encoder = try VisionEncoder(weights["tower"], config.tower)
+    projector = try Projector(weights["projector"], config.projector)
+    language = try LLaMA(weights["language"], config.language)
+    kernels = weights.kernels
+  }
+
+  /// Sees a named intermediate of a picture: maps `[height * width, channels]`, channels last, and
+  /// tokens as maps of the tower's grid.
+  package typealias Observer = VisionEncoder.Observer
+
+  /// The visual tokens of one picture.
+  ///
+  /// - Parameters:
+  ///   - pixels: the preprocessed picture, `[height, width, 3]`.
+  /// - Throws: `ModelError` when the picture is too small for the tower or too large for memory.
+  package func encode(
+    _ pixels: [Float], height: Int, width: Int, pool: WorkerPool, observe: Observer? = nil
+  ) throws(ModelError) -> VisualTokens {
+    let features = try encoder(
+      pixels, height: height, width: width, pool: pool, kernels: kernels
+    ) { name, view, shape in observe?("tower.\(name)", view, shape) }
+    let tokens = VisualTokens(
+      gridHeight: features.gridHeight, gridWidth: features.gridWidth,
+      columns: config.projector.outputs)
+    projector(features.tokens, into: tokens.rows, pool: pool)
+    observe?("projector", tokens.rows, tokens.shape)
+    return tokens
+  }
+
+  /// The language model's input for pieces of a prompt, one after the other.
+  ///
+  /// - Parameters:
+  ///   - images: as many as the prompt has.
+  ///   - output: `[positions of the pieces, hidden]`.
+  /// - Throws: `ModelError` for a token that is not in the vocabulary.
+  package func embed(
+    _ pieces: [Splice.Piece], images: [VisualTokens], into output: MatrixView
+  ) throws(ModelError) {
+    var row = 0
+    for piece in pieces {
+      let rows = output[row..<row + piece.count]
+      switch piece {
+      case .text(let ids): try language.embed(ids, into: rows)
+      case .image(let index, let part): rows.copy(images[index].rows[part])
+      }
+      row += piece.count
+    }
+  }
+}
+
+/// A picture as the language model sees it, in memory of its own.
+package final class VisualTokens: Sendable {
+  /// Tokens in a column and in a row of the picture.
+  package let gridHeight: Int
+  package let gridWidth: Int
+  package let columns: Int
+  private let memory: Activations
+
+  init(gridHeight: Int, gridWidth: Int, columns: Int) {
+    self.gridHeight = gridHeight
+    self.gridWidth = gridWidth
+    self.columns = columns
+    memory = Activations(count: gridHeight * gridWidth * columns)
+  }
+
+  package var count: Int { gridHeight * gridWidth }
+  /// `[count, columns]`, from the top left, row by row. Valid while this object lives.
+  package var rows: MatrixView { memory.matrix(rows: count, columns: columns) }
+  var shape: FeatureShape {
+    FeatureShape(batch: 1, height: gridHeight, width: gridWidth, channels: columns)
+  }
+}

@@ -1,0 +1,64 @@
+import VLMNN
+import VLMTensor
+
+/// LLaVA: Liu et al., "Visual Instruction Tuning", and the models of its build: a vision tower, a
+/// projector, and a language model that reads projected tokens between those of the text.
+///
+/// What becomes of a picture before the tower sees it is the container's preprocessing.
+package struct LLaVAConfig: Sendable, Equatable {
+  package var tower: VisionTower
+  package var projector: ProjectorConfig
+  package var language: LLaMAConfig
+  /// Positions of a prompt, pictures included, behind which it is cut off (ConvLLaVA's
+  /// `tokenizer_model_max_length`); nil for models that never cut.
+  package var promptLimit: Int?
+
+  package init(
+    tower: VisionTower, projector: ProjectorConfig, language: LLaMAConfig, promptLimit: Int?
+  ) {
+    self.tower = tower
+    self.projector = projector
+    self.language = language
+    self.promptLimit = promptLimit
+  }
+
+  /// Refuses parts that do not fit each other; each part has checked itself.
+  package func validate() throws(ModelError) {
+    try projector.validate()
+    guard projector.inputs == tower.tokenChannels else {
+      throw ModelError(
+        .configuration(
+          field: "projector.inputs", found: "\(projector.inputs)",
+          expected: "\(tower.tokenChannels), the tower's channels"))
+    }
+    guard projector.outputs == language.hidden else {
+      throw ModelError(
+        .configuration(
+          field: "projector.outputs", found: "\(projector.outputs)",
+          expected: "\(language.hidden), the language model's width"))
+    }
+    if let promptLimit, !(1...LLaMAConfig.maximumContext).contains(promptLimit) {
+      throw ModelError(
+        .configuration(
+          field: "prompt_limit", found: "\(promptLimit)",
+          expected: "1 to \(LLaMAConfig.maximumContext)"))
+    }
+  }
+
+  package var json: JSONValue {
+    [
+      "tower": tower.json, "projector": projector.json, "language": language.json,
+      "prompt_limit": promptLimit.map { .int($0) } ?? .null,
+    ]
+  }
+
+  /// Reads what `json` wrote; every field is required and checked.
+  package init(json: JSONValue) throws(ModelError) {
+    let fields = ConfigFields(json, path: "llava")
+    tower = try VisionTower(json: json["tower"] ?? .null)
+    projector = try ProjectorConfig(json: json["projector"] ?? .null)
+    language = try LLaMAConfig(json: json["language"] ?? .null)
+    promptLimit = fields.has("prompt_limit") ? try fields.int("prompt_limit") : nil
+    try validate()
+  }
+}

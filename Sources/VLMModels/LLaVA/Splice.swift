@@ -1,0 +1,94 @@
+import VLMNN
+
+/// Where each position of a language model's input comes from, once pictures stand in for their
+/// sentinels: text by its ids, a picture by rows of its visual tokens.
+///
+/// A position of a picture is a position like any other: it counts for rotation, for the mask and
+/// against the context limit.
+package struct Splice: Sendable, Equatable {
+  /// What `input_ids` hold where a picture goes.
+  package static let sentinel = -200
+
+  package enum Piece: Sendable, Equatable {
+    case text([Int])
+    /// Rows of picture number `image`.
+    case image(Int, rows: Range<Int>)
+
+    package var count: Int {
+      switch self {
+      case .text(let ids): ids.count
+      case .image(_, let rows): rows.count
+      }
+    }
+  }
+
+  package let pieces: [Piece]
+  /// Positions that the limit cut off.
+  package let truncated: Int
+
+  package var count: Int { pieces.reduce(0) { $0 + $1.count } }
+
+  /// Replaces the sentinels of `ids`, in order, by pictures of these many tokens.
+  ///
+  /// - Parameter limit: positions to keep, from the first; ConvLLaVA cuts at the tokenizer's
+  ///   `model_max_length`, in the middle of a picture if it must.
+  /// - Throws: `ModelError` when there are not as many pictures as sentinels.
+  package init(_ ids: [Int], imageTokens: [Int], limit: Int? = nil) throws(ModelError) {
+    let sentinels = ids.count { $0 == Self.sentinel }
+    guard sentinels == imageTokens.count else {
+      throw ModelError(
+        .prompt(
+          found: "\(imageTokens.count) images",
+          expected: "\(sentinels), one for each place in the prompt"))
+    }
+    var pieces: [Piece] = []
+    var text: [Int] = []
+    var image = 0
+    func flush() {
+      if !text.isEmpty { pieces.append(.text(text)) }
+      text = []
+    }
+    for id in ids {
+      guard id == Self.sentinel else {
+        text.append(id)
+        continue
+      }
+      flush()
+      if imageTokens[image] > 0 { pieces.append(.image(image, rows: 0..<imageTokens[image])) }
+      image += 1
+    }
+    flush()
+    let whole = pieces.reduce(0) { $0 + $1.count }
+    self.pieces = limit.map { Self.first($0, of: pieces) } ?? pieces
+    truncated = whole - self.pieces.reduce(0) { $0 + $1.count }
+  }
+
+  private static func first(_ limit: Int, of pieces: [Piece]) -> [Piece] {
+    var room = limit
+    var kept: [Piece] = []
+    for piece in pieces where room > 0 {
+      switch piece {
+      case .text(let ids): kept.append(.text(Array(ids.prefix(room))))
+      case .image(let index, let rows): kept.append(.image(index, rows: rows.prefix(room)))
+      }
+      room -= kept.last?.count ?? 0
+    }
+    return kept
+  }
+
+  /// The pieces behind the first `count` positions.
+  package func pieces(from count: Int) -> [Piece] {
+    var left = count
+    var kept: [Piece] = []
+    for piece in pieces {
+      let skipped = min(left, piece.count)
+      left -= skipped
+      if skipped == piece.count { continue }
+      switch piece {
+      case .text(let ids): kept.append(.text(Array(ids.dropFirst(skipped))))
+      case .image(let index, let rows): kept.append(.image(index, rows: rows.dropFirst(skipped)))
+      }
+    }
+    return kept
+  }
+}

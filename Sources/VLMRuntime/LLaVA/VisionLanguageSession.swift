@@ -1,0 +1,206 @@
+import VLMContainer
+import VLMInput
+import VLMKernels
+import VLMModels
+import VLMNN
+import VLMTensor
+
+/// A LLaVA opened from a container, with a conversation in memory.
+///
+/// A picture is encoded once: its visual tokens stay with whoever holds them. The keys and values
+/// of a prompt's beginning that the context still has are not computed again either, so the second
+/// question about a picture costs as much as its text.
+///
+/// Not thread-safe: one caller at a time; inside, the pool's threads share the work.
+package final class VisionLanguageSession: ConversationSession {
+  package let container: Container
+  package let description: ModelDescription
+  package let config: LLaVAConfig
+  /// From a picture to the tower's input.
+  package let preprocessing: Preprocessing
+  package let kernels: KernelSet
+  package let pool: WorkerPool
+  package let generator: TextGenerator
+  package let defaults: GenerationDefaults
+  package let model: LLaVA
+  /// What stands at the positions that the context holds.
+  private var held: [Position] = []
+  /// The pictures among them, so that none of their identities is given to another.
+  private var heldImages: [VisualTokens] = []
+  /// Positions of the last prompt that the model's limit cut off, its end.
+  package private(set) var truncated = 0
+
+  private enum Position: Equatable {
+    case token(Int)
+    case image(ObjectIdentifier, row: Int)
+  }
+
+  /// - Parameters:
+  ///   - contextLength: positions that the conversation may have; nil for the model's, but not
+  ///     more than `LanguageSession.defaultContextLength`.
+  /// - Throws: `ContainerError`, `ModelError` when the file is damaged or is no LLaVA.
+  package init(
+    path: String, kernels: KernelSet, threads: Int, contextLength: Int? = nil,
+    keyValueFormat: KeyValueFormat = .f16
+  ) throws {
+    try OpenBLAS.load()
+    let container = try Container.open(path: path)
+    let file = container.path
+    description = try container.modelDescription()
+    guard case .llava(let config) = description else {
+      throw GenerationError(file: file, .notLanguage(architecture: description.architecture))
+    }
+    let weights = ContainerWeights(container)
+    model = try ModelError.inFile(file) { try LLaVA(Weights(weights, kernels: kernels), config) }
+    try weights.requireAllUsed()
+    guard let json = try container.json(.preprocess) else {
+      throw ModelError(
+        file: file,
+        .configuration(field: "preprocess", found: "no section", expected: "one, to see pictures"))
+    }
+    preprocessing = try Preprocessing(json: json, name: file)
+    let pool = WorkerPool(threadCount: threads)
+    self.pool = pool
+    let context = try ModelError.inFile(file) {
+      try LLaMAContext(
+        config.language,
+        capacity: contextLength
+          ?? min(config.language.contextLength, LanguageSession.defaultContextLength),
+        keyValueFormat: keyValueFormat, pool: pool, kernels: kernels)
+    }
+    defaults = try container.generationDefaults()
+    generator = TextGenerator(
+      model: model.language, context: context, tokenizer: try container.tokenizer(),
+      stopTokens: Set(defaults.stopTokens))
+    self.container = container
+    self.config = config
+    self.kernels = kernels
+  }
+
+  package var pictureSteps: Preprocessing? { preprocessing }
+  /// What every LLaVA on Vicuna v1.5 was trained with, whatever the name of its folder says.
+  package var templateName: String? { "vicuna_v1" }
+
+  // MARK: - Pictures
+
+  /// The tower's input for a picture.
+  ///
+  /// - Throws: `GenerationError` for a size that cannot be, `ImageError` for one too large.
+  package func pixels(
+    of image: Image, name: String, geometry: PictureGeometry = PictureGeometry(),
+    limits: ImageLimits = ImageLimits()
+  ) throws -> PixelTensor {
+    var steps = preprocessing
+    let step = config.tower.stride
+    if let side = geometry.resolution {
+      let range = step...16_384
+      guard range.contains(side) else {
+        throw GenerationError(
+          .option(
+            "--resolution", found: "\(side)",
+            expected: "\(range.lowerBound) to \(range.upperBound)"))
+      }
+      steps = steps.resized(toSide: side)
+    }
+    if geometry.keepsAspect {
+      guard config.tower.takesAnyAspect, let side = steps.resolution else {
+        throw GenerationError(
+          .option("--keep-aspect", found: "a tower for squares", expected: "one of any shape"))
+      }
+      steps = steps.keepingAspect(
+        ofWidth: image.width, height: image.height, side: side, step: step)
+    }
+    return try steps.apply(image, name: name, limits: limits)
+  }
+
+  package typealias Observer = ConversationObserver
+
+  /// The visual tokens of a picture, in memory of their own.
+  ///
+  /// - Throws: `ModelError` when the picture is too small for the tower or too large for memory.
+  package func encode(
+    _ pixels: PixelTensor, observe: Observer? = nil
+  ) throws -> VisualTokens {
+    observe?("pixel_values", [1, 3, pixels.height, pixels.width], pixels.channelsFirst())
+    return try ModelError.inFile(container.path) {
+      try model.encode(
+        pixels.values, height: pixels.height, width: pixels.width, pool: pool
+      ) { name, view, shape in
+        guard let observe else { return }
+        if name == "tower.features" || name == "projector" {
+          observe(name, [1, shape.rows, shape.channels], view.array())
+        } else {
+          observe(
+            name, [1, shape.channels, shape.height, shape.width],
+            view.channelsFirst(shape))
+        }
+      }
+    }
+  }
+
+  // MARK: - Text
+
+  /// Continues a prompt.
+  ///
+  /// - Parameters:
+  ///   - ids: the whole conversation, `Splice.sentinel` where a picture goes.
+  ///   - images: the pictures, in their order.
+  ///   - emit: called with each piece of text as soon as it is certain.
+  /// - Throws: `ModelError` when the numbers of pictures differ or the context is too short,
+  ///   `GenerationError`.
+  package func generate(
+    _ ids: [Int], images: [VisualTokens], _ options: GenerationOptions,
+    cancelled: CancellationFlag? = nil, emit: (String) -> Void = { _ in }
+  ) throws -> Generation {
+    let splice = try splice(ids, images)
+    let wanted = Self.positions(splice, images)
+    // The last one is run in any case: its logits are what is wanted.
+    let common = zip(held, wanted.dropLast()).prefix { $0 == $1 }.count
+    let memory = Activations(count: (wanted.count - common) * config.language.hidden)
+    let rows = memory.matrix(rows: wanted.count - common, columns: config.language.hidden)
+    held.removeLast(held.count - common)
+    let result = try ModelError.inFile(container.path) {
+      try model.embed(splice.pieces(from: common), images: images, into: rows)
+      return try withExtendedLifetime(memory) {
+        try generator.generate(
+          .embeddings(rows, position: common), options, cancelled: cancelled, emit: emit)
+      }
+    }
+    held = wanted + generator.history.dropFirst(wanted.count).map { .token($0) }
+    heldImages = images
+    return result
+  }
+
+  /// Runs a prompt and shows what is inside: `inputs_embeds` and `hidden.i` of all its positions,
+  /// `logits` behind the last. The conversation in memory is forgotten.
+  package func inspect(_ ids: [Int], images: [VisualTokens], observe: Observer) throws {
+    held = []
+    let splice = try splice(ids, images)
+    let (count, hidden) = (splice.count, config.language.hidden)
+    let memory = Activations(count: count * hidden)
+    let rows = memory.matrix(rows: count, columns: hidden)
+    try ModelError.inFile(container.path) {
+      try model.embed(splice.pieces, images: images, into: rows)
+      try withExtendedLifetime(memory) { try generator.inspect(rows, observe: observe) }
+    }
+  }
+
+  private func splice(_ ids: [Int], _ images: [VisualTokens]) throws -> Splice {
+    let splice = try ModelError.inFile(container.path) {
+      try Splice(ids, imageTokens: images.map(\.count), limit: config.promptLimit)
+    }
+    guard splice.count > 0 else { throw GenerationError(.emptyPrompt) }
+    truncated = splice.truncated
+    return splice
+  }
+
+  private static func positions(_ splice: Splice, _ images: [VisualTokens]) -> [Position] {
+    splice.pieces.flatMap { piece -> [Position] in
+      switch piece {
+      case .text(let ids): ids.map { .token($0) }
+      case .image(let index, let rows):
+        rows.map { .image(ObjectIdentifier(images[index]), row: $0) }
+      }
+    }
+  }
+}

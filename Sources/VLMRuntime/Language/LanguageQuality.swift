@@ -1,0 +1,125 @@
+import VLMKernels
+import VLMModels
+import VLMNN
+import VLMTensor
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// How well a language model foretells a text, and how far its foretelling is from another's.
+package struct LanguageQuality: Sendable {
+  /// Tokens that were foretold.
+  package private(set) var tokens = 0
+  /// Sum of -ln p(token), in nats.
+  private var loss = 0.0
+  private var divergence = 0.0
+  private var agreements = 0
+  private var isCompared = false
+
+  package var meanLoss: Double { loss / Double(max(1, tokens)) }
+  package var perplexity: Double { exp(meanLoss) }
+  /// Mean of Σ p ln(p / q) in nats, p the reference's probabilities; nil without one.
+  package var meanDivergence: Double? {
+    isCompared ? divergence / Double(max(1, tokens)) : nil
+  }
+  /// Share of tokens whose most probable continuation is the reference's.
+  package var agreement: Double? {
+    isCompared ? Double(agreements) / Double(max(1, tokens)) : nil
+  }
+
+  /// Foretells `ids` in windows of `window` tokens, each by itself: of every window all tokens but
+  /// the first count.
+  ///
+  /// - Parameters:
+  ///   - bos: begins every window, in place of one token.
+  ///   - reference: a model of the same vocabulary.
+  ///   - progress: called with tokens done, of all.
+  package init(
+    _ session: LanguageSession, ids: [Int], window: Int, bos: Int?,
+    reference: LanguageSession? = nil, progress: (Int, Int) -> Void = { _, _ in }
+  ) throws {
+    let longest = ([session] + (reference.map { [$0] } ?? []))
+      .map(\.generator.context.capacity).min() ?? 0
+    guard (2...max(2, longest)).contains(window) else {
+      throw GenerationError(
+        .option("window", found: "\(window) tokens", expected: "2 to \(longest)"))
+    }
+    if let reference, reference.config.vocabulary != session.config.vocabulary {
+      throw GenerationError(
+        file: reference.container.path,
+        .option(
+          "vocabulary", found: "\(reference.config.vocabulary)",
+          expected: "\(session.config.vocabulary)"))
+    }
+    isCompared = reference != nil
+    let start = bos.map { [$0] } ?? []
+    let step = window - start.count
+    let windows = ids.count / step
+    guard windows > 0 else {
+      throw GenerationError(
+        .text(found: "\(ids.count) tokens", expected: "at least a window of \(step)"))
+    }
+    for index in 0..<windows {
+      progress(index * step, windows * step)
+      try add(start + ids[index * step..<(index + 1) * step], session, reference)
+    }
+  }
+
+  private mutating func add(
+    _ ids: [Int], _ session: LanguageSession, _ reference: LanguageSession?
+  ) throws {
+    var exact: [Float] = []
+    let width = session.config.vocabulary
+    if let reference {
+      exact.reserveCapacity(ids.count * width)
+      try reference.score(ids) { logits, _ in exact += logits.array() }
+    }
+    try session.score(ids) { logits, position in
+      for row in 0..<logits.rows where position + row + 1 < ids.count {
+        logits.withRow(row) { q in
+          exact.withUnsafeBufferPointer { p in
+            let place = (position + row) * width
+            let p = p.isEmpty ? nil : UnsafeBufferPointer(rebasing: p[place..<place + width])
+            add(q, from: p, next: ids[position + row + 1])
+          }
+        }
+      }
+    }
+  }
+
+  private mutating func add(
+    _ q: UnsafeBufferPointer<Float>, from p: UnsafeBufferPointer<Float>?, next: Int
+  ) {
+    let qNorm = Self.logSum(q)
+    tokens += 1
+    loss += qNorm - Double(q[next])
+    guard let p else { return }
+    let pNorm = Self.logSum(p)
+    var sum = 0.0
+    for index in p.indices {
+      let log = Double(p[index]) - pNorm
+      sum += exp(log) * (log - (Double(q[index]) - qNorm))
+    }
+    divergence += sum
+    if Sampler.largest(p) == Sampler.largest(q) { agreements += 1 }
+  }
+
+  /// ln Σ exp(x), in f64.
+  private static func logSum(_ values: UnsafeBufferPointer<Float>) -> Double {
+    let highest = Double(Sampler.largest(values).map { values[$0] } ?? 0)
+    var sum = 0.0
+    for value in values { sum += exp(Double(value) - highest) }
+    return log(sum) + highest
+  }
+}
+
+extension LanguageSession {
+  /// The logits behind every one of `ids`, as `LLaMA.scoreAll` gives them. What the context held is
+  /// forgotten.
+  package func score(
+    _ ids: [Int], body: (_ logits: MatrixView, _ position: Int) -> Void
+  ) throws {
+    try ModelError.inFile(container.path) { try generator.score(ids, body: body) }
+  }
+}

@@ -1,0 +1,156 @@
+import VLMInput
+import VLMKernels
+import VLMModels
+import VLMNN
+import VLMTensor
+
+/// A language model with a sequence in memory: prompts in, tokens and text out.
+///
+/// Not thread-safe: one caller at a time; inside, the pool's threads share the work.
+package final class TextGenerator {
+  package let model: LLaMA
+  package let context: LLaMAContext
+  /// Nil when tokens are all that is wanted.
+  package let tokenizer: Tokenizer?
+  /// Tokens that end a text, unless the options name others.
+  package let stopTokens: Set<Int>
+  /// The tokens at the positions that the context holds; `embedded` where something else stands.
+  package private(set) var history: [Int] = []
+
+  /// Stands in `history` for a position that is no token.
+  package static let embedded = -1
+
+  package init(
+    model: LLaMA, context: LLaMAContext, tokenizer: Tokenizer? = nil, stopTokens: Set<Int>
+  ) {
+    self.model = model
+    self.context = context
+    self.tokenizer = tokenizer
+    self.stopTokens = stopTokens
+  }
+
+  /// Forgets the sequence that the context holds.
+  package func forget() {
+    history = []
+    context.truncate(to: 0)
+  }
+
+  /// What a text continues.
+  package enum Prompt {
+    /// The whole sequence; what of it the context holds already is not run again.
+    case tokens([Int])
+    /// Rows that follow the first `position` positions of the context: `[positions, hidden]`.
+    case embeddings(MatrixView, position: Int)
+  }
+
+  /// Continues `prompt`.
+  ///
+  /// - Parameters:
+  ///   - cancelled: looked at before each token.
+  ///   - observe: sees the hidden states of the prompt.
+  ///   - emit: called with each piece of text as soon as it is certain.
+  /// - Throws: `ModelError` when the context is too short for the prompt, `GenerationError`.
+  package func generate(
+    _ prompt: Prompt, _ options: GenerationOptions, cancelled: CancellationFlag? = nil,
+    observe: LLaMA.Observer? = nil, emit: (String) -> Void = { _ in }
+  ) throws -> Generation {
+    try options.sampling.validate()
+    var result = Generation()
+    let clock = ContinuousClock()
+    let start = clock.now
+    var logits = try run(prompt, &result.timings, observe)
+    result.timings.promptSeconds = Self.seconds(clock.now - start)
+    var sampler = Sampler(options.sampling)
+    var stops = StopStrings(options.stopStrings)
+    var decoder = tokenizer?.stream()
+    if options.continuesPrompt, case .tokens(let ids) = prompt, let last = ids.last {
+      _ = decoder?.append(last)
+    }
+    let ends = options.stopTokens ?? stopTokens
+    func show(_ text: String) {
+      guard !text.isEmpty else { return }
+      result.text += text
+      emit(text)
+    }
+    generation: while true {
+      if result.tokens.count >= options.maximumTokens {
+        result.ending = .length
+        break
+      }
+      if cancelled?.isCancelled ?? false {
+        result.ending = .cancelled
+        break
+      }
+      guard let token = sampler.next(logits, history: history) else {
+        throw GenerationError(.notNumbers(position: context.count - 1))
+      }
+      if ends.contains(token) {
+        result.ending = .stopToken
+        break
+      }
+      result.tokens.append(token)
+      show(stops.push(decoder?.append(token) ?? ""))
+      if stops.isStopped {
+        result.ending = .stopString
+        break
+      }
+      if result.tokens.count >= options.maximumTokens { continue }
+      if context.count >= context.capacity {
+        result.ending = .context
+        break
+      }
+      let step = clock.now
+      logits = try model(.tokens([token]), position: context.count, context)
+      history.append(token)
+      result.timings.steps += 1
+      result.timings.stepSeconds += Self.seconds(clock.now - step)
+    }
+    if !stops.isStopped {
+      show(stops.push(decoder?.finish() ?? ""))
+      show(stops.finish())
+    }
+    return result
+  }
+
+  /// The logits behind every token of a sequence from its start; see `LLaMA.scoreAll`.
+  package func score(
+    _ tokens: [Int], body: (_ logits: MatrixView, _ position: Int) -> Void
+  ) throws(ModelError) {
+    history = []
+    try model.scoreAll(.tokens(tokens), position: 0, context, body: body)
+    history = tokens
+  }
+
+  /// Runs what the context does not hold; returns the logits behind the prompt.
+  private func run(
+    _ prompt: Prompt, _ timings: inout Generation.Timings, _ observe: LLaMA.Observer?
+  ) throws -> MatrixView {
+    switch prompt {
+    case .tokens(let tokens):
+      guard !tokens.isEmpty else { throw GenerationError(.emptyPrompt) }
+      // The last one is run in any case: its logits are what is wanted.
+      let common = zip(history, tokens.dropLast()).prefix { $0 == $1 }.count
+      timings.reusedTokens = common
+      timings.promptTokens = tokens.count - common
+      history.removeLast(history.count - common)
+      let logits = try model(
+        .tokens(Array(tokens[common...])), position: common, context, observe: observe)
+      history = tokens
+      return logits
+    case .embeddings(let rows, let position):
+      guard rows.rows > 0 else { throw GenerationError(.emptyPrompt) }
+      precondition(position >= 0 && position <= history.count, "positions without gaps")
+      timings.reusedTokens = position
+      timings.promptTokens = rows.rows
+      history.removeLast(history.count - position)
+      let logits = try model(.embeddings(rows), position: position, context, observe: observe)
+      history += [Int](repeating: Self.embedded, count: rows.rows)
+      return logits
+    }
+  }
+
+  private static func seconds(_ duration: Duration) -> Double {
+    let (seconds, attoseconds) = duration.components
+    return Double(seconds) + Double(attoseconds) * 1e-18
+  }
+}

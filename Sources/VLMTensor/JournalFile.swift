@@ -1,0 +1,80 @@
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// An append-only file beside a partial one that tells a later process what is in it.
+///
+/// What is read back may be cut off or hostile: the caller checks it.
+package final class JournalFile {
+  package let path: String
+  /// What an earlier process left, without the marker.
+  package let earlier: [UInt8]
+  private let marker: [UInt8]
+  private let keeping: Bool
+  private var descriptor: Int32
+  private var count = 0
+
+  /// More is no journal of ours.
+  private static let maximumBytes = 64 << 20
+
+  /// - Parameters:
+  ///   - marker: first bytes of the file; one that begins otherwise is refused.
+  ///   - keeping: read what is there, and leave the file when this object is dropped.
+  package init(path: String, marker: [UInt8], keeping: Bool) throws(FileError) {
+    descriptor = try PartialFile.open(path, marker: marker, clearing: !keeping, destination: path)
+    self.path = path
+    self.marker = marker
+    self.keeping = keeping
+    earlier = keeping ? Self.content(descriptor, after: marker.count) : []
+    if !keeping { PendingOutputs.add(path) }
+  }
+
+  deinit {
+    if descriptor >= 0, !keeping { remove() }
+    if descriptor >= 0 { close(descriptor) }
+  }
+
+  private static func content(_ descriptor: Int32, after start: Int) -> [UInt8] {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, status.st_size > off_t(start),
+      status.st_size <= off_t(maximumBytes)
+    else { return [] }
+    var bytes = [UInt8](repeating: 0, count: Int(status.st_size) - start)
+    let count = bytes.withUnsafeMutableBytes {
+      pread(descriptor, $0.baseAddress, $0.count, off_t(start))
+    }
+    return count < 0 ? [] : Array(bytes.prefix(count))
+  }
+
+  /// Replaces everything behind the marker.
+  package func rewrite(_ bytes: [UInt8]) throws(FileError) {
+    guard ftruncate(descriptor, 0) == 0 else {
+      throw FileError(path: path, problem: .call("truncate", errno: errno))
+    }
+    count = 0
+    try append(marker + bytes)
+  }
+
+  package func append(_ bytes: [UInt8]) throws(FileError) {
+    var done = 0
+    while done < bytes.count {
+      let written = bytes.withUnsafeBytes {
+        pwrite(descriptor, $0.baseAddress! + done, bytes.count - done, off_t(count))
+      }
+      if written < 0 && errno == EINTR { continue }
+      guard written > 0 else {
+        throw FileError(path: path, problem: .call("write", errno: written < 0 ? errno : ENOSPC))
+      }
+      done += written
+      count += written
+    }
+  }
+
+  /// Removes the file: what it told of is finished.
+  package func remove() {
+    unlink(path)
+    PendingOutputs.remove(path)
+    close(descriptor)
+    descriptor = -1
+  }
+}

@@ -1,0 +1,83 @@
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// The file that an unfinished output of some length is written to, beside its destination.
+///
+/// Whoever finds it can tell by its name and its first bytes that it is no finished file. While it
+/// is being written it is locked, so two processes never write one.
+enum PartialFile {
+  static let suffix = ".partial"
+  /// Times that a file may disappear between being opened and being locked.
+  private static let attempts = 100
+
+  /// Opens or makes the partial file at `path`, locked.
+  ///
+  /// - Parameters:
+  ///   - clearing: drop what an earlier process left in it.
+  ///   - destination: named in errors about creating it.
+  /// - Throws: `.busy` when another process holds the lock, `.notOurs` when the file there does not
+  ///   begin with `marker`.
+  static func open(
+    _ path: String, marker: [UInt8], clearing: Bool, destination: String
+  ) throws(FileError) -> Int32 {
+    for _ in 0..<attempts {
+      // Never through a symbolic link, and never waiting for the other end of a pipe.
+      let flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK
+      let descriptor = Glibc.open(path, flags, 0o666)
+      guard descriptor >= 0 else {
+        let code = errno
+        if code == EINTR { continue }
+        if code == ELOOP { throw FileError(path: path, problem: .notOurs) }
+        throw FileError(path: destination, problem: .call("create", errno: code))
+      }
+      do throws(FileError) {
+        if try !lock(descriptor, path) {
+          close(descriptor)
+          continue
+        }
+        try check(descriptor, path, marker)
+        if clearing, ftruncate(descriptor, 0) != 0 {
+          throw FileError(path: path, problem: .call("truncate", errno: errno))
+        }
+        return descriptor
+      } catch {
+        close(descriptor)
+        throw error
+      }
+    }
+    throw FileError(path: path, problem: .busy)
+  }
+
+  /// False when the file was renamed or removed before it was locked: it is then another's no
+  /// longer, and not at `path` either.
+  private static func lock(_ descriptor: Int32, _ path: String) throws(FileError) -> Bool {
+    // A file system without locks is used without them.
+    if flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
+      throw FileError(path: path, problem: .busy)
+    }
+    var opened = stat()
+    var named = stat()
+    guard fstat(descriptor, &opened) == 0, lstat(path, &named) == 0 else { return false }
+    return opened.st_dev == named.st_dev && opened.st_ino == named.st_ino
+  }
+
+  /// Refuses a file of anybody else's.
+  private static func check(
+    _ descriptor: Int32, _ path: String, _ marker: [UInt8]
+  ) throws(FileError) {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else {
+      throw FileError(path: path, problem: .call("fstat", errno: errno))
+    }
+    guard FileStamp.irregularKind(status) == nil else {
+      throw FileError(path: path, problem: .notOurs)
+    }
+    // A process may have been killed before it wrote anything.
+    var start = [UInt8](repeating: 0, count: min(marker.count, Int(status.st_size)))
+    let count = start.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
+    guard count == start.count, start.elementsEqual(marker.prefix(start.count)) else {
+      throw FileError(path: path, problem: .notOurs)
+    }
+  }
+}

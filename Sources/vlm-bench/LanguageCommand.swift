@@ -1,0 +1,137 @@
+import ArgumentParser
+import VLMCommandLine
+import VLMKernels
+import VLMRuntime
+import VLMTensor
+
+/// `vlm-bench language`: speed of a language model, and how well it foretells a text.
+struct LanguageCommand: ParsableCommand {
+  static var configuration: CommandConfiguration {
+    CommandConfiguration(
+      commandName: "language",
+      abstract: "Speed and quality of a language model in a container.",
+      discussion: """
+        Prints the median time of a prompt and of each token after it; with --text the mean loss per \
+        token; with --reference the mean divergence (KL, in nats) from that model's probabilities.
+        """)
+  }
+
+  @Argument(help: "A .vlmz with a language model.")
+  var model: String
+
+  @Option(help: ArgumentHelp("A text to foretell.", valueName: "file"))
+  var text: String?
+
+  @Option(help: ArgumentHelp("The model to compare with, usually at f32.", valueName: "file"))
+  var reference: String?
+
+  @Option(help: "Tokens of a window of the text.")
+  var window = 256
+
+  @Option(help: "Windows at most.")
+  var windows = 1_000_000
+
+  @Option(help: "Tokens of the prompt that is timed; 0 for no timing.")
+  var prompt = 512
+
+  @Option(help: "Tokens that are generated and timed.")
+  var tokens = 64
+
+  @Option(help: "Times the prompt is run.")
+  var runs = 3
+
+  @Option(help: "A text to continue, printed.")
+  var write: String?
+
+  @Option(help: ArgumentHelp("Keys and values: f32, f16 or q8.", valueName: "format"))
+  var cache: KeyValueFormat = .f16
+
+  @Option(help: "Threads; default: the processors this process may use.")
+  var threads: Int?
+
+  @Flag(help: "Print one JSON object.")
+  var json = false
+
+  func validate() throws {
+    for (name, value, range) in [
+      ("--window", window, 2...1_000_000), ("--windows", windows, 1...1_000_000_000),
+      ("--prompt", prompt, 0...1_000_000), ("--tokens", tokens, 1...1_000_000),
+      ("--runs", runs, 1...1000), ("--threads", threads ?? 1, 1...ThreadCount.maximum),
+    ] where !range.contains(value) {
+      throw ValidationError(
+        "\(name): found \(value), expected \(range.lowerBound) to \(range.upperBound)")
+    }
+  }
+
+  func run() throws {
+    let session = try session(model)
+    var result = JSONObject()
+    result.set("model", .string(model))
+    result.set("bytes", .int(session.container.tensors.reduce(0) { $0 + $1.range.count }))
+    if let write {
+      let text = try session.generate(
+        write, GenerationOptions(maximumTokens: tokens, continuesPrompt: true))
+      result.set("text", .string(text.text))
+    }
+    if prompt > 0 { try time(session, &result) }
+    if let text { try foretell(text, session, &result) }
+    if json {
+      print(JSONValue.object(result).serialized())
+    } else {
+      for member in result.members {
+        print("\(member.key): \(member.value.stringValue ?? member.value.serialized())")
+      }
+    }
+  }
+
+  private func session(_ path: String) throws -> LanguageSession {
+    let count = max(window, prompt + tokens, 512)
+    return try LanguageSession(
+      path: path, kernels: try KernelSet.selected(),
+      threads: try threads ?? ThreadCount.selected(), contextLength: count, keyValueFormat: cache)
+  }
+
+  private func time(_ session: LanguageSession, _ result: inout JSONObject) throws {
+    let vocabulary = session.config.vocabulary
+    var options = GenerationOptions(maximumTokens: tokens, stopTokens: [])
+    var prompts: [Double] = []
+    var steps: [Double] = []
+    for run in 0..<runs {
+      // Another prompt each time, or the context would have it already.
+      let ids = (0..<prompt).map { ($0 * 7919 + run * 104_729 + 11) % vocabulary }
+      options.sampling.seed = UInt64(run)
+      let timings = try session.generate(ids, options).timings
+      prompts.append(timings.promptTokensPerSecond)
+      steps.append(timings.tokensPerSecond)
+    }
+    prompts.sort()
+    steps.sort()
+    result.set("prompt_tokens_per_second", .double(prompts[runs / 2]))
+    result.set("tokens_per_second", .double(steps[runs / 2]))
+  }
+
+  private func foretell(
+    _ path: String, _ session: LanguageSession, _ result: inout JSONObject
+  ) throws {
+    guard let tokenizer = session.tokenizer else {
+      throw GenerationError(file: model, .noTokenizer)
+    }
+    let file = try MappedFile(path: path)
+    let content = file.withBytes(0..<file.count) { String(decoding: $0, as: UTF8.self) }
+    let bos = tokenizer.addsBOS ? tokenizer.bos : nil
+    var ids = tokenizer.encode(content, bos: false, eos: false, parsesSpecial: false)
+    let step = window - (bos == nil ? 0 : 1)
+    ids = Array(ids.prefix(step.multipliedReportingOverflow(by: windows).partialValue))
+    let quality = try LanguageQuality(
+      session, ids: ids, window: window, bos: bos, reference: try reference.map { try self.session($0) })
+    result.set("tokens", .int(quality.tokens))
+    result.set("mean_loss", .double(quality.meanLoss))
+    result.set("perplexity", .double(quality.perplexity))
+    if let divergence = quality.meanDivergence {
+      result.set("mean_divergence", .double(divergence))
+    }
+    if let agreement = quality.agreement { result.set("same_best_token", .double(agreement)) }
+  }
+}
+
+extension KeyValueFormat: ExpressibleByArgument {}

@@ -1,0 +1,79 @@
+import ArgumentParser
+import VLMCommandLine
+import VLMContainer
+import VLMConvert
+import VLMTensor
+
+struct Extract: ParsableCommand {
+  static var configuration: CommandConfiguration {
+    CommandConfiguration(
+      commandName: "extract", abstract: "Write the tensors of a .vlmz file as safetensors.",
+      discussion: """
+        Tensors get the names they had in the checkpoint. The model's description goes into the \
+        file's metadata, as JSON.
+        """)
+  }
+
+  @Argument(help: "A .vlmz file.")
+  var input: String
+
+  @Argument(help: "The .safetensors file to write.")
+  var output: String
+
+  enum ElementType: String, ExpressibleByArgument, CaseIterable {
+    case f32, f16, bf16
+
+    var dtype: DType {
+      switch self {
+      case .f32: .f32
+      case .f16: .f16
+      case .bf16: .bf16
+      }
+    }
+  }
+
+  @Option(help: "The type of the numbers; default: f32, which is exact.")
+  var dtype: ElementType?
+
+  @Flag(help: "Write codes, steps, offsets and scales as they are stored, not their values.")
+  var codes = false
+
+  @Flag(help: "Use the names of the container, not those of the checkpoint.")
+  var ownNames = false
+
+  @Flag(help: "Replace an existing output.")
+  var force = false
+
+  @Flag(name: .shortAndLong, help: "No progress, no report.")
+  var quiet = false
+
+  func validate() throws {
+    if codes, dtype != nil {
+      throw ValidationError("--codes writes what is stored: it does not go with --dtype")
+    }
+  }
+
+  func run() throws {
+    let extraction = try Extraction(path: input)
+    if extraction.container.file.isSameFile(as: output) {
+      throw FileError(path: output, problem: .sameFile(as: input))
+    }
+    let total = extraction.container.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
+    let progress = Progress("extracting", total: total, unit: .items, quiet: quiet)
+    try extraction.write(
+      to: output, overwrite: force, form: codes ? .codes : .values((dtype ?? .f32).dtype),
+      ownNames: ownNames
+    ) { done, _ in progress.update(done) }
+    progress.finish()
+    guard !quiet else { return }
+    if !ownNames, !extraction.hasOriginalNames {
+      Report.warning(
+        "the container does not know the checkpoint's names: its own are used",
+        program: "vlm-convert")
+    }
+    let size = try MappedFile(path: output).count
+    Report.line(
+      "\(output.escapedForDisplay()): \(byteText(size)), "
+        + "\(extraction.container.tensors.count) tensors")
+  }
+}

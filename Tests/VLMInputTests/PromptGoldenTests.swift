@@ -1,0 +1,58 @@
+import Testing
+import VLMTensor
+import VLMTestSupport
+
+@testable import VLMInput
+
+/// Every mode of `conv_templates` with every chat of the goldens: text, ids and stop string.
+@Suite("Prompt goldens", .enabled(if: TokenizerFixtures.hasGoldens, TokenizerFixtures.reason))
+struct PromptGoldenTests {
+  static let sources = ["conv-llava", "LLaVA-HR"]
+
+  @Test("prompts, ids and stop strings are the reference's", arguments: sources)
+  func prompts(_ source: String) throws {
+    let json = try TokenizerFixtures.json(TokenizerFixtures.full("prompts/\(source).json"))
+    let chats = try Self.chats(json)
+    let isHR = source == "LLaVA-HR"
+    let tokenizer = try TokenizerFixtures.llama(isHR ? .strippedAfterFirst : .firstSegment)
+    var legacy = tokenizer
+    legacy.prefix = .everySegment
+    var checked = 0
+    for mode in try #require(json["modes"]?.objectValue).members {
+      let name = isHR && mode.key == "llama_2" ? "llama_2_hr" : mode.key
+      let template = try #require(ConversationTemplate.named(name))
+      for entry in try #require(mode.value.arrayValue) {
+        // Where the reference fails there is nothing to compare with.
+        guard let expected = entry["prompt"]?.stringValue else { continue }
+        let chat = try #require(entry["chat"]?.stringValue)
+        let prompt = template.prompt(try #require(chats[chat]))
+        #expect(prompt.hasSameBytes(as: expected), "\(name), \(chat)")
+        #expect(template.stop == entry["stop_str"]?.stringValue)
+        let ids = try #require(entry["input_ids"]?.arrayValue).compactMap(\.intValue)
+        #expect(ImagePrompt.ids(prompt, tokenizer) == ids, "\(name), \(chat)")
+        let others = json["legacy_tokenizer_input_ids_where_different"]?[mode.key]?[chat]
+        let legacyIDs = others?.arrayValue?.compactMap(\.intValue) ?? ids
+        #expect(ImagePrompt.ids(prompt, legacy) == legacyIDs, "\(name), \(chat), legacy")
+        checked += 1
+      }
+    }
+    #expect(checked == (isHR ? 153 : 130))
+  }
+
+  /// Turns by the chat's name; a null is the answer to be written.
+  private static func chats(
+    _ json: JSONValue
+  ) throws -> [String: [ConversationTemplate.Turn]] {
+    var chats: [String: [ConversationTemplate.Turn]] = [:]
+    for chat in try #require(json["chats"]?.arrayValue) {
+      var turns: [ConversationTemplate.Turn] = []
+      for turn in try #require(chat["turns"]?.arrayValue) {
+        let pair = try #require(turn.arrayValue)
+        turns.append(.init(.user, pair[0].stringValue))
+        turns.append(.init(.assistant, pair[1].stringValue))
+      }
+      chats[try #require(chat["name"]?.stringValue)] = turns
+    }
+    return chats
+  }
+}

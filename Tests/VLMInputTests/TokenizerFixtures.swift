@@ -1,0 +1,68 @@
+import Foundation
+import Testing
+import VLMTensor
+import VLMTestSupport
+
+@testable import VLMInput
+
+/// Tokenizers and their goldens: a part in the project, the full set where `../shared` is.
+enum TokenizerFixtures {
+  static let hasGoldens = TestFiles.hasGoldens
+  static let reason = Comment(rawValue: TestFiles.goldensReason)
+
+  static func bytes(_ path: String) throws -> [UInt8] {
+    Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+  }
+
+  static func own(_ name: String) -> String { TestFiles.fixture("tokenizer/" + name) }
+
+  static func full(_ name: String) -> String {
+    TestFiles.shared.appendingPathComponent("goldens/" + name).path
+  }
+
+  static func spmSmall(_ prefix: PrefixRule = .everySegment) throws -> Tokenizer {
+    try Tokenizer(
+      sentencePiece: bytes(own("spm-small.model")), prefix: prefix, file: "spm-small.model")
+  }
+
+  static func byteLevelSmall() throws -> Tokenizer {
+    try Tokenizer(
+      tokenizerJSON: bytes(own("bytelevel-small.tokenizer.json")), file: "tokenizer.json")
+  }
+
+  static func llama(_ prefix: PrefixRule) throws -> Tokenizer {
+    try Tokenizer(
+      sentencePiece: bytes(full("tokenizer/llama/tokenizer.model")), prefix: prefix,
+      file: "tokenizer.model")
+  }
+
+  static func json(_ path: String) throws -> JSONValue { try JSONValue.parse(bytes(path)) }
+}
+
+/// One `*-ids.json`.
+struct TokenizerGolden {
+  private let json: JSONValue
+
+  init(_ path: String) throws { json = try TokenizerFixtures.json(path) }
+
+  func strings(_ key: String) throws -> [String] {
+    try #require(json[key]?.arrayValue).map { try #require($0.stringValue) }
+  }
+
+  func ids(_ key: String) throws -> [[Int]] {
+    try #require(json[key]?.arrayValue).map { try Self.ids($0) }
+  }
+
+  /// The ids of `key`, with those of `changes` where that has others.
+  func ids(_ key: String, changed changes: String) throws -> [[Int]] {
+    var ids = try ids(key)
+    for member in try #require(json[changes]?.objectValue).members {
+      ids[try #require(Int(member.key))] = try Self.ids(member.value)
+    }
+    return ids
+  }
+
+  private static func ids(_ json: JSONValue) throws -> [Int] {
+    try #require(json.arrayValue).map { try #require($0.intValue) }
+  }
+}

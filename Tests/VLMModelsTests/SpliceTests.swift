@@ -1,0 +1,66 @@
+import Testing
+import VLMNN
+import VLMTestSupport
+
+@testable import VLMModels
+
+struct SpliceTests {
+  @Test("pictures take the places of their sentinels, in order")
+  func order() throws {
+    let splice = try Splice([1, 7, -200, 8, -200, -200, 9], imageTokens: [4, 2, 3])
+    #expect(
+      splice.pieces == [
+        .text([1, 7]), .image(0, rows: 0..<4), .text([8]), .image(1, rows: 0..<2),
+        .image(2, rows: 0..<3),
+        .text([9]),
+      ])
+    #expect(splice.count == 13)
+    #expect(splice.truncated == 0)
+  }
+
+  @Test("text alone is one piece")
+  func textOnly() throws {
+    let splice = try Splice([1, 2, 3], imageTokens: [])
+    #expect(splice.pieces == [.text([1, 2, 3])])
+    #expect(try Splice([], imageTokens: []).pieces.isEmpty)
+  }
+
+  @Test("the limit keeps the first positions, within a picture or within text")
+  func limits() throws {
+    let ids = [1, -200, 5, 6, 7]
+    let inPicture = try Splice(ids, imageTokens: [4], limit: 3)
+    #expect(inPicture.pieces == [.text([1]), .image(0, rows: 0..<2)])
+    #expect(inPicture.truncated == 5)
+    let inText = try Splice(ids, imageTokens: [4], limit: 6)
+    #expect(inText.pieces == [.text([1]), .image(0, rows: 0..<4), .text([5])])
+    #expect(inText.truncated == 2)
+    let unlimited = try Splice(ids, imageTokens: [4], limit: 8)
+    #expect(unlimited.truncated == 0)
+    #expect(try Splice(ids, imageTokens: [4], limit: 0).pieces.isEmpty)
+  }
+
+  @Test("what a context holds already is left out, to the position")
+  func rest() throws {
+    let splice = try Splice([1, 7, -200, 8, -200], imageTokens: [4, 2])
+    #expect(splice.pieces(from: 0) == splice.pieces)
+    #expect(
+      splice.pieces(from: 1)
+        == [.text([7]), .image(0, rows: 0..<4), .text([8]), .image(1, rows: 0..<2)])
+    #expect(
+      splice.pieces(from: 4) == [.image(0, rows: 2..<4), .text([8]), .image(1, rows: 0..<2)])
+    #expect(splice.pieces(from: 8) == [.image(1, rows: 1..<2)])
+    #expect(splice.pieces(from: 9).isEmpty)
+  }
+
+  @Test("too few and too many pictures are refused, naming both numbers")
+  func counts() {
+    for pictures in [[], [4, 4]] {
+      let error = thrownError(ModelError.self) {
+        try Splice([1, -200, 2], imageTokens: pictures)
+      }
+      #expect(
+        error?.description == "prompt: \(pictures.count) images, "
+          + "expected 1, one for each place in the prompt")
+    }
+  }
+}

@@ -1,0 +1,36 @@
+import VLMNN
+import VLMTensor
+import VLMTestSupport
+
+/// Weights of a test: named values, stored as f32, one mapped file each.
+final class FloatWeights: WeightSource, @unchecked Sendable {
+  // A model is built on one thread.
+  private let folder: TemporaryFolder
+  private let values: (String) throws -> [Float]?
+  private var count = 0
+
+  init(_ values: @escaping (String) throws -> [Float]?) throws {
+    folder = try TemporaryFolder()
+    self.values = values
+  }
+
+  func tensor(_ spec: TensorSpec) throws(ModelError) -> Tensor {
+    guard let found = (try? values(spec.path)) ?? nil else {
+      throw ModelError(.missingTensor(spec.path))
+    }
+    let format = TensorFormat(scheme: .f32)
+    guard found.count == spec.shape.reduce(1, *) else {
+      throw ModelError(.shape(spec.path, found: [found.count], expected: spec.shape))
+    }
+    count += 1
+    do {
+      let bytes = found.withUnsafeBytes { Array($0) }
+      let file = try MappedFile(path: folder.write("tensor\(count)", bytes))
+      return Tensor(
+        name: spec.path, shape: spec.shape, format: format, file: file,
+        range: 0..<found.count * 4)
+    } catch {
+      throw ModelError(.missingTensor("\(spec.path): \(error)"))
+    }
+  }
+}

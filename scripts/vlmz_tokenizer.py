@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""A second reader of the section 'tokenizer', after formats/tokenizer.md and nothing else, and the
+files that show its rules.
+
+  vlmz_tokenizer.py FILE...      one line per file: what it holds, or the first rule it breaks
+"""
+import math
+import struct
+import sys
+
+NONE = 0xffffffff
+
+
+class Refused(Exception):
+    def __init__(self, rule, text):
+        super().__init__(f"{text} [T{rule:02d}]")
+
+
+def need(condition, rule, text):
+    if not condition:
+        raise Refused(rule, text)
+
+
+def read(data):
+    """Checks everything. Returns the fields, with pieces as bytes."""
+    need(len(data) >= 64, 1, f"{len(data)} bytes")
+    (version, algorithm, prefix, flags, pieces, text, merges, added, steps, bos, eos, unknown, pad,
+     context) = struct.unpack_from("<HBBIIIIIIIIIII", data)
+    need(version == 1, 2, f"version {version}")
+    need(1 <= algorithm <= 4, 3, f"algorithm {algorithm}")
+    need(prefix <= 3, 4, f"prefix {prefix}")
+    need(flags < 128, 5, f"flags {flags:#x}")
+    need(not any(data[48:64]), 6, "reserved bytes")
+    scores = pieces if algorithm == 1 else 0
+    size = 64 + 4 * pieces + 4 * scores + 12 * merges + 8 * added + 4 * steps + pieces + text
+    need(len(data) == size, 7, f"{len(data)} bytes, expected {size}")
+    need(1 <= pieces <= 1 << 21 and text <= 1 << 26, 8, f"{pieces} pieces of {text} bytes")
+    at = 64
+
+    def take(layout, count):
+        nonlocal at
+        values = list(struct.iter_unpack(layout, data[at:at + count * struct.calcsize(layout)]))
+        at += count * struct.calcsize(layout)
+        return values if len(layout) > 2 else [v for v, in values]
+
+    ends = take("<I", pieces)
+    score_list = take("<f", scores)
+    merge_list = take("<III", merges)
+    added_list = take("<II", added)
+    step_list = take("<I", steps)
+    kinds = list(data[at:at + pieces])
+    at += pieces
+    need(all(a <= b for a, b in zip([0] + ends, ends)) and ends[-1] == text, 9, "ends of pieces")
+    need(all(math.isfinite(s) for s in score_list), 10, "scores")
+    need(merges <= 1 << 22 and not (algorithm == 1 and merges), 11, f"{merges} merges")
+    need(all(max(m) < pieces for m in merge_list), 11, "a merge of other pieces")
+    need(all(i < pieces and f < 16 for i, f in added_list), 12, "added tokens")
+    need(len({i for i, _ in added_list}) == added, 12, "an added token twice")
+    need(steps <= 16 and all(s <= 6 for s in step_list), 13, "steps")
+    need(all(1 <= k <= 6 for k in kinds), 14, "kinds of pieces")
+    need(all(i == NONE or i < pieces for i in (bos, eos, unknown, pad)), 15, "special pieces")
+    need(context <= 1 << 16, 16, f"context of {context}")
+    spelled = [data[at + a:at + b] for a, b in zip([0] + ends, ends)]
+    if flags & 1:
+        names = {p for p, k in zip(spelled, kinds) if k == 6}
+        need(all(b"<0x%02X>" % b in names for b in range(256)), 17, "byte pieces")
+    return {"algorithm": algorithm, "prefix": prefix, "flags": flags, "pieces": spelled,
+            "kinds": kinds, "scores": score_list, "merges": merge_list, "added": added_list,
+            "steps": step_list, "bos": bos, "eos": eos, "unknown": unknown, "pad": pad,
+            "context": context}
+
+
+def make(pieces, algorithm=1, prefix=1, flags=0x28, scores=None, merges=(), added=(), steps=(),
+         bos=1, eos=2, unknown=0, pad=NONE, context=0, version=1, reserved=0, ends=None, tail=b"",
+         text_size=None):
+    """A section; every argument may be wrong."""
+    text = b"".join(p for p, _ in pieces)
+    if ends is None:
+        ends, end = [], 0
+        for p, _ in pieces:
+            end += len(p)
+            ends.append(end)
+    if scores is None:
+        scores = [-float(i) for i in range(len(pieces))] if algorithm == 1 else []
+    out = struct.pack("<HBBIIIIIIIIIII", version, algorithm, prefix, flags, len(pieces),
+                      len(text) if text_size is None else text_size, len(merges), len(added),
+                      len(steps), bos, eos, unknown, pad, context)
+    out += bytes(12) + struct.pack("<I", reserved)
+    out += struct.pack(f"<{len(ends)}I", *ends) + struct.pack(f"<{len(scores)}f", *scores)
+    out += b"".join(struct.pack("<III", *m) for m in merges)
+    out += b"".join(struct.pack("<II", *a) for a in added)
+    out += struct.pack(f"<{len(steps)}I", *steps) + bytes(k for _, k in pieces) + text
+    return out + tail
+
+
+MARK = "\u2581".encode()
+BASE = [(b"<unk>", 2), (b"<s>", 3), (b"</s>", 3), (MARK + b"a", 1), (MARK, 1), (b"a", 1), (b"b", 1)]
+SPECIAL = [(0, 1), (1, 1), (2, 1)]
+BYTES = [(b"<0x%02X>" % b, 6) for b in range(256)]
+LETTERS = [(bytes([b]), 1) for b in range(97, 123)]
+SMALL = make(BASE, added=SPECIAL)
+
+ACCEPT = {
+    "scores": SMALL,
+    "byte-fallback": make(BASE + BYTES, flags=0x29, added=SPECIAL),
+    "byte-merges": make(LETTERS + [(b"ab", 1), (b"<|end|>", 3)], 3, 0, 0, merges=[(0, 1, 26)],
+                        added=[(27, 1)], steps=[1, 3], bos=NONE, eos=27, unknown=NONE),
+    "clip": make(LETTERS + [(bytes([b]) + b"</w>", 1) for b in range(97, 123)] + [(b"ab</w>", 1)],
+                 4, 0, 24, merges=[(0, 27, 52)], steps=[6], bos=0, eos=1, unknown=NONE, pad=0,
+                 context=77),
+    "one-piece": make([(b"", 1)], 2, 0, 0, bos=NONE, eos=NONE, unknown=NONE),
+}
+REJECT = {
+    "T01-empty": b"",
+    "T01-header-cut-off": SMALL[:63],
+    "T02-version": make(BASE, version=2),
+    "T03-algorithm-0": make(BASE, 0, scores=[]),
+    "T03-algorithm-5": make(BASE, 5),
+    "T04-prefix": make(BASE, prefix=4),
+    "T05-flags": make(BASE, flags=128),
+    "T06-reserved": make(BASE, reserved=1),
+    "T07-cut-off": SMALL[:-1],
+    "T07-trailing-byte": make(BASE, tail=b"x"),
+    "T07-text-of-4-GB": make(BASE, text_size=NONE),
+    "T08-no-pieces": make([], bos=NONE, eos=NONE, unknown=NONE),
+    "T09-descending": make(BASE, ends=[5, 3, 12, 16, 19, 20, 21]),
+    "T09-short": make(BASE, ends=[5, 8, 12, 16, 19, 20, 20]),
+    "T09-past-the-text": make(BASE, ends=[5, 8, 12, 16, 19, 20, NONE]),
+    "T10-not-a-number": make(BASE, scores=[0, 0, 0, float("nan"), 0, 0, 0]),
+    "T10-infinite": make(BASE, scores=[0, 0, 0, 0, 0, 0, -math.inf]),
+    "T11-merges-and-scores": make(BASE, merges=[(4, 5, 3)]),
+    "T11-merge-of-nothing": make(LETTERS, 3, merges=[(0, 1, 26)]),
+    "T12-no-such-piece": make(BASE, added=[(7, 1)]),
+    "T12-unknown-flags": make(BASE, added=[(1, 16)]),
+    "T12-twice": make(BASE, added=[(1, 1), (1, 0)]),
+    "T13-unknown-step": make(LETTERS, 3, steps=[7]),
+    "T13-too-many": make(LETTERS, 3, steps=[1] * 17),
+    "T14-kind-0": make(BASE[:-1] + [(b"b", 0)]),
+    "T14-kind-7": make(BASE[:-1] + [(b"b", 7)]),
+    "T15-eos": make(BASE, eos=7),
+    "T16-context": make(BASE, context=65537),
+    "T17-no-bytes": make(BASE, flags=0x29),
+    "T17-one-missing": make(BASE + BYTES[:-1], flags=0x29),
+}
+
+
+def main(arguments):
+    status = 0
+    for path in arguments:
+        try:
+            with open(path, "rb") as file:
+                found = read(file.read())
+            print(f"{path}: ok: {len(found['pieces'])} pieces")
+        except Refused as error:
+            print(f"{path}: refused: {error}")
+            status = 65
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
