@@ -40,7 +40,7 @@ enum CheckpointTargets {
     do throws(CheckpointError) {
       let gguf = try GGUFFile(file)
       for entry in gguf.metadata.entries {
-        precondition(gguf.metadata[key: entry.key] != nil, "an entry is found by its key")
+        precondition(gguf.metadata[entry.key] != nil, "an entry is found by its key")
         precondition(entry.value.text.utf8.count <= 64 * bytes.count + 1024, "shown in few words")
       }
       read(gguf.catalog, of: file)
