@@ -114,7 +114,10 @@ static void put_path(const char *path) {
 
 static void on_fault(int signal_number, siginfo_t *info, void *context) {
   (void)context;
-  atomic_store(&dying, 1);
+  // Threads that meet the same fault leave it to the first to say so.
+  while (atomic_exchange(&dying, 1)) {
+    pause();
+  }
   uintptr_t address = (uintptr_t)info->si_addr;
   const char *path = NULL;
   for (int i = 0; i < MAPPING_SLOTS && path == NULL; i++) {

@@ -62,7 +62,7 @@ final class Towers {
     let image = Self.image(side: side)
     let weights = session.container.tensors.reduce(0) { $0 + $1.range.count }
     return PreparedCase(
-      name: name, operations: session.config.operations(height: side, width: side),
+      name: name, operations: session.config?.operations(height: side, width: side) ?? 0,
       bytes: Double(weights), bound: name.bound
     ) { _ = try session.run([image]) }
   }

@@ -91,6 +91,16 @@ package struct PatchConvolution: Sendable {
   ) {
     product(patches, into: y, Epilogue(bias: bias, activation: activation), scratch)
   }
+
+  /// The same by all threads of `pool`; see `MatrixProduct`.
+  package func callAsFunction(
+    _ patches: MatrixView, into y: MatrixView, activation: Activation = .none,
+    shared: MatrixProduct.Scratch, scratches: [MatrixProduct.Scratch], pool: WorkerPool
+  ) {
+    product(
+      patches, into: y, Epilogue(bias: bias, activation: activation), shared: shared,
+      scratches: scratches, pool: pool)
+  }
 }
 
 /// One filter per channel, stride 1, output the size of the input.
