@@ -46,3 +46,9 @@ void vlm_sgemm(size_t m, size_t n, size_t k, const float *x, size_t x_stride, co
   sgemm(ROW_MAJOR, NO_TRANS, TRANS, (int)m, (int)n, (int)k, 1, x, (int)x_stride, w, (int)k, 0, y,
         (int)y_stride);
 }
+
+void vlm_sgemm_add(size_t m, size_t n, size_t k, const float *x, size_t x_stride, const float *w,
+                   float *y, size_t y_stride) {
+  sgemm(ROW_MAJOR, NO_TRANS, TRANS, (int)m, (int)n, (int)k, 1, x, (int)x_stride, w, (int)k, 1, y,
+        (int)y_stride);
+}

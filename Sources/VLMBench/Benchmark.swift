@@ -108,6 +108,10 @@ package struct Benchmark {
     if case .tower(let model, let scheme, let side) = name.work {
       return try towers.prepare(name, model, scheme, side, kernels: kernels)
     }
+    if case .language(let model, let scheme, let rows, let positions) = name.work {
+      return try towers.prepareLanguage(
+        name, model, scheme, rows: rows, positions: positions, kernels: kernels)
+    }
     let pool = pools[name.threads] ?? WorkerPool(threadCount: name.threads)
     return try KernelCases(kernels: kernels, pool: pool).prepare(name)
   }

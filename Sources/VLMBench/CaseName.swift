@@ -19,6 +19,8 @@ package struct CaseName: Hashable, Sendable, CustomStringConvertible {
       KeyValueFormat, rows: Int, keys: Int, heads: Int, keyValueHeads: Int, dimension: Int)
     /// A whole model on one square image of `side` pixels.
     case tower(model: String, Scheme, side: Int)
+    /// `rows` positions of a language model, the last of `positions`: a prompt, or one token.
+    case language(model: String, Scheme, rows: Int, positions: Int)
   }
 
   package let work: Work
@@ -43,6 +45,7 @@ package struct CaseName: Hashable, Sendable, CustomStringConvertible {
     case .attention(let format, _, _, _, _, _): "attention/\(format.rawValue)"
     case .quantize: "quantize/u8"
     case .tower(let model, let scheme, _): "tower/\(model)/\(scheme.name)"
+    case .language(let model, let scheme, _, _): "language/\(model)/\(scheme.name)"
     }
   }
 
@@ -57,6 +60,7 @@ package struct CaseName: Hashable, Sendable, CustomStringConvertible {
     case .attention(_, let rows, let keys, let heads, let keyValueHeads, let dimension):
       "R\(rows).K\(keys).H\(heads).G\(keyValueHeads).D\(dimension)"
     case .tower(_, _, let side): "\(side)"
+    case .language(_, _, let rows, let positions): "R\(rows).K\(positions)"
     }
   }
 
@@ -77,6 +81,7 @@ extension CaseName.Work {
       // Two products of two, so that no extents overflow.
       max(rows, keys) * min(heads * dimension, 1 << 31)
     case .tower(_, _, let side): 3 * side * side
+    case .language(_, _, _, let positions): positions
     }
   }
 }
@@ -95,7 +100,7 @@ extension CaseName {
       BenchError(.caseName(text, part: part, found: found, expected: expected))
     }
     let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-    let isTower = parts[0] == "tower"
+    let isTower = parts[0] == "tower" || parts[0] == "language"
     let fixed = isTower ? 4 : 3
     guard (fixed...fixed + 2).contains(parts.count) else {
       throw wrong("parts", "\(parts.count)", "\(fixed) to \(fixed + 2)")
@@ -160,6 +165,10 @@ extension CaseName {
     case "tower":
       let e = try extents("<side>", [nil], ".")
       work = .tower(model: parts[1], scheme, side: e[0])
+    case "language":
+      let e = try extents("R<rows>.K<positions>", ["R", "K"], ".")
+      guard e[0] <= e[1] else { throw wrong("rows", "\(e[0])", "at most the \(e[1]) positions") }
+      work = .language(model: parts[1], scheme, rows: e[0], positions: e[1])
     default:
       guard parts[0].hasPrefix("depthwise"),
         let kernel = Int(parts[0].dropFirst("depthwise".count)), (1...63).contains(kernel),

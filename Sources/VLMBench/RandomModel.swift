@@ -72,7 +72,12 @@ package enum RandomModel {
   package static func write(
     _ config: ConvNeXtConfig, scheme: Scheme, to path: String, seed: UInt64 = 1
   ) throws {
-    let description = ModelDescription.convNeXt(config)
+    try write(.convNeXt(config), scheme: scheme, to: path, seed: seed)
+  }
+
+  package static func write(
+    _ description: ModelDescription, scheme: Scheme, to path: String, seed: UInt64 = 1
+  ) throws {
     let plan = ConversionPlan(
       manifest: try description.manifest(), policy: QuantizationPolicy(scheme: scheme))
     let writer = try ContainerWriter(path: path, overwrite: true)

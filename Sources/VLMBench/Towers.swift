@@ -38,13 +38,20 @@ final class Towers {
   func session(
     _ model: String, _ scheme: Scheme, kernels: KernelSet, threads: Int
   ) throws -> VisionSession {
-    let key = "\(model)-\(scheme.name)"
-    let path = files[key] ?? "\(folder)/\(key).vlmz"
-    if files[key] == nil {
-      files[key] = path
-      try RandomModel.write(try RandomModel.config(named: model), scheme: scheme, to: path)
-    }
+    let path = try path(model, scheme) { .convNeXt(try RandomModel.config(named: model)) }
     return try VisionSession(path: path, kernels: kernels, threads: threads)
+  }
+
+  /// The container of the model, which is made when it was not before.
+  func path(
+    _ model: String, _ scheme: Scheme, _ description: () throws -> ModelDescription
+  ) throws -> String {
+    let key = "\(model)-\(scheme.name)"
+    if let path = files[key] { return path }
+    let path = "\(folder)/\(key).vlmz"
+    files[key] = path
+    try RandomModel.write(try description(), scheme: scheme, to: path)
+    return path
   }
 
   func prepare(
@@ -55,7 +62,7 @@ final class Towers {
     let image = Self.image(side: side)
     let weights = session.container.tensors.reduce(0) { $0 + $1.range.count }
     return PreparedCase(
-      name: name, operations: session.config.operations(height: side, width: side),
+      name: name, operations: session.config?.operations(height: side, width: side) ?? 0,
       bytes: Double(weights), bound: name.bound
     ) { _ = try session.run([image]) }
   }

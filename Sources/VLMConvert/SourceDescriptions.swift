@@ -100,7 +100,13 @@ struct SourceDescriptions {
     let file =
       given ?? tower.file(Self.processorName) ?? (access(own, F_OK) == 0 ? own : nil)
     var result: Preprocessing
-    if let file, let json = try read(file: file) {
+    if case .multiResolution(let tower) = config.tower, given == nil {
+      // Its code makes a processor of its own, whatever lies in the folder of the CLIP.
+      let side = tower.imageSize
+      result = Preprocessing(
+        resize: .shortestEdge(side), crop: .init(width: side, height: side, rounding: .floor),
+        normalization: .clip)
+    } else if let file, let json = try read(file: file) {
       result = try Preprocessing(checkpointConfig: json, name: file)
     } else if let side = towerDescription?["image_size"]?.intValue, (1...16_384).contains(side) {
       notes.append(

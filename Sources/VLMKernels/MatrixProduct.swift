@@ -2,7 +2,8 @@ import CVLMBlas
 import CVLMKernels
 import VLMTensor
 
-/// What becomes of a finished sum: `residual + gamma * activation(sum + bias)`.
+/// What becomes of a finished sum: `residual + gamma * activation(sum + bias)`. The residual may be
+/// the output itself where there is neither gamma nor activation.
 package struct Epilogue: Sendable {
   package var bias: Tensor?
   package var activation: Activation
@@ -17,6 +18,13 @@ package struct Epilogue: Sendable {
     self.activation = activation
     self.gamma = gamma
     self.residual = residual
+  }
+
+  /// What is left to do for rows `range` of the product.
+  func rows(_ range: Range<Int>) -> Epilogue {
+    var part = self
+    part.residual = residual?[range]
+    return part
   }
 
   var kernel: vlm_epilogue {
@@ -97,10 +105,17 @@ package struct MatrixProduct: Sendable {
     _ input: MatrixView, outputs range: Range<Int>, into output: MatrixView, _ epilogue: Epilogue
   ) {
     let (first, count) = (range.lowerBound, range.count)
-    vlm_sgemm(
+    var parts = epilogue.kernel
+    // The library writes over the output before the epilogue reads its residual.
+    let isInPlace = epilogue.residual?.base == output.base
+    precondition(
+      !isInPlace || epilogue.gamma == nil && epilogue.activation == .none,
+      "a residual in place of the output is added to plain sums")
+    let multiply = isInPlace ? vlm_sgemm_add : vlm_sgemm
+    multiply(
       input.rows, count, inputs, input.base, input.stride, weight.floats + first * inputs,
       output.base + first, output.stride)
-    var parts = epilogue.kernel
+    if isInPlace { parts.residual = nil }
     parts.bias = parts.bias.map { $0 + first }
     parts.gamma = parts.gamma.map { $0 + first }
     parts.residual = parts.residual.map { $0 + first }
@@ -128,7 +143,7 @@ package struct MatrixProduct: Sendable {
   ) {
     quantize(input, rows: 0..<input.rows, into: scratch)
     multiplyCodes(
-      of: scratch, rows: input.rows, panels: 0..<panelCount, into: output, epilogue, scratch)
+      of: scratch, rows: 0..<input.rows, panels: 0..<panelCount, into: output, epilogue, scratch)
   }
 
   private var panelCount: Int {
@@ -143,15 +158,17 @@ package struct MatrixProduct: Sendable {
       target.codes + rows.lowerBound * stride, stride, target.quants + rows.lowerBound)
   }
 
-  /// Multiplies the first `rows` quantized rows of `source` by some panels; `scratch` is the
-  /// calling thread's.
+  /// Multiplies some quantized rows of `source` by some panels, to as many rows of `output`;
+  /// `scratch` is the calling thread's.
   func multiplyCodes(
-    of source: Scratch, rows: Int, panels: Range<Int>, into output: MatrixView,
+    of source: Scratch, rows: Range<Int>, panels: Range<Int>, into output: MatrixView,
     _ epilogue: Epilogue, _ scratch: Scratch
   ) {
+    let stride = Self.quantizedStride(inputs)
     var call = self.call(
-      x: source.codes, stride: Self.quantizedStride(inputs), rows: rows, output, epilogue, scratch)
-    call.x_quant = UnsafePointer(source.quants)
+      x: source.codes + rows.lowerBound * stride, stride: stride, rows: rows.count, output,
+      epilogue, scratch)
+    call.x_quant = UnsafePointer(source.quants + rows.lowerBound)
     call.panel_begin = panels.lowerBound
     call.panel_end = panels.upperBound
     if weight.format.scheme == .q8 {

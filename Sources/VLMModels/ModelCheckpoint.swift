@@ -84,6 +84,8 @@ package struct ModelCheckpoint: Sendable {
   /// - Throws: `ModelError` when the tensors contradict each other or the description.
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
     if let found = try LLaVACheckpoint.recognise(facts) { return found }
+    if let found = try OpenCLIPCheckpoint.recognise(facts) { return found }
+    if let found = try CLIPViTCheckpoint.recognise(facts) { return found }
     if let found = try ConvNeXtCheckpoint(names: facts.names, description: facts.description) {
       return found.model
     }

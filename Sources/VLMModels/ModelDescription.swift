@@ -7,6 +7,8 @@ package enum ModelDescription: Sendable, Equatable {
   case convNeXt(ConvNeXtConfig)
   case llama(LLaMAConfig)
   case llava(LLaVAConfig)
+  case clipViT(CLIPViTConfig)
+  case openCLIP(OpenCLIPConfig)
 
   /// The value of `architecture`.
   package var architecture: String {
@@ -14,6 +16,8 @@ package enum ModelDescription: Sendable, Equatable {
     case .convNeXt: "convnext"
     case .llama: "llama"
     case .llava: "llava"
+    case .clipViT: "clip_vit"
+    case .openCLIP: "open_clip"
     }
   }
 
@@ -25,6 +29,10 @@ package enum ModelDescription: Sendable, Equatable {
       ["architecture": .string(architecture), "llama": config.json]
     case .llava(let config):
       ["architecture": .string(architecture), "llava": config.json]
+    case .clipViT(let config):
+      ["architecture": .string(architecture), "clip_vit": config.json]
+    case .openCLIP(let config):
+      ["architecture": .string(architecture), "open_clip": config.json]
     }
   }
 
@@ -34,11 +42,13 @@ package enum ModelDescription: Sendable, Equatable {
     case "convnext": self = .convNeXt(try ConvNeXtConfig(json: json["convnext"] ?? .null))
     case "llama": self = .llama(try LLaMAConfig(json: json["llama"] ?? .null))
     case "llava": self = .llava(try LLaVAConfig(json: json["llava"] ?? .null))
+    case "clip_vit": self = .clipViT(try CLIPViTConfig(json: json["clip_vit"] ?? .null))
+    case "open_clip": self = .openCLIP(try OpenCLIPConfig(json: json["open_clip"] ?? .null))
     case let other:
       throw ModelError(
         .configuration(
           field: "architecture", found: other.map { "'\($0)'" } ?? "nothing",
-          expected: "'convnext', 'llama' or 'llava'"))
+          expected: "'convnext', 'llama', 'llava', 'clip_vit' or 'open_clip'"))
     }
   }
 
@@ -46,15 +56,14 @@ package enum ModelDescription: Sendable, Equatable {
   package var classCount: Int? {
     switch self {
     case .convNeXt(let config): config.head.output?.count
-    case .llama: nil
-    case .llava: nil
+    case .llama, .llava, .clipViT, .openCLIP: nil
     }
   }
 
   /// The language model that it is or has.
   package var language: LLaMAConfig? {
     switch self {
-    case .convNeXt: nil
+    case .convNeXt, .clipViT, .openCLIP: nil
     case .llama(let config): config
     case .llava(let config): config.language
     }
@@ -69,6 +78,8 @@ package enum ModelDescription: Sendable, Equatable {
     case .convNeXt(let config): _ = try ConvNeXt(weights, config)
     case .llama(let config): _ = try LLaMA(weights, config)
     case .llava(let config): _ = try LLaVA(weights, config)
+    case .clipViT(let config): _ = try CLIPViT(weights, config)
+    case .openCLIP(let config): _ = try OpenCLIP(weights, config)
     }
     return recorder.specs
   }

@@ -32,6 +32,11 @@ package struct Linear: Sendable {
       pool: pool)
   }
 
+  /// This layer as one of several that share an input: see `MatrixProduct.run`.
+  package func task(into y: MatrixView, activation: Activation = .none) -> MatrixProduct.Task {
+    MatrixProduct.Task(product, into: y, epilogue(activation, nil, nil))
+  }
+
   private func epilogue(
     _ activation: Activation, _ gamma: Tensor?, _ residual: MatrixView?
   ) -> Epilogue {
@@ -85,6 +90,16 @@ package struct PatchConvolution: Sendable {
     _ scratch: MatrixProduct.Scratch
   ) {
     product(patches, into: y, Epilogue(bias: bias, activation: activation), scratch)
+  }
+
+  /// The same by all threads of `pool`; see `MatrixProduct`.
+  package func callAsFunction(
+    _ patches: MatrixView, into y: MatrixView, activation: Activation = .none,
+    shared: MatrixProduct.Scratch, scratches: [MatrixProduct.Scratch], pool: WorkerPool
+  ) {
+    product(
+      patches, into: y, Epilogue(bias: bias, activation: activation), shared: shared,
+      scratches: scratches, pool: pool)
   }
 }
 

@@ -16,9 +16,18 @@ package final class VisionSession {
   package let labels: [String]?
   package let kernels: KernelSet
   package let pool: WorkerPool
-  private let model: ConvNeXt
+  /// The text tower that goes with the image tower, of a model that has both.
+  package let openCLIP: OpenCLIP?
+  private let model: Model
   private var context: ConvNeXtContext?
+  private var clipContext: CLIPViTContext?
+  private var textContext: TextTower.Context?
   private let wideElements: Int
+
+  private enum Model {
+    case convNeXt(ConvNeXt)
+    case clipViT(CLIPViT)
+  }
 
   /// - Parameter wideElements: see `ConvNeXtContext`.
   /// - Throws: `ContainerError`, `ModelError` when the file is damaged or is not its own model.
@@ -31,12 +40,18 @@ package final class VisionSession {
     let file = container.path
     self.container = container
     description = try container.modelDescription()
-    let weights = ContainerWeights(container)
+    let source = ContainerWeights(container)
+    let weights = Weights(source, kernels: kernels)
+    var openCLIP: OpenCLIP?
     switch description {
     case .convNeXt(let config):
-      model = try ModelError.inFile(file) {
-        try ConvNeXt(Weights(weights, kernels: kernels), config)
-      }
+      model = .convNeXt(try ModelError.inFile(file) { try ConvNeXt(weights, config) })
+    case .clipViT(let config):
+      model = .clipViT(try ModelError.inFile(file) { try CLIPViT(weights, config) })
+    case .openCLIP(let config):
+      let both = try ModelError.inFile(file) { try OpenCLIP(weights, config) }
+      openCLIP = both
+      model = .convNeXt(both.image)
     case .llama, .llava:
       throw ModelError(
         file: file,
@@ -44,13 +59,14 @@ package final class VisionSession {
           field: "architecture", found: "'\(description.architecture)'",
           expected: "an image model, such as 'convnext'"))
     }
-    try weights.requireAllUsed()
+    self.openCLIP = openCLIP
+    try source.requireAllUsed()
     if let json = try container.json(.preprocess) {
       preprocessing = try Preprocessing(json: json, name: file)
     } else {
       preprocessing = .timmDefault
     }
-    let classCount = model.config.head.output?.count
+    let classCount = description.classCount
     labels = try container.json(.labels).flatMap { json in
       try Self.labels(json, count: classCount, file: file)
     }
@@ -59,7 +75,10 @@ package final class VisionSession {
     pool = WorkerPool(threadCount: threads)
   }
 
-  package var config: ConvNeXtConfig { model.config }
+  /// The geometry of the image tower, where that is a ConvNeXt.
+  package var config: ConvNeXtConfig? {
+    if case .convNeXt(let model) = model { model.config } else { nil }
+  }
 
   /// What the model makes of one image.
   package struct Result: Sendable {
@@ -78,7 +97,16 @@ package final class VisionSession {
   package func run(
     _ images: consuming [PixelTensor], observe: Observer? = nil
   ) throws -> [Result] {
-    let count = images.count
+    switch model {
+    case .convNeXt(let model): try run(model, images, observe)
+    case .clipViT(let model): try run(model, images, observe)
+    }
+  }
+
+  private func run(
+    _ model: ConvNeXt, _ images: consuming [PixelTensor], _ observe: Observer?
+  ) throws -> [Result] {
+    let (config, count) = (model.config, images.count)
     guard let (height, width) = images.first.map({ ($0.height, $0.width) }) else { return [] }
     precondition(images.allSatisfy { $0.height == height && $0.width == width }, "one size")
     let shape = FeatureShape(
@@ -89,7 +117,7 @@ package final class VisionSession {
         .configuration(
           field: "input_channels", found: "\(shape.channels)", expected: "3, as images have"))
     }
-    let context = try prepare(shape)
+    let context = try prepare(config, shape)
     let input = context.input(shape)
     let rows = height * width
     for (index, image) in images.enumerated() {
@@ -120,7 +148,9 @@ package final class VisionSession {
   }
 
   /// A context with room for `shape`, kept from call to call.
-  private func prepare(_ shape: FeatureShape) throws -> ConvNeXtContext {
+  private func prepare(
+    _ config: ConvNeXtConfig, _ shape: FeatureShape
+  ) throws -> ConvNeXtContext {
     if let context, context.capacity == shape { return context }
     context = nil
     let made = try ConvNeXtContext(
@@ -128,6 +158,54 @@ package final class VisionSession {
       wideElements: wideElements)
     context = made
     return made
+  }
+
+  /// One image after the other: a transformer's rows fill the machine.
+  private func run(
+    _ model: CLIPViT, _ images: consuming [PixelTensor], _ observe: Observer?
+  ) throws -> [Result] {
+    var results: [Result] = []
+    for image in images {
+      let context = try ModelError.inFile(container.path) { () -> CLIPViTContext in
+        if let clipContext, clipContext.height == image.height, clipContext.width == image.width {
+          return clipContext
+        }
+        return try CLIPViTContext(
+          model.config, height: image.height, width: image.width, pool: pool, kernels: kernels)
+      }
+      clipContext = context
+      observe?("pixel_values", [1, 3, image.height, image.width], image.channelsFirst())
+      context.pixels.assign(image.values)
+      let tokens = model(context) { name, value in
+        observe?(name, [1, value.rows, value.columns], value.array())
+      }
+      let feature = model.feature(tokens, context)
+      observe?("last_hidden_state", [1, tokens.rows, tokens.columns], tokens.array())
+      observe?("pooler_output", [1, feature.columns], feature.array())
+      results.append(Result(logits: nil, embedding: feature.array()))
+    }
+    return results
+  }
+
+  /// The embeddings of texts in the space of the images', each of length 1.
+  ///
+  /// - Parameter ids: of each text, its end included.
+  /// - Throws: `ModelError` for a model without a text tower, or ids that it cannot take.
+  package func embed(texts ids: [[Int]]) throws -> [[Float]] {
+    try ModelError.inFile(container.path) {
+      guard let tower = openCLIP?.text else {
+        throw ModelError(
+          .configuration(
+            field: "architecture", found: "'\(description.architecture)'",
+            expected: "'open_clip', which has a text tower"))
+      }
+      let context =
+        try textContext
+        ?? TextTower.Context(
+          tower.config, pool: pool, kernels: kernels)
+      textContext = context
+      return try ids.map { ZeroShot.normalised(try tower($0, context)) }
+    }
   }
 
   private static func show(

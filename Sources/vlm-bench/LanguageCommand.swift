@@ -123,7 +123,8 @@ struct LanguageCommand: ParsableCommand {
     let step = window - (bos == nil ? 0 : 1)
     ids = Array(ids.prefix(step.multipliedReportingOverflow(by: windows).partialValue))
     let quality = try LanguageQuality(
-      session, ids: ids, window: window, bos: bos, reference: try reference.map { try self.session($0) })
+      session, ids: ids, window: window, bos: bos,
+      reference: try reference.map { try self.session($0) })
     result.set("tokens", .int(quality.tokens))
     result.set("mean_loss", .double(quality.meanLoss))
     result.set("perplexity", .double(quality.perplexity))

@@ -58,6 +58,11 @@ package struct ExpectedTensor {
   package let shape: [Int]
   package let values: [Float]
 
+  package init(shape: [Int], values: [Float]) {
+    self.shape = shape
+    self.values = values
+  }
+
   /// Largest magnitude, at least 1: what tolerances are relative to.
   package var scale: Float { max(1, values.reduce(0) { max($0, abs($1)) }) }
 }

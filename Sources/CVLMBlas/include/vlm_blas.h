@@ -19,4 +19,8 @@ const char *vlm_blas_core(void);
 void vlm_sgemm(size_t m, size_t n, size_t k, const float *x, size_t x_stride, const float *w,
                float *y, size_t y_stride);
 
+/// The same, added to what y holds.
+void vlm_sgemm_add(size_t m, size_t n, size_t k, const float *x, size_t x_stride, const float *w,
+                   float *y, size_t y_stride);
+
 #endif

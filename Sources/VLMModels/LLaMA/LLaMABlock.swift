@@ -57,7 +57,8 @@ struct LLaMABlock: Sendable {
       kernels.rotateHalf(
         k[rows], heads: config.keyValueHeads, cosines: cosines[rows], sines: sines[rows])
     }
-    stored.store(keys: k, values: v, at: position)
+    // A few rows are stored in less time than it takes to wake the other threads.
+    stored.store(keys: k, values: v, at: position, pool: count > 8 ? context.pool : nil)
     guard !kept.isEmpty else { return }
     let mixed = context.branch(rows: kept.count, columns: config.queryColumns)
     context.attention(
@@ -89,10 +90,8 @@ extension Linear {
   fileprivate static func together(
     _ layers: [(Linear, MatrixView)], of x: MatrixView, _ context: LLaMAContext
   ) {
-    for (layer, y) in layers {
-      layer(
-        x, into: y, shared: context.sharedProduct, scratches: context.products,
-        pool: context.pool)
-    }
+    MatrixProduct.run(
+      layers.map { $0.task(into: $1) }, of: x, shared: context.sharedProduct,
+      scratches: context.products, pool: context.pool)
   }
 }

@@ -56,7 +56,8 @@ struct LLaVACheckpoint {
       towerNames = folder
       towerPrefix = CheckpointFacts.towerPrefix
     } else if !folder.isEmpty {
-      notes.append("the checkpoint has the vision tower's weights: those of its folder are not read")
+      notes.append(
+        "the checkpoint has the vision tower's weights: those of its folder are not read")
     }
   }
 
@@ -88,6 +89,10 @@ struct LLaVACheckpoint {
 
   private mutating func tower() throws(ModelError) -> VisionTower {
     guard !towerNames.isEmpty else { throw ModelError(.missingTensor("vision tower")) }
+    if MultiResolutionCheckpoint.isPresent(in: towerNames.lazy.map(\.name)) {
+      return try multiResolutionTower()
+    }
+    if let tower = try clipTower() { return tower }
     let selected = try integer("mm_vision_select_layer") ?? -1
     guard
       let found = try ConvNeXtCheckpoint(names: towerNames, description: facts.towerDescription)
@@ -96,7 +101,7 @@ struct LLaVACheckpoint {
       throw ModelError(
         .configuration(
           field: "vision tower", found: "'\(example)' and \(towerNames.count - 1) more tensors",
-          expected: "a ConvNeXt's"))
+          expected: "a ConvNeXt's, or a CLIP's, or LLaVA-HR's"))
     }
     let trunk = try found.tower(selectLayer: selected)
     for (name, source) in trunk.tensors {
@@ -106,6 +111,61 @@ struct LLaVACheckpoint {
     }
     foreign += found.foreign.map { towerPrefix + $0 }
     return .convNeXt(trunk.config)
+  }
+
+  private mutating func setTower(
+    _ sources: [String: ModelCheckpoint.Source], prefix: String
+  ) throws(ModelError) {
+    for (name, source) in sources {
+      try set(
+        "tower.\(name)",
+        ModelCheckpoint.Source(original: prefix + source.original, shape: source.shape))
+    }
+  }
+
+  /// LLaVA-HR: a tower with two towers in it.
+  private mutating func multiResolutionTower() throws(ModelError) -> VisionTower {
+    let found = try MultiResolutionCheckpoint(
+      names: towerNames,
+      facts: MultiResolutionCheckpoint.Facts(llava: description, clip: facts.towerDescription))
+    noteMissingDescription()
+    try setTower(found.tensors, prefix: towerPrefix)
+    foreign += (found.dead + found.foreign).map { towerPrefix + $0 }
+    return .multiResolution(found.config)
+  }
+
+  /// LLaVA-1.5: CLIP's transformer; nil when the tower is another.
+  private mutating func clipTower() throws(ModelError) -> VisionTower? {
+    let feature: CLIPViTConfig.Feature
+    switch description["mm_vision_select_feature"]?.stringValue ?? "patch" {
+    case "patch": feature = .patches
+    case "cls_patch": feature = .tokens
+    case let other:
+      throw ModelError(
+        .configuration(
+          field: "mm_vision_select_feature", found: "'\(other)'",
+          expected: "'patch' or 'cls_patch'"))
+    }
+    let layer = try integer("mm_vision_select_layer") ?? -2
+    guard
+      let found = try CLIPViTCheckpoint(
+        names: towerNames, description: facts.towerDescription,
+        CLIPViTCheckpoint.Selection(feature: feature, layer: layer))
+    else { return nil }
+    noteMissingDescription()
+    try setTower(found.tensors, prefix: towerPrefix)
+    foreign += found.foreign.map { towerPrefix + $0 }
+    return .clipViT(found.config)
+  }
+
+  /// What shapes cannot tell is known of OpenAI's CLIPs; of another this is a guess.
+  private mutating func noteMissingDescription() {
+    guard facts.towerDescription == nil else { return }
+    let stated = description["mm_vision_tower"]?.stringValue ?? ""
+    guard !stated.contains("clip-vit-") else { return }
+    notes.append(
+      "no config.json of the vision tower: assuming heads of 64 and quick GELU, as in OpenAI's CLIP"
+    )
   }
 
   private mutating func language() throws(ModelError) -> LLaMAConfig {
@@ -143,7 +203,8 @@ struct LLaVACheckpoint {
   /// Where ConvLLaVA cuts a prompt off.
   private func promptLimit(_ tower: VisionTower) throws(ModelError) -> Int? {
     switch tower {
-    case .convNeXt: try integer("tokenizer_model_max_length")
+    case .convNeXt, .clipViT: try integer("tokenizer_model_max_length")
+    case .multiResolution: nil
     }
   }
 

@@ -5,11 +5,16 @@ import VLMTensor
 /// A vision tower with its weights.
 package enum VisionEncoder: Sendable {
   case convNeXt(ConvNeXt)
+  case clipViT(CLIPViT)
+  case multiResolution(MultiResolutionTower)
 
   /// - Throws: `ModelError` when a tensor is missing or has another shape.
   package init(_ weights: Weights, _ tower: VisionTower) throws(ModelError) {
     switch tower {
     case .convNeXt(let config): self = .convNeXt(try ConvNeXt(weights, config))
+    case .clipViT(let config): self = .clipViT(try CLIPViT(weights, config))
+    case .multiResolution(let config):
+      self = .multiResolution(try MultiResolutionTower(weights, config))
     }
   }
 
@@ -57,6 +62,33 @@ package enum VisionEncoder: Sendable {
       }
       observe?("features", map.view, map.shape)
       return withExtendedLifetime(context) { Features(copying: map.view, map.shape) }
+    case .clipViT(let model):
+      let context = try CLIPViTContext(
+        model.config, height: height, width: width, pool: pool, kernels: kernels)
+      context.pixels.assign(pixels)
+      let tokens = model(context) { name, view in
+        observe?(
+          name, view,
+          FeatureShape(batch: 1, height: 1, width: view.rows, channels: view.columns))
+      }
+      let feature = model.feature(tokens, context)
+      // With the class token there is one row more than the grid has.
+      let isGrid = model.config.feature == .patches
+      let grid = isGrid ? context.grid : MapExtent(height: 1, width: feature.rows)
+      let shape = FeatureShape(
+        batch: 1, height: grid.height, width: grid.width, channels: feature.columns)
+      observe?("features", feature, shape)
+      return withExtendedLifetime(context) { Features(copying: feature, shape) }
+    case .multiResolution(let model):
+      let context = try MultiResolutionContext(
+        model.config, height: height, width: width, pool: pool, kernels: kernels)
+      context.pixels.assign(pixels)
+      let tokens = try model(context, observe: observe)
+      let grid = context.grids.fast
+      let shape = FeatureShape(
+        batch: 1, height: grid.height, width: grid.width, channels: tokens.columns)
+      observe?("features", tokens, shape)
+      return withExtendedLifetime(context) { Features(copying: tokens, shape) }
     }
   }
 }

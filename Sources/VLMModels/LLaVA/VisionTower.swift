@@ -6,11 +6,17 @@ import VLMTensor
 package enum VisionTower: Sendable, Equatable {
   /// ConvLLaVA: the last stage's map as it is, flattened row by row, without a norm.
   case convNeXt(ConvNeXtConfig)
+  /// LLaVA-1.5: the patches' tokens of a transformer's layer, without a norm.
+  case clipViT(CLIPViTConfig)
+  /// LLaVA-HR: both, at two resolutions.
+  case multiResolution(MultiResolutionConfig)
 
   /// The value of `type` in the container.
   package var type: String {
     switch self {
     case .convNeXt: "convnext"
+    case .clipViT: "clip_vit"
+    case .multiResolution: "multi_resolution"
     }
   }
 
@@ -18,6 +24,8 @@ package enum VisionTower: Sendable, Equatable {
   package var tokenChannels: Int {
     switch self {
     case .convNeXt(let config): config.featureChannels
+    case .clipViT(let config): config.encoder.width
+    case .multiResolution(let config): config.width
     }
   }
 
@@ -25,6 +33,8 @@ package enum VisionTower: Sendable, Equatable {
   package var stride: Int {
     switch self {
     case .convNeXt(let config): config.stride
+    case .clipViT(let config): config.patchSize
+    case .multiResolution(let config): config.slow.stride
     }
   }
 
@@ -32,12 +42,16 @@ package enum VisionTower: Sendable, Equatable {
   package var takesAnyAspect: Bool {
     switch self {
     case .convNeXt: true
+    case .clipViT, .multiResolution: false
     }
   }
 
   package var json: JSONValue {
     switch self {
     case .convNeXt(let config): ["type": .string(type), "convnext": config.json]
+    case .clipViT(let config): ["type": .string(type), "clip_vit": config.json]
+    case .multiResolution(let config):
+      ["type": .string(type), "multi_resolution": config.json]
     }
   }
 
@@ -48,10 +62,22 @@ package enum VisionTower: Sendable, Equatable {
       let config = try ConvNeXtConfig(json: json["convnext"] ?? .null)
       try Self.requireTrunk(config)
       self = .convNeXt(config)
+    case "clip_vit":
+      let config = try CLIPViTConfig(json: json["clip_vit"] ?? .null)
+      guard config.feature != .pooled else {
+        throw ModelError(
+          .configuration(
+            field: "tower.clip_vit.feature", found: "'pooled'", expected: "'patches' or 'tokens'"))
+      }
+      self = .clipViT(config)
+    case "multi_resolution":
+      self = .multiResolution(
+        try MultiResolutionConfig(json: json["multi_resolution"] ?? .null))
     case let other:
       throw ModelError(
         .configuration(
-          field: "tower.type", found: other.map { "'\($0)'" } ?? "nothing", expected: "'convnext'"))
+          field: "tower.type", found: other.map { "'\($0)'" } ?? "nothing",
+          expected: "'convnext', 'clip_vit' or 'multi_resolution'"))
     }
   }
 

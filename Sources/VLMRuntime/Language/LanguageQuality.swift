@@ -39,7 +39,8 @@ package struct LanguageQuality: Sendable {
     _ session: LanguageSession, ids: [Int], window: Int, bos: Int?,
     reference: LanguageSession? = nil, progress: (Int, Int) -> Void = { _, _ in }
   ) throws {
-    let longest = ([session] + (reference.map { [$0] } ?? []))
+    let longest =
+      ([session] + (reference.map { [$0] } ?? []))
       .map(\.generator.context.capacity).min() ?? 0
     guard (2...max(2, longest)).contains(window) else {
       throw GenerationError(

@@ -1,0 +1,73 @@
+import VLMKernels
+import VLMModels
+import VLMRuntime
+import VLMTensor
+
+extension RandomModel {
+  /// Language models of published sizes. Behind a dot the number of layers, where it should be
+  /// another: `llama-7b.2` is two layers of the 7B's width, with its embeddings and head.
+  package static func language(named name: String) throws -> LLaMAConfig {
+    let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+    var config: LLaMAConfig
+    switch parts[0] {
+    case "smollm2":
+      config = LLaMAConfig(
+        vocabulary: 49_152, hidden: 576, layers: 30, heads: 9, keyValueHeads: 3, headDimension: 64,
+        feedForward: 1536, epsilon: 1e-5, ropeBase: 100_000, tiedEmbeddings: true,
+        contextLength: 8192)
+    case "llama-7b":
+      config = LLaMAConfig(
+        vocabulary: 32_000, hidden: 4096, layers: 32, heads: 32, keyValueHeads: 32,
+        headDimension: 128, feedForward: 11_008, epsilon: 1e-5, contextLength: 4096)
+    case "llama-13b":
+      config = LLaMAConfig(
+        vocabulary: 32_000, hidden: 5120, layers: 40, heads: 40, keyValueHeads: 40,
+        headDimension: 128, feedForward: 13_824, epsilon: 1e-5, contextLength: 4096)
+    default: throw BenchError(.unknownModel(name))
+    }
+    if parts.count > 1 {
+      guard parts.count == 2, let layers = Int(parts[1]) else {
+        throw BenchError(.unknownModel(name))
+      }
+      config.layers = layers
+      try config.validate()
+    }
+    return config
+  }
+}
+
+extension Towers {
+  func prepareLanguage(
+    _ name: CaseName, _ model: String, _ scheme: Scheme, rows: Int, positions: Int,
+    kernels: KernelSet
+  ) throws -> PreparedCase {
+    let config = try RandomModel.language(named: model)
+    let session = try LanguageSession(
+      path: try path(model, scheme) { .llama(config) }, kernels: kernels, threads: name.threads,
+      contextLength: positions)
+    let (language, context) = (session.generator.model, session.generator.context)
+    let ids = (0..<positions).map { ($0 * 7919 + 11) % config.vocabulary }
+    let held = positions - rows
+    if held > 0 { _ = try language(.tokens(Array(ids[..<held])), position: 0, context) }
+    let last = Array(ids[held...])
+    let weights = session.container.tensors
+      .filter { config.tiedEmbeddings || $0.name != "embed_tokens.weight" }
+      .reduce(0) { $0 + $1.range.count }
+    return PreparedCase(
+      name: name, operations: config.operations(rows: rows, positions: positions),
+      bytes: Double(weights), bound: name.bound
+    ) { _ = try session.generator.model(.tokens(last), position: held, context) }
+  }
+}
+
+extension LLaMAConfig {
+  /// Products and additions in matrices for the last `rows` of `positions`, each counted, the head
+  /// for one row; those of attention over the keys that are seen.
+  package func operations(rows: Int, positions: Int) -> Double {
+    let perRow =
+      hidden * (2 * queryColumns + 2 * keyValueColumns) + 3 * hidden * feedForward
+    let seen = Double(rows) * (Double(positions) - Double(rows - 1) / 2)
+    let layer = Double(rows) * Double(perRow) + 2 * seen * Double(queryColumns)
+    return 2 * (Double(layers) * layer + Double(hidden) * Double(vocabulary))
+  }
+}

@@ -1,0 +1,101 @@
+import VLMKernels
+import VLMNN
+import VLMTensor
+
+/// CLIP's vision transformer as transformers' `CLIPVisionModel` computes it, one image at a time.
+package struct CLIPViT: Sendable {
+  package let config: CLIPViTConfig
+  private let patchEmbedding: MatrixProduct
+  private let classEmbedding: Tensor?
+  private let positions: PositionTable
+  private let preNorm: LayerNorm
+  private let layers: [TransformerLayer]
+  private let postNorm: LayerNorm?
+
+  /// - Throws: `ModelError` when a tensor is missing or has another shape.
+  package init(_ weights: Weights, _ config: CLIPViTConfig) throws(ModelError) {
+    self.config = config
+    let (width, patch) = (config.encoder.width, config.patchSize)
+    let embeddings = weights["embeddings"]
+    classEmbedding = try embeddings.vector("class", width, if: config.usesClassToken)
+    patchEmbedding = MatrixProduct(
+      try embeddings["patch"].tensor("weight", [width, 3, patch, patch], .patchConvolution),
+      kernels: weights.kernels)
+    positions = PositionTable(
+      try embeddings.tensor("position", [config.tableRows, width], .vector),
+      side: config.tableSide, width: width, classRow: config.usesClassToken)
+    let epsilon = config.encoder.epsilon
+    preNorm = try LayerNorm(weights["pre_norm"], channels: width, epsilon: epsilon)
+    var layers: [TransformerLayer] = []
+    for index in 0..<config.encoder.layers {
+      layers.append(try TransformerLayer(weights["layers"][index], config.encoder, .separate))
+    }
+    self.layers = layers
+    postNorm =
+      config.feature == .pooled
+      ? try LayerNorm(weights["post_norm"], channels: width, epsilon: epsilon) : nil
+  }
+
+  /// Sees a named intermediate, `[tokens, width]`.
+  package typealias Observer = (_ name: String, _ value: MatrixView) -> Void
+
+  /// Runs the tower on the image that `context.pixels` holds.
+  ///
+  /// - Returns: the tokens after the last layer, `[tokens, width]`, in the context's memory; what
+  ///   `config.feature` says of them is left to `feature(_:_:)`.
+  package func callAsFunction(
+    _ context: CLIPViTContext, observe: Observer? = nil
+  ) -> MatrixView {
+    let tokens = embed(context, observe: observe)
+    run(0..<layers.count, tokens, context, observe: observe)
+    return tokens
+  }
+
+  /// The patches as tokens, those of the class first where it has one, before the first layer.
+  func embed(_ context: CLIPViTContext, observe: Observer? = nil) -> MatrixView {
+    let (grid, width) = (context.grid, config.encoder.width)
+    let tokens = context.tokens.matrix(rows: context.tokenCount, columns: width)
+    let patches = tokens[context.tokenCount - grid.count..<context.tokenCount]
+    let geometry = PatchGeometry(kernel: config.patchSize, stride: config.patchSize)
+    let windows = context.transformer.inner.matrix(rows: grid.count, columns: config.patchInputs)
+    context.transformer.pool.forEach(count: grid.height) { line, _ in
+      geometry.gather(
+        context.pixels, height: context.height, width: context.width, lines: line..<line + 1,
+        into: windows[line * grid.width..<(line + 1) * grid.width])
+    }
+    context.transformer.multiply(patchEmbedding, windows, into: patches)
+    if let classEmbedding {
+      for column in 0..<width { tokens[0, column] = classEmbedding.floats[column] }
+    }
+    let table = positions.rows(for: grid)
+    observe?("position_embedding", table.matrix(rows: tokens.rows, columns: width))
+    tokens.add(table.matrix(rows: tokens.rows, columns: width))
+    observe?("embeddings", tokens)
+    context.transformer.forRows(tokens.rows) { preNorm(tokens[$0], into: tokens[$0]) }
+    observe?("hidden0", tokens)
+    return tokens
+  }
+
+  /// Runs some of the layers on `tokens`, in place.
+  func run(
+    _ range: Range<Int>, _ tokens: MatrixView, _ context: CLIPViTContext,
+    observe: Observer? = nil
+  ) {
+    for index in range {
+      layers[index](tokens, context.transformer)
+      observe?("hidden\(index + 1)", tokens)
+    }
+  }
+
+  /// What the tower gives of its tokens: some of them, or the normed class token as one row.
+  package func feature(_ tokens: MatrixView, _ context: CLIPViTContext) -> MatrixView {
+    switch config.feature {
+    case .tokens: return tokens
+    case .patches: return tokens[tokens.rows - context.grid.count..<tokens.rows]
+    case .pooled:
+      let pooled = context.transformer.branch.matrix(rows: 1, columns: tokens.columns)
+      postNorm?(tokens[0..<1], into: pooled)
+      return pooled
+    }
+  }
+}

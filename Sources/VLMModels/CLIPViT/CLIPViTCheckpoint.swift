@@ -1,0 +1,71 @@
+import VLMKernels
+import VLMNN
+import VLMTensor
+
+/// CLIP's vision transformer found among a checkpoint's tensors.
+package struct CLIPViTCheckpoint: Sendable {
+  package let config: CLIPViTConfig
+  /// By our name.
+  package let tensors: [String: ModelCheckpoint.Source]
+  /// Tensors that are no part of the tower, or of no use to what is asked of it.
+  package let foreign: [String]
+
+  /// What LLaVA makes of a tower's tokens.
+  package struct Selection: Sendable {
+    package var feature: CLIPViTConfig.Feature
+    /// `mm_vision_select_layer`: which of transformers' `hidden_states`, -1 the last one. What
+    /// comes behind it is left out.
+    package var layer: Int
+
+    package init(feature: CLIPViTConfig.Feature, layer: Int = -1) {
+      self.feature = feature
+      self.layer = layer
+    }
+  }
+
+  /// - Parameters:
+  ///   - names: tensors with their shapes; the tower's begin with "vision_model.".
+  ///   - description: `config.json` of a `CLIPVisionModel` or `CLIPModel`, if there.
+  /// - Returns: nil when there is no such tower.
+  /// - Throws: `ModelError` when the tensors contradict each other or the description.
+  package init?(
+    names: [CheckpointFacts.Name], description: JSONValue?, _ selection: Selection
+  ) throws(ModelError) {
+    let marker = "vision_model.embeddings.patch_embedding.weight"
+    guard names.contains(where: { $0.name == marker }) else { return nil }
+    var found: [String: ModelCheckpoint.Source] = [:]
+    var foreign: [String] = []
+    for (name, shape) in names {
+      guard let ours = CLIPViTNaming.canonical(name) else {
+        foreign.append(name)
+        continue
+      }
+      found[ours] = ModelCheckpoint.Source(original: name, shape: shape)
+    }
+    let geometry = CLIPViTGeometry(
+      shapes: found.mapValues(\.shape), description: description)
+    let config = try geometry.config(feature: selection.feature, selectLayer: selection.layer)
+    self.config = config
+    tensors = found.filter { name, _ in
+      if name.hasPrefix("post_norm.") { return selection.feature == .pooled }
+      guard let rest = name.dropping("layers."), let dot = rest.firstIndex(of: ".") else {
+        return true
+      }
+      return Int(rest[..<dot]).map { $0 < config.encoder.layers } ?? true
+    }
+    self.foreign = foreign
+  }
+
+  /// The tower as a model by itself, pooled; nil when the tensors are none.
+  static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
+    guard
+      let found = try CLIPViTCheckpoint(
+        names: facts.names, description: facts.description, Selection(feature: .pooled))
+    else { return nil }
+    let guessed =
+      "no config.json beside the weights: assuming heads of 64 and quick GELU, as in OpenAI's CLIP"
+    return ModelCheckpoint(
+      description: .clipViT(found.config), naming: "hugging-face", tensors: found.tensors,
+      foreign: found.foreign, notes: facts.description == nil ? [guessed] : [])
+  }
+}

@@ -1,0 +1,85 @@
+import VLMKernels
+import VLMNN
+import VLMTensor
+
+/// Geometry of CLIP's vision transformer.
+///
+/// Radford et al., "Learning Transferable Visual Models From Natural Language Supervision"; names
+/// and options follow transformers' `CLIPVisionModel`.
+package struct CLIPViTConfig: Sendable, Equatable {
+  /// What is made of the last layer's tokens.
+  package enum Feature: String, Sendable, Equatable, CaseIterable {
+    /// A norm over the class token: one vector for the image.
+    case pooled
+    /// The tokens of the patches, as LLaVA takes them.
+    case patches
+    /// All tokens, that of the class first.
+    case tokens
+  }
+
+  /// Side of the square image that the position table is for.
+  package var imageSize: Int
+  package var patchSize: Int
+  package var encoder: TransformerConfig
+  package var feature: Feature
+  /// Whether a class token goes through the layers. LLaVA-HR drops it before the first.
+  package var usesClassToken: Bool
+
+  package init(
+    imageSize: Int, patchSize: Int, encoder: TransformerConfig, feature: Feature,
+    usesClassToken: Bool = true
+  ) {
+    self.imageSize = imageSize
+    self.patchSize = patchSize
+    self.encoder = encoder
+    self.feature = feature
+    self.usesClassToken = usesClassToken
+  }
+
+  /// Patches along a side of the position table.
+  package var tableSide: Int { imageSize / max(1, patchSize) }
+  /// Rows of the position table: the class token's, then row by row the patches'.
+  package var tableRows: Int { 1 + tableSide * tableSide }
+  /// Values of one patch.
+  package var patchInputs: Int { 3 * patchSize * patchSize }
+
+  /// Patches of an image; rows and columns of pixels that fill none are dropped.
+  package func grid(height: Int, width: Int) -> MapExtent {
+    MapExtent(height: height / patchSize, width: width / patchSize)
+  }
+
+  package func validate(_ place: String = "clip_vit") throws(ModelError) {
+    try encoder.validate(place + ".encoder")
+    try ModelError.check("\(place).patch_size", patchSize, 1...128)
+    try ModelError.check("\(place).image_size", imageSize, patchSize...16_384)
+    if feature != .patches, !usesClassToken {
+      throw ModelError(
+        .configuration(
+          field: "\(place).feature", found: "'\(feature.rawValue)'",
+          expected: "'patches', as there is no class token"))
+    }
+  }
+
+  package var json: JSONValue {
+    [
+      "image_size": .int(imageSize), "patch_size": .int(patchSize), "encoder": encoder.json,
+      "feature": .string(feature.rawValue), "class_token": .bool(usesClassToken),
+    ]
+  }
+
+  /// Reads what `json` wrote; every field is required and checked.
+  package init(json: JSONValue, path: String = "clip_vit") throws(ModelError) {
+    let fields = ConfigFields(json, path: path)
+    imageSize = try fields.int("image_size")
+    patchSize = try fields.int("patch_size")
+    encoder = try TransformerConfig(try fields.object("encoder"))
+    let name = try fields.string("feature")
+    guard let feature = Feature(rawValue: name) else {
+      throw fields.unexpected(
+        "feature", name, expected: Feature.allCases.map(\.rawValue).joined(separator: ", "))
+    }
+    self.feature = feature
+    usesClassToken = try fields.bool("class_token")
+    try validate(path)
+  }
+}

@@ -1,0 +1,168 @@
+import VLMKernels
+import VLMNN
+import VLMTensor
+
+/// `x += out(attention(norm1 x))`, then `x += fc2(activation(fc1(norm2 x)))`.
+struct TransformerLayer: Sendable {
+  /// How the checkpoint keeps the three projections, which is how they run.
+  enum Projections: Sendable {
+    case separate
+    /// One matrix of queries, keys and values, in this order.
+    case fused
+  }
+
+  private let config: TransformerConfig
+  private let norm1: LayerNorm
+  /// Queries, keys, values; or the one that makes them all.
+  private let projections: [Linear]
+  private let out: Linear
+  private let norm2: LayerNorm
+  private let expand: Linear
+  private let contract: Linear
+
+  init(
+    _ weights: Weights, _ config: TransformerConfig, _ kind: Projections
+  ) throws(ModelError) {
+    self.config = config
+    let width = config.width
+    norm1 = try LayerNorm(weights["norm1"], channels: width, epsilon: config.epsilon)
+    let attention = weights["attention"]
+    switch kind {
+    case .separate:
+      projections = [
+        try Linear(attention["q"], inputs: width, outputs: width, bias: true),
+        try Linear(attention["k"], inputs: width, outputs: width, bias: true),
+        try Linear(attention["v"], inputs: width, outputs: width, bias: true),
+      ]
+    case .fused:
+      projections = [try Linear(attention["qkv"], inputs: width, outputs: 3 * width, bias: true)]
+    }
+    out = try Linear(attention["out"], inputs: width, outputs: width, bias: true)
+    norm2 = try LayerNorm(weights["norm2"], channels: width, epsilon: config.epsilon)
+    let mlp = weights["mlp"]
+    expand = try Linear(mlp["fc1"], inputs: width, outputs: config.hidden, bias: true)
+    contract = try Linear(mlp["fc2"], inputs: config.hidden, outputs: width, bias: true)
+  }
+
+  /// In place on the residual stream `x`: `[rows, width]`.
+  ///
+  /// - Parameter causal: whether a row sees only itself and those before it.
+  func callAsFunction(_ x: MatrixView, causal: Bool = false, _ context: TransformerContext) {
+    let (rows, width) = (x.rows, config.width)
+    let branch = context.branch.matrix(rows: rows, columns: width)
+    context.forRows(rows) { norm1(x[$0], into: branch[$0]) }
+    let joint = context.inner.matrix(rows: rows, columns: 3 * width)
+    let parts = (0..<3).map { joint[columns: $0 * width..<($0 + 1) * width] }
+    if projections.count == 1 {
+      context.multiply(projections[0], branch, into: joint)
+    } else {
+      for (projection, part) in zip(projections, parts) {
+        context.multiply(projection, branch, into: part)
+      }
+    }
+    context.keyValues.store(keys: parts[1], values: parts[2], at: 0)
+    // The norm has been read; its room is free for what attention makes.
+    context.attention(
+      parts[0], context.keyValues, count: rows, causalFrom: causal ? 0 : nil, into: branch,
+      scratches: context.attentionScratches, pool: context.pool)
+    context.multiply(out, branch, into: x, residual: x)
+    context.forRows(rows) { norm2(x[$0], into: branch[$0]) }
+    let hidden = context.inner.matrix(rows: rows, columns: config.hidden)
+    context.multiply(expand, branch, into: hidden, activation: config.activation)
+    context.multiply(contract, hidden, into: x, residual: x)
+  }
+}
+
+/// Memory of the layers, planned once for the most rows: one branch, the inner layer, keys and
+/// values, and what products and attention need.
+package final class TransformerContext: @unchecked Sendable {
+  package let pool: WorkerPool
+  package let rows: Int
+  /// `[rows, width]`.
+  let branch: Activations
+  /// `[rows, hidden]`, or the three projections, or the gathered patches.
+  let inner: Activations
+  let keyValues: KeyValues
+  let attention: Attention
+  let attentionScratches: [Attention.Scratch]
+  private let shared: MatrixProduct.Scratch
+  private let scratches: [MatrixProduct.Scratch]
+
+  /// Room for `rows` rows, and for products of up to `inputs` inputs beside the layers'.
+  init(
+    _ config: TransformerConfig, rows: Int, inputs: Int, pool: WorkerPool, kernels: KernelSet
+  ) {
+    self.pool = pool
+    self.rows = rows
+    let plan = TransformerPlan(config, rows: rows, inputs: inputs)
+    branch = Activations(count: rows * config.width)
+    inner = Activations(count: rows * plan.innerColumns)
+    keyValues = KeyValues(
+      capacity: rows, heads: config.heads, headDimension: config.headDimension, format: .f32,
+      kernels: kernels)
+    let attention = Attention(
+      queryHeads: config.heads, keyValueHeads: config.heads, headDimension: config.headDimension,
+      scale: 1 / Float(config.headDimension).squareRoot(), kernels: kernels)
+    self.attention = attention
+    attentionScratches = (0..<pool.threadCount).map { _ in
+      Attention.Scratch(attention, kernels: kernels)
+    }
+    shared = MatrixProduct.Scratch(rows: rows, maximumInputs: plan.maximumInputs, kernels: kernels)
+    // The rows are in the shared one; a thread needs only its kernel's own room.
+    scratches = (0..<pool.threadCount).map { _ in
+      MatrixProduct.Scratch(rows: 1, maximumInputs: plan.maximumInputs, kernels: kernels)
+    }
+  }
+
+  /// All rows by all threads, which share the outputs.
+  func multiply(
+    _ linear: Linear, _ x: MatrixView, into y: MatrixView, activation: Activation = .none,
+    residual: MatrixView? = nil
+  ) {
+    linear(
+      x, into: y, activation: activation, residual: residual, shared: shared, scratches: scratches,
+      pool: pool)
+  }
+
+  func multiply(_ product: MatrixProduct, _ x: MatrixView, into y: MatrixView) {
+    product(x, into: y, Epilogue(), shared: shared, scratches: scratches, pool: pool)
+  }
+
+  /// One row on the calling thread.
+  func multiplyRow(
+    _ linear: Linear, _ x: MatrixView, into y: MatrixView, activation: Activation = .none
+  ) {
+    linear(x, into: y, activation: activation, shared)
+  }
+
+  /// Runs `body` on pieces of `rows` rows, in parallel.
+  func forRows(_ rows: Int, _ body: @Sendable (Range<Int>) -> Void) {
+    let step = 32
+    pool.forEach(count: (rows + step - 1) / step) { piece, _ in
+      body(piece * step..<min(rows, (piece + 1) * step))
+    }
+  }
+}
+
+/// Sizes of what the layers need.
+struct TransformerPlan {
+  let rows: Int
+  let width: Int
+  let innerColumns: Int
+  let maximumInputs: Int
+
+  init(_ config: TransformerConfig, rows: Int, inputs: Int) {
+    self.rows = rows
+    width = config.width
+    innerColumns = max(3 * config.width, config.hidden, inputs)
+    maximumInputs = max(config.width, config.hidden, inputs)
+  }
+
+  /// Bytes, without the threads' own, which do not grow with the image; nil when they overflow.
+  var byteCount: Int? {
+    // Branch, keys and values, the inner layer, and its quantized rows.
+    let perRow = (3 * width + innerColumns) * 4 + maximumInputs + 72
+    let (bytes, overflow) = rows.multipliedReportingOverflow(by: perRow)
+    return overflow ? nil : bytes
+  }
+}

@@ -1,0 +1,170 @@
+import VLMKernels
+import VLMNN
+import VLMTensor
+
+/// LLaVA-HR's vision tower, one image at a time.
+package struct MultiResolutionTower: Sendable {
+  package let config: MultiResolutionConfig
+  private let fast: CLIPViT
+  private let slow: ConvNeXt
+  private let adapters: [ResolutionAdapter]
+  private let finalFast: Linear
+  private let finalSlow: Linear
+
+  /// - Throws: `ModelError` when a tensor is missing or has another shape.
+  package init(_ weights: Weights, _ config: MultiResolutionConfig) throws(ModelError) {
+    self.config = config
+    let (width, channels) = (config.width, config.slow.featureChannels)
+    fast = try CLIPViT(weights["fast"], config.fast)
+    slow = try ConvNeXt(weights["slow"], config.slow)
+    var adapters: [ResolutionAdapter] = []
+    for index in 0..<(config.usesAdapters ? MultiResolutionConfig.adapterCount : 0) {
+      adapters.append(
+        try ResolutionAdapter(weights["adapters"][index], width: width, slowChannels: channels))
+    }
+    self.adapters = adapters
+    finalFast = try Linear(weights["final"]["fast"], inputs: width, outputs: width, bias: true)
+    finalSlow = try Linear(weights["final"]["slow"], inputs: channels, outputs: width, bias: true)
+  }
+
+  /// Sees a named intermediate, channels last; `shape.rows` is the value's.
+  package typealias Observer = (_ name: String, _ value: MatrixView, _ shape: FeatureShape) -> Void
+
+  /// Runs the tower on the image that `context.pixels` holds.
+  ///
+  /// - Returns: the visual tokens row by row of the grid, `[tokens, width]`, in the context's
+  ///   memory.
+  package func callAsFunction(
+    _ context: MultiResolutionContext, observe: Observer? = nil
+  ) throws(ModelError) -> MatrixView {
+    func show(_ name: String, _ value: MatrixView, _ extent: MapExtent) {
+      let (height, width) = (extent.height, extent.width)
+      observe?(
+        name, value,
+        FeatureShape(batch: 1, height: height, width: width, channels: value.columns))
+    }
+    // The slow path writes over its input, so the copy comes first.
+    let copy = context.makeSmallCopy()
+    show("fast.pixels", copy, context.fastPixels)
+    let high = try slowFeatures(context, observe)
+    let (grid, tokenCount) = (context.grids.fast, context.grids.fast.count)
+    func showTokens(_ name: String, _ value: MatrixView) {
+      show(name, value, value.rows == tokenCount ? grid : MapExtent(height: 1, width: value.rows))
+    }
+    let tokens = fast.embed(context.fast) { name, value in showTokens("fast.\(name)", value) }
+    let layers = config.fast.encoder.layers
+    let quarter = adapters.isEmpty ? layers : config.layersPerQuarter
+    for (part, first) in stride(from: 0, to: layers, by: quarter).enumerated() {
+      fast.run(first..<min(layers, first + quarter), tokens, context.fast) { name, value in
+        showTokens("fast.\(name)", value)
+      }
+      guard part < adapters.count else { continue }
+      showTokens("adapter\(part).in", tokens)
+      adapters[part](tokens, high, context) { name, value, extent in
+        show("adapter\(part).\(name)", value, extent)
+      }
+      showTokens("adapter\(part).out", tokens)
+    }
+    return fuse(tokens, high, context, observe: show)
+  }
+
+  /// The slow path's last map, without norm or pooling: `[slow grid, channels]`.
+  private func slowFeatures(
+    _ context: MultiResolutionContext, _ observe: Observer?
+  ) throws(ModelError) -> MatrixView {
+    let map = try slow.features(context.slowShape, context.slow) { name, value, shape in
+      observe?("slow.\(name)", value, shape)
+    }
+    return map.view
+  }
+
+  /// `A_f y + a_f + A_s h + a_s`, h fitted to the fast grid before its product.
+  private func fuse(
+    _ tokens: MatrixView, _ high: MatrixView, _ context: MultiResolutionContext,
+    observe: (_ name: String, _ value: MatrixView, _ extent: MapExtent) -> Void
+  ) -> MatrixView {
+    let result = context.value.matrix(rows: tokens.rows, columns: config.width)
+    let fitted = context.fit(
+      high, into: context.inner.matrix(rows: tokens.rows, columns: high.columns))
+    context.multiply(finalFast, tokens, into: result)
+    observe("final.fast", result, context.grids.fast)
+    context.multiply(finalSlow, fitted, into: result, residual: result)
+    observe("visual_tokens", result, context.grids.fast)
+    return result
+  }
+}
+
+/// One MR-adapter: `y1 = y + P_f(GELU(K_f y))`, `v = P_s(GELU(C_s h))`,
+/// `y = y1 + tanh(G mean(y1, v)) v`.
+struct ResolutionAdapter: Sendable {
+  private let width: Int
+  private let slowInner: Linear
+  private let slowOuter: Linear
+  private let fastInner: DepthwiseConvolution
+  private let fastOuter: Linear
+  private let gateInner: Linear
+  /// `[1, width / 2]`: one output, so a vector; kept whole, because it scales all of `v`.
+  private let gateOuter: Tensor
+  private let gateBias: Tensor
+  private let kernels: KernelSet
+
+  init(_ weights: Weights, width: Int, slowChannels: Int) throws(ModelError) {
+    self.width = width
+    kernels = weights.kernels
+    slowInner = try Linear(
+      weights["slow_conv"], inputs: slowChannels, outputs: slowChannels, bias: true)
+    slowOuter = try Linear(weights["slow_proj"], inputs: slowChannels, outputs: width, bias: true)
+    fastInner = try DepthwiseConvolution(
+      weights["fast_conv"], channels: width, kernel: 7, dilation: 1, bias: true)
+    fastOuter = try Linear(weights["fast_proj"], inputs: width, outputs: width, bias: true)
+    gateInner = try Linear(weights["gate"][0], inputs: 2 * width, outputs: width / 2, bias: true)
+    gateOuter = try weights["gate"][2].tensor("weight", [1, width / 2], .vector)
+    gateBias = try weights["gate"][2].tensor("bias", [1], .vector)
+  }
+
+  /// In place on the fast path's `tokens`; `high` is the slow path's map and is left as it is.
+  func callAsFunction(
+    _ tokens: MatrixView, _ high: MatrixView, _ context: MultiResolutionContext,
+    observe: (_ name: String, _ value: MatrixView, _ extent: MapExtent) -> Void
+  ) {
+    let grids = context.grids
+    let inner = context.inner.matrix(rows: high.rows, columns: high.columns)
+    context.multiply(slowInner, high, into: inner, activation: .gelu)
+    let projected = context.projected.matrix(rows: high.rows, columns: width)
+    context.multiply(slowOuter, inner, into: projected)
+    observe("slow_proj", projected, grids.slow)
+    let value = context.fit(
+      projected, into: context.value.matrix(rows: tokens.rows, columns: width))
+
+    let branch = context.branch.matrix(rows: tokens.rows, columns: width)
+    let grid = grids.fast
+    context.pool.forEach(count: grid.height) { line, _ in
+      let rows = branch[line * grid.width..<(line + 1) * grid.width]
+      fastInner(tokens, height: grid.height, width: grid.width, lines: line..<line + 1, into: rows)
+      kernels.activate(.gelu, rows)
+    }
+    context.multiply(fastOuter, branch, into: tokens, residual: tokens)
+    observe("fast", tokens, grid)
+
+    let means = context.gate.matrix(rows: 1, columns: 2 * width)
+    kernels.meanOfRows(tokens, into: means[columns: 0..<width])
+    kernels.meanOfRows(value, into: means[columns: width..<2 * width])
+    let hidden = context.gateHidden.matrix(rows: 1, columns: width / 2)
+    context.multiplyRow(gateInner, means, into: hidden, activation: .gelu)
+    var sum = Double(gateBias.floats[0])
+    for index in 0..<width / 2 {
+      sum += Double(gateOuter.floats[index]) * Double(hidden[0, index])
+    }
+    hidden[0, 0] = Float(sum)
+    observe("gate", hidden[columns: 0..<1], MapExtent(height: 1, width: 1))
+    let gate = tanhf(Float(sum))
+    context.pool.forEach(count: grid.height) { line, _ in
+      let rows = line * grid.width..<(line + 1) * grid.width
+      tokens[rows].add(value[rows], times: gate)
+    }
+  }
+}
+
+#if canImport(Glibc)
+  import Glibc
+#endif

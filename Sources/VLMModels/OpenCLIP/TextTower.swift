@@ -1,0 +1,114 @@
+import VLMKernels
+import VLMNN
+import VLMTensor
+
+/// open_clip's text transformer: the feature of a text is what the last layer makes of its end
+/// token, normed and projected to the space that it shares with images.
+package struct TextTower: Sendable {
+  package let config: TextTowerConfig
+  private let tokens: Embedding
+  /// `[context length, width]`.
+  private let positions: Tensor
+  private let layers: [TransformerLayer]
+  private let norm: LayerNorm
+  /// `[width, embedding]`: a row is multiplied from its left, so this is no matrix of outputs; one
+  /// row for each text is too little work to be worth quantizing.
+  private let projection: Tensor
+  private let kernels: KernelSet
+
+  /// - Throws: `ModelError` when a tensor is missing or has another shape.
+  package init(_ weights: Weights, _ config: TextTowerConfig) throws(ModelError) {
+    self.config = config
+    let width = config.encoder.width
+    tokens = try Embedding(
+      weights["tokens"], count: config.vocabulary, dimension: width)
+    positions = try weights.tensor("positions", [config.contextLength, width], .vector)
+    var layers: [TransformerLayer] = []
+    for index in 0..<config.encoder.layers {
+      layers.append(try TransformerLayer(weights["layers"][index], config.encoder, .fused))
+    }
+    self.layers = layers
+    norm = try LayerNorm(weights["norm"], channels: width, epsilon: config.encoder.epsilon)
+    projection = try weights.tensor("projection", [width, config.embedding], .vector)
+    kernels = weights.kernels
+  }
+
+  /// Memory of one pass.
+  package final class Context: @unchecked Sendable {
+    let stream: Activations
+    let transformer: TransformerContext
+
+    /// - Throws: `ModelError` when a text needs more memory than the machine has.
+    package init(
+      _ config: TextTowerConfig, pool: WorkerPool, kernels: KernelSet
+    ) throws(ModelError) {
+      let rows = config.contextLength
+      let plan = TransformerPlan(config.encoder, rows: rows, inputs: 0)
+      guard let bytes = plan.byteCount, bytes <= ConvNeXtPlan.memoryLimit else {
+        throw ModelError(
+          .configuration(
+            field: "text.context_length", found: "\(rows)", expected: "one that fits the memory"))
+      }
+      stream = Activations(count: rows * config.encoder.width)
+      transformer = TransformerContext(
+        config.encoder, rows: rows, inputs: 0, pool: pool, kernels: kernels)
+    }
+  }
+
+  /// The embedding of one text, before its norm.
+  ///
+  /// - Parameter ids: as the tokenizer made them, at most `contextLength`, with or without the
+  ///   zeros behind the end. The end is the largest id, the first where there are several.
+  /// - Throws: `ModelError` when there are none or too many, or one is not in the vocabulary.
+  package func callAsFunction(_ ids: [Int], _ context: Context) throws(ModelError) -> [Float] {
+    guard let largest = ids.max(), ids.count <= config.contextLength else {
+      throw ModelError(
+        .prompt(found: "\(ids.count) tokens", expected: "1 to \(config.contextLength)"))
+    }
+    if let wrong = ids.first(where: { $0 < 0 || $0 >= config.vocabulary }) {
+      throw ModelError(
+        .prompt(found: "token \(wrong)", expected: "0 to \(config.vocabulary - 1)"))
+    }
+    // Nobody looks back at what follows the end.
+    let end = ids.firstIndex(of: largest) ?? 0
+    let width = config.encoder.width
+    let x = context.stream.matrix(rows: end + 1, columns: width)
+    tokens(Array(ids[...end]), into: x)
+    for row in 0...end {
+      for column in 0..<width { x[row, column] += positions.floats[row * width + column] }
+    }
+    for layer in layers { layer(x, causal: true, context.transformer) }
+    let last = x[end..<end + 1]
+    norm(last, into: last)
+    let feature = last.array()
+    return (0..<config.embedding).map { column in
+      var sum = 0.0
+      for row in 0..<width {
+        sum += Double(feature[row]) * Double(projection.floats[row * config.embedding + column])
+      }
+      return Float(sum)
+    }
+  }
+}
+
+/// Both towers, and the scale of their likeness.
+package struct OpenCLIP: Sendable {
+  package let config: OpenCLIPConfig
+  package let image: ConvNeXt
+  package let text: TextTower
+  /// Logits are the cosines times this: e to the stored scale.
+  private let storedScale: Tensor
+
+  package init(_ weights: Weights, _ config: OpenCLIPConfig) throws(ModelError) {
+    self.config = config
+    image = try ConvNeXt(weights["image"], config.image)
+    text = try TextTower(weights["text"], config.text)
+    storedScale = try weights.tensor("logit_scale", [1], .vector)
+  }
+
+  package var scale: Float { expf(storedScale.floats[0]) }
+}
+
+#if canImport(Glibc)
+  import Glibc
+#endif

@@ -1,0 +1,105 @@
+import Testing
+import VLMCheckpoint
+import VLMConvert
+import VLMInput
+import VLMKernels
+import VLMModels
+import VLMNN
+import VLMRuntime
+import VLMTensor
+import VLMTestSupport
+
+/// open_clip's pair of towers, checkpoint → container → probabilities, against open_clip.
+struct OpenCLIPGoldenTests {
+  static let checkpoints = [
+    "open_clip_model.safetensors", "open_clip_pytorch_model_customtext.bin",
+  ]
+
+  /// Rows of `text_ids` that are labels, zeros behind the end left out.
+  static func labels(_ expected: Expected, count: Int) throws -> [[Int]] {
+    let ids = try #require(expected.tensor("text_ids"))
+    let width = ids.shape[1]
+    return (0..<count).map { row in
+      ids.values[row * width..<(row + 1) * width].map { Int($0) }
+    }
+  }
+
+  @Test(
+    "image, texts and probabilities are open_clip's under both namings",
+    .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)),
+    arguments: checkpoints)
+  func agrees(_ checkpoint: String) throws {
+    let expected = try Expected(TestFiles.golden("openclip-convnext/expected.safetensors"))
+    let folder = try TemporaryFolder()
+    let session = try convertedSession(
+      TestFiles.golden("openclip-convnext/\(checkpoint)"), .f32, in: folder)
+    guard case .openCLIP(let config) = session.description else {
+      Issue.record("no pair of towers")
+      return
+    }
+    #expect(config.text.encoder.heads == 2)
+    let pixels = try #require(expected.tensor("pixel_values"))
+    let image = try #require(
+      try session.run([PixelTensor(height: 64, width: 64, channelsFirst: pixels.values)]).first)
+    try CLIPViTGoldenTests.check(image.embedding, "image_embedding", expected)
+    let texts = try session.embed(texts: try Self.labels(expected, count: 5))
+    try CLIPViTGoldenTests.check(texts.flatMap { $0 }, "text_embedding", expected)
+    let scale = try #require(session.openCLIP).scale
+    #expect(abs(scale - 12.182494) < 1e-4)
+    let logits = ZeroShot.logits(image: image.embedding, texts: texts, scale: scale)
+    try CLIPViTGoldenTests.check(logits, "logits", expected)
+    let chances = ZeroShot.probabilities(logits).map { Float($0) }
+    try CLIPViTGoldenTests.check(chances, "probs", expected)
+  }
+
+  @Test(
+    "what follows a text's end does not matter, and ids out of range are refused",
+    .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)))
+  func ids() throws {
+    let expected = try Expected(TestFiles.golden("openclip-convnext/expected.safetensors"))
+    let folder = try TemporaryFolder()
+    let session = try convertedSession(
+      TestFiles.golden("openclip-convnext/open_clip_model.safetensors"), .q8, in: folder)
+    let padded = try #require(try Self.labels(expected, count: 1).first)
+    let short = Array(padded[...(try #require(padded.firstIndex(of: 49_407)))])
+    let both = try session.embed(texts: [padded, short])
+    #expect(both[0] == both[1])
+    for wrong in [[], [49_408], [-1], [Int](repeating: 1, count: 78)] {
+      #expect(throws: ModelError.self) { try session.embed(texts: [wrong]) }
+    }
+  }
+
+  @Test(
+    "quantized weights keep what an image is",
+    .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)),
+    arguments: [(Scheme.q8, 0.999), (.q4, 0.99)])
+  func quantized(_ bound: (scheme: Scheme, cosine: Double)) throws {
+    let expected = try Expected(TestFiles.golden("openclip-convnext/expected.safetensors"))
+    let folder = try TemporaryFolder()
+    let session = try convertedSession(
+      TestFiles.golden("openclip-convnext/open_clip_model.safetensors"), bound.scheme, in: folder)
+    let texts = try session.embed(texts: try Self.labels(expected, count: 5))
+    let want = try #require(expected.tensor("text_embedding"))
+    #expect(cosine(texts.flatMap { $0 }, want.values) >= bound.cosine)
+  }
+}
+
+/// CLIP's vision transformer as a model by itself.
+struct CLIPViTSessionTests {
+  @Test(
+    "a folder and a whole CLIP's file convert to the same model, whose embedding is the pooled one",
+    .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)))
+  func converts() throws {
+    let expected = try Expected(TestFiles.golden("clip-vit/expected.safetensors"))
+    let pixels = try #require(expected.tensor("pixel_values"))
+    let folder = try TemporaryFolder()
+    let session = try convertedSession(TestFiles.golden("clip-vit/hf"), .f32, in: folder)
+    var names: [String] = []
+    let input = PixelTensor(height: 112, width: 112, channelsFirst: pixels.values)
+    let result = try #require(
+      try session.run([input]) { name, _, _ in names.append(name) }.first)
+    try CLIPViTGoldenTests.check(result.embedding, "pooler_output", expected)
+    #expect(names.contains("hidden4") && names.contains("last_hidden_state"))
+    #expect(session.preprocessing.fixedSize?.width == 112)
+  }
+}
