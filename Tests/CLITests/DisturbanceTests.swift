@@ -57,13 +57,12 @@ struct DisturbanceTests {
 
   /// Does something to the source in the middle of a conversion.
   private func disturb(_ change: () throws -> Void) throws -> CommandRunner.Outcome {
-    let size = try model.reference("--q8").count
     for _ in 0..<20 {
       try LargerCheckpoint.write(model.path, seed: 1)
       try Data("old".utf8).write(to: URL(fileURLWithPath: model.output))
       let command = try RunningCommand(
         "vlm-convert", [model.path, model.output, "--q8", "--force"])
-      let met = command.waits(until: model.partial, has: size / 4)
+      let met = command.waits(until: model.partial, has: LargerCheckpoint.halfway / 2)
       command.send(SIGSTOP)
       let isUnfinished = FileManager.default.fileExists(atPath: model.partial)
       if met, isUnfinished { try change() }

@@ -12,6 +12,8 @@ struct LargerCheckpoint {
   var partial: String { output + ".partial" }
   var journal: String { partial + ".journal" }
 
+  /// Half the bytes of its container at 8 bits.
+  static let halfway = 8_000_000
   private static let depths = [2, 2, 8, 2]
   private static let widths = [80, 160, 320, 640]
 

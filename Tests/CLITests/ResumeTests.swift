@@ -68,10 +68,9 @@ struct ResumeTests {
 
   /// Leaves a partial file behind; tried again where the conversion was too fast.
   private func interrupt(_ flags: String...) throws {
-    let size = try model.reference().count
     for _ in 0..<20 {
       unlink(model.output)
-      if try model.start(flags + ["--resume"], and: SIGKILL, at: size / 2),
+      if try model.start(flags + ["--resume"], and: SIGKILL, at: LargerCheckpoint.halfway),
         FileManager.default.fileExists(atPath: model.journal)
       {
         return
@@ -140,13 +139,12 @@ struct ResumeTests {
     "a signal leaves a partial file with --resume and nothing without",
     arguments: [true, false])
   func signalled(resume: Bool) throws {
-    let size = try model.reference("--q8").count
     var met = false
     for _ in 0..<20 where !met {
       unlink(model.output)
       met =
         try model.start(
-          ["--q8"] + (resume ? ["--resume"] : []), and: SIGTERM, at: size / 2)
+          ["--q8"] + (resume ? ["--resume"] : []), and: SIGTERM, at: LargerCheckpoint.halfway)
         && !FileManager.default.fileExists(atPath: model.output)
     }
     try #require(met)
