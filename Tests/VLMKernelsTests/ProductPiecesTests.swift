@@ -3,13 +3,25 @@ import Testing
 @testable import VLMKernels
 
 struct ProductPiecesTests {
+  struct Shape: Sendable {
+    let rows: Int
+    let outputs: Int
+    let inputs: Int
+
+    init(_ rows: Int, _ outputs: Int, _ inputs: Int) {
+      (self.rows, self.outputs, self.inputs) = (rows, outputs, inputs)
+    }
+  }
+
   private static let shapes = [
-    (1, 1000, 768), (49, 768, 3072), (49, 3072, 768), (196, 384, 1536), (196, 1536, 384),
-    (3136, 96, 384), (3136, 384, 96), (784, 40, 160), (7, 5, 3), (130, 33, 70_000),
+    Shape(1, 1000, 768), Shape(49, 768, 3072), Shape(49, 3072, 768), Shape(196, 384, 1536),
+    Shape(196, 1536, 384),
+    Shape(3136, 96, 384), Shape(3136, 384, 96), Shape(784, 40, 160), Shape(7, 5, 3),
+    Shape(130, 33, 70_000),
   ]
 
   @Test("the pieces of a product cover every output of every row once", arguments: shapes)
-  func cover(_ shape: (rows: Int, outputs: Int, inputs: Int)) {
+  func cover(_ shape: Shape) {
     let pieces = ProductPieces(rows: shape.rows, outputs: shape.outputs, inputs: shape.inputs)
     var seen = [Int](repeating: 0, count: shape.rows * shape.outputs)
     for piece in 0..<pieces.count {

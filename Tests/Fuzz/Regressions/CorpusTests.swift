@@ -27,10 +27,12 @@ import VLMFuzzTargets
     arguments: FuzzTarget.allCases)
   func prefixes(_ target: FuzzTarget) throws {
     let folder = Self.folder.appendingPathComponent(target.rawValue)
-    let first = try FileManager.default.contentsOfDirectory(atPath: folder.path)
-      .filter { !$0.hasPrefix(".") }.min()
-    let name = try #require(first)
-    let data = try Data(contentsOf: folder.appendingPathComponent(name))
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+      .filter { !$0.hasPrefix(".") }.sorted()
+    var data = Data()
+    for name in names where data.isEmpty {
+      data = try Data(contentsOf: folder.appendingPathComponent(name))
+    }
     for count in 0...min(data.count, 512) {
       data.prefix(count).withUnsafeBytes { target.run($0) }
     }

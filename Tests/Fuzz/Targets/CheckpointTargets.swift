@@ -73,15 +73,18 @@ enum CheckpointTargets {
     guard count > 0, tensor.dtype.bitCount >= 8 else { return }
     let last = max(0, count - elements)
     for range in [0..<min(count, elements), last..<count] {
-      let sum = tensor.withBytes(ofElements: range) { $0.reduce(0) { $0 &+ Int($1) } }
-      precondition(sum >= 0, "bytes are not negative")
-    }
-    var values = [Float](repeating: 0, count: min(count, elements))
-    values.withUnsafeMutableBufferPointer { buffer in
-      do throws(CheckpointError) {
-        try tensor.readFloats(0..<buffer.count, into: buffer)
-      } catch {
-        report(error)
+      // Elements in blocks have no bytes of their own.
+      if tensor.blocks == nil {
+        let sum = tensor.withBytes(ofElements: range) { $0.reduce(0) { $0 &+ Int($1) } }
+        precondition(sum >= 0, "bytes are not negative")
+      }
+      var values = [Float](repeating: 0, count: range.count)
+      values.withUnsafeMutableBufferPointer { buffer in
+        do throws(CheckpointError) {
+          try tensor.readFloats(range, into: buffer)
+        } catch {
+          report(error)
+        }
       }
     }
   }
