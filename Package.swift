@@ -95,7 +95,8 @@ let package = Package(
     .executableTarget(
       name: "vlm-bench",
       dependencies: [
-        "VLMCommandLine", "VLMBench", "VLMContainer", "VLMKernels", "VLMRuntime", "VLMTensor",
+        "VLMCommandLine", "VLMBench", "VLMContainer", "VLMKernels", "VLMModels", "VLMRuntime",
+        "VLMTensor",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 

@@ -75,6 +75,50 @@ extension MatrixProduct {
     }
   }
 
+  /// The same with activations of about 16 bits: what 8-bit codes leave over of a row is quantized
+  /// again, and its product added. The second pass over a piece of the weights finds them in cache.
+  ///
+  /// - Parameters:
+  ///   - tasks: without activation and gamma.
+  ///   - input: overwritten.
+  ///   - rest: room for the second codes.
+  package static func runPrecisely(
+    _ tasks: [Task], of input: MatrixView, shared: Scratch, rest: Scratch, scratches: [Scratch],
+    pool: WorkerPool
+  ) {
+    guard let first = tasks.first?.product, tasks.allSatisfy({ $0.product.isQuantized }) else {
+      return run(tasks, of: input, shared: shared, scratches: scratches, pool: pool)
+    }
+    var pieces = 0
+    for task in tasks {
+      precondition(task.epilogue.activation == .none && task.epilogue.gamma == nil, "a sum")
+      task.product.check(input, task.output, shared, scratches, pool)
+      task.product.check(input, task.output, rest, scratches, pool)
+      pieces += task.product.pieceCount(rows: input.rows)
+    }
+    pool.forEach(count: (input.rows + Self.sharedRows - 1) / Self.sharedRows) { piece, _ in
+      let start = piece * Self.sharedRows
+      let rows = start..<min(input.rows, start + Self.sharedRows)
+      first.quantize(input, rows: rows, into: shared)
+      first.subtractCodes(of: shared, from: input, rows: rows)
+      first.quantize(input, rows: rows, into: rest)
+    }
+    pool.forEach(count: pieces) { piece, worker in
+      var piece = piece
+      for task in tasks {
+        let count = task.product.pieceCount(rows: input.rows)
+        guard piece >= count else {
+          let (product, scratch) = (task.product, scratches[worker])
+          product.multiply(piece, of: input, into: task.output, task.epilogue, shared, scratch)
+          product.multiply(
+            piece, of: input, into: task.output, Epilogue(residual: task.output), rest, scratch)
+          return
+        }
+        piece -= count
+      }
+    }
+  }
+
   private func check(
     _ input: MatrixView, _ output: MatrixView, _ shared: Scratch, _ scratches: [Scratch],
     _ pool: WorkerPool

@@ -158,6 +158,17 @@ package struct MatrixProduct: Sendable {
       target.codes + rows.lowerBound * stride, stride, target.quants + rows.lowerBound)
   }
 
+  /// Takes what the codes in `source` stand for away from rows of `input`: what is left is at most
+  /// half a step of theirs.
+  func subtractCodes(of source: Scratch, from input: MatrixView, rows: Range<Int>) {
+    let stride = Self.quantizedStride(inputs)
+    for row in rows {
+      let (quant, codes) = (source.quants[row], source.codes + row * stride)
+      let x = input.base + row * input.stride
+      for column in 0..<inputs { x[column] -= quant.scale * Float(codes[column]) + quant.minimum }
+    }
+  }
+
   /// Multiplies some quantized rows of `source` by some panels, to as many rows of `output`;
   /// `scratch` is the calling thread's.
   func multiplyCodes(

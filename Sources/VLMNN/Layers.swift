@@ -33,8 +33,10 @@ package struct Linear: Sendable {
   }
 
   /// This layer as one of several that share an input: see `MatrixProduct.run`.
-  package func task(into y: MatrixView, activation: Activation = .none) -> MatrixProduct.Task {
-    MatrixProduct.Task(product, into: y, epilogue(activation, nil, nil))
+  package func task(
+    into y: MatrixView, activation: Activation = .none, residual: MatrixView? = nil
+  ) -> MatrixProduct.Task {
+    MatrixProduct.Task(product, into: y, epilogue(activation, nil, residual))
   }
 
   private func epilogue(
