@@ -38,7 +38,7 @@ extension SourceDescriptions {
   private static func template(_ text: String, _ notes: inout [String]) -> [UInt8] {
     let found = ConversationTemplate.recognise(chatTemplate: text)
     if found == nil { notes.append("the chat template is none that is known: kept as its text") }
-    let json = found?.json(text: text) ?? ConversationTemplate.unrecognisedJSON(text: text)
+    let json: JSONValue = found?.json(source: text) ?? ["source": .string(text)]
     return Array(json.serialized().utf8)
   }
 

@@ -172,7 +172,7 @@ package struct ModelTensors {
   /// The tensors under the names that a container gives them, with those that are no part of the
   /// model under their own; nil when the model is not recognised.
   func canonical(options: PyTorchFile.Options) throws -> ModelTensors? {
-    guard let catalog else { return self }
+    guard catalog != nil else { return self }
     guard let source = try? SourceModel.open(path: path, options: options) else { return nil }
     var seen = Set<ExactString>()
     var renamed: [ModelTensor] = []

@@ -10,7 +10,7 @@ import VLMTensor
 /// Questions line by line, each about everything before it.
 struct ChatLoop {
   let run: ConversationRun
-  let conversation: Conversation
+  let conversation: Dialogue
 
   /// Ends the answer that is being written. One for the process: a signal knows no object.
   private static let cancelled = CancellationFlag()

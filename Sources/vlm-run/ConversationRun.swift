@@ -12,9 +12,10 @@ import VLMTensor
 
 /// One call of `vlm-run` on a model that answers: a question, or a conversation.
 struct ConversationRun {
-  let model: any ConversationModel
+  let model: any ConversationSession
   let options: ConversationOptions
-  let pictures: PictureOptions
+  let geometry: PictureGeometry
+  let limits: ImageLimits
   let policy: DecodePolicy
   let format: ImageRun.Format
   let quiet: Bool
@@ -28,9 +29,9 @@ struct ConversationRun {
 
   /// - Parameter images: files; `-` reads standard input.
   func run(images: [String]) throws {
-    let conversation = try Conversation(
+    let conversation = try Dialogue(
       model, template: try template(), system: options.system,
-      options: options.generation(try model.container.generationDefaults()))
+      options: options.generation(model.defaults))
     try conversation.options.sampling.validate()
     var encoded = Encoded()
     for name in images { try add(name, to: conversation, &encoded) }
@@ -54,7 +55,7 @@ struct ConversationRun {
           + "stands; --template names one", program: "vlm-run")
       return nil
     }
-    return model.seesPictures ? .vicuna : nil
+    return model.templateName.flatMap { ConversationTemplate.named($0) }
   }
 
   /// Text of a prompt at most: more than any context holds.
@@ -82,10 +83,11 @@ struct ConversationRun {
   }
 
   /// Encodes a picture for the next question.
-  func add(_ name: String, to conversation: Conversation, _ encoded: inout Encoded) throws {
+  func add(_ name: String, to conversation: Dialogue, _ encoded: inout Encoded) throws {
     let start = Progress.now()
-    let image = try ImageDecoder.decode(path: name, policy: policy, limits: pictures.limits)
-    let picture = try model.picture(image, name: name, options: pictures)
+    let image = try ImageDecoder.decode(path: name, policy: policy, limits: limits)
+    let pixels = try model.pixels(of: image, name: name, geometry: geometry, limits: limits)
+    let picture = try model.encode(pixels, observe: nil)
     conversation.add(picture)
     encoded.count += 1
     encoded.tokens += picture.count
@@ -94,7 +96,7 @@ struct ConversationRun {
 
   /// Asks, and prints the answer as it comes.
   func ask(
-    _ question: String, _ conversation: Conversation, _ encoded: Encoded,
+    _ question: String, _ conversation: Dialogue, _ encoded: Encoded,
     cancelled: CancellationFlag?
   ) throws {
     let isTerminal = isatty(STDOUT_FILENO) == 1
@@ -108,8 +110,8 @@ struct ConversationRun {
     }
     if answer.generation.ending == .context {
       Report.warning(
-        "the answer ends because the context of \(model.contextLength) positions is full; "
-          + "--ctx \(2 * model.contextLength) allows more", program: "vlm-run")
+        "the answer ends because the context of \(model.capacity) positions is full; "
+          + "--ctx \(2 * model.capacity) allows more", program: "vlm-run")
     }
     if !quiet { Report.note(Self.timings(answer, encoded)) }
   }
@@ -128,7 +130,7 @@ struct ConversationRun {
     scalar.properties.generalCategory == .control && scalar != "\n" && scalar != "\t"
   }
 
-  private static func object(_ answer: Conversation.Answer, _ encoded: Encoded) -> JSONValue {
+  private static func object(_ answer: Dialogue.Answer, _ encoded: Encoded) -> JSONValue {
     let timings = answer.generation.timings
     func rounded(_ value: Double) -> JSONValue { .double((value * 1e6).rounded() / 1e6) }
     return [
@@ -151,7 +153,7 @@ struct ConversationRun {
     ]
   }
 
-  private static func timings(_ answer: Conversation.Answer, _ encoded: Encoded) -> String {
+  private static func timings(_ answer: Dialogue.Answer, _ encoded: Encoded) -> String {
     let timings = answer.generation.timings
     var parts: [String] = []
     if encoded.count > 0 {

@@ -10,22 +10,14 @@ import VLMTensor
 /// What `vlm-run` does with models that answer.
 extension VLMRun {
   /// A session for the file's model; nil when that does not answer.
-  func conversationModel(_ kernels: KernelSet) throws -> (any ConversationModel)? {
-    let threads = try threadCount(option: threads)
-    switch try Container.open(path: model).modelDescription() {
-    case .llama:
-      return try LanguageSession(
-        path: model, kernels: kernels, threads: threads, contextLength: conversation.ctx,
-        keyValueFormat: conversation.kv)
-    case .llava:
-      return try VisionLanguageSession(
-        path: model, kernels: kernels, threads: threads, contextLength: conversation.ctx,
-        keyValueFormat: conversation.kv)
-    default: return nil
-    }
+  func conversationModel(_ kernels: KernelSet) throws -> (any ConversationSession)? {
+    guard try Container.open(path: model).modelDescription().language != nil else { return nil }
+    return try Conversation.open(
+      path: model, kernels: kernels, threads: try threadCount(option: threads),
+      contextLength: conversation.ctx, keyValueFormat: conversation.kv)
   }
 
-  func converse(_ model: any ConversationModel) throws {
+  func converse(_ model: any ConversationSession) throws {
     guard embed == nil, dump == nil else {
       throw ValidationError("--embed and --dump: expected an image model")
     }
@@ -41,24 +33,25 @@ extension VLMRun {
     if dryRun { return describe(model) }
     try ConversationRun(
       model: model, options: conversation,
-      pictures: PictureOptions(
-        geometry: .init(
-          resolution: try preprocessing.side(), keepsAspect: conversation.keepAspect),
-        limits: preprocessing.limits),
+      geometry: PictureGeometry(
+        resolution: try preprocessing.side(), keepsAspect: conversation.keepAspect),
+      limits: preprocessing.limits,
       policy: try preprocessing.policy(), format: format, quiet: quiet
     ).run(images: images)
   }
 
-  private func describe(_ model: any ConversationModel) {
+  private func describe(_ model: any ConversationSession) {
     let parameters = model.container.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
     let architecture = (try? model.container.modelDescription().architecture) ?? "unknown"
     Report.line("model: \(architecture), \(parameters) parameters")
     Report.line("file: \(byteText(model.container.file.count))")
     Report.line("kernels: \(model.kernels.name), threads: \(model.pool.threadCount)")
     Report.line(
-      "context: \(model.contextLength) positions, keys and values \(model.keyValueFormat.rawValue)")
+      "context: \(model.capacity) positions, keys and values \(conversation.kv.rawValue)")
     let template = (try? model.container.conversationTemplate())?.name
-    Report.line("template: \(conversation.template ?? template ?? "none")")
+    Report.line(
+      "template: \(conversation.template ?? template ?? model.templateName ?? "none")"
+    )
   }
 }
 

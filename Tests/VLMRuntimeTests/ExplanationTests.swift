@@ -103,7 +103,7 @@ struct ExplanationTests {
     var canvas = Canvas(width: 37, height: 11)
     canvas.write("Aa 09", x: 1, y: 1, scale: 1)
     let bytes = try #require(PNGEncoder.encode(canvas.pixels, width: 37, height: 11))
-    let image = try ImageDecoder.decode(bytes, name: "picture.png")
+    let image = try ImageDecoder.decode(bytes: bytes, name: "picture.png")
     #expect(image.width == 37 && image.height == 11)
     #expect(image.pixels == canvas.pixels)
   }

@@ -4,7 +4,7 @@ import VLMTensor
 
 @testable import VLMModels
 
-struct ConvNeXtConfigTests {
+struct ConvNeXtDepthTests {
   /// `depths.count` stages of eight channels.
   private func config(depths: [Int]) throws -> JSONValue {
     let stages = depths.map { depth in

@@ -1,3 +1,4 @@
+import VLMContainer
 import VLMInput
 import VLMModels
 import VLMTensor
@@ -6,8 +7,8 @@ import VLMTensor
 ///
 /// Each turn the whole conversation is made into a prompt again; the session finds the part of it
 /// that the context holds and computes only the rest.
-package final class Conversation {
-  package let model: any ConversationModel
+package final class Dialogue {
+  package let model: any ConversationSession
   package let tokenizer: Tokenizer
   /// Nil: no roles; the text goes on where the prompt ends.
   package let template: ConversationTemplate?
@@ -21,10 +22,10 @@ package final class Conversation {
 
   /// - Throws: `GenerationError` for a file without a tokenizer.
   package init(
-    _ model: any ConversationModel, template: ConversationTemplate?, system: String? = nil,
+    _ model: any ConversationSession, template: ConversationTemplate?, system: String? = nil,
     options: GenerationOptions
   ) throws {
-    guard let tokenizer = try model.container.tokenizer() else {
+    guard let tokenizer = model.tokenizer else {
       throw GenerationError(file: model.container.path, .noTokenizer)
     }
     self.model = model
@@ -32,7 +33,7 @@ package final class Conversation {
     self.template = template
     self.system = system
     self.options = Self.complete(
-      options, template, tokenizer, try model.container.generationDefaults())
+      options, template, tokenizer, model.defaults)
   }
 
   /// One answer and what it took.
@@ -58,7 +59,7 @@ package final class Conversation {
   /// A question that does not say where its pictures stand, with `<image>`, has them in front.
   ///
   /// - Throws: `GenerationError` when it names another number of pictures than it was given, and as
-  ///   `ConversationModel.answer`. A question that could not be answered is not part of the
+  ///   `ConversationSession.generate`. A question that could not be answered is not part of the
   ///   conversation.
   package func ask(
     _ question: String, cancelled: CancellationFlag? = nil, emit: (String) -> Void = { _ in }
@@ -67,7 +68,7 @@ package final class Conversation {
     let all = images + waiting
     let next = turns + [.init(.user, text), .init(.assistant, nil)]
     let ids = ids(next, text)
-    let generation = try model.answer(
+    let generation = try model.generate(
       ids, images: all, options, cancelled: cancelled, emit: emit)
     turns += [.init(.user, text), .init(.assistant, generation.text.trimmingSpaces())]
     images = all
@@ -124,5 +125,16 @@ package final class Conversation {
     options.stopTokens = tokens
     if template == nil { options.continuesPrompt = true }
     return options
+  }
+}
+
+extension Container {
+  /// How a conversation becomes text, as the file says; nil where it does not say, or in a way that
+  /// this build does not know.
+  ///
+  /// - Throws: `ContainerError`, `ModelError`, `TextError` for a section that is no good.
+  package func conversationTemplate() throws -> ConversationTemplate? {
+    guard let json = try json(.chatTemplate) else { return nil }
+    return try ConversationTemplate(json: json, file: path)
   }
 }
