@@ -71,7 +71,9 @@ struct TrainedConvLLaVATests {
         of: image, name: question.image, geometry: PictureGeometry(), limits: ImageLimits())
       let tokens = try session.encode(pixels, observe: nil)
       let asked = question.prompt.split(separator: "\n").last?.dropLast(" ASSISTANT:".count) ?? ""
-      let prompt = template.prompt([.init(.user, "<image>\n" + asked), .init(.assistant, nil)])
+      let prompt = template.prompt([
+        .init(.user, "<image>\n" + String(asked)), .init(.assistant, nil),
+      ])
       #expect(prompt == question.prompt)
       let ids = ImagePrompt.ids(prompt, tokenizer)
       #expect(ids == question.ids)
