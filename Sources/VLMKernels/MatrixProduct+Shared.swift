@@ -94,7 +94,7 @@ extension MatrixProduct {
       precondition(task.epilogue.activation == .none && task.epilogue.gamma == nil, "a sum")
       task.product.check(input, task.output, shared, scratches, pool)
       task.product.check(input, task.output, rest, scratches, pool)
-      pieces += task.product.pieceCount(rows: input.rows)
+      pieces += task.product.pieces(rows: input.rows).count
     }
     pool.forEach(count: (input.rows + Self.sharedRows - 1) / Self.sharedRows) { piece, _ in
       let start = piece * Self.sharedRows
@@ -106,7 +106,7 @@ extension MatrixProduct {
     pool.forEach(count: pieces) { piece, worker in
       var piece = piece
       for task in tasks {
-        let count = task.product.pieceCount(rows: input.rows)
+        let count = task.product.pieces(rows: input.rows).count
         guard piece >= count else {
           let (product, scratch) = (task.product, scratches[worker])
           product.multiply(piece, of: input, into: task.output, task.epilogue, shared, scratch)
