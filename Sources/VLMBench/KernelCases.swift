@@ -21,7 +21,7 @@ struct KernelCases {
   /// Matrix rows that a tile has, as the models cut theirs: about 1 MiB.
   static func tileRows(columns: Int) -> Int { max(64, min(256, (1 << 18) / columns)) }
 
-  /// - Precondition: not a tower.
+  /// - Precondition: not a whole model.
   func prepare(_ name: CaseName) throws -> PreparedCase {
     switch name.work {
     case .product(.f32, let rows, let inputs, let outputs):
@@ -36,7 +36,7 @@ struct KernelCases {
     case .rmsNorm(let rows, let columns): rmsNorm(name, rows, columns)
     case .attention(let format, let rows, let keys, let heads, let shared, let dimension):
       attention(name, format, rows, keys, heads, shared, dimension)
-    case .tower: preconditionFailure("an operation, not a tower")
+    case .tower, .language: preconditionFailure("an operation, not a model")
     }
   }
 
