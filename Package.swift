@@ -17,6 +17,10 @@ let encodeFlags: [CSetting] = [
 
 let package = Package(
   name: "vlmz",
+  products: [
+    // What `scripts/fuzz` links; the commands are products without being named.
+    .library(name: "VLMFuzz", type: .static, targets: ["VLMFuzzTargets"])
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
   ],
@@ -84,14 +88,15 @@ let package = Package(
       name: "vlm-run",
       dependencies: [
         "VLMCommandLine", "VLMRuntime", "VLMCheckpoint", "VLMContainer", "VLMInput", "VLMKernels",
-        "VLMNN", "VLMTensor",
+        "VLMModels", "VLMNN", "VLMTensor",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
     .executableTarget(
       name: "vlm-bench",
       dependencies: [
-        "VLMCommandLine", "VLMBench", "VLMContainer", "VLMKernels", "VLMRuntime", "VLMTensor",
+        "VLMCommandLine", "VLMBench", "VLMContainer", "VLMKernels", "VLMModels", "VLMRuntime",
+        "VLMTensor",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -110,7 +115,7 @@ let package = Package(
       name: "VLMCheckpointTests",
       dependencies: [
         "VLMCheckpoint", "VLMContainer", "VLMConvert", "VLMTensor", "VLMTestSupport", "SystemProbe",
-        "CZlib",
+        "VLMKernels", "VLMModels", "VLMNN", "VLMRuntime", "CZlib",
       ]),
     .testTarget(
       name: "VLMContainerTests",
@@ -136,6 +141,14 @@ let package = Package(
         "VLMBench", "CVLMPeak", "VLMKernels", "VLMModels", "VLMConvert", "VLMInput", "VLMRuntime",
         "VLMTensor", "VLMTestSupport",
       ]),
+    .target(
+      name: "VLMFuzzTargets",
+      dependencies: [
+        "VLMCheckpoint", "VLMContainer", "VLMInput", "VLMModels", "VLMNN", "VLMTensor", "CZlib",
+      ],
+      path: "Tests/Fuzz/Targets"),
+    .testTarget(
+      name: "VLMFuzzTests", dependencies: ["VLMFuzzTargets"], path: "Tests/Fuzz/Regressions"),
     .testTarget(
       name: "VLMInputTests", dependencies: ["VLMInput", "VLMTensor", "VLMTestSupport"]),
   ],

@@ -79,7 +79,7 @@ VLM_INLINE q4_choice q4_search(const q4_group *g, q4_grid grid) {
   q4_range(g, &low, &high);
   const lanes exact = (high - low) * (1.0f / 15.0f);
   lanes widest = round_lanes(exact);
-  widest = widest < exact ? widest + 1.0f : widest;
+  widest = min_lanes(widest < exact ? widest + 1.0f : widest, (lanes)16.0f);
   const float per_weight = 1.0f / g->weight;
 
   q4_choice best = {0, 0, (lanes)__FLT_MAX__};

@@ -25,8 +25,10 @@ VLM_INLINE q4_group q4_group_at(const tile *t, const lanes *x, size_t inputs, si
   return g;
 }
 
-/// Importance scaled to at most 1 and at least 2^-20, so that no group is without weight.
-VLM_INLINE void load_importance(const vlm_encode_panel *p, const tile *t) {
+/// Importance scaled to at most 1 and at least 2^-20, so that no group is without weight. Returns
+/// whether any input weighs less than the others.
+VLM_INLINE int load_importance(const vlm_encode_panel *p, const tile *t) {
+  int differ = 0;
   const size_t padded = vlm_block_count(p->inputs) * VLM_BLOCK_INPUTS;
   float largest = 0;
   for (size_t k = 0; p->importance != NULL && k < p->inputs; k++) {
@@ -39,9 +41,11 @@ VLM_INLINE void load_importance(const vlm_encode_panel *p, const tile *t) {
       value = p->importance[k] / largest;
       value = value > 0x1p-20f ? value : 0x1p-20f;  // NaN and negative values too
       value = value < 1.0f ? value : 1.0f;
+      differ |= value < 1.0f;
     }
     t->importance[k] = value;
   }
+  return differ;
 }
 
 VLM_INLINE q4_span q4_span_at(const tile *t, size_t inputs, size_t block) {
@@ -141,7 +145,7 @@ VLM_INLINE void measure_groups(const tile *t, size_t inputs, lanes scale) {
       high = max_lanes(high, u);
       t->u[k] = u;
     }
-    for (size_t k = end; k < first + VLM_BLOCK_INPUTS; k++) t->u[k] = (lanes)0.0f;
+    for (size_t k = end; k < first + VLM_BLOCK_INPUTS; k++) t->u[k] = t->u[end - 1];
     t->low[block] = low;
     t->high[block] = high;
   }
@@ -150,16 +154,18 @@ VLM_INLINE void measure_groups(const tile *t, size_t inputs, lanes scale) {
 VLM_INLINE void encode_q4_as(const vlm_encode_panel *p, vlm_encode_stats *stats, int searched) {
   const tile t = tile_of(p);
   load_tile(p, &t, stats);
-  load_importance(p, &t);
+  const int weighted = load_importance(p, &t);
   const size_t blocks = vlm_block_count(p->inputs);
   char *const out = p->panel;
   memset(out, 0, vlm_q4_panel_bytes(p->inputs));
 
-  const int weighted = p->importance != NULL;
   lanes scale = min_lanes(absmax_of(&t, p->inputs) / 127.0f, (lanes)VLM_MAX_SCALE), factor = 1.0f;
   if (searched) {
     measure_groups(&t, p->inputs, scale);
     factor = q4_choose_factor(&t, p->inputs, weighted);
+    // The groups are searched for the scale that will be stored.
+    const lanes most = VLM_MAX_SCALE / (scale > 0 ? scale : (lanes)VLM_MAX_SCALE);
+    factor = min_lanes(factor, max_lanes(most, (lanes)1.0f));
     scale = min_lanes(scale * factor, (lanes)VLM_MAX_SCALE);
   }
   scale = q4_choose_groups(&t, p->inputs, scale, factor, searched, weighted);

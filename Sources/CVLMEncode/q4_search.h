@@ -12,7 +12,7 @@ enum { Q4_FRACTION = 32 };
 
 /// A group with its least and largest value, in units of absmax / 127.
 typedef struct q4_span {
-  const lanes *u;  // [VLM_BLOCK_INPUTS], zeros where padded
+  const lanes *u;  // [VLM_BLOCK_INPUTS]; an odd number of inputs is followed by the last again
   lanes low, high;
   int count;
 } q4_span;
@@ -37,7 +37,6 @@ VLM_INLINE void q4_scale_group(const q4_span *g, lanes factor, q4_scaled *y) {
 }
 
 /// Squared error of the group in 1024ths of a squared step; `residual` gets the sum of the errors.
-/// When the group has an odd number of inputs, the zero behind them is counted as one.
 VLM_INLINE int_lanes q4_count_error(
     const q4_scaled *y, int pairs, short_lanes offset, int_lanes *residual) {
   const short_lanes below = offset - Q4_FRACTION / 2;
@@ -62,9 +61,9 @@ VLM_INLINE q4_choice q4_search_counted(const q4_span *g, lanes inverse, q4_grid 
   const lanes low = g->low * inverse, high = g->high * inverse;
   const lanes exact = (high - low) * (1.0f / 15.0f);
   lanes widest = round_lanes(exact);
-  widest = widest < exact ? widest + 1.0f : widest;
-  const float per_count = 1.0f / (float)(g->count * Q4_FRACTION);
+  widest = min_lanes(widest < exact ? widest + 1.0f : widest, (lanes)16.0f);
   const int pairs = (g->count + 1) / 2;
+  const float per_count = 1.0f / (float)(2 * pairs * Q4_FRACTION);
 
   q4_choice best = {1, 0, (lanes)__FLT_MAX__};
   q4_scaled y;
@@ -88,5 +87,12 @@ VLM_INLINE q4_choice q4_search_counted(const q4_span *g, lanes inverse, q4_grid 
       q4_keep(&best, step, offset, __builtin_convertvector(error, lanes) * unit);
     }
   }
+  // Where all values are the same, no step is the smallest that covers them.
+  const int_lanes flat = exact == 0;
+  const lanes level = clamp_lanes(round_lanes(low), (lanes)-127.0f, (lanes)127.0f);
+  const lanes rest = low - level;
+  best.step = flat ? (lanes)0.0f : best.step;
+  best.offset = flat ? level : best.offset;
+  best.error = flat ? rest * rest * (float)g->count : best.error;
   return best;
 }

@@ -114,7 +114,10 @@ static void put_path(const char *path) {
 
 static void on_fault(int signal_number, siginfo_t *info, void *context) {
   (void)context;
-  atomic_store(&dying, 1);
+  // Threads that meet the same fault leave it to the first to say so.
+  while (atomic_exchange(&dying, 1)) {
+    pause();
+  }
   uintptr_t address = (uintptr_t)info->si_addr;
   const char *path = NULL;
   for (int i = 0; i < MAPPING_SLOTS && path == NULL; i++) {
@@ -161,6 +164,9 @@ void vlm_install_fault_handler(const char *program) {
 static sem_t termination_arrived;
 static volatile sig_atomic_t termination_signal;
 static void (*termination_callback)(int);
+static void (*_Atomic interrupt_callback)(void);
+
+void vlm_on_interrupt(void (*callback)(void)) { interrupt_callback = callback; }
 
 static void on_termination(int signal_number) {
   int saved = errno;
@@ -183,7 +189,16 @@ static void *wait_for_termination(void *unused) {
     sigaddset(&set, termination_signals[i]);
   }
   pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-  while (sem_wait(&termination_arrived) != 0) {
+  for (;;) {
+    while (sem_wait(&termination_arrived) != 0) {
+    }
+    void (*interrupted)(void) = interrupt_callback;
+    if (termination_signal != SIGINT || interrupted == NULL) {
+      break;
+    }
+    // Free for the next signal before the callback, which may take its time.
+    termination_signal = 0;
+    interrupted();
   }
   termination_callback(termination_signal);
   return NULL;

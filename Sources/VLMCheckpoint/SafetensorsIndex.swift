@@ -15,7 +15,9 @@ package enum SafetensorsIndex {
     "pytorch_model.bin.index.json", "pytorch_model.bin", "open_clip_pytorch_model.bin",
   ]
   /// How the only weights of a folder may end when they have none of these names.
-  private static let knownEndings = [".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".pth.tar"]
+  private static let knownEndings = [
+    ".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".pth.tar", ".gguf",
+  ]
 
   /// Which files a symbolic link in the folder may lead to.
   package enum Links: Sendable {

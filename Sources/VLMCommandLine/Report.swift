@@ -11,9 +11,19 @@ package enum Report {
     write(text + "\n", to: STDOUT_FILENO)
   }
 
+  /// A part of a line of result, shown at once.
+  package static func text(_ text: String) {
+    write(text, to: STDOUT_FILENO)
+  }
+
   /// A line for the person, not part of the result.
   package static func note(_ text: String) {
     write(text + "\n", to: STDERR_FILENO)
+  }
+
+  /// The beginning of a line that the person goes on with.
+  package static func prompt(_ text: String) {
+    write(text, to: STDERR_FILENO)
   }
 
   package static func warning(_ text: String, program: String) {

@@ -27,7 +27,8 @@ package final class Container: Sendable {
     return try Container(file)
   }
 
-  private init(_ file: MappedFile) throws(ContainerError) {
+  /// Checks a file that is mapped already.
+  package init(_ file: MappedFile) throws(ContainerError) {
     let contents = try Contents(file)
     self.file = file
     path = file.path

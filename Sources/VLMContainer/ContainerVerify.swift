@@ -2,6 +2,8 @@ import Synchronization
 import VLMTensor
 
 extension Container {
+  private final class Counter: Sendable { let done = Mutex(0) }
+
   /// Runs a body for each of so many indices, in any order and on any thread; returns when all are
   /// done.
   package typealias Loop = (_ count: Int, _ body: (Int) -> Void) -> Void
@@ -22,9 +24,9 @@ extension Container {
     try checkUnchanged()
     var defects: [ContainerError] = []
     do { _ = try Contents(file) } catch { defects.append(error) }
-    let done = Mutex(0)
+    let counter = Counter()
     func advance(_ size: Int) {
-      done.withLock { done in
+      counter.done.withLock { done in
         done += size
         progress?(done, file.count)
       }

@@ -13,7 +13,7 @@ import VLMTensor
 ///     "vlmz tensors 1\n"
 ///     then for every tensor, in the order of the bytes of their names:
 ///       u32 bytes of the name, the name in UTF-8
-///       u32 bytes of the element type, the type as safetensors names it
+///       u32 bytes of the element type, the type as safetensors or else GGUF names it
 ///       u32 number of extents, each extent as u64
 ///       SHA-256 of the elements, little-endian, in C order
 ///
@@ -46,7 +46,7 @@ package enum ContentDigest {
     }
     update(Array("vlmz tensors 1\n".utf8))
     for (tensor, digest) in zip(tensors, digests.withLock { $0 }) {
-      for text in [tensor.name, tensor.dtype.rawValue] {
+      for text in [tensor.name, tensor.typeName] {
         update(UInt32(text.utf8.count))
         update(Array(text.utf8))
       }
@@ -61,10 +61,15 @@ package enum ContentDigest {
     of tensor: CheckpointTensor, advance: (Int) -> Void
   ) -> [UInt8] {
     var hash = SHA256()
-    // Elements of less than a byte come whole; no model has any of note.
-    guard tensor.dtype.bitCount % 8 == 0 else {
-      tensor.withBytes { hash.update($0) }
-      advance(tensor.byteCount)
+    // Blocks are hashed as they are. Elements of less than a byte come whole, too.
+    guard tensor.blocks == nil, tensor.dtype.bitCount % 8 == 0 else {
+      tensor.withBytes { bytes in
+        for start in stride(from: 0, to: bytes.count, by: pieceElements) {
+          let piece = bytes[start..<min(start + pieceElements, bytes.count)]
+          hash.update(UnsafeRawBufferPointer(rebasing: piece))
+          advance(piece.count)
+        }
+      }
       return hash.digest
     }
     for first in stride(from: 0, to: tensor.elementCount, by: pieceElements) {

@@ -210,7 +210,9 @@ package struct Converter {
       ])
     }
     var names = JSONObject()
-    for item in plan.items {
+    // A tensor whose rows were put in another order is not what that name stands for.
+    let isRenamed = source.checkpoint.tensors.values.allSatisfy { $0.rows == .stored }
+    for item in isRenamed ? plan.items : [] {
       names.set(item.spec.path, .string(try source.tensor(item.spec.path).name))
     }
     return [

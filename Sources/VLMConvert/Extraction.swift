@@ -54,7 +54,11 @@ package struct Extraction {
         entries += parts
       } else {
         let dtype: DType
-        if case .values(let type) = form { dtype = type } else { dtype = tensor.format.scheme.dtype }
+        if case .values(let type) = form {
+          dtype = type
+        } else {
+          dtype = tensor.format.scheme.dtype
+        }
         entries.append(values(tensor, name: name, dtype: dtype, counter))
       }
     }

@@ -29,9 +29,8 @@ extension SourceDescriptions {
     let defaults = try GenerationDefaults(
       huggingFace: try read("generation_config.json"), config: config)
     sections[.generationConfig] = Array(defaults.json.serialized().utf8)
-    if let template = settings?["chat_template"], template.stringValue != nil {
-      let content: JSONValue = ["source": template]
-      sections[.chatTemplate] = Array(content.serialized().utf8)
+    if let text = settings?["chat_template"]?.stringValue {
+      sections[.chatTemplate] = Self.template(text, &notes)
     }
     return sections
   }
@@ -44,6 +43,13 @@ extension SourceDescriptions {
       return [:]
     }
     return [.tokenizer: try Tokenizer(tokenizerJSON: bytes, file: file).serialized()]
+  }
+
+  private static func template(_ text: String, _ notes: inout [String]) -> [UInt8] {
+    let found = ConversationTemplate.recognise(chatTemplate: text)
+    if found == nil { notes.append("the chat template is none that is known: kept as its text") }
+    let json: JSONValue = found?.json(source: text) ?? ["source": .string(text)]
+    return Array(json.serialized().utf8)
   }
 
   private static let maximumTokenizerBytes = 256 << 20
@@ -86,6 +92,10 @@ extension SourceDescriptions {
   private static func sections(
     of gguf: GGUFMetadata, file: String, notes: inout [String]
   ) throws -> [SectionKind: [UInt8]] {
+    guard let kind = gguf["tokenizer.ggml.model"], kind.stringValue != "no_vocab" else {
+      notes.append("no tokenizer in the metadata: the model takes token ids only")
+      return [:]
+    }
     let tokenizer = try Tokenizer(
       ggufMetadata: { gguf[$0]?.wholeJSON }, file: file, notes: &notes)
     let ends = ["eos_token_id", "eot_token_id", "eom_token_id"].compactMap {
@@ -96,27 +106,9 @@ extension SourceDescriptions {
     let unique = ends.enumerated().filter { ends[..<$0.offset].firstIndex(of: $0.element) == nil }
     let defaults = GenerationDefaults(stopTokens: unique.map(\.element))
     sections[.generationConfig] = Array(defaults.json.serialized().utf8)
-    if let template = gguf["tokenizer.chat_template"]?.stringValue {
-      let content: JSONValue = ["source": .string(template)]
-      sections[.chatTemplate] = Array(content.serialized().utf8)
+    if let text = gguf["tokenizer.chat_template"]?.stringValue {
+      sections[.chatTemplate] = template(text, &notes)
     }
     return sections
-  }
-}
-
-extension GGUFMetadata {
-  /// Keys and values as one object; of long arrays the first elements only.
-  var description: JSONValue {
-    var object = JSONObject()
-    for (key, value) in entries { object.set(key, value.json) }
-    return .object(object)
-  }
-}
-
-extension GGUFValue {
-  /// The value as JSON, arrays with all their elements.
-  fileprivate var wholeJSON: JSONValue? {
-    guard let array = arrayValue else { return json }
-    return array.values().map { .array($0.map(\.json)) }
   }
 }

@@ -11,7 +11,7 @@ import VLMTensor
 /// time.
 package struct ModelTensor: Sendable {
   private enum Storage: Sendable {
-    case checkpoint(CheckpointTensor)
+    case checkpoint(SourceTensor)
     case container(Container, TensorEntry)
   }
 
@@ -21,11 +21,17 @@ package struct ModelTensor: Sendable {
   package let type: String
   private let storage: Storage
 
-  /// - Parameter shape: the model's, where the checkpoint's has extents of 1 more or fewer.
-  package init(_ tensor: CheckpointTensor, name: String? = nil, shape: [Int]? = nil) {
-    self.name = name ?? tensor.name
-    self.shape = shape ?? tensor.shape
-    type = tensor.dtype.rawValue
+  package init(_ tensor: CheckpointTensor) {
+    self.init(SourceTensor(tensor, rows: .stored), name: tensor.name, shape: tensor.shape)
+  }
+
+  /// A checkpoint's tensor as a model has it.
+  ///
+  /// - Parameter shape: the model's; the checkpoint's may have extents of 1 more or fewer.
+  init(_ tensor: SourceTensor, name: String, shape: [Int]) {
+    self.name = name
+    self.shape = shape
+    type = tensor.stored.typeName
     storage = .checkpoint(tensor)
   }
 
@@ -43,8 +49,8 @@ package struct ModelTensor: Sendable {
 
   /// Whether the values are numbers at all.
   package var isNumeric: Bool {
-    if case .checkpoint(let tensor) = storage { return tensor.dtype.isConvertibleToFloat }
-    return true
+    guard case .checkpoint(let tensor) = storage else { return true }
+    return tensor.stored.dtype.isConvertibleToFloat && tensor.stored.blocks?.isReadable ?? true
   }
 
   /// Outputs that may be read together: whole panels, or all where storage interleaves them.
@@ -85,7 +91,7 @@ package struct ModelTensor: Sendable {
   package func release() {
     switch storage {
     case .checkpoint(let tensor):
-      guard let range = tensor.fileRange(ofElements: 0..<tensor.elementCount) else { return }
+      guard let range = tensor.fileRange(ofElements: 0..<elementCount) else { return }
       tensor.source.release(range)
     case .container(let container, let entry): container.file.release(entry.range)
     }
@@ -166,16 +172,18 @@ package struct ModelTensors {
   /// The tensors under the names that a container gives them, with those that are no part of the
   /// model under their own; nil when the model is not recognised.
   func canonical(options: PyTorchFile.Options) throws -> ModelTensors? {
-    guard let catalog else { return self }
+    guard catalog != nil else { return self }
     guard let source = try? SourceModel.open(path: path, options: options) else { return nil }
     var seen = Set<ExactString>()
     var renamed: [ModelTensor] = []
     for (name, origin) in source.checkpoint.tensors {
       guard let tensor = source.catalog[origin.original] else { continue }
       seen.insert(ExactString(origin.original))
-      renamed.append(ModelTensor(tensor, name: name, shape: origin.shape))
+      renamed.append(
+        ModelTensor(
+          SourceTensor(tensor, rows: origin.rows), name: name, shape: origin.shape))
     }
-    renamed += catalog.tensors.filter { !seen.contains(ExactString($0.name)) }
+    renamed += source.catalog.tensors.filter { !seen.contains(ExactString($0.name)) }
       .map { ModelTensor($0) }
     return ModelTensors(
       path: path, kind: kind, tensors: renamed, container: nil, catalog: source.catalog)

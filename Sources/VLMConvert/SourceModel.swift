@@ -48,8 +48,10 @@ package struct SourceModel: Sendable {
       throw ConversionError(path: weights, .nothingToConvert)
     }
     var descriptions = SourceDescriptions(folder: folder)
+    // A GGUF file describes itself; what lies beside it is another model's.
+    let described = try catalog.ggufDescription(frequencies: LLaMAConfig.ggufFrequencies)
     let description =
-      try catalog.gguf?.description ?? descriptions.read("config.json")
+      try described ?? descriptions.read("config.json")
       ?? descriptions.read("open_clip_config.json")
     let tower = try VisionTowerFolder(description, besides: folder, given: visionTower)
     catalog = try tower.merge(into: catalog)

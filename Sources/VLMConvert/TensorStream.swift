@@ -18,7 +18,10 @@ struct TensorPiece {
   var perOutput: Int { item.spec.shape.dropFirst().reduce(1, *) }
   var elements: Range<Int> { outputs.lowerBound * perOutput..<outputs.upperBound * perOutput }
   /// Bytes of the checkpoint that it is made from.
-  var sourceByteCount: Int { elements.count * tensor.stored.dtype.bitCount / 8 }
+  var sourceByteCount: Int {
+    let share = Double(elements.count) / Double(max(1, tensor.stored.elementCount))
+    return Int(Double(tensor.byteCount) * share)
+  }
 }
 
 /// Encodes pieces of tensors, the panels of a piece in parallel.

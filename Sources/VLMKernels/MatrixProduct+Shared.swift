@@ -20,12 +20,8 @@ extension MatrixProduct {
 
   private static let sharedRows = 32
 
-  /// Outputs that a thread takes at a time: enough for the kernel's blocking, few enough to share
-  /// out. Depends on the shape only, so that results do not depend on the number of threads.
-  private static func pieceOutputs(rows: Int) -> Int { rows <= 4 ? 64 : 128 }
-
-  private func pieceCount(rows: Int) -> Int {
-    (outputs + Self.pieceOutputs(rows: rows) - 1) / Self.pieceOutputs(rows: rows)
+  private func pieces(rows: Int) -> ProductPieces {
+    ProductPieces(rows: rows, outputs: outputs, inputs: inputs)
   }
 
   private var isQuantized: Bool { weight.format.scheme == .q8 || weight.format.scheme == .q4 }
@@ -42,7 +38,7 @@ extension MatrixProduct {
   ) {
     check(input, output, shared, scratches, pool)
     if isQuantized { quantize(input, into: shared, pool: pool) }
-    pool.forEach(count: pieceCount(rows: input.rows)) { piece, worker in
+    pool.forEach(count: pieces(rows: input.rows).count) { piece, worker in
       multiply(piece, of: input, into: output, epilogue, shared, scratches[worker])
     }
   }
@@ -60,7 +56,7 @@ extension MatrixProduct {
     var pieces = 0
     for task in tasks {
       task.product.check(input, task.output, shared, scratches, pool)
-      pieces += task.product.pieceCount(rows: input.rows)
+      pieces += task.product.pieces(rows: input.rows).count
     }
     if let first = tasks.first(where: { $0.product.isQuantized }) {
       first.product.quantize(input, into: shared, pool: pool)
@@ -68,10 +64,54 @@ extension MatrixProduct {
     pool.forEach(count: pieces) { piece, worker in
       var piece = piece
       for task in tasks {
-        let count = task.product.pieceCount(rows: input.rows)
+        let count = task.product.pieces(rows: input.rows).count
         guard piece >= count else {
           task.product.multiply(
             piece, of: input, into: task.output, task.epilogue, shared, scratches[worker])
+          return
+        }
+        piece -= count
+      }
+    }
+  }
+
+  /// The same with activations of about 16 bits: what 8-bit codes leave over of a row is quantized
+  /// again, and its product added. The second pass over a piece of the weights finds them in cache.
+  ///
+  /// - Parameters:
+  ///   - tasks: without activation and gamma.
+  ///   - input: overwritten.
+  ///   - rest: room for the second codes.
+  package static func runPrecisely(
+    _ tasks: [Task], of input: MatrixView, shared: Scratch, rest: Scratch, scratches: [Scratch],
+    pool: WorkerPool
+  ) {
+    guard let first = tasks.first?.product, tasks.allSatisfy({ $0.product.isQuantized }) else {
+      return run(tasks, of: input, shared: shared, scratches: scratches, pool: pool)
+    }
+    var pieces = 0
+    for task in tasks {
+      precondition(task.epilogue.activation == .none && task.epilogue.gamma == nil, "a sum")
+      task.product.check(input, task.output, shared, scratches, pool)
+      task.product.check(input, task.output, rest, scratches, pool)
+      pieces += task.product.pieces(rows: input.rows).count
+    }
+    pool.forEach(count: (input.rows + Self.sharedRows - 1) / Self.sharedRows) { piece, _ in
+      let start = piece * Self.sharedRows
+      let rows = start..<min(input.rows, start + Self.sharedRows)
+      first.quantize(input, rows: rows, into: shared)
+      first.subtractCodes(of: shared, from: input, rows: rows)
+      first.quantize(input, rows: rows, into: rest)
+    }
+    pool.forEach(count: pieces) { piece, worker in
+      var piece = piece
+      for task in tasks {
+        let count = task.product.pieces(rows: input.rows).count
+        guard piece >= count else {
+          let (product, scratch) = (task.product, scratches[worker])
+          product.multiply(piece, of: input, into: task.output, task.epilogue, shared, scratch)
+          product.multiply(
+            piece, of: input, into: task.output, Epilogue(residual: task.output), rest, scratch)
           return
         }
         piece -= count
@@ -101,14 +141,15 @@ extension MatrixProduct {
     _ piece: Int, of input: MatrixView, into output: MatrixView, _ epilogue: Epilogue,
     _ shared: Scratch, _ scratch: Scratch
   ) {
-    let start = piece * Self.pieceOutputs(rows: input.rows)
-    let end = min(outputs, start + Self.pieceOutputs(rows: input.rows))
-    let panels = start / TensorFormat.panelOutputs..<(end - 1) / TensorFormat.panelOutputs + 1
+    let (rows, columns) = pieces(rows: input.rows)[piece]
+    let width = TensorFormat.panelOutputs
+    let panels = columns.lowerBound / width..<(columns.upperBound + width - 1) / width
+    let (x, y, part) = (input[rows], output[rows], epilogue.rows(rows))
     switch weight.format.scheme {
-    case .f32: multiplyFloat(input, outputs: start..<end, into: output, epilogue)
-    case .f16, .bf16: multiplyPanels(input, panels: panels, into: output, epilogue, scratch)
+    case .f32: multiplyFloat(x, outputs: columns, into: y, part)
+    case .f16, .bf16: multiplyPanels(x, panels: panels, into: y, part, scratch)
     case .q8, .q4:
-      multiplyCodes(of: shared, rows: input.rows, panels: panels, into: output, epilogue, scratch)
+      multiplyCodes(of: shared, rows: rows, panels: panels, into: y, part, scratch)
     }
   }
 }

@@ -20,6 +20,13 @@ package struct Epilogue: Sendable {
     self.residual = residual
   }
 
+  /// What is left to do for rows `range` of the product.
+  func rows(_ range: Range<Int>) -> Epilogue {
+    var part = self
+    part.residual = residual?[range]
+    return part
+  }
+
   var kernel: vlm_epilogue {
     vlm_epilogue(
       bias: bias?.floats, gamma: gamma?.floats, residual: residual.map { UnsafePointer($0.base) },
@@ -136,7 +143,7 @@ package struct MatrixProduct: Sendable {
   ) {
     quantize(input, rows: 0..<input.rows, into: scratch)
     multiplyCodes(
-      of: scratch, rows: input.rows, panels: 0..<panelCount, into: output, epilogue, scratch)
+      of: scratch, rows: 0..<input.rows, panels: 0..<panelCount, into: output, epilogue, scratch)
   }
 
   private var panelCount: Int {
@@ -151,15 +158,28 @@ package struct MatrixProduct: Sendable {
       target.codes + rows.lowerBound * stride, stride, target.quants + rows.lowerBound)
   }
 
-  /// Multiplies the first `rows` quantized rows of `source` by some panels; `scratch` is the
-  /// calling thread's.
+  /// Takes what the codes in `source` stand for away from rows of `input`: what is left is at most
+  /// half a step of theirs.
+  func subtractCodes(of source: Scratch, from input: MatrixView, rows: Range<Int>) {
+    let stride = Self.quantizedStride(inputs)
+    for row in rows {
+      let (quant, codes) = (source.quants[row], source.codes + row * stride)
+      let x = input.base + row * input.stride
+      for column in 0..<inputs { x[column] -= quant.scale * Float(codes[column]) + quant.minimum }
+    }
+  }
+
+  /// Multiplies some quantized rows of `source` by some panels, to as many rows of `output`;
+  /// `scratch` is the calling thread's.
   func multiplyCodes(
-    of source: Scratch, rows: Int, panels: Range<Int>, into output: MatrixView,
+    of source: Scratch, rows: Range<Int>, panels: Range<Int>, into output: MatrixView,
     _ epilogue: Epilogue, _ scratch: Scratch
   ) {
+    let stride = Self.quantizedStride(inputs)
     var call = self.call(
-      x: source.codes, stride: Self.quantizedStride(inputs), rows: rows, output, epilogue, scratch)
-    call.x_quant = UnsafePointer(source.quants)
+      x: source.codes + rows.lowerBound * stride, stride: stride, rows: rows.count, output,
+      epilogue, scratch)
+    call.x_quant = UnsafePointer(source.quants + rows.lowerBound)
     call.panel_begin = panels.lowerBound
     call.panel_end = panels.upperBound
     if weight.format.scheme == .q8 {

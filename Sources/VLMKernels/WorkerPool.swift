@@ -6,8 +6,10 @@ import Synchronization
 
 /// Threads that run the pieces of one loop at a time.
 ///
-/// Pieces are handed out by an atomic counter, so uneven pieces balance; which thread runs a piece
-/// never changes its result. Between loops the threads spin for some microseconds, because the next
+/// Each thread has a share of neighbouring pieces, and takes from the shares of others when it has
+/// done its own, so uneven pieces balance. The same thread thus gets the same part of the rows in
+/// loop after loop, and finds them in its own cache. Which thread runs a piece never changes its
+/// result. Between loops the threads spin for some microseconds, because the next
 /// layer usually follows at once, and then sleep.
 package final class WorkerPool: @unchecked Sendable {
   /// The calling thread counts as one.
@@ -21,17 +23,23 @@ package final class WorkerPool: @unchecked Sendable {
   /// What the threads share; apart from the pool so that its threads do not keep it alive.
   private final class State: @unchecked Sendable {
     let generation = Atomic<Int>(0)
-    let nextPiece = Atomic<Int>(0)
     let running = Atomic<Int>(0)
     let sleepers = Atomic<Int>(0)
     let stopping = Atomic<Bool>(false)
     // Written by the caller before `generation` moves, read by workers after they saw it move.
     nonisolated(unsafe) var body: Body?
     nonisolated(unsafe) var pieceCount = 0
+    /// Pieces handed out of each thread's share, a cache line each.
+    private let taken: UnsafeMutablePointer<Atomic<Int>>
+    private let shares: Int
+    private static let spacing = 64 / MemoryLayout<Int>.stride
     let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-    init() {
+    init(shares: Int) {
+      self.shares = shares
+      taken = .allocate(capacity: shares * Self.spacing)
+      for share in 0..<shares { (taken + share * Self.spacing).initialize(to: Atomic<Int>(0)) }
       pthread_mutex_init(lock, nil)
       pthread_cond_init(wake, nil)
     }
@@ -41,14 +49,29 @@ package final class WorkerPool: @unchecked Sendable {
       pthread_cond_destroy(wake)
       lock.deallocate()
       wake.deallocate()
+      for share in 0..<shares { (taken + share * Self.spacing).deinitialize(count: 1) }
+      taken.deallocate()
+    }
+
+    /// Before a loop is announced: all its pieces are there again.
+    func begin(_ body: @escaping Body, count: Int) {
+      self.body = body
+      pieceCount = count
+      for share in 0..<shares { taken[share * Self.spacing].store(0, ordering: .relaxed) }
     }
 
     func work(as worker: Int) {
       guard let body else { return }
-      while true {
-        let piece = nextPiece.wrappingAdd(1, ordering: .relaxed).oldValue
-        if piece >= pieceCount { return }
-        body(piece, worker)
+      for turn in 0..<shares {
+        let share = (worker + turn) % shares
+        let (begin, end) = (share * pieceCount / shares, (share + 1) * pieceCount / shares)
+        while true {
+          let piece =
+            begin
+            + taken[share * Self.spacing].wrappingAdd(1, ordering: .relaxed).oldValue
+          if piece >= end { break }
+          body(piece, worker)
+        }
       }
     }
 
@@ -86,7 +109,7 @@ package final class WorkerPool: @unchecked Sendable {
   package init(threadCount: Int) {
     precondition(threadCount >= 1, "at least the calling thread")
     self.threadCount = threadCount
-    state = State()
+    state = State(shares: threadCount)
     for worker in 1..<max(1, threadCount) {
       let box = Unmanaged.passRetained(Start(state: state, worker: worker))
       var thread = pthread_t()
@@ -124,9 +147,7 @@ package final class WorkerPool: @unchecked Sendable {
     }
     callers.withLock { _ in
       withoutActuallyEscaping(body) { body in
-        state.body = body
-        state.pieceCount = count
-        state.nextPiece.store(0, ordering: .relaxed)
+        state.begin(body, count: count)
         state.running.store(threads.count, ordering: .relaxed)
         state.announce()
         state.work(as: 0)

@@ -33,8 +33,10 @@ package struct Linear: Sendable {
   }
 
   /// This layer as one of several that share an input: see `MatrixProduct.run`.
-  package func task(into y: MatrixView, activation: Activation = .none) -> MatrixProduct.Task {
-    MatrixProduct.Task(product, into: y, epilogue(activation, nil, nil))
+  package func task(
+    into y: MatrixView, activation: Activation = .none, residual: MatrixView? = nil
+  ) -> MatrixProduct.Task {
+    MatrixProduct.Task(product, into: y, epilogue(activation, nil, residual))
   }
 
   private func epilogue(
@@ -90,6 +92,16 @@ package struct PatchConvolution: Sendable {
     _ scratch: MatrixProduct.Scratch
   ) {
     product(patches, into: y, Epilogue(bias: bias, activation: activation), scratch)
+  }
+
+  /// The same by all threads of `pool`; see `MatrixProduct`.
+  package func callAsFunction(
+    _ patches: MatrixView, into y: MatrixView, activation: Activation = .none,
+    shared: MatrixProduct.Scratch, scratches: [MatrixProduct.Scratch], pool: WorkerPool
+  ) {
+    product(
+      patches, into: y, Epilogue(bias: bias, activation: activation), shared: shared,
+      scratches: scratches, pool: pool)
   }
 }
 

@@ -60,8 +60,32 @@ package final class MappedFile: @unchecked Sendable {
     stamp = FileStamp(status)
   }
 
+  /// A file that was never on a disk: its bytes are a copy of `bytes`, of exactly their size, so that
+  /// a checker of memory sees a read beyond the end.
+  package init(name: String, copying bytes: UnsafeRawBufferPointer) {
+    path = name
+    count = bytes.count
+    descriptor = -1
+    slot = nil
+    stamp = FileStamp(stat())
+    guard let source = bytes.baseAddress, bytes.count > 0 else {
+      base = nil
+      return
+    }
+    let copy = UnsafeMutableRawPointer.allocate(byteCount: bytes.count, alignment: 16)
+    copy.copyMemory(from: source, byteCount: bytes.count)
+    base = UnsafeRawPointer(copy)
+  }
+
+  /// Whether the bytes are a copy, not a mapping.
+  private var isInMemory: Bool { descriptor < 0 }
+
   deinit {
     if let slot { vlm_mapping_remove(slot) }
+    if isInMemory {
+      base?.deallocate()
+      return
+    }
     if let base { munmap(UnsafeMutableRawPointer(mutating: base), count) }
     close(descriptor)
   }
@@ -84,7 +108,7 @@ package final class MappedFile: @unchecked Sendable {
 
   /// Tells the kernel how the range will be read; a hint, never an error.
   package func advise(_ range: Range<Int>, _ advice: Int32) {
-    guard let base, !range.isEmpty else { return }
+    guard let base, !range.isEmpty, !isInMemory else { return }
     let page = Int(sysconf(Int32(_SC_PAGESIZE)))
     let start = range.lowerBound / page * page
     madvise(UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start, advice)
@@ -96,6 +120,7 @@ package final class MappedFile: @unchecked Sendable {
 
   /// - Throws: `.changed` when the file on disk is no longer the one that was mapped.
   package func checkUnchanged() throws(FileError) {
+    if isInMemory { return }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
       throw FileError(path: path, problem: .call("fstat", errno: errno))
@@ -118,6 +143,7 @@ package final class MappedFile: @unchecked Sendable {
 
   /// Whether `path` leads to this very file, by whatever name.
   package func isSameFile(as path: String) -> Bool {
+    if isInMemory { return false }
     var status = stat()
     guard stat(path, &status) == 0 else { return false }
     let other = FileStamp(status)

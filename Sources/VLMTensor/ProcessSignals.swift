@@ -21,6 +21,14 @@ package enum TerminationSignals {
   }
 }
 
+extension TerminationSignals {
+  /// From now on SIGINT calls `callback`, on a thread of its own, instead of ending the process; nil
+  /// makes it end the process again.
+  package static func onInterrupt(_ callback: (@convention(c) () -> Void)?) {
+    vlm_on_interrupt(callback)
+  }
+}
+
 /// The last word when a mapped file is cut short or its disk fails under a read.
 package enum FaultHandler {
   /// From now on such a read ends the process with status 74 and one line

@@ -1,6 +1,7 @@
 import ArgumentParser
 import VLMCommandLine
 import VLMKernels
+import VLMModels
 import VLMRuntime
 import VLMTensor
 
@@ -46,6 +47,9 @@ struct LanguageCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Keys and values: f32, f16 or q8.", valueName: "format"))
   var cache: KeyValueFormat = .f16
 
+  @Option(help: ArgumentHelp("Activations: fast, balanced or exact.", valueName: "precision"))
+  var precision: LLaMAContext.Precision = .balanced
+
   @Option(help: "Threads; default: the processors this process may use.")
   var threads: Int?
 
@@ -88,7 +92,8 @@ struct LanguageCommand: ParsableCommand {
     let count = max(window, prompt + tokens, 512)
     return try LanguageSession(
       path: path, kernels: try KernelSet.selected(),
-      threads: try threads ?? ThreadCount.selected(), contextLength: count, keyValueFormat: cache)
+      threads: try threads ?? ThreadCount.selected(), contextLength: count, keyValueFormat: cache,
+      precision: precision)
   }
 
   private func time(_ session: LanguageSession, _ result: inout JSONObject) throws {
@@ -136,3 +141,4 @@ struct LanguageCommand: ParsableCommand {
 }
 
 extension KeyValueFormat: ExpressibleByArgument {}
+extension LLaMAContext.Precision: ExpressibleByArgument {}

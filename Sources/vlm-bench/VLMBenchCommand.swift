@@ -12,15 +12,25 @@ struct VLMBenchCommand: ParsableCommand {
   static var configuration: CommandConfiguration {
     CommandConfiguration(
       commandName: "vlm-bench",
-      abstract: "Measure kernels and whole models with random weights.",
+      abstract: "Measure kernels and whole models.",
+      version: versionText(program: "vlm-bench", formatVersion: Container.formatVersion),
+      subcommands: [CasesCommand.self, LanguageCommand.self],
+      defaultSubcommand: CasesCommand.self)
+  }
+}
+
+/// `vlm-bench CASE…`, the command without a name.
+struct CasesCommand: ParsableCommand {
+  static var configuration: CommandConfiguration {
+    CommandConfiguration(
+      commandName: "cases",
+      abstract: "Measure kernels and whole models with random weights (default).",
       discussion: """
         Example: vlm-bench tower/convnext_large/q8/768 'gemm/q8/M4096.K192.N768/avx2/t1'
 
         Each case is run once a round, the peaks of the machine between them; the median, the \
         extremes and the share of the measured peak are printed.
-        """,
-      version: versionText(program: "vlm-bench", formatVersion: Container.formatVersion),
-      subcommands: [LanguageCommand.self])
+        """)
   }
 
   @Argument(

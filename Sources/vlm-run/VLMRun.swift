@@ -18,13 +18,18 @@ struct VLMRun: ParsableCommand {
   static var configuration: CommandConfiguration {
     CommandConfiguration(
       commandName: "vlm-run",
-      abstract: "Run a vision model from a .vlmz file on images.",
+      abstract: "Run a vision or language model from a .vlmz file.",
       discussion: """
-        Example: vlm-run convnext.vlmz photo.jpg
+        Examples: vlm-run convnext.vlmz photo.jpg
+                  vlm-run llava.vlmz photo.jpg -p "What is in the picture?"
+                  vlm-run llama.vlmz --chat
 
         Prints the most probable classes of each image. An image is a PNG or JPEG file, '-' for \
         standard input, or a safetensors file with the model's input as 'pixel_values' \
         [1, 3, height, width].
+
+        A language model prints its answer as it writes it; pictures of a conversation are PNG or \
+        JPEG files. They stand before the question unless that says <image> where each goes.
         """,
       version: versionText(program: "vlm-run", formatVersion: Container.formatVersion))
   }
@@ -65,6 +70,9 @@ struct VLMRun: ParsableCommand {
   @Flag(help: "Replace existing output files.")
   var force = false
 
+  @OptionGroup(title: "Conversation")
+  var conversation: ConversationOptions
+
   @OptionGroup(title: "Preprocessing")
   var preprocessing: PreprocessingOptions
 
@@ -80,11 +88,11 @@ struct VLMRun: ParsableCommand {
   func validate() throws {
     guard top >= 1 else { throw ValidationError("--top: found \(top), expected 1 or more") }
     guard !(json && jsonl) else { throw ValidationError("--json and --jsonl exclude each other") }
-    guard !images.isEmpty || dryRun else { throw ValidationError("expected at least one image") }
     guard dump == nil || images.count == 1 else {
       throw ValidationError("--dump: found \(images.count) images, expected one")
     }
-    guard images.filter({ $0 == "-" }).count <= 1 else {
+    let readers = images + (conversation.prompt.map { [$0] } ?? [])
+    guard readers.count(where: { $0 == "-" }) <= 1 else {
       throw ValidationError("'-' can be read once")
     }
     guard model != "-" else {
@@ -94,6 +102,11 @@ struct VLMRun: ParsableCommand {
 
   func run() throws {
     let kernels = try KernelSet.selected()
+    if let model = try conversationModel(kernels) { return try converse(model) }
+    guard !conversation.isUsed else {
+      throw ValidationError("\(model.escapedForDisplay()) is no model that answers questions")
+    }
+    guard !images.isEmpty || dryRun else { throw ValidationError("expected at least one image") }
     let session = try VisionSession(
       path: model, kernels: kernels, threads: try threadCount(option: threads))
     if let labels { try session.classify(as: try Self.texts(labels)) }
@@ -112,7 +125,7 @@ struct VLMRun: ParsableCommand {
     guard status == .success else { throw ExitCode(status.rawValue) }
   }
 
-  private var format: ImageRun.Format { json ? .json : jsonl ? .jsonLines : .text }
+  var format: ImageRun.Format { json ? .json : jsonl ? .jsonLines : .text }
 
   /// The parts between commas, without the spaces around them.
   private static func texts(_ labels: String) throws -> [String] {

@@ -14,7 +14,7 @@ struct CommandRunner {
   }
 
   /// Beside the test bundle.
-  private static let folder = URL(fileURLWithPath: CommandLine.arguments[0])
+  static let folder = URL(fileURLWithPath: CommandLine.arguments[0])
     .deletingLastPathComponent()
 
   static func run(

@@ -63,6 +63,17 @@ struct GGUFBlockTests {
     }
   }
 
+  @Test("the bytes that a range of elements touches are its whole blocks")
+  func fileRanges() throws {
+    let (tensor, _) = try random(12, 256, 144)
+    let start = tensor.range.lowerBound
+    let cases = [(0..<1, 0..<144), (255..<257, 0..<288), (512..<1536, 288..<864), (3..<3, 0..<0)]
+    for (elements, bytes) in cases {
+      let range = tensor.fileRange(ofElements: elements)
+      #expect(range == start + bytes.lowerBound..<start + bytes.upperBound)
+    }
+  }
+
   @Test("plain types read as their values")
   func plain() throws {
     let little = GGUFComposer.little(Int64(-3)) + GGUFComposer.little(Int64(1 << 40))

@@ -158,7 +158,7 @@ import VLMTestSupport
   @Test("L18 bytes after the last storage")
   func l18() throws { try make.expectRefusal(Composer.legacy() + [0], "1 bytes follow") }
 
-  @Test("L19 L20 views of storages inside and outside them")
+  @Test("L19 views of storages inside and outside them")
   func l19() throws {
     let view = Pickled.tuple([.text("1"), .int(1), .int(3)])
     #expect(try make.read(legacy(view: [view], [3]))["w"]?.floats() == [2, 3, 4])
@@ -169,6 +169,30 @@ import VLMTestSupport
         legacy(view: [.tuple([.text("1"), .int(start), .int(count)])], [1]), "a view")
     }
     try make.expectRefusal(legacy(view: [.text("x")], [1]), "a view")
+  }
+
+  @Test("L20 views that lie in two places, and storages that are views of each other")
+  func l20() throws {
+    func view(_ root: String, _ name: String, _ start: Int, _ count: Int = 2) -> Pickled {
+      let place = Pickled.tuple([.text(name), .int(start), .int(count)])
+      return .tensor(.storage(root, count: 4, view: [place]), [2], [1])
+    }
+    func file(_ a: Pickled, _ b: Pickled) -> [UInt8] {
+      Composer.legacy(Pickled.state([("a", a), ("b", b)]))
+    }
+    let same = try make.read(file(view("0", "5", 1), view("0", "5", 1)))
+    #expect(try same["a"]?.floats() == [2, 3])
+    #expect(try same["b"]?.floats() == [2, 3])
+    let beside = try make.read(file(view("0", "5", 0), view("0", "6", 1)))
+    #expect(try beside["b"]?.floats() == [2, 3])
+    try make.expectRefusal(file(view("0", "5", 1), view("0", "5", 2)), "lies in two places")
+    try make.expectRefusal(file(view("0", "5", 1), view("0", "5", 1, 3)), "lies in two places")
+    try make.expectRefusal(file(view("0", "5", 1), view("1", "5", 1)), "lies in two places")
+    try make.expectRefusal(file(view("0", "1", 1), view("1", "0", 1)), "is a view of another")
+    try make.expectRefusal(file(view("0", "0", 1), view("0", "5", 1)), "is a view of another")
+    let whole = Pickled.tensor(.storage("5", count: 4, view: [.none]), [2], [1])
+    try make.expectRefusal(file(view("0", "5", 1), whole), "is a view of another")
+    try make.expectRefusal(file(whole, view("0", "5", 1)), "is a view of another")
   }
 
   @Test("L21 a module with its source")

@@ -30,6 +30,18 @@ struct PNGCaseTests {
       PNGBuilder.header(2, 2), rows: PNGBuilder.colorRows, before: before, after: after)
   }
 
+  @Test("a header that promises more than its file can be inflated to is refused by its numbers")
+  func promise() {
+    let bytes = PNGBuilder.file(
+      PNGBuilder.header(13_000, 13_000, depth: 16, color: 6), rows: [0])
+    let promised = 13_000 * 13_000 * 8
+    #expect(
+      problem(bytes)
+        == .corrupt(
+          .png,
+          "the header promises \(promised) bytes, more than \(bytes.count) can be inflated to"))
+  }
+
   @Test("the file that the cases start from decodes")
   func sound() throws {
     let image = try decode(PNGBuilder.color)

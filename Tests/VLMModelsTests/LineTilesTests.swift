@@ -34,4 +34,25 @@ struct LineTilesTests {
     #expect(rows == Array(0..<shape.rows))
     #expect(lines.allSatisfy { $0 == Array(0..<shape.height) })
   }
+
+  @Test(
+    "tiles for a number of threads cover every line once, in shares for all of them",
+    arguments: [1, 2, 3, 16], [1, 7, 14, 28, 56])
+  func shares(_ threads: Int, _ height: Int) {
+    let shape = FeatureShape(batch: 1, height: height, width: 5, channels: 1)
+    let tiles = LineTiles(shape, threads: threads, maximumLines: 8)
+    #expect((0..<tiles.count).flatMap { Array(tiles[$0]) } == Array(0..<height))
+    #expect((0..<tiles.count).allSatisfy { !tiles[$0].isEmpty && tiles[$0].count <= 8 })
+    #expect(tiles.count * 2 >= min(height, threads))
+  }
+
+  @Test("groups of tiles begin and end where tiles do", arguments: [1, 2, 16])
+  func groups(_ threads: Int) {
+    let shape = FeatureShape(batch: 2, height: 100, width: 50, channels: 1)
+    let tiles = LineTiles(shape, targetRows: 100)
+    let groups = LineTiles(grouping: tiles, maximumLines: 8, threads: threads)
+    #expect(groups.rowsPerTile % tiles.rowsPerTile == 0)
+    #expect(groups.rowsPerTile <= 8 * shape.width)
+    #expect((0..<groups.count).flatMap { Array(groups.rows($0)) } == Array(0..<shape.rows))
+  }
 }

@@ -112,6 +112,20 @@ struct MappedFileTests {
     #expect(try folder.names == ["mapped"])
   }
 
+  @Test("a file in memory has the bytes it was given, and never changes")
+  func inMemory() throws {
+    let bytes: [UInt8] = [1, 2, 3]
+    let file = bytes.withUnsafeBytes { MappedFile(name: "memory", copying: $0) }
+    #expect(file.count == 3)
+    #expect(file.withBytes(1..<3) { Array($0) } == [2, 3])
+    file.advise(0..<3, 4)
+    try file.checkUnchanged()
+    #expect(file.withBytes(0..<3) { Array($0) } == bytes)
+    #expect(!file.isSameFile(as: "memory"))
+    let empty = MappedFile(name: "empty", copying: UnsafeRawBufferPointer(start: nil, count: 0))
+    #expect(empty.count == 0)
+  }
+
   @Test("a bus error from elsewhere is not taken for a file's")
   func strayFault() throws {
     let result = try Probe.run("stray-fault", "-")

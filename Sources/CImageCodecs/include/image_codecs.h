@@ -56,6 +56,10 @@ vlm_image_status vlm_png_read(
 
 void vlm_png_close(vlm_png *decoder);
 
+// A PNG file of interleaved 8-bit RGB, to be freed by the caller; NULL when memory is short.
+uint8_t *vlm_png_write_rgb8(
+    const uint8_t *samples, uint32_t width, uint32_t height, size_t *count);
+
 typedef struct {
   uint32_t width, height;
   // 1 gray, 3 RGB, 4 CMYK as the file has it (Adobe writes it inverted).

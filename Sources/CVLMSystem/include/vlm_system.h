@@ -34,6 +34,10 @@ void vlm_install_fault_handler(const char *program);
 // writes fail with EPIPE and EFBIG. Returns 0, or an errno. To be called once.
 int vlm_on_termination(void (*callback)(int signal));
 
+// From now on calls `callback`, on the thread of `vlm_on_termination`, for each SIGINT instead; NULL
+// makes SIGINT end the process again. Needs `vlm_on_termination` first.
+void vlm_on_interrupt(void (*callback)(void));
+
 // ---- Files ----
 
 // Renames `from` to `to` only when nothing is at `to`; errno is EEXIST otherwise. On a file system

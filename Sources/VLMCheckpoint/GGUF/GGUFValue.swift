@@ -76,6 +76,14 @@ package enum GGUFValue: Sendable {
     }
   }
 
+  /// The value as JSON with every element; nil when the file has changed meanwhile.
+  package var wholeJSON: JSONValue? {
+    guard case .array(let array) = self else { return json }
+    guard let values = array.values() else { return nil }
+    let elements = values.compactMap(\.wholeJSON)
+    return elements.count == values.count ? .array(elements) : nil
+  }
+
   /// The value for people, unescaped.
   package var text: String {
     switch self {
@@ -145,4 +153,27 @@ package struct GGUFMetadata: Sendable {
   }
 
   package subscript(key: String) -> GGUFValue? { index[ExactString(key)].map { entries[$0].value } }
+}
+
+extension TensorCatalog {
+  /// Elements of a tensor that a description takes up: the frequencies of a wide head.
+  private static let maximumDescribedElements = 1024
+
+  /// What stands for `config.json`: the metadata as one object, of long arrays the beginning only,
+  /// and the values of the tensor `frequencies` under its name, where the file has it.
+  ///
+  /// - Returns: nil unless this is a GGUF file.
+  package func ggufDescription(
+    frequencies: String
+  ) throws(CheckpointError) -> JSONValue? {
+    guard let gguf else { return nil }
+    var object = JSONObject()
+    for (key, value) in gguf.entries { object.set(key, value.json) }
+    if let tensor = self[frequencies], tensor.elementCount <= Self.maximumDescribedElements {
+      object.set(frequencies, .array(try tensor.floats().map { .double(Double($0)) }))
+    } else if self[frequencies] != nil {
+      object.set(frequencies, .array([]))
+    }
+    return .object(object)
+  }
 }

@@ -137,10 +137,25 @@ extension PickleMachine {
       else { throw fault("a view of the storage '\(key)' is malformed or outside it") }
       storage.viewStart = start
       storage.viewCount = length
+      if let name = tree.string(view[0]) { try place(view: name, of: storage) }
     }
+    roots.insert(key)
+    guard views[key] == nil else { throw fault("the storage '\(key)' is a view of another") }
     tree.storages.append(storage)
     return .storage(Int32(tree.storages.count - 1))
   }
+
+  /// Notes where the view `name` lies: in one place of one storage, which is no view itself.
+  private mutating func place(view name: String, of storage: PickledStorage) throws(PickleFault) {
+    guard name != storage.key, !roots.contains(name) else {
+      throw fault("the storage '\(shown(name))' is a view of another")
+    }
+    if let other = views.updateValue(storage, forKey: name), other != storage {
+      throw fault("the view '\(shown(name))' lies in two places")
+    }
+  }
+
+  private func shown(_ name: String) -> String { name.escapedForDisplay(limit: 80) }
 
   /// Nil for a storage of bytes.
   private func storageType(_ global: PickleGlobal) throws(PickleFault) -> TorchType? {

@@ -23,6 +23,9 @@ struct PickleMachine {
   var stack: [PickleValue] = []
   private var marks: [Int] = []
   private var memo: [Int: PickleValue] = [:]
+  /// Keys of whole storages, and of views with the place that each lies in.
+  var roots: Set<String> = []
+  var views: [String: PickledStorage] = [:]
   private var frameEnd: Int?
   /// Values that may still be copied from one container to another: no more than there are bytes.
   var copiesLeft: Int

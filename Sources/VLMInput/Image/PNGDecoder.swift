@@ -25,6 +25,7 @@ enum PNGDecoder {
     let pixels = try limits.pixels(width: width, height: height, of: name)
     let raw = Raw(header)
     let byteCount = pixels * raw.channels * (header.bit_depth == 16 ? 2 : 1)
+    try checkSize(pixels: pixels, raw, fileBytes: bytes.count, name: name)
     // The raw samples, and at most twice as much for what they expand to.
     try PixelMemory.check(bytes: byteCount + pixels * (header.bit_depth == 16 ? 8 : 4), for: name)
 
@@ -48,6 +49,19 @@ enum PNGDecoder {
     }
     try checkEnd(bytes, name: name)
     return raw.expanded(samples, width: width, height: height, orientation: orientation(bytes))
+  }
+
+  /// Refuses a header that promises more than the file can hold, before anything is allocated for
+  /// it: deflate makes at most 1032 bytes of one.
+  private static func checkSize(
+    pixels: Int, _ raw: Raw, fileBytes: Int, name: String
+  ) throws(ImageError) {
+    let promised = pixels * raw.channels * Int(raw.header.bit_depth) / 8
+    guard promised / 1032 > fileBytes else { return }
+    throw ImageError(
+      name: name,
+      problem: .corrupt(
+        .png, "the header promises \(promised) bytes, more than \(fileBytes) can be inflated to"))
   }
 
   /// libpng checks the last chunk's CRC in some of its releases and not in others.

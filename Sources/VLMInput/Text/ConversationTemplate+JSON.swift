@@ -2,30 +2,27 @@ import VLMTensor
 
 /// The section `chat template` of a container.
 ///
-/// `{"template": NAME}`, with `"system"` where the model has its own, and `"text"`, the Jinja
-/// template it was recognised by, so that a later build may do better.
+/// `{"template": NAME}`, with `"system"` where the model has its own, and `"source"`, the
+/// Jinja template it was recognised by, so that a later build may do better.
 extension ConversationTemplate {
-  package func json(text: String? = nil) -> JSONValue {
+  package func json(source: String? = nil) -> JSONValue {
     var object = JSONObject()
     object.set("template", .string(name))
     if let known = Self.named(name), known.system != system {
       object.set("system", .string(system))
     }
-    if let text { object.set("text", .string(text)) }
+    if let source { object.set("source", .string(source)) }
     return .object(object)
   }
 
-  /// The section of a template that was not recognised: its text alone.
-  package static func unrecognisedJSON(text: String) -> JSONValue { ["text": .string(text)] }
-
-  /// The template that a section names; nil where only a text is there that this build does not
+  /// The template that a section names; nil where only a source is there that this build does not
   /// recognise either.
   ///
   /// - Throws: `TextError` for a name that this build does not know.
   package init?(json: JSONValue, file: String) throws(TextError) {
-    let text = json["text"]?.stringValue
+    let source = json["source"]?.stringValue
     guard let name = json["template"]?.stringValue else {
-      guard let text, let found = Self.recognise(chatTemplate: text) else { return nil }
+      guard let source, let found = Self.recognise(chatTemplate: source) else { return nil }
       self = found
       return
     }

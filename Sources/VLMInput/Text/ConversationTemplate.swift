@@ -158,7 +158,7 @@ extension ConversationTemplate.Blocks {
 
 extension String {
   /// Without white space at either end, as Python's and Jinja's `strip`.
-  func trimmingSpaces() -> String {
+  package func trimmingSpaces() -> String {
     let scalars = unicodeScalars
     guard let first = scalars.firstIndex(where: { !$0.properties.isWhitespace }),
       let last = scalars.lastIndex(where: { !$0.properties.isWhitespace })

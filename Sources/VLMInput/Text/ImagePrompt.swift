@@ -9,11 +9,15 @@ package enum ImagePrompt {
   ///
   /// As the reference does it: the text between pictures is encoded piece by piece, each as if it
   /// began a text, and only the first keeps its BOS.
-  package static func ids(_ prompt: String, _ tokenizer: Tokenizer) -> [Int] {
+  ///
+  /// - Parameter bos: whether BOS comes first; nil for what the tokenizer's own file says.
+  package static func ids(
+    _ prompt: String, _ tokenizer: Tokenizer, bos: Bool? = nil
+  ) -> [Int] {
     var ids: [Int] = []
     for (index, chunk) in chunks(prompt).enumerated() {
       if index > 0 { ids.append(sentinel) }
-      ids += tokenizer.encode(chunk, bos: index == 0 ? nil : false)
+      ids += tokenizer.encode(chunk, bos: index == 0 ? bos : false, eos: false)
     }
     return ids
   }

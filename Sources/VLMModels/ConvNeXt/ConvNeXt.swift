@@ -95,7 +95,6 @@ extension ConvNeXtContext {
     _ current: inout Int
   ) -> FeatureMap {
     let geometry = convolution.geometry
-    let channels = x.shape.channels
     if let normBefore, !geometry.isPartition {
       let tiles = LineTiles(x.shape, targetRows: 256)
       pool.forEach(count: tiles.count) { piece, _ in
@@ -107,30 +106,58 @@ extension ConvNeXtContext {
       batch: x.shape.batch, height: geometry.outputExtent(x.shape.height),
       width: geometry.outputExtent(x.shape.width), channels: convolution.outputs)
     let y = nextMap(shape, &current)
-    let window = geometry.kernel * geometry.kernel * channels
+    let window = geometry.kernel * geometry.kernel * x.shape.channels
+    if normAfter == nil, let windows = wideWindows(rows: shape.rows, columns: window) {
+      gatherWide(x, geometry, shape, normBefore: normBefore, into: windows)
+      convolution(
+        windows, into: y.view, activation: activation, shared: sharedProduct, scratches: products,
+        pool: pool)
+      return y
+    }
     let tiles = LineTiles(shape, targetRows: ConvNeXtContext.tileRows(columns: window))
-    let imageRows = x.shape.height * x.shape.width
     pool.forEach(count: tiles.count) { piece, worker in
       let scratch = scratch(worker)
       let rows = tiles.rows(piece)
       let windows = scratch.hidden.matrix(rows: rows.count, columns: window)
-      tiles.forEachImage(in: piece) { image, lines, offset in
-        let index = image.lowerBound / (shape.height * shape.width)
-        geometry.gather(
-          x.view[index * imageRows..<(index + 1) * imageRows], height: x.shape.height,
-          width: x.shape.width, lines: lines,
-          into: windows[offset..<offset + lines.count * shape.width])
-      }
-      if let normBefore, geometry.isPartition {
-        let pixels = windows.reshaped(
-          rows: rows.count * geometry.kernel * geometry.kernel, columns: channels)
-        normBefore(pixels, into: pixels)
-      }
+      gather(x, geometry, tiles, piece, normBefore: normBefore, into: windows)
       let tile = y.view[rows]
       convolution(windows, into: tile, activation: activation, scratch.product)
       normAfter?(tile, into: tile)
     }
     return y
+  }
+
+  /// All windows of a convolution of few rows, whose product the threads then share.
+  private func gatherWide(
+    _ x: FeatureMap, _ geometry: PatchGeometry, _ shape: FeatureShape, normBefore: LayerNorm?,
+    into windows: MatrixView
+  ) {
+    let tiles = LineTiles(shape, threads: pool.threadCount, maximumLines: Self.groupLines)
+    pool.forEach(count: tiles.count) { piece, _ in
+      gather(
+        x, geometry, tiles, piece, normBefore: normBefore, into: windows[tiles.rows(piece)])
+    }
+  }
+
+  /// The windows of one tile of the output, normed where each pixel is in one window only.
+  private func gather(
+    _ x: FeatureMap, _ geometry: PatchGeometry, _ tiles: LineTiles, _ piece: Int,
+    normBefore: LayerNorm?, into windows: MatrixView
+  ) {
+    let shape = tiles.shape
+    let imageRows = x.shape.height * x.shape.width
+    tiles.forEachImage(in: piece) { image, lines, offset in
+      let index = image.lowerBound / (shape.height * shape.width)
+      geometry.gather(
+        x.view[index * imageRows..<(index + 1) * imageRows], height: x.shape.height,
+        width: x.shape.width, lines: lines,
+        into: windows[offset..<offset + lines.count * shape.width])
+    }
+    if let normBefore, geometry.isPartition {
+      let pixels = windows.reshaped(
+        rows: windows.rows * geometry.kernel * geometry.kernel, columns: x.shape.channels)
+      normBefore(pixels, into: pixels)
+    }
   }
 }
 

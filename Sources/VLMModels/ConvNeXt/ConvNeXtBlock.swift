@@ -45,10 +45,7 @@ struct ConvNeXtBlock: Sendable {
       return wide(x, into: y, tiles, context)
     }
     guard let grn else {
-      context.pool.forEach(count: tiles.count) { piece, worker in
-        let rows = tiles.rows(piece)
-        let scratch = context.scratch(worker)
-        let normed = normalised(x, tiles, piece, scratch)
+      forEachTile(x, tiles, context) { rows, normed, scratch in
         let inner = scratch.hidden.matrix(rows: rows.count, columns: hidden)
         expand(normed, into: inner, activation: activation, scratch.product)
         contract(inner, into: y[rows], gamma: gamma, residual: x[rows], scratch.product)
@@ -56,16 +53,36 @@ struct ConvNeXtBlock: Sendable {
       return
     }
     let inner = context.fullHidden(rows: shape.rows, columns: hidden)
-    context.pool.forEach(count: tiles.count) { piece, worker in
-      let scratch = context.scratch(worker)
-      let normed = normalised(x, tiles, piece, scratch)
-      expand(normed, into: inner[tiles.rows(piece)], activation: activation, scratch.product)
+    forEachTile(x, tiles, context) { rows, normed, scratch in
+      expand(normed, into: inner[rows], activation: activation, scratch.product)
     }
     grn(inner, shape, context)
     context.pool.forEach(count: tiles.count) { piece, worker in
       let rows = tiles.rows(piece)
       let scratch = context.scratch(worker)
       contract(inner[rows], into: y[rows], gamma: gamma, residual: x[rows], scratch.product)
+    }
+  }
+
+  /// Calls `body` with the rows of every tile and their norm of the depthwise convolution, which is
+  /// made for several tiles at a time: each line of it needs three more above and below.
+  private func forEachTile(
+    _ x: MatrixView, _ tiles: LineTiles, _ context: ConvNeXtContext,
+    _ body: (_ rows: Range<Int>, _ normed: MatrixView, _ scratch: ConvNeXtContext.Scratch) -> Void
+  ) {
+    let groups = LineTiles(
+      grouping: tiles, maximumLines: ConvNeXtContext.groupLines, threads: context.pool.threadCount)
+    context.pool.forEach(count: groups.count) { piece, worker in
+      let scratch = context.scratch(worker)
+      let rows = groups.rows(piece)
+      let branch = scratch.branch.matrix(rows: rows.count, columns: channels)
+      convolve(x, groups, piece, into: branch)
+      for start in stride(from: 0, to: rows.count, by: tiles.rowsPerTile) {
+        let part = start..<min(rows.count, start + tiles.rowsPerTile)
+        let tile = branch[part]
+        norm(tile, into: tile)
+        body(rows.lowerBound + part.lowerBound..<rows.lowerBound + part.upperBound, tile, scratch)
+      }
     }
   }
 
@@ -76,10 +93,13 @@ struct ConvNeXtBlock: Sendable {
   ) {
     let rows = tiles.shape.rows
     let (branch, inner) = context.wideMatrices(rows: rows, channels: channels, hidden: hidden)
-    // One image line at a time: there are few.
-    let lines = LineTiles(tiles.shape, targetRows: 1)
+    // Several lines at a time: each needs three more above and below it.
+    let lines = LineTiles(
+      tiles.shape, threads: context.pool.threadCount, maximumLines: ConvNeXtContext.groupLines)
     context.pool.forEach(count: lines.count) { piece, _ in
-      normalise(x, lines, piece, into: branch[lines.rows(piece)])
+      let tile = branch[lines.rows(piece)]
+      convolve(x, lines, piece, into: tile)
+      norm(tile, into: tile)
     }
     let (shared, scratches) = (context.sharedProduct, context.products)
     expand(
@@ -90,16 +110,8 @@ struct ConvNeXtBlock: Sendable {
       pool: context.pool)
   }
 
-  /// The norm of the depthwise convolution of one tile: `[rows, channels]`.
-  private func normalised(
-    _ x: MatrixView, _ tiles: LineTiles, _ piece: Int, _ scratch: ConvNeXtContext.Scratch
-  ) -> MatrixView {
-    let tile = scratch.branch.matrix(rows: tiles.rows(piece).count, columns: channels)
-    normalise(x, tiles, piece, into: tile)
-    return tile
-  }
-
-  private func normalise(
+  /// The depthwise convolution of one tile: `[rows, channels]`.
+  private func convolve(
     _ x: MatrixView, _ tiles: LineTiles, _ piece: Int, into tile: MatrixView
   ) {
     let shape = tiles.shape
@@ -108,7 +120,6 @@ struct ConvNeXtBlock: Sendable {
         x[image], height: shape.height, width: shape.width, lines: lines,
         into: tile[offset..<offset + lines.count * shape.width])
     }
-    norm(tile, into: tile)
   }
 }
 

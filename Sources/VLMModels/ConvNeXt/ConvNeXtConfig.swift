@@ -112,6 +112,9 @@ package struct ConvNeXtConfig: Sendable, Equatable {
         try check("stage \(index) channels", stage.channels, previous...previous)
       }
     }
+    // Each was checked, so the sum is no overflow. A few bytes could ask for a hundred thousand
+    // tensors otherwise.
+    try check("number of blocks", stages.reduce(0) { $0 + $1.depth }, 0...1000)
     if let hidden = head.hidden { try check("head hidden", hidden, width) }
     if let output = head.output { try check("head outputs", output.count, 1...10_000_000) }
     for (field, value) in [("epsilon", epsilon), ("head_epsilon", headEpsilon)]

@@ -16,11 +16,13 @@ package final class ConvNeXtContext: @unchecked Sendable {
   /// Branch and hidden layer of the largest block that runs wide, and its quantized rows.
   private let wideBranch: Activations
   private let wideHidden: Activations
+  private let wideRows: Int
+  private let wideInputs: Int
   let sharedProduct: MatrixProduct.Scratch
 
   /// What one thread needs for one tile.
   final class Scratch: @unchecked Sendable {
-    /// The block's branch: `[tile rows, channels]`.
+    /// The block's branch: `[rows of a group of tiles, channels]`.
     let branch: Activations
     /// The hidden layer or the gathered windows: `[tile rows, hidden]`.
     let hidden: Activations
@@ -61,6 +63,7 @@ package final class ConvNeXtContext: @unchecked Sendable {
     fullHiddenBuffer = plan.fullHiddenCount > 0 ? Activations(count: plan.fullHiddenCount) : nil
     wideBranch = Activations(count: plan.wideBranchCount)
     wideHidden = Activations(count: plan.wideHiddenCount)
+    (wideRows, wideInputs) = (plan.wideRows, plan.wideInputs)
     sharedProduct = MatrixProduct.Scratch(
       rows: plan.wideRows, maximumInputs: plan.wideInputs, kernels: kernels)
   }
@@ -83,6 +86,14 @@ package final class ConvNeXtContext: @unchecked Sendable {
     )
   }
 
+  /// Room for the windows of a convolution that runs wide: where the wide blocks left enough.
+  func wideWindows(rows: Int, columns: Int) -> MatrixView? {
+    guard rows * columns <= min(wideElements, wideHidden.count), rows <= wideRows,
+      columns <= wideInputs
+    else { return nil }
+    return wideHidden.matrix(rows: rows, columns: columns)
+  }
+
   func fullHidden(rows: Int, columns: Int) -> MatrixView {
     guard let fullHiddenBuffer else { preconditionFailure("planned for GRN") }
     return fullHiddenBuffer.matrix(rows: rows, columns: columns)
@@ -93,6 +104,10 @@ package final class ConvNeXtContext: @unchecked Sendable {
   static func tileRows(columns: Int) -> Int {
     max(64, min(256, (1 << 18) / max(1, columns)))
   }
+
+  /// Lines that the depthwise convolution makes at a time: with fewer, most of what it reads are the
+  /// lines around them; with more, what it makes leaves the cache.
+  static let groupLines = 8
 
   /// 16 MiB of hidden layer: what fits the last-level cache of a small machine.
   package static let defaultWideElements = 4 << 20
@@ -135,7 +150,11 @@ struct ConvNeXtPlan {
         shape = try convolve(shape, geometry, outputs: stage.channels)
       }
       let target = ConvNeXtContext.tileRows(columns: stage.hidden)
-      addTile(width: shape.width, target: target, branch: stage.channels, hidden: stage.hidden)
+      addTile(width: shape.width, target: target, hidden: stage.hidden)
+      let group = max(
+        LineTiles.maximumRows(width: shape.width, targetRows: target),
+        min(shape.rows, ConvNeXtContext.groupLines * shape.width))
+      branchCount = max(branchCount, group * stage.channels)
       maximumInputs = max(maximumInputs, stage.hidden, stage.channels)
       if config.usesGRN {
         fullHiddenCount = max(fullHiddenCount, shape.rows * stage.hidden)
@@ -167,17 +186,15 @@ struct ConvNeXtPlan {
     }
     let window = geometry.kernel * geometry.kernel * shape.channels
     addTile(
-      width: result.width, target: ConvNeXtContext.tileRows(columns: window), branch: 0,
-      hidden: window)
+      width: result.width, target: ConvNeXtContext.tileRows(columns: window), hidden: window)
     maximumInputs = max(maximumInputs, window)
     mapCount = max(mapCount, result.elementCount)
     return result
   }
 
-  private mutating func addTile(width: Int, target: Int, branch: Int, hidden: Int) {
+  private mutating func addTile(width: Int, target: Int, hidden: Int) {
     let rows = LineTiles.maximumRows(width: width, targetRows: target)
     tileRows = max(tileRows, rows)
-    branchCount = max(branchCount, rows * branch)
     hiddenCount = max(hiddenCount, rows * hidden)
   }
 

@@ -30,6 +30,27 @@ struct LineTiles: Sendable {
     linesPerTile = max(1, targetRows / max(1, shape.width))
   }
 
+  /// Tiles of lines for work whose results do not depend on how it is cut: as many as `threads` have
+  /// equal shares of, each of at most `maximumLines`.
+  init(_ shape: FeatureShape, threads: Int, maximumLines: Int) {
+    self.shape = shape
+    let lines = shape.batch * shape.height
+    let tiles = (lines + maximumLines - 1) / maximumLines
+    let shares = (tiles + threads - 1) / threads * threads
+    linesPerTile = max(1, (lines + shares - 1) / max(1, shares))
+  }
+
+  /// Groups of whole `tiles`: of about `maximumLines`, fewer where `threads` would have too few
+  /// groups to balance.
+  init(grouping tiles: LineTiles, maximumLines: Int, threads: Int) {
+    shape = tiles.shape
+    let group = min(maximumLines / tiles.linesPerTile, tiles.count / (4 * threads))
+    linesPerTile = tiles.linesPerTile * max(1, group)
+  }
+
+  /// Rows of every tile but the last.
+  var rowsPerTile: Int { linesPerTile * shape.width }
+
   private var lines: Int { shape.batch * shape.height }
   var count: Int { shape.width == 0 ? 0 : (lines + linesPerTile - 1) / linesPerTile }
 

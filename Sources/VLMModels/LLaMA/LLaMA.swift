@@ -102,9 +102,7 @@ package struct LLaMA: Sendable {
   private enum Needed { case last, all }
 
   private func multiply(_ rows: MatrixView, into logits: MatrixView, _ context: LLaMAContext) {
-    head(
-      rows, into: logits, Epilogue(), shared: context.sharedProduct,
-      scratches: context.products, pool: context.pool)
+    context.multiply([MatrixProduct.Task(head, into: logits)], of: rows)
   }
 
   /// - Parameter finish: given normed rows of the last block's output, and where they stand.

@@ -48,7 +48,8 @@ struct LLaMABlock: Sendable {
     let normed = context.branch(rows: count, columns: config.hidden)
     context.forEachTile(rows: count) { rows in inputNorm(h[rows], into: normed[rows]) }
     let (q, k, v) = context.projections(rows: count)
-    Linear.together([(query, q), (key, k), (value, v)], of: normed, context)
+    context.multiply(
+      [query.task(into: q), key.task(into: k), value.task(into: v)], of: normed)
     let (cosines, sines) = context.rotation(rows: count)
     let stored = context.keysAndValues[layer]
     context.forEachTile(rows: count) { rows in
@@ -65,33 +66,15 @@ struct LLaMABlock: Sendable {
       q[kept], stored, count: position + kept.upperBound, causalFrom: position + kept.lowerBound,
       into: mixed, scratches: context.attentionScratches, pool: context.pool)
     let middle = context.stream(1, rows: kept.count)
-    output(mixed, into: middle, residual: h[kept], context)
+    context.multiply([output.task(into: middle, residual: h[kept])], of: mixed)
     let inner = context.branch(rows: kept.count, columns: config.hidden)
     context.forEachTile(rows: kept.count) { rows in innerNorm(middle[rows], into: inner[rows]) }
     let (gates, ups) = context.gated(rows: kept.count)
-    Linear.together([(gate, gates), (up, ups)], of: inner, context)
+    context.multiply([gate.task(into: gates), up.task(into: ups)], of: inner)
     context.forEachTile(rows: kept.count) { rows in
       kernels.gate(.silu, gates[rows], times: ups[rows], into: gates[rows])
     }
-    down(gates, into: context.stream(0, rows: kept.count), residual: middle, context)
-  }
-}
-
-extension Linear {
-  fileprivate func callAsFunction(
-    _ x: MatrixView, into y: MatrixView, residual: MatrixView, _ context: LLaMAContext
-  ) {
-    self(
-      x, into: y, residual: residual, shared: context.sharedProduct, scratches: context.products,
-      pool: context.pool)
-  }
-
-  /// Products of one input.
-  fileprivate static func together(
-    _ layers: [(Linear, MatrixView)], of x: MatrixView, _ context: LLaMAContext
-  ) {
-    MatrixProduct.run(
-      layers.map { $0.task(into: $1) }, of: x, shared: context.sharedProduct,
-      scratches: context.products, pool: context.pool)
+    let leaving = context.stream(0, rows: kept.count)
+    context.multiply([down.task(into: leaving, residual: middle)], of: gates, isGated: true)
   }
 }

@@ -7,7 +7,11 @@ enum LLaMACheckpoint {
   ///
   /// - Throws: `ModelError` when there is no description, or one of another arithmetic.
   static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
-    guard let naming = LLaMANaming.detect(facts.names.lazy.map(\.name)) else { return nil }
+    guard let naming = LLaMANaming.detect(facts.names.lazy.map(\.name)) else {
+      // A GGUF file says what it is, whatever its tensors are called.
+      if let description = facts.description { try LLaMAConfig.checkGGUF(description) }
+      return nil
+    }
     guard let description = facts.description else {
       throw ModelError(
         .configuration(
@@ -35,6 +39,9 @@ enum LLaMACheckpoint {
               expected: "one of them"))
         }
       case .derived: break
+      case .foreign where name == LLaMAConfig.ggufFrequencies: break
+      // Nothing else shares a GGUF file with its model, so what is not known would be missed.
+      case .foreign where naming == .gguf: tensors[name] = .init(original: name, shape: shape)
       case .foreign: foreign.append(name)
       }
     }

@@ -15,6 +15,7 @@ package final class LLaMAContext: @unchecked Sendable {
   /// Positions that one pass over the weights takes at most.
   package let chunkRows: Int
   package let keyValueFormat: KeyValueFormat
+  package let precision: Precision
   /// Bytes of everything that was allocated.
   package let byteCount: Int
   /// Positions that are stored.
@@ -30,6 +31,8 @@ package final class LLaMAContext: @unchecked Sendable {
   private let logitBuffer: Activations
   private let rotationBuffer: Activations
   let sharedProduct: MatrixProduct.Scratch
+  /// For what 8-bit codes leave over.
+  let restProduct: MatrixProduct.Scratch
   let products: [MatrixProduct.Scratch]
   private var frequencies: [Float]
   /// The length that `frequencies` were made for; `.dynamic` goes by it.
@@ -46,7 +49,8 @@ package final class LLaMAContext: @unchecked Sendable {
   /// - Throws: `ModelError` when that needs more memory than the machine has.
   package init(
     _ config: LLaMAConfig, capacity: Int, chunkRows: Int = LLaMAContext.defaultChunkRows,
-    keyValueFormat: KeyValueFormat = .f16, pool: WorkerPool, kernels: KernelSet
+    keyValueFormat: KeyValueFormat = .f16, precision: Precision = .balanced, pool: WorkerPool,
+    kernels: KernelSet
   ) throws(ModelError) {
     let limit = Machine.physicalMemory / 4 * 3
     guard capacity >= 1, capacity <= LLaMAConfig.maximumContext else {
@@ -70,6 +74,7 @@ package final class LLaMAContext: @unchecked Sendable {
     self.pool = pool
     self.capacity = capacity
     self.keyValueFormat = keyValueFormat
+    self.precision = precision
     self.chunkRows = plan.chunkRows
     byteCount = bytes
     keysAndValues = (0..<config.layers).map { _ in
@@ -92,6 +97,8 @@ package final class LLaMAContext: @unchecked Sendable {
     rotationBuffer = Activations(count: plan.rotationCount)
     logitRows = plan.logitRows
     sharedProduct = MatrixProduct.Scratch(
+      rows: plan.chunkRows, maximumInputs: plan.maximumInputs, kernels: kernels)
+    restProduct = MatrixProduct.Scratch(
       rows: plan.chunkRows, maximumInputs: plan.maximumInputs, kernels: kernels)
     products = (0..<pool.threadCount).map { _ in
       MatrixProduct.Scratch(rows: 1, maximumInputs: plan.maximumInputs, kernels: kernels)
@@ -186,6 +193,32 @@ package final class LLaMAContext: @unchecked Sendable {
     logitBuffer.matrix(rows: rows, columns: config.vocabulary)
   }
 
+  /// Where 8-bit codes of activations are followed by 8 bits of what they leave over.
+  package enum Precision: String, Sendable, CaseIterable {
+    /// Nowhere.
+    case fast
+    /// In what leaves the gated layer, whose few large values make the codes of a row coarse.
+    case balanced
+    /// Everywhere: twice the arithmetic.
+    case exact
+  }
+
+  /// Products of one input, by all threads; `x` may be overwritten.
+  func multiply(_ tasks: [MatrixProduct.Task], of x: MatrixView, isGated: Bool = false) {
+    let isPrecise =
+      switch precision {
+      case .fast: false
+      case .balanced: isGated
+      case .exact: true
+      }
+    if isPrecise {
+      MatrixProduct.runPrecisely(
+        tasks, of: x, shared: sharedProduct, rest: restProduct, scratches: products, pool: pool)
+    } else {
+      MatrixProduct.run(tasks, of: x, shared: sharedProduct, scratches: products, pool: pool)
+    }
+  }
+
   private static let tileRows = 16
 
   /// Shares out rows that do not depend on one another.
@@ -226,7 +259,7 @@ struct LLaMAPlan {
     maximumInputs = max(config.hidden, config.queryColumns, config.feedForward)
     let floats = 2 * streamCount + branchCount + wideCount + logitCount + rotationCount
     // Quantized rows, and what the kernels unpack per thread.
-    let activations = 4 * floats + rows * (maximumInputs + 72) + threads * (256 * maximumInputs)
+    let activations = 4 * floats + 2 * rows * (maximumInputs + 72) + threads * (256 * maximumInputs)
     let perLayer = KeyValues.byteCount(
       capacity: capacity, heads: config.keyValueHeads, headDimension: config.headDimension,
       format: format)

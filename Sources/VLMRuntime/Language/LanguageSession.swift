@@ -23,7 +23,8 @@ package final class LanguageSession {
   ///   needs more memory than there is.
   package init(
     path: String, kernels: KernelSet, threads: Int, contextLength: Int? = nil,
-    chunkRows: Int = LLaMAContext.defaultChunkRows, keyValueFormat: KeyValueFormat = .f16
+    chunkRows: Int = LLaMAContext.defaultChunkRows, keyValueFormat: KeyValueFormat = .f16,
+    precision: LLaMAContext.Precision = .balanced
   ) throws {
     try OpenBLAS.load()
     let container = try Container.open(path: path)
@@ -42,7 +43,8 @@ package final class LanguageSession {
       try LLaMAContext(
         config,
         capacity: contextLength ?? min(config.contextLength, Self.defaultContextLength),
-        chunkRows: chunkRows, keyValueFormat: keyValueFormat, pool: pool, kernels: kernels)
+        chunkRows: chunkRows, keyValueFormat: keyValueFormat, precision: precision,
+        pool: pool, kernels: kernels)
     }
     defaults = try container.generationDefaults()
     generator = TextGenerator(

@@ -84,11 +84,15 @@ struct ConvLLaVAGoldenTests {
     // The second follows the first in one context, of which it shares the picture.
     for prompt in ["single", "multiturn", "textonly", "single"] {
       let ids = try golden.ids(prompt)
+      let text = try golden.prompt(prompt)
+      #expect(session.tokenizer.map { ImagePrompt.ids(text, $0) } == ids)
       let options = GenerationOptions(maximumTokens: 24, stopTokens: [])
       let result = try session.generate(
         ids, images: ids.contains(Splice.sentinel) ? [tokens] : [], options)
       let expected = try golden.generated(prompt)
       #expect(result.tokens == expected, "\(prompt)")
+      let answer = try golden.answer(prompt)
+      #expect(result.text == answer)
     }
   }
 }
@@ -112,6 +116,14 @@ struct ConvLLaVAGolden {
   var visualTokens: Int? { json["n_visual_tokens"]?.intValue }
 
   func ids(_ prompt: String) throws -> [Int] { try integers(prompt, "input_ids") }
+
+  func prompt(_ prompt: String) throws -> String {
+    try #require(json["prompts"]?[prompt]?["prompt"]?.stringValue)
+  }
+
+  func answer(_ prompt: String) throws -> String {
+    try #require(json["prompts"]?[prompt]?["text"]?.stringValue)
+  }
 
   func generated(_ prompt: String) throws -> [Int] { try integers(prompt, "ids") }
 

@@ -55,6 +55,37 @@ struct TrainedConvLLaVATests {
     }
   }
 
+  @Test("a question as text gives the answer as text, as it is written")
+  func text() throws {
+    let folder = try TemporaryFolder()
+    let golden = try ConvLLaVAGolden(Self.folder)
+    let session: any ConversationSession = try conversation(
+      TestFiles.golden(Self.folder + "/hf-A-safetensors"), .q4, in: folder)
+    let tokenizer = try #require(session.tokenizer)
+    let name = try #require(session.templateName)
+    let template = try #require(ConversationTemplate.named(name))
+    #expect(session.seesPictures)
+    for question in Self.questions {
+      let image = try golden.image(question.image)
+      let pixels = try session.pixels(
+        of: image, name: question.image, geometry: PictureGeometry(), limits: ImageLimits())
+      let tokens = try session.encode(pixels, observe: nil)
+      let asked = question.prompt.split(separator: "\n").last?.dropLast(" ASSISTANT:".count) ?? ""
+      let prompt = template.prompt([
+        .init(.user, "<image>\n" + String(asked)), .init(.assistant, nil),
+      ])
+      #expect(prompt == question.prompt)
+      let ids = ImagePrompt.ids(prompt, tokenizer)
+      #expect(ids == question.ids)
+      var streamed = ""
+      let result = try session.generate(
+        ids, images: [tokens], GenerationOptions(maximumTokens: 64), cancelled: nil
+      ) { streamed += $0 }
+      #expect(result.text == question.text)
+      #expect(streamed == question.text)
+    }
+  }
+
   @Test("projected tokens and first logits are upstream's at f32")
   func values() throws {
     let folder = try TemporaryFolder()

@@ -1,0 +1,93 @@
+import ArgumentParser
+import VLMInput
+import VLMKernels
+import VLMModels
+import VLMRuntime
+
+/// What is asked of a model that answers, and how it chooses its words.
+struct ConversationOptions: ParsableArguments {
+  @Option(
+    name: .shortAndLong,
+    help: ArgumentHelp(
+      "The question or text; '-' reads it from standard input.", valueName: "text"))
+  var prompt: String?
+
+  @Flag(help: "Talk: a question a line, until /quit or Ctrl-D. Ctrl-C ends an answer.")
+  var chat = false
+
+  @Option(name: [.customShort("n"), .long], help: "Tokens of an answer at most.")
+  var maxTokens = 512
+
+  @Option(help: ArgumentHelp("0 takes the most probable token, always.", valueName: "t"))
+  var temp: Double?
+
+  @Option(help: ArgumentHelp("Choose among so many tokens; 0 for all.", valueName: "k"))
+  var topK: Int?
+
+  @Option(help: ArgumentHelp("Choose among the likeliest that sum to this.", valueName: "p"))
+  var topP: Double?
+
+  @Option(
+    help: ArgumentHelp("Choose among those with this share of the likeliest's.", valueName: "p"))
+  var minP: Double?
+
+  @Option(help: ArgumentHelp("Above 1: tokens come again less readily.", valueName: "factor"))
+  var repeatPenalty: Double?
+
+  @Option(help: "The same number gives the same text.")
+  var seed: UInt64 = 0
+
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp("A text that ends an answer; may be given again.", valueName: "text"))
+  var stop: [String] = []
+
+  @Option(help: ArgumentHelp("What the model is told first.", valueName: "text"))
+  var system: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The frame around questions, such as vicuna_v1; 'none' continues the text as it stands.",
+      valueName: "name"))
+  var template: String?
+
+  @Option(help: ArgumentHelp("Keys and values as f32, f16 or q8.", valueName: "format"))
+  var kv = KeyValueFormat.f16
+
+  @Option(help: ArgumentHelp("Positions of a conversation; default: the model's.", valueName: "n"))
+  var ctx: Int?
+
+  @Flag(help: "Pictures in their own proportions, for towers that take them.")
+  var keepAspect = false
+
+  func validate() throws {
+    guard maxTokens >= 1 else {
+      throw ValidationError("--max-tokens: found \(maxTokens), expected 1 or more")
+    }
+    guard prompt == nil || !chat else {
+      throw ValidationError("--prompt and --chat exclude each other")
+    }
+    if let ctx, ctx < 1 { throw ValidationError("--ctx: found \(ctx), expected 1 or more") }
+    if let template, template != "none", ConversationTemplate.named(template) == nil {
+      let names = ConversationTemplate.names.joined(separator: ", ")
+      throw ValidationError("--template: found '\(template)', expected none, \(names)")
+    }
+  }
+
+  /// Whether anything here was asked for, which an image model cannot do.
+  var isUsed: Bool { prompt != nil || chat || system != nil || template != nil || ctx != nil }
+
+  /// The user's word over the makers'.
+  func generation(_ defaults: GenerationDefaults) -> GenerationOptions {
+    let temperature = temp ?? (defaults.samples ? defaults.temperature : 0)
+    return GenerationOptions(
+      sampling: SamplingOptions(
+        temperature: temperature, topK: topK ?? (defaults.samples ? defaults.topK : 0),
+        topP: topP ?? (defaults.samples ? defaults.topP : 1),
+        minP: minP ?? (defaults.samples ? defaults.minP : 0),
+        repeatPenalty: repeatPenalty ?? defaults.repeatPenalty, seed: seed),
+      maximumTokens: maxTokens, stopStrings: stop)
+  }
+}
+
+extension KeyValueFormat: ExpressibleByArgument {}

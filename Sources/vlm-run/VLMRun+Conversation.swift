@@ -1,0 +1,67 @@
+import ArgumentParser
+import VLMCommandLine
+import VLMContainer
+import VLMInput
+import VLMKernels
+import VLMModels
+import VLMRuntime
+import VLMTensor
+
+/// What `vlm-run` does with models that answer.
+extension VLMRun {
+  /// A session for the file's model; nil when that does not answer.
+  func conversationModel(_ kernels: KernelSet) throws -> (any ConversationSession)? {
+    guard try Container.open(path: model).modelDescription().language != nil else { return nil }
+    return try Conversation.open(
+      path: model, kernels: kernels, threads: try threadCount(option: threads),
+      contextLength: conversation.ctx, keyValueFormat: conversation.kv)
+  }
+
+  func converse(_ model: any ConversationSession) throws {
+    guard embed == nil, dump == nil else {
+      throw ValidationError("--embed and --dump: expected an image model")
+    }
+    guard model.seesPictures || images.isEmpty else {
+      throw ValidationError("found \(images.count) images, and this model sees none")
+    }
+    guard !(conversation.chat && json) else {
+      throw ValidationError("--chat with --json: expected --jsonl, an object per answer")
+    }
+    guard !(conversation.chat && images.contains("-")) else {
+      throw ValidationError("--chat reads standard input, so an image cannot come from there")
+    }
+    if dryRun { return describe(model) }
+    try ConversationRun(
+      model: model, options: conversation,
+      geometry: PictureGeometry(
+        resolution: try preprocessing.side(), keepsAspect: conversation.keepAspect),
+      limits: preprocessing.limits,
+      policy: try preprocessing.policy(), format: format, quiet: quiet
+    ).run(images: images)
+  }
+
+  private func describe(_ model: any ConversationSession) {
+    let parameters = model.container.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
+    let architecture = (try? model.container.modelDescription().architecture) ?? "unknown"
+    Report.line("model: \(architecture), \(parameters) parameters")
+    Report.line("file: \(byteText(model.container.file.count))")
+    Report.line("kernels: \(model.kernels.name), threads: \(model.pool.threadCount)")
+    Report.line(
+      "context: \(model.capacity) positions, keys and values \(conversation.kv.rawValue)")
+    let template = (try? model.container.conversationTemplate())?.name
+    Report.line(
+      "template: \(conversation.template ?? template ?? model.templateName ?? "none")"
+    )
+  }
+}
+
+extension PreprocessingOptions {
+  /// `--size` for a model that answers: the short side of its tower's input.
+  fileprivate func side() throws -> Int? {
+    guard let size else { return nil }
+    guard let side = Int(size) else {
+      throw ValidationError("--size: found '\(size)', expected a number; see --keep-aspect")
+    }
+    return side
+  }
+}

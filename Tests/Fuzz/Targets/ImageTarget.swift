@@ -1,0 +1,49 @@
+import CZlib
+import VLMInput
+import VLMTensor
+
+enum ImageTarget {
+  /// Small, so that a header alone cannot make an execution slow.
+  private static let limits = ImageLimits(
+    maximumPixels: 1 << 18, maximumSide: 1 << 14, maximumFileBytes: 1 << 20)
+
+  /// Decodes a picture under both policies; a PNG also with its checksums put right, which a
+  /// mutated one needs to get further.
+  static func run(_ bytes: UnsafeRawBufferPointer) {
+    decode(Array(bytes))
+    if let repaired = withChecksums(Array(bytes)) { decode(repaired) }
+  }
+
+  private static func decode(_ bytes: [UInt8]) {
+    for policy in [DecodePolicy.seen, .pillow] {
+      do throws(ImageError) {
+        let image = try ImageDecoder.decode(
+          bytes: bytes, name: "fuzzed", policy: policy, limits: limits)
+        precondition(image.pixels.count == image.width * image.height * 3, "three bytes a pixel")
+        precondition(image.width * image.height <= limits.maximumPixels, "within the limits")
+      } catch {
+        report(error)
+      }
+    }
+  }
+
+  /// A PNG whose chunks have the checksums that belong to them; nil when they do already.
+  private static func withChecksums(_ bytes: [UInt8]) -> [UInt8]? {
+    guard bytes.starts(with: [0x89, 0x50, 0x4e, 0x47]) else { return nil }
+    var repaired = bytes
+    var offset = 8
+    while offset + 12 <= bytes.count {
+      let length = bytes[offset..<offset + 4].reduce(0) { $0 << 8 | Int($1) }
+      guard length <= bytes.count - offset - 12 else { break }
+      let end = offset + 8 + length
+      let checksum = bytes[offset + 4..<end].withUnsafeBufferPointer {
+        crc32(0, $0.baseAddress, UInt32($0.count))
+      }
+      for position in 0..<4 {
+        repaired[end + position] = UInt8(truncatingIfNeeded: checksum >> (24 - 8 * position))
+      }
+      offset = end + 4
+    }
+    return repaired == bytes ? nil : repaired
+  }
+}
