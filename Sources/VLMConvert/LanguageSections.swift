@@ -35,6 +35,16 @@ extension SourceDescriptions {
     return sections
   }
 
+  /// The tokenizer of a text tower. open_clip's own files have none; the hub's folders have it as
+  /// `tokenizer.json`.
+  mutating func textTowerSections(notes: inout [String]) throws -> [SectionKind: [UInt8]] {
+    guard let (bytes, file) = try bytes("tokenizer.json") else {
+      notes.append("no tokenizer.json: the text tower takes token ids only")
+      return [:]
+    }
+    return [.tokenizer: try Tokenizer(tokenizerJSON: bytes, file: file).serialized()]
+  }
+
   private static func template(_ text: String, _ notes: inout [String]) -> [UInt8] {
     let found = ConversationTemplate.recognise(chatTemplate: text)
     if found == nil { notes.append("the chat template is none that is known: kept as its text") }

@@ -80,6 +80,8 @@ package struct SourceModel: Sendable {
     if checkpoint.description.language != nil {
       sections = try descriptions.languageSections(
         gguf: catalog.gguf, file: weights, config: description, notes: &notes)
+    } else if case .openCLIP = checkpoint.description {
+      sections = try descriptions.textTowerSections(notes: &notes)
     }
     files += descriptions.files
     var labels = description.flatMap(Self.labels)

@@ -12,8 +12,8 @@ package final class VisionSession {
   package let container: Container
   package let description: ModelDescription
   package let preprocessing: Preprocessing
-  /// One name per class, where the model has them.
-  package let labels: [String]?
+  /// One name per class, where the model has them, or those that the user gave.
+  package private(set) var labels: [String]?
   package let kernels: KernelSet
   package let pool: WorkerPool
   /// The text tower that goes with the image tower, of a model that has both.
@@ -22,6 +22,8 @@ package final class VisionSession {
   private var context: ConvNeXtContext?
   private var clipContext: CLIPViTContext?
   private var textContext: TextTower.Context?
+  /// The texts that images are likened to.
+  private var labelEmbeddings: [[Float]] = []
   private let wideElements: Int
 
   private enum Model {
@@ -136,8 +138,8 @@ package final class VisionSession {
         classes > 0 ? Array(values[index * classes..<(index + 1) * classes]) : nil
       }
       let width = output.embeddingCount
-      return Result(
-        logits: logits, embedding: Array(output.embedding[index * width..<(index + 1) * width]))
+      let embedding = Array(output.embedding[index * width..<(index + 1) * width])
+      return Result(logits: logits ?? likeness(embedding), embedding: embedding)
     }
   }
 
@@ -187,18 +189,39 @@ package final class VisionSession {
     return results
   }
 
+  /// Makes classes of texts: from now on an image's logits say how like each of them it is.
+  ///
+  /// - Throws: `ModelError` for a model without a text tower, `GenerationError` for a file without
+  ///   its tokenizer.
+  package func classify(as texts: [String]) throws {
+    guard openCLIP != nil else { throw notTextual }
+    guard let tokenizer = try container.tokenizer() else {
+      throw GenerationError(file: container.path, .noTokenizer)
+    }
+    labelEmbeddings = try embed(texts: texts.map { tokenizer.encodePadded($0) })
+    labels = texts
+  }
+
+  private func likeness(_ embedding: [Float]) -> [Float]? {
+    guard let openCLIP, !labelEmbeddings.isEmpty else { return nil }
+    return ZeroShot.logits(image: embedding, texts: labelEmbeddings, scale: openCLIP.scale)
+  }
+
+  private var notTextual: ModelError {
+    ModelError(
+      file: container.path,
+      .configuration(
+        field: "architecture", found: "'\(description.architecture)'",
+        expected: "'open_clip', which has a text tower"))
+  }
+
   /// The embeddings of texts in the space of the images', each of length 1.
   ///
   /// - Parameter ids: of each text, its end included.
   /// - Throws: `ModelError` for a model without a text tower, or ids that it cannot take.
   package func embed(texts ids: [[Int]]) throws -> [[Float]] {
     try ModelError.inFile(container.path) {
-      guard let tower = openCLIP?.text else {
-        throw ModelError(
-          .configuration(
-            field: "architecture", found: "'\(description.architecture)'",
-            expected: "'open_clip', which has a text tower"))
-      }
+      guard let tower = openCLIP?.text else { throw notTextual }
       let context =
         try textContext
         ?? TextTower.Context(

@@ -43,6 +43,12 @@ struct VLMRun: ParsableCommand {
   @Option(name: .long, help: "Classes to print for each image.")
   var top = 5
 
+  @Option(
+    help: ArgumentHelp(
+      "Texts to liken images to, with a model that reads texts too (open_clip).",
+      valueName: "text,text…"))
+  var labels: String?
+
   @Flag(help: "Print one JSON array, an object per image.")
   var json = false
 
@@ -103,6 +109,7 @@ struct VLMRun: ParsableCommand {
     guard !images.isEmpty || dryRun else { throw ValidationError("expected at least one image") }
     let session = try VisionSession(
       path: model, kernels: kernels, threads: try threadCount(option: threads))
+    if let labels { try session.classify(as: try Self.texts(labels)) }
     let loader = ImageLoader(
       preprocessing: try preprocessing.applied(to: session.preprocessing),
       policy: try preprocessing.policy(), limits: preprocessing.limits)
@@ -119,6 +126,17 @@ struct VLMRun: ParsableCommand {
   }
 
   var format: ImageRun.Format { json ? .json : jsonl ? .jsonLines : .text }
+
+  /// The parts between commas, without the spaces around them.
+  private static func texts(_ labels: String) throws -> [String] {
+    let parts = labels.split(separator: ",", omittingEmptySubsequences: false).map { part in
+      String(part.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+    }
+    guard parts.allSatisfy({ !$0.isEmpty }) else {
+      throw ValidationError("--labels: found an empty text, expected texts between commas")
+    }
+    return parts
+  }
 
   private func describe(_ session: VisionSession, _ loader: ImageLoader) throws {
     let parameters = session.container.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }

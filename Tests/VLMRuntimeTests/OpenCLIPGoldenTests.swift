@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 import VLMCheckpoint
 import VLMConvert
@@ -67,6 +68,53 @@ struct OpenCLIPGoldenTests {
     for wrong in [[], [49_408], [-1], [Int](repeating: 1, count: 78)] {
       #expect(throws: ModelError.self) { try session.embed(texts: [wrong]) }
     }
+  }
+
+  /// A tokenizer of letters, with CLIP's marks of begin and end.
+  static func letters() -> JSONValue {
+    var vocabulary = JSONObject()
+    for (index, letter) in "abcdefghijklmnopqrstuvwxyz".enumerated() {
+      vocabulary.set(String(letter), .int(index))
+      vocabulary.set("\(letter)</w>", .int(26 + index))
+    }
+    vocabulary.set("<|startoftext|>", 49_406)
+    vocabulary.set("<|endoftext|>", 49_407)
+    return [
+      "model": [
+        "type": "BPE", "end_of_word_suffix": "</w>", "vocab": .object(vocabulary), "merges": [],
+      ]
+    ]
+  }
+
+  @Test(
+    "texts become classes where the file has their tokenizer",
+    .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)))
+  func classes() throws {
+    let folder = try TemporaryFolder()
+    let bare = try convertedSession(
+      TestFiles.golden("openclip-convnext/open_clip_model.safetensors"), .f32, in: folder)
+    #expect(throws: GenerationError.self) { try bare.classify(as: ["a cat"]) }
+    let source = try TemporaryFolder()
+    for name in ["open_clip_model.safetensors", "open_clip_config.json"] {
+      try FileManager.default.copyItem(
+        atPath: TestFiles.golden("openclip-convnext/" + name), toPath: source.path(name))
+    }
+    try Data(Self.letters().serialized().utf8).write(
+      to: URL(fileURLWithPath: source.path("tokenizer.json")))
+    let second = try TemporaryFolder()
+    let session = try convertedSession(source.url.path, .f32, in: second)
+    try session.classify(as: ["a cat", "Coin"])
+    #expect(session.labels == ["a cat", "Coin"])
+    let expected = try Expected(TestFiles.golden("openclip-convnext/expected.safetensors"))
+    let pixels = try #require(expected.tensor("pixel_values"))
+    let image = try #require(
+      try session.run([PixelTensor(height: 64, width: 64, channelsFirst: pixels.values)]).first)
+    let texts = try session.embed(texts: [
+      [49_406, 26, 2, 0, 26 + 19, 49_407], [49_406, 2, 14, 8, 26 + 13, 49_407],
+    ])
+    let scale = try #require(session.openCLIP).scale
+    let logits = ZeroShot.logits(image: image.embedding, texts: texts, scale: scale)
+    #expect(image.logits == logits)
   }
 
   @Test(

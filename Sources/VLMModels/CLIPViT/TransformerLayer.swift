@@ -53,14 +53,9 @@ struct TransformerLayer: Sendable {
     context.forRows(rows) { norm1(x[$0], into: branch[$0]) }
     let joint = context.inner.matrix(rows: rows, columns: 3 * width)
     let parts = (0..<3).map { joint[columns: $0 * width..<($0 + 1) * width] }
-    if projections.count == 1 {
-      context.multiply(projections[0], branch, into: joint)
-    } else {
-      for (projection, part) in zip(projections, parts) {
-        context.multiply(projection, branch, into: part)
-      }
-    }
-    context.keyValues.store(keys: parts[1], values: parts[2], at: 0)
+    let targets = projections.count == 1 ? [joint] : parts
+    context.multiply(Array(zip(projections, targets)), of: branch)
+    context.keyValues.store(keys: parts[1], values: parts[2], at: 0, pool: context.pool)
     // The norm has been read; its room is free for what attention makes.
     context.attention(
       parts[0], context.keyValues, count: rows, causalFrom: causal ? 0 : nil, into: branch,
@@ -122,6 +117,12 @@ package final class TransformerContext: @unchecked Sendable {
     linear(
       x, into: y, activation: activation, residual: residual, shared: shared, scratches: scratches,
       pool: pool)
+  }
+
+  /// Products of one input, which is quantized once for all of them.
+  func multiply(_ layers: [(Linear, MatrixView)], of x: MatrixView) {
+    MatrixProduct.run(
+      layers.map { $0.task(into: $1) }, of: x, shared: shared, scratches: scratches, pool: pool)
   }
 
   func multiply(_ product: MatrixProduct, _ x: MatrixView, into y: MatrixView) {
