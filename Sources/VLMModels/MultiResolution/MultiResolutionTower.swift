@@ -23,8 +23,11 @@ package struct MultiResolutionTower: Sendable {
         try ResolutionAdapter(weights["adapters"][index], width: width, slowChannels: channels))
     }
     self.adapters = adapters
-    finalFast = try Linear(weights["final"]["fast"], inputs: width, outputs: width, bias: true)
-    finalSlow = try Linear(weights["final"]["slow"], inputs: channels, outputs: width, bias: true)
+    // Their sum is the tower's answer.
+    finalFast = try Linear(
+      weights["final"]["fast"], inputs: width, outputs: width, bias: true, role: .output)
+    finalSlow = try Linear(
+      weights["final"]["slow"], inputs: channels, outputs: width, bias: true, role: .output)
   }
 
   /// Sees a named intermediate, channels last; `shape.rows` is the value's.
