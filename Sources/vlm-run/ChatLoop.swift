@@ -34,14 +34,17 @@ struct ChatLoop {
         encoded = .init()
       case "/image":
         let name = words.count > 1 ? String(words[1]).trimmingSpaces() : ""
-        _ = try attempt { try run.add(name, to: conversation, &encoded) }
+        _ = try attempt {
+          try run.add(name, to: conversation, &encoded)
+          return true
+        }
       default:
         let taken = encoded
         let answered = try attempt {
           Self.cancelled.reset()
           TerminationSignals.onInterrupt(Self.interrupt)
           defer { TerminationSignals.onInterrupt(nil) }
-          try run.ask(line, conversation, taken, cancelled: Self.cancelled)
+          return try run.ask(line, conversation, taken, cancelled: Self.cancelled)
         }
         if answered { encoded = .init() }
       }
@@ -55,12 +58,11 @@ struct ChatLoop {
     ChatLoop.cancelled.cancel()
   }
 
-  /// A question or picture that is no good does not end a conversation at a terminal; elsewhere the
+  /// What `body` says: whether the question was answered. A question or picture that is no good does not end a conversation at a terminal; elsewhere the
   /// error is the program's.
-  private func attempt(_ body: () throws -> Void) throws -> Bool {
+  private func attempt(_ body: () throws -> Bool) throws -> Bool {
     do {
-      try body()
-      return true
+      return try body()
     } catch let error as any ReportableError where isatty(STDIN_FILENO) == 1 {
       Report.note("vlm-run: \(error)")
       return false

@@ -52,8 +52,8 @@ struct ConversationTests {
       try JSONValue.parse(Array($0.utf8))
     }
     #expect(lines.count == 2)
-    #expect(lines.first?["timings"]?["reused_positions"]?.intValue == 0)
-    #expect((lines.last?["timings"]?["reused_positions"]?.intValue ?? 0) > 100)
+    #expect(lines.first?["timings"]?["reused_tokens"]?.intValue == 0)
+    #expect((lines.last?["timings"]?["reused_tokens"]?.intValue ?? 0) > 100)
   }
 
   @Test("a stop string ends the answer and is no part of it")
