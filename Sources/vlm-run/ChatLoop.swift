@@ -18,9 +18,7 @@ struct ChatLoop {
   func run(_ encoded: inout ConversationRun.Encoded) throws {
     let isTerminal = isatty(STDIN_FILENO) == 1
     if isTerminal, !run.quiet {
-      Report.note(
-        "/image FILE shows a picture, /clear begins anew, /quit or Ctrl-D ends; Ctrl-C ends an "
-          + "answer")
+      Report.note(help)
     }
     while true {
       if isTerminal { Report.prompt("> ") }
@@ -29,14 +27,24 @@ struct ChatLoop {
       switch words.first {
       case nil: continue
       case "/quit", "/exit": return
+      case "/help": Report.note(help)
       case "/clear":
         conversation.clear()
         encoded = .init()
       case "/image":
         let name = words.count > 1 ? String(words[1]).trimmingSpaces() : ""
         _ = try attempt {
-          try run.add(name, to: conversation, &encoded)
+          guard !name.isEmpty else { throw Self.misunderstood("/image", expected: "/image FILE") }
+          let picture = try run.add(name, to: conversation, &encoded)
+          if isTerminal, !run.quiet {
+            Report.note(
+              "[\(name.escapedForDisplay()): \(picture.count) tokens, seen with the next question]")
+          }
           return true
+        }
+      case .some(let word) where Self.isCommand(word):
+        _ = try attempt {
+          throw Self.misunderstood(String(word), expected: "/image FILE, /clear, /help or /quit")
         }
       default:
         let taken = encoded
@@ -50,6 +58,20 @@ struct ChatLoop {
       }
     }
     if isTerminal { Report.note("") }
+  }
+
+  private var help: String {
+    (run.model.seesPictures ? "/image FILE shows a picture, " : "")
+      + "/clear begins anew, /quit or Ctrl-D ends; Ctrl-C ends an answer"
+  }
+
+  /// A slash and letters: nothing that a question begins with.
+  private static func isCommand(_ word: Substring) -> Bool {
+    word.count > 1 && word.first == "/" && word.dropFirst().allSatisfy { $0.isASCII && $0.isLetter }
+  }
+
+  private static func misunderstood(_ found: String, expected: String) -> GenerationError {
+    GenerationError(.option("command", found: "'\(found)'", expected: expected))
   }
 
   /// The first Ctrl-C asks for the end of the answer; the second does not wait for it.

@@ -195,7 +195,10 @@ struct ConversationRun {
         "the prompt is \(model.truncated) positions longer than the model takes; its end was cut off",
         program: "vlm-run")
     }
-    if !quiet { Report.note(Self.timings(answer, encoded)) }
+    if !quiet {
+      Report.note(
+        answer.isUnbegun ? "[ended before the answer began]" : Self.timings(answer, encoded))
+    }
     return !answer.isUnbegun
   }
 

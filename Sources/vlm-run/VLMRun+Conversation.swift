@@ -19,7 +19,7 @@ extension VLMRun {
 
   func converse(_ model: any ConversationSession) throws {
     guard model.seesPictures || images.isEmpty else {
-      throw ValidationError("found \(images.count) images, and this model sees none")
+      throw ValidationError("this model sees no pictures: found \(images.count)")
     }
     guard !(conversation.chat && json) else {
       throw ValidationError("--chat with --json: expected --jsonl, an object per answer")

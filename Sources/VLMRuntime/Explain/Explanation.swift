@@ -232,9 +232,12 @@ package struct Explanation: Sendable {
     let lines = (panels.count + perLine - 1) / perLine
     let lineHeight = Self.lineHeight + height + Self.margin
     let gatesTop = Self.margin + lines * lineHeight
-    let notesTop = gatesTop + (gates.isEmpty ? 0 : Self.lineHeight * (gates.count + 1))
+    let gatesHeight = gates.isEmpty ? 0 : Self.lineHeight * (gates.count + 1) + Self.margin / 2
+    let notesTop = gatesTop + gatesHeight
     let canvasWidth = Self.margin + perLine * cell
-    let notes = Self.wrapped(notes(panels), width: canvasWidth - 2 * Self.margin)
+    let notes = notes(panels).flatMap {
+      Self.wrapped($0, width: canvasWidth - 2 * Self.margin)
+    }
     var canvas = Canvas(
       width: canvasWidth, height: notesTop + notes.count * Self.lineHeight + Self.margin / 2)
     for (index, panel) in panels.enumerated() {
@@ -251,13 +254,13 @@ package struct Explanation: Sendable {
   }
 
   /// What a person needs to know to read the drawing.
-  private func notes(_ panels: [Panel]) -> String {
+  private func notes(_ panels: [Panel]) -> [String] {
     var notes: [String] = []
     if panels.count > 1 {
-      notes.append("like colours: like features, within one map")
+      notes.append("within each map, what has like features has like colours")
     }
     if !gates.isEmpty { notes.append("gates: how much of the high resolution is added") }
-    return notes.joined(separator: ". ")
+    return notes
   }
 
   private static func wrapped(_ text: String, width: Int) -> [String] {

@@ -19,10 +19,12 @@ struct CancellationTests {
     var asked = 0
     let layers = language.model.config.layers
     // In the middle of the third of four chunks.
-    try language.model(.tokens(Self.prompt), position: 0, context) {
-      asked += 1
-      return asked > 2 * layers + layers / 2
-    }
+    try language.model(
+      .tokens(Self.prompt), position: 0, context,
+      isCancelled: {
+        asked += 1
+        return asked > 2 * layers + layers / 2
+      })
     #expect(context.count == 20)
     let rest = Array(Self.prompt[20...])
     let resumed = try language.model(.tokens(rest), position: 20, context).array()
