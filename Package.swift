@@ -134,7 +134,9 @@ let package = Package(
       ]),
     .testTarget(
       name: "CLITests",
-      dependencies: ["VLMTensor", "VLMCheckpoint", "VLMTestSupport", "vlm-convert", "vlm-run"]),
+      dependencies: [
+        "VLMTensor", "VLMCheckpoint", "VLMInput", "VLMTestSupport", "vlm-convert", "vlm-run",
+      ]),
     .testTarget(
       name: "VLMBenchTests",
       dependencies: [

@@ -33,8 +33,10 @@ package struct ConversionError: ReportableError, Equatable {
     case .file(let error): return error.description
     case .json(_, let text): return "\(name): \(text)"
     case .unknownModel(let count, let examples):
-      return "\(name): \(count) tensors of no model known here, expected a ConvNeXt "
-        + "(names of timm, facebook, Hugging Face or open_clip), found \(Self.list(examples))"
+      return "\(name): \(count) tensors of no model known here, found \(Self.list(examples)), "
+        + "expected a ConvNeXt (names of timm, facebook, Hugging Face or open_clip), "
+        + "CLIP's vision tower, open_clip with a ConvNeXt, LLaMA and its kin (Vicuna, Mistral, "
+        + "SmolLM2, Qwen 2), or a LLaVA (LLaVA-1.5, ConvLLaVA, LLaVA-HR)"
     case .nothingToConvert: return "\(name): holds no tensors, nothing to convert"
     case .missing(let names):
       return "\(name): \(names.count) tensors missing: \(Self.list(names))"

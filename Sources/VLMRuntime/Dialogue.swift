@@ -42,6 +42,11 @@ package final class Dialogue {
     /// Ids of the prompt without pictures, and tokens of pictures, of the whole conversation.
     package let promptTokens: Int
     package let visualTokens: Int
+
+    /// Cancelled before its first token: as if it had never been asked for.
+    package var isUnbegun: Bool {
+      generation.ending == .cancelled && generation.tokens.isEmpty
+    }
   }
 
   /// Takes a picture into the next question.
@@ -59,8 +64,8 @@ package final class Dialogue {
   /// A question that does not say where its pictures stand, with `<image>`, has them in front.
   ///
   /// - Throws: `GenerationError` when it names another number of pictures than it was given, and as
-  ///   `ConversationSession.generate`. A question that could not be answered is not part of the
-  ///   conversation.
+  ///   `ConversationSession.generate`. A question that could not be answered, or whose answer was
+  ///   cancelled before it began, is not part of the conversation; its pictures wait for the next.
   package func ask(
     _ question: String, cancelled: CancellationFlag? = nil, emit: (String) -> Void = { _ in }
   ) throws -> Answer {
@@ -70,12 +75,14 @@ package final class Dialogue {
     let ids = ids(next, text)
     let generation = try model.generate(
       ids, images: all, options, cancelled: cancelled, emit: emit)
+    let answer = Answer(
+      generation: generation, promptTokens: ids.count { $0 != ImagePrompt.sentinel },
+      visualTokens: all.reduce(0) { $0 + $1.count })
+    guard !answer.isUnbegun else { return answer }
     turns += [.init(.user, text), .init(.assistant, generation.text.trimmingSpaces())]
     images = all
     waiting = []
-    return Answer(
-      generation: generation, promptTokens: ids.count { $0 != ImagePrompt.sentinel },
-      visualTokens: all.reduce(0) { $0 + $1.count })
+    return answer
   }
 
   /// The prompt's ids if `question` were asked now.

@@ -22,8 +22,8 @@ package final class VisionSession {
   private var context: ConvNeXtContext?
   private var clipContext: CLIPViTContext?
   private var textContext: TextTower.Context?
-  /// The texts that images are likened to.
-  private var labelEmbeddings: [[Float]] = []
+  /// The embeddings of the texts that images are likened to, each of length 1.
+  package private(set) var labelEmbeddings: [[Float]] = []
   private let wideElements: Int
 
   private enum Model {

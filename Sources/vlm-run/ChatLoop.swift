@@ -18,9 +18,7 @@ struct ChatLoop {
   func run(_ encoded: inout ConversationRun.Encoded) throws {
     let isTerminal = isatty(STDIN_FILENO) == 1
     if isTerminal, !run.quiet {
-      Report.note(
-        "/image FILE shows a picture, /clear begins anew, /quit or Ctrl-D ends; Ctrl-C ends an "
-          + "answer")
+      Report.note(help)
     }
     while true {
       if isTerminal { Report.prompt("> ") }
@@ -29,24 +27,51 @@ struct ChatLoop {
       switch words.first {
       case nil: continue
       case "/quit", "/exit": return
+      case "/help": Report.note(help)
       case "/clear":
         conversation.clear()
         encoded = .init()
       case "/image":
         let name = words.count > 1 ? String(words[1]).trimmingSpaces() : ""
-        _ = try attempt { try run.add(name, to: conversation, &encoded) }
+        _ = try attempt {
+          guard !name.isEmpty else { throw Self.misunderstood("/image", expected: "/image FILE") }
+          let picture = try run.add(name, to: conversation, &encoded)
+          if isTerminal, !run.quiet {
+            Report.note(
+              "[\(name.escapedForDisplay()): \(picture.count) tokens, seen with the next question]")
+          }
+          return true
+        }
+      case .some(let word) where Self.isCommand(word):
+        _ = try attempt {
+          throw Self.misunderstood(String(word), expected: "/image FILE, /clear, /help or /quit")
+        }
       default:
         let taken = encoded
         let answered = try attempt {
           Self.cancelled.reset()
           TerminationSignals.onInterrupt(Self.interrupt)
           defer { TerminationSignals.onInterrupt(nil) }
-          try run.ask(line, conversation, taken, cancelled: Self.cancelled)
+          return try run.ask(line, conversation, taken, cancelled: Self.cancelled)
         }
         if answered { encoded = .init() }
       }
     }
     if isTerminal { Report.note("") }
+  }
+
+  private var help: String {
+    (run.model.seesPictures ? "/image FILE shows a picture, " : "")
+      + "/clear begins anew, /quit or Ctrl-D ends; Ctrl-C ends an answer"
+  }
+
+  /// A slash and letters: nothing that a question begins with.
+  private static func isCommand(_ word: Substring) -> Bool {
+    word.count > 1 && word.first == "/" && word.dropFirst().allSatisfy { $0.isASCII && $0.isLetter }
+  }
+
+  private static func misunderstood(_ found: String, expected: String) -> GenerationError {
+    GenerationError(.option("command", found: "'\(found)'", expected: expected))
   }
 
   /// The first Ctrl-C asks for the end of the answer; the second does not wait for it.
@@ -55,12 +80,11 @@ struct ChatLoop {
     ChatLoop.cancelled.cancel()
   }
 
-  /// A question or picture that is no good does not end a conversation at a terminal; elsewhere the
+  /// What `body` says: whether the question was answered. A question or picture that is no good does not end a conversation at a terminal; elsewhere the
   /// error is the program's.
-  private func attempt(_ body: () throws -> Void) throws -> Bool {
+  private func attempt(_ body: () throws -> Bool) throws -> Bool {
     do {
-      try body()
-      return true
+      return try body()
     } catch let error as any ReportableError where isatty(STDIN_FILENO) == 1 {
       Report.note("vlm-run: \(error)")
       return false

@@ -3,6 +3,7 @@ import VLMCommandLine
 import VLMContainer
 import VLMInput
 import VLMModels
+import VLMNN
 import VLMRuntime
 import VLMTensor
 
@@ -18,6 +19,7 @@ struct ConversationRun {
   let limits: ImageLimits
   let policy: DecodePolicy
   let format: ImageRun.Format
+  let outputs: OutputFiles
   let quiet: Bool
 
   /// Seconds and tokens of the pictures encoded since the last answer.
@@ -25,23 +27,81 @@ struct ConversationRun {
     var count = 0
     var tokens = 0
     var seconds = 0.0
+
+    var tokensPerSecond: Double { seconds > 0 ? Double(tokens) / seconds : 0 }
   }
 
   /// - Parameter images: files; `-` reads standard input.
   func run(images: [String]) throws {
+    if options.prompt == nil, !options.chat, !outputs.isEmpty, !images.isEmpty {
+      return try look(at: images)
+    }
     let conversation = try Dialogue(
       model, template: try template(), system: options.system,
       options: options.generation(model.defaults))
     try conversation.options.sampling.validate()
+    guard options.chat || options.prompt != nil else {
+      throw ValidationError("this model answers questions: expected --prompt or --chat")
+    }
+    // Before the pictures, which may take long.
+    let question = try question()
     var encoded = Encoded()
-    for name in images { try add(name, to: conversation, &encoded) }
-    if options.chat {
-      try ChatLoop(run: self, conversation: conversation).run(&encoded)
-    } else {
-      guard let question = try question() else {
-        throw ValidationError("this model answers questions: expected --prompt or --chat")
+    let recording = Recording(outputs, model.pictureSteps)
+    var pictures: [VisualTokens] = []
+    for name in images {
+      pictures.append(try add(name, to: conversation, &encoded, observe: recording.observer))
+    }
+    try outputs.write(embeddings: pictures.flatMap { Self.rows($0) })
+    try outputs.write(recording.explanation)
+    guard let question else {
+      return try ChatLoop(run: self, conversation: conversation).run(&encoded)
+    }
+    if outputs.dump != nil {
+      try model.inspect(try conversation.promptIDs(question), images: pictures) {
+        recording.add($0, $1, $2)
       }
-      try ask(question, conversation, encoded, cancelled: nil)
+      try outputs.write(dumped: recording.tensors)
+    }
+    try ask(question, conversation, encoded, cancelled: nil)
+  }
+
+  /// Writes the files that are about pictures alone, where nothing is asked.
+  private func look(at images: [String]) throws {
+    var embeddings: [[Float]] = []
+    var objects: [JSONValue] = []
+    let recording = Recording(outputs, model.pictureSteps)
+    for name in images {
+      let start = Progress.now()
+      let pixels = try pixels(name)
+      let picture = try model.encode(pixels, observe: recording.observer)
+      let milliseconds = (Progress.now() - start) * 1000
+      if outputs.embed != nil { embeddings += Self.rows(picture) }
+      if format == .text {
+        Report.line(
+          "\(name.escapedForDisplay())  (\(pixels.width)×\(pixels.height) input, "
+            + "\(picture.count) visual tokens of \(picture.columns) values, "
+            + "\(decimal(milliseconds, 1)) ms)")
+        continue
+      }
+      let object: JSONValue = [
+        "schema": 1,
+        "image": .string(name),
+        "visual_tokens": .int(picture.count),
+        "grid": [.int(picture.gridHeight), .int(picture.gridWidth)],
+        "milliseconds": .double((milliseconds * 1000).rounded() / 1000),
+      ]
+      if format == .jsonLines { Report.line(object.serialized()) }
+      objects.append(object)
+    }
+    if format == .json { Report.line(JSONValue.array(objects).serialized(pretty: true)) }
+    try outputs.write(embeddings: embeddings)
+    try outputs.write(dumped: recording.tensors)
+    try outputs.write(recording.explanation)
+  }
+
+  private static func rows(_ picture: VisualTokens) -> [[Float]] {
+    withExtendedLifetime(picture) {
+      (0..<picture.count).map { picture.rows[$0..<$0 + 1].array() }
     }
   }
 
@@ -82,38 +142,74 @@ struct ConversationRun {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// Encodes a picture for the next question.
-  func add(_ name: String, to conversation: Dialogue, _ encoded: inout Encoded) throws {
-    let start = Progress.now()
+  /// The tower's input for a picture file.
+  func pixels(_ name: String) throws -> PixelTensor {
     let image = try ImageDecoder.decode(path: name, policy: policy, limits: limits)
-    let pixels = try model.pixels(of: image, name: name, geometry: geometry, limits: limits)
-    let picture = try model.encode(pixels, observe: nil)
+    return try model.pixels(of: image, name: name, geometry: geometry, limits: limits)
+  }
+
+  /// Encodes a picture for the next question.
+  @discardableResult
+  func add(
+    _ name: String, to conversation: Dialogue, _ encoded: inout Encoded,
+    observe: ConversationObserver? = nil
+  ) throws -> VisualTokens {
+    let start = Progress.now()
+    let picture = try model.encode(try pixels(name), observe: observe)
     conversation.add(picture)
     encoded.count += 1
     encoded.tokens += picture.count
     encoded.seconds += Progress.now() - start
+    return picture
   }
 
   /// Asks, and prints the answer as it comes.
+  ///
+  /// - Returns: whether there is one: not when it was cancelled before it began.
+  @discardableResult
   func ask(
     _ question: String, _ conversation: Dialogue, _ encoded: Encoded,
     cancelled: CancellationFlag?
-  ) throws {
+  ) throws -> Bool {
     let isTerminal = isatty(STDOUT_FILENO) == 1
-    let answer = try conversation.ask(question, cancelled: cancelled) { piece in
-      if format == .text { Report.text(isTerminal ? Self.harmless(piece) : piece) }
+    let answer: Dialogue.Answer
+    do {
+      answer = try conversation.ask(question, cancelled: cancelled) { piece in
+        if format == .text { Report.text(isTerminal ? Self.harmless(piece) : piece) }
+      }
+    } catch let error as ModelError {
+      throw Self.namingOption(error)
     }
     switch format {
     case .text: Report.text("\n")
-    case .json: Report.line(Self.object(answer, encoded).serialized(pretty: true))
-    case .jsonLines: Report.line(Self.object(answer, encoded).serialized())
+    case .json: Report.line(object(answer, encoded).serialized(pretty: true))
+    case .jsonLines: Report.line(object(answer, encoded).serialized())
     }
     if answer.generation.ending == .context {
       Report.warning(
         "the answer ends because the context of \(model.capacity) positions is full; "
           + "--ctx \(2 * model.capacity) allows more", program: "vlm-run")
     }
-    if !quiet { Report.note(Self.timings(answer, encoded)) }
+    if model.truncated > 0 {
+      Report.warning(
+        "the prompt is \(model.truncated) positions longer than the model takes; its end was cut off",
+        program: "vlm-run")
+    }
+    if !quiet {
+      Report.note(
+        answer.isUnbegun ? "[ended before the answer began]" : Self.timings(answer, encoded))
+    }
+    return !answer.isUnbegun
+  }
+
+  /// What is too long for the context is so because of an option.
+  private static func namingOption(_ error: ModelError) -> ModelError {
+    guard case .configuration("context", let found, let expected) = error.problem else {
+      return error
+    }
+    return ModelError(
+      file: error.file,
+      .configuration(field: "context (--ctx)", found: found, expected: expected))
   }
 
   /// Control characters of a model's text must not reach a terminal.
@@ -130,7 +226,7 @@ struct ConversationRun {
     scalar.properties.generalCategory == .control && scalar != "\n" && scalar != "\t"
   }
 
-  private static func object(_ answer: Dialogue.Answer, _ encoded: Encoded) -> JSONValue {
+  private func object(_ answer: Dialogue.Answer, _ encoded: Encoded) -> JSONValue {
     let timings = answer.generation.timings
     func rounded(_ value: Double) -> JSONValue { .double((value * 1e6).rounded() / 1e6) }
     return [
@@ -140,16 +236,20 @@ struct ConversationRun {
       "ending": .string(answer.generation.ending.rawValue),
       "prompt_tokens": .int(answer.promptTokens),
       "visual_tokens": .int(answer.visualTokens),
+      "truncated_tokens": .int(model.truncated),
       "timings": [
         "encode_seconds": rounded(encoded.seconds),
-        "prompt_seconds": rounded(timings.promptSeconds),
-        "prompt_positions": .int(timings.promptTokens),
-        "reused_positions": .int(timings.reusedTokens),
-        "prompt_positions_per_second": rounded(timings.promptTokensPerSecond),
+        "encode_tokens": .int(encoded.tokens),
+        "encode_tokens_per_second": rounded(encoded.tokensPerSecond),
+        "prefill_seconds": rounded(timings.promptSeconds),
+        "prefill_tokens": .int(timings.promptTokens),
+        "prefill_tokens_per_second": rounded(timings.promptTokensPerSecond),
+        "reused_tokens": .int(timings.reusedTokens),
         "decode_seconds": rounded(timings.stepSeconds),
+        "decode_tokens": .int(timings.steps),
         "decode_tokens_per_second": rounded(timings.tokensPerSecond),
       ],
-      "peak_memory_bytes": .int(peakMemory()),
+      "peak_memory_bytes": .int(Self.peakMemory()),
     ]
   }
 

@@ -13,9 +13,7 @@ struct ImageRun {
   let images: [String]
   let format: Format
   let top: Int
-  let embed: String?
-  let dump: String?
-  let overwrite: Bool
+  let outputs: OutputFiles
   let quiet: Bool
 
   /// An image that waits for its batch.
@@ -33,7 +31,7 @@ struct ImageRun {
       "images", total: images.count, unit: .items, quiet: quiet || images.count < 2)
     var waiting: [Loaded] = []
     var pixels: [PixelTensor] = []
-    var results: [JSONValue] = []
+    var objects: [JSONValue] = []
     var embeddings: [[Float]] = []
     let start = Progress.now()
     var done = 0
@@ -42,21 +40,20 @@ struct ImageRun {
     func flush() throws {
       guard let first = waiting.first else { return }
       let begin = Progress.now()
-      var dumped: [(name: String, shape: [Int], values: [Float])] = []
+      let recording = Recording(outputs, loader.preprocessing)
       let batch = pixels
       pixels = []
-      let outputs = try session.run(
-        consume batch,
-        observe: dump == nil ? nil : { name, shape, values in dumped.append((name, shape, values)) }
-      )
+      let results = try session.run(consume batch, observe: recording.observer)
       let share = (Progress.now() - begin) / Double(waiting.count)
-      for (image, output) in zip(waiting, outputs) {
+      for (image, result) in zip(waiting, results) {
         let milliseconds = (image.seconds + share) * 1000
         progress.finish()
-        report(image, output, milliseconds, &results)
-        if embed != nil { embeddings.append(output.embedding) }
+        report(image, result, milliseconds, &objects)
+        if outputs.embed != nil { embeddings.append(result.embedding) }
+        recording.add("embedding", [1, result.embedding.count], result.embedding)
       }
-      if let dump { try write(dumped, to: dump, embedding: outputs[0].embedding) }
+      try outputs.write(dumped: recording.tensors)
+      try outputs.write(recording.explanation)
       done += waiting.count
       progress.update(done, detail: first.name)
       waiting.removeAll()
@@ -88,8 +85,8 @@ struct ImageRun {
     progress.finish()
 
     if let failure { exitStatus = failure.exitStatus }
-    if format == .json { Report.line(JSONValue.array(results).serialized(pretty: true)) }
-    if let embed { try write(embeddings, to: embed) }
+    if format == .json { Report.line(JSONValue.array(objects).serialized(pretty: true)) }
+    try outputs.write(embeddings: embeddings, texts: session.labelEmbeddings)
     if !quiet, format == .text, images.count > 1 {
       let seconds = Progress.now() - start
       Report.note(
@@ -101,7 +98,7 @@ struct ImageRun {
 
   private func report(
     _ image: Loaded, _ output: VisionSession.Result, _ milliseconds: Double,
-    _ results: inout [JSONValue]
+    _ objects: inout [JSONValue]
   ) {
     let candidates = output.logits.map { Classification.top(top, of: $0) } ?? []
     switch format {
@@ -118,7 +115,7 @@ struct ImageRun {
         Report.line(
           "  an embedding of \(output.embedding.count) values, no classes; --embed writes it")
       }
-    case .json: results.append(object(image, candidates, milliseconds))
+    case .json: objects.append(object(image, candidates, milliseconds))
     case .jsonLines: Report.line(object(image, candidates, milliseconds).serialized())
     }
   }
@@ -131,6 +128,7 @@ struct ImageRun {
     _ image: Loaded, _ candidates: [Classification.Candidate], _ milliseconds: Double
   ) -> JSONValue {
     [
+      "schema": 1,
       "image": .string(image.name),
       "top": .array(
         candidates.map { candidate in
@@ -142,27 +140,5 @@ struct ImageRun {
         }),
       "milliseconds": .double((milliseconds * 1000).rounded() / 1000),
     ]
-  }
-
-  private func write(_ embeddings: [[Float]], to path: String) throws {
-    let shape = [embeddings.count, embeddings.first?.count ?? 0]
-    let values = embeddings.flatMap { $0 }
-    if path.hasSuffix(".npy") {
-      try NumpyFile.write(path: path, overwrite: overwrite, shape: shape, values: values)
-    } else {
-      try SafetensorsWriter.write(
-        path: path, overwrite: overwrite,
-        tensors: [.init(name: "embedding", shape: shape, floats: values)])
-    }
-  }
-
-  private func write(
-    _ tensors: [(name: String, shape: [Int], values: [Float])], to path: String,
-    embedding: [Float]
-  ) throws {
-    let all = tensors + [("embedding", [1, embedding.count], embedding)]
-    try SafetensorsWriter.write(
-      path: path, overwrite: overwrite,
-      tensors: all.map { .init(name: $0.name, shape: $0.shape, floats: $0.values) })
   }
 }

@@ -18,11 +18,8 @@ extension VLMRun {
   }
 
   func converse(_ model: any ConversationSession) throws {
-    guard embed == nil, dump == nil else {
-      throw ValidationError("--embed and --dump: expected an image model")
-    }
     guard model.seesPictures || images.isEmpty else {
-      throw ValidationError("found \(images.count) images, and this model sees none")
+      throw ValidationError("this model sees no pictures: found \(images.count)")
     }
     guard !(conversation.chat && json) else {
       throw ValidationError("--chat with --json: expected --jsonl, an object per answer")
@@ -30,14 +27,29 @@ extension VLMRun {
     guard !(conversation.chat && images.contains("-")) else {
       throw ValidationError("--chat reads standard input, so an image cannot come from there")
     }
-    if dryRun { return describe(model) }
-    try ConversationRun(
+    guard embed == nil || !images.isEmpty else {
+      throw ValidationError("--embed writes the visual tokens of pictures: found none")
+    }
+    guard outputs.isEmpty || !conversation.chat else {
+      throw ValidationError("--embed, --dump and --explain: expected one question, found --chat")
+    }
+    let run = ConversationRun(
       model: model, options: conversation,
       geometry: PictureGeometry(
         resolution: try preprocessing.side(), keepsAspect: conversation.keepAspect),
       limits: preprocessing.limits,
-      policy: try preprocessing.policy(), format: format, quiet: quiet
-    ).run(images: images)
+      policy: try preprocessing.policy(), format: format, outputs: outputs, quiet: quiet)
+    if dryRun {
+      describe(model)
+      for name in images {
+        let pixels = try run.pixels(name)
+        Report.line("\(name.escapedForDisplay()): input \(pixels.width)×\(pixels.height)")
+      }
+      return
+    }
+    // Said before the work, not after it.
+    try outputs.check()
+    try run.run(images: images)
   }
 
   private func describe(_ model: any ConversationSession) {

@@ -7,10 +7,6 @@ import VLMKernels
 import VLMRuntime
 import VLMTensor
 
-#if canImport(Glibc)
-  import Glibc
-#endif
-
 @main
 struct VLMRun: ParsableCommand {
   static func main() { runCommand(VLMRun.self, program: "vlm-run") }
@@ -57,15 +53,22 @@ struct VLMRun: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Write the image embeddings, one row per image, to a .npy or .safetensors file.",
+      "Write embeddings to a .npy or .safetensors file: a row per image; of a model that answers, "
+        + "a row per visual token; with --labels and no image, a row per text.",
       valueName: "file"))
   var embed: String?
 
   @Option(
     help: ArgumentHelp(
-      "Write the input and every named intermediate of one image, f32, channels first.",
+      "Write the input and every named intermediate of one image or prompt, f32, channels first.",
       valueName: "file.safetensors"))
   var dump: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Draw what the model makes of one image: its input, features and gates.",
+      valueName: "file.png"))
+  var explain: String?
 
   @Flag(help: "Replace existing output files.")
   var force = false
@@ -88,8 +91,19 @@ struct VLMRun: ParsableCommand {
   func validate() throws {
     guard top >= 1 else { throw ValidationError("--top: found \(top), expected 1 or more") }
     guard !(json && jsonl) else { throw ValidationError("--json and --jsonl exclude each other") }
-    guard dump == nil || images.count == 1 else {
+    // A language model has intermediates without any image.
+    guard dump == nil || images.count <= 1 else {
       throw ValidationError("--dump: found \(images.count) images, expected one")
+    }
+    guard explain == nil || images.count == 1 else {
+      throw ValidationError("--explain: found \(images.count) images, expected one")
+    }
+    if let explain, !explain.lowercased().hasSuffix(".png") {
+      throw ValidationError("--explain: found '\(explain)', expected a name that ends in .png")
+    }
+    if let embed, ![".npy", ".safetensors"].contains(where: { embed.hasSuffix($0) }) {
+      throw ValidationError(
+        "--embed: found '\(embed)', expected a name that ends in .npy or .safetensors")
     }
     let readers = images + (conversation.prompt.map { [$0] } ?? [])
     guard readers.count(where: { $0 == "-" }) <= 1 else {
@@ -106,7 +120,12 @@ struct VLMRun: ParsableCommand {
     guard !conversation.isUsed else {
       throw ValidationError("\(model.escapedForDisplay()) is no model that answers questions")
     }
-    guard !images.isEmpty || dryRun else { throw ValidationError("expected at least one image") }
+    let embedsTexts = labels != nil && embed != nil && dump == nil
+    guard !images.isEmpty || dryRun || embedsTexts else {
+      throw ValidationError("expected at least one image")
+    }
+    // Said before the work, not after it.
+    if !dryRun { try outputs.check() }
     let session = try VisionSession(
       path: model, kernels: kernels, threads: try threadCount(option: threads))
     if let labels { try session.classify(as: try Self.texts(labels)) }
@@ -114,15 +133,15 @@ struct VLMRun: ParsableCommand {
       preprocessing: try preprocessing.applied(to: session.preprocessing),
       policy: try preprocessing.policy(), limits: preprocessing.limits)
     if dryRun { return try describe(session, loader) }
-    // Said before the work, not after it.
-    for output in [embed, dump].compactMap({ $0 }) where !force && access(output, F_OK) == 0 {
-      throw FileError(path: output, problem: .exists)
-    }
     let status = try ImageRun(
       session: session, loader: loader, images: images, format: format, top: top,
-      embed: embed, dump: dump, overwrite: force, quiet: quiet
+      outputs: outputs, quiet: quiet
     ).run()
     guard status == .success else { throw ExitCode(status.rawValue) }
+  }
+
+  var outputs: OutputFiles {
+    OutputFiles(embed: embed, dump: dump, explain: explain, overwrite: force)
   }
 
   var format: ImageRun.Format { json ? .json : jsonl ? .jsonLines : .text }

@@ -52,8 +52,73 @@ struct ConversationTests {
       try JSONValue.parse(Array($0.utf8))
     }
     #expect(lines.count == 2)
-    #expect(lines.first?["timings"]?["reused_positions"]?.intValue == 0)
-    #expect((lines.last?["timings"]?["reused_positions"]?.intValue ?? 0) > 100)
+    #expect(lines.first?["timings"]?["reused_tokens"]?.intValue == 0)
+    #expect((lines.last?["timings"]?["reused_tokens"]?.intValue ?? 0) > 100)
+  }
+
+  @Test("a chat shows pictures, and a command that is none ends one that no person types")
+  func chatCommands() throws {
+    let folder = try TemporaryFolder()
+    let model = folder.path("llava.vlmz")
+    let checkpoint = TestFiles.fixture("goldens/convllava-trained")
+    let converted = try CommandRunner.convert(checkpoint + "/hf-A-safetensors", model, "--q4", "-q")
+    try #require(converted.status == 0, "\(converted.errors)")
+    func chat(_ lines: String...) throws -> CommandRunner.Outcome {
+      try CommandRunner.run(
+        "vlm-run", [model, "--chat", "-q"],
+        input: Data((lines.joined(separator: "\n") + "\n").utf8))
+    }
+    let question = "What is in the picture?"
+    let answered = try chat("/image \(checkpoint)/cup.png", question, "/help", "/clear", "/quit")
+    #expect(answered.status == 0)
+    #expect(answered.output == "A cup of coffee on a table.\n")
+    #expect(answered.errors.contains("/image FILE"))
+    let unknown = try chat("/imgae \(checkpoint)/cup.png")
+    #expect(unknown.status == 64)
+    #expect(unknown.errorLine.contains("found '/imgae', expected /image FILE"))
+    #expect(try chat("/image").status == 64)
+    #expect(try chat("/image /nonexistent.png").status == 66)
+  }
+
+  @Test("several pictures stand in front of the question, or where it says")
+  func severalPictures() throws {
+    let folder = try TemporaryFolder()
+    let model = folder.path("llava.vlmz")
+    let checkpoint = TestFiles.fixture("goldens/convllava-trained")
+    let converted = try CommandRunner.convert(checkpoint + "/hf-A-safetensors", model, "--q4", "-q")
+    try #require(converted.status == 0, "\(converted.errors)")
+    let pictures = ["cup", "cat"].map { "\(checkpoint)/\($0).png" }
+    func ask(_ question: String) throws -> JSONValue {
+      let outcome = try CommandRunner.run(
+        "vlm-run", [model] + pictures + ["-p", question, "--jsonl", "-q", "-n", "4"])
+      try #require(outcome.status == 0, "\(outcome.errors)")
+      return try JSONValue.parse(Array(outcome.output.utf8))
+    }
+    let front = try ask("Is there an animal?")
+    let named = try ask("<image>\n<image>\nIs there an animal?")
+    #expect(front["visual_tokens"]?.intValue == 72)
+    #expect(front["token_ids"] == named["token_ids"])
+    #expect(front["timings"]?["encode_tokens"]?.intValue == 72)
+    let wrong = try CommandRunner.run("vlm-run", [model] + pictures + ["-p", "<image>?"])
+    #expect(wrong.status == 64)
+  }
+
+  @Test("a prompt longer than the model takes is cut with a warning that says by how much")
+  func cutPrompt() throws {
+    let folder = try TemporaryFolder()
+    let model = folder.path("llava.vlmz")
+    let checkpoint = TestFiles.fixture("goldens/convllava-trained")
+    let converted = try CommandRunner.convert(checkpoint + "/hf-A-safetensors", model, "--q4", "-q")
+    try #require(converted.status == 0, "\(converted.errors)")
+    let outcome = try CommandRunner.run(
+      "vlm-run", [model, "-p", "-", "-n", "1", "--json", "-q"],
+      input: Data(String(repeating: "word ", count: 3000).utf8))
+    #expect(outcome.status == 0)
+    let json = try JSONValue.parse(Array(outcome.output.utf8))
+    let cut = try #require(json["truncated_tokens"]?.intValue)
+    #expect(cut > 0)
+    #expect(json["timings"]?["prefill_tokens"]?.intValue == 2048)
+    #expect(outcome.errors.contains("the prompt is \(cut) positions longer"))
   }
 
   @Test("a stop string ends the answer and is no part of it")

@@ -64,15 +64,20 @@ package struct LLaMA: Sendable {
   /// Runs the positions of `input`, which follow the first `position` ones that `context` holds;
   /// what it held from there on is forgotten.
   ///
+  /// - Parameter isCancelled: asked before each block. Once it says yes the call returns: then the
+  ///   context holds fewer positions than it was given, and the logits mean nothing.
   /// - Returns: the logits behind the last position, `[1, vocabulary]`, until the next call.
   /// - Throws: `ModelError` when the context is too short, or for an id out of range.
   @discardableResult
   package func callAsFunction(
-    _ input: Input, position: Int, _ context: LLaMAContext, observe: Observer? = nil
+    _ input: Input, position: Int, _ context: LLaMAContext, observe: Observer? = nil,
+    isCancelled: (() -> Bool)? = nil
   ) throws(ModelError) -> MatrixView {
     precondition(input.count > 0, "at least one position")
     var last = context.logits(rows: 1)
-    try run(input, position: position, context, observe: observe, needed: .last) { rows, _ in
+    try run(
+      input, position: position, context, observe: observe, isCancelled: isCancelled, needed: .last
+    ) { rows, _ in
       let logits = context.logits(rows: 1)
       multiply(rows, into: logits, context)
       last = logits
@@ -86,7 +91,9 @@ package struct LLaMA: Sendable {
     _ input: Input, position: Int, _ context: LLaMAContext, observe: Observer? = nil,
     body: (_ logits: MatrixView, _ position: Int) -> Void
   ) throws(ModelError) {
-    try run(input, position: position, context, observe: observe, needed: .all) { rows, position in
+    try run(
+      input, position: position, context, observe: observe, isCancelled: nil, needed: .all
+    ) { rows, position in
       var start = 0
       while start < rows.rows {
         let part = start..<min(rows.rows, start + context.logitRows)
@@ -107,7 +114,8 @@ package struct LLaMA: Sendable {
 
   /// - Parameter finish: given normed rows of the last block's output, and where they stand.
   private func run(
-    _ input: Input, position: Int, _ context: LLaMAContext, observe: Observer?, needed: Needed,
+    _ input: Input, position: Int, _ context: LLaMAContext, observe: Observer?,
+    isCancelled: (() -> Bool)?, needed: Needed,
     finish: (_ rows: MatrixView, _ position: Int) -> Void
   ) throws(ModelError) {
     if case .tokens(let ids) = input { try check(ids) }
@@ -133,6 +141,8 @@ package struct LLaMA: Sendable {
       let last = isLast ? range.count - 1..<range.count : 0..<0
       let kept = needed == .all || observe != nil ? 0..<range.count : last
       for (index, block) in blocks.enumerated() {
+        // What the blocks before have stored for this chunk lies behind the context's end.
+        if let isCancelled, isCancelled() { return }
         let isFinal = index == blocks.count - 1
         block(
           rows: range.count, position: first, layer: index,

@@ -9,6 +9,7 @@ package struct Canvas: Sendable {
 
     static let white = Colour(255, 255, 255)
     static let ink = Colour(32, 36, 44)
+    static let faint = Colour(112, 118, 128)
     static let rule = Colour(196, 200, 208)
     static let positive = Colour(42, 120, 184)
     static let negative = Colour(200, 84, 48)

@@ -166,7 +166,9 @@ package final class VisionLanguageSession: ConversationSession {
           .embeddings(rows, position: common), options, cancelled: cancelled, emit: emit)
       }
     }
-    held = wanted + generator.history.dropFirst(wanted.count).map { .token($0) }
+    // A prompt that was cancelled is held in part.
+    let written = generator.history.dropFirst(wanted.count).map { Position.token($0) }
+    held = Array(wanted.prefix(generator.history.count)) + written
     heldImages = images
     return result
   }

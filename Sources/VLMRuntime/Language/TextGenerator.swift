@@ -46,7 +46,7 @@ package final class TextGenerator {
   /// Continues `prompt`.
   ///
   /// - Parameters:
-  ///   - cancelled: looked at before each token.
+  ///   - cancelled: looked at before each token, and before each block of the prompt's run.
   ///   - observe: sees the hidden states of the prompt.
   ///   - emit: called with each piece of text as soon as it is certain.
   /// - Throws: `ModelError` when the context is too short for the prompt, `GenerationError`.
@@ -58,8 +58,12 @@ package final class TextGenerator {
     var result = Generation()
     let clock = ContinuousClock()
     let start = clock.now
-    var logits = try run(prompt, &result.timings, observe)
+    let first = try run(prompt, &result.timings, observe, cancelled)
     result.timings.promptSeconds = Self.seconds(clock.now - start)
+    guard var logits = first else {
+      result.ending = .cancelled
+      return result
+    }
     var sampler = Sampler(options.sampling)
     var stops = StopStrings(options.stopStrings)
     var decoder = tokenizer?.stream()
@@ -121,31 +125,36 @@ package final class TextGenerator {
     history = tokens
   }
 
-  /// Runs what the context does not hold; returns the logits behind the prompt.
+  /// Runs what the context does not hold; returns the logits behind the prompt, nil when it was
+  /// cancelled before they were known. What was run until then is kept.
   private func run(
-    _ prompt: Prompt, _ timings: inout Generation.Timings, _ observe: LLaMA.Observer?
-  ) throws -> MatrixView {
+    _ prompt: Prompt, _ timings: inout Generation.Timings, _ observe: LLaMA.Observer?,
+    _ cancelled: CancellationFlag?
+  ) throws -> MatrixView? {
+    let isCancelled = cancelled.map { flag in { flag.isCancelled } }
     switch prompt {
     case .tokens(let tokens):
       guard !tokens.isEmpty else { throw GenerationError(.emptyPrompt) }
       // The last one is run in any case: its logits are what is wanted.
       let common = zip(history, tokens.dropLast()).prefix { $0 == $1 }.count
       timings.reusedTokens = common
-      timings.promptTokens = tokens.count - common
       history.removeLast(history.count - common)
       let logits = try model(
-        .tokens(Array(tokens[common...])), position: common, context, observe: observe)
-      history = tokens
-      return logits
+        .tokens(Array(tokens[common...])), position: common, context, observe: observe,
+        isCancelled: isCancelled)
+      history = Array(tokens.prefix(context.count))
+      timings.promptTokens = context.count - common
+      return context.count == tokens.count ? logits : nil
     case .embeddings(let rows, let position):
       guard rows.rows > 0 else { throw GenerationError(.emptyPrompt) }
       precondition(position >= 0 && position <= history.count, "positions without gaps")
       timings.reusedTokens = position
-      timings.promptTokens = rows.rows
       history.removeLast(history.count - position)
-      let logits = try model(.embeddings(rows), position: position, context, observe: observe)
-      history += [Int](repeating: Self.embedded, count: rows.rows)
-      return logits
+      let logits = try model(
+        .embeddings(rows), position: position, context, observe: observe, isCancelled: isCancelled)
+      timings.promptTokens = context.count - position
+      history += [Int](repeating: Self.embedded, count: timings.promptTokens)
+      return timings.promptTokens == rows.rows ? logits : nil
     }
   }
 

@@ -1,0 +1,104 @@
+import ArgumentParser
+import VLMCheckpoint
+import VLMInput
+import VLMRuntime
+import VLMTensor
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// The files that a run writes beside what it prints.
+struct OutputFiles {
+  let embed: String?
+  let dump: String?
+  let explain: String?
+  let overwrite: Bool
+
+  private var all: [String] { [embed, dump, explain].compactMap { $0 } }
+  var isEmpty: Bool { all.isEmpty }
+
+  /// Checks names and destinations, so that what cannot be written is said before the work.
+  ///
+  /// - Throws: `ValidationError`; `FileError` for a file that exists or cannot be created.
+  func check() throws {
+    for path in all {
+      guard all.count(where: { $0 == path }) == 1 else {
+        throw ValidationError("\(path.escapedForDisplay()): found twice among the output files")
+      }
+      _ = try OutputFile(path: path, overwrite: overwrite)
+    }
+  }
+
+  /// Rows of `columns` values, to a `.npy` file or as the tensor `embedding`.
+  ///
+  /// - Parameter texts: rows of the same width for the texts of `--labels`, the tensor
+  ///   `text_embedding`; a `.npy` file, which holds one array, has them where there are no others.
+  func write(embeddings: [[Float]], texts: [[Float]] = []) throws {
+    guard let embed else { return }
+    if embed.hasSuffix(".npy") {
+      let rows = embeddings.isEmpty ? texts : embeddings
+      try NumpyFile.write(
+        path: embed, overwrite: overwrite, shape: [rows.count, rows.first?.count ?? 0],
+        values: rows.flatMap { $0 })
+      return
+    }
+    let tensors = [("embedding", embeddings), ("text_embedding", texts)].filter { !$0.1.isEmpty }
+    try SafetensorsWriter.write(
+      path: embed, overwrite: overwrite,
+      tensors: tensors.map { name, rows in
+        .init(name: name, shape: [rows.count, rows[0].count], floats: rows.flatMap { $0 })
+      })
+  }
+
+  func write(dumped tensors: [Recording.Tensor]) throws {
+    guard let dump else { return }
+    try SafetensorsWriter.write(
+      path: dump, overwrite: overwrite,
+      tensors: tensors.map { .init(name: $0.name, shape: $0.shape, floats: $0.values) })
+  }
+
+  func write(_ explanation: Explanation?) throws {
+    guard let explain, let canvas = explanation?.draw() else { return }
+    guard let bytes = PNGEncoder.encode(canvas.pixels, width: canvas.width, height: canvas.height)
+    else { throw FileError(path: explain, problem: .call("encode", errno: ENOMEM)) }
+    let output = try OutputFile(path: explain, overwrite: overwrite)
+    try output.write(bytes)
+    try output.commit()
+  }
+}
+
+/// What a model reports of one image or prompt, as far as the output files want it.
+final class Recording {
+  typealias Tensor = (name: String, shape: [Int], values: [Float])
+
+  private(set) var tensors: [Tensor] = []
+  private(set) var explanation: Explanation?
+  private let dumps: Bool
+
+  init(_ outputs: OutputFiles, _ preprocessing: Preprocessing?) {
+    dumps = outputs.dump != nil
+    if outputs.explain != nil {
+      explanation = Explanation(normalization: preprocessing?.normalization ?? .none)
+    }
+  }
+
+  /// Nil when nobody looks, which saves the model the copies.
+  var observer: ((_ name: String, _ shape: [Int], _ values: [Float]) -> Void)? {
+    guard dumps || explanation != nil else { return nil }
+    return { [self] name, shape, values in
+      if dumps { tensors.append((name, shape, values)) }
+      explanation?.see(name, shape, values)
+    }
+  }
+
+  func add(_ name: String, _ shape: [Int], _ values: [Float]) {
+    if dumps { tensors.append((name, shape, values)) }
+  }
+}
+
+extension Preprocessing.Normalization {
+  /// Values from 0 to 1, as they are.
+  fileprivate static let none = Preprocessing.Normalization(
+    mean: [0, 0, 0], deviation: [1, 1, 1])
+}
