@@ -1,19 +1,20 @@
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 /// Memory for activations: f32, 64-byte aligned, zero at first. The second owner of raw memory.
 package final class Activations: @unchecked Sendable {
   package let count: Int
+  private let memory: ZeroedMemory
   private let base: UnsafeMutablePointer<Float>
 
   /// - Parameter count: elements.
   package init(count: Int) {
     precondition(count >= 0, "element count")
     self.count = count
-    let raw = UnsafeMutableRawPointer.allocate(
-      byteCount: max(64, count * MemoryLayout<Float>.stride), alignment: 64)
-    base = raw.bindMemory(to: Float.self, capacity: max(16, count))
-    base.initialize(repeating: 0, count: count)
+    memory = ZeroedMemory(byteCount: count * MemoryLayout<Float>.stride)
+    base = memory.base.bindMemory(to: Float.self, capacity: max(16, count))
   }
-
-  deinit { base.deallocate() }
 
   /// The first `count` elements, for code that fills or reads them as a plain buffer.
   package func withValues<R>(
@@ -33,15 +34,46 @@ package final class Activations: @unchecked Sendable {
 /// Bytes for quantized activations and kernel scratch, 64-byte aligned.
 package final class AlignedBytes: @unchecked Sendable {
   package let count: Int
+  private let memory: ZeroedMemory
   let base: UnsafeMutableRawPointer
 
   package init(count: Int) {
     self.count = count
-    base = .allocate(byteCount: max(64, count), alignment: 64)
-    base.initializeMemory(as: UInt8.self, repeating: 0, count: max(64, count))
+    memory = ZeroedMemory(byteCount: count)
+    base = memory.base
+  }
+}
+
+/// Zeroed bytes, 64-byte aligned.
+///
+/// Large ones are pages that the system gives when they are first written: a cache planned for the
+/// longest conversation takes memory only as the conversation grows.
+private final class ZeroedMemory {
+  let base: UnsafeMutableRawPointer
+  /// Bytes of the mapping, 0 for what was allocated.
+  private let mapped: Int
+
+  private static let smallestMapping = 1 << 20
+
+  init(byteCount: Int) {
+    let byteCount = max(64, byteCount)
+    if byteCount >= Self.smallestMapping,
+      let pages = mmap(
+        nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+      pages != MAP_FAILED
+    {
+      base = pages
+      mapped = byteCount
+    } else {
+      base = .allocate(byteCount: byteCount, alignment: 64)
+      base.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
+      mapped = 0
+    }
   }
 
-  deinit { base.deallocate() }
+  deinit {
+    if mapped > 0 { munmap(base, mapped) } else { base.deallocate() }
+  }
 }
 
 /// A matrix of f32 in memory that an `Activations` owns: `[rows, columns]`, rows `stride` apart.
