@@ -54,7 +54,9 @@ struct ConversationOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Keys and values as f32, f16 or q8.", valueName: "format"))
   var kv = KeyValueFormat.f16
 
-  @Option(help: ArgumentHelp("Positions of a conversation; default: the model's.", valueName: "n"))
+  @Option(
+    help: ArgumentHelp(
+      "Positions of a conversation; default: the model's, 4096 at most.", valueName: "n"))
   var ctx: Int?
 
   @Flag(help: "Pictures in their own proportions, for towers that take them.")

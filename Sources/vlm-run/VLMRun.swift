@@ -45,10 +45,10 @@ struct VLMRun: ParsableCommand {
       valueName: "text,text…"))
   var labels: String?
 
-  @Flag(help: "Print one JSON array, an object per image.")
+  @Flag(help: "Print one JSON array, an object per image; an answer is one object.")
   var json = false
 
-  @Flag(help: "Print one JSON object per line, as each image is done.")
+  @Flag(help: "Print one JSON object per line, as each image or answer is done.")
   var jsonl = false
 
   @Option(

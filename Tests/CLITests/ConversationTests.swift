@@ -146,7 +146,7 @@ struct ConversationTests {
     for arguments in [
       [model], [model, horse, "-p", "x"], [model, "-p", "x", "--template", "no-such"],
       [model, "-p", "x", "--chat"], [model, "--chat", "--json"], [model, "-p", "x", "-n", "0"],
-      [model, "-p", "x", "--embed", folder.path("e.npy")],
+      [model, "-p", "x", "--embed", folder.path("e.npy")], [model, "-p", "x", "--labels", "a,b"],
     ] {
       let outcome = try CommandRunner.run("vlm-run", arguments)
       #expect(outcome.status == 64, "\(arguments.dropFirst())")

@@ -149,4 +149,55 @@ struct ModelOutputTests {
     #expect(try CommandRunner.vlmRun(clip, Self.cat, "--embed", rows).status == 0)
     #expect(try Data(contentsOf: URL(fileURLWithPath: rows)).count == 128 + 4 * 64)
   }
+
+  /// A tokenizer of single letters, with CLIP's marks of begin and end.
+  private static func letters() -> JSONValue {
+    var vocabulary = JSONObject()
+    for (index, letter) in "abcdefghijklmnopqrstuvwxyz".enumerated() {
+      vocabulary.set(String(letter), .int(index))
+      vocabulary.set("\(letter)</w>", .int(26 + index))
+    }
+    vocabulary.set("<|startoftext|>", 49_406)
+    vocabulary.set("<|endoftext|>", 49_407)
+    return [
+      "model": [
+        "type": "BPE", "end_of_word_suffix": "</w>", "vocab": .object(vocabulary), "merges": [],
+      ]
+    ]
+  }
+
+  @Test(
+    "--labels gives probabilities that sum to 1, and --embed writes the texts' rows",
+    .enabled(if: hasGoldens, goldensReason))
+  func textEmbeddings() throws {
+    let source = try TemporaryFolder()
+    for name in ["open_clip_model.safetensors", "open_clip_config.json"] {
+      try FileManager.default.copyItem(
+        atPath: TestFiles.golden("openclip-convnext/" + name), toPath: source.path(name))
+    }
+    try source.write("tokenizer.json", Array(Self.letters().serialized().utf8))
+    let model = try converted(source.url.path, "--f32")
+    let both = folder.path("both.safetensors")
+    let outcome = try CommandRunner.vlmRun(
+      model, Self.cat, "--labels", "a cat, a dog, nothing", "--embed", both, "--json")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    let top = try JSONValue.parse(Array(outcome.output.utf8)).arrayValue?.first?["top"]?.arrayValue
+    let sum = (top ?? []).reduce(0) { $0 + ($1["probability"]?.doubleValue ?? 0) }
+    #expect(abs(sum - 1) < 1e-6)
+    let written = try Expected(both)
+    let texts = try #require(written.tensor("text_embedding"))
+    #expect(written.tensor("embedding")?.shape == [1, 32])
+    #expect(texts.shape == [3, 32])
+    let length = texts.values[0..<32].reduce(0) { $0 + $1 * $1 }
+    #expect(abs(length - 1) < 1e-5)
+    // Without an image a .npy has the texts' rows.
+    let rows = folder.path("texts.npy")
+    #expect(
+      try CommandRunner.vlmRun(model, "--labels", "a cat, a dog, nothing", "--embed", rows).status
+        == 0)
+    let bytes = try Data(contentsOf: URL(fileURLWithPath: rows)).dropFirst(128)
+    let values = bytes.withUnsafeBytes { $0.loadUnaligned(as: Float.self) }
+    #expect(values == texts.values[0])
+    #expect(bytes.count == 4 * texts.values.count)
+  }
 }
