@@ -21,7 +21,7 @@ package struct BenchError: ReportableError, Equatable {
         + "expected \(expected)"
     case .unknownModel(let name):
       "model '\(name.escapedForDisplay())': unknown, expected one of "
-        + RandomModel.names.joined(separator: ", ")
+        + RandomModel.allNames.joined(separator: ", ")
     case .unavailableKernels(let name, let available):
       "kernels '\(name.escapedForDisplay())': cannot run here, expected one of "
         + available.joined(separator: ", ")

@@ -116,6 +116,8 @@ package struct BenchReport {
         "samples": .array(result.seconds.values.map { number($0 * 1e3) }),
       ],
       "spread": number(result.seconds.spread),
+      "giga_operations": number(result.operations * 1e-9),
+      "gigabytes": number(result.bytes * 1e-9),
       "giga_operations_per_second": number(result.operationsPerSecond * 1e-9),
       "gigabytes_per_second": number(result.bytesPerSecond * 1e-9),
       "bound": .string(result.bound.name),

@@ -12,6 +12,9 @@ package struct Benchmark {
     package let name: CaseName
     /// Seconds per run of the case.
     package let seconds: Samples
+    /// Products and additions of one run, each counted, and bytes that it must read or write.
+    package let operations: Double
+    package let bytes: Double
     package let operationsPerSecond: Double
     package let bytesPerSecond: Double
     package let bound: Bound
@@ -123,7 +126,8 @@ package struct Benchmark {
     let rate = (prepared.bound == .bandwidth ? prepared.bytes : prepared.operations) / median
     let kernels = try Self.kernels(named: prepared.name.isa)
     return Result(
-      name: prepared.name, seconds: samples, operationsPerSecond: prepared.operations / median,
+      name: prepared.name, seconds: samples, operations: prepared.operations,
+      bytes: prepared.bytes, operationsPerSecond: prepared.operations / median,
       bytesPerSecond: prepared.bytes / median, bound: prepared.bound,
       share: peak?.reachable(prepared.bound, by: kernels).map { rate / $0 },
       machineShare: peak?.machine(prepared.bound).map { rate / $0 })

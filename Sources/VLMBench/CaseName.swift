@@ -176,7 +176,8 @@ extension CaseName {
       else {
         throw wrong(
           "operation", parts[0],
-          "gemm, gemv, attention, depthwise<odd>, layer_norm, rms_norm, gelu, quantize or tower")
+          "gemm, gemv, attention, depthwise<odd>, layer_norm, rms_norm, gelu, quantize, tower or language"
+        )
       }
       let e = try extents("<height>x<width>x<channels>", [nil, nil, nil], "x")
       work = .depthwise(kernel: kernel, height: e[0], width: e[1], channels: e[2])

@@ -43,8 +43,9 @@ extension Towers {
   ) throws -> PreparedCase {
     let config = try RandomModel.language(named: model)
     let session = try LanguageSession(
-      path: try path(model, scheme) { .llama(config) }, kernels: kernels, threads: name.threads,
-      contextLength: positions)
+      path: try path(model, scheme) { path in
+        try RandomModel.write(.llama(config), scheme: scheme, to: path)
+      }, kernels: kernels, threads: name.threads, contextLength: positions)
     let (language, context) = (session.generator.model, session.generator.context)
     let ids = (0..<positions).map { ($0 * 7919 + 11) % config.vocabulary }
     let held = positions - rows

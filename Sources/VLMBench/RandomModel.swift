@@ -6,7 +6,7 @@ import VLMNN
 import VLMQuantize
 import VLMTensor
 
-/// ConvNeXts of the published sizes with random weights: time does not depend on what a model knows.
+/// Models of the published sizes with random weights: time does not depend on what a model knows.
 package enum RandomModel {
   private static let sizes: [(name: String, depths: [Int], channels: [Int])] = [
     ("convnext_atto", [2, 2, 6, 2], [40, 80, 160, 320]),
@@ -25,13 +25,30 @@ package enum RandomModel {
 
   package static var names: [String] { sizes.map(\.name) }
 
-  /// The geometry of a model by its name.
+  private static let clipName = "clip_vit_l_336"
+  /// Models of `tower` and `language` cases, for messages.
+  static var allNames: [String] {
+    names + [clipName] + RandomEncoder.names + ["smollm2", "llama-7b", "llama-13b"]
+  }
+
+  /// The geometry of a ConvNeXt by its name.
   package static func config(named name: String) throws -> ConvNeXtConfig {
+    try config(named: name, classes: name == "convllava" ? nil : 1000)
+  }
+
+  static func config(named name: String, classes: Int?) throws -> ConvNeXtConfig {
     guard let size = sizes.first(where: { $0.name == name }) else {
       throw BenchError(.unknownModel(name))
     }
-    return try config(
-      depths: size.depths, channels: size.channels, classes: name == "convllava" ? nil : 1000)
+    return try config(depths: size.depths, channels: size.channels, classes: classes)
+  }
+
+  /// A model that classifies or embeds images, by its name.
+  static func image(named name: String) throws -> ModelDescription {
+    if name == clipName {
+      return .clipViT(RandomEncoder.clipViT(layers: 24, feature: .pooled, usesClassToken: true))
+    }
+    return .convNeXt(try config(named: name))
   }
 
   /// A ConvNeXt V1 as timm makes it, with as many stages as `depths`.
@@ -78,8 +95,14 @@ package enum RandomModel {
   package static func write(
     _ description: ModelDescription, scheme: Scheme, to path: String, seed: UInt64 = 1
   ) throws {
-    let plan = ConversionPlan(
-      manifest: try description.manifest(), policy: QuantizationPolicy(scheme: scheme))
+    try write(
+      try description.manifest(), config: description.json, scheme: scheme, to: path, seed: seed)
+  }
+
+  static func write(
+    _ manifest: [TensorSpec], config: JSONValue, scheme: Scheme, to path: String, seed: UInt64 = 1
+  ) throws {
+    let plan = ConversionPlan(manifest: manifest, policy: QuantizationPolicy(scheme: scheme))
     let writer = try ContainerWriter(path: path, overwrite: true)
     var random = RandomNumbers(seed: seed)
     for item in plan.items {
@@ -92,7 +115,7 @@ package enum RandomModel {
       }
       try writer.endTensor()
     }
-    try writer.add(section: .config, Array(description.json.serialized().utf8))
+    try writer.add(section: .config, Array(config.serialized().utf8))
     _ = try writer.finish()
   }
 

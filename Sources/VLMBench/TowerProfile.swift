@@ -37,14 +37,14 @@ package struct TowerProfile: Sendable {
       throw BenchError(.unavailableKernels(name.isa, available: []))
     }
     let towers = try Towers()
-    let session = try towers.session(
+    let tower = try towers.tower(
       model, scheme, kernels: KernelSet(table: table), threads: name.threads)
     towers.removeFiles()
     let image = Towers.image(side: side)
-    _ = try session.run([image])
+    try tower.run(image)
     var counts = [UInt64](repeating: 0, count: Int(VLM_COUNTED_KINDS.rawValue))
     vlm_counted_take(&counts)
-    let wall = try Clock.seconds { for _ in 0..<runs { _ = try session.run([image]) } }
+    let wall = try Clock.seconds { for _ in 0..<runs { try tower.run(image) } }
     vlm_counted_take(&counts)
     let scale = 1 / Double(runs)
     var parts = zip(partNames, counts).map { Part(name: $0, seconds: Double($1) * 1e-9 * scale) }

@@ -34,37 +34,46 @@ final class Towers {
     rmdir(folder)
   }
 
-  /// A session on the model, which is made when it was not before.
-  func session(
+  /// The model, opened; its container is made when it was not before.
+  func tower(
     _ model: String, _ scheme: Scheme, kernels: KernelSet, threads: Int
-  ) throws -> VisionSession {
-    let path = try path(model, scheme) { .convNeXt(try RandomModel.config(named: model)) }
-    return try VisionSession(path: path, kernels: kernels, threads: threads)
+  ) throws -> RandomTower {
+    if let encoder = try RandomEncoder(named: model) {
+      let path = try path(model, scheme) { path in
+        try RandomModel.write(
+          try encoder.manifest(kernels: kernels), config: encoder.tower.json, scheme: scheme,
+          to: path)
+      }
+      return try RandomTower(encoder, path: path, kernels: kernels, threads: threads)
+    }
+    let path = try path(model, scheme) { path in
+      try RandomModel.write(try RandomModel.image(named: model), scheme: scheme, to: path)
+    }
+    return RandomTower(try VisionSession(path: path, kernels: kernels, threads: threads))
   }
 
-  /// The container of the model, which is made when it was not before.
+  /// The container of the model, written when it was not before.
   func path(
-    _ model: String, _ scheme: Scheme, _ description: () throws -> ModelDescription
+    _ model: String, _ scheme: Scheme, write: (_ path: String) throws -> Void
   ) throws -> String {
     let key = "\(model)-\(scheme.name)"
     if let path = files[key] { return path }
     let path = "\(folder)/\(key).vlmz"
     files[key] = path
-    try RandomModel.write(try description(), scheme: scheme, to: path)
+    try write(path)
     return path
   }
 
   func prepare(
     _ name: CaseName, _ model: String, _ scheme: Scheme, _ side: Int, kernels: KernelSet
   ) throws -> PreparedCase {
-    // One session a case: a session plans its memory for one size.
-    let session = try session(model, scheme, kernels: kernels, threads: name.threads)
+    // One a case: a session plans its memory for one size.
+    let tower = try tower(model, scheme, kernels: kernels, threads: name.threads)
     let image = Self.image(side: side)
-    let weights = session.container.tensors.reduce(0) { $0 + $1.range.count }
     return PreparedCase(
-      name: name, operations: session.config?.operations(height: side, width: side) ?? 0,
-      bytes: Double(weights), bound: name.bound
-    ) { _ = try session.run([image]) }
+      name: name, operations: try tower.operations(side), bytes: Double(tower.weightBytes),
+      bound: name.bound
+    ) { try tower.run(image) }
   }
 
   /// A square of noise.

@@ -56,6 +56,32 @@ struct BenchmarkTests {
     #expect(abs(found - expected) < 0.06, "\(found)")
   }
 
+  @Test(
+    "operations of towers for language models are those counted by hand",
+    arguments: [
+      // Convolutions, transformer, adapters and the last fusion, in G multiply-adds.
+      ("llava_hr", 384, 296.7), ("llava_hr", 768, 604.7),
+      ("llava_hr", 1024, 1097.6), ("llava_hr_x", 1024, 3575.2),
+      // The tower and, for 576 tokens, 3072 · 4096 + 4096² of the projector.
+      ("convllava-7b", 1536, 1887.9 + 16.9),
+    ])
+  func encoderOperations(_ name: String, _ side: Int, _ expected: Double) throws {
+    let encoder = try #require(try RandomEncoder(named: name))
+    let found = try encoder.operations(side: side) / 2e9
+    #expect(abs(found - expected) < 0.01 * expected, "\(found)")
+  }
+
+  @Test("every named encoder makes tokens of its language model's width, and no other is known")
+  func encoderNames() throws {
+    for name in RandomEncoder.names {
+      let encoder = try #require(try RandomEncoder(named: name))
+      let width = encoder.projector?.outputs ?? encoder.tower.tokenChannels
+      #expect([1024, name.hasSuffix("13b") ? 5120 : 4096].contains(width), "\(name)")
+    }
+    let other = try RandomEncoder(named: "convnext_tiny")
+    #expect(other == nil)
+  }
+
   @Test("every named model has a valid geometry, and an unknown one is refused")
   func names() throws {
     for name in RandomModel.names {

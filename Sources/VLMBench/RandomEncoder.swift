@@ -1,0 +1,111 @@
+import VLMInput
+import VLMKernels
+import VLMModels
+import VLMNN
+import VLMTensor
+
+/// What makes visual tokens of a picture: a tower, and a LLaVA's projector where it has one.
+package struct RandomEncoder: Sendable, Equatable {
+  package var tower: VisionTower
+  package var projector: ProjectorConfig?
+
+  package static let names = [
+    "llava_hr", "llava_hr_x", "llava-1.5-7b", "llava-1.5-13b", "llava-hr-7b", "llava-hr-x-13b",
+    "convllava-7b",
+  ]
+
+  /// The published encoder of that name: a tower alone, or with its projector when the name is a
+  /// whole model's. Nil for a name that is not among `names`.
+  package init?(named name: String) throws {
+    switch name {
+    case "llava_hr": tower = try Self.multiResolution(slow: "convnext_large")
+    case "llava_hr_x": tower = try Self.multiResolution(slow: "convnext_xxlarge")
+    case "llava-hr-7b": tower = try Self.multiResolution(slow: "convnext_large")
+    case "llava-hr-x-13b": tower = try Self.multiResolution(slow: "convnext_xxlarge")
+    case "llava-1.5-7b", "llava-1.5-13b":
+      // The layer before the last one is read, so the last one is not there.
+      tower = .clipViT(Self.clipViT(layers: 23, feature: .patches, usesClassToken: true))
+    case "convllava-7b": tower = .convNeXt(try RandomModel.config(named: "convllava"))
+    default: return nil
+    }
+    guard name.contains("-") else { return }
+    let width = name.hasSuffix("13b") ? 5120 : 4096
+    projector = ProjectorConfig(layers: 2, inputs: tower.tokenChannels, outputs: width)
+  }
+
+  /// CLIP ViT-L/14 for 336 pixels.
+  package static func clipViT(
+    layers: Int, feature: CLIPViTConfig.Feature, usesClassToken: Bool
+  ) -> CLIPViTConfig {
+    CLIPViTConfig(
+      imageSize: 336, patchSize: 14,
+      encoder: TransformerConfig(
+        width: 1024, layers: layers, heads: 16, hidden: 4096, activation: .quickGELU),
+      feature: feature, usesClassToken: usesClassToken)
+  }
+
+  private static func multiResolution(slow: String) throws -> VisionTower {
+    .multiResolution(
+      MultiResolutionConfig(
+        imageSize: 1024, fast: clipViT(layers: 24, feature: .patches, usesClassToken: false),
+        slow: try RandomModel.config(named: slow, classes: nil), usesAdapters: true))
+  }
+
+  /// Every tensor of tower and projector.
+  func manifest(kernels: KernelSet) throws(ModelError) -> [TensorSpec] {
+    let recorder = ManifestRecorder()
+    let weights = Weights(recorder, kernels: kernels)
+    _ = try VisionEncoder(weights["tower"], tower)
+    if let projector { _ = try Projector(weights["projector"], projector) }
+    return recorder.specs
+  }
+
+  /// Products and additions for one square picture, counted as `ConvNeXtConfig.operations` does.
+  package func operations(side: Int) throws(ModelError) -> Double {
+    let tokens: Int
+    let inTower: Double
+    switch tower {
+    case .convNeXt(let config):
+      tokens = (side / tower.stride) * (side / tower.stride)
+      inTower = config.operations(height: side, width: side)
+    case .clipViT(let config):
+      tokens = config.grid(height: side, width: side).count
+      inTower = config.operations(patches: tokens)
+    case .multiResolution(let config):
+      var config = config
+      config.imageSize = side
+      tokens = try config.tokenCount()
+      inTower = config.operations(tokens: tokens)
+    }
+    guard let projector else { return inTower }
+    let (inputs, width) = (projector.inputs, projector.outputs)
+    let perToken = inputs * width + (projector.layers - 1) * width * width
+    return inTower + 2 * Double(tokens) * Double(perToken)
+  }
+}
+
+extension CLIPViTConfig {
+  /// Products and additions in matrices for one image of so many patches, those of attention too.
+  package func operations(patches: Int) -> Double {
+    let (width, hidden) = (encoder.width, encoder.hidden)
+    let tokens = Double(patches + (usesClassToken ? 1 : 0))
+    let layer = tokens * Double(4 * width * width + 2 * width * hidden)
+    let pairs = 2 * tokens * tokens * Double(width)
+    return 2 * (Double(patches * patchInputs * width) + Double(encoder.layers) * (layer + pairs))
+  }
+}
+
+extension MultiResolutionConfig {
+  /// Products and additions for one image of `imageSize`, of which the fast path makes `tokens`.
+  fileprivate func operations(tokens: Int) -> Double {
+    let channels = slow.featureChannels
+    let slowTokens = Double((imageSize / slow.stride) * (imageSize / slow.stride))
+    let (fastTokens, perFast) = (Double(tokens), Double(width * width + 49 * width))
+    let adapter = slowTokens * Double(channels * (channels + width)) + fastTokens * perFast
+    let gate = Double(width * width + width / 2)
+    let adapters = usesAdapters ? Double(Self.adapterCount) * (adapter + gate) : 0
+    let final = fastTokens * Double(width * (width + channels))
+    return slow.operations(height: imageSize, width: imageSize)
+      + fast.operations(patches: tokens) + 2 * (adapters + final)
+  }
+}
