@@ -143,9 +143,12 @@ struct AttentionTests {
   @Test("the size of keys and values is that of the plan, and nil where it overflows")
   func byteCount() throws {
     let f16 = KeyValues.byteCount(capacity: 2048, heads: 3, headDimension: 64, format: .f16)
-    #expect(f16 == 2048 * 3 * 64 * 2 * 2)
+    let positions: Int = 2048 * 3
+    let halfBytes: Int = positions * 64 * 4
+    #expect(f16 == halfBytes)
     let q8 = KeyValues.byteCount(capacity: 2048, heads: 3, headDimension: 64, format: .q8)
-    #expect(q8 == 2048 * 3 * (64 * 2 + 8))
+    let codeBytes: Int = positions * 136
+    #expect(q8 == codeBytes)
     #expect(KeyValues.byteCount(capacity: 0, heads: 0, headDimension: 0, format: .q8) == 0)
     for capacity in [Int.max, Int.max / 8, -1] {
       #expect(
