@@ -37,8 +37,7 @@ struct ChatLoop {
           guard !name.isEmpty else { throw Self.misunderstood("/image", expected: "/image FILE") }
           let picture = try run.add(name, to: conversation, &encoded)
           if isTerminal, !run.quiet {
-            Report.note(
-              "[\(name.escapedForDisplay()): \(picture.count) tokens, seen with the next question]")
+            Report.note("[\(picture.count) tokens, for the next question]")
           }
           return true
         }
