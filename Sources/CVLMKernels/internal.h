@@ -84,6 +84,12 @@ VLM_INLINE void vlm_prefetch_q4(const vlm_gemm *g, const uint8_t *panel, size_t 
   if (block % 2 == 0) __builtin_prefetch(panel + bytes + codes + block * sizeof(vlm_q4_group));
 }
 
+/// Few rows of few inputs need a panel's scales and sums soon after its first codes.
+VLM_INLINE void vlm_prefetch_tail(const vlm_panel_tail *tail) {
+  __builtin_prefetch(tail->scale);
+  __builtin_prefetch(tail->sum);
+}
+
 /// How a row is quantized: u = clamp(rint((x - quant.minimum) * inverse), 0, 255).
 typedef struct vlm_row_range {
   vlm_row_quant quant;

@@ -18,13 +18,13 @@ extension MatrixProduct {
     }
   }
 
-  private static let sharedRows = 32
+  static let sharedRows = 32
 
-  private func pieces(rows: Int) -> ProductPieces {
+  func pieces(rows: Int) -> ProductPieces {
     ProductPieces(rows: rows, outputs: outputs, inputs: inputs)
   }
 
-  private var isQuantized: Bool { weight.format.scheme == .q8 || weight.format.scheme == .q4 }
+  var isQuantized: Bool { weight.format.scheme == .q8 || weight.format.scheme == .q4 }
 
   /// The same product, its outputs shared out over `pool`: for few rows and many weights, which
   /// are then read once instead of once for every tile of rows.
@@ -36,11 +36,8 @@ extension MatrixProduct {
     _ input: MatrixView, into output: MatrixView, _ epilogue: Epilogue, shared: Scratch,
     scratches: [Scratch], pool: WorkerPool
   ) {
-    check(input, output, shared, scratches, pool)
-    if isQuantized { quantize(input, into: shared, pool: pool) }
-    pool.forEach(count: pieces(rows: input.rows).count) { piece, worker in
-      multiply(piece, of: input, into: output, epilogue, shared, scratches[worker])
-    }
+    let task = Task(self, into: output, epilogue)
+    Self.run([task], of: input, shared: shared, scratches: scratches, pool: pool)
   }
 
   /// Products of one input, all of their outputs shared out at once: the input is quantized once,
@@ -53,73 +50,15 @@ extension MatrixProduct {
   package static func run(
     _ tasks: [Task], of input: MatrixView, shared: Scratch, scratches: [Scratch], pool: WorkerPool
   ) {
-    var pieces = 0
-    for task in tasks {
-      task.product.check(input, task.output, shared, scratches, pool)
-      pieces += task.product.pieces(rows: input.rows).count
-    }
+    for task in tasks { task.product.check(input, task.output, shared, scratches, pool) }
     if let first = tasks.first(where: { $0.product.isQuantized }) {
       first.product.quantize(input, into: shared, pool: pool)
     }
-    pool.forEach(count: pieces) { piece, worker in
-      var piece = piece
-      for task in tasks {
-        let count = task.product.pieces(rows: input.rows).count
-        guard piece >= count else {
-          task.product.multiply(
-            piece, of: input, into: task.output, task.epilogue, shared, scratches[worker])
-          return
-        }
-        piece -= count
-      }
-    }
+    let shares = PreparedProducts(tasks, of: input, codes: shared, scratches: scratches)
+    pool.forEach(count: shares.count) { piece, worker in shares.multiply(piece, worker) }
   }
 
-  /// The same with activations of about 16 bits: what 8-bit codes leave over of a row is quantized
-  /// again, and its product added. The second pass over a piece of the weights finds them in cache.
-  ///
-  /// - Parameters:
-  ///   - tasks: without activation and gamma.
-  ///   - input: overwritten.
-  ///   - rest: room for the second codes.
-  package static func runPrecisely(
-    _ tasks: [Task], of input: MatrixView, shared: Scratch, rest: Scratch, scratches: [Scratch],
-    pool: WorkerPool
-  ) {
-    guard let first = tasks.first?.product, tasks.allSatisfy({ $0.product.isQuantized }) else {
-      return run(tasks, of: input, shared: shared, scratches: scratches, pool: pool)
-    }
-    var pieces = 0
-    for task in tasks {
-      precondition(task.epilogue.activation == .none && task.epilogue.gamma == nil, "a sum")
-      task.product.check(input, task.output, shared, scratches, pool)
-      task.product.check(input, task.output, rest, scratches, pool)
-      pieces += task.product.pieces(rows: input.rows).count
-    }
-    pool.forEach(count: (input.rows + Self.sharedRows - 1) / Self.sharedRows) { piece, _ in
-      let start = piece * Self.sharedRows
-      let rows = start..<min(input.rows, start + Self.sharedRows)
-      first.quantize(input, rows: rows, into: shared)
-      first.subtractCodes(of: shared, from: input, rows: rows)
-      first.quantize(input, rows: rows, into: rest)
-    }
-    pool.forEach(count: pieces) { piece, worker in
-      var piece = piece
-      for task in tasks {
-        let count = task.product.pieces(rows: input.rows).count
-        guard piece >= count else {
-          let (product, scratch) = (task.product, scratches[worker])
-          product.multiply(piece, of: input, into: task.output, task.epilogue, shared, scratch)
-          product.multiply(
-            piece, of: input, into: task.output, Epilogue(residual: task.output), rest, scratch)
-          return
-        }
-        piece -= count
-      }
-    }
-  }
-
-  private func check(
+  func check(
     _ input: MatrixView, _ output: MatrixView, _ shared: Scratch, _ scratches: [Scratch],
     _ pool: WorkerPool
   ) {
@@ -134,22 +73,6 @@ extension MatrixProduct {
     pool.forEach(count: pieces) { piece, _ in
       let start = piece * Self.sharedRows
       quantize(input, rows: start..<min(input.rows, start + Self.sharedRows), into: shared)
-    }
-  }
-
-  private func multiply(
-    _ piece: Int, of input: MatrixView, into output: MatrixView, _ epilogue: Epilogue,
-    _ shared: Scratch, _ scratch: Scratch
-  ) {
-    let (rows, columns) = pieces(rows: input.rows)[piece]
-    let width = TensorFormat.panelOutputs
-    let panels = columns.lowerBound / width..<(columns.upperBound + width - 1) / width
-    let (x, y, part) = (input[rows], output[rows], epilogue.rows(rows))
-    switch weight.format.scheme {
-    case .f32: multiplyFloat(x, outputs: columns, into: y, part)
-    case .f16, .bf16: multiplyPanels(x, panels: panels, into: y, part, scratch)
-    case .q8, .q4:
-      multiplyCodes(of: shared, rows: rows, panels: panels, into: y, part, scratch)
     }
   }
 }

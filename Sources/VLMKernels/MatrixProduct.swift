@@ -39,7 +39,7 @@ package struct MatrixProduct: Sendable {
   package let inputs: Int
   package let outputs: Int
   let weight: Tensor
-  private let kernels: KernelSet
+  let kernels: KernelSet
 
   /// - Precondition: `weight` is f32 row-major or in panels, and is a matrix in its axis order.
   package init(_ weight: Tensor, kernels: KernelSet) {
@@ -54,9 +54,9 @@ package struct MatrixProduct: Sendable {
   /// Space that one thread needs for products of up to `rows` rows.
   package final class Scratch: @unchecked Sendable {
     let rows: Int
-    fileprivate let quantized: AlignedBytes
-    fileprivate let rowQuants: AlignedBytes
-    fileprivate let kernel: AlignedBytes
+    private let quantized: AlignedBytes
+    private let rowQuants: AlignedBytes
+    private let kernel: AlignedBytes
     let maximumInputs: Int
 
     package init(rows: Int, maximumInputs: Int, kernels: KernelSet) {
@@ -67,17 +67,21 @@ package struct MatrixProduct: Sendable {
       kernel = AlignedBytes(count: kernels.table.pointee.gemm_scratch_bytes(maximumInputs))
     }
 
-    fileprivate var codes: UnsafeMutablePointer<UInt8> {
+    /// Quantized rows, `quantizedStride` apart.
+    var codes: UnsafeMutablePointer<UInt8> {
       quantized.base.assumingMemoryBound(to: UInt8.self)
     }
 
-    fileprivate var quants: UnsafeMutablePointer<vlm_row_quant> {
+    var quants: UnsafeMutablePointer<vlm_row_quant> {
       rowQuants.base.assumingMemoryBound(to: vlm_row_quant.self)
     }
+
+    /// What the kernel unpacks to.
+    var unpacked: UnsafeMutableRawPointer { kernel.base }
   }
 
   /// Bytes from one quantized row to the next: a whole number of 64-byte tile rows.
-  fileprivate static func quantizedStride(_ inputs: Int) -> Int { (inputs + 63) / 64 * 64 }
+  static func quantizedStride(_ inputs: Int) -> Int { (inputs + 63) / 64 * 64 }
 
   /// `y[r][n] = epilogue(Σ_k x[r][k] W[n][k])` on the calling thread.
   ///
@@ -158,17 +162,6 @@ package struct MatrixProduct: Sendable {
       target.codes + rows.lowerBound * stride, stride, target.quants + rows.lowerBound)
   }
 
-  /// Takes what the codes in `source` stand for away from rows of `input`: what is left is at most
-  /// half a step of theirs.
-  func subtractCodes(of source: Scratch, from input: MatrixView, rows: Range<Int>) {
-    let stride = Self.quantizedStride(inputs)
-    for row in rows {
-      let (quant, codes) = (source.quants[row], source.codes + row * stride)
-      let x = input.base + row * input.stride
-      for column in 0..<inputs { x[column] -= quant.scale * Float(codes[column]) + quant.minimum }
-    }
-  }
-
   /// Multiplies some quantized rows of `source` by some panels, to as many rows of `output`;
   /// `scratch` is the calling thread's.
   func multiplyCodes(
@@ -189,7 +182,7 @@ package struct MatrixProduct: Sendable {
     }
   }
 
-  private func call(
+  func call(
     x: UnsafeRawPointer, stride: Int, rows: Int, _ output: MatrixView, _ epilogue: Epilogue,
     _ scratch: Scratch
   ) -> vlm_gemm {
@@ -198,7 +191,7 @@ package struct MatrixProduct: Sendable {
       rows: rows, inputs: inputs, outputs: outputs, x: x, x_stride: stride, x_quant: nil,
       weights: weight.bytes.baseAddress, panel_begin: 0, panel_end: panelCount,
       y: output.base, y_stride: output.stride, epilogue: epilogue.kernel,
-      scratch: scratch.kernel.base)
+      scratch: scratch.unpacked)
   }
 }
 

@@ -43,6 +43,7 @@ VLM_INLINE void from_nibbles(const vlm_gemm *g, size_t panel, const int rows) {
   __m512i acc[FEW_ROWS];
   for (int r = 0; r < rows; r++) acc[r] = _mm512_setzero_si512();
 
+  vlm_prefetch_tail(vlm_q4_tail(g, panel));
   for (size_t b = 0; b < blocks; b++) {
     // Two chains a row, so that one's latency hides behind the other.
     __m512i even[FEW_ROWS], odd[FEW_ROWS];

@@ -32,7 +32,7 @@ package final class LLaMAContext: @unchecked Sendable {
   private let rotationBuffer: Activations
   let sharedProduct: MatrixProduct.Scratch
   /// For what 8-bit codes leave over.
-  let restProduct: MatrixProduct.Scratch
+  let restProduct: MatrixProduct.Rest
   let products: [MatrixProduct.Scratch]
   private var frequencies: [Float]
   /// The length that `frequencies` were made for; `.dynamic` goes by it.
@@ -98,8 +98,9 @@ package final class LLaMAContext: @unchecked Sendable {
     logitRows = plan.logitRows
     sharedProduct = MatrixProduct.Scratch(
       rows: plan.chunkRows, maximumInputs: plan.maximumInputs, kernels: kernels)
-    restProduct = MatrixProduct.Scratch(
-      rows: plan.chunkRows, maximumInputs: plan.maximumInputs, kernels: kernels)
+    restProduct = MatrixProduct.Rest(
+      rows: plan.chunkRows, maximumInputs: plan.maximumInputs, threads: pool.threadCount,
+      kernels: kernels)
     products = (0..<pool.threadCount).map { _ in
       MatrixProduct.Scratch(rows: 1, maximumInputs: plan.maximumInputs, kernels: kernels)
     }
@@ -197,11 +198,15 @@ package final class LLaMAContext: @unchecked Sendable {
   package enum Precision: String, Sendable, CaseIterable {
     /// Nowhere.
     case fast
-    /// In what leaves the gated layer, whose few large values make the codes of a row coarse.
+    /// In what leaves the gated layer, in rows whose few large values make the codes coarse.
     case balanced
     /// Everywhere: twice the arithmetic.
     case exact
   }
+
+  /// What `balanced` takes as coarse, in steps of a row's codes: on text, above this the second
+  /// codes change hardly any divergence.
+  private static let coarseSteps = 12.0
 
   /// Products of one input, by all threads; `x` may be overwritten.
   func multiply(_ tasks: [MatrixProduct.Task], of x: MatrixView, isGated: Bool = false) {
@@ -213,7 +218,8 @@ package final class LLaMAContext: @unchecked Sendable {
       }
     if isPrecise {
       MatrixProduct.runPrecisely(
-        tasks, of: x, shared: sharedProduct, rest: restProduct, scratches: products, pool: pool)
+        tasks, of: x, coarserThan: precision == .exact ? .infinity : Self.coarseSteps,
+        shared: sharedProduct, rest: restProduct, scratches: products, pool: pool)
     } else {
       MatrixProduct.run(tasks, of: x, shared: sharedProduct, scratches: products, pool: pool)
     }
@@ -259,7 +265,9 @@ struct LLaMAPlan {
     maximumInputs = max(config.hidden, config.queryColumns, config.feedForward)
     let floats = 2 * streamCount + branchCount + wideCount + logitCount + rotationCount
     // Quantized rows, and what the kernels unpack per thread.
-    let activations = 4 * floats + 2 * rows * (maximumInputs + 72) + threads * (256 * maximumInputs)
+    let activations =
+      4 * floats + rows * (maximumInputs + 72) + threads * (256 * maximumInputs)
+      + MatrixProduct.Rest.byteCount(rows: rows, maximumInputs: maximumInputs, threads: threads)
     let perLayer = KeyValues.byteCount(
       capacity: capacity, heads: config.keyValueHeads, headDimension: config.headDimension,
       format: format)
