@@ -5,6 +5,7 @@ import VLMTensor
 /// How files become the model's input, where the container's own word is not wanted.
 struct PreprocessingOptions: ParsableArguments {
   @Option(
+    name: [.customLong("size"), .customLong("resolution")],
     help: ArgumentHelp(
       "Side of the square input; default: the model's. 'native' leaves the image's own size.",
       valueName: "pixels"))
