@@ -50,16 +50,23 @@ extension MatrixProduct {
   ///   - input: `[rows, inputs]` of every product; no output overlaps it or another output.
   ///   - shared: room for the quantized rows.
   ///   - scratches: one for each of the pool's threads.
+  ///   - keepsOutliers: the largest values of each row are multiplied as floats, apart from the
+  ///     codes of the others; then `input` is overwritten, and tasks have no activation and gamma.
   package static func run(
-    _ tasks: [Task], of input: MatrixView, shared: Scratch, scratches: [Scratch], pool: WorkerPool
+    _ tasks: [Task], of input: MatrixView, shared: Scratch, scratches: [Scratch], pool: WorkerPool,
+    keepsOutliers: Bool = false
   ) {
+    let isApart = keepsOutliers && tasks.allSatisfy { $0.product.isQuantized }
     var pieces = 0
     for task in tasks {
+      if isApart {
+        precondition(task.epilogue.activation == .none && task.epilogue.gamma == nil, "a sum")
+      }
       task.product.check(input, task.output, shared, scratches, pool)
       pieces += task.product.pieces(rows: input.rows).count
     }
     if let first = tasks.first(where: { $0.product.isQuantized }) {
-      first.product.quantize(input, into: shared, pool: pool)
+      first.product.quantize(input, into: shared, pool: pool, isApart: isApart)
     }
     pool.forEach(count: pieces) { piece, worker in
       var piece = piece
@@ -67,7 +74,8 @@ extension MatrixProduct {
         let count = task.product.pieces(rows: input.rows).count
         guard piece >= count else {
           task.product.multiply(
-            piece, of: input, into: task.output, task.epilogue, shared, scratches[worker])
+            piece, of: input, into: task.output, task.epilogue, shared, scratches[worker],
+            isApart: isApart)
           return
         }
         piece -= count
@@ -129,17 +137,24 @@ extension MatrixProduct {
   }
 
   /// Few rows are quantized by the caller: that takes less time than waking the others.
-  private func quantize(_ input: MatrixView, into shared: Scratch, pool: WorkerPool) {
+  private func quantize(
+    _ input: MatrixView, into shared: Scratch, pool: WorkerPool, isApart: Bool = false
+  ) {
     let pieces = (input.rows + Self.sharedRows - 1) / Self.sharedRows
     pool.forEach(count: pieces) { piece, _ in
       let start = piece * Self.sharedRows
-      quantize(input, rows: start..<min(input.rows, start + Self.sharedRows), into: shared)
+      let rows = start..<min(input.rows, start + Self.sharedRows)
+      if isApart {
+        quantizeApart(input, rows: rows, into: shared)
+      } else {
+        quantize(input, rows: rows, into: shared)
+      }
     }
   }
 
   private func multiply(
     _ piece: Int, of input: MatrixView, into output: MatrixView, _ epilogue: Epilogue,
-    _ shared: Scratch, _ scratch: Scratch
+    _ shared: Scratch, _ scratch: Scratch, isApart: Bool = false
   ) {
     let (rows, columns) = pieces(rows: input.rows)[piece]
     let width = TensorFormat.panelOutputs
@@ -150,6 +165,7 @@ extension MatrixProduct {
     case .f16, .bf16: multiplyPanels(x, panels: panels, into: y, part, scratch)
     case .q8, .q4:
       multiplyCodes(of: shared, rows: rows, panels: panels, into: y, part, scratch)
+      if isApart { addOutliers(of: shared, rows: rows, panels: panels, into: y, scratch) }
     }
   }
 }

@@ -56,6 +56,7 @@ package struct MatrixProduct: Sendable {
     let rows: Int
     fileprivate let quantized: AlignedBytes
     fileprivate let rowQuants: AlignedBytes
+    fileprivate let rowOutliers: AlignedBytes
     fileprivate let kernel: AlignedBytes
     let maximumInputs: Int
 
@@ -64,6 +65,8 @@ package struct MatrixProduct: Sendable {
       self.maximumInputs = maximumInputs
       quantized = AlignedBytes(count: rows * MatrixProduct.quantizedStride(maximumInputs))
       rowQuants = AlignedBytes(count: rows * MemoryLayout<vlm_row_quant>.stride)
+      rowOutliers = AlignedBytes(
+        count: rows * MatrixProduct.rowOutliers * MemoryLayout<vlm_outlier>.stride)
       kernel = AlignedBytes(count: kernels.table.pointee.gemm_scratch_bytes(maximumInputs))
     }
 
@@ -74,7 +77,14 @@ package struct MatrixProduct: Sendable {
     fileprivate var quants: UnsafeMutablePointer<vlm_row_quant> {
       rowQuants.base.assumingMemoryBound(to: vlm_row_quant.self)
     }
+
+    fileprivate var outliers: UnsafeMutablePointer<vlm_outlier> {
+      rowOutliers.base.assumingMemoryBound(to: vlm_outlier.self)
+    }
   }
+
+  /// Values of a row that `run` keeps apart from its codes, where it is asked to.
+  package static let rowOutliers = Int(VLM_ROW_OUTLIERS)
 
   /// Bytes from one quantized row to the next: a whole number of 64-byte tile rows.
   fileprivate static func quantizedStride(_ inputs: Int) -> Int { (inputs + 63) / 64 * 64 }
@@ -156,6 +166,35 @@ package struct MatrixProduct: Sendable {
     kernels.table.pointee.quantize_rows_u8(
       rows.count, inputs, input.base + rows.lowerBound * input.stride, input.stride,
       target.codes + rows.lowerBound * stride, stride, target.quants + rows.lowerBound)
+  }
+
+  /// Quantizes some rows of `input` without their outliers, which it overwrites.
+  func quantizeApart(_ input: MatrixView, rows: Range<Int>, into target: Scratch) {
+    let stride = Self.quantizedStride(inputs)
+    let first = rows.lowerBound
+    let outliers = target.outliers + first * Self.rowOutliers
+    vlm_take_outliers(
+      rows.count, inputs, input.base + first * input.stride, input.stride, outliers)
+    quantize(input, rows: rows, into: target)
+    vlm_settle_outliers(
+      rows.count, inputs, target.codes + first * stride, stride, target.quants + first, outliers)
+  }
+
+  /// Adds the outliers of some rows of `source` times some panels to as many rows of `output`.
+  func addOutliers(
+    of source: Scratch, rows: Range<Int>, panels: Range<Int>, into output: MatrixView,
+    _ scratch: Scratch
+  ) {
+    var call = self.call(
+      x: source.codes, stride: 0, rows: rows.count, output, Epilogue(), scratch)
+    call.panel_begin = panels.lowerBound
+    call.panel_end = panels.upperBound
+    let outliers = source.outliers + rows.lowerBound * Self.rowOutliers
+    if weight.format.scheme == .q8 {
+      kernels.table.pointee.add_outliers_q8(&call, outliers)
+    } else {
+      kernels.table.pointee.add_outliers_q4(&call, outliers)
+    }
   }
 
   /// Takes what the codes in `source` stand for away from rows of `input`: what is left is at most
