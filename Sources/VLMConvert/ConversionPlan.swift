@@ -109,6 +109,11 @@ package struct QuantizationPolicy: Sendable, Equatable {
     if inputs < TensorFormat.blockInputs * 2 {
       return (.q8, "\(inputs) inputs are too few to gain from 4 bits")
     }
+    if spec.path.hasSuffix(".v_proj.weight"), let outputs = spec.shape.first, outputs * 2 <= inputs
+    {
+      // Grouped heads: a fifth of a model's loss at 4 bits comes from these few weights.
+      return (.q8, "several heads read each of its few outputs")
+    }
     return (.q4, nil)
   }
 }

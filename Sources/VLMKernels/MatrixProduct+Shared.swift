@@ -47,14 +47,24 @@ extension MatrixProduct {
   ///   - input: `[rows, inputs]` of every product; no output overlaps it or another output.
   ///   - shared: room for the quantized rows.
   ///   - scratches: one for each of the pool's threads.
+  ///   - keepsOutliers: the largest values of each row are multiplied as floats, apart from the
+  ///     codes of the others; then `input` is overwritten, and tasks have no activation and gamma.
   package static func run(
-    _ tasks: [Task], of input: MatrixView, shared: Scratch, scratches: [Scratch], pool: WorkerPool
+    _ tasks: [Task], of input: MatrixView, shared: Scratch, scratches: [Scratch], pool: WorkerPool,
+    keepsOutliers: Bool = false
   ) {
-    for task in tasks { task.product.check(input, task.output, shared, scratches, pool) }
-    if let first = tasks.first(where: { $0.product.isQuantized }) {
-      first.product.quantize(input, into: shared, pool: pool)
+    let isApart = keepsOutliers && tasks.allSatisfy { $0.product.isQuantized }
+    for task in tasks {
+      if isApart {
+        precondition(task.epilogue.activation == .none && task.epilogue.gamma == nil, "a sum")
+      }
+      task.product.check(input, task.output, shared, scratches, pool)
     }
-    let shares = PreparedProducts(tasks, of: input, codes: shared, scratches: scratches)
+    if let first = tasks.first(where: { $0.product.isQuantized }) {
+      first.product.quantize(input, into: shared, pool: pool, isApart: isApart)
+    }
+    let shares = PreparedProducts(
+      tasks, of: input, codes: shared, scratches: scratches, addsOutliers: isApart)
     pool.forEach(count: shares.count) { piece, worker in shares.multiply(piece, worker) }
   }
 
@@ -68,11 +78,18 @@ extension MatrixProduct {
   }
 
   /// Few rows are quantized by the caller: that takes less time than waking the others.
-  private func quantize(_ input: MatrixView, into shared: Scratch, pool: WorkerPool) {
+  private func quantize(
+    _ input: MatrixView, into shared: Scratch, pool: WorkerPool, isApart: Bool = false
+  ) {
     let pieces = (input.rows + Self.sharedRows - 1) / Self.sharedRows
     pool.forEach(count: pieces) { piece, _ in
       let start = piece * Self.sharedRows
-      quantize(input, rows: start..<min(input.rows, start + Self.sharedRows), into: shared)
+      let rows = start..<min(input.rows, start + Self.sharedRows)
+      if isApart {
+        quantizeApart(input, rows: rows, into: shared)
+      } else {
+        quantize(input, rows: rows, into: shared)
+      }
     }
   }
 }

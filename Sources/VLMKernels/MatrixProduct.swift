@@ -56,6 +56,7 @@ package struct MatrixProduct: Sendable {
     let rows: Int
     private let quantized: AlignedBytes
     private let rowQuants: AlignedBytes
+    private let rowOutliers: AlignedBytes
     private let kernel: AlignedBytes
     let maximumInputs: Int
 
@@ -64,6 +65,8 @@ package struct MatrixProduct: Sendable {
       self.maximumInputs = maximumInputs
       quantized = AlignedBytes(count: rows * MatrixProduct.quantizedStride(maximumInputs))
       rowQuants = AlignedBytes(count: rows * MemoryLayout<vlm_row_quant>.stride)
+      rowOutliers = AlignedBytes(
+        count: rows * MatrixProduct.rowOutliers * MemoryLayout<vlm_outlier>.stride)
       kernel = AlignedBytes(count: kernels.table.pointee.gemm_scratch_bytes(maximumInputs))
     }
 
@@ -78,7 +81,15 @@ package struct MatrixProduct: Sendable {
 
     /// What the kernel unpacks to.
     var unpacked: UnsafeMutableRawPointer { kernel.base }
+
+    /// What `run` keeps apart from the codes of each row.
+    var outliers: UnsafeMutablePointer<vlm_outlier> {
+      rowOutliers.base.assumingMemoryBound(to: vlm_outlier.self)
+    }
   }
+
+  /// Values of a row that `run` keeps apart from its codes, where it is asked to.
+  package static let rowOutliers = Int(VLM_ROW_OUTLIERS)
 
   /// Bytes from one quantized row to the next: a whole number of 64-byte tile rows.
   static func quantizedStride(_ inputs: Int) -> Int { (inputs + 63) / 64 * 64 }
@@ -160,6 +171,18 @@ package struct MatrixProduct: Sendable {
     kernels.table.pointee.quantize_rows_u8(
       rows.count, inputs, input.base + rows.lowerBound * input.stride, input.stride,
       target.codes + rows.lowerBound * stride, stride, target.quants + rows.lowerBound)
+  }
+
+  /// Quantizes some rows of `input` without their outliers, which it overwrites.
+  func quantizeApart(_ input: MatrixView, rows: Range<Int>, into target: Scratch) {
+    let stride = Self.quantizedStride(inputs)
+    let first = rows.lowerBound
+    let outliers = target.outliers + first * Self.rowOutliers
+    vlm_take_outliers(
+      rows.count, inputs, input.base + first * input.stride, input.stride, outliers)
+    quantize(input, rows: rows, into: target)
+    vlm_settle_outliers(
+      rows.count, inputs, target.codes + first * stride, stride, target.quants + first, outliers)
   }
 
   /// Multiplies some quantized rows of `source` by some panels, to as many rows of `output`;

@@ -11,9 +11,14 @@ final class PreparedProducts: @unchecked Sendable {
   private let tasks: [MatrixProduct.Task]
   private let input: MatrixView
   private let owners: [MatrixProduct.Scratch]
+  /// Of all rows, where they are apart from the codes.
+  private let outliers: UnsafePointer<vlm_outlier>?
 
   private struct Prepared {
     let kernel: (@convention(c) (UnsafePointer<vlm_gemm>?) -> Void)?
+    /// What adds the outliers of the input's rows, where they are apart.
+    let addOutliers:
+      (@convention(c) (UnsafePointer<vlm_gemm>?, UnsafePointer<vlm_outlier>?) -> Void)?
     /// All rows; without scratch and panels.
     let call: vlm_gemm
     /// Bytes of an element of x.
@@ -26,11 +31,13 @@ final class PreparedProducts: @unchecked Sendable {
   /// - Parameters:
   ///   - codes: the input's rows, quantized, where a product takes them so.
   ///   - scratches: one for each thread.
+  ///   - addsOutliers: the rows' outliers are not in the codes; all products are quantized then.
   init(
     _ tasks: [MatrixProduct.Task], of input: MatrixView, codes: MatrixProduct.Scratch,
-    scratches: [MatrixProduct.Scratch]
+    scratches: [MatrixProduct.Scratch], addsOutliers: Bool = false
   ) {
     self.tasks = tasks
+    outliers = addsOutliers ? UnsafePointer(codes.outliers) : nil
     self.input = input
     owners = scratches + [codes]
     products = .allocate(capacity: tasks.count)
@@ -66,7 +73,10 @@ final class PreparedProducts: @unchecked Sendable {
       products.initializeElement(
         at: index,
         to: Prepared(
-          kernel: kernel, call: call, element: element, pieces: pieces, firstPiece: first,
+          kernel: kernel,
+          addOutliers: product.weight.format.scheme == .q8
+            ? table.add_outliers_q8 : table.add_outliers_q4, call: call, element: element,
+          pieces: pieces, firstPiece: first,
           end: end))
     }
     count = end
@@ -104,5 +114,10 @@ final class PreparedProducts: @unchecked Sendable {
     call.panel_end = (columns.upperBound + width - 1) / width
     call.scratch = unpacked[worker]
     kernel(&call)
+    if let outliers {
+      // The epilogue is done; these are added to what it left.
+      call.epilogue = vlm_epilogue()
+      products[index].addOutliers?(&call, outliers + row * MatrixProduct.rowOutliers)
+    }
   }
 }

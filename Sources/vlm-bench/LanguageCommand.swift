@@ -29,6 +29,9 @@ struct LanguageCommand: ParsableCommand {
   @Option(help: "Tokens of a window of the text.")
   var window = 256
 
+  @Flag(help: "Count only what stands behind the first half of each window, as llama.cpp does.")
+  var half = false
+
   @Option(help: "Windows at most.")
   var windows = 1_000_000
 
@@ -128,7 +131,7 @@ struct LanguageCommand: ParsableCommand {
     let step = window - (bos == nil ? 0 : 1)
     ids = Array(ids.prefix(step.multipliedReportingOverflow(by: windows).partialValue))
     let quality = try LanguageQuality(
-      session, ids: ids, window: window, bos: bos,
+      session, ids: ids, window: window, bos: bos, countsHalf: half,
       reference: try reference.map { try self.session($0) })
     result.set("tokens", .int(quality.tokens))
     result.set("mean_loss", .double(quality.meanLoss))

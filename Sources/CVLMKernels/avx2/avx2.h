@@ -7,6 +7,8 @@
 size_t vlm_gemm_scratch_bytes__avx2(size_t inputs);
 void vlm_gemm_u8_q8__avx2(const vlm_gemm *);
 void vlm_gemm_u8_q4__avx2(const vlm_gemm *);
+void vlm_add_outliers_q8__avx2(const vlm_gemm *, const vlm_outlier *outliers);
+void vlm_add_outliers_q4__avx2(const vlm_gemm *, const vlm_outlier *outliers);
 void vlm_gemm_f32_f16__avx2(const vlm_gemm *);
 void vlm_gemm_f32_bf16__avx2(const vlm_gemm *);
 

@@ -52,6 +52,15 @@ typedef struct vlm_epilogue {
   vlm_activation activation;
 } vlm_epilogue;
 
+/// A value of a row that its codes do not hold: `value` is what they leave over at `column`.
+typedef struct vlm_outlier {
+  uint32_t column;
+  float value;
+} vlm_outlier;
+
+/// Outliers of a row of activations.
+enum { VLM_ROW_OUTLIERS = 4 };
+
 /// y[r][n] = epilogue( sum over k of x[r][k] * W[n][k] ) for all rows and the given panels.
 typedef struct vlm_gemm {
   size_t rows, inputs, outputs;     // M, K, N
@@ -133,6 +142,11 @@ typedef struct vlm_kernels {
   size_t (*gemm_scratch_bytes)(size_t inputs);
   void (*gemm_u8_q8)(const vlm_gemm *);
   void (*gemm_u8_q4)(const vlm_gemm *);
+  /// y[r][n] += sum over the row's outliers, in their order, of value * W[n][column]: what is left
+  /// to add behind gemm_u8_q8 and gemm_u8_q4. outliers [rows][VLM_ROW_OUTLIERS], columns < inputs;
+  /// x, x_quant, epilogue and scratch are not read. The same bits on every instruction set.
+  void (*add_outliers_q8)(const vlm_gemm *, const vlm_outlier *outliers);
+  void (*add_outliers_q4)(const vlm_gemm *, const vlm_outlier *outliers);
   void (*gemm_f32_f16)(const vlm_gemm *);
   void (*gemm_f32_bf16)(const vlm_gemm *);
 
@@ -188,6 +202,16 @@ typedef struct vlm_kernels {
   size_t (*attention_scratch_bytes)(size_t head_dim);
   void (*attention_f32)(const vlm_attention *);
 } vlm_kernels;
+
+/// Takes the VLM_ROW_OUTLIERS largest magnitudes out of each row, so that the codes of the rest are
+/// fine: `outliers` has their columns and values, largest first, the earlier of equal ones first, and
+/// x the next largest value in their place. Rows of no more columns than that keep their values;
+/// their outliers are zeros. NaN is not taken. Plain C, the same everywhere.
+void vlm_take_outliers(size_t rows, size_t columns, float *x, size_t x_stride,
+                       vlm_outlier *outliers);
+/// Takes what the codes at the outliers' columns stand for from their values.
+void vlm_settle_outliers(size_t rows, size_t columns, const uint8_t *codes, size_t stride,
+                         const vlm_row_quant *quants, vlm_outlier *outliers);
 
 /// Row `output` of a matrix in panels as floats, y [inputs]: lookups in a table of embeddings. Each
 /// value is what formats/blocks.md says it is, rounded once. Plain C, the same everywhere.

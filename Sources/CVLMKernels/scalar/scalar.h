@@ -7,6 +7,8 @@
 size_t vlm_gemm_scratch_bytes__scalar(size_t inputs);
 void vlm_gemm_u8_q8__scalar(const vlm_gemm *);
 void vlm_gemm_u8_q4__scalar(const vlm_gemm *);
+void vlm_add_outliers_q8__scalar(const vlm_gemm *, const vlm_outlier *outliers);
+void vlm_add_outliers_q4__scalar(const vlm_gemm *, const vlm_outlier *outliers);
 void vlm_gemm_f32_f16__scalar(const vlm_gemm *);
 void vlm_gemm_f32_bf16__scalar(const vlm_gemm *);
 void vlm_epilogue_f32__scalar(

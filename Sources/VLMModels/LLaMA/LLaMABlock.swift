@@ -75,6 +75,6 @@ struct LLaMABlock: Sendable {
       kernels.gate(.silu, gates[rows], times: ups[rows], into: gates[rows])
     }
     let leaving = context.stream(0, rows: kept.count)
-    context.multiply([down.task(into: leaving, residual: middle)], of: gates, isGated: true)
+    context.multiply([down.task(into: leaving, residual: middle)], of: gates)
   }
 }

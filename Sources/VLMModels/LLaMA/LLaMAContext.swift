@@ -194,34 +194,27 @@ package final class LLaMAContext: @unchecked Sendable {
     logitBuffer.matrix(rows: rows, columns: config.vocabulary)
   }
 
-  /// Where 8-bit codes of activations are followed by 8 bits of what they leave over.
+  /// What is done about rows of activations whose few large values make their 8-bit codes coarse.
   package enum Precision: String, Sendable, CaseIterable {
-    /// Nowhere.
+    /// Nothing.
     case fast
-    /// In what leaves the gated layer, in rows whose few large values make the codes coarse.
+    /// The largest values of each row are multiplied as floats, apart from the others.
     case balanced
-    /// Everywhere: twice the arithmetic.
+    /// What the codes leave over is quantized again: twice the arithmetic.
     case exact
   }
 
-  /// What `balanced` takes as coarse, in steps of a row's codes: on text, above this the second
-  /// codes change hardly any divergence.
-  private static let coarseSteps = 12.0
-
   /// Products of one input, by all threads; `x` may be overwritten.
-  func multiply(_ tasks: [MatrixProduct.Task], of x: MatrixView, isGated: Bool = false) {
-    let isPrecise =
-      switch precision {
-      case .fast: false
-      case .balanced: isGated
-      case .exact: true
-      }
-    if isPrecise {
+  func multiply(_ tasks: [MatrixProduct.Task], of x: MatrixView) {
+    switch precision {
+    case .fast, .balanced:
+      MatrixProduct.run(
+        tasks, of: x, shared: sharedProduct, scratches: products, pool: pool,
+        keepsOutliers: precision == .balanced)
+    case .exact:
       MatrixProduct.runPrecisely(
-        tasks, of: x, coarserThan: precision == .exact ? .infinity : Self.coarseSteps,
-        shared: sharedProduct, rest: restProduct, scratches: products, pool: pool)
-    } else {
-      MatrixProduct.run(tasks, of: x, shared: sharedProduct, scratches: products, pool: pool)
+        tasks, of: x, coarserThan: .infinity, shared: sharedProduct, rest: restProduct,
+        scratches: products, pool: pool)
     }
   }
 

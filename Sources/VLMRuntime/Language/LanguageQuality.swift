@@ -16,6 +16,8 @@ package struct LanguageQuality: Sendable {
   private var divergence = 0.0
   private var agreements = 0
   private var isCompared = false
+  /// The first position of a window that counts.
+  private var first = 0
 
   package var meanLoss: Double { loss / Double(max(1, tokens)) }
   package var perplexity: Double { exp(meanLoss) }
@@ -29,14 +31,16 @@ package struct LanguageQuality: Sendable {
   }
 
   /// Foretells `ids` in windows of `window` tokens, each by itself: of every window all tokens but
-  /// the first count.
+  /// the first count, or those behind its first half.
   ///
   /// - Parameters:
   ///   - bos: begins every window, in place of one token.
+  ///   - countsHalf: the first half of each window is only read, as llama.cpp measures it: positions
+  ///     `window / 2` to `window - 2` foretell the next token.
   ///   - reference: a model of the same vocabulary.
   ///   - progress: called with tokens done, of all.
   package init(
-    _ session: LanguageSession, ids: [Int], window: Int, bos: Int?,
+    _ session: LanguageSession, ids: [Int], window: Int, bos: Int?, countsHalf: Bool = false,
     reference: LanguageSession? = nil, progress: (Int, Int) -> Void = { _, _ in }
   ) throws {
     let longest =
@@ -54,6 +58,7 @@ package struct LanguageQuality: Sendable {
           expected: "\(session.config.vocabulary)"))
     }
     isCompared = reference != nil
+    first = countsHalf ? window / 2 : 0
     let start = bos.map { [$0] } ?? []
     let step = window - start.count
     let windows = ids.count / step
@@ -77,7 +82,8 @@ package struct LanguageQuality: Sendable {
       try reference.score(ids) { logits, _ in exact += logits.array() }
     }
     try session.score(ids) { logits, position in
-      for row in 0..<logits.rows where position + row + 1 < ids.count {
+      for row in 0..<logits.rows
+      where position + row >= first && position + row + 1 < ids.count {
         logits.withRow(row) { q in
           exact.withUnsafeBufferPointer { p in
             let place = (position + row) * width
