@@ -3,8 +3,8 @@
 //   method     as lanes/attention.inc, with smaller tiles: queries and weights are rounded to bf16
 //              and both products are dot products of pairs, summed in float. Scores, weights, and a
 //              tile's keys and values stay in L1
-//   order      sums are made in the order of dimensions and of keys, and tiles begin at multiples of
-//              VLM_TILE_KEYS: a query's bits depend on nothing but its keys
+//   order      sums are made in the order of dimensions and of keys, and tiles begin at multiples
+//              of VLM_TILE_KEYS: a query's bits depend on nothing but its keys
 //   exactness  with A, S, n and d as in lanes/attention.inc,
 //              |y - exact| <= max |value| * 2 * (expm1(2 ((2^-9 + (d + 6) 2^-23) A + 2^-22 S)) +
 //              2^-8 + (n + 40) 2^-23) of keys and values as they are stored; numbers below 2^-126

@@ -103,8 +103,8 @@ typedef enum vlm_kv_format {
 ///   values   [capacity][vlm_value_stride(d)]   the columns past d are zeros
 ///   scales   [capacity], q8 only
 /// bf16 lies in pairs, one in each 32-bit lane of a vector:
-///   keys     [ceil(capacity/16)][vlm_key_rows(d)/2][16][2]   position 16*i + j, dimension 2*k + h at
-///            [i][k][j][h]: whole AMX tiles of 32 dimensions; those past d are zeros
+///   keys     [ceil(capacity/16)][vlm_key_rows(d)/2][16][2]   position 16*i + j, dimension 2*k + h
+///            at [i][k][j][h]: whole AMX tiles of 32 dimensions; those past d are zeros
 ///   values   [ceil(capacity/2)][vlm_value_stride(d)][2]   position 2*i + h at [i][k][h]
 /// Whoever allocates them fills them with zeros; 64-byte alignment is best.
 typedef struct vlm_kv_head {
