@@ -8,6 +8,7 @@ static const vlm_kernels *const tables[VLM_ISA_COUNT] = {
     [VLM_ISA_AVX2] = &vlm_kernels_avx2,
     [VLM_ISA_AVXVNNI] = &vlm_kernels_avxvnni,
     [VLM_ISA_AVX512VNNI] = &vlm_kernels_avx512vnni,
+    [VLM_ISA_AVX512BF16] = &vlm_kernels_avx512bf16,
     [VLM_ISA_AMX] = &vlm_kernels_amx,
 #elif defined(__aarch64__)
     [VLM_ISA_NEON] = &vlm_kernels_neon,
@@ -30,7 +31,7 @@ vlm_isa vlm_isa_best(void) {
 
 const char *vlm_isa_name(vlm_isa isa) {
   static const char *const names[VLM_ISA_COUNT] = {
-      "scalar", "avx2",         "avxvnni",  "avx512vnni", "amx",
-      "neon",   "neon-dotprod", "neon-i8mm"};
+      "scalar", "avx2", "avxvnni", "avx512vnni", "avx512bf16", "amx", "neon", "neon-dotprod",
+      "neon-i8mm"};
   return (unsigned)isa < VLM_ISA_COUNT ? names[isa] : NULL;
 }

@@ -16,7 +16,7 @@
 extern const vlm_kernels vlm_kernels_scalar;
 #if defined(__x86_64__)
 extern const vlm_kernels vlm_kernels_avx2, vlm_kernels_avxvnni, vlm_kernels_avx512vnni,
-    vlm_kernels_amx;
+    vlm_kernels_avx512bf16, vlm_kernels_amx;
 #elif defined(__aarch64__)
 extern const vlm_kernels vlm_kernels_neon, vlm_kernels_neon_dotprod, vlm_kernels_neon_i8mm;
 #endif
@@ -121,6 +121,26 @@ VLM_INLINE vlm_kv_scale vlm_kv_scale_of(float size) {
   if (!(size < INFINITY)) return (vlm_kv_scale){NAN, 0};
   if (!(inverse < INFINITY)) return (vlm_kv_scale){0, 0};
   return (vlm_kv_scale){size / 127.0f, inverse};
+}
+
+/// The bf16 nearest to a value, ties to even; NaN stays NaN.
+VLM_INLINE uint16_t vlm_to_bf16(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  if (value != value) return 0x7fc0;
+  return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+/// Where position `at` has dimension `k`, in elements.
+VLM_INLINE size_t vlm_key_place(vlm_kv_format format, size_t d, size_t at, size_t k) {
+  const size_t panel = at / VLM_KV_PANEL * vlm_key_rows(format, d) * VLM_KV_PANEL;
+  const size_t j = at % VLM_KV_PANEL;
+  return format == VLM_KV_BF16 ? panel + (k / 2 * VLM_KV_PANEL + j) * 2 + k % 2
+                               : panel + k * VLM_KV_PANEL + j;
+}
+VLM_INLINE size_t vlm_value_place(vlm_kv_format format, size_t d, size_t at, size_t k) {
+  const size_t stride = vlm_value_stride(d);
+  return format == VLM_KV_BF16 ? (at / 2 * stride + k) * 2 + at % 2 : at * stride + k;
 }
 
 /// How many keys row r sees.

@@ -13,8 +13,10 @@
 #define VLM_TARGET_AVXVNNI_BEGIN VLM_TARGET_BEGIN("avx2,fma,f16c,avxvnni")
 #define VLM_TARGET_AVX512VNNI_BEGIN \
   VLM_TARGET_BEGIN("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")
+#define VLM_TARGET_AVX512BF16_BEGIN \
+  VLM_TARGET_BEGIN("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512bf16")
 #define VLM_TARGET_AMX_BEGIN \
-  VLM_TARGET_BEGIN("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni," \
+  VLM_TARGET_BEGIN("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512bf16," \
                    "amx-tile,amx-int8,amx-bf16")
 /// Two vectors are in registers here, and what made them stays before what uses them. Without it
 /// clang adds the products of unrolled steps to one another first, and spills the sums.

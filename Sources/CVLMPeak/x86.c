@@ -117,7 +117,7 @@ size_t vlm_machine_peak_loops(vlm_peak_loop *loops) {
     ADD("vpdpbusd zmm", VLM_PEAK_INT8, VLM_ISA_AVX512VNNI, SUMS * 64 * 2.0, int8_avx512);
     ADD("vfmadd zmm", VLM_PEAK_F32, VLM_ISA_AVX512VNNI, SUMS * 16 * 2.0, f32_avx512);
     if (extensions() & avx512bf16)
-      ADD("vdpbf16ps zmm", VLM_PEAK_BF16, VLM_ISA_AVX512VNNI, SUMS * 32 * 2.0, bf16_avx512);
+      ADD("vdpbf16ps zmm", VLM_PEAK_BF16, VLM_ISA_AVX512BF16, SUMS * 32 * 2.0, bf16_avx512);
   }
   if (vlm_kernels_for(VLM_ISA_AMX)) {
     ADD("tdpbusd", VLM_PEAK_INT8, VLM_ISA_AMX, 4 * 16 * 16 * 64 * 2.0, int8_amx);

@@ -39,6 +39,8 @@ package struct Attention: Sendable {
 
   /// Rows of queries, times the query heads that share keys, that one thread takes at a time.
   private static let rowsAtATime = 48
+  private static let tilesAtATime = 4
+  private static let piecesPerThread = 8
 
   /// `y = softmax(scale * q kᵀ) v`, heads and rows shared out over `pool`.
   ///
@@ -61,12 +63,17 @@ package struct Attention: Sendable {
     precondition(scratches.count >= pool.threadCount, "scratch for each thread")
     precondition(scratches.allSatisfy { $0.headDimension >= headDimension }, "scratch of the size")
     let group = queryHeads / keyValueHeads
-    let rows = max(1, Self.rowsAtATime / group)
+    let tile = max(1, Self.rowsAtATime / group)
+    // Where all rows see all keys, a thread takes some tiles of a head after one another: the keys
+    // stay in its cache, and the kernel asks for the next tile's queries.
+    let heads = keyValueHeads
+    let spare = (queries.rows + tile - 1) / tile * heads / (Self.piecesPerThread * pool.threadCount)
+    let rows = causalFrom == nil ? tile * min(Self.tilesAtATime, max(1, spare)) : tile
     let tiles = (queries.rows + rows - 1) / rows
-    pool.forEach(count: tiles * keyValueHeads) { piece, worker in
+    pool.forEach(count: tiles * heads) { piece, worker in
       // The last rows of a causal tile see most keys: they go first, so that threads end together.
-      let start = (tiles - 1 - piece / keyValueHeads) * rows
-      let head = piece % keyValueHeads
+      let start = (causalFrom == nil ? piece % tiles : tiles - 1 - piece / heads) * rows
+      let head = causalFrom == nil ? piece / tiles : piece % heads
       let column = head * group * headDimension
       var call = vlm_attention(
         rows: min(rows, queries.rows - start), group: group, count: count,

@@ -13,6 +13,12 @@ package struct KernelSet: @unchecked Sendable {
   /// "scalar", "avx2" …; what `VLM_FORCE_ISA` takes and `--version` prints.
   package var name: String { String(cString: table.pointee.name) }
 
+  /// Whether products of bf16 are faster than those of f32.
+  package var multipliesPairs: Bool {
+    let isa = table.pointee.isa
+    return isa == VLM_ISA_AVX512BF16 || isa == VLM_ISA_AMX
+  }
+
   /// The kernels of the instruction set called `name`; nil when this build or machine lacks it.
   package init?(named name: String) {
     guard let table = Self.all.first(where: { $0.name == name })?.table else { return nil }

@@ -7,12 +7,15 @@ package enum KeyValueFormat: String, Sendable, CaseIterable {
   case f16
   /// int8 with one scale per position and head.
   case q8
+  /// Rounded to nearest. A set of kernels with products of bf16 rounds queries and weights too.
+  case bf16
 
   var kernel: vlm_kv_format {
     switch self {
     case .f32: VLM_KV_F32
     case .f16: VLM_KV_F16
     case .q8: VLM_KV_Q8
+    case .bf16: VLM_KV_BF16
     }
   }
 
@@ -44,7 +47,8 @@ package final class KeyValues: @unchecked Sendable {
       guard capacity >= 0, heads >= 0, headDimension >= 0,
         let positions = Self.roundedUp(capacity, to: Int(VLM_KV_PANEL)),
         let columns = Self.roundedUp(headDimension, to: 16),
-        let keys = Self.product(positions, headDimension, format.elementBytes),
+        let rows = Self.roundedUp(headDimension, to: format == .bf16 ? 32 : 1),
+        let keys = Self.product(positions, rows, format.elementBytes),
         let values = Self.product(positions, columns, format.elementBytes),
         let scales = Self.product(positions, format == .q8 ? 4 : 0, 1)
       else { return nil }
@@ -108,7 +112,7 @@ package final class KeyValues: @unchecked Sendable {
   /// - Parameters:
   ///   - keys: `[rows, heads * headDimension]`, already rotated.
   ///   - values: the same shape.
-  ///   - pool: shares the heads out; nil: the calling thread stores them all.
+  ///   - pool: shares the positions out; nil: the calling thread stores them all.
   package func store(
     keys: MatrixView, values: MatrixView, at position: Int, pool: WorkerPool? = nil
   ) {
@@ -117,17 +121,27 @@ package final class KeyValues: @unchecked Sendable {
     precondition(
       position >= 0 && position <= capacity && keys.rows <= capacity - position, "room for the rows"
     )
-    let storeHead = { (head: Int, _: Int) in
-      var place = self.head(head)
-      let column = head * self.headDimension
-      self.kernels.table.pointee.store_keys_values(
-        &place, position, keys.rows, keys.base + column, keys.stride, values.base + column,
-        values.stride)
+    guard keys.rows > 0 else { return }
+    // Some positions of all heads rather than all positions of a head: rows are read from end to
+    // end. Panels are whole, so that no two threads write to one.
+    let panel = Int(VLM_KV_PANEL)
+    let first = position / panel
+    let storePanel = { (piece: Int, _: Int) in
+      let start = max(position, (first + piece) * panel) - position
+      let end = min(keys.rows, (first + piece + 1) * panel - position)
+      for head in 0..<self.heads {
+        var place = self.head(head)
+        let column = head * self.headDimension
+        self.kernels.table.pointee.store_keys_values(
+          &place, position + start, end - start, keys.base + start * keys.stride + column,
+          keys.stride, values.base + start * values.stride + column, values.stride)
+      }
     }
+    let panels = (position + keys.rows - 1) / panel - first + 1
     if let pool {
-      pool.forEach(count: heads, storeHead)
+      pool.forEach(count: panels, storePanel)
     } else {
-      for head in 0..<heads { storeHead(head, 0) }
+      for piece in 0..<panels { storePanel(piece, 0) }
     }
   }
 

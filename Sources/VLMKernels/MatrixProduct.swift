@@ -39,7 +39,8 @@ package struct MatrixProduct: Sendable {
   package let inputs: Int
   package let outputs: Int
   let weight: Tensor
-  let kernels: KernelSet
+  package let kernels: KernelSet
+  package var scheme: Scheme { weight.format.scheme }
 
   /// - Precondition: `weight` is f32 row-major or in panels, and is a matrix in its axis order.
   package init(_ weight: Tensor, kernels: KernelSet) {

@@ -173,7 +173,8 @@ package final class VisionSession {
           return clipContext
         }
         return try CLIPViTContext(
-          model.config, height: image.height, width: image.width, pool: pool, kernels: kernels)
+          model.config, height: image.height, width: image.width, format: model.keyValueFormat,
+          pool: pool, kernels: kernels)
       }
       clipContext = context
       observe?("pixel_values", [1, 3, image.height, image.width], image.channelsFirst())
@@ -225,7 +226,7 @@ package final class VisionSession {
       let context =
         try textContext
         ?? TextTower.Context(
-          tower.config, pool: pool, kernels: kernels)
+          tower.config, format: tower.keyValueFormat, pool: pool, kernels: kernels)
       textContext = context
       return try ids.map { ZeroShot.normalised(try tower($0, context)) }
     }

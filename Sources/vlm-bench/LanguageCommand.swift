@@ -47,7 +47,7 @@ struct LanguageCommand: ParsableCommand {
   @Option(help: "A text to continue, printed.")
   var write: String?
 
-  @Option(help: ArgumentHelp("Keys and values: f32, f16 or q8.", valueName: "format"))
+  @Option(help: ArgumentHelp("Keys and values: f32, f16, q8 or bf16.", valueName: "format"))
   var cache: KeyValueFormat = .f16
 
   @Option(help: ArgumentHelp("Activations: fast, balanced or exact.", valueName: "precision"))

@@ -51,7 +51,7 @@ struct ConversationOptions: ParsableArguments {
       valueName: "name"))
   var template: String?
 
-  @Option(help: ArgumentHelp("Keys and values as f32, f16 or q8.", valueName: "format"))
+  @Option(help: ArgumentHelp("Keys and values as f32, f16, q8 or bf16.", valueName: "format"))
   var kv = KeyValueFormat.f16
 
   @Option(

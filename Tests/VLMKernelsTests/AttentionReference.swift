@@ -58,7 +58,11 @@ struct AttentionReference {
   /// - Parameters:
   ///   - keyError: largest error of a stored key, relative to its head's largest magnitude.
   ///   - valueError: the same of values.
-  func exact(keyError: Double = 0, valueError: Double = 0) -> Exact {
+  ///   - queryError: largest error of a query by its products, relative to each dimension.
+  ///   - weightError: the same of weights.
+  func exact(
+    keyError: Double = 0, valueError: Double = 0, queryError: Double = 0, weightError: Double = 0
+  ) -> Exact {
     let columns = queryHeads * dimension
     var output = [Double](repeating: 0, count: rows * columns)
     var bound = output
@@ -82,7 +86,8 @@ struct AttentionReference {
             largestValue = max(largestValue, abs(value(shared, j, k)))
           }
           scores.append(sum * Double(scale))
-          let rounding = Double(dimension + 6) * epsilon * size + keyError * keySize * querySize
+          let relative = Double(dimension + 6) * epsilon + queryError
+          let rounding = relative * size + keyError * keySize * querySize
           scoreError = max(scoreError, rounding * Double(scale))
         }
         let largest = scores.max() ?? 0
@@ -93,7 +98,7 @@ struct AttentionReference {
           let at = row * columns + head * dimension + k
           for j in 0..<n { output[at] += weights[j] * value(shared, j, k) }
           output[at] /= total
-          let relative = expm1(2 * scoreError) + Double(n + 40) * epsilon
+          let relative = expm1(2 * scoreError) + Double(n + 40) * epsilon + weightError
           bound[at] = (2 * relative + valueError) * largestValue
         }
       }

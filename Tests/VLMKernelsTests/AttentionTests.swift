@@ -13,7 +13,10 @@ struct AttentionTests {
     keyError: Double = 0, valueError: Double = 0
   ) throws {
     let kernels = try #require(KernelSet(named: name))
-    let exact = reference.exact(keyError: keyError, valueError: valueError)
+    let pairs = format == .bf16 && kernels.multipliesPairs
+    let exact = reference.exact(
+      keyError: keyError, valueError: valueError, queryError: pairs ? 0x1.01p-9 : 0,
+      weightError: pairs ? 0x1p-8 : 0)
     let found = reference.run(kernels, format: format)
     let worst = found.indices.map { abs(Double(found[$0]) - exact.output[$0]) / exact.bound[$0] }
     #expect((worst.max() ?? 0) <= 1, "\(name), \(format), \(reference.dimension) dimensions")
@@ -86,6 +89,36 @@ struct AttentionTests {
       // f16 keeps 11 bits; q8 rounds to 1/254 of the largest.
       try check(reference, name, .f16, keyError: 0x1p-11, valueError: 0x1p-11)
       try check(reference, name, .q8, keyError: 0.00394, valueError: 0.00394)
+      // bf16 keeps 8 bits.
+      try check(reference, name, .bf16, keyError: 0x1p-9, valueError: 0x1p-9)
+    }
+  }
+
+  @Test(
+    "pairs of bf16 are right for odd sizes, with all keys and with those before", arguments: sets)
+  func pairs(name: String) throws {
+    for (rows, dimension, count) in [
+      (1, 3, 1), (5, 20, 31), (49, 96, 129), (50, 33, 577), (200, 64, 257), (3, 130, 300),
+    ] {
+      for causal in [false, true] where !causal || rows <= count {
+        let reference = AttentionReference(
+          rows: rows, queryHeads: 2, keyValueHeads: 1, dimension: dimension, count: count,
+          causalFrom: causal ? count - rows : nil, seed: 40)
+        try check(reference, name, .bf16, keyError: 0x1p-9, valueError: 0x1p-9)
+      }
+    }
+  }
+
+  @Test("a row of bf16 has the same bits alone, among others and on more threads", arguments: sets)
+  func pairsApart(name: String) throws {
+    let kernels = try #require(KernelSet(named: name))
+    for causalFrom in [nil, 203] {
+      let reference = AttentionReference(
+        rows: 97, queryHeads: 4, keyValueHeads: 2, dimension: 40, count: 300,
+        causalFrom: causalFrom, seed: 41)
+      let alone = reference.run(kernels, format: .bf16, threads: 1)
+      #expect(reference.run(kernels, format: .bf16, threads: 3) == alone)
+      #expect(reference.run(kernels, format: .bf16, threads: 2, capacity: 999) == alone)
     }
   }
 

@@ -42,7 +42,8 @@ struct CLIPViTGoldenTests {
       let model = try CLIPViT(Weights(source, kernels: kernels), config)
       let (height, width) = (pixels.shape[2], pixels.shape[3])
       let context = try CLIPViTContext(
-        config, height: height, width: width, pool: WorkerPool(threadCount: 2), kernels: kernels)
+        config, height: height, width: width, format: model.keyValueFormat,
+        pool: WorkerPool(threadCount: 2), kernels: kernels)
       var planes = [Float](repeating: 0, count: pixels.values.count)
       for pixel in 0..<height * width {
         for channel in 0..<3 {

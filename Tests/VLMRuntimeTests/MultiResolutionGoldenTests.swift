@@ -60,7 +60,8 @@ struct MultiResolutionGoldenTests {
     let tower = try MultiResolutionTower(Weights(source, kernels: kernels), checkpoint.config)
     let side = checkpoint.config.imageSize
     let context = try MultiResolutionContext(
-      checkpoint.config, height: side, width: side, pool: pool, kernels: kernels)
+      checkpoint.config, height: side, width: side, format: tower.keyValueFormat, pool: pool,
+      kernels: kernels)
     var shown: Shown = [:]
     let pixels = try Self.image(image, side: side)
     shown["pixel_values"] = (

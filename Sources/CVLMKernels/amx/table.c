@@ -24,8 +24,8 @@ const vlm_kernels vlm_kernels_amx = {
     .rotate_half_f32 = vlm_rotate_half_f32__avx512vnni,
     .gate_f32 = vlm_gate_f32__avx512vnni,
     .store_keys_values = vlm_store_keys_values__avx512vnni,
-    .attention_scratch_bytes = vlm_attention_scratch_bytes__avx512vnni,
-    .attention_f32 = vlm_attention_f32__avx512vnni,
+    .attention_scratch_bytes = vlm_attention_scratch_bytes__amx,
+    .attention_f32 = vlm_attention_f32__amx,
 };
 
 #endif

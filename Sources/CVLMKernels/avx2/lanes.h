@@ -72,6 +72,34 @@ VLM_INLINE void vf_store_i8(int8_t *p, vf v) {
       _mm_packs_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));
   _mm_storel_epi64((__m128i *)p, _mm_packs_epi16(words, words));
 }
+/// bf16 in the upper halves of the lanes, ties to even; what is in the lower halves is of no use.
+VLM_INLINE __m256i vf_round_bf16(vf v) {
+  const __m256i bits = _mm256_castps_si256(v);
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  const __m256i rounded =
+      _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+  const __m256 nan = _mm256_cmp_ps(v, v, _CMP_UNORD_Q);
+  return _mm256_castps_si256(_mm256_blendv_ps(
+      _mm256_castsi256_ps(rounded), _mm256_castsi256_ps(_mm256_set1_epi32(0x7fc00000)), nan));
+}
+VLM_INLINE void vf_store_bf16(uint16_t *p, vf v) {
+  const __m256i wide = _mm256_srli_epi32(vf_round_bf16(v), 16);
+  _mm_storeu_si128(
+      (__m128i *)p,
+      _mm_packus_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1)));
+}
+VLM_INLINE void vf_store_bf16_pairs(uint16_t *p, vf even, vf odd) {
+  const __m256i low = _mm256_srli_epi32(vf_round_bf16(even), 16);
+  _mm256_storeu_si256((__m256i *)p, _mm256_blend_epi16(low, vf_round_bf16(odd), 0xaa));
+}
+VLM_INLINE vf vf_load_bf16_even(const uint16_t *p) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_loadu_si256((const __m256i *)p), 16));
+}
+VLM_INLINE vf vf_load_bf16_odd(const uint16_t *p) {
+  const __m256i upper = _mm256_set1_epi32((int)0xffff0000);
+  return _mm256_castsi256_ps(
+      _mm256_and_si256(_mm256_loadu_si256((const __m256i *)p), upper));
+}
 VLM_INLINE float vf_sum(vf v) {
   const __m128 half = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
   const __m128 pair = _mm_add_ps(half, _mm_movehl_ps(half, half));

@@ -63,6 +63,30 @@ VLM_INLINE void vf_store_f16(uint16_t *p, vf v) {
 VLM_INLINE void vf_store_i8(int8_t *p, vf v) {
   _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
 }
+/// bf16 in the upper halves of the lanes, ties to even.
+VLM_INLINE __m512i vf_round_bf16(vf v) {
+  const __m512i bits = _mm512_castps_si512(v);
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i rounded =
+      _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+  const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+  return _mm512_mask_mov_epi32(rounded, nan, _mm512_set1_epi32(0x7fc00000));
+}
+VLM_INLINE void vf_store_bf16(uint16_t *p, vf v) {
+  _mm256_storeu_si256(
+      (__m256i *)p, _mm512_cvtepi32_epi16(_mm512_srli_epi32(vf_round_bf16(v), 16)));
+}
+VLM_INLINE void vf_store_bf16_pairs(uint16_t *p, vf even, vf odd) {
+  const __m512i low = _mm512_srli_epi32(vf_round_bf16(even), 16);
+  _mm512_storeu_si512((void *)p, _mm512_mask_blend_epi16(0xaaaaaaaa, low, vf_round_bf16(odd)));
+}
+VLM_INLINE vf vf_load_bf16_even(const uint16_t *p) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512((const void *)p), 16));
+}
+VLM_INLINE vf vf_load_bf16_odd(const uint16_t *p) {
+  return _mm512_castsi512_ps(_mm512_and_si512(
+      _mm512_loadu_si512((const void *)p), _mm512_set1_epi32((int)0xffff0000)));
+}
 VLM_INLINE float vf_sum(vf v) { return _mm512_reduce_add_ps(v); }
 VLM_INLINE float vf_lowest(vf v) { return _mm512_reduce_min_ps(v); }
 VLM_INLINE float vf_highest(vf v) { return _mm512_reduce_max_ps(v); }

@@ -13,7 +13,14 @@
 #include <unistd.h>
 #endif
 
-enum { ASKED = 1, HAS_AVX2 = 2, HAS_AVXVNNI = 4, HAS_AVX512VNNI = 8, HAS_AMX = 16 };
+enum {
+  ASKED = 1,
+  HAS_AVX2 = 2,
+  HAS_AVXVNNI = 4,
+  HAS_AVX512VNNI = 8,
+  HAS_AVX512BF16 = 16,
+  HAS_AMX = 32
+};
 
 // XCR0: state that the operating system saves on a task switch.
 enum { XCR0_AVX = 0x6, XCR0_AVX512 = 0xe6, XCR0_AMX = 0x60000 };
@@ -56,7 +63,7 @@ static unsigned ask(void) {
   if (!all_set(b7, avx2) || (xcr0 & XCR0_AVX) != XCR0_AVX) return ASKED;
 
   unsigned has = ASKED | HAS_AVX2, a71 = 0;
-  const unsigned avx_vnni = 1u << 4;
+  const unsigned avx_vnni = 1u << 4, avx512_bf16 = 1u << 5;
   // Leaf 7 says in EAX which subleaf is its last.
   if (a >= 1 && __get_cpuid_count(7, 1, &a71, &b, &c, &d) && all_set(a71, avx_vnni))
     has |= HAS_AVXVNNI;
@@ -65,7 +72,10 @@ static unsigned ask(void) {
   if (!all_set(b7, f | dq | bw | vl) || !all_set(c7, vnni)) return has;
   if ((xcr0 & XCR0_AVX512) != XCR0_AVX512) return has;
 
-  return has | HAS_AVX512VNNI | (has_amx(d7, xcr0) ? HAS_AMX : 0);
+  has |= HAS_AVX512VNNI;
+  if (!all_set(a71, avx512_bf16)) return has;
+  // Every processor with tiles has these products as well.
+  return has | HAS_AVX512BF16 | (has_amx(d7, xcr0) ? HAS_AMX : 0);
 }
 
 bool vlm_machine_has(vlm_isa isa) {
@@ -80,6 +90,7 @@ bool vlm_machine_has(vlm_isa isa) {
   case VLM_ISA_AVX2: return has & HAS_AVX2;
   case VLM_ISA_AVXVNNI: return has & HAS_AVXVNNI;
   case VLM_ISA_AVX512VNNI: return has & HAS_AVX512VNNI;
+  case VLM_ISA_AVX512BF16: return has & HAS_AVX512BF16;
   case VLM_ISA_AMX: return has & HAS_AMX;
   default: return false;
   }

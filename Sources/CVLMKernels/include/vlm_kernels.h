@@ -20,7 +20,8 @@ typedef enum vlm_isa {
   VLM_ISA_AVX2,          // avx2 + fma + f16c
   VLM_ISA_AVXVNNI,       // avx2 + avx-vnni: 256-bit dot products without AVX-512
   VLM_ISA_AVX512VNNI,    // avx512 f, bw, vl, dq, vnni
-  VLM_ISA_AMX,           // avx512vnni + amx-tile, amx-int8, amx-bf16
+  VLM_ISA_AVX512BF16,    // avx512vnni + avx512 bf16
+  VLM_ISA_AMX,           // avx512bf16 + amx-tile, amx-int8, amx-bf16
   VLM_ISA_NEON,          // Armv8.0
   VLM_ISA_NEON_DOTPROD,  // Armv8.2 dot product
   VLM_ISA_NEON_I8MM,     // dot product + int8 matrix multiply
@@ -90,7 +91,9 @@ typedef struct vlm_depthwise {
 typedef enum vlm_kv_format {
   VLM_KV_F32 = 0,
   VLM_KV_F16, // rounded to nearest, ties to even; past 65504 infinite
-  VLM_KV_Q8   // int8, one scale a position and head: scale = max |x| / 127, code = round(x / scale)
+  VLM_KV_Q8,  // int8, one scale a position and head: scale = max |x| / 127, code = round(x / scale)
+  VLM_KV_BF16 // rounded to nearest, ties to even; in pairs, as dot products of bf16 read them. A set
+              // that has such products rounds queries and weights as well
 } vlm_kv_format;
 
 /// Where keys and values of one head lie, for positions 0 ..< capacity. With d the head's dimension
@@ -99,6 +102,10 @@ typedef enum vlm_kv_format {
 ///            are summed in the lanes of a vector, and a step of the sum reads one line
 ///   values   [capacity][vlm_value_stride(d)]   the columns past d are zeros
 ///   scales   [capacity], q8 only
+/// bf16 lies in pairs, one in each 32-bit lane of a vector:
+///   keys     [ceil(capacity/16)][vlm_key_rows(d)/2][16][2]   position 16*i + j, dimension 2*k + h
+///            at [i][k][j][h]: whole AMX tiles of 32 dimensions; those past d are zeros
+///   values   [ceil(capacity/2)][vlm_value_stride(d)][2]   position 2*i + h at [i][k][h]
 /// Whoever allocates them fills them with zeros; 64-byte alignment is best.
 typedef struct vlm_kv_head {
   vlm_kv_format format;
@@ -112,8 +119,12 @@ enum { VLM_KV_PANEL = 16 };
 
 /// Elements from one position's values to the next.
 static inline size_t vlm_value_stride(size_t head_dim) { return (head_dim + 15) / 16 * 16; }
+/// Dimensions of a panel of keys.
+static inline size_t vlm_key_rows(vlm_kv_format format, size_t head_dim) {
+  return format == VLM_KV_BF16 ? (head_dim + 31) / 32 * 32 : head_dim;
+}
 static inline size_t vlm_kv_element_bytes(vlm_kv_format format) {
-  return format == VLM_KV_F32 ? 4 : format == VLM_KV_F16 ? 2 : 1;
+  return format == VLM_KV_F32 ? 4 : format == VLM_KV_Q8 ? 1 : 2;
 }
 
 /// The queries of one key-value head: `group` query heads read the same keys and values.
@@ -136,7 +147,7 @@ typedef struct vlm_attention {
 
 typedef struct vlm_kernels {
   vlm_isa isa;
-  const char *name;                 // "scalar", "avx2", "avx512vnni", "amx", "neon", ...
+  const char *name;                 // "scalar", "avx2", "avx512vnni", "amx", ...
 
   /// Bytes of per-thread scratch that the gemm functions need for K inputs.
   size_t (*gemm_scratch_bytes)(size_t inputs);

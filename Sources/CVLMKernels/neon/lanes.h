@@ -68,6 +68,27 @@ VLM_INLINE void vf_store_i8(int8_t *p, vf v) {
   vst1_s8(bytes, vqmovn_s16(vcombine_s16(words, words)));
   memcpy(p, bytes, VF);
 }
+/// bf16 in the upper halves of the lanes, ties to even; what is in the lower halves is of no use.
+VLM_INLINE uint32x4_t vf_round_bf16(vf v) {
+  const uint32x4_t bits = vreinterpretq_u32_f32(v);
+  const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+  const uint32x4_t rounded = vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7fff)));
+  return vbslq_u32(vceqq_f32(v, v), rounded, vdupq_n_u32(0x7fc00000));
+}
+VLM_INLINE void vf_store_bf16(uint16_t *p, vf v) {
+  vst1_u16(p, vshrn_n_u32(vf_round_bf16(v), 16));
+}
+VLM_INLINE void vf_store_bf16_pairs(uint16_t *p, vf even, vf odd) {
+  const uint32x4_t both = vsriq_n_u32(vf_round_bf16(odd), vf_round_bf16(even), 16);
+  vst1q_u16(p, vreinterpretq_u16_u32(both));
+}
+VLM_INLINE vf vf_load_bf16_even(const uint16_t *p) {
+  return vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_u16(vld1q_u16(p)), 16));
+}
+VLM_INLINE vf vf_load_bf16_odd(const uint16_t *p) {
+  const uint32x4_t pairs = vreinterpretq_u32_u16(vld1q_u16(p));
+  return vreinterpretq_f32_u32(vandq_u32(pairs, vdupq_n_u32(0xffff0000)));
+}
 VLM_INLINE float vf_sum(vf v) { return vaddvq_f32(v); }
 VLM_INLINE float vf_lowest(vf v) { return vminvq_f32(v); }
 VLM_INLINE float vf_highest(vf v) { return vmaxvq_f32(v); }

@@ -11,6 +11,7 @@ static double load(vlm_kv_format format, const void *from, size_t at) {
   switch (format) {
   case VLM_KV_F32: return ((const float *)from)[at];
   case VLM_KV_F16: return vlm_from_f16__scalar(((const uint16_t *)from)[at]);
+  case VLM_KV_BF16: return vlm_from_bf16__scalar(((const uint16_t *)from)[at]);
   case VLM_KV_Q8: return ((const int8_t *)from)[at];
   }
   return 0;
@@ -20,9 +21,7 @@ static double score(const vlm_attention *a, const float *q, size_t key) {
   const size_t d = a->kv.head_dim;
   double sum = 0;
   for (size_t k = 0; k < d; k++)
-    sum += q[k] * load(
-                      a->kv.format, a->kv.keys,
-                      (key / VLM_KV_PANEL * d + k) * VLM_KV_PANEL + key % VLM_KV_PANEL);
+    sum += q[k] * load(a->kv.format, a->kv.keys, vlm_key_place(a->kv.format, d, key, k));
   if (a->kv.format == VLM_KV_Q8) sum *= a->kv.key_scales[key];
   return sum * a->scale;
 }
@@ -37,7 +36,7 @@ static void one_head(const vlm_attention *a, const float *q, size_t count, float
     total += weight;
     if (a->kv.format == VLM_KV_Q8) weight *= a->kv.value_scales[j];
     for (size_t k = 0; k < d; k++)
-      sums[k] += weight * load(a->kv.format, a->kv.values, j * vlm_value_stride(d) + k);
+      sums[k] += weight * load(a->kv.format, a->kv.values, vlm_value_place(a->kv.format, d, j, k));
   }
   for (size_t k = 0; k < d; k++) y[k] = (float)(sums[k] / total);
 }

@@ -8,6 +8,7 @@ static void store(vlm_kv_format format, void *to, size_t at, float value, float 
   switch (format) {
   case VLM_KV_F32: ((float *)to)[at] = value; return;
   case VLM_KV_F16: ((uint16_t *)to)[at] = vlm_to_f16__scalar(value); return;
+  case VLM_KV_BF16: ((uint16_t *)to)[at] = vlm_to_bf16(value); return;
   case VLM_KV_Q8: ((int8_t *)to)[at] = inverse > 0 ? (int8_t)rintf(value * inverse) : 0; return;
   }
 }
@@ -32,9 +33,10 @@ void vlm_store_keys_values__scalar(
       kv->value_scales[at] = value_scale.scale;
     }
     for (size_t i = 0; i < d; i++) {
-      const size_t key_at = (at / VLM_KV_PANEL * d + i) * VLM_KV_PANEL + at % VLM_KV_PANEL;
+      const size_t key_at = vlm_key_place(kv->format, d, at, i);
+      const size_t value_at = vlm_value_place(kv->format, d, at, i);
       store(kv->format, kv->keys, key_at, k[i], key_scale.inverse);
-      store(kv->format, kv->values, at * vlm_value_stride(d) + i, v[i], value_scale.inverse);
+      store(kv->format, kv->values, value_at, v[i], value_scale.inverse);
     }
   }
 }

@@ -36,6 +36,9 @@ package struct CLIPViT: Sendable {
       ? try LayerNorm(weights["post_norm"], channels: width, epsilon: epsilon) : nil
   }
 
+  /// How a context for this tower keeps keys and values.
+  package var keyValueFormat: KeyValueFormat { layers.first?.keyValueFormat ?? .f32 }
+
   /// Sees a named intermediate, `[tokens, width]`.
   package typealias Observer = (_ name: String, _ value: MatrixView) -> Void
 

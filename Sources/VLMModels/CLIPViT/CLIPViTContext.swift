@@ -14,10 +14,12 @@ package final class CLIPViTContext: @unchecked Sendable {
   let transformer: TransformerContext
   private let pixelBuffer: Activations
 
+  /// - Parameter format: the tower's `keyValueFormat`.
   /// - Throws: `ModelError` when the image has no whole patch, or needs more memory than the
   ///   machine has.
   package init(
-    _ config: CLIPViTConfig, height: Int, width: Int, pool: WorkerPool, kernels: KernelSet
+    _ config: CLIPViTConfig, height: Int, width: Int, format: KeyValueFormat, pool: WorkerPool,
+    kernels: KernelSet
   ) throws(ModelError) {
     let plan = try CLIPViTPlan(config, height: height, width: width)
     try MemoryLimit.check(plan.byteCount, height: height, width: width)
@@ -28,7 +30,8 @@ package final class CLIPViTContext: @unchecked Sendable {
     pixelBuffer = Activations(count: height * width * 3)
     tokens = Activations(count: tokenCount * config.encoder.width)
     transformer = TransformerContext(
-      config.encoder, rows: tokenCount, inputs: config.patchInputs, pool: pool, kernels: kernels)
+      config.encoder, rows: tokenCount, inputs: config.patchInputs, format: format, pool: pool,
+      kernels: kernels)
   }
 
   /// Room for the normalised image, channels last: `[height * width, 3]`.

@@ -44,6 +44,13 @@ struct TransformerLayer: Sendable {
     contract = try Linear(mlp["fc2"], inputs: config.hidden, outputs: width, bias: true)
   }
 
+  /// How this layer wants its keys and values. Weights that are rounded already leave room for the
+  /// rounding of bf16; those of f32 do not.
+  var keyValueFormat: KeyValueFormat {
+    let products = projections.map(\.product)
+    return products.allSatisfy { $0.scheme != .f32 && $0.kernels.multipliesPairs } ? .bf16 : .f32
+  }
+
   /// In place on the residual stream `x`: `[rows, width]`.
   ///
   /// - Parameter causal: whether a row sees only itself and those before it.
@@ -84,8 +91,11 @@ package final class TransformerContext: @unchecked Sendable {
   private let scratches: [MatrixProduct.Scratch]
 
   /// Room for `rows` rows, and for products of up to `inputs` inputs beside the layers'.
+  ///
+  /// - Parameter format: what the layers want.
   init(
-    _ config: TransformerConfig, rows: Int, inputs: Int, pool: WorkerPool, kernels: KernelSet
+    _ config: TransformerConfig, rows: Int, inputs: Int, format: KeyValueFormat, pool: WorkerPool,
+    kernels: KernelSet
   ) {
     self.pool = pool
     self.rows = rows
@@ -93,7 +103,7 @@ package final class TransformerContext: @unchecked Sendable {
     branch = Activations(count: rows * config.width)
     inner = Activations(count: rows * plan.innerColumns)
     keyValues = KeyValues(
-      capacity: rows, heads: config.heads, headDimension: config.headDimension, format: .f32,
+      capacity: rows, heads: config.heads, headDimension: config.headDimension, format: format,
       kernels: kernels)
     let attention = Attention(
       queryHeads: config.heads, keyValueHeads: config.heads, headDimension: config.headDimension,

@@ -64,7 +64,8 @@ package enum VisionEncoder: Sendable {
       return withExtendedLifetime(context) { Features(copying: map.view, map.shape) }
     case .clipViT(let model):
       let context = try CLIPViTContext(
-        model.config, height: height, width: width, pool: pool, kernels: kernels)
+        model.config, height: height, width: width, format: model.keyValueFormat, pool: pool,
+        kernels: kernels)
       context.pixels.assign(pixels)
       let tokens = model(context) { name, view in
         observe?(
@@ -81,7 +82,8 @@ package enum VisionEncoder: Sendable {
       return withExtendedLifetime(context) { Features(copying: feature, shape) }
     case .multiResolution(let model):
       let context = try MultiResolutionContext(
-        model.config, height: height, width: width, pool: pool, kernels: kernels)
+        model.config, height: height, width: width, format: model.keyValueFormat, pool: pool,
+        kernels: kernels)
       context.pixels.assign(pixels)
       let tokens = try model(context, observe: observe)
       let grid = context.grids.fast

@@ -22,11 +22,12 @@ package final class MultiResolutionContext: @unchecked Sendable {
   private let shared: MatrixProduct.Scratch
   private let scratches: [MatrixProduct.Scratch]
 
+  /// - Parameter format: the fast tower's `keyValueFormat`.
   /// - Throws: `ModelError` for an image that is not square or does not fit the model, or needs
   ///   more memory than the machine has.
   package init(
-    _ config: MultiResolutionConfig, height: Int, width: Int, pool: WorkerPool,
-    kernels: KernelSet, wideElements: Int = ConvNeXtContext.defaultWideElements
+    _ config: MultiResolutionConfig, height: Int, width: Int, format: KeyValueFormat,
+    pool: WorkerPool, kernels: KernelSet, wideElements: Int = ConvNeXtContext.defaultWideElements
   ) throws(ModelError) {
     let grids = try MultiResolutionGrids(config, height: height, width: width)
     self.grids = grids
@@ -41,7 +42,8 @@ package final class MultiResolutionContext: @unchecked Sendable {
     slow = try ConvNeXtContext(
       config.slow, capacity: slowShape, pool: pool, kernels: kernels, wideElements: wideElements)
     fast = try CLIPViTContext(
-      config.fast, height: grids.fastPixels, width: grids.fastPixels, pool: pool, kernels: kernels)
+      config.fast, height: grids.fastPixels, width: grids.fastPixels, format: format, pool: pool,
+      kernels: kernels)
     inner = Activations(count: rows * channels)
     projected = Activations(count: grids.slow.count * columns)
     value = Activations(count: grids.fast.count * columns)

@@ -6,6 +6,8 @@ import VLMTensor
 package struct MultiResolutionTower: Sendable {
   package let config: MultiResolutionConfig
   private let fast: CLIPViT
+  /// How a context for this tower keeps keys and values.
+  package var keyValueFormat: KeyValueFormat { fast.keyValueFormat }
   private let slow: ConvNeXt
   private let adapters: [ResolutionAdapter]
   private let finalFast: Linear

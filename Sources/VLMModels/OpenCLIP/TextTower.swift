@@ -33,14 +33,18 @@ package struct TextTower: Sendable {
     kernels = weights.kernels
   }
 
+  /// How a context for this tower keeps keys and values.
+  package var keyValueFormat: KeyValueFormat { layers.first?.keyValueFormat ?? .f32 }
+
   /// Memory of one pass.
   package final class Context: @unchecked Sendable {
     let stream: Activations
     let transformer: TransformerContext
 
+    /// - Parameter format: the tower's `keyValueFormat`.
     /// - Throws: `ModelError` when a text needs more memory than the machine has.
     package init(
-      _ config: TextTowerConfig, pool: WorkerPool, kernels: KernelSet
+      _ config: TextTowerConfig, format: KeyValueFormat, pool: WorkerPool, kernels: KernelSet
     ) throws(ModelError) {
       let rows = config.contextLength
       let plan = TransformerPlan(config.encoder, rows: rows, inputs: 0)
@@ -51,7 +55,7 @@ package struct TextTower: Sendable {
       }
       stream = Activations(count: rows * config.encoder.width)
       transformer = TransformerContext(
-        config.encoder, rows: rows, inputs: 0, pool: pool, kernels: kernels)
+        config.encoder, rows: rows, inputs: 0, format: format, pool: pool, kernels: kernels)
     }
   }
 
