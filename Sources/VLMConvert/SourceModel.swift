@@ -93,8 +93,8 @@ package struct SourceModel: Sendable {
       sections = try language.languageSections(
         gguf: catalog.gguf, file: weights, config: description, notes: &notes)
       if base.path == nil { descriptions = language } else { files += language.files }
-    } else if case .openCLIP = checkpoint.description {
-      sections = try descriptions.textTowerSections(notes: &notes)
+    } else if case .openCLIP(let config) = checkpoint.description {
+      sections = try descriptions.textTowerSections(config.text, description, notes: &notes)
     }
     files += descriptions.files
     var labels = description.flatMap(Self.labels)
