@@ -143,6 +143,20 @@ struct ModelOutputTests {
     let hr = try converted(TestFiles.golden("llava-hr-trained/hf-bin"))
     let drawn = try explained(hr, Self.cat)
     #expect(drawn.width > 800)
+    let file = folder.path("hr.safetensors")
+    try #require(try CommandRunner.vlmRun(hr, Self.cat, "--dump", file, "-q").status == 0)
+    let dumped = try Expected(file)
+    let width = dumped.tensor("projector")?.shape[1] ?? 0
+    for name in [
+      "fast.pre_layernorm", "fast.layer0", "adapter0.in_fast", "align.slow_proj", "visual_tokens",
+      "tower.features",
+    ] {
+      #expect(dumped.tensor(name)?.shape[1] == width, "\(name)")
+    }
+    for name in ["fast.pixel_in", "slow.stage3", "adapter2.fast_proj", "adapter2.gate_pre_tanh"] {
+      #expect(dumped.tensor(name)?.shape.count == 4, "\(name)")
+    }
+    // Takes the place of the other's file.
     let clip = try converted(TestFiles.golden("clip-vit/hf"))
     #expect(try explained(clip, Self.cat).width > 800)
     let rows = folder.path("rows.npy")
@@ -169,6 +183,16 @@ struct ModelOutputTests {
     #expect(texts.shape == [3, 32])
     let length = texts.values[0..<32].reduce(0) { $0 + $1 * $1 }
     #expect(abs(length - 1) < 1e-5)
+    let dump = folder.path("dump.safetensors")
+    try #require(
+      try CommandRunner.vlmRun(
+        model, Self.cat, "--labels", "a cat, a dog, nothing", "--dump", dump
+      ).status == 0)
+    let dumped = try Expected(dump)
+    #expect(dumped.tensor("text_embedding")?.values == texts.values)
+    #expect(dumped.tensor("image_embedding")?.values == written.tensor("embedding")?.values)
+    #expect(dumped.tensor("probs")?.shape == [1, 3])
+    #expect(dumped.tensor("trunk_features")?.shape.count == 4)
     // Without an image a .npy has the texts' rows.
     let rows = folder.path("texts.npy")
     #expect(

@@ -127,7 +127,7 @@ package final class VisionLanguageSession: ConversationSession {
         pixels.values, height: pixels.height, width: pixels.width, pool: pool
       ) { name, view, shape in
         guard let observe else { return }
-        if name == "tower.features" || name == "projector" {
+        if isTokens(name) {
           observe(name, [1, shape.rows, shape.channels], view.array())
         } else {
           observe(
@@ -135,6 +135,19 @@ package final class VisionLanguageSession: ConversationSession {
             view.channelsFirst(shape))
         }
       }
+    }
+  }
+
+  /// Whether an intermediate is a list of tokens, `[1, count, channels]`, and no map.
+  private func isTokens(_ name: String) -> Bool {
+    if name == "tower.features" || name == "projector" { return true }
+    switch config.tower {
+    case .convNeXt: return false
+    case .clipViT: return true
+    case .multiResolution:
+      return name != "fast.pixel_in"
+        && (["fast.", "align.", "visual_tokens"].contains { name.hasPrefix($0) }
+          || [".in_fast", ".out"].contains { name.hasSuffix($0) })
     }
   }
 
