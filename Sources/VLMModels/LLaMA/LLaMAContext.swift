@@ -213,7 +213,7 @@ package final class LLaMAContext: @unchecked Sendable {
         keepsOutliers: precision == .balanced)
     case .exact:
       MatrixProduct.runPrecisely(
-        tasks, of: x, coarserThan: .infinity, shared: sharedProduct, rest: restProduct,
+        tasks, of: x, shared: sharedProduct, rest: restProduct,
         scratches: products, pool: pool)
     }
   }
