@@ -18,7 +18,6 @@ static const char *core_name;
 static sgemm_function *sgemm;
 
 static void load(void) {
-  setenv("OPENBLAS_NUM_THREADS", "1", 1);
   void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
   if (library == NULL) {
     failure = dlerror();
@@ -34,9 +33,27 @@ static void load(void) {
   core_name = core == NULL ? "unknown" : core();
 }
 
+// The library reads the environment as it is loaded; no thread may change that beside another.
+static void set_environment(void) { setenv("OPENBLAS_NUM_THREADS", "1", 1); }
+static pthread_once_t environment = PTHREAD_ONCE_INIT;
+
 const char *vlm_blas_load(void) {
+  pthread_once(&environment, set_environment);
   pthread_once(&once, load);
   return failure;
+}
+
+static void *load_beside(void *unused) {
+  (void)unused;
+  pthread_once(&once, load);
+  return NULL;
+}
+
+void vlm_blas_begin_load(void) {
+  pthread_once(&environment, set_environment);
+  pthread_t thread;
+  // Without a thread the first vlm_blas_load loads it.
+  if (pthread_create(&thread, NULL, load_beside, NULL) == 0) pthread_detach(thread);
 }
 
 const char *vlm_blas_core(void) { return core_name; }

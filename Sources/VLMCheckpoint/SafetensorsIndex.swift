@@ -13,6 +13,8 @@ package enum SafetensorsIndex {
   private static let knownNames = [
     "model.safetensors.index.json", "model.safetensors", "open_clip_model.safetensors",
     "pytorch_model.bin.index.json", "pytorch_model.bin", "open_clip_pytorch_model.bin",
+    // What training's first stage leaves of a LLaVA.
+    "mm_projector.bin",
   ]
   /// How the only weights of a folder may end when they have none of these names.
   private static let knownEndings = [

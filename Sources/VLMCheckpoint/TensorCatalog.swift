@@ -41,13 +41,16 @@ package struct TensorCatalog: Sendable {
 
   /// This catalog with the tensors of `other`, their names behind `prefix`, added after its own.
   ///
-  /// - Precondition: no name of this catalog begins with `prefix`.
-  package func merging(_ other: TensorCatalog, prefix: String) -> TensorCatalog {
+  /// - Parameter isIncluded: which of the other's names are wanted.
+  /// - Precondition: none of them, behind `prefix`, is a name of this catalog.
+  package func merging(
+    _ other: TensorCatalog, prefix: String, where isIncluded: (String) -> Bool = { _ in true }
+  ) -> TensorCatalog {
     var (tensors, index) = (tensors, index)
-    for tensor in other.tensors {
+    for tensor in other.tensors where isIncluded(tensor.name) {
       let renamed = tensor.renamed(prefix + tensor.name)
       let previous = index.updateValue(Int32(tensors.count), forKey: ExactString(renamed.name))
-      precondition(previous == nil, "a prefix of its own")
+      precondition(previous == nil, "a name of its own")
       tensors.append(renamed)
     }
     return TensorCatalog(

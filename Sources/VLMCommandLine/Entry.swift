@@ -24,6 +24,9 @@ package func runCommand<Command: ParsableCommand>(_ type: Command.Type, program:
   } catch {
     // Help, version and usage errors are ArgumentParser's own.
     let status = Command.exitCode(for: error)
+    if status == .validationFailure, Report.wantsJSON {
+      Report.fail(Command.message(for: error), status: status.rawValue, program: program)
+    }
     if status == .success || status == .validationFailure { Command.exit(withError: error) }
     Report.fail(error, program: program)
   }

@@ -42,8 +42,26 @@ package enum Report {
       text = "\(error)".escapedForDisplay(limit: 1000)
     }
     PendingOutputs.removeAll()
-    note("\(program): \(text)")
-    exit(status.rawValue)
+    fail(text, status: status.rawValue, program: program)
+  }
+
+  /// The same of an error that is text already.
+  static func fail(_ text: String, status: Int32, program: String) -> Never {
+    if wantsJSON {
+      let error: JSONValue = [
+        "program": .string(program), "message": .string(text), "status": .int(Int(status)),
+      ]
+      let object: JSONValue = ["schema": 1, "error": error]
+      note(object.serialized())
+    } else {
+      note("\(program): \(text)")
+    }
+    exit(status)
+  }
+
+  /// Who reads results as JSON reads errors so too.
+  static var wantsJSON: Bool {
+    CommandLine.arguments.contains { $0 == "--json" || $0 == "--jsonl" }
   }
 
   private static func write(_ text: String, to descriptor: Int32) {
@@ -59,7 +77,8 @@ package enum Report {
         if errno == EPIPE || descriptor == STDERR_FILENO { exit(0) }
         let reason = String(cString: strerror(errno))
         PendingOutputs.removeAll()
-        let message = Array("standard output: write failed: \(reason)\n".utf8)
+        let program = CommandLine.arguments.first?.split(separator: "/").last ?? "vlmz"
+        let message = Array("\(program): standard output: write failed: \(reason)\n".utf8)
         _ = message.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress!, $0.count) }
         exit(ExitStatus.ioError.rawValue)
       }

@@ -17,6 +17,10 @@ package struct ConversionError: ReportableError, Equatable {
     case preprocessing(String)
     /// The weights of a LLaVA's vision tower are neither in the checkpoint nor where it says.
     case visionTower(stated: String)
+    /// The same of LLaVA-HR's ConvNeXt.
+    case slowTower(stated: String)
+    /// A projector alone, and `_name_or_path` of its `config.json`.
+    case languageModel(stated: String?)
   }
 
   package let path: String
@@ -59,6 +63,14 @@ package struct ConversionError: ReportableError, Equatable {
       return "\(name): the vision tower's weights are not in it, and its mm_vision_tower, "
         + "'\(stated.escapedForDisplay())', is no folder here; download that and name the folder "
         + "with --vision-tower"
+    case .slowTower(let stated):
+      return "\(name): the weights of the high-resolution tower are not in it, and its "
+        + "vision_tower_slow, '\(stated.escapedForDisplay())', is no folder here; download timm's "
+        + "and name the folder with --vision-tower-slow"
+    case .languageModel(let stated):
+      let model = stated.map { ", '\($0.escapedForDisplay())'," } ?? ""
+      return "\(name): holds a projector alone; name the folder of the language model\(model) "
+        + "that it was trained for with --model-base"
     }
   }
 

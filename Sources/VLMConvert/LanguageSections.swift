@@ -35,14 +35,24 @@ extension SourceDescriptions {
     return sections
   }
 
-  /// The tokenizer of a text tower. open_clip's own files have none; the hub's folders have it as
-  /// `tokenizer.json`.
-  mutating func textTowerSections(notes: inout [String]) throws -> [SectionKind: [UInt8]] {
-    guard let (bytes, file) = try bytes("tokenizer.json") else {
-      notes.append("no tokenizer.json: the text tower takes token ids only")
+  /// The tokenizer of a text tower: `tokenizer.json` of the hub's folders, or else CLIP's own where
+  /// the tower has its vocabulary and the description names no other. open_clip's files bring none.
+  mutating func textTowerSections(
+    _ tower: TextTowerConfig, _ description: JSONValue?, notes: inout [String]
+  ) throws -> [SectionKind: [UInt8]] {
+    if let (bytes, file) = try bytes("tokenizer.json") {
+      return [.tokenizer: try Tokenizer(tokenizerJSON: bytes, file: file).serialized()]
+    }
+    let settings = (description?["model_cfg"] ?? description)?["text_cfg"]
+    let isOther = ["hf_tokenizer_name", "tokenizer_kwargs"].contains { key in
+      settings?[key].map { !$0.isNull && $0.objectValue?.members.isEmpty != true } ?? false
+    }
+    guard tower.vocabulary == CLIPVocabulary.count, !isOther else {
+      notes.append(
+        "no tokenizer.json, and the text tower's is not CLIP's: it takes token ids only")
       return [:]
     }
-    return [.tokenizer: try Tokenizer(tokenizerJSON: bytes, file: file).serialized()]
+    return [.tokenizer: try CLIPVocabulary.tokenizer(context: tower.contextLength).serialized()]
   }
 
   private static func template(_ text: String, _ notes: inout [String]) -> [UInt8] {

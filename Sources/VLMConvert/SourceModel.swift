@@ -33,9 +33,12 @@ package struct SourceModel: Sendable {
   ///   - path: a checkpoint file, or a folder as timm and Hugging Face save it.
   ///   - preprocessor: a file to read the preprocessing from, instead of those beside the weights.
   ///   - visionTower: the folder of a LLaVA's vision tower, instead of the one it names.
+  ///   - visionTowerSlow: the folder of LLaVA-HR's ConvNeXt, likewise.
+  ///   - modelBase: the folder of the language model, for a checkpoint that is a projector alone.
   ///   - options: which part of a PyTorch checkpoint is the model.
   package static func open(
     path: String, preprocessor: String? = nil, visionTower: String? = nil,
+    visionTowerSlow: String? = nil, modelBase: String? = nil,
     options: PyTorchFile.Options = .init()
   ) throws -> SourceModel {
     var status = stat()
@@ -54,6 +57,13 @@ package struct SourceModel: Sendable {
       try described ?? descriptions.read("config.json")
       ?? descriptions.read("open_clip_config.json")
     let tower = try VisionTowerFolder(description, besides: folder, given: visionTower)
+    let base = try LanguageModelFolder(description, given: modelBase)
+    catalog = try base.merge(into: catalog)
+    if description?["is_multipath_encoder"]?.boolValue == true {
+      let slow = try VisionTowerFolder(
+        description, role: .slow, besides: folder, given: visionTowerSlow)
+      catalog = try slow.mergeMultiResolution(into: tower.mergeMultiResolution(into: catalog))
+    }
     catalog = try tower.merge(into: catalog)
     var files = catalog.sources.map(\.path)
     let towerDescription = try descriptions.read(file: tower.file("config.json"))
@@ -78,10 +88,13 @@ package struct SourceModel: Sendable {
     }
     var sections: [SectionKind: [UInt8]] = [:]
     if checkpoint.description.language != nil {
-      sections = try descriptions.languageSections(
+      // Upstream too takes the tokenizer from where the language model lies.
+      var language = base.path.map { SourceDescriptions(folder: $0) } ?? descriptions
+      sections = try language.languageSections(
         gguf: catalog.gguf, file: weights, config: description, notes: &notes)
-    } else if case .openCLIP = checkpoint.description {
-      sections = try descriptions.textTowerSections(notes: &notes)
+      if base.path == nil { descriptions = language } else { files += language.files }
+    } else if case .openCLIP(let config) = checkpoint.description {
+      sections = try descriptions.textTowerSections(config.text, description, notes: &notes)
     }
     files += descriptions.files
     var labels = description.flatMap(Self.labels)

@@ -6,28 +6,45 @@ import VLMTensor
   import Glibc
 #endif
 
-/// Where a LLaVA's vision tower lies: in the folder that `mm_vision_tower` names, or in one that the
+/// Where a LLaVA's vision tower lies: in the folder that its `config.json` names, or in one that the
 /// user gives.
 struct VisionTowerFolder {
+  /// Which tower. LLaVA-HR has two: `tower` is its CLIP then, `slow` its ConvNeXt.
+  enum Role {
+    case tower
+    case slow
+
+    /// The member of `config.json` that names the folder.
+    var key: String { self == .tower ? "mm_vision_tower" : "vision_tower_slow" }
+    var option: String { self == .tower ? "--vision-tower" : "--vision-tower-slow" }
+    /// What stands before the tensors' names in a whole LLaVA-HR.
+    var multiResolutionPrefix: String {
+      "model.vision_tower.\(self == .tower ? "fast" : "slow")_vision_tower.vision_tower."
+    }
+  }
+
+  let role: Role
   /// The folder, nil when there is none here.
   let path: String?
-  /// What `mm_vision_tower` says.
+  /// What `config.json` says.
   let stated: String?
 
   /// - Parameters:
   ///   - description: the LLaVA's `config.json`.
+  ///   - role: which of its towers.
   ///   - folder: where that lies.
   ///   - given: the folder that the user names, which must be there.
   /// - Throws: `ConversionError` when `given` is no folder.
   init(
-    _ description: JSONValue?, besides folder: String, given: String?
+    _ description: JSONValue?, role: Role = .tower, besides folder: String, given: String?
   ) throws(ConversionError) {
-    stated = description?["mm_vision_tower"]?.stringValue
+    self.role = role
+    stated = description?[role.key]?.stringValue
     if let given {
       guard Self.isFolder(given) else {
         throw ConversionError(
           path: given,
-          .option("--vision-tower", found: given, expected: "a folder with the tower's weights"))
+          .option(role.option, found: given, expected: "a folder with the tower's weights"))
       }
       path = given
       return
@@ -70,7 +87,26 @@ struct VisionTowerFolder {
     return catalog.merging(tower, prefix: CheckpointFacts.towerPrefix)
   }
 
-  private static func isFolder(_ path: String) -> Bool {
+  /// `catalog` with this one of LLaVA-HR's two towers, under the names that a whole model has, when
+  /// it is not there: training's first stage stores neither.
+  ///
+  /// - Throws: `ConversionError` when it lies nowhere.
+  func mergeMultiResolution(into catalog: TensorCatalog) throws -> TensorCatalog {
+    let prefix = role.multiResolutionPrefix
+    guard !catalog.tensors.contains(where: { $0.name.hasPrefix(prefix) }) else { return catalog }
+    guard let path else {
+      throw ConversionError(
+        path: catalog.path,
+        role == .tower ? .visionTower(stated: stated ?? "") : .slowTower(stated: stated ?? ""))
+    }
+    let tower = try SafetensorsIndex.readCheckpoint(path: path)
+    // A whole CLIP has a text tower too.
+    return catalog.merging(tower, prefix: prefix) {
+      role == .slow || $0.hasPrefix("vision_model.")
+    }
+  }
+
+  static func isFolder(_ path: String) -> Bool {
     var status = stat()
     return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }

@@ -11,54 +11,44 @@ extension MatrixProduct {
   /// Space for what the codes of up to `rows` rows leave over, and for its products.
   package final class Rest: @unchecked Sendable {
     fileprivate let scratch: Scratch
-    /// Of each row, whether its codes are too coarse; then the rows for which that is so.
-    private let marks: AlignedBytes
     private let products: AlignedBytes
     private let threads: Int
 
     package init(rows: Int, maximumInputs: Int, threads: Int, kernels: KernelSet) {
       // A single row stands beside its own rest.
       scratch = Scratch(rows: max(2, rows), maximumInputs: maximumInputs, kernels: kernels)
-      marks = AlignedBytes(count: 2 * scratch.rows * MemoryLayout<Int>.stride)
-      products = AlignedBytes(count: threads * scratch.rows * MatrixProduct.restOutputs * 4)
+      products = AlignedBytes(count: threads * 2 * MatrixProduct.restOutputs * 4)
       self.threads = threads
     }
 
     /// Bytes of one, without what the kernels unpack.
     package static func byteCount(rows: Int, maximumInputs: Int, threads: Int) -> Int {
-      max(2, rows) * (maximumInputs + 88 + threads * MatrixProduct.restOutputs * 4)
+      max(2, rows) * (maximumInputs + 72) + threads * 2 * MatrixProduct.restOutputs * 4
     }
 
-    fileprivate var isCoarse: UnsafeMutablePointer<Int> {
-      marks.base.assumingMemoryBound(to: Int.self)
-    }
-    fileprivate var chosen: UnsafeMutablePointer<Int> { isCoarse + scratch.rows }
-
-    /// `[rows, restOutputs]` of a thread.
+    /// `[2, restOutputs]` of a thread.
     fileprivate func sums(_ worker: Int) -> UnsafeMutablePointer<Float> {
       precondition(worker < threads, "room for each thread")
       return products.base.assumingMemoryBound(to: Float.self)
-        + worker * scratch.rows * MatrixProduct.restOutputs
+        + worker * 2 * MatrixProduct.restOutputs
     }
   }
 
   /// Outputs of a product of rests that a thread makes at a time.
   fileprivate static let restOutputs = 64
 
-  /// `run` with activations of about 16 bits where 8 are too few: what the codes leave over of such
-  /// a row is quantized again, and its product added. The second pass over a piece of the weights
-  /// finds them in cache; that of a single row goes with the first.
+  /// `run` with activations of about 16 bits: what the codes leave over of a row is quantized again,
+  /// and its product added. The second pass over a piece of the weights finds them in cache; that of
+  /// a single row goes with the first.
   ///
   /// A row's bits depend on nothing but the row.
   ///
   /// - Parameters:
   ///   - tasks: without activation and gamma.
   ///   - input: overwritten.
-  ///   - steps: rows whose root mean square is less than so many steps of their codes are too
-  ///     coarse; infinite: all rows.
   package static func runPrecisely(
-    _ tasks: [Task], of input: MatrixView, coarserThan steps: Double, shared: Scratch, rest: Rest,
-    scratches: [Scratch], pool: WorkerPool
+    _ tasks: [Task], of input: MatrixView, shared: Scratch, rest: Rest, scratches: [Scratch],
+    pool: WorkerPool
   ) {
     guard let first = tasks.first?.product, tasks.allSatisfy({ $0.product.isQuantized }) else {
       return run(tasks, of: input, shared: shared, scratches: scratches, pool: pool)
@@ -68,24 +58,17 @@ extension MatrixProduct {
       task.product.check(input, task.output, shared, scratches, pool)
       task.product.check(input, task.output, rest.scratch, scratches, pool)
     }
+    let isSingle = input.rows == 1
     pool.forEach(count: (input.rows + Self.sharedRows - 1) / Self.sharedRows) { piece, _ in
       let start = piece * Self.sharedRows
       let rows = start..<min(input.rows, start + Self.sharedRows)
       first.quantize(input, rows: rows, into: shared)
-      for row in rows { rest.isCoarse[row] = first.isCoarse(row, of: shared, steps) ? 1 : 0 }
-    }
-    var count = 0
-    for row in 0..<input.rows where rest.isCoarse[row] != 0 {
-      rest.chosen[count] = row
-      count += 1
+      for row in rows {
+        first.separate(row, of: shared, from: input, into: rest.scratch, at: isSingle ? 1 : row)
+      }
     }
     let shares = PreparedProducts(tasks, of: input, codes: shared, scratches: scratches)
-    if count == 0 {
-      pool.forEach(count: shares.count) { piece, worker in shares.multiply(piece, worker) }
-      return
-    }
-    if input.rows == 1 {
-      first.separate(0, of: shared, from: input, into: rest.scratch, at: 1)
+    if isSingle {
       rest.scratch.takeRow(0, of: shared, inputs: first.inputs)
       pool.forEach(count: shares.count) { piece, worker in
         let (task, _, columns) = shares.place(piece)
@@ -93,38 +76,15 @@ extension MatrixProduct {
       }
       return
     }
-    pool.forEach(count: (count + Self.sharedRows - 1) / Self.sharedRows) { piece, _ in
-      let start = piece * Self.sharedRows
-      for place in start..<min(count, start + Self.sharedRows) {
-        first.separate(rest.chosen[place], of: shared, from: input, into: rest.scratch, at: place)
-      }
-    }
     pool.forEach(count: shares.count) { piece, worker in
       shares.multiply(piece, worker)
       let (task, rows, columns) = shares.place(piece)
-      var places = 0..<count
-      while let place = places.first, rest.chosen[place] < rows.lowerBound { places.removeFirst() }
-      while let place = places.last, rest.chosen[place] >= rows.upperBound { places.removeLast() }
-      tasks[task].addRests(
-        places, rest.chosen, columns, rest.scratch, rest.sums(worker), scratches[worker])
+      let output = tasks[task].output
+      tasks[task].product.multiplyRests(
+        rows, columns, rest.scratch,
+        into: output.base + rows.lowerBound * output.stride + columns.lowerBound,
+        stride: output.stride, adds: true, scratches[worker])
     }
-  }
-
-  /// Whether the root mean square of a row is less than `steps` steps of its codes. Of integers, so
-  /// that all instruction sets agree.
-  private func isCoarse(_ row: Int, of source: Scratch, _ steps: Double) -> Bool {
-    guard steps < .infinity else { return true }
-    let (quant, codes) = (source.quants[row], source.codes + row * Self.quantizedStride(inputs))
-    // 65536 squares of 255 fit.
-    var (sum, squares): (UInt32, UInt32) = (0, 0)
-    for column in 0..<inputs {
-      let code = UInt32(codes[column])
-      sum &+= code
-      squares &+= code &* code
-    }
-    let zero = Double(quant.minimum) / Double(quant.scale)
-    let total = Double(squares) + 2 * zero * Double(sum) + zero * zero * Double(inputs)
-    return total < steps * steps * Double(inputs)
   }
 
   /// Takes what the codes in `source` stand for away from a row of `input`, and quantizes what is
@@ -140,22 +100,22 @@ extension MatrixProduct {
       1, inputs, x, input.stride, target.codes + place * stride, stride, target.quants + place)
   }
 
-  /// Rows `places` of `codes` times some columns of the weight, to as many rows of `y`, which it is
+  /// Some rows of `codes` times some columns of the weight, to as many rows of `y`, which it is
   /// added to when `adds`.
   fileprivate func multiplyRests(
-    _ places: Range<Int>, _ columns: Range<Int>, _ codes: Scratch,
+    _ rows: Range<Int>, _ columns: Range<Int>, _ codes: Scratch,
     into y: UnsafeMutablePointer<Float>, stride: Int, adds: Bool, _ scratch: Scratch
   ) {
     let (codeStride, width) = (Self.quantizedStride(inputs), TensorFormat.panelOutputs)
     let isQ8 = weight.format.scheme == .q8
     let panelBytes = isQ8 ? vlm_q8_panel_bytes(inputs) : vlm_q4_panel_bytes(inputs)
     var call = vlm_gemm()
-    call.rows = places.count
+    call.rows = rows.count
     call.inputs = inputs
     call.outputs = columns.count
-    call.x = UnsafeRawPointer(codes.codes + places.lowerBound * codeStride)
+    call.x = UnsafeRawPointer(codes.codes + rows.lowerBound * codeStride)
     call.x_stride = codeStride
-    call.x_quant = UnsafePointer(codes.quants + places.lowerBound)
+    call.x_quant = UnsafePointer(codes.quants + rows.lowerBound)
     // The columns alone, as if they were a matrix of their own.
     call.weights = weight.bytes.baseAddress.map { $0 + columns.lowerBound / width * panelBytes }
     call.panel_end = (columns.count + width - 1) / width
@@ -200,33 +160,6 @@ extension MatrixProduct.Task {
       }
       let (y, second) = (output.base + start, sums + MatrixProduct.restOutputs)
       for column in 0..<part.count { y[column] = sums[column] + second[column] }
-      start = part.upperBound
-    }
-  }
-
-  /// Adds the products of rests to the rows `chosen` that they belong to.
-  fileprivate func addRests(
-    _ places: Range<Int>, _ chosen: UnsafeMutablePointer<Int>, _ columns: Range<Int>,
-    _ codes: MatrixProduct.Scratch, _ sums: UnsafeMutablePointer<Float>,
-    _ scratch: MatrixProduct.Scratch
-  ) {
-    guard let place = places.first, let last = places.last else { return }
-    if chosen[last] - chosen[place] == last - place {
-      let y = output.base + chosen[place] * output.stride + columns.lowerBound
-      product.multiplyRests(
-        places, columns, codes, into: y, stride: output.stride, adds: true, scratch)
-      return
-    }
-    var start = columns.lowerBound
-    while start < columns.upperBound {
-      let part = start..<min(columns.upperBound, start + MatrixProduct.restOutputs)
-      product.multiplyRests(
-        places, part, codes, into: sums, stride: MatrixProduct.restOutputs, adds: false, scratch)
-      for place in places {
-        let y = output.base + chosen[place] * output.stride + start
-        let from = sums + (place - places.lowerBound) * MatrixProduct.restOutputs
-        for column in 0..<part.count { y[column] += from[column] }
-      }
       start = part.upperBound
     }
   }

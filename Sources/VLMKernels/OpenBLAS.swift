@@ -11,6 +11,10 @@ package enum OpenBLAS {
     }
   }
 
+  /// Begins to load it beside everything else, because it takes a good part of opening a model;
+  /// `load` waits for it.
+  package static func beginLoad() { vlm_blas_begin_load() }
+
   /// The name of the kernels it uses, nil before `load`.
   package static var core: String? { vlm_blas_core().map { String(cString: $0) } }
 }

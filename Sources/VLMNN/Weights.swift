@@ -68,6 +68,8 @@ package struct ModelError: ReportableError, Equatable {
     case configuration(field: String, found: String, expected: String)
     case image(found: String, expected: String)
     case prompt(found: String, expected: String)
+    /// Positions that a context does not have room for, behind those that it holds.
+    case contextFull(held: Int, added: Int, capacity: Int)
   }
 
   /// The file that the model came from, if any.
@@ -97,6 +99,8 @@ package struct ModelError: ReportableError, Equatable {
         "image: \(found), expected \(expected)"
       case .prompt(let found, let expected):
         "prompt: \(found), expected \(expected)"
+      case .contextFull(let held, let added, let capacity):
+        "context: found \(held) positions and \(added) more, expected at most \(capacity)"
       }
     return (file.map { $0.escapedForDisplay() + ": " } ?? "") + text
   }

@@ -93,14 +93,24 @@ package enum Conversation {
     path: String, kernels: KernelSet, threads: Int, contextLength: Int? = nil,
     keyValueFormat: KeyValueFormat = .f16
   ) throws -> any ConversationSession {
-    switch try Container.open(path: path).modelDescription() {
+    try open(
+      try Container.open(path: path), kernels: kernels, threads: threads,
+      contextLength: contextLength, keyValueFormat: keyValueFormat)
+  }
+
+  /// The same of a container that is open.
+  package static func open(
+    _ container: Container, kernels: KernelSet, threads: Int, contextLength: Int? = nil,
+    keyValueFormat: KeyValueFormat = .f16
+  ) throws -> any ConversationSession {
+    switch try container.modelDescription() {
     case .llava:
       return try VisionLanguageSession(
-        path: path, kernels: kernels, threads: threads, contextLength: contextLength,
+        container, kernels: kernels, threads: threads, contextLength: contextLength,
         keyValueFormat: keyValueFormat)
     default:
       return try LanguageSession(
-        path: path, kernels: kernels, threads: threads, contextLength: contextLength,
+        container, kernels: kernels, threads: threads, contextLength: contextLength,
         keyValueFormat: keyValueFormat)
     }
   }

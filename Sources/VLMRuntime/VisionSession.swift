@@ -33,12 +33,20 @@ package final class VisionSession {
 
   /// - Parameter wideElements: see `ConvNeXtContext`.
   /// - Throws: `ContainerError`, `ModelError` when the file is damaged or is not its own model.
-  package init(
+  package convenience init(
     path: String, kernels: KernelSet, threads: Int,
     wideElements: Int = ConvNeXtContext.defaultWideElements
   ) throws {
-    try OpenBLAS.load()
-    let container = try Container.open(path: path)
+    try self.init(
+      try Container.open(path: path), kernels: kernels, threads: threads,
+      wideElements: wideElements)
+  }
+
+  /// The same of a container that is open.
+  package init(
+    _ container: Container, kernels: KernelSet, threads: Int,
+    wideElements: Int = ConvNeXtContext.defaultWideElements
+  ) throws {
     let file = container.path
     self.container = container
     description = try container.modelDescription()
@@ -75,6 +83,7 @@ package final class VisionSession {
     self.kernels = kernels
     self.wideElements = wideElements
     pool = WorkerPool(threadCount: threads)
+    try OpenBLAS.load()
   }
 
   /// The geometry of the image tower, where that is a ConvNeXt.

@@ -66,6 +66,18 @@ struct Convert: ParsableCommand {
       valueName: "folder"))
   var visionTower: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "The folder of LLaVA-HR's ConvNeXt, as timm saves it, for a checkpoint that has none.",
+      valueName: "folder"))
+  var visionTowerSlow: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The folder of the language model, for a checkpoint that is a projector alone "
+        + "(mm_projector.bin).", valueName: "folder"))
+  var modelBase: String?
+
   @OptionGroup var pyTorch: PyTorchOptions
 
   @Option(
@@ -115,6 +127,7 @@ struct Convert: ParsableCommand {
   func run() throws {
     let source = try SourceModel.open(
       path: input, preprocessor: preprocessor, visionTower: visionTower,
+      visionTowerSlow: visionTowerSlow, modelBase: modelBase,
       options: pyTorch.options(default: .automatic))
     let policy = QuantizationPolicy(
       scheme: scheme.scheme, overrides: try tensorType.map(Self.override))

@@ -20,6 +20,8 @@ struct ConversationRun {
   let policy: DecodePolicy
   let format: ImageRun.Format
   let outputs: OutputFiles
+  /// What it took to bring the weights into memory.
+  var loadSeconds = 0.0
   let quiet: Bool
 
   /// Seconds and tokens of the pictures encoded since the last answer.
@@ -173,12 +175,15 @@ struct ConversationRun {
   ) throws -> Bool {
     let isTerminal = isatty(STDOUT_FILENO) == 1
     let answer: Dialogue.Answer
+    var isBegun = false
     do {
       answer = try conversation.ask(question, cancelled: cancelled) { piece in
+        if !isBegun { warnOfTruncation() }
+        isBegun = true
         if format == .text { Report.text(isTerminal ? Self.harmless(piece) : piece) }
       }
     } catch let error as ModelError {
-      throw Self.namingOption(error)
+      throw namingOption(error)
     }
     switch format {
     case .text: Report.text("\n")
@@ -188,28 +193,39 @@ struct ConversationRun {
     if answer.generation.ending == .context {
       Report.warning(
         "the answer ends because the context of \(model.capacity) positions is full; "
-          + "--ctx \(2 * model.capacity) allows more", program: "vlm-run")
+          + "--ctx \(2 * model.capacity) allows more"
+          + (options.chat ? ", /clear begins anew" : ""), program: "vlm-run")
     }
-    if model.truncated > 0 {
-      Report.warning(
-        "the prompt is \(model.truncated) positions longer than the model takes; its end was cut off",
-        program: "vlm-run")
-    }
+    if !isBegun { warnOfTruncation() }
     if !quiet {
       Report.note(
-        answer.isUnbegun ? "[ended before the answer began]" : Self.timings(answer, encoded))
+        answer.isUnbegun ? "[ended before the answer began]" : timings(answer, encoded))
     }
     return !answer.isUnbegun
   }
 
   /// What is too long for the context is so because of an option.
-  private static func namingOption(_ error: ModelError) -> ModelError {
-    guard case .configuration("context", let found, let expected) = error.problem else {
+  private func namingOption(_ error: ModelError) -> ModelError {
+    guard case .contextFull(let held, let added, let capacity) = error.problem else {
       return error
     }
+    let found = held > 0 ? "\(held) positions and \(added) more" : "\(added) positions"
+    // With room for the answer.
+    let wanted = (held + added + options.maxTokens + 1023) / 1024 * 1024
     return ModelError(
       file: error.file,
-      .configuration(field: "context (--ctx)", found: found, expected: expected))
+      .prompt(
+        found: "\(found)",
+        expected: "at most \(capacity), the context's; --ctx \(wanted) allows more"
+          + (options.chat ? ", /clear begins anew" : "")))
+  }
+
+  /// What a person should know before reading the answer to a prompt that was cut.
+  private func warnOfTruncation() {
+    guard model.truncated > 0 else { return }
+    Report.warning(
+      "the prompt is \(model.truncated) positions longer than the model takes: its end is cut off, "
+        + "and the answer is to what is left", program: "vlm-run")
   }
 
   /// Control characters of a model's text must not reach a terminal.
@@ -238,6 +254,7 @@ struct ConversationRun {
       "visual_tokens": .int(answer.visualTokens),
       "truncated_tokens": .int(model.truncated),
       "timings": [
+        "load_seconds": rounded(loadSeconds),
         "encode_seconds": rounded(encoded.seconds),
         "encode_tokens": .int(encoded.tokens),
         "encode_tokens_per_second": rounded(encoded.tokensPerSecond),
@@ -253,9 +270,10 @@ struct ConversationRun {
     ]
   }
 
-  private static func timings(_ answer: Dialogue.Answer, _ encoded: Encoded) -> String {
+  private func timings(_ answer: Dialogue.Answer, _ encoded: Encoded) -> String {
     let timings = answer.generation.timings
     var parts: [String] = []
+    if loadSeconds > 0 { parts.append("weights loaded in \(decimal(loadSeconds, 1)) s") }
     if encoded.count > 0 {
       let pictures = encoded.count == 1 ? "1 picture" : "\(encoded.count) pictures"
       parts.append("\(pictures), \(encoded.tokens) tokens: \(decimal(encoded.seconds, 2)) s")
@@ -267,7 +285,7 @@ struct ConversationRun {
     parts.append(
       "answer \(answer.generation.tokens.count) tokens: "
         + "\(decimal(timings.tokensPerSecond, 1)) per second")
-    parts.append("peak memory \(byteText(peakMemory()))")
+    parts.append("peak memory \(byteText(Self.peakMemory()))")
     return "[" + parts.joined(separator: "; ") + "]"
   }
 

@@ -75,9 +75,14 @@ final class Recording {
   private(set) var tensors: [Tensor] = []
   private(set) var explanation: Explanation?
   private let dumps: Bool
+  /// What some of the model's names are called in the file.
+  private let names: [String: String]
 
-  init(_ outputs: OutputFiles, _ preprocessing: Preprocessing?) {
+  init(
+    _ outputs: OutputFiles, _ preprocessing: Preprocessing?, names: [String: String] = [:]
+  ) {
     dumps = outputs.dump != nil
+    self.names = names
     if outputs.explain != nil {
       explanation = Explanation(normalization: preprocessing?.normalization ?? .none)
     }
@@ -87,14 +92,29 @@ final class Recording {
   var observer: ((_ name: String, _ shape: [Int], _ values: [Float]) -> Void)? {
     guard dumps || explanation != nil else { return nil }
     return { [self] name, shape, values in
-      if dumps { tensors.append((name, shape, values)) }
+      add(name, shape, values)
       explanation?.see(name, shape, values)
     }
   }
 
   func add(_ name: String, _ shape: [Int], _ values: [Float]) {
-    if dumps { tensors.append((name, shape, values)) }
+    if dumps { tensors.append((names[name] ?? name, shape, values)) }
   }
+
+  /// How like an image is to texts, as `--labels` asks.
+  func add(texts: [[Float]], logits: [Float]?) {
+    guard dumps, let first = texts.first, let logits else { return }
+    tensors.append(("text_embedding", [texts.count, first.count], texts.flatMap { $0 }))
+    tensors.append(("logits", [1, logits.count], logits))
+    let chances = ZeroShot.probabilities(logits).map { Float($0) }
+    tensors.append(("probs", [1, chances.count], chances))
+  }
+
+  /// What open_clip calls the parts of its image tower.
+  static let openCLIPNames = [
+    "features": "trunk_features", "head_norm": "trunk_out", "logits": "image_embedding_raw",
+    "embedding": "image_embedding",
+  ]
 }
 
 extension Preprocessing.Normalization {

@@ -10,10 +10,12 @@ import VLMTensor
 /// What `vlm-run` does with models that answer.
 extension VLMRun {
   /// A session for the file's model; nil when that does not answer.
-  func conversationModel(_ kernels: KernelSet) throws -> (any ConversationSession)? {
-    guard try Container.open(path: model).modelDescription().language != nil else { return nil }
+  func conversationModel(
+    _ container: Container, _ kernels: KernelSet
+  ) throws -> (any ConversationSession)? {
+    guard try container.modelDescription().language != nil else { return nil }
     return try Conversation.open(
-      path: model, kernels: kernels, threads: try threadCount(option: threads),
+      container, kernels: kernels, threads: try threadCount(option: threads),
       contextLength: conversation.ctx, keyValueFormat: conversation.kv)
   }
 
@@ -36,7 +38,7 @@ extension VLMRun {
     guard outputs.isEmpty || !conversation.chat else {
       throw ValidationError("--embed, --dump and --explain: expected one question, found --chat")
     }
-    let run = ConversationRun(
+    var run = ConversationRun(
       model: model, options: conversation,
       geometry: PictureGeometry(
         resolution: try preprocessing.side(), keepsAspect: conversation.keepAspect),
@@ -52,7 +54,24 @@ extension VLMRun {
     }
     // Said before the work, not after it.
     try outputs.check()
+    warnOfLength(model)
+    run.loadSeconds = loadWeights(model.container)
     try run.run(images: images)
+  }
+
+  /// Brings the weights into memory, where they are not.
+  func loadWeights(_ container: Container) -> Double {
+    guard let data = container.sections.first(where: { $0.kind == .tensorData }) else { return 0 }
+    return WeightLoading.load(container.file, data.range, quiet: quiet)
+  }
+
+  private func warnOfLength(_ model: any ConversationSession) {
+    guard let length = try? model.container.modelDescription().language?.contextLength,
+      model.capacity > length
+    else { return }
+    Report.warning(
+      "--ctx \(model.capacity): the model was made for \(length) positions; what it writes beyond "
+        + "them may be nonsense", program: "vlm-run")
   }
 
   private func describe(_ model: any ConversationSession) {

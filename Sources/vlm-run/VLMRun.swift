@@ -11,24 +11,23 @@ import VLMTensor
 struct VLMRun: ParsableCommand {
   static func main() { runCommand(VLMRun.self, program: "vlm-run") }
 
-  static var configuration: CommandConfiguration {
-    CommandConfiguration(
-      commandName: "vlm-run",
-      abstract: "Run a vision or language model from a .vlmz file.",
-      discussion: """
-        Examples: vlm-run convnext.vlmz photo.jpg
-                  vlm-run llava.vlmz photo.jpg -p "What is in the picture?"
-                  vlm-run llama.vlmz --chat
+  // Asked for many times, and the version looks at the machine.
+  static let configuration = CommandConfiguration(
+    commandName: "vlm-run",
+    abstract: "Run a vision or language model from a .vlmz file.",
+    discussion: """
+      Examples: vlm-run convnext.vlmz photo.jpg
+                vlm-run llava.vlmz photo.jpg -p "What is in the picture?"
+                vlm-run llama.vlmz --chat
 
-        Prints the most probable classes of each image. An image is a PNG or JPEG file, '-' for \
-        standard input, or a safetensors file with the model's input as 'pixel_values' \
-        [1, 3, height, width].
+      Prints the most probable classes of each image. An image is a PNG or JPEG file, '-' for \
+      standard input, or a safetensors file with the model's input as 'pixel_values' \
+      [1, 3, height, width].
 
-        A language model prints its answer as it writes it; pictures of a conversation are PNG or \
-        JPEG files. They stand before the question unless that says <image> where each goes.
-        """,
-      version: versionText(program: "vlm-run", formatVersion: Container.formatVersion))
-  }
+      A language model prints its answer as it writes it; pictures of a conversation are PNG or \
+      JPEG files. They stand before the question unless that says <image> where each goes.
+      """,
+    version: versionText(program: "vlm-run", formatVersion: Container.formatVersion))
 
   @Argument(help: "A .vlmz file made by vlm-convert.")
   var model: String
@@ -115,8 +114,10 @@ struct VLMRun: ParsableCommand {
   }
 
   func run() throws {
+    OpenBLAS.beginLoad()
     let kernels = try KernelSet.selected()
-    if let model = try conversationModel(kernels) { return try converse(model) }
+    let container = try Container.open(path: model)
+    if let model = try conversationModel(container, kernels) { return try converse(model) }
     guard !conversation.isUsed else {
       throw ValidationError("\(model.escapedForDisplay()) is no model that answers questions")
     }
@@ -127,12 +128,13 @@ struct VLMRun: ParsableCommand {
     // Said before the work, not after it.
     if !dryRun { try outputs.check() }
     let session = try VisionSession(
-      path: model, kernels: kernels, threads: try threadCount(option: threads))
+      container, kernels: kernels, threads: try threadCount(option: threads))
     if let labels { try session.classify(as: try Self.texts(labels)) }
     let loader = ImageLoader(
       preprocessing: try preprocessing.applied(to: session.preprocessing),
       policy: try preprocessing.policy(), limits: preprocessing.limits)
     if dryRun { return try describe(session, loader) }
+    _ = loadWeights(container)
     let status = try ImageRun(
       session: session, loader: loader, images: images, format: format, top: top,
       outputs: outputs, quiet: quiet

@@ -132,10 +132,33 @@ struct ConversationTests {
   @Test("a full context ends the answer with a warning that says how to have more")
   func fullContext() throws {
     let folder = try TemporaryFolder()
-    let outcome = try CommandRunner.vlmRun(
-      try model(folder), "-p", "Once upon a time", "--ctx", "12", "-q")
+    let path = try model(folder)
+    let outcome = try CommandRunner.vlmRun(path, "-p", "Once upon a time", "--ctx", "12", "-q")
     #expect(outcome.status == 0)
     #expect(outcome.errors.contains("--ctx 24 allows more"))
+    let longer = try CommandRunner.vlmRun(
+      path, "-p", "Once upon a time", "--ctx", "600", "-n", "2", "-q")
+    #expect(longer.errors.contains("made for 512 positions"))
+  }
+
+  @Test("a prompt that does not fit, or is cut, is said before the answer")
+  func longPrompts() throws {
+    let folder = try TemporaryFolder()
+    let long = String(repeating: "Once upon a time ", count: 400)
+    let refused = try CommandRunner.vlmRun(try model(folder), "-p", long, "-n", "2")
+    #expect(refused.status == 65 && refused.output == "")
+    #expect(refused.errors.contains("expected at most 512, the context's; --ctx 2048 allows more"))
+    let llava = folder.path("llava.vlmz")
+    try #require(
+      try CommandRunner.convert(
+        TestFiles.fixture("goldens/convllava-trained/hf-A-safetensors"), llava, "-q"
+      ).status == 0)
+    let cut = try CommandRunner.vlmRun(llava, "-p", long, "-n", "2", "--jsonl", "-q")
+    #expect(cut.status == 0)
+    #expect(cut.errors.contains("its end is cut off, and the answer is to what is left"))
+    let object = try JSONValue.parse(Array(cut.output.utf8))
+    #expect((object["truncated_tokens"]?.intValue ?? 0) > 0)
+    #expect(object["timings"]?["load_seconds"]?.doubleValue != nil)
   }
 
   @Test("options that do not fit the model are usage errors")

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import VLMTensor
 import VLMTestSupport
 
 /// One line on standard error, and the exit status of the table in docs/cli.md.
@@ -14,6 +15,22 @@ struct ErrorTests {
     #expect(try CommandRunner.convert("in.safetensors").status == 64)
     #expect(try CommandRunner.convert("in", "out", "--q4", "--q8").status == 64)
     #expect(try CommandRunner.convert("in", "out", "--tensor-type", "x=q9").status == 64)
+  }
+
+  @Test("with --json an error is one object on standard error")
+  func json() throws {
+    for (arguments, status) in [
+      (["/nonexistent.vlmz", "-p", "x", "--json"], 66), (["x.vlmz", "--jsonl", "--top", "0"], 64),
+    ] {
+      let outcome = try CommandRunner.run("vlm-run", arguments)
+      #expect(outcome.status == Int32(status))
+      #expect(outcome.output == "")
+      let object = try JSONValue.parse(Array(outcome.errors.utf8))
+      #expect(object["schema"]?.intValue == 1)
+      #expect(object["error"]?["status"]?.intValue == status)
+      #expect(object["error"]?["program"]?.stringValue == "vlm-run")
+      #expect(object["error"]?["message"]?.stringValue?.isEmpty == false)
+    }
   }
 
   @Test("a missing file exits with 66")

@@ -143,6 +143,20 @@ struct ModelOutputTests {
     let hr = try converted(TestFiles.golden("llava-hr-trained/hf-bin"))
     let drawn = try explained(hr, Self.cat)
     #expect(drawn.width > 800)
+    let file = folder.path("hr.safetensors")
+    try #require(try CommandRunner.vlmRun(hr, Self.cat, "--dump", file, "-q").status == 0)
+    let dumped = try Expected(file)
+    let width = dumped.tensor("projector")?.shape[1] ?? 0
+    for name in [
+      "fast.pre_layernorm", "fast.layer0", "adapter0.in_fast", "align.slow_proj", "visual_tokens",
+      "tower.features",
+    ] {
+      #expect(dumped.tensor(name)?.shape[1] == width, "\(name)")
+    }
+    for name in ["fast.pixel_in", "slow.stage3", "adapter2.fast_proj", "adapter2.gate_pre_tanh"] {
+      #expect(dumped.tensor(name)?.shape.count == 4, "\(name)")
+    }
+    // Takes the place of the other's file.
     let clip = try converted(TestFiles.golden("clip-vit/hf"))
     #expect(try explained(clip, Self.cat).width > 800)
     let rows = folder.path("rows.npy")
@@ -150,33 +164,12 @@ struct ModelOutputTests {
     #expect(try Data(contentsOf: URL(fileURLWithPath: rows)).count == 128 + 4 * 64)
   }
 
-  /// A tokenizer of single letters, with CLIP's marks of begin and end.
-  private static func letters() -> JSONValue {
-    var vocabulary = JSONObject()
-    for (index, letter) in "abcdefghijklmnopqrstuvwxyz".enumerated() {
-      vocabulary.set(String(letter), .int(index))
-      vocabulary.set("\(letter)</w>", .int(26 + index))
-    }
-    vocabulary.set("<|startoftext|>", 49_406)
-    vocabulary.set("<|endoftext|>", 49_407)
-    return [
-      "model": [
-        "type": "BPE", "end_of_word_suffix": "</w>", "vocab": .object(vocabulary), "merges": [],
-      ]
-    ]
-  }
-
   @Test(
     "--labels gives probabilities that sum to 1, and --embed writes the texts' rows",
     .enabled(if: hasGoldens, goldensReason))
   func textEmbeddings() throws {
-    let source = try TemporaryFolder()
-    for name in ["open_clip_model.safetensors", "open_clip_config.json"] {
-      try FileManager.default.copyItem(
-        atPath: TestFiles.golden("openclip-convnext/" + name), toPath: source.path(name))
-    }
-    try source.write("tokenizer.json", Array(Self.letters().serialized().utf8))
-    let model = try converted(source.url.path, "--f32")
+    let model = try converted(
+      TestFiles.golden("openclip-convnext/open_clip_model.safetensors"), "--f32")
     let both = folder.path("both.safetensors")
     let outcome = try CommandRunner.vlmRun(
       model, Self.cat, "--labels", "a cat, a dog, nothing", "--embed", both, "--json")
@@ -190,6 +183,16 @@ struct ModelOutputTests {
     #expect(texts.shape == [3, 32])
     let length = texts.values[0..<32].reduce(0) { $0 + $1 * $1 }
     #expect(abs(length - 1) < 1e-5)
+    let dump = folder.path("dump.safetensors")
+    try #require(
+      try CommandRunner.vlmRun(
+        model, Self.cat, "--labels", "a cat, a dog, nothing", "--dump", dump
+      ).status == 0)
+    let dumped = try Expected(dump)
+    #expect(dumped.tensor("text_embedding")?.values == texts.values)
+    #expect(dumped.tensor("image_embedding")?.values == written.tensor("embedding")?.values)
+    #expect(dumped.tensor("probs")?.shape == [1, 3])
+    #expect(dumped.tensor("trunk_features")?.shape.count == 4)
     // Without an image a .npy has the texts' rows.
     let rows = folder.path("texts.npy")
     #expect(

@@ -73,7 +73,7 @@ struct CLIPViTGoldenTests {
     let expected = try Expected(TestFiles.golden("clip-vit/expected.safetensors"))
     let pixels = try #require(expected.tensor("pixel_values"))
     let shown = try Tower("clip-vit/hf", feature: .pooled).run(pixels, .f32)
-    for layer in 0...4 { try Self.check(shown["hidden\(layer)"], "hidden.\(layer)", expected) }
+    for layer in 0...4 { try Self.check(shown["hidden.\(layer)"], "hidden.\(layer)", expected) }
     try Self.check(shown["feature"], "pooler_output", expected)
     let patches = try Tower("clip-vit/hf", feature: .patches, layer: -2).run(pixels, .f32)
     try Self.check(patches["feature"], "select_layer_-2_patch", expected)
@@ -89,7 +89,7 @@ struct CLIPViTGoldenTests {
     let shown = try tower.run(pixels, .f32)
     try Self.check(
       shown["position_embedding"], "s84.position_embedding", expected, tolerance: 1e-6)
-    try Self.check(shown["hidden0"], "s84.hidden.0", expected)
+    try Self.check(shown["hidden.0"], "s84.hidden.0", expected)
     try Self.check(shown["feature"], "s84.select_layer_-2_patch", expected)
     // Of the larger input only every third pixel is there; its positions are all there.
     let zeros = ExpectedTensor(

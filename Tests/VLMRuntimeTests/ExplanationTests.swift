@@ -92,8 +92,8 @@ struct ExplanationTests {
     var explanation = Explanation(normalization: .clip)
     explanation.see("pixel_values", [1, 3, 32, 32], ramp(3 * 32 * 32))
     let without = try #require(explanation.draw())
-    explanation.see("tower.adapter0.gate", [1, 1, 1, 1], [0.5])
-    explanation.see("tower.adapter1.gate", [1, 1, 1, 1], [-2])
+    explanation.see("adapter0.gate_pre_tanh", [1, 1, 1, 1], [0.5])
+    explanation.see("adapter1.gate_pre_tanh", [1, 1, 1, 1], [-2])
     let with = try #require(explanation.draw())
     #expect(with.height > without.height)
   }

@@ -86,21 +86,69 @@ struct OpenCLIPGoldenTests {
     ]
   }
 
+  /// A folder with the golden's weights and its description, changed.
+  static func source(_ change: (inout JSONObject) -> Void) throws -> TemporaryFolder {
+    let source = try TemporaryFolder()
+    try FileManager.default.copyItem(
+      atPath: TestFiles.golden("openclip-convnext/open_clip_model.safetensors"),
+      toPath: source.path("open_clip_model.safetensors"))
+    let config = try TestFiles.json(TestFiles.golden("openclip-convnext/open_clip_config.json"))
+    var object = try #require(config.objectValue)
+    change(&object)
+    try source.write(
+      "open_clip_config.json", Array(JSONValue.object(object).serialized().utf8))
+    return source
+  }
+
   @Test(
-    "texts become classes where the file has their tokenizer",
+    "texts become classes by CLIP's vocabulary, which the folder need not bring",
+    .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)),
+    arguments: checkpoints)
+  func ownVocabulary(_ checkpoint: String) throws {
+    let golden = try TestFiles.json(TestFiles.golden("openclip-convnext/expected.json"))
+    func strings(_ key: String) -> [String] {
+      (golden[key]?.arrayValue ?? []).compactMap(\.stringValue)
+    }
+    let expected = try Expected(TestFiles.golden("openclip-convnext/expected.safetensors"))
+    let folder = try TemporaryFolder()
+    let session = try convertedSession(
+      TestFiles.golden("openclip-convnext/\(checkpoint)"), .f32, in: folder)
+    let tokenizer = try #require(try session.container.tokenizer())
+    let texts = strings("labels") + strings("extra_strings")
+    let ids = try Self.labels(expected, count: texts.count)
+    #expect(texts.count == 11 && texts.map { tokenizer.encodePadded($0) } == ids)
+    try session.classify(as: strings("labels"))
+    let pixels = try #require(expected.tensor("pixel_values"))
+    let image = try #require(
+      try session.run([PixelTensor(height: 64, width: 64, channelsFirst: pixels.values)]).first)
+    try CLIPViTGoldenTests.check(image.logits ?? [], "logits", expected)
+  }
+
+  @Test(
+    "a text tower that names another tokenizer gets none, and says so",
+    .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)))
+  func otherVocabulary() throws {
+    let source = try Self.source { config in
+      var model = config["model_cfg"]?.objectValue ?? JSONObject()
+      var text = model["text_cfg"]?.objectValue ?? JSONObject()
+      text.set("hf_tokenizer_name", "someone/roberta")
+      model.set("text_cfg", .object(text))
+      config.set("model_cfg", .object(model))
+    }
+    let opened = try SourceModel.open(path: source.url.path)
+    #expect(opened.sections.isEmpty)
+    #expect(opened.notes.contains { $0.contains("token ids only") })
+    let folder = try TemporaryFolder()
+    let session = try convertedSession(source.url.path, .f32, in: folder)
+    #expect(throws: GenerationError.self) { try session.classify(as: ["a cat"]) }
+  }
+
+  @Test(
+    "a folder's own tokenizer is the one that counts",
     .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)))
   func classes() throws {
-    let folder = try TemporaryFolder()
-    let bare = try convertedSession(
-      TestFiles.golden("openclip-convnext/open_clip_model.safetensors"), .f32, in: folder)
-    #expect(throws: GenerationError.self) { try bare.classify(as: ["a cat"]) }
-    let source = try TemporaryFolder()
-    for name in ["open_clip_model.safetensors", "open_clip_config.json"] {
-      try FileManager.default.copyItem(
-        atPath: TestFiles.golden("openclip-convnext/" + name), toPath: source.path(name))
-    }
-    try Data(Self.letters().serialized().utf8).write(
-      to: URL(fileURLWithPath: source.path("tokenizer.json")))
+    let source = try Self.source { _ in }
+    try source.write("tokenizer.json", Array(Self.letters().serialized().utf8))
     let second = try TemporaryFolder()
     let session = try convertedSession(source.url.path, .f32, in: second)
     try session.classify(as: ["a cat", "Coin"])
@@ -147,7 +195,7 @@ struct CLIPViTSessionTests {
     let result = try #require(
       try session.run([input]) { name, _, _ in names.append(name) }.first)
     try CLIPViTGoldenTests.check(result.embedding, "pooler_output", expected)
-    #expect(names.contains("hidden4") && names.contains("last_hidden_state"))
+    #expect(names.contains("hidden.4") && names.contains("last_hidden_state"))
     #expect(session.preprocessing.fixedSize?.width == 112)
   }
 }

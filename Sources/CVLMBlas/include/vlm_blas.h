@@ -11,6 +11,10 @@
 /// Loads the library once; any thread may call. NULL, or why it cannot be had: the loader's words.
 const char *vlm_blas_load(void);
 
+/// Begins that on a thread of its own, for a caller that has other things to do before it needs the
+/// library; vlm_blas_load waits for it.
+void vlm_blas_begin_load(void);
+
 /// "SkylakeX" …: the kernels that OpenBLAS uses; NULL before a successful load.
 const char *vlm_blas_core(void);
 

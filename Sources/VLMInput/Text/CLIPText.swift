@@ -5,30 +5,40 @@ enum CLIPText {
 
   /// Runs of white space become one space, those at the ends none; letters become small.
   ///
-  /// The reference also repairs text with the `ftfy` library and resolves HTML entities. Of that the
-  /// curly quotes, the most common thing it changes, are made straight, and the five entities of
-  /// XML are resolved; mangled encodings stay as they are.
+  /// The reference repairs text with the `ftfy` library before and resolves HTML entities. Of that
+  /// is done here: composing letters and marks, straight quotes, ligatures and wide letters as the
+  /// letters they stand for, no control characters and no colours of a terminal, the five entities
+  /// of XML. Mangled encodings stay as they are.
   static func cleaned(_ text: [UInt8]) -> [UInt8] {
-    var repaired = String(decoding: text, as: UTF8.self)
+    var repaired = repaired(String(decoding: text, as: UTF8.self))
     for _ in 0..<2 where repaired.utf8.contains(UInt8(ascii: "&")) {
       repaired = resolved(repaired)
     }
+    let scalars = Array(repaired.unicodeScalars)
     var result: [UInt8] = []
     var isSpaceDue = false
-    for scalar in repaired.unicodeScalars {
+    for (index, scalar) in scalars.enumerated() {
       if scalar.properties.isWhitespace {
         isSpaceDue = true
         continue
       }
       if isSpaceDue, !result.isEmpty { result.append(0x20) }
       isSpaceDue = false
-      switch scalar {
-      case "\u{2018}", "\u{2019}", "\u{201a}", "\u{201b}": result.append(UInt8(ascii: "'"))
-      case "\u{201c}", "\u{201d}", "\u{201e}", "\u{201f}": result.append(UInt8(ascii: "\""))
-      default: result += scalar.properties.lowercaseMapping.utf8
+      if scalar == "\u{03a3}", isFinal(index, in: scalars) {
+        result += "\u{03c2}".utf8
+      } else {
+        result += scalar.properties.lowercaseMapping.utf8
       }
     }
     return result
+  }
+
+  /// Whether a sigma ends a word, where it has a small form of its own.
+  private static func isFinal(_ index: Int, in scalars: [Unicode.Scalar]) -> Bool {
+    func isLetter(_ at: Int) -> Bool {
+      scalars.indices.contains(at) && scalars[at].properties.isAlphabetic
+    }
+    return isLetter(index - 1) && !isLetter(index + 1)
   }
 
   private static let entities: [(name: [UInt8], value: UInt8)] = [

@@ -75,7 +75,7 @@ package struct CLIPViT: Sendable {
     tokens.add(table.matrix(rows: tokens.rows, columns: width))
     observe?("embeddings", tokens)
     context.transformer.forRows(tokens.rows) { preNorm(tokens[$0], into: tokens[$0]) }
-    observe?("hidden0", tokens)
+    observe?("hidden.0", tokens)
     return tokens
   }
 
@@ -86,7 +86,7 @@ package struct CLIPViT: Sendable {
   ) {
     for index in range {
       layers[index](tokens, context.transformer)
-      observe?("hidden\(index + 1)", tokens)
+      observe?("hidden.\(index + 1)", tokens)
     }
   }
 

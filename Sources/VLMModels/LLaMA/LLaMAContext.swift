@@ -120,9 +120,7 @@ package final class LLaMAContext: @unchecked Sendable {
     precondition(position >= 0 && position <= count, "positions without gaps")
     guard added <= capacity - position else {
       throw ModelError(
-        .configuration(
-          field: "context", found: "\(position) positions and \(added) more",
-          expected: "at most \(capacity)"))
+        .contextFull(held: position, added: added, capacity: capacity))
     }
     count = position
     guard case .dynamic(_, let original) = config.ropeScaling else {
@@ -213,7 +211,7 @@ package final class LLaMAContext: @unchecked Sendable {
         keepsOutliers: precision == .balanced)
     case .exact:
       MatrixProduct.runPrecisely(
-        tasks, of: x, coarserThan: .infinity, shared: sharedProduct, rest: restProduct,
+        tasks, of: x, shared: sharedProduct, rest: restProduct,
         scratches: products, pool: pool)
     }
   }

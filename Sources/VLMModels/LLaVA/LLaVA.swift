@@ -33,7 +33,11 @@ package struct LLaVA: Sendable {
   ) throws(ModelError) -> VisualTokens {
     let features = try encoder(
       pixels, height: height, width: width, pool: pool, kernels: kernels
-    ) { name, view, shape in observe?("tower.\(name)", view, shape) }
+    ) { name, view, shape in
+      // Those of LLaVA-HR's two towers say which they belong to.
+      let isNamed = config.tower.isMultiResolution && name != "features"
+      observe?(isNamed ? name : "tower.\(name)", view, shape)
+    }
     let tokens = VisualTokens(
       gridHeight: features.gridHeight, gridWidth: features.gridWidth,
       columns: config.projector.outputs)

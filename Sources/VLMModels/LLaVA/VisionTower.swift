@@ -20,6 +20,11 @@ package enum VisionTower: Sendable, Equatable {
     }
   }
 
+  package var isMultiResolution: Bool {
+    if case .multiResolution = self { return true }
+    return false
+  }
+
   /// Columns of a token.
   package var tokenChannels: Int {
     switch self {

@@ -107,6 +107,16 @@ package final class MultiResolutionContext: @unchecked Sendable {
       pool: pool)
   }
 
+  /// Computes a product that only ever exists as part of a sum, to be looked at.
+  func showProduct(
+    _ linear: Linear, _ x: MatrixView, columns: Int, _ look: (MatrixView) -> Void
+  ) {
+    let memory = Activations(count: x.rows * columns)
+    let product = memory.matrix(rows: x.rows, columns: columns)
+    multiply(linear, x, into: product)
+    withExtendedLifetime(memory) { look(product) }
+  }
+
   /// One row on the calling thread.
   func multiplyRow(
     _ linear: Linear, _ x: MatrixView, into y: MatrixView, activation: Activation

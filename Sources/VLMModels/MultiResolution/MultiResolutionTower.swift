@@ -32,7 +32,8 @@ package struct MultiResolutionTower: Sendable {
       weights["final"]["slow"], inputs: channels, outputs: width, bias: true, role: .output)
   }
 
-  /// Sees a named intermediate, channels last; `shape.rows` is the value's.
+  /// Sees a named intermediate, channels last; `shape.rows` is the value's. The names are those of
+  /// upstream's modules.
   package typealias Observer = (_ name: String, _ value: MatrixView, _ shape: FeatureShape) -> Void
 
   /// Runs the tower on the image that `context.pixels` holds.
@@ -50,27 +51,33 @@ package struct MultiResolutionTower: Sendable {
     }
     // The slow path writes over its input, so the copy comes first.
     let copy = context.makeSmallCopy()
-    show("fast.pixels", copy, context.fastPixels)
+    show("fast.pixel_in", copy, context.fastPixels)
     let high = try slowFeatures(context, observe)
     let (grid, tokenCount) = (context.grids.fast, context.grids.fast.count)
     func showTokens(_ name: String, _ value: MatrixView) {
       show(name, value, value.rows == tokenCount ? grid : MapExtent(height: 1, width: value.rows))
     }
-    let tokens = fast.embed(context.fast) { name, value in showTokens("fast.\(name)", value) }
+    let tokens = fast.embed(context.fast) { name, value in
+      showTokens(name == "hidden.0" ? "fast.pre_layernorm" : "fast.\(name)", value)
+    }
     let layers = config.fast.encoder.layers
     let quarter = adapters.isEmpty ? layers : config.layersPerQuarter
-    for (part, first) in stride(from: 0, to: layers, by: quarter).enumerated() {
-      fast.run(first..<min(layers, first + quarter), tokens, context.fast) { name, value in
-        showTokens("fast.\(name)", value)
+    for (index, first) in stride(from: 0, to: layers, by: quarter).enumerated() {
+      let part = first..<min(layers, first + quarter)
+      var layer = first
+      fast.run(part, tokens, context.fast) { _, value in
+        showTokens("fast.layer\(layer)", value)
+        layer += 1
       }
-      guard part < adapters.count else { continue }
-      showTokens("adapter\(part).in", tokens)
-      adapters[part](tokens, high, context) { name, value, extent in
-        show("adapter\(part).\(name)", value, extent)
+      guard index < adapters.count else { continue }
+      showTokens("adapter\(index).in_fast", tokens)
+      adapters[index](tokens, high, context, isObserved: observe != nil) { name, value, extent in
+        show("adapter\(index).\(name)", value, extent)
       }
-      showTokens("adapter\(part).out", tokens)
+      showTokens("adapter\(index).out", tokens)
     }
-    return fuse(tokens, high, context, observe: show)
+    showTokens("align.in_fast", tokens)
+    return fuse(tokens, high, context, isObserved: observe != nil, observe: show)
   }
 
   /// The slow path's last map, without norm or pooling: `[slow grid, channels]`.
@@ -85,14 +92,19 @@ package struct MultiResolutionTower: Sendable {
 
   /// `A_f y + a_f + A_s h + a_s`, h fitted to the fast grid before its product.
   private func fuse(
-    _ tokens: MatrixView, _ high: MatrixView, _ context: MultiResolutionContext,
+    _ tokens: MatrixView, _ high: MatrixView, _ context: MultiResolutionContext, isObserved: Bool,
     observe: (_ name: String, _ value: MatrixView, _ extent: MapExtent) -> Void
   ) -> MatrixView {
     let result = context.value.matrix(rows: tokens.rows, columns: config.width)
     let fitted = context.fit(
       high, into: context.inner.matrix(rows: tokens.rows, columns: high.columns))
     context.multiply(finalFast, tokens, into: result)
-    observe("final.fast", result, context.grids.fast)
+    observe("align.fast_proj", result, context.grids.fast)
+    if isObserved {
+      context.showProduct(finalSlow, fitted, columns: config.width) {
+        observe("align.slow_proj", $0, context.grids.fast)
+      }
+    }
     context.multiply(finalSlow, fitted, into: result, residual: result)
     observe("visual_tokens", result, context.grids.fast)
     return result
@@ -129,7 +141,7 @@ struct ResolutionAdapter: Sendable {
 
   /// In place on the fast path's `tokens`; `high` is the slow path's map and is left as it is.
   func callAsFunction(
-    _ tokens: MatrixView, _ high: MatrixView, _ context: MultiResolutionContext,
+    _ tokens: MatrixView, _ high: MatrixView, _ context: MultiResolutionContext, isObserved: Bool,
     observe: (_ name: String, _ value: MatrixView, _ extent: MapExtent) -> Void
   ) {
     let grids = context.grids
@@ -148,8 +160,10 @@ struct ResolutionAdapter: Sendable {
       fastInner(tokens, height: grid.height, width: grid.width, lines: line..<line + 1, into: rows)
       kernels.activate(.gelu, rows)
     }
+    if isObserved {
+      context.showProduct(fastOuter, branch, columns: width) { observe("fast_proj", $0, grid) }
+    }
     context.multiply(fastOuter, branch, into: tokens, residual: tokens)
-    observe("fast", tokens, grid)
 
     let means = context.gate.matrix(rows: 1, columns: 2 * width)
     kernels.meanOfRows(tokens, into: means[columns: 0..<width])
@@ -161,7 +175,7 @@ struct ResolutionAdapter: Sendable {
       sum += Double(gateOuter.floats[index]) * Double(hidden[0, index])
     }
     hidden[0, 0] = Float(sum)
-    observe("gate", hidden[columns: 0..<1], MapExtent(height: 1, width: 1))
+    observe("gate_pre_tanh", hidden[columns: 0..<1], MapExtent(height: 1, width: 1))
     let gate = tanhf(Float(sum))
     context.pool.forEach(count: grid.height) { line, _ in
       let rows = line * grid.width..<(line + 1) * grid.width

@@ -54,24 +54,24 @@ package struct Explanation: Sendable {
     guard values.count == shape.reduce(1, *), !values.isEmpty, shape.first == 1 else { return }
     if name == "pixel_values", shape.count == 4, shape[1] == 3 {
       pixels = picture(values, height: shape[2], width: shape[3])
-    } else if let gate = Self.index(of: name, after: "adapter", before: ".gate") {
+    } else if let gate = Self.index(of: name, after: "adapter", before: ".gate_pre_tanh") {
       if values.count == 1 { gates.append((gate, tanh(Double(values[0])))) }
     } else if name == "features" {
       if let map = map(shape, values) {
         features = (isTower ? "visual tokens" : "features", map)
       }
-    } else if name.hasPrefix("fast.hidden") {
+    } else if name.hasPrefix("fast.layer") {
       low = map(shape, values) ?? low
     } else if name.hasPrefix("slow.stage") {
       high = map(shape, values) ?? high
     } else if let index = Self.index(of: name, after: "stage", before: "") {
       if let map = map(shape, values) { stages.append(("stage \(index)", map)) }
-    } else if let index = Self.index(of: name, after: "hidden", before: "") {
+    } else if let index = Self.index(of: name, after: "hidden.", before: "") {
       if index > 0, let map = map(shape, values) { layers.append(("layer \(index)", map)) }
     }
   }
 
-  /// "adapter12.gate" gives 12.
+  /// "adapter12.gate_pre_tanh" gives 12.
   private static func index(of name: String, after prefix: String, before suffix: String) -> Int? {
     guard name.hasPrefix(prefix), name.hasSuffix(suffix) else { return nil }
     return Int(name.dropFirst(prefix.count).dropLast(suffix.count))

@@ -39,12 +39,20 @@ package final class VisionLanguageSession: ConversationSession {
   ///   - contextLength: positions that the conversation may have; nil for the model's, but not
   ///     more than `LanguageSession.defaultContextLength`.
   /// - Throws: `ContainerError`, `ModelError` when the file is damaged or is no LLaVA.
-  package init(
+  package convenience init(
     path: String, kernels: KernelSet, threads: Int, contextLength: Int? = nil,
     keyValueFormat: KeyValueFormat = .f16
   ) throws {
-    try OpenBLAS.load()
-    let container = try Container.open(path: path)
+    try self.init(
+      try Container.open(path: path), kernels: kernels, threads: threads,
+      contextLength: contextLength, keyValueFormat: keyValueFormat)
+  }
+
+  /// The same of a container that is open.
+  package init(
+    _ container: Container, kernels: KernelSet, threads: Int, contextLength: Int? = nil,
+    keyValueFormat: KeyValueFormat = .f16
+  ) throws {
     let file = container.path
     description = try container.modelDescription()
     guard case .llava(let config) = description else {
@@ -75,6 +83,7 @@ package final class VisionLanguageSession: ConversationSession {
     self.container = container
     self.config = config
     self.kernels = kernels
+    try OpenBLAS.load()
   }
 
   package var pictureSteps: Preprocessing? { preprocessing }
@@ -127,7 +136,7 @@ package final class VisionLanguageSession: ConversationSession {
         pixels.values, height: pixels.height, width: pixels.width, pool: pool
       ) { name, view, shape in
         guard let observe else { return }
-        if name == "tower.features" || name == "projector" {
+        if self.isTokens(name) {
           observe(name, [1, shape.rows, shape.channels], view.array())
         } else {
           observe(
@@ -135,6 +144,19 @@ package final class VisionLanguageSession: ConversationSession {
             view.channelsFirst(shape))
         }
       }
+    }
+  }
+
+  /// Whether an intermediate is a list of tokens, `[1, count, channels]`, and no map.
+  private func isTokens(_ name: String) -> Bool {
+    if name == "tower.features" || name == "projector" { return true }
+    switch config.tower {
+    case .convNeXt: return false
+    case .clipViT: return true
+    case .multiResolution:
+      return name != "fast.pixel_in"
+        && (["fast.", "align.", "visual_tokens"].contains { name.hasPrefix($0) }
+          || [".in_fast", ".out"].contains { name.hasSuffix($0) })
     }
   }
 

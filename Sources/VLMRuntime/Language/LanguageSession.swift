@@ -21,13 +21,23 @@ package final class LanguageSession {
   ///     `defaultContextLength`.
   /// - Throws: `ContainerError`, `ModelError` when the file is damaged, is no language model, or
   ///   needs more memory than there is.
-  package init(
+  package convenience init(
     path: String, kernels: KernelSet, threads: Int, contextLength: Int? = nil,
     chunkRows: Int = LLaMAContext.defaultChunkRows, keyValueFormat: KeyValueFormat = .f16,
     precision: LLaMAContext.Precision = .balanced
   ) throws {
-    try OpenBLAS.load()
-    let container = try Container.open(path: path)
+    try self.init(
+      try Container.open(path: path), kernels: kernels, threads: threads,
+      contextLength: contextLength, chunkRows: chunkRows, keyValueFormat: keyValueFormat,
+      precision: precision)
+  }
+
+  /// The same of a container that is open.
+  package init(
+    _ container: Container, kernels: KernelSet, threads: Int, contextLength: Int? = nil,
+    chunkRows: Int = LLaMAContext.defaultChunkRows, keyValueFormat: KeyValueFormat = .f16,
+    precision: LLaMAContext.Precision = .balanced
+  ) throws {
     let file = container.path
     let description = try container.modelDescription()
     guard case .llama(let config) = description else {
@@ -54,6 +64,7 @@ package final class LanguageSession {
     self.config = config
     self.kernels = kernels
     self.pool = pool
+    try OpenBLAS.load()
   }
 
   /// Keys and values of longer contexts take gigabytes; who wants them says so.

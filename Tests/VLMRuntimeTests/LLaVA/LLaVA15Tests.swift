@@ -38,6 +38,7 @@ struct LLaVA15Tests {
     var config = JSONObject()
     let original = try TestFiles.json(language + "/config.json")
     for member in original.objectValue?.members ?? [] { config.set(member.key, member.value) }
+    config.set("is_multipath_encoder", false)
     for (key, value) in changes { config.set(key, value) }
     try Data(JSONValue.object(config).serialized().utf8).write(
       to: URL(fileURLWithPath: folder.path("config.json")))

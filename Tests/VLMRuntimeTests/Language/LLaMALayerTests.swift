@@ -135,7 +135,7 @@ struct LLaMALayerTests {
       try model.model(.tokens([1, 2, 3, 4]), position: 21, context)
     }
     #expect(
-      error?.description == "config: context: found 21 positions and 4 more, expected at most 24")
+      error?.description == "context: found 21 positions and 4 more, expected at most 24")
     #expect(context.count == 21)
     try model.model(.tokens([1, 2, 3]), position: 21, context)
     #expect(context.count == 24)
