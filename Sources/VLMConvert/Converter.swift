@@ -56,7 +56,9 @@ package struct Converter {
     to path: String, overwrite: Bool, resume: Bool = false, note: (String) -> Void = { _ in },
     progress: (Int, Int, String) -> Void
   ) throws -> ConversionReport {
-    let writer = try ContainerWriter(resumable: path, overwrite: overwrite, keeping: resume)
+    let writer = try ContainerWriter(
+      resumable: path, overwrite: overwrite, keeping: resume,
+      takesFinished: ConversionJournal.exists(partial: OutputFile.partialPath(of: path)))
     let journal = try ConversionJournal(
       partial: writer.temporaryPath, fingerprint: try fingerprint(), keeping: resume)
     let tensors = try tensorsInFileOrder()
@@ -111,7 +113,10 @@ package struct Converter {
     _ tensors: [(ConversionPlan.Item, SourceTensor)], _ writer: ContainerWriter,
     _ journal: ConversionJournal, note: (String) -> Void
   ) throws -> [String: QuantizationError] {
-    let records = zip(journal.earlier, tensors).prefix { $0.name == $1.0.spec.path }
+    let records = zip(journal.earlier, tensors).prefix { record, tensor in
+      record.name == tensor.0.spec.path
+        && record.error.elementCount == tensor.0.spec.shape.reduce(1, *)
+    }
     let count = try writer.recover(
       records.map { record, tensor in
         ContainerWriter.WrittenTensor(
