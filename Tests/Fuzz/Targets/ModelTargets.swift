@@ -3,21 +3,26 @@ import VLMModels
 import VLMNN
 import VLMTensor
 
-enum ModelTargets {
+package enum ModelTargets {
   /// What lies beside a checkpoint's weights: `{"config": …, "tower": …, "generation": …,
   /// "tensors": {NAME: SHAPE}}`, each as the files of a folder have it.
-  static func checkpoint(_ bytes: UnsafeRawBufferPointer) {
-    guard let value = TextTargets.parsed(bytes) else { return }
+  ///
+  /// - Returns: whether it is a model.
+  @discardableResult
+  package static func checkpoint(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    guard let value = TextTargets.parsed(bytes) else { return false }
     var names: [CheckpointFacts.Name] = []
     for member in value["tensors"]?.objectValue?.members ?? [] {
       // Readers of files refuse shapes that cannot be counted.
       let shape = (member.value.arrayValue ?? []).compactMap(\.intValue)
-      guard shape.allSatisfy({ $0 >= 0 }), DType.f64.byteCount(shape: shape) != nil else { return }
+      guard shape.allSatisfy({ $0 >= 0 }), DType.f64.byteCount(shape: shape) != nil
+      else { return false }
       names.append((name: member.key, shape: shape))
     }
     let config = value["config"]
+    var isModel = false
     attempt {
-      try recognise(
+      isModel = try recognise(
         CheckpointFacts(names: names, description: config, towerDescription: value["tower"]))
     }
     attempt {
@@ -25,19 +30,27 @@ enum ModelTargets {
       let again = try GenerationDefaults(json: defaults.json)
       precondition(again == defaults, "what was written reads the same")
     }
+    return isModel
   }
 
   /// The model that a checkpoint is, with every tensor that it asks for.
-  static func recognise(_ facts: CheckpointFacts) throws {
-    guard let checkpoint = try ModelCheckpoint.recognise(facts) else { return }
+  ///
+  /// - Returns: whether all are there.
+  @discardableResult
+  static func recognise(_ facts: CheckpointFacts) throws -> Bool {
+    guard let checkpoint = try ModelCheckpoint.recognise(facts) else { return false }
     let given = Set(facts.names.map { ExactString($0.name) })
     for source in checkpoint.tensors.values {
       precondition(given.contains(ExactString(source.original)), "a tensor is the checkpoint's")
     }
     let description = checkpoint.description
+    var isWhole = true
     for spec in try description.manifest() {
       precondition(spec.shape.allSatisfy { $0 > 0 }, "a tensor has elements")
-      guard let source = checkpoint.tensors[spec.path], source.shape == spec.shape else { continue }
+      guard let source = checkpoint.tensors[spec.path], source.shape == spec.shape else {
+        isWhole = false
+        continue
+      }
       // What the converter does with the rows of a matrix.
       guard case .interleavedRotary = source.rows, let rows = spec.shape.first else { continue }
       for row in [0, rows / 2, rows - 1] {
@@ -47,6 +60,7 @@ enum ModelTargets {
     }
     let again = try ModelDescription(json: description.json)
     precondition(again == description, "what was written reads the same")
+    return isWhole
   }
 
   /// A container's chat template and ways to generate, and a chat template as makers write it.

@@ -15,14 +15,19 @@ import VLMTensor
 /// The input is `{"scheme": …, "config": …, "preprocess": …, "labels": …, "generation": …,
 /// "template": …}`. A container is made of it with the tensors that the model asks for, so that what
 /// is tried is the model: a container whose tensors are other ones is refused before.
-enum SessionTarget {
+package enum SessionTarget {
   private static let maximumTensors = 400
   private static let maximumElements = 1 << 17
   private static let maximumPixels = 96 * 96
   private static let maximumContext = 64
 
-  static func run(_ bytes: UnsafeRawBufferPointer) {
-    guard let value = TextTargets.parsed(bytes), let folder = ScratchFolder.shared else { return }
+  /// - Returns: whether the model ran.
+  @discardableResult
+  package static func run(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    guard let value = TextTargets.parsed(bytes), let folder = ScratchFolder.shared else {
+      return false
+    }
+    var ran = false
     let path = folder.path + "/fuzzed.vlmz"
     ModelTargets.attempt {
       let description = try ModelDescription(json: value["config"] ?? .null)
@@ -32,7 +37,9 @@ enum SessionTarget {
       } else {
         try talk(path)
       }
+      ran = true
     }
+    return ran
   }
 
   /// - Returns: false for a model that is too large to try.
