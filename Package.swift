@@ -129,8 +129,8 @@ let package = Package(
     .testTarget(
       name: "VLMRuntimeTests",
       dependencies: [
-        "VLMRuntime", "VLMConvert", "VLMCheckpoint", "VLMInput", "VLMKernels", "VLMModels",
-        "VLMNN", "VLMTensor", "VLMTestSupport",
+        "VLMRuntime", "VLMContainer", "VLMConvert", "VLMCheckpoint", "VLMInput", "VLMKernels",
+        "VLMModels", "VLMNN", "VLMTensor", "VLMTestSupport",
       ]),
     .testTarget(
       name: "CLITests",
