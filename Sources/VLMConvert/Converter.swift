@@ -136,6 +136,9 @@ package struct Converter {
     return errors
   }
 
+  /// Beside the buffers: the stacks of two threads, what the encoders work in, the sections.
+  private static let workingBytes = 64 << 20
+
   /// Encodes `pieces` in order.
   ///
   /// - Returns: the XXH64 of the checkpoint's files, by path.
@@ -150,8 +153,11 @@ package struct Converter {
       guard let range = piece.tensor.fileRange(ofElements: piece.elements) else { return }
       try reader.request(range, of: piece.tensor.source)
     }
+    let largest = pieces.reduce(1) { max($0, $1.byteCount) }
+    try SystemMemory.require(
+      OutputStage.Buffers.byteCount(ofPieces: largest) + Self.workingBytes, for: output.path)
     let stream = TensorStream(pool: pool)
-    let buffers = OutputStage.Buffers(byteCount: pieces.reduce(1) { max($0, $1.byteCount) })
+    let buffers = OutputStage.Buffers(byteCount: largest)
     let total = sourceByteCount
     var done = done
     var error = QuantizationError()
@@ -207,7 +213,9 @@ package struct Converter {
     var files: [JSONValue] = []
     for path in source.files {
       let name = path.split(separator: "/").last.map(String.init) ?? path
-      let file = try MappedFile(path: path)
+      // Those of tensors are mapped already: a second time may be more than the limits allow.
+      let mapped = source.catalog.sources.first { $0.path == path }
+      let file = try mapped ?? MappedFile(path: path)
       let digest = digests[path] ?? file.withBytes(0..<file.count) { XXH64.hash($0) }
       files.append([
         "name": .string(name), "bytes": .int(file.count),
