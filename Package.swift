@@ -129,13 +129,14 @@ let package = Package(
     .testTarget(
       name: "VLMRuntimeTests",
       dependencies: [
-        "VLMRuntime", "VLMConvert", "VLMCheckpoint", "VLMInput", "VLMKernels", "VLMModels",
-        "VLMNN", "VLMTensor", "VLMTestSupport",
+        "VLMRuntime", "VLMContainer", "VLMConvert", "VLMCheckpoint", "VLMInput", "VLMKernels",
+        "VLMModels", "VLMNN", "VLMTensor", "VLMTestSupport",
       ]),
     .testTarget(
       name: "CLITests",
       dependencies: [
-        "VLMTensor", "VLMCheckpoint", "VLMInput", "VLMTestSupport", "vlm-convert", "vlm-run",
+        "VLMTensor", "VLMCheckpoint", "VLMConvert", "VLMInput", "VLMTestSupport", "vlm-convert",
+        "vlm-run",
       ]),
     .testTarget(
       name: "VLMBenchTests",
@@ -146,7 +147,8 @@ let package = Package(
     .target(
       name: "VLMFuzzTargets",
       dependencies: [
-        "VLMCheckpoint", "VLMContainer", "VLMInput", "VLMModels", "VLMNN", "VLMTensor", "CZlib",
+        "VLMCheckpoint", "VLMContainer", "VLMConvert", "VLMInput", "VLMKernels", "VLMModels",
+        "VLMNN", "VLMQuantize", "VLMRuntime", "VLMTensor", "CZlib",
       ],
       path: "Tests/Fuzz/Targets"),
     .testTarget(

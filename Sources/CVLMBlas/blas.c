@@ -3,7 +3,10 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 
 // cblas.h's values; the header is not included because Debian keeps it in an alternative's folder.
 enum { ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112 };
@@ -17,7 +20,57 @@ static const char *failure;
 static const char *core_name;
 static sgemm_function *sgemm;
 
+// ---- Limited address space ----
+//
+// OpenBLAS takes 128 MB at the first product, and as much again for each more that run at once. Where
+// it cannot have them it tries again for ever.
+
+#define BLAS_BUFFER ((size_t)144 << 20)
+
+static int is_limited;
+static _Atomic int running;
+// Products that may run at once: for so many there was memory when they first did.
+static _Atomic int granted;
+static pthread_mutex_t granting = PTHREAD_MUTEX_INITIALIZER;
+
+static int can_allocate(size_t bytes) {
+  void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) {
+    return 0;
+  }
+  munmap(memory, bytes);
+  return 1;
+}
+
+static void multiply(size_t m, size_t n, size_t k, const float *x, size_t x_stride, const float *w,
+                     float beta, float *y, size_t y_stride) {
+  sgemm(ROW_MAJOR, NO_TRANS, TRANS, (int)m, (int)n, (int)k, 1, x, (int)x_stride, w, (int)k, beta, y,
+        (int)y_stride);
+}
+
+static void multiply_within_limits(size_t m, size_t n, size_t k, const float *x, size_t x_stride,
+                                   const float *w, float beta, float *y, size_t y_stride) {
+  int count = atomic_fetch_add(&running, 1) + 1;
+  if (count <= atomic_load(&granted)) {
+    multiply(m, n, k, x, x_stride, w, beta, y, y_stride);
+  } else {
+    // The product is inside too, so that its memory is taken before the next one asks.
+    pthread_mutex_lock(&granting);
+    if (count > atomic_load(&granted)) {
+      if (!can_allocate(BLAS_BUFFER)) {
+        abort();
+      }
+      atomic_store(&granted, count);
+    }
+    multiply(m, n, k, x, x_stride, w, beta, y, y_stride);
+    pthread_mutex_unlock(&granting);
+  }
+  atomic_fetch_sub(&running, 1);
+}
+
 static void load(void) {
+  struct rlimit space;
+  is_limited = getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY;
   void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
   if (library == NULL) {
     failure = dlerror();
@@ -58,14 +111,21 @@ void vlm_blas_begin_load(void) {
 
 const char *vlm_blas_core(void) { return core_name; }
 
+static void product(size_t m, size_t n, size_t k, const float *x, size_t x_stride, const float *w,
+                    float beta, float *y, size_t y_stride) {
+  if (is_limited) {
+    multiply_within_limits(m, n, k, x, x_stride, w, beta, y, y_stride);
+  } else {
+    multiply(m, n, k, x, x_stride, w, beta, y, y_stride);
+  }
+}
+
 void vlm_sgemm(size_t m, size_t n, size_t k, const float *x, size_t x_stride, const float *w,
                float *y, size_t y_stride) {
-  sgemm(ROW_MAJOR, NO_TRANS, TRANS, (int)m, (int)n, (int)k, 1, x, (int)x_stride, w, (int)k, 0, y,
-        (int)y_stride);
+  product(m, n, k, x, x_stride, w, 0, y, y_stride);
 }
 
 void vlm_sgemm_add(size_t m, size_t n, size_t k, const float *x, size_t x_stride, const float *w,
                    float *y, size_t y_stride) {
-  sgemm(ROW_MAJOR, NO_TRANS, TRANS, (int)m, (int)n, (int)k, 1, x, (int)x_stride, w, (int)k, 1, y,
-        (int)y_stride);
+  product(m, n, k, x, x_stride, w, 1, y, y_stride);
 }

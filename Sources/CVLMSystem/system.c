@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -12,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 // ---- Tables ----
@@ -146,6 +149,30 @@ static void on_fault(int signal_number, siginfo_t *info, void *context) {
   _exit(74);
 }
 
+// The Swift runtime aborts where memory cannot be had, after a line that says how much it wanted.
+static void on_abort(int signal_number, siginfo_t *info, void *context) {
+  (void)info;
+  (void)context;
+  while (atomic_exchange(&dying, 1)) {
+    pause();
+  }
+  for (int i = 0; i < PENDING_SLOTS; i++) {
+    if (atomic_load(&pending[i].state) == 2) {
+      unlink(pending[i].path);
+    }
+  }
+  // As much as the largest thing that is allocated in one piece: OpenBLAS's buffer.
+  if (vlm_can_allocate((size_t)160 << 20)) {
+    // Something else: to be seen as what it is.
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+    return;
+  }
+  put(program_name);
+  put(": not enough memory, or a limit on it (ulimit -v)\n");
+  _exit(71);
+}
+
 void vlm_install_fault_handler(const char *program) {
   snprintf(program_name, sizeof program_name, "%s", program);
   struct sigaction action;
@@ -154,6 +181,22 @@ void vlm_install_fault_handler(const char *program) {
   action.sa_flags = SA_SIGINFO;
   sigemptyset(&action.sa_mask);
   sigaction(SIGBUS, &action, NULL);
+  action.sa_sigaction = on_abort;
+  sigaction(SIGABRT, &action, NULL);
+  struct rlimit space;
+  if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY) {
+    // Each thread's arena would reserve 128 MB of what little there is.
+    mallopt(M_ARENA_MAX, 1);
+  }
+}
+
+int vlm_can_allocate(size_t bytes) {
+  void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) {
+    return 0;
+  }
+  munmap(memory, bytes);
+  return 1;
 }
 
 // ---- Termination ----

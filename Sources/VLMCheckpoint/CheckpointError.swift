@@ -43,6 +43,8 @@ package struct CheckpointError: ReportableError, Equatable {
     case shardsDifferByCase(String, String)
     case notInShard(String)
     case inTwoShards(String, String)
+    /// A folder whose weights could be any of these.
+    case severalModels([String])
     case pyTorch(PyTorchProblem)
     case gguf(GGUFProblem)
   }
@@ -129,6 +131,10 @@ extension CheckpointError {
       "the shards '\(shown(a))' and '\(shown(b))' differ only by case"
     case .notInShard(let shard): "is not in the shard '\(shown(shard))' that the index names"
     case .inTwoShards(let a, let b): "is in two shards, '\(shown(a))' and '\(shown(b))'"
+    case .severalModels(let names):
+      "the folder has \(names.count) models or parts without an index, "
+        + names.prefix(4).map { "'\(shown($0))'" }.joined(separator: ", ")
+        + (names.count > 4 ? " …" : "") + ", expected one; name the file that is meant"
     case .pyTorch(let problem): problem.text
     case .gguf(let problem): problem.text
     }

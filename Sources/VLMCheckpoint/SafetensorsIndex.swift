@@ -9,18 +9,6 @@ import VLMTensor
 package enum SafetensorsIndex {
   /// Files. The largest published checkpoints have some two hundred, and each stays open.
   package static let maximumShards = 512
-  /// What a folder is searched for, in this order.
-  private static let knownNames = [
-    "model.safetensors.index.json", "model.safetensors", "open_clip_model.safetensors",
-    "pytorch_model.bin.index.json", "pytorch_model.bin", "open_clip_pytorch_model.bin",
-    // What training's first stage leaves of a LLaVA.
-    "mm_projector.bin",
-  ]
-  /// How the only weights of a folder may end when they have none of these names.
-  private static let knownEndings = [
-    ".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".pth.tar", ".gguf",
-  ]
-
   /// Which files a symbolic link in the folder may lead to.
   package enum Links: Sendable {
     /// Those of the folder itself, and of a download cache's `blobs` folder when the index's is
@@ -35,38 +23,10 @@ package enum SafetensorsIndex {
   package static func readCheckpoint(
     path: String, links: Links = .contained, options: PyTorchFile.Options = .init()
   ) throws(CheckpointError) -> TensorCatalog {
-    let file = weights(path)
+    let file = try CheckpointFolder.weights(path)
     return file.hasSuffix(".json")
       ? try read(path: file, links: links, options: options)
       : try CheckpointFile.read(path: file, options: options)
-  }
-
-  /// The file or index of weights at `path`, which may be the folder that has it.
-  private static func weights(_ path: String) -> String {
-    var status = stat()
-    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return path }
-    let folder = path.hasSuffix("/") ? path : path + "/"
-    if let known = knownNames.first(where: { access(folder + $0, F_OK) == 0 }) {
-      return folder + known
-    }
-    let candidates = fileNames(path).filter { name in
-      knownEndings.contains { name.hasSuffix($0) } && !name.hasPrefix(".")
-    }
-    // Nothing, or several: opening the usual name says what is missing.
-    return folder + (candidates.count == 1 ? candidates[0] : "model.safetensors")
-  }
-
-  private static func fileNames(_ folder: String) -> [String] {
-    guard let directory = opendir(folder) else { return [] }
-    defer { closedir(directory) }
-    var names: [String] = []
-    while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      names.append(name)
-    }
-    return names
   }
 
   /// Reads an index and every file it names.

@@ -12,6 +12,7 @@ package let productVersion = "0.1.0"
 /// Runs a command with the conventions that all of ours share: one line of error with the status of
 /// `ExitStatus`, Ctrl-C that leaves nothing behind, a closed pipe that is no error.
 package func runCommand<Command: ParsableCommand>(_ type: Command.Type, program: String) {
+  occupyStandardDescriptors()
   do {
     try TerminationSignals.install()
     FaultHandler.install(program: program)
@@ -29,6 +30,15 @@ package func runCommand<Command: ParsableCommand>(_ type: Command.Type, program:
     }
     if status == .success || status == .validationFailure { Command.exit(withError: error) }
     Report.fail(error, program: program)
+  }
+}
+
+/// Takes the numbers of standard streams that came closed, so that no file gets one of them and what
+/// is meant for the terminal is not written into a model. Using such a stream stays an error.
+private func occupyStandardDescriptors() {
+  for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
+    // The lowest free number is this one.
+    _ = open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY)
   }
 }
 

@@ -73,14 +73,15 @@ package enum Report {
       }
       if written < 0 {
         if errno == EINTR { continue }
-        // A reader that left is no failure of ours; a full disk is.
-        if errno == EPIPE || descriptor == STDERR_FILENO { exit(0) }
-        let reason = String(cString: strerror(errno))
+        let code = errno
+        // Notes that nobody can read change nothing about the work or how it ends.
+        if descriptor == STDERR_FILENO { return }
         PendingOutputs.removeAll()
-        let program = CommandLine.arguments.first?.split(separator: "/").last ?? "vlmz"
-        let message = Array("\(program): standard output: write failed: \(reason)\n".utf8)
-        _ = message.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress!, $0.count) }
-        exit(ExitStatus.ioError.rawValue)
+        // A reader that left is no failure of ours; a full disk is.
+        if code == EPIPE { exit(0) }
+        let error = FileError(path: "standard output", problem: .call("write", errno: code))
+        let program = CommandLine.arguments.first?.split(separator: "/").last ?? "vlm"
+        fail("\(error)", status: ExitStatus.ioError.rawValue, program: String(program))
       }
       done += written
     }

@@ -19,6 +19,7 @@ package struct ContainerSummary: Sendable {
 package final class ContainerWriter {
   private let file: OutputFile
   private let compress: Bool
+  private let isResumable: Bool
   private var contents: [SectionKind: [UInt8]] = [:]
   private var entries: [TensorIndex.Entry] = []
   private var names = Set<String>()
@@ -36,23 +37,29 @@ package final class ContainerWriter {
       throw ContainerError(error)
     }
     self.compress = compress
+    isResumable = false
     pending.appendZeros(Format.dataAlignment)
   }
 
   /// A writer whose unfinished file is `<path>.partial`, which a later writer can continue.
   ///
-  /// - Parameter keeping: leave that file behind when the writer is dropped, and continue the one
-  ///   that is there; see `recover`.
+  /// - Parameters:
+  ///   - keeping: leave that file behind when the writer is dropped, and continue the one that is
+  ///     there; see `recover`.
+  ///   - takesFinished: the file there may have its header already: a writer was stopped between
+  ///     its last byte and the renaming. To be said by whoever knows that it is one of ours.
   package init(
-    resumable path: String, overwrite: Bool, keeping: Bool
+    resumable path: String, overwrite: Bool, keeping: Bool, takesFinished: Bool = false
   ) throws(ContainerError) {
     do {
       file = try OutputFile(
-        path: path, overwrite: overwrite, marker: Self.partialMarker, keeping: keeping)
+        path: path, overwrite: overwrite, marker: Self.partialMarker,
+        orMarkers: takesFinished ? [Format.magic] : [], keeping: keeping)
     } catch {
       throw ContainerError(error)
     }
     compress = true
+    isResumable = true
     // The header takes the marker's place at the end.
     pending += Self.partialMarker
     pending.appendZeros(Format.dataAlignment - pending.count)
@@ -358,6 +365,11 @@ package final class ContainerWriter {
 
   private func commit(_ header: Header) throws(ContainerError) {
     try flush()
+    // An unfinished file keeps its name for a moment longer: its header must not be there before
+    // everything else is, whatever happens to the machine.
+    if isResumable {
+      do { try file.sync() } catch { throw ContainerError(error) }
+    }
     let result = header.encoded().withUnsafeBytes { buffer in
       Result { () throws(FileError) in try file.write(buffer, at: 0) }
     }

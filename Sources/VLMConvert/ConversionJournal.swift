@@ -7,9 +7,9 @@ import VLMTensor
 ///
 /// Each line is the XXH64 of the rest, a space, and JSON, so a line that was cut off or altered
 /// ends what is believed. The bytes of the tensors are checked apart, against their checksums.
-struct ConversionJournal {
+package struct ConversionJournal {
   /// A tensor that was written whole.
-  struct Record: Equatable {
+  package struct Record: Equatable {
     let name: String
     let checksum: UInt64
     let error: QuantizationError
@@ -32,26 +32,49 @@ struct ConversionJournal {
   init(partial: String, fingerprint: String, keeping: Bool) throws(FileError) {
     file = try JournalFile(path: partial + Self.suffix, marker: Self.marker, keeping: keeping)
     self.fingerprint = fingerprint
-    let lines = Self.lines(file.earlier)
-    let belongs = lines.first?["fingerprint"]?.stringValue == fingerprint
-    isForeign = !file.earlier.isEmpty && !belongs
-    var records: [Record] = []
-    if belongs {
-      for line in lines.dropFirst() {
-        guard let record = Record(line) else { break }
-        records.append(record)
-      }
-    }
-    earlier = records
+    let records = Self.records(file.earlier, fingerprint: fingerprint)
+    isForeign = !file.earlier.isEmpty && records == nil
+    earlier = records ?? []
   }
 
-  /// Begins the journal anew, with the first `count` of the earlier records.
-  func restart(keeping count: Int) throws(FileError) {
+  /// Whether an unfinished container at `partial` has a journal beside it, and so is one of ours.
+  static func exists(partial: String) -> Bool {
+    JournalFile.exists(at: partial + suffix, marker: marker)
+  }
+
+  /// The tensors that a journal tells of, up to the first line that is not whole; nil where it
+  /// belongs to another conversion.
+  ///
+  /// - Parameter bytes: of anyone's making, without the marker.
+  package static func records(_ bytes: [UInt8], fingerprint: String) -> [Record]? {
+    let lines = Self.lines(bytes)
+    guard lines.first?["fingerprint"]?.stringValue == fingerprint else { return nil }
+    var records: [Record] = []
+    for line in lines.dropFirst() {
+      guard let record = Record(line) else { break }
+      records.append(record)
+    }
+    return records
+  }
+
+  /// What `records` reads.
+  package static func content(of records: [Record], fingerprint: String) -> [UInt8] {
     let head: JSONValue = [
       "tool": .string("vlm-convert " + ConversionReport.toolVersion),
       "fingerprint": .string(fingerprint),
     ]
-    try file.rewrite(Self.line(head) + earlier.prefix(count).flatMap { Self.line($0.json) })
+    return line(head) + records.flatMap { line($0.json) }
+  }
+
+  /// The XXH64 that begins a line with `text`, and the space behind it.
+  package static func prefix(of text: [UInt8]) -> [UInt8] {
+    Array((hexadecimalText(XXH64.hash(text)) + " ").utf8)
+  }
+
+  /// Begins the journal anew, with the first `count` of the earlier records.
+  func restart(keeping count: Int) throws(FileError) {
+    try file.rewrite(
+      Self.content(of: Array(earlier.prefix(count)), fingerprint: fingerprint))
   }
 
   func append(_ record: Record) throws(FileError) { try file.append(Self.line(record.json)) }
@@ -61,7 +84,7 @@ struct ConversionJournal {
 
   private static func line(_ json: JSONValue) -> [UInt8] {
     let text = Array(json.serialized().utf8)
-    return Array((hexadecimalText(XXH64.hash(text)) + " ").utf8) + text + [UInt8(ascii: "\n")]
+    return prefix(of: text) + text + [UInt8(ascii: "\n")]
   }
 
   /// The lines that are whole.
@@ -70,8 +93,7 @@ struct ConversionJournal {
     for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
       guard line.count > 17 else { break }
       let text = Array(line.dropFirst(17))
-      let checksum = Array((hexadecimalText(XXH64.hash(text)) + " ").utf8)
-      guard line.prefix(17).elementsEqual(checksum), let json = try? JSONValue.parse(text)
+      guard line.prefix(17).elementsEqual(prefix(of: text)), let json = try? JSONValue.parse(text)
       else { break }
       result.append(json)
     }

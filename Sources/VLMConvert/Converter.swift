@@ -56,7 +56,9 @@ package struct Converter {
     to path: String, overwrite: Bool, resume: Bool = false, note: (String) -> Void = { _ in },
     progress: (Int, Int, String) -> Void
   ) throws -> ConversionReport {
-    let writer = try ContainerWriter(resumable: path, overwrite: overwrite, keeping: resume)
+    let writer = try ContainerWriter(
+      resumable: path, overwrite: overwrite, keeping: resume,
+      takesFinished: ConversionJournal.exists(partial: OutputFile.partialPath(of: path)))
     let journal = try ConversionJournal(
       partial: writer.temporaryPath, fingerprint: try fingerprint(), keeping: resume)
     let tensors = try tensorsInFileOrder()
@@ -111,7 +113,10 @@ package struct Converter {
     _ tensors: [(ConversionPlan.Item, SourceTensor)], _ writer: ContainerWriter,
     _ journal: ConversionJournal, note: (String) -> Void
   ) throws -> [String: QuantizationError] {
-    let records = zip(journal.earlier, tensors).prefix { $0.name == $1.0.spec.path }
+    let records = zip(journal.earlier, tensors).prefix { record, tensor in
+      record.name == tensor.0.spec.path
+        && record.error.elementCount == tensor.0.spec.shape.reduce(1, *)
+    }
     let count = try writer.recover(
       records.map { record, tensor in
         ContainerWriter.WrittenTensor(
@@ -131,6 +136,9 @@ package struct Converter {
     return errors
   }
 
+  /// Beside the buffers: the stacks of two threads, what the encoders work in, the sections.
+  private static let workingBytes = 64 << 20
+
   /// Encodes `pieces` in order.
   ///
   /// - Returns: the XXH64 of the checkpoint's files, by path.
@@ -145,8 +153,11 @@ package struct Converter {
       guard let range = piece.tensor.fileRange(ofElements: piece.elements) else { return }
       try reader.request(range, of: piece.tensor.source)
     }
+    let largest = pieces.reduce(1) { max($0, $1.byteCount) }
+    try SystemMemory.require(
+      OutputStage.Buffers.byteCount(ofPieces: largest) + Self.workingBytes, for: output.path)
     let stream = TensorStream(pool: pool)
-    let buffers = OutputStage.Buffers(byteCount: pieces.reduce(1) { max($0, $1.byteCount) })
+    let buffers = OutputStage.Buffers(byteCount: largest)
     let total = sourceByteCount
     var done = done
     var error = QuantizationError()
@@ -202,7 +213,9 @@ package struct Converter {
     var files: [JSONValue] = []
     for path in source.files {
       let name = path.split(separator: "/").last.map(String.init) ?? path
-      let file = try MappedFile(path: path)
+      // Those of tensors are mapped already: a second time may be more than the limits allow.
+      let mapped = source.catalog.sources.first { $0.path == path }
+      let file = try mapped ?? MappedFile(path: path)
       let digest = digests[path] ?? file.withBytes(0..<file.count) { XXH64.hash($0) }
       files.append([
         "name": .string(name), "bytes": .int(file.count),

@@ -25,7 +25,12 @@ final class OutputStage {
 
     init(byteCount: Int) {
       self.byteCount = (byteCount + 63) & ~63
-      memory = AlignedMemory(byteCount: self.byteCount * (OutputStage.piecesWaiting + 2))
+      memory = AlignedMemory(byteCount: Self.byteCount(ofPieces: byteCount))
+    }
+
+    /// What buffers for pieces of `byteCount` bytes take.
+    static func byteCount(ofPieces byteCount: Int) -> Int {
+      ((byteCount + 63) & ~63) * (OutputStage.piecesWaiting + 2)
     }
 
     subscript(index: Int) -> UnsafeMutableRawBufferPointer {
@@ -40,7 +45,11 @@ final class OutputStage {
   private let target: Target
   private let queue = TaskQueue(limit: OutputStage.piecesWaiting)
 
+  /// Of the finished file.
+  let path: String
+
   init(writer: ContainerWriter, journal: ConversionJournal) {
+    path = writer.path
     target = Target(writer: writer, journal: journal)
   }
 

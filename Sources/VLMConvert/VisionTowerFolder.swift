@@ -78,6 +78,8 @@ struct VisionTowerFolder {
     let names = catalog.tensors.lazy.map(\.name)
     guard !names.contains(where: { LLaVANaming.isTower($0) }) else { return catalog }
     guard let path else {
+      // What `extract` made of a container has the tower's tensors by these names.
+      if names.contains(where: { $0.hasPrefix(CheckpointFacts.towerPrefix) }) { return catalog }
       throw ConversionError(path: catalog.path, .visionTower(stated: stated ?? ""))
     }
     if let name = names.first(where: { $0.hasPrefix(CheckpointFacts.towerPrefix) }) {

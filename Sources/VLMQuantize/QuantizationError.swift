@@ -73,7 +73,9 @@ package struct QuantizationError: Sendable, Equatable {
 
   /// The inverse of `bits`; nil when these are no statistics.
   package init?(bits: [UInt64]) {
-    guard bits.count == 8, bits.prefix(3).allSatisfy({ $0 <= UInt64(Int.max) }) else { return nil }
+    guard bits.count == 8, bits[0] <= UInt64(Int.max), bits[1] <= bits[0], bits[2] <= bits[0],
+      bits[3...].allSatisfy({ Double(bitPattern: $0).isFinite })
+    else { return nil }
     elementCount = Int(bits[0])
     notFiniteCount = Int(bits[1])
     overflowCount = Int(bits[2])

@@ -21,7 +21,8 @@ package final class JournalFile {
   ///   - marker: first bytes of the file; one that begins otherwise is refused.
   ///   - keeping: read what is there, and leave the file when this object is dropped.
   package init(path: String, marker: [UInt8], keeping: Bool) throws(FileError) {
-    descriptor = try PartialFile.open(path, marker: marker, clearing: !keeping, destination: path)
+    descriptor = try PartialFile.open(
+      path, markers: [marker], clearing: !keeping, destination: path)
     self.path = path
     self.marker = marker
     self.keeping = keeping
@@ -32,6 +33,16 @@ package final class JournalFile {
   deinit {
     if descriptor >= 0, !keeping { remove() }
     if descriptor >= 0 { close(descriptor) }
+  }
+
+  /// Whether a file at `path` begins as a journal with `marker` does.
+  package static func exists(at path: String, marker: [UInt8]) -> Bool {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+    guard descriptor >= 0 else { return false }
+    defer { close(descriptor) }
+    var start = [UInt8](repeating: 0, count: marker.count)
+    let count = start.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
+    return count == marker.count && start == marker
   }
 
   private static func content(_ descriptor: Int32, after start: Int) -> [UInt8] {

@@ -66,20 +66,24 @@ package final class OutputFile {
   /// caller leaves it there. A file at that path that begins otherwise is never touched.
   ///
   /// - Parameters:
+  ///   - orMarkers: what else a file of ours may begin with.
   ///   - keeping: leave the partial file when the output is dropped or a signal ends the process,
   ///     and do not clear what an earlier process left in it.
   package init(
-    path: String, overwrite: Bool, marker: [UInt8], keeping: Bool
+    path: String, overwrite: Bool, marker: [UInt8], orMarkers: [[UInt8]] = [], keeping: Bool
   ) throws(FileError) {
     try Self.checkDestination(path, overwrite: overwrite)
-    temporaryPath = path + PartialFile.suffix
+    temporaryPath = Self.partialPath(of: path)
     descriptor = try PartialFile.open(
-      temporaryPath, marker: marker, clearing: !keeping, destination: path)
+      temporaryPath, markers: [marker] + orMarkers, clearing: !keeping, destination: path)
     self.path = path
     self.overwrite = overwrite
     keepsPartial = keeping
     if !keeping { PendingOutputs.add(temporaryPath) }
   }
+
+  /// Where the unfinished file of an output with a marker is.
+  package static func partialPath(of path: String) -> String { path + PartialFile.suffix }
 
   deinit {
     if !committed, !keepsPartial {
@@ -159,12 +163,15 @@ package final class OutputFile {
     if code != 0 { throw FileError(path: path, problem: .call("reserve", errno: code)) }
   }
 
+  /// Makes what was written so far last.
+  package func sync() throws(FileError) { try call("fsync") { fsync(descriptor) } }
+
   /// Syncs, renames into place and syncs the folder.
   package func commit() throws(FileError) {
     precondition(!committed && descriptor >= 0, "an output file is committed once")
     // Gives back what was reserved beyond the end.
     try call("truncate") { ftruncate(descriptor, off_t(end)) }
-    try call("fsync") { fsync(descriptor) }
+    try sync()
     let renamed = overwrite ? rename(temporaryPath, path) : vlm_rename_new(temporaryPath, path)
     guard renamed == 0 else {
       let code = errno

@@ -14,12 +14,13 @@ enum PartialFile {
   /// Opens or makes the partial file at `path`, locked.
   ///
   /// - Parameters:
+  ///   - markers: what a file of ours may begin with.
   ///   - clearing: drop what an earlier process left in it.
   ///   - destination: named in errors about creating it.
-  /// - Throws: `.busy` when another process holds the lock, `.notOurs` when the file there does not
-  ///   begin with `marker`.
+  /// - Throws: `.busy` when another process holds the lock, `.notOurs` when the file there begins
+  ///   with none of `markers`.
   static func open(
-    _ path: String, marker: [UInt8], clearing: Bool, destination: String
+    _ path: String, markers: [[UInt8]], clearing: Bool, destination: String
   ) throws(FileError) -> Int32 {
     for _ in 0..<attempts {
       // Never through a symbolic link, and never waiting for the other end of a pipe.
@@ -36,9 +37,12 @@ enum PartialFile {
           close(descriptor)
           continue
         }
-        try check(descriptor, path, marker)
+        try check(descriptor, path, markers)
         if clearing, ftruncate(descriptor, 0) != 0 {
-          throw FileError(path: path, problem: .call("truncate", errno: errno))
+          let code = errno
+          // Made here perhaps, and nobody's to keep in any case.
+          unlink(path)
+          throw FileError(path: path, problem: .call("truncate", errno: code))
         }
         return descriptor
       } catch {
@@ -64,7 +68,7 @@ enum PartialFile {
 
   /// Refuses a file of anybody else's.
   private static func check(
-    _ descriptor: Int32, _ path: String, _ marker: [UInt8]
+    _ descriptor: Int32, _ path: String, _ markers: [[UInt8]]
   ) throws(FileError) {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
@@ -73,11 +77,11 @@ enum PartialFile {
     guard FileStamp.irregularKind(status) == nil else {
       throw FileError(path: path, problem: .notOurs)
     }
-    // A process may have been killed before it wrote anything.
-    var start = [UInt8](repeating: 0, count: min(marker.count, Int(status.st_size)))
+    let longest = markers.reduce(0) { max($0, $1.count) }
+    var start = [UInt8](repeating: 0, count: min(longest, Int(status.st_size)))
     let count = start.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
-    guard count == start.count, start.elementsEqual(marker.prefix(start.count)) else {
-      throw FileError(path: path, problem: .notOurs)
-    }
+    // A process may have been killed before it wrote all of a marker.
+    let isOurs = markers.contains { $0.prefix(start.count).elementsEqual(start.prefix($0.count)) }
+    guard count == start.count, isOurs else { throw FileError(path: path, problem: .notOurs) }
   }
 }

@@ -35,3 +35,18 @@ package enum FaultHandler {
   /// `<program>: <path>: changed or failed to read while in use`, and removes unfinished outputs.
   package static func install(program: String) { vlm_install_fault_handler(program) }
 }
+
+/// Memory as the system gives it.
+package enum SystemMemory {
+  /// Says early, as an error, what would otherwise end the process in the middle of its work.
+  ///
+  /// - Parameters:
+  ///   - bytes: about to be allocated.
+  ///   - path: of the file that it is for.
+  /// - Throws: `FileError` with status 71 where they cannot be had, by a limit or for want of memory.
+  package static func require(_ bytes: Int, for path: String) throws(FileError) {
+    if vlm_can_allocate(bytes) == 0 {
+      throw FileError(path: path, problem: .call("allocating \(bytes >> 20) MB", errno: ENOMEM))
+    }
+  }
+}

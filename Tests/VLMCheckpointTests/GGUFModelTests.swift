@@ -33,7 +33,7 @@ struct GGUFModelTests {
 
   // MARK: A composed model
 
-  private static let metadata: [[UInt8]] = [
+  static let metadata: [[UInt8]] = [
     Make.entry("general.architecture", "llama"), Make.entry("llama.block_count", u32: 1),
     Make.entry("llama.context_length", u32: 64), Make.entry("llama.embedding_length", u32: 32),
     Make.entry("llama.feed_forward_length", u32: 64),
@@ -42,7 +42,7 @@ struct GGUFModelTests {
     Make.entry("llama.attention.layer_norm_rms_epsilon", f32: 1e-5),
   ]
 
-  private static let shapes: [(name: String, shape: [Int])] = [
+  static let shapes: [(name: String, shape: [Int])] = [
     ("token_embd.weight", [40, 32]), ("blk.0.attn_norm.weight", [32]),
     ("blk.0.attn_q.weight", [32, 32]), ("blk.0.attn_k.weight", [16, 32]),
     ("blk.0.attn_v.weight", [16, 32]), ("blk.0.attn_output.weight", [32, 32]),
@@ -68,12 +68,15 @@ struct GGUFModelTests {
     return bytes
   }
 
-  private static func model(
-    metadata: [[UInt8]] = metadata, more: [(name: String, shape: [Int])] = []
+  /// - Parameter part: which of the tensors the file has; nil for all.
+  static func model(
+    metadata: [[UInt8]] = metadata, more: [(name: String, shape: [Int])] = [],
+    part: Range<Int>? = nil
   ) -> [UInt8] {
     var tensors: [[UInt8]] = []
     var data: [UInt8] = []
     for (index, (name, shape)) in (shapes + more).enumerated() {
+      if let part, !part.contains(index) { continue }
       let isMatrix = shape.count == 2
       tensors.append(
         Make.tensor(

@@ -19,7 +19,8 @@ void vlm_blas_begin_load(void);
 const char *vlm_blas_core(void);
 
 /// y[m][n] = sum over k of x[m][k] * w[n][k]; rows are x_stride, k and y_stride elements apart.
-/// vlm_blas_load has returned NULL. Runs on the calling thread.
+/// vlm_blas_load has returned NULL. Runs on the calling thread. Aborts where address space is limited
+/// and OpenBLAS would wait for memory for ever.
 void vlm_sgemm(size_t m, size_t n, size_t k, const float *x, size_t x_stride, const float *w,
                float *y, size_t y_stride);
 

@@ -63,7 +63,7 @@ enum GGUFSplit {
   }
 
   /// A path that ends as `-00001-of-00003.gguf`.
-  private struct Name {
+  struct Name {
     let stem: String
     let number: Int
     let count: Int

@@ -222,8 +222,9 @@ private struct ConvNeXtGeometry {
     var head = ConvNeXtConfig.Head(
       normBeforePool: tensors["norm_pre.weight"] != nil,
       normAfterPool: tensors["head.norm.weight"] != nil, hidden: nil,
-      hiddenBias: tensors["head.pre_logits.fc.bias"] != nil, output: nil)
+      hiddenBias: false, output: nil)
     if tensors["head.pre_logits.fc.weight"] != nil {
+      head.hiddenBias = tensors["head.pre_logits.fc.bias"] != nil
       head.hidden = try shape("head.pre_logits.fc.weight", rank: 2)[0]
     }
     if tensors["head.fc.weight"] != nil {

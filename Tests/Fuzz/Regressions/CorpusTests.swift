@@ -39,6 +39,33 @@ import VLMFuzzTargets
     #expect(data.count > 0)
   }
 
+  private static func input(_ path: String) throws -> Data {
+    try Data(contentsOf: folder.appendingPathComponent(path))
+  }
+
+  @Test(
+    "a small model of every family runs in the session target",
+    arguments: [
+      "clip-vit", "convnext", "convnext-v2-q8", "llama-bf16", "llama-q4", "llava", "llava-hr",
+      "open-clip",
+    ])
+  func sessions(_ name: String) throws {
+    let data = try Self.input("session/" + name)
+    #expect(data.withUnsafeBytes { SessionTarget.run($0) })
+  }
+
+  @Test(
+    "a checkpoint of every family is recognised in the checkpoint-config target",
+    arguments: [
+      "clip-vit", "convllava", "convnext-hf", "convnext-v2", "convnext-v2-hf", "llama-3.1",
+      "llava-hr", "llava-hr-frozen", "llava-hr-x", "mlp-head", "open-clip", "qwen2-yarn",
+      "tiered-stem",
+    ])
+  func checkpoints(_ name: String) throws {
+    let data = try Self.input("checkpoint-config/" + name)
+    #expect(data.withUnsafeBytes { ModelTargets.checkpoint($0) })
+  }
+
   @Test("every folder of regression inputs belongs to a fuzz target")
   func folders() throws {
     let names = try FileManager.default.contentsOfDirectory(atPath: Self.folder.path)

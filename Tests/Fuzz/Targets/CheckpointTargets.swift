@@ -1,4 +1,6 @@
 import VLMCheckpoint
+import VLMInput
+import VLMModels
 import VLMTensor
 
 #if canImport(Glibc)
@@ -44,8 +46,24 @@ enum CheckpointTargets {
         precondition(entry.value.text.utf8.count <= 64 * bytes.count + 1024, "shown in few words")
       }
       read(gguf.catalog, of: file)
+      describe(gguf)
     } catch {
       report(error)
+    }
+  }
+
+  /// The model that the metadata describe, and their tokenizer.
+  private static func describe(_ gguf: GGUFFile) {
+    ModelTargets.attempt {
+      let description = try gguf.catalog.ggufDescription(frequencies: LLaMAConfig.ggufFrequencies)
+      let names = gguf.catalog.tensors.map { (name: $0.name, shape: $0.shape) }
+      try ModelTargets.recognise(CheckpointFacts(names: names, description: description))
+    }
+    ModelTargets.attempt {
+      var notes: [String] = []
+      let tokenizer = try Tokenizer(
+        ggufMetadata: { gguf.metadata[$0]?.wholeJSON }, file: "f", notes: &notes)
+      TokenizerTargets.exercise(tokenizer)
     }
   }
 

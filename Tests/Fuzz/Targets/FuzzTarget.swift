@@ -20,6 +20,10 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   case tokenizerJSON = "tokenizer-json"
   /// The section of a container.
   case tokenizer
+  case checkpointConfig = "checkpoint-config"
+  case conversation
+  case session
+  case journal
 
   package func run(_ bytes: UnsafeRawBufferPointer) {
     switch self {
@@ -35,6 +39,10 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case .sentencePiece: TokenizerTargets.sentencePiece(bytes)
     case .tokenizerJSON: TokenizerTargets.json(bytes)
     case .tokenizer: TokenizerTargets.section(bytes)
+    case .checkpointConfig: ModelTargets.checkpoint(bytes)
+    case .conversation: ModelTargets.conversation(bytes)
+    case .session: SessionTarget.run(bytes)
+    case .journal: JournalTarget.run(bytes)
     }
   }
 }

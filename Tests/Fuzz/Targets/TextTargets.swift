@@ -66,7 +66,7 @@ enum TextTargets {
     }
   }
 
-  private static func parsed(_ bytes: UnsafeRawBufferPointer) -> JSONValue? {
+  static func parsed(_ bytes: UnsafeRawBufferPointer) -> JSONValue? {
     do throws(JSONError) {
       return try JSONValue.parse(bytes)
     } catch {

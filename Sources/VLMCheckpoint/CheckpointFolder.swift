@@ -1,0 +1,69 @@
+import VLMTensor
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// Finds the weights in a folder as timm, Hugging Face, open_clip and llama.cpp fill it.
+enum CheckpointFolder {
+  /// What a folder is searched for, in this order.
+  private static let knownNames = [
+    "model.safetensors.index.json", "model.safetensors", "open_clip_model.safetensors",
+    "pytorch_model.bin.index.json", "pytorch_model.bin", "open_clip_pytorch_model.bin",
+    // What training's first stage leaves of a LLaVA.
+    "mm_projector.bin",
+  ]
+  /// How the only weights of a folder may end when they have none of these names.
+  private static let knownEndings = [
+    ".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".pth.tar", ".gguf",
+  ]
+  /// What trainers leave beside the weights.
+  private static let foreignNames = [
+    "training_args.bin", "optimizer.pt", "optimizer.bin", "scheduler.pt", "scaler.pt",
+  ]
+
+  /// The file or index of weights at `path`, which may be the folder that has it.
+  ///
+  /// The parts of a split GGUF file are one model; the first that is there stands for all.
+  ///
+  /// - Throws: `.severalModels` where a folder leaves a choice.
+  static func weights(_ path: String) throws(CheckpointError) -> String {
+    var status = stat()
+    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return path }
+    let folder = path.hasSuffix("/") ? path : path + "/"
+    if let known = knownNames.first(where: { access(folder + $0, F_OK) == 0 }) {
+      return folder + known
+    }
+    let candidates = fileNames(path).filter { name in
+      knownEndings.contains { name.hasSuffix($0) } && !name.hasPrefix(".")
+        && !foreignNames.contains(name)
+    }.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    // Nothing: opening the usual name says what is missing.
+    guard let first = candidates.first else { return folder + "model.safetensors" }
+    if let part = GGUFSplit.Name(first) {
+      // Sorted, so the parts of one model stand together in their order.
+      let isOne = candidates.allSatisfy {
+        guard let other = GGUFSplit.Name($0) else { return false }
+        return ExactString(other.stem) == ExactString(part.stem) && other.count == part.count
+      }
+      if isOne { return folder + first }
+    }
+    guard candidates.count == 1 else {
+      throw CheckpointError(path: path, problem: .severalModels(candidates))
+    }
+    return folder + first
+  }
+
+  private static func fileNames(_ folder: String) -> [String] {
+    guard let directory = opendir(folder) else { return [] }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      names.append(name)
+    }
+    return names
+  }
+}

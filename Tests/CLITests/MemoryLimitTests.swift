@@ -1,0 +1,71 @@
+import Foundation
+import Testing
+import VLMTestSupport
+
+/// Commands whose address space is limited, as `ulimit -v` and batch systems do it.
+@Suite("Memory limits", .serialized)
+struct MemoryLimitTests {
+  let model: LargerCheckpoint
+
+  init() throws { model = try LargerCheckpoint() }
+
+  /// Runs a command in each of many sizes of address space: it works, or says in a line that it
+  /// cannot.
+  ///
+  /// - Returns: sizes in which it worked, and in which it did not.
+  private func sweep(
+    _ program: String, _ arguments: [String], from start: Int, to end: Int, step: Int,
+    check: () throws -> Void
+  ) throws -> (worked: Int, refused: Int) {
+    var (worked, refused) = (0, 0)
+    for kilobytes in stride(from: start, through: end, by: step) {
+      let command = try RunningCommand(
+        program, arguments,
+        prelude: "ulimit -c 0; ulimit -t 60; ulimit -v \(kilobytes); export VLM_THREADS=2")
+      let outcome = try command.finish()
+      switch outcome.status {
+      case 0: worked += 1
+      // The loader found no room for the program itself.
+      case 127: continue
+      // Nor for OpenBLAS, whose loader gives no better reason.
+      case 69 where outcome.errors.contains("OpenBLAS cannot be loaded"): continue
+      default:
+        #expect(outcome.status == 71, "\(kilobytes) kB: \(outcome.errors)")
+        let last = outcome.errors.split(separator: "\n").last ?? ""
+        #expect(last.hasPrefix("\(program): "), "\(kilobytes) kB: \(outcome.errors)")
+        #expect(last.contains("memory"), "\(kilobytes) kB: \(outcome.errors)")
+        refused += 1
+      }
+      try check()
+    }
+    return (worked, refused)
+  }
+
+  @Test("V63 a conversion in too little address space is an error, and leaves the old output")
+  func conversion() throws {
+    let reference = try model.reference("--q8")
+    let old = Data("old".utf8)
+    try old.write(to: URL(fileURLWithPath: model.output))
+    let arguments = [model.path, model.output, "--q8", "--force", "-q"]
+    let counts = try sweep("vlm-convert", arguments, from: 60_000, to: 300_000, step: 8_000) {
+      let content = try model.content(model.output)
+      #expect(content == reference || content == old)
+      #expect(try model.names == ["model.vlmz"])
+      try old.write(to: URL(fileURLWithPath: model.output))
+    }
+    #expect(counts.worked > 3)
+    #expect(counts.refused > 3)
+  }
+
+  @Test("V63 a model in too little address space is an error")
+  func run() throws {
+    _ = try model.reference("--q8")
+    let picture = TestFiles.fixture("pngsuite/basn2c08.png")
+    let counts = try sweep(
+      "vlm-run", [model.folder.path("reference.vlmz"), picture], from: 100_000, to: 700_000,
+      step: 25_000
+    ) {}
+    #expect(counts.worked > 3)
+    #expect(counts.refused > 3)
+  }
+}
