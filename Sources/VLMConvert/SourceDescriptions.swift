@@ -58,10 +58,12 @@ struct SourceDescriptions {
   // MARK: - Preprocessing
 
   private static let processorName = "preprocessor_config.json"
+  /// Where a `ProcessorMixin` of transformers 5 keeps the same, as one of several parts.
+  private static let partsName = "processor_config.json"
 
-  /// What an image model's files say, or timm's defaults.
+  /// What an image model's files say, or its makers' defaults: timm's, or CLIP's at the side `clip`.
   mutating func preprocessing(
-    _ description: JSONValue?, given: String?, notes: inout [String]
+    _ description: JSONValue?, given: String?, clip side: Int?, notes: inout [String]
   ) throws -> Preprocessing {
     if let given, let json = try read(file: given) {
       return try Preprocessing(checkpointConfig: json, name: given)
@@ -69,13 +71,34 @@ struct SourceDescriptions {
     var found: Preprocessing?
     if let processor = try read(Self.processorName) {
       found = try Self.preprocessing(processor, path: folder + "/" + Self.processorName)
+    } else if let part = try part(folder) {
+      found = try Self.preprocessing(part, path: folder + "/" + Self.partsName)
     } else if let description {
       found = try Self.preprocessing(description, path: folder + "/config.json")
     }
-    if found == nil {
+    if let found { return found }
+    guard let side else {
       notes.append("no preprocessing beside the weights: assuming timm's defaults for ImageNet")
+      return .timmDefault
     }
-    return found ?? .timmDefault
+    notes.append("no preprocessing beside the weights: assuming CLIP's, at a side of \(side)")
+    return Self.clip(side)
+  }
+
+  private static func clip(_ side: Int) -> Preprocessing {
+    Preprocessing(
+      resize: .shortestEdge(side), crop: .init(width: side, height: side, rounding: .floor),
+      normalization: .clip)
+  }
+
+  /// `image_processor` of a folder's `processor_config.json`; nil where there is none.
+  private mutating func part(_ folder: String) throws(ConversionError) -> JSONValue? {
+    let file = folder + "/" + Self.partsName
+    guard access(file, F_OK) == 0, let part = try Self.json(file)["image_processor"],
+      part.objectValue != nil
+    else { return nil }
+    if !files.contains(file) { files.append(file) }
+    return part
   }
 
   /// The preprocessing that a description states, nil when it states none.
@@ -102,18 +125,15 @@ struct SourceDescriptions {
     var result: Preprocessing
     if case .multiResolution(let tower) = config.tower, given == nil {
       // Its code makes a processor of its own, whatever lies in the folder of the CLIP.
-      let side = tower.imageSize
-      result = Preprocessing(
-        resize: .shortestEdge(side), crop: .init(width: side, height: side, rounding: .floor),
-        normalization: .clip)
+      result = Self.clip(tower.imageSize)
     } else if let file, let json = try read(file: file) {
       result = try Preprocessing(checkpointConfig: json, name: file)
+    } else if let part = try tower.path.flatMap({ path in try part(path) }) ?? part(folder) {
+      result = try Preprocessing(checkpointConfig: part, name: folder + "/" + Self.partsName)
     } else if let side = towerDescription?["image_size"]?.intValue, (1...16_384).contains(side) {
       notes.append(
         "no \(Self.processorName): assuming CLIP's, at the tower's image_size of \(side)")
-      result = Preprocessing(
-        resize: .shortestEdge(side), crop: .init(width: side, height: side, rounding: .floor),
-        normalization: .clip)
+      result = Self.clip(side)
     } else {
       throw ConversionError(
         path: own,

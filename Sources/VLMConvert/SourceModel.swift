@@ -53,7 +53,7 @@ package struct SourceModel: Sendable {
     var descriptions = SourceDescriptions(folder: folder)
     // A GGUF file describes itself; what lies beside it is another model's.
     let described = try catalog.ggufDescription(frequencies: LLaMAConfig.ggufFrequencies)
-    let description =
+    var description =
       try described ?? descriptions.read("config.json")
       ?? descriptions.read("open_clip_config.json")
     let tower = try VisionTowerFolder(description, besides: folder, given: visionTower)
@@ -66,7 +66,7 @@ package struct SourceModel: Sendable {
     }
     catalog = try tower.merge(into: catalog)
     var files = catalog.sources.map(\.path)
-    let towerDescription = try descriptions.read(file: tower.file("config.json"))
+    var towerDescription = try descriptions.read(file: tower.file("config.json"))
     let names = catalog.tensors.map { (name: $0.name, shape: $0.shape) }
     let facts = CheckpointFacts(
       names: names, description: description, towerDescription: towerDescription)
@@ -74,6 +74,9 @@ package struct SourceModel: Sendable {
       throw ConversionError(
         path: weights,
         .unknownModel(tensorCount: names.count, examples: names.prefix(3).map(\.name)))
+    }
+    if let llava = try TransformersLLaVA(facts)?.facts {
+      (description, towerDescription) = (llava.description, llava.towerDescription)
     }
     var notes = catalog.warnings + checkpoint.notes
     let preprocessing: Preprocessing?
@@ -84,7 +87,7 @@ package struct SourceModel: Sendable {
       preprocessing = nil
     } else {
       preprocessing = try descriptions.preprocessing(
-        description, given: preprocessor, notes: &notes)
+        description, given: preprocessor, clip: checkpoint.description.clipSide, notes: &notes)
     }
     var sections: [SectionKind: [UInt8]] = [:]
     if checkpoint.description.language != nil {

@@ -83,6 +83,9 @@ package struct ModelCheckpoint: Sendable {
   ///
   /// - Throws: `ModelError` when the tensors contradict each other or the description.
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
+    if let llava = try TransformersLLaVA(facts) {
+      return try LLaVACheckpoint.recognise(llava.facts).map(llava.restoringNames)
+    }
     if let found = try LLaVACheckpoint.recognise(facts) { return found }
     if let found = try OpenCLIPCheckpoint.recognise(facts) { return found }
     if let found = try CLIPViTCheckpoint.recognise(facts) { return found }

@@ -60,6 +60,11 @@ package enum ModelDescription: Sendable, Equatable {
     }
   }
 
+  /// The side of the pictures that a CLIP was trained on; nil for other models.
+  package var clipSide: Int? {
+    if case .clipViT(let config) = self { config.imageSize } else { nil }
+  }
+
   /// The language model that it is or has.
   package var language: LLaMAConfig? {
     switch self {

@@ -6,8 +6,9 @@ import VLMRuntime
 
 /// What is asked of a model that answers, and how it chooses its words.
 struct ConversationOptions: ParsableArguments {
+  // A text may begin with a dash.
   @Option(
-    name: .shortAndLong,
+    name: .shortAndLong, parsing: .unconditional,
     help: ArgumentHelp(
       "The question or text; '-' reads it from standard input.", valueName: "text"))
   var prompt: String?
@@ -38,11 +39,13 @@ struct ConversationOptions: ParsableArguments {
   var seed: UInt64 = 0
 
   @Option(
-    parsing: .singleValue,
+    parsing: .unconditionalSingleValue,
     help: ArgumentHelp("A text that ends an answer; may be given again.", valueName: "text"))
   var stop: [String] = []
 
-  @Option(help: ArgumentHelp("What the model is told first.", valueName: "text"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("What the model is told first.", valueName: "text"))
   var system: String?
 
   @Option(

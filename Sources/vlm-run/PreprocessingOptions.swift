@@ -35,8 +35,9 @@ struct PreprocessingOptions: ParsableArguments {
         throw ValidationError("--size: found '\(size)', expected 1 to 65536 or native")
       }
     }
-    if let cropPct, !(cropPct > 0 && cropPct <= 1) {
-      throw ValidationError("--crop-pct: found \(cropPct), expected above 0, at most 1")
+    // With less, the resized picture could be larger than any number of pixels that is counted.
+    if let cropPct, !(cropPct >= 0.001 && cropPct <= 1) {
+      throw ValidationError("--crop-pct: found \(cropPct), expected 0.001 to 1")
     }
     if let maxPixels, maxPixels < 1 {
       throw ValidationError("--max-pixels: found \(maxPixels), expected 1 or more")

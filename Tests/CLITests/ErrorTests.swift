@@ -62,6 +62,23 @@ struct ErrorTests {
     #expect(outcome.status == 73, "\(outcome.errors)")
   }
 
+  @Test("a crop of next to nothing is a usage error, without a trap")
+  func tinyCrop() throws {
+    for share in ["1e-30", "1e-300", "0", "nan", "1.5"] {
+      let outcome = try CommandRunner.vlmRun("a.vlmz", "b.png", "--crop-pct", share)
+      #expect(outcome.status == 64, "\(share)")
+    }
+  }
+
+  @Test("a text may begin with a dash")
+  func dashes() throws {
+    for option in ["-p", "--system", "--stop"] {
+      let outcome = try CommandRunner.vlmRun(
+        "/nonexistent/model.vlmz", "-p", "x", option, "-1 + 1 =")
+      #expect(outcome.status == 66, "\(option): \(outcome.errors)")
+    }
+  }
+
   @Test("an unknown VLM_FORCE_ISA exits with 69 and names the known ones")
   func unknownISA() throws {
     let outcome = try CommandRunner.run(

@@ -132,6 +132,27 @@ struct ConvNeXtCheckpointTests {
         .replacingPrefix("mlp.fc1", "pwconv1").replacingPrefix("mlp.fc2", "pwconv2")
         .replacingPrefix("mlp.grn", "grn").replacingPrefix("gamma", "layer_scale_parameter")
       return "convnext.encoder.stages.\(part[1]).layers.\(part[3]).\(inner)"
+    case (.torchvision, "stem"): return "features.0.\(part[1]).\(part[2])"
+    case (.torchvision, "head"):
+      return part[1] == "fc" ? "classifier.2.\(part[2])" : "classifier.0.\(part[2])"
+    case (.torchvision, _):
+      let place = 2 * (Int(part[1]) ?? 0)
+      if part[2] == "downsample" { return "features.\(place).\(part[3]).\(part[4])" }
+      let inner = part[4...].joined(separator: ".")
+        .replacingPrefix("conv_dw", "block.0").replacingPrefix("norm", "block.2")
+        .replacingPrefix("mlp.fc1", "block.3").replacingPrefix("mlp.fc2", "block.5")
+        .replacingPrefix("gamma", "layer_scale")
+      return "features.\(place + 1).\(part[3]).\(inner)"
+    case (.dinov3, "stem"): return "model.stages.0.downsample_layers.\(part[1]).\(part[2])"
+    case (.dinov3, "head"): return part[1] == "fc" ? name : "layer_norm.\(part[2])"
+    case (.dinov3, _) where part[2] == "downsample":
+      return "model.stages.\(part[1]).downsample_layers.\(part[3]).\(part[4])"
+    case (.dinov3, _):
+      let inner = part[4...].joined(separator: ".")
+        .replacingPrefix("conv_dw", "depthwise_conv").replacingPrefix("norm", "layer_norm")
+        .replacingPrefix("mlp.fc1", "pointwise_conv1")
+        .replacingPrefix("mlp.fc2", "pointwise_conv2")
+      return "model.stages.\(part[1]).layers.\(part[3]).\(inner)"
     }
   }
 
@@ -168,6 +189,38 @@ struct ConvNeXtCheckpointTests {
     let manifest = try ModelDescription.convNeXt(config).manifest()
     #expect(Set(found.tensors.keys) == Set(manifest.map(\.path)))
     for spec in manifest { #expect(found.tensors[spec.path]?.shape == spec.shape) }
+  }
+
+  @Test(
+    "torchvision's and DINOv3's names lead to the same tensors",
+    arguments: [ConvNeXtNaming.torchvision, .dinov3])
+  func laterNamings(_ naming: ConvNeXtNaming) throws {
+    var config = Self.config(Self.sizes[5])
+    if naming == .dinov3 { config.head.output = nil }
+    let names = try Self.names(config, naming, convolutional: false).map { name, shape in
+      (name: name, shape: name.hasSuffix(".layer_scale") ? shape + [1, 1] : shape)
+    }
+    let found = try #require(try ConvNeXtCheckpoint(names: names, description: nil))
+    #expect(found.naming == naming && found.config == config && found.foreign.isEmpty)
+    let manifest = try ModelDescription.convNeXt(config).manifest()
+    #expect(Set(found.tensors.keys) == Set(manifest.map(\.path)))
+  }
+
+  @Test(
+    "a ConvNeXt that is most of a training module is found under any name",
+    arguments: [ConvNeXtNaming.timm, .facebook, .torchvision])
+  func partOfModule(_ naming: ConvNeXtNaming) throws {
+    let config = Self.config(Self.sizes[5])
+    let names = try Self.names(config, naming, convolutional: false).map { name, shape in
+      (name: "net.encoder." + name, shape: shape)
+    }
+    let others: [(name: String, shape: [Int])] = [
+      ("criterion.weight", [1000]), ("decoder.0.dwconv.weight", [8, 1, 7, 7]),
+    ]
+    let found = try #require(try ConvNeXtCheckpoint(names: names + others, description: nil))
+    #expect(found.config == config && found.foreign == others.map(\.name))
+    let many = (0..<names.count).map { (name: "language.\($0)", shape: [1]) }
+    #expect(try ConvNeXtCheckpoint(names: names + many, description: nil) == nil)
   }
 
   @Test("LLaVA-HR's layer scale called 'weight', and wrappers before all names, are understood")

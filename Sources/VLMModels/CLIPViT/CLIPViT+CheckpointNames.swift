@@ -1,5 +1,32 @@
 /// The names under which transformers' `CLIPVisionModel` and `CLIPModel` store the vision tower.
 package enum CLIPViTNaming {
+  /// What stands before the tower's names, up to transformers 4 always and since then in a
+  /// `CLIPModel` only.
+  private static let prefix = "vision_model."
+  private static let patch = "embeddings.patch_embedding.weight"
+
+  /// The tensors that may be a tower's, each with its name behind `prefix`, and those that are none;
+  /// nil when `names` have no patch embedding where a tower has it.
+  static func split(
+    _ names: [CheckpointFacts.Name]
+  ) -> (tower: [(name: CheckpointFacts.Name, prefixed: String)], others: [String])? {
+    let all = Set(names.map(\.name))
+    let isPrefixed = all.contains(prefix + patch)
+    guard isPrefixed || all.contains(patch) && all.contains("embeddings.class_embedding") else {
+      return nil
+    }
+    var others: [String] = []
+    var tower: [(name: CheckpointFacts.Name, prefixed: String)] = []
+    for name in names {
+      if isPrefixed, !name.name.hasPrefix(prefix) {
+        others.append(name.name)
+      } else {
+        tower.append((name, isPrefixed ? name.name : prefix + name.name))
+      }
+    }
+    return (tower, others)
+  }
+
   /// Our name for `name`, which has lost any prefix before "vision_model."; nil for a tensor that
   /// is no part of the tower.
   package static func canonical(_ name: String) -> String? {

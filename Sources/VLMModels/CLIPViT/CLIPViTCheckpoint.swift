@@ -24,23 +24,22 @@ package struct CLIPViTCheckpoint: Sendable {
   }
 
   /// - Parameters:
-  ///   - names: tensors with their shapes; the tower's begin with "vision_model.".
+  ///   - names: tensors with their shapes; the tower's begin with "vision_model." or with nothing.
   ///   - description: `config.json` of a `CLIPVisionModel` or `CLIPModel`, if there.
   /// - Returns: nil when there is no such tower.
   /// - Throws: `ModelError` when the tensors contradict each other or the description.
   package init?(
     names: [CheckpointFacts.Name], description: JSONValue?, _ selection: Selection
   ) throws(ModelError) {
-    let marker = "vision_model.embeddings.patch_embedding.weight"
-    guard names.contains(where: { $0.name == marker }) else { return nil }
+    guard let parts = CLIPViTNaming.split(names) else { return nil }
     var found: [String: ModelCheckpoint.Source] = [:]
-    var foreign: [String] = []
-    for (name, shape) in names {
-      guard let ours = CLIPViTNaming.canonical(name) else {
-        foreign.append(name)
+    var foreign = parts.others
+    for (name, prefixed) in parts.tower {
+      guard let ours = CLIPViTNaming.canonical(prefixed) else {
+        foreign.append(name.name)
         continue
       }
-      found[ours] = ModelCheckpoint.Source(original: name, shape: shape)
+      found[ours] = ModelCheckpoint.Source(original: name.name, shape: name.shape)
     }
     let geometry = CLIPViTGeometry(
       shapes: found.mapValues(\.shape), description: description)

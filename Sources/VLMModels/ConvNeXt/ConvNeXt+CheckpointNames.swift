@@ -7,17 +7,51 @@ package enum ConvNeXtNaming: String, Sendable, CaseIterable {
   case huggingFace = "hugging-face"
   /// An open_clip model whose image tower is a timm ConvNeXt.
   case openCLIP = "open_clip"
+  case torchvision
+  /// transformers' `DINOv3ConvNextModel`.
+  case dinov3 = "hugging-face-dinov3"
 
   /// The naming that `names` follow, nil when they are no ConvNeXt's.
   static func detect(_ names: some Sequence<String>) -> ConvNeXtNaming? {
     var found: ConvNeXtNaming?
     for name in names {
       if name.hasPrefix("visual.trunk.stages.") { return .openCLIP }
-      if name.contains("encoder.stages."), name.contains(".dwconv.") { return .huggingFace }
+      if name.contains("encoder.stages."), name.contains(".layers."), name.contains(".dwconv.") {
+        return .huggingFace
+      }
+      if name.hasPrefix("features."), name.hasSuffix(".layer_scale") { return .torchvision }
+      if name.contains(".depthwise_conv."),
+        name.hasPrefix("stages.") || name.hasPrefix("model.stages.")
+      {
+        return .dinov3
+      }
       if name.hasPrefix("stages."), name.contains(".conv_dw.") { return .timm }
       if name.hasPrefix("downsample_layers.") { found = .facebook }
     }
     return found
+  }
+
+  /// Whether the description beside the weights is transformers'.
+  var isTransformers: Bool { self == .huggingFace || self == .dinov3 }
+
+  /// What stands before `names` where a model of another's has the ConvNeXt as a part of it: most
+  /// tensors have it, and the stem's first convolution.
+  static func prefix(in names: [String]) -> String? {
+    let stems = [
+      "downsample_layers.0.0.weight", "stem.0.weight", "embeddings.patch_embeddings.weight",
+      "features.0.0.weight", "stages.0.downsample_layers.0.weight",
+    ]
+    for stem in stems {
+      for name in names where name.hasSuffix("." + stem) {
+        let prefix = String(name.dropLast(stem.count))
+        let inner = names.filter { $0.hasPrefix(prefix) }
+        let isMost = inner.count > names.count / 2
+        if isMost, detect(inner.map { String($0.dropFirst(prefix.count)) }) != nil {
+          return prefix
+        }
+      }
+    }
+    return nil
   }
 
   /// Our name for the checkpoint's `name`; nil for a tensor that is no part of the image model.
@@ -27,6 +61,8 @@ package enum ConvNeXtNaming: String, Sendable, CaseIterable {
     case .facebook: Self.fromFacebook(name)
     case .huggingFace: Self.fromHuggingFace(name)
     case .openCLIP: Self.fromOpenCLIP(name)
+    case .torchvision: Self.fromTorchvision(name)
+    case .dinov3: Self.fromDINOv3(name)
     }
   }
 
@@ -109,6 +145,59 @@ package enum ConvNeXtNaming: String, Sendable, CaseIterable {
     case "visual.head.mlp.fc1.bias": return "head.pre_logits.fc.bias"
     case "visual.head.mlp.fc2.weight": return "head.fc.weight"
     case "visual.head.mlp.fc2.bias": return "head.fc.bias"
+    default: return nil
+    }
+  }
+
+  /// Stem, stages and the convolutions between them are one list: stage s is its part 2s + 1.
+  private static func fromTorchvision(_ name: String) -> String? {
+    let part = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+    if part.count == 3, part[0] == "classifier" {
+      switch part[1] {
+      case "0": return "head.norm.\(part[2])"
+      case "2": return "head.fc.\(part[2])"
+      default: return nil
+      }
+    }
+    guard part.count >= 4, part[0] == "features", let index = Int(part[1]), index >= 0 else {
+      return nil
+    }
+    let rest = part[3...].joined(separator: ".")
+    if index == 0 { return "stem.\(part[2]).\(rest)" }
+    let stage = index / 2
+    if index % 2 == 0 { return "stages.\(stage).downsample.\(part[2]).\(rest)" }
+    let block = "stages.\(stage).blocks.\(part[2])."
+    if rest == "layer_scale" { return block + "gamma" }
+    guard part.count == 6, part[3] == "block" else { return nil }
+    switch part[4] {
+    case "0": return block + "conv_dw.\(part[5])"
+    case "2": return block + "norm.\(part[5])"
+    case "3": return block + "mlp.fc1.\(part[5])"
+    case "5": return block + "mlp.fc2.\(part[5])"
+    default: return nil
+    }
+  }
+
+  private static func fromDINOv3(_ name: String) -> String? {
+    var part = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+    // transformers 5 has its trunk in a module of this name, which its files do without.
+    if part.first == "model" { part.removeFirst() }
+    if part.count == 2, part[0] == "layer_norm" { return "head.norm.\(part[1])" }
+    guard part.count >= 5, part[0] == "stages" else { return nil }
+    let rest = part[4...].joined(separator: ".")
+    if part[2] == "downsample_layers" {
+      let scope = part[1] == "0" ? "stem" : "stages.\(part[1]).downsample"
+      return "\(scope).\(part[3]).\(rest)"
+    }
+    guard part[2] == "layers" else { return nil }
+    let block = "stages.\(part[1]).blocks.\(part[3])."
+    if rest == "gamma" { return block + "gamma" }
+    guard part.count == 6 else { return nil }
+    switch part[4] {
+    case "depthwise_conv": return block + "conv_dw.\(part[5])"
+    case "layer_norm": return block + "norm.\(part[5])"
+    case "pointwise_conv1": return block + "mlp.fc1.\(part[5])"
+    case "pointwise_conv2": return block + "mlp.fc2.\(part[5])"
     default: return nil
     }
   }

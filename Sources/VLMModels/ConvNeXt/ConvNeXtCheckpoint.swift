@@ -22,11 +22,16 @@ package struct ConvNeXtCheckpoint: Sendable {
   package init?(
     names: [(name: String, shape: [Int])], description: JSONValue?
   ) throws(ModelError) {
-    let prefix = Self.wrapperPrefix(of: names.map(\.name))
-    let stripped = names.map { (String($0.name.dropFirst(prefix.count)), $0.name, $0.shape) }
+    let all = names.map(\.name)
+    let wrapper = Self.wrapperPrefix(of: all)
+    let isWhole = ConvNeXtNaming.detect(all.lazy.map { String($0.dropFirst(wrapper.count)) }) != nil
+    let prefix = isWhole ? wrapper : ConvNeXtNaming.prefix(in: all) ?? wrapper
+    var foreign = all.filter { !$0.hasPrefix(prefix) }
+    let stripped = names.filter { $0.name.hasPrefix(prefix) }.map {
+      (String($0.name.dropFirst(prefix.count)), $0.name, $0.shape)
+    }
     guard let naming = ConvNeXtNaming.detect(stripped.lazy.map(\.0)) else { return nil }
     var tensors: [String: Source] = [:]
-    var foreign: [String] = []
     for (name, original, shape) in stripped {
       guard let canonical = naming.canonical(name) else {
         foreign.append(original)
@@ -182,7 +187,7 @@ private struct ConvNeXtGeometry {
     if case .patch(let size) = stem { stride = size }
     // transformers has no such limit: ConvLLaVA's fifth stage halves the map once more.
     let limit = modelArguments?["output_stride"]?.intValue ?? 32
-    let outputStride = naming == .huggingFace ? Int.max : limit
+    let outputStride = naming.isTransformers ? Int.max : limit
     var dilation = 1
     var stages: [ConvNeXtConfig.Stage] = []
     var channels = inputs
@@ -246,6 +251,9 @@ private struct ConvNeXtGeometry {
 
   private func epsilon(_ stages: [ConvNeXtConfig.Stage]) -> Float {
     if naming == .huggingFace { return ConvNeXtConfig.defaultEpsilon }
+    if naming == .dinov3, let value = description?["layer_norm_eps"]?.doubleValue {
+      return Float(value)
+    }
     if let value = modelArguments?["norm_eps"]?.doubleValue { return Float(value) }
     if let architecture {
       let special = architecture.contains("xxlarge") || architecture.hasPrefix("test_convnext")
@@ -258,7 +266,7 @@ private struct ConvNeXtGeometry {
 
   private func activation() throws(ModelError) -> Activation {
     let stated =
-      naming == .huggingFace
+      naming.isTransformers
       ? description?["hidden_act"]?.stringValue : modelArguments?["act_layer"]?.stringValue
     guard let stated else {
       // timm's small models for its own tests.
@@ -283,8 +291,8 @@ private struct ConvNeXtGeometry {
   }
 
   private func checkAgainstDescription(_ config: ConvNeXtConfig) throws(ModelError) {
-    let arguments = naming == .huggingFace ? description : modelArguments
-    let widths = naming == .huggingFace ? "hidden_sizes" : "dims"
+    let arguments = naming.isTransformers ? description : modelArguments
+    let widths = naming.isTransformers ? "hidden_sizes" : "dims"
     let facts = [("depths", config.stages.map(\.depth)), (widths, config.stages.map(\.channels))]
     for (field, found) in facts {
       guard let stated = arguments?[field]?.arrayValue else { continue }
