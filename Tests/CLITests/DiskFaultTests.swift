@@ -191,9 +191,13 @@ struct DiskFaultTests {
     let command = try RunningCommand(program, arguments, prelude: "exec >/dev/full")
     let outcome = try command.finish()
     #expect(outcome.status == 74, "\(arguments)")
-    #expect(
-      outcome.errors == "\(program): standard output: write failed: No space left on device\n",
-      "\(arguments)")
+    let message = "standard output: write failed: No space left on device"
+    let asJSON = arguments.contains { $0.hasPrefix("--json") }
+    let expected =
+      asJSON
+      ? #"{"schema":1,"error":{"program":"\#(program)","message":"\#(message)","status":74}}"#
+      : "\(program): \(message)"
+    #expect(outcome.errors == expected + "\n", "\(arguments)")
   }
 
   @Test("V58 V59 results that do not fit on the disk are an error in one line")
