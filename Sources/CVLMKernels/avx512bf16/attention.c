@@ -42,7 +42,9 @@ VLM_INLINE void product_step(
                                           : _mm512_maskz_loadu_epi16(there, from));
   }
   _Pragma("clang loop unroll(full)") for (int r = 0; r < rows; r++) {
-    const __m512bh x = (__m512bh)_mm512_set1_epi32((int)a[(size_t)r * a_stride]);
+    __m512i pair = _mm512_set1_epi32((int)a[(size_t)r * a_stride]);
+    __asm__("" : "+v"(pair)); // clang 17 crashes where it may fold the load into the product
+    const __m512bh x = (__m512bh)pair;
     _Pragma("clang loop unroll(full)") for (int j = 0; j < panels; j++)
         acc[r * panels + j] = _mm512_dpbf16_ps(acc[r * panels + j], x, v[j]);
   }
