@@ -79,8 +79,8 @@ struct ChatLoop {
     ChatLoop.cancelled.cancel()
   }
 
-  /// What `body` says: whether the question was answered. A question or picture that is no good does not end a conversation at a terminal; elsewhere the
-  /// error is the program's.
+  /// What `body` says: whether the question was answered. A question or picture that is no good does
+  /// not end a conversation at a terminal; elsewhere the error is the program's.
   private func attempt(_ body: () throws -> Bool) throws -> Bool {
     do {
       return try body()
