@@ -35,6 +35,9 @@ struct ChatLoop {
         let name = words.count > 1 ? String(words[1]).trimmingSpaces() : ""
         _ = try attempt {
           guard !name.isEmpty else { throw Self.misunderstood("/image", expected: "/image FILE") }
+          guard run.model.seesPictures else {
+            throw Self.misunderstood("/image", expected: "text: this model sees no pictures")
+          }
           let picture = try run.add(name, to: conversation, &encoded)
           if isTerminal, !run.quiet {
             Report.note("[\(picture.count) tokens, for the next question]")
