@@ -36,7 +36,7 @@ struct ChatLoop {
         _ = try attempt {
           guard !name.isEmpty else { throw Self.misunderstood("/image", expected: "/image FILE") }
           guard run.model.seesPictures else {
-            throw Self.misunderstood("/image", expected: "text: this model sees no pictures")
+            throw Self.misunderstood("/image", expected: "a question: this model sees no pictures")
           }
           let picture = try run.add(name, to: conversation, &encoded)
           if isTerminal, !run.quiet {

@@ -123,6 +123,19 @@ struct ConversationTests {
     #expect(outcome.errors.contains("the prompt is \(cut) positions longer"))
   }
 
+  @Test("options that choose among tokens say so where only the most probable one is taken")
+  func idleOptions() throws {
+    let folder = try TemporaryFolder()
+    let model = try model(folder)
+    let ask = [model, "-p", "Once", "-n", "1", "-q", "--top-p", "0.9", "--top-k", "5"]
+    let idle = try CommandRunner.run("vlm-run", ask)
+    #expect(idle.status == 0)
+    #expect(
+      idle.errorLine
+        == "vlm-run: warning: --top-k and --top-p: no effect at temperature 0; --temp sets another")
+    #expect(try CommandRunner.run("vlm-run", ask + ["--temp", "0.5"]).errors == "")
+  }
+
   @Test("a stop string ends the answer and is no part of it")
   func stop() throws {
     let folder = try TemporaryFolder()
