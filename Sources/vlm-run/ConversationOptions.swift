@@ -86,7 +86,7 @@ struct ConversationOptions: ParsableArguments {
   func idleOptions(_ defaults: GenerationDefaults) -> [String] {
     guard generation(defaults).sampling.temperature == 0 else { return [] }
     return [("--top-k", topK != nil), ("--top-p", topP != nil), ("--min-p", minP != nil)]
-      .filter(\.1).map(\.0)
+      .filter { $0.1 }.map { $0.0 }
   }
 
   /// The user's word over the makers'.

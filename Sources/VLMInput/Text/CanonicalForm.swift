@@ -60,17 +60,25 @@ enum CanonicalForm {
         start += 1
         continue
       }
-      let end = result[start...].firstIndex { $0.order == 0 } ?? result.count
-      // Marks of one class stay as they are.
-      if !zip(result[start..<end], result[start + 1..<end]).allSatisfy({ $0.order <= $1.order }) {
-        let sorted = result[start..<end].enumerated().sorted {
-          ($0.element.order, $0.offset) < ($1.element.order, $1.offset)
-        }
-        result.replaceSubrange(start..<end, with: sorted.map(\.element))
-      }
+      var end = start + 1
+      while end < result.count, result[end].order != 0 { end += 1 }
+      sortMarks(start..<end, &result)
       start = end
     }
     return result
+  }
+
+  /// Marks of one class stay as they are.
+  private static func sortMarks(
+    _ range: Range<Int>, _ scalars: inout [(scalar: Unicode.Scalar, order: UInt8)]
+  ) {
+    let isSorted = range.dropLast().allSatisfy { scalars[$0].order <= scalars[$0 + 1].order }
+    if isSorted { return }
+    let places = range.sorted { a, b in
+      (scalars[a].order, a) < (scalars[b].order, b)
+    }
+    let sorted = places.map { scalars[$0] }
+    scalars.replaceSubrange(range, with: sorted)
   }
 
   private static func append(
