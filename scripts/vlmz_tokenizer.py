@@ -29,7 +29,7 @@ def read(data):
     need(version == 1, 2, f"version {version}")
     need(1 <= algorithm <= 4, 3, f"algorithm {algorithm}")
     need(prefix <= 3, 4, f"prefix {prefix}")
-    need(flags < 128, 5, f"flags {flags:#x}")
+    need(flags < 256, 5, f"flags {flags:#x}")
     need(not any(data[48:64]), 6, "reserved bytes")
     scores = pieces if algorithm == 1 else 0
     size = 64 + 4 * pieces + 4 * scores + 12 * merges + 8 * added + 4 * steps + pieces + text
@@ -54,9 +54,11 @@ def read(data):
     need(all(math.isfinite(s) for s in score_list), 10, "scores")
     need(merges <= 1 << 22 and not (algorithm == 1 and merges), 11, f"{merges} merges")
     need(all(max(m) < pieces for m in merge_list), 11, "a merge of other pieces")
-    need(all(i < pieces and f < 16 for i, f in added_list), 12, "added tokens")
+    need(all(i < pieces and f < 32 for i, f in added_list), 12, "added tokens")
     need(len({i for i, _ in added_list}) == added, 12, "an added token twice")
-    need(steps <= 16 and all(s <= 6 for s in step_list), 13, "steps")
+    changes = next((i for i, s in enumerate(step_list) if not 7 <= s <= 11), steps)
+    need(steps <= 16 and all(s <= 6 for s in step_list[changes:]), 13, "steps")
+    need(algorithm >= 3 or changes == steps, 13, "words of spaced text")
     need(all(1 <= k <= 6 for k in kinds), 14, "kinds of pieces")
     need(all(i == NONE or i < pieces for i in (bos, eos, unknown, pad)), 15, "special pieces")
     need(context <= 1 << 16, 16, f"context of {context}")
@@ -108,6 +110,8 @@ ACCEPT = {
     "clip": make(LETTERS + [(bytes([b]) + b"</w>", 1) for b in range(97, 123)] + [(b"ab</w>", 1)],
                  4, 0, 24, merges=[(0, 27, 52)], steps=[6], bos=0, eos=1, unknown=NONE, pad=0,
                  context=77),
+    "changes": make(BASE, flags=0xa8, steps=[7, 11, 10], added=[(1, 17)]),
+    "changed-bytes": make(LETTERS, 3, 0, 0, steps=[7, 9, 1, 3]),
     "one-piece": make([(b"", 1)], 2, 0, 0, bos=NONE, eos=NONE, unknown=NONE),
 }
 REJECT = {
@@ -117,7 +121,7 @@ REJECT = {
     "T03-algorithm-0": make(BASE, 0, scores=[]),
     "T03-algorithm-5": make(BASE, 5),
     "T04-prefix": make(BASE, prefix=4),
-    "T05-flags": make(BASE, flags=128),
+    "T05-flags": make(BASE, flags=256),
     "T06-reserved": make(BASE, reserved=1),
     "T07-cut-off": SMALL[:-1],
     "T07-trailing-byte": make(BASE, tail=b"x"),
@@ -131,9 +135,11 @@ REJECT = {
     "T11-merges-and-scores": make(BASE, merges=[(4, 5, 3)]),
     "T11-merge-of-nothing": make(LETTERS, 3, merges=[(0, 1, 26)]),
     "T12-no-such-piece": make(BASE, added=[(7, 1)]),
-    "T12-unknown-flags": make(BASE, added=[(1, 16)]),
+    "T12-unknown-flags": make(BASE, added=[(1, 32)]),
     "T12-twice": make(BASE, added=[(1, 1), (1, 0)]),
-    "T13-unknown-step": make(LETTERS, 3, steps=[7]),
+    "T13-unknown-step": make(LETTERS, 3, steps=[12]),
+    "T13-changes-after-words": make(LETTERS, 3, steps=[3, 7]),
+    "T13-words-of-spaced-text": make(BASE, steps=[7, 3]),
     "T13-too-many": make(LETTERS, 3, steps=[1] * 17),
     "T14-kind-0": make(BASE[:-1] + [(b"b", 0)]),
     "T14-kind-7": make(BASE[:-1] + [(b"b", 7)]),

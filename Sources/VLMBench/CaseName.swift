@@ -123,7 +123,9 @@ extension CaseName {
         guard letter == nil || field.first == letter,
           let value = Int(letter == nil ? field : field.dropFirst()),
           (1...Self.maximumExtent).contains(value)
-        else { throw wrong("shape", parts[fixed - 1], format) }
+        else {
+          throw wrong("shape", parts[fixed - 1], "\(format) of 1 to \(Self.maximumExtent)")
+        }
         values.append(value)
       }
       return values

@@ -1,4 +1,5 @@
 import VLMInput
+import VLMTensor
 
 /// The one vocabulary of CLIP, which its checkpoints do not bring: open_clip has it in its code.
 package enum CLIPVocabulary {
@@ -12,33 +13,10 @@ package enum CLIPVocabulary {
 
   /// What `merges` says.
   private static func pairs() -> [(left: UInt32, right: UInt32)] {
-    var result: [(left: UInt32, right: UInt32)] = []
-    result.reserveCapacity(Tokenizer.clipMergeCount)
-    // Ids come out of the bits as they fill up; never more than 32 + 5 are kept.
-    var (bits, bitCount) = (UInt64(0), 0)
-    merges.withUTF8Buffer { text in
-      for character in text {
-        guard let digit = digit(character) else { continue }
-        bits = bits << 6 | UInt64(digit)
-        bitCount += 6
-        guard bitCount >= 32 else { continue }
-        bitCount -= 32
-        let pair = UInt32(truncatingIfNeeded: bits >> UInt64(bitCount))
-        result.append((pair >> 16, pair & 0xffff))
-      }
-    }
-    return result
-  }
-
-  /// A digit of base64; nil for the line breaks between them.
-  private static func digit(_ character: UInt8) -> UInt8? {
-    switch character {
-    case UInt8(ascii: "A")...UInt8(ascii: "Z"): character - UInt8(ascii: "A")
-    case UInt8(ascii: "a")...UInt8(ascii: "z"): character - UInt8(ascii: "a") + 26
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): character - UInt8(ascii: "0") + 52
-    case UInt8(ascii: "+"): 62
-    case UInt8(ascii: "/"): 63
-    default: nil
+    let bytes = merges.base64Bytes()
+    return stride(from: 0, to: bytes.count - 3, by: 4).map { at in
+      let words = bytes[at..<at + 4].map { UInt32($0) }
+      return (words[0] << 8 | words[1], words[2] << 8 | words[3])
     }
   }
 }

@@ -41,10 +41,12 @@ package struct Extraction {
   /// - Parameters:
   ///   - ownNames: use the container's names even where it knows the checkpoint's.
   ///   - progress: called with values done, of all.
+  /// - Returns: how many tensors the file has: codes make several of one.
+  @discardableResult
   package func write(
     to path: String, overwrite: Bool, form: Form, ownNames: Bool,
     progress: @escaping (Int, Int) -> Void
-  ) throws {
+  ) throws -> Int {
     let total = container.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
     let counter = Counter { progress($0, total) }
     var entries: [SafetensorsWriter.Entry] = []
@@ -71,6 +73,7 @@ package struct Extraction {
     try SafetensorsWriter.write(
       path: path, overwrite: overwrite, metadata: metadata, tensors: entries)
     try container.file.checkUnchanged()
+    return entries.count
   }
 
   private final class Counter {

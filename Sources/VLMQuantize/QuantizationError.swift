@@ -98,12 +98,6 @@ package struct QuantizationError: Sendable, Equatable {
     maxAbsError = max(maxAbsError, next.maxAbsError)
   }
 
-  /// √(Σ(w − v)² / count), in units of the values; 0 when nothing was counted.
-  package var rootMeanSquareError: Double {
-    let count = elementCount - notFiniteCount - overflowCount
-    return count == 0 ? 0 : (sumSquaredError / Double(count)).squareRoot()
-  }
-
   /// √(Σ(w − v)² / Σw²); 0 when nothing was lost, infinite when all values were 0 and v was not.
   package var relativeRootMeanSquareError: Double {
     sumSquaredError == 0 ? 0 : (sumSquaredError / sumSquaredValue).squareRoot()

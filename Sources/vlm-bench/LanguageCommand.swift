@@ -83,12 +83,19 @@ struct LanguageCommand: ParsableCommand {
     if prompt > 0 { try time(session, &result) }
     if let text { try foretell(text, session, &result) }
     if json {
-      print(JSONValue.object(result).serialized())
+      Report.line(JSONValue.object(result).serialized())
     } else {
       for member in result.members {
-        print("\(member.key): \(member.value.stringValue ?? member.value.serialized())")
+        Report.line("\(member.key): \(Self.text(member.value))")
       }
     }
+  }
+
+  /// For people: no more digits than mean something.
+  private static func text(_ value: JSONValue) -> String {
+    if let text = value.stringValue { return text }
+    if let whole = value.intValue { return String(whole) }
+    return value.doubleValue.map { decimal($0, $0 < 100 ? 4 : 1) } ?? value.serialized()
   }
 
   private func session(_ path: String) throws -> LanguageSession {

@@ -12,10 +12,10 @@ struct Convert: ParsableCommand {
       abstract: "Convert a checkpoint (the default).",
       discussion: """
         Schemes, with the bits that a weight of a large matrix takes. Depthwise filters, stems, \
-        norms, scales and biases always stay f32.
+        norms, scales and biases always stay f32. With --q4 the few matrices that 4 bits hurt get \
+        8, and the report says which and why.
 
-          --q4    4.5   4-bit codes, a step and an offset per 32 inputs; the few matrices that \
-        4 bits hurt get 8, and the report says which and why
+          --q4    4.5   4-bit codes, a step and an offset per 32 inputs
           --q8    8     int8, one scale per output
           --f16   16    IEEE half precision
           --bf16  16    bfloat16

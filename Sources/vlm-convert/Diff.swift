@@ -104,7 +104,7 @@ struct Diff: ParsableCommand {
   private static func text(_ value: Double) -> String {
     guard value != 0, value.isFinite else { return "\(value)" }
     var scale = 1.0
-    while abs(value) * scale < 1000 { scale *= 10 }
+    while abs(value) * scale < 1000, scale < 1e300 { scale *= 10 }
     return "\((value * scale).rounded() / scale)"
   }
 

@@ -60,7 +60,7 @@ struct Extract: ParsableCommand {
     }
     let total = extraction.container.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
     let progress = Progress("extracting", total: total, unit: .items, quiet: quiet)
-    try extraction.write(
+    let count = try extraction.write(
       to: output, overwrite: force, form: codes ? .codes : .values((dtype ?? .f32).dtype),
       ownNames: ownNames
     ) { done, _ in progress.update(done) }
@@ -72,8 +72,6 @@ struct Extract: ParsableCommand {
         program: "vlm-convert")
     }
     let size = try MappedFile(path: output).count
-    Report.line(
-      "\(output.escapedForDisplay()): \(byteText(size)), "
-        + "\(extraction.container.tensors.count) tensors")
+    Report.line("\(output.escapedForDisplay()): \(byteText(size)), \(count) tensors")
   }
 }

@@ -35,6 +35,9 @@ struct ChatLoop {
         let name = words.count > 1 ? String(words[1]).trimmingSpaces() : ""
         _ = try attempt {
           guard !name.isEmpty else { throw Self.misunderstood("/image", expected: "/image FILE") }
+          guard run.model.seesPictures else {
+            throw Self.misunderstood("/image", expected: "a question: this model sees no pictures")
+          }
           let picture = try run.add(name, to: conversation, &encoded)
           if isTerminal, !run.quiet {
             Report.note("[\(picture.count) tokens, for the next question]")
@@ -79,8 +82,8 @@ struct ChatLoop {
     ChatLoop.cancelled.cancel()
   }
 
-  /// What `body` says: whether the question was answered. A question or picture that is no good does not end a conversation at a terminal; elsewhere the
-  /// error is the program's.
+  /// What `body` says: whether the question was answered. A question or picture that is no good does
+  /// not end a conversation at a terminal; elsewhere the error is the program's.
   private func attempt(_ body: () throws -> Bool) throws -> Bool {
     do {
       return try body()

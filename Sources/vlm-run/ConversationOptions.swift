@@ -82,6 +82,13 @@ struct ConversationOptions: ParsableArguments {
   /// Whether anything here was asked for, which an image model cannot do.
   var isUsed: Bool { prompt != nil || chat || system != nil || template != nil || ctx != nil }
 
+  /// The options given that do nothing as the most probable token is always taken.
+  func idleOptions(_ defaults: GenerationDefaults) -> [String] {
+    guard generation(defaults).sampling.temperature == 0 else { return [] }
+    return [("--top-k", topK != nil), ("--top-p", topP != nil), ("--min-p", minP != nil)]
+      .filter { $0.1 }.map { $0.0 }
+  }
+
   /// The user's word over the makers'.
   func generation(_ defaults: GenerationDefaults) -> GenerationOptions {
     let temperature = temp ?? (defaults.samples ? defaults.temperature : 0)

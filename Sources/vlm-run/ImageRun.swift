@@ -1,6 +1,7 @@
 import VLMCheckpoint
 import VLMCommandLine
 import VLMInput
+import VLMNN
 import VLMRuntime
 import VLMTensor
 
@@ -45,7 +46,18 @@ struct ImageRun {
         outputs, loader.preprocessing, names: isOpenCLIP ? Recording.openCLIPNames : [:])
       let batch = pixels
       pixels = []
-      let results = try session.run(consume batch, observe: recording.observer)
+      let results: [VisionSession.Result]
+      do { results = try session.run(consume batch, observe: recording.observer) } catch let error
+        as any ReportableError
+      {
+        // Images of this size are no good; those of others may be.
+        if images.count == 1 { throw Self.error(error, about: first.name) }
+        progress.finish()
+        for image in waiting { Report.note("vlm-run: \(Self.error(error, about: image.name))") }
+        failure = failure ?? error
+        waiting.removeAll()
+        return
+      }
       let share = (Progress.now() - begin) / Double(waiting.count)
       for (image, result) in zip(waiting, results) {
         let milliseconds = (image.seconds + share) * 1000
@@ -93,10 +105,18 @@ struct ImageRun {
     if !quiet, format == .text, images.count > 1 {
       let seconds = Progress.now() - start
       Report.note(
-        "\(images.count) images in \(decimal(seconds, 2)) s, "
-          + "\(decimal(Double(images.count) / seconds, 1)) per second")
+        "\(done) images in \(decimal(seconds, 2)) s, "
+          + "\(decimal(Double(done) / seconds, 1)) per second")
     }
     return exitStatus
+  }
+
+  /// An error of a model that does not know which file its input came from.
+  private static func error(
+    _ error: any ReportableError, about image: String
+  ) -> any ReportableError {
+    guard let model = error as? ModelError, model.file == nil else { return error }
+    return ModelError(file: image, model.problem)
   }
 
   private func report(

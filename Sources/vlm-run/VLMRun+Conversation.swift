@@ -55,6 +55,12 @@ extension VLMRun {
     // Said before the work, not after it.
     try outputs.check()
     warnOfLength(model)
+    let idle = conversation.idleOptions(model.defaults)
+    if !idle.isEmpty {
+      Report.warning(
+        "\(idle.joined(separator: " and ")): no effect at temperature 0; --temp sets another",
+        program: "vlm-run")
+    }
     run.loadSeconds = loadWeights(model.container)
     try run.run(images: images)
   }

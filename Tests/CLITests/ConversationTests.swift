@@ -13,6 +13,17 @@ struct ConversationTests {
     return path
   }
 
+  private static let trained = TestFiles.fixture("goldens/convllava-trained")
+
+  /// The LLaVA that was taught a dozen answers about the pictures beside it.
+  private func llava(_ folder: TemporaryFolder) throws -> String {
+    let path = folder.path("llava.vlmz")
+    let outcome = try CommandRunner.convert(
+      Self.trained + "/hf-A-safetensors", path, "--q4", "-q")
+    try #require(outcome.status == 0, "\(outcome.errors)")
+    return path
+  }
+
   @Test("a prompt is continued, and the timings go to standard error")
   func prompt() throws {
     let folder = try TemporaryFolder()
@@ -59,21 +70,18 @@ struct ConversationTests {
   @Test("a chat shows pictures, and a command that is none ends one that no person types")
   func chatCommands() throws {
     let folder = try TemporaryFolder()
-    let model = folder.path("llava.vlmz")
-    let checkpoint = TestFiles.fixture("goldens/convllava-trained")
-    let converted = try CommandRunner.convert(checkpoint + "/hf-A-safetensors", model, "--q4", "-q")
-    try #require(converted.status == 0, "\(converted.errors)")
+    let model = try llava(folder)
     func chat(_ lines: String...) throws -> CommandRunner.Outcome {
       try CommandRunner.run(
         "vlm-run", [model, "--chat", "-q"],
         input: Data((lines.joined(separator: "\n") + "\n").utf8))
     }
     let question = "What is in the picture?"
-    let answered = try chat("/image \(checkpoint)/cup.png", question, "/help", "/clear", "/quit")
+    let answered = try chat("/image \(Self.trained)/cup.png", question, "/help", "/clear", "/quit")
     #expect(answered.status == 0)
     #expect(answered.output == "A cup of coffee on a table.\n")
     #expect(answered.errors.contains("/image FILE"))
-    let unknown = try chat("/imgae \(checkpoint)/cup.png")
+    let unknown = try chat("/imgae \(Self.trained)/cup.png")
     #expect(unknown.status == 64)
     #expect(unknown.errorLine.contains("found '/imgae', expected /image FILE"))
     #expect(try chat("/image").status == 64)
@@ -83,11 +91,8 @@ struct ConversationTests {
   @Test("several pictures stand in front of the question, or where it says")
   func severalPictures() throws {
     let folder = try TemporaryFolder()
-    let model = folder.path("llava.vlmz")
-    let checkpoint = TestFiles.fixture("goldens/convllava-trained")
-    let converted = try CommandRunner.convert(checkpoint + "/hf-A-safetensors", model, "--q4", "-q")
-    try #require(converted.status == 0, "\(converted.errors)")
-    let pictures = ["cup", "cat"].map { "\(checkpoint)/\($0).png" }
+    let model = try llava(folder)
+    let pictures = ["cup", "cat"].map { "\(Self.trained)/\($0).png" }
     func ask(_ question: String) throws -> JSONValue {
       let outcome = try CommandRunner.run(
         "vlm-run", [model] + pictures + ["-p", question, "--jsonl", "-q", "-n", "4"])
@@ -106,10 +111,7 @@ struct ConversationTests {
   @Test("a prompt longer than the model takes is cut with a warning that says by how much")
   func cutPrompt() throws {
     let folder = try TemporaryFolder()
-    let model = folder.path("llava.vlmz")
-    let checkpoint = TestFiles.fixture("goldens/convllava-trained")
-    let converted = try CommandRunner.convert(checkpoint + "/hf-A-safetensors", model, "--q4", "-q")
-    try #require(converted.status == 0, "\(converted.errors)")
+    let model = try llava(folder)
     let outcome = try CommandRunner.run(
       "vlm-run", [model, "-p", "-", "-n", "1", "--json", "-q"],
       input: Data(String(repeating: "word ", count: 3000).utf8))
@@ -119,6 +121,19 @@ struct ConversationTests {
     #expect(cut > 0)
     #expect(json["timings"]?["prefill_tokens"]?.intValue == 2048)
     #expect(outcome.errors.contains("the prompt is \(cut) positions longer"))
+  }
+
+  @Test("options that choose among tokens say so where only the most probable one is taken")
+  func idleOptions() throws {
+    let folder = try TemporaryFolder()
+    let model = try model(folder)
+    let ask = [model, "-p", "Once", "-n", "1", "-q", "--top-p", "0.9", "--top-k", "5"]
+    let idle = try CommandRunner.run("vlm-run", ask)
+    #expect(idle.status == 0)
+    #expect(
+      idle.errorLine
+        == "vlm-run: warning: --top-k and --top-p: no effect at temperature 0; --temp sets another")
+    #expect(try CommandRunner.run("vlm-run", ask + ["--temp", "0.5"]).errors == "")
   }
 
   @Test("a stop string ends the answer and is no part of it")
@@ -148,12 +163,7 @@ struct ConversationTests {
     let refused = try CommandRunner.vlmRun(try model(folder), "-p", long, "-n", "2")
     #expect(refused.status == 65 && refused.output == "")
     #expect(refused.errors.contains("expected at most 512, the context's; --ctx 2048 allows more"))
-    let llava = folder.path("llava.vlmz")
-    try #require(
-      try CommandRunner.convert(
-        TestFiles.fixture("goldens/convllava-trained/hf-A-safetensors"), llava, "-q"
-      ).status == 0)
-    let cut = try CommandRunner.vlmRun(llava, "-p", long, "-n", "2", "--jsonl", "-q")
+    let cut = try CommandRunner.vlmRun(try llava(folder), "-p", long, "-n", "2", "--jsonl", "-q")
     #expect(cut.status == 0)
     #expect(cut.errors.contains("its end is cut off, and the answer is to what is left"))
     let object = try JSONValue.parse(Array(cut.output.utf8))

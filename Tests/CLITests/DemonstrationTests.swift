@@ -152,6 +152,20 @@ struct DemonstrationTests {
     #expect(outcome.output.contains("\"label\":\"horse\""))
   }
 
+  @Test("an image too small for the model is named and the others are still done")
+  func smallImage() throws {
+    let folder = try TemporaryFolder()
+    let model = try converted(folder)
+    let small = TestFiles.fixture("pngsuite/s01n3p01.png")
+    let outcome = try CommandRunner.vlmRun(
+      model, small, Self.horse, "--size", "native", "--jsonl", "-q")
+    #expect(outcome.status == 65)
+    #expect(outcome.errorLine.hasPrefix("vlm-run: \(small): image: 1×1 pixels, expected at least"))
+    #expect(outcome.output.split(separator: "\n").count == 1)
+    let alone = try CommandRunner.vlmRun(model, small, "--size", "native")
+    #expect(alone.status == 65 && alone.errorLine == outcome.errorLine)
+  }
+
   @Test("a flipped byte makes verify exit with 2 and name the place")
   func flippedByte() throws {
     let folder = try TemporaryFolder()

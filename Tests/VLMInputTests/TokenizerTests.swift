@@ -137,6 +137,36 @@ struct TokenizerTests {
     #expect(tokenizer.encode("abab") == [2, 2])
   }
 
+  @Test("BERT's and RoBERTa's post-processors put their tokens at both ends")
+  func ends() throws {
+    for type in ["RobertaProcessing", "BertProcessing"] {
+      let json = """
+        {"model": {"vocab": {"a": 0, "<s>": 1, "</s>": 2}, "merges": []},
+         "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false},
+         "post_processor": {"type": "\(type)", "sep": ["</s>", 2], "cls": ["<s>", 1]}}
+        """
+      let tokenizer = try Tokenizer(tokenizerJSON: Array(json.utf8), file: "t")
+      #expect(tokenizer.encode("aa") == [1, 0, 0, 2])
+    }
+  }
+
+  @Test("text of a GGUF file's Qwen 2 is composed first, as its tokenizer.json says")
+  func qwenGGUF() throws {
+    let metadata: [String: JSONValue] = [
+      "model": "gpt2", "pre": "qwen2", "tokens": ["e", "\u{cc}", "\u{123}", "\u{c3}", "\u{a9}"],
+      "merges": [],
+    ]
+    for (pre, ids) in [("qwen2", [3, 4]), ("llama-bpe", [0, 1, 2])] {
+      var notes: [String] = []
+      let tokenizer = try Tokenizer(
+        ggufMetadata: { key in
+          key == "tokenizer.ggml.pre"
+            ? .string(pre) : metadata[String(key.dropFirst("tokenizer.ggml.".count))]
+        }, file: "t", notes: &notes)
+      #expect(tokenizer.encode("e\u{301}") == ids)
+    }
+  }
+
   @Test("a converted LLaMA tokenizer.json works like its SentencePiece model")
   func convertedSentencePiece() throws {
     let bytes = (0..<256).map { byte in
@@ -181,6 +211,33 @@ struct TokenizerTests {
     #expect(
       message(#"{"normalizer": {"type": "NFKC"}, "model": {"vocab": {}}}"#)
         == "t.json: normalizer: type 'NFKC' is not supported")
+    #expect(
+      message(
+        #"{"normalizer": {"type": "Prepend", "prepend": "x"}, "model": {"vocab": {}}}"#
+      )?.hasSuffix(#"normalizer: {"type":"Prepend","prepend":"x"} is not supported"#) == true)
+    #expect(
+      message(
+        #"""
+        {"normalizer": {"type": "Sequence", "normalizers": [
+           {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}, {"type": "NFC"}]},
+         "model": {"vocab": {}}}
+        """#) == "t.json: normalizer: 'NFC' after spaces are marked is not supported")
+    #expect(
+      message(#"{"model": {"vocab": {"a": 0}, "merges": []}}"#)
+        == "t.json: normalizer: text whose spaces are not marked is not supported")
+    #expect(
+      message(
+        #"""
+        {"pre_tokenizer": {"type": "Split", "pattern": {"String": " "}}, "model": {"vocab": {}}}
+        """#) == #"t.json: pre_tokenizer: cutting at {"String":" "} is not supported"#)
+    #expect(
+      message(
+        #"""
+        {"pre_tokenizer": {"type": "ByteLevel"}, "model": {"vocab": {"a": 0, "b": 1}, "merges": []},
+         "post_processor": {"type": "TemplateProcessing", "single": [
+           {"SpecialToken": {"id": "a"}}, {"SpecialToken": {"id": "b"}}, {"Sequence": {"id": "A"}}]}}
+        """#)
+        == "t.json: post_processor: more than one token at one end of a text is not supported")
     #expect(
       message(#"{"model": {"vocab": {"a": 0, "b": 0}, "merges": []}}"#)
         == "t.json: model: vocab: 'b': found id 0 again, expected each id once")

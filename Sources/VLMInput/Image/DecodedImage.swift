@@ -10,7 +10,6 @@ package struct DecodedImage: Sendable, Equatable {
     case invertedCMYK = 5
 
     package var channels: Int { self == .invertedCMYK ? 4 : rawValue }
-    package var hasAlpha: Bool { self == .grayAlpha || self == .rgba }
   }
 
   /// `height * width * channels`, rows top down.

@@ -34,11 +34,18 @@ struct AddedTokens: Sendable {
     for (token, _) in tokens { specials[token.id] = token.flags.contains(.special) }
   }
 
+  var isEmpty: Bool { entries.isEmpty }
+
   /// Nil for an id that is no added token.
   func isSpecial(_ id: Int) -> Bool? { specials[id] }
 
   /// The text cut at added tokens. Empty stretches are left out.
+  ///
+  /// A token that must stand alone and does not is text as a whole: no shorter one is looked for in it.
+  ///
+  /// - Parameter text: valid UTF-8.
   func split(_ text: [UInt8]) -> [Segment] {
+    guard !entries.isEmpty else { return text.isEmpty ? [] : [.text(0..<text.count)] }
     var segments: [Segment] = []
     var start = 0
     var at = 0
@@ -47,16 +54,21 @@ struct AddedTokens: Sendable {
         at += 1
         continue
       }
+      guard fits(entry, text, at, end) else {
+        at = end
+        continue
+      }
       var (first, last) = (at, end)
       if entry.token.flags.contains(.stripsLeft) {
-        while first > start, Self.isSpace(text[first - 1]) { first -= 1 }
+        first = UTF8Text.startOfSpaces(text, from: start, endingAt: at)
       }
       if entry.token.flags.contains(.stripsRight) {
-        while last < text.count, Self.isSpace(text[last]) { last += 1 }
+        last = UTF8Text.endOfSpaces(text, from: end)
       }
       if first > start { segments.append(.text(start..<first)) }
       segments.append(.token(entry.token.id))
-      (start, at) = (last, last)
+      // A token may begin in the white space that the one before it takes along.
+      (start, at) = (last, end)
     }
     if start < text.count { segments.append(.text(start..<text.count)) }
     return segments
@@ -69,9 +81,7 @@ struct AddedTokens: Sendable {
     var depth = 1
     while !range.isEmpty {
       let first = entries[range.lowerBound]
-      if first.content.count == depth, fits(first, text, at, at + depth) {
-        best = (first, at + depth)
-      }
+      if first.content.count == depth { best = (first, at + depth) }
       guard at + depth < text.count else { break }
       let byte = text[at + depth]
       let lower = bound(range) { $0.count <= depth || $0[depth] < byte }
@@ -94,21 +104,15 @@ struct AddedTokens: Sendable {
 
   private func fits(_ entry: Entry, _ text: [UInt8], _ start: Int, _ end: Int) -> Bool {
     guard entry.token.flags.contains(.singleWord) else { return true }
-    return !(start > 0 && Self.isWord(text[start - 1]))
-      && !(end < text.count && Self.isWord(text[end]))
+    let neighbours = [UTF8Text.scalar(text, before: start), UTF8Text.scalar(text, at: end)]
+    return !neighbours.contains { $0.map(Self.isWord) ?? false }
   }
 
-  private static func isSpace(_ byte: UInt8) -> Bool {
-    byte == 0x20 || (0x09...0x0d).contains(byte)
-  }
-
-  /// Letters beyond ASCII count as part of a word.
-  private static func isWord(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
-      UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "_"), 0x80...0xff:
-      true
-    default: false
+  /// `\w` of Unicode's regular expressions (UTS #18, annex C).
+  private static func isWord(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.properties.generalCategory {
+    case .nonspacingMark, .spacingMark, .enclosingMark, .decimalNumber, .connectorPunctuation: true
+    default: scalar.properties.isAlphabetic || scalar.properties.isJoinControl
     }
   }
 }

@@ -8,9 +8,9 @@ enum ByteLevelText {
     var table = [UInt8?](repeating: nil, count: 0x144)
     var next = 0x100
     for byte in 0..<256 {
-      switch byte {
-      case 33...126, 161...172, 174...255: table[byte] = UInt8(byte)
-      default:
+      if isPrintable(UInt8(byte)) {
+        table[byte] = UInt8(byte)
+      } else {
         table[next] = UInt8(byte)
         next += 1
       }
@@ -18,19 +18,16 @@ enum ByteLevelText {
     return table
   }()
 
-  private static let scalarOfByte: [Unicode.Scalar] = {
-    var table = [Unicode.Scalar](repeating: "?", count: 256)
-    for (scalar, byte) in byteOfScalar.enumerated() {
-      if let byte, let scalar = Unicode.Scalar(UInt32(scalar)) { table[Int(byte)] = scalar }
+  /// Whether a byte stands for itself.
+  static func isPrintable(_ byte: UInt8) -> Bool {
+    switch byte {
+    case 33...126, 161...172, 174...255: true
+    default: false
     }
-    return table
-  }()
+  }
 
   /// The bytes of a piece; a piece with any other character, as added tokens have, is its UTF-8.
-  ///
-  /// - Parameter suffix: whether `</w>` at the end is a mark and stays as it is. Its characters are
-  ///   their own stand-ins, so the bytes are the same either way.
-  static func bytes(of piece: String, suffix: Bool = false) -> [UInt8] {
+  static func bytes(of piece: String) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(piece.utf8.count)
     for scalar in piece.unicodeScalars {
@@ -40,12 +37,5 @@ enum ByteLevelText {
       bytes.append(byte)
     }
     return bytes
-  }
-
-  /// The stand-ins of `bytes`.
-  static func standIns(of bytes: some Sequence<UInt8>) -> String {
-    var text = ""
-    for byte in bytes { text.unicodeScalars.append(scalarOfByte[Int(byte)]) }
-    return text
   }
 }

@@ -4,7 +4,8 @@ extension CLIPText {
   static func repaired(_ text: String) -> String {
     guard !text.utf8.allSatisfy({ (0x20..<0x7f).contains($0) }) else { return text }
     var result = String.UnicodeScalarView()
-    for scalar in composed(withoutColours(text)).unicodeScalars {
+    let composed = CanonicalForm.composed(Array(withoutColours(text).utf8))
+    for scalar in String(decoding: composed, as: UTF8.self).unicodeScalars {
       switch scalar.value {
       case 0x00...0x08, 0x0b, 0x0e...0x1f, 0x7f, 0x206a...0x206f, 0xfeff, 0xfff9...0xfffc:
         continue
@@ -41,43 +42,6 @@ extension CLIPText {
     }
     return String(decoding: result, as: UTF8.self)
   }
-
-  /// With a letter and its marks as one scalar, where there is one for both, and that the usual one:
-  /// Unicode's form C, as far as Latin, Greek, Cyrillic, kana and Hangul go.
-  private static func composed(_ text: String) -> String {
-    guard text.utf8.contains(where: { $0 >= 0x80 }) else { return text }
-    var result = String.UnicodeScalarView()
-    for character in text {
-      let scalars = Array(character.unicodeScalars)
-      var count = scalars.count
-      while count > 0 {
-        var part = String.UnicodeScalarView()
-        part.append(contentsOf: scalars[..<count])
-        if let whole = precomposed[String(part)] {
-          result.append(whole)
-          break
-        }
-        count -= 1
-      }
-      result.append(contentsOf: scalars[count...])
-    }
-    return String(result)
-  }
-
-  /// Scalars by their text: strings are equal when they are canonically equivalent. Of several the
-  /// first is the one that the form has.
-  private static let precomposed: [String: Unicode.Scalar] = {
-    let ranges: [ClosedRange<UInt32>] = [
-      0xc0...0x24f, 0x386...0x4ff, 0x1e00...0x1fff, 0x3040...0x30ff, 0xac00...0xd7a3,
-    ]
-    var result: [String: Unicode.Scalar] = [:]
-    for value in ranges.joined() {
-      guard let scalar = Unicode.Scalar(value) else { continue }
-      let text = String(scalar)
-      if result[text] == nil { result[text] = scalar }
-    }
-    return result
-  }()
 
   private static let ligatures: [Unicode.Scalar: String] = [
     "\u{0132}": "IJ", "\u{0133}": "ij", "\u{0149}": "'n", "\u{01c4}": "D\u{017d}",

@@ -56,9 +56,10 @@ private struct CLIPBuilder {
 
   init() {
     // In the order of their stand-ins: printable bytes first.
-    let printable = (0...255).filter { Self.isPrintable(UInt8($0)) }
-    let others = (0...255).filter { !Self.isPrintable(UInt8($0)) }
-    let bytes = (printable + others).map { [UInt8($0)] }
+    let all = UInt8.min...UInt8.max
+    let bytes =
+      (all.filter { ByteLevelText.isPrintable($0) } + all.filter { !ByteLevelText.isPrintable($0) })
+      .map { [$0] }
     for byte in bytes { add(byte) }
     for byte in bytes { add(byte + CLIPText.wordEnd) }
   }
@@ -88,12 +89,5 @@ private struct CLIPBuilder {
     parts.contextLength = context
     parts.pad = 0
     return parts
-  }
-
-  private static func isPrintable(_ byte: UInt8) -> Bool {
-    switch byte {
-    case 33...126, 161...172, 174...255: true
-    default: false
-    }
   }
 }

@@ -23,17 +23,28 @@ package struct ConversationTemplate: Sendable, Equatable {
 
   /// A chat template as strings.
   package struct Blocks: Sendable, Equatable {
-    /// Before everything, where the tokenizer does not put it itself.
-    package var begin = ""
+    /// Where the system message stands.
+    package enum SystemPlace: Sendable, Equatable {
+      case ownBlock, firstQuestion, lastQuestion
+      /// In a block that is there even when it says nothing.
+      case alwaysOwnBlock
+    }
+
     package var systemPrefix = ""
     package var systemSuffix = ""
+    package var systemPlace = SystemPlace.ownBlock
     package var userPrefix = ""
     package var userSuffix = ""
     package var assistantPrefix = ""
+    /// Behind the prefix of an answer that is there.
+    package var answerPrefix = ""
+    /// Behind the prefix of one that is to be written.
+    package var answerOpening = ""
     package var assistantSuffix = ""
-    /// The system message stands inside the first question, not in a block of its own.
-    package var systemInFirstQuestion = false
     package var trims = false
+    package var trimsAnswers = false
+    /// Of an answer that holds this, only what follows it is told to the model again.
+    package var thoughtsEnd = ""
   }
 
   package enum Role: Sendable, Equatable { case user, assistant }
@@ -136,23 +147,39 @@ package struct ConversationTemplate: Sendable, Equatable {
 extension ConversationTemplate.Blocks {
   func text(_ turns: [ConversationTemplate.Turn], _ system: String) -> String {
     func trimmed(_ text: String) -> String { trims ? text.trimmingSpaces() : text }
-    var text = begin
-    var opening = ""
-    if !system.isEmpty {
-      let block = systemPrefix + trimmed(system) + systemSuffix
-      if systemInFirstQuestion { opening = block } else { text += block }
+    var text = ""
+    var block = system.isEmpty ? "" : systemPrefix + trimmed(system) + systemSuffix
+    if systemPlace == .alwaysOwnBlock, system.isEmpty { block = systemPrefix + systemSuffix }
+    let holder: Int?
+    switch systemPlace {
+    case .ownBlock, .alwaysOwnBlock:
+      holder = nil
+      text = block
+    case .firstQuestion: holder = turns.firstIndex { $0.role == .user }
+    case .lastQuestion: holder = turns.lastIndex { $0.role == .user }
     }
-    for turn in turns {
+    for (index, turn) in turns.enumerated() {
       switch turn.role {
       case .user:
-        text += userPrefix + opening + trimmed(turn.text ?? "") + userSuffix
-        opening = ""
+        text += userPrefix + (index == holder ? block : "") + trimmed(turn.text ?? "") + userSuffix
       case .assistant:
         text += assistantPrefix
-        if let answer = turn.text { text += trimmed(answer) + assistantSuffix }
+        guard let answer = turn.text else {
+          text += answerOpening
+          continue
+        }
+        let told = trimmed(withoutThoughts(answer))
+        text += answerPrefix + (trimsAnswers ? told.trimmingSpaces() : told) + assistantSuffix
       }
     }
     return text
+  }
+
+  private func withoutThoughts(_ answer: String) -> String {
+    guard !thoughtsEnd.isEmpty else { return answer }
+    var rest = answer[...]
+    while let range = rest.firstRange(of: thoughtsEnd) { rest = rest[range.upperBound...] }
+    return String(rest)
   }
 }
 

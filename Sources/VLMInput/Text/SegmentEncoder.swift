@@ -1,28 +1,55 @@
 /// Encodes stretches of text between special tokens. Keeps its buffers from stretch to stretch.
 struct SegmentEncoder {
   private let tokenizer: Tokenizer
+  private let parsesSpecial: Bool
   private var merger = PairMerger()
   private var symbols: [PairMerger.Symbol] = []
 
-  init(_ tokenizer: Tokenizer) { self.tokenizer = tokenizer }
+  /// - Parameter parsesSpecial: whether added tokens that the changed text holds become their ids.
+  init(_ tokenizer: Tokenizer, parsesSpecial: Bool) {
+    self.tokenizer = tokenizer
+    self.parsesSpecial = parsesSpecial
+  }
 
   private var parts: TokenizerParts { tokenizer.parts }
 
   /// Appends the ids of `text`.
   ///
-  /// - Parameters:
-  ///   - isFirst: whether the stretch begins the whole text.
-  ///   - isForced: whether the space that begins text is wanted even before nothing.
-  mutating func encode(
-    _ text: [UInt8], _ rule: PrefixRule, isFirst: Bool, isForced: Bool, _ ids: inout [Int]
-  ) {
+  /// - Parameter isFirst: whether the stretch begins the whole text.
+  mutating func encode(_ text: [UInt8], isFirst: Bool, _ ids: inout [Int]) {
+    let text = parts.changes.reduce(text) { $1($0) }
+    guard !text.isEmpty else { return }
     switch parts.algorithm {
     case .byteMerges, .clip:
       let words = PreTokenizer(steps: parts.steps)
-      words.forEachWord(text) { word in encodeWord(word, &ids) }
+      forEachPart(text, &ids) { encoder, part, _, ids in
+        words.forEachWord(part) { word in encoder.encodeWord(word, &ids) }
+      }
     case .scores, .characterMerges:
-      guard !text.isEmpty || isForced else { return }
-      encodeSpaced(text, rule, isFirst: isFirst, &ids)
+      guard parts.flags.contains(.keepsFirstSpace) else {
+        encodeSpaced(text, isFirst: isFirst, &ids)
+        return
+      }
+      forEachPart(text, &ids) { encoder, part, isFirstPart, ids in
+        encoder.encodeMetaspaced(part, isFirst: isFirst && isFirstPart, &ids)
+      }
+    }
+  }
+
+  /// Cuts `text`, which was changed, at the tokens that are looked for in such text.
+  private mutating func forEachPart(
+    _ text: [UInt8], _ ids: inout [Int],
+    _ body: (inout SegmentEncoder, _ part: [UInt8], _ isFirst: Bool, _ ids: inout [Int]) -> Void
+  ) {
+    guard parsesSpecial, !tokenizer.changedTokens.isEmpty else {
+      body(&self, text, true, &ids)
+      return
+    }
+    for (index, segment) in tokenizer.changedTokens.split(text).enumerated() {
+      switch segment {
+      case .token(let id): ids.append(id)
+      case .text(let range): body(&self, Array(text[range]), index == 0, &ids)
+      }
     }
   }
 
@@ -53,39 +80,36 @@ struct SegmentEncoder {
 
   // MARK: Characters, with spaces marked
 
-  private mutating func encodeSpaced(
-    _ text: [UInt8], _ rule: PrefixRule, isFirst: Bool, _ ids: inout [Int]
-  ) {
-    let hasPrefix =
-      switch rule {
-      case .never: false
-      case .everySegment, .strippedAfterFirst: true
-      case .firstSegment: isFirst
-      }
-    let marked = marked(text, hasPrefix: hasPrefix)
+  /// As SentencePiece and the normalizers that came from it: the space in front goes in first.
+  private mutating func encodeSpaced(_ text: [UInt8], isFirst: Bool, _ ids: inout [Int]) {
     let start = ids.count
-    if parts.flags.contains(.splitsAtSpaces) {
-      for word in Self.words(marked) { encodeMarked(word, &ids) }
-    } else {
-      encodeMarked(marked, &ids)
-    }
-    if rule == .strippedAfterFirst, !isFirst, text.first != 0x20, ids.count > start {
+    let marked = parts.marked(text, hasPrefix: hasPrefix(isFirst))
+    forEachPart(marked, &ids) { encoder, part, _, ids in encoder.encodeWords(part, &ids) }
+    if parts.prefix == .strippedAfterFirst, !isFirst, text.first != 0x20, ids.count > start {
       stripPrefix(&ids, start)
     }
   }
 
-  /// The text with U+2581 for each space.
-  private func marked(_ text: [UInt8], hasPrefix: Bool) -> [UInt8] {
-    var spaced = text
-    if parts.flags.contains(.removesExtraSpaces) {
-      spaced = spaced.split(separator: 0x20).map(Array.init).joined(separator: [0x20]).map { $0 }
+  /// As the pre-tokenizer Metaspace: text that begins with a space gets no second one.
+  private mutating func encodeMetaspaced(_ text: [UInt8], isFirst: Bool, _ ids: inout [Int]) {
+    let hasOwn = text.first == 0x20 || text.starts(with: UTF8Text.spaceMark)
+    encodeWords(parts.marked(text, hasPrefix: hasPrefix(isFirst) && !hasOwn), &ids)
+  }
+
+  private mutating func encodeWords(_ marked: [UInt8], _ ids: inout [Int]) {
+    guard parts.flags.contains(.splitsAtSpaces) else {
+      encodeMarked(marked, &ids)
+      return
     }
-    var marked: [UInt8] = hasPrefix && (!spaced.isEmpty || text.isEmpty) ? UTF8Text.spaceMark : []
-    marked.reserveCapacity(spaced.count + spaced.count / 2 + 3)
-    for byte in spaced {
-      if byte == 0x20 { marked += UTF8Text.spaceMark } else { marked.append(byte) }
+    for word in Self.words(marked) { encodeMarked(word, &ids) }
+  }
+
+  private func hasPrefix(_ isFirst: Bool) -> Bool {
+    switch parts.prefix {
+    case .never: false
+    case .everySegment, .strippedAfterFirst: true
+    case .firstSegment: isFirst
     }
-    return marked
   }
 
   private static func words(_ marked: [UInt8]) -> [[UInt8]] {

@@ -22,7 +22,7 @@ extension Tokenizer {
     put(UInt32(parts.text.count))
     put(UInt32(parts.merges.count))
     put(UInt32(parts.added.count))
-    put(UInt32(parts.steps.count))
+    put(UInt32(parts.changes.count + parts.steps.count))
     for id in [bos, eos, unknown, pad] { put(id.map { UInt32($0) } ?? Self.noID) }
     put(UInt32(parts.contextLength))
     for _ in 0..<4 { put(UInt32(0)) }
@@ -37,6 +37,7 @@ extension Tokenizer {
       put(UInt32(token.id))
       put(token.flags.rawValue)
     }
+    for change in parts.changes { put(change.rawValue) }
     for step in parts.steps { put(step.code) }
     for kind in parts.kinds { put(kind.rawValue) }
     bytes += parts.text
@@ -120,10 +121,14 @@ extension Tokenizer {
       at += 8
     }
     for code in words(steps) {
-      guard let step = PreTokenizer.Step(code: code) else {
-        throw failure("step", "\(code)", "0 to 6")
+      if let change = TextChange(rawValue: code), parts.steps.isEmpty {
+        parts.changes.append(change)
+      } else if let step = PreTokenizer.Step(code: code), algorithm.isByteLevel {
+        parts.steps.append(step)
+      } else {
+        throw failure(
+          "step", "\(code)", algorithm.isByteLevel ? "7 to 11, then 0 to 6" : "7 to 11")
       }
-      parts.steps.append(step)
     }
     parts.kinds.reserveCapacity(pieces)
     for index in 0..<pieces {

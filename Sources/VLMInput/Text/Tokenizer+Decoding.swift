@@ -51,7 +51,7 @@ extension Tokenizer {
   }
 
   /// Whether spaces are U+2581 in the pieces.
-  var isSpaced: Bool { parts.algorithm == .scores || parts.algorithm == .characterMerges }
+  var isSpaced: Bool { !parts.algorithm.isByteLevel }
 
   /// Which spaces decoding drops or adds: the first of all; the first after each special token; one
   /// before a run that a special token follows.

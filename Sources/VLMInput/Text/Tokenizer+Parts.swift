@@ -52,7 +52,8 @@ extension Tokenizer {
         seen.insert(token.id).inserted, "added token", "piece \(token.id) twice", "each once")
     }
     try check(parts.contextLength <= 1 << 16, "context", "\(parts.contextLength)", "at most 65536")
-    try check(parts.steps.count <= 16, "steps", "\(parts.steps.count)", "at most 16")
+    let steps = parts.changes.count + parts.steps.count
+    try check(steps <= 16, "steps", "\(steps)", "at most 16")
 
     let table = PieceTable(text: parts.text, ends: parts.ends) { id in
       switch parts.kinds[id] {
@@ -77,8 +78,18 @@ extension Tokenizer {
     self.parts = parts
     self.pieces = pieces
     self.merges = merges
-    prefix = parts.prefix
-    added = AddedTokens(parts.added.map { ($0, Array(pieces.bytes($0.id))) })
+    var raw: [(AddedToken, [UInt8])] = []
+    var changed: [(AddedToken, [UInt8])] = []
+    for token in parts.added {
+      let content = Array(pieces.bytes(token.id))
+      if token.flags.contains(.changed) {
+        changed.append((token, parts.changed(content)))
+      } else {
+        raw.append((token, content))
+      }
+    }
+    added = AddedTokens(raw)
+    changedTokens = AddedTokens(changed)
     var byteIDs = [Int32](repeating: -1, count: 256)
     var lastByteIDs = byteIDs
     var userDefined: [(AddedToken, [UInt8])] = []

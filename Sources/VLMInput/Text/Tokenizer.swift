@@ -9,6 +9,8 @@ package struct Tokenizer: Sendable {
   let pieces: PieceTable
   let merges: MergeTable
   let added: AddedTokens
+  /// Added tokens that are looked for in the text as it was changed.
+  let changedTokens: AddedTokens
   /// Ids by byte: of `<0x..>` pieces, or of the pieces that spell a byte. -1 where there is none.
   let byteIDs: [Int32]
   /// CLIP: the same, for a byte that ends a word.
@@ -17,7 +19,7 @@ package struct Tokenizer: Sendable {
   let userDefined: AddedTokens
 
   /// Where the space that begins text goes; see `PrefixRule`.
-  package var prefix: PrefixRule
+  package var prefix: PrefixRule { parts.prefix }
 
   package var count: Int { pieces.count }
   package var bos: Int? { parts.bos }
@@ -46,7 +48,7 @@ package struct Tokenizer: Sendable {
 
   package func isSpecial(_ id: Int) -> Bool {
     guard pieces.ends.indices.contains(id) else { return false }
-    if let isSpecial = added.isSpecial(id) { return isSpecial }
+    if let isSpecial = added.isSpecial(id) ?? changedTokens.isSpecial(id) { return isSpecial }
     return parts.kinds[id] == .control || parts.kinds[id] == .unknown
   }
 
@@ -59,27 +61,19 @@ package struct Tokenizer: Sendable {
   ///     own file says.
   ///   - parsesSpecial: whether added tokens that stand in the text become their ids, as
   ///     `transformers` does; otherwise they are spelled like any other text.
-  ///   - prefix: nil for the tokenizer's own rule.
   package func encode(
-    _ text: String, bos: Bool? = nil, eos: Bool? = nil, parsesSpecial: Bool = true,
-    prefix: PrefixRule? = nil
+    _ text: String, bos: Bool? = nil, eos: Bool? = nil, parsesSpecial: Bool = true
   ) -> [Int] {
     var ids: [Int] = []
     if bos ?? addsBOS, let id = self.bos { ids.append(id) }
     var text = Array(text.utf8)
     if parts.algorithm == .clip { text = CLIPText.cleaned(text) }
     let segments = parsesSpecial ? added.split(text) : text.isEmpty ? [] : [.text(0..<text.count)]
-    var encoder = SegmentEncoder(self)
-    let rule = prefix ?? self.prefix
-    if rule == .firstSegment, case .token(let id)? = segments.first, !isSpecial(id) {
-      // The space that begins the text stays before a token that is added but not special.
-      encoder.encode([], rule, isFirst: true, isForced: true, &ids)
-    }
+    var encoder = SegmentEncoder(self, parsesSpecial: parsesSpecial)
     for (index, segment) in segments.enumerated() {
       switch segment {
       case .token(let id): ids.append(id)
-      case .text(let range):
-        encoder.encode(Array(text[range]), rule, isFirst: index == 0, isForced: false, &ids)
+      case .text(let range): encoder.encode(Array(text[range]), isFirst: index == 0, &ids)
       }
     }
     if eos ?? addsEOS, let id = self.eos { ids.append(id) }

@@ -168,7 +168,11 @@ struct TokenizerGGUF {
     case "llama-bpe", "llama3", "llama-v3", "falcon3", "dbrx", "smaug-bpe", "pixtral":
       parts.steps = [.pattern(.llama3)]
       parts.flags.insert(.ignoresMerges)
-    case "qwen2", "deepseek-r1-qwen", "stablelm2", "megrez": parts.steps = [.pattern(.qwen2)]
+    case "qwen2":
+      // What its tokenizer.json says and GGUF has no key for.
+      parts.changes = [.composed]
+      parts.steps = [.pattern(.qwen2)]
+    case "deepseek-r1-qwen", "stablelm2", "megrez": parts.steps = [.pattern(.qwen2)]
     case nil, "default":
       parts.steps = [.pattern(.gpt2)]
       notes.append(

@@ -6,8 +6,7 @@ struct PreTokenizerJSON {
     var steps: [PreTokenizer.Step] = []
     var isByteLevel = false
     /// Metaspace: where the space that begins text goes, and whether words are cut at spaces.
-    var prefix = PrefixRule.never
-    var splits = false
+    var metaspace: (prefix: PrefixRule, splits: Bool)?
   }
 
   private let source: TokenizerJSON
@@ -42,18 +41,31 @@ struct PreTokenizerJSON {
       if let mark = json["replacement"]?.stringValue, mark != "\u{2581}" {
         throw source.unsupported("pre_tokenizer", "the mark '\(mark)' for spaces")
       }
-      let scheme = json["prepend_scheme"]?.stringValue ?? "always"
-      let adds = json["add_prefix_space"]?.boolValue ?? true
-      result.prefix =
-        scheme == "first" ? .firstSegment : scheme == "never" || !adds ? .never : .everySegment
-      result.splits = json["split"]?.boolValue ?? true
+      guard result.metaspace == nil else {
+        throw source.unsupported("pre_tokenizer", "\(type) twice")
+      }
+      result.metaspace = (try prefix(json), json["split"]?.boolValue ?? true)
     default: throw source.unsupported("pre_tokenizer", "type '\(type)'")
+    }
+  }
+
+  /// Older files say only whether there is a prefix.
+  private func prefix(_ json: JSONValue) throws(TextError) -> PrefixRule {
+    let adds = json["add_prefix_space"]?.boolValue ?? true
+    switch json["prepend_scheme"]?.stringValue ?? (adds ? "always" : "never") {
+    case "always": return .everySegment
+    case "first": return .firstSegment
+    case "never": return .never
+    case let scheme: throw source.unsupported("pre_tokenizer", "prepend_scheme '\(scheme)'")
     }
   }
 
   /// The expressions that published files have, by their text.
   private func pattern(_ json: JSONValue) throws(TextError) -> TextPattern {
-    let text = json["pattern"]?["Regex"]?.stringValue ?? ""
+    guard let text = json["pattern"]?["Regex"]?.stringValue else {
+      throw source.unsupported(
+        "pre_tokenizer", "cutting at \(json["pattern"]?.serialized() ?? "nothing")")
+    }
     let behavior = json["behavior"]?.stringValue ?? "Isolated"
     let isInverted = json["invert"]?.boolValue ?? false
     guard let pattern = Self.patterns[text] else {
@@ -76,71 +88,4 @@ struct PreTokenizerJSON {
     #"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|"#
       + #"[^\s\p{L}\p{N}]+"#: .clip,
   ]
-}
-
-/// Reads `normalizer`: what SentencePiece and CLIP models have become there.
-struct NormalizerJSON {
-  struct Result: Equatable {
-    var prepends = false
-    var marksSpaces = false
-  }
-
-  private let source: TokenizerJSON
-
-  init(_ source: TokenizerJSON) { self.source = source }
-
-  func read() throws(TextError) -> Result {
-    var result = Result()
-    guard let json = source.json["normalizer"], !json.isNull else { return result }
-    let isCLIP = !(source.json["model"]?["end_of_word_suffix"]?.stringValue ?? "").isEmpty
-    let stages =
-      json["type"]?.stringValue == "Sequence" ? json["normalizers"]?.arrayValue ?? [] : [json]
-    for stage in stages {
-      let type = stage["type"]?.stringValue ?? ""
-      switch type {
-      // CLIP's are done by `CLIPText`.
-      case "NFC", "Lowercase",
-        "Replace" where isCLIP:
-        break
-      case "Prepend" where stage["prepend"]?.stringValue == "\u{2581}": result.prepends = true
-      case "Replace"
-      where stage["pattern"]?["String"]?.stringValue == " "
-        && stage["content"]?.stringValue == "\u{2581}":
-        result.marksSpaces = true
-      default: throw source.unsupported("normalizer", "type '\(type)'")
-      }
-    }
-    return result
-  }
-}
-
-/// Reads `post_processor`: which ids stand before and after a text.
-struct PostProcessorJSON {
-  private let source: TokenizerJSON
-
-  init(_ source: TokenizerJSON) { self.source = source }
-
-  func read(_ parts: inout TokenizerParts, _ vocabulary: VocabularyJSON) throws(TextError) {
-    guard let json = source.json["post_processor"], !json.isNull else { return }
-    let stages =
-      json["type"]?.stringValue == "Sequence" ? json["processors"]?.arrayValue ?? [] : [json]
-    for stage in stages where stage["type"]?.stringValue == "TemplateProcessing" {
-      var isBefore = true
-      for item in stage["single"]?.arrayValue ?? [] {
-        if item["Sequence"] != nil { isBefore = false }
-        guard let name = item["SpecialToken"]?["id"]?.stringValue else { continue }
-        let named = stage["special_tokens"]?[name]?["ids"]?.arrayValue?.first?.intValue
-        guard let id = named ?? vocabulary.id(name) else {
-          throw source.failure("post_processor", "'\(name)'", "a token of the vocabulary")
-        }
-        if isBefore {
-          parts.bos = id
-          parts.flags.insert(.addsBOS)
-        } else {
-          parts.eos = id
-          parts.flags.insert(.addsEOS)
-        }
-      }
-    }
-  }
 }

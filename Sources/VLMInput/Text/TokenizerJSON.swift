@@ -46,31 +46,42 @@ struct TokenizerJSON {
     let normalizer = try NormalizerJSON(self).read()
     let isCLIP = !suffix.isEmpty
     let isByteLevel = pre.isByteLevel || isCLIP
-    if isByteLevel, !isCLIP, normalizer != NormalizerJSON.Result() {
-      throw unsupported("normalizer", "changing the text of a byte-level tokenizer")
+    if isByteLevel, normalizer.prepends || normalizer.marksSpaces || pre.metaspace != nil {
+      throw unsupported("pre_tokenizer", "marking the spaces of a byte-level tokenizer")
     }
     if !isByteLevel, !pre.steps.isEmpty {
       throw unsupported("pre_tokenizer", "words of characters")
     }
     var parts = TokenizerParts(isCLIP ? .clip : isByteLevel ? .byteMerges : .characterMerges)
+    parts.changes = normalizer.changes
     parts.steps = isCLIP ? [.pattern(.clip)] : pre.steps
-    if isByteLevel {
-      // Text of the first byte-level tokenizers begins with a space when asked to.
-      parts.prefix = .never
-    } else {
-      parts.prefix = normalizer.prepends ? .everySegment : pre.prefix
-      if pre.splits { parts.flags.insert(.splitsAtSpaces) }
-    }
     if model["byte_fallback"]?.boolValue == true { parts.flags.insert(.byteFallback) }
     if model["fuse_unk"]?.boolValue == true { parts.flags.insert(.fusesUnknown) }
     if model["ignore_merges"]?.boolValue == true { parts.flags.insert(.ignoresMerges) }
     let vocabulary = try VocabularyJSON(self, model, &parts)
     try vocabulary.readAdded(&parts)
-    try vocabulary.readMerges(&parts, suffix: suffix)
+    try vocabulary.readMerges(&parts)
     if let unknown = model["unk_token"]?.stringValue { parts.unknown = vocabulary.id(unknown) }
     try PostProcessorJSON(self).read(&parts, vocabulary)
+    if !isByteLevel { try setSpaces(pre, normalizer, &parts) }
     if isCLIP { Self.completeCLIP(&parts, vocabulary) }
     return parts
+  }
+
+  /// Where spaces are marked, in one of the two ways that there are.
+  private func setSpaces(
+    _ pre: PreTokenizerJSON.Result, _ normalizer: NormalizerJSON.Result,
+    _ parts: inout TokenizerParts
+  ) throws(TextError) {
+    switch (pre.metaspace, normalizer.marksSpaces) {
+    case (let metaspace?, false) where !normalizer.prepends:
+      parts.prefix = metaspace.prefix
+      parts.flags.insert(.keepsFirstSpace)
+      if metaspace.splits { parts.flags.insert(.splitsAtSpaces) }
+    case (nil, true): parts.prefix = normalizer.prepends ? .everySegment : .never
+    case (nil, false): throw unsupported("normalizer", "text whose spaces are not marked")
+    case (_?, _): throw unsupported("pre_tokenizer", "Metaspace after a normalizer's marks")
+    }
   }
 
   /// What CLIP's own code knows and its files may leave out.
@@ -97,7 +108,7 @@ struct VocabularyJSON {
   ) throws(TextError) {
     self.source = source
     self.model = model
-    isByteLevel = parts.algorithm == .byteMerges || parts.algorithm == .clip
+    isByteLevel = parts.algorithm.isByteLevel
     guard let vocabulary = model["vocab"]?.objectValue else {
       throw TextError(file: source.file, place: "model: vocab", .missing)
     }
@@ -125,7 +136,7 @@ struct VocabularyJSON {
         continue
       }
       if isByteLevel {
-        parts.append(ByteLevelText.bytes(of: piece, suffix: parts.algorithm == .clip), .normal)
+        parts.append(ByteLevelText.bytes(of: piece), .normal)
       } else if hasBytes, Tokenizer.byteValue(piece.utf8) != nil {
         parts.append(piece.utf8, .byte)
       } else {
@@ -149,6 +160,9 @@ struct VocabularyJSON {
       if entry["lstrip"]?.boolValue == true { flags.insert(.stripsLeft) }
       if entry["rstrip"]?.boolValue == true { flags.insert(.stripsRight) }
       if entry["single_word"]?.boolValue == true { flags.insert(.singleWord) }
+      // CLIP's text is changed as a whole before anything is looked for.
+      let isChanged = entry["normalized"]?.boolValue ?? !flags.contains(.special)
+      if isChanged, parts.algorithm != .clip { flags.insert(.changed) }
       guard parts.add(AddedToken(id: id, flags: flags), content.utf8) else {
         throw source.failure(
           place, "'\(content)' with id \(id)", "the vocabulary's text of that id")
@@ -158,7 +172,7 @@ struct VocabularyJSON {
   }
 
   /// Merges stand as `"a b"`, or as `["a", "b"]` where pieces may hold spaces.
-  func readMerges(_ parts: inout TokenizerParts, suffix: String) throws(TextError) {
+  func readMerges(_ parts: inout TokenizerParts) throws(TextError) {
     guard let list = model["merges"]?.arrayValue else {
       throw TextError(file: source.file, place: "model: merges", .missing)
     }

@@ -26,7 +26,9 @@ package struct AddedToken: Sendable, Equatable {
     package static let stripsRight = Flags(rawValue: 4)
     /// Only where no letter, digit or underscore touches it.
     package static let singleWord = Flags(rawValue: 8)
-    static let known: Flags = [.special, .stripsLeft, .stripsRight, .singleWord]
+    /// Looked for in the text as it was changed, by its own text changed the same way.
+    package static let changed = Flags(rawValue: 16)
+    static let known: Flags = [.special, .stripsLeft, .stripsRight, .singleWord, .changed]
   }
 
   package let id: Int
@@ -56,6 +58,9 @@ struct TokenizerParts {
     case byteMerges = 3
     /// A list of merges over bytes, the last of a word marked, of lower-cased text.
     case clip = 4
+
+    /// Whether text is bytes, cut into words; otherwise characters, with spaces marked.
+    var isByteLevel: Bool { self == .byteMerges || self == .clip }
   }
 
   struct Flags: OptionSet, Sendable {
@@ -72,7 +77,9 @@ struct TokenizerParts {
     static let fusesUnknown = Flags(rawValue: 32)
     /// Text is cut before each space before merging.
     static let splitsAtSpaces = Flags(rawValue: 64)
-    static let known = Flags(rawValue: 127)
+    /// No space goes in front of text that begins with one.
+    static let keepsFirstSpace = Flags(rawValue: 128)
+    static let known = Flags(rawValue: 255)
   }
 
   var algorithm: Algorithm
@@ -83,6 +90,7 @@ struct TokenizerParts {
   var scores: [Float] = []
   var merges: [MergeTable.Merge] = []
   var added: [AddedToken] = []
+  var changes: [TextChange] = []
   var steps: [PreTokenizer.Step] = []
   var prefix = PrefixRule.never
   var flags: Flags = []
@@ -122,5 +130,26 @@ struct TokenizerParts {
     added.removeAll { $0.id == token.id }
     added.append(token)
     return true
+  }
+
+  /// The text that is looked for where an added token's own text is to be changed like any other.
+  func changed(_ content: [UInt8]) -> [UInt8] {
+    let text = changes.reduce(content) { $1($0) }
+    guard !algorithm.isByteLevel, !flags.contains(.keepsFirstSpace) else { return text }
+    return marked(text, hasPrefix: prefix != .never && !text.isEmpty)
+  }
+
+  /// The text with U+2581 for each space, and one in front.
+  func marked(_ text: [UInt8], hasPrefix: Bool) -> [UInt8] {
+    var spaced = text
+    if flags.contains(.removesExtraSpaces) {
+      spaced = Array(text.split(separator: 0x20).joined(separator: [0x20]))
+    }
+    var marked: [UInt8] = hasPrefix && !spaced.isEmpty ? UTF8Text.spaceMark : []
+    marked.reserveCapacity(spaced.count + spaced.count / 2 + 3)
+    for byte in spaced {
+      if byte == 0x20 { marked += UTF8Text.spaceMark } else { marked.append(byte) }
+    }
+    return marked
   }
 }

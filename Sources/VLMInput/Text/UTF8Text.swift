@@ -28,6 +28,38 @@ enum UTF8Text {
     lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4
   }
 
+  /// The scalar that begins at `offset` of valid UTF-8; nil at its end.
+  static func scalar(_ text: [UInt8], at offset: Int) -> Unicode.Scalar? {
+    guard offset < text.count else { return nil }
+    return text.withUnsafeBytes { scalar($0, offset).scalar }
+  }
+
+  /// The scalar that ends at `offset` of valid UTF-8; nil at its start.
+  static func scalar(_ text: [UInt8], before offset: Int) -> Unicode.Scalar? {
+    guard offset > 0 else { return nil }
+    var start = offset - 1
+    while start > 0, text[start] & 0xc0 == 0x80 { start -= 1 }
+    return scalar(text, at: start)
+  }
+
+  /// Where the white space that begins at `start` ends.
+  static func endOfSpaces(_ text: [UInt8], from start: Int) -> Int {
+    var end = start
+    while let scalar = scalar(text, at: end), scalar.properties.isWhitespace {
+      end += sequenceLength(text[end])
+    }
+    return end
+  }
+
+  /// Where the white space that ends at `end` begins, looking no further back than `first`.
+  static func startOfSpaces(_ text: [UInt8], from first: Int = 0, endingAt end: Int) -> Int {
+    var start = end
+    while start > first, let scalar = scalar(text, before: start), scalar.properties.isWhitespace {
+      start -= UTF8.width(scalar)
+    }
+    return start
+  }
+
   /// What the bytes at the start of `bytes` are.
   enum Prefix: Equatable {
     /// A character of so many bytes.

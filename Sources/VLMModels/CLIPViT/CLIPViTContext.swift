@@ -21,7 +21,7 @@ package final class CLIPViTContext: @unchecked Sendable {
     _ config: CLIPViTConfig, height: Int, width: Int, format: KeyValueFormat, pool: WorkerPool,
     kernels: KernelSet
   ) throws(ModelError) {
-    let plan = try CLIPViTPlan(config, height: height, width: width)
+    let plan = try CLIPViTPlan(config, height: height, width: width, format: format)
     try MemoryLimit.check(plan.byteCount, height: height, width: width)
     self.height = height
     self.width = width
@@ -45,7 +45,9 @@ struct CLIPViTPlan {
   /// Nil when it overflows.
   let byteCount: Int?
 
-  init(_ config: CLIPViTConfig, height: Int, width: Int) throws(ModelError) {
+  init(
+    _ config: CLIPViTConfig, height: Int, width: Int, format: KeyValueFormat
+  ) throws(ModelError) {
     let patch = config.patchSize
     // Larger images are refused by memory; this keeps the arithmetic from overflowing.
     guard height >= patch, width >= patch, height <= 1 << 20, width <= 1 << 20 else {
@@ -58,7 +60,7 @@ struct CLIPViTPlan {
     tokenCount = grid.count + (config.usesClassToken ? 1 : 0)
     let layers = TransformerPlan(config.encoder, rows: tokenCount, inputs: config.patchInputs)
     let own = (height * width * 3 + 2 * tokenCount * config.encoder.width) * 4
-    byteCount = layers.byteCount.flatMap { bytes in
+    byteCount = layers.byteCount(format).flatMap { bytes in
       let (sum, overflow) = bytes.addingReportingOverflow(own)
       return overflow ? nil : sum
     }

@@ -157,23 +157,27 @@ package final class TransformerContext: @unchecked Sendable {
 
 /// Sizes of what the layers need.
 struct TransformerPlan {
-  let rows: Int
-  let width: Int
+  private let config: TransformerConfig
+  private let rows: Int
   let innerColumns: Int
   let maximumInputs: Int
 
   init(_ config: TransformerConfig, rows: Int, inputs: Int) {
+    self.config = config
     self.rows = rows
-    width = config.width
     innerColumns = max(3 * config.width, config.hidden, inputs)
     maximumInputs = max(config.width, config.hidden, inputs)
   }
 
   /// Bytes, without the threads' own, which do not grow with the image; nil when they overflow.
-  var byteCount: Int? {
-    // Branch, keys and values, the inner layer, and its quantized rows.
-    let perRow = (3 * width + innerColumns) * 4 + maximumInputs + 72
+  func byteCount(_ format: KeyValueFormat) -> Int? {
+    // Branch, the inner layer, and its quantized rows.
+    let perRow = (config.width + innerColumns) * 4 + maximumInputs + 72
     let (bytes, overflow) = rows.multipliedReportingOverflow(by: perRow)
-    return overflow ? nil : bytes
+    let keyValues = KeyValues.byteCount(
+      capacity: rows, heads: config.heads, headDimension: config.headDimension, format: format)
+    guard !overflow, let keyValues else { return nil }
+    let (sum, tooMany) = bytes.addingReportingOverflow(keyValues)
+    return tooMany ? nil : sum
   }
 }

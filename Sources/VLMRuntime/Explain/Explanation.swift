@@ -55,7 +55,8 @@ package struct Explanation: Sendable {
     if name == "pixel_values", shape.count == 4, shape[1] == 3 {
       pixels = picture(values, height: shape[2], width: shape[3])
     } else if let gate = Self.index(of: name, after: "adapter", before: ".gate_pre_tanh") {
-      if values.count == 1 { gates.append((gate, tanh(Double(values[0])))) }
+      let value = tanh(Double(values[0]))
+      if values.count == 1, value.isFinite { gates.append((gate, value)) }
     } else if name == "features" {
       if let map = map(shape, values) {
         features = (isTower ? "visual tokens" : "features", map)
