@@ -6,7 +6,7 @@ extern const vlm_encoder vlm_encoder_baseline, vlm_encoder_avx2, vlm_encoder_avx
 
 size_t vlm_encode_scratch_bytes(size_t inputs) {
   const size_t blocks = vlm_block_count(inputs), padded = blocks * VLM_BLOCK_INPUTS;
-  return padded * (2 * sizeof(lanes) + sizeof(float)) + 4 * blocks * sizeof(lanes);
+  return padded * (sizeof(lanes) / 2 * 3 + sizeof(float)) + 4 * blocks * sizeof(lanes);
 }
 
 const vlm_encoder *vlm_encoder_for(vlm_encode_isa isa) {

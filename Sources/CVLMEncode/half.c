@@ -5,6 +5,10 @@
 
 #include "vlm_encode.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 static inline uint32_t bits_of(float x) {
   uint32_t bits;
   memcpy(&bits, &x, sizeof bits);
@@ -42,10 +46,30 @@ void vlm_bf16_from_f32(size_t count, const float *x, uint16_t *y) {
   }
 }
 
-void vlm_f32_from_f16(size_t count, const uint16_t *x, float *y) {
-  for (size_t i = 0; i < count; i++) {
-    const uint32_t sign = (uint32_t)(x[i] & 0x8000) << 16;
-    const uint32_t size = x[i] & 0x7fff;
+#if defined(__x86_64__)
+// Of any finite value there is but one f32; NaN is made quiet by the instruction, too.
+__attribute__((target("avx,f16c"))) static size_t f32_from_f16_by_eight(
+    size_t count, const uint8_t *x, float *y) {
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8)
+    _mm256_storeu_ps(y + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(x + 2 * i))));
+  return i;
+}
+#endif
+
+void vlm_f32_from_f16(size_t count, const void *halves, float *y) {
+  const uint8_t *const x = halves;
+  size_t i = 0;
+#if defined(__x86_64__)
+  // Every processor with AVX2 has F16C; older compilers cannot ask for that one.
+  if (__builtin_cpu_supports("avx2"))
+    i = f32_from_f16_by_eight(count, x, y);
+#endif
+  for (; i < count; i++) {
+    uint16_t half;
+    memcpy(&half, x + 2 * i, sizeof half);
+    const uint32_t sign = (uint32_t)(half & 0x8000) << 16;
+    const uint32_t size = half & 0x7fff;
     const uint32_t small = bits_of((float)size * 0x1p-24f);
     const uint32_t normal = (size << 13) + 0x38000000;
     const uint32_t special = 0x7f800000 | size << 13 | (size > 0x7c00 ? 0x400000 : 0);

@@ -39,7 +39,7 @@ VLM_INLINE void transpose_square(const float *rows, size_t stride, lanes *column
 }
 
 /// Fills t->w from the rows and counts the values that are not finite.
-VLM_INLINE void load_tile(const vlm_encode_panel *p, const tile *t, vlm_encode_stats *stats) {
+VLM_ALONE void load_tile(const vlm_encode_panel *p, const tile *t, vlm_encode_stats *stats) {
   const size_t padded = vlm_block_count(p->inputs) * VLM_BLOCK_INPUTS;
   float *w = (float *)t->w;
   if (p->row_count < VLM_PANEL_OUTPUTS) memset(w, 0, padded * sizeof(lanes));

@@ -8,6 +8,17 @@ typedef struct q4_choice {
   lanes step, offset, error;
 } q4_choice;
 
+/// Puts values in units of a scale: by two factors, since the inverse of the smallest is infinite.
+typedef struct q4_unit {
+  lanes enlarge, inverse;
+} q4_unit;
+
+VLM_INLINE q4_unit q4_unit_of(lanes scale) {
+  const lanes enlarge = scale < 0x1p-64f ? (lanes)0x1p64f : (lanes)1.0f;
+  return (q4_unit){enlarge, scale > 0 ? 1.0f / (scale * enlarge) : (lanes)1.0f};
+}
+VLM_INLINE lanes q4_in(q4_unit unit, lanes w) { return w * unit.enlarge * unit.inverse; }
+
 typedef struct q4_group {
   const lanes *x;           // [VLM_BLOCK_INPUTS]
   const float *importance;  // [VLM_BLOCK_INPUTS]
@@ -64,16 +75,20 @@ VLM_INLINE void q4_range(const q4_group *g, lanes *low, lanes *high) {
 }
 
 /// The grid of one search: `steps` steps downwards from `above` more than the one that covers the
-/// whole range; for each step, offsets at `-starts...starts` times `spread` steps from the one that
-/// centres it; and, with `moves`, each of those moved to where the residual says it should be.
+/// whole range; for each step, `starts` offsets `spread` steps apart around the one that centres it;
+/// and, with `moves`, the best of those moved to where its residual says it should be.
 typedef struct q4_grid {
   int above, steps, starts;
   float spread;
   int moves;
 } q4_grid;
 
+VLM_INLINE float q4_start(q4_grid grid, int index) {
+  return grid.spread * ((float)index - 0.5f * (float)(grid.starts - 1));
+}
+
 /// The error is a wave along the offset with a crest every step, so moving an offset by the
-/// residual finds the nearest valley only; starting from several finds most of the deepest.
+/// residual finds the nearest valley only; the best of several starts is near the deepest.
 VLM_INLINE q4_choice q4_search(const q4_group *g, q4_grid grid) {
   lanes low, high;
   q4_range(g, &low, &high);
@@ -86,14 +101,19 @@ VLM_INLINE q4_choice q4_search(const q4_group *g, q4_grid grid) {
   for (int i = grid.above - grid.steps + 1; i <= grid.above; i++) {  // smallest first: wins a tie
     const lanes step = clamp_lanes(widest + (float)i, (lanes)0.0f, (lanes)16.0f);
     const lanes centred = (low + high) * 0.5f - 7.5f * step;
-    for (int start = -grid.starts; start <= grid.starts; start++) {
-      const lanes moved = centred + step * (grid.spread * (float)start);
-      lanes offset = q4_clamp_offset(round_lanes(moved), step), residual;
-      q4_keep(&best, step, offset, q4_try(g, step, offset, &residual));
-      if (!grid.moves) continue;
-      offset = q4_clamp_offset(round_lanes(offset + residual * per_weight), step);
-      q4_keep(&best, step, offset, q4_try(g, step, offset, &residual));
+    q4_choice start = {step, 0, (lanes)__FLT_MAX__};
+    lanes left = 0, residual;
+    for (int j = 0; j < grid.starts; j++) {
+      const lanes moved = centred + step * q4_start(grid, j);
+      const lanes offset = q4_clamp_offset(round_lanes(moved), step);
+      const lanes error = q4_try(g, step, offset, &residual);
+      left = error < start.error ? residual : left;
+      q4_keep(&start, step, offset, error);
     }
+    q4_keep(&best, step, start.offset, start.error);
+    if (!grid.moves) continue;
+    const lanes offset = q4_clamp_offset(round_lanes(start.offset + left * per_weight), step);
+    q4_keep(&best, step, offset, q4_try(g, step, offset, &residual));
   }
   return best;
 }

@@ -3,19 +3,16 @@
 
 /// Scales tried first, in units of absmax / 127. Below 1 the largest values are clipped and all
 /// others get finer steps; above 1 the steps that round badly at 1 may round well.
-static const float q4_factors[] = {1.2f, 1.12f, 1.06f, 1.0f,  0.95f, 0.9f,
-                                   0.85f, 0.8f, 0.72f, 0.64f, 0.56f, 0.48f};
+static const float q4_factors[] = {1.1f, 1.0f, 0.92f, 0.85f, 0.78f, 0.68f, 0.58f, 0.48f};
 enum { Q4_FACTORS = sizeof q4_factors / sizeof q4_factors[0] };
 
 /// What the best of them is multiplied by next.
-static const float q4_nudges[] = {0.97f, 0.985f, 1.0f, 1.015f, 1.03f};
+static const float q4_nudges[] = {0.97f, 1.03f};
 enum { Q4_NUDGES = sizeof q4_nudges / sizeof q4_nudges[0] };
 
-// 2, 6 and 42 pairs of step and offset per group: few where many scales are compared, many at the
-// end, when one scale is left.
-static const q4_grid q4_coarse = {0, 2, 0, 0, 0};
-static const q4_grid q4_middle = {0, 2, 1, 1.0f / 3, 0};
-static const q4_grid q4_fine = {1, 3, 3, 0.2f, 1};
+// Two pairs of step and offset per group while scales are compared, 48 when one is left.
+static const q4_grid q4_coarse = {0, 2, 1, 0, 0};
+static const q4_grid q4_fine = {1, 3, 15, 0.07f, 1};
 
 VLM_INLINE q4_group q4_group_at(const tile *t, const lanes *x, size_t inputs, size_t block) {
   const size_t first = block * VLM_BLOCK_INPUTS;
@@ -51,13 +48,13 @@ VLM_INLINE int load_importance(const vlm_encode_panel *p, const tile *t) {
 VLM_INLINE q4_span q4_span_at(const tile *t, size_t inputs, size_t block) {
   const size_t first = block * VLM_BLOCK_INPUTS;
   const int count = (int)(inputs - first < VLM_BLOCK_INPUTS ? inputs - first : VLM_BLOCK_INPUTS);
-  return (q4_span){t->u + first, t->low[block], t->high[block], count};
+  return (q4_span){(const q4_pairs *)t->pairs + block, t->low[block], t->high[block], count};
 }
 
 /// The weighted squared errors of every output for `count` scales, one after the other in
 /// `factors`, up to a factor that is the same for all of them.
-VLM_INLINE void q4_scale_errors(
-    const tile *t, size_t inputs, const lanes *factors, int count, q4_grid grid, int weighted,
+VLM_ALONE void q4_scale_errors(
+    const tile *t, size_t inputs, q4_unit unit, const lanes *factors, int count, int weighted,
     lanes *errors) {
   lanes inverse[Q4_FACTORS], x[VLM_BLOCK_INPUTS];
   for (int i = 0; i < count; i++) {
@@ -70,52 +67,52 @@ VLM_INLINE void q4_scale_errors(
     const q4_group g = q4_group_at(t, x, inputs, block);
     for (int i = 0; i < count; i++) {
       if (weighted) {
-        for (int k = 0; k < g.count; k++) x[k] = span.u[k] * inverse[i];
-        errors[i] += q4_search(&g, grid).error;
+        for (int k = 0; k < g.count; k++) {
+          x[k] = q4_in(unit, t->w[block * VLM_BLOCK_INPUTS + k]) * inverse[i];
+        }
+        errors[i] += q4_search(&g, q4_coarse).error;
       } else {
-        errors[i] += q4_search_counted(&span, inverse[i], grid).error;
+        errors[i] += q4_compare_steps(&span, inverse[i]);
       }
     }
   }
   for (int i = 0; i < count; i++) errors[i] *= factors[i] * factors[i];
 }
 
-VLM_INLINE lanes q4_least(const lanes *factors, const lanes *errors, int count) {
-  lanes best = factors[0], least = errors[0];
+/// The factor of the least error. Of equals, the first.
+VLM_INLINE lanes q4_least(const lanes *factors, const lanes *errors, int count, lanes *least) {
+  lanes best = factors[0];
+  *least = errors[0];
   for (int i = 1; i < count; i++) {
-    best = errors[i] < least ? factors[i] : best;
-    least = min_lanes(least, errors[i]);
+    best = errors[i] < *least ? factors[i] : best;
+    *least = min_lanes(*least, errors[i]);
   }
   return best;
 }
 
-VLM_INLINE lanes q4_choose_factor(const tile *t, size_t inputs, int weighted) {
-  lanes factors[Q4_FACTORS], errors[Q4_FACTORS];
+VLM_INLINE lanes q4_choose_factor(const tile *t, size_t inputs, q4_unit unit, int weighted) {
+  lanes factors[Q4_FACTORS], errors[Q4_FACTORS], least, nearby;
   for (int i = 0; i < Q4_FACTORS; i++) factors[i] = q4_factors[i];
-  q4_scale_errors(t, inputs, factors, Q4_FACTORS, q4_coarse, weighted, errors);
-  const lanes coarse = q4_least(factors, errors, Q4_FACTORS);
+  q4_scale_errors(t, inputs, unit, factors, Q4_FACTORS, weighted, errors);
+  const lanes coarse = q4_least(factors, errors, Q4_FACTORS, &least);
   for (int i = 0; i < Q4_NUDGES; i++) factors[i] = coarse * q4_nudges[i];
-  q4_scale_errors(t, inputs, factors, Q4_NUDGES, q4_middle, weighted, errors);
-  return q4_least(factors, errors, Q4_NUDGES);
+  q4_scale_errors(t, inputs, unit, factors, Q4_NUDGES, weighted, errors);
+  const lanes fine = q4_least(factors, errors, Q4_NUDGES, &nearby);
+  return nearby < least ? fine : coarse;
 }
 
 /// Chooses steps and offsets of all groups and returns the scale that is best for
 /// the codes they lead to: sum w x b / sum w b^2 times the one given, b being step * code + offset.
-VLM_INLINE lanes q4_choose_groups(
-    const tile *t, size_t inputs, lanes scale, lanes factor, int searched, int weighted) {
-  const lanes unit = scale > 0 ? scale : (lanes)1.0f;
-  const lanes inverse_factor = 1.0f / factor;
+VLM_ALONE lanes q4_choose_groups(
+    const tile *t, size_t inputs, lanes scale, int searched, int weighted) {
+  const q4_unit unit = q4_unit_of(scale);
   lanes dot = 0, square = 0, x[VLM_BLOCK_INPUTS];
   for (size_t block = 0; block < vlm_block_count(inputs); block++) {
     const q4_group g = q4_group_at(t, x, inputs, block);
-    for (int k = 0; k < g.count; k++) x[k] = t->w[block * VLM_BLOCK_INPUTS + k] / unit;
-    q4_choice best;
-    if (searched && !weighted) {
-      const q4_span span = q4_span_at(t, inputs, block);
-      best = q4_search_counted(&span, inverse_factor, q4_fine);
-    } else {
-      best = searched ? q4_search(&g, q4_fine) : q4_min_max(&g);
-    }
+    for (int k = 0; k < g.count; k++) x[k] = q4_in(unit, t->w[block * VLM_BLOCK_INPUTS + k]);
+    const q4_choice best = !searched ? q4_min_max(&g)
+                           : weighted ? q4_search(&g, q4_fine)
+                                      : q4_search_counted(&g, q4_fine);
     t->step[block] = scale > 0 ? best.step : (lanes)0.0f;
     t->offset[block] = scale > 0 ? best.offset : (lanes)0.0f;
     const lanes inverse = inverse_of(best.step);
@@ -133,19 +130,20 @@ VLM_INLINE lanes q4_choose_groups(
 }
 
 /// Puts the rows in units of absmax / 127, and notes the range of every group.
-VLM_INLINE void measure_groups(const tile *t, size_t inputs, lanes scale) {
-  const lanes unit = scale > 0 ? scale : (lanes)1.0f;
+VLM_ALONE void measure_groups(const tile *t, size_t inputs, q4_unit unit) {
+  q4_pairs *const pairs = (q4_pairs *)t->pairs;
   for (size_t block = 0; block < vlm_block_count(inputs); block++) {
     const size_t first = block * VLM_BLOCK_INPUTS;
-    const size_t end = inputs < first + VLM_BLOCK_INPUTS ? inputs : first + VLM_BLOCK_INPUTS;
+    const int count = (int)(inputs - first < VLM_BLOCK_INPUTS ? inputs - first : VLM_BLOCK_INPUTS);
     lanes low = __FLT_MAX__, high = -__FLT_MAX__;
-    for (size_t k = first; k < end; k++) {
-      const lanes u = t->w[k] / unit;
-      low = min_lanes(low, u);
-      high = max_lanes(high, u);
-      t->u[k] = u;
+    for (int k = 0; k < Q4_PAIRS; k++) {
+      const int i = 2 * k < count ? 2 * k : count - 1, j = 2 * k + 1 < count ? 2 * k + 1 : i;
+      const lanes even = q4_in(unit, t->w[first + (size_t)i]);
+      const lanes odd = q4_in(unit, t->w[first + (size_t)j]);
+      low = min_lanes(low, min_lanes(even, odd));
+      high = max_lanes(high, max_lanes(even, odd));
+      pairs[block].at[k] = q4_beside(q4_fixed(even * Q4_UNIT), q4_fixed(odd * Q4_UNIT));
     }
-    for (size_t k = end; k < first + VLM_BLOCK_INPUTS; k++) t->u[k] = t->u[end - 1];
     t->low[block] = low;
     t->high[block] = high;
   }
@@ -161,15 +159,16 @@ VLM_INLINE void encode_q4_as(const vlm_encode_panel *p, vlm_encode_stats *stats,
 
   lanes scale = min_lanes(absmax_of(&t, p->inputs) / 127.0f, (lanes)VLM_MAX_SCALE), factor = 1.0f;
   if (searched) {
-    measure_groups(&t, p->inputs, scale);
-    factor = q4_choose_factor(&t, p->inputs, weighted);
+    const q4_unit unit = q4_unit_of(scale);
+    measure_groups(&t, p->inputs, unit);
+    factor = q4_choose_factor(&t, p->inputs, unit, weighted);
     // The groups are searched for the scale that will be stored.
     const lanes most = VLM_MAX_SCALE / (scale > 0 ? scale : (lanes)VLM_MAX_SCALE);
     factor = min_lanes(factor, max_lanes(most, (lanes)1.0f));
     scale = min_lanes(scale * factor, (lanes)VLM_MAX_SCALE);
   }
-  scale = q4_choose_groups(&t, p->inputs, scale, factor, searched, weighted);
-  const lanes unit = scale > 0 ? scale : (lanes)1.0f;
+  scale = q4_choose_groups(&t, p->inputs, scale, searched, weighted);
+  const q4_unit unit = q4_unit_of(scale);
 
   int_lanes sum = 0;
   lane_stats s = {0};
@@ -180,7 +179,7 @@ VLM_INLINE void encode_q4_as(const vlm_encode_panel *p, vlm_encode_stats *stats,
     const lanes inverse = inverse_of(step);
     bit_lanes words[4] = {0, 0, 0, 0};  // of eight inputs each
     for (int k = 0; k < g.count; k++) {
-      const lanes code = q4_code(w[k] / unit - offset, inverse);
+      const lanes code = q4_code(q4_in(unit, w[k]) - offset, inverse);
       const lanes bracket = offset + step * code;
       const bit_lanes nibble = __builtin_convertvector(code, bit_lanes);
       words[k / 8] |= nibble << (uint32_t)(k % 4 * 8 + (k % 8 < 4 ? 0 : 4));
@@ -188,11 +187,11 @@ VLM_INLINE void encode_q4_as(const vlm_encode_panel *p, vlm_encode_stats *stats,
       compare_lanes(w[k], scale * bracket, &s);
     }
     memcpy(out + 256 * block, words, sizeof words);
+    const byte_lanes steps = __builtin_convertvector(step, byte_lanes);
+    const byte_lanes offsets = __builtin_convertvector(offset, byte_lanes);
     vlm_q4_group parameters;
-    for (int n = 0; n < VLM_PANEL_OUTPUTS; n++) {
-      parameters.step[n] = (uint8_t)step[n];
-      parameters.offset[n] = (int8_t)offset[n];
-    }
+    memcpy(parameters.step, &steps, sizeof steps);
+    memcpy(parameters.offset, &offsets, sizeof offsets);
     memcpy(out + vlm_q4_groups_offset(p->inputs) + block * sizeof parameters, &parameters,
            sizeof parameters);
   }

@@ -1,3 +1,4 @@
+import CVLMEncode
 import VLMTensor
 
 extension CheckpointTensor {
@@ -50,7 +51,7 @@ extension CheckpointTensor {
   ) {
     switch dtype {
     case .f32: UnsafeMutableRawBufferPointer(output).copyMemory(from: bytes)
-    case .f16: map(bytes, UInt16.self, output) { FloatFormats.float16($0) }
+    case .f16: vlm_f32_from_f16(output.count, bytes.baseAddress, output.baseAddress)
     case .bf16: map(bytes, UInt16.self, output) { FloatFormats.bfloat16($0) }
     case .f64: map(bytes, UInt64.self, output) { Float(Double(bitPattern: $0)) }
     case .f8e5m2: map(bytes, UInt8.self, output) { FloatFormats.float8e5m2($0) }

@@ -83,7 +83,8 @@ vlm_panel_fault vlm_check_half(const void *panel, size_t inputs, size_t row_coun
 /// Round to nearest, ties to even; NaN stays a quiet NaN with the top bits of its payload.
 void vlm_f16_from_f32(size_t count, const float *x, uint16_t *y);
 void vlm_bf16_from_f32(size_t count, const float *x, uint16_t *y);
-void vlm_f32_from_f16(size_t count, const uint16_t *x, float *y);
+/// `halves` at any alignment.
+void vlm_f32_from_f16(size_t count, const void *halves, float *y);
 void vlm_f32_from_bf16(size_t count, const uint16_t *x, float *y);
 
 /// Adds values w and decoded values v to the statistics, in order.
