@@ -45,6 +45,8 @@ package struct CheckpointError: ReportableError, Equatable {
     case inTwoShards(String, String)
     /// A folder whose weights could be any of these.
     case severalModels([String])
+    /// A folder without any, and what it has of other formats.
+    case noWeights([String])
     case pyTorch(PyTorchProblem)
     case gguf(GGUFProblem)
   }
@@ -63,7 +65,11 @@ package struct CheckpointError: ReportableError, Equatable {
   init(_ error: FileError) { self.init(path: error.path, problem: .file(error)) }
 
   package var exitStatus: ExitStatus {
-    if case .file(let error) = problem { error.exitStatus } else { .badData }
+    switch problem {
+    case .file(let error): error.exitStatus
+    case .noWeights([]): .noInput
+    default: .badData
+    }
   }
 
   package var description: String {
@@ -135,6 +141,11 @@ extension CheckpointError {
       "the folder has \(names.count) models or parts without an index, "
         + names.prefix(4).map { "'\(shown($0))'" }.joined(separator: ", ")
         + (names.count > 4 ? " …" : "") + ", expected one; name the file that is meant"
+    case .noWeights(let others):
+      "the folder has no weights, found "
+        + (others.isEmpty
+          ? "none" : others.prefix(4).map { "'\(shown($0))'" }.joined(separator: ", "))
+        + (others.count > 4 ? " …" : "") + ", expected safetensors, PyTorch or GGUF files"
     case .pyTorch(let problem): problem.text
     case .gguf(let problem): problem.text
     }

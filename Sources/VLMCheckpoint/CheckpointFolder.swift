@@ -22,11 +22,23 @@ enum CheckpointFolder {
     "training_args.bin", "optimizer.pt", "optimizer.bin", "scheduler.pt", "scaler.pt",
   ]
 
+  /// How files end that hold weights in other formats, to name them where there are no others.
+  private static let otherEndings = [
+    ".msgpack", ".h5", ".hdf5", ".keras", ".onnx", ".tflite", ".pb", ".ot", ".npz", ".npy", ".pkl",
+    ".pickle", ".joblib", ".index", ".distcp", ".mlmodel", ".xml", ".ggml", ".vlmz", ".tar", ".gz",
+    ".zip", ".nemo", ".engine", ".pdparams", ".params", ".ckpt.meta",
+  ]
+
+  /// Whether the folder has weights under a name that means a whole model.
+  static func hasModel(_ folder: String) -> Bool {
+    knownNames.contains { access(folder + "/" + $0, F_OK) == 0 }
+  }
+
   /// The file or index of weights at `path`, which may be the folder that has it.
   ///
   /// The parts of a split GGUF file are one model; the first that is there stands for all.
   ///
-  /// - Throws: `.severalModels` where a folder leaves a choice.
+  /// - Throws: `.severalModels` where a folder leaves a choice, `.noWeights` where it has none.
   static func weights(_ path: String) throws(CheckpointError) -> String {
     var status = stat()
     guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return path }
@@ -34,12 +46,15 @@ enum CheckpointFolder {
     if let known = knownNames.first(where: { access(folder + $0, F_OK) == 0 }) {
       return folder + known
     }
-    let candidates = fileNames(path).filter { name in
+    let names = fileNames(path).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    let candidates = names.filter { name in
       knownEndings.contains { name.hasSuffix($0) } && !name.hasPrefix(".")
         && !foreignNames.contains(name)
-    }.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-    // Nothing: opening the usual name says what is missing.
-    guard let first = candidates.first else { return folder + "model.safetensors" }
+    }
+    guard let first = candidates.first else {
+      let others = names.filter { name in otherEndings.contains { name.hasSuffix($0) } }
+      throw CheckpointError(path: path, problem: .noWeights(others))
+    }
     if let part = GGUFSplit.Name(first) {
       // Sorted, so the parts of one model stand together in their order.
       let isOne = candidates.allSatisfy {

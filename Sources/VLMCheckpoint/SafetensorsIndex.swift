@@ -29,6 +29,9 @@ package enum SafetensorsIndex {
       : try CheckpointFile.read(path: file, options: options)
   }
 
+  /// Whether a folder has weights under a name that means a whole model.
+  package static func hasModel(folder: String) -> Bool { CheckpointFolder.hasModel(folder) }
+
   /// Reads an index and every file it names.
   ///
   /// The tensors are in the files' order, files by name. A tensor that a file holds and the index
@@ -134,9 +137,10 @@ package enum SafetensorsIndex {
       return path
     }
     var allowed = [home + "/"]
+    // snapshots/REVISION, or a folder in that.
     let parts = home.split(separator: "/", omittingEmptySubsequences: false)
-    if parts.count >= 3, parts[parts.count - 2] == "snapshots" {
-      allowed.append(parts.dropLast(2).joined(separator: "/") + "/blobs/")
+    if let place = parts.dropLast().lastIndex(of: "snapshots"), place > 0 {
+      allowed.append(parts[..<place].joined(separator: "/") + "/blobs/")
     }
     guard allowed.contains(where: { target.hasPrefix($0) }) else {
       throw CheckpointError(

@@ -58,6 +58,15 @@ package struct TensorCatalog: Sendable {
       index: index, format: format, gguf: gguf)
   }
 
+  /// The tensors under other names, as many as there are, no two the same.
+  func renamed(_ names: [String]) -> TensorCatalog {
+    var index: [ExactString: Int32] = [:]
+    for (position, name) in names.enumerated() { index[ExactString(name)] = Int32(position) }
+    return TensorCatalog(
+      path: path, tensors: zip(tensors, names).map { $0.renamed($1) }, metadata: metadata,
+      warnings: warnings, index: index, format: format, gguf: gguf)
+  }
+
   /// The tensor called `name`, byte for byte.
   package subscript(name: String) -> CheckpointTensor? {
     index[ExactString(name)].map { tensors[Int($0)] }

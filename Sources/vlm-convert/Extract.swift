@@ -71,6 +71,9 @@ struct Extract: ParsableCommand {
         "the container does not know the checkpoint's names: its own are used",
         program: "vlm-convert")
     }
+    if extraction.leavesTokenizer {
+      Report.warning("the tokenizer is too large for the file's header", program: "vlm-convert")
+    }
     let size = try MappedFile(path: output).count
     Report.line(
       "\(output.escapedForDisplay()): \(byteText(size)), "
