@@ -7,6 +7,8 @@ package enum CheckpointFormat: String, Sendable {
   case pyTorchLegacy = "PyTorch legacy"
   case torchScript = "TorchScript"
   case gguf = "GGUF"
+
+  package var isPyTorch: Bool { self != .safetensors && self != .gguf }
 }
 
 /// The tensors of a checkpoint, in the order it lists them, each name once.

@@ -8,6 +8,8 @@ package struct ConversionError: ReportableError, Equatable {
     /// The tensors are those of no model we know.
     case unknownModel(tensorCount: Int, examples: [String])
     case nothingToConvert
+    /// TorchScript without parameters.
+    case frozenModule
     case missing([String])
     case shape(tensor: String, found: [Int], expected: [Int])
     case unexpected([String])
@@ -50,6 +52,10 @@ package struct ConversionError: ReportableError, Equatable {
         + "open_clip), CLIP's vision tower, open_clip with a ConvNeXt, LLaMA and its kin (Vicuna, Mistral, "
         + "SmolLM2, Qwen 2), or a LLaVA (LLaVA-1.5, ConvLLaVA, LLaVA-HR)"
     case .nothingToConvert: return "\(name): holds no tensors, nothing to convert"
+    case .frozenModule:
+      return
+        "\(name): TorchScript without parameters, as torch.jit.freeze leaves it; expected a state "
+        + "dict, or the module before it was frozen"
     case .missing(let names):
       return "\(name): \(names.count) tensors missing: \(Self.list(names))"
     case .shape(let tensor, let found, let expected):

@@ -159,7 +159,7 @@ package struct ModelTensors {
   package static func open(
     path: String, options: PyTorchFile.Options = .init()
   ) throws -> ModelTensors {
-    if !isFolder(path), try ModelFileKind.of(path) == .container {
+    if try ModelFileKind.of(path) == .container {
       let container = try Container.open(path: path)
       return ModelTensors(
         path: path, kind: .container,
@@ -216,7 +216,7 @@ package struct ModelTensors {
       || catalog?.metadata.contains { $0.key == ExtractedModel.key(.config) } ?? false
   }
 
-  private static func isFolder(_ path: String) -> Bool {
+  static func isFolder(_ path: String) -> Bool {
     var status = stat()
     return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }

@@ -43,8 +43,16 @@ struct SourceRecognition {
     }
     var descriptions = SourceDescriptions(folder: folder)
     var catalog = try SafetensorsIndex.readCheckpoint(path: weights, options: options).unwrapped()
+    if case .named(let state) = options.state, !catalog.format.isPyTorch {
+      throw ConversionError(
+        path: weights,
+        .option(
+          "--state", found: state,
+          expected: "no such option: \(catalog.format.rawValue) files hold one state"))
+    }
     guard !catalog.tensors.isEmpty else {
-      throw ConversionError(path: weights, .nothingToConvert)
+      throw ConversionError(
+        path: weights, catalog.format == .torchScript ? .frozenModule : .nothingToConvert)
     }
     extracted = try ExtractedModel(catalog)
     if let extracted {

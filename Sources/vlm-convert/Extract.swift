@@ -47,7 +47,11 @@ struct Extract: ParsableCommand {
   @Flag(name: .shortAndLong, help: "No progress, no report.")
   var quiet = false
 
+  static let pipeMessage =
+    "an output is written beside its place and renamed, so it cannot go to a pipe; ./- is a file"
+
   func validate() throws {
+    guard output != "-" else { throw ValidationError(Self.pipeMessage) }
     if codes, dtype != nil {
       throw ValidationError("--codes writes what is stored: it does not go with --dtype")
     }

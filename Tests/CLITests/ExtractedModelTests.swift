@@ -82,7 +82,8 @@ struct ExtractedModelTests {
     try run(
       TestFiles.fixture("goldens/convllava-trained/hf-A-safetensors"), model, "--q8", "-q",
       "--force")
-    let outcome = try CommandRunner.run("vlm-convert", ["extract", model, out, "-q", "--force"] + options)
+    let outcome = try CommandRunner.run(
+      "vlm-convert", ["extract", model, out, "-q", "--force"] + options)
     try #require(outcome.status == 0, "\(outcome.errors)")
     return out
   }
@@ -110,7 +111,8 @@ struct ExtractedModelTests {
 
   /// The extracted file with other metadata.
   private func rewrite(
-    _ change: (String, String) -> String?, without dropped: String? = nil
+    _ change: (String, String) -> String?, adding: [(key: String, value: String)] = [],
+    without dropped: String? = nil
   ) throws -> String {
     let catalog = try SafetensorsFile.read(path: try extract())
     let path = folder.path("changed.safetensors")
@@ -118,7 +120,7 @@ struct ExtractedModelTests {
       path: path, overwrite: true,
       metadata: catalog.metadata.compactMap { key, value in
         change(key, value).map { (key: key, value: $0) }
-      },
+      } + adding,
       tensors: catalog.tensors.filter { $0.name != dropped }.map { .init($0) })
     return path
   }
@@ -133,7 +135,8 @@ struct ExtractedModelTests {
       ("vlmz.chat_template", #"{"template": "none of ours"}"#, "metadata: chat template"),
     ]
     for (changed, text, expected) in cases {
-      let path = try rewrite { key, value in key == changed ? text : value }
+      let path = try rewrite(
+        { key, value in key == changed ? nil : value }, adding: [(changed, text)])
       let outcome = try CommandRunner.convert(path, folder.path("x.vlmz"))
       #expect(outcome.status == 65)
       #expect(outcome.errorLine.contains(expected), "\(outcome.errors)")

@@ -150,9 +150,9 @@ struct ToolTests {
     "a ConvNeXt in open_clip's form lacks its head's bias, which it never has, and nothing else",
     .enabled(if: hasGoldens, goldensReason))
   func diffOpenCLIP() throws {
-    let folder = TestFiles.golden("convnext-keys/")
     let report = try json(
-      "diff", folder + "timm.safetensors", folder + "open_clip_pytorch_model.bin", "--json")
+      "diff", TestFiles.golden("convnext-keys/timm.safetensors"),
+      TestFiles.golden("convnext-keys/open_clip_pytorch_model.bin"), "--json")
     #expect(report["matched_by_model"]?.boolValue == true)
     #expect(report["only_in_first"] == ["head.fc.bias"])
     #expect(report["only_in_second"] == [])

@@ -96,6 +96,8 @@ extension PickleMachine {
   mutating func instance(
     _ type: PickleValue, _ arguments: PickleValue
   ) throws(PickleFault) -> PickleValue {
+    // The class of a module that was saved with its source.
+    if case .module = type { return type }
     guard let global = tree.global(type) else {
       throw fault("\(type.kind) is instantiated, expected a class")
     }
