@@ -37,11 +37,13 @@ package struct SourceModel: Sendable {
     visionTowerSlow: String? = nil, modelBase: String? = nil,
     options: PyTorchFile.Options = .init()
   ) throws -> SourceModel {
-    let found = try SourceRecognition(
-      path: path, visionTower: visionTower, visionTowerSlow: visionTowerSlow, modelBase: modelBase,
-      options: options)
-    return try found.extracted.map { try extracted(found, $0, preprocessor: preprocessor) }
-      ?? described(found, preprocessor: preprocessor)
+    try ModelError.inFile(path) {
+      let found = try SourceRecognition(
+        path: path, visionTower: visionTower, visionTowerSlow: visionTowerSlow,
+        modelBase: modelBase, options: options)
+      return try found.extracted.map { try extracted(found, $0, preprocessor: preprocessor) }
+        ?? described(found, preprocessor: preprocessor)
+    }
   }
 
   /// A model that the files beside its weights describe.
