@@ -6,11 +6,12 @@ import VLMTensor
 
 /// A checkpoint that `extract` wrote: its metadata says which model it is and all that the
 /// container held beside the tensors, so nothing beside the file is read.
-struct ExtractedModel {
-  let checkpoint: ModelCheckpoint
-  let preprocessing: Preprocessing?
+package struct ExtractedModel {
+  package let checkpoint: ModelCheckpoint
+  package let preprocessing: Preprocessing?
   let labels: [String]?
-  let sections: [SectionKind: [UInt8]]
+  /// Contents of further sections, as they will be stored.
+  package let sections: [SectionKind: [UInt8]]
 
   /// The sections that go into the metadata, in its order.
   static let kinds: [SectionKind] = [
@@ -30,21 +31,24 @@ struct ExtractedModel {
   ///   model that its metadata describes.
   /// - Throws: where the metadata describe the model, but something else wrongly; and for a file of
   ///   codes, which are no values.
-  init?(_ catalog: TensorCatalog) throws {
+  package init?(_ catalog: TensorCatalog) throws {
     let texts = Dictionary(
       catalog.metadata.lazy.map { (ExactString($0.key), $0.value) }, uniquingKeysWith: { a, _ in a }
     )
     func text(_ kind: SectionKind) -> String? { texts[ExactString(Self.key(kind))] }
-    func json(_ kind: SectionKind) -> JSONValue? {
-      text(kind).flatMap { try? JSONValue.parse(Array($0.utf8)) }
+    func json(_ kind: SectionKind) throws(ConversionError) -> JSONValue? {
+      guard let text = text(kind) else { return nil }
+      do throws(JSONError) { return try JSONValue.parse(Array(text.utf8)) } catch {
+        throw ConversionError(path: catalog.path, .metadata(Self.key(kind), "JSON"))
+      }
     }
-    guard catalog.gguf == nil, let config = json(.config),
+    guard catalog.gguf == nil, let config = try? json(.config),
       let description = try? ModelDescription(json: config),
       let manifest = try? description.manifest()
     else { return nil }
     let file = catalog.path + ": metadata"
 
-    let provenance = json(.provenance)
+    let provenance = try? json(.provenance)
     var originals: [ExactString: String] = [:]
     for member in provenance?["names"]?.objectValue?.members ?? [] {
       originals[ExactString(member.key)] = member.value.stringValue
@@ -70,20 +74,28 @@ struct ExtractedModel {
     let known = Set(tensors.values.map { ExactString($0.original) })
     checkpoint = ModelCheckpoint(
       description: description,
-      naming: byOriginal == nil ? "vlmz" : provenance?["naming"]?.stringValue ?? "vlmz",
+      naming: (byOriginal == nil ? nil : provenance?["naming"]?.stringValue)
+        .map { $0.escapedForDisplay(limit: 40) } ?? "vlmz",
       tensors: tensors,
       foreign: catalog.tensors.map(\.name).filter { !known.contains(ExactString($0)) })
 
     preprocessing = try json(.preprocess).map { json throws(PreprocessingError) in
       try Preprocessing(json: json, name: file)
     }
-    labels = json(.labels)?.arrayValue?.compactMap(\.stringValue)
+    labels = try json(.labels).map { json throws(ConversionError) in
+      let labels = json.arrayValue?.compactMap(\.stringValue)
+      guard let labels, labels.count == json.arrayValue?.count else {
+        throw ConversionError(
+          path: catalog.path, .metadata(Self.key(.labels), "an array of strings"))
+      }
+      return labels
+    }
     var sections: [SectionKind: [UInt8]] = [:]
-    if let json = json(.chatTemplate) {
+    if let json = try json(.chatTemplate) {
       _ = try ConversationTemplate(json: json, file: file)
       sections[.chatTemplate] = Array(json.serialized().utf8)
     }
-    if let json = json(.generationConfig) {
+    if let json = try json(.generationConfig) {
       sections[.generationConfig] = Array(try GenerationDefaults(json: json).json.serialized().utf8)
     }
     if let text = text(.tokenizer) {

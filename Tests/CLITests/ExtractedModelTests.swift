@@ -131,6 +131,8 @@ struct ExtractedModelTests {
       ("vlmz.tokenizer", "AAA", "metadata: the value of 'vlmz.tokenizer' cannot be read"),
       ("vlmz.tokenizer", "AAAA", "metadata: tokenizer: header"),
       ("vlmz.preprocess", "{}", "metadata: 'pad': missing"),
+      ("vlmz.preprocess", "[", "metadata: the value of 'vlmz.preprocess' cannot be read"),
+      ("vlmz.labels", "[1]", "metadata: the value of 'vlmz.labels' cannot be read"),
       ("vlmz.generation_config", "{}", "generation"),
       ("vlmz.chat_template", #"{"template": "none of ours"}"#, "metadata: chat template"),
     ]
