@@ -2,6 +2,7 @@ import VLMCheckpoint
 import VLMContainer
 import VLMInput
 import VLMModels
+import VLMNN
 import VLMTensor
 
 /// A checkpoint that `extract` wrote: its metadata says which model it is and all that the
@@ -29,8 +30,8 @@ package struct ExtractedModel {
 
   /// - Returns: nil for any other checkpoint, and for one that no longer has every tensor of the
   ///   model that its metadata describes.
-  /// - Throws: where the metadata describe the model, but something else wrongly; and for a file of
-  ///   codes, which are no values.
+  /// - Throws: where the metadata cannot be what `extract` wrote, and for a file of codes, which are
+  ///   no values.
   package init?(_ catalog: TensorCatalog) throws {
     let texts = Dictionary(
       catalog.metadata.lazy.map { (ExactString($0.key), $0.value) }, uniquingKeysWith: { a, _ in a }
@@ -42,11 +43,12 @@ package struct ExtractedModel {
         throw ConversionError(path: catalog.path, .metadata(Self.key(kind), "JSON"))
       }
     }
-    guard catalog.gguf == nil, let config = try? json(.config),
-      let description = try? ModelDescription(json: config),
-      let manifest = try? description.manifest()
-    else { return nil }
+    guard catalog.gguf == nil, let config = try json(.config) else { return nil }
     let file = catalog.path + ": metadata"
+    let (description, manifest) = try ModelError.inFile(file) {
+      let description = try ModelDescription(json: config)
+      return (description, try description.manifest())
+    }
 
     let provenance = try? json(.provenance)
     var originals: [ExactString: String] = [:]
@@ -96,7 +98,8 @@ package struct ExtractedModel {
       sections[.chatTemplate] = Array(json.serialized().utf8)
     }
     if let json = try json(.generationConfig) {
-      sections[.generationConfig] = Array(try GenerationDefaults(json: json).json.serialized().utf8)
+      let defaults = try ModelError.inFile(file) { try GenerationDefaults(json: json) }
+      sections[.generationConfig] = Array(defaults.json.serialized().utf8)
     }
     if let text = text(.tokenizer) {
       guard let bytes = Base64.decode(text) else {

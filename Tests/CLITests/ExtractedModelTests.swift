@@ -128,12 +128,14 @@ struct ExtractedModelTests {
   @Test("metadata that contradict themselves are an error that names the key")
   func damaged() throws {
     let cases = [
+      ("vlmz.config", "{", "metadata: the value of 'vlmz.config' cannot be read"),
+      ("vlmz.config", "{}", "metadata: config: architecture: found nothing"),
       ("vlmz.tokenizer", "AAA", "metadata: the value of 'vlmz.tokenizer' cannot be read"),
       ("vlmz.tokenizer", "AAAA", "metadata: tokenizer: header"),
       ("vlmz.preprocess", "{}", "metadata: 'pad': missing"),
       ("vlmz.preprocess", "[", "metadata: the value of 'vlmz.preprocess' cannot be read"),
       ("vlmz.labels", "[1]", "metadata: the value of 'vlmz.labels' cannot be read"),
-      ("vlmz.generation_config", "{}", "generation"),
+      ("vlmz.generation_config", "{}", "metadata: config: generation."),
       ("vlmz.chat_template", #"{"template": "none of ours"}"#, "metadata: chat template"),
     ]
     for (changed, text, expected) in cases {

@@ -75,14 +75,20 @@ import VLMTestSupport
     }
   }
 
-  @Test(
-    "models of other formats are told by their first bytes",
-    arguments: [
-      ([0x08, 7, 0x12, 7] + Array("pytorch".utf8), "an ONNX model"),
-      ([0x1c, 0, 0, 0] + Array("TFL3 and so on".utf8), "a TensorFlow Lite model"),
-      ([0x81, 0xa6] + Array("params and so on".utf8), "a MessagePack file (a Flax checkpoint?)"),
-      ([0xde, 1, 0, 0xd9, 40] + Array("params".utf8), "a MessagePack file (a Flax checkpoint?)"),
-    ] as [([UInt8], String)])
+  static let formats: [([UInt8], String)] = [
+    (joined([0x08, 7, 0x12, 7], Array("pytorch".utf8)), "an ONNX model"),
+    (joined([0x1c, 0, 0, 0], Array("TFL3 and so on".utf8)), "a TensorFlow Lite model"),
+    (
+      joined([0x81, 0xa6], Array("params and so on".utf8)),
+      "a MessagePack file (a Flax checkpoint?)"
+    ),
+    (
+      joined([0xde, 1, 0, 0xd9, 40], Array("params".utf8)),
+      "a MessagePack file (a Flax checkpoint?)"
+    ),
+  ]
+
+  @Test("models of other formats are told by their first bytes", arguments: formats)
   func otherFormats(bytes: [UInt8], kind: String) throws {
     try make.expectRefusal(bytes, "this is \(kind), expected a safetensors, PyTorch or GGUF file")
   }
