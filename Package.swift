@@ -135,8 +135,8 @@ let package = Package(
     .testTarget(
       name: "CLITests",
       dependencies: [
-        "VLMTensor", "VLMCheckpoint", "VLMConvert", "VLMInput", "VLMTestSupport", "vlm-convert",
-        "vlm-run",
+        "VLMTensor", "VLMCheckpoint", "VLMContainer", "VLMConvert", "VLMInput", "VLMTestSupport",
+        "vlm-convert", "vlm-run",
       ]),
     .testTarget(
       name: "VLMBenchTests",

@@ -45,6 +45,10 @@ package struct CheckpointError: ReportableError, Equatable {
     case inTwoShards(String, String)
     /// A folder whose weights could be any of these.
     case severalModels([String])
+    /// Parts that a folder without an index lacks.
+    case missingShards([String])
+    /// A folder without any, and what it has of other formats.
+    case noWeights([String])
     case pyTorch(PyTorchProblem)
     case gguf(GGUFProblem)
   }
@@ -63,7 +67,11 @@ package struct CheckpointError: ReportableError, Equatable {
   init(_ error: FileError) { self.init(path: error.path, problem: .file(error)) }
 
   package var exitStatus: ExitStatus {
-    if case .file(let error) = problem { error.exitStatus } else { .badData }
+    switch problem {
+    case .file(let error): error.exitStatus
+    case .noWeights([]), .missingShards: .noInput
+    default: .badData
+    }
   }
 
   package var description: String {
@@ -78,7 +86,7 @@ extension CheckpointError {
     switch problem {
     case .file(let error): error.description
     case .otherKind(let kind): "this is \(kind), expected a safetensors, PyTorch or GGUF file"
-    case .empty: "the file is empty, expected a safetensors file"
+    case .empty: "the file is empty, expected a safetensors, PyTorch or GGUF file"
     case .headerTooSmall(let bytes): "the file has \(bytes) bytes, expected at least 10"
     case .headerLengthBeyondLimit(let length, let limit):
       "the header length is \(length), expected at most \(limit)"
@@ -135,6 +143,14 @@ extension CheckpointError {
       "the folder has \(names.count) models or parts without an index, "
         + names.prefix(4).map { "'\(shown($0))'" }.joined(separator: ", ")
         + (names.count > 4 ? " …" : "") + ", expected one; name the file that is meant"
+    case .missingShards(let names):
+      "the folder lacks " + names.prefix(4).map { "'\(shown($0))'" }.joined(separator: ", ")
+        + (names.count > 4 ? " and \(names.count - 4) more parts" : "") + " of its model"
+    case .noWeights(let others):
+      "the folder has no weights, found "
+        + (others.isEmpty
+          ? "none" : others.prefix(4).map { "'\(shown($0))'" }.joined(separator: ", "))
+        + (others.count > 4 ? " …" : "") + ", expected safetensors, PyTorch or GGUF files"
     case .pyTorch(let problem): problem.text
     case .gguf(let problem): problem.text
     }

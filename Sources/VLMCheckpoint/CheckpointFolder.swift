@@ -22,36 +22,114 @@ enum CheckpointFolder {
     "training_args.bin", "optimizer.pt", "optimizer.bin", "scheduler.pt", "scaler.pt",
   ]
 
-  /// The file or index of weights at `path`, which may be the folder that has it.
+  /// How files end that hold weights in other formats, to name them where there are no others.
+  private static let otherEndings = [
+    ".msgpack", ".h5", ".hdf5", ".keras", ".onnx", ".tflite", ".pb", ".ot", ".npz", ".npy", ".pkl",
+    ".pickle", ".joblib", ".index", ".distcp", ".mlmodel", ".xml", ".ggml", ".vlmz", ".tar", ".gz",
+    ".zip", ".nemo", ".engine", ".pdparams", ".params", ".ckpt.meta",
+  ]
+
+  /// Whether the folder has weights under a name that means a whole model.
+  static func hasModel(_ folder: String) -> Bool {
+    knownNames.contains { access(folder + "/" + $0, F_OK) == 0 }
+  }
+
+  /// The files or the index of weights at `path`, which may be the folder that has them.
+  enum Weights {
+    case file(String)
+    /// The parts of a model without an index, by their names in the folder, and its path with a
+    /// slash at its end.
+    case shards([String], folder: String)
+  }
+
+  /// A name as `model-00002-of-00005.safetensors`.
+  private struct ShardName {
+    let stem: Substring
+    let number: Int
+    let count: Int
+    let ending: Substring
+
+    init?(_ name: String) {
+      guard let dot = name.lastIndex(of: ".") else { return nil }
+      let parts = name[..<dot].split(separator: "-", omittingEmptySubsequences: false)
+      guard parts.count >= 4, parts[parts.count - 2] == "of",
+        let number = Self.number(parts[parts.count - 3]),
+        let count = Self.number(parts[parts.count - 1]),
+        number >= 1, number <= count
+      else { return nil }
+      stem = name[..<parts[parts.count - 3].startIndex]
+      (self.number, self.count, ending) = (number, count, name[dot...])
+    }
+
+    private static func number(_ text: Substring) -> Int? {
+      text.utf8.count == 5 && text.utf8.allSatisfy { (0x30...0x39).contains($0) } ? Int(text) : nil
+    }
+
+    func isSibling(of other: ShardName) -> Bool {
+      count == other.count && String(stem).hasSameBytes(as: String(other.stem))
+        && ending == other.ending
+    }
+  }
+
+  /// The parts of a split GGUF file are one model; the first that is there stands for all. So are
+  /// those that transformers writes, where their index is lost and all are there.
   ///
-  /// The parts of a split GGUF file are one model; the first that is there stands for all.
   ///
-  /// - Throws: `.severalModels` where a folder leaves a choice.
-  static func weights(_ path: String) throws(CheckpointError) -> String {
+  /// - Throws: `.severalModels` where a folder leaves a choice, `.noWeights` where it has none.
+  static func weights(_ path: String) throws(CheckpointError) -> Weights {
     var status = stat()
-    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return path }
+    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+      return .file(path)
+    }
     let folder = path.hasSuffix("/") ? path : path + "/"
     if let known = knownNames.first(where: { access(folder + $0, F_OK) == 0 }) {
-      return folder + known
+      return .file(folder + known)
     }
-    let candidates = fileNames(path).filter { name in
+    let names = fileNames(path).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    let candidates = names.filter { name in
       knownEndings.contains { name.hasSuffix($0) } && !name.hasPrefix(".")
         && !foreignNames.contains(name)
-    }.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-    // Nothing: opening the usual name says what is missing.
-    guard let first = candidates.first else { return folder + "model.safetensors" }
+    }
+    guard let first = candidates.first else {
+      let others = names.filter { name in otherEndings.contains { name.hasSuffix($0) } }
+      throw CheckpointError(path: path, problem: .noWeights(others))
+    }
     if let part = GGUFSplit.Name(first) {
       // Sorted, so the parts of one model stand together in their order.
       let isOne = candidates.allSatisfy {
         guard let other = GGUFSplit.Name($0) else { return false }
         return ExactString(other.stem) == ExactString(part.stem) && other.count == part.count
       }
-      if isOne { return folder + first }
+      if isOne { return .file(folder + first) }
     }
+    if let shards = try shards(candidates, path) { return .shards(shards, folder: folder) }
     guard candidates.count == 1 else {
       throw CheckpointError(path: path, problem: .severalModels(candidates))
     }
-    return folder + first
+    return .file(folder + first)
+  }
+
+  /// `names`, when they are all parts of one model.
+  ///
+  /// - Throws: `.missingShards` when they are some of them.
+  private static func shards(
+    _ names: [String], _ path: String
+  ) throws(CheckpointError) -> [String]? {
+    let shards = names.compactMap { ShardName($0) }
+    guard shards.count == names.count, let first = shards.first, first.ending != ".gguf",
+      first.count > 1, first.count <= SafetensorsIndex.maximumShards,
+      shards.allSatisfy({ $0.isSibling(of: first) })
+    else { return nil }
+    let present = Set(shards.map(\.number))
+    let missing = (1...first.count).filter { !present.contains($0) }
+    guard missing.isEmpty else {
+      let digits = missing.map { "\(100_000 + $0)".dropFirst() }
+      let count = "\(100_000 + first.count)".dropFirst()
+      throw CheckpointError(
+        path: path,
+        problem: .missingShards(digits.map { "\(first.stem)\($0)-of-\(count)\(first.ending)" }))
+    }
+    return names
   }
 
   private static func fileNames(_ folder: String) -> [String] {

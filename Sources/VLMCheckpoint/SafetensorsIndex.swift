@@ -23,11 +23,23 @@ package enum SafetensorsIndex {
   package static func readCheckpoint(
     path: String, links: Links = .contained, options: PyTorchFile.Options = .init()
   ) throws(CheckpointError) -> TensorCatalog {
-    let file = try CheckpointFolder.weights(path)
-    return file.hasSuffix(".json")
-      ? try read(path: file, links: links, options: options)
-      : try CheckpointFile.read(path: file, options: options)
+    switch try CheckpointFolder.weights(path) {
+    case .file(let file):
+      return file.hasSuffix(".json")
+        ? try read(path: file, links: links, options: options)
+        : try CheckpointFile.read(path: file, options: options)
+    case .shards(let shards, let folder):
+      var merged = Merger(path: path, wanted: nil)
+      for shard in shards {
+        let file = try resolve(shard, index: folder, links: links)
+        try merged.add(try CheckpointFile.read(path: file, options: options), shard: shard)
+      }
+      return try merged.finish(totalSize: nil)
+    }
   }
+
+  /// Whether a folder has weights under a name that means a whole model.
+  package static func hasModel(folder: String) -> Bool { CheckpointFolder.hasModel(folder) }
 
   /// Reads an index and every file it names.
   ///
@@ -134,9 +146,10 @@ package enum SafetensorsIndex {
       return path
     }
     var allowed = [home + "/"]
+    // snapshots/REVISION, or a folder in that.
     let parts = home.split(separator: "/", omittingEmptySubsequences: false)
-    if parts.count >= 3, parts[parts.count - 2] == "snapshots" {
-      allowed.append(parts.dropLast(2).joined(separator: "/") + "/blobs/")
+    if let place = parts.dropLast().lastIndex(of: "snapshots"), place > 0 {
+      allowed.append(parts[..<place].joined(separator: "/") + "/blobs/")
     }
     guard allowed.contains(where: { target.hasPrefix($0) }) else {
       throw CheckpointError(
@@ -155,7 +168,8 @@ package enum SafetensorsIndex {
 /// Puts the shards' catalogs together and checks them against the index.
 private struct Merger {
   let path: String
-  let wanted: [ExactString: String]
+  /// The file of each tensor, as an index has it.
+  let wanted: [ExactString: String]?
   private var tensors: [CheckpointTensor] = []
   private var index: [ExactString: Int32] = [:]
   private var metadata: [(key: String, value: String)] = []
@@ -164,7 +178,7 @@ private struct Merger {
   private var format: CheckpointFormat?
   private var shardOf: [ExactString: String] = [:]
 
-  init(path: String, wanted: [ExactString: String]) {
+  init(path: String, wanted: [ExactString: String]?) {
     self.path = path
     self.wanted = wanted
   }
@@ -180,7 +194,7 @@ private struct Merger {
       if let other = shardOf.updateValue(shard, forKey: name) {
         throw CheckpointError(path: path, place: tensor.name, problem: .inTwoShards(other, shard))
       }
-      if wanted[name] == nil {
+      if let wanted, wanted[name] == nil {
         warnings.append(
           "\(shard.escapedForDisplay()): '\(tensor.name.escapedForDisplay())' is not in the index")
       }
@@ -190,7 +204,7 @@ private struct Merger {
   }
 
   consuming func finish(totalSize: Int?) throws(CheckpointError) -> TensorCatalog {
-    let strays = wanted.filter { !(shardOf[$0.key]?.hasSameBytes(as: $0.value) ?? false) }
+    let strays = (wanted ?? [:]).filter { !(shardOf[$0.key]?.hasSameBytes(as: $0.value) ?? false) }
     let first = strays.min { $0.key.string.utf8.lexicographicallyPrecedes($1.key.string.utf8) }
     if let first {
       throw CheckpointError(

@@ -7,6 +7,8 @@ package enum CheckpointFormat: String, Sendable {
   case pyTorchLegacy = "PyTorch legacy"
   case torchScript = "TorchScript"
   case gguf = "GGUF"
+
+  package var isPyTorch: Bool { self != .safetensors && self != .gguf }
 }
 
 /// The tensors of a checkpoint, in the order it lists them, each name once.
@@ -56,6 +58,15 @@ package struct TensorCatalog: Sendable {
     return TensorCatalog(
       path: path, tensors: tensors, metadata: metadata, warnings: warnings + other.warnings,
       index: index, format: format, gguf: gguf)
+  }
+
+  /// The tensors under other names, as many as there are, no two the same.
+  func renamed(_ names: [String]) -> TensorCatalog {
+    var index: [ExactString: Int32] = [:]
+    for (position, name) in names.enumerated() { index[ExactString(name)] = Int32(position) }
+    return TensorCatalog(
+      path: path, tensors: zip(tensors, names).map { $0.renamed($1) }, metadata: metadata,
+      warnings: warnings, index: index, format: format, gguf: gguf)
   }
 
   /// The tensor called `name`, byte for byte.

@@ -8,6 +8,8 @@ package struct ConversionError: ReportableError, Equatable {
     /// The tensors are those of no model we know.
     case unknownModel(tensorCount: Int, examples: [String])
     case nothingToConvert
+    /// TorchScript without parameters.
+    case frozenModule
     case missing([String])
     case shape(tensor: String, found: [Int], expected: [Int])
     case unexpected([String])
@@ -21,6 +23,14 @@ package struct ConversionError: ReportableError, Equatable {
     case slowTower(stated: String)
     /// A projector alone, and `_name_or_path` of its `config.json`.
     case languageModel(stated: String?)
+    /// LoRA and its kin, and the model that `adapter_config.json` says they are for.
+    case adapter(base: String?)
+    /// Weights that another tool quantized, and a tensor that shows it.
+    case quantized(kind: String, tensor: String)
+    /// A file of `extract --codes`.
+    case codes
+    /// A key of the metadata of an extracted file, and what its value should be.
+    case metadata(String, String)
   }
 
   package let path: String
@@ -42,6 +52,10 @@ package struct ConversionError: ReportableError, Equatable {
         + "open_clip), CLIP's vision tower, open_clip with a ConvNeXt, LLaMA and its kin (Vicuna, Mistral, "
         + "SmolLM2, Qwen 2), or a LLaVA (LLaVA-1.5, ConvLLaVA, LLaVA-HR)"
     case .nothingToConvert: return "\(name): holds no tensors, nothing to convert"
+    case .frozenModule:
+      return
+        "\(name): TorchScript without parameters, as torch.jit.freeze leaves it; expected a state "
+        + "dict, or the module before it was frozen"
     case .missing(let names):
       return "\(name): \(names.count) tensors missing: \(Self.list(names))"
     case .shape(let tensor, let found, let expected):
@@ -71,6 +85,19 @@ package struct ConversionError: ReportableError, Equatable {
       let model = stated.map { ", '\($0.escapedForDisplay())'," } ?? ""
       return "\(name): holds a projector alone; name the folder of the language model\(model) "
         + "that it was trained for with --model-base"
+    case .adapter(let base):
+      let model = base.map { "'\($0.escapedForDisplay())'" } ?? "a model"
+      return
+        "\(name): holds an adapter for \(model) (LoRA or the like), expected a model; merge it "
+        + "into that (merge_and_unload of peft, then save_pretrained) and convert the result"
+    case .quantized(let kind, let tensor):
+      return "\(name): the weights are quantized (\(kind.escapedForDisplay())), found tensor "
+        + "'\(tensor.escapedForDisplay())', expected the model's own in f32, f16 or bf16"
+    case .codes:
+      return "\(name): holds the codes of a container, found '….codes' and '….scales', expected "
+        + "values; extract without --codes"
+    case .metadata(let key, let expected):
+      return "\(name): metadata: the value of '\(key)' cannot be read, expected \(expected)"
     }
   }
 

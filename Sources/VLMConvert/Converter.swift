@@ -154,8 +154,9 @@ package struct Converter {
       try reader.request(range, of: piece.tensor.source)
     }
     let largest = pieces.reduce(1) { max($0, $1.byteCount) }
-    try SystemMemory.require(
-      OutputStage.Buffers.byteCount(ofPieces: largest) + Self.workingBytes, for: output.path)
+    let needed = OutputStage.Buffers.byteCount(ofPieces: largest) + Self.workingBytes
+    // A control group ends a process that takes more; it does not say no before.
+    try SystemMemory.require(needed, of: Machine.memory.byteCount, for: output.path)
     let stream = TensorStream(pool: pool)
     let buffers = OutputStage.Buffers(byteCount: largest)
     let total = sourceByteCount

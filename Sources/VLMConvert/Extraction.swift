@@ -17,25 +17,29 @@ package struct Extraction {
   private let names: [String: String]
   package let hasOriginalNames: Bool
 
-  /// Sections that are JSON, which goes into the file's metadata.
-  private static let descriptions: [SectionKind] = [
-    .config, .preprocess, .labels, .provenance,
-  ]
+  /// Whether the tokenizer is too large for a safetensors header.
+  package private(set) var leavesTokenizer = false
+  private var metadata: [(key: String, value: String)] = [("format", "pt")]
 
   package init(path: String) throws {
     container = try Container.open(path: path)
-    var names: [String: String] = [:]
-    if let bytes = try container.section(.provenance),
-      let json = try? JSONValue.parse(bytes, limits: JSONLimits(maximumBytes: bytes.count)),
-      let object = json["names"]?.objectValue
-    {
-      for member in object.members { names[member.key] = member.value.stringValue }
+    let originals = try container.originalNames()
+    hasOriginalNames = originals != nil
+    names = originals ?? [:]
+
+    var bytesLeft = SafetensorsFile.maximumMetadataBytes / 4 * 3
+    for kind in ExtractedModel.kinds {
+      guard let bytes = try container.section(kind) else { continue }
+      let text = ExtractedModel.text(bytes, of: kind)
+      // What the tokenizer takes must leave room for the names.
+      guard kind != .tokenizer || text.utf8.count < bytesLeft / 2 else {
+        leavesTokenizer = true
+        continue
+      }
+      bytesLeft -= text.utf8.count
+      metadata.append((ExtractedModel.key(kind), text))
     }
-    // All or none: a mixture of names would be no model's.
-    let originals = container.tensors.compactMap { names[$0.name] }
-    let isWhole = originals.count == container.tensors.count
-    hasOriginalNames = isWhole && Set(originals.map { ExactString($0) }).count == originals.count
-    self.names = hasOriginalNames ? names : [:]
+    metadata.append(("vlmz.content_hash", hexadecimal(container.rootHash)))
   }
 
   /// - Parameters:
@@ -64,12 +68,6 @@ package struct Extraction {
         entries.append(values(tensor, name: name, dtype: dtype, counter))
       }
     }
-    var metadata: [(key: String, value: String)] = [("format", "pt")]
-    for kind in Self.descriptions {
-      guard let bytes = try container.section(kind) else { continue }
-      metadata.append(("vlmz.\(kind)", String(decoding: bytes, as: UTF8.self)))
-    }
-    metadata.append(("vlmz.content_hash", hexadecimal(container.rootHash)))
     try SafetensorsWriter.write(
       path: path, overwrite: overwrite, metadata: metadata, tensors: entries)
     try container.file.checkUnchanged()
@@ -155,6 +153,23 @@ package struct Extraction {
       part(".steps", .u8, blocks) { $0.groups($1, isOffset: false) },
       part(".offsets", .i8, blocks) { $0.groups($1, isOffset: true) }, scales,
     ]
+  }
+}
+
+extension Container {
+  /// The name that each tensor had in the checkpoint, by its own; nil where that is not known of
+  /// all. A mixture of names would be no model's.
+  func originalNames() throws -> [String: String]? {
+    guard let bytes = try section(.provenance),
+      let json = try? JSONValue.parse(bytes, limits: JSONLimits(maximumBytes: bytes.count))
+    else { return nil }
+    var names: [String: String] = [:]
+    for member in json["names"]?.objectValue?.members ?? [] {
+      names[member.key] = member.value.stringValue
+    }
+    let originals = tensors.compactMap { names[$0.name] }
+    let isWhole = originals.count == tensors.count
+    return isWhole && Set(originals.map { ExactString($0) }).count == originals.count ? names : nil
   }
 }
 

@@ -11,6 +11,7 @@ package enum ModelFileKind: Sendable {
   /// A file that starts as a container is one; every other is left to the readers of checkpoints,
   /// whose errors name what else it may be.
   package static func of(_ path: String) throws(FileError) -> ModelFileKind {
+    if ModelTensors.isFolder(path) { return .checkpoint }
     let file = try MappedFile(path: path)
     let magic = Container.magic
     guard file.count >= magic.count else { return .checkpoint }
@@ -82,8 +83,8 @@ package struct Listing {
       summary = lines
       self.extra = extra
     case .checkpoint:
-      let catalog = try CheckpointFile.read(path: path, options: options)
-      let isPyTorch = ![.safetensors, .gguf].contains(catalog.format)
+      let catalog = try SafetensorsIndex.readCheckpoint(path: path, options: options)
+      let isPyTorch = catalog.format.isPyTorch
       kind = isPyTorch ? "pytorch" : catalog.format == .gguf ? "gguf" : "safetensors"
       byteCount = try Self.fileBytes(catalog, path)
       tensors = catalog.tensors.map { tensor in
@@ -133,10 +134,10 @@ package struct Listing {
     return .object(object)
   }
 
-  /// Bytes of the file, with all other parts of a split one.
+  /// Bytes of the file, or of all parts of a split one.
   private static func fileBytes(_ catalog: TensorCatalog, _ path: String) throws -> Int {
     let parts = catalog.sources
-    return parts.count > 1
+    return parts.count > 1 || ModelTensors.isFolder(path)
       ? parts.reduce(0) { $0 + $1.count } : try MappedFile(path: path).count
   }
 

@@ -27,6 +27,8 @@ package struct ModelDifference {
   package let onlyInSecond: [String]
   /// Tensors of both, the one with the largest relative error first.
   package let common: [Entry]
+  /// Tensors of one file alone that are no part of the model; no difference by themselves.
+  package let ignored: [String]
   /// Whether names were matched by what the tensors are in the model.
   package let isByModel: Bool
 
@@ -41,8 +43,9 @@ package struct ModelDifference {
 
   /// Compares all tensors, several pieces at a time; memory does not grow with the files.
   ///
-  /// Names are compared as they are when that matches anything, and both files are of one kind.
-  /// Otherwise each checkpoint's tensors get the names that a container would give them.
+  /// Where names as they are leave tensors over, or shapes differ, each checkpoint's tensors get the
+  /// names that a container would give them, or else a container's the names of the checkpoint that
+  /// it was made from, if more of them match then.
   ///
   /// - Parameter progress: called with values done, of all.
   package init(
@@ -53,14 +56,19 @@ package struct ModelDifference {
       try ModelTensors.open(path: first, options: options),
       try ModelTensors.open(path: second, options: options)
     )
-    let names = Set(a.tensors.map { ExactString($0.name) })
-    let shared = b.tensors.count { names.contains(ExactString($0.name)) }
     var isByModel = false
-    if shared == 0 || shared < min(a.tensors.count, b.tensors.count) && a.kind != b.kind,
-      let x = try a.canonical(options: options), let y = try b.canonical(options: options)
+    var shared = a.shared(with: b)
+    let isWhole = shared == max(a.tensors.count, b.tensors.count)
+    if !isWhole, let x = a.canonical(options: options), let y = b.canonical(options: options) {
+      let count = x.shared(with: y)
+      if count > shared || count == shared && a.isModelAlone != b.isModelAlone {
+        (a, b, shared, isByModel) = (x, y, count, true)
+      }
+    }
+    if !isWhole, !isByModel, a.kind != b.kind, let x = a.original(), let y = b.original(),
+      x.shared(with: y) > shared
     {
       (a, b) = (x, y)
-      isByModel = true
     }
     self.isByModel = isByModel
     var others: [ExactString: ModelTensor] = [:]
@@ -74,8 +82,12 @@ package struct ModelDifference {
         left.append(tensor.name)
       }
     }
-    onlyInFirst = left.sorted()
-    onlyInSecond = others.values.map(\.name).sorted()
+    let right = others.values.map(\.name)
+    onlyInFirst = left.filter { !a.foreign.contains(ExactString($0)) }.sorted()
+    onlyInSecond = right.filter { !b.foreign.contains(ExactString($0)) }.sorted()
+    ignored = (left + right).filter {
+      a.foreign.contains(ExactString($0)) || b.foreign.contains(ExactString($0))
+    }.sorted()
 
     let total = pairs.reduce(0) { $0 + $1.0.elementCount }
     var done = 0
@@ -167,7 +179,8 @@ package struct ModelDifference {
 }
 
 extension ModelDifference {
-  /// `{"same", "only_in_first", "only_in_second", "tensors": [{"name", …}]}`, worst tensor first.
+  /// `{"same", "only_in_first", "only_in_second", "no_part_of_model", "tensors": [{"name", …}]}`,
+  /// worst tensor first.
   package func json(tolerance: Double) -> JSONValue {
     var object = JSONObject()
     object.set("same", .bool(isSame(tolerance: tolerance)))
@@ -175,6 +188,7 @@ extension ModelDifference {
     object.set("matched_by_model", .bool(isByModel))
     object.set("only_in_first", .array(onlyInFirst.map { .string($0) }))
     object.set("only_in_second", .array(onlyInSecond.map { .string($0) }))
+    object.set("no_part_of_model", .array(ignored.map { .string($0) }))
     object.set("tensors", .array(common.map(\.json)))
     return .object(object)
   }

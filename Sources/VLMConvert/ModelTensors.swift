@@ -35,8 +35,9 @@ package struct ModelTensor: Sendable {
     storage = .checkpoint(tensor)
   }
 
-  package init(_ entry: TensorEntry, of container: Container) {
-    name = entry.name
+  /// - Parameter name: another name than the container's.
+  package init(_ entry: TensorEntry, of container: Container, name: String? = nil) {
+    self.name = name ?? entry.name
     shape = entry.shape
     type = entry.format.scheme.name
     storage = .container(container, entry)
@@ -151,12 +152,14 @@ package struct ModelTensors {
   package let tensors: [ModelTensor]
   package let container: Container?
   package let catalog: TensorCatalog?
+  /// Names of tensors that are no part of the model, where that is known.
+  private(set) var foreign: Set<ExactString> = []
 
   /// Opens a container, a file of tensors, or a folder or index of several.
   package static func open(
     path: String, options: PyTorchFile.Options = .init()
   ) throws -> ModelTensors {
-    if !isFolder(path), try ModelFileKind.of(path) == .container {
+    if try ModelFileKind.of(path) == .container {
       let container = try Container.open(path: path)
       return ModelTensors(
         path: path, kind: .container,
@@ -171,9 +174,9 @@ package struct ModelTensors {
 
   /// The tensors under the names that a container gives them, with those that are no part of the
   /// model under their own; nil when the model is not recognised.
-  func canonical(options: PyTorchFile.Options) throws -> ModelTensors? {
+  func canonical(options: PyTorchFile.Options) -> ModelTensors? {
     guard catalog != nil else { return self }
-    guard let source = try? SourceModel.open(path: path, options: options) else { return nil }
+    guard let source = try? SourceRecognition(path: path, options: options) else { return nil }
     var seen = Set<ExactString>()
     var renamed: [ModelTensor] = []
     for (name, origin) in source.checkpoint.tensors {
@@ -183,13 +186,37 @@ package struct ModelTensors {
         ModelTensor(
           SourceTensor(tensor, rows: origin.rows), name: name, shape: origin.shape))
     }
-    renamed += source.catalog.tensors.filter { !seen.contains(ExactString($0.name)) }
-      .map { ModelTensor($0) }
+    let others = source.catalog.tensors.filter { !seen.contains(ExactString($0.name)) }
     return ModelTensors(
-      path: path, kind: kind, tensors: renamed, container: nil, catalog: source.catalog)
+      path: path, kind: kind, tensors: renamed + others.map { ModelTensor($0) }, container: nil,
+      catalog: source.catalog, foreign: Set(others.map { ExactString($0.name) }))
   }
 
-  private static func isFolder(_ path: String) -> Bool {
+  /// A container's tensors under the names of the checkpoint that it was made from; nil where it
+  /// does not know them. A checkpoint's are as they are.
+  func original() -> ModelTensors? {
+    guard let container else { return self }
+    guard let names = try? container.originalNames() else { return nil }
+    return ModelTensors(
+      path: path, kind: kind,
+      tensors: container.tensors.map { ModelTensor($0, of: container, name: names[$0.name]) },
+      container: container, catalog: nil)
+  }
+
+  /// How many tensors both have under the same name in the same shape.
+  func shared(with other: ModelTensors) -> Int {
+    var shapes: [ExactString: [Int]] = [:]
+    for tensor in tensors { shapes[ExactString(tensor.name)] = tensor.shape }
+    return other.tensors.count { shapes[ExactString($0.name)] == $0.shape }
+  }
+
+  /// Whether it can hold nothing but a model: a container, or what was extracted from one.
+  var isModelAlone: Bool {
+    container != nil
+      || catalog?.metadata.contains { $0.key == ExtractedModel.key(.config) } ?? false
+  }
+
+  static func isFolder(_ path: String) -> Bool {
     var status = stat()
     return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }

@@ -5,10 +5,6 @@ import VLMModels
 import VLMNN
 import VLMTensor
 
-#if canImport(Glibc)
-  import Glibc
-#endif
-
 /// A checkpoint on disk, recognised: its tensors, its geometry, and the files that describe it.
 package struct SourceModel: Sendable {
   package let catalog: TensorCatalog
@@ -41,80 +37,96 @@ package struct SourceModel: Sendable {
     visionTowerSlow: String? = nil, modelBase: String? = nil,
     options: PyTorchFile.Options = .init()
   ) throws -> SourceModel {
-    var status = stat()
-    let isFolder = stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-    let folder = isFolder ? path : Self.folder(of: path)
-    let openCLIP = folder + "/open_clip_model.safetensors"
-    let weights = isFolder && access(openCLIP, F_OK) == 0 ? openCLIP : path
-    var catalog = try SafetensorsIndex.readCheckpoint(path: weights, options: options)
-    guard !catalog.tensors.isEmpty else {
-      throw ConversionError(path: weights, .nothingToConvert)
+    try ModelError.inFile(path) {
+      let found = try SourceRecognition(
+        path: path, visionTower: visionTower, visionTowerSlow: visionTowerSlow,
+        modelBase: modelBase, options: options)
+      return try found.extracted.map { try extracted(found, $0, preprocessor: preprocessor) }
+        ?? described(found, preprocessor: preprocessor)
     }
-    var descriptions = SourceDescriptions(folder: folder)
-    // A GGUF file describes itself; what lies beside it is another model's.
-    let described = try catalog.ggufDescription(frequencies: LLaMAConfig.ggufFrequencies)
-    var description =
-      try described ?? descriptions.read("config.json")
-      ?? descriptions.read("open_clip_config.json")
-    let tower = try VisionTowerFolder(description, besides: folder, given: visionTower)
-    let base = try LanguageModelFolder(description, given: modelBase)
-    catalog = try base.merge(into: catalog)
-    if description?["is_multipath_encoder"]?.boolValue == true {
-      let slow = try VisionTowerFolder(
-        description, role: .slow, besides: folder, given: visionTowerSlow)
-      catalog = try slow.mergeMultiResolution(into: tower.mergeMultiResolution(into: catalog))
-    }
-    catalog = try tower.merge(into: catalog)
-    var files = catalog.sources.map(\.path)
-    var towerDescription = try descriptions.read(file: tower.file("config.json"))
-    let names = catalog.tensors.map { (name: $0.name, shape: $0.shape) }
-    let facts = CheckpointFacts(
-      names: names, description: description, towerDescription: towerDescription)
-    guard let checkpoint = try ModelCheckpoint.recognise(facts) else {
-      throw ConversionError(
-        path: weights,
-        .unknownModel(tensorCount: names.count, examples: names.prefix(3).map(\.name)))
-    }
-    if let llava = try TransformersLLaVA(facts)?.facts {
-      (description, towerDescription) = (llava.description, llava.towerDescription)
-    }
-    var notes = catalog.warnings + checkpoint.notes
+  }
+
+  /// A model that the files beside its weights describe.
+  private static func described(
+    _ found: SourceRecognition, preprocessor: String?
+  ) throws -> SourceModel {
+    let (checkpoint, description, base) = (found.checkpoint, found.description, found.base)
+    var descriptions = found.descriptions
+    var notes = found.catalog.warnings + checkpoint.notes
     let preprocessing: Preprocessing?
     if case .llava(let config) = checkpoint.description {
       preprocessing = try descriptions.llavaPreprocessing(
-        config, description, tower, towerDescription, given: preprocessor, notes: &notes)
+        config, description, found.tower, found.towerDescription, given: preprocessor,
+        notes: &notes)
     } else if case .llama = checkpoint.description {
       preprocessing = nil
     } else {
       preprocessing = try descriptions.preprocessing(
         description, given: preprocessor, clip: checkpoint.description.clipSide, notes: &notes)
     }
+    var files = found.catalog.sources.map(\.path)
     var sections: [SectionKind: [UInt8]] = [:]
     if checkpoint.description.language != nil {
       // Upstream too takes the tokenizer from where the language model lies.
       var language = base.path.map { SourceDescriptions(folder: $0) } ?? descriptions
       sections = try language.languageSections(
-        gguf: catalog.gguf, file: weights, config: description, notes: &notes)
+        gguf: found.catalog.gguf, file: found.weights, config: description, notes: &notes)
       if base.path == nil { descriptions = language } else { files += language.files }
     } else if case .openCLIP(let config) = checkpoint.description {
       sections = try descriptions.textTowerSections(config.text, description, notes: &notes)
     }
     files += descriptions.files
-    var labels = description.flatMap(Self.labels)
-    let classCount = checkpoint.description.classCount
-    if let found = labels, found.count != classCount {
-      notes.append("\(found.count) labels for \(classCount ?? 0) outputs: left out")
-      labels = nil
-    }
+    let labels = fitting(
+      description.flatMap(Self.labels), checkpoint.description.classCount, &notes)
     return SourceModel(
-      catalog: catalog, checkpoint: checkpoint,
-      preprocessing: preprocessing, labels: labels, sections: sections, files: files,
-      notes: notes)
+      catalog: found.catalog, checkpoint: checkpoint, preprocessing: preprocessing, labels: labels,
+      sections: sections, files: files, notes: notes)
   }
 
-  private static func folder(of path: String) -> String {
-    guard let slash = path.lastIndex(of: "/") else { return "." }
-    return slash == path.startIndex ? "/" : String(path[..<slash])
+  /// A model that the metadata of its file describe; only what they lack is looked for beside it.
+  private static func extracted(
+    _ found: SourceRecognition, _ model: ExtractedModel, preprocessor: String?
+  ) throws -> SourceModel {
+    let kind = model.checkpoint.description
+    var (descriptions, sections) = (found.descriptions, model.sections)
+    var notes = found.catalog.warnings
+    var preprocessing = model.preprocessing
+    if let preprocessor, let json = try descriptions.read(file: preprocessor) {
+      let given = try Preprocessing(checkpointConfig: json, name: preprocessor)
+      preprocessing = preprocessing?.padding == nil ? given : given.paddedWithMean()
+    }
+    if case .llava = kind, preprocessing == nil {
+      throw ConversionError(
+        path: found.weights,
+        .preprocessing("missing in its metadata: --preprocessor names a file that has it"))
+    } else if preprocessing == nil, kind.language == nil {
+      preprocessing = try descriptions.preprocessing(
+        nil, given: nil, clip: kind.clipSide, notes: &notes)
+    }
+    if sections[.tokenizer] == nil {
+      if kind.language != nil {
+        let beside = try descriptions.languageSections(
+          gguf: nil, file: found.weights, config: try descriptions.read("config.json"),
+          notes: &notes)
+        sections.merge(beside) { own, _ in own }
+      } else if case .openCLIP = kind {
+        notes.append("no tokenizer in the metadata: the text tower takes token ids only")
+      }
+    }
+    let labels = fitting(model.labels, kind.classCount, &notes)
+    return SourceModel(
+      catalog: found.catalog, checkpoint: model.checkpoint, preprocessing: preprocessing,
+      labels: labels, sections: sections,
+      files: found.catalog.sources.map(\.path) + descriptions.files, notes: notes)
+  }
+
+  /// `labels`, if there are as many as outputs.
+  private static func fitting(
+    _ labels: [String]?, _ classCount: Int?, _ notes: inout [String]
+  ) -> [String]? {
+    guard let labels, labels.count != classCount else { return labels }
+    notes.append("\(labels.count) labels for \(classCount ?? 0) outputs: left out")
+    return nil
   }
 
   /// Class names as timm (`label_names`) or Hugging Face (`id2label`) store them.

@@ -4,19 +4,48 @@
 
 /// Facts about the machine.
 package enum Machine {
-  /// Bytes of memory.
-  package static var physicalMemory: Int {
-    max(1 << 28, Int(sysconf(Int32(_SC_PHYS_PAGES))) * Int(sysconf(Int32(_SC_PAGESIZE))))
+  /// Bytes of memory, and what they are the memory of, for messages.
+  package struct Memory: Sendable, Equatable {
+    package let byteCount: Int
+    package let isControlGroups: Bool
+
+    /// "1024 MiB on this machine": the share of it that models and activations may take.
+    package var text: String {
+      "\(planned >> 20) MiB "
+        + (isControlGroups ? "under the memory limit of this control group" : "on this machine")
+    }
+
+    /// Three quarters.
+    package var planned: Int { byteCount / 4 * 3 }
   }
 
-  /// Bytes that could be taken without swapping, what caches hold included; nil where the system
-  /// does not say.
+  /// The machine's, or what control groups leave of it.
+  package static var memory: Memory {
+    let physical =
+      max(1 << 28, Int(sysconf(Int32(_SC_PHYS_PAGES))) * Int(sysconf(Int32(_SC_PAGESIZE))))
+    return memory(physical: physical, ControlGroup.current)
+  }
+
+  static func memory(physical: Int, _ group: ControlGroup) -> Memory {
+    guard let limit = group.memoryLimit, limit < physical else {
+      return Memory(byteCount: physical, isControlGroups: false)
+    }
+    return Memory(byteCount: limit, isControlGroups: true)
+  }
+
+  /// Bytes that could be taken without swapping, what caches hold included, within the limits of
+  /// the control groups; nil where the system does not say.
   package static var availableMemory: Int? {
     guard let file = fopen("/proc/meminfo", "re") else { return nil }
     defer { fclose(file) }
     var bytes = [UInt8](repeating: 0, count: 4096)
     let count = fread(&bytes, 1, bytes.count, file)
-    return available(meminfo: String(decoding: bytes.prefix(count), as: UTF8.self))
+    return available(
+      meminfo: String(decoding: bytes.prefix(count), as: UTF8.self), ControlGroup.current)
+  }
+
+  static func available(meminfo text: String, _ group: ControlGroup) -> Int? {
+    [available(meminfo: text), group.memoryAvailable].compactMap { $0 }.min()
   }
 
   /// What `text` says in its line "MemAvailable: 1234 kB".

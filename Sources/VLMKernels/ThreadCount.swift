@@ -8,7 +8,7 @@ package enum ThreadCount {
   package static let maximum = 1024
 
   /// `VLM_THREADS` if set, else `OMP_NUM_THREADS` if it is a number, else the processors this
-  /// process may run on, within its cgroup quota.
+  /// process may run on, within the quota of its control groups.
   package static func selected() throws(KernelError) -> Int {
     if let text = getenv("VLM_THREADS").map({ String(cString: $0) }), !text.isEmpty {
       guard let count = Int(text), (1...maximum).contains(count) else {
@@ -24,11 +24,16 @@ package enum ThreadCount {
     return available
   }
 
-  /// Processors in the affinity mask, limited by the CPU quota of the cgroup, at least 1.
+  /// Processors in the affinity mask, limited by the control groups' quota, at least 1.
   package static var available: Int {
-    var count = allowedProcessors() ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-    if let quota = cgroupQuota() { count = min(count, max(1, Int(quota.rounded(.up)))) }
-    return max(1, min(count, maximum))
+    let count = allowedProcessors() ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    return limited(count, ControlGroup.current)
+  }
+
+  /// As many of `processors` as `group` has time for, rounded up.
+  static func limited(_ processors: Int, _ group: ControlGroup) -> Int {
+    let quota = group.processors.map { Int(min($0, Double(maximum)).rounded(.up)) } ?? maximum
+    return max(1, min(processors, quota, maximum))
   }
 
   /// Processors that the affinity mask of this process allows.
@@ -44,30 +49,6 @@ package enum ThreadCount {
       return count > 0 ? count : nil
     }
     return nil
-  }
-
-  /// CPUs' worth of time that cgroup v2 or v1 grants, nil when unlimited or unknown.
-  private static func cgroupQuota() -> Double? {
-    if let fields = words(of: "/sys/fs/cgroup/cpu.max"), fields.count == 2,
-      let quota = Double(fields[0]), let period = Double(fields[1]), period > 0
-    {
-      return quota / period
-    }
-    if let quota = words(of: "/sys/fs/cgroup/cpu/cpu.cfs_quota_us")?.first.flatMap(Double.init),
-      let period = words(of: "/sys/fs/cgroup/cpu/cpu.cfs_period_us")?.first.flatMap(Double.init),
-      quota > 0, period > 0
-    {
-      return quota / period
-    }
-    return nil
-  }
-
-  private static func words(of path: String) -> [String]? {
-    guard let file = fopen(path, "r") else { return nil }
-    defer { fclose(file) }
-    var buffer = [CChar](repeating: 0, count: 128)
-    guard fgets(&buffer, Int32(buffer.count), file) != nil else { return nil }
-    return text(of: buffer).split { $0 == " " || $0 == "\n" }.map(String.init)
   }
 
   private static func text(of buffer: [CChar]) -> String {

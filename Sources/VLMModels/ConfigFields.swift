@@ -84,7 +84,7 @@ struct ConfigFields {
   }
 
   private func wrong(_ key: String, expected: String) -> ModelError {
-    let found = value[key].map { $0.isNull ? "null" : "a \($0.kind)" } ?? "nothing"
+    let found = value[key].map { $0.kindWithArticle } ?? "nothing"
     return ModelError(
       .configuration(field: "\(path).\(key)", found: found, expected: expected))
   }

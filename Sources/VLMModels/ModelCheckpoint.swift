@@ -24,6 +24,16 @@ package struct CheckpointFacts: Sendable {
   }
 }
 
+extension CheckpointFacts {
+  /// The part of all names up to their first dot, with it; nil where they begin with several, or a
+  /// name has nothing else.
+  fileprivate var commonPart: String? {
+    guard let first = names.first?.name, let dot = first.firstIndex(of: ".") else { return nil }
+    let part = String(first[...dot])
+    return names.allSatisfy { $0.name.hasPrefix(part) && $0.name.count > part.count } ? part : nil
+  }
+}
+
 /// In which order a checkpoint stores the rows of a matrix.
 package enum RowOrder: Sendable, Equatable {
   /// In ours.
@@ -81,8 +91,36 @@ package struct ModelCheckpoint: Sendable {
 
   /// The model that the tensors make up; nil when they are none that we know.
   ///
+  /// Where all names begin with the same part that is none of the model's, as in a training module
+  /// that holds the model as `net`, it is passed over.
+  ///
   /// - Throws: `ModelError` when the tensors contradict each other or the description.
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
+    var (inner, prefix) = (facts, "")
+    for _ in 0..<4 {
+      if let found = try recogniseNamed(inner) { return found.prefixed(prefix) }
+      guard let part = inner.commonPart else { return nil }
+      prefix += part
+      inner = CheckpointFacts(
+        names: inner.names.map { (String($0.name.dropFirst(part.count)), $0.shape) },
+        description: facts.description, towerDescription: facts.towerDescription)
+    }
+    return nil
+  }
+
+  /// The same of a checkpoint whose names have `prefix` before them.
+  private func prefixed(_ prefix: String) -> ModelCheckpoint {
+    guard !prefix.isEmpty else { return self }
+    return ModelCheckpoint(
+      description: description, naming: naming,
+      tensors: tensors.mapValues { source in
+        Source(original: prefix + source.original, shape: source.shape, rows: source.rows)
+      }, foreign: foreign.map { prefix + $0 }, notes: notes)
+  }
+
+  private static func recogniseNamed(
+    _ facts: CheckpointFacts
+  ) throws(ModelError) -> ModelCheckpoint? {
     if let llava = try TransformersLLaVA(facts) {
       return try LLaVACheckpoint.recognise(llava.facts).map(llava.restoringNames)
     }

@@ -107,3 +107,12 @@ package struct ModelError: ReportableError, Equatable {
 
   package var exitStatus: ExitStatus { .badData }
 }
+
+extension ModelError {
+  /// Names the file in errors of code that does not know it.
+  package static func inFile<T>(_ file: String, _ body: () throws -> T) throws -> T {
+    do { return try body() } catch let error as ModelError {
+      throw error.file == nil ? ModelError(file: file, error.problem) : error
+    }
+  }
+}

@@ -22,15 +22,6 @@ extension Container {
   }
 }
 
-extension ModelError {
-  /// Names the file in errors of code that does not know it.
-  package static func inFile<T>(_ file: String, _ body: () throws -> T) throws -> T {
-    do { return try body() } catch let error as ModelError {
-      throw error.file == nil ? ModelError(file: file, error.problem) : error
-    }
-  }
-}
-
 extension MatrixView {
   /// A map `[batch * height * width, channels]` as PyTorch orders it: `[batch, c, h, w]`.
   package func channelsFirst(_ shape: FeatureShape) -> [Float] {

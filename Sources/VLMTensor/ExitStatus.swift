@@ -1,9 +1,7 @@
 /// Exit status of the commands, after `sysexits.h` where it has a word for it.
 package enum ExitStatus: Int32, Sendable {
   case success = 0
-  /// `diff` ran well and found a difference, as diff(1) says it.
-  case failure = 1
-  /// `verify` ran well and found a defect.
+  /// `diff` ran well and found a difference, or `verify` a defect.
   case difference = 2
   case usage = 64
   case badData = 65

@@ -9,6 +9,8 @@ package struct FileError: ReportableError, Equatable {
     case call(String, errno: Int32)
     /// The path names a directory, pipe, socket or device.
     case notRegular(String)
+    /// The same of an output.
+    case notReplaceable(String)
     case exists
     /// The output names the same file as an input.
     case sameFile(as: String)
@@ -35,6 +37,8 @@ package struct FileError: ReportableError, Equatable {
       return "\(name): \(call) failed: \(String(cString: strerror(code)))"
     case .notRegular(let kind):
       return "\(name): is a \(kind), expected a regular file"
+    case .notReplaceable(let kind):
+      return "\(name): is a \(kind), expected a regular file or none"
     case .exists:
       return "\(name): already exists; use --force to replace it"
     case .sameFile(let other):
@@ -59,7 +63,7 @@ package struct FileError: ReportableError, Equatable {
       default: .ioError
       }
     case .notRegular: .noInput
-    case .exists, .sameFile, .notOurs: .cannotCreate
+    case .exists, .sameFile, .notOurs, .notReplaceable: .cannotCreate
     case .changed: .ioError
     case .busy: .temporaryFailure
     }

@@ -8,7 +8,23 @@ package enum FileKind {
     if bytes.count >= 2, bytes[0] == 0x80, (2...5).contains(bytes[1]) {
       return "a Python pickle (a PyTorch checkpoint?)"
     }
-    return sniffText(bytes)
+    return sniffMessages(bytes) ?? sniffText(bytes)
+  }
+
+  /// Formats that begin with their first field.
+  private static func sniffMessages(_ bytes: UnsafeRawBufferPointer) -> String? {
+    guard bytes.count >= 8 else { return nil }
+    if bytes[4..<8].elementsEqual("TFL3".utf8) { return "a TensorFlow Lite model" }
+    // ir_version, then producer_name or graph.
+    if bytes[0] == 0x08, (3...20).contains(bytes[1]), [0x12, 0x1a, 0x3a, 0x42].contains(bytes[2]) {
+      return "an ONNX model"
+    }
+    // A map whose first key is a string.
+    let second = (0x81...0x8f).contains(bytes[0]) ? 1 : bytes[0] == 0xde ? 3 : 0
+    if second > 0, (0xa1...0xbf).contains(bytes[second]) || bytes[second] == 0xd9 {
+      return "a MessagePack file (a Flax checkpoint?)"
+    }
+    return nil
   }
 
   private static func sniffText(_ bytes: UnsafeRawBufferPointer) -> String? {

@@ -81,6 +81,17 @@ package enum JSONValue: Sendable, Equatable {
   }
 }
 
+extension JSONValue {
+  /// "an object", "a number", "null" …
+  package var kindWithArticle: String {
+    switch self {
+    case .null: kind
+    case .array, .object: "an " + kind
+    default: "a " + kind
+    }
+  }
+}
+
 /// A number that is no 64-bit integer literal: its value, and the text it was written as.
 package struct JSONNumber: Sendable, Equatable {
   package let value: Double

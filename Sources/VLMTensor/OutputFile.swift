@@ -210,7 +210,7 @@ package final class OutputFile {
     var status = stat()
     if stat(path, &status) == 0 {
       if let kind = FileStamp.irregularKind(status) {
-        throw FileError(path: path, problem: .notRegular(kind))
+        throw FileError(path: path, problem: .notReplaceable(kind))
       }
       if !overwrite { throw FileError(path: path, problem: .exists) }
     } else if !overwrite && lstat(path, &status) == 0 {

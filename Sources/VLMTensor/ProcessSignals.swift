@@ -42,10 +42,13 @@ package enum SystemMemory {
   ///
   /// - Parameters:
   ///   - bytes: about to be allocated.
+  ///   - limit: what the process may have at most.
   ///   - path: of the file that it is for.
   /// - Throws: `FileError` with status 71 where they cannot be had, by a limit or for want of memory.
-  package static func require(_ bytes: Int, for path: String) throws(FileError) {
-    if vlm_can_allocate(bytes) == 0 {
+  package static func require(
+    _ bytes: Int, of limit: Int = .max, for path: String
+  ) throws(FileError) {
+    if bytes > limit || vlm_can_allocate(bytes) == 0 {
       throw FileError(path: path, problem: .call("allocating \(bytes >> 20) MB", errno: ENOMEM))
     }
   }

@@ -120,6 +120,7 @@ struct Convert: ParsableCommand {
     guard input != "-" else {
       throw ValidationError("a checkpoint is mapped into memory, so it cannot come from a pipe")
     }
+    guard output != "-" else { throw ValidationError(Extract.pipeMessage) }
     guard output != nil || dryRun else { throw ValidationError("expected an output file") }
     _ = try tensorType.map(Self.override)
   }

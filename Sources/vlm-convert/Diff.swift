@@ -10,7 +10,7 @@ struct Diff: ParsableCommand {
     CommandConfiguration(
       commandName: "diff", abstract: "Compare the tensors of two checkpoints or .vlmz files.",
       discussion: """
-        Exit status 0: the same within the tolerance; 1: different; others: an error. A checkpoint \
+        Exit status 0: the same within the tolerance; 2: different; others: an error. A checkpoint \
         and a .vlmz are matched by what the tensors are in the model.
         """)
   }
@@ -64,7 +64,7 @@ struct Diff: ParsableCommand {
     } else if !quiet {
       describe(difference, isSame: isSame)
     }
-    if !isSame { throw ExitCode(ExitStatus.failure.rawValue) }
+    if !isSame { throw ExitCode(ExitStatus.difference.rawValue) }
   }
 
   private func describe(_ difference: ModelDifference, isSame: Bool) {
@@ -72,6 +72,11 @@ struct Diff: ParsableCommand {
       for name in names {
         Report.line("only in \(path.escapedForDisplay()): \(name.escapedForDisplay())")
       }
+    }
+    if let example = difference.ignored.first {
+      Report.line(
+        "\(difference.ignored.count) tensors of one are no part of the model: "
+          + "\(example.escapedForDisplay())\(difference.ignored.count > 1 ? ", …" : "")")
     }
     let differing = difference.common.filter { $0.relativeError > 0 || $0.types.0 != $0.types.1 }
     for entry in top == 0 ? differing[...] : differing.prefix(top) { Report.line(line(entry)) }

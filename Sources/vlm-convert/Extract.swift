@@ -47,7 +47,11 @@ struct Extract: ParsableCommand {
   @Flag(name: .shortAndLong, help: "No progress, no report.")
   var quiet = false
 
+  static let pipeMessage =
+    "an output is written beside its place and renamed, so it cannot go to a pipe; ./- is a file"
+
   func validate() throws {
+    guard output != "-" else { throw ValidationError(Self.pipeMessage) }
     if codes, dtype != nil {
       throw ValidationError("--codes writes what is stored: it does not go with --dtype")
     }
@@ -70,6 +74,9 @@ struct Extract: ParsableCommand {
       Report.warning(
         "the container does not know the checkpoint's names: its own are used",
         program: "vlm-convert")
+    }
+    if extraction.leavesTokenizer {
+      Report.warning("the tokenizer is too large for the file's header", program: "vlm-convert")
     }
     let size = try MappedFile(path: output).count
     Report.line("\(output.escapedForDisplay()): \(byteText(size)), \(count) tensors")

@@ -12,7 +12,7 @@ struct Inspect: ParsableCommand {
       abstract: "Show what a .vlmz, .safetensors, PyTorch or GGUF file holds.")
   }
 
-  @Argument(help: "A .vlmz, .safetensors, PyTorch or GGUF file.")
+  @Argument(help: "A .vlmz, .safetensors, PyTorch or GGUF file, or a folder.")
   var file: String
 
   @Flag(help: "Print one JSON object.")

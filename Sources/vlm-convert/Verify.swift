@@ -14,7 +14,7 @@ struct Verify: ParsableCommand {
       discussion: "Exit status 0: sound; 2: damaged, every defect on a line; 65: not such a file.")
   }
 
-  @Argument(help: "A .vlmz, .safetensors, PyTorch or GGUF file.")
+  @Argument(help: "A .vlmz, .safetensors, PyTorch or GGUF file, or a folder.")
   var file: String
 
   @Flag(name: .shortAndLong, help: "Say nothing; the exit status tells.")
@@ -37,7 +37,7 @@ struct Verify: ParsableCommand {
 
   func run() throws {
     guard try ModelFileKind.of(file) == .container else {
-      let catalog = try CheckpointFile.read(
+      let catalog = try SafetensorsIndex.readCheckpoint(
         path: file, options: PyTorchFile.Options(state: .everything))
       let what =
         switch catalog.format {

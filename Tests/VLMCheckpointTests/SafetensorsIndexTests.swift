@@ -142,6 +142,22 @@ struct SafetensorsIndexTests {
       symlink("../../blobs/" + blob, snapshot + "/" + name)
     }
     #expect(try SafetensorsIndex.readCheckpoint(path: snapshot).tensors.count == 1)
+
+    // A folder of the snapshot has its blobs one higher, and no others.
+    let inner = snapshot + "/tower"
+    try FileManager.default.createDirectory(atPath: inner, withIntermediateDirectories: true)
+    symlink("../../../blobs/2", inner + "/model.safetensors.index.json")
+    symlink("../../../blobs/1", inner + "/x.safetensors")
+    #expect(try SafetensorsIndex.readCheckpoint(path: inner).tensors.count == 1)
+    unlink(inner + "/x.safetensors")
+    symlink("../../../y.safetensors", inner + "/x.safetensors")
+    let error = thrownError(CheckpointError.self) {
+      try SafetensorsIndex.readCheckpoint(path: inner)
+    }
+    guard case .symbolicLinkLeaves? = error?.problem else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
   }
 
   @Test("an index without a map, or that is no JSON, is refused")

@@ -59,6 +59,30 @@ import VLMTestSupport
     #expect(try names([("a", deep)], .named("a.b.c")) == ["d.w"])
   }
 
+  @Test("the last part of a path may be what keys begin with")
+  func prefix() throws {
+    let state = Pickled.state([
+      ("net.w", Self.tensor), ("net.a.b", Self.tensor), ("network.w", Self.tensor),
+      ("ema.module.w", Self.tensor), ("ema.decay", Self.tensor),
+    ])
+    let items = [("state_dict", state), ("epoch", .int(1))]
+    #expect(try names(items, .named("state_dict.net")) == ["w", "a.b"])
+    #expect(try names(items, .named("state_dict.ema.module")) == ["w"])
+    #expect(try names([("net.w", Self.tensor), ("x", .int(1))], .named("net")) == ["w"])
+    for name in ["state_dict.ne", "state_dict.net.", "state_dict.net.w.x"] {
+      let bytes = TorchComposer.zip(Pickled.state(items))
+      let text = try make.refusal(bytes, .init(state: .named(name)))
+      #expect(text == "no state '\(name)', expected one of 'state_dict'", "\(name)")
+    }
+  }
+
+  @Test("a path into a file of one state is refused")
+  func single() throws {
+    let bytes = TorchComposer.zip(Self.state)
+    let text = try make.refusal(bytes, .init(state: .named("ema")))
+    #expect(text == "no state 'ema': the file holds one")
+  }
+
   @Test("a path that leads nowhere is refused with what there is")
   func nowhere() throws {
     let bytes = TorchComposer.zip(Pickled.state([("model", Self.state), ("x", .int(1))]))

@@ -201,6 +201,10 @@ import VLMTestSupport
       .tuple([.text("module"), .global("net", "Net"), .text("net.py"), .text("class Net: …")]))
     try make.expectRefusal(Composer.legacy(module), "whole module of class 'net.Net'")
     try make.expectRefusal(legacy(with: module.opcodes), "whole module of class 'net.Net'")
+    // As torch.save writes it: an instance of that class, with its state.
+    let instance = Pickled.build(.raw(module.opcodes + [0x29, 0x81]), .dict([]))
+    try make.expectRefusal(Composer.legacy(instance), "whole module of class 'net.Net'")
+    try make.expectRefusal(Composer.legacy(.call(module, [])), "whole module of class 'net.Net'")
   }
 
   @Test("L22 a whole module is refused by its class's name")

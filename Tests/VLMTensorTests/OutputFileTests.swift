@@ -80,8 +80,8 @@ struct OutputFileTests {
 
   @Test("a folder, device, empty or impossible path is refused")
   func badDestinations() throws {
-    #expect(problem(folder.url.path, overwrite: true) == .notRegular("directory"))
-    #expect(problem("/dev/null", overwrite: true) == .notRegular("device"))
+    #expect(problem(folder.url.path, overwrite: true) == .notReplaceable("directory"))
+    #expect(problem("/dev/null", overwrite: true) == .notReplaceable("device"))
     #expect(problem("", overwrite: true) == .call("create", errno: ENOENT))
     #expect(problem(folder.path("no/such/folder")) == .call("create", errno: ENOENT))
     #expect(

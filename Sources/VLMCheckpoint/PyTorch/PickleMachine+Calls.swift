@@ -9,6 +9,7 @@ extension PickleMachine {
     guard let arguments = tree.tuple(operand) else {
       throw fault("arguments are \(operand.kind), expected a tuple")
     }
+    if case .module = function { return function }
     guard let global = tree.global(function) else {
       if case .object = function { return object(type: function) }
       throw fault("\(function.kind) is called, expected a function")
@@ -106,6 +107,7 @@ extension PickleMachine {
       guard (6...7).contains(arguments.count), case .bool = arguments[4] else {
         throw wrongArguments(global)
       }
+      if let value = try flagged(arguments.dropFirst(6)) { return value }
       return try tensor(global, arguments)
     case "_rebuild_tensor_v3":
       guard (7...8).contains(arguments.count), let name = tree.global(arguments[6]),
@@ -114,6 +116,7 @@ extension PickleMachine {
       guard let type = TorchType.named(name.name) else {
         return unsupported("tensor of type \(name.text)")
       }
+      if let value = try flagged(arguments.dropFirst(7)) { return value }
       return try tensor(global, arguments, type: type)
     case "_rebuild_qtensor":
       guard arguments.count == 7, let parameters = tree.tuple(arguments[4]),
@@ -141,6 +144,22 @@ extension PickleMachine {
       return unsupported("tensor of a foreign device")
     default: return nil
     }
+  }
+
+  /// A view whose elements PyTorch would negate or conjugate as it reads them, by a flag in the
+  /// metadata that come last; nil where there are none. What is stored are other values.
+  private mutating func flagged(_ metadata: ArraySlice<PickleValue>) throws(PickleFault)
+    -> PickleValue?
+  {
+    guard let last = metadata.first, last != .none else { return nil }
+    guard let flags = tree.dictionary(last) else {
+      throw fault("the metadata of a tensor are \(last.kind), expected a dictionary")
+    }
+    for (key, value) in zip(flags.keys, flags.values) where value != .bool(false) {
+      guard let name = tree.string(key), ["neg", "conj"].contains(name) else { continue }
+      return unsupported("tensor with the flag '\(name)' (resolve_\(name)() undoes it)")
+    }
+    return nil
   }
 
   private mutating func unsupported(_ kind: String) -> PickleValue {

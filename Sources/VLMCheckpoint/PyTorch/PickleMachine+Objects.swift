@@ -96,6 +96,8 @@ extension PickleMachine {
   mutating func instance(
     _ type: PickleValue, _ arguments: PickleValue
   ) throws(PickleFault) -> PickleValue {
+    // The class of a module that was saved with its source.
+    if case .module = type { return type }
     guard let global = tree.global(type) else {
       throw fault("\(type.kind) is instantiated, expected a class")
     }
@@ -110,8 +112,10 @@ extension PickleMachine {
 
   /// What a persistent identifier stands for: a storage, or a module with its source.
   mutating func persistent(_ identifier: PickleValue) throws(PickleFault) -> PickleValue {
-    guard let items = tree.tuple(identifier), let first = items.first, let tag = tree.string(first)
-    else { throw fault("a persistent identifier is \(identifier.kind), expected a tuple") }
+    guard let items = tree.tuple(identifier) else {
+      throw fault("a persistent identifier is \(identifier.kind), expected a tuple")
+    }
+    let tag = items.first.flatMap { tree.string($0) }
     if tag == "module" {
       let name = items.count > 1 ? tree.global(items[1])?.text : nil
       tree.strings.append(name ?? "an unknown class")

@@ -76,7 +76,11 @@ package enum PyTorchFile {
     try storages.check(tree)
     let choice = try choose(tree, options.state, path: path, warnings: &warnings)
     var walk = StateWalk(tree, path: path, attributes: attributes)
-    let found = try walk.run(choice)
+    let found = try walk.run(choice.value).compactMap { item -> StateWalk.Found? in
+      guard item.name.hasPrefix(choice.prefix) else { return nil }
+      let name = String(item.name.dropFirst(choice.prefix.count))
+      return name.isEmpty ? nil : StateWalk.Found(name: name, tensor: item.tensor)
+    }
     var tensors: [CheckpointTensor] = []
     var index: [ExactString: Int32] = [:]
     var bytesLeft = TorchStorages.limit(fileCount: storages.file.count)
@@ -131,9 +135,9 @@ package enum PyTorchFile {
 
   private static func choose(
     _ tree: PickleTree, _ selection: StateSelection, path: String, warnings: inout [String]
-  ) throws(CheckpointError) -> PickleValue {
+  ) throws(CheckpointError) -> StateChoice {
     switch selection {
-    case .everything: return tree.root
+    case .everything: return StateChoice(value: tree.root, path: [], alternatives: [])
     case .automatic:
       let choice = StateChoice.automatic(tree)
       if choice.alternatives.count > choice.path.count {
@@ -142,14 +146,14 @@ package enum PyTorchFile {
             + choice.alternatives.map { "'\($0)'" }.joined(separator: ", ")
             + "; --state chooses another")
       }
-      return choice.value
+      return choice
     case .named(let name):
       guard let choice = StateChoice.named(name, tree) else {
         throw CheckpointError(
           path: path,
           problem: .pyTorch(.noSuchState(name, choices: StateChoice.choices(tree))))
       }
-      return choice.value
+      return choice
     }
   }
 }

@@ -59,6 +59,7 @@ package enum PyTorchProblem: Sendable, Equatable {
     case .tooManyNodes(let limit): "the pickle has more than \(limit) values"
     case .tooDeep(let limit): "values are nested more than \(limit) deep"
     case .rootIsNoState(let kind): "holds \(shown(kind)), expected a dictionary of tensors"
+    case .noSuchState(let name, []): "no state '\(shown(name))': the file holds one"
     case .noSuchState(let name, let choices):
       "no state '\(shown(name))', expected one of "
         + choices.prefix(20).map { "'\(shown($0))'" }.joined(separator: ", ")

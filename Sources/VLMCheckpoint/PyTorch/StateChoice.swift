@@ -17,6 +17,8 @@ struct StateChoice {
   let path: [String]
   /// What there was to choose from at each step.
   let alternatives: [String]
+  /// What the names of the wanted tensors in `value` begin with; it is no part of their names.
+  var prefix = ""
 
   /// Keys that hold weights, first the ones to prefer: averaged weights are what is meant to be
   /// used, as timm does.
@@ -63,7 +65,8 @@ struct StateChoice {
     return result
   }
 
-  /// The value at `name`; keys may hold dots themselves.
+  /// The value at `name`; keys may hold dots themselves. The last part may be what some of the keys
+  /// begin with: "state_dict.net" for those of {"state_dict": {"net.w": …, "loss.w": …}}.
   static func named(_ name: String, _ tree: PickleTree) -> StateChoice? {
     var (value, rest, path) = (tree.root, Substring(name), [String]())
     while !rest.isEmpty {
@@ -76,7 +79,14 @@ struct StateChoice {
         let position = dictionary.keys.lastIndex(where: {
           tree.keyText($0).hasSameBytes(as: key)
         })
-      else { return nil }
+      else {
+        let prefix = rest + "."
+        guard dictionary.keys.contains(where: { tree.keyText($0).hasPrefix(prefix) }) else {
+          return nil
+        }
+        return StateChoice(
+          value: value, path: path + [String(rest)], alternatives: [], prefix: String(prefix))
+      }
       value = dictionary.values[position]
       path.append(key)
       rest = rest.dropFirst(key.count).dropFirst()

@@ -52,6 +52,15 @@ struct TorchArchive {
     if names.contains(where: { $0.hasSuffix(".weights.h5") }) {
       return text + "; it is a Keras model"
     }
+    if names.contains(where: {
+      $0.hasSuffix("/archive_format") || $0.contains("serialized_exported")
+    }) {
+      return text + "; it is a program of torch.export"
+    }
+    let endings = [".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".gguf", ".pth.tar"]
+    if let inner = names.first(where: { name in endings.contains { name.hasSuffix($0) } }) {
+      return text + "; unpack '\(inner.escapedForDisplay(limit: 80))' from it first"
+    }
     if names.contains(where: { $0.hasSuffix("model.json") }) {
       return text + "; it is a TorchScript file of before 1.4"
     }

@@ -131,9 +131,12 @@ struct ZipArchive {
       return (string, string.utf8.elementsEqual(bytes))
     }
     let parts = string.split(separator: "/", omittingEmptySubsequences: false)
+    // PyTorch calls the folder as the file that it writes, which may be called anything.
+    let inner = parts.count > 1 ? string.utf8.dropFirst(parts[0].utf8.count) : string.utf8[...]
     let isPlain =
       isUTF8 && !string.isEmpty && range.count <= Self.maximumNameBytes
-      && string.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f && $0 != UInt8(ascii: "\\") }
+      && inner.allSatisfy { $0 >= 0x20 && $0 != 0x7f }
+      && string.utf8.allSatisfy { $0 != 0 && $0 != UInt8(ascii: "\\") }
       && parts.indices.allSatisfy { index in
         let part = parts[index]
         let isEnd = index == parts.count - 1 && parts.count > 1

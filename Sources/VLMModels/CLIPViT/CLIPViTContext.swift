@@ -70,14 +70,14 @@ struct CLIPViTPlan {
 /// How much of the machine's memory activations may take.
 enum MemoryLimit {
   /// - Throws: `ModelError` naming the image when `bytes`, nil for too many to count, are more
-  ///   than three quarters of the machine's memory.
+  ///   than is planned with.
   static func check(_ bytes: Int?, height: Int, width: Int) throws(ModelError) {
-    let limit = ConvNeXtPlan.memoryLimit
-    if let bytes, bytes <= limit { return }
+    let memory = Machine.memory
+    if let bytes, bytes <= memory.planned { return }
     let needed = bytes.map { "\($0 >> 20) MiB" } ?? "more than any memory"
     throw ModelError(
       .image(
         found: "\(width)×\(height) needs \(needed) of activations",
-        expected: "at most \(limit >> 20) MiB on this machine"))
+        expected: "at most \(memory.text)"))
   }
 }

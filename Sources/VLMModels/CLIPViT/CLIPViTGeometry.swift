@@ -87,7 +87,7 @@ package struct CLIPViTGeometry {
     guard let heads = stated.intValue else {
       throw ModelError(
         .configuration(
-          field: "num_attention_heads", found: "a \(stated.kind)", expected: "an integer"))
+          field: "num_attention_heads", found: stated.kindWithArticle, expected: "an integer"))
     }
     return heads
   }
@@ -100,7 +100,7 @@ package struct CLIPViTGeometry {
     case let other:
       throw ModelError(
         .configuration(
-          field: "hidden_act", found: other.map { "'\($0)'" } ?? "a \(stated.kind)",
+          field: "hidden_act", found: other.map { "'\($0)'" } ?? stated.kindWithArticle,
           expected: "'quick_gelu' or 'gelu'"))
     }
   }

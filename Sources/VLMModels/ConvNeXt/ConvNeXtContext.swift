@@ -49,12 +49,12 @@ package final class ConvNeXtContext: @unchecked Sendable {
     let plan = try ConvNeXtPlan(config, input: capacity, wideElements: wideElements)
     self.wideElements = wideElements
     let needed = plan.byteCount(threads: pool.threadCount)
-    let limit = ConvNeXtPlan.memoryLimit
-    guard needed <= limit else {
+    let memory = Machine.memory
+    guard needed <= memory.planned else {
       throw ModelError(
         .image(
           found: "\(capacity.width)×\(capacity.height) needs \(needed >> 20) MiB of activations",
-          expected: "at most \(limit >> 20) MiB on this machine"))
+          expected: "at most \(memory.text)"))
     }
     self.pool = pool
     self.capacity = capacity
@@ -203,9 +203,6 @@ struct ConvNeXtPlan {
     let wide = (wideBranchCount + wideHiddenCount) * 4 + wideRows * (wideInputs + 72)
     return (2 * mapCount + fullHiddenCount) * 4 + threads * perThread + wide
   }
-
-  /// Three quarters of the machine's memory.
-  static var memoryLimit: Int { Machine.physicalMemory / 4 * 3 }
 }
 
 extension ConvNeXtConfig {

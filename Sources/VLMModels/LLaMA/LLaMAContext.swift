@@ -52,7 +52,7 @@ package final class LLaMAContext: @unchecked Sendable {
     keyValueFormat: KeyValueFormat = .f16, precision: Precision = .balanced, pool: WorkerPool,
     kernels: KernelSet
   ) throws(ModelError) {
-    let limit = Machine.physicalMemory / 4 * 3
+    let memory = Machine.memory
     guard capacity >= 1, capacity <= LLaMAConfig.maximumContext else {
       throw ModelError(
         .configuration(
@@ -62,13 +62,13 @@ package final class LLaMAContext: @unchecked Sendable {
     let plan = LLaMAPlan(
       config, capacity: capacity, chunkRows: min(chunkRows, capacity), format: keyValueFormat,
       threads: pool.threadCount)
-    guard let bytes = plan.byteCount, bytes <= limit else {
+    guard let bytes = plan.byteCount, bytes <= memory.planned else {
       let needed =
         plan.byteCount.map { "needs \($0 >> 20) MiB" } ?? "needs more than can be counted"
       throw ModelError(
         .configuration(
           field: "context length", found: "\(capacity), which \(needed)",
-          expected: "at most \(limit >> 20) MiB on this machine"))
+          expected: "at most \(memory.text)"))
     }
     self.config = config
     self.pool = pool

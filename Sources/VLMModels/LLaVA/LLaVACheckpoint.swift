@@ -220,7 +220,7 @@ struct LLaVACheckpoint {
     guard let value = description[key], !value.isNull else { return nil }
     guard let number = value.intValue else {
       throw ModelError(
-        .configuration(field: key, found: "a \(value.kind)", expected: "an integer"))
+        .configuration(field: key, found: value.kindWithArticle, expected: "an integer"))
     }
     return number
   }

@@ -66,6 +66,14 @@ import VLMFuzzTargets
     #expect(data.withUnsafeBytes { ModelTargets.checkpoint($0) })
   }
 
+  @Test(
+    "an extracted file of every kind is a whole model in the extracted target",
+    arguments: ["convnext", "llama", "llava", "renamed", "repeated"])
+  func extracted(_ name: String) throws {
+    let data = try Self.input("extracted/" + name)
+    #expect(data.withUnsafeBytes { ExtractedTarget.run($0) })
+  }
+
   @Test("every folder of regression inputs belongs to a fuzz target")
   func folders() throws {
     let names = try FileManager.default.contentsOfDirectory(atPath: Self.folder.path)

@@ -24,6 +24,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   case conversation
   case session
   case journal
+  /// The metadata of what `extract` writes.
+  case extracted
 
   package func run(_ bytes: UnsafeRawBufferPointer) {
     switch self {
@@ -43,6 +45,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case .conversation: ModelTargets.conversation(bytes)
     case .session: SessionTarget.run(bytes)
     case .journal: JournalTarget.run(bytes)
+    case .extracted: ExtractedTarget.run(bytes)
     }
   }
 }

@@ -1,0 +1,44 @@
+import VLMCheckpoint
+import VLMTensor
+
+/// Files in a checkpoint's layout that hold something else than the weights of a model as numbers:
+/// what is told by name here would otherwise be a list of strange tensors, or wrong values.
+enum ForeignWeights {
+  /// - Throws: `ConversionError` for an adapter and for weights that another tool has quantized.
+  static func check(
+    _ catalog: TensorCatalog, _ description: JSONValue?, adapterBase: String?
+  ) throws(ConversionError) {
+    let names = catalog.tensors.lazy.map(\.name)
+    if names.contains(where: isAdapter) {
+      throw ConversionError(path: catalog.path, .adapter(base: adapterBase))
+    }
+    // A scale beside fine-tuned weights may be an activation's; beside 8-bit ones it is theirs.
+    let stated = description?["quantization_config"]?["quant_method"]?.stringValue
+    for tensor in catalog.tensors {
+      guard let kind = quantization(tensor) else { continue }
+      throw ConversionError(
+        path: catalog.path, .quantized(kind: stated ?? kind, tensor: tensor.name))
+    }
+  }
+
+  private static func isAdapter(_ name: String) -> Bool {
+    name.split(separator: ".").contains { part in
+      part.hasPrefix("lora_") || part.hasPrefix("ia3_") || part == "prompt_embeddings"
+    }
+  }
+
+  private static func quantization(_ tensor: CheckpointTensor) -> String? {
+    guard let dot = tensor.name.lastIndex(of: ".") else { return nil }
+    switch tensor.name[tensor.name.index(after: dot)...] {
+    case "qweight", "qzeros": return "GPTQ or AWQ"
+    case "absmax", "SCB": return "bitsandbytes"
+    case "bitsandbytes__nf4", "bitsandbytes__fp4": return "bitsandbytes"
+    case "weight_scale", "weight_scale_inv", "weight_scale_2", "weight_packed":
+      return "fp8 or compressed-tensors"
+    case "W_q": return "HQQ"
+    case "_data", "_packed": return "quanto or torchao"
+    case "weight" where tensor.dtype == .u32: return "MLX"
+    default: return nil
+    }
+  }
+}

@@ -1,0 +1,110 @@
+import VLMCheckpoint
+import VLMInput
+import VLMModels
+import VLMNN
+import VLMTensor
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// Which model a checkpoint on disk is, and where each of its tensors lies: what comparing needs.
+struct SourceRecognition {
+  /// The file or folder that the tensors come from, for errors.
+  let weights: String
+  let catalog: TensorCatalog
+  let checkpoint: ModelCheckpoint
+  /// `config.json` or what stands for it, as upstream would have written it.
+  let description: JSONValue?
+  /// Of the vision tower's folder.
+  let towerDescription: JSONValue?
+  let descriptions: SourceDescriptions
+  let tower: VisionTowerFolder
+  let base: LanguageModelFolder
+  /// What the metadata say, where `extract` wrote the file; nothing beside it was read then.
+  let extracted: ExtractedModel?
+
+  /// The parameters are those of `SourceModel.open`.
+  init(
+    path: String, visionTower: String? = nil, visionTowerSlow: String? = nil,
+    modelBase: String? = nil, options: PyTorchFile.Options = .init()
+  ) throws {
+    var status = stat()
+    let isFolder = stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    let folder = isFolder ? path : Self.folder(of: path)
+    let openCLIP = folder + "/open_clip_model.safetensors"
+    weights = isFolder && access(openCLIP, F_OK) == 0 ? openCLIP : path
+    // What peft writes; a folder may have a model, too.
+    var beside = SourceDescriptions(folder: folder)
+    let adapter = try? beside.read("adapter_config.json")
+    let adapterBase = adapter?["base_model_name_or_path"]?.stringValue
+    if isFolder, adapter != nil, !SafetensorsIndex.hasModel(folder: folder) {
+      throw ConversionError(path: weights, .adapter(base: adapterBase))
+    }
+    var descriptions = SourceDescriptions(folder: folder)
+    var catalog = try SafetensorsIndex.readCheckpoint(path: weights, options: options).unwrapped()
+    if case .named(let state) = options.state, !catalog.format.isPyTorch {
+      throw ConversionError(
+        path: weights,
+        .option(
+          "--state", found: state,
+          expected: "no such option: \(catalog.format.rawValue) files hold one state"))
+    }
+    guard !catalog.tensors.isEmpty else {
+      throw ConversionError(
+        path: weights, catalog.format == .torchScript ? .frozenModule : .nothingToConvert)
+    }
+    extracted = try ExtractedModel(catalog)
+    if let extracted {
+      let given = [
+        ("--vision-tower", visionTower), ("--vision-tower-slow", visionTowerSlow),
+        ("--model-base", modelBase),
+      ]
+      for case (let option, let folder?) in given {
+        throw ConversionError(
+          path: weights,
+          .option(
+            option, found: folder, expected: "no such option: the file holds every part"))
+      }
+      (self.catalog, checkpoint, self.descriptions) = (catalog, extracted.checkpoint, descriptions)
+      (description, towerDescription) = (nil, nil)
+      tower = try VisionTowerFolder(nil, besides: folder, given: nil)
+      base = try LanguageModelFolder(nil, given: nil)
+      return
+    }
+    // A GGUF file describes itself; what lies beside it is another model's.
+    let described = try catalog.ggufDescription(frequencies: LLaMAConfig.ggufFrequencies)
+    var description =
+      try described ?? descriptions.read("config.json")
+      ?? descriptions.read("open_clip_config.json")
+    try ForeignWeights.check(catalog, description, adapterBase: adapterBase)
+    tower = try VisionTowerFolder(description, besides: folder, given: visionTower)
+    base = try LanguageModelFolder(description, given: modelBase)
+    catalog = try base.merge(into: catalog)
+    if description?["is_multipath_encoder"]?.boolValue == true {
+      let slow = try VisionTowerFolder(
+        description, role: .slow, besides: folder, given: visionTowerSlow)
+      catalog = try slow.mergeMultiResolution(into: tower.mergeMultiResolution(into: catalog))
+    }
+    catalog = try tower.merge(into: catalog)
+    var towerDescription = try descriptions.read(file: tower.file("config.json"))
+    let names = catalog.tensors.map { (name: $0.name, shape: $0.shape) }
+    let facts = CheckpointFacts(
+      names: names, description: description, towerDescription: towerDescription)
+    guard let checkpoint = try ModelCheckpoint.recognise(facts) else {
+      throw ConversionError(
+        path: weights,
+        .unknownModel(tensorCount: names.count, examples: names.prefix(3).map(\.name)))
+    }
+    if let llava = try TransformersLLaVA(facts)?.facts {
+      (description, towerDescription) = (llava.description, llava.towerDescription)
+    }
+    (self.catalog, self.checkpoint, self.descriptions) = (catalog, checkpoint, descriptions)
+    (self.description, self.towerDescription) = (description, towerDescription)
+  }
+
+  private static func folder(of path: String) -> String {
+    guard let slash = path.lastIndex(of: "/") else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+}
