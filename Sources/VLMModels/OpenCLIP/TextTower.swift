@@ -48,11 +48,7 @@ package struct TextTower: Sendable {
     ) throws(ModelError) {
       let rows = config.contextLength
       let plan = TransformerPlan(config.encoder, rows: rows, inputs: 0)
-<<<<<<< HEAD
-      guard let bytes = plan.byteCount(format), bytes <= ConvNeXtPlan.memoryLimit else {
-=======
-      guard let bytes = plan.byteCount, bytes <= Machine.memory.planned else {
->>>>>>> checkpoint4
+      guard let bytes = plan.byteCount(format), bytes <= Machine.memory.planned else {
         throw ModelError(
           .configuration(
             field: "text.context_length", found: "\(rows)", expected: "one that fits the memory"))
