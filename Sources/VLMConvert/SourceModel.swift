@@ -85,9 +85,15 @@ package struct SourceModel: Sendable {
         config, description, tower, towerDescription, given: preprocessor, notes: &notes)
     } else if case .llama = checkpoint.description {
       preprocessing = nil
-    } else {
+    } else if let color = ColorMode(channels: checkpoint.description.inputChannels) {
       preprocessing = try descriptions.preprocessing(
-        description, given: preprocessor, clip: checkpoint.description.clipSide, notes: &notes)
+        description, given: preprocessor, clip: checkpoint.description.clipSide, color: color,
+        notes: &notes)
+    } else {
+      preprocessing = nil
+      notes.append(
+        "the model sees \(checkpoint.description.inputChannels) channels, which no picture has: it "
+          + "takes .safetensors files with pixel_values alone")
     }
     var sections: [SectionKind: [UInt8]] = [:]
     if checkpoint.description.language != nil {

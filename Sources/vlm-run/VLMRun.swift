@@ -132,7 +132,8 @@ struct VLMRun: ParsableCommand {
     if let labels { try session.classify(as: try Self.texts(labels)) }
     let loader = ImageLoader(
       preprocessing: try preprocessing.applied(to: session.preprocessing),
-      policy: try preprocessing.policy(), limits: preprocessing.limits)
+      channels: session.inputChannels, policy: try preprocessing.policy(),
+      limits: preprocessing.limits)
     if dryRun { return try describe(session, loader) }
     _ = loadWeights(container)
     let status = try ImageRun(

@@ -38,6 +38,7 @@ package struct PreprocessingError: ReportableError, Equatable {
 struct PreprocessingFields {
   let json: JSONValue
   let name: String
+  var color = ColorMode.rgb
 
   func failure(_ key: String, _ expected: String) -> PreprocessingError {
     let found = member(key).map { $0.serialized() }
@@ -89,25 +90,27 @@ struct PreprocessingFields {
     throw failure(key, "a Pillow filter, 0 to 5 or by name")
   }
 
-  func triple(
+  /// Three numbers for red, green and blue, or as many as the colour mode has channels.
+  func numbers(
     _ key: String, default fallback: [Double], isPositive: Bool
   ) throws(PreprocessingError) -> [Double] {
-    guard let value = member(key) else { return fallback }
+    guard let value = member(key) else { return color.numbers(fallback) }
     let numbers = value.arrayValue?.compactMap(\.doubleValue) ?? []
     // Below the smallest normal Float a deviation would divide by zero or nearly so.
-    guard numbers.count == 3, value.arrayValue?.count == 3,
+    guard numbers.count == 3 || numbers.count == color.channels,
+      value.arrayValue?.count == numbers.count,
       numbers.allSatisfy({
         abs($0) < 1e30 && (!isPositive || $0 >= Double(Float.leastNormalMagnitude))
       })
     else { throw failure(key, isPositive ? "three positive numbers" : "three numbers") }
-    return numbers
+    return color.numbers(numbers)
   }
 
   func normalization(
     mean: String, deviation: String, default fallback: Preprocessing.Normalization
   ) throws(PreprocessingError) -> Preprocessing.Normalization {
     .init(
-      mean: try triple(mean, default: fallback.mean, isPositive: false),
-      deviation: try triple(deviation, default: fallback.deviation, isPositive: true))
+      mean: try numbers(mean, default: fallback.mean, isPositive: false),
+      deviation: try numbers(deviation, default: fallback.deviation, isPositive: true))
   }
 }
