@@ -177,6 +177,31 @@ struct UpstreamCLIPTests {
     }
   }
 
+  @Test("of two descriptions in a folder the one that goes with the weights is read")
+  func descriptions() throws {
+    let folder = try TemporaryFolder()
+    for (name, copy) in [
+      ("open-clip-quick/open_clip_model.safetensors", "open_clip_model.safetensors"),
+      ("open-clip-quick/open_clip_config.json", "open_clip_config.json"),
+      ("clip-projection/model.safetensors", "model.safetensors"),
+      ("clip-projection/config.json", "config.json"),
+    ] {
+      try FileManager.default.copyItem(
+        atPath: UpstreamFixtureTests.path(name), toPath: folder.path(copy))
+    }
+    let both = try SourceModel.open(path: folder.url.path)
+    guard case .openCLIP(let config) = both.description, case .clipViT(let tower) = config.image
+    else {
+      Issue.record("no open_clip model")
+      return
+    }
+    #expect(tower.encoder.activation == .quickGELU && tower.encoder.heads == 3)
+    #expect(config.text.encoder.activation == .quickGELU && config.text.encoder.heads == 4)
+    try FileManager.default.removeItem(atPath: folder.path("open_clip_model.safetensors"))
+    let other = try SourceModel.open(path: folder.url.path)
+    #expect(other.description.architecture == "clip_vit")
+  }
+
   static let refused: [(String, String, JSONValue)] = [
     ("vision_cfg", "pool_type", "avg"), ("vision_cfg", "attentional_pool", true),
     ("text_cfg", "no_causal_mask", true), ("text_cfg", "pool_type", "last"),
@@ -210,5 +235,10 @@ struct UpstreamCLIPTests {
       let error = thrownError(ModelError.self) { try ModelCheckpoint.recognise(facts) }
       #expect(try #require(error).description.contains(found))
     }
+    let siglip = CheckpointFacts(
+      names: [("vision_model.embeddings.patch_embedding.weight", [8, 3, 7, 7])],
+      description: ["model_type": "siglip"])
+    let error = thrownError(ModelError.self) { try ModelCheckpoint.recognise(siglip) }
+    #expect(try #require(error).description.contains("found 'siglip'"))
   }
 }

@@ -24,12 +24,12 @@ package enum ColorMode: String, Sendable, CaseIterable {
     }
   }
 
-  /// One number per channel from three for red, green and blue: their mean stands for gray, and for
-  /// the opacity, of which they say nothing.
-  func numbers(_ colors: [Double]) -> [Double] {
-    guard colors.count == 3, self != .rgb else { return colors }
-    let mean = colors.reduce(0, +) / 3
-    return self == .gray ? [mean] : colors + [mean]
+  /// One number per channel: as many as there are, or one for all of them, which as in timm is the
+  /// mean where they are neither.
+  func numbers(_ stated: [Double]) -> [Double] {
+    if stated.count == channels { return stated }
+    let mean = stated.reduce(0, +) / Double(max(1, stated.count))
+    return [Double](repeating: mean, count: channels)
   }
 }
 

@@ -104,7 +104,8 @@ extension Preprocessing {
     }
     var normalization: Normalization?
     if let values = fields.member("normalize") {
-      let inner = PreprocessingFields(json: values, name: name, color: color)
+      let inner = PreprocessingFields(
+        json: values, name: name, color: color, countsChannels: true)
       for key in ["mean", "std"] where inner.member(key) == nil {
         throw inner.failure(key, "\(color.channels) numbers")
       }

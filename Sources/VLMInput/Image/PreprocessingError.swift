@@ -39,6 +39,8 @@ struct PreprocessingFields {
   let json: JSONValue
   let name: String
   var color = ColorMode.rgb
+  /// Whether there has to be a number for each channel; else one may stand for all.
+  var countsChannels = false
 
   func failure(_ key: String, _ expected: String) -> PreprocessingError {
     let found = member(key).map { $0.serialized() }
@@ -90,19 +92,23 @@ struct PreprocessingFields {
     throw failure(key, "a Pillow filter, 0 to 5 or by name")
   }
 
-  /// Three numbers for red, green and blue, or as many as the colour mode has channels.
+  /// A number per channel, from as many, from three for red, green and blue, or from one.
   func numbers(
     _ key: String, default fallback: [Double], isPositive: Bool
   ) throws(PreprocessingError) -> [Double] {
     guard let value = member(key) else { return color.numbers(fallback) }
-    let numbers = value.arrayValue?.compactMap(\.doubleValue) ?? []
+    let list = value.arrayValue ?? [value]
+    let numbers = list.compactMap(\.doubleValue)
+    let counts = countsChannels ? [color.channels] : [1, 3, color.channels]
     // Below the smallest normal Float a deviation would divide by zero or nearly so.
-    guard numbers.count == 3 || numbers.count == color.channels,
-      value.arrayValue?.count == numbers.count,
+    guard counts.contains(numbers.count), list.count == numbers.count,
       numbers.allSatisfy({
         abs($0) < 1e30 && (!isPositive || $0 >= Double(Float.leastNormalMagnitude))
       })
-    else { throw failure(key, isPositive ? "three positive numbers" : "three numbers") }
+    else {
+      let counted = color == .rgb ? "three" : "\(color.channels)"
+      throw failure(key, "\(counted) \(isPositive ? "positive numbers" : "numbers")")
+    }
     return color.numbers(numbers)
   }
 

@@ -26,6 +26,21 @@ struct CLIPDescription {
     json = .object(object)
   }
 
+  /// Models of transformers that name their tensors as CLIP does and compute something else.
+  private static let kin = ["siglip", "xclip", "owlv", "blip", "altclip", "groupvit"]
+
+  /// - Throws: `ModelError` naming such a model where the description says that it is one.
+  static func refuseKin(_ facts: CheckpointFacts) throws(ModelError) {
+    guard let type = facts.description?["model_type"]?.stringValue,
+      kin.contains(where: { type.hasPrefix($0) }),
+      facts.names.contains(where: {
+        $0.name.hasPrefix("vision_model.") || $0.name.hasPrefix("embeddings.")
+      })
+    else { return }
+    throw ModelError(
+      .configuration(field: "model_type", found: "'\(type)'", expected: "'clip' or a ConvNeXt's"))
+  }
+
   /// `hidden_act`, quick GELU where nothing is said.
   static func activation(_ tower: JSONValue?) throws(ModelError) -> Activation {
     guard let stated = tower?["hidden_act"] else { return .quickGELU }

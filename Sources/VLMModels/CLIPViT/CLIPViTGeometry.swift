@@ -40,6 +40,7 @@ package struct CLIPViTGeometry {
           expected: "one more than the square of a whole number"))
     }
     let layers = layerCount
+    guard layers > 0 else { throw ModelError(.missingTensor("layers.0.mlp.fc1.weight")) }
     let range = (-layers)...layers
     guard range.contains(selectLayer), selectLayer != 0 else {
       throw ModelError(

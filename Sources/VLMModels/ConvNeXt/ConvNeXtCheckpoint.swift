@@ -185,9 +185,9 @@ private struct ConvNeXtGeometry {
     }
     var stride = 4
     if case .patch(let size) = stem { stride = size }
-    // transformers has no such limit: ConvLLaVA's fifth stage halves the map once more.
+    // Others than timm have no such limit: ConvLLaVA's fifth stage halves the map once more.
     let limit = modelArguments?["output_stride"]?.intValue ?? 32
-    let outputStride = naming.isTransformers ? Int.max : limit
+    let outputStride = naming == .timm || naming == .openCLIP ? limit : Int.max
     var dilation = 1
     var stages: [ConvNeXtConfig.Stage] = []
     var channels = inputs
@@ -277,10 +277,10 @@ private struct ConvNeXtGeometry {
       }
     }
     switch stated {
-    case "gelu": return .gelu
+    case "gelu", "gelu_python": return .gelu
     case "relu": return .relu
     case "silu", "swish": return .silu
-    case "gelu_tanh", "gelu_new", "gelu_pytorch_tanh": return .geluTanh
+    case "gelu_tanh", "gelu_new", "gelu_fast", "gelu_pytorch_tanh": return .geluTanh
     case "quick_gelu": return .quickGELU
     default:
       throw ModelError(

@@ -75,7 +75,8 @@ enum CLIPModelCheckpoint {
       epsilon: stated?["layer_norm_eps"]?.doubleValue.map { Float($0) })
     // Files from before transformers 4.30 say 2 and mean the largest id, which CLIP's end is.
     let end = stated?["eos_token_id"]?.intValue ?? 49_407
-    if end != 2, end != config.vocabulary - 1 {
+    let isExact = description?["model_type"]?.stringValue == "metaclip_2"
+    if isExact || end != 2, end != config.vocabulary - 1 {
       config.endToken = (0..<config.vocabulary).contains(end) ? end : nil
     }
     try config.validate()

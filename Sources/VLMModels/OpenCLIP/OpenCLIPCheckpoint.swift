@@ -26,7 +26,7 @@ enum OpenCLIPCheckpoint {
             expected: "one of them"))
       }
     }
-    if imageNames.contains(where: { $0.name.hasPrefix("visual.trunk.stages.") }) {
+    if ConvNeXtNaming.detect(imageNames.lazy.map(\.name)) == .openCLIP {
       // Files of the image tower alone are a ConvNeXt.
       guard text["text.tokens.weight"] != nil,
         let image = try ConvNeXtCheckpoint(names: imageNames, description: facts.description)
@@ -41,15 +41,17 @@ enum OpenCLIPCheckpoint {
     guard text["text.tokens.weight"] != nil else {
       return ModelCheckpoint(
         description: .clipViT(image.config), naming: "open_clip", tensors: image.tensors,
-        foreign: image.foreign + text.values.map(\.original).sorted())
+        foreign: image.foreign + text.values.map(\.original).sorted(), notes: image.notes)
     }
     return try whole(
-      .clipViT(image.config), image.tensors, text, foreign: image.foreign, facts.description)
+      .clipViT(image.config), image.tensors, text, foreign: image.foreign, facts.description,
+      notes: image.notes)
   }
 
   private static func whole(
     _ tower: OpenCLIPConfig.ImageTower, _ image: [String: ModelCheckpoint.Source],
-    _ text: [String: ModelCheckpoint.Source], foreign: [String], _ description: JSONValue?
+    _ text: [String: ModelCheckpoint.Source], foreign: [String], _ description: JSONValue?,
+    notes: [String] = []
   ) throws(ModelError) -> ModelCheckpoint {
     let isOpenAI = OpenCLIPViT.isOpenAI(foreign)
     let config = OpenCLIPConfig(
@@ -58,7 +60,8 @@ enum OpenCLIPCheckpoint {
     var tensors = text
     for (name, source) in image { tensors["image.\(name)"] = source }
     return ModelCheckpoint(
-      description: .openCLIP(config), naming: "open_clip", tensors: tensors, foreign: foreign)
+      description: .openCLIP(config), naming: "open_clip", tensors: tensors, foreign: foreign,
+      notes: notes)
   }
 
   /// What open_clip has besides, by its name.

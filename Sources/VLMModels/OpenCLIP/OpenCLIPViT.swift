@@ -9,6 +9,8 @@ struct OpenCLIPViT {
   /// By our name.
   let tensors: [String: ModelCheckpoint.Source]
   let foreign: [String]
+  /// What a person should know, one line each.
+  let notes: [String]
 
   /// - Parameters:
   ///   - names: tensors that are not the text tower's.
@@ -45,6 +47,10 @@ struct OpenCLIPViT {
     ).config(feature: .pooled)
     self.tensors = tensors
     self.foreign = foreign
+    let guessed =
+      "no open_clip_config.json beside the weights: assuming heads of 64 and GELU; OpenAI's own "
+      + "models have quick GELU"
+    notes = model == nil && !isQuick ? [guessed] : []
   }
 
   /// OpenAI's own archives hold these beside the weights; their models have quick GELU.
