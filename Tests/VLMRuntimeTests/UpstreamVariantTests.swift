@@ -79,7 +79,7 @@ struct UpstreamConvNeXtTests {
   static let contradictions: [(String, String, JSONValue)] = [
     ("simple-norm", "norm_layer", .null), ("simple-norm", "norm_layer", "batchnorm2d"),
     ("simple-norm", "norm_layer", "layernorm"), ("gray", "norm_layer", "rmsnorm"),
-    ("gray", "global_pool", "max"), ("gray", "act_layer", "mish"),
+    ("gray", "global_pool", "max"), ("gray", "global_pool", ""), ("gray", "act_layer", "mish"),
     ("gray", "depths", [1, 1, 1, 1]),
   ]
 

@@ -99,10 +99,10 @@ extension Preprocessing {
   ) throws(ImageError) -> PixelTensor {
     let pixels = picture.color.pixels.count
     switch color {
-    case .rgb: return try apply(picture.color, name: name, limits: limits)
+    case .rgb: return try applySteps(picture.color, name: name, limits: limits)
     case .gray:
       try PixelMemory.check(bytes: pixels, for: name)
-      return try apply(picture.color.grayed(), name: name, limits: limits)
+      return try applySteps(picture.color.grayed(), name: name, limits: limits)
     case .rgba:
       try PixelMemory.check(bytes: 4 * pixels, for: name)
       let source = picture.color

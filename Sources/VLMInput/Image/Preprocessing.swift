@@ -121,12 +121,19 @@ package struct Preprocessing: Sendable, Equatable {
 }
 
 extension Preprocessing {
-  /// All steps, of a picture whose three channels are what the colour mode wants.
+  /// All steps, of an opaque picture.
   ///
   /// - Parameter name: what messages call the picture.
   /// - Throws: `.tooManyPixels`, `.sideTooLong` or `.noMemory` when a step would make too much.
   package func apply(
     _ image: Image, name: String, limits: ImageLimits = ImageLimits()
+  ) throws(ImageError) -> PixelTensor {
+    try apply(Picture(image), name: name, limits: limits)
+  }
+
+  /// All steps, of a picture whose three channels are what the colour mode wants.
+  func applySteps(
+    _ image: Image, name: String, limits: ImageLimits
   ) throws(ImageError) -> PixelTensor {
     let shaped = try shape(image, name: name, limits: limits)
     try PixelMemory.check(bytes: shaped.pixels.count * MemoryLayout<Float>.size, for: name)

@@ -335,10 +335,11 @@ private struct ConvNeXtGeometry {
             field: field, found: "\(expected)", expected: "\(found), which the tensors have"))
       }
     }
+    // Without pooling a classifier gives a map of classes.
+    let hasClasses = naming == .timm && tensors["head.fc.weight"] != nil
+    let known = ["avg", "fast", "fastavg"] + (hasClasses ? [] : [""])
     for pool in [description?["global_pool"], modelArguments?["global_pool"]] {
-      guard let pool = pool?.stringValue, !["avg", "fast", "fastavg", ""].contains(pool) else {
-        continue
-      }
+      guard let pool = pool?.stringValue, !known.contains(pool) else { continue }
       throw ModelError(.configuration(field: "global_pool", found: "'\(pool)'", expected: "'avg'"))
     }
   }
