@@ -109,9 +109,10 @@ package final class VisionSession {
   package func run(
     _ images: consuming [PixelTensor], observe: Observer? = nil
   ) throws -> [Result] {
+    try checkChannels(images)
     switch model {
-    case .convNeXt(let model): try run(model, images, observe)
-    case .clipViT(let model): try run(model, images, observe)
+    case .convNeXt(let model): return try run(model, images, observe)
+    case .clipViT(let model): return try run(model, images, observe)
     }
   }
 
@@ -123,7 +124,6 @@ package final class VisionSession {
     precondition(images.allSatisfy { $0.height == height && $0.width == width }, "one size")
     let shape = FeatureShape(
       batch: count, height: height, width: width, channels: config.inputChannels)
-    try checkChannels(images)
     let context = try prepare(config, shape)
     let input = context.input(shape)
     let rows = height * width

@@ -171,7 +171,8 @@ package struct Explanation: Sendable {
       let sample = (0..<3).map { color -> UInt8 in
         let channel = channels < 3 ? 0 : color
         let value = Double(values[channel * area + place])
-        let level = value * normalization.deviation[channel] + normalization.mean[channel]
+        let known = min(channel, normalization.mean.count - 1)
+        let level = value * normalization.deviation[known] + normalization.mean[known]
         return level.isFinite ? UInt8(min(255, max(0, (level * 255).rounded()))) : 0
       }
       canvas[place % width, place / width] = .init(sample[0], sample[1], sample[2])

@@ -67,6 +67,13 @@ package final class VisionLanguageSession: ConversationSession {
         .configuration(field: "preprocess", found: "no section", expected: "one, to see pictures"))
     }
     preprocessing = try Preprocessing(json: json, name: file)
+    guard preprocessing.color == .rgb else {
+      throw ModelError(
+        file: file,
+        .configuration(
+          field: "preprocess.channels", found: "'\(preprocessing.color.rawValue)'",
+          expected: "'rgb', which the tower sees"))
+    }
     let pool = WorkerPool(threadCount: threads)
     self.pool = pool
     let context = try ModelError.inFile(file) {
