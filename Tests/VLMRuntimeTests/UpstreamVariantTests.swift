@@ -177,6 +177,29 @@ struct UpstreamCLIPTests {
     }
   }
 
+  @Test("vision_config_dict wins over vision_config whole, as in transformers")
+  func doubleDescription() throws {
+    let path = UpstreamFixtureTests.path("clip-model")
+    let catalog = try SafetensorsIndex.readCheckpoint(path: path)
+    var description = try #require(try TestFiles.json(path + "/config.json").objectValue)
+    func tower(_ double: JSONValue) throws -> TransformerConfig? {
+      description.set("vision_config_dict", double)
+      let found = try ModelCheckpoint.recognise(
+        CheckpointFacts(
+          names: catalog.tensors.map { (name: $0.name, shape: $0.shape) },
+          description: .object(description)))
+      guard case .openCLIP(let config)? = found?.description,
+        case .clipViT(let tower) = config.image
+      else { return nil }
+      return tower.encoder
+    }
+    let other = try tower(["hidden_size": 24, "num_attention_heads": 6, "hidden_act": "gelu"])
+    #expect(other?.heads == 6 && other?.activation == .gelu)
+    let silent = try tower(["hidden_size": 24])
+    #expect(silent?.heads == 12 && silent?.activation == .quickGELU)
+    #expect(try tower(.null)?.heads == 12)
+  }
+
   @Test("of two descriptions in a folder the one that goes with the weights is read")
   func descriptions() throws {
     let folder = try TemporaryFolder()

@@ -11,19 +11,13 @@ struct CLIPDescription {
   ///   - description: of the tower or of a whole `CLIPModel`.
   ///   - part: "vision_config" or "text_config".
   init(_ description: JSONValue, _ part: String) {
-    let inner = description[part] ?? description
-    // OpenAI's first files have every difference once more under this name, which transformers
-    // lets win.
-    guard let changes = description[part + "_dict"]?.objectValue,
-      var object = inner.objectValue
-    else {
-      json = inner
-      return
+    // OpenAI's first files have it once more under this name, which transformers lets win whole:
+    // what it leaves out is the default.
+    if let other = description[part + "_dict"], other.objectValue != nil {
+      json = other
+    } else {
+      json = description[part] ?? description
     }
-    for member in changes.members where !member.value.isNull {
-      object.set(member.key, member.value)
-    }
-    json = .object(object)
   }
 
   /// Models of transformers that name their tensors as CLIP does and compute something else.
