@@ -24,6 +24,7 @@
   VLM_DECLARE(sum_squares_f32, set)          \
   VLM_DECLARE(scale_shift_f32, set)          \
   VLM_DECLARE(rms_norm_f32, set)             \
+  VLM_DECLARE(simple_norm_f32, set)          \
   VLM_DECLARE(rotate_half_f32, set)          \
   VLM_DECLARE(gate_f32, set)                 \
   VLM_DECLARE(store_keys_values, set)        \

@@ -62,24 +62,28 @@ struct SourceDescriptions {
   private static let partsName = "processor_config.json"
 
   /// What an image model's files say, or its makers' defaults: timm's, or CLIP's at the side `clip`.
+  ///
+  /// - Parameter color: what the model sees.
   mutating func preprocessing(
-    _ description: JSONValue?, given: String?, clip side: Int?, notes: inout [String]
+    _ description: JSONValue?, given: String?, clip side: Int?, color: ColorMode,
+    notes: inout [String]
   ) throws -> Preprocessing {
     if let given, let json = try read(file: given) {
-      return try Preprocessing(checkpointConfig: json, name: given)
+      return try Preprocessing(checkpointConfig: json, name: given, color: color)
     }
     var found: Preprocessing?
     if let processor = try read(Self.processorName) {
-      found = try Self.preprocessing(processor, path: folder + "/" + Self.processorName)
+      found = try Self.preprocessing(
+        processor, color, path: folder + "/" + Self.processorName)
     } else if let part = try part(folder) {
-      found = try Self.preprocessing(part, path: folder + "/" + Self.partsName)
+      found = try Self.preprocessing(part, color, path: folder + "/" + Self.partsName)
     } else if let description {
-      found = try Self.preprocessing(description, path: folder + "/config.json")
+      found = try Self.preprocessing(description, color, path: folder + "/config.json")
     }
     if let found { return found }
     guard let side else {
       notes.append("no preprocessing beside the weights: assuming timm's defaults for ImageNet")
-      return .timmDefault
+      return Preprocessing.timmDefault.inColor(color)
     }
     notes.append("no preprocessing beside the weights: assuming CLIP's, at a side of \(side)")
     return Self.clip(side)
@@ -103,10 +107,10 @@ struct SourceDescriptions {
 
   /// The preprocessing that a description states, nil when it states none.
   private static func preprocessing(
-    _ json: JSONValue, path: String
+    _ json: JSONValue, _ color: ColorMode, path: String
   ) throws(PreprocessingError) -> Preprocessing? {
     do {
-      return try Preprocessing(checkpointConfig: json, name: path)
+      return try Preprocessing(checkpointConfig: json, name: path, color: color)
     } catch {
       if case .unknownKind = error.problem { return nil }
       throw error

@@ -60,9 +60,15 @@ package struct SourceModel: Sendable {
         notes: &notes)
     } else if case .llama = checkpoint.description {
       preprocessing = nil
-    } else {
+    } else if let color = ColorMode(channels: checkpoint.description.inputChannels) {
       preprocessing = try descriptions.preprocessing(
-        description, given: preprocessor, clip: checkpoint.description.clipSide, notes: &notes)
+        description, given: preprocessor, clip: checkpoint.description.clipSide, color: color,
+        notes: &notes)
+    } else {
+      preprocessing = nil
+      notes.append(
+        "the model sees \(checkpoint.description.inputChannels) channels, which no picture has: it "
+          + "takes .safetensors files with pixel_values alone")
     }
     var files = found.catalog.sources.map(\.path)
     var sections: [SectionKind: [UInt8]] = [:]
@@ -99,9 +105,11 @@ package struct SourceModel: Sendable {
       throw ConversionError(
         path: found.weights,
         .preprocessing("missing in its metadata: --preprocessor names a file that has it"))
-    } else if preprocessing == nil, kind.language == nil {
+    } else if preprocessing == nil, kind.language == nil,
+      let color = ColorMode(channels: kind.inputChannels)
+    {
       preprocessing = try descriptions.preprocessing(
-        nil, given: nil, clip: kind.clipSide, notes: &notes)
+        nil, given: nil, clip: kind.clipSide, color: color, notes: &notes)
     }
     if sections[.tokenizer] == nil {
       if kind.language != nil {

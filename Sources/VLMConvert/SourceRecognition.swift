@@ -74,9 +74,13 @@ struct SourceRecognition {
     }
     // A GGUF file describes itself; what lies beside it is another model's.
     let described = try catalog.ggufDescription(frequencies: LLaMAConfig.ggufFrequencies)
-    var description =
-      try described ?? descriptions.read("config.json")
-      ?? descriptions.read("open_clip_config.json")
+    // Folders with the weights in two forms describe each of them.
+    let isOpenCLIP = catalog.tensors.contains { $0.name.hasPrefix("visual.") }
+    let names = ["config.json", "open_clip_config.json"]
+    var description = described
+    for name in isOpenCLIP ? names.reversed() : names where description == nil {
+      description = try descriptions.read(name)
+    }
     try ForeignWeights.check(catalog, description, adapterBase: adapterBase)
     tower = try VisionTowerFolder(description, besides: folder, given: visionTower)
     base = try LanguageModelFolder(description, given: modelBase)
@@ -88,13 +92,13 @@ struct SourceRecognition {
     }
     catalog = try tower.merge(into: catalog)
     var towerDescription = try descriptions.read(file: tower.file("config.json"))
-    let names = catalog.tensors.map { (name: $0.name, shape: $0.shape) }
+    let tensors = catalog.tensors.map { (name: $0.name, shape: $0.shape) }
     let facts = CheckpointFacts(
-      names: names, description: description, towerDescription: towerDescription)
+      names: tensors, description: description, towerDescription: towerDescription)
     guard let checkpoint = try ModelCheckpoint.recognise(facts) else {
       throw ConversionError(
         path: weights,
-        .unknownModel(tensorCount: names.count, examples: names.prefix(3).map(\.name)))
+        .unknownModel(tensorCount: tensors.count, examples: tensors.prefix(3).map(\.name)))
     }
     if let llava = try TransformersLLaVA(facts)?.facts {
       (description, towerDescription) = (llava.description, llava.towerDescription)

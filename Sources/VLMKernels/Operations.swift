@@ -49,6 +49,18 @@ extension KernelSet {
       output.base, output.stride)
   }
 
+  /// `x / √(variance + epsilon) * weight` over the columns of each row, the variance that of n - 1,
+  /// the mean left where it is. `output` may be `input`.
+  package func simpleNorm(
+    _ input: MatrixView, weight: Tensor, epsilon: Float, into output: MatrixView
+  ) {
+    precondition(input.rows == output.rows && input.columns == output.columns, "same shape")
+    precondition(weight.elementCount == input.columns, "weight per column")
+    table.pointee.simple_norm_f32(
+      input.rows, input.columns, input.base, input.stride, weight.floats, epsilon, output.base,
+      output.stride)
+  }
+
   /// `sums[c] += Σ_r x[r][c]²`; `sums` is one row.
   package func addSquares(of input: MatrixView, to sums: MatrixView) {
     precondition(sums.rows == 1 && sums.columns == input.columns, "one sum per column")

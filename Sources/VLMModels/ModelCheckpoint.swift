@@ -126,6 +126,8 @@ package struct ModelCheckpoint: Sendable {
     }
     if let found = try LLaVACheckpoint.recognise(facts) { return found }
     if let found = try OpenCLIPCheckpoint.recognise(facts) { return found }
+    try CLIPDescription.refuseKin(facts)
+    if let found = try CLIPModelCheckpoint.recognise(facts) { return found }
     if let found = try CLIPViTCheckpoint.recognise(facts) { return found }
     if let found = try ConvNeXtCheckpoint(names: facts.names, description: facts.description) {
       return found.model

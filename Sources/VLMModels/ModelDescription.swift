@@ -60,9 +60,20 @@ package enum ModelDescription: Sendable, Equatable {
     }
   }
 
+  /// Channels that an image model sees.
+  package var inputChannels: Int {
+    if case .convNeXt(let config) = self { config.inputChannels } else { 3 }
+  }
+
   /// The side of the pictures that a CLIP was trained on; nil for other models.
   package var clipSide: Int? {
-    if case .clipViT(let config) = self { config.imageSize } else { nil }
+    switch self {
+    case .clipViT(let config): return config.imageSize
+    case .openCLIP(let config):
+      if case .clipViT(let tower) = config.image { return tower.imageSize }
+      return nil
+    case .convNeXt, .llama, .llava: return nil
+    }
   }
 
   /// The language model that it is or has.

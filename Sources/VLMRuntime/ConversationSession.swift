@@ -55,8 +55,9 @@ package protocol ConversationSession: AnyObject {
     cancelled: CancellationFlag?, emit: (String) -> Void
   ) throws -> Generation
 
-  /// Runs a prompt and shows what is inside: `inputs_embeds` and `hidden.i` of all its positions,
-  /// `logits` behind the last. The conversation in memory is forgotten.
+  /// Runs a prompt and shows what is inside: `input_ids`; `inputs_embeds` and `hidden.i` of all its
+  /// positions, and `hidden_last.i` of the last; `argmax_all`, the most probable token behind each;
+  /// `logits`, which is `logits_last` too, behind the last. The conversation in memory is forgotten.
   func inspect(_ ids: [Int], images: [VisualTokens], observe: ConversationObserver) throws
 }
 
@@ -147,6 +148,7 @@ extension LanguageSession: ConversationSession {
   ) throws {
     guard !ids.isEmpty else { throw GenerationError(.emptyPrompt) }
     guard images.isEmpty, !ids.contains(ImagePrompt.sentinel) else { throw blind }
+    observe("input_ids", [1, ids.count], ids.map { Float($0) })
     let hidden = config.hidden
     let memory = Activations(count: ids.count * hidden)
     let rows = memory.matrix(rows: ids.count, columns: hidden)
@@ -164,18 +166,40 @@ extension TextGenerator {
     var states: [(name: String, values: [Float])] = []
     observe("inputs_embeds", [1, rows.rows, rows.columns], rows.array())
     forget()
-    let logits = try model(.embeddings(rows), position: 0, context) { name, value, _ in
+    var best: [Float] = []
+    var last: [Float] = []
+    try model.scoreAll(.embeddings(rows), position: 0, context) { name, value, _ in
       // A long prompt comes in chunks.
       if let index = states.firstIndex(where: { $0.name == name }) {
         states[index].values += value.array()
       } else {
         states.append((name, value.array()))
       }
+    } body: { logits, position in
+      for row in 0..<logits.rows { best.append(Float(logits.indexOfLargest(inRow: row))) }
+      if position + logits.rows == rows.rows {
+        last = logits[logits.rows - 1..<logits.rows].array()
+      }
     }
     for (name, values) in states {
       observe(name, [values.count / rows.columns, rows.columns], values)
+      let index = name.split(separator: ".").last.map(String.init) ?? ""
+      observe("hidden_last.\(index)", [rows.columns], Array(values.suffix(rows.columns)))
     }
-    observe("logits", [logits.columns], logits.array())
+    observe("argmax_all", [best.count], best)
+    observe("logits", [last.count], last)
+    observe("logits_last", [last.count], last)
     context.truncate(to: 0)
+  }
+}
+
+extension MatrixView {
+  /// The column of a row's largest value, the first of equal ones; 0 where none is a number.
+  fileprivate func indexOfLargest(inRow row: Int) -> Int {
+    var best = 0
+    for column in 1..<max(1, columns) where !(self[row, column] <= self[row, best]) {
+      if !self[row, column].isNaN { best = column }
+    }
+    return best
   }
 }

@@ -18,18 +18,16 @@ package final class VisionSession {
   package let pool: WorkerPool
   /// The text tower that goes with the image tower, of a model that has both.
   package let openCLIP: OpenCLIP?
-  private let model: Model
+  private let model: ImageEncoder
   private var context: ConvNeXtContext?
   private var clipContext: CLIPViTContext?
   private var textContext: TextTower.Context?
   /// The embeddings of the texts that images are likened to, each of length 1.
   package private(set) var labelEmbeddings: [[Float]] = []
+  /// The same before their norm, and the ids that they were made of.
+  package private(set) var rawLabelEmbeddings: [[Float]] = []
+  package private(set) var labelIDs: [[Int]] = []
   private let wideElements: Int
-
-  private enum Model {
-    case convNeXt(ConvNeXt)
-    case clipViT(CLIPViT)
-  }
 
   /// - Parameter wideElements: see `ConvNeXtContext`.
   /// - Throws: `ContainerError`, `ModelError` when the file is damaged or is not its own model.
@@ -61,7 +59,7 @@ package final class VisionSession {
     case .openCLIP(let config):
       let both = try ModelError.inFile(file) { try OpenCLIP(weights, config) }
       openCLIP = both
-      model = .convNeXt(both.image)
+      model = both.image
     case .llama, .llava:
       throw ModelError(
         file: file,
@@ -91,6 +89,9 @@ package final class VisionSession {
     if case .convNeXt(let model) = model { model.config } else { nil }
   }
 
+  /// Channels of an image as the model sees it.
+  package var inputChannels: Int { config?.inputChannels ?? 3 }
+
   /// What the model makes of one image.
   package struct Result: Sendable {
     /// One per class; nil for a model without classes.
@@ -108,9 +109,10 @@ package final class VisionSession {
   package func run(
     _ images: consuming [PixelTensor], observe: Observer? = nil
   ) throws -> [Result] {
+    try checkChannels(images)
     switch model {
-    case .convNeXt(let model): try run(model, images, observe)
-    case .clipViT(let model): try run(model, images, observe)
+    case .convNeXt(let model): return try run(model, images, observe)
+    case .clipViT(let model): return try run(model, images, observe)
     }
   }
 
@@ -122,12 +124,6 @@ package final class VisionSession {
     precondition(images.allSatisfy { $0.height == height && $0.width == width }, "one size")
     let shape = FeatureShape(
       batch: count, height: height, width: width, channels: config.inputChannels)
-    guard shape.channels == 3 else {
-      throw ModelError(
-        file: container.path,
-        .configuration(
-          field: "input_channels", found: "\(shape.channels)", expected: "3, as images have"))
-    }
     let context = try prepare(config, shape)
     let input = context.input(shape)
     let rows = height * width
@@ -149,6 +145,14 @@ package final class VisionSession {
       let width = output.embeddingCount
       let embedding = Array(output.embedding[index * width..<(index + 1) * width])
       return Result(logits: logits ?? likeness(embedding), embedding: embedding)
+    }
+  }
+
+  private func checkChannels(_ images: [PixelTensor]) throws(ModelError) {
+    for image in images where image.channels != inputChannels {
+      throw ModelError(
+        file: container.path,
+        .image(found: "\(image.channels) channels", expected: "\(inputChannels), the model's"))
     }
   }
 
@@ -188,15 +192,37 @@ package final class VisionSession {
       clipContext = context
       observe?("pixel_values", [1, 3, image.height, image.width], image.channelsFirst())
       context.pixels.assign(image.values)
+      let selected = "hidden.\(model.config.encoder.layers - 1)"
       let tokens = model(context) { name, value in
-        observe?(name, [1, value.rows, value.columns], value.array())
+        guard let observe else { return }
+        func show(_ name: String, _ value: MatrixView) {
+          observe(name, [1, value.rows, value.columns], value.array())
+        }
+        show(name, value)
+        // What LLaVA takes of such a tower.
+        if name == selected {
+          show("select_layer_-2_patch", value[value.rows - context.grid.count..<value.rows])
+        }
       }
       let feature = model.feature(tokens, context)
       observe?("last_hidden_state", [1, tokens.rows, tokens.columns], tokens.array())
-      observe?("pooler_output", [1, feature.columns], feature.array())
-      results.append(Result(logits: nil, embedding: feature.array()))
+      let pooled = feature.array()
+      observe?("pooler_output", [1, pooled.count], pooled)
+      guard let joint = model.project(pooled) else {
+        results.append(Result(logits: nil, embedding: pooled))
+        continue
+      }
+      observe?("image_embedding_raw", [1, joint.count], joint)
+      let embedding = ZeroShot.normalised(joint)
+      results.append(Result(logits: likeness(embedding), embedding: embedding))
     }
     return results
+  }
+
+  /// Whether embeddings lie in a space that images share with texts.
+  package var isJoint: Bool {
+    if case .clipViT(let model) = model { return model.config.projection != nil }
+    return openCLIP != nil
   }
 
   /// Makes classes of texts: from now on an image's logits say how like each of them it is.
@@ -208,7 +234,9 @@ package final class VisionSession {
     guard let tokenizer = try container.tokenizer() else {
       throw GenerationError(file: container.path, .noTokenizer)
     }
-    labelEmbeddings = try embed(texts: texts.map { tokenizer.encodePadded($0) })
+    labelIDs = texts.map { tokenizer.encodePadded($0) }
+    rawLabelEmbeddings = try rawEmbeddings(labelIDs)
+    labelEmbeddings = rawLabelEmbeddings.map { ZeroShot.normalised($0) }
     labels = texts
   }
 
@@ -222,7 +250,7 @@ package final class VisionSession {
       file: container.path,
       .configuration(
         field: "architecture", found: "'\(description.architecture)'",
-        expected: "'open_clip', which has a text tower"))
+        expected: "a CLIP with its text tower"))
   }
 
   /// The embeddings of texts in the space of the images', each of length 1.
@@ -230,6 +258,10 @@ package final class VisionSession {
   /// - Parameter ids: of each text, its end included.
   /// - Throws: `ModelError` for a model without a text tower, or ids that it cannot take.
   package func embed(texts ids: [[Int]]) throws -> [[Float]] {
+    try rawEmbeddings(ids).map { ZeroShot.normalised($0) }
+  }
+
+  private func rawEmbeddings(_ ids: [[Int]]) throws -> [[Float]] {
     try ModelError.inFile(container.path) {
       guard let tower = openCLIP?.text else { throw notTextual }
       let context =
@@ -237,7 +269,7 @@ package final class VisionSession {
         ?? TextTower.Context(
           tower.config, format: tower.keyValueFormat, pool: pool, kernels: kernels)
       textContext = context
-      return try ids.map { ZeroShot.normalised(try tower($0, context)) }
+      return try ids.map { try tower($0, context) }
     }
   }
 

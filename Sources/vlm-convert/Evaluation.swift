@@ -36,7 +36,8 @@ struct Evaluation {
     let exact = try opened.get()
     let stored = try VisionSession(path: model, kernels: kernels, threads: threads)
     return try images.map { name in
-      let pixels = try exact.preprocessing.apply(try ImageDecoder.decode(path: name), name: name)
+      let picture = try ImageDecoder.decode(path: name, color: exact.preprocessing.color)
+      let pixels = try exact.preprocessing.apply(picture, name: name)
       let want = try exact.run([pixels])[0]
       let found = try stored.run([pixels])[0]
       guard let p = want.logits, let q = found.logits else {

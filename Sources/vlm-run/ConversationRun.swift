@@ -58,13 +58,16 @@ struct ConversationRun {
     guard let question else {
       return try ChatLoop(run: self, conversation: conversation).run(&encoded)
     }
+    var steps: [GenerationStep] = []
     if outputs.dump != nil {
       try model.inspect(try conversation.promptIDs(question), images: pictures) {
         recording.add($0, $1, $2)
       }
-      try outputs.write(dumped: recording.tensors)
+      model.generator.observeStep = { steps.append($0) }
     }
     try ask(question, conversation, encoded, cancelled: nil)
+    recording.add(steps: steps)
+    try outputs.write(dumped: recording.tensors)
   }
 
   /// Writes the files that are about pictures alone, where nothing is asked.

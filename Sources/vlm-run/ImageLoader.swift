@@ -7,17 +7,28 @@ import VLMTensor
 /// Reads what the user names as an image into the model's input.
 struct ImageLoader {
   let preprocessing: Preprocessing
+  /// Of the model's input.
+  let channels: Int
   let policy: DecodePolicy
   let limits: ImageLimits
 
   /// - Throws: `ImageError`, `FileError`, or `CheckpointError` for a file of tensors.
   func load(_ name: String) throws -> PixelTensor {
     if name.hasSuffix(".safetensors") { return try loadTensor(name) }
-    let image = try ImageDecoder.decode(path: name, policy: policy, limits: limits)
-    return try preprocessing.apply(image, name: name, limits: limits)
+    guard preprocessing.color.channels == channels else {
+      throw ModelError(
+        file: name,
+        .image(
+          found: "a picture",
+          expected: "a .safetensors file with pixel_values, as the model sees \(channels) channels")
+      )
+    }
+    let picture = try ImageDecoder.decode(
+      path: name, color: preprocessing.color, policy: policy, limits: limits)
+    return try preprocessing.apply(picture, name: name, limits: limits)
   }
 
-  /// The model's input as another engine made it: `pixel_values`, f32 `[1, 3, height, width]`.
+  /// The model's input as another engine made it: `pixel_values`, f32 `[1, channels, height, width]`.
   private func loadTensor(_ path: String) throws -> PixelTensor {
     let catalog = try SafetensorsFile.read(path: path)
     let name = "pixel_values"
@@ -26,14 +37,16 @@ struct ImageLoader {
     }
     let isBatch = tensor.shape.count == 4 && tensor.shape[0] == 1
     let shape = isBatch ? Array(tensor.shape[1...]) : tensor.shape
-    guard shape.count == 3, shape[0] == 3, shape[1] > 0, shape[2] > 0,
+    guard shape.count == 3, shape[0] == channels, shape[1] > 0, shape[2] > 0,
       shape[1] * shape[2] <= limits.maximumPixels
     else {
-      throw ModelError(file: path, .shape(name, found: tensor.shape, expected: [1, 3, -1, -1]))
+      throw ModelError(
+        file: path, .shape(name, found: tensor.shape, expected: [1, channels, -1, -1]))
     }
     let (height, width) = (shape[1], shape[2])
-    var planar = [Float](repeating: 0, count: 3 * height * width)
+    var planar = [Float](repeating: 0, count: channels * height * width)
     try planar.withUnsafeMutableBufferPointer { try tensor.readFloats(0..<$0.count, into: $0) }
-    return PixelTensor(height: height, width: width, channelsFirst: planar)
+    return PixelTensor(
+      height: height, width: width, channels: channels, channelsFirst: planar)
   }
 }

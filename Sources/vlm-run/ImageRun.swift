@@ -41,9 +41,8 @@ struct ImageRun {
     func flush() throws {
       guard let first = waiting.first else { return }
       let begin = Progress.now()
-      let isOpenCLIP = session.openCLIP != nil
       let recording = Recording(
-        outputs, loader.preprocessing, names: isOpenCLIP ? Recording.openCLIPNames : [:])
+        outputs, loader.preprocessing, names: session.isJoint ? Recording.openCLIPNames : [:])
       let batch = pixels
       pixels = []
       let results: [VisionSession.Result]
@@ -65,7 +64,7 @@ struct ImageRun {
         report(image, result, milliseconds, &objects)
         if outputs.embed != nil { embeddings.append(result.embedding) }
         recording.add("embedding", [1, result.embedding.count], result.embedding)
-        if isOpenCLIP { recording.add(texts: session.labelEmbeddings, logits: result.logits) }
+        recording.add(textsOf: session, logits: result.logits)
       }
       try outputs.write(dumped: recording.tensors)
       try outputs.write(recording.explanation)

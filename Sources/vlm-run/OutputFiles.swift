@@ -55,7 +55,15 @@ struct OutputFiles {
     guard let dump else { return }
     try SafetensorsWriter.write(
       path: dump, overwrite: overwrite,
-      tensors: tensors.map { .init(name: $0.name, shape: $0.shape, floats: $0.values) })
+      tensors: tensors.map { tensor in
+        guard Recording.holdsIDs(tensor.name) else {
+          return .init(name: tensor.name, shape: tensor.shape, floats: tensor.values)
+        }
+        let integers = tensor.values.map { Int64($0) }
+        return .init(
+          name: tensor.name, dtype: .i64, shape: tensor.shape,
+          bytes: integers.withUnsafeBytes { Array($0) })
+      })
   }
 
   func write(_ explanation: Explanation?) throws {
@@ -102,12 +110,41 @@ final class Recording {
   }
 
   /// How like an image is to texts, as `--labels` asks.
-  func add(texts: [[Float]], logits: [Float]?) {
+  func add(textsOf session: VisionSession, logits: [Float]?) {
+    let texts = session.labelEmbeddings
     guard dumps, let first = texts.first, let logits else { return }
+    func add(_ name: String, _ rows: [[Float]]) {
+      tensors.append((name, [rows.count, rows[0].count], rows.flatMap { $0 }))
+    }
+    let ids = session.labelIDs.map { $0.map { Float($0) } }
+    if Set(ids.map(\.count)).count == 1 { add("text_ids", ids) }
+    if session.rawLabelEmbeddings.count == texts.count {
+      add("text_embedding_raw", session.rawLabelEmbeddings)
+    }
     tensors.append(("text_embedding", [texts.count, first.count], texts.flatMap { $0 }))
     tensors.append(("logits", [1, logits.count], logits))
     let chances = ZeroShot.probabilities(logits).map { Float($0) }
     tensors.append(("probs", [1, chances.count], chances))
+  }
+
+  /// The tokens of an answer, in which the one that ended it counts, each with the logits that it
+  /// was chosen from.
+  func add(steps: [GenerationStep]) {
+    guard dumps, let first = steps.first else { return }
+    tensors.append(("gen_ids", [steps.count], steps.map { Float($0.token) }))
+    let margins = steps.map { step in
+      let best = step.logits.enumerated().max { $0.element < $1.element }
+      let second = step.logits.indices.lazy.filter { $0 != best?.offset }.map { step.logits[$0] }
+      return (best?.element ?? 0) - (second.max() ?? 0)
+    }
+    tensors.append(("gen_margins", [steps.count], margins))
+    tensors.append(
+      ("gen_logits", [steps.count, first.logits.count], steps.flatMap(\.logits)))
+  }
+
+  /// Whether a tensor's values are ids, which are whole numbers.
+  static func holdsIDs(_ name: String) -> Bool {
+    ["input_ids", "text_ids", "argmax_all", "gen_ids"].contains(name)
   }
 
   /// What open_clip calls the parts of its image tower.

@@ -22,7 +22,7 @@ struct VLMRun: ParsableCommand {
 
       Prints the most probable classes of each image. An image is a PNG or JPEG file, '-' for \
       standard input, or a safetensors file with the model's input as 'pixel_values' \
-      [1, 3, height, width].
+      [1, channels, height, width].
 
       A language model prints its answer as it writes it; pictures of a conversation are PNG or \
       JPEG files. They stand before the question unless that says <image> where each goes.
@@ -40,7 +40,7 @@ struct VLMRun: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Texts to liken images to, with a model that reads texts too (open_clip).",
+      "Texts to liken images to, with a model that reads texts too (CLIP).",
       valueName: "text,text…"))
   var labels: String?
 
@@ -132,7 +132,8 @@ struct VLMRun: ParsableCommand {
     if let labels { try session.classify(as: try Self.texts(labels)) }
     let loader = ImageLoader(
       preprocessing: try preprocessing.applied(to: session.preprocessing),
-      policy: try preprocessing.policy(), limits: preprocessing.limits)
+      channels: session.inputChannels, policy: try preprocessing.policy(),
+      limits: preprocessing.limits)
     if dryRun { return try describe(session, loader) }
     _ = loadWeights(container)
     let status = try ImageRun(

@@ -131,6 +131,19 @@ struct ModelOutputTests {
     #expect(dumped.tensor("inputs_embeds")?.shape == [1, 5, 64])
     #expect(dumped.tensor("hidden.5")?.shape == [5, 64])
     #expect(dumped.tensor("logits")?.shape == [512])
+    #expect(dumped.tensor("input_ids")?.shape == [1, 5])
+    #expect(dumped.tensor("argmax_all")?.shape == [5])
+    #expect(dumped.tensor("hidden_last.5")?.shape == [64])
+    let logits = try #require(dumped.tensor("gen_logits"))
+    #expect(logits.shape == [3, 512])
+    let ids = try #require(dumped.tensor("gen_ids")).values
+    #expect(ids.first == dumped.tensor("argmax_all")?.values.last)
+    let margins = try #require(dumped.tensor("gen_margins")).values
+    for step in 0..<3 {
+      let row = logits.values[step * 512..<(step + 1) * 512].sorted(by: >)
+      #expect(logits.values[step * 512 + Int(ids[step])] == row[0])
+      #expect(margins[step] == row[0] - row[1])
+    }
   }
 
   static let hasGoldens = TestFiles.hasGoldens
@@ -153,7 +166,8 @@ struct ModelOutputTests {
     ] {
       #expect(dumped.tensor(name)?.shape[1] == width, "\(name)")
     }
-    for name in ["fast.pixel_in", "slow.stage3", "adapter2.fast_proj", "adapter2.gate_pre_tanh"] {
+    #expect(dumped.tensor("adapter2.gate_pre_tanh")?.shape == [1, 1])
+    for name in ["fast.pixel_in", "slow.stage3", "adapter2.fast_proj"] {
       #expect(dumped.tensor(name)?.shape.count == 4, "\(name)")
     }
     // Takes the place of the other's file.

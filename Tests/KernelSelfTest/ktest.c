@@ -367,6 +367,7 @@ int main(void) {
       test_channels(k, lengths[i], 200);
       test_epilogue(k, lengths[i]);
       test_rms_norm(k, scalar, lengths[i]);
+      test_simple_norm(k, scalar, lengths[i]);
       test_rotate_half(k, scalar, 2 * lengths[i]);
       test_gate(k, scalar, lengths[i]);
     }

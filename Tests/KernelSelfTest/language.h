@@ -136,6 +136,22 @@ static void test_rms_norm(const vlm_kernels *k, const vlm_kernels *reference, si
   free(x), free(weight), free(y), free(expected);
 }
 
+static void test_simple_norm(const vlm_kernels *k, const vlm_kernels *reference, size_t channels) {
+  const size_t rows = 2, stride = channels + 1;
+  float *x = random_floats(rows * stride, 3), *weight = random_floats(channels, 2);
+  float *y = random_floats(rows * stride, 1), *expected = memory(rows * stride * sizeof *y);
+  for (size_t c = 0; c < channels; c++) x[stride + c] += 100;
+  memcpy(expected, y, rows * stride * sizeof *y);
+  k->simple_norm_f32(rows, channels, x, stride, weight, 1e-5f, y, stride);
+  reference->simple_norm_f32(rows, channels, x, stride, weight, 1e-5f, expected, stride);
+  int ok = 1;
+  // One value has no unbiased variance.
+  for (size_t i = 0; i < rows * stride; i++)
+    ok = ok && (fabsf(y[i] - expected[i]) <= 2e-6f * fabsf(expected[i]) || channels < 2);
+  check(ok, k->name, "simple_norm_f32", channels, 0, 0);
+  free(x), free(weight), free(y), free(expected);
+}
+
 static void test_rotate_half(const vlm_kernels *k, const vlm_kernels *reference, size_t head_dim) {
   const size_t rows = 3, heads = 2, stride = heads * head_dim + 1, half = head_dim / 2;
   float *x = random_floats(rows * stride, 2), *same = memory(rows * stride * sizeof *x);

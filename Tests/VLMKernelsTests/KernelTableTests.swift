@@ -42,6 +42,7 @@ struct KernelTableTests {
     #expect(table.gemm_scratch_bytes != nil && table.gemm_u8_q8 != nil && table.gemm_u8_q4 != nil)
     #expect(table.gemm_f32_f16 != nil && table.gemm_f32_bf16 != nil && table.epilogue_f32 != nil)
     #expect(table.quantize_rows_u8 != nil && table.layer_norm_f32 != nil)
+    #expect(table.simple_norm_f32 != nil)
     #expect(table.depthwise_f32 != nil && table.activation_f32 != nil)
     #expect(table.sum_squares_f32 != nil && table.scale_shift_f32 != nil)
     #expect(table.rms_norm_f32 != nil && table.rotate_half_f32 != nil && table.gate_f32 != nil)

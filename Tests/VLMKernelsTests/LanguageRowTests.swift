@@ -48,6 +48,53 @@ struct LanguageRowTests {
   }
 
   @Test(
+    "simple norm divides by the unbiased deviation and leaves the mean", arguments: KernelTables.all
+  )
+  func simpleNorm(name: String) throws {
+    var random = Generator(seed: 25)
+    let table = try KernelTables.named(name)
+    for channels in Self.lengths where channels > 1 {
+      for offset: Float in [0, -300] {
+        let x = random.floats(channels, offset - 1...offset + 1)
+        let weight = random.floats(channels, -2...2)
+        var y = x
+        table.simple_norm_f32(1, channels, x, channels, weight, 1e-6, &y, channels)
+        let mean = x.reduce(0.0) { $0 + Double($1) } / Double(channels)
+        let squares = x.reduce(0.0) { $0 + (Double($1) - mean) * (Double($1) - mean) }
+        let deviation = (squares / Double(channels - 1) + Double(Float(1e-6))).squareRoot()
+        for c in 0..<channels {
+          let exact = Double(x[c]) / deviation * Double(weight[c])
+          // Stated in lanes/layer_norm.inc for means of at most 1000 deviations.
+          let bound = deviation > 0.3 ? 2e-6 : 1e-3
+          #expect(abs(Double(y[c]) - exact) <= bound * abs(exact))
+        }
+      }
+    }
+  }
+
+  @Test("simple norm works in place, row by row, and without a weight", arguments: KernelTables.all)
+  func simpleNormRows(name: String) throws {
+    var random = Generator(seed: 26)
+    let table = try KernelTables.named(name)
+    let (rows, channels, stride) = (3, 37, 41)
+    let x = Block(random.floats(rows * stride, -1...1), 0)
+    let before = x.values
+    table.simple_norm_f32(rows, channels, x.base, stride, nil, 0, x.base, stride)
+    for r in 0..<rows {
+      let row = before[r * stride..<r * stride + channels].map(Double.init)
+      let mean = row.reduce(0, +) / Double(channels)
+      let squares = row.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+      let deviation = (squares / Double(channels - 1)).squareRoot()
+      for c in 0..<channels {
+        let exact = row[c] / deviation
+        #expect(abs(Double(x[r * stride + c]) - exact) <= 2e-6 * abs(exact))
+      }
+      let gap = r * stride + channels..<(r + 1) * stride
+      #expect(Array(x.values[gap]) == Array(before[gap]))
+    }
+  }
+
+  @Test(
     "rotation has the same bits everywhere and is the formula", arguments: [2, 8, 16, 64, 80, 128])
   func rotateHalf(dimension: Int) throws {
     var random = Generator(seed: 23)

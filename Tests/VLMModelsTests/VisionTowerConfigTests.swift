@@ -79,8 +79,18 @@ struct VisionTowerConfigTests {
     var pooled = Self.clip
     pooled.feature = .pooled
     pooled.usesClassToken = true
+    var projected = pooled
+    projected.projection = 6
+    projected.layout = .openCLIP
+    var separate = text
+    separate.layout = .huggingFace
+    separate.endToken = 3
+    var simple = joint
+    simple.norm = .simple
     let descriptions: [ModelDescription] = [
-      .clipViT(pooled), .openCLIP(OpenCLIPConfig(image: joint, text: text)),
+      .clipViT(pooled), .clipViT(projected), .convNeXt(simple),
+      .openCLIP(OpenCLIPConfig(image: .convNeXt(joint), text: text)),
+      .openCLIP(OpenCLIPConfig(image: .clipViT(projected), text: separate)),
     ]
     for description in descriptions {
       let read = try ModelDescription(json: description.json)

@@ -4,6 +4,7 @@ import VLMContainer
 import VLMInput
 import VLMKernels
 import VLMModels
+import VLMNN
 import VLMRuntime
 import VLMTensor
 import VLMTestSupport
@@ -47,7 +48,7 @@ struct ContainerCaseTests {
 
   private static let names = [
     "convnext", "convnext-v2-q8", "clip-vit", "open-clip", "llama-q4", "llama-bf16", "llava",
-    "llava-hr",
+    "llava-hr", "clip-model", "convnext-gray",
   ]
 
   @Test("the models that the cases start from open", arguments: names)
@@ -177,6 +178,52 @@ struct ContainerCaseTests {
     ]
     for (field, value) in cases {
       let text = try refusal(model.with("preprocess." + field, value))
+      #expect(!text.isEmpty, "\(field)")
+    }
+  }
+
+  @Test(
+    "steps for pictures of other channels than the model's are refused, at the latest when it runs")
+  func channels() throws {
+    let gray: JSONValue = ["mean": [0.5], "std": [0.5]]
+    func changed(_ name: String) throws -> SmallModel {
+      try SmallModel(name).with("preprocess.channels", "gray").with("preprocess.normalize", gray)
+        .with("preprocess.pad", .null)
+    }
+    for name in ["llava", "llava-hr"] {
+      #expect(try refusal(changed(name)).contains("'gray'"))
+    }
+    for name in ["convnext", "clip-vit"] {
+      try changed(name).write(path)
+      let session = try VisionSession(path: path, kernels: .best, threads: 1)
+      let pixels = try session.preprocessing.apply(
+        Image(width: 30, height: 30, filledWith: .white), name: "white")
+      let error = thrownError(ModelError.self) { try session.run([pixels]) }
+      #expect(error?.problem == .image(found: "1 channels", expected: "3, the model's"))
+    }
+    let model = try SmallModel("convnext-gray")
+    for (field, value): (String, JSONValue) in [
+      ("channels", "cmyk"), ("channels", 1), ("normalize.mean", [0.5, 0.5, 0.5]),
+      ("pad", [1, 2, 3]),
+    ] {
+      let text = try refusal(model.with("preprocess." + field, value))
+      #expect(!text.isEmpty, "\(field)")
+    }
+  }
+
+  @Test("fields that files may lack are checked where they are there")
+  func optionalFields() throws {
+    for (name, field, value): (String, String, JSONValue) in [
+      ("convnext-gray", "convnext.norm", "batch"), ("convnext-gray", "convnext.norm", "layer"),
+      ("clip-model", "open_clip.text.layout", "other"),
+      ("clip-model", "open_clip.text.end_token", 40),
+      ("clip-model", "open_clip.image_vit.projection", 9),
+      ("clip-model", "open_clip.image_vit.projection", 0),
+      ("clip-model", "open_clip.image_vit.feature", "patches"),
+      ("clip-vit", "clip_vit.layout", "open_clip"),
+      ("llava-hr", "llava.tower.multi_resolution.fast.class_token_shown", true),
+    ] {
+      let text = try refusal(try SmallModel(name).with("config." + field, value))
       #expect(!text.isEmpty, "\(field)")
     }
   }

@@ -15,18 +15,25 @@ struct UpstreamFixtureTests {
   static let tolerance: Float = 1e-4
   static func path(_ name: String) -> String { TestFiles.fixture("upstream/" + name) }
 
+  /// The file that the tensor `name` is in.
+  static func expected(_ name: String) throws -> Expected {
+    try Expected(
+      path(name.hasPrefix("timm-") ? "expected-timm.safetensors" : "expected.safetensors"))
+  }
+
   static func check(_ found: [Float]?, _ name: String) throws {
-    let expected = try Expected(path("expected.safetensors"))
+    let expected = try expected(name)
     let want = try #require(expected.tensor(name), "\(name)")
     let difference = maxAbsDifference(try #require(found, "\(name)"), want.values)
     #expect(difference <= tolerance * want.scale, "\(name): differs by \(difference)")
   }
 
   static func pixels(_ name: String) throws -> PixelTensor {
-    let expected = try Expected(path("expected.safetensors"))
+    let expected = try expected(name)
     let pixels = try #require(expected.tensor(name))
     return PixelTensor(
-      height: pixels.shape[2], width: pixels.shape[3], channelsFirst: pixels.values)
+      height: pixels.shape[2], width: pixels.shape[3], channels: pixels.shape[1],
+      channelsFirst: pixels.values)
   }
 
   @Test("torchvision's ConvNeXt gives its logits")

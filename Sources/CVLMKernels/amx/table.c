@@ -21,6 +21,7 @@ const vlm_kernels vlm_kernels_amx = {
     .sum_squares_f32 = vlm_sum_squares_f32__avx512vnni,
     .scale_shift_f32 = vlm_scale_shift_f32__avx512vnni,
     .rms_norm_f32 = vlm_rms_norm_f32__avx512vnni,
+    .simple_norm_f32 = vlm_simple_norm_f32__avx512vnni,
     .rotate_half_f32 = vlm_rotate_half_f32__avx512vnni,
     .gate_f32 = vlm_gate_f32__avx512vnni,
     .store_keys_values = vlm_store_keys_values__avx512vnni,

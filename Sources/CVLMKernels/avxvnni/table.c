@@ -20,6 +20,7 @@ const vlm_kernels vlm_kernels_avxvnni = {
     .sum_squares_f32 = vlm_sum_squares_f32__avx2,
     .scale_shift_f32 = vlm_scale_shift_f32__avx2,
     .rms_norm_f32 = vlm_rms_norm_f32__avx2,
+    .simple_norm_f32 = vlm_simple_norm_f32__avx2,
     .rotate_half_f32 = vlm_rotate_half_f32__avx2,
     .gate_f32 = vlm_gate_f32__avx2,
     .store_keys_values = vlm_store_keys_values__avx2,

@@ -191,6 +191,10 @@ typedef struct vlm_kernels {
   /// Per row: x / sqrt(mean of x^2 + epsilon) * weight. weight may be NULL; y may be x.
   void (*rms_norm_f32)(size_t rows, size_t channels, const float *x, size_t x_stride,
                        const float *weight, float epsilon, float *y, size_t y_stride);
+  /// Per row: x / sqrt(variance + epsilon) * weight; unbiased variance, the mean stays. weight may
+  /// be NULL; y may be x.
+  void (*simple_norm_f32)(size_t rows, size_t channels, const float *x, size_t x_stride,
+                          const float *weight, float epsilon, float *y, size_t y_stride);
 
   /// Turns each pair (x[i], x[i + head_dim/2]) of each head by the angle whose cosine and sine are
   /// given, in place:   x[i] c - x[i + head_dim/2] s,   x[i + head_dim/2] c + x[i] s

@@ -22,6 +22,7 @@ const vlm_kernels vlm_kernels_neon_dotprod = {
     .sum_squares_f32 = vlm_sum_squares_f32__neon,
     .scale_shift_f32 = vlm_scale_shift_f32__neon,
     .rms_norm_f32 = vlm_rms_norm_f32__neon,
+    .simple_norm_f32 = vlm_simple_norm_f32__neon,
     .rotate_half_f32 = vlm_rotate_half_f32__neon,
     .gate_f32 = vlm_gate_f32__neon,
     .store_keys_values = vlm_store_keys_values__neon,

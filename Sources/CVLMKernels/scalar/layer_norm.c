@@ -2,7 +2,21 @@
 //
 //   aliasing   y may be x
 //   exactness  mean and variance in double, each output rounded to float once
+//
+// simple_norm_f32:  y[r][c] = x[r][c] / sqrt(unbiased variance + epsilon) * weight[c], likewise
 #include "scalar.h"
+
+static double mean_of_row(const float *x, size_t channels) {
+  double sum = 0;
+  for (size_t c = 0; c < channels; c++) sum += x[c];
+  return sum / (double)channels;
+}
+
+static double squares_of_row(const float *x, size_t channels, double mean) {
+  double sum = 0;
+  for (size_t c = 0; c < channels; c++) sum += (x[c] - mean) * (x[c] - mean);
+  return sum;
+}
 
 void vlm_layer_norm_f32__scalar(
     size_t rows, size_t channels, const float *x, size_t x_stride, const float *weight,
@@ -10,11 +24,8 @@ void vlm_layer_norm_f32__scalar(
   for (size_t r = 0; r < rows; r++) {
     const float *in = x + r * x_stride;
     float *out = y + r * y_stride;
-    double mean = 0, variance = 0;
-    for (size_t c = 0; c < channels; c++) mean += in[c];
-    mean /= (double)channels;
-    for (size_t c = 0; c < channels; c++) variance += (in[c] - mean) * (in[c] - mean);
-    variance /= (double)channels;
+    const double mean = mean_of_row(in, channels);
+    const double variance = squares_of_row(in, channels, mean) / (double)channels;
     const double inverse = 1 / sqrt(variance + (double)epsilon);
     for (size_t c = 0; c < channels; c++) {
       double v = (in[c] - mean) * inverse;
@@ -22,5 +33,17 @@ void vlm_layer_norm_f32__scalar(
       if (bias) v += bias[c];
       out[c] = (float)v;
     }
+  }
+}
+
+void vlm_simple_norm_f32__scalar(
+    size_t rows, size_t channels, const float *x, size_t x_stride, const float *weight,
+    float epsilon, float *y, size_t y_stride) {
+  for (size_t r = 0; r < rows; r++) {
+    const float *in = x + r * x_stride;
+    const double squares = squares_of_row(in, channels, mean_of_row(in, channels));
+    const double inverse = 1 / sqrt(squares / ((double)channels - 1) + (double)epsilon);
+    for (size_t c = 0; c < channels; c++)
+      y[r * y_stride + c] = (float)(in[c] * inverse * (weight ? weight[c] : 1));
   }
 }

@@ -23,6 +23,7 @@ const vlm_kernels vlm_kernels_scalar = {
     .sum_squares_f32 = vlm_sum_squares_f32__scalar,
     .scale_shift_f32 = vlm_scale_shift_f32__scalar,
     .rms_norm_f32 = vlm_rms_norm_f32__scalar,
+    .simple_norm_f32 = vlm_simple_norm_f32__scalar,
     .rotate_half_f32 = vlm_rotate_half_f32__scalar,
     .gate_f32 = vlm_gate_f32__scalar,
     .store_keys_values = vlm_store_keys_values__scalar,

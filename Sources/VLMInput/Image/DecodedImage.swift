@@ -10,6 +10,7 @@ package struct DecodedImage: Sendable, Equatable {
     case invertedCMYK = 5
 
     package var channels: Int { self == .invertedCMYK ? 4 : rawValue }
+    var hasAlpha: Bool { self == .grayAlpha || self == .rgba }
   }
 
   /// `height * width * channels`, rows top down.
@@ -52,15 +53,32 @@ package enum DecodePolicy: Sendable, Equatable {
 }
 
 extension DecodedImage {
+  /// The picture as 8-bit RGB with its opacity beside it, which the colours are free of.
+  package func picture(_ policy: DecodePolicy) -> Picture {
+    let color = image(policy, dropsAlpha: true)
+    guard model.hasAlpha else { return Picture(color) }
+    let last = model.channels - 1
+    let alpha = Image(
+      width: width, height: height,
+      pixels: expand(eightBitSamples(policy)) { ($0[last], $0[last], $0[last]) })
+    return Picture(color, alpha: policy == .pillow ? alpha : alpha.turned(orientation))
+  }
+
   /// The picture as 8-bit RGB.
   package func image(_ policy: DecodePolicy) -> Image {
+    image(policy, dropsAlpha: policy == .pillow)
+  }
+
+  private func image(_ policy: DecodePolicy, dropsAlpha: Bool) -> Image {
     let bytes = eightBitSamples(policy)
     let pixels: [UInt8]
     switch (model, policy) {
     case (.rgb, _): pixels = bytes
     case (.gray, _): pixels = expand(bytes) { gray in (gray[0], gray[0], gray[0]) }
-    case (.grayAlpha, .pillow): pixels = expand(bytes) { gray in (gray[0], gray[0], gray[0]) }
-    case (.rgba, .pillow): pixels = expand(bytes) { color in (color[0], color[1], color[2]) }
+    case (.grayAlpha, _) where dropsAlpha:
+      pixels = expand(bytes) { gray in (gray[0], gray[0], gray[0]) }
+    case (.rgba, _) where dropsAlpha:
+      pixels = expand(bytes) { color in (color[0], color[1], color[2]) }
     case (.grayAlpha, .seen(let background)):
       pixels = expand(bytes) { gray in
         let alpha = gray[1]
@@ -79,6 +97,7 @@ extension DecodedImage {
           Self.blend(color[2], alpha, over: background.blue)
         )
       }
+    case (.grayAlpha, .pillow), (.rgba, .pillow): return image(policy, dropsAlpha: true)
     case (.invertedCMYK, _):
       // Pillow's formula on its un-inverted inks: black less ink times black.
       pixels = expand(bytes) { ink in

@@ -10,6 +10,21 @@ package enum ImageDecoder {
     return try decode(bytes: bytes, name: path, policy: policy, limits: limits)
   }
 
+  /// The same for a model that sees the channels of `color`.
+  package static func decode(
+    path: String, color: ColorMode, policy: DecodePolicy = .seen,
+    limits: ImageLimits = ImageLimits()
+  ) throws(ImageError) -> Picture {
+    guard color == .rgba else {
+      return Picture(try decode(path: path, policy: policy, limits: limits))
+    }
+    let bytes = try ImageFile.read(path: path, limit: limits.maximumFileBytes)
+    let decoded = try decodeSamples(bytes: bytes, name: path, limits: limits)
+    // As below, and the opacity with a turned copy.
+    try PixelMemory.check(bytes: decoded.width * decoded.height * 16, for: path)
+    return decoded.picture(policy)
+  }
+
   /// - Parameter name: what messages call the image.
   package static func decode(
     bytes: [UInt8], name: String, policy: DecodePolicy = .seen, limits: ImageLimits = ImageLimits()

@@ -6,10 +6,14 @@ extension Preprocessing {
   ///
   /// Padding to a square is no part of any of them; LLaVA's model configuration asks for it, see
   /// `paddedWithMean`.
-  package init(checkpointConfig json: JSONValue, name: String) throws(PreprocessingError) {
-    let fields = PreprocessingFields(json: json, name: name)
+  ///
+  /// - Parameter color: what the model sees; the configurations count its channels at most.
+  package init(
+    checkpointConfig json: JSONValue, name: String, color: ColorMode = .rgb
+  ) throws(PreprocessingError) {
+    let fields = PreprocessingFields(json: json, name: name, color: color)
     if json["pretrained_cfg"]?.objectValue != nil || json["input_size"] != nil {
-      self = try .timm(json, name: name)
+      self = try .timm(json, name: name, color: color)
     } else if json["preprocess_cfg"]?.objectValue != nil {
       self = try .openCLIP(json, name: name)
     } else if fields.processor.contains("ConvNext")
@@ -26,19 +30,21 @@ extension Preprocessing {
       throw fields.failure(
         fields.processorKey, "a ConvNeXt or CLIP image processor, or timm's configuration")
     }
+    self = inColor(color)
   }
 
   /// timm's evaluation transform for `input_size`, `interpolation`, `crop_pct`, `crop_mode`,
   /// `mean`, `std`; what is missing has timm's defaults.
   package static func timm(
-    _ json: JSONValue, name: String
+    _ json: JSONValue, name: String, color: ColorMode = .rgb
   ) throws(PreprocessingError) -> Preprocessing {
     var config = json
     if let inner = json["pretrained_cfg"], inner.objectValue != nil { config = inner }
-    let fields = PreprocessingFields(json: config, name: name)
+    let fields = PreprocessingFields(json: config, name: name, color: color)
+    // A model made for other channels than the one that it was derived from often has still its 3.
     guard let size = fields.member("input_size")?.arrayValue, size.count == 3,
-      size[0].intValue == 3
-    else { throw fields.failure("input_size", "[3, height, width]") }
+      size[0].intValue == 3 || size[0].intValue == color.channels
+    else { throw fields.failure("input_size", "[\(color.channels), height, width]") }
     let height = try fields.side(size[1], "input_size")
     let width = try fields.side(size[2], "input_size")
     let fraction = try fields.positive("crop_pct", default: 0.875)

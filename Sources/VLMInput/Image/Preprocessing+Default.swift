@@ -7,16 +7,18 @@ extension Preprocessing {
 }
 
 extension PixelTensor {
-  /// Takes values as PyTorch's `pixel_values` orders them, `[3, height, width]`.
-  package init(height: Int, width: Int, channelsFirst: [Float]) {
+  /// Takes values as PyTorch's `pixel_values` orders them, `[channels, height, width]`.
+  package init(height: Int, width: Int, channels: Int = 3, channelsFirst: [Float]) {
     let area = height * width
-    precondition(channelsFirst.count == 3 * area, "values fill the size")
-    let values = [Float](unsafeUninitializedCapacity: 3 * area) { out, count in
-      for channel in 0..<3 {
-        for pixel in 0..<area { out[pixel * 3 + channel] = channelsFirst[channel * area + pixel] }
+    precondition(channelsFirst.count == channels * area, "values fill the size")
+    let values = [Float](unsafeUninitializedCapacity: channels * area) { out, count in
+      for channel in 0..<channels {
+        for pixel in 0..<area {
+          out[pixel * channels + channel] = channelsFirst[channel * area + pixel]
+        }
       }
-      count = 3 * area
+      count = channels * area
     }
-    self.init(height: height, width: width, values: values)
+    self.init(height: height, width: width, channels: channels, values: values)
   }
 }

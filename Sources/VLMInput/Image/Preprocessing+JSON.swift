@@ -10,7 +10,8 @@ extension Preprocessing {
   ///      "rescale": "divide_by_255" or "none" or a factor,
   ///      "normalize": {"mean": [r, g, b], "std": [r, g, b]} or null}
   ///
-  /// Every key is written and required.
+  /// Every key is written and required. Where the model does not see RGB there is
+  /// `"channels": "gray"` or `"rgba"`, and as many numbers to normalise with.
   package func json() -> JSONValue {
     var object = JSONObject()
     object.set(
@@ -44,12 +45,21 @@ extension Preprocessing {
           "std": .array($0.deviation.map(JSONValue.double)),
         ]
       } ?? .null)
+    if color != .rgb { object.set("channels", .string(color.rawValue)) }
     return .object(object)
   }
 
   /// Reads what `json` wrote.
   package init(json: JSONValue, name: String) throws(PreprocessingError) {
-    let fields = PreprocessingFields(json: json, name: name)
+    var color = ColorMode.rgb
+    if let stated = json["channels"], !stated.isNull {
+      guard let mode = stated.stringValue.flatMap(ColorMode.init(rawValue:)) else {
+        throw PreprocessingFields(json: json, name: name).failure(
+          "channels", "'rgb', 'gray' or 'rgba'")
+      }
+      color = mode
+    }
+    let fields = PreprocessingFields(json: json, name: name, color: color)
     for key in ["pad", "resize", "filter", "crop", "rescale", "normalize"] where json[key] == nil {
       throw fields.failure(key, "a member, or null where it may be")
     }
@@ -94,14 +104,17 @@ extension Preprocessing {
     }
     var normalization: Normalization?
     if let values = fields.member("normalize") {
-      let inner = PreprocessingFields(json: values, name: name)
+      let inner = PreprocessingFields(
+        json: values, name: name, color: color, countsChannels: true)
       for key in ["mean", "std"] where inner.member(key) == nil {
-        throw inner.failure(key, "three numbers")
+        throw inner.failure(key, "\(color.channels) numbers")
       }
       normalization = try inner.normalization(mean: "mean", deviation: "std", default: .half)
     }
-    self.init(
+    guard padding == nil || color == .rgb else { throw fields.failure("pad", "null") }
+    self = Preprocessing(
       padding: padding, resize: resize, filter: filter, crop: crop, rescale: rescale,
-      normalization: normalization)
+      normalization: normalization
+    ).inColor(color)
   }
 }

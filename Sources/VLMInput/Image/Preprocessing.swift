@@ -42,14 +42,15 @@ package struct Preprocessing: Sendable, Equatable {
     case none
   }
 
-  /// Per channel: red, green, blue.
+  /// Per channel of the colour mode.
   package struct Normalization: Sendable, Equatable {
     package let mean: [Double]
     package let deviation: [Double]
 
-    /// - Precondition: three of each, finite, the deviations positive.
+    /// - Precondition: one to four of each, as many of both, finite, the deviations positive.
     package init(mean: [Double], deviation: [Double]) {
-      precondition(mean.count == 3 && deviation.count == 3, "three channels")
+      precondition((1...4).contains(mean.count), "one to four channels")
+      precondition(mean.count == deviation.count, "as many deviations as means")
       precondition(mean.allSatisfy { $0.isFinite }, "finite means")
       precondition(deviation.allSatisfy { $0 > 0 && $0.isFinite }, "positive, finite deviations")
       self.mean = mean
@@ -72,6 +73,8 @@ package struct Preprocessing: Sendable, Equatable {
   package var crop: Crop?
   package var rescale: Rescale
   package var normalization: Normalization?
+  /// Where it is not RGB there is no padding.
+  package private(set) var color = ColorMode.rgb
 
   package init(
     padding: RGB? = nil, resize: Resize?, filter: Resampling = .bicubic, crop: Crop? = nil,
@@ -83,6 +86,17 @@ package struct Preprocessing: Sendable, Equatable {
     self.crop = crop
     self.rescale = rescale
     self.normalization = normalization
+  }
+
+  /// The same steps for pictures in other channels; numbers for red, green and blue become as many
+  /// as those have.
+  package func inColor(_ color: ColorMode) -> Preprocessing {
+    var result = self
+    result.color = color
+    result.normalization = normalization.map {
+      Normalization(mean: color.numbers($0.mean), deviation: color.numbers($0.deviation))
+    }
+    return result
   }
 
   /// The same with the picture padded to a square in its mean colour, `int(255 * mean)`: what
@@ -107,12 +121,19 @@ package struct Preprocessing: Sendable, Equatable {
 }
 
 extension Preprocessing {
-  /// All steps.
+  /// All steps, of an opaque picture.
   ///
   /// - Parameter name: what messages call the picture.
   /// - Throws: `.tooManyPixels`, `.sideTooLong` or `.noMemory` when a step would make too much.
   package func apply(
     _ image: Image, name: String, limits: ImageLimits = ImageLimits()
+  ) throws(ImageError) -> PixelTensor {
+    try apply(Picture(image), name: name, limits: limits)
+  }
+
+  /// All steps, of a picture whose three channels are what the colour mode wants.
+  func applySteps(
+    _ image: Image, name: String, limits: ImageLimits
   ) throws(ImageError) -> PixelTensor {
     let shaped = try shape(image, name: name, limits: limits)
     try PixelMemory.check(bytes: shaped.pixels.count * MemoryLayout<Float>.size, for: name)
@@ -154,10 +175,20 @@ extension Preprocessing {
       y: rows.lowerBound - top, over: .black)
   }
 
+  /// Whether the steps change the picture's size before the crop.
+  func resamples(_ image: Image) -> Bool {
+    resizedSize(image) != (image.width, image.height)
+  }
+
   /// Scales and normalises.
-  package func values(of image: Image) -> PixelTensor {
+  ///
+  /// - Parameter alpha: the fourth channel of a model that sees opacity.
+  package func values(of image: Image, alpha: Image? = nil) -> PixelTensor {
     // A channel has 256 possible values, so all arithmetic is done once per value.
-    let tables = (0..<3).map { channel in (0...255).map { value($0, channel: channel) } }
+    let tables = (0..<color.channels).map { channel in
+      (0...255).map { value($0, channel: channel) }
+    }
+    guard color == .rgb else { return values(of: image, alpha: alpha, tables) }
     let (red, green, blue) = (tables[0], tables[1], tables[2])
     let size = image.pixels.count
     let values = [Float](unsafeUninitializedCapacity: size) { out, count in
@@ -171,6 +202,20 @@ extension Preprocessing {
       count = size
     }
     return PixelTensor(height: image.height, width: image.width, values: values)
+  }
+
+  private func values(of image: Image, alpha: Image?, _ tables: [[Float]]) -> PixelTensor {
+    let channels = tables.count
+    var values: [Float] = []
+    values.reserveCapacity(image.width * image.height * channels)
+    for offset in stride(from: 0, to: image.pixels.count, by: 3) {
+      for channel in 0..<min(3, channels) {
+        values.append(tables[channel][Int(image.pixels[offset + channel])])
+      }
+      if channels == 4 { values.append(tables[3][Int(alpha?.pixels[offset] ?? 255)]) }
+    }
+    return PixelTensor(
+      height: image.height, width: image.width, channels: channels, values: values)
   }
 
   private func value(_ sample: Int, channel: Int) -> Float {

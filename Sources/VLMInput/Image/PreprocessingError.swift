@@ -38,6 +38,9 @@ package struct PreprocessingError: ReportableError, Equatable {
 struct PreprocessingFields {
   let json: JSONValue
   let name: String
+  var color = ColorMode.rgb
+  /// Whether there has to be a number for each channel; else one may stand for all.
+  var countsChannels = false
 
   func failure(_ key: String, _ expected: String) -> PreprocessingError {
     let found = member(key).map { $0.serialized() }
@@ -89,25 +92,31 @@ struct PreprocessingFields {
     throw failure(key, "a Pillow filter, 0 to 5 or by name")
   }
 
-  func triple(
+  /// A number per channel, from as many, from three for red, green and blue, or from one.
+  func numbers(
     _ key: String, default fallback: [Double], isPositive: Bool
   ) throws(PreprocessingError) -> [Double] {
-    guard let value = member(key) else { return fallback }
-    let numbers = value.arrayValue?.compactMap(\.doubleValue) ?? []
+    guard let value = member(key) else { return color.numbers(fallback) }
+    let list = value.arrayValue ?? [value]
+    let numbers = list.compactMap(\.doubleValue)
+    let counts = countsChannels ? [color.channels] : [1, 3, color.channels]
     // Below the smallest normal Float a deviation would divide by zero or nearly so.
-    guard numbers.count == 3, value.arrayValue?.count == 3,
+    guard counts.contains(numbers.count), list.count == numbers.count,
       numbers.allSatisfy({
         abs($0) < 1e30 && (!isPositive || $0 >= Double(Float.leastNormalMagnitude))
       })
-    else { throw failure(key, isPositive ? "three positive numbers" : "three numbers") }
-    return numbers
+    else {
+      let counted = color == .rgb ? "three" : "\(color.channels)"
+      throw failure(key, "\(counted) \(isPositive ? "positive numbers" : "numbers")")
+    }
+    return color.numbers(numbers)
   }
 
   func normalization(
     mean: String, deviation: String, default fallback: Preprocessing.Normalization
   ) throws(PreprocessingError) -> Preprocessing.Normalization {
     .init(
-      mean: try triple(mean, default: fallback.mean, isPositive: false),
-      deviation: try triple(deviation, default: fallback.deviation, isPositive: true))
+      mean: try numbers(mean, default: fallback.mean, isPositive: false),
+      deviation: try numbers(deviation, default: fallback.deviation, isPositive: true))
   }
 }

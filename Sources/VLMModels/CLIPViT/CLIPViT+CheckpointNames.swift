@@ -4,22 +4,26 @@ package enum CLIPViTNaming {
   /// `CLIPModel` only.
   private static let prefix = "vision_model."
   private static let patch = "embeddings.patch_embedding.weight"
+  /// Beside the tower, of `CLIPVisionModelWithProjection` and `CLIPModel`.
+  static let projection = "visual_projection.weight"
 
   /// The tensors that may be a tower's, each with its name behind `prefix`, and those that are none;
   /// nil when `names` have no patch embedding where a tower has it.
   static func split(
     _ names: [CheckpointFacts.Name]
-  ) -> (tower: [(name: CheckpointFacts.Name, prefixed: String)], others: [String])? {
+  ) -> (
+    tower: [(name: CheckpointFacts.Name, prefixed: String)], others: [CheckpointFacts.Name]
+  )? {
     let all = Set(names.map(\.name))
     let isPrefixed = all.contains(prefix + patch)
     guard isPrefixed || all.contains(patch) && all.contains("embeddings.class_embedding") else {
       return nil
     }
-    var others: [String] = []
+    var others: [CheckpointFacts.Name] = []
     var tower: [(name: CheckpointFacts.Name, prefixed: String)] = []
     for name in names {
-      if isPrefixed, !name.name.hasPrefix(prefix) {
-        others.append(name.name)
+      if isPrefixed && !name.name.hasPrefix(prefix) || name.name == projection {
+        others.append(name)
       } else {
         tower.append((name, isPrefixed ? name.name : prefix + name.name))
       }
@@ -48,7 +52,7 @@ package enum CLIPViTNaming {
   }
 
   /// Our name within a layer.
-  private static func layer(_ part: ArraySlice<String>) -> String? {
+  static func layer(_ part: ArraySlice<String>) -> String? {
     let inner = part.joined(separator: ".")
     for (theirs, ours) in names where inner.hasPrefix(theirs + ".") {
       let rest = inner.dropFirst(theirs.count + 1)

@@ -11,13 +11,15 @@ package struct CLIPViT: Sendable {
   private let preNorm: LayerNorm
   private let layers: [TransformerLayer]
   private let postNorm: LayerNorm?
+  private let projection: JointProjection?
 
   /// - Throws: `ModelError` when a tensor is missing or has another shape.
   package init(_ weights: Weights, _ config: CLIPViTConfig) throws(ModelError) {
     self.config = config
     let (width, patch) = (config.encoder.width, config.patchSize)
     let embeddings = weights["embeddings"]
-    classEmbedding = try embeddings.vector("class", width, if: config.usesClassToken)
+    classEmbedding = try embeddings.vector(
+      "class", width, if: config.usesClassToken || config.showsClassToken)
     patchEmbedding = MatrixProduct(
       try embeddings["patch"].tensor("weight", [width, 3, patch, patch], .patchConvolution),
       kernels: weights.kernels)
@@ -26,14 +28,18 @@ package struct CLIPViT: Sendable {
       side: config.tableSide, width: width, classRow: config.usesClassToken)
     let epsilon = config.encoder.epsilon
     preNorm = try LayerNorm(weights["pre_norm"], channels: width, epsilon: epsilon)
+    let projections = TransformerLayer.Projections(config.layout)
     var layers: [TransformerLayer] = []
     for index in 0..<config.encoder.layers {
-      layers.append(try TransformerLayer(weights["layers"][index], config.encoder, .separate))
+      layers.append(try TransformerLayer(weights["layers"][index], config.encoder, projections))
     }
     self.layers = layers
     postNorm =
       config.feature == .pooled
       ? try LayerNorm(weights["post_norm"], channels: width, epsilon: epsilon) : nil
+    projection = try config.projection.map { outputs throws(ModelError) in
+      try JointProjection(weights, inputs: width, outputs: outputs, config.layout)
+    }
   }
 
   /// How a context for this tower keeps keys and values.
@@ -67,16 +73,29 @@ package struct CLIPViT: Sendable {
         into: windows[line * grid.width..<(line + 1) * grid.width])
     }
     context.transformer.multiply(patchEmbedding, windows, into: patches)
-    if let classEmbedding {
+    if config.usesClassToken, let classEmbedding {
       for column in 0..<width { tokens[0, column] = classEmbedding.floats[column] }
     }
     let table = positions.rows(for: grid)
     observe?("position_embedding", table.matrix(rows: tokens.rows, columns: width))
     tokens.add(table.matrix(rows: tokens.rows, columns: width))
     observe?("embeddings", tokens)
+    if let observe { showWithClass(tokens, observe) }
     context.transformer.forRows(tokens.rows) { preNorm(tokens[$0], into: tokens[$0]) }
     observe?("hidden.0", tokens)
     return tokens
+  }
+
+  /// The embeddings as a tower has them that drops the class token only behind them.
+  private func showWithClass(_ tokens: MatrixView, _ observe: Observer) {
+    guard !config.usesClassToken, let classEmbedding else { return }
+    let memory = Activations(count: (tokens.rows + 1) * tokens.columns)
+    let all = memory.matrix(rows: tokens.rows + 1, columns: tokens.columns)
+    for column in 0..<tokens.columns {
+      all[0, column] = classEmbedding.floats[column] + positions.classVector[column]
+    }
+    all[1..<all.rows].copy(tokens)
+    withExtendedLifetime(memory) { observe("embeddings_with_cls", all) }
   }
 
   /// Runs some of the layers on `tokens`, in place.
@@ -101,4 +120,8 @@ package struct CLIPViT: Sendable {
       return pooled
     }
   }
+
+  /// What the pooled feature is in the space that images share with texts, of any length; nil for a
+  /// tower without such a space.
+  package func project(_ pooled: [Float]) -> [Float]? { projection?(pooled) }
 }

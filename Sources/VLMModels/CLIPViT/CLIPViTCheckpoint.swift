@@ -33,7 +33,14 @@ package struct CLIPViTCheckpoint: Sendable {
   ) throws(ModelError) {
     guard let parts = CLIPViTNaming.split(names) else { return nil }
     var found: [String: ModelCheckpoint.Source] = [:]
-    var foreign = parts.others
+    var foreign: [String] = []
+    for name in parts.others {
+      if selection.feature == .pooled, name.name == CLIPViTNaming.projection {
+        found["projection"] = ModelCheckpoint.Source(original: name.name, shape: name.shape)
+      } else {
+        foreign.append(name.name)
+      }
+    }
     for (name, prefixed) in parts.tower {
       guard let ours = CLIPViTNaming.canonical(prefixed) else {
         foreign.append(name.name)
@@ -55,14 +62,15 @@ package struct CLIPViTCheckpoint: Sendable {
     self.foreign = foreign
   }
 
+  static let guessed =
+    "no config.json beside the weights: assuming heads of 64 and quick GELU, as in OpenAI's CLIP"
+
   /// The tower as a model by itself, pooled; nil when the tensors are none.
   static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
     guard
       let found = try CLIPViTCheckpoint(
         names: facts.names, description: facts.description, Selection(feature: .pooled))
     else { return nil }
-    let guessed =
-      "no config.json beside the weights: assuming heads of 64 and quick GELU, as in OpenAI's CLIP"
     return ModelCheckpoint(
       description: .clipViT(found.config), naming: "hugging-face", tensors: found.tensors,
       foreign: found.foreign, notes: facts.description == nil ? [guessed] : [])

@@ -24,6 +24,11 @@ package struct CLIPViTConfig: Sendable, Equatable {
   package var feature: Feature
   /// Whether a class token goes through the layers. LLaVA-HR drops it before the first.
   package var usesClassToken: Bool
+  /// Whether the class token's vector is in the file of a tower that does not use it, to be shown.
+  package var showsClassToken = false
+  package var layout = CLIPLayout.huggingFace
+  /// Width of the joint embedding that the pooled feature is projected to.
+  package var projection: Int?
 
   package init(
     imageSize: Int, patchSize: Int, encoder: TransformerConfig, feature: Feature,
@@ -52,6 +57,15 @@ package struct CLIPViTConfig: Sendable, Equatable {
     try encoder.validate(place + ".encoder")
     try ModelError.check("\(place).patch_size", patchSize, 1...128)
     try ModelError.check("\(place).image_size", imageSize, patchSize...16_384)
+    if let projection {
+      try ModelError.check("\(place).projection", projection, 1...TensorFormat.maximumInputs)
+      guard feature == .pooled else {
+        throw ModelError(
+          .configuration(
+            field: "\(place).feature", found: "'\(feature.rawValue)'",
+            expected: "'pooled', as there is a projection"))
+      }
+    }
     if feature != .patches, !usesClassToken {
       throw ModelError(
         .configuration(
@@ -61,13 +75,21 @@ package struct CLIPViTConfig: Sendable, Equatable {
   }
 
   package var json: JSONValue {
-    [
-      "image_size": .int(imageSize), "patch_size": .int(patchSize), "encoder": encoder.json,
-      "feature": .string(feature.rawValue), "class_token": .bool(usesClassToken),
-    ]
+    var object = JSONObject()
+    object.set("image_size", .int(imageSize))
+    object.set("patch_size", .int(patchSize))
+    object.set("encoder", encoder.json)
+    object.set("feature", .string(feature.rawValue))
+    object.set("class_token", .bool(usesClassToken))
+    // Files from before there were these have none of them.
+    if showsClassToken { object.set("class_token_shown", true) }
+    if layout != .huggingFace { object.set("layout", .string(layout.rawValue)) }
+    if let projection { object.set("projection", .int(projection)) }
+    return .object(object)
   }
 
-  /// Reads what `json` wrote; every field is required and checked.
+  /// Reads what `json` wrote; every field is checked, and those from `class_token_shown` on may be
+  /// missing.
   package init(json: JSONValue, path: String = "clip_vit") throws(ModelError) {
     let fields = ConfigFields(json, path: path)
     imageSize = try fields.int("image_size")
@@ -80,6 +102,9 @@ package struct CLIPViTConfig: Sendable, Equatable {
     }
     self.feature = feature
     usesClassToken = try fields.bool("class_token")
+    showsClassToken = try fields.bool("class_token_shown", default: false)
+    layout = try fields.layout(default: .huggingFace)
+    if fields.has("projection") { projection = try fields.int("projection") }
     try validate(path)
   }
 }

@@ -15,7 +15,7 @@ package struct CLIPViTGeometry {
   ///     the heads are 64 wide and the activation is quick GELU, as in every CLIP of OpenAI's.
   package init(shapes: [String: [Int]], description: JSONValue?) {
     self.shapes = shapes
-    self.description = description?["vision_config"] ?? description
+    self.description = description.map { CLIPDescription($0, "vision_config").json }
   }
 
   /// - Parameters:
@@ -40,6 +40,7 @@ package struct CLIPViTGeometry {
           expected: "one more than the square of a whole number"))
     }
     let layers = layerCount
+    guard layers > 0 else { throw ModelError(.missingTensor("layers.0.mlp.fc1.weight")) }
     let range = (-layers)...layers
     guard range.contains(selectLayer), selectLayer != 0 else {
       throw ModelError(
@@ -49,7 +50,7 @@ package struct CLIPViTGeometry {
     }
     let kept = selectLayer < 0 ? layers + 1 + selectLayer : selectLayer
     let (imageSize, overflow) = side.multipliedReportingOverflow(by: patch[2])
-    let config = CLIPViTConfig(
+    var config = CLIPViTConfig(
       imageSize: overflow ? 0 : imageSize, patchSize: patch[2],
       encoder: TransformerConfig(
         width: patch[0], layers: kept, heads: try heads(width: patch[0]),
@@ -58,6 +59,17 @@ package struct CLIPViTGeometry {
           description?["layer_norm_eps"]?.doubleValue
             ?? Double(TransformerConfig.defaultEpsilon))),
       feature: feature, usesClassToken: usesClassToken)
+    config.layout = shapes["layers.0.attention.qkv.weight"] == nil ? .huggingFace : .openCLIP
+    if feature == .pooled, let projection = shapes["projection"] {
+      let (outputs, inputs) = config.layout == .openCLIP ? (1, 0) : (0, 1)
+      guard projection.count == 2, projection[inputs] == patch[0] else {
+        throw ModelError(
+          .shape(
+            "projection", found: projection,
+            expected: config.layout == .openCLIP ? [patch[0], -1] : [-1, patch[0]]))
+      }
+      config.projection = projection[outputs]
+    }
     try config.validate()
     try check(config, layers: layers)
     return config
@@ -83,7 +95,11 @@ package struct CLIPViTGeometry {
   }
 
   private func heads(width: Int) throws(ModelError) -> Int {
-    guard let stated = description?["num_attention_heads"] else { return max(1, width / 64) }
+    guard let stated = description?["num_attention_heads"], !stated.isNull else {
+      // transformers' own default, which its newer files leave out.
+      let isStated = description?["hidden_size"] != nil || description?["patch_size"] != nil
+      return isStated && width % 12 == 0 ? 12 : max(1, width / 64)
+    }
     guard let heads = stated.intValue else {
       throw ModelError(
         .configuration(
@@ -93,16 +109,7 @@ package struct CLIPViTGeometry {
   }
 
   private func activation() throws(ModelError) -> Activation {
-    guard let stated = description?["hidden_act"] else { return .quickGELU }
-    switch stated.stringValue {
-    case "quick_gelu": return .quickGELU
-    case "gelu": return .gelu
-    case let other:
-      throw ModelError(
-        .configuration(
-          field: "hidden_act", found: other.map { "'\($0)'" } ?? stated.kindWithArticle,
-          expected: "'quick_gelu' or 'gelu'"))
-    }
+    try CLIPDescription.activation(description)
   }
 
   /// A description that contradicts the tensors is another model's.

@@ -26,6 +26,9 @@ package final class PositionTable: Sendable {
     self.classRow = classRow
   }
 
+  /// The class token's, `width` values.
+  var classVector: UnsafePointer<Float> { stored.floats }
+
   /// One vector per token of `grid`.
   func rows(for grid: MapExtent) -> Activations {
     last.withLock { last in

@@ -9,6 +9,8 @@ struct TransformerLayer: Sendable {
     case separate
     /// One matrix of queries, keys and values, in this order.
     case fused
+
+    init(_ layout: CLIPLayout) { self = layout == .openCLIP ? .fused : .separate }
   }
 
   private let config: TransformerConfig

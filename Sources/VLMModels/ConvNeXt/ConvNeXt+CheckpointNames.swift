@@ -15,7 +15,7 @@ package enum ConvNeXtNaming: String, Sendable, CaseIterable {
   static func detect(_ names: some Sequence<String>) -> ConvNeXtNaming? {
     var found: ConvNeXtNaming?
     for name in names {
-      if name.hasPrefix("visual.trunk.stages.") { return .openCLIP }
+      if name.hasPrefix("visual.trunk.stages."), name.contains(".conv_dw.") { return .openCLIP }
       if name.contains("encoder.stages."), name.contains(".layers."), name.contains(".dwconv.") {
         return .huggingFace
       }

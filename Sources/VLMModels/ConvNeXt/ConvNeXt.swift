@@ -90,8 +90,8 @@ extension ConvNeXtContext {
 
   /// A convolution over windows, tile by tile, with a norm on either side of it.
   func convolve(
-    _ x: FeatureMap, _ convolution: PatchConvolution, normBefore: LayerNorm? = nil,
-    normAfter: LayerNorm? = nil, activation: Activation = .none,
+    _ x: FeatureMap, _ convolution: PatchConvolution, normBefore: ChannelNorm? = nil,
+    normAfter: ChannelNorm? = nil, activation: Activation = .none,
     _ current: inout Int
   ) -> FeatureMap {
     let geometry = convolution.geometry
@@ -129,7 +129,7 @@ extension ConvNeXtContext {
 
   /// All windows of a convolution of few rows, whose product the threads then share.
   private func gatherWide(
-    _ x: FeatureMap, _ geometry: PatchGeometry, _ shape: FeatureShape, normBefore: LayerNorm?,
+    _ x: FeatureMap, _ geometry: PatchGeometry, _ shape: FeatureShape, normBefore: ChannelNorm?,
     into windows: MatrixView
   ) {
     let tiles = LineTiles(shape, threads: pool.threadCount, maximumLines: Self.groupLines)
@@ -142,7 +142,7 @@ extension ConvNeXtContext {
   /// The windows of one tile of the output, normed where each pixel is in one window only.
   private func gather(
     _ x: FeatureMap, _ geometry: PatchGeometry, _ tiles: LineTiles, _ piece: Int,
-    normBefore: LayerNorm?, into windows: MatrixView
+    normBefore: ChannelNorm?, into windows: MatrixView
   ) {
     let shape = tiles.shape
     let imageRows = x.shape.height * x.shape.width
@@ -164,7 +164,7 @@ extension ConvNeXtContext {
 /// Convolutions that turn pixels into the first feature map, then a norm.
 private struct Stem: Sendable {
   private let convolutions: [PatchConvolution]
-  private let norm: LayerNorm
+  private let norm: ChannelNorm
   private let activation: Activation
 
   init(_ weights: Weights, _ config: ConvNeXtConfig) throws(ModelError) {
@@ -181,9 +181,9 @@ private struct Stem: Sendable {
           geometry: part.geometry, bias: config.convolutionBias, role: .convolution))
     }
     self.convolutions = convolutions
-    norm = try LayerNorm(
+    norm = try ChannelNorm(
       weights[(parts.count - 1) * step + 1], channels: parts.last?.outputs ?? 0,
-      epsilon: config.epsilon)
+      epsilon: config.epsilon, config.norm)
     activation = activated ? config.activation : .none
   }
 
@@ -204,7 +204,7 @@ private struct Stem: Sendable {
 
 /// Norm and downsampling convolution, where there are, then the blocks.
 private struct Stage: Sendable {
-  private let downsampleNorm: LayerNorm?
+  private let downsampleNorm: ChannelNorm?
   private let downsample: PatchConvolution?
   private let blocks: [ConvNeXtBlock]
 
@@ -212,8 +212,8 @@ private struct Stage: Sendable {
     _ weights: Weights, _ config: ConvNeXtConfig, _ stage: ConvNeXtConfig.Stage, inputs: Int
   ) throws(ModelError) {
     if let geometry = stage.downsample {
-      downsampleNorm = try LayerNorm(
-        weights["downsample"][0], channels: inputs, epsilon: config.epsilon)
+      downsampleNorm = try ChannelNorm(
+        weights["downsample"][0], channels: inputs, epsilon: config.epsilon, config.norm)
       downsample = try PatchConvolution(
         weights["downsample"][1], inputs: inputs, outputs: stage.channels, geometry: geometry,
         bias: config.convolutionBias, role: .patchConvolution)
@@ -248,8 +248,8 @@ private struct Stage: Sendable {
 /// Pooling, norms and the linear layers on top.
 private struct Head: Sendable {
   private let config: ConvNeXtConfig.Head
-  private let normBeforePool: LayerNorm?
-  private let normAfterPool: LayerNorm?
+  private let normBeforePool: ChannelNorm?
+  private let normAfterPool: ChannelNorm?
   private let hidden: Linear?
   private let output: Linear?
   private let kernels: KernelSet
@@ -259,10 +259,12 @@ private struct Head: Sendable {
     self.config = config
     normBeforePool =
       config.normBeforePool
-      ? try LayerNorm(weights["norm_pre"], channels: channels, epsilon: model.headEpsilon) : nil
+      ? try ChannelNorm(
+        weights["norm_pre"], channels: channels, epsilon: model.headEpsilon, model.norm) : nil
     normAfterPool =
       config.normAfterPool
-      ? try LayerNorm(weights["head"]["norm"], channels: channels, epsilon: model.headEpsilon) : nil
+      ? try ChannelNorm(
+        weights["head"]["norm"], channels: channels, epsilon: model.headEpsilon, model.norm) : nil
     if let width = config.hidden {
       hidden = try Linear(
         weights["head"]["pre_logits"]["fc"], inputs: channels, outputs: width,

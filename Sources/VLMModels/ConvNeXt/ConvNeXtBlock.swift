@@ -7,7 +7,7 @@ struct ConvNeXtBlock: Sendable {
   let channels: Int
   let hidden: Int
   private let depthwise: DepthwiseConvolution
-  private let norm: LayerNorm
+  private let norm: ChannelNorm
   private let expand: Linear
   private let contract: Linear
   private let gamma: Tensor?
@@ -24,7 +24,8 @@ struct ConvNeXtBlock: Sendable {
     depthwise = try DepthwiseConvolution(
       weights["conv_dw"], channels: c, kernel: stage.kernel, dilation: stage.dilation,
       bias: config.convolutionBias)
-    norm = try LayerNorm(weights["norm"], channels: c, epsilon: config.epsilon)
+    norm = try ChannelNorm(
+      weights["norm"], channels: c, epsilon: config.epsilon, config.norm)
     expand = try Linear(weights["mlp"]["fc1"], inputs: c, outputs: stage.hidden, bias: true)
     grn =
       config.usesGRN ? try GlobalResponseNorm(weights["mlp"]["grn"], channels: stage.hidden) : nil

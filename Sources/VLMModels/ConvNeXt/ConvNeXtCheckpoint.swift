@@ -136,7 +136,7 @@ private struct ConvNeXtGeometry {
       usesLayerScale: tensors.keys.contains { $0.hasSuffix(".gamma") },
       usesGRN: tensors.keys.contains { $0.hasSuffix(".mlp.grn.weight") },
       convolutionBias: tensors["stem.0.bias"] != nil, activation: try activation(),
-      epsilon: epsilon, headEpsilon: headEpsilon, head: head)
+      norm: try norm(), epsilon: epsilon, headEpsilon: headEpsilon, head: head)
     try config.validate()
     try checkAgainstDescription(config)
     return config
@@ -185,9 +185,9 @@ private struct ConvNeXtGeometry {
     }
     var stride = 4
     if case .patch(let size) = stem { stride = size }
-    // transformers has no such limit: ConvLLaVA's fifth stage halves the map once more.
+    // Others than timm have no such limit: ConvLLaVA's fifth stage halves the map once more.
     let limit = modelArguments?["output_stride"]?.intValue ?? 32
-    let outputStride = naming.isTransformers ? Int.max : limit
+    let outputStride = naming == .timm || naming == .openCLIP ? limit : Int.max
     var dilation = 1
     var stages: [ConvNeXtConfig.Stage] = []
     var channels = inputs
@@ -277,10 +277,10 @@ private struct ConvNeXtGeometry {
       }
     }
     switch stated {
-    case "gelu": return .gelu
+    case "gelu", "gelu_python": return .gelu
     case "relu": return .relu
     case "silu", "swish": return .silu
-    case "gelu_tanh", "gelu_new", "gelu_pytorch_tanh": return .geluTanh
+    case "gelu_tanh", "gelu_new", "gelu_fast", "gelu_pytorch_tanh": return .geluTanh
     case "quick_gelu": return .quickGELU
     default:
       throw ModelError(
@@ -288,6 +288,38 @@ private struct ConvNeXtGeometry {
           field: "activation", found: "'\(stated)'",
           expected: "gelu, relu, silu, gelu_tanh or quick_gelu"))
     }
+  }
+
+  /// timm's names for the kinds of norm. Files of its released models state none: there the model's
+  /// name has to say what the tensors, which have no biases, do not.
+  private func norm() throws(ModelError) -> NormKind {
+    let stated = modelArguments?["norm_layer"].flatMap { $0.isNull ? nil : $0 }
+    let hasBias = tensors.keys.contains { $0.hasPrefix("stages.") && $0.hasSuffix(".norm.bias") }
+    let kind: NormKind?
+    switch stated?.stringValue {
+    case "layernorm", "layernorm2d": kind = .layer
+    case "rmsnorm", "rmsnorm2d": kind = .rms
+    case "simplenorm", "simplenorm2d": kind = .simple
+    case nil where stated == nil:
+      if hasBias || !tensors.keys.contains(where: { $0.hasSuffix(".norm.weight") }) {
+        kind = .layer
+      } else if architecture?.contains("zepto_rms") == true {
+        kind = .simple
+      } else {
+        kind = architecture?.contains("atto_rms") == true ? .rms : nil
+      }
+    default: kind = nil
+    }
+    guard let kind, hasBias == (kind == .layer) || stated == nil else {
+      let kinds = "layernorm, rmsnorm or simplenorm"
+      throw ModelError(
+        .configuration(
+          field: "norm_layer", found: stated?.serialized() ?? "nothing",
+          expected: hasBias
+            ? "layernorm, as the norms have biases"
+            : stated == nil ? "\(kinds), as the norms have no biases" : kinds))
+    }
+    return kind
   }
 
   private func checkAgainstDescription(_ config: ConvNeXtConfig) throws(ModelError) {
@@ -303,7 +335,11 @@ private struct ConvNeXtGeometry {
             field: field, found: "\(expected)", expected: "\(found), which the tensors have"))
       }
     }
-    if let pool = description?["global_pool"]?.stringValue, !["avg", ""].contains(pool) {
+    // Without pooling a classifier gives a map of classes.
+    let hasClasses = naming == .timm && tensors["head.fc.weight"] != nil
+    let known = ["avg", "fast", "fastavg"] + (hasClasses ? [] : [""])
+    for pool in [description?["global_pool"], modelArguments?["global_pool"]] {
+      guard let pool = pool?.stringValue, !known.contains(pool) else { continue }
       throw ModelError(.configuration(field: "global_pool", found: "'\(pool)'", expected: "'avg'"))
     }
   }

@@ -62,6 +62,8 @@ package struct ConvNeXtConfig: Sendable, Equatable {
   /// Biases of stem, downsampling and depthwise convolutions.
   package var convolutionBias: Bool
   package var activation: Activation
+  /// Of every norm, that of the head included.
+  package var norm = NormKind.layer
   package var epsilon: Float
   package var headEpsilon: Float
   package var head: Head
@@ -163,6 +165,8 @@ extension ConvNeXtConfig {
     object.set("grn", .bool(usesGRN))
     object.set("convolution_bias", .bool(convolutionBias))
     object.set("activation", .string(activation.rawValue))
+    // Files from before there were others have no such field.
+    if norm != .layer { object.set("norm", .string(norm.rawValue)) }
     object.set("epsilon", .double(epsilon.shortestDouble))
     object.set("head_epsilon", .double(headEpsilon.shortestDouble))
     var headObject = JSONObject()
@@ -181,7 +185,7 @@ extension ConvNeXtConfig {
     return .object(object)
   }
 
-  /// Reads what `json` wrote; every field is required and checked.
+  /// Reads what `json` wrote; every field is checked, and all but `norm` are required.
   package init(json: JSONValue) throws(ModelError) {
     let fields = ConfigFields(json, path: "convnext")
     inputChannels = try fields.int("input_channels")
@@ -215,6 +219,14 @@ extension ConvNeXtConfig {
     usesGRN = try fields.bool("grn")
     convolutionBias = try fields.bool("convolution_bias")
     activation = try fields.activation("activation")
+    if fields.has("norm") {
+      let name = try fields.string("norm")
+      guard let kind = NormKind(rawValue: name) else {
+        throw fields.unexpected(
+          "norm", name, expected: NormKind.allCases.map(\.rawValue).joined(separator: ", "))
+      }
+      norm = kind
+    }
     epsilon = Float(try fields.double("epsilon"))
     headEpsilon = Float(try fields.double("head_epsilon"))
     let headFields = try fields.object("head")

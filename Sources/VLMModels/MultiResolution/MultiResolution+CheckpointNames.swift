@@ -3,8 +3,8 @@ package enum MultiResolutionNaming {
   package enum Meaning: Sendable, Equatable {
     /// Our name for it.
     case tensor(String)
-    /// Stored, but read by no computation: the transformer's class token and last norm, the
-    /// classifier of the ConvNeXt.
+    /// Stored, but read by no computation: the transformer's last norm, the classifier of the
+    /// ConvNeXt.
     case dead
     case foreign
   }
@@ -14,8 +14,7 @@ package enum MultiResolutionNaming {
     if let rest = name.dropping("fast_vision_tower.vision_tower.") {
       if rest == "vision_model.embeddings.position_ids" { return .dead }
       guard let ours = CLIPViTNaming.canonical(rest) else { return .foreign }
-      let isDead = ours == "embeddings.class" || ours.hasPrefix("post_norm.")
-      return isDead ? .dead : .tensor("fast." + ours)
+      return ours.hasPrefix("post_norm.") ? .dead : .tensor("fast." + ours)
     }
     if let rest = name.dropping("slow_vision_tower.vision_tower.") {
       guard let ours = ConvNeXtNaming.timm.canonical(rest) else { return .foreign }

@@ -68,8 +68,9 @@ package struct MultiResolutionCheckpoint: Sendable {
       }
     }
     let fastShapes = Self.shapes(tensors, under: "fast.")
-    let fast = try CLIPViTGeometry(shapes: fastShapes, description: facts.clip)
+    var fast = try CLIPViTGeometry(shapes: fastShapes, description: facts.clip)
       .config(feature: .patches, usesClassToken: false)
+    fast.showsClassToken = fastShapes["embeddings.class"] != nil
     let (slow, slowTensors) = try Self.slow(tensors, name: facts.slowName)
     for (name, source) in slowTensors { tensors["slow." + name] = source }
     let hasAdapters = tensors.keys.contains { $0.hasPrefix("adapters.") }

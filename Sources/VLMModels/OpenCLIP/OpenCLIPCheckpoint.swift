@@ -4,15 +4,15 @@ import VLMTensor
 
 /// An open_clip checkpoint with both towers, recognised by its tensors' names.
 enum OpenCLIPCheckpoint {
-  /// The model that the tensors make up; nil when they are none of these, or lack a text tower.
+  /// The model that the tensors make up; nil when they are none of these.
   ///
-  /// - Throws: `ModelError` when the tensors contradict each other or the description.
+  /// - Throws: `ModelError` when the tensors contradict each other or the description, and for an
+  ///   image tower of another kind.
   static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
-    let names = facts.names
-    guard names.contains(where: { $0.name.hasPrefix("visual.trunk.stages.") }) else { return nil }
+    guard facts.names.contains(where: { $0.name.hasPrefix("visual.") }) else { return nil }
     var text: [String: ModelCheckpoint.Source] = [:]
     var imageNames: [CheckpointFacts.Name] = []
-    for (name, shape) in names {
+    for (name, shape) in facts.names {
       guard let ours = canonical(name) else {
         imageNames.append((name, shape))
         continue
@@ -26,21 +26,60 @@ enum OpenCLIPCheckpoint {
             expected: "one of them"))
       }
     }
-    // Files of the image tower alone are a ConvNeXt.
-    guard text["text.tokens.weight"] != nil else { return nil }
-    guard
-      let image = try ConvNeXtCheckpoint(names: imageNames, description: facts.description)
-    else { return nil }
+    if ConvNeXtNaming.detect(imageNames.lazy.map(\.name)) == .openCLIP {
+      // Files of the image tower alone are a ConvNeXt.
+      guard text["text.tokens.weight"] != nil,
+        let image = try ConvNeXtCheckpoint(names: imageNames, description: facts.description)
+      else { return nil }
+      return try whole(
+        .convNeXt(image.config), image.tensors, text, foreign: image.foreign, facts.description)
+    }
+    guard let image = try OpenCLIPViT(imageNames, facts.description) else {
+      try refuse(imageNames, facts.description)
+      return nil
+    }
+    guard text["text.tokens.weight"] != nil else {
+      return ModelCheckpoint(
+        description: .clipViT(image.config), naming: "open_clip", tensors: image.tensors,
+        foreign: image.foreign + text.values.map(\.original).sorted(), notes: image.notes)
+    }
+    return try whole(
+      .clipViT(image.config), image.tensors, text, foreign: image.foreign, facts.description,
+      notes: image.notes)
+  }
+
+  private static func whole(
+    _ tower: OpenCLIPConfig.ImageTower, _ image: [String: ModelCheckpoint.Source],
+    _ text: [String: ModelCheckpoint.Source], foreign: [String], _ description: JSONValue?,
+    notes: [String] = []
+  ) throws(ModelError) -> ModelCheckpoint {
+    let isOpenAI = OpenCLIPViT.isOpenAI(foreign)
     let config = OpenCLIPConfig(
-      image: image.config, text: try textConfig(text, description: facts.description))
+      image: tower, text: try textConfig(text, description, isOpenAI: isOpenAI))
     try config.validate()
     var tensors = text
-    for (name, source) in image.tensors {
-      tensors["image.\(name)"] = ModelCheckpoint.Source(
-        original: source.original, shape: source.shape)
-    }
+    for (name, source) in image { tensors["image.\(name)"] = source }
     return ModelCheckpoint(
-      description: .openCLIP(config), naming: "open_clip", tensors: tensors, foreign: image.foreign)
+      description: .openCLIP(config), naming: "open_clip", tensors: tensors, foreign: foreign,
+      notes: notes)
+  }
+
+  /// What open_clip has besides, by its name.
+  private static func refuse(
+    _ names: [CheckpointFacts.Name], _ description: JSONValue?
+  ) throws(ModelError) {
+    let vision = (description?["model_cfg"] ?? description)?["vision_cfg"]
+    let kind: String
+    if names.contains(where: { $0.name.hasPrefix("visual.trunk.") }) {
+      kind = vision?["timm_model_name"]?.stringValue.map { "timm's '\($0)'" } ?? "a model of timm's"
+    } else if names.contains(where: { $0.name.hasPrefix("visual.attnpool.") }) {
+      kind = "a ResNet"
+    } else {
+      return
+    }
+    throw ModelError(
+      .configuration(
+        field: "visual", found: kind, expected: "a ConvNeXt, or open_clip's own transformer"))
   }
 
   /// Our name for a tensor that is not the image tower's: those of `CLIP` lie at the top, those of
@@ -62,7 +101,7 @@ enum OpenCLIPCheckpoint {
     return "text.layers.\(part[0]).\(ours)"
   }
 
-  private static let layerNames = [
+  static let layerNames = [
     "ln_1.weight": "norm1.weight", "ln_1.bias": "norm1.bias",
     "attn.in_proj_weight": "attention.qkv.weight", "attn.in_proj_bias": "attention.qkv.bias",
     "attn.out_proj.weight": "attention.out.weight", "attn.out_proj.bias": "attention.out.bias",
@@ -72,36 +111,16 @@ enum OpenCLIPCheckpoint {
   ]
 
   private static func textConfig(
-    _ tensors: [String: ModelCheckpoint.Source], description: JSONValue?
+    _ tensors: [String: ModelCheckpoint.Source], _ description: JSONValue?, isOpenAI: Bool
   ) throws(ModelError) -> TextTowerConfig {
-    func shape(_ name: String) throws(ModelError) -> [Int] {
-      guard let shape = tensors[name]?.shape else { throw ModelError(.missingTensor(name)) }
-      guard shape.count == 2 else {
-        throw ModelError(.shape(name, found: shape, expected: [-1, -1]))
-      }
-      return shape
-    }
-    let tokens = try shape("text.tokens.weight")
-    let positions = try shape("text.positions")
-    let projection = try shape("text.projection")
-    let inner = try shape("text.layers.0.mlp.fc1.weight")
-    var layers = 0
-    for name in tensors.keys where name.hasPrefix("text.layers.") {
-      let part = name.split(separator: ".", maxSplits: 3)
-      guard part.count == 4, let index = Int(part[2]), (0..<1000).contains(index) else { continue }
-      layers = max(layers, index + 1)
-    }
     let model = description?["model_cfg"] ?? description
     let stated = model?["text_cfg"]
+    try OpenCLIPOptions.check(stated, "text_cfg", OpenCLIPOptions.text)
+    let facts = try TextTowerFacts(tensors.mapValues(\.shape), layout: .openCLIP)
     // open_clip's own default is 8, whatever the width.
-    let heads = stated.map { $0["heads"]?.intValue ?? 8 } ?? max(1, tokens[1] / 64)
-    let isQuick = model?["quick_gelu"]?.boolValue ?? false
-    let config = TextTowerConfig(
-      vocabulary: tokens[0], contextLength: positions[0],
-      encoder: TransformerConfig(
-        width: tokens[1], layers: layers, heads: heads, hidden: inner[0],
-        activation: isQuick ? .quickGELU : .gelu),
-      embedding: projection[1])
+    let heads = stated.map { $0["heads"]?.intValue ?? 8 } ?? max(1, facts.width / 64)
+    let isQuick = model?["quick_gelu"]?.boolValue ?? isOpenAI
+    let config = facts.config(heads: heads, activation: isQuick ? .quickGELU : .gelu)
     try config.validate()
     return config
   }

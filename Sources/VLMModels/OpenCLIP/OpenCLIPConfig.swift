@@ -2,7 +2,7 @@ import VLMKernels
 import VLMNN
 import VLMTensor
 
-/// Geometry of open_clip's text transformer.
+/// Geometry of CLIP's text transformer.
 package struct TextTowerConfig: Sendable, Equatable {
   package var vocabulary: Int
   /// Tokens of a text, end included; shorter ones are filled up with zeros.
@@ -10,6 +10,9 @@ package struct TextTowerConfig: Sendable, Equatable {
   package var encoder: TransformerConfig
   /// Width of the joint embedding.
   package var embedding: Int
+  package var layout = CLIPLayout.openCLIP
+  /// The token whose feature is the text's, the first of them; nil for the largest id.
+  package var endToken: Int?
 
   package init(
     vocabulary: Int, contextLength: Int, encoder: TransformerConfig, embedding: Int
@@ -25,13 +28,19 @@ package struct TextTowerConfig: Sendable, Equatable {
     try ModelError.check("text.vocabulary", vocabulary, 1...(1 << 24))
     try ModelError.check("text.context_length", contextLength, 1...(1 << 16))
     try ModelError.check("text.embedding", embedding, 1...TensorFormat.maximumInputs)
+    if let endToken { try ModelError.check("text.end_token", endToken, 0...vocabulary - 1) }
   }
 
   package var json: JSONValue {
-    [
-      "vocabulary": .int(vocabulary), "context_length": .int(contextLength),
-      "encoder": encoder.json, "embedding": .int(embedding),
-    ]
+    var object = JSONObject()
+    object.set("vocabulary", .int(vocabulary))
+    object.set("context_length", .int(contextLength))
+    object.set("encoder", encoder.json)
+    object.set("embedding", .int(embedding))
+    // Files from before there were these have none of them.
+    if layout != .openCLIP { object.set("layout", .string(layout.rawValue)) }
+    if let endToken { object.set("end_token", .int(endToken)) }
+    return .object(object)
   }
 
   package init(json: JSONValue) throws(ModelError) {
@@ -40,38 +49,64 @@ package struct TextTowerConfig: Sendable, Equatable {
     contextLength = try fields.int("context_length")
     encoder = try TransformerConfig(try fields.object("encoder"))
     embedding = try fields.int("embedding")
+    layout = try fields.layout(default: .openCLIP)
+    if fields.has("end_token") { endToken = try fields.int("end_token") }
     try validate()
   }
 }
 
-/// Geometry of an open_clip model whose image tower is a ConvNeXt.
+/// Geometry of a CLIP: a tower for images and one for texts, which meet in one space.
 package struct OpenCLIPConfig: Sendable, Equatable {
-  package var image: ConvNeXtConfig
+  package enum ImageTower: Sendable, Equatable {
+    case convNeXt(ConvNeXtConfig)
+    case clipViT(CLIPViTConfig)
+  }
+
+  package var image: ImageTower
   package var text: TextTowerConfig
 
-  package init(image: ConvNeXtConfig, text: TextTowerConfig) {
+  package init(image: ImageTower, text: TextTowerConfig) {
     self.image = image
     self.text = text
   }
 
-  /// Refuses towers that do not meet in one space.
-  package func validate() throws(ModelError) {
-    try image.validate()
-    try text.validate()
-    guard let output = image.head.output, output.meaning == .embedding,
-      output.count == text.embedding
-    else {
-      throw ModelError(
-        .configuration(
-          field: "text.embedding", found: "\(text.embedding)",
-          expected: "\(image.head.output?.count ?? 0), the width of the image's embedding"))
+  /// Width of the image's embedding; nil for a tower that gives none.
+  private var embedding: Int? {
+    switch image {
+    case .convNeXt(let config):
+      config.head.output.flatMap { $0.meaning == .embedding ? $0.count : nil }
+    case .clipViT(let config): config.projection
     }
   }
 
-  package var json: JSONValue { ["image": image.json, "text": text.json] }
+  /// Refuses towers that do not meet in one space.
+  package func validate() throws(ModelError) {
+    switch image {
+    case .convNeXt(let config): try config.validate()
+    case .clipViT(let config): try config.validate("image")
+    }
+    try text.validate()
+    guard embedding == text.embedding else {
+      throw ModelError(
+        .configuration(
+          field: "text.embedding", found: "\(text.embedding)",
+          expected: "\(embedding ?? 0), the width of the image's embedding"))
+    }
+  }
+
+  package var json: JSONValue {
+    switch image {
+    case .convNeXt(let config): ["image": config.json, "text": text.json]
+    case .clipViT(let config): ["image_vit": config.json, "text": text.json]
+    }
+  }
 
   package init(json: JSONValue) throws(ModelError) {
-    image = try ConvNeXtConfig(json: json["image"] ?? .null)
+    if let vit = json["image_vit"] {
+      image = .clipViT(try CLIPViTConfig(json: vit, path: "image_vit"))
+    } else {
+      image = .convNeXt(try ConvNeXtConfig(json: json["image"] ?? .null))
+    }
     text = try TextTowerConfig(json: json["text"] ?? .null)
     try validate()
   }

@@ -2,7 +2,7 @@ import VLMKernels
 import VLMNN
 import VLMTensor
 
-/// open_clip's text transformer: the feature of a text is what the last layer makes of its end
+/// CLIP's text transformer: the feature of a text is what the last layer makes of its end
 /// token, normed and projected to the space that it shares with images.
 package struct TextTower: Sendable {
   package let config: TextTowerConfig
@@ -11,9 +11,7 @@ package struct TextTower: Sendable {
   private let positions: Tensor
   private let layers: [TransformerLayer]
   private let norm: LayerNorm
-  /// `[width, embedding]`: a row is multiplied from its left, so this is no matrix of outputs; one
-  /// row for each text is too little work to be worth quantizing.
-  private let projection: Tensor
+  private let projection: JointProjection
   private let kernels: KernelSet
 
   /// - Throws: `ModelError` when a tensor is missing or has another shape.
@@ -23,13 +21,15 @@ package struct TextTower: Sendable {
     tokens = try Embedding(
       weights["tokens"], count: config.vocabulary, dimension: width)
     positions = try weights.tensor("positions", [config.contextLength, width], .vector)
+    let projections = TransformerLayer.Projections(config.layout)
     var layers: [TransformerLayer] = []
     for index in 0..<config.encoder.layers {
-      layers.append(try TransformerLayer(weights["layers"][index], config.encoder, .fused))
+      layers.append(try TransformerLayer(weights["layers"][index], config.encoder, projections))
     }
     self.layers = layers
     norm = try LayerNorm(weights["norm"], channels: width, epsilon: config.encoder.epsilon)
-    projection = try weights.tensor("projection", [width, config.embedding], .vector)
+    projection = try JointProjection(
+      weights, inputs: width, outputs: config.embedding, config.layout)
     kernels = weights.kernels
   }
 
@@ -62,7 +62,7 @@ package struct TextTower: Sendable {
   /// The embedding of one text, before its norm.
   ///
   /// - Parameter ids: as the tokenizer made them, at most `contextLength`, with or without the
-  ///   zeros behind the end. The end is the largest id, the first where there are several.
+  ///   what stands behind the end.
   /// - Throws: `ModelError` when there are none or too many, or one is not in the vocabulary.
   package func callAsFunction(_ ids: [Int], _ context: Context) throws(ModelError) -> [Float] {
     guard let largest = ids.max(), ids.count <= config.contextLength else {
@@ -73,8 +73,9 @@ package struct TextTower: Sendable {
       throw ModelError(
         .prompt(found: "token \(wrong)", expected: "0 to \(config.vocabulary - 1)"))
     }
-    // Nobody looks back at what follows the end.
-    let end = ids.firstIndex(of: largest) ?? 0
+    // Nobody looks back at what follows the end. transformers takes the first token where it finds
+    // none.
+    let end = ids.firstIndex(of: config.endToken ?? largest) ?? 0
     let width = config.encoder.width
     let x = context.stream.matrix(rows: end + 1, columns: width)
     tokens(Array(ids[...end]), into: x)
@@ -84,28 +85,30 @@ package struct TextTower: Sendable {
     for layer in layers { layer(x, causal: true, context.transformer) }
     let last = x[end..<end + 1]
     norm(last, into: last)
-    let feature = last.array()
-    return (0..<config.embedding).map { column in
-      var sum = 0.0
-      for row in 0..<width {
-        sum += Double(feature[row]) * Double(projection.floats[row * config.embedding + column])
-      }
-      return Float(sum)
-    }
+    return projection(last.array())
   }
+}
+
+/// A model that makes one vector of an image.
+package enum ImageEncoder: Sendable {
+  case convNeXt(ConvNeXt)
+  case clipViT(CLIPViT)
 }
 
 /// Both towers, and the scale of their likeness.
 package struct OpenCLIP: Sendable {
   package let config: OpenCLIPConfig
-  package let image: ConvNeXt
+  package let image: ImageEncoder
   package let text: TextTower
   /// Logits are the cosines times this: e to the stored scale.
   private let storedScale: Tensor
 
   package init(_ weights: Weights, _ config: OpenCLIPConfig) throws(ModelError) {
     self.config = config
-    image = try ConvNeXt(weights["image"], config.image)
+    switch config.image {
+    case .convNeXt(let inner): image = .convNeXt(try ConvNeXt(weights["image"], inner))
+    case .clipViT(let inner): image = .clipViT(try CLIPViT(weights["image"], inner))
+    }
     text = try TextTower(weights["text"], config.text)
     storedScale = try weights.tensor("logit_scale", [1], .vector)
   }

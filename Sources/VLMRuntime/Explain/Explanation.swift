@@ -52,8 +52,8 @@ package struct Explanation: Sendable {
     let isTower = name.hasPrefix("tower.")
     let name = isTower ? String(name.dropFirst(6)) : name
     guard values.count == shape.reduce(1, *), !values.isEmpty, shape.first == 1 else { return }
-    if name == "pixel_values", shape.count == 4, shape[1] == 3 {
-      pixels = picture(values, height: shape[2], width: shape[3])
+    if name == "pixel_values", shape.count == 4 {
+      pixels = picture(values, channels: shape[1], height: shape[2], width: shape[3])
     } else if let gate = Self.index(of: name, after: "adapter", before: ".gate_pre_tanh") {
       let value = tanh(Double(values[0]))
       if values.count == 1, value.isFinite { gates.append((gate, value)) }
@@ -164,13 +164,16 @@ package struct Explanation: Sendable {
     return (lines, count / lines)
   }
 
-  private func picture(_ values: [Float], height: Int, width: Int) -> Canvas {
+  /// Red, green and blue come first; of a model that sees fewer channels the first is gray.
+  private func picture(_ values: [Float], channels: Int, height: Int, width: Int) -> Canvas {
     var canvas = Canvas(width: width, height: height)
     let area = width * height
     for place in 0..<area {
-      let sample = (0..<3).map { channel -> UInt8 in
+      let sample = (0..<3).map { color -> UInt8 in
+        let channel = channels < 3 ? 0 : color
         let value = Double(values[channel * area + place])
-        let level = value * normalization.deviation[channel] + normalization.mean[channel]
+        let known = min(channel, normalization.mean.count - 1)
+        let level = value * normalization.deviation[known] + normalization.mean[known]
         return level.isFinite ? UInt8(min(255, max(0, (level * 255).rounded()))) : 0
       }
       canvas[place % width, place / width] = .init(sample[0], sample[1], sample[2])

@@ -67,6 +67,13 @@ package final class VisionLanguageSession: ConversationSession {
         .configuration(field: "preprocess", found: "no section", expected: "one, to see pictures"))
     }
     preprocessing = try Preprocessing(json: json, name: file)
+    guard preprocessing.color == .rgb else {
+      throw ModelError(
+        file: file,
+        .configuration(
+          field: "preprocess.channels", found: "'\(preprocessing.color.rawValue)'",
+          expected: "'rgb', which the tower sees"))
+    }
     let pool = WorkerPool(threadCount: threads)
     self.pool = pool
     let context = try ModelError.inFile(file) {
@@ -136,7 +143,9 @@ package final class VisionLanguageSession: ConversationSession {
         pixels.values, height: pixels.height, width: pixels.width, pool: pool
       ) { name, view, shape in
         guard let observe else { return }
-        if self.isTokens(name) {
+        if shape.rows == 1, name.hasSuffix(".gate_pre_tanh") {
+          observe(name, [1, 1], view.array())
+        } else if self.isTokens(name) {
           observe(name, [1, shape.rows, shape.channels], view.array())
         } else {
           observe(
@@ -195,11 +204,11 @@ package final class VisionLanguageSession: ConversationSession {
     return result
   }
 
-  /// Runs a prompt and shows what is inside: `inputs_embeds` and `hidden.i` of all its positions,
-  /// `logits` behind the last. The conversation in memory is forgotten.
+  /// Runs a prompt and shows what is inside; see `ConversationSession`.
   package func inspect(_ ids: [Int], images: [VisualTokens], observe: Observer) throws {
     held = []
     let splice = try splice(ids, images)
+    observe("input_ids", [1, ids.count], ids.map { Float($0) })
     let (count, hidden) = (splice.count, config.language.hidden)
     let memory = Activations(count: count * hidden)
     let rows = memory.matrix(rows: count, columns: hidden)

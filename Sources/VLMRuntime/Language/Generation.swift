@@ -61,6 +61,13 @@ package struct Generation: Sendable {
   }
 }
 
+/// A token with the logits that it was chosen from.
+package struct GenerationStep: Sendable {
+  package let token: Int
+  /// `[vocabulary]`, as the model gave them.
+  package let logits: [Float]
+}
+
 /// Ends a generation from another thread or a signal handler.
 package final class CancellationFlag: Sendable {
   private let value = Atomic<Bool>(false)

@@ -17,6 +17,9 @@ package final class TextGenerator {
   /// The tokens at the positions that the context holds; `embedded` where something else stands.
   package private(set) var history: [Int] = []
 
+  /// Sees every token as it is chosen, the one that ends a text included.
+  package var observeStep: ((GenerationStep) -> Void)?
+
   /// Stands in `history` for a position that is no token.
   package static let embedded = -1
 
@@ -88,6 +91,7 @@ package final class TextGenerator {
       guard let token = sampler.next(logits, history: history) else {
         throw GenerationError(.notNumbers(position: context.count - 1))
       }
+      observeStep?(GenerationStep(token: token, logits: logits.array()))
       if ends.contains(token) {
         result.ending = .stopToken
         break

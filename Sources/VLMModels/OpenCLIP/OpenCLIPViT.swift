@@ -1,0 +1,112 @@
+import VLMKernels
+import VLMNN
+import VLMTensor
+
+/// open_clip's own vision transformer, which OpenAI's files name alike, found among a checkpoint's
+/// tensors.
+struct OpenCLIPViT {
+  let config: CLIPViTConfig
+  /// By our name.
+  let tensors: [String: ModelCheckpoint.Source]
+  let foreign: [String]
+  /// What a person should know, one line each.
+  let notes: [String]
+
+  /// - Parameters:
+  ///   - names: tensors that are not the text tower's.
+  ///   - description: `open_clip_config.json`, if there.
+  /// - Returns: nil when there is no such tower.
+  /// - Throws: `ModelError` when the tensors contradict each other, or for an option that other
+  ///   arithmetic follows from.
+  init?(_ names: [CheckpointFacts.Name], _ description: JSONValue?) throws(ModelError) {
+    var tensors: [String: ModelCheckpoint.Source] = [:]
+    var foreign: [String] = []
+    for (name, shape) in names {
+      if let ours = name.dropping("visual.").flatMap(Self.canonical) {
+        tensors[ours] = ModelCheckpoint.Source(original: name, shape: shape)
+      } else {
+        foreign.append(name)
+      }
+    }
+    guard tensors["embeddings.patch.weight"] != nil, tensors["embeddings.class"] != nil,
+      tensors["layers.0.attention.qkv.weight"] != nil
+    else { return nil }
+    let model = description?["model_cfg"] ?? description
+    let vision = model?["vision_cfg"]
+    try OpenCLIPOptions.check(vision, "vision_cfg", OpenCLIPOptions.vision)
+    let isQuick = model?["quick_gelu"]?.boolValue ?? Self.isOpenAI(foreign)
+    var stated = JSONObject()
+    stated.set("hidden_act", isQuick ? "quick_gelu" : "gelu")
+    if let width = tensors["embeddings.class"]?.shape.first,
+      let head = vision?["head_width"]?.intValue, head > 0
+    {
+      stated.set("num_attention_heads", .int(width / head))
+    }
+    config = try CLIPViTGeometry(
+      shapes: tensors.mapValues(\.shape), description: .object(stated)
+    ).config(feature: .pooled)
+    self.tensors = tensors
+    self.foreign = foreign
+    let guessed =
+      "no open_clip_config.json beside the weights: assuming heads of 64 and GELU; OpenAI's own "
+      + "models have quick GELU"
+    notes = model == nil && !isQuick ? [guessed] : []
+  }
+
+  /// OpenAI's own archives hold these beside the weights; their models have quick GELU.
+  static func isOpenAI(_ foreign: [String]) -> Bool {
+    ["input_resolution", "context_length", "vocab_size"].allSatisfy { foreign.contains($0) }
+  }
+
+  /// Our name for `name`, which has lost "visual.".
+  private static func canonical(_ name: String) -> String? {
+    switch name {
+    case "class_embedding": return "embeddings.class"
+    case "positional_embedding": return "embeddings.position"
+    case "conv1.weight": return "embeddings.patch.weight"
+    case "ln_pre.weight": return "pre_norm.weight"
+    case "ln_pre.bias": return "pre_norm.bias"
+    case "ln_post.weight": return "post_norm.weight"
+    case "ln_post.bias": return "post_norm.bias"
+    case "proj": return "projection"
+    default: break
+    }
+    guard let rest = name.dropping("transformer.resblocks.") else { return nil }
+    let part = rest.split(separator: ".", maxSplits: 1)
+    guard part.count == 2, let ours = OpenCLIPCheckpoint.layerNames[String(part[1])] else {
+      return nil
+    }
+    return "layers.\(part[0]).\(ours)"
+  }
+}
+
+/// Options of open_clip's configurations that would be other models: their names with the one value
+/// that is the model here.
+enum OpenCLIPOptions {
+  static let vision: [(String, JSONValue)] = [
+    ("pool_type", "tok"), ("attentional_pool", false), ("no_ln_pre", false),
+    ("input_patchnorm", false), ("global_average_pool", false), ("final_ln_after_pool", false),
+    ("pos_embed_type", "learnable"), ("ls_init_value", .null), ("act_kwargs", .null),
+    ("norm_kwargs", .null), ("qk_norm", false), ("block_type", .null),
+  ]
+  static let text: [(String, JSONValue)] = [
+    ("pool_type", "argmax"), ("no_causal_mask", false), ("embed_cls", false),
+    ("hf_model_name", .null), ("proj_type", "linear"), ("proj_bias", false),
+    ("ls_init_value", .null), ("act_kwargs", .null), ("norm_kwargs", .null), ("qk_norm", false),
+    ("block_type", .null),
+  ]
+
+  /// - Throws: `ModelError` naming the first option that is not as here.
+  static func check(
+    _ stated: JSONValue?, _ place: String, _ options: [(String, JSONValue)]
+  ) throws(ModelError) {
+    for (key, expected) in options {
+      guard let found = stated?[key], !found.isNull, found != expected else { continue }
+      if found.objectValue?.members.isEmpty == true { continue }
+      throw ModelError(
+        .configuration(
+          field: "\(place).\(key)", found: found.serialized(),
+          expected: expected.isNull ? "none" : expected.serialized()))
+    }
+  }
+}
