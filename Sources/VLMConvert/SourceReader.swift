@@ -1,3 +1,4 @@
+import Synchronization
 import VLMCheckpoint
 import VLMContainer
 import VLMTensor
@@ -24,21 +25,23 @@ final class SourceReader {
     let file: MappedFile
     var hash = XXH64()
     var position = 0
-    /// Pages before this have been let go; used by the caller of `SourceReader` alone.
-    var released = 0
+    /// What lies before this has been encoded, and let go.
+    let released = Atomic(0)
 
     init(_ file: MappedFile) {
       self.file = file
       file.advise(0..<file.count, MADV_SEQUENTIAL)
     }
 
-    /// Hashes up to `end`; what lies before `needed` is let go at once.
+    /// Hashes up to `end`; what lies before `needed` is let go at once. So is what the encoder was
+    /// done with first, on disks slower than it: that came back with the hashing.
     func read(to end: Int, needed: Int) {
       while position < end {
         let next = min(position + SourceReader.chunk, end)
         file.advise(next..<min(next + 8 * SourceReader.chunk, file.count), MADV_WILLNEED)
         file.withBytes(position..<next) { hash.update($0) }
-        if next <= needed { file.release(position..<next) }
+        let unneeded = min(next, max(needed, released.load(ordering: .sequentiallyConsistent)))
+        if unneeded > position { file.release(position..<unneeded) }
         position = next
       }
     }
@@ -57,12 +60,14 @@ final class SourceReader {
 
   /// Says that a range has been encoded, and all before it.
   func release(_ range: Range<Int>, of file: MappedFile) {
-    guard let file = files[ObjectIdentifier(file)], range.upperBound > file.released else { return }
+    guard let file = files[ObjectIdentifier(file)] else { return }
     // The page that the range ends in is left for the next one.
     let end = range.upperBound & ~0xffff
-    guard end > file.released else { return }
-    file.file.release(file.released..<end)
-    file.released = end
+    let start = file.released.load(ordering: .relaxed)
+    guard end > start else { return }
+    // Said before it is done: the reader lets go itself of what it brings in afterwards.
+    file.released.store(end, ordering: .sequentiallyConsistent)
+    file.file.release(start..<end)
   }
 
   /// Reads the rest of all files, and returns the XXH64 of each, by path.
