@@ -22,12 +22,14 @@ static sgemm_function *sgemm;
 
 // ---- Limited address space ----
 //
-// OpenBLAS takes 128 MB at the first product, and as much again for each more that run at once. Where
-// it cannot have them it tries again for ever.
+// OpenBLAS takes 128 MB at the first product, newer ones as they are loaded, and as much again for
+// each more product that runs at once. Where it cannot have them it tries again for ever.
 
 #define BLAS_BUFFER ((size_t)144 << 20)
+// What its mapping takes, and the libraries that it brings.
+#define BLAS_LIBRARY ((size_t)64 << 20)
 
-static int is_limited;
+static int is_limited, lacks_memory;
 static _Atomic int running;
 // Products that may run at once: for so many there was memory when they first did.
 static _Atomic int granted;
@@ -68,9 +70,18 @@ static void multiply_within_limits(size_t m, size_t n, size_t k, const float *x,
   atomic_fetch_sub(&running, 1);
 }
 
-static void load(void) {
+static int has_limit(void) {
   struct rlimit space;
-  is_limited = getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY;
+  return getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY;
+}
+
+static void load(void) {
+  is_limited = has_limit();
+  if (is_limited && !can_allocate(BLAS_LIBRARY + BLAS_BUFFER)) {
+    lacks_memory = 1;
+    failure = "not enough memory";
+    return;
+  }
   void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
   if (library == NULL) {
     failure = dlerror();
@@ -96,6 +107,8 @@ const char *vlm_blas_load(void) {
   return failure;
 }
 
+int vlm_blas_lacks_memory(void) { return lacks_memory; }
+
 static void *load_beside(void *unused) {
   (void)unused;
   pthread_once(&once, load);
@@ -104,6 +117,8 @@ static void *load_beside(void *unused) {
 
 void vlm_blas_begin_load(void) {
   pthread_once(&environment, set_environment);
+  // What is asked for before the loading has to be there still.
+  if (has_limit()) return;
   pthread_t thread;
   // Without a thread the first vlm_blas_load loads it.
   if (pthread_create(&thread, NULL, load_beside, NULL) == 0) pthread_detach(thread);

@@ -64,6 +64,7 @@ package struct KernelError: ReportableError, Equatable {
     case threadCount(String)
     /// The loader's words.
     case openBLAS(String)
+    case memoryOfOpenBLAS
   }
 
   package let problem: Problem
@@ -78,6 +79,8 @@ package struct KernelError: ReportableError, Equatable {
         + "expected 1 to \(ThreadCount.maximum)"
     case .openBLAS(let reason):
       "OpenBLAS cannot be loaded: \(reason.escapedForDisplay()); install libopenblas0"
+    case .memoryOfOpenBLAS:
+      "not enough memory: OpenBLAS takes 208 MB of the address space, whose limit leaves less"
     }
   }
 
@@ -85,6 +88,7 @@ package struct KernelError: ReportableError, Equatable {
     switch problem {
     case .unavailable, .openBLAS: .unsupported
     case .threadCount: .usage
+    case .memoryOfOpenBLAS: .osError
     }
   }
 }

@@ -4,9 +4,10 @@ import CVLMBlas
 package enum OpenBLAS {
   /// Loads it, once.
   ///
-  /// - Throws: `KernelError` when it is not installed.
+  /// - Throws: `KernelError` when it is not installed, or does not fit a limit of address space.
   package static func load() throws(KernelError) {
     if let reason = vlm_blas_load() {
+      if vlm_blas_lacks_memory() != 0 { throw KernelError(problem: .memoryOfOpenBLAS) }
       throw KernelError(problem: .openBLAS(String(cString: reason)))
     }
   }

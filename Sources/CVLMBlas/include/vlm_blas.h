@@ -11,8 +11,11 @@
 /// Loads the library once; any thread may call. NULL, or why it cannot be had: the loader's words.
 const char *vlm_blas_load(void);
 
-/// Begins that on a thread of its own, for a caller that has other things to do before it needs the
-/// library; vlm_blas_load waits for it.
+/// Whether it was not loaded because address space is limited and too little of it left.
+int vlm_blas_lacks_memory(void);
+
+/// Begins to load it on a thread of its own, for a caller that has other things to do before it
+/// needs the library; vlm_blas_load waits for it. Where address space is limited, it does nothing.
 void vlm_blas_begin_load(void);
 
 /// "SkylakeX" …: the kernels that OpenBLAS uses; NULL before a successful load.
