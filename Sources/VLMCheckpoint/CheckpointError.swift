@@ -49,6 +49,24 @@ package struct CheckpointError: ReportableError, Equatable {
     case missingShards([String])
     /// A folder without any, and what it has of other formats.
     case noWeights([String])
+    /// Nothing is there, and the command that downloads it, where the path names a model of a hub.
+    case absent(download: String?)
+    /// A link to nothing, as an interrupted download leaves it.
+    case brokenLink
+    /// A file that shows that a download did not end.
+    case unfinished(String)
+    /// A folder without weights of its own, its folders with some, and the one to name first.
+    case innerFolders([String], ready: String)
+    /// A download cache with several revisions, none of which is marked.
+    case severalSnapshots([String])
+    /// A checkpoint where a converted model is expected.
+    case unconverted(command: String)
+    /// One of the files that each have a part of every matrix lacks the tensor.
+    case notInPart(String)
+    /// Its tensor does not fit the others.
+    case parallelPart(found: [Int], expected: String)
+    /// `--state` names what is none, and what there is.
+    case noSuchState(String, choices: [String])
     case pyTorch(PyTorchProblem)
     case gguf(GGUFProblem)
   }
@@ -69,7 +87,7 @@ package struct CheckpointError: ReportableError, Equatable {
   package var exitStatus: ExitStatus {
     switch problem {
     case .file(let error): error.exitStatus
-    case .noWeights([]), .missingShards: .noInput
+    case .noWeights([]), .missingShards, .absent, .brokenLink: .noInput
     default: .badData
     }
   }
@@ -86,14 +104,16 @@ extension CheckpointError {
     switch problem {
     case .file(let error): error.description
     case .otherKind(let kind): "this is \(kind), expected a safetensors, PyTorch or GGUF file"
-    case .empty: "the file is empty, expected a safetensors, PyTorch or GGUF file"
+    case .empty:
+      "the file is empty, expected a safetensors, PyTorch or GGUF file; download it again"
     case .headerTooSmall(let bytes): "the file has \(bytes) bytes, expected at least 10"
     case .headerLengthBeyondLimit(let length, let limit):
       "the header length is \(length), expected at most \(limit)"
     case .headerLengthBigEndian(let length):
       "the header length is big-endian (\(length)), expected little-endian"
     case .headerTruncated(let length, let available):
-      "the header has \(length) bytes, but only \(available) follow in the file"
+      "the header has \(length) bytes, but only \(available) follow in the file: it is cut short, or "
+        + "no safetensors file"
     case .headerNotObject(let byte):
       "the header starts with byte 0x\(String(byte, radix: 16)), expected '{'"
     case .headerPaddedWithNul(let offset):
@@ -127,7 +147,8 @@ extension CheckpointError {
     case .overlap(let begin, let after):
       "the data begins at \(begin), inside another tensor's that ends at \(after)"
     case .dataTruncated(let end, let available):
-      "the data ends at \(end), but the file has only \(available) bytes of data"
+      "the data ends at \(end), but the file has only \(available) bytes of data: it is cut short, "
+        + "download it again"
     case .trailingBytes(let count): "\(count) bytes follow the last tensor's data"
     case .notNumeric(let dtype): "\(dtype.rawValue) elements cannot be converted to 32-bit floats"
     case .unsafeShardName(let name):
@@ -145,12 +166,37 @@ extension CheckpointError {
         + (names.count > 4 ? " …" : "") + ", expected one; name the file that is meant"
     case .missingShards(let names):
       "the folder lacks " + names.prefix(4).map { "'\(shown($0))'" }.joined(separator: ", ")
-        + (names.count > 4 ? " and \(names.count - 4) more parts" : "") + " of its model"
+        + (names.count > 4 ? " and \(names.count - 4) more parts" : "")
+        + " of its model; download what is missing"
     case .noWeights(let others):
       "the folder has no weights, found "
         + (others.isEmpty
           ? "none" : others.prefix(4).map { "'\(shown($0))'" }.joined(separator: ", "))
         + (others.count > 4 ? " …" : "") + ", expected safetensors, PyTorch or GGUF files"
+    case .absent(let download):
+      "no such file or folder"
+        + (download.map { "; if it is on the internet, download it first: \($0)" } ?? "")
+    case .brokenLink: "is a link to a file that is not there; download it again"
+    case .unfinished(let name):
+      "'\(shown(name))' is a download that has not ended; let it end, or download the model again"
+    case .innerFolders(let names, let ready):
+      "the folder has no weights of its own, its folders "
+        + names.prefix(4).map { "'\(shown($0))'" }.joined(separator: ", ")
+        + (names.count > 4 ? " …" : "") + " have; name one of them: \(ready.quotedForShell)"
+    case .severalSnapshots(let names):
+      "the download cache has \(names.count) snapshots and no refs/main, expected one; name one of "
+        + names.prefix(8).map { "'\(shown($0))'" }.joined(separator: ", ")
+    case .unconverted(let command):
+      "is a checkpoint, expected a .vlmz file; convert it first: \(command)"
+    case .notInPart(let name): "is not in '\(shown(name))', as in the other parts"
+    case .parallelPart(let found, let expected):
+      "a part has the shape \(found), expected \(expected)"
+    case .noSuchState(let name, let choices):
+      "no tensor's name begins with '\(shown(name)).'"
+        + (choices.isEmpty
+          ? ": the file holds one state"
+          : ", expected one of "
+            + choices.prefix(20).map { "'\(shown($0))'" }.joined(separator: ", "))
     case .pyTorch(let problem): problem.text
     case .gguf(let problem): problem.text
     }

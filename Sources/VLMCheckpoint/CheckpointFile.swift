@@ -11,6 +11,10 @@ package enum CheckpointFile {
     } catch {
       throw CheckpointError(error)
     }
+    // Such a file has its full size from the start.
+    if CheckpointPath.kind(path + ".aria2") != nil {
+      throw CheckpointError(path: path, problem: .unfinished(path + ".aria2"))
+    }
     if GGUFFile.matches(file) { return try GGUFFile(file).catalog }
     return PyTorchFile.matches(file)
       ? try PyTorchFile.read(file, options: options) : try SafetensorsFile.read(file)

@@ -8,8 +8,9 @@ import VLMTensor
 enum CheckpointFolder {
   /// What a folder is searched for, in this order.
   private static let knownNames = [
-    "model.safetensors.index.json", "model.safetensors", "open_clip_model.safetensors",
-    "pytorch_model.bin.index.json", "pytorch_model.bin", "open_clip_pytorch_model.bin",
+    // As transformers does: one file before an index.
+    "model.safetensors", "model.safetensors.index.json", "open_clip_model.safetensors",
+    "pytorch_model.bin", "pytorch_model.bin.index.json", "open_clip_pytorch_model.bin",
     // What training's first stage leaves of a LLaVA.
     "mm_projector.bin",
   ]
@@ -26,7 +27,12 @@ enum CheckpointFolder {
   private static let otherEndings = [
     ".msgpack", ".h5", ".hdf5", ".keras", ".onnx", ".tflite", ".pb", ".ot", ".npz", ".npy", ".pkl",
     ".pickle", ".joblib", ".index", ".distcp", ".mlmodel", ".xml", ".ggml", ".vlmz", ".tar", ".gz",
-    ".zip", ".nemo", ".engine", ".pdparams", ".params", ".ckpt.meta",
+    ".zip", ".nemo", ".engine", ".pdparams", ".params", ".ckpt.meta", ".pt2", ".pte", ".mlpackage",
+    ".trt", ".plan", ".mar", ".safetensors.index", ".llamafile", ".task", ".litertlm",
+  ]
+  /// How files are called while they are downloaded.
+  private static let unfinishedEndings = [
+    ".incomplete", ".aria2", ".part", ".crdownload", ".download", ".partial", ".!qB", ".tmp",
   ]
 
   /// Whether the folder has weights under a name that means a whole model.
@@ -36,10 +42,13 @@ enum CheckpointFolder {
 
   /// The files or the index of weights at `path`, which may be the folder that has them.
   enum Weights {
-    case file(String)
+    /// A file, and what a person should know of the choice.
+    case file(String, notes: [String] = [])
     /// The parts of a model without an index, by their names in the folder, and its path with a
     /// slash at its end.
     case shards([String], folder: String)
+    /// The parts of a model in Meta's original layout, each of which has a part of every matrix.
+    case parallel([String], folder: String)
   }
 
   /// A name as `model-00002-of-00005.safetensors`.
@@ -72,28 +81,35 @@ enum CheckpointFolder {
   }
 
   /// The parts of a split GGUF file are one model; the first that is there stands for all. So are
-  /// those that transformers writes, where their index is lost and all are there.
-  ///
+  /// those that transformers writes, where their index is lost and all are there, and those that
+  /// Meta's code writes.
   ///
   /// - Throws: `.severalModels` where a folder leaves a choice, `.noWeights` where it has none.
   static func weights(_ path: String) throws(CheckpointError) -> Weights {
-    var status = stat()
-    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
-      return .file(path)
+    guard CheckpointPath.kind(path) == S_IFDIR else {
+      if let absence = CheckpointPath.absence(path) { throw absence }
+      return try ParallelParts.around(file: path) ?? .file(path)
     }
     let folder = path.hasSuffix("/") ? path : path + "/"
-    if let known = knownNames.first(where: { access(folder + $0, F_OK) == 0 }) {
-      return .file(folder + known)
+    let known = knownNames.filter { CheckpointPath.kind(folder + $0) != nil }
+    if let first = known.first {
+      let index = known.dropFirst().first { $0.hasPrefix(first) }
+      let note = index.map {
+        "the folder has '\(first)' and '\($0)': reading '\(first)', as transformers does"
+      }
+      return .file(folder + first, notes: note.map { [$0] } ?? [])
     }
-    let names = fileNames(path).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-    let candidates = names.filter { name in
-      knownEndings.contains { name.hasSuffix($0) } && !name.hasPrefix(".")
-        && !foreignNames.contains(name)
+    let names = CheckpointPath.names(path).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    if let broken = names.first(where: { knownNames.contains($0) }) {
+      throw CheckpointError(path: folder + broken, problem: .brokenLink)
     }
-    guard let first = candidates.first else {
-      let others = names.filter { name in otherEndings.contains { name.hasSuffix($0) } }
-      throw CheckpointError(path: path, problem: .noWeights(others))
+    var candidates = names.filter { name in
+      isWeights(name) && CheckpointPath.kind(folder + name) != S_IFDIR
     }
+    // Meta's and Mistral's own form, beside the one for transformers.
+    let others = candidates.filter { !$0.hasPrefix("consolidated.") }
+    if !others.isEmpty { candidates = others }
+    guard let first = candidates.first else { throw noWeights(path, names) }
     if let part = GGUFSplit.Name(first) {
       // Sorted, so the parts of one model stand together in their order.
       let isOne = candidates.allSatisfy {
@@ -102,11 +118,47 @@ enum CheckpointFolder {
       }
       if isOne { return .file(folder + first) }
     }
+    if let parts = try ParallelParts.names(candidates, path) {
+      return .parallel(parts, folder: folder)
+    }
     if let shards = try shards(candidates, path) { return .shards(shards, folder: folder) }
     guard candidates.count == 1 else {
       throw CheckpointError(path: path, problem: .severalModels(candidates))
     }
     return .file(folder + first)
+  }
+
+  private static func isWeights(_ name: String) -> Bool {
+    knownEndings.contains { name.hasSuffix($0) } && !name.hasPrefix(".")
+      && !foreignNames.contains(name)
+  }
+
+  /// What a folder without weights has: folders with some, unfinished downloads, other formats.
+  private static func noWeights(_ path: String, _ names: [String]) -> CheckpointError {
+    let folder = path.hasSuffix("/") ? path : path + "/"
+    let inner = names.filter { name in
+      !name.hasPrefix(".") && CheckpointPath.kind(folder + name) == S_IFDIR
+        && (hasModel(folder + name)
+          || CheckpointPath.names(folder + name).contains(where: isWeights))
+    }
+    if !inner.isEmpty {
+      // A trainer's checkpoints, by their steps.
+      let steps = inner.compactMap { name in
+        name.dropping("checkpoint-").flatMap { Int($0) }.map { (step: $0, name: name) }
+      }
+      let newest = steps.max { $0.step < $1.step }?.name
+      return CheckpointError(
+        path: path, problem: .innerFolders(inner, ready: folder + (newest ?? inner[0])))
+    }
+    let cache = folder + ".cache/huggingface/download"
+    let unfinished = names + CheckpointPath.names(cache)
+    if let name = unfinished.first(where: { name in
+      unfinishedEndings.contains { name.hasSuffix($0) }
+    }) {
+      return CheckpointError(path: path, problem: .unfinished(name))
+    }
+    let others = names.filter { name in otherEndings.contains { name.hasSuffix($0) } }
+    return CheckpointError(path: path, problem: .noWeights(others))
   }
 
   /// `names`, when they are all parts of one model.
@@ -128,19 +180,6 @@ enum CheckpointFolder {
       throw CheckpointError(
         path: path,
         problem: .missingShards(digits.map { "\(first.stem)\($0)-of-\(count)\(first.ending)" }))
-    }
-    return names
-  }
-
-  private static func fileNames(_ folder: String) -> [String] {
-    guard let directory = opendir(folder) else { return [] }
-    defer { closedir(directory) }
-    var names: [String] = []
-    while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      names.append(name)
     }
     return names
   }

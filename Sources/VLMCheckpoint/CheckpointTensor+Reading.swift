@@ -1,22 +1,32 @@
 import VLMTensor
 
 extension CheckpointTensor {
-  /// The bytes of `source` that reading the elements `elements` touches, at most; nil when the
-  /// elements lie in memory.
-  package func fileRange(ofElements elements: Range<Int>) -> Range<Int>? {
-    guard owned == nil else { return nil }
-    if let blocks { return fileRange(of: elements, in: blocks) }
-    guard strides == nil, dtype.bitCount % 8 == 0 else { return range }
-    if blocks != nil {
-      // Blocks lie in the order of their elements, all of one size.
-      let perElement = Double(range.count) / Double(max(1, elementCount))
-      let first = Int(Double(elements.lowerBound) * perElement)
-      let last = Int((Double(elements.upperBound) * perElement).rounded(.up))
-      return range.lowerBound + first..<range.lowerBound + max(first, min(last, range.count))
+  /// Some bytes of a file.
+  package typealias FileRange = (source: MappedFile, range: Range<Int>)
+
+  /// The files that hold it, each once.
+  package var sources: [MappedFile] {
+    guard let parts else { return [source] }
+    var seen = Set<ObjectIdentifier>()
+    return parts.tensors.flatMap(\.sources).filter { seen.insert(ObjectIdentifier($0)).inserted }
+  }
+
+  /// The bytes that reading the elements `elements` touches, at most; none when the elements lie in
+  /// memory.
+  package func fileRanges(ofElements elements: Range<Int>) -> [FileRange] {
+    if let parts {
+      var ranges: [FileRange] = []
+      parts.cut(elements, of: shape, whole: true) { tensor, own, _ in
+        ranges += tensor.fileRanges(ofElements: own)
+      }
+      return ranges
     }
+    guard owned == nil else { return [] }
+    if let blocks { return [(source, fileRange(of: elements, in: blocks))] }
+    guard strides == nil, dtype.bitCount % 8 == 0 else { return [(source, range)] }
     let width = dtype.bitCount / 8
     let start = range.lowerBound + elements.lowerBound * width
-    return start..<start + elements.count * width
+    return [(source, start..<start + elements.count * width)]
   }
 
   private func fileRange(of elements: Range<Int>, in blocks: GGUFType) -> Range<Int> {
@@ -24,5 +34,58 @@ extension CheckpointTensor {
     let first = elements.lowerBound / count
     let end = elements.isEmpty ? first : (elements.upperBound - 1) / count + 1
     return range.lowerBound + first * bytes..<range.lowerBound + end * bytes
+  }
+
+  /// Copies the elements `elements`, counted in C order, from the parts that have them.
+  func gather(
+    _ elements: Range<Int>, of parts: Parts, into output: UnsafeMutableRawBufferPointer
+  ) {
+    guard let base = output.baseAddress else { return }
+    let width = dtype.bitCount / 8
+    parts.cut(elements, of: shape, whole: false) { tensor, own, place in
+      tensor.withBytes(ofElements: own) { bytes in
+        guard let from = bytes.baseAddress else { return }
+        (base + place * width).copyMemory(from: from, byteCount: own.count * width)
+      }
+    }
+  }
+}
+
+extension CheckpointTensor.Parts {
+  /// Calls `body` for each run of `elements`, counted in C order of the whole tensor of `shape`, that
+  /// lies in one part: the part, its elements, and their place among `elements`.
+  ///
+  /// - Parameter whole: whether to call it once for each part instead, with all between the first of
+  ///   its elements and the last.
+  func cut(
+    _ elements: Range<Int>, of shape: [Int], whole: Bool,
+    _ body: (CheckpointTensor, Range<Int>, Int) -> Void
+  ) {
+    let after = shape[(axis + 1)...].reduce(1, *)
+    let line = shape[axis] * after
+    guard line > 0, !elements.isEmpty else { return }
+    let lines = elements.lowerBound / line...(elements.upperBound - 1) / line
+    if whole, lines.count > 1 {
+      for tensor in tensors {
+        let own = tensor.shape[axis] * after
+        body(tensor, lines.lowerBound * own..<(lines.upperBound + 1) * own, 0)
+      }
+      return
+    }
+    for index in lines {
+      var start = index * line
+      for tensor in tensors {
+        let own = tensor.shape[axis] * after
+        let run =
+          max(
+            start, elements.lowerBound)..<max(
+            max(start, elements.lowerBound), min(start + own, elements.upperBound))
+        if !run.isEmpty {
+          let first = index * own + run.lowerBound - start
+          body(tensor, first..<first + run.count, run.lowerBound - elements.lowerBound)
+        }
+        start += own
+      }
+    }
   }
 }

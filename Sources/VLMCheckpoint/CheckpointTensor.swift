@@ -29,6 +29,14 @@ package struct CheckpointTensor: Sendable {
   let strides: [Int]?
   /// How the elements are stored when not one by one, which is contiguous.
   package let blocks: GGUFType?
+  /// What it is put together from, along an axis; `range` is the first one's then.
+  let parts: Parts?
+
+  /// Tensors that lie one behind the other along an axis.
+  struct Parts: Sendable {
+    let axis: Int
+    let tensors: [CheckpointTensor]
+  }
 
   /// - Precondition: `range`, in `owned` or else in `source`, holds every element.
   init(
@@ -43,15 +51,29 @@ package struct CheckpointTensor: Sendable {
     self.range = range
     self.strides = strides
     self.blocks = blocks
+    parts = nil
+  }
+
+  /// - Precondition: the parts, of which there is one at least, are of one type that is stored element
+  ///   by element, and their extents along `axis` add up to that of `shape`, all others being equal.
+  init(joining tensors: [CheckpointTensor], axis: Int, shape: [Int]) {
+    let first = tensors[0]
+    (name, dtype, self.shape, blocks) = (first.name, first.dtype, shape, nil)
+    (source, owned, range, strides) = (first.source, first.owned, first.range, first.strides)
+    parts = Parts(axis: axis, tensors: tensors)
+  }
+
+  private init(_ other: CheckpointTensor, name: String) {
+    self.name = name
+    (dtype, shape, source, owned) = (other.dtype, other.shape, other.source, other.owned)
+    (range, strides, blocks, parts) = (other.range, other.strides, other.blocks, other.parts)
   }
 
   /// What the checkpoint's format calls the type.
   package var typeName: String { blocks?.name ?? dtype.rawValue }
 
   func renamed(_ name: String) -> CheckpointTensor {
-    CheckpointTensor(
-      name: name, dtype: dtype, shape: shape, source: source, owned: owned, range: range,
-      strides: strides, blocks: blocks)
+    CheckpointTensor(self, name: name)
   }
 
   /// Product of the extents, which the reader has checked not to overflow.
@@ -65,7 +87,7 @@ package struct CheckpointTensor: Sendable {
   /// The elements' bytes in C order, or the blocks', valid inside `body` only. Copied first when
   /// they lie otherwise.
   package func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
-    guard strides != nil else { return try withStorage(range, body) }
+    guard strides != nil || parts != nil else { return try withStorage(range, body) }
     let count = elementCount
     let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 16)
     defer { copy.deallocate() }
@@ -81,7 +103,7 @@ package struct CheckpointTensor: Sendable {
   ) rethrows -> R {
     precondition(blocks == nil, "elements that have bytes of their own")
     let width = dtype.bitCount / 8
-    guard strides != nil else {
+    guard strides != nil || parts != nil else {
       let start = range.lowerBound + elements.lowerBound * width
       return try withStorage(start..<start + elements.count * width, body)
     }
@@ -101,6 +123,7 @@ package struct CheckpointTensor: Sendable {
 
   /// Copies the elements `elements`, counted in C order, one run along the last axis at a time.
   private func gather(_ elements: Range<Int>, into output: UnsafeMutableRawBufferPointer) {
+    if let parts { return gather(elements, of: parts, into: output) }
     guard let strides, !elements.isEmpty, let base = output.baseAddress else { return }
     let width = dtype.bitCount / 8
     // The index of the first element, axis by axis.

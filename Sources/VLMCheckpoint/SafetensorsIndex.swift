@@ -23,9 +23,14 @@ package enum SafetensorsIndex {
   package static func readCheckpoint(
     path: String, links: Links = .contained, options: PyTorchFile.Options = .init()
   ) throws(CheckpointError) -> TensorCatalog {
-    switch try CheckpointFolder.weights(path) {
-    case .file(let file):
-      return file.hasSuffix(".json")
+    let (place, note) = try CheckpointPath.resolved(path)
+    let catalog: TensorCatalog
+    var notes = note.map { [$0] } ?? []
+    switch try CheckpointFolder.weights(place) {
+    case .file(let file, let choice):
+      notes += choice
+      catalog =
+        file.hasSuffix(".json")
         ? try read(path: file, links: links, options: options)
         : try CheckpointFile.read(path: file, options: options)
     case .shards(let shards, let folder):
@@ -34,8 +39,19 @@ package enum SafetensorsIndex {
         let file = try resolve(shard, index: folder, links: links)
         try merged.add(try CheckpointFile.read(path: file, options: options), shard: shard)
       }
-      return try merged.finish(totalSize: nil)
+      catalog = try merged.finish(totalSize: nil)
+    case .parallel(let parts, let folder):
+      var catalogs: [TensorCatalog] = []
+      for part in parts {
+        let file = try resolve(part, index: folder, links: links)
+        catalogs.append(try CheckpointFile.read(path: file, options: options))
+      }
+      catalog = try ParallelParts.merge(catalogs, names: parts, path: path)
     }
+    guard case .named(let state) = options.state, catalog.format == .safetensors else {
+      return catalog.adding(notes)
+    }
+    return try catalog.selecting(state).adding(notes)
   }
 
   /// Whether a folder has weights under a name that means a whole model.
@@ -62,6 +78,7 @@ package enum SafetensorsIndex {
     }
     let shards = Set(wanted.values).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     try checkNames(shards, index: path)
+    try checkPresence(shards, index: path)
 
     var merged = Merger(path: path, wanted: wanted)
     for shard in shards {
@@ -83,7 +100,11 @@ package enum SafetensorsIndex {
       Result { () throws(JSONError) in try JSONValue.parse(bytes) }
     }
     switch parsed {
-    case .failure(let error): throw CheckpointError(path: path, problem: .json(error))
+    case .failure(let error):
+      let kind = file.withBytes(0..<min(file.count, 512)) { FileKind.sniff($0) }
+      throw CheckpointError(
+        path: path,
+        problem: kind.flatMap { $0 == "a JSON text" ? nil : .otherKind($0) } ?? .json(error))
     case .success(let value):
       guard let member = value["weight_map"] else {
         throw CheckpointError(path: path, problem: .missingField("weight_map"))
@@ -127,6 +148,15 @@ package enum SafetensorsIndex {
       if let other = lowered.updateValue(shard, forKey: shard.lowercased()) {
         throw CheckpointError(path: index, problem: .shardsDifferByCase(other, shard))
       }
+    }
+  }
+
+  /// Says at once which are not there, as after a download that was broken off or not permitted.
+  private static func checkPresence(_ shards: [String], index: String) throws(CheckpointError) {
+    let folder = index.lastIndex(of: "/").map { String(index[...$0]) } ?? ""
+    let missing = shards.filter { access(folder + $0, F_OK) != 0 && errno == ENOENT }
+    guard missing.isEmpty else {
+      throw CheckpointError(path: index, problem: .missingShards(missing))
     }
   }
 

@@ -28,4 +28,29 @@ extension TensorCatalog {
     else { return self }
     return renamed(names)
   }
+
+  /// The tensors whose names begin with `prefix`, without it.
+  package func selecting(prefix: String) -> TensorCatalog {
+    let positions = tensors.indices.filter { position in
+      let name = tensors[position].name
+      return name.hasPrefix(prefix) && name.utf8.count > prefix.utf8.count
+    }
+    return selecting(
+      positions, names: positions.map { String(tensors[$0].name.dropFirst(prefix.count)) })
+  }
+
+  /// What `--state` chooses of a file that has no containers but names with dots.
+  ///
+  /// - Throws: `.noSuchState` with what the names begin with, when none begins with that.
+  func selecting(_ state: String) throws(CheckpointError) -> TensorCatalog {
+    let result = selecting(prefix: state + ".")
+    guard result.tensors.isEmpty else { return result }
+    var choices: [String] = []
+    for tensor in tensors {
+      guard let dot = tensor.name.firstIndex(of: "."), choices.count < 20 else { continue }
+      let part = String(tensor.name[..<dot])
+      if !choices.contains(part) { choices.append(part) }
+    }
+    throw CheckpointError(path: path, problem: .noSuchState(state, choices: choices))
+  }
 }

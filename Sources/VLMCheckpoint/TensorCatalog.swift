@@ -24,13 +24,15 @@ package struct TensorCatalog: Sendable {
   package let format: CheckpointFormat
   /// The metadata of a GGUF file, with its types.
   package let gguf: GGUFMetadata?
+  /// What `--state` would have to name to read the same; empty for all of the file.
+  package let state: String
   private let index: [ExactString: Int32]
 
   /// `index` holds the position of each name in `tensors`.
   init(
     path: String, tensors: [CheckpointTensor], metadata: [(key: String, value: String)],
     warnings: [String], index: [ExactString: Int32], format: CheckpointFormat = .safetensors,
-    gguf: GGUFMetadata? = nil
+    gguf: GGUFMetadata? = nil, state: String = ""
   ) {
     self.path = path
     self.tensors = tensors
@@ -38,6 +40,7 @@ package struct TensorCatalog: Sendable {
     self.warnings = warnings
     self.format = format
     self.gguf = gguf
+    self.state = state
     self.index = index
   }
 
@@ -57,16 +60,31 @@ package struct TensorCatalog: Sendable {
     }
     return TensorCatalog(
       path: path, tensors: tensors, metadata: metadata, warnings: warnings + other.warnings,
-      index: index, format: format, gguf: gguf)
+      index: index, format: format, gguf: gguf, state: state)
+  }
+
+  /// The same with more to say.
+  package func adding(_ notes: [String]) -> TensorCatalog {
+    notes.isEmpty
+      ? self
+      : TensorCatalog(
+        path: path, tensors: tensors, metadata: metadata, warnings: warnings + notes, index: index,
+        format: format, gguf: gguf, state: state)
+  }
+
+  /// The tensors at `positions`, under `names`, no two the same.
+  func selecting(_ positions: [Int], names: [String]) -> TensorCatalog {
+    var index: [ExactString: Int32] = [:]
+    for (place, name) in names.enumerated() { index[ExactString(name)] = Int32(place) }
+    return TensorCatalog(
+      path: path, tensors: zip(positions, names).map { tensors[$0].renamed($1) },
+      metadata: metadata, warnings: warnings, index: index, format: format, gguf: gguf,
+      state: state)
   }
 
   /// The tensors under other names, as many as there are, no two the same.
   func renamed(_ names: [String]) -> TensorCatalog {
-    var index: [ExactString: Int32] = [:]
-    for (position, name) in names.enumerated() { index[ExactString(name)] = Int32(position) }
-    return TensorCatalog(
-      path: path, tensors: zip(tensors, names).map { $0.renamed($1) }, metadata: metadata,
-      warnings: warnings, index: index, format: format, gguf: gguf)
+    selecting(Array(tensors.indices), names: names)
   }
 
   /// The tensor called `name`, byte for byte.
@@ -80,7 +98,7 @@ package struct TensorCatalog: Sendable {
   /// The files that hold the tensors, each once.
   package var sources: [MappedFile] {
     var seen = Set<ObjectIdentifier>()
-    return tensors.map(\.source).filter { seen.insert(ObjectIdentifier($0)).inserted }
+    return tensors.flatMap(\.sources).filter { seen.insert(ObjectIdentifier($0)).inserted }
   }
 
   /// - Throws: when a file is no longer what was mapped, so what was read from it may be mixed.

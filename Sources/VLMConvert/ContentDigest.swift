@@ -78,7 +78,7 @@ package enum ContentDigest {
         hash.update(bytes)
         advance(bytes.count)
       }
-      if let bytes = tensor.fileRange(ofElements: range) { tensor.source.release(bytes) }
+      for (file, bytes) in tensor.fileRanges(ofElements: range) { file.release(bytes) }
     }
     return hash.digest
   }

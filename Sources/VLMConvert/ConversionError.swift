@@ -10,7 +10,8 @@ package struct ConversionError: ReportableError, Equatable {
     case nothingToConvert
     /// TorchScript without parameters.
     case frozenModule
-    case missing([String])
+    /// Tensors by our names, and the nearest name of the file.
+    case missing([String], near: String? = nil)
     case shape(tensor: String, found: [Int], expected: [Int])
     case unexpected([String])
     case notFloat(tensor: String, found: String)
@@ -25,6 +26,14 @@ package struct ConversionError: ReportableError, Equatable {
     case languageModel(stated: String?)
     /// LoRA and its kin, and the model that `adapter_config.json` says they are for.
     case adapter(base: String?)
+    /// The same, with the projector of a LLaVA that was trained along.
+    case llavaAdapter(base: String?)
+    /// Several models, by what `--state` calls them.
+    case severalStates([String])
+    /// Averages of parameters in a list, which have no names.
+    case unnamedAverages(String)
+    /// A class that `config.json` names and that is not run.
+    case architecture(String)
     /// Weights that another tool quantized, and a tensor that shows it.
     case quantized(kind: String, tensor: String)
     /// A file of `extract --codes`.
@@ -56,8 +65,11 @@ package struct ConversionError: ReportableError, Equatable {
       return
         "\(name): TorchScript without parameters, as torch.jit.freeze leaves it; expected a state "
         + "dict, or the module before it was frozen"
-    case .missing(let names):
-      return "\(name): \(names.count) tensors missing: \(Self.list(names))"
+    case .missing(let names, let near):
+      let nearest = near.map {
+        " (as they are called here; the nearest in the file is '\($0.escapedForDisplay(limit: 120))')"
+      }
+      return "\(name): \(names.count) tensors missing: \(Self.list(names))" + (nearest ?? "")
     case .shape(let tensor, let found, let expected):
       return "\(name): tensor '\(tensor.escapedForDisplay())': shape \(found), expected \(expected)"
     case .unexpected(let names):
@@ -90,6 +102,25 @@ package struct ConversionError: ReportableError, Equatable {
       return
         "\(name): holds an adapter for \(model) (LoRA or the like), expected a model; merge it "
         + "into that (merge_and_unload of peft, then save_pretrained) and convert the result"
+    case .llavaAdapter(let base):
+      let model = base ?? "BASE"
+      return
+        "\(name): holds an adapter of a LLaVA and, in non_lora_trainables.bin, the projector that was "
+        + "trained with it, expected a model; merge both with LLaVA's own script and convert the "
+        + "result: python scripts/merge_lora_weights.py --model-path \(path.quotedForShell) "
+        + "--model-base \(model.quotedForShell) --save-model-path merged"
+    case .severalStates(let states):
+      return "\(name): holds \(states.count) models, expected one; choose it with "
+        + states.prefix(8).map { "--state \($0.quotedForShell)" }.joined(separator: ", or ")
+    case .unnamedAverages(let tensor):
+      return
+        "\(name): holds averages of parameters in a list, found '\(tensor.escapedForDisplay())', "
+        + "expected tensors by their names; copy them into the model (copy_to) and save its "
+        + "state_dict()"
+    case .architecture(let found):
+      return
+        "\(name): config.json says that this is a '\(found.escapedForDisplay())', which is not run "
+        + "here, expected one of \(StatedArchitecture.known)"
     case .quantized(let kind, let tensor):
       return "\(name): the weights are quantized (\(kind.escapedForDisplay())), found tensor "
         + "'\(tensor.escapedForDisplay())', expected the model's own in f32, f16 or bf16"

@@ -150,8 +150,9 @@ package struct Converter {
     func request(_ index: Int) throws {
       guard index < pieces.count else { return }
       let piece = pieces[index]
-      guard let range = piece.tensor.fileRange(ofElements: piece.elements) else { return }
-      try reader.request(range, of: piece.tensor.source)
+      for (file, range) in piece.tensor.fileRanges(ofElements: piece.elements) {
+        try reader.request(range, of: file)
+      }
     }
     let largest = pieces.reduce(1) { max($0, $1.byteCount) }
     let needed = OutputStage.Buffers.byteCount(ofPieces: largest) + Self.workingBytes
@@ -169,8 +170,8 @@ package struct Converter {
       if piece.isFirst { error = QuantizationError() }
       let buffer = buffers[index]
       error.merge(try stream.encode(piece, into: buffer))
-      if let range = piece.tensor.fileRange(ofElements: piece.elements) {
-        reader.release(range, of: piece.tensor.source)
+      for (file, range) in piece.tensor.fileRanges(ofElements: piece.elements) {
+        reader.release(range, of: file)
       }
       if piece.isLast, error.notFiniteCount > 0 {
         throw ConversionError(

@@ -6,11 +6,18 @@ import VLMTensor
 enum ForeignWeights {
   /// - Throws: `ConversionError` for an adapter and for weights that another tool has quantized.
   static func check(
-    _ catalog: TensorCatalog, _ description: JSONValue?, adapterBase: String?
+    _ catalog: TensorCatalog, _ description: JSONValue?, _ adapter: Adapter
   ) throws(ConversionError) {
     let names = catalog.tensors.lazy.map(\.name)
-    if names.contains(where: isAdapter) {
-      throw ConversionError(path: catalog.path, .adapter(base: adapterBase))
+    if names.contains(where: isAdapter) { throw adapter.refusal(path: catalog.path) }
+    // What peft leaves around a LLaVA's projector in non_lora_trainables.bin.
+    if names.contains(where: { $0.hasPrefix("base_model.model.") }),
+      !names.contains(where: { $0.contains(".layers.") })
+    {
+      throw adapter.refusal(path: catalog.path)
+    }
+    if let average = names.first(where: { $0.contains("shadow_params[") }) {
+      throw ConversionError(path: catalog.path, .unnamedAverages(average))
     }
     // A scale beside fine-tuned weights may be an activation's; beside 8-bit ones it is theirs.
     let stated = description?["quantization_config"]?["quant_method"]?.stringValue
@@ -36,6 +43,11 @@ enum ForeignWeights {
     case "weight_scale", "weight_scale_inv", "weight_scale_2", "weight_packed":
       return "fp8 or compressed-tensors"
     case "W_q": return "HQQ"
+    case "q_weight", "q_invperm", "q_scale_max": return "EXL2"
+    case "trellis", "suh", "svh": return "EXL3"
+    case "codebooks": return "AQLM"
+    case "qscales", "weight_scales": return "another tool's integers"
+    case "weight" where tensor.dtype == .f8e4m3 || tensor.dtype == .f8e5m2: return nil
     case "_data", "_packed": return "quanto or torchao"
     case "weight" where tensor.dtype == .u32: return "MLX"
     default: return nil

@@ -68,12 +68,32 @@ extension SourceDescriptions {
   private mutating func tokenizer(
     _ settings: JSONValue?, _ config: JSONValue?
   ) throws -> Tokenizer? {
-    if let (bytes, file) = try bytes("tokenizer.model") {
+    if let (bytes, file) = try bytes("tokenizer.model"), !Self.isRanks(bytes) {
       return try Tokenizer(
         sentencePiece: bytes, prefix: Self.prefix(settings, config), file: file)
     }
-    guard let (bytes, file) = try bytes("tokenizer.json") else { return nil }
+    guard let (bytes, file) = try bytes("tokenizer.json") else {
+      guard let ranks = path(of: "tokenizer.model") else { return nil }
+      throw ConversionError(
+        path: ranks,
+        .option(
+          "tokenizer.model", found: "tiktoken's list of ranks, as Llama 3 has it",
+          expected: "a tokenizer.json beside it, as in the model's repository for transformers"))
+    }
     return try Tokenizer(tokenizerJSON: bytes, file: file)
+  }
+
+  /// Whether a file is tiktoken's: lines of a token in base64 and its rank.
+  private static func isRanks(_ bytes: [UInt8]) -> Bool {
+    let words = bytes.prefix(256).prefix { $0 != 0x0a }.split(separator: 0x20)
+    guard words.count == 2 else { return false }
+    return words[1].allSatisfy { (0x30...0x39).contains($0) }
+      && words[0].allSatisfy { byte in
+        switch byte {
+        case 0x30...0x39, 0x41...0x5a, 0x61...0x7a, 0x2b, 0x2f, 0x3d: true
+        default: false
+        }
+      }
   }
 
   /// Where the space before a text goes: `legacy` of `tokenizer_config.json`, which means something

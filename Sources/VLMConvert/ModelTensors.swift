@@ -92,8 +92,7 @@ package struct ModelTensor: Sendable {
   package func release() {
     switch storage {
     case .checkpoint(let tensor):
-      guard let range = tensor.fileRange(ofElements: 0..<elementCount) else { return }
-      tensor.source.release(range)
+      for (file, range) in tensor.fileRanges(ofElements: 0..<elementCount) { file.release(range) }
     case .container(let container, let entry): container.file.release(entry.range)
     }
   }

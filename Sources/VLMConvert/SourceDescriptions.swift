@@ -49,6 +49,13 @@ struct SourceDescriptions {
         try JSONValue.parse(bytes, limits: JSONLimits(maximumBytes: Self.maximumBytes))
       }
     } catch let error as JSONError {
+      // What a server answered instead of it, a pointer, a page.
+      if let kind = file.withBytes(0..<min(file.count, 512), { FileKind.sniff($0) }),
+        kind != "a JSON text"
+      {
+        throw ConversionError(
+          path: path, .json(offset: error.offset, text: "this is \(kind), expected a JSON text"))
+      }
       throw ConversionError(path: path, .json(offset: error.offset, text: error.description))
     } catch {
       throw ConversionError(path: path, .json(offset: 0, text: "\(error)"))

@@ -20,11 +20,11 @@ struct SourceTensor: Sendable {
   /// Bytes of the elements, each once.
   var byteCount: Int { stored.byteCount }
 
-  /// The bytes of `source` that reading the elements `elements` touches, at most; nil when the
-  /// elements lie in memory.
-  func fileRange(ofElements elements: Range<Int>) -> Range<Int>? {
+  /// The bytes that reading the elements `elements` touches, at most; none when the elements lie in
+  /// memory.
+  func fileRanges(ofElements elements: Range<Int>) -> [CheckpointTensor.FileRange] {
     let all = rows == .stored ? elements : 0..<stored.elementCount
-    return stored.fileRange(ofElements: all)
+    return stored.fileRanges(ofElements: all)
   }
 
   /// Writes the elements `range`, counted in C order, into `output` as 32-bit floats.
@@ -63,7 +63,13 @@ extension SourceModel {
   /// caller tells about them.
   func requireMatch(_ manifest: [TensorSpec], ignoreUnexpected: Bool) throws(ConversionError) {
     let missing = manifest.map(\.path).filter { checkpoint.tensors[$0] == nil }
-    if !missing.isEmpty { throw ConversionError(path: catalog.path, .missing(missing)) }
+    if let first = missing.first {
+      // By the names of the parts that are there, which are the file's.
+      let near = NearestName.find(first, among: checkpoint.tensors.keys.sorted())
+      throw ConversionError(
+        path: catalog.path,
+        .missing(missing, near: near.flatMap { checkpoint.tensors[$0]?.original }))
+    }
     for spec in manifest {
       guard let found = checkpoint.tensors[spec.path] else { continue }
       guard found.shape == spec.shape else {

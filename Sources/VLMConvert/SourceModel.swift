@@ -52,7 +52,7 @@ package struct SourceModel: Sendable {
   ) throws -> SourceModel {
     let (checkpoint, description, base) = (found.checkpoint, found.description, found.base)
     var descriptions = found.descriptions
-    var notes = found.catalog.warnings + checkpoint.notes
+    var notes = found.catalog.warnings + found.notes + checkpoint.notes
     let preprocessing: Preprocessing?
     if case .llava(let config) = checkpoint.description {
       preprocessing = try descriptions.llavaPreprocessing(
@@ -95,7 +95,7 @@ package struct SourceModel: Sendable {
   ) throws -> SourceModel {
     let kind = model.checkpoint.description
     var (descriptions, sections) = (found.descriptions, model.sections)
-    var notes = found.catalog.warnings
+    var notes = found.catalog.warnings + found.notes
     var preprocessing = model.preprocessing
     if let preprocessor, let json = try descriptions.read(file: preprocessor) {
       let given = try Preprocessing(checkpointConfig: json, name: preprocessor)

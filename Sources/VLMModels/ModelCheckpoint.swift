@@ -92,20 +92,37 @@ package struct ModelCheckpoint: Sendable {
   /// The model that the tensors make up; nil when they are none that we know.
   ///
   /// Where all names begin with the same part that is none of the model's, as in a training module
-  /// that holds the model as `net`, it is passed over.
+  /// that holds the model as `net`, it is passed over; so is what stands before the only model's
+  /// where there are other tensors besides, which are no part of it then.
   ///
   /// - Throws: `ModelError` when the tensors contradict each other or the description.
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
     var (inner, prefix) = (facts, "")
     for _ in 0..<4 {
       if let found = try recogniseNamed(inner) { return found.prefixed(prefix) }
-      guard let part = inner.commonPart else { return nil }
+      guard let part = inner.commonPart else { break }
       prefix += part
       inner = CheckpointFacts(
         names: inner.names.map { (String($0.name.dropFirst(part.count)), $0.shape) },
         description: facts.description, towerDescription: facts.towerDescription)
     }
-    return nil
+    let places = ModelPlace.find(facts.names.map(\.name))
+    guard places.count == 1, let place = places.first?.prefix, !place.isEmpty else { return nil }
+    let parts = facts.names.filter { $0.name.hasPrefix(place) }
+    inner = CheckpointFacts(
+      names: parts.map { (String($0.name.dropFirst(place.count)), $0.shape) },
+      description: facts.description, towerDescription: facts.towerDescription)
+    return try recogniseNamed(inner)?.prefixed(place).adding(
+      foreign: facts.names.map(\.name).filter { !$0.hasPrefix(place) })
+  }
+
+  /// The same with more tensors that are no part of it.
+  package func adding(foreign names: [String]) -> ModelCheckpoint {
+    names.isEmpty
+      ? self
+      : ModelCheckpoint(
+        description: description, naming: naming, tensors: tensors, foreign: foreign + names,
+        notes: notes)
   }
 
   /// The same of a checkpoint whose names have `prefix` before them.

@@ -34,7 +34,9 @@ package struct FileError: ReportableError, Equatable {
     let name = path.escapedForDisplay()
     switch problem {
     case .call(let call, let code):
-      return "\(name): \(call) failed: \(String(cString: strerror(code)))"
+      let text = "\(name): \(call) failed: \(String(cString: strerror(code)))"
+      guard code == ENOENT, path.contains("://") else { return text }
+      return text + "; download it first: curl -LO \(path.quotedForShell)"
     case .notRegular(let kind):
       return "\(name): is a \(kind), expected a regular file"
     case .notReplaceable(let kind):

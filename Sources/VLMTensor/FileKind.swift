@@ -15,6 +15,11 @@ package enum FileKind {
   private static func sniffMessages(_ bytes: UnsafeRawBufferPointer) -> String? {
     guard bytes.count >= 8 else { return nil }
     if bytes[4..<8].elementsEqual("TFL3".utf8) { return "a TensorFlow Lite model" }
+    if bytes[4..<6].elementsEqual("ET".utf8),
+      bytes[6..<8].allSatisfy({ (0x30...0x39).contains($0) })
+    {
+      return "an ExecuTorch program"
+    }
     // ir_version, then producer_name or graph.
     if bytes[0] == 0x08, (3...20).contains(bytes[1]), [0x12, 0x1a, 0x3a, 0x42].contains(bytes[2]) {
       return "an ONNX model"
@@ -34,6 +39,7 @@ package enum FileKind {
       return "an HTML page"
     }
     if lower.starts(with: "<?xml".utf8) { return "an XML text" }
+    if let answer = sniffAnswer(start) { return answer }
     if let first = start.first, first == UInt8(ascii: "{"),
       start.dropFirst().first.map({
         [0x22, 0x20, 0x0a, 0x0d, 0x09, 0x7d].contains($0)
@@ -42,6 +48,28 @@ package enum FileKind {
       return "a JSON text"
     }
     return nil
+  }
+
+  /// What a server answered instead of the file, or any other text, with its beginning.
+  private static func sniffAnswer(_ start: Slice<UnsafeRawBufferPointer>) -> String? {
+    guard start.count >= 3,
+      start.allSatisfy({ (0x20...0x7e).contains($0) || [0x09, 0x0a, 0x0d].contains($0) }),
+      let line = String(decoding: start, as: UTF8.self).split(whereSeparator: \.isNewline).first
+    else { return nil }
+    let text = "the text \"\(String(line).escapedForDisplay(limit: 60))\""
+    let lower = line.lowercased()
+    let isJSON = start.first == UInt8(ascii: "{")
+    let answers = [
+      "entry not found", "not found", "invalid username", "invalid credentials", "repository not",
+      "access to model", "access denied", "unauthorized", "forbidden", "invalid token",
+      "moved permanently", "temporary redirect",
+      "too many requests", "internal server error", "<error>",
+    ]
+    let isAnswer =
+      isJSON ? lower.hasPrefix("{\"error") : answers.contains { lower.contains($0) }
+    guard isAnswer else { return isJSON ? nil : text }
+    return text + ", a server's answer instead of the file; download it again (hf auth login first "
+      + "where the model asks for permission)"
   }
 
   private struct Signature: Sendable {
@@ -57,7 +85,9 @@ package enum FileKind {
   }
 
   private static let signatures = [
-    Signature("version https://git-lfs", "a Git LFS pointer; fetch the file itself first"),
+    Signature(
+      "version https://git-lfs", "a Git LFS pointer; fetch the file itself first: git lfs pull"),
+    Signature("# xet version", "a Xet pointer; fetch the file itself first: hf download"),
     Signature([0x89, 0x56, 0x4c, 0x4d, 0x5a], "a .vlmz container"),
     Signature("GGUF", "a GGUF file"),
     Signature("PK\u{3}\u{4}", "a zip archive (a PyTorch checkpoint?)"),

@@ -1,12 +1,12 @@
 import ArgumentParser
 import VLMCheckpoint
 
-/// How a PyTorch checkpoint is read.
+/// Which part of a checkpoint is read, and how strictly.
 struct PyTorchOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The part of a PyTorch checkpoint that is the model, as keys joined by dots: model_ema, "
-        + "state_dict …", valueName: "name"))
+      "The part of a checkpoint that is the model, as keys joined by dots or what its names begin "
+        + "with: model_ema, state_dict.net …", valueName: "name"))
   var state: String?
 
   @Flag(help: "Read a PyTorch file even where its checksums are wrong.")

@@ -116,7 +116,10 @@ struct VLMRun: ParsableCommand {
   func run() throws {
     OpenBLAS.beginLoad()
     let kernels = try KernelSet.selected()
-    let container = try Container.open(path: model)
+    let container: Container
+    do { container = try Container.open(path: model) } catch {
+      throw CheckpointPath.refusalAsContainer(model) ?? error
+    }
     if let model = try conversationModel(container, kernels) { return try converse(model) }
     guard !conversation.isUsed else {
       throw ValidationError("\(model.escapedForDisplay()) is no model that answers questions")

@@ -69,8 +69,9 @@ struct GGUFBlockTests {
     let start = tensor.range.lowerBound
     let cases = [(0..<1, 0..<144), (255..<257, 0..<288), (512..<1536, 288..<864), (3..<3, 0..<0)]
     for (elements, bytes) in cases {
-      let range = tensor.fileRange(ofElements: elements)
-      #expect(range == start + bytes.lowerBound..<start + bytes.upperBound)
+      let ranges = tensor.fileRanges(ofElements: elements)
+      #expect(ranges.count == 1)
+      #expect(ranges.first?.range == start + bytes.lowerBound..<start + bytes.upperBound)
     }
   }
 

@@ -201,7 +201,7 @@ struct SafetensorsDataTests {
   func s54() throws {
     let cases: [(String, [UInt8])] = [
       (
-        "a Git LFS pointer; fetch the file itself first",
+        "a Git LFS pointer; fetch the file itself first: git lfs pull",
         Array("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n".utf8)
       ),
       ("an HTML page", Array("<!DOCTYPE html>\n<html><body>404</body></html>".utf8)),

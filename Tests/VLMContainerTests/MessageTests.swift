@@ -26,7 +26,7 @@ struct MessageTests {
       ("\u{10}\0\0\0\0\0\0\0{\"a\":{}}", "a safetensors file"), ("{\"a\":1}", "a JSON text"),
       (
         "version https://git-lfs.github.com/spec/v1",
-        "a Git LFS pointer; fetch the file itself first"
+        "a Git LFS pointer; fetch the file itself first: git lfs pull"
       ),
       ("<!DOCTYPE html>", "an HTML page"),
     ])

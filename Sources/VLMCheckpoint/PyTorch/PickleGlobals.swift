@@ -27,10 +27,30 @@ enum PickleGlobals {
     "numpy.lib.npyio", "numpy.ctypeslib",
   ]
 
-  /// All that `builtins` may be named for: types of plain data.
+  /// Classes of such modules that checkpoints are known to name: enumerations, versions, the module
+  /// that `torch.compile` puts around another.
+  private static let harmless: Set<String> = [
+    "torch.serialization._get_layout", "torch._dynamo.eval_frame.OptimizedModule",
+    "signal.Signals", "http.HTTPStatus", "inspect._ParameterKind", "inspect._empty",
+    "inspect.Parameter", "inspect.Signature", "urllib.parse.ParseResult",
+    "urllib.parse.SplitResult", "distutils.version.LooseVersion",
+    "distutils.version.StrictVersion", "logging.Logger", "logging.getLogger",
+  ]
+
+  /// All that `builtins` may be named for: types of plain data, and functions of data alone. Errors
+  /// end as such.
   private static let builtins: Set<String> = [
     "set", "frozenset", "bytearray", "bytes", "complex", "list", "dict", "tuple", "int", "float",
     "str", "bool", "object", "range", "xrange", "slice", "long", "unicode", "NoneType", "Ellipsis",
+    "NotImplemented", "type", "getattr", "print", "abs", "len", "min", "max", "sum", "round",
+    "sorted", "reversed", "enumerate", "zip", "iter", "Exception", "StopIteration",
+    "KeyboardInterrupt",
+  ]
+
+  /// Attributes that lead from a class or function to what runs code, wherever they are met.
+  private static let forbiddenAttributes: Set<String> = [
+    "system", "popen", "eval", "exec", "execfile", "import_module", "run_path", "run_module",
+    "check_output", "check_call", "Popen", "load_module", "exec_module",
   ]
 
   private static let forbiddenNames: [String: Set<String>] = [
@@ -52,20 +72,38 @@ enum PickleGlobals {
     guard isPlain(global.module), isPlain(global.name) else {
       return .oddGlobal(module: global.module, name: global.name)
     }
-    if isForbidden(global) { return .forbiddenGlobal(global.text) }
-    // A nested class at best, an attribute of a module otherwise.
-    if global.name.utf8.contains(UInt8(ascii: ".")) { return .dottedGlobal(global.text) }
+    if isForbidden(global) || global.name.contains(".") && leadsAway(global) {
+      return .forbiddenGlobal(global.text)
+    }
     return nil
   }
 
+  /// Whether a name with dots is more than a nested class or one of its members: a module may be an
+  /// attribute of another, and everything has a way to its module's functions.
+  private static func leadsAway(_ global: PickleGlobal) -> Bool {
+    let parts = global.name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+    for (index, part) in parts.enumerated() {
+      if part.isEmpty || part.hasPrefix("__") { return true }
+      if index > 0, forbiddenAttributes.contains(part) { return true }
+      if index < parts.count - 1, forbiddenModules.contains(part) { return true }
+      // The attribute as a name of the module that stands before it.
+      let module = ([global.module] + parts[..<index]).joined(separator: ".")
+      if isForbidden(PickleGlobal(module: module, name: part)) { return true }
+      if index > 0, isForbidden(PickleGlobal(module: parts[index - 1], name: part)) { return true }
+    }
+    return false
+  }
+
   private static func isForbidden(_ global: PickleGlobal) -> Bool {
-    // What a sparse tensor's layout is called.
-    if global.module == "torch.serialization", global.name == "_get_layout" { return false }
-    if global.module == "builtins" || global.module == "__builtin__" {
-      return !builtins.contains(global.name)
+    if harmless.contains(global.text) { return false }
+    if global.module == "builtins" || global.module == "__builtin__"
+      || global.module == "exceptions"
+    {
+      let isError = ["Error", "Exception", "Warning"].contains { global.name.hasSuffix($0) }
+      return !builtins.contains(global.name) && !(isError && !global.name.contains("."))
     }
     if global.module == "copyreg" || global.module == "copy_reg" {
-      return global.name != "_reconstructor" && global.name != "__newobj__"
+      return !["_reconstructor", "__newobj__", "__newobj_ex__"].contains(global.name)
     }
     var prefix = ""
     for part in global.module.split(separator: ".") {

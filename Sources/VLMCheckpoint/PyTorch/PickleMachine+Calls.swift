@@ -41,6 +41,7 @@ extension PickleMachine {
         tree.sequences.append([])
         return .list(Int32(tree.sequences.count - 1))
       }
+      if global.name == "getattr" { return try attribute(global, arguments) }
     case "_codecs":
       guard arguments.count == 2, tree.string(arguments[0]) != nil,
         let encoding = tree.string(arguments[1]), encoding == "latin1" || encoding == "utf-8"
@@ -54,6 +55,28 @@ extension PickleMachine {
     default: break
     }
     return object(type: function)
+  }
+
+  /// `getattr(Class, "name")`, which protocols before 4 write for members of enumerations, methods
+  /// and nested classes: the name with a dot that protocol 4 writes, and held to the same rules.
+  private mutating func attribute(
+    _ global: PickleGlobal, _ arguments: [PickleValue]
+  ) throws(PickleFault) -> PickleValue {
+    guard (2...3).contains(arguments.count), let name = tree.string(arguments[1]) else {
+      throw wrongArguments(global)
+    }
+    guard let owner = tree.global(arguments[0]) else {
+      // Of an object: its class has been looked at, the way to its module's functions is closed.
+      let member = PickleGlobal(module: "object", name: "member." + name)
+      if let refusal = PickleGlobals.refusal(member) { throw fault(refusal) }
+      return object(type: arguments[0])
+    }
+    let member = PickleGlobal(module: owner.module, name: owner.name + "." + name)
+    if let refusal = PickleGlobals.refusal(member) { throw fault(refusal) }
+    copiesLeft -= member.name.utf8.count
+    guard copiesLeft >= 0 else { throw fault(.tooManyNodes(limit: bytes.count)) }
+    tree.globals.append(member)
+    return .global(Int32(tree.globals.count - 1))
   }
 
   private func isTensor(_ value: PickleValue) -> Bool {

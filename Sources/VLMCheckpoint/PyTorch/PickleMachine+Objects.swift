@@ -98,6 +98,8 @@ extension PickleMachine {
   ) throws(PickleFault) -> PickleValue {
     // The class of a module that was saved with its source.
     if case .module = type { return type }
+    // A class that an inert call gave.
+    if case .object = type { return object(type: type) }
     guard let global = tree.global(type) else {
       throw fault("\(type.kind) is instantiated, expected a class")
     }

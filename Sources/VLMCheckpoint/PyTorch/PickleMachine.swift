@@ -147,6 +147,9 @@ struct PickleMachine {
     case 0x81:
       let operands = try pop(count: 2)
       push(try instance(operands[0], operands[1]))
+    case 0x92:
+      let operands = try pop(count: 3)
+      push(try instance(operands[0], operands[1]))
     case 0x62:
       let state = try pop()
       try build(state)
@@ -158,7 +161,7 @@ struct PickleMachine {
   private static let refusedNames: [UInt8: String] = [
     0x80: "PROTO inside a pickle", 0x46: "FLOAT", 0x53: "STRING", 0x56: "UNICODE", 0x67: "GET",
     0x70: "PUT", 0x50: "PERSID", 0x69: "INST", 0x6f: "OBJ", 0x82: "EXT1", 0x83: "EXT2",
-    0x84: "EXT4", 0x92: "NEWOBJ_EX", 0x97: "NEXT_BUFFER", 0x98: "READONLY_BUFFER",
+    0x84: "EXT4", 0x97: "NEXT_BUFFER", 0x98: "READONLY_BUFFER",
   ]
 
   // MARK: Stack

@@ -81,6 +81,10 @@ package enum PyTorchFile {
       let name = String(item.name.dropFirst(choice.prefix.count))
       return name.isEmpty ? nil : StateWalk.Found(name: name, tensor: item.tensor)
     }
+    if found.isEmpty, case .named(let name) = options.state, !choice.prefix.isEmpty {
+      throw CheckpointError(
+        path: path, problem: .pyTorch(.noSuchState(name, choices: StateChoice.choices(tree))))
+    }
     var tensors: [CheckpointTensor] = []
     var index: [ExactString: Int32] = [:]
     var bytesLeft = TorchStorages.limit(fileCount: storages.file.count)
@@ -112,7 +116,8 @@ package enum PyTorchFile {
     }
     return TensorCatalog(
       path: path, tensors: tensors, metadata: [], warnings: warnings + storages.warnings,
-      index: index, format: format)
+      index: index, format: format,
+      state: options.state == .everything ? "" : choice.path.joined(separator: "."))
   }
 
   /// Checks that what the pickle holds can hold tensors.
@@ -148,12 +153,9 @@ package enum PyTorchFile {
       }
       return choice
     case .named(let name):
-      guard let choice = StateChoice.named(name, tree) else {
-        throw CheckpointError(
-          path: path,
-          problem: .pyTorch(.noSuchState(name, choices: StateChoice.choices(tree))))
-      }
-      return choice
+      // What the names of all tensors may begin with, for places in lists.
+      return StateChoice.named(name, tree)
+        ?? StateChoice(value: tree.root, path: [name], alternatives: [], prefix: name + ".")
     }
   }
 }

@@ -16,7 +16,6 @@ package enum PyTorchProblem: Sendable, Equatable {
   case protocolVersion(Int)
   case forbiddenGlobal(String)
   case oddGlobal(module: String, name: String)
-  case dottedGlobal(String)
   case wholeModule(String)
   // The legacy stream
   case legacy(String)
@@ -51,7 +50,6 @@ package enum PyTorchProblem: Sendable, Equatable {
         + "nothing was run, and the file is refused"
     case .oddGlobal(let module, let name):
       "names '\(shown(module))' '\(shown(name))', expected the plain names of a module and a class"
-    case .dottedGlobal(let name): "names the attribute '\(shown(name))', expected a plain name"
     case .wholeModule(let name):
       "holds a whole module of class '\(shown(name))', expected a state dict; save "
         + "model.state_dict() instead"

@@ -6,12 +6,17 @@ package enum LLaMANaming: String, Sendable, CaseIterable {
   case bare = "hugging-face-model"
   /// llama.cpp's: `blk.0.attn_q.weight`.
   case gguf
+  /// Meta's own, and Mistral's: `layers.0.attention.wq.weight`.
+  case meta
 
   /// The naming that `names` follow, nil when they are no LLaMA's.
   package static func detect(_ names: some Sequence<String>) -> LLaMANaming? {
     for name in names where name.hasSuffix(".mlp.gate_proj.weight") {
       if name.hasPrefix("model.layers.") { return .huggingFace }
       if name.hasPrefix("layers.") { return .bare }
+    }
+    for name in names where name.hasPrefix("layers.") {
+      if name.hasSuffix(".feed_forward.w1.weight") { return .meta }
     }
     for name in names where name.hasPrefix("blk.") && name.hasSuffix(".ffn_gate.weight") {
       return .gguf
@@ -31,6 +36,7 @@ package enum LLaMANaming: String, Sendable, CaseIterable {
   /// Our name for the checkpoint's `name`.
   package func match(_ name: String) -> Match {
     if self == .gguf { return Self.matchGGUF(name) }
+    if self == .meta { return Self.matchMeta(name) }
     if name.hasSuffix(".rotary_emb.inv_freq") { return .derived }
     var rest = Substring(name)
     if self == .huggingFace {
@@ -59,6 +65,33 @@ package enum LLaMANaming: String, Sendable, CaseIterable {
     let ours = "\(inner).\(part[3])"
     return layerTensors.contains(ours) ? .tensor("layers.\(part[1]).\(ours)") : .foreign
   }
+
+  private static func matchMeta(_ name: String) -> Match {
+    switch name {
+    case "tok_embeddings.weight": return .tensor("embed_tokens.weight")
+    case "norm.weight": return .tensor(name)
+    case "output.weight": return .tensor("lm_head.weight")
+    case "rope.freqs": return .derived
+    default: break
+    }
+    let part = name.split(separator: ".", maxSplits: 2).map(String.init)
+    guard part.count == 3, part[0] == "layers", Int(part[1]) != nil,
+      let ours = metaLayerNames[part[2]]
+    else { return part.last == "inner_attention.rope.freqs" ? .derived : .foreign }
+    return .tensor("layers.\(part[1]).\(ours)")
+  }
+
+  private static let metaLayerNames = [
+    "attention_norm.weight": "input_layernorm.weight",
+    "ffn_norm.weight": "post_attention_layernorm.weight",
+    "attention.wq.weight": "self_attn.q_proj.weight",
+    "attention.wk.weight": "self_attn.k_proj.weight",
+    "attention.wv.weight": "self_attn.v_proj.weight",
+    "attention.wo.weight": "self_attn.o_proj.weight",
+    "feed_forward.w1.weight": "mlp.gate_proj.weight",
+    "feed_forward.w2.weight": "mlp.down_proj.weight",
+    "feed_forward.w3.weight": "mlp.up_proj.weight",
+  ]
 
   private static let ggufLayerNames = [
     "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm",

@@ -15,7 +15,7 @@ enum LLaMACheckpoint {
     guard let description = facts.description else {
       throw ModelError(
         .configuration(
-          field: "config.json", found: "none beside the weights",
+          field: naming == .meta ? "params.json" : "config.json", found: "none beside the weights",
           expected: "the model's, which says how many heads there are"))
     }
     let config =
@@ -54,14 +54,15 @@ enum LLaMACheckpoint {
       notes: notes)
   }
 
-  /// GGUF stores the queries and keys of LLaMA for a rotation of neighbours, those of the others
-  /// as transformers does.
+  /// Meta and GGUF store the queries and keys of LLaMA for a rotation of neighbours, those of the
+  /// others are as transformers has them.
   private static func rowOrder(
     _ name: String, _ naming: LLaMANaming, _ description: JSONValue, _ config: LLaMAConfig
   ) -> RowOrder {
-    guard naming == .gguf, description["general.architecture"]?.stringValue == "llama" else {
-      return .stored
-    }
+    guard
+      naming == .meta
+        || naming == .gguf && description["general.architecture"]?.stringValue == "llama"
+    else { return .stored }
     if name.contains(".q_proj.") { return .interleavedRotary(heads: config.heads) }
     if name.contains(".k_proj.") { return .interleavedRotary(heads: config.keyValueHeads) }
     return .stored

@@ -9,10 +9,10 @@ extension LLaMAConfig {
   /// `model_type` and `architectures` of `config.json` whose language model is this one.
   ///
   /// The LLaVAs keep the language model's fields beside their own.
-  private static let types: Set<String> = [
+  package static let types: Set<String> = [
     "llama", "mistral", "qwen2", "llava", "llava_llama", "llava_hr",
   ]
-  private static let architectures: Set<String> = [
+  package static let architectures: Set<String> = [
     "LlamaForCausalLM", "LLaMAForCausalLM", "LlamaModel", "MistralForCausalLM",
     "Qwen2ForCausalLM", "LlavaLlamaForCausalLM", "LlavaHrForCausalLM",
   ]

@@ -172,6 +172,8 @@ struct LLaVACheckpoint {
     let config = try LLaMAConfig(huggingFace: description)
     for (name, shape) in languageNames {
       switch LLaMANaming.huggingFace.match(name) {
+      case .tensor("lm_head.weight") where config.tiedEmbeddings:
+        notes.append("'\(name)' is not read: the model's head is its table of embeddings")
       case .tensor(let ours):
         try set("language.\(ours)", ModelCheckpoint.Source(original: name, shape: shape))
       case .derived: break

@@ -1,3 +1,5 @@
+import VLMTensor
+
 /// The names under which LLaVA-HR stores its vision tower.
 package enum MultiResolutionNaming {
   package enum Meaning: Sendable, Equatable {
@@ -34,12 +36,5 @@ package enum MultiResolutionNaming {
     let isAdapter = name.hasPrefix("adapters.") && !name.contains(".fast_conv.")
     if isAdapter, shape.count == 4, shape[2] == 1, shape[3] == 1 { return [shape[0], shape[1]] }
     return shape
-  }
-}
-
-extension String {
-  /// What follows `prefix`; nil where it is no prefix.
-  func dropping(_ prefix: String) -> String? {
-    hasPrefix(prefix) ? String(dropFirst(prefix.count)) : nil
   }
 }

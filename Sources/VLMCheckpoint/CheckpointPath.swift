@@ -1,0 +1,147 @@
+import VLMTensor
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// What people name as a model besides a file and its folder.
+package enum CheckpointPath {
+  /// Snapshots of a download cache that are looked at.
+  private static let maximumFolders = 4096
+
+  /// The folder that is meant by a download cache's root of one model, `models--org--name`: the
+  /// snapshot that its `refs/main` names, or the only one. Any other path is itself.
+  ///
+  /// - Returns: the path, and what a person should know of the choice.
+  /// - Throws: `.severalSnapshots` where neither tells, `.noWeights` where there is none.
+  package static func resolved(
+    _ path: String
+  ) throws(CheckpointError) -> (path: String, note: String?) {
+    let root = path.hasSuffix("/") ? String(path.dropLast()) : path
+    let snapshots = root + "/snapshots"
+    guard kind(snapshots) == S_IFDIR, kind(root + "/config.json") == nil,
+      kind(root + "/refs") == S_IFDIR || kind(root + "/blobs") == S_IFDIR
+        || root.split(separator: "/").last?.hasPrefix("models--") == true
+    else { return (path, nil) }
+    if let revision = revision(root + "/refs/main"), kind(snapshots + "/" + revision) == S_IFDIR {
+      return (
+        snapshots + "/" + revision, "reading the snapshot \(revision), which refs/main names"
+      )
+    }
+    let all = names(snapshots).filter { kind(snapshots + "/" + $0) == S_IFDIR }.sorted()
+    guard let only = all.first else {
+      throw CheckpointError(path: path, problem: .noWeights([]))
+    }
+    guard all.count == 1 else {
+      throw CheckpointError(path: path, problem: .severalSnapshots(all.map { "snapshots/" + $0 }))
+    }
+    return (snapshots + "/" + only, "reading the snapshot \(only), the only one")
+  }
+
+  /// A plain name, as the cache writes it.
+  private static func revision(_ file: String) -> String? {
+    guard let mapped = try? MappedFile(path: file), (1...128).contains(mapped.count) else {
+      return nil
+    }
+    let text = mapped.withBytes(0..<mapped.count) { String(decoding: $0, as: UTF8.self) }
+    let name = text.prefix { !$0.isWhitespace }
+    return isPlain(name) ? String(name) : nil
+  }
+
+  /// Letters, digits and what else the names of models and files are made of.
+  private static func isPlain(_ name: some StringProtocol) -> Bool {
+    !name.isEmpty && !name.hasPrefix(".") && !name.hasPrefix("-")
+      && name.utf8.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"),
+          UInt8(ascii: "."):
+          true
+        default: false
+        }
+      }
+  }
+
+  // MARK: - Downloads
+
+  private static let hubs = [
+    "https://huggingface.co/", "http://huggingface.co/", "https://hf.co/", "huggingface.co/",
+    "hf://", "hf-hub:", "hf_hub:",
+  ]
+
+  /// The command that downloads what `path` names, which is not here; nil where it can name nothing
+  /// but a file.
+  package static func download(_ path: String) -> String? {
+    for hub in hubs {
+      guard let rest = path.dropping(hub) else { continue }
+      let parts = rest.split(separator: "?").first?.split(separator: "/") ?? []
+      guard parts.count >= 2, isPlain(parts[0]), isPlain(parts[1]) else { return nil }
+      // "/resolve/main/FILE", "/blob/main/FILE".
+      let isFile = parts.count >= 5 && ["resolve", "blob"].contains(parts[2])
+      let file = isFile && parts[4...].allSatisfy(isPlain) ? parts[4...].joined(separator: "/") : ""
+      return "hf download \(parts[0])/\(parts[1])" + (file.isEmpty ? "" : " " + file)
+        + " --local-dir \(parts[1])"
+    }
+    if path.contains("://") { return "curl -LO " + path.quotedForShell }
+    let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+    // A folder that is here is where the user looks, not an organisation.
+    guard parts.count == 2, parts.allSatisfy(isPlain), kind(String(parts[0])) == nil else {
+      return nil
+    }
+    return "hf download \(path) --local-dir \(parts[1])"
+  }
+
+  /// Why there is nothing at `path`; nil when there is something.
+  static func absence(_ path: String) -> CheckpointError? {
+    guard access(path, F_OK) != 0, errno == ENOENT || errno == ENOTDIR else { return nil }
+    var status = stat()
+    if lstat(path, &status) == 0 { return CheckpointError(path: path, problem: .brokenLink) }
+    return CheckpointError(path: path, problem: .absent(download: download(path)))
+  }
+
+  /// Why the model `path` is none that runs, where it is a checkpoint or not here at all; nil where
+  /// the reader of containers knows better.
+  package static func refusalAsContainer(_ path: String) -> CheckpointError? {
+    if let absence = absence(path) { return absence }
+    let isFolder = kind(path) == S_IFDIR
+    guard isFolder || isCheckpoint(path) else { return nil }
+    let name = path.split(separator: "/").last.map(String.init) ?? "model"
+    let stem = isFolder ? name : String(name.prefix(upTo: name.lastIndex(of: ".") ?? name.endIndex))
+    let output = (stem.isEmpty || stem.allSatisfy { $0 == "." } ? "model" : stem) + ".vlmz"
+    return CheckpointError(
+      path: path,
+      problem: .unconverted(command: "vlm-convert \(path.quotedForShell) \(output.quotedForShell)"))
+  }
+
+  private static func isCheckpoint(_ path: String) -> Bool {
+    guard let file = try? MappedFile(path: path) else { return false }
+    if GGUFFile.matches(file) || PyTorchFile.matches(file) { return true }
+    guard file.count > 8 else { return false }
+    return file.withBytes(0..<9) { bytes in
+      UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))
+        <= UInt64(SafetensorsFile.maximumHeaderBytes) && bytes[8] == UInt8(ascii: "{")
+    }
+  }
+
+  // MARK: - Folders
+
+  /// `S_IFMT` of what is at `path`; nil when nothing is.
+  static func kind(_ path: String) -> mode_t? {
+    var status = stat()
+    return stat(path, &status) == 0 ? status.st_mode & S_IFMT : nil
+  }
+
+  /// The names in a folder, a bounded number of them, in no order.
+  static func names(_ folder: String) -> [String] {
+    guard let directory = opendir(folder) else { return [] }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while names.count < maximumFolders * 16, let entry = readdir(directory) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != ".", name != ".." { names.append(name) }
+    }
+    return names
+  }
+}

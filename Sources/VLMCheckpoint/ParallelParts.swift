@@ -1,0 +1,120 @@
+import VLMTensor
+
+/// A model as Meta's own code saves it: `consolidated.00.pth`, `consolidated.01.pth` …, one file for
+/// each device that it was trained on, with a part of every matrix.
+///
+/// fairscale's layers cut the matrices: `ColumnParallelLinear` by outputs, `RowParallelLinear` by
+/// inputs. Norms are in every part, whole.
+enum ParallelParts {
+  /// A name as `consolidated.03.pth`.
+  private static func number(_ name: String) -> (number: Int, ending: Substring)? {
+    let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+    guard parts.count == 3, parts[0] == "consolidated", (2...3).contains(parts[1].utf8.count),
+      parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }),
+      ["pth", "pt", "safetensors"].contains(parts[2]), let number = Int(parts[1])
+    else { return nil }
+    return (number, parts[2])
+  }
+
+  /// `names`, in order, when they are the parts of one model; nil when they are not, or are one.
+  ///
+  /// - Throws: `.missingShards` when there are gaps.
+  static func names(_ names: [String], _ path: String) throws(CheckpointError) -> [String]? {
+    let parts = names.compactMap { number($0) }
+    guard parts.count == names.count, let last = parts.last, parts.count > 1 || last.number > 0,
+      last.number < SafetensorsIndex.maximumShards, parts.allSatisfy({ $0.ending == last.ending })
+    else { return nil }
+    let present = Set(parts.map(\.number))
+    let missing = (0...last.number).filter { !present.contains($0) }
+    guard missing.isEmpty else {
+      throw CheckpointError(
+        path: path,
+        problem: .missingShards(
+          missing.map { "consolidated.\($0 < 10 ? "0" : "")\($0).\(last.ending)" }))
+    }
+    return names
+  }
+
+  /// All the parts around one of them that a user named; nil when it stands alone.
+  static func around(file: String) throws(CheckpointError) -> CheckpointFolder.Weights? {
+    let slash = file.lastIndex(of: "/").map { file.index(after: $0) } ?? file.startIndex
+    guard let ending = number(String(file[slash...]))?.ending else { return nil }
+    let folder = slash == file.startIndex ? "./" : String(file[..<slash])
+    let siblings = CheckpointPath.names(folder).filter { number($0)?.ending == ending }.sorted()
+    return try names(siblings, folder).map { .parallel($0, folder: folder) }
+  }
+
+  /// Puts the parts of each tensor together again, without reading them.
+  ///
+  /// - Throws: `CheckpointError` naming the tensor that a part lacks, or has in a shape that does not
+  ///   fit the others.
+  static func merge(
+    _ parts: [TensorCatalog], names: [String], path: String
+  ) throws(CheckpointError) -> TensorCatalog {
+    guard let first = parts.first else {
+      throw CheckpointError(path: path, problem: .noWeights([]))
+    }
+    // Every part has the queries' inputs whole.
+    let width = first.tensors.first { $0.name.hasSuffix("attention.wq.weight") }?.shape.last
+    var (tensors, index) = ([CheckpointTensor](), [ExactString: Int32]())
+    for tensor in first.tensors {
+      var pieces = [tensor]
+      for (part, name) in zip(parts, names).dropFirst() {
+        guard let piece = part[name: tensor.name] else {
+          throw CheckpointError(path: path, place: tensor.name, problem: .notInPart(name))
+        }
+        pieces.append(piece)
+      }
+      index[ExactString(tensor.name)] = Int32(truncatingIfNeeded: tensors.count)
+      guard let axis = axis(tensor, width: width) else {
+        tensors.append(tensor)
+        continue
+      }
+      tensors.append(try joined(pieces, axis: axis, path: path))
+    }
+    for part in parts.dropFirst() {
+      if let stray = part.tensors.first(where: { index[ExactString($0.name)] == nil }) {
+        throw CheckpointError(path: path, place: stray.name, problem: .notInPart(names[0]))
+      }
+    }
+    return TensorCatalog(
+      path: path, tensors: tensors, metadata: first.metadata,
+      warnings: parts.flatMap(\.warnings), index: index, format: first.format)
+  }
+
+  /// Along which axis a tensor is cut; nil when each part has it whole.
+  private static func axis(_ tensor: CheckpointTensor, width: Int?) -> Int? {
+    guard tensor.shape.count == 2 else { return nil }
+    switch tensor.name.split(separator: ".").suffix(2).first {
+    case "wq", "wk", "wv", "w1", "w3", "output": return 0
+    case "wo", "w2": return 1
+    // By columns up to LLaMA 2, by rows since LLaMA 3.
+    case "tok_embeddings": return tensor.shape[1] == width ? 0 : 1
+    default: return nil
+    }
+  }
+
+  private static func joined(
+    _ pieces: [CheckpointTensor], axis: Int, path: String
+  ) throws(CheckpointError) -> CheckpointTensor {
+    let first = pieces[0]
+    var shape = first.shape
+    shape[axis] = 0
+    for piece in pieces {
+      guard piece.shape.count == 2, piece.dtype == first.dtype, piece.blocks == nil,
+        piece.dtype.bitCount % 8 == 0, piece.shape[1 - axis] == shape[1 - axis]
+      else {
+        let expected = "\(first.dtype.rawValue) and \(shape[1 - axis]) along axis \(1 - axis)"
+        throw CheckpointError(
+          path: path, place: first.name,
+          problem: .parallelPart(found: piece.shape, expected: expected))
+      }
+      let (sum, overflow) = shape[axis].addingReportingOverflow(piece.shape[axis])
+      shape[axis] = sum
+      guard !overflow, first.dtype.byteCount(shape: shape) != nil else {
+        throw CheckpointError(path: path, place: first.name, problem: .sizeOverflow(shape))
+      }
+    }
+    return CheckpointTensor(joining: pieces, axis: axis, shape: shape)
+  }
+}

@@ -1,0 +1,89 @@
+/// Where in a checkpoint the models that are known here lie: training code holds one as `net`, a
+/// second one as its average, a teacher beside its student.
+package struct ModelPlace: Sendable, Equatable {
+  /// What the names of all its tensors begin with, and no part of the model's own names; ends in a
+  /// dot, or is empty.
+  package let prefix: String
+  /// Whether it is a LLaMA or a LLaVA.
+  package let isLanguage: Bool
+
+  /// Parts of names that may stand before a model's.
+  private static let maximumDepth = 6
+  /// Tensors of the smallest models.
+  private static let minimumTensors = 4
+
+  /// Averaged weights are what is meant to be used, as timm does.
+  package var isAveraged: Bool {
+    prefix.split(separator: ".").contains { part in
+      part == "ema" || part.hasPrefix("ema_") || part.hasSuffix("_ema")
+        || ["averaged_model", "average_model", "avg_model", "swa_model", "swa"].contains(part)
+    }
+  }
+
+  /// The places in the order of their first names; of those within each other the outermost.
+  package static func find(_ names: [String]) -> [ModelPlace] {
+    var found: [(order: Int, place: ModelPlace)] = []
+    var level: [(prefix: String, names: [Int])] = [("", Array(names.indices))]
+    for _ in 0..<maximumDepth {
+      var next: [(prefix: String, names: [Int])] = []
+      for (prefix, members) in level where members.count >= minimumTensors {
+        let length = prefix.utf8.count
+        let inner = members.map { String(names[$0].utf8.dropFirst(length)) ?? "" }
+        if let isLanguage = isLanguage(inner) {
+          let place = ModelPlace(prefix: prefix, isLanguage: isLanguage)
+          found.append((members[0], place))
+          continue
+        }
+        var groups: [String: Int] = [:]
+        for (member, name) in zip(members, inner) {
+          guard let dot = name.firstIndex(of: ".") else { continue }
+          let part = prefix + name[...dot]
+          if let group = groups[part] {
+            next[group].names.append(member)
+          } else {
+            groups[part] = next.count
+            next.append((part, [member]))
+          }
+        }
+      }
+      level = next
+    }
+    return found.sorted { $0.order < $1.order }.map(\.place)
+  }
+
+  /// Whether `names` are those of a language model, or of an image model; nil when they are those of
+  /// nothing that is known.
+  private static func isLanguage(_ names: [String]) -> Bool? {
+    if LLaVANaming.detect(names) || LLaMANaming.detect(names) != nil { return true }
+    var marks = Set<String>()
+    var hasStages = false
+    for name in names {
+      if name.hasSuffix("multi_modal_projector.linear_1.weight"),
+        name.split(separator: ".").count <= 4
+      {
+        return true
+      }
+      if imageMarks.contains(name) { marks.insert(name) }
+      hasStages = hasStages || transformersStages.contains { name.hasPrefix($0) }
+    }
+    if marks.contains("vision_model.embeddings.patch_embedding.weight")
+      || marks.isSuperset(of: ["embeddings.patch_embedding.weight", "embeddings.class_embedding"])
+      || marks.isSuperset(of: ["visual.conv1.weight", "visual.class_embedding"])
+    {
+      return false
+    }
+    guard let naming = ConvNeXtNaming.detect(names), naming != .huggingFace || hasStages else {
+      return nil
+    }
+    return false
+  }
+
+  private static let imageMarks: Set<String> = [
+    "vision_model.embeddings.patch_embedding.weight", "embeddings.patch_embedding.weight",
+    "embeddings.class_embedding", "visual.conv1.weight", "visual.class_embedding",
+  ]
+  /// That naming is found behind any prefix.
+  private static let transformersStages = [
+    "encoder.stages.", "convnext.encoder.stages.", "convnextv2.encoder.stages.",
+  ]
+}
