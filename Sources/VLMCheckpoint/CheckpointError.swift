@@ -163,7 +163,10 @@ extension CheckpointError {
     case .severalModels(let names):
       "the folder has \(names.count) models or parts without an index, "
         + names.prefix(4).map { "'\(shown($0))'" }.joined(separator: ", ")
-        + (names.count > 4 ? " …" : "") + ", expected one; name the file that is meant"
+        + (names.count > 4 ? " …" : "") + ", expected one; "
+        + (names.contains { $0.contains("mp_rank_") }
+          ? "DeepSpeed's parts are put together by its zero_to_fp32.py"
+          : "name the file that is meant")
     case .missingShards(let names):
       "the folder lacks " + names.prefix(4).map { "'\(shown($0))'" }.joined(separator: ", ")
         + (names.count > 4 ? " and \(names.count - 4) more parts" : "")
@@ -173,6 +176,8 @@ extension CheckpointError {
         + (others.isEmpty
           ? "none" : others.prefix(4).map { "'\(shown($0))'" }.joined(separator: ", "))
         + (others.count > 4 ? " …" : "") + ", expected safetensors, PyTorch or GGUF files"
+        + (others.contains { $0.hasSuffix(".distcp") }
+          ? "; python -m torch.distributed.checkpoint.format_utils dcp_to_torch makes one" : "")
     case .absent(let download):
       "no such file or folder"
         + (download.map { "; if it is on the internet, download it first: \($0)" } ?? "")

@@ -91,6 +91,11 @@ package enum CheckpointPath {
     return "hf download \(path) --local-dir \(parts[1])"
   }
 
+  /// The same as the end of a message; empty where there is no such command.
+  package static func hint(toDownload path: String) -> String {
+    download(path).map { " (download it first: \($0))" } ?? ""
+  }
+
   /// Why there is nothing at `path`; nil when there is something.
   static func absence(_ path: String) -> CheckpointError? {
     guard access(path, F_OK) != 0, errno == ENOENT || errno == ENOTDIR else { return nil }
@@ -99,10 +104,10 @@ package enum CheckpointPath {
     return CheckpointError(path: path, problem: .absent(download: download(path)))
   }
 
-  /// Why the model `path` is none that runs, where it is a checkpoint or not here at all; nil where
-  /// the reader of containers knows better.
+  /// Why the model `path` is none that runs, where it is a checkpoint or has to be downloaded; nil
+  /// where the reader of containers knows better.
   package static func refusalAsContainer(_ path: String) -> CheckpointError? {
-    if let absence = absence(path) { return absence }
+    if let absence = absence(path) { return download(path) == nil ? nil : absence }
     let isFolder = kind(path) == S_IFDIR
     guard isFolder || isCheckpoint(path) else { return nil }
     let name = path.split(separator: "/").last.map(String.init) ?? "model"

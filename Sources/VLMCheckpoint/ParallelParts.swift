@@ -60,7 +60,7 @@ enum ParallelParts {
     for tensor in first.tensors {
       var pieces = [tensor]
       for (part, name) in zip(parts, names).dropFirst() {
-        guard let piece = part[name: tensor.name] else {
+        guard let piece = part[tensor.name] else {
           throw CheckpointError(path: path, place: tensor.name, problem: .notInPart(name))
         }
         pieces.append(piece)

@@ -1,3 +1,4 @@
+import VLMCheckpoint
 import VLMTensor
 
 /// A checkpoint could not be made into a container.
@@ -88,15 +89,17 @@ package struct ConversionError: ReportableError, Equatable {
     case .visionTower(let stated):
       return "\(name): the vision tower's weights are not in it, and its mm_vision_tower, "
         + "'\(stated.escapedForDisplay())', is no folder here; download that and name the folder "
-        + "with --vision-tower"
+        + "with --vision-tower" + CheckpointPath.hint(toDownload: stated)
     case .slowTower(let stated):
       return "\(name): the weights of the high-resolution tower are not in it, and its "
         + "vision_tower_slow, '\(stated.escapedForDisplay())', is no folder here; download timm's "
         + "and name the folder with --vision-tower-slow"
+        + CheckpointPath.hint(toDownload: stated)
     case .languageModel(let stated):
       let model = stated.map { ", '\($0.escapedForDisplay())'," } ?? ""
       return "\(name): holds a projector alone; name the folder of the language model\(model) "
         + "that it was trained for with --model-base"
+        + (stated.map { CheckpointPath.hint(toDownload: $0) } ?? "")
     case .adapter(let base):
       let model = base.map { "'\($0.escapedForDisplay())'" } ?? "a model"
       return

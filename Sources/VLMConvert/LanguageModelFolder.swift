@@ -19,9 +19,11 @@ struct LanguageModelFolder {
     if let given, !VisionTowerFolder.isFolder(given) {
       throw ConversionError(
         path: given,
-        .option(Self.option, found: given, expected: "a folder with the language model"))
+        .option(
+          Self.option, found: given,
+          expected: "a folder with the language model" + CheckpointPath.hint(toDownload: given)))
     }
-    path = given
+    path = try? given.map { try CheckpointPath.resolved($0).path }
     stated = description?["_name_or_path"]?.stringValue
   }
 

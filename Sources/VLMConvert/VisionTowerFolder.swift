@@ -44,9 +44,12 @@ struct VisionTowerFolder {
       guard Self.isFolder(given) else {
         throw ConversionError(
           path: given,
-          .option(role.option, found: given, expected: "a folder with the tower's weights"))
+          .option(
+            role.option, found: given,
+            expected: "a folder with the tower's weights"
+              + CheckpointPath.hint(toDownload: given)))
       }
-      path = given
+      path = Self.resolved(given)
       return
     }
     guard let stated, !stated.isEmpty else {
@@ -60,7 +63,12 @@ struct VisionTowerFolder {
       stated.hasPrefix("/")
       ? [stated, folder + "/vision_tower"]
       : [folder + "/" + stated, folder + "/vision_tower", stated]
-    path = candidates.first(where: Self.isFolder)
+    path = candidates.first(where: Self.isFolder).map(Self.resolved)
+  }
+
+  /// The snapshot, where a folder is a download cache's root of a model.
+  private static func resolved(_ folder: String) -> String {
+    (try? CheckpointPath.resolved(folder).path) ?? folder
   }
 
   /// The file `name` in the folder, when it is there.

@@ -15,7 +15,8 @@ struct CheckpointPathTests {
     try FileManager.default.createDirectory(
       atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
     try SafetensorsWriter.write(
-      path: path, overwrite: true, tensors: tensors.map { .init(name: $0, shape: [1], floats: [1]) })
+      path: path, overwrite: true, tensors: tensors.map { .init(name: $0, shape: [1], floats: [1]) }
+    )
   }
 
   private func text(_ name: String, _ text: String) throws {
@@ -56,7 +57,8 @@ struct CheckpointPathTests {
 
   @Test("a path that can only be a file is missing, and no more is said")
   func absent() {
-    for path in ["model.safetensors", "/nowhere/model", "a/b/c", "Tests/missing", "-a/b", "a/../b"] {
+    for path in ["model.safetensors", "/nowhere/model", "a/b/c", "Tests/missing", "-a/b", "a/../b"]
+    {
       #expect(error(path)?.problem == .absent(download: nil), "\(path)")
     }
     #expect(error("nothing")?.description == "nothing: no such file or folder")

@@ -45,7 +45,8 @@ import VLMTestSupport
     (
       "mmengine's history",
       .build(
-        .call(.global("copyreg", "_reconstructor"), [history, .global("builtins", "object"), .none]),
+        .call(
+          .global("copyreg", "_reconstructor"), [history, .global("builtins", "object"), .none]),
         .dict([(.text("_log_history"), array), (.text("min"), attribute(history, "min"))]))
     ),
     ("a partial function", .call(.global("functools", "partial"), [.global("torch", "add")])),

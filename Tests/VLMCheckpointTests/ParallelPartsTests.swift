@@ -47,8 +47,9 @@ struct ParallelPartsTests {
       #expect(try queries.floats() == rows)
       let down = try #require(catalog["layers.0.feed_forward.w2.weight"])
       #expect(down.shape == [4, 9])
-      let columns = (0..<4).flatMap { row in
-        (0..<3).flatMap { part in (0..<3).map { Float(100 * part + 3 * row + $0) } }
+      var columns: [Float] = []
+      for row in 0..<4 {
+        for part in 0..<3 { columns += Self.values([3], 100 * part + 3 * row) }
       }
       #expect(try down.floats() == columns)
       #expect(try catalog["norm.weight"]?.floats() == [0, 1, 2, 3])

@@ -94,7 +94,8 @@ import VLMTestSupport
     "Z36 names that could run code are refused, called or not",
     arguments: [
       "os system", "posix system", "nt system", "sys modules", "builtins eval", "builtins exec",
-      "__builtin__ eval", "builtins setattr", "builtins __import__", "builtins map", "subprocess Popen",
+      "__builtin__ eval", "builtins setattr", "builtins __import__", "builtins map",
+      "subprocess Popen",
       "pip main", "pip._internal main", "importlib import_module", "runpy run_path",
       "socket socket",
       "shutil rmtree", "ctypes CDLL", "operator attrgetter", "_pickle loads", "torch load",
