@@ -23,7 +23,7 @@ struct LanguageModelFolder {
           Self.option, found: given,
           expected: "a folder with the language model" + CheckpointPath.hint(toDownload: given)))
     }
-    path = try? given.map { try CheckpointPath.resolved($0).path }
+    path = given.map(VisionTowerFolder.resolved)
     stated = description?["_name_or_path"]?.stringValue
   }
 

@@ -67,7 +67,7 @@ struct VisionTowerFolder {
   }
 
   /// The snapshot, where a folder is a download cache's root of a model.
-  private static func resolved(_ folder: String) -> String {
+  static func resolved(_ folder: String) -> String {
     (try? CheckpointPath.resolved(folder).path) ?? folder
   }
 
