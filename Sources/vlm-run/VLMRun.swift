@@ -114,7 +114,6 @@ struct VLMRun: ParsableCommand {
   }
 
   func run() throws {
-    OpenBLAS.beginLoad()
     let kernels = try KernelSet.selected()
     let container: Container
     do { container = try Container.open(path: model) } catch {
