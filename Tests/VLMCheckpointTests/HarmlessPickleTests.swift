@@ -34,7 +34,7 @@ import VLMTestSupport
         .call(.global("_codecs", "encode"), [.text("b"), .text("latin1")]),
       ]), .tuple([.int(1), .tuple([.int(1)])]))
 
-  static let harmless: [(what: String, value: Pickled)] = [
+  static let harmlessCases: [(what: String, value: Pickled)] = [
     ("a member of an enumeration by its name", attribute(color, "RED")),
     ("a member of an enumeration by its value", .call(color, [.int(1)])),
     ("a member, as protocol 4 names it", dotted("project.kinds", "Color.RED")),
@@ -70,14 +70,14 @@ import VLMTestSupport
     ),
   ]
 
-  @Test("harmless things beside the tensors are passed over", arguments: harmless)
+  @Test("harmless things beside the tensors are passed over", arguments: harmlessCases)
   func harmless(what: String, value: Pickled) throws {
     let catalog = try make.read(state(with: value), .init(state: .everything))
     #expect(catalog.tensors.map(\.name) == ["w"], "\(what)")
     #expect(try catalog["w"]?.floats() == [1, 2, 3, 4])
   }
 
-  static let hostile: [(what: String, value: Pickled, name: String)] = [
+  static let hostileCases: [(what: String, value: Pickled, name: String)] = [
     ("eval as an attribute", attribute(.global("pandas", "DataFrame"), "eval"), "DataFrame.eval"),
     ("a module's module", attribute(attribute(.global("p", "q"), "os"), "system"), "q.os.system"),
     ("the same, dotted", dotted("p", "q.os.system"), "p.q.os.system"),
@@ -90,7 +90,7 @@ import VLMTestSupport
     ("an import", attribute(.global("p", "importlib"), "import_module"), "import_module"),
   ]
 
-  @Test("attributes that lead to what runs code are refused", arguments: hostile)
+  @Test("attributes that lead to what runs code are refused", arguments: hostileCases)
   func hostile(what: String, value: Pickled, name: String) throws {
     try make.expectRefusal(state(with: value), name, "could run code")
   }
