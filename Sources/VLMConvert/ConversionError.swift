@@ -17,6 +17,8 @@ package struct ConversionError: ReportableError, Equatable {
     case nonFinite(tensor: String, count: Int)
     case option(String, found: String, expected: String)
     case preprocessing(String)
+    /// Names of classes in a file of the user's: what was found, and what is expected.
+    case labels(String, String)
     /// The weights of a LLaVA's vision tower are neither in the checkpoint nor where it says.
     case visionTower(stated: String)
     /// The same of LLaVA-HR's ConvNeXt.
@@ -72,6 +74,8 @@ package struct ConversionError: ReportableError, Equatable {
         + "expected finite weights"
     case .option(let option, let found, let expected):
       return "\(option): found '\(found.escapedForDisplay())', expected \(expected)"
+    case .labels(let found, let expected):
+      return "\(name): names of classes: found \(found), expected \(expected)"
     case .preprocessing(let text): return "\(name): \(text)"
     case .visionTower(let stated):
       return "\(name): the vision tower's weights are not in it, and its mm_vision_tower, "

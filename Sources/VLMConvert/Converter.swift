@@ -80,8 +80,8 @@ package struct Converter {
     if let preprocessing = source.preprocessing {
       try writer.add(section: .preprocess, bytes(preprocessing.json()))
     }
-    if let labels = source.labels {
-      try writer.add(section: .labels, bytes(.array(labels.map { .string($0) })))
+    if let labels = Labels(names: source.labels, scores: source.scores).json {
+      try writer.add(section: .labels, bytes(labels))
     }
     for (kind, content) in source.sections { try writer.add(section: kind, content) }
     try writer.add(section: .provenance, bytes(try provenance(digests)))

@@ -10,7 +10,7 @@ import VLMTensor
 package struct ExtractedModel {
   package let checkpoint: ModelCheckpoint
   package let preprocessing: Preprocessing?
-  let labels: [String]?
+  let labels: Labels?
   /// Contents of further sections, as they will be stored.
   package let sections: [SectionKind: [UInt8]]
 
@@ -84,13 +84,8 @@ package struct ExtractedModel {
     preprocessing = try json(.preprocess).map { json throws(PreprocessingError) in
       try Preprocessing(json: json, name: file)
     }
-    labels = try json(.labels).map { json throws(ConversionError) in
-      let labels = json.arrayValue?.compactMap(\.stringValue)
-      guard let labels, labels.count == json.arrayValue?.count else {
-        throw ConversionError(
-          path: catalog.path, .metadata(Self.key(.labels), "an array of strings"))
-      }
-      return labels
+    labels = try json(.labels).map { json in
+      try ModelError.inFile(file) { try Labels(json: json, count: description.classCount) }
     }
     var sections: [SectionKind: [UInt8]] = [:]
     if let json = try json(.chatTemplate) {

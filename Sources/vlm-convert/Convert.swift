@@ -3,7 +3,10 @@ import VLMCommandLine
 import VLMContainer
 import VLMConvert
 import VLMKernels
+import VLMModels
 import VLMTensor
+
+extension Scores: ExpressibleByArgument {}
 
 struct Convert: ParsableCommand {
   static var configuration: CommandConfiguration {
@@ -59,6 +62,18 @@ struct Convert: ParsableCommand {
       "Read the preprocessing from this preprocessor_config.json or config.json.",
       valueName: "file"))
   var preprocessor: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Names of the classes: a line each, a JSON list, {index: name} or {name: index}.",
+      valueName: "file"))
+  var labelsFile: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "What a classifier's outputs are: softmax, sigmoid, or raw for numbers; default: what the "
+        + "checkpoint says it was trained for.", valueName: "kind"))
+  var scores: Scores?
 
   @Option(
     help: ArgumentHelp(
@@ -129,7 +144,8 @@ struct Convert: ParsableCommand {
     let source = try SourceModel.open(
       path: input, preprocessor: preprocessor, visionTower: visionTower,
       visionTowerSlow: visionTowerSlow, modelBase: modelBase,
-      options: pyTorch.options(default: .automatic))
+      options: pyTorch.options(default: .automatic),
+      labels: LabelOptions(namesFile: labelsFile, scores: scores))
     let policy = QuantizationPolicy(
       scheme: scheme.scheme, overrides: try tensorType.map(Self.override))
     let converter = try Converter(
