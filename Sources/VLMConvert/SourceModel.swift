@@ -66,8 +66,7 @@ package struct SourceModel: Sendable {
       preprocessing = nil
     } else if let color = ColorMode(channels: checkpoint.description.inputChannels) {
       preprocessing = try descriptions.preprocessing(
-        description, given: preprocessor, clip: checkpoint.description.clipSide, color: color,
-        notes: &notes)
+        description, given: preprocessor, of: checkpoint, color: color, notes: &notes)
     } else {
       preprocessing = nil
       notes.append(
@@ -116,7 +115,7 @@ package struct SourceModel: Sendable {
       let color = ColorMode(channels: kind.inputChannels)
     {
       preprocessing = try descriptions.preprocessing(
-        nil, given: nil, clip: kind.clipSide, color: color, notes: &notes)
+        nil, given: nil, of: model.checkpoint, color: color, notes: &notes)
     }
     if sections[.tokenizer] == nil {
       if kind.language != nil {
