@@ -89,6 +89,8 @@ struct LabelSource {
     if let described, !isGeneric {
       if described.count == count { return described }
       notes.append("config.json has \(described.count) labels for \(count) outputs: left out")
+    } else if described == nil, description?["id2label"]?.objectValue?.isEmpty == false {
+      notes.append("config.json: id2label does not name 0 to N - 1, each once: left out")
     }
     if let names = inside(count, notes: &notes) { return names }
     if let file = Self.fileNames.first(where: { access(folder + "/" + $0, F_OK) == 0 }) {
@@ -111,7 +113,7 @@ struct LabelSource {
     let repeated = names.filter { !seen.insert(ExactString($0)).inserted }
     guard let first = repeated.first else { return }
     notes.append(
-      "--labels-file: \(repeated.count) names stand for more than one class: "
+      "--labels-file: names that stand for more than one class: "
         + "'\(first.escapedForDisplay(limit: 60))'\(repeated.count > 1 ? ", …" : "")")
   }
 
@@ -134,10 +136,13 @@ struct LabelSource {
       return fitting.names
     }
     for candidate in candidates {
-      guard let names = candidate.names else { continue }
+      let fault =
+        candidate.names.map { names in
+          "has \(names.count) names for \(count) output\(count == 1 ? "" : "s")"
+        } ?? "does not name 0 to N - 1, each once"
       notes.append(
-        "'\(candidate.place.escapedForDisplay())' in the checkpoint has \(names.count) names for "
-          + "\(count) output\(count == 1 ? "" : "s"): left out; --labels-file gives others")
+        "'\(candidate.place.escapedForDisplay())' in the checkpoint \(fault): left out; "
+          + "--labels-file gives others")
     }
     return nil
   }

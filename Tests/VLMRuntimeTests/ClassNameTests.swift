@@ -130,7 +130,7 @@ struct ClassNameTests {
     let source = try labels(Self.upstream("classifier"), file: file)
     #expect(source.labels == ["crane", "Grünspecht", "crane"])
     #expect(
-      source.notes == ["--labels-file: 1 names stand for more than one class: 'crane'"])
+      source.notes == ["--labels-file: names that stand for more than one class: 'crane'"])
   }
 
   static let refused: [(String, ConversionError.Problem)] = [
@@ -213,6 +213,11 @@ struct ClassNameTests {
     }
     let source = try labels(try write(metadata: [("classes", #"["ant", "bee"]"#)]))
     #expect(source.labels == nil)
+    let gap = try labels(try write(metadata: [("class_to_idx", #"{"a": 1, "b": 2, "c": 3}"#)]))
+    #expect(
+      gap.notes.contains(
+        "'class_to_idx' in the checkpoint does not name 0 to N - 1, each once: left out; "
+          + "--labels-file gives others"))
     #expect(
       source.notes.contains(
         "'classes' in the checkpoint has 2 names for 3 outputs: left out; --labels-file gives others"
