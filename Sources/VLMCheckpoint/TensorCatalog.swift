@@ -24,6 +24,8 @@ package struct TensorCatalog: Sendable {
   package let format: CheckpointFormat
   /// The metadata of a GGUF file, with its types.
   package let gguf: GGUFMetadata?
+  /// The vision half of a LLaVA in GGUF, whose tensors are among these.
+  package private(set) var vision: GGUFVision?
   private let index: [ExactString: Int32]
 
   /// `index` holds the position of each name in `tensors`.
@@ -58,6 +60,13 @@ package struct TensorCatalog: Sendable {
     return TensorCatalog(
       path: path, tensors: tensors, metadata: metadata, warnings: warnings + other.warnings,
       index: index, format: format, gguf: gguf)
+  }
+
+  /// The same with the vision half that its last tensors are from.
+  func with(_ vision: GGUFVision) -> TensorCatalog {
+    var copy = self
+    copy.vision = vision
+    return copy
   }
 
   /// The tensors under other names, as many as there are, no two the same.

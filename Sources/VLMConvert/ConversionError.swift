@@ -23,6 +23,8 @@ package struct ConversionError: ReportableError, Equatable {
     case slowTower(stated: String)
     /// A projector alone, and `_name_or_path` of its `config.json`.
     case languageModel(stated: String?)
+    /// The vision half of a LLaVA in GGUF alone.
+    case visionHalf
     /// LoRA and its kin, and the model that `adapter_config.json` says they are for.
     case adapter(base: String?)
     /// Weights that another tool quantized, and a tensor that shows it.
@@ -85,6 +87,10 @@ package struct ConversionError: ReportableError, Equatable {
       let model = stated.map { ", '\($0.escapedForDisplay())'," } ?? ""
       return "\(name): holds a projector alone; name the folder of the language model\(model) "
         + "that it was trained for with --model-base"
+    case .visionHalf:
+      return
+        "\(name): is the vision half of a LLaVA in GGUF (general.architecture 'clip'); give the "
+        + "GGUF of its language half, and this one with --mmproj '\(name)'"
     case .adapter(let base):
       let model = base.map { "'\($0.escapedForDisplay())'" } ?? "a model"
       return

@@ -31,16 +31,17 @@ package struct SourceModel: Sendable {
   ///   - visionTower: the folder of a LLaVA's vision tower, instead of the one it names.
   ///   - visionTowerSlow: the folder of LLaVA-HR's ConvNeXt, likewise.
   ///   - modelBase: the folder of the language model, for a checkpoint that is a projector alone.
+  ///   - mmproj: the vision half of a LLaVA whose language half is at `path`, both GGUF.
   ///   - options: which part of a PyTorch checkpoint is the model.
   package static func open(
     path: String, preprocessor: String? = nil, visionTower: String? = nil,
-    visionTowerSlow: String? = nil, modelBase: String? = nil,
+    visionTowerSlow: String? = nil, modelBase: String? = nil, mmproj: String? = nil,
     options: PyTorchFile.Options = .init()
   ) throws -> SourceModel {
     try ModelError.inFile(path) {
       let found = try SourceRecognition(
         path: path, visionTower: visionTower, visionTowerSlow: visionTowerSlow,
-        modelBase: modelBase, options: options)
+        modelBase: modelBase, mmproj: mmproj, options: options)
       return try found.extracted.map { try extracted(found, $0, preprocessor: preprocessor) }
         ?? described(found, preprocessor: preprocessor)
     }
@@ -52,7 +53,7 @@ package struct SourceModel: Sendable {
   ) throws -> SourceModel {
     let (checkpoint, description, base) = (found.checkpoint, found.description, found.base)
     var descriptions = found.descriptions
-    var notes = found.catalog.warnings + checkpoint.notes
+    var notes = found.catalog.warnings + checkpoint.notes + found.halves
     let preprocessing: Preprocessing?
     if case .llava(let config) = checkpoint.description {
       preprocessing = try descriptions.llavaPreprocessing(

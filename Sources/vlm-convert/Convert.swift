@@ -78,6 +78,12 @@ struct Convert: ParsableCommand {
         + "(mm_projector.bin).", valueName: "folder"))
   var modelBase: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "The vision half of a LLaVA-1.5 in GGUF, for its language half; in a folder with both it is "
+        + "found.", valueName: "file"))
+  var mmproj: String?
+
   @OptionGroup var pyTorch: PyTorchOptions
 
   @Option(
@@ -128,7 +134,7 @@ struct Convert: ParsableCommand {
   func run() throws {
     let source = try SourceModel.open(
       path: input, preprocessor: preprocessor, visionTower: visionTower,
-      visionTowerSlow: visionTowerSlow, modelBase: modelBase,
+      visionTowerSlow: visionTowerSlow, modelBase: modelBase, mmproj: mmproj,
       options: pyTorch.options(default: .automatic))
     let policy = QuantizationPolicy(
       scheme: scheme.scheme, overrides: try tensorType.map(Self.override))

@@ -23,6 +23,12 @@ package enum GGUFProblem: Sendable, Equatable {
   case notReadable(String)
   case splitName(count: Int)
   case splitField(key: String, found: String, expected: String)
+  /// `--mmproj` beside a checkpoint of another format.
+  case languageExpected(String)
+  /// `--mmproj` names something else.
+  case visionExpected(found: String)
+  /// How many language models and vision halves a folder has, and one of each.
+  case halves(Int, Int, language: String, vision: String)
 
   package var text: String {
     switch self {
@@ -57,6 +63,16 @@ package enum GGUFProblem: Sendable, Equatable {
       "is one of \(count) parts, expected a name that ends as '-00001-of-0000N.gguf'"
     case .splitField(let key, let found, let expected):
       "'\(key)' is \(found), expected \(expected)"
+    case .languageExpected(let format):
+      "--mmproj names the vision half of a LLaVA in GGUF, found a language half in \(format), "
+        + "expected one in GGUF"
+    case .visionExpected(let found):
+      "--mmproj: found \(found.escapedForDisplay()), expected the vision half of a LLaVA in GGUF "
+        + "(general.architecture 'clip')"
+    case .halves(let languages, let visions, let language, let vision):
+      "the folder has \(languages) language models and \(visions) vision halves in GGUF, expected "
+        + "one of each; name the two that are meant, as in "
+        + "vlm-convert '\(language.escapedForDisplay())' OUT --mmproj '\(vision.escapedForDisplay())'"
     }
   }
 }
