@@ -31,6 +31,8 @@ package struct ConversionError: ReportableError, Equatable {
     case quantized(kind: String, tensor: String)
     /// A file of `extract --codes`.
     case codes
+    /// A section of a container, and what it should hold.
+    case section(String, String)
     /// A key of the metadata of an extracted file, and what its value should be.
     case metadata(String, String)
   }
@@ -102,6 +104,8 @@ package struct ConversionError: ReportableError, Equatable {
     case .codes:
       return "\(name): holds the codes of a container, found '….codes' and '….scales', expected "
         + "values; extract without --codes"
+    case .section(let kind, let expected):
+      return "\(name): section '\(kind)': cannot be read, expected \(expected)"
     case .metadata(let key, let expected):
       return "\(name): metadata: the value of '\(key)' cannot be read, expected \(expected)"
     }

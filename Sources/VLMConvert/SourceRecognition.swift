@@ -1,4 +1,5 @@
 import VLMCheckpoint
+import VLMContainer
 import VLMInput
 import VLMModels
 import VLMNN
@@ -23,7 +24,10 @@ struct SourceRecognition {
   let base: LanguageModelFolder
   /// The vision half that the user names.
   private let mmproj: String?
-  /// What the metadata say, where `extract` wrote the file; nothing beside it was read then.
+  /// The file, where it is converted already.
+  let container: Container?
+  /// What the metadata say, where `extract` wrote the file, or the sections of a container; nothing
+  /// beside it was read then.
   let extracted: ExtractedModel?
 
   /// What a person should know of the halves of a LLaVA in GGUF.
@@ -65,9 +69,12 @@ struct SourceRecognition {
       throw ConversionError(path: weights, .adapter(base: adapterBase))
     }
     var descriptions = SourceDescriptions(folder: folder)
-    var catalog = try SafetensorsIndex.readCheckpoint(
-      path: weights, options: options, mmproj: mmproj
-    ).unwrapped()
+    container =
+      (try? ModelFileKind.of(weights)) == .container ? try Container.open(path: weights) : nil
+    var catalog =
+      try container?.catalog
+      ?? SafetensorsIndex.readCheckpoint(path: weights, options: options, mmproj: mmproj)
+      .unwrapped()
     if case .named(let state) = options.state, !catalog.format.isPyTorch {
       throw ConversionError(
         path: weights,
@@ -79,7 +86,7 @@ struct SourceRecognition {
       throw ConversionError(
         path: weights, catalog.format == .torchScript ? .frozenModule : .nothingToConvert)
     }
-    extracted = try ExtractedModel(catalog)
+    extracted = try container.map { try ExtractedModel($0, catalog) } ?? ExtractedModel(catalog)
     if let extracted {
       let given = [
         ("--vision-tower", visionTower), ("--vision-tower-slow", visionTowerSlow),

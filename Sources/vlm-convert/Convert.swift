@@ -24,7 +24,8 @@ struct Convert: ParsableCommand {
   }
 
   @Argument(
-    help: "A .safetensors, PyTorch or GGUF file, or a folder as timm or Hugging Face saves it.")
+    help:
+      "A .safetensors, PyTorch, GGUF or .vlmz file, or a folder as timm or Hugging Face saves it.")
   var input: String
 
   @Argument(help: "The .vlmz file to write.")
@@ -141,7 +142,7 @@ struct Convert: ParsableCommand {
     let converter = try Converter(
       source: source, policy: policy, ignoreUnexpected: ignoreUnexpected,
       pool: WorkerPool(threadCount: try threadCount(option: threads)))
-    for note in source.notes { Report.warning(note, program: "vlm-convert") }
+    for note in source.notes + converter.notes { Report.warning(note, program: "vlm-convert") }
     let foreign = source.checkpoint.foreign
     if !foreign.isEmpty, !quiet {
       let examples = foreign.prefix(3).map { "'\($0.escapedForDisplay())'" }

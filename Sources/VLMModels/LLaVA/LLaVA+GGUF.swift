@@ -143,6 +143,21 @@ package struct GGUFLLaVA {
     }
   }
 
+  /// CLIP's own means and deviations.
+  private static let statistics = [
+    0.48145466, 0.4578275, 0.40821073, 0.26862954, 0.26130258, 0.27577711,
+  ]
+
+  /// Numbers that GGUF keeps in 32 bits, as they were before where they are CLIP's.
+  private static func restored(_ json: JSONValue) -> JSONValue {
+    guard let values = json.arrayValue else { return json }
+    return .array(
+      values.map { value in
+        statistics.first { Float($0) == value.doubleValue.map { Float($0) } }
+          .map { .double($0) } ?? value
+      })
+  }
+
   /// What transformers' `config.json` of the tower would say, with its picture processor.
   private static func tower(_ json: JSONValue) throws(ModelError) -> JSONValue {
     let fields = ConfigFields(json, path: "gguf")
@@ -153,7 +168,7 @@ package struct GGUFLLaVA {
     processor.set("size", ["shortest_edge": .int(side)])
     processor.set("crop_size", ["height": .int(side), "width": .int(side)])
     for key in ["image_mean", "image_std"] {
-      if let value = json[prefix + key] { processor.set(key, value) }
+      if let value = json[prefix + key] { processor.set(key, restored(value)) }
     }
     var tower = JSONObject()
     tower.set("image_size", .int(side))
