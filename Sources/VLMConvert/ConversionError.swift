@@ -1,3 +1,4 @@
+import VLMCheckpoint
 import VLMTensor
 
 /// A checkpoint could not be made into a container.
@@ -14,6 +15,8 @@ package struct ConversionError: ReportableError, Equatable {
     case shape(tensor: String, found: [Int], expected: [Int])
     case unexpected([String])
     case notFloat(tensor: String, found: String)
+    /// Blocks of a type that is only listed.
+    case notReadable(tensor: String, type: String)
     case nonFinite(tensor: String, count: Int)
     case option(String, found: String, expected: String)
     case preprocessing(String)
@@ -72,6 +75,9 @@ package struct ConversionError: ReportableError, Equatable {
     case .notFloat(let tensor, let found):
       return "\(name): tensor '\(tensor.escapedForDisplay())': found \(found), "
         + "expected a floating-point type"
+    case .notReadable(let tensor, let type):
+      return
+        "\(name): tensor '\(tensor.escapedForDisplay())': \(GGUFProblem.notReadable(type).text)"
     case .nonFinite(let tensor, let count):
       return
         "\(name): tensor '\(tensor.escapedForDisplay())': \(count) values are NaN or infinite, "

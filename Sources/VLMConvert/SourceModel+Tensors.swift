@@ -75,7 +75,12 @@ extension SourceModel {
           path: catalog.path,
           .shape(tensor: found.original, found: found.shape, expected: spec.shape))
       }
-      let dtype = try tensor(spec.path).stored.dtype
+      let stored = try tensor(spec.path).stored
+      if let blocks = stored.blocks, !blocks.isReadable {
+        throw ConversionError(
+          path: stored.source.path, .notReadable(tensor: found.original, type: blocks.name))
+      }
+      let dtype = stored.dtype
       guard dtype.isFloat else {
         throw ConversionError(
           path: catalog.path, .notFloat(tensor: found.original, found: dtype.rawValue))

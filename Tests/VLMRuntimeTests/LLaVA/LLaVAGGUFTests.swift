@@ -189,6 +189,25 @@ struct LLaVAGGUFTests {
         == CheckpointError(path: tensors, problem: .gguf(.visionExpected(found: "safetensors"))))
   }
 
+  @Test("blocks that are not decoded are named before anything is written")
+  func unreadable() throws {
+    let name = "output_norm.weight"
+    var bytes = try Array(Data(contentsOf: URL(fileURLWithPath: Self.path("quantized/model.gguf"))))
+    let place = try #require(
+      bytes.indices.first { bytes[$0...].starts(with: Array(name.utf8)) })
+    // Behind the name: the number of extents, the one there is, the type. MXFP4 takes fewer bytes.
+    bytes[place + name.utf8.count + 12] = 39
+    let path = try folder.write("model.gguf", bytes)
+    let source = try SourceModel.open(path: path)
+    let error = thrownError(ConversionError.self) {
+      try Converter(
+        source: source, policy: QuantizationPolicy(scheme: .q8), ignoreUnexpected: false,
+        pool: WorkerPool(threadCount: 1))
+    }
+    #expect(error == ConversionError(path: path, .notReadable(tensor: name, type: "MXFP4")))
+    #expect(error?.description.contains("llama-quantize --allow-requantize") == true)
+  }
+
   // MARK: - What the metadata may say
 
   /// The facts of the fixture's pair with other metadata and tensors of the vision half.
