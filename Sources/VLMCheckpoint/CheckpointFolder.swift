@@ -49,6 +49,8 @@ enum CheckpointFolder {
     case shards([String], folder: String)
     /// The parts of a model in Meta's original layout, each of which has a part of every matrix.
     case parallel([String], folder: String)
+    /// A language model and its vision half, both GGUF.
+    case halves(language: String, vision: String)
   }
 
   /// A name as `model-00002-of-00005.safetensors`.
@@ -84,8 +86,11 @@ enum CheckpointFolder {
   /// those that transformers writes, where their index is lost and all are there, and those that
   /// Meta's code writes.
   ///
+  /// - Parameter mmproj: the vision half that the user names for a language model in GGUF.
   /// - Throws: `.severalModels` where a folder leaves a choice, `.noWeights` where it has none.
-  static func weights(_ path: String) throws(CheckpointError) -> Weights {
+  static func weights(
+    _ path: String, mmproj: String? = nil
+  ) throws(CheckpointError) -> Weights {
     guard CheckpointPath.kind(path) == S_IFDIR else {
       if let absence = CheckpointPath.absence(path) { throw absence }
       return try ParallelParts.around(file: path) ?? .file(path)
@@ -123,6 +128,9 @@ enum CheckpointFolder {
     }
     if let shards = try shards(candidates, path) { return .shards(shards, folder: folder) }
     guard candidates.count == 1 else {
+      if let (language, vision) = try GGUFVision.halves(candidates, folder: folder, given: mmproj) {
+        return .halves(language: language, vision: vision)
+      }
       throw CheckpointError(path: path, problem: .severalModels(candidates))
     }
     return .file(folder + first)

@@ -22,18 +22,14 @@ extension CheckpointTensor {
       return ranges
     }
     guard owned == nil else { return [] }
-    if let blocks { return [(source, fileRange(of: elements, in: blocks))] }
+    if let blocks {
+      let bytes = blocks.byteRange(ofElements: elements)
+      return [(source, range.lowerBound + bytes.lowerBound..<range.lowerBound + bytes.upperBound)]
+    }
     guard strides == nil, dtype.bitCount % 8 == 0 else { return [(source, range)] }
     let width = dtype.bitCount / 8
     let start = range.lowerBound + elements.lowerBound * width
     return [(source, start..<start + elements.count * width)]
-  }
-
-  private func fileRange(of elements: Range<Int>, in blocks: GGUFType) -> Range<Int> {
-    let (count, bytes) = (blocks.blockElements, blocks.blockBytes)
-    let first = elements.lowerBound / count
-    let end = elements.isEmpty ? first : (elements.upperBound - 1) / count + 1
-    return range.lowerBound + first * bytes..<range.lowerBound + end * bytes
   }
 
   /// Copies the elements `elements`, counted in C order, from the parts that have them.
@@ -76,13 +72,11 @@ extension CheckpointTensor.Parts {
       var start = index * line
       for tensor in tensors {
         let own = tensor.shape[axis] * after
-        let run =
-          max(
-            start, elements.lowerBound)..<max(
-            max(start, elements.lowerBound), min(start + own, elements.upperBound))
-        if !run.isEmpty {
-          let first = index * own + run.lowerBound - start
-          body(tensor, first..<first + run.count, run.lowerBound - elements.lowerBound)
+        let first = max(start, elements.lowerBound)
+        let count = min(start + own, elements.upperBound) - first
+        if count > 0 {
+          let place = index * own + first - start
+          body(tensor, place..<place + count, first - elements.lowerBound)
         }
         start += own
       }

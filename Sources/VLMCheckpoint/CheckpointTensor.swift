@@ -28,7 +28,7 @@ package struct CheckpointTensor: Sendable {
   /// gaps.
   let strides: [Int]?
   /// How the elements are stored when not one by one, which is contiguous.
-  package let blocks: GGUFType?
+  package let blocks: (any StoredElements)?
   /// What it is put together from, along an axis; `range` is the first one's then.
   let parts: Parts?
 
@@ -41,7 +41,8 @@ package struct CheckpointTensor: Sendable {
   /// - Precondition: `range`, in `owned` or else in `source`, holds every element.
   init(
     name: String, dtype: DType, shape: [Int], source: MappedFile, owned: OwnedBytes? = nil,
-    range: Range<Int>, strides: [Int]? = nil, blocks: GGUFType? = nil
+    range: Range<Int>, strides: [Int]? = nil,
+    blocks: (any StoredElements)? = nil
   ) {
     self.name = name
     self.dtype = dtype
@@ -67,6 +68,17 @@ package struct CheckpointTensor: Sendable {
     self.name = name
     (dtype, shape, source, owned) = (other.dtype, other.shape, other.source, other.owned)
     (range, strides, blocks, parts) = (other.range, other.strides, other.blocks, other.parts)
+  }
+
+  /// A tensor of numbers that `elements` reads from `range` of `source`.
+  ///
+  /// - Precondition: the range holds every element, whose number does not overflow.
+  package init(
+    name: String, shape: [Int], source: MappedFile, range: Range<Int>,
+    elements: any StoredElements
+  ) {
+    self.init(
+      name: name, dtype: .f32, shape: shape, source: source, range: range, blocks: elements)
   }
 
   /// What the checkpoint's format calls the type.

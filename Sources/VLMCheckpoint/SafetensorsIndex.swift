@@ -19,18 +19,34 @@ package enum SafetensorsIndex {
 
   /// Reads a file of tensors, an index, or a folder that holds either.
   ///
-  /// - Parameter options: for PyTorch files.
+  /// - Parameters:
+  ///   - options: for PyTorch files.
+  ///   - mmproj: the vision half of a LLaVA whose language half this is, both GGUF.
   package static func readCheckpoint(
-    path: String, links: Links = .contained, options: PyTorchFile.Options = .init()
+    path: String, links: Links = .contained, options: PyTorchFile.Options = .init(),
+    mmproj: String? = nil
   ) throws(CheckpointError) -> TensorCatalog {
     let (place, note) = try CheckpointPath.resolved(path)
-    let catalog: TensorCatalog
+    let weights = try CheckpointFolder.weights(place, mmproj: mmproj)
     var notes = note.map { [$0] } ?? []
-    switch try CheckpointFolder.weights(place) {
-    case .file(let file, let choice):
-      notes += choice
-      catalog =
-        file.hasSuffix(".json")
+    if case .halves(let language, let vision) = weights {
+      return try CheckpointFile.read(path: language).joining(vision: vision).adding(notes)
+    }
+    if case .file(_, let choice) = weights { notes += choice }
+    var catalog = try read(weights, path: path, links: links, options: options)
+    if let mmproj { catalog = try catalog.joining(vision: mmproj) }
+    guard case .named(let state) = options.state, catalog.format == .safetensors else {
+      return catalog.adding(notes)
+    }
+    return try catalog.selecting(state).adding(notes)
+  }
+
+  private static func read(
+    _ weights: CheckpointFolder.Weights, path: String, links: Links, options: PyTorchFile.Options
+  ) throws(CheckpointError) -> TensorCatalog {
+    switch weights {
+    case .file(let file, _), .halves(let file, _):
+      return file.hasSuffix(".json")
         ? try read(path: file, links: links, options: options)
         : try CheckpointFile.read(path: file, options: options)
     case .shards(let shards, let folder):
@@ -39,19 +55,15 @@ package enum SafetensorsIndex {
         let file = try resolve(shard, index: folder, links: links)
         try merged.add(try CheckpointFile.read(path: file, options: options), shard: shard)
       }
-      catalog = try merged.finish(totalSize: nil)
+      return try merged.finish(totalSize: nil)
     case .parallel(let parts, let folder):
       var catalogs: [TensorCatalog] = []
       for part in parts {
         let file = try resolve(part, index: folder, links: links)
         catalogs.append(try CheckpointFile.read(path: file, options: options))
       }
-      catalog = try ParallelParts.merge(catalogs, names: parts, path: path)
+      return try ParallelParts.merge(catalogs, names: parts, path: path)
     }
-    guard case .named(let state) = options.state, catalog.format == .safetensors else {
-      return catalog.adding(notes)
-    }
-    return try catalog.selecting(state).adding(notes)
   }
 
   /// Whether a folder has weights under a name that means a whole model.

@@ -7,8 +7,15 @@ package enum CheckpointFormat: String, Sendable {
   case pyTorchLegacy = "PyTorch legacy"
   case torchScript = "TorchScript"
   case gguf = "GGUF"
+  /// What is converted already.
+  case container = "vlmz"
 
-  package var isPyTorch: Bool { self != .safetensors && self != .gguf }
+  package var isPyTorch: Bool {
+    switch self {
+    case .pyTorchZip, .pyTorchLegacy, .torchScript: true
+    case .safetensors, .gguf, .container: false
+    }
+  }
 }
 
 /// The tensors of a checkpoint, in the order it lists them, each name once.
@@ -26,6 +33,8 @@ package struct TensorCatalog: Sendable {
   package let gguf: GGUFMetadata?
   /// What `--state` would have to name to read the same; empty for all of the file.
   package let state: String
+  /// The vision half of a LLaVA in GGUF, whose tensors are among these.
+  package private(set) var vision: GGUFVision?
   private let index: [ExactString: Int32]
 
   /// `index` holds the position of each name in `tensors`.
@@ -42,6 +51,14 @@ package struct TensorCatalog: Sendable {
     self.gguf = gguf
     self.state = state
     self.index = index
+  }
+
+  /// - Precondition: no two tensors have one name.
+  package init(path: String, tensors: [CheckpointTensor], format: CheckpointFormat) {
+    var index: [ExactString: Int32] = [:]
+    for (place, tensor) in tensors.enumerated() { index[ExactString(tensor.name)] = Int32(place) }
+    self.init(
+      path: path, tensors: tensors, metadata: [], warnings: [], index: index, format: format)
   }
 
   /// This catalog with the tensors of `other`, their names behind `prefix`, added after its own.
@@ -65,11 +82,12 @@ package struct TensorCatalog: Sendable {
 
   /// The same with more to say.
   package func adding(_ notes: [String]) -> TensorCatalog {
-    notes.isEmpty
-      ? self
-      : TensorCatalog(
-        path: path, tensors: tensors, metadata: metadata, warnings: warnings + notes, index: index,
-        format: format, gguf: gguf, state: state)
+    guard !notes.isEmpty else { return self }
+    var copy = TensorCatalog(
+      path: path, tensors: tensors, metadata: metadata, warnings: warnings + notes, index: index,
+      format: format, gguf: gguf, state: state)
+    copy.vision = vision
+    return copy
   }
 
   /// The tensors at `positions`, under `names`, no two the same.
@@ -80,6 +98,13 @@ package struct TensorCatalog: Sendable {
       path: path, tensors: zip(positions, names).map { tensors[$0].renamed($1) },
       metadata: metadata, warnings: warnings, index: index, format: format, gguf: gguf,
       state: state)
+  }
+
+  /// The same with the vision half that its last tensors are from.
+  func with(_ vision: GGUFVision) -> TensorCatalog {
+    var copy = self
+    copy.vision = vision
+    return copy
   }
 
   /// The tensors under other names, as many as there are, no two the same.

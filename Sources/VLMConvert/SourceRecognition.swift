@@ -1,4 +1,5 @@
 import VLMCheckpoint
+import VLMContainer
 import VLMInput
 import VLMModels
 import VLMNN
@@ -21,16 +22,42 @@ struct SourceRecognition {
   let descriptions: SourceDescriptions
   let tower: VisionTowerFolder
   let base: LanguageModelFolder
-  /// What the metadata say, where `extract` wrote the file; nothing beside it was read then.
+  /// The vision half that the user names.
+  private let mmproj: String?
+  /// The file, where it is converted already.
+  let container: Container?
+  /// What the metadata say, where `extract` wrote the file, or the sections of a container; nothing
+  /// beside it was read then.
   let extracted: ExtractedModel?
   /// What a person should know of what was chosen, one line each.
   private(set) var notes: [String] = []
 
+  /// What a person should know of the halves of a LLaVA in GGUF.
+  var halves: [String] {
+    guard catalog.gguf != nil else { return [] }
+    if let vision = catalog.vision?.path {
+      let isGiven = vision == mmproj
+      return isGiven
+        ? []
+        : [
+          "the folder has a LLaVA in two halves: '\(catalog.path.escapedForDisplay())' and "
+            + "'\(vision.escapedForDisplay())' are read together"
+        ]
+    }
+    return GGUFVision.beside(catalog.path).map { vision in
+      [
+        "'\(vision.escapedForDisplay())' beside it is the vision half of a model: "
+          + "--mmproj '\(vision.escapedForDisplay())' converts both"
+      ]
+    } ?? []
+  }
+
   /// The parameters are those of `SourceModel.open`.
   init(
     path: String, visionTower: String? = nil, visionTowerSlow: String? = nil,
-    modelBase: String? = nil, options: PyTorchFile.Options = .init()
+    modelBase: String? = nil, mmproj: String? = nil, options: PyTorchFile.Options = .init()
   ) throws {
+    self.mmproj = mmproj
     let path = try CheckpointPath.resolved(path).path
     let isFolder = VisionTowerFolder.isFolder(path)
     let folder = isFolder ? path : Self.folder(of: path)
@@ -43,8 +70,14 @@ struct SourceRecognition {
       notes.append(
         "an adapter lies beside the model and is not merged into it: merge_and_unload of peft does")
     }
-    let stored = try SafetensorsIndex.readCheckpoint(path: weights, options: options)
-    if case .named(let state) = options.state, stored.format == .gguf {
+    container =
+      (try? ModelFileKind.of(weights)) == .container ? try Container.open(path: weights) : nil
+    let stored =
+      try container?.catalog
+      ?? SafetensorsIndex.readCheckpoint(path: weights, options: options, mmproj: mmproj)
+    if case .named(let state) = options.state, !stored.format.isPyTorch,
+      stored.format != .safetensors
+    {
       throw ConversionError(
         path: weights,
         .option(
@@ -55,12 +88,12 @@ struct SourceRecognition {
       throw ConversionError(
         path: weights, stored.format == .torchScript ? .frozenModule : .nothingToConvert)
     }
-    var catalog = stored.unwrapped()
-    extracted = try ExtractedModel(catalog)
+    var catalog = container == nil ? stored.unwrapped() : stored
+    extracted = try container.map { try ExtractedModel($0, catalog) } ?? ExtractedModel(catalog)
     if let extracted {
       let given = [
         ("--vision-tower", visionTower), ("--vision-tower-slow", visionTowerSlow),
-        ("--model-base", modelBase),
+        ("--model-base", modelBase), ("--mmproj", mmproj),
       ]
       for case (let option, let folder?) in given {
         throw ConversionError(
@@ -76,6 +109,7 @@ struct SourceRecognition {
     }
     // A GGUF file describes itself; what lies beside it is another model's.
     let described = try catalog.ggufDescription(frequencies: LLaMAConfig.ggufFrequencies)
+    if let gguf = catalog.gguf { try Self.checkHalves(catalog, gguf, visionTower: visionTower) }
     // Folders with the weights in two forms describe each of them.
     let isOpenCLIP = catalog.tensors.contains { $0.name.hasPrefix("visual.") }
     let names = ["config.json", "open_clip_config.json"]
@@ -104,10 +138,13 @@ struct SourceRecognition {
         catalog = try slow.mergeMultiResolution(into: tower.mergeMultiResolution(into: catalog))
       }
       catalog = try tower.merge(into: catalog)
-      var towerDescription = try descriptions.read(file: tower.file("config.json"))
+      var towerDescription =
+        try catalog.vision?.metadata.description
+        ?? descriptions.read(file: tower.file("config.json"))
       let tensors = catalog.tensors.map { (name: $0.name, shape: $0.shape) }
       let facts = CheckpointFacts(
-        names: tensors, description: description, towerDescription: towerDescription)
+        names: tensors, description: description, towerDescription: towerDescription,
+        towerFile: catalog.vision?.path)
       guard let found = try Self.recognise(facts, catalog)?.adding(foreign: choice.foreign) else {
         throw ConversionError(
           path: weights,
@@ -117,7 +154,7 @@ struct SourceRecognition {
       if let stated, !found.foreign.isEmpty {
         throw ConversionError(path: weights, .architecture(stated))
       }
-      if let llava = try TransformersLLaVA(facts)?.facts {
+      if let llava = try TransformersLLaVA(facts)?.facts ?? GGUFLLaVA(facts)?.facts {
         (description, towerDescription) = (llava.description, llava.towerDescription)
       }
       (self.catalog, checkpoint, self.descriptions) = (catalog, found, descriptions)
@@ -147,6 +184,26 @@ struct SourceRecognition {
     switch error.problem {
     case .unknownModel, .missing, .severalStates, .unexpected, .shape: return true
     default: return false
+    }
+  }
+
+  /// A vision half in GGUF wants its language half, and brings its own tower.
+  private static func checkHalves(
+    _ catalog: TensorCatalog, _ gguf: GGUFMetadata, visionTower: String?
+  ) throws {
+    if gguf.isVision {
+      try ModelError.inFile(catalog.path) {
+        try GGUFLLaVA.refuseOthers(
+          gguf.description, catalog.tensors.map { (name: $0.name, shape: $0.shape) })
+      }
+      throw ConversionError(path: catalog.path, .visionHalf)
+    }
+    if let vision = catalog.vision, let visionTower {
+      throw ConversionError(
+        path: catalog.path,
+        .option(
+          "--vision-tower", found: visionTower,
+          expected: "no such option: '\(vision.path.escapedForDisplay())' has the tower"))
     }
   }
 

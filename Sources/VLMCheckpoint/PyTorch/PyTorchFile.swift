@@ -115,8 +115,8 @@ package enum PyTorchFile {
           + "'\(first.escapedForDisplay())'\(quantized.count > 1 ? ", …" : "")")
     }
     return TensorCatalog(
-      path: path, tensors: tensors, metadata: [], warnings: warnings + storages.warnings,
-      index: index, format: format,
+      path: path, tensors: tensors, metadata: tree.classNames(),
+      warnings: warnings + storages.warnings, index: index, format: format,
       state: options.state == .everything ? "" : choice.path.joined(separator: "."))
   }
 
