@@ -21,6 +21,11 @@ enum CheckpointFolder {
   /// What trainers leave beside the weights.
   private static let foreignNames = [
     "training_args.bin", "optimizer.pt", "optimizer.bin", "scheduler.pt", "scaler.pt",
+    "rng_state.pth",
+  ]
+  /// What peft writes instead of a model, or beside one.
+  private static let adapterNames = [
+    "adapter_model.safetensors", "adapter_model.bin", "non_lora_trainables.bin",
   ]
 
   /// How files end that hold weights in other formats, to name them where there are no others.
@@ -35,9 +40,9 @@ enum CheckpointFolder {
     ".incomplete", ".aria2", ".part", ".crdownload", ".download", ".partial", ".!qB", ".tmp",
   ]
 
-  /// Whether the folder has weights under a name that means a whole model.
+  /// Whether the folder has weights that are no adapter.
   static func hasModel(_ folder: String) -> Bool {
-    knownNames.contains { access(folder + "/" + $0, F_OK) == 0 }
+    CheckpointPath.names(folder).contains { isWeights($0) && !adapterNames.contains($0) }
   }
 
   /// The files or the index of weights at `path`, which may be the folder that has them.
@@ -111,8 +116,10 @@ enum CheckpointFolder {
     var candidates = names.filter { name in
       isWeights(name) && CheckpointPath.kind(folder + name) != S_IFDIR
     }
-    // Meta's and Mistral's own form, beside the one for transformers.
-    let others = candidates.filter { !$0.hasPrefix("consolidated.") }
+    // Meta's and Mistral's own form, beside the one for transformers; adapters beside a model.
+    let others = candidates.filter {
+      !$0.hasPrefix("consolidated.") && !adapterNames.contains($0)
+    }
     if !others.isEmpty { candidates = others }
     guard let first = candidates.first else { throw noWeights(path, names) }
     if let part = GGUFSplit.Name(first) {
@@ -137,8 +144,8 @@ enum CheckpointFolder {
   }
 
   private static func isWeights(_ name: String) -> Bool {
-    knownEndings.contains { name.hasSuffix($0) } && !name.hasPrefix(".")
-      && !foreignNames.contains(name)
+    (knownEndings.contains { name.hasSuffix($0) } || knownNames.contains(name))
+      && !name.hasPrefix(".") && !foreignNames.contains(name)
   }
 
   /// What a folder without weights has: folders with some, unfinished downloads, other formats.
@@ -146,8 +153,7 @@ enum CheckpointFolder {
     let folder = path.hasSuffix("/") ? path : path + "/"
     let inner = names.filter { name in
       !name.hasPrefix(".") && CheckpointPath.kind(folder + name) == S_IFDIR
-        && (hasModel(folder + name)
-          || CheckpointPath.names(folder + name).contains(where: isWeights))
+        && CheckpointPath.names(folder + name).contains(where: isWeights)
     }
     if !inner.isEmpty {
       // A trainer's checkpoints, by their steps.

@@ -66,7 +66,7 @@ package enum SafetensorsIndex {
     }
   }
 
-  /// Whether a folder has weights under a name that means a whole model.
+  /// Whether a folder has weights that are no adapter.
   package static func hasModel(folder: String) -> Bool { CheckpointFolder.hasModel(folder) }
 
   /// Reads an index and every file it names.
