@@ -23,12 +23,16 @@ package struct ConversionError: ReportableError, Equatable {
     case slowTower(stated: String)
     /// A projector alone, and `_name_or_path` of its `config.json`.
     case languageModel(stated: String?)
+    /// The vision half of a LLaVA in GGUF alone.
+    case visionHalf
     /// LoRA and its kin, and the model that `adapter_config.json` says they are for.
     case adapter(base: String?)
     /// Weights that another tool quantized, and a tensor that shows it.
     case quantized(kind: String, tensor: String)
     /// A file of `extract --codes`.
     case codes
+    /// A section of a container, and what it should hold.
+    case section(String, String)
     /// A key of the metadata of an extracted file, and what its value should be.
     case metadata(String, String)
   }
@@ -85,6 +89,10 @@ package struct ConversionError: ReportableError, Equatable {
       let model = stated.map { ", '\($0.escapedForDisplay())'," } ?? ""
       return "\(name): holds a projector alone; name the folder of the language model\(model) "
         + "that it was trained for with --model-base"
+    case .visionHalf:
+      return
+        "\(name): is the vision half of a LLaVA in GGUF (general.architecture 'clip'); give the "
+        + "GGUF of its language half, and this one with --mmproj '\(name)'"
     case .adapter(let base):
       let model = base.map { "'\($0.escapedForDisplay())'" } ?? "a model"
       return
@@ -96,6 +104,8 @@ package struct ConversionError: ReportableError, Equatable {
     case .codes:
       return "\(name): holds the codes of a container, found '….codes' and '….scales', expected "
         + "values; extract without --codes"
+    case .section(let kind, let expected):
+      return "\(name): section '\(kind)': cannot be read, expected \(expected)"
     case .metadata(let key, let expected):
       return "\(name): metadata: the value of '\(key)' cannot be read, expected \(expected)"
     }

@@ -84,6 +84,7 @@ package struct Converter {
       try writer.add(section: .labels, bytes(.array(labels.map { .string($0) })))
     }
     for (kind, content) in source.sections { try writer.add(section: kind, content) }
+    if let container = source.container { writer.add(unknownSectionsOf: container) }
     try writer.add(section: .provenance, bytes(try provenance(digests)))
     try writer.add(section: .report, bytes(report.json))
     let summary = try writer.finish()
@@ -158,6 +159,7 @@ package struct Converter {
     // A control group ends a process that takes more; it does not say no before.
     try SystemMemory.require(needed, of: Machine.memory.byteCount, for: output.path)
     let stream = TensorStream(pool: pool)
+    var check = StoredCheck()
     let buffers = OutputStage.Buffers(byteCount: largest)
     let total = sourceByteCount
     var done = done
@@ -168,6 +170,7 @@ package struct Converter {
       progress(done, total, piece.item.spec.path)
       if piece.isFirst { error = QuantizationError() }
       let buffer = buffers[index]
+      try check.add(piece)
       error.merge(try stream.encode(piece, into: buffer))
       if let range = piece.tensor.fileRange(ofElements: piece.elements) {
         reader.release(range, of: piece.tensor.source)
@@ -183,6 +186,46 @@ package struct Converter {
     }
     try output.wait()
     return try reader.finish()
+  }
+
+  /// Compares the tensors of a container with their checksums, piece by piece as they are read.
+  private struct StoredCheck {
+    private var hash = XXH64()
+
+    mutating func add(_ piece: TensorPiece) throws(ContainerError) {
+      guard let stored = piece.tensor.container else { return }
+      if piece.isFirst { hash = XXH64() }
+      let tensor = piece.tensor.stored
+      let range = stored.byteRange(ofElements: piece.elements)
+      tensor.withBytes { hash.update(UnsafeRawBufferPointer(rebasing: $0[range])) }
+      guard piece.isLast, hash.digest != stored.checksum else { return }
+      throw ContainerError(
+        path: tensor.source.path, place: .tensor(tensor.name),
+        problem: .hash(.r50, found: hash.digest, expected: stored.checksum))
+    }
+  }
+
+  /// What a person should know before weights are rounded a second time, or take more room than
+  /// what they still say.
+  package var notes: [String] {
+    var counts: [(from: Scheme, to: Scheme, count: Int)] = []
+    for item in plan.items {
+      guard let from = (try? source.tensor(item.spec.path))?.container?.format.scheme,
+        from == .q8 || from == .q4, from != item.format.scheme
+      else { continue }
+      let to = item.format.scheme
+      if let place = counts.firstIndex(where: { $0.from == from && $0.to == to }) {
+        counts[place].count += 1
+      } else {
+        counts.append((from, to, 1))
+      }
+    }
+    guard !counts.isEmpty else { return [] }
+    let list = counts.map { "\($0.count) tensors from \($0.from.name) to \($0.to.name)" }
+    return [
+      "rounded before: \(list.joined(separator: ", ")); what that lost does not come back, and adds "
+        + "to what is lost now: converting the original checkpoint is more exact"
+    ]
   }
 
   /// What decides the bytes of the container, but for the content of files that have not changed.
@@ -223,20 +266,45 @@ package struct Converter {
         "xxh64": .string(hexadecimalText(digest)),
       ])
     }
+    var result = JSONObject()
+    result.set("tool", "vlm-convert")
+    result.set("version", .string(ConversionReport.toolVersion))
+    result.set("scheme", .string(scheme.name))
+    result.set(
+      "tensor_types", .array(overrides.map { .string("\($0.pattern)=\($0.scheme.name)") }))
+    result.set("naming", .string(source.checkpoint.naming))
+    result.set("names", .object(try originalNames()))
+    result.set("files", .array(files))
+    if let origin = source.origin { result.set("made_from", .array(Self.chain(origin))) }
+    return .object(result)
+  }
+
+  /// The name that each tensor had in the checkpoint. A container's own are none.
+  private func originalNames() throws -> JSONObject {
     var names = JSONObject()
+    if source.container != nil {
+      let known = source.origin?["names"]?.objectValue
+      for item in plan.items {
+        guard let name = known?[item.spec.path]?.stringValue else { continue }
+        names.set(item.spec.path, .string(name))
+      }
+      return names
+    }
     // A tensor whose rows were put in another order is not what that name stands for.
     let isRenamed = source.checkpoint.tensors.values.allSatisfy { $0.rows == .stored }
     for item in isRenamed ? plan.items : [] {
       names.set(item.spec.path, .string(try source.tensor(item.spec.path).name))
     }
-    return [
-      "tool": "vlm-convert", "version": .string(ConversionReport.toolVersion),
-      "scheme": .string(scheme.name),
-      "tensor_types": .array(
-        overrides.map { .string("\($0.pattern)=\($0.scheme.name)") }),
-      "naming": .string(source.checkpoint.naming),
-      "names": .object(names),
-      "files": .array(files),
-    ]
+    return names
+  }
+
+  /// The conversions that made the source, the latest first: their provenance without names.
+  private static func chain(_ origin: JSONValue) -> [JSONValue] {
+    var latest = JSONObject()
+    for member in origin.objectValue?.members ?? []
+    where member.key != "names" && member.key != "made_from" {
+      latest.set(member.key, member.value)
+    }
+    return [.object(latest)] + (origin["made_from"]?.arrayValue ?? [])
   }
 }

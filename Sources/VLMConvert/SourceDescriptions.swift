@@ -130,6 +130,9 @@ struct SourceDescriptions {
     if case .multiResolution(let tower) = config.tower, given == nil {
       // Its code makes a processor of its own, whatever lies in the folder of the CLIP.
       result = Self.clip(tower.imageSize)
+    } else if given == nil, let steps = towerDescription?["image_processor"] {
+      // A vision half in GGUF says it itself; what lies beside it is another model's.
+      result = try Preprocessing(checkpointConfig: steps, name: config.tower.type)
     } else if let file, let json = try read(file: file) {
       result = try Preprocessing(checkpointConfig: json, name: file)
     } else if let part = try tower.path.flatMap({ path in try part(path) }) ?? part(folder) {

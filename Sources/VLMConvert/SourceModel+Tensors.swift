@@ -17,6 +17,10 @@ struct SourceTensor: Sendable {
   var source: MappedFile { stored.source }
   /// Where the first of its bytes lie, to read files front to back.
   var position: Int { stored.range.lowerBound }
+  /// How a container has the elements; nil for a tensor of any other file.
+  var container: ContainerElements? { stored.blocks as? ContainerElements }
+  /// Outputs that had better be read together.
+  var unit: Int { container?.unit ?? 1 }
   /// Bytes of the elements, each once.
   var byteCount: Int { stored.byteCount }
 

@@ -15,6 +15,10 @@ package struct SourceModel: Sendable {
   package let labels: [String]?
   /// Contents of further sections, as they will be stored.
   package let sections: [SectionKind: [UInt8]]
+  /// What the checkpoint says of its own origin, where it was a container before or is one.
+  let origin: JSONValue?
+  /// The container, where the checkpoint is one: what of it is not known here is kept.
+  let container: Container?
   /// Every file that was read.
   package let files: [String]
   /// What a person should know, one line each.
@@ -31,16 +35,17 @@ package struct SourceModel: Sendable {
   ///   - visionTower: the folder of a LLaVA's vision tower, instead of the one it names.
   ///   - visionTowerSlow: the folder of LLaVA-HR's ConvNeXt, likewise.
   ///   - modelBase: the folder of the language model, for a checkpoint that is a projector alone.
+  ///   - mmproj: the vision half of a LLaVA whose language half is at `path`, both GGUF.
   ///   - options: which part of a PyTorch checkpoint is the model.
   package static func open(
     path: String, preprocessor: String? = nil, visionTower: String? = nil,
-    visionTowerSlow: String? = nil, modelBase: String? = nil,
+    visionTowerSlow: String? = nil, modelBase: String? = nil, mmproj: String? = nil,
     options: PyTorchFile.Options = .init()
   ) throws -> SourceModel {
     try ModelError.inFile(path) {
       let found = try SourceRecognition(
         path: path, visionTower: visionTower, visionTowerSlow: visionTowerSlow,
-        modelBase: modelBase, options: options)
+        modelBase: modelBase, mmproj: mmproj, options: options)
       return try found.extracted.map { try extracted(found, $0, preprocessor: preprocessor) }
         ?? described(found, preprocessor: preprocessor)
     }
@@ -52,7 +57,7 @@ package struct SourceModel: Sendable {
   ) throws -> SourceModel {
     let (checkpoint, description, base) = (found.checkpoint, found.description, found.base)
     var descriptions = found.descriptions
-    var notes = found.catalog.warnings + checkpoint.notes
+    var notes = found.catalog.warnings + checkpoint.notes + found.halves
     let preprocessing: Preprocessing?
     if case .llava(let config) = checkpoint.description {
       preprocessing = try descriptions.llavaPreprocessing(
@@ -86,7 +91,7 @@ package struct SourceModel: Sendable {
       description.flatMap(Self.labels), checkpoint.description.classCount, &notes)
     return SourceModel(
       catalog: found.catalog, checkpoint: checkpoint, preprocessing: preprocessing, labels: labels,
-      sections: sections, files: files, notes: notes)
+      sections: sections, origin: nil, container: nil, files: files, notes: notes)
   }
 
   /// A model that the metadata of its file describe; only what they lack is looked for beside it.
@@ -105,26 +110,28 @@ package struct SourceModel: Sendable {
       throw ConversionError(
         path: found.weights,
         .preprocessing("missing in its metadata: --preprocessor names a file that has it"))
-    } else if preprocessing == nil, kind.language == nil,
+    } else if preprocessing == nil, kind.language == nil, found.container == nil,
       let color = ColorMode(channels: kind.inputChannels)
     {
       preprocessing = try descriptions.preprocessing(
         nil, given: nil, clip: kind.clipSide, color: color, notes: &notes)
     }
     if sections[.tokenizer] == nil {
-      if kind.language != nil {
+      if kind.language != nil, found.container == nil {
         let beside = try descriptions.languageSections(
           gguf: nil, file: found.weights, config: try descriptions.read("config.json"),
           notes: &notes)
         sections.merge(beside) { own, _ in own }
       } else if case .openCLIP = kind {
-        notes.append("no tokenizer in the metadata: the text tower takes token ids only")
+        notes.append("no tokenizer in the file: the text tower takes token ids only")
+      } else if kind.language != nil {
+        notes.append("no tokenizer in the file: the model takes token ids only")
       }
     }
     let labels = fitting(model.labels, kind.classCount, &notes)
     return SourceModel(
       catalog: found.catalog, checkpoint: model.checkpoint, preprocessing: preprocessing,
-      labels: labels, sections: sections,
+      labels: labels, sections: sections, origin: model.origin, container: found.container,
       files: found.catalog.sources.map(\.path) + descriptions.files, notes: notes)
   }
 

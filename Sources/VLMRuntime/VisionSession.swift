@@ -81,7 +81,6 @@ package final class VisionSession {
     self.kernels = kernels
     self.wideElements = wideElements
     pool = WorkerPool(threadCount: threads)
-    try OpenBLAS.load()
   }
 
   /// The geometry of the image tower, where that is a ConvNeXt.

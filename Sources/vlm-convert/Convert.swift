@@ -24,7 +24,8 @@ struct Convert: ParsableCommand {
   }
 
   @Argument(
-    help: "A .safetensors, PyTorch or GGUF file, or a folder as timm or Hugging Face saves it.")
+    help:
+      "A .safetensors, PyTorch, GGUF or .vlmz file, or a folder as timm or Hugging Face saves it.")
   var input: String
 
   @Argument(help: "The .vlmz file to write.")
@@ -78,6 +79,12 @@ struct Convert: ParsableCommand {
         + "(mm_projector.bin).", valueName: "folder"))
   var modelBase: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "The vision half of a LLaVA-1.5 in GGUF, for its language half; in a folder with both it is "
+        + "found.", valueName: "file"))
+  var mmproj: String?
+
   @OptionGroup var pyTorch: PyTorchOptions
 
   @Option(
@@ -128,14 +135,14 @@ struct Convert: ParsableCommand {
   func run() throws {
     let source = try SourceModel.open(
       path: input, preprocessor: preprocessor, visionTower: visionTower,
-      visionTowerSlow: visionTowerSlow, modelBase: modelBase,
+      visionTowerSlow: visionTowerSlow, modelBase: modelBase, mmproj: mmproj,
       options: pyTorch.options(default: .automatic))
     let policy = QuantizationPolicy(
       scheme: scheme.scheme, overrides: try tensorType.map(Self.override))
     let converter = try Converter(
       source: source, policy: policy, ignoreUnexpected: ignoreUnexpected,
       pool: WorkerPool(threadCount: try threadCount(option: threads)))
-    for note in source.notes { Report.warning(note, program: "vlm-convert") }
+    for note in source.notes + converter.notes { Report.warning(note, program: "vlm-convert") }
     let foreign = source.checkpoint.foreign
     if !foreign.isEmpty, !quiet {
       let examples = foreign.prefix(3).map { "'\($0.escapedForDisplay())'" }

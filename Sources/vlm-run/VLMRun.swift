@@ -114,7 +114,6 @@ struct VLMRun: ParsableCommand {
   }
 
   func run() throws {
-    OpenBLAS.beginLoad()
     let kernels = try KernelSet.selected()
     let container = try Container.open(path: model)
     if let model = try conversationModel(container, kernels) { return try converse(model) }
