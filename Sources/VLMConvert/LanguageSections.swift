@@ -15,13 +15,18 @@ extension SourceDescriptions {
   /// - Parameters:
   ///   - gguf: the metadata of a GGUF file, which holds it all.
   ///   - config: `config.json`.
+  ///   - seesPictures: whether the model has eyes; it needs no chat template then.
   mutating func languageSections(
-    gguf: GGUFMetadata?, file: String, config: JSONValue?, notes: inout [String]
+    gguf: GGUFMetadata?, file: String, config: JSONValue?, seesPictures: Bool,
+    notes: inout [String]
   ) throws -> [SectionKind: [UInt8]] {
-    if let gguf { return try Self.sections(of: gguf, file: file, notes: &notes) }
+    if let gguf {
+      return try Self.sections(of: gguf, file: file, seesPictures: seesPictures, notes: &notes)
+    }
     var sections: [SectionKind: [UInt8]] = [:]
     let settings = try read("tokenizer_config.json")
-    if let tokenizer = try tokenizer(settings, config) {
+    let tokenizer = try tokenizer(settings, config)
+    if let tokenizer {
       sections[.tokenizer] = tokenizer.serialized()
     } else {
       notes.append("no tokenizer.model or tokenizer.json: the model takes token ids only")
@@ -29,9 +34,10 @@ extension SourceDescriptions {
     let defaults = try GenerationDefaults(
       huggingFace: try read("generation_config.json"), config: config)
     sections[.generationConfig] = Array(defaults.json.serialized().utf8)
-    if let text = settings?["chat_template"]?.stringValue {
-      sections[.chatTemplate] = Self.template(text, &notes)
-    }
+    let templates = try chatTemplates(
+      settings, tokenizer, seesPictures: seesPictures, notes: &notes)
+    sections[.chatTemplate] = Self.section(
+      templates, tokenizer, seesPictures: seesPictures, notes: &notes)
     return sections
   }
 
@@ -53,13 +59,6 @@ extension SourceDescriptions {
       return [:]
     }
     return [.tokenizer: try CLIPVocabulary.tokenizer(context: tower.contextLength).serialized()]
-  }
-
-  private static func template(_ text: String, _ notes: inout [String]) -> [UInt8] {
-    let found = ConversationTemplate.recognise(chatTemplate: text)
-    if found == nil { notes.append("the chat template is none that is known: kept as its text") }
-    let json: JSONValue = found?.json(source: text) ?? ["source": .string(text)]
-    return Array(json.serialized().utf8)
   }
 
   private static let maximumTokenizerBytes = 256 << 20
@@ -120,7 +119,7 @@ extension SourceDescriptions {
   }
 
   private static func sections(
-    of gguf: GGUFMetadata, file: String, notes: inout [String]
+    of gguf: GGUFMetadata, file: String, seesPictures: Bool, notes: inout [String]
   ) throws -> [SectionKind: [UInt8]] {
     guard let kind = gguf["tokenizer.ggml.model"], kind.stringValue != "no_vocab" else {
       notes.append("no tokenizer in the metadata: the model takes token ids only")
@@ -136,9 +135,9 @@ extension SourceDescriptions {
     let unique = ends.enumerated().filter { ends[..<$0.offset].firstIndex(of: $0.element) == nil }
     let defaults = GenerationDefaults(stopTokens: unique.map(\.element))
     sections[.generationConfig] = Array(defaults.json.serialized().utf8)
-    if let text = gguf["tokenizer.chat_template"]?.stringValue {
-      sections[.chatTemplate] = template(text, &notes)
-    }
+    let templates = chatTemplates(of: gguf, tokenizer, notes: &notes)
+    sections[.chatTemplate] = section(
+      templates, tokenizer, seesPictures: seesPictures, notes: &notes)
     return sections
   }
 }

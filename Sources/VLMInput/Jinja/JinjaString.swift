@@ -66,7 +66,7 @@ struct JinjaString: Sendable, Hashable {
 
   /// Where `part` first stands in `range`; linear in both (Knuth, Morris and Pratt).
   func firstIndex(of part: JinjaString, in range: Range<Int>) -> Int? {
-    JinjaSearch(part).next(in: self, range)
+    part.count <= range.count ? JinjaSearch(part).next(in: self, range) : nil
   }
 }
 

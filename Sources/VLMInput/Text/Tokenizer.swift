@@ -52,6 +52,13 @@ package struct Tokenizer: Sendable {
     return parts.kinds[id] == .control || parts.kinds[id] == .unknown
   }
 
+  /// The id of an added token that reads exactly so; nil for any other piece.
+  package func addedToken(_ text: String) -> Int? {
+    id(of: text).flatMap {
+      (added.isSpecial($0) ?? changedTokens.isSpecial($0)) == nil ? nil : $0
+    }
+  }
+
   // MARK: Encoding
 
   /// The ids of `text`.
@@ -64,16 +71,31 @@ package struct Tokenizer: Sendable {
   package func encode(
     _ text: String, bos: Bool? = nil, eos: Bool? = nil, parsesSpecial: Bool = true
   ) -> [Int] {
+    encode(Array(text.utf8), said: [], bos, eos, parsesSpecial: parsesSpecial)
+  }
+
+  /// The ids of a prompt: those of its text, but that no byte of what somebody said is part of a
+  /// special token.
+  package func encode(_ prompt: PromptText, bos: Bool? = nil, eos: Bool? = nil) -> [Int] {
+    encode(prompt.bytes, said: prompt.said, bos, eos, parsesSpecial: true)
+  }
+
+  private func encode(
+    _ text: [UInt8], said: [Range<Int>], _ bos: Bool?, _ eos: Bool?, parsesSpecial: Bool
+  ) -> [Int] {
     var ids: [Int] = []
     if bos ?? addsBOS, let id = self.bos { ids.append(id) }
-    var text = Array(text.utf8)
-    if parts.algorithm == .clip { text = CLIPText.cleaned(text) }
-    let segments = parsesSpecial ? added.split(text) : text.isEmpty ? [] : [.text(0..<text.count)]
+    let text = parts.algorithm == .clip ? CLIPText.cleaned(text) : text
+    let segments =
+      parsesSpecial
+      ? added.split(text, said: said) : text.isEmpty ? [] : [.text(0..<text.count)]
     var encoder = SegmentEncoder(self, parsesSpecial: parsesSpecial)
     for (index, segment) in segments.enumerated() {
       switch segment {
       case .token(let id): ids.append(id)
-      case .text(let range): encoder.encode(Array(text[range]), isFirst: index == 0, &ids)
+      case .text(let range):
+        let said = changedTokens.hasSpecial ? said.clamped(to: range) : []
+        encoder.encode(Array(text[range]), said: said, isFirst: index == 0, &ids)
       }
     }
     if eos ?? addsEOS, let id = self.eos { ids.append(id) }

@@ -74,7 +74,7 @@ struct TrainedConvLLaVATests {
       let prompt = template.prompt([
         .init(.user, "<image>\n" + String(asked)), .init(.assistant, nil),
       ])
-      #expect(prompt == question.prompt)
+      #expect(prompt.text == question.prompt)
       let ids = ImagePrompt.ids(prompt, tokenizer)
       #expect(ids == question.ids)
       var streamed = ""
