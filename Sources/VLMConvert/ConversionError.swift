@@ -11,8 +11,8 @@ package struct ConversionError: ReportableError, Equatable {
     case nothingToConvert
     /// TorchScript without parameters.
     case frozenModule
-    /// Tensors by our names, and the nearest name of the file.
-    case missing([String], near: String? = nil)
+    /// Tensors by our names, the nearest name of the file, and whose layout that has.
+    case missing([String], near: String? = nil, layout: String? = nil)
     case shape(tensor: String, found: [Int], expected: [Int])
     case unexpected([String])
     case notFloat(tensor: String, found: String)
@@ -74,11 +74,12 @@ package struct ConversionError: ReportableError, Equatable {
       return
         "\(name): TorchScript without parameters, as torch.jit.freeze leaves it; expected a state "
         + "dict, or the module before it was frozen"
-    case .missing(let names, let near):
+    case .missing(let names, let near, let layout):
       let nearest = near.map {
         " (as they are called here; the nearest in the file is '\($0.escapedForDisplay(limit: 120))')"
       }
-      return "\(name): \(names.count) tensors missing: \(Self.list(names))" + (nearest ?? "")
+      return "\(name): \(layout.map { "\($0): " } ?? "")\(names.count) tensors missing: "
+        + Self.list(names) + (nearest ?? "")
     case .shape(let tensor, let found, let expected):
       return "\(name): tensor '\(tensor.escapedForDisplay())': shape \(found), expected \(expected)"
     case .unexpected(let names):

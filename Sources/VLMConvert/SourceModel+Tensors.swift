@@ -72,7 +72,9 @@ extension SourceModel {
       let near = NearestName.find(first, among: checkpoint.tensors.keys.sorted())
       throw ConversionError(
         path: catalog.path,
-        .missing(missing, near: near.flatMap { checkpoint.tensors[$0]?.original }))
+        .missing(
+          missing, near: near.flatMap { checkpoint.tensors[$0]?.original },
+          layout: checkpoint.naming == "meta" ? "Meta's original layout of a LLaMA" : nil))
     }
     for spec in manifest {
       guard let found = checkpoint.tensors[spec.path] else { continue }

@@ -41,7 +41,8 @@ struct CheckpointFolderTests {
     #expect(error?.exitStatus == .noInput)
     #expect(
       error?.description
-        == "\(folder.url.path): the folder lacks '\(names[0])', '\(names[1])' of its model")
+        == "\(folder.url.path): the folder lacks '\(names[0])', '\(names[1])' of its model; download what is missing"
+    )
   }
 
   @Test("a tensor in two parts of a model without an index is refused")

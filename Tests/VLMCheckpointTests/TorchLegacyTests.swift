@@ -256,7 +256,7 @@ import VLMTestSupport
     for (module, name) in [("__builtin__", "set"), ("copy_reg", "_reconstructor")] {
       #expect(try make.refusal(legacy(with: Pickled.global(module, name).opcodes)) == nil)
     }
-    for (module, name) in [("__builtin__", "apply"), ("copyreg", "__newobj_ex__")] {
+    for (module, name) in [("__builtin__", "apply"), ("copyreg", "add_extension")] {
       try make.expectRefusal(
         legacy(with: Pickled.global(module, name).opcodes), "\(module).\(name)")
     }

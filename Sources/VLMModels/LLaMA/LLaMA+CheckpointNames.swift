@@ -77,7 +77,7 @@ package enum LLaMANaming: String, Sendable, CaseIterable {
     let part = name.split(separator: ".", maxSplits: 2).map(String.init)
     guard part.count == 3, part[0] == "layers", Int(part[1]) != nil,
       let ours = metaLayerNames[part[2]]
-    else { return part.last == "inner_attention.rope.freqs" ? .derived : .foreign }
+    else { return name.hasSuffix(".inner_attention.rope.freqs") ? .derived : .foreign }
     return .tensor("layers.\(part[1]).\(ours)")
   }
 
