@@ -9,7 +9,7 @@ import VLMTensor
 
 /// The JSON files beside a checkpoint's weights, and what they say of preprocessing.
 struct SourceDescriptions {
-  private let folder: String
+  let folder: String
   /// Every file that was read, each once.
   private(set) var files: [String] = []
 

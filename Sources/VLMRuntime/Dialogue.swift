@@ -72,7 +72,7 @@ package final class Dialogue {
     let text = try placed(question)
     let all = images + waiting
     let next = turns + [.init(.user, text), .init(.assistant, nil)]
-    let ids = ids(next, text)
+    let ids = try ids(next, text)
     let generation = try model.generate(
       ids, images: all, options, cancelled: cancelled, emit: emit)
     let answer = Answer(
@@ -88,17 +88,17 @@ package final class Dialogue {
   /// The prompt's ids if `question` were asked now.
   package func promptIDs(_ question: String) throws -> [Int] {
     let text = try placed(question)
-    return ids(turns + [.init(.user, text), .init(.assistant, nil)], text)
+    return try ids(turns + [.init(.user, text), .init(.assistant, nil)], text)
   }
 
-  private func ids(_ turns: [ConversationTemplate.Turn], _ question: String) -> [Int] {
-    guard let template else { return ImagePrompt.ids(question, tokenizer) }
+  private func ids(_ turns: [ConversationTemplate.Turn], _ question: String) throws -> [Int] {
+    guard let template else { return try ImagePrompt.ids(question, tokenizer) }
     let prompt = template.prompt(turns, system: system)
     // A chat template may write BOS itself.
     let writesBOS = tokenizer.bos.flatMap { tokenizer.piece($0) }.map {
       !$0.isEmpty && prompt.hasPrefix($0)
     }
-    return ImagePrompt.ids(prompt, tokenizer, bos: writesBOS == true ? false : nil)
+    return try ImagePrompt.ids(prompt, tokenizer, bos: writesBOS == true ? false : nil)
   }
 
   private func placed(_ question: String) throws -> String {

@@ -11,13 +11,14 @@ package enum ImagePrompt {
   /// began a text, and only the first keeps its BOS.
   ///
   /// - Parameter bos: whether BOS comes first; nil for what the tokenizer's own file says.
+  /// - Throws: as `Tokenizer.encode`.
   package static func ids(
     _ prompt: String, _ tokenizer: Tokenizer, bos: Bool? = nil
-  ) -> [Int] {
+  ) throws(TextError) -> [Int] {
     var ids: [Int] = []
     for (index, chunk) in chunks(prompt).enumerated() {
       if index > 0 { ids.append(sentinel) }
-      ids += tokenizer.encode(chunk, bos: index == 0 ? bos : false, eos: false)
+      ids += try tokenizer.encode(chunk, bos: index == 0 ? bos : false, eos: false)
     }
     return ids
   }

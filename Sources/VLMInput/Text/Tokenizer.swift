@@ -61,9 +61,11 @@ package struct Tokenizer: Sendable {
   ///     own file says.
   ///   - parsesSpecial: whether added tokens that stand in the text become their ids, as
   ///     `transformers` does; otherwise they are spelled like any other text.
+  /// - Throws: `TextError` where the tokenizer's expression takes more steps on `text` than are
+  ///   allowed; none of the published ones does.
   package func encode(
     _ text: String, bos: Bool? = nil, eos: Bool? = nil, parsesSpecial: Bool = true
-  ) -> [Int] {
+  ) throws(TextError) -> [Int] {
     var ids: [Int] = []
     if bos ?? addsBOS, let id = self.bos { ids.append(id) }
     var text = Array(text.utf8)
@@ -76,14 +78,17 @@ package struct Tokenizer: Sendable {
       case .text(let range): encoder.encode(Array(text[range]), isFirst: index == 0, &ids)
       }
     }
+    if let failure = encoder.failure { throw failure }
     if eos ?? addsEOS, let id = self.eos { ids.append(id) }
     return ids
   }
 
   /// As many ids as the context has: cut, with the last replaced by EOS, or padded. What CLIP's text
   /// encoder takes.
-  package func encodePadded(_ text: String) -> [Int] {
-    var ids = encode(text, bos: true, eos: true)
+  ///
+  /// - Throws: as `encode`.
+  package func encodePadded(_ text: String) throws(TextError) -> [Int] {
+    var ids = try encode(text, bos: true, eos: true)
     guard let length = contextLength else { return ids }
     if ids.count > length {
       ids.removeLast(ids.count - length)
