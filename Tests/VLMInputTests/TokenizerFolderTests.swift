@@ -49,11 +49,13 @@ struct TokenizerFolderTests {
     let read = try folder.tokenizer(&notes)
     let tokenizer = try Tokenizer(container: read.serialized(), file: folder.name)
     for entry in try #require(folder.json["cases"]?.arrayValue) {
-      let text = try #require(entry[0]?.stringValue)
-      let ids = try #require(entry[1]?.arrayValue).compactMap(\.intValue)
+      let parts = try #require(entry.arrayValue)
+      try #require(parts.count == 3)
+      let text = try #require(parts[0].stringValue)
+      let ids = try #require(parts[1].arrayValue).compactMap(\.intValue)
       let found = try tokenizer.encode(text)
       #expect(found == ids, "\(text.debugDescription)")
-      let decoded = try #require(entry[2]?.stringValue)
+      let decoded = try #require(parts[2].stringValue)
       #expect(tokenizer.decode(ids) == decoded)
     }
     let roles = try #require(folder.json["roles"]?.arrayValue)

@@ -101,6 +101,11 @@ extension PreTokenizer.Step {
     }
   }
 
+  /// Whether nothing but a space is what text is cut at.
+  var isSpace: Bool {
+    if case .expression(let expression) = self { expression.source == " " } else { false }
+  }
+
   /// Whether only version 2 of a container's section has it.
   var isNew: Bool { code >= Self.expressionCode }
 

@@ -60,13 +60,15 @@ package struct TokenizerJSON {
     guard suffix.isEmpty || Array(suffix.utf8) == CLIPText.wordEnd else {
       throw unsupported("model", "end_of_word_suffix '\(suffix)'")
     }
-    let pre = try PreTokenizerJSON(self).read()
+    var pre = try PreTokenizerJSON(self).read()
     let normalizer = try NormalizerJSON(self).read()
     let isCLIP = !suffix.isEmpty
     let isByteLevel = pre.isByteLevel || isCLIP
     if isByteLevel, normalizer.prepends || normalizer.marksSpaces || pre.metaspace != nil {
       throw unsupported("pre_tokenizer", "marking the spaces of a byte-level tokenizer")
     }
+    // Gemma's text is cut at spaces behind a normalizer that leaves none.
+    if !isByteLevel, normalizer.marksSpaces, pre.steps.allSatisfy(\.isSpace) { pre.steps = [] }
     if !isByteLevel, !pre.steps.isEmpty {
       throw unsupported("pre_tokenizer", "words of characters")
     }
