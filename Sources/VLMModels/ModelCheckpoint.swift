@@ -9,18 +9,22 @@ package struct CheckpointFacts: Sendable {
   package let names: [Name]
   /// `config.json`, `open_clip_config.json` or the metadata that stands for it.
   package let description: JSONValue?
-  /// `config.json` of a separate vision tower's folder.
+  /// `config.json` of a separate vision tower's folder, or the metadata of a vision half in GGUF.
   package let towerDescription: JSONValue?
+  /// Where that is from, for errors.
+  package let towerFile: String?
 
   /// No checkpoint's own name has a slash here: a tower's folder is kept apart by it.
   package static let towerPrefix = "vision_tower/"
 
   package init(
-    names: [Name], description: JSONValue? = nil, towerDescription: JSONValue? = nil
+    names: [Name], description: JSONValue? = nil, towerDescription: JSONValue? = nil,
+    towerFile: String? = nil
   ) {
     self.names = names
     self.description = description
     self.towerDescription = towerDescription
+    self.towerFile = towerFile
   }
 }
 
@@ -103,7 +107,8 @@ package struct ModelCheckpoint: Sendable {
       prefix += part
       inner = CheckpointFacts(
         names: inner.names.map { (String($0.name.dropFirst(part.count)), $0.shape) },
-        description: facts.description, towerDescription: facts.towerDescription)
+        description: facts.description, towerDescription: facts.towerDescription,
+        towerFile: facts.towerFile)
     }
     return nil
   }
@@ -118,10 +123,26 @@ package struct ModelCheckpoint: Sendable {
       }, foreign: foreign.map { prefix + $0 }, notes: notes)
   }
 
+  /// The same with other names for tensors of the checkpoint: `originals`, by those that they have.
+  func renamed(
+    _ originals: [String: String], naming: String, notes: [String] = []
+  ) -> ModelCheckpoint {
+    ModelCheckpoint(
+      description: description, naming: naming,
+      tensors: tensors.mapValues { source in
+        Source(
+          original: originals[source.original] ?? source.original, shape: source.shape,
+          rows: source.rows)
+      }, foreign: foreign.map { originals[$0] ?? $0 }, notes: self.notes + notes)
+  }
+
   private static func recogniseNamed(
     _ facts: CheckpointFacts
   ) throws(ModelError) -> ModelCheckpoint? {
     if let llava = try TransformersLLaVA(facts) {
+      return try LLaVACheckpoint.recognise(llava.facts).map(llava.restoringNames)
+    }
+    if let llava = try GGUFLLaVA(facts) {
       return try LLaVACheckpoint.recognise(llava.facts).map(llava.restoringNames)
     }
     if let found = try LLaVACheckpoint.recognise(facts) { return found }
