@@ -54,8 +54,7 @@ struct PreTokenizerJSON {
           Self.punctuation, try behavior(json), isInverted: false))
     case "Whitespace":
       result.steps.append(
-        try expression(
-          #"[\w\x{200c}\x{200d}]+|[^\w\s\x{200c}\x{200d}]+"#, .removed, isInverted: true))
+        try expression("[\(Self.word)]+|[^\(Self.word)\\s]+", .removed, isInverted: true))
     case "WhitespaceSplit":
       result.steps.append(try expression(#"\s"#, .removed, isInverted: false))
     case "BertPreTokenizer":
@@ -79,6 +78,8 @@ struct PreTokenizerJSON {
     }
   }
 
+  /// `\w` of the `regex` crate.
+  private static let word = #"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{200c}\x{200d}"#
   private static let punctuation = #"[!-/:-@\[-`{-~\p{P}]"#
 
   /// Older files say only whether there is a prefix.

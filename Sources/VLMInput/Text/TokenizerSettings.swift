@@ -189,8 +189,8 @@ package struct TokenizerSettings: Sendable {
           "\(file) gives '\(token.content)' the id \(stated); transformers makes it \(id)")
       }
       var flags = token.flags
-      // The reader of a SentencePiece model looks for every token in the text as it is.
-      if places { flags.remove(.changed) }
+      // Only the older reading of `legacy` changes text before it looks for tokens in it.
+      if places, parts.prefix != .everySegment { flags.remove(.changed) }
       guard vocabulary.set(id, token.content, flags) else {
         throw TextError(
           file: file, place: "'\(token.content)'",
