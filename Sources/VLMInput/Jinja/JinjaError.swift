@@ -73,7 +73,7 @@ package struct JinjaLimits: Sendable, Equatable {
 
   package init(
     maximumSourceBytes: Int = 1 << 20, maximumNesting: Int = 64, maximumDepth: Int = 256,
-    maximumSteps: Int = 20_000_000, maximumOutput: Int = 64 << 20, maximumMemory: Int = 512 << 20
+    maximumSteps: Int = 10_000_000, maximumOutput: Int = 64 << 20, maximumMemory: Int = 512 << 20
   ) {
     self.maximumSourceBytes = maximumSourceBytes
     self.maximumNesting = maximumNesting

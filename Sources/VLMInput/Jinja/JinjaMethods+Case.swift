@@ -123,14 +123,17 @@ extension JinjaMethods {
     },
     "islower": { (text, arguments, run) throws(JinjaError) in
       _ = try arguments.placed("islower", 0...0, run)
+      try run.step(text.count / 4)
       return .bool(isCased(text, JinjaScalar.isLower))
     },
     "isupper": { (text, arguments, run) throws(JinjaError) in
       _ = try arguments.placed("isupper", 0...0, run)
+      try run.step(text.count / 4)
       return .bool(isCased(text, JinjaScalar.isUpper))
     },
     "istitle": { (text, arguments, run) throws(JinjaError) in
       _ = try arguments.placed("istitle", 0...0, run)
+      try run.step(text.count / 4)
       return .bool(isTitle(text))
     },
     "isidentifier": { (text, arguments, run) throws(JinjaError) in
