@@ -1,3 +1,4 @@
+import VLMModels
 import VLMTensor
 
 /// A checkpoint could not be made into a container.
@@ -10,7 +11,10 @@ package struct ConversionError: ReportableError, Equatable {
     case nothingToConvert
     /// TorchScript without parameters.
     case frozenModule
-    case missing([String])
+    /// By our names, with a tensor that is there where the file has others.
+    case missing([String], beside: String? = nil)
+    /// A classifier that cannot be run.
+    case head(HeadFault)
     case shape(tensor: String, found: [Int], expected: [Int])
     case unexpected([String])
     case notFloat(tensor: String, found: String)
@@ -56,8 +60,14 @@ package struct ConversionError: ReportableError, Equatable {
       return
         "\(name): TorchScript without parameters, as torch.jit.freeze leaves it; expected a state "
         + "dict, or the module before it was frozen"
-    case .missing(let names):
-      return "\(name): \(names.count) tensors missing: \(Self.list(names))"
+    case .missing(let names, let beside):
+      let place = beside.map {
+        ", here so called; next to the first would be '\($0.escapedForDisplay())'"
+      }
+      return "\(name): \(names.count) tensors missing: \(Self.list(names))" + (place ?? "")
+    case .head(let fault):
+      return "\(name): head \(Self.list(fault.tensors)): found \(fault.found), expected "
+        + "\(fault.expected); --ignore-unexpected leaves it out"
     case .shape(let tensor, let found, let expected):
       return "\(name): tensor '\(tensor.escapedForDisplay())': shape \(found), expected \(expected)"
     case .unexpected(let names):

@@ -31,6 +31,7 @@ struct SourceTensor: Sendable {
   func readFloats(
     _ range: Range<Int>, into output: UnsafeMutableBufferPointer<Float>
   ) throws(CheckpointError) {
+    if rows == .positionsFirst { return try readPositionsFirst(range, into: output) }
     guard rows != .stored, let count = stored.shape.first, count > 0 else {
       return try stored.readFloats(range, into: output)
     }
@@ -49,6 +50,42 @@ struct SourceTensor: Sendable {
   }
 }
 
+extension SourceTensor {
+  /// `[outputs, inputs, height, width]` of `[positions, inputs, outputs]`, or `[channels, 1, height,
+  /// width]` of `[positions, channels]`; position p is row p mod the side, column p / the side, as
+  /// ConvNeXt V2's own `remap_checkpoint_keys` has it.
+  private func readPositionsFirst(
+    _ range: Range<Int>, into output: UnsafeMutableBufferPointer<Float>
+  ) throws(CheckpointError) {
+    guard let positions = stored.shape.first, let outputs = stored.shape.last, positions > 0,
+      !range.isEmpty
+    else { return }
+    let side = Int(Double(positions).squareRoot())
+    let inputs = stored.shape.count == 3 ? stored.shape[1] : 1
+    let perOutput = positions * inputs
+    let first = range.lowerBound / perOutput
+    let count = (range.upperBound - 1) / perOutput + 1 - first
+    var values = [Float](repeating: 0, count: count)
+    for position in 0..<positions {
+      let place = position % side * side + position / side
+      for input in 0..<inputs {
+        let start = (position * inputs + input) * outputs + first
+        var failure: CheckpointError?
+        values.withUnsafeMutableBufferPointer { buffer in
+          do throws(CheckpointError) {
+            try stored.readFloats(start..<start + count, into: buffer)
+          } catch { failure = error }
+        }
+        if let failure { throw failure }
+        for index in 0..<count {
+          let element = (first + index) * perOutput + input * positions + place
+          if range.contains(element) { output[element - range.lowerBound] = values[index] }
+        }
+      }
+    }
+  }
+}
+
 extension SourceModel {
   /// The checkpoint's tensor for our name `path`.
   func tensor(_ path: String) throws(ConversionError) -> SourceTensor {
@@ -63,7 +100,11 @@ extension SourceModel {
   /// caller tells about them.
   func requireMatch(_ manifest: [TensorSpec], ignoreUnexpected: Bool) throws(ConversionError) {
     let missing = manifest.map(\.path).filter { checkpoint.tensors[$0] == nil }
-    if !missing.isEmpty { throw ConversionError(path: catalog.path, .missing(missing)) }
+    if let first = missing.first {
+      throw ConversionError(
+        path: catalog.path,
+        .missing(missing, beside: checkpoint.tensors.neighbour(of: first)))
+    }
     for spec in manifest {
       guard let found = checkpoint.tensors[spec.path] else { continue }
       guard found.shape == spec.shape else {
@@ -79,6 +120,9 @@ extension SourceModel {
     }
     let known = Set(manifest.map(\.path))
     let unexpected = checkpoint.tensors.filter { !known.contains($0.key) }.map(\.value.original)
+    if !ignoreUnexpected, let fault = checkpoint.headFault {
+      throw ConversionError(path: catalog.path, .head(fault))
+    }
     if !ignoreUnexpected, !unexpected.isEmpty {
       throw ConversionError(path: catalog.path, .unexpected(unexpected.sorted()))
     }

@@ -31,16 +31,17 @@ package struct SourceModel: Sendable {
   ///   - visionTower: the folder of a LLaVA's vision tower, instead of the one it names.
   ///   - visionTowerSlow: the folder of LLaVA-HR's ConvNeXt, likewise.
   ///   - modelBase: the folder of the language model, for a checkpoint that is a projector alone.
+  ///   - headActivation: what lies between the layers of a head, where the file leaves it open.
   ///   - options: which part of a PyTorch checkpoint is the model.
   package static func open(
     path: String, preprocessor: String? = nil, visionTower: String? = nil,
     visionTowerSlow: String? = nil, modelBase: String? = nil,
-    options: PyTorchFile.Options = .init()
+    headActivation: HeadActivationOption? = nil, options: PyTorchFile.Options = .init()
   ) throws -> SourceModel {
     try ModelError.inFile(path) {
       let found = try SourceRecognition(
         path: path, visionTower: visionTower, visionTowerSlow: visionTowerSlow,
-        modelBase: modelBase, options: options)
+        modelBase: modelBase, headActivation: headActivation, options: options)
       return try found.extracted.map { try extracted(found, $0, preprocessor: preprocessor) }
         ?? described(found, preprocessor: preprocessor)
     }

@@ -27,7 +27,8 @@ struct SourceRecognition {
   /// The parameters are those of `SourceModel.open`.
   init(
     path: String, visionTower: String? = nil, visionTowerSlow: String? = nil,
-    modelBase: String? = nil, options: PyTorchFile.Options = .init()
+    modelBase: String? = nil, headActivation: HeadActivationOption? = nil,
+    options: PyTorchFile.Options = .init()
   ) throws {
     var status = stat()
     let isFolder = stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
@@ -94,11 +95,19 @@ struct SourceRecognition {
     var towerDescription = try descriptions.read(file: tower.file("config.json"))
     let tensors = catalog.tensors.map { (name: $0.name, shape: $0.shape) }
     let facts = CheckpointFacts(
-      names: tensors, description: description, towerDescription: towerDescription)
+      names: tensors, description: description, towerDescription: towerDescription,
+      headActivation: headActivation)
     guard let checkpoint = try ModelCheckpoint.recognise(facts) else {
       throw ConversionError(
         path: weights,
         .unknownModel(tensorCount: tensors.count, examples: tensors.prefix(3).map(\.name)))
+    }
+    if let headActivation, !checkpoint.hasOpenHead {
+      throw ConversionError(
+        path: weights,
+        .option(
+          "--head-activation", found: headActivation.name,
+          expected: "no such option: the model has no head whose activations are left open"))
     }
     if let llava = try TransformersLLaVA(facts)?.facts {
       (description, towerDescription) = (llava.description, llava.towerDescription)

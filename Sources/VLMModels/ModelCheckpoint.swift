@@ -11,16 +11,27 @@ package struct CheckpointFacts: Sendable {
   package let description: JSONValue?
   /// `config.json` of a separate vision tower's folder.
   package let towerDescription: JSONValue?
+  /// What the user says of a head's activations where the file leaves them open.
+  package let headActivation: HeadActivationOption?
 
   /// No checkpoint's own name has a slash here: a tower's folder is kept apart by it.
   package static let towerPrefix = "vision_tower/"
 
   package init(
-    names: [Name], description: JSONValue? = nil, towerDescription: JSONValue? = nil
+    names: [Name], description: JSONValue? = nil, towerDescription: JSONValue? = nil,
+    headActivation: HeadActivationOption? = nil
   ) {
     self.names = names
     self.description = description
     self.towerDescription = towerDescription
+    self.headActivation = headActivation
+  }
+
+  /// The same with other names.
+  func with(names: [Name]) -> CheckpointFacts {
+    CheckpointFacts(
+      names: names, description: description, towerDescription: towerDescription,
+      headActivation: headActivation)
   }
 }
 
@@ -41,6 +52,9 @@ package enum RowOrder: Sendable, Equatable {
   /// Query and key projections of GGUF: rotary embedding turns neighbouring rows of a head as a
   /// pair, ours turns row i with row i + d/2.
   case interleavedRotary(heads: Int)
+  /// Kernels of MinkowskiEngine's convolutions, `[positions, inputs, outputs]` or, for depthwise
+  /// ones, `[positions, channels]`, the positions column by column.
+  case positionsFirst
 
   /// The stored row that is our row `row` of `count`.
   package func source(of row: Int, count: Int) -> Int {
@@ -72,11 +86,15 @@ package struct ModelCheckpoint: Sendable {
   /// Whose names the tensors have: "timm", "hugging-face", "gguf".
   package let naming: String
   /// By our name.
-  package let tensors: [String: Source]
+  package internal(set) var tensors: [String: Source]
   /// Tensors of the checkpoint that are no part of the model.
-  package let foreign: [String]
+  package private(set) var foreign: [String]
   /// What a person should know, one line each.
-  package let notes: [String]
+  package private(set) var notes: [String]
+  /// A classifier among the foreign tensors that cannot be run.
+  package var headFault: HeadFault?
+  /// Whether an activation of the head was assumed.
+  package var hasOpenHead = false
 
   package init(
     description: ModelDescription, naming: String, tensors: [String: Source],
@@ -101,38 +119,80 @@ package struct ModelCheckpoint: Sendable {
       if let found = try recogniseNamed(inner) { return found.prefixed(prefix) }
       guard let part = inner.commonPart else { return nil }
       prefix += part
-      inner = CheckpointFacts(
-        names: inner.names.map { (String($0.name.dropFirst(part.count)), $0.shape) },
-        description: facts.description, towerDescription: facts.towerDescription)
+      inner = inner.with(
+        names: inner.names.map { (String($0.name.dropFirst(part.count)), $0.shape) })
     }
     return nil
   }
 
-  /// The same of a checkpoint whose names have `prefix` before them.
-  private func prefixed(_ prefix: String) -> ModelCheckpoint {
-    guard !prefix.isEmpty else { return self }
-    return ModelCheckpoint(
-      description: description, naming: naming,
-      tensors: tensors.mapValues { source in
-        Source(original: prefix + source.original, shape: source.shape, rows: source.rows)
-      }, foreign: foreign.map { prefix + $0 }, notes: notes)
+  /// Says that a tower for texts is no part of a model that classifies images.
+  mutating func leaveOutTexts(_ names: [String]) {
+    guard !names.isEmpty else { return }
+    foreign += names.sorted()
+    notes.append("the image tower with a classifier on top: the text tower is left out")
   }
 
-  private static func recogniseNamed(
+  /// Adds tensors that are no part of the model.
+  mutating func addForeign(_ names: [String]) { foreign += names }
+
+  /// The same of a checkpoint whose names have `prefix` before them.
+  private func prefixed(_ prefix: String) -> ModelCheckpoint {
+    prefix.isEmpty ? self : renamed { prefix + $0 }
+  }
+
+  /// The same of a checkpoint that has other names.
+  func renamed(_ original: (String) -> String) -> ModelCheckpoint {
+    var result = ModelCheckpoint(
+      description: description, naming: naming,
+      tensors: tensors.mapValues { source in
+        Source(original: original(source.original), shape: source.shape, rows: source.rows)
+      }, foreign: foreign.map(original), notes: notes)
+    result.headFault = headFault.map { fault in
+      HeadFault(
+        tensors: fault.tensors.map(original), found: fault.found, expected: fault.expected)
+    }
+    result.hasOpenHead = hasOpenHead
+    return result
+  }
+
+  static func recogniseNamed(
     _ facts: CheckpointFacts
   ) throws(ModelError) -> ModelCheckpoint? {
+    try VisionClasses.refuse(facts.description)
     if let llava = try TransformersLLaVA(facts) {
       return try LLaVACheckpoint.recognise(llava.facts).map(llava.restoringNames)
     }
     if let found = try LLaVACheckpoint.recognise(facts) { return found }
+    if let found = try CLIPHead.recognise(facts) { return found }
     if let found = try OpenCLIPCheckpoint.recognise(facts) { return found }
     try CLIPDescription.refuseKin(facts)
     if let found = try CLIPModelCheckpoint.recognise(facts) { return found }
     if let found = try CLIPViTCheckpoint.recognise(facts) { return found }
-    if let found = try ConvNeXtCheckpoint(names: facts.names, description: facts.description) {
+    if let found = try ConvNeXtCheckpoint(
+      names: facts.names, description: facts.description, activation: facts.headActivation)
+    {
       return found.model
     }
     if let found = try LLaMACheckpoint.recognise(facts) { return found }
     return nil
+  }
+}
+
+extension [String: ModelCheckpoint.Source] {
+  /// The checkpoint's name of the tensor that is nearest to our `name`, which it lacks; nil where
+  /// it has our names.
+  package func neighbour(of name: String) -> String? {
+    let shared = { (other: String) in zip(name.utf8, other.utf8).prefix { $0 == $1 }.count }
+    let best = keys.max { a, b in (shared(a), b) < (shared(b), a) }
+    guard let best, let original = self[best]?.original, original != best else { return nil }
+    return original
+  }
+}
+
+extension ModelError {
+  /// The same with a name of the checkpoint's own where it is about one of ours that is missing.
+  func beside(_ tensors: [String: ModelCheckpoint.Source]) -> ModelError {
+    guard case .missingTensor(let name, nil) = problem else { return self }
+    return ModelError(file: file, .missingTensor(name, beside: tensors.neighbour(of: name)))
   }
 }

@@ -56,7 +56,8 @@ package enum ModelDescription: Sendable, Equatable {
   package var classCount: Int? {
     switch self {
     case .convNeXt(let config): config.head.output?.count
-    case .llama, .llava, .clipViT, .openCLIP: nil
+    case .clipViT(let config): config.classCount
+    case .llama, .llava, .openCLIP: nil
     }
   }
 

@@ -3,6 +3,7 @@ import VLMCommandLine
 import VLMContainer
 import VLMConvert
 import VLMKernels
+import VLMModels
 import VLMTensor
 
 struct Convert: ParsableCommand {
@@ -78,6 +79,13 @@ struct Convert: ParsableCommand {
         + "(mm_projector.bin).", valueName: "folder"))
   var modelBase: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "What lies between the linear layers of a head that was put on the model, where the file "
+        + "does not say: \(HeadActivationOption.names.joined(separator: ", ")).",
+      valueName: "name"))
+  var headActivation: String?
+
   @OptionGroup var pyTorch: PyTorchOptions
 
   @Option(
@@ -123,12 +131,25 @@ struct Convert: ParsableCommand {
     guard output != "-" else { throw ValidationError(Extract.pipeMessage) }
     guard output != nil || dryRun else { throw ValidationError("expected an output file") }
     _ = try tensorType.map(Self.override)
+    _ = try activation
+  }
+
+  private var activation: HeadActivationOption? {
+    get throws {
+      guard let headActivation else { return nil }
+      guard let option = HeadActivationOption(name: headActivation) else {
+        throw ValidationError(
+          "--head-activation: found '\(headActivation.escapedForDisplay())', expected one of "
+            + HeadActivationOption.names.joined(separator: ", "))
+      }
+      return option
+    }
   }
 
   func run() throws {
     let source = try SourceModel.open(
       path: input, preprocessor: preprocessor, visionTower: visionTower,
-      visionTowerSlow: visionTowerSlow, modelBase: modelBase,
+      visionTowerSlow: visionTowerSlow, modelBase: modelBase, headActivation: try activation,
       options: pyTorch.options(default: .automatic))
     let policy = QuantizationPolicy(
       scheme: scheme.scheme, overrides: try tensorType.map(Self.override))

@@ -132,6 +132,28 @@ struct ConvNeXtCheckpointTests {
         .replacingPrefix("mlp.fc1", "pwconv1").replacingPrefix("mlp.fc2", "pwconv2")
         .replacingPrefix("mlp.grn", "grn").replacingPrefix("gamma", "layer_scale_parameter")
       return "convnext.encoder.stages.\(part[1]).layers.\(part[3]).\(inner)"
+    case (.openMMLab, "head"):
+      return part[1] == "fc" ? "head.fc.\(part[2])" : "backbone.norm3.\(part[2])"
+    case (.openMMLab, _):
+      let facebook = try foreignName(name, .facebook)
+        .replacing("dwconv", with: "depthwise_conv").replacing("pwconv", with: "pointwise_conv")
+      return "backbone." + facebook
+    case (.minkowski, _):
+      let facebook = try foreignName(name, .facebook).split(separator: ".").map(String.init)
+      if facebook[0] == "downsample_layers", facebook[1] == "0" {
+        return "encoder." + facebook.joined(separator: ".")
+      }
+      let isKernel =
+        facebook.contains("dwconv") || facebook[0] == "downsample_layers" && facebook[2] == "1"
+      if isKernel, facebook.last == "weight" {
+        return "encoder." + (facebook.dropLast() + ["kernel"]).joined(separator: ".")
+      }
+      if isKernel || facebook.contains("grn") {
+        return "encoder." + facebook.joined(separator: ".")
+      }
+      let wrapped = facebook.contains { $0.hasPrefix("pwconv") } ? "linear" : "ln"
+      return "encoder."
+        + (facebook.dropLast() + [wrapped, facebook.last ?? ""]).joined(separator: ".")
     case (.torchvision, "stem"): return "features.0.\(part[1]).\(part[2])"
     case (.torchvision, "head"):
       return part[1] == "fc" ? "classifier.2.\(part[2])" : "classifier.0.\(part[2])"
@@ -215,10 +237,11 @@ struct ConvNeXtCheckpointTests {
       (name: "net.encoder." + name, shape: shape)
     }
     let others: [(name: String, shape: [Int])] = [
-      ("criterion.weight", [1000]), ("decoder.0.dwconv.weight", [8, 1, 7, 7]),
+      ("criterion.weight", [1000]), ("steps", []),
     ]
     let found = try #require(try ConvNeXtCheckpoint(names: names + others, description: nil))
     #expect(found.config == config && found.foreign == others.map(\.name))
+    #expect(found.headFault == nil)
     let many = (0..<names.count).map { (name: "language.\($0)", shape: [1]) }
     #expect(try ConvNeXtCheckpoint(names: names + many, description: nil) == nil)
   }
@@ -231,6 +254,33 @@ struct ConvNeXtCheckpointTests {
     }
     let found = try #require(try ConvNeXtCheckpoint(names: names, description: nil))
     #expect(found.config == config)
+  }
+
+  @Test(
+    "OpenMMLab's names, and those of pretraining with MinkowskiEngine, lead to the same tensors")
+  func trainers() throws {
+    var config = Self.config(Self.sizes[13])
+    let names = try Self.names(config, .openMMLab, convolutional: false)
+    let found = try #require(try ConvNeXtCheckpoint(names: names, description: nil))
+    #expect(found.naming == .openMMLab && found.config == config && found.foreign.isEmpty)
+
+    config.head = .none
+    let encoder = try Self.names(config, .minkowski, convolutional: false).map { name, shape in
+      guard name.hasSuffix(".kernel") else { return (name: name, shape: shape) }
+      let (outputs, inputs, area) = (shape[0], shape[1], shape[2] * shape[3])
+      let isDepthwise = name.contains("dwconv")
+      return (name: name, shape: isDepthwise ? [area, outputs] : [area, inputs, outputs])
+    }
+    let decoder: [(name: String, shape: [Int])] = [
+      ("mask_token", [1, 512, 1, 1]), ("proj.weight", [512, 768, 1, 1]), ("proj.bias", [512]),
+      ("decoder.0.dwconv.weight", [512, 1, 7, 7]), ("pred.weight", [3072, 512, 1, 1]),
+    ]
+    let sparse = try #require(try ConvNeXtCheckpoint(names: encoder + decoder, description: nil))
+    #expect(sparse.naming == .minkowski && sparse.config == config)
+    #expect(sparse.foreign == decoder.map(\.name) && sparse.headFault == nil)
+    #expect(sparse.notes.count == 1 && sparse.notes.allSatisfy { $0.contains("FCMAE") })
+    #expect(sparse.tensors["stages.1.downsample.1.weight"]?.rows == .positionsFirst)
+    #expect(sparse.tensors["stages.1.downsample.1.weight"]?.shape == [192, 96, 2, 2])
   }
 
   @Test("tensors of another model are no ConvNeXt")
