@@ -31,7 +31,6 @@ struct SourceTensor: Sendable {
   func readFloats(
     _ range: Range<Int>, into output: UnsafeMutableBufferPointer<Float>
   ) throws(CheckpointError) {
-    if rows == .positionsFirst { return try readPositionsFirst(range, into: output) }
     guard rows != .stored, let count = stored.shape.first, count > 0 else {
       return try stored.readFloats(range, into: output)
     }
@@ -46,42 +45,6 @@ struct SourceTensor: Sendable {
         first..<first + end - position,
         into: UnsafeMutableBufferPointer(rebasing: output[place..<place + end - position]))
       position = end
-    }
-  }
-}
-
-extension SourceTensor {
-  /// `[outputs, inputs, height, width]` of `[positions, inputs, outputs]`, or `[channels, 1, height,
-  /// width]` of `[positions, channels]`; position p is row p mod the side, column p / the side, as
-  /// ConvNeXt V2's own `remap_checkpoint_keys` has it.
-  private func readPositionsFirst(
-    _ range: Range<Int>, into output: UnsafeMutableBufferPointer<Float>
-  ) throws(CheckpointError) {
-    guard let positions = stored.shape.first, let outputs = stored.shape.last, positions > 0,
-      !range.isEmpty
-    else { return }
-    let side = Int(Double(positions).squareRoot())
-    let inputs = stored.shape.count == 3 ? stored.shape[1] : 1
-    let perOutput = positions * inputs
-    let first = range.lowerBound / perOutput
-    let count = (range.upperBound - 1) / perOutput + 1 - first
-    var values = [Float](repeating: 0, count: count)
-    for position in 0..<positions {
-      let place = position % side * side + position / side
-      for input in 0..<inputs {
-        let start = (position * inputs + input) * outputs + first
-        var failure: CheckpointError?
-        values.withUnsafeMutableBufferPointer { buffer in
-          do throws(CheckpointError) {
-            try stored.readFloats(start..<start + count, into: buffer)
-          } catch { failure = error }
-        }
-        if let failure { throw failure }
-        for index in 0..<count {
-          let element = (first + index) * perOutput + input * positions + place
-          if range.contains(element) { output[element - range.lowerBound] = values[index] }
-        }
-      }
     }
   }
 }

@@ -52,9 +52,6 @@ package enum RowOrder: Sendable, Equatable {
   /// Query and key projections of GGUF: rotary embedding turns neighbouring rows of a head as a
   /// pair, ours turns row i with row i + d/2.
   case interleavedRotary(heads: Int)
-  /// Kernels of MinkowskiEngine's convolutions, `[positions, inputs, outputs]` or, for depthwise
-  /// ones, `[positions, channels]`, the positions column by column.
-  case positionsFirst
 
   /// The stored row that is our row `row` of `count`.
   package func source(of row: Int, count: Int) -> Int {

@@ -2,6 +2,7 @@ import Testing
 import VLMKernels
 import VLMNN
 import VLMTensor
+import VLMTestSupport
 
 @testable import VLMModels
 
@@ -138,22 +139,6 @@ struct ConvNeXtCheckpointTests {
       let facebook = try foreignName(name, .facebook)
         .replacing("dwconv", with: "depthwise_conv").replacing("pwconv", with: "pointwise_conv")
       return "backbone." + facebook
-    case (.minkowski, _):
-      let facebook = try foreignName(name, .facebook).split(separator: ".").map(String.init)
-      if facebook[0] == "downsample_layers", facebook[1] == "0" {
-        return "encoder." + facebook.joined(separator: ".")
-      }
-      let isKernel =
-        facebook.contains("dwconv") || facebook[0] == "downsample_layers" && facebook[2] == "1"
-      if isKernel, facebook.last == "weight" {
-        return "encoder." + (facebook.dropLast() + ["kernel"]).joined(separator: ".")
-      }
-      if isKernel || facebook.contains("grn") {
-        return "encoder." + facebook.joined(separator: ".")
-      }
-      let wrapped = facebook.contains { $0.hasPrefix("pwconv") } ? "linear" : "ln"
-      return "encoder."
-        + (facebook.dropLast() + [wrapped, facebook.last ?? ""]).joined(separator: ".")
     case (.torchvision, "stem"): return "features.0.\(part[1]).\(part[2])"
     case (.torchvision, "head"):
       return part[1] == "fc" ? "classifier.2.\(part[2])" : "classifier.0.\(part[2])"
@@ -257,7 +242,7 @@ struct ConvNeXtCheckpointTests {
   }
 
   @Test(
-    "OpenMMLab's names, and those of pretraining with MinkowskiEngine, lead to the same tensors")
+    "OpenMMLab's names and those of FCMAE pretraining lead to the same tensors")
   func trainers() throws {
     var config = Self.config(Self.sizes[13])
     let names = try Self.names(config, .openMMLab, convolutional: false)
@@ -265,22 +250,24 @@ struct ConvNeXtCheckpointTests {
     #expect(found.naming == .openMMLab && found.config == config && found.foreign.isEmpty)
 
     config.head = .none
-    let encoder = try Self.names(config, .minkowski, convolutional: false).map { name, shape in
-      guard name.hasSuffix(".kernel") else { return (name: name, shape: shape) }
-      let (outputs, inputs, area) = (shape[0], shape[1], shape[2] * shape[3])
-      let isDepthwise = name.contains("dwconv")
-      return (name: name, shape: isDepthwise ? [area, outputs] : [area, inputs, outputs])
-    }
+    let encoder = try Self.names(config, .facebook, convolutional: false)
     let decoder: [(name: String, shape: [Int])] = [
       ("mask_token", [1, 512, 1, 1]), ("proj.weight", [512, 768, 1, 1]), ("proj.bias", [512]),
       ("decoder.0.dwconv.weight", [512, 1, 7, 7]), ("pred.weight", [3072, 512, 1, 1]),
     ]
-    let sparse = try #require(try ConvNeXtCheckpoint(names: encoder + decoder, description: nil))
-    #expect(sparse.naming == .minkowski && sparse.config == config)
-    #expect(sparse.foreign == decoder.map(\.name) && sparse.headFault == nil)
-    #expect(sparse.notes.count == 1 && sparse.notes.allSatisfy { $0.contains("FCMAE") })
-    #expect(sparse.tensors["stages.1.downsample.1.weight"]?.rows == .positionsFirst)
-    #expect(sparse.tensors["stages.1.downsample.1.weight"]?.shape == [192, 96, 2, 2])
+    let dense = try #require(try ConvNeXtCheckpoint(names: encoder + decoder, description: nil))
+    #expect(dense.naming == .facebook && dense.config == config)
+    #expect(dense.foreign == decoder.map(\.name) && dense.headFault == nil)
+    #expect(dense.notes.count == 1 && dense.notes.allSatisfy { $0.contains("FCMAE") })
+    let kernel: [(name: String, shape: [Int])] = [("encoder.stages.0.0.dwconv.kernel", [49, 96])]
+    let error = thrownError(ModelError.self) {
+      try ConvNeXtCheckpoint(names: kernel + decoder, description: nil)
+    }
+    guard case .configuration(let field, _, let expected)? = error?.problem else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(field.contains(kernel[0].name) && expected.contains("remap_checkpoint_keys"))
   }
 
   @Test("tensors of another model are no ConvNeXt")

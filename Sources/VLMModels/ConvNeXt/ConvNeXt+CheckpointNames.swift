@@ -12,8 +12,6 @@ package enum ConvNeXtNaming: String, Sendable, CaseIterable {
   case dinov3 = "hugging-face-dinov3"
   /// mmpretrain and its kin.
   case openMMLab = "openmmlab"
-  /// What pretraining of ConvNeXt V2 saves: facebook's names around MinkowskiEngine's.
-  case minkowski = "fcmae"
 
   /// Whether the description beside the weights is transformers'.
   var isTransformers: Bool { self == .huggingFace || self == .dinov3 }
@@ -31,7 +29,6 @@ package enum ConvNeXtNaming: String, Sendable, CaseIterable {
     case .torchvision: Self.fromTorchvision(name)
     case .dinov3: Self.fromDINOv3(name)
     case .openMMLab: Self.fromOpenMMLab(name)
-    case .minkowski: Self.fromMinkowski(name)
     }
   }
 
@@ -190,14 +187,5 @@ package enum ConvNeXtNaming: String, Sendable, CaseIterable {
       return "\(outputNorm)\(stage).\(part[1])"
     }
     return ["stages", "downsample_layers"].contains(part.first) ? fromFacebook(name) : nil
-  }
-
-  /// facebook's, with wrapped layers and convolutions' weights called "kernel".
-  private static func fromMinkowski(_ name: String) -> String? {
-    var part = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
-    guard ["stages", "downsample_layers"].contains(part.first), part.count >= 4 else { return nil }
-    part.removeAll { $0 == "ln" || $0 == "linear" }
-    if part.last == "kernel" { part[part.count - 1] = "weight" }
-    return fromFacebook(part.joined(separator: "."))
   }
 }

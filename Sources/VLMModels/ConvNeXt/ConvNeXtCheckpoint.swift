@@ -30,6 +30,7 @@ package struct ConvNeXtCheckpoint: Sendable {
     names: [CheckpointFacts.Name], description: JSONValue?,
     activation: HeadActivationOption? = nil
   ) throws(ModelError) {
+    try Self.refuseSparse(names)
     guard let place = ConvNeXtLocation(names.map(\.name)) else { return nil }
     naming = place.naming
     var parts = ConvNeXtParts()
@@ -43,8 +44,7 @@ package struct ConvNeXtCheckpoint: Sendable {
         continue
       }
       let source = Source(
-        original: name, shape: Self.modelShape(canonical, shape),
-        rows: name.hasSuffix(".kernel") ? .positionsFirst : .stored)
+        original: name, shape: Self.modelShape(canonical, shape))
       if let other = parts.tensors.updateValue(source, forKey: canonical) {
         throw ModelError(
           .configuration(
@@ -74,7 +74,7 @@ package struct ConvNeXtCheckpoint: Sendable {
       inner: HeadModule.modules(of: parts.inner), outer: HeadModule.modules(of: parts.outer),
       prefix: prefix, option: activation)
     search.innerComesFirst = naming == .openCLIP
-    if naming == .minkowski { leaveDecoder(&search) }
+    leaveDecoder(&search)
     if naming == .openCLIP {
       // Beside its image tower a file may have parts for texts, which no image passes through.
       let texts: Set<Substring> = ["text", "transformer", "token_embedding", "ln_final", ""]
@@ -140,20 +140,30 @@ package struct ConvNeXtCheckpoint: Sendable {
     notes += found.notes
   }
 
-  /// What FCMAE put behind its encoder, and only pretraining needs.
+  /// What pretraining of ConvNeXt V2 (FCMAE) has behind its encoder, and needs alone.
   private mutating func leaveDecoder(_ search: inout HeadSearch) {
-    let parts: Set<Substring> = ["decoder", "mask_token", "proj", "pred"]
-    let outer = search.outer.filter { module in
-      let outside = Array(search.prefix.dropLast())
-      let root = module.root(besides: outside)
-      return !parts.contains(root) && !module.names.allSatisfy { $0.hasSuffix("mask_token") }
-    }
-    if outer.count < search.outer.count {
-      notes.append(
-        "pretraining of ConvNeXt V2 (FCMAE): the encoder gives features; the decoder (mask_token, "
-          + "proj, decoder, pred) is left out")
-    }
-    search.outer = outer
+    let all = search.inner + search.outer
+    guard all.contains(where: { $0.names.contains { $0.hasSuffix("mask_token") } }) else { return }
+    let parts: Set<Substring> = ["decoder", "proj", "pred", ""]
+    let outside = search.prefix.last == "encoder" ? Array(search.prefix.dropLast()) : search.prefix
+    let isDecoder = { (module: HeadModule) in parts.contains(module.root(besides: outside)) }
+    search.inner.removeAll(where: isDecoder)
+    search.outer.removeAll(where: isDecoder)
+    notes.append(
+      "pretraining of ConvNeXt V2 (FCMAE): the encoder gives features; the decoder (mask_token, "
+        + "proj, decoder, pred) is left out")
+  }
+
+  /// - Throws: `ModelError` for kernels of MinkowskiEngine's.
+  private static func refuseSparse(_ names: [CheckpointFacts.Name]) throws(ModelError) {
+    guard let kernel = names.first(where: { $0.name.hasSuffix(".dwconv.kernel") }) else { return }
+    throw ModelError(
+      .configuration(
+        field: "tensor '\(kernel.name.escapedForDisplay())'",
+        found: "MinkowskiEngine's names, as pretraining of ConvNeXt V2 (FCMAE) saves them",
+        expected:
+          "those of the dense model; run remap_checkpoint_keys of ConvNeXt-V2's utils.py on "
+          + "the checkpoint, torch.save what it returns, and convert that"))
   }
 
   package var model: ModelCheckpoint {
@@ -197,15 +207,6 @@ package struct ConvNeXtCheckpoint: Sendable {
   /// The shape without the unit axes that some codes keep: 1×1 convolutions are matrices, and
   /// GRN and layer-scale parameters are vectors.
   private static func modelShape(_ name: String, _ shape: [Int]) -> [Int] {
-    if name.hasSuffix(".conv_dw.weight"), shape.count == 2 {
-      // MinkowskiEngine's: positions, channels.
-      let side = Int(Double(shape[0]).squareRoot())
-      return [shape[1], 1, side, side]
-    }
-    if name.hasSuffix(".downsample.1.weight"), shape.count == 3 {
-      let side = Int(Double(shape[0]).squareRoot())
-      return [shape[2], shape[1], side, side]
-    }
     let isVector =
       name.hasSuffix("gamma") || name.hasSuffix(".bias") || name.contains(".grn.")
       || name.contains("norm")

@@ -57,7 +57,6 @@ struct ConvNeXtLocation: Hashable {
         return
       case "stages" where isNumber(index + 1) && isNumber(index + 2) && rest == 5:
         switch (part[index + 3], part[index + 4]) {
-        case ("dwconv", "kernel"): self.init(naming: .minkowski, before)
         case ("dwconv", _): self.init(naming: .facebook, before)
         case ("depthwise_conv", _): self.init(naming: .openMMLab, before)
         default: return nil
