@@ -1,22 +1,32 @@
 #!/usr/bin/env python3
-"""Writes the image goldens that Pillow decides: SHA-256 digests of RGB bytes.
+"""Writes the image goldens that Pillow and transformers decide: SHA-256 digests.
 
-    pip install pillow==13.0.0
+    pip install pillow==13.0.0 transformers==5.24.0 torch torchvision safetensors
     scripts/make-image-goldens.py            from the project's root
 
 Tests/Fixtures/pngsuite/pillow.json   of Image.open(file).convert("RGB"), for each sound file
 Tests/Fixtures/preprocess/pillow.json of Image.resize over seeded noise, for each filter and for
                                       shapes on both sides of the rule that orders the passes
+Tests/Fixtures/preprocess/processors.json
+                                      of what transformers' image processors on Pillow make of
+                                      photographs: every seventh of pixel_values, f32 [3, height, width]
+Tests/Fixtures/preprocess/torchvision.safetensors
+                                      of some photographs what the processors on torchvision make,
+                                      which resize tensors; their distance from Pillow's is printed
 """
 
 import hashlib
 import json
 import pathlib
 
+import numpy as np
 import PIL
+import transformers
 from PIL import Image
+from safetensors.numpy import save_file
 
-FIXTURES = pathlib.Path(__file__).resolve().parent.parent / "Tests" / "Fixtures"
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FIXTURES = ROOT / "Tests" / "Fixtures"
 FILTERS = ["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"]
 SHAPES = [
     (60, 80, 21, 28), (80, 60, 28, 21), (80, 60, 32, 32), (60, 80, 32, 32), (17, 120, 16, 30),
@@ -61,3 +71,96 @@ for seed, (width, height, to_width, to_height) in enumerate(SHAPES):
         result = source.resize((to_width, to_height), code)
         resizes.append([seed, width, height, to_width, to_height, name, digest(result)])
 write(FIXTURES / "preprocess" / "pillow.json", {"resizes": resizes})
+
+IMAGES = ["docs/images/chelsea.png", "docs/images/rocket.jpg", "docs/images/horse.png"]
+NONE = [0.0, 0.0, 0.0]
+# What a preprocessor_config.json says beside the class: each form of each member.
+COMMON = [
+    {}, {"do_resize": False}, {"do_rescale": False}, {"do_normalize": False},
+    {"do_rescale": False, "do_normalize": False}, {"rescale_factor": 0.00784313725490196},
+    {"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6]},
+    *({"resample": code} for code in range(6)),
+]
+SIZES = [
+    {"size": 48}, {"size": {"height": 40, "width": 56}}, {"size": [56, 40]},
+    {"size": {"shortest_edge": 50}}, {"size": {"shortest_edge": 50, "longest_edge": 60}},
+    {"size": {"shortest_edge": 50, "longest_edge": 333}},
+    {"do_center_crop": True, "crop_size": {"height": 31, "width": 45}},
+    {"do_center_crop": True, "crop_size": 260}, {"do_center_crop": False},
+    {"do_resize": False, "do_center_crop": True, "crop_size": [401, 37]}, {},
+]
+PLAIN = COMMON + SIZES[:-1]
+CONVNEXT = COMMON + [
+    {"size": 48}, {"size": {"shortest_edge": 49}, "crop_pct": 0.95},
+    {"size": {"shortest_edge": 384}}, {"size": {"shortest_edge": 383}, "crop_pct": 1.0},
+]
+FORMS = {
+    "ConvNextImageProcessor": CONVNEXT, "ConvNextFeatureExtractor": CONVNEXT[:1],
+    "ConvNextImageProcessorFast": CONVNEXT[:1], "ConvNextImageProcessorPil": CONVNEXT[:1],
+    "CLIPImageProcessor": PLAIN, "CLIPFeatureExtractor": PLAIN[:1],
+    "ChineseCLIPImageProcessor": PLAIN[:1],
+    "BitImageProcessor": SIZES, "BitImageProcessorFast": PLAIN[:1],
+    "ViTImageProcessor": PLAIN, "ViTFeatureExtractor": PLAIN[:1],
+    "ViTImageProcessorPil": PLAIN[:1], "DINOv3ViTImageProcessor": PLAIN,
+    "DINOv3ViTImageProcessorFast": PLAIN[:1], "SiglipImageProcessor": SIZES,
+    "SiglipImageProcessorFast": PLAIN[:1], "DeiTImageProcessor": SIZES,
+    "DeiTFeatureExtractor": PLAIN[:1], "BeitImageProcessor": SIZES,
+    "BlipImageProcessor": PLAIN[:1], "PvtImageProcessor": PLAIN[:1],
+    "MobileNetV1ImageProcessor": PLAIN[:1], "MobileNetV2ImageProcessor": PLAIN[:1],
+    "LevitImageProcessor": [{}, {"size": 50}, {"size": {"height": 40, "width": 56}}],
+    "PoolFormerImageProcessor": [
+        {}, {"size": 50, "crop_pct": 0.8, "crop_size": 50}, {"size": {"height": 40, "width": 56}},
+        {"size": {"height": 40, "width": 40}}],
+    "LlavaImageProcessor": [{}, {"do_pad": True}, {"do_pad": True, "size": 60, "crop_size": 60}],
+    "EfficientNetImageProcessor": [
+        {"size": 48, "include_top": False},
+        {"size": 48, "include_top": False, "rescale_offset": True,
+         "rescale_factor": 0.00784313725490196, "image_mean": NONE}],
+}
+
+
+def processor(config, backend=""):
+    """The class that a configuration names, of the backend."""
+    name = config["image_processor_type"].replace("FeatureExtractor", "ImageProcessor")
+    for suffix in ("Fast", "Pil"):
+        name = name.removesuffix(suffix)
+    if name == "DINOv3ViTImageProcessor" and backend == "Pil":
+        # It has no Pillow form: ViT's is the same but for the defaults.
+        base = transformers.DINOv3ViTImageProcessor
+        return transformers.ViTImageProcessorPil.from_dict(
+            {"image_mean": base.image_mean, "image_std": base.image_std,
+             **{key: value for key, value in config.items() if value is not None}})
+    return getattr(transformers, name + backend).from_dict(dict(config))
+
+
+def pixels(config, image, backend=""):
+    values = processor(config, backend)(image, return_tensors="np")["pixel_values"][0]
+    return np.ascontiguousarray(values, np.float32)
+
+
+photos = {name: Image.open(ROOT / name).convert("RGB") for name in IMAGES}
+cases = []
+for name, forms in FORMS.items():
+    for index, form in enumerate(forms):
+        config = {"image_processor_type": name, **form}
+        image = IMAGES[index % len(IMAGES)]
+        values = pixels(config, photos[image], "Pil")
+        cases.append([config, image, values.shape[1], values.shape[2],
+                      hashlib.sha256(values.ravel()[::7].tobytes()).hexdigest()])
+(FIXTURES / "preprocess" / "processors.json").write_text(
+    "{\n" + f' "pillow": "{PIL.__version__}", "transformers": "{transformers.__version__}",\n'
+    + ' "cases": [\n  ' + ",\n  ".join(json.dumps(case) for case in cases) + "\n]}\n")
+
+tensors = {}
+for name in ("DINOv3ViTImageProcessorFast", "ViTImageProcessorFast", "CLIPImageProcessorFast",
+             "ConvNextImageProcessorFast"):
+    config = {"image_processor_type": name, "image_mean": NONE, "image_std": [1.0, 1.0, 1.0]}
+    for image in IMAGES:
+        worst = abs(pixels(config, photos[image]) - pixels(config, photos[image], "Pil")) * 255
+        print(f"{name} of {image}: {worst.max():.3f} of 255 at most, {worst.mean():.4f} on average")
+    small = {**config, "size": {"shortest_edge": 28}} if "ViT" not in name else {
+        **config, "size": {"height": 28, "width": 28}}
+    if name.startswith("CLIP"):
+        small["crop_size"] = 28
+    tensors[name] = pixels(small, photos[IMAGES[0]])
+save_file(tensors, FIXTURES / "preprocess" / "torchvision.safetensors")

@@ -266,6 +266,21 @@ def check_tensors(data, base, tensors):
             need(not found, 51, f"tensor '{t['name']}': {found[:1]}")
 
 
+def check_labels(raw):
+    """Section "Labels": an array of names, or an object that says what the scores are."""
+    try:
+        labels = json.loads(raw)
+    except ValueError:
+        raise Refused(0, "section 'labels': no JSON") from None
+    names = labels
+    if isinstance(labels, dict):
+        need(labels.get("scores") in ("softmax", "sigmoid", "raw"), 0,
+             f"section 'labels': scores {labels.get('scores')}")
+        names = labels.get("names") or []
+    need(isinstance(names, list) and all(isinstance(name, str) for name in names), 0,
+         "section 'labels': names")
+
+
 def read(data):
     """Checks everything. Returns root hash, sections with their bytes, tensors."""
     sections, root, version = read_table(data)
@@ -277,6 +292,8 @@ def read(data):
             s["bytes"] = section_bytes(data, s)
     check_tensors(data, tensor_data["offset"], tensors)
     for s in sections:
+        if s["kind"] == 4:
+            check_labels(s["bytes"])
         if s["kind"] == 6:
             try:
                 vlmz_tokenizer.read(s["bytes"])

@@ -16,6 +16,7 @@
   VLM_DECLARE(add_outliers_q4, set)          \
   VLM_DECLARE(gemm_f32_f16, set)             \
   VLM_DECLARE(gemm_f32_bf16, set)            \
+  VLM_DECLARE(multiply_f32, set)             \
   VLM_DECLARE(epilogue_f32, set)             \
   VLM_DECLARE(quantize_rows_u8, set)         \
   VLM_DECLARE(layer_norm_f32, set)           \

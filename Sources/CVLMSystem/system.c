@@ -149,10 +149,12 @@ static void on_fault(int signal_number, siginfo_t *info, void *context) {
   _exit(74);
 }
 
-// The Swift runtime aborts where memory cannot be had, after a line that says how much it wanted.
+// The Swift runtime aborts where memory cannot be had, after a line that says how much it wanted: the
+// error of the thread that aborts is then still the allocator's.
 static void on_abort(int signal_number, siginfo_t *info, void *context) {
   (void)info;
   (void)context;
+  const int lacks_memory = errno == ENOMEM;
   while (atomic_exchange(&dying, 1)) {
     pause();
   }
@@ -161,8 +163,7 @@ static void on_abort(int signal_number, siginfo_t *info, void *context) {
       unlink(pending[i].path);
     }
   }
-  // As much as the largest thing that is allocated in one piece: OpenBLAS's buffer.
-  if (vlm_can_allocate((size_t)160 << 20)) {
+  if (!lacks_memory) {
     // Something else: to be seen as what it is.
     signal(signal_number, SIG_DFL);
     raise(signal_number);

@@ -154,7 +154,7 @@ struct KernelCases {
         let columns = byRows ? 0..<outputs : range
         vlm_sgemm(
           taken.count, columns.count, inputs, x.base + taken.lowerBound * inputs, inputs,
-          matrix + columns.lowerBound * inputs,
+          matrix + columns.lowerBound * inputs, 0,
           y.base + taken.lowerBound * outputs + columns.lowerBound, outputs)
       }
       withExtendedLifetime((weights, x, y)) {}

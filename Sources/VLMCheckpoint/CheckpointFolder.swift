@@ -40,6 +40,8 @@ enum CheckpointFolder {
     /// The parts of a model without an index, by their names in the folder, and its path with a
     /// slash at its end.
     case shards([String], folder: String)
+    /// A language model and its vision half, both GGUF.
+    case halves(language: String, vision: String)
   }
 
   /// A name as `model-00002-of-00005.safetensors`.
@@ -75,8 +77,11 @@ enum CheckpointFolder {
   /// those that transformers writes, where their index is lost and all are there.
   ///
   ///
+  /// - Parameter mmproj: the vision half that the user names for a language model in GGUF.
   /// - Throws: `.severalModels` where a folder leaves a choice, `.noWeights` where it has none.
-  static func weights(_ path: String) throws(CheckpointError) -> Weights {
+  static func weights(
+    _ path: String, mmproj: String? = nil
+  ) throws(CheckpointError) -> Weights {
     var status = stat()
     guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
       return .file(path)
@@ -104,6 +109,9 @@ enum CheckpointFolder {
     }
     if let shards = try shards(candidates, path) { return .shards(shards, folder: folder) }
     guard candidates.count == 1 else {
+      if let (language, vision) = try GGUFVision.halves(candidates, folder: folder, given: mmproj) {
+        return .halves(language: language, vision: vision)
+      }
       throw CheckpointError(path: path, problem: .severalModels(candidates))
     }
     return .file(folder + first)
@@ -132,7 +140,7 @@ enum CheckpointFolder {
     return names
   }
 
-  private static func fileNames(_ folder: String) -> [String] {
+  static func fileNames(_ folder: String) -> [String] {
     guard let directory = opendir(folder) else { return [] }
     defer { closedir(directory) }
     var names: [String] = []

@@ -28,12 +28,13 @@ package struct CheckpointTensor: Sendable {
   /// gaps.
   let strides: [Int]?
   /// How the elements are stored when not one by one, which is contiguous.
-  package let blocks: GGUFType?
+  package let blocks: (any StoredElements)?
 
   /// - Precondition: `range`, in `owned` or else in `source`, holds every element.
   init(
     name: String, dtype: DType, shape: [Int], source: MappedFile, owned: OwnedBytes? = nil,
-    range: Range<Int>, strides: [Int]? = nil, blocks: GGUFType? = nil
+    range: Range<Int>, strides: [Int]? = nil,
+    blocks: (any StoredElements)? = nil
   ) {
     self.name = name
     self.dtype = dtype
@@ -43,6 +44,17 @@ package struct CheckpointTensor: Sendable {
     self.range = range
     self.strides = strides
     self.blocks = blocks
+  }
+
+  /// A tensor of numbers that `elements` reads from `range` of `source`.
+  ///
+  /// - Precondition: the range holds every element, whose number does not overflow.
+  package init(
+    name: String, shape: [Int], source: MappedFile, range: Range<Int>,
+    elements: any StoredElements
+  ) {
+    self.init(
+      name: name, dtype: .f32, shape: shape, source: source, range: range, blocks: elements)
   }
 
   /// What the checkpoint's format calls the type.

@@ -19,12 +19,28 @@ package enum SafetensorsIndex {
 
   /// Reads a file of tensors, an index, or a folder that holds either.
   ///
-  /// - Parameter options: for PyTorch files.
+  /// - Parameters:
+  ///   - options: for PyTorch files.
+  ///   - mmproj: the vision half of a LLaVA whose language half this is, both GGUF.
   package static func readCheckpoint(
-    path: String, links: Links = .contained, options: PyTorchFile.Options = .init()
+    path: String, links: Links = .contained, options: PyTorchFile.Options = .init(),
+    mmproj: String? = nil
   ) throws(CheckpointError) -> TensorCatalog {
-    switch try CheckpointFolder.weights(path) {
-    case .file(let file):
+    let weights = try CheckpointFolder.weights(path, mmproj: mmproj)
+    if case .halves(let language, let vision) = weights {
+      return try CheckpointFile.read(path: language).joining(vision: vision)
+    }
+    let catalog = try read(weights, path: path, links: links, options: options)
+    return try mmproj.map { file throws(CheckpointError) in
+      try catalog.joining(vision: file)
+    } ?? catalog
+  }
+
+  private static func read(
+    _ weights: CheckpointFolder.Weights, path: String, links: Links, options: PyTorchFile.Options
+  ) throws(CheckpointError) -> TensorCatalog {
+    switch weights {
+    case .file(let file), .halves(let file, _):
       return file.hasSuffix(".json")
         ? try read(path: file, links: links, options: options)
         : try CheckpointFile.read(path: file, options: options)

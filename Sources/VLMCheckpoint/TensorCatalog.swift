@@ -7,8 +7,15 @@ package enum CheckpointFormat: String, Sendable {
   case pyTorchLegacy = "PyTorch legacy"
   case torchScript = "TorchScript"
   case gguf = "GGUF"
+  /// What is converted already.
+  case container = "vlmz"
 
-  package var isPyTorch: Bool { self != .safetensors && self != .gguf }
+  package var isPyTorch: Bool {
+    switch self {
+    case .pyTorchZip, .pyTorchLegacy, .torchScript: true
+    case .safetensors, .gguf, .container: false
+    }
+  }
 }
 
 /// The tensors of a checkpoint, in the order it lists them, each name once.
@@ -24,6 +31,8 @@ package struct TensorCatalog: Sendable {
   package let format: CheckpointFormat
   /// The metadata of a GGUF file, with its types.
   package let gguf: GGUFMetadata?
+  /// The vision half of a LLaVA in GGUF, whose tensors are among these.
+  package private(set) var vision: GGUFVision?
   private let index: [ExactString: Int32]
 
   /// `index` holds the position of each name in `tensors`.
@@ -39,6 +48,14 @@ package struct TensorCatalog: Sendable {
     self.format = format
     self.gguf = gguf
     self.index = index
+  }
+
+  /// - Precondition: no two tensors have one name.
+  package init(path: String, tensors: [CheckpointTensor], format: CheckpointFormat) {
+    var index: [ExactString: Int32] = [:]
+    for (place, tensor) in tensors.enumerated() { index[ExactString(tensor.name)] = Int32(place) }
+    self.init(
+      path: path, tensors: tensors, metadata: [], warnings: [], index: index, format: format)
   }
 
   /// This catalog with the tensors of `other`, their names behind `prefix`, added after its own.
@@ -58,6 +75,13 @@ package struct TensorCatalog: Sendable {
     return TensorCatalog(
       path: path, tensors: tensors, metadata: metadata, warnings: warnings + other.warnings,
       index: index, format: format, gguf: gguf)
+  }
+
+  /// The same with the vision half that its last tensors are from.
+  func with(_ vision: GGUFVision) -> TensorCatalog {
+    var copy = self
+    copy.vision = vision
+    return copy
   }
 
   /// The tensors under other names, as many as there are, no two the same.

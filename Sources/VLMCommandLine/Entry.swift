@@ -13,6 +13,8 @@ package let productVersion = "0.1.0"
 /// `ExitStatus`, Ctrl-C that leaves nothing behind, a closed pipe that is no error.
 package func runCommand<Command: ParsableCommand>(_ type: Command.Type, program: String) {
   occupyStandardDescriptors()
+  // OpenBLAS reads it as it is loaded; without, it starts a thread per processor that stays idle.
+  setenv("OPENBLAS_NUM_THREADS", "1", 1)
   do {
     try TerminationSignals.install()
     FaultHandler.install(program: program)

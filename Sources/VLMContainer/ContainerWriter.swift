@@ -21,6 +21,8 @@ package final class ContainerWriter {
   private let compress: Bool
   private let isResumable: Bool
   private var contents: [SectionKind: [UInt8]] = [:]
+  /// Sections of kinds that are not known here, and the file that has them.
+  private var unknown: Container?
   private var entries: [TensorIndex.Entry] = []
   private var names = Set<String>()
   private var open: (entry: TensorIndex.Entry, hash: XXH64)?
@@ -192,6 +194,14 @@ package final class ContainerWriter {
     contents[kind] = bytes
   }
 
+  /// Takes over the sections of `container` whose kinds are not known here, byte for byte, behind
+  /// all others. None of them is required: no such container opens. `finish` throws where their
+  /// bytes are not those that the container states.
+  package func add(unknownSectionsOf container: Container) {
+    precondition(unknown == nil, "those of one container")
+    unknown = container
+  }
+
   /// Starts a tensor; its bytes follow through `write`.
   package func beginTensor(
     name: String, format: TensorFormat, role: TensorRole, shape: [Int]
@@ -304,6 +314,16 @@ package final class ContainerWriter {
     for kind in SectionKind.known {
       if let bytes = contents[kind] { sections.append(try writeSection(kind, bytes)) }
     }
+    for section in unknown?.sections ?? [] where !section.kind.isKnown {
+      sections.append(try copySection(section))
+    }
+    guard sections.count <= Format.maximumSections else {
+      throw ContainerError(
+        path: path, place: .table,
+        problem: .value(
+          .r09, field: "section count", found: "\(sections.count)",
+          expected: "at most \(Format.maximumSections)"))
+    }
     try pad(to: Format.alignment)
     let table = SectionTable.encode(sections)
     let header = Header(
@@ -334,6 +354,29 @@ package final class ContainerWriter {
     return SectionEntry(
       kind: kind, flags: kind.flags, codecCode: codec.rawValue, range: start..<position,
       rawByteCount: bytes.count, storedHash: XXH64.hash(stored), rawHash: XXH64.hash(bytes))
+  }
+
+  private func copySection(_ section: SectionEntry) throws(ContainerError) -> SectionEntry {
+    try pad(to: section.kind.alignment)
+    let start = position
+    guard let file = unknown?.file else { return section }
+    defer { withExtendedLifetime(file) {} }
+    var hash = XXH64()
+    for first in stride(from: section.range.lowerBound, to: section.range.upperBound, by: 4 << 20) {
+      let range = first..<min(first + (4 << 20), section.range.upperBound)
+      hash.update(file.bytes(range))
+      try append(file.bytes(range))
+      file.release(range)
+    }
+    guard hash.digest == section.storedHash else {
+      throw ContainerError(
+        path: file.path, place: .named(section.kind),
+        problem: .hash(.r25, found: hash.digest, expected: section.storedHash))
+    }
+    return SectionEntry(
+      kind: section.kind, flags: section.flags, codecCode: section.codecCode,
+      range: start..<position, rawByteCount: section.rawByteCount, storedHash: section.storedHash,
+      rawHash: section.rawHash)
   }
 
   private func pad(to alignment: Int) throws(ContainerError) {

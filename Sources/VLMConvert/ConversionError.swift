@@ -1,3 +1,4 @@
+import VLMCheckpoint
 import VLMModels
 import VLMTensor
 
@@ -18,21 +19,29 @@ package struct ConversionError: ReportableError, Equatable {
     case shape(tensor: String, found: [Int], expected: [Int])
     case unexpected([String])
     case notFloat(tensor: String, found: String)
+    /// Blocks of a type that is only listed.
+    case notReadable(tensor: String, type: String)
     case nonFinite(tensor: String, count: Int)
     case option(String, found: String, expected: String)
     case preprocessing(String)
+    /// Names of classes in a file of the user's: what was found, and what is expected.
+    case labels(String, String)
     /// The weights of a LLaVA's vision tower are neither in the checkpoint nor where it says.
     case visionTower(stated: String)
     /// The same of LLaVA-HR's ConvNeXt.
     case slowTower(stated: String)
     /// A projector alone, and `_name_or_path` of its `config.json`.
     case languageModel(stated: String?)
+    /// The vision half of a LLaVA in GGUF alone.
+    case visionHalf
     /// LoRA and its kin, and the model that `adapter_config.json` says they are for.
     case adapter(base: String?)
     /// Weights that another tool quantized, and a tensor that shows it.
     case quantized(kind: String, tensor: String)
     /// A file of `extract --codes`.
     case codes
+    /// A section of a container, and what it should hold.
+    case section(String, String)
     /// A key of the metadata of an extracted file, and what its value should be.
     case metadata(String, String)
   }
@@ -76,12 +85,17 @@ package struct ConversionError: ReportableError, Equatable {
     case .notFloat(let tensor, let found):
       return "\(name): tensor '\(tensor.escapedForDisplay())': found \(found), "
         + "expected a floating-point type"
+    case .notReadable(let tensor, let type):
+      return
+        "\(name): tensor '\(tensor.escapedForDisplay())': \(GGUFProblem.notReadable(type).text)"
     case .nonFinite(let tensor, let count):
       return
         "\(name): tensor '\(tensor.escapedForDisplay())': \(count) values are NaN or infinite, "
         + "expected finite weights"
     case .option(let option, let found, let expected):
       return "\(option): found '\(found.escapedForDisplay())', expected \(expected)"
+    case .labels(let found, let expected):
+      return "\(name): names of classes: found \(found), expected \(expected)"
     case .preprocessing(let text): return "\(name): \(text)"
     case .visionTower(let stated):
       return "\(name): the vision tower's weights are not in it, and its mm_vision_tower, "
@@ -95,6 +109,10 @@ package struct ConversionError: ReportableError, Equatable {
       let model = stated.map { ", '\($0.escapedForDisplay())'," } ?? ""
       return "\(name): holds a projector alone; name the folder of the language model\(model) "
         + "that it was trained for with --model-base"
+    case .visionHalf:
+      return
+        "\(name): is the vision half of a LLaVA in GGUF (general.architecture 'clip'); give the "
+        + "GGUF of its language half, and this one with --mmproj '\(name)'"
     case .adapter(let base):
       let model = base.map { "'\($0.escapedForDisplay())'" } ?? "a model"
       return
@@ -106,6 +124,8 @@ package struct ConversionError: ReportableError, Equatable {
     case .codes:
       return "\(name): holds the codes of a container, found '….codes' and '….scales', expected "
         + "values; extract without --codes"
+    case .section(let kind, let expected):
+      return "\(name): section '\(kind)': cannot be read, expected \(expected)"
     case .metadata(let key, let expected):
       return "\(name): metadata: the value of '\(key)' cannot be read, expected \(expected)"
     }

@@ -11,8 +11,8 @@ import VLMTensor
 package struct Converter {
   package let source: SourceModel
   package let plan: ConversionPlan
-  private let scheme: Scheme
-  private let overrides: [QuantizationPolicy.Override]
+  let scheme: Scheme
+  let overrides: [QuantizationPolicy.Override]
   private let pool: WorkerPool
 
   /// - Throws: `ConversionError` when the checkpoint lacks a tensor of its model, has one of another
@@ -80,10 +80,11 @@ package struct Converter {
     if let preprocessing = source.preprocessing {
       try writer.add(section: .preprocess, bytes(preprocessing.json()))
     }
-    if let labels = source.labels {
-      try writer.add(section: .labels, bytes(.array(labels.map { .string($0) })))
+    if let labels = Labels(names: source.labels, scores: source.scores).json {
+      try writer.add(section: .labels, bytes(labels))
     }
     for (kind, content) in source.sections { try writer.add(section: kind, content) }
+    if let container = source.container { writer.add(unknownSectionsOf: container) }
     try writer.add(section: .provenance, bytes(try provenance(digests)))
     try writer.add(section: .report, bytes(report.json))
     let summary = try writer.finish()
@@ -158,6 +159,7 @@ package struct Converter {
     // A control group ends a process that takes more; it does not say no before.
     try SystemMemory.require(needed, of: Machine.memory.byteCount, for: output.path)
     let stream = TensorStream(pool: pool)
+    var check = StoredCheck()
     let buffers = OutputStage.Buffers(byteCount: largest)
     let total = sourceByteCount
     var done = done
@@ -168,6 +170,7 @@ package struct Converter {
       progress(done, total, piece.item.spec.path)
       if piece.isFirst { error = QuantizationError() }
       let buffer = buffers[index]
+      try check.add(piece)
       error.merge(try stream.encode(piece, into: buffer))
       if let range = piece.tensor.fileRange(ofElements: piece.elements) {
         reader.release(range, of: piece.tensor.source)
@@ -183,6 +186,23 @@ package struct Converter {
     }
     try output.wait()
     return try reader.finish()
+  }
+
+  /// Compares the tensors of a container with their checksums, piece by piece as they are read.
+  private struct StoredCheck {
+    private var hash = XXH64()
+
+    mutating func add(_ piece: TensorPiece) throws(ContainerError) {
+      guard let stored = piece.tensor.container else { return }
+      if piece.isFirst { hash = XXH64() }
+      let tensor = piece.tensor.stored
+      let range = stored.byteRange(ofElements: piece.elements)
+      tensor.withBytes { hash.update(UnsafeRawBufferPointer(rebasing: $0[range])) }
+      guard piece.isLast, hash.digest != stored.checksum else { return }
+      throw ContainerError(
+        path: tensor.source.path, place: .tensor(tensor.name),
+        problem: .hash(.r50, found: hash.digest, expected: stored.checksum))
+    }
   }
 
   /// What decides the bytes of the container, but for the content of files that have not changed.
@@ -206,37 +226,4 @@ package struct Converter {
   }
 
   private func bytes(_ json: JSONValue) -> [UInt8] { Array(json.serialized().utf8) }
-
-  /// Where the container came from: file names without folders, their sizes and hashes, the
-  /// names that its tensors had there, and the flags. Nothing of the machine or the time: the same
-  /// input gives the same bytes.
-  private func provenance(_ digests: [String: UInt64]) throws -> JSONValue {
-    var files: [JSONValue] = []
-    for path in source.files {
-      let name = path.split(separator: "/").last.map(String.init) ?? path
-      // Those of tensors are mapped already: a second time may be more than the limits allow.
-      let mapped = source.catalog.sources.first { $0.path == path }
-      let file = try mapped ?? MappedFile(path: path)
-      let digest = digests[path] ?? file.withBytes(0..<file.count) { XXH64.hash($0) }
-      files.append([
-        "name": .string(name), "bytes": .int(file.count),
-        "xxh64": .string(hexadecimalText(digest)),
-      ])
-    }
-    var names = JSONObject()
-    // A tensor whose rows were put in another order is not what that name stands for.
-    let isRenamed = source.checkpoint.tensors.values.allSatisfy { $0.rows == .stored }
-    for item in isRenamed ? plan.items : [] {
-      names.set(item.spec.path, .string(try source.tensor(item.spec.path).name))
-    }
-    return [
-      "tool": "vlm-convert", "version": .string(ConversionReport.toolVersion),
-      "scheme": .string(scheme.name),
-      "tensor_types": .array(
-        overrides.map { .string("\($0.pattern)=\($0.scheme.name)") }),
-      "naming": .string(source.checkpoint.naming),
-      "names": .object(names),
-      "files": .array(files),
-    ]
-  }
 }

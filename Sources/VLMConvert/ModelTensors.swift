@@ -1,6 +1,5 @@
 import VLMCheckpoint
 import VLMContainer
-import VLMQuantize
 import VLMTensor
 
 #if canImport(Glibc)
@@ -10,16 +9,11 @@ import VLMTensor
 /// A tensor of a checkpoint or of a container, whose values are read as floats, some outputs at a
 /// time.
 package struct ModelTensor: Sendable {
-  private enum Storage: Sendable {
-    case checkpoint(SourceTensor)
-    case container(Container, TensorEntry)
-  }
-
   package let name: String
   package let shape: [Int]
   /// The checkpoint's element type, or the container's scheme.
   package let type: String
-  private let storage: Storage
+  private let stored: SourceTensor
 
   package init(_ tensor: CheckpointTensor) {
     self.init(SourceTensor(tensor, rows: .stored), name: tensor.name, shape: tensor.shape)
@@ -32,15 +26,14 @@ package struct ModelTensor: Sendable {
     self.name = name
     self.shape = shape
     type = tensor.stored.typeName
-    storage = .checkpoint(tensor)
+    stored = tensor
   }
 
   /// - Parameter name: another name than the container's.
   package init(_ entry: TensorEntry, of container: Container, name: String? = nil) {
-    self.name = name ?? entry.name
-    shape = entry.shape
-    type = entry.format.scheme.name
-    storage = .container(container, entry)
+    self.init(
+      SourceTensor(CheckpointTensor(entry, of: container), rows: .stored),
+      name: name ?? entry.name, shape: entry.shape)
   }
 
   package var elementCount: Int { shape.reduce(1, *) }
@@ -50,95 +43,30 @@ package struct ModelTensor: Sendable {
 
   /// Whether the values are numbers at all.
   package var isNumeric: Bool {
-    guard case .checkpoint(let tensor) = storage else { return true }
-    return tensor.stored.dtype.isConvertibleToFloat && tensor.stored.blocks?.isReadable ?? true
-  }
-
-  /// Outputs that may be read together: whole panels, or all where storage interleaves them.
-  var unit: Int {
-    guard case .container(_, let entry) = storage else { return 1 }
-    if entry.format.order == .tapsFirst { return max(1, outputs) }
-    return entry.format.layout == .panels ? TensorFormat.panelOutputs : 1
+    stored.stored.dtype.isConvertibleToFloat && stored.stored.blocks?.isReadable ?? true
   }
 
   /// Runs of outputs of some `values` values, in order, that both can be read in.
   package static func pieces(_ a: ModelTensor, _ b: ModelTensor? = nil, values: Int) -> [Range<Int>]
   {
     // Units are 1, 16 or everything.
-    let unit = max(a.unit, b?.unit ?? 1)
+    let unit = max(a.stored.unit, b?.stored.unit ?? 1)
     let step = max(1, values / max(1, a.perOutput) / unit) * unit
     return stride(from: 0, to: a.outputs, by: step).map { $0..<min($0 + step, a.outputs) }
   }
 
-  /// Writes the values of `outputs` in C order of the shape.
-  ///
-  /// - Precondition: `range` begins at a multiple of `unit` and ends at another or the end.
+  /// Writes the values of the outputs `range` in C order of the shape.
   package func read(
     _ range: Range<Int>, into values: UnsafeMutableBufferPointer<Float>
   ) throws {
     precondition(values.count == range.count * perOutput, "as many values as are asked for")
-    switch storage {
-    case .checkpoint(let tensor):
-      try tensor.readFloats(
-        range.lowerBound * perOutput..<range.upperBound * perOutput, into: values)
-    case .container(let container, let entry):
-      guard let base = values.baseAddress, !values.isEmpty else { return }
-      defer { withExtendedLifetime(container) {} }
-      Self.decode(entry, container.file.bytes(entry.range), range, into: base)
-    }
+    try stored.readFloats(range.lowerBound * perOutput..<range.upperBound * perOutput, into: values)
   }
 
   /// Says that what was read will not be read again soon.
   package func release() {
-    switch storage {
-    case .checkpoint(let tensor):
-      guard let range = tensor.fileRange(ofElements: 0..<elementCount) else { return }
-      tensor.source.release(range)
-    case .container(let container, let entry): container.file.release(entry.range)
-    }
-  }
-
-  private static func decode(
-    _ entry: TensorEntry, _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>,
-    into values: UnsafeMutablePointer<Float>
-  ) {
-    let (format, shape) = (entry.format, entry.shape)
-    let perOutput = shape.dropFirst().reduce(1, *)
-    guard let start = bytes.baseAddress else { return }
-    guard format.order != .natural else {
-      return decodeStored(format, start, perOutput, range, into: values)
-    }
-    let count = range.count * perOutput
-    withUnsafeTemporaryAllocation(of: Float.self, capacity: count) { stored in
-      guard let base = stored.baseAddress else { return }
-      decodeStored(format, start, perOutput, range, into: base)
-      format.order.restore(base, shape: shape, outputs: range, into: values)
-    }
-  }
-
-  /// In the order of storage.
-  private static func decodeStored(
-    _ format: TensorFormat, _ start: UnsafeRawPointer, _ perOutput: Int, _ range: Range<Int>,
-    into values: UnsafeMutablePointer<Float>
-  ) {
-    let (first, count) = (range.lowerBound * perOutput, range.count * perOutput)
-    switch (format.layout, format.scheme) {
-    case (.panels, _):
-      guard let size = format.panelByteCount(inputs: perOutput) else { return }
-      for row in stride(from: range.lowerBound, to: range.upperBound, by: TensorFormat.panelOutputs)
-      {
-        PanelEncoder.decode(
-          panel: start + row / TensorFormat.panelOutputs * size, scheme: format.scheme,
-          inputs: perOutput, rowCount: min(TensorFormat.panelOutputs, range.upperBound - row),
-          into: values + (row - range.lowerBound) * perOutput, rowStride: perOutput)
-      }
-    case (.rowMajor, .f32):
-      UnsafeMutableRawPointer(values).copyMemory(from: start + first * 4, byteCount: count * 4)
-    case (.rowMajor, let scheme):
-      // Tensors lie at multiples of 64.
-      let halves = (start + first * 2).assumingMemoryBound(to: UInt16.self)
-      HalfEncoder.decode(halves, count: count, scheme: scheme, into: values)
-    }
+    guard let range = stored.fileRange(ofElements: 0..<elementCount) else { return }
+    stored.source.release(range)
   }
 }
 

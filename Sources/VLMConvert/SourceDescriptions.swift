@@ -9,7 +9,7 @@ import VLMTensor
 
 /// The JSON files beside a checkpoint's weights, and what they say of preprocessing.
 struct SourceDescriptions {
-  private let folder: String
+  let folder: String
   /// Every file that was read, each once.
   private(set) var files: [String] = []
 
@@ -61,32 +61,49 @@ struct SourceDescriptions {
   /// Where a `ProcessorMixin` of transformers 5 keeps the same, as one of several parts.
   private static let partsName = "processor_config.json"
 
-  /// What an image model's files say, or its makers' defaults: timm's, or CLIP's at the side `clip`.
+  /// What an image model's files say, or its makers' defaults: timm's, torchvision's, or CLIP's at
+  /// the side `clip`.
   ///
-  /// - Parameter color: what the model sees.
+  /// - Parameters:
+  ///   - model: whose names the tensors have, and the geometry.
+  ///   - color: what the model sees.
   mutating func preprocessing(
-    _ description: JSONValue?, given: String?, clip side: Int?, color: ColorMode,
+    _ description: JSONValue?, given: String?, of model: ModelCheckpoint, color: ColorMode,
     notes: inout [String]
   ) throws -> Preprocessing {
-    if let given, let json = try read(file: given) {
-      return try Preprocessing(checkpointConfig: json, name: given, color: color)
+    let type = description?["model_type"]?.stringValue
+    func steps(_ json: JSONValue, _ path: String) throws(PreprocessingError) -> Preprocessing {
+      try Preprocessing(checkpointConfig: json, name: path, model: type, color: color)
     }
-    var found: Preprocessing?
+    if let given, let json = try read(file: given) { return try steps(json, given) }
     if let processor = try read(Self.processorName) {
-      found = try Self.preprocessing(
-        processor, color, path: folder + "/" + Self.processorName)
-    } else if let part = try part(folder) {
-      found = try Self.preprocessing(part, color, path: folder + "/" + Self.partsName)
-    } else if let description {
-      found = try Self.preprocessing(description, color, path: folder + "/config.json")
+      return try steps(processor, folder + "/" + Self.processorName)
     }
-    if let found { return found }
-    guard let side else {
+    if let part = try part(folder) { return try steps(part, folder + "/" + Self.partsName) }
+    if let description,
+      let found = try Self.preprocessing(description, color, path: folder + "/config.json")
+    {
+      return found
+    }
+    guard let side = model.description.clipSide else {
+      if model.naming == "torchvision", case .convNeXt(let config) = model.description {
+        let side = Self.torchvisionSide(config)
+        notes.append(
+          "no preprocessing beside the weights: assuming torchvision's for its models, a short side "
+            + "of \(side), of which 224 are kept; --preprocessor FILE names other steps")
+        return Preprocessing.torchvision(resize: side).inColor(color)
+      }
       notes.append("no preprocessing beside the weights: assuming timm's defaults for ImageNet")
       return Preprocessing.timmDefault.inColor(color)
     }
     notes.append("no preprocessing beside the weights: assuming CLIP's, at a side of \(side)")
     return Self.clip(side)
+  }
+
+  /// What torchvision resizes to for its ConvNeXts: tiny, small, and the larger ones.
+  private static func torchvisionSide(_ config: ConvNeXtConfig) -> Int {
+    guard config.stages.first?.channels == 96, config.stages.count == 4 else { return 232 }
+    return config.stages[2].depth == 9 ? 236 : 230
   }
 
   private static func clip(_ side: Int) -> Preprocessing {
@@ -130,6 +147,9 @@ struct SourceDescriptions {
     if case .multiResolution(let tower) = config.tower, given == nil {
       // Its code makes a processor of its own, whatever lies in the folder of the CLIP.
       result = Self.clip(tower.imageSize)
+    } else if given == nil, let steps = towerDescription?["image_processor"] {
+      // A vision half in GGUF says it itself; what lies beside it is another model's.
+      result = try Preprocessing(checkpointConfig: steps, name: config.tower.type)
     } else if let file, let json = try read(file: file) {
       result = try Preprocessing(checkpointConfig: json, name: file)
     } else if let part = try tower.path.flatMap({ path in try part(path) }) ?? part(folder) {

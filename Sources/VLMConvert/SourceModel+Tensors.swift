@@ -17,6 +17,10 @@ struct SourceTensor: Sendable {
   var source: MappedFile { stored.source }
   /// Where the first of its bytes lie, to read files front to back.
   var position: Int { stored.range.lowerBound }
+  /// How a container has the elements; nil for a tensor of any other file.
+  var container: ContainerElements? { stored.blocks as? ContainerElements }
+  /// Outputs that had better be read together.
+  var unit: Int { container?.unit ?? 1 }
   /// Bytes of the elements, each once.
   var byteCount: Int { stored.byteCount }
 
@@ -75,7 +79,12 @@ extension SourceModel {
           path: catalog.path,
           .shape(tensor: found.original, found: found.shape, expected: spec.shape))
       }
-      let dtype = try tensor(spec.path).stored.dtype
+      let stored = try tensor(spec.path).stored
+      if let blocks = stored.blocks, !blocks.isReadable {
+        throw ConversionError(
+          path: stored.source.path, .notReadable(tensor: found.original, type: blocks.name))
+      }
+      let dtype = stored.dtype
       guard dtype.isFloat else {
         throw ConversionError(
           path: catalog.path, .notFloat(tensor: found.original, found: dtype.rawValue))

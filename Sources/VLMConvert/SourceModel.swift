@@ -11,10 +11,16 @@ package struct SourceModel: Sendable {
   package let checkpoint: ModelCheckpoint
   /// What to do to an image; nil for a model that sees none.
   package let preprocessing: Preprocessing?
-  /// One name per class, where the checkpoint has them.
+  /// One name per class, where they are known.
   package let labels: [String]?
+  /// What is shown of the outputs.
+  package let scores: Scores
   /// Contents of further sections, as they will be stored.
   package let sections: [SectionKind: [UInt8]]
+  /// What the checkpoint says of its own origin, where it was a container before or is one.
+  let origin: JSONValue?
+  /// The container, where the checkpoint is one: what of it is not known here is kept.
+  let container: Container?
   /// Every file that was read.
   package let files: [String]
   /// What a person should know, one line each.
@@ -32,28 +38,32 @@ package struct SourceModel: Sendable {
   ///   - visionTowerSlow: the folder of LLaVA-HR's ConvNeXt, likewise.
   ///   - modelBase: the folder of the language model, for a checkpoint that is a projector alone.
   ///   - headActivation: what lies between the layers of a head, where the file leaves it open.
+  ///   - mmproj: the vision half of a LLaVA whose language half is at `path`, both GGUF.
   ///   - options: which part of a PyTorch checkpoint is the model.
+  ///   - labels: what the outputs of a classifier are.
   package static func open(
     path: String, preprocessor: String? = nil, visionTower: String? = nil,
-    visionTowerSlow: String? = nil, modelBase: String? = nil,
-    headActivation: HeadActivationOption? = nil, options: PyTorchFile.Options = .init()
+    visionTowerSlow: String? = nil, modelBase: String? = nil, mmproj: String? = nil,
+    headActivation: HeadActivationOption? = nil, options: PyTorchFile.Options = .init(),
+    labels: LabelOptions = .init()
   ) throws -> SourceModel {
     try ModelError.inFile(path) {
       let found = try SourceRecognition(
         path: path, visionTower: visionTower, visionTowerSlow: visionTowerSlow,
-        modelBase: modelBase, headActivation: headActivation, options: options)
-      return try found.extracted.map { try extracted(found, $0, preprocessor: preprocessor) }
-        ?? described(found, preprocessor: preprocessor)
+        modelBase: modelBase, mmproj: mmproj, headActivation: headActivation, options: options)
+      return try found.extracted.map { model in
+        try extracted(found, model, preprocessor: preprocessor, options: labels)
+      } ?? described(found, preprocessor: preprocessor, options: labels)
     }
   }
 
   /// A model that the files beside its weights describe.
   private static func described(
-    _ found: SourceRecognition, preprocessor: String?
+    _ found: SourceRecognition, preprocessor: String?, options: LabelOptions
   ) throws -> SourceModel {
     let (checkpoint, description, base) = (found.checkpoint, found.description, found.base)
     var descriptions = found.descriptions
-    var notes = found.catalog.warnings + checkpoint.notes
+    var notes = found.catalog.warnings + checkpoint.notes + found.halves
     let preprocessing: Preprocessing?
     if case .llava(let config) = checkpoint.description {
       preprocessing = try descriptions.llavaPreprocessing(
@@ -63,8 +73,7 @@ package struct SourceModel: Sendable {
       preprocessing = nil
     } else if let color = ColorMode(channels: checkpoint.description.inputChannels) {
       preprocessing = try descriptions.preprocessing(
-        description, given: preprocessor, clip: checkpoint.description.clipSide, color: color,
-        notes: &notes)
+        description, given: preprocessor, of: checkpoint, color: color, notes: &notes)
     } else {
       preprocessing = nil
       notes.append(
@@ -82,17 +91,21 @@ package struct SourceModel: Sendable {
     } else if case .openCLIP(let config) = checkpoint.description {
       sections = try descriptions.textTowerSections(config.text, description, notes: &notes)
     }
-    files += descriptions.files
-    let labels = fitting(
-      description.flatMap(Self.labels), checkpoint.description.classCount, &notes)
+    files += descriptions.files + (options.namesFile.map { [$0] } ?? [])
+    let labels = try LabelSource(
+      options: options, count: checkpoint.description.classCount, description: description,
+      metadata: found.catalog.metadata, folder: descriptions.folder
+    ).labels(notes: &notes)
     return SourceModel(
-      catalog: found.catalog, checkpoint: checkpoint, preprocessing: preprocessing, labels: labels,
-      sections: sections, files: files, notes: notes)
+      catalog: found.catalog, checkpoint: checkpoint, preprocessing: preprocessing,
+      labels: labels.names, scores: labels.scores, sections: sections, origin: nil, container: nil,
+      files: files, notes: notes)
   }
 
   /// A model that the metadata of its file describe; only what they lack is looked for beside it.
   private static func extracted(
-    _ found: SourceRecognition, _ model: ExtractedModel, preprocessor: String?
+    _ found: SourceRecognition, _ model: ExtractedModel, preprocessor: String?,
+    options: LabelOptions
   ) throws -> SourceModel {
     let kind = model.checkpoint.description
     var (descriptions, sections) = (found.descriptions, model.sections)
@@ -106,54 +119,34 @@ package struct SourceModel: Sendable {
       throw ConversionError(
         path: found.weights,
         .preprocessing("missing in its metadata: --preprocessor names a file that has it"))
-    } else if preprocessing == nil, kind.language == nil,
+    } else if preprocessing == nil, kind.language == nil, found.container == nil,
       let color = ColorMode(channels: kind.inputChannels)
     {
       preprocessing = try descriptions.preprocessing(
-        nil, given: nil, clip: kind.clipSide, color: color, notes: &notes)
+        nil, given: nil, of: model.checkpoint, color: color, notes: &notes)
     }
     if sections[.tokenizer] == nil {
-      if kind.language != nil {
+      if kind.language != nil, found.container == nil {
         let beside = try descriptions.languageSections(
           gguf: nil, file: found.weights, config: try descriptions.read("config.json"),
           notes: &notes)
         sections.merge(beside) { own, _ in own }
       } else if case .openCLIP = kind {
-        notes.append("no tokenizer in the metadata: the text tower takes token ids only")
+        notes.append("no tokenizer in the file: the text tower takes token ids only")
+      } else if kind.language != nil {
+        notes.append("no tokenizer in the file: the model takes token ids only")
       }
     }
-    let labels = fitting(model.labels, kind.classCount, &notes)
+    let labels = try LabelSource(
+      options: options, count: kind.classCount, extracted: model.labels, description: nil,
+      metadata: [], folder: descriptions.folder
+    ).labels(notes: &notes)
     return SourceModel(
       catalog: found.catalog, checkpoint: model.checkpoint, preprocessing: preprocessing,
-      labels: labels, sections: sections,
-      files: found.catalog.sources.map(\.path) + descriptions.files, notes: notes)
-  }
-
-  /// `labels`, if there are as many as outputs.
-  private static func fitting(
-    _ labels: [String]?, _ classCount: Int?, _ notes: inout [String]
-  ) -> [String]? {
-    guard let labels, labels.count != classCount else { return labels }
-    notes.append("\(labels.count) labels for \(classCount ?? 0) outputs: left out")
-    return nil
-  }
-
-  /// Class names as timm (`label_names`) or Hugging Face (`id2label`) store them.
-  private static func labels(_ json: JSONValue) -> [String]? {
-    if let names = json["label_names"]?.arrayValue
-      ?? json["pretrained_cfg"]?["label_names"]?
-      .arrayValue
-    {
-      let labels = names.compactMap(\.stringValue)
-      return labels.count == names.count ? labels : nil
-    }
-    guard let map = json["id2label"]?.objectValue else { return nil }
-    var labels = [String?](repeating: nil, count: map.count)
-    for member in map.members {
-      guard let index = Int(member.key), labels.indices.contains(index) else { return nil }
-      labels[index] = member.value.stringValue
-    }
-    let known = labels.compactMap { $0 }
-    return known.count == labels.count ? known : nil
+      labels: labels.names, scores: labels.scores, sections: sections, origin: model.origin,
+      container: found.container,
+      files: found.catalog.sources.map(\.path) + descriptions.files
+        + (options.namesFile.map { [$0] } ?? []),
+      notes: notes)
   }
 }

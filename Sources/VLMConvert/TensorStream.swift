@@ -1,5 +1,6 @@
 import Synchronization
 import VLMCheckpoint
+import VLMContainer
 import VLMKernels
 import VLMQuantize
 import VLMTensor
@@ -82,7 +83,9 @@ struct TensorStream {
       step = max(1, panels) * panelOutputs
     case .rowMajor:
       // A depthwise filter interleaves all its channels; it is small, and taken whole.
-      step = format.order == .tapsFirst ? outputs : max(1, pieceBytes / 4 / perOutput)
+      let rows = max(1, pieceBytes / 4 / perOutput)
+      step =
+        format.order == .tapsFirst ? outputs : max(1, rows / tensor.unit) * tensor.unit
     }
     var pieces: [TensorPiece] = []
     for first in stride(from: 0, to: outputs, by: max(1, step)) {
@@ -104,6 +107,11 @@ struct TensorStream {
   ) throws -> QuantizationError {
     precondition(bytes.count >= piece.byteCount, "room for the piece")
     let format = piece.item.format
+    if let stored = piece.tensor.container, stored.format == format,
+      stored.shape == piece.item.spec.shape
+    {
+      return try copy(piece, stored, into: bytes)
+    }
     switch (format.layout, format.order, format.scheme) {
     case (.panels, _, _): return try encodePanels(piece, into: bytes)
     case (.rowMajor, .natural, .f32): return try encodeFloats(piece, into: bytes)
@@ -146,16 +154,54 @@ struct TensorStream {
     }
   }
 
+  /// Takes over what a container has as it is wanted. Another encoding of the same numbers could
+  /// only lose some of them.
+  private func copy(
+    _ piece: TensorPiece, _ stored: ContainerElements,
+    into bytes: UnsafeMutableRawBufferPointer
+  ) throws -> QuantizationError {
+    let tensor = piece.tensor.stored
+    let range = stored.byteRange(ofElements: piece.elements)
+    precondition(range.count == piece.byteCount, "a piece is of whole panels")
+    let fault = tensor.withBytes { source in
+      bytes.copyMemory(from: UnsafeRawBufferPointer(rebasing: source[range]))
+      return stored.fault(in: source, outputs: piece.outputs)
+    }
+    if let fault {
+      throw ContainerError(
+        path: tensor.source.path, place: .tensor(tensor.name), problem: .broken(.r51, fault))
+    }
+    // They are read all the same: the report counts them, and those that are no numbers.
+    let chunk = Self.chunk(of: piece)
+    let elements = piece.elements
+    return try inParallel((elements.count + chunk - 1) / chunk) { part, scratch in
+      let first = elements.lowerBound + part * chunk
+      let range = first..<min(first + chunk, elements.upperBound)
+      return try scratch.withValues(range.count) { values in
+        try piece.tensor.readFloats(range, into: values)
+        guard let base = values.baseAddress else { return QuantizationError() }
+        return QuantizationError(count: range.count, values: base, decoded: base)
+      }
+    }
+  }
+
+  /// Values that a thread takes at a time: as many as need reading together.
+  private static func chunk(of piece: TensorPiece) -> Int {
+    guard piece.tensor.unit > 1 else { return chunkValues }
+    let together = piece.tensor.unit * piece.perOutput
+    return max(1, chunkValues / together) * together
+  }
+
   /// f32 in the order of the checkpoint: read straight into place.
   private func encodeFloats(
     _ piece: TensorPiece, into bytes: UnsafeMutableRawBufferPointer
   ) throws -> QuantizationError {
-    let elements = piece.elements
+    let (elements, chunk) = (piece.elements, Self.chunk(of: piece))
     let destination = SendableBuffer(bytes)
-    let count = (elements.count + Self.chunkValues - 1) / Self.chunkValues
+    let count = (elements.count + chunk - 1) / chunk
     return try inParallel(count) { part, _ in
-      let start = part * Self.chunkValues
-      let length = min(Self.chunkValues, elements.count - start)
+      let start = part * chunk
+      let length = min(chunk, elements.count - start)
       let values = (destination.base + start * 4).bindMemory(to: Float.self, capacity: length)
       let first = elements.lowerBound + start
       try piece.tensor.readFloats(

@@ -64,7 +64,6 @@ package struct KernelError: ReportableError, Equatable {
     case threadCount(String)
     /// The loader's words.
     case openBLAS(String)
-    case memoryOfOpenBLAS
   }
 
   package let problem: Problem
@@ -79,8 +78,6 @@ package struct KernelError: ReportableError, Equatable {
         + "expected 1 to \(ThreadCount.maximum)"
     case .openBLAS(let reason):
       "OpenBLAS cannot be loaded: \(reason.escapedForDisplay()); install libopenblas0"
-    case .memoryOfOpenBLAS:
-      "not enough memory: OpenBLAS takes 208 MB of the address space, whose limit leaves less"
     }
   }
 
@@ -88,7 +85,6 @@ package struct KernelError: ReportableError, Equatable {
     switch problem {
     case .unavailable, .openBLAS: .unsupported
     case .threadCount: .usage
-    case .memoryOfOpenBLAS: .osError
     }
   }
 }

@@ -50,6 +50,8 @@ package struct MatrixProduct: Sendable {
     inputs = outputs == 0 ? 0 : weight.elementCount / outputs
     self.weight = weight
     self.kernels = kernels
+    // A placeholder has no bytes, and multiplies nothing.
+    if weight.format.scheme == .f32, !weight.bytes.isEmpty { OpenBLAS.beginLoad() }
   }
 
   /// Space that one thread needs for products of up to `rows` rows.
@@ -122,15 +124,21 @@ package struct MatrixProduct: Sendable {
   ) {
     let (first, count) = (range.lowerBound, range.count)
     var parts = epilogue.kernel
-    // The library writes over the output before the epilogue reads its residual.
+    // The sums are written over the output before the epilogue reads its residual.
     let isInPlace = epilogue.residual?.base == output.base
     precondition(
       !isInPlace || epilogue.gamma == nil && epilogue.activation == .none,
       "a residual in place of the output is added to plain sums")
-    let multiply = isInPlace ? vlm_sgemm_add : vlm_sgemm
-    multiply(
-      input.rows, count, inputs, input.base, input.stride, weight.floats + first * inputs,
-      output.base + first, output.stride)
+    let (weights, sums) = (weight.floats + first * inputs, output.base + first)
+    if OpenBLAS.isThere {
+      vlm_sgemm(
+        input.rows, count, inputs, input.base, input.stride, weights, isInPlace ? 1 : 0, sums,
+        output.stride)
+    } else {
+      kernels.table.pointee.multiply_f32(
+        input.rows, inputs, count, input.base, input.stride, weights, isInPlace, sums,
+        output.stride)
+    }
     if isInPlace { parts.residual = nil }
     parts.bias = parts.bias.map { $0 + first }
     parts.gamma = parts.gamma.map { $0 + first }

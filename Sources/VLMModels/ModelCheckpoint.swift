@@ -9,8 +9,10 @@ package struct CheckpointFacts: Sendable {
   package let names: [Name]
   /// `config.json`, `open_clip_config.json` or the metadata that stands for it.
   package let description: JSONValue?
-  /// `config.json` of a separate vision tower's folder.
+  /// `config.json` of a separate vision tower's folder, or the metadata of a vision half in GGUF.
   package let towerDescription: JSONValue?
+  /// Where that is from, for errors.
+  package let towerFile: String?
   /// What the user says of a head's activations where the file leaves them open.
   package let headActivation: HeadActivationOption?
 
@@ -19,11 +21,12 @@ package struct CheckpointFacts: Sendable {
 
   package init(
     names: [Name], description: JSONValue? = nil, towerDescription: JSONValue? = nil,
-    headActivation: HeadActivationOption? = nil
+    towerFile: String? = nil, headActivation: HeadActivationOption? = nil
   ) {
     self.names = names
     self.description = description
     self.towerDescription = towerDescription
+    self.towerFile = towerFile
     self.headActivation = headActivation
   }
 
@@ -31,7 +34,7 @@ package struct CheckpointFacts: Sendable {
   func with(names: [Name]) -> CheckpointFacts {
     CheckpointFacts(
       names: names, description: description, towerDescription: towerDescription,
-      headActivation: headActivation)
+      towerFile: towerFile, headActivation: headActivation)
   }
 }
 
@@ -134,16 +137,24 @@ package struct ModelCheckpoint: Sendable {
 
   /// The same of a checkpoint whose names have `prefix` before them.
   private func prefixed(_ prefix: String) -> ModelCheckpoint {
-    prefix.isEmpty ? self : renamed { prefix + $0 }
+    prefix.isEmpty ? self : renamed(naming: naming) { prefix + $0 }
   }
 
-  /// The same of a checkpoint that has other names.
-  func renamed(_ original: (String) -> String) -> ModelCheckpoint {
+  /// The same with other names for tensors of the checkpoint: `originals`, by those that they have.
+  func renamed(
+    _ originals: [String: String], naming: String, notes: [String] = []
+  ) -> ModelCheckpoint {
+    renamed(naming: naming, notes: notes) { originals[$0] ?? $0 }
+  }
+
+  private func renamed(
+    naming: String, notes: [String] = [], _ original: (String) -> String
+  ) -> ModelCheckpoint {
     var result = ModelCheckpoint(
       description: description, naming: naming,
       tensors: tensors.mapValues { source in
         Source(original: original(source.original), shape: source.shape, rows: source.rows)
-      }, foreign: foreign.map(original), notes: notes)
+      }, foreign: foreign.map(original), notes: self.notes + notes)
     result.headFault = headFault.map { fault in
       HeadFault(
         tensors: fault.tensors.map(original), found: fault.found, expected: fault.expected)
@@ -157,6 +168,9 @@ package struct ModelCheckpoint: Sendable {
   ) throws(ModelError) -> ModelCheckpoint? {
     try VisionClasses.refuse(facts.description)
     if let llava = try TransformersLLaVA(facts) {
+      return try LLaVACheckpoint.recognise(llava.facts).map(llava.restoringNames)
+    }
+    if let llava = try GGUFLLaVA(facts) {
       return try LLaVACheckpoint.recognise(llava.facts).map(llava.restoringNames)
     }
     if let found = try LLaVACheckpoint.recognise(facts) { return found }

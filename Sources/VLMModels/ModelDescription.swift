@@ -55,7 +55,8 @@ package enum ModelDescription: Sendable, Equatable {
   /// Outputs that labels may name; nil for a model that does not classify.
   package var classCount: Int? {
     switch self {
-    case .convNeXt(let config): config.head.output?.count
+    case .convNeXt(let config):
+      config.head.output.flatMap { $0.meaning == .classes ? $0.count : nil }
     case .clipViT(let config): config.classCount
     case .llama, .llava, .openCLIP: nil
     }

@@ -1,19 +1,43 @@
+import VLMModels
+
 #if canImport(Glibc)
   import Glibc
 #endif
 
-/// Probabilities from logits.
+/// Scores from logits.
 package enum Classification {
-  /// One class with its probability.
+  /// One class with its score: a probability, unless outputs are shown as they are.
   package struct Candidate: Sendable, Equatable {
     package let index: Int
-    package let probability: Double
+    package let score: Double
   }
 
-  /// Kullback-Leibler divergence `Σ pᵢ ln(pᵢ / qᵢ)` in nats of the softmax of `q` from that of `p`.
-  package static func divergence(of q: [Float], from p: [Float]) -> Double {
-    let (p, q) = (logProbabilities(p), logProbabilities(q))
-    return zip(p, q).reduce(0) { $0 + exp($1.0) * ($1.0 - $1.1) }
+  /// Kullback-Leibler divergence in nats of the probabilities of `q` from those of `p`: for a
+  /// softmax `Σ pᵢ ln(pᵢ / qᵢ)`; for sigmoids the sum of that over each class's being so or not; nil
+  /// where outputs are no probabilities.
+  package static func divergence(of q: [Float], from p: [Float], as scores: Scores) -> Double? {
+    switch scores {
+    case .softmax:
+      let (p, q) = (logProbabilities(p), logProbabilities(q))
+      return zip(p, q).reduce(0) { $0 + exp($1.0) * ($1.0 - $1.1) }
+    case .sigmoid:
+      return zip(p, q).reduce(0) { sum, pair in
+        let (p, q) = (Double(pair.0), Double(pair.1))
+        let so = exp(logSigmoid(p)) * (logSigmoid(p) - logSigmoid(q))
+        return sum + so + exp(logSigmoid(-p)) * (logSigmoid(-p) - logSigmoid(-q))
+      }
+    case .raw: return nil
+    }
+  }
+
+  /// Whether two answers decide alike: the same class is first of a softmax, the same classes are
+  /// above one half of sigmoids; nil for numbers, which decide nothing.
+  package static func agree(_ p: [Float], _ q: [Float], as scores: Scores) -> Bool? {
+    switch scores {
+    case .softmax: top(1, of: p, as: scores).first?.index == top(1, of: q, as: scores).first?.index
+    case .sigmoid: p.map { $0 > 0 } == q.map { $0 > 0 }
+    case .raw: nil
+    }
   }
 
   /// `xᵢ - max x - ln Σⱼ exp(xⱼ - max x)`, in f64.
@@ -23,17 +47,31 @@ package enum Classification {
     return logits.map { Double($0) - highest - log(sum) }
   }
 
-  /// The `count` most probable classes, best first; equal ones by index. NaN counts as least.
+  /// `-ln(1 + exp(-x))`, without overflow.
+  private static func logSigmoid(_ x: Double) -> Double { min(x, 0) - log1p(exp(-abs(x))) }
+
+  /// The `count` classes of the highest scores, best first; equal ones by index. NaN counts as
+  /// least.
   ///
-  /// `softmax(x)ᵢ = exp(xᵢ - max x) / Σⱼ exp(xⱼ - max x)`, in f64.
-  package static func top(_ count: Int, of logits: [Float]) -> [Candidate] {
+  /// In f64: `softmax(x)ᵢ = exp(xᵢ - max x) / Σⱼ exp(xⱼ - max x)`, `sigmoid(x)ᵢ = 1 / (1 + exp(-xᵢ))`.
+  package static func top(
+    _ count: Int, of logits: [Float], as scores: Scores
+  ) -> [Candidate] {
     let values = logits.map { $0.isNaN ? -Double.infinity : Double($0) }
     guard let highest = values.max(), highest > -Double.infinity else { return [] }
-    let exponentials = values.map { exp($0 - highest) }
-    let sum = exponentials.reduce(0, +)
-    return values.indices
+    let best = values.indices
       .sorted { values[$0] != values[$1] ? values[$0] > values[$1] : $0 < $1 }
       .prefix(count)
-      .map { Candidate(index: $0, probability: exponentials[$0] / sum) }
+    let sum = scores == .softmax ? values.reduce(0) { $0 + exp($1 - highest) } : 0
+    return best.map { index in
+      let value = values[index]
+      let score: Double =
+        switch scores {
+        case .softmax: exp(value - highest) / sum
+        case .sigmoid: 1 / (1 + exp(-value))
+        case .raw: value
+        }
+      return Candidate(index: index, score: score)
+    }
   }
 }

@@ -14,6 +14,8 @@ package final class VisionSession {
   package let preprocessing: Preprocessing
   /// One name per class, where the model has them, or those that the user gave.
   package private(set) var labels: [String]?
+  /// What is made of the outputs: what the file says, unless the user wants it otherwise.
+  package var scores: Scores
   package let kernels: KernelSet
   package let pool: WorkerPool
   /// The text tower that goes with the image tower, of a model that has both.
@@ -75,13 +77,14 @@ package final class VisionSession {
       preprocessing = .timmDefault
     }
     let classCount = description.classCount
-    labels = try container.json(.labels).flatMap { json in
-      try Self.labels(json, count: classCount, file: file)
+    let stated = try container.json(.labels).map { json in
+      try ModelError.inFile(file) { try Labels(json: json, count: classCount) }
     }
+    labels = stated?.names
+    scores = stated?.scores ?? .softmax
     self.kernels = kernels
     self.wideElements = wideElements
     pool = WorkerPool(threadCount: threads)
-    try OpenBLAS.load()
   }
 
   /// The geometry of the image tower, where that is a ConvNeXt.
@@ -241,6 +244,7 @@ package final class VisionSession {
     rawLabelEmbeddings = try rawEmbeddings(labelIDs)
     labelEmbeddings = rawLabelEmbeddings.map { ZeroShot.normalised($0) }
     labels = texts
+    scores = .softmax
   }
 
   private func likeness(_ embedding: [Float]) -> [Float]? {
@@ -288,18 +292,5 @@ package final class VisionSession {
     }
     observe(
       name, [shape.batch, channels, shape.height, shape.width], value.channelsFirst(shape))
-  }
-
-  private static func labels(
-    _ json: JSONValue, count: Int?, file: String
-  ) throws(ModelError) -> [String]? {
-    let names = (json.arrayValue ?? []).compactMap(\.stringValue)
-    guard names.count == count else {
-      throw ModelError(
-        file: file,
-        .configuration(
-          field: "labels", found: "\(names.count) names", expected: "\(count ?? 0), one per class"))
-    }
-    return names
   }
 }

@@ -58,7 +58,8 @@ package struct FileError: ReportableError, Equatable {
       switch code {
       case ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG: call == "create" ? .cannotCreate : .noInput
       case EACCES, EPERM: .noPermission
-      case ENOMEM, EMFILE, ENFILE: .osError
+      // EAGAIN: of a thread that cannot be had.
+      case ENOMEM, EAGAIN, EMFILE, ENFILE: .osError
       case EISDIR, EROFS: call == "create" ? .cannotCreate : .noInput
       default: .ioError
       }

@@ -16,7 +16,7 @@ package enum TerminationSignals {
       PendingOutputs.removeAllAndExit(signal == SIGINT ? .interrupted : .terminated)
     }
     if code != 0 {
-      throw FileError(path: "signals", problem: .call("pthread_create", errno: code))
+      throw FileError(path: "memory for a thread", problem: .call("pthread_create", errno: code))
     }
   }
 }

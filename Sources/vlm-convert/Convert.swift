@@ -6,6 +6,8 @@ import VLMKernels
 import VLMModels
 import VLMTensor
 
+extension Scores: ExpressibleByArgument {}
+
 struct Convert: ParsableCommand {
   static var configuration: CommandConfiguration {
     CommandConfiguration(
@@ -25,7 +27,8 @@ struct Convert: ParsableCommand {
   }
 
   @Argument(
-    help: "A .safetensors, PyTorch or GGUF file, or a folder as timm or Hugging Face saves it.")
+    help:
+      "A .safetensors, PyTorch, GGUF or .vlmz file, or a folder as timm or Hugging Face saves it.")
   var input: String
 
   @Argument(help: "The .vlmz file to write.")
@@ -63,6 +66,18 @@ struct Convert: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
+      "Names of the classes: a line each, a JSON list, {index: name} or {name: index}.",
+      valueName: "file"))
+  var labelsFile: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "What a classifier's outputs are: softmax, sigmoid, or raw for numbers; default: what the "
+        + "checkpoint says it was trained for.", valueName: "kind"))
+  var scores: Scores?
+
+  @Option(
+    help: ArgumentHelp(
       "The folder of a LLaVA's vision tower, where its config.json names one that is not here.",
       valueName: "folder"))
   var visionTower: String?
@@ -85,6 +100,12 @@ struct Convert: ParsableCommand {
         + "does not say: \(HeadActivationOption.names.joined(separator: ", ")).",
       valueName: "name"))
   var headActivation: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The vision half of a LLaVA-1.5 in GGUF, for its language half; in a folder with both it is "
+        + "found.", valueName: "file"))
+  var mmproj: String?
 
   @OptionGroup var pyTorch: PyTorchOptions
 
@@ -149,14 +170,15 @@ struct Convert: ParsableCommand {
   func run() throws {
     let source = try SourceModel.open(
       path: input, preprocessor: preprocessor, visionTower: visionTower,
-      visionTowerSlow: visionTowerSlow, modelBase: modelBase, headActivation: try activation,
-      options: pyTorch.options(default: .automatic))
+      visionTowerSlow: visionTowerSlow, modelBase: modelBase, mmproj: mmproj,
+      headActivation: try activation, options: pyTorch.options(default: .automatic),
+      labels: LabelOptions(namesFile: labelsFile, scores: scores))
     let policy = QuantizationPolicy(
       scheme: scheme.scheme, overrides: try tensorType.map(Self.override))
     let converter = try Converter(
       source: source, policy: policy, ignoreUnexpected: ignoreUnexpected,
       pool: WorkerPool(threadCount: try threadCount(option: threads)))
-    for note in source.notes { Report.warning(note, program: "vlm-convert") }
+    for note in source.notes + converter.notes { Report.warning(note, program: "vlm-convert") }
     let foreign = source.checkpoint.foreign
     if !foreign.isEmpty, !quiet {
       let examples = foreign.prefix(3).map { "'\($0.escapedForDisplay())'" }

@@ -2,6 +2,7 @@ import VLMCommandLine
 import VLMConvert
 import VLMInput
 import VLMKernels
+import VLMModels
 import VLMRuntime
 import VLMTensor
 
@@ -15,9 +16,11 @@ struct Evaluation {
     let image: String
     /// Of the logits, or of the embeddings where there are no classes.
     let cosine: Double
-    /// Σ p ln(p / q) in nats, p the f32 model's probabilities, q the converted one's.
+    /// `Classification.divergence` from the f32 model's probabilities.
     let divergence: Double?
-    let sameTop: Bool?
+    /// `Classification.agree`.
+    let agrees: Bool?
+    let scores: Scores
   }
 
   /// Runs `model` and an f32 conversion of `source`, made beside it for the while, on each image.
@@ -43,12 +46,12 @@ struct Evaluation {
       guard let p = want.logits, let q = found.logits else {
         return Outcome(
           image: name, cosine: cosine(want.embedding, found.embedding), divergence: nil,
-          sameTop: nil)
+          agrees: nil, scores: stored.scores)
       }
       return Outcome(
-        image: name, cosine: cosine(p, q), divergence: Classification.divergence(of: q, from: p),
-        sameTop: Classification.top(1, of: p).first?.index
-          == Classification.top(1, of: q).first?.index)
+        image: name, cosine: cosine(p, q),
+        divergence: Classification.divergence(of: q, from: p, as: stored.scores),
+        agrees: Classification.agree(p, q, as: stored.scores), scores: stored.scores)
     }
   }
 
@@ -57,7 +60,10 @@ struct Evaluation {
     for outcome in outcomes {
       var text = "  \(outcome.image.escapedForDisplay()): cosine \(decimal(outcome.cosine, 6))"
       if let divergence = outcome.divergence { text += ", KL \(decimal(divergence, 6)) nats" }
-      if let same = outcome.sameTop { text += same ? ", same class" : ", another class" }
+      let thing = outcome.scores == .sigmoid ? "classes above 50 %" : "class"
+      if let same = outcome.agrees {
+        text += same ? ", same \(thing)" : ", other \(thing)"
+      }
       Report.line(text)
     }
   }
@@ -68,7 +74,8 @@ struct Evaluation {
         [
           "image": .string(outcome.image), "cosine": .double(outcome.cosine),
           "kl": outcome.divergence.map { .double($0) } ?? .null,
-          "same_top": outcome.sameTop.map { .bool($0) } ?? .null,
+          outcome.scores == .sigmoid ? "same_above_half" : "same_top":
+            outcome.agrees.map { .bool($0) } ?? .null,
         ]
       })
   }

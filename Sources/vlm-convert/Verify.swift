@@ -44,7 +44,7 @@ struct Verify: ParsableCommand {
         case .safetensors, .gguf:
           "\(catalog.format.rawValue) has no checksums: only the structure was checked"
         case .pyTorchLegacy: "this format has no checksums: only the structure was checked"
-        case .pyTorchZip, .torchScript: "structure and checksums"
+        case .pyTorchZip, .torchScript, .container: "structure and checksums"
         }
       if !quiet {
         for warning in catalog.warnings { Report.warning(warning, program: "vlm-convert") }

@@ -1,6 +1,7 @@
 import VLMCheckpoint
 import VLMCommandLine
 import VLMInput
+import VLMModels
 import VLMNN
 import VLMRuntime
 import VLMTensor
@@ -122,16 +123,17 @@ struct ImageRun {
     _ image: Loaded, _ output: VisionSession.Result, _ milliseconds: Double,
     _ objects: inout [JSONValue]
   ) {
-    let candidates = output.logits.map { Classification.top(top, of: $0) } ?? []
+    let candidates = output.logits.map { Classification.top(top, of: $0, as: session.scores) } ?? []
     switch format {
     case .text:
       let size = "\(image.width)×\(image.height)"
       Report.line(
         "\(image.name.escapedForDisplay())  (\(size) input, \(decimal(milliseconds, 1)) ms)")
       for candidate in candidates {
-        let percent = decimal(candidate.probability * 100, 1)
-        let padding = String(repeating: " ", count: max(0, 6 - percent.count))
-        Report.line("\(padding)\(percent) %  \(label(candidate.index))")
+        let isRaw = session.scores == .raw
+        let number = isRaw ? decimal(candidate.score, 4) : decimal(candidate.score * 100, 1)
+        let padding = String(repeating: " ", count: max(0, (isRaw ? 10 : 6) - number.count))
+        Report.line("\(padding)\(number)\(isRaw ? "" : " %")  \(label(candidate.index))")
       }
       if output.logits == nil {
         Report.line(
@@ -157,7 +159,7 @@ struct ImageRun {
           [
             "index": .int(candidate.index),
             "label": session.labels.map { .string($0[candidate.index]) } ?? .null,
-            "probability": .double(candidate.probability),
+            session.scores == .raw ? "score" : "probability": .double(candidate.score),
           ]
         }),
       "milliseconds": .double((milliseconds * 1000).rounded() / 1000),

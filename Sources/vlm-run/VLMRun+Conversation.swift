@@ -29,8 +29,8 @@ extension VLMRun {
     guard !(conversation.chat && images.contains("-")) else {
       throw ValidationError("--chat reads standard input, so an image cannot come from there")
     }
-    guard labels == nil, preprocessing.cropPct == nil else {
-      throw ValidationError("--labels and --crop-pct: expected an image model")
+    guard labels == nil, scores == nil, preprocessing.cropPct == nil else {
+      throw ValidationError("--labels, --scores and --crop-pct: expected an image model")
     }
     guard embed == nil || !images.isEmpty else {
       throw ValidationError("--embed writes the visual tokens of pictures: found none")

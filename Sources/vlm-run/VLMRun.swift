@@ -4,8 +4,11 @@ import VLMCommandLine
 import VLMContainer
 import VLMInput
 import VLMKernels
+import VLMModels
 import VLMRuntime
 import VLMTensor
+
+extension Scores: ExpressibleByArgument {}
 
 @main
 struct VLMRun: ParsableCommand {
@@ -43,6 +46,12 @@ struct VLMRun: ParsableCommand {
       "Texts to liken images to, with a model that reads texts too (CLIP).",
       valueName: "text,text…"))
   var labels: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "What to show of the classes: softmax, sigmoid, or raw for the outputs themselves; default: "
+        + "what the file says.", valueName: "kind"))
+  var scores: Scores?
 
   @Flag(help: "Print one JSON array, an object per image; an answer is one object.")
   var json = false
@@ -89,6 +98,9 @@ struct VLMRun: ParsableCommand {
 
   func validate() throws {
     guard top >= 1 else { throw ValidationError("--top: found \(top), expected 1 or more") }
+    guard labels == nil || scores == nil else {
+      throw ValidationError("--scores and --labels exclude each other: likeness is a softmax")
+    }
     guard !(json && jsonl) else { throw ValidationError("--json and --jsonl exclude each other") }
     // A language model has intermediates without any image.
     guard dump == nil || images.count <= 1 else {
@@ -114,7 +126,6 @@ struct VLMRun: ParsableCommand {
   }
 
   func run() throws {
-    OpenBLAS.beginLoad()
     let kernels = try KernelSet.selected()
     let container = try Container.open(path: model)
     if let model = try conversationModel(container, kernels) { return try converse(model) }
@@ -130,6 +141,12 @@ struct VLMRun: ParsableCommand {
     let session = try VisionSession(
       container, kernels: kernels, threads: try threadCount(option: threads))
     if let labels { try session.classify(as: try Self.texts(labels)) }
+    if let scores {
+      guard session.description.classCount != nil else {
+        throw ValidationError("--scores: expected a model with classes")
+      }
+      session.scores = scores
+    }
     let loader = ImageLoader(
       preprocessing: try preprocessing.applied(to: session.preprocessing),
       channels: session.inputChannels, policy: try preprocessing.policy(),

@@ -164,6 +164,26 @@ static void test_rotate_half(const vlm_kernels *k, const vlm_kernels *reference,
   free(x), free(same), free(cosines), free(sines);
 }
 
+/// The bound of lanes/multiply.inc, with the fewest lanes there are.
+static void test_multiply(
+    const vlm_kernels *k, const vlm_kernels *reference, size_t rows, size_t inputs,
+    size_t outputs) {
+  float *x = random_floats(rows * inputs, 2), *w = random_floats(outputs * inputs, 1);
+  for (int adds = 0; adds < 2; adds++) {
+    float *y = random_floats(rows * outputs, 1), *expected = memory(rows * outputs * sizeof *y);
+    memcpy(expected, y, rows * outputs * sizeof *y);
+    k->multiply_f32(rows, inputs, outputs, x, inputs, w, adds, y, outputs);
+    reference->multiply_f32(rows, inputs, outputs, x, inputs, w, adds, expected, outputs);
+    int ok = 1;
+    for (size_t i = 0; i < rows * outputs; i++)
+      ok = ok && fabs((double)y[i] - (double)expected[i]) <=
+                     ((double)inputs / 4 + 8) * 0x1p-24 * (2 * (double)inputs + 1);
+    check(ok, k->name, "multiply_f32", rows, inputs, outputs);
+    free(y), free(expected);
+  }
+  free(x), free(w);
+}
+
 static void test_gate(const vlm_kernels *k, const vlm_kernels *reference, size_t columns) {
   float *gate = random_floats(columns, 6), *up = random_floats(columns, 2);
   float *y = memory(columns * sizeof *y), *expected = memory(columns * sizeof *y);

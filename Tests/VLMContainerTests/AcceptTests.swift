@@ -1,6 +1,7 @@
 import Testing
 import VLMContainer
 import VLMTensor
+import VLMTestSupport
 
 @Suite("Golden containers")
 struct AcceptTests {
@@ -36,6 +37,30 @@ struct AcceptTests {
     #expect(container.sections.map { "\($0.kind)" }.suffix(2) == ["kind 11", "kind 77"])
     #expect(container.sections.last?.codec == nil)
     #expect(try container.verify(strict: true).isEmpty)
+  }
+
+  @Test("sections of unknown kinds are taken over as they are into another container")
+  func carried() throws {
+    let folder = try TemporaryFolder()
+    let container = try open("A04-unknown-optional-sections")
+    let writer = try ContainerWriter(path: folder.path("w.vlmz"), overwrite: false)
+    try writer.beginTensor(
+      name: "t", format: TensorFormat(scheme: .f32), role: .vector, shape: [1])
+    try writer.write([0, 0, 0, 0])
+    try writer.endTensor()
+    try writer.add(section: .config, Array("{}".utf8))
+    writer.add(unknownSectionsOf: container)
+    _ = try writer.finish()
+    let copy = try Container.open(path: folder.path("w.vlmz"))
+    #expect(try copy.verify(strict: true) == [])
+    #expect(copy.sections.map { "\($0.kind)" }.suffix(2) == ["kind 11", "kind 77"])
+    for (a, b) in zip(copy.sections.suffix(2), container.sections.suffix(2)) {
+      #expect(a.flags == b.flags && a.codecCode == b.codecCode)
+      #expect(a.rawByteCount == b.rawByteCount && a.rawHash == b.rawHash)
+      #expect(
+        copy.file.withBytes(a.range) { Array($0) }
+          == container.file.withBytes(b.range) { Array($0) })
+    }
   }
 
   @Test("V31 a scalar of rank 0 is a tensor")

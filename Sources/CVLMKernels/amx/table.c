@@ -13,6 +13,7 @@ const vlm_kernels vlm_kernels_amx = {
     .add_outliers_q4 = vlm_add_outliers_q4__avx512vnni,
     .gemm_f32_f16 = vlm_gemm_f32_f16__avx512vnni,
     .gemm_f32_bf16 = vlm_gemm_f32_bf16__amx,
+    .multiply_f32 = vlm_multiply_f32__avx512vnni,
     .epilogue_f32 = vlm_epilogue_f32__avx512vnni,
     .quantize_rows_u8 = vlm_quantize_rows_u8__avx512vnni,
     .layer_norm_f32 = vlm_layer_norm_f32__avx512vnni,

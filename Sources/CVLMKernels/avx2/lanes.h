@@ -14,6 +14,8 @@
 enum { VF = 8, VLM_DEPTHWISE_COLUMNS = 8 };
 /// Rows of a tile of attention.inc, and its columns in steps of 16: 12 sums.
 enum { VLM_ATTENTION_ROWS = 6, VLM_ATTENTION_PANELS = 1 };
+/// Rows and outputs of a tile of multiply.inc: 12 sums, 3 inputs and a weight are all 16 registers.
+enum { VLM_MULTIPLY_ROWS = 3, VLM_MULTIPLY_OUTPUTS = 4 };
 
 VLM_TARGET_AVX2_BEGIN
 

@@ -12,6 +12,7 @@ const vlm_kernels vlm_kernels_avxvnni = {
     .add_outliers_q4 = vlm_add_outliers_q4__avx2,
     .gemm_f32_f16 = vlm_gemm_f32_f16__avx2,
     .gemm_f32_bf16 = vlm_gemm_f32_bf16__avx2,
+    .multiply_f32 = vlm_multiply_f32__avx2,
     .epilogue_f32 = vlm_epilogue_f32__avx2,
     .quantize_rows_u8 = vlm_quantize_rows_u8__avx2,
     .layer_norm_f32 = vlm_layer_norm_f32__avx2,

@@ -161,7 +161,11 @@ typedef struct vlm_kernels {
   void (*gemm_f32_f16)(const vlm_gemm *);
   void (*gemm_f32_bf16)(const vlm_gemm *);
 
-  /// y = epilogue(y) in place, y [rows][y_stride]: for sums that another library made.
+  /// y[r][n] = sum over k of x[r][k] * w[n][k], or added to y: what a library of linear algebra does,
+  /// where there is none. x [rows][x_stride], w [outputs][inputs], y [rows][y_stride], not x.
+  void (*multiply_f32)(size_t rows, size_t inputs, size_t outputs, const float *x, size_t x_stride,
+                       const float *w, bool adds, float *y, size_t y_stride);
+  /// y = epilogue(y) in place, y [rows][y_stride]: for such sums.
   void (*epilogue_f32)(size_t rows, size_t outputs, float *y, size_t y_stride,
                        const vlm_epilogue *epilogue);
 

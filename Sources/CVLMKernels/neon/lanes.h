@@ -15,6 +15,8 @@
 enum { VF = 4, VLM_DEPTHWISE_COLUMNS = 8 };
 /// Rows of a tile of attention.inc, and its columns in steps of 16: 24 sums.
 enum { VLM_ATTENTION_ROWS = 6, VLM_ATTENTION_PANELS = 1 };
+/// Rows and outputs of a tile of multiply.inc: 24 sums, 4 inputs and a weight of 32 registers.
+enum { VLM_MULTIPLY_ROWS = 4, VLM_MULTIPLY_OUTPUTS = 6 };
 
 typedef float32x4_t vf;
 

@@ -12,6 +12,7 @@ const vlm_kernels vlm_kernels_neon = {
     .add_outliers_q4 = vlm_add_outliers_q4__neon,
     .gemm_f32_f16 = vlm_gemm_f32_f16__neon,
     .gemm_f32_bf16 = vlm_gemm_f32_bf16__neon,
+    .multiply_f32 = vlm_multiply_f32__neon,
     .epilogue_f32 = vlm_epilogue_f32__neon,
     .quantize_rows_u8 = vlm_quantize_rows_u8__neon,
     .layer_norm_f32 = vlm_layer_norm_f32__neon,

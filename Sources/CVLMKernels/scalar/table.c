@@ -15,6 +15,7 @@ const vlm_kernels vlm_kernels_scalar = {
     .add_outliers_q4 = vlm_add_outliers_q4__scalar,
     .gemm_f32_f16 = vlm_gemm_f32_f16__scalar,
     .gemm_f32_bf16 = vlm_gemm_f32_bf16__scalar,
+    .multiply_f32 = vlm_multiply_f32__scalar,
     .epilogue_f32 = vlm_epilogue_f32__scalar,
     .quantize_rows_u8 = vlm_quantize_rows_u8__scalar,
     .layer_norm_f32 = vlm_layer_norm_f32__scalar,

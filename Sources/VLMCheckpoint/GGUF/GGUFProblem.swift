@@ -23,11 +23,18 @@ package enum GGUFProblem: Sendable, Equatable {
   case notReadable(String)
   case splitName(count: Int)
   case splitField(key: String, found: String, expected: String)
+  /// `--mmproj` beside a checkpoint of another format.
+  case languageExpected(String)
+  /// `--mmproj` names something else.
+  case visionExpected(found: String)
+  /// How many language models and vision halves a folder has, and one of each.
+  case halves(Int, Int, language: String, vision: String)
 
   package var text: String {
     switch self {
     case .bigEndian(let version):
-      "this is a big-endian GGUF file of version \(version), expected a little-endian one"
+      "this is a big-endian GGUF file of version \(version), expected a little-endian one; "
+        + "gguf-convert-endian FILE little, of Python's gguf, makes it one"
     case .version(let version): "GGUF version \(version), expected 2 or 3"
     case .truncated(let field, let offset, let needed, let available):
       "\(field) at byte \(offset) needs \(needed) bytes, but only \(available) follow in the file"
@@ -52,11 +59,23 @@ package enum GGUFProblem: Sendable, Equatable {
         ?? "unknown tensor type \(number)"
     case .offset(let found, let expected):
       "the data begins at \(found), expected \(expected), where the tensor before it ends"
-    case .notReadable(let type): "\(type) blocks cannot be converted to 32-bit floats"
+    case .notReadable(let type):
+      "\(type) blocks are not decoded here, expected F16, Q8_0, Q4_K or another of "
+        + "docs/conversion.md; llama-quantize --allow-requantize IN.gguf OUT.gguf F16 makes such a file"
     case .splitName(let count):
       "is one of \(count) parts, expected a name that ends as '-00001-of-0000N.gguf'"
     case .splitField(let key, let found, let expected):
       "'\(key)' is \(found), expected \(expected)"
+    case .languageExpected(let format):
+      "--mmproj names the vision half of a LLaVA in GGUF, found a language half in \(format), "
+        + "expected one in GGUF"
+    case .visionExpected(let found):
+      "--mmproj: found \(found.escapedForDisplay()), expected the vision half of a LLaVA in GGUF "
+        + "(general.architecture 'clip')"
+    case .halves(let languages, let visions, let language, let vision):
+      "the folder has \(languages) language models and \(visions) vision halves in GGUF, expected "
+        + "one of each; name the two that are meant, as in "
+        + "vlm-convert '\(language.escapedForDisplay())' OUT --mmproj '\(vision.escapedForDisplay())'"
     }
   }
 }

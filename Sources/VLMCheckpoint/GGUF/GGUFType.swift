@@ -2,7 +2,7 @@ import CVLMEncode
 import VLMTensor
 
 /// How GGUF stores the elements of a tensor: plain, or in blocks of codes with their scales.
-package struct GGUFType: Sendable, Equatable {
+package struct GGUFType: StoredElements, Equatable {
   /// GGUF's number.
   package let number: UInt32
 
@@ -65,7 +65,7 @@ package struct GGUFType: Sendable, Equatable {
       (18, "IQ3_XXS", 256, 98), (19, "IQ1_S", 256, 50), (20, "IQ4_NL", 32, 18),
       (21, "IQ3_S", 256, 110), (22, "IQ2_S", 256, 82), (23, "IQ4_XS", 256, 136),
       (29, "IQ1_M", 256, 56), (34, "TQ1_0", 256, 54), (35, "TQ2_0", 256, 66),
-      (39, "MXFP4", 32, 17),
+      (39, "MXFP4", 32, 17), (40, "NVFP4", 64, 36), (41, "Q1_0", 128, 18),
     ]
     var types: [UInt32: Facts] = [:]
     for (number, name, bytes, dtype) in plain {
@@ -87,11 +87,15 @@ package struct GGUFType: Sendable, Equatable {
     return overflow ? nil : bytes
   }
 
-  /// Writes the elements `range` of consecutive blocks to `output`.
-  ///
-  /// - Precondition: the type is one of blocks and readable, `bytes` holds the blocks, `output` has
-  ///   as many places as `range`.
-  func decode(
+  package func byteRange(ofElements elements: Range<Int>) -> Range<Int> {
+    let (count, bytes) = (blockElements, blockBytes)
+    let first = elements.lowerBound / count
+    let end = elements.isEmpty ? first : (elements.upperBound - 1) / count + 1
+    return first * bytes..<end * bytes
+  }
+
+  /// - Precondition: the type is one of blocks, too.
+  package func decode(
     _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>,
     into output: UnsafeMutableBufferPointer<Float>
   ) {

@@ -166,9 +166,7 @@ extension TensorCatalog {
   package func ggufDescription(
     frequencies: String
   ) throws(CheckpointError) -> JSONValue? {
-    guard let gguf else { return nil }
-    var object = JSONObject()
-    for (key, value) in gguf.entries { object.set(key, value.json) }
+    guard let gguf, var object = gguf.description.objectValue else { return nil }
     if let tensor = self[frequencies], tensor.elementCount <= Self.maximumDescribedElements {
       object.set(frequencies, .array(try tensor.floats().map { .double(Double($0)) }))
     } else if self[frequencies] != nil {

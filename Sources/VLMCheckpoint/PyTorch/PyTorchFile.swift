@@ -111,7 +111,8 @@ package enum PyTorchFile {
           + "'\(first.escapedForDisplay())'\(quantized.count > 1 ? ", …" : "")")
     }
     return TensorCatalog(
-      path: path, tensors: tensors, metadata: [], warnings: warnings + storages.warnings,
+      path: path, tensors: tensors, metadata: tree.classNames(),
+      warnings: warnings + storages.warnings,
       index: index, format: format)
   }
 

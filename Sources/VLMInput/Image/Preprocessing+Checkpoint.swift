@@ -1,34 +1,46 @@
 import VLMTensor
 
 extension Preprocessing {
-  /// Reads a checkpoint's own configuration: `preprocessor_config.json` of Hugging Face's ConvNeXt
-  /// or CLIP processors, timm's `config.json` or `pretrained_cfg`, or `open_clip_config.json`.
+  /// Reads a checkpoint's own configuration: `preprocessor_config.json` or the image part of
+  /// `processor_config.json` of one of transformers' image processors, timm's `config.json` or
+  /// `pretrained_cfg`, `open_clip_config.json`, or the attributes of torchvision's
+  /// `ImageClassification`.
   ///
-  /// Padding to a square is no part of any of them; LLaVA's model configuration asks for it, see
-  /// `paddedWithMean`.
+  /// LLaVA's model configuration may ask for padding to a square too, see `paddedWithMean`.
   ///
-  /// - Parameter color: what the model sees; the configurations count its channels at most.
+  /// - Parameters:
+  ///   - model: `model_type` of the model whose configuration it is, which tells the processor where
+  ///     the configuration names none.
+  ///   - color: what the model sees; the configurations count its channels at most.
   package init(
-    checkpointConfig json: JSONValue, name: String, color: ColorMode = .rgb
+    checkpointConfig json: JSONValue, name: String, model: String? = nil, color: ColorMode = .rgb
   ) throws(PreprocessingError) {
     let fields = PreprocessingFields(json: json, name: name, color: color)
+    if let part = json["image_processor"], part.objectValue != nil {
+      self = try Preprocessing(checkpointConfig: part, name: name, model: model, color: color)
+      return
+    }
+    let isUntyped = fields.processor.isEmpty
     if json["pretrained_cfg"]?.objectValue != nil || json["input_size"] != nil {
       self = try .timm(json, name: name, color: color)
     } else if json["preprocess_cfg"]?.objectValue != nil {
       self = try .openCLIP(json, name: name)
-    } else if fields.processor.contains("ConvNext")
-      || fields.processor.isEmpty && json["crop_pct"] != nil
+    } else if let kind = ImageProcessorClass.named(fields.processor)
+      ?? (isUntyped ? model.flatMap(ImageProcessorClass.ofModel) : nil)
     {
-      self = try .convNeXt(fields)
-    } else if fields.processor.hasPrefix("CLIP")
-      || fields.processor.isEmpty && json["crop_size"] != nil
+      self = try kind.steps(fields)
+    } else if !isUntyped {
+      throw PreprocessingError(
+        name: name, problem: .unknownProcessor(key: fields.processorKey, found: fields.processor))
+    } else if json["resize_size"] != nil {
+      self = try .torchvision(fields)
+    } else if let kind = ImageProcessorClass.named(
+      json["crop_pct"] != nil
+        ? "ConvNextImageProcessor" : json["crop_size"] != nil ? "CLIPImageProcessor" : "")
     {
-      self = try .clip(fields)
-    } else if fields.processor.isEmpty {
-      throw PreprocessingError(name: name, problem: .unknownKind)
+      self = try kind.steps(fields)
     } else {
-      throw fields.failure(
-        fields.processorKey, "a ConvNeXt or CLIP image processor, or timm's configuration")
+      throw PreprocessingError(name: name, problem: .unknownKind)
     }
     self = inColor(color)
   }
@@ -94,76 +106,32 @@ extension Preprocessing {
       normalization: try fields.normalization(mean: "mean", deviation: "std", default: .clip))
   }
 
-  /// `ConvNextImageProcessor`: below 384 the short side goes to `int(size / crop_pct)` and the
-  /// middle is kept; from 384 on the picture is squashed.
-  private static func convNeXt(
+  /// `torchvision.transforms._presets.ImageClassification`.
+  private static func torchvision(
     _ fields: PreprocessingFields
   ) throws(PreprocessingError) -> Preprocessing {
-    let value = fields.member("size")
-    let size =
-      try value.map { value throws(PreprocessingError) in
-        try fields.side(value["shortest_edge"] ?? value, "size")
-      } ?? 384
-    var resize: Resize?
-    var crop: Crop?
-    if try fields.bool("do_resize", default: true) {
-      if size < 384 {
-        let fraction = try fields.positive("crop_pct", default: 224.0 / 256.0)
-        resize = .shortestEdge(try fields.scaled(size, by: fraction, "crop_pct"))
-        crop = Crop(width: size, height: size, rounding: .floor)
-      } else {
-        resize = .exact(width: size, height: size)
-      }
+    func side(_ key: String, default fallback: Int) throws(PreprocessingError) -> Int {
+      guard let stated = fields.member(key) else { return fallback }
+      let list = stated.arrayValue ?? [stated]
+      return try fields.side(list.count == 1 ? list[0] : stated, key)
     }
-    return Preprocessing(
-      resize: resize, filter: try fields.filter("resample", default: .bilinear), crop: crop,
-      rescale: try fields.rescale(), normalization: try fields.normalization(default: .half))
-  }
-
-  /// `CLIPImageProcessor`.
-  private static func clip(
-    _ fields: PreprocessingFields
-  ) throws(PreprocessingError) -> Preprocessing {
-    var resize: Resize?
-    if try fields.bool("do_resize", default: true) {
-      switch fields.member("size") {
-      case nil: resize = .shortestEdge(224)
-      case let size? where size["height"] != nil || size["width"] != nil:
-        resize = .exact(
-          width: try fields.side(size["width"], "size"),
-          height: try fields.side(size["height"], "size"))
-      case let size?:
-        resize = .shortestEdge(try fields.side(size["shortest_edge"] ?? size, "size"))
-      }
-    }
-    var crop: Crop?
-    if try fields.bool("do_center_crop", default: true) {
-      let size = fields.member("crop_size")
-      crop = Crop(
-        width: try size.map { value throws(PreprocessingError) in
-          try fields.side(value["width"] ?? value, "crop_size")
-        } ?? 224,
-        height: try size.map { value throws(PreprocessingError) in
-          try fields.side(value["height"] ?? value, "crop_size")
-        } ?? 224,
-        rounding: .floor)
-    }
-    return Preprocessing(
-      resize: resize, filter: try fields.filter("resample", default: .bicubic), crop: crop,
-      rescale: try fields.rescale(), normalization: try fields.normalization(default: .clip))
+    return .torchvision(
+      resize: try side("resize_size", default: 256), crop: try side("crop_size", default: 224),
+      filter: try fields.filter("interpolation", default: .bilinear),
+      normalization: try fields.normalization(mean: "mean", deviation: "std", default: .imageNet))
   }
 }
 
 extension PreprocessingFields {
-  fileprivate var processorKey: String {
+  var processorKey: String {
     member("image_processor_type") != nil ? "image_processor_type" : "feature_extractor_type"
   }
 
   /// The processor's class name, empty when none is given.
-  fileprivate var processor: String { member(processorKey)?.stringValue ?? "" }
+  var processor: String { member(processorKey)?.stringValue ?? "" }
 
   /// Python's `int(size / fraction)`.
-  fileprivate func scaled(
+  func scaled(
     _ size: Int, by fraction: Double, _ key: String
   ) throws(PreprocessingError) -> Int {
     let scaled = (Double(size) / fraction).rounded(.down)
@@ -173,15 +141,8 @@ extension PreprocessingFields {
     return Int(scaled)
   }
 
-  fileprivate func rescale() throws(PreprocessingError) -> Preprocessing.Rescale {
+  func rescale() throws(PreprocessingError) -> Preprocessing.Rescale {
     guard try bool("do_rescale", default: true) else { return .none }
     return .multiplied(try positive("rescale_factor", default: 1.0 / 255.0))
-  }
-
-  fileprivate func normalization(
-    default fallback: Preprocessing.Normalization
-  ) throws(PreprocessingError) -> Preprocessing.Normalization? {
-    guard try bool("do_normalize", default: true) else { return nil }
-    return try normalization(mean: "image_mean", deviation: "image_std", default: fallback)
   }
 }

@@ -4,6 +4,18 @@ extension Preprocessing {
   package static let timmDefault = Preprocessing(
     resize: .shortestEdge(256), crop: Crop(width: 224, height: 224, rounding: .halfEven),
     rescale: .dividedBy255, normalization: .imageNet)
+
+  /// torchvision's `ImageClassification` on a picture of Pillow's, as the weights of its own models
+  /// come with it.
+  package static func torchvision(
+    resize: Int, crop: Int = 224, filter: Resampling = .bilinear,
+    normalization: Normalization = .imageNet
+  ) -> Preprocessing {
+    Preprocessing(
+      resize: .shortestEdge(resize), filter: filter,
+      crop: Crop(width: crop, height: crop, rounding: .halfEven), rescale: .dividedBy255,
+      normalization: normalization)
+  }
 }
 
 extension PixelTensor {

@@ -4,7 +4,8 @@ extension Preprocessing {
   /// The form that a container stores, always the same text for the same steps:
   ///
   ///     {"pad": [r, g, b] or null,
-  ///      "resize": {"shortest_edge": n} or {"width": w, "height": h} or null,
+  ///      "resize": {"shortest_edge": n} or {"width": w, "height": h}
+  ///        or {"short": n, "at_most": m} or null,
   ///      "filter": "bicubic", …
   ///      "crop": {"width": w, "height": h, "rounding": "floor" or "half_even"} or null,
   ///      "rescale": "divide_by_255" or "none" or a factor,
@@ -20,6 +21,8 @@ extension Preprocessing {
     switch resize {
     case nil: object.set("resize", .null)
     case .shortestEdge(let side): object.set("resize", ["shortest_edge": .int(side)])
+    case .bounded(let short, let long):
+      object.set("resize", ["short": .int(short), "at_most": .int(long)])
     case .exact(let width, let height):
       object.set("resize", ["width": .int(width), "height": .int(height)])
     }
@@ -75,6 +78,10 @@ extension Preprocessing {
     if let size = fields.member("resize") {
       if size["shortest_edge"] != nil {
         resize = .shortestEdge(try fields.side(size["shortest_edge"], "resize"))
+      } else if size["at_most"] != nil {
+        resize = .bounded(
+          short: try fields.side(size["short"], "resize"),
+          long: try fields.side(size["at_most"], "resize"))
       } else {
         resize = .exact(
           width: try fields.side(size["width"], "resize"),

@@ -4,7 +4,7 @@ extension Preprocessing {
     if let crop { return min(crop.width, crop.height) }
     switch resize {
     case .exact(let width, let height): return min(width, height)
-    case .shortestEdge(let side): return side
+    case .shortestEdge(let side), .bounded(let side, _): return side
     case nil: return nil
     }
   }
@@ -17,7 +17,7 @@ extension Preprocessing {
     case .shortestEdge(let short):
       let share = crop.map { Double(min($0.width, $0.height)) / Double(short) } ?? 1
       result.resize = .shortestEdge(Int(Double(side) / share))
-    case nil: result.resize = .shortestEdge(side)
+    case .bounded, nil: result.resize = .shortestEdge(side)
     }
     let rounding = crop?.rounding ?? .halfEven
     result.crop = Crop(width: side, height: side, rounding: rounding)

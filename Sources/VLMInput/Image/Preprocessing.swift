@@ -7,6 +7,8 @@ package struct Preprocessing: Sendable, Equatable {
   package enum Resize: Sendable, Equatable {
     /// The short side to this many pixels; the long one follows, rounded down.
     case shortestEdge(Int)
+    /// The same, unless the long side would pass `long`: then that is what it becomes.
+    case bounded(short: Int, long: Int)
     /// Both sides, whatever that does to the ratio.
     case exact(width: Int, height: Int)
   }
@@ -115,6 +117,8 @@ package struct Preprocessing: Sendable, Equatable {
     switch resize {
     case .exact(let width, let height): return (width, height)
     case .shortestEdge(let side): return padding == nil ? nil : (side, side)
+    case .bounded(let short, let long):
+      return padding == nil ? nil : (min(short, long), min(short, long))
     case nil: return nil
     }
   }
@@ -238,7 +242,24 @@ extension Preprocessing {
       let short = min(image.width, image.height)
       let long = side * max(image.width, image.height) / short
       return image.width <= image.height ? (side, long) : (long, side)
+    case .bounded(let short, let long):
+      return Self.bounded(image, short: short, long: long)
     }
+  }
+
+  /// transformers' `get_size_with_aspect_ratio`, in its arithmetic: `short` becomes what keeps the
+  /// long side within `long`, rounded half to even, and the long side follows, rounded down.
+  private static func bounded(_ image: Image, short: Int, long: Int) -> (width: Int, height: Int) {
+    let (width, height) = (image.width, image.height)
+    let (least, most) = (Double(min(width, height)), Double(max(width, height)))
+    var (side, exact) = (short, Double(short))
+    if most / least * Double(short) > Double(long) {
+      exact = Double(long) * least / most
+      side = max(1, Int(exact.rounded(.toNearestOrEven)))
+    }
+    if min(width, height) == side { return (width, height) }
+    let other = max(1, Int(exact * most / least))
+    return width < height ? (side, other) : (other, side)
   }
 
   /// A window of a resized picture is within the limits, and there is memory for it, for what it

@@ -7,6 +7,8 @@ package struct PreprocessingError: ReportableError, Equatable {
     case value(key: String, found: String?, expected: String)
     /// Nothing says which processor the configuration is for.
     case unknownKind
+    /// A class of image processors whose steps are none of those here.
+    case unknownProcessor(key: String, found: String)
   }
 
   /// The file's path, or what stands for it.
@@ -26,7 +28,12 @@ package struct PreprocessingError: ReportableError, Equatable {
     case .value(let key, nil, let expected):
       return "\(file): '\(key)': missing, expected \(expected)"
     case .unknownKind:
-      return "\(file): is no preprocessing configuration of timm, open_clip, ConvNeXt or CLIP"
+      return "\(file): is no preprocessing configuration of transformers, timm, open_clip or "
+        + "torchvision; --preprocessor FILE names one"
+    case .unknownProcessor(let key, let found):
+      return "\(file): '\(key)': found '\(found.escapedForDisplay(limit: 60))', expected the image "
+        + "processor of " + ImageProcessorClass.names.joined(separator: ", ")
+        + "; --preprocessor FILE names one with the model's steps"
     }
   }
 
@@ -88,7 +95,11 @@ struct PreprocessingFields {
   {
     guard let value = member(key) else { return fallback }
     if let code = value.intValue, let filter = Resampling(code: code) { return filter }
-    if let word = value.stringValue, let filter = Resampling(rawValue: word) { return filter }
+    if let word = value.stringValue?.lowercased() {
+      // As an enumeration's value prints: "InterpolationMode.BICUBIC".
+      let last = word.split(separator: ".").last.map(String.init) ?? word
+      if let filter = Resampling(rawValue: last) { return filter }
+    }
     throw failure(key, "a Pillow filter, 0 to 5 or by name")
   }
 

@@ -114,7 +114,7 @@ enum CLIPHead {
     }
 
     func restore(_ model: ModelCheckpoint) -> ModelCheckpoint {
-      model.renamed { original[$0] ?? $0 }
+      model.renamed(original, naming: model.naming)
     }
   }
 

@@ -18,7 +18,9 @@ extension LLaMAConfig {
     let key = "general.architecture"
     guard let name = json[key]?.stringValue, !ggufArchitectures.contains(name) else { return }
     throw ConfigFields(json, path: "gguf").unexpected(
-      key, name, expected: ggufArchitectures.joined(separator: " or "))
+      key, name,
+      expected: ggufArchitectures.joined(separator: " or ")
+        + " (LLaMA, Vicuna, Mistral, TinyLlama, SmolLM2, Qwen 2): no other kind of GGUF is read")
   }
 
   /// Reads the metadata of a GGUF file, keys with their dots as members of one object.

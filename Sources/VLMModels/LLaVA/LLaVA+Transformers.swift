@@ -48,13 +48,7 @@ package struct TransformersLLaVA {
 
   /// `checkpoint`, which was recognised from `facts`, with the names that the file has.
   package func restoringNames(of checkpoint: ModelCheckpoint) -> ModelCheckpoint {
-    ModelCheckpoint(
-      description: checkpoint.description, naming: "hugging-face",
-      tensors: checkpoint.tensors.mapValues { source in
-        ModelCheckpoint.Source(
-          original: originals[source.original] ?? source.original, shape: source.shape,
-          rows: source.rows)
-      }, foreign: checkpoint.foreign.map { originals[$0] ?? $0 }, notes: checkpoint.notes)
+    checkpoint.renamed(originals, naming: "hugging-face")
   }
 
   // MARK: - Names

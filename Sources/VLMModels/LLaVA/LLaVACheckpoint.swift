@@ -169,16 +169,13 @@ struct LLaVACheckpoint {
   }
 
   private mutating func language() throws(ModelError) -> LLaMAConfig {
-    let config = try LLaMAConfig(huggingFace: description)
-    for (name, shape) in languageNames {
-      switch LLaMANaming.huggingFace.match(name) {
-      case .tensor(let ours):
-        try set("language.\(ours)", ModelCheckpoint.Source(original: name, shape: shape))
-      case .derived: break
-      case .foreign: foreign.append(name)
-      }
-    }
-    return config
+    let isGGUF = description["general.architecture"] != nil
+    let found = try LLaMACheckpoint.Parts(
+      languageNames, isGGUF ? .gguf : .huggingFace, description)
+    for (ours, source) in found.tensors { try set("language.\(ours)", source) }
+    foreign += found.foreign
+    notes += found.notes
+    return found.config
   }
 
   private func projector(

@@ -90,7 +90,6 @@ package final class VisionLanguageSession: ConversationSession {
     self.container = container
     self.config = config
     self.kernels = kernels
-    try OpenBLAS.load()
   }
 
   package var pictureSteps: Preprocessing? { preprocessing }

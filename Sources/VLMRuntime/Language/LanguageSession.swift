@@ -64,7 +64,6 @@ package final class LanguageSession {
     self.config = config
     self.kernels = kernels
     self.pool = pool
-    try OpenBLAS.load()
   }
 
   /// Keys and values of longer contexts take gigabytes; who wants them says so.

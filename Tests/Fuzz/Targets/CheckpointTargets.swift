@@ -58,6 +58,9 @@ enum CheckpointTargets {
       let description = try gguf.catalog.ggufDescription(frequencies: LLaMAConfig.ggufFrequencies)
       let names = gguf.catalog.tensors.map { (name: $0.name, shape: $0.shape) }
       try ModelTargets.recognise(CheckpointFacts(names: names, description: description))
+      guard gguf.metadata.isVision else { return }
+      try ModelTargets.recognise(
+        CheckpointFacts(names: names, towerDescription: gguf.metadata.description))
     }
     ModelTargets.attempt {
       var notes: [String] = []

@@ -1,0 +1,96 @@
+import VLMTensor
+
+/// Keys under which checkpoints hold names of classes.
+package enum ClassNameKeys {
+  private static let all = [
+    "id2label", "idx_to_class", "idx2class", "class_to_idx", "class2idx", "label2id",
+    "class_names", "classes", "label_names", "labels", "vocab", "categories",
+  ]
+
+  /// How soon `key` is looked at: those that say which index a name is for come first. Nil for a key
+  /// that is none.
+  package static func rank(_ key: String) -> Int? { all.firstIndex(of: key.lowercased()) }
+}
+
+/// The names of classes that a training checkpoint holds beside its tensors.
+extension PickleTree {
+  /// Keys of what may hold those in turn: settings and descriptions of data.
+  private static let holderKeys: Set<String> = [
+    "meta", "metadata", "dataset_meta", "dataset", "data", "args", "opt", "hparams",
+    "hyper_parameters", "datamodule_hyper_parameters", "config", "cfg", "model_args", "info",
+  ]
+  private static let maximumDepth = 3
+  /// Values of all of them together; the largest set of labels in use has 21,843.
+  private static let maximumValues = 1 << 18
+  private static let maximumTextBytes = 8 << 20
+
+  /// Each with the keys on the way there joined by dots, and as JSON: an array of strings, or an
+  /// object of strings or integers.
+  func classNames() -> [(key: String, value: String)] {
+    var found: [(key: String, value: String)] = []
+    var (values, bytes) = (Self.maximumValues, Self.maximumTextBytes)
+    var level: [(path: String, items: PickleDictionary)] = items(root).map { [("", $0)] } ?? []
+    for _ in 0...Self.maximumDepth {
+      var next: [(path: String, items: PickleDictionary)] = []
+      for (path, dictionary) in level {
+        for (key, value) in zip(dictionary.keys, dictionary.values) {
+          guard let name = string(key), name.utf8.count <= 64 else { continue }
+          let place = path.isEmpty ? name : path + "." + name
+          if ClassNameKeys.rank(name) != nil {
+            guard let json = names(value, &values, &bytes) else { continue }
+            found.append((place, json.serialized()))
+          } else if Self.holderKeys.contains(name.lowercased()), let inner = items(value) {
+            next.append((place, inner))
+          }
+        }
+      }
+      // A pickle may refer to one dictionary many times.
+      level = Array(next.prefix(64))
+    }
+    var seen = Set<ExactString>()
+    return found.reversed().filter { seen.insert(ExactString($0.key)).inserted }.reversed()
+  }
+
+  /// The items of a dictionary, or the attributes of an object such as `argparse.Namespace`.
+  private func items(_ value: PickleValue) -> PickleDictionary? {
+    if case .object(let index) = value { return dictionary(objects[Int(index)].state) }
+    return dictionary(value)
+  }
+
+  /// Nil for what is no list or dictionary of names, or beyond the limits.
+  private func names(_ value: PickleValue, _ values: inout Int, _ bytes: inout Int) -> JSONValue? {
+    func text(_ value: PickleValue) -> String? {
+      guard let string = string(value) else { return nil }
+      bytes -= string.utf8.count
+      return bytes >= 0 ? string : nil
+    }
+    if let list = tuple(value) ?? list(value) {
+      values -= list.count
+      guard values >= 0, !list.isEmpty else { return nil }
+      var strings: [JSONValue] = []
+      for item in list {
+        guard let string = text(item) else { return nil }
+        strings.append(.string(string))
+      }
+      return .array(strings)
+    }
+    guard let dictionary = dictionary(value), !dictionary.keys.isEmpty else { return nil }
+    values -= dictionary.keys.count
+    guard values >= 0 else { return nil }
+    var object = JSONObject()
+    for (key, value) in zip(dictionary.keys, dictionary.values) {
+      switch (key, value) {
+      case (.int(let index), _):
+        guard let string = text(value) else { return nil }
+        object.set(String(index), .string(string))
+      case (_, .int(let index)):
+        guard let string = text(key) else { return nil }
+        object.set(string, .int(index))
+      default:
+        guard let name = text(key), let string = text(value) else { return nil }
+        object.set(name, .string(string))
+      }
+    }
+    return .object(object)
+  }
+}

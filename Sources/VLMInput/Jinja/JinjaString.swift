@@ -1,0 +1,114 @@
+/// A string as Python has it, a list of code points, each of which knows whether it came from the
+/// caller's text: the top bit. Whatever cuts, joins or changes strings carries the bits along;
+/// comparisons do not see them.
+struct JinjaString: Sendable, Hashable {
+  static let userMark: UInt32 = 1 << 31
+  static let valueMask: UInt32 = userMark - 1
+
+  var scalars: [UInt32]
+  /// Made by `escape` or `safe`: what is added to it is escaped.
+  var isMarkup = false
+
+  init(scalars: [UInt32], isMarkup: Bool = false) {
+    self.scalars = scalars
+    self.isMarkup = isMarkup
+  }
+
+  init(_ text: String, isUserText: Bool = false) {
+    let mark = isUserText ? Self.userMark : 0
+    scalars = text.unicodeScalars.map { $0.value | mark }
+  }
+
+  var count: Int { scalars.count }
+  var isEmpty: Bool { scalars.isEmpty }
+  /// Without the marks.
+  var string: String { Self.string(of: scalars[...]) }
+
+  subscript(position: Int) -> UInt32 { scalars[position] & Self.valueMask }
+
+  subscript(range: Range<Int>) -> JinjaString {
+    JinjaString(scalars: Array(scalars[range]), isMarkup: isMarkup)
+  }
+
+  static func string(of scalars: ArraySlice<UInt32>) -> String {
+    var view = String.UnicodeScalarView()
+    view.append(
+      contentsOf: scalars.lazy.map { Unicode.Scalar($0 & valueMask) ?? "\u{fffd}" })
+    return String(view)
+  }
+
+  static func == (a: JinjaString, b: JinjaString) -> Bool {
+    a.count == b.count && a.hasPrefix(b.scalars, at: 0)
+  }
+
+  func hash(into hasher: inout Hasher) {
+    for scalar in scalars { hasher.combine(scalar & Self.valueMask) }
+    hasher.combine(count)
+  }
+
+  /// Python's order: by code points.
+  static func precedes(_ a: JinjaString, _ b: JinjaString) -> Bool {
+    for position in 0..<min(a.count, b.count) where a[position] != b[position] {
+      return a[position] < b[position]
+    }
+    return a.count < b.count
+  }
+
+  /// Whether `part` stands at `position`, which is within the string or at its end.
+  func hasPrefix(_ part: [UInt32], at position: Int) -> Bool {
+    guard part.count <= count - position else { return false }
+    for offset in 0..<part.count
+    where (scalars[position + offset] ^ part[offset]) & Self.valueMask != 0 {
+      return false
+    }
+    return true
+  }
+
+  /// Where `part` first stands in `range`; linear in both (Knuth, Morris and Pratt).
+  func firstIndex(of part: JinjaString, in range: Range<Int>) -> Int? {
+    JinjaSearch(part).next(in: self, range)
+  }
+}
+
+/// Looks for one string in others.
+struct JinjaSearch {
+  private let part: JinjaString
+  /// How much of the part is still matched when the scalar behind so much of it does not fit.
+  private let fallback: [Int]
+
+  init(_ part: JinjaString) {
+    self.part = part
+    var fallback = [Int](repeating: 0, count: part.count)
+    var length = 0
+    for position in 1..<max(1, part.count) {
+      while length > 0, part[position] != part[length] { length = fallback[length - 1] }
+      if part[position] == part[length] { length += 1 }
+      fallback[position] = length
+    }
+    self.fallback = fallback
+  }
+
+  func next(in text: JinjaString, _ range: Range<Int>) -> Int? {
+    guard part.count > 0 else { return range.lowerBound }
+    guard part.count <= range.count else { return nil }
+    var length = 0
+    for position in range {
+      let scalar = text[position]
+      while length > 0, scalar != part[length] { length = fallback[length - 1] }
+      if scalar == part[length] { length += 1 }
+      if length == part.count { return position + 1 - length }
+    }
+    return nil
+  }
+
+  /// Where the part stands without overlap, from the left; at most `limit` places.
+  func all(in text: JinjaString, limit: Int = .max) -> [Int] {
+    var found: [Int] = []
+    var start = 0
+    while found.count < limit, let place = next(in: text, start..<text.count) {
+      found.append(place)
+      start = place + part.count
+    }
+    return found
+  }
+}

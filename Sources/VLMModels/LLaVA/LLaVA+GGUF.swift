@@ -1,0 +1,263 @@
+import VLMNN
+import VLMTensor
+
+/// A LLaVA-1.5 as llama.cpp has it: a language model in GGUF, and beside it a file of general
+/// architecture "clip" with CLIP's vision tower, `v.*`, and the projector, `mm.*`.
+package struct GGUFLLaVA {
+  /// The same checkpoint as upstream's code would have named it; the language model keeps GGUF's
+  /// names and metadata.
+  package let facts: CheckpointFacts
+  /// The checkpoint's names, by upstream's.
+  private let originals: [String: String]
+  private let notes: [String]
+
+  /// - Returns: nil unless the tower is described by such a file.
+  /// - Throws: `ModelError` for one of another model than LLaVA-1.5, by its kind, and for one that
+  ///   lacks something.
+  package init?(_ facts: CheckpointFacts) throws(ModelError) {
+    guard let vision = facts.towerDescription, Self.isVision(vision) else { return nil }
+    do throws(ModelError) {
+      try Self.refuseOthers(vision, facts.names)
+      let names = try Names(facts.names, vision)
+      let (layer, note) = try Self.layer(vision, names)
+      let (padding, otherNote) = try Self.padding(vision)
+      (originals, notes) = (names.originals, [note, otherNote].compactMap { $0 })
+      var description = facts.description?.objectValue ?? JSONObject()
+      description.set("mm_vision_select_layer", .int(layer))
+      description.set("mm_projector_type", .string("mlp\(names.projectorLayers)x_gelu"))
+      description.set("image_aspect_ratio", padding)
+      self.facts = CheckpointFacts(
+        names: names.renamed, description: .object(description),
+        towerDescription: try Self.tower(vision), towerFile: facts.towerFile)
+    } catch {
+      throw ModelError(file: error.file ?? facts.towerFile, error.problem)
+    }
+  }
+
+  /// `checkpoint`, which was recognised from `facts`, with the names that the files have.
+  package func restoringNames(of checkpoint: ModelCheckpoint) -> ModelCheckpoint {
+    checkpoint.renamed(originals, naming: LLaMANaming.gguf.rawValue, notes: notes)
+  }
+
+  // MARK: - Which model
+
+  private static func isVision(_ json: JSONValue) -> Bool {
+    json["general.architecture"]?.stringValue == "clip"
+  }
+
+  /// Refuses the vision halves of other models than LLaVA-1.5.
+  ///
+  /// - Parameters:
+  ///   - json: the file's metadata, keys with their dots as members.
+  ///   - names: its tensors, and any others.
+  package static func refuseOthers(
+    _ json: JSONValue, _ names: [CheckpointFacts.Name]
+  ) throws(ModelError) {
+    func refuse(_ field: String, _ found: String) -> ModelError {
+      ModelError(
+        .configuration(
+          field: field, found: found,
+          expected: "that of LLaVA-1.5, a CLIP and 'mlp': no other vision half in GGUF is read; "
+            + "without it the language half converts alone"))
+    }
+    func has(_ name: String) -> Bool { names.contains { $0.name == name } }
+    for key in ["clip.projector_type", "clip.vision.projector_type"] {
+      guard let kind = json[key], kind.stringValue != "mlp" else { continue }
+      throw refuse(key, kind.stringValue.map { "'\($0)'" } ?? kind.kindWithArticle)
+    }
+    // Older files have a flag for each kind.
+    for kind in ["minicpmv_projector", "glm_projector", "qwen2vl_merger", "audio_encoder"]
+    where json["clip.has_" + kind]?.boolValue == true {
+      throw refuse("clip.has_" + kind, "true")
+    }
+    for key in ["clip.has_vision_encoder", "clip.has_llava_projector"]
+    where json[key]?.boolValue == false {
+      throw refuse(key, "false")
+    }
+    if json["clip.use_silu"]?.boolValue == true { throw refuse("clip.use_silu", "true") }
+    let tiles = "clip.vision.image_grid_pinpoints"
+    if let value = json[tiles], value.arrayValue?.isEmpty != true {
+      throw refuse(tiles, "pictures in tiles, as LLaVA-NeXT's")
+    }
+    if let type = json["clip.vision.mm_patch_merge_type"], type.stringValue != "flat" {
+      throw refuse("clip.vision.mm_patch_merge_type", type.serialized())
+    }
+    let strange = [
+      ("model.image_newline", "LLaVA-NeXT's"), ("v.image_newline", "LLaVA-NeXT's"),
+      ("mm.1.weight", "a norm in the projector, as Yi-VL's 'mlp_norm'"),
+      ("mm.3.weight", "a norm in the projector, as Yi-VL's 'mlp_norm'"),
+      ("v.patch_embd.bias", "a bias of the patches, as SigLIP's"),
+    ]
+    for (name, kind) in strange where has(name) { throw refuse("tensor '\(name)'", kind) }
+  }
+
+  // MARK: - What the metadata say
+
+  /// Which of transformers' `hidden_states` is taken, from 1 on, and a note where that is a guess.
+  private static func layer(
+    _ json: JSONValue, _ names: Names
+  ) throws(ModelError) -> (Int, note: String?) {
+    let key = "clip.vision.feature_layer"
+    let stated = json["clip.vision.block_count"]?.intValue ?? names.layers
+    let run = min(stated, names.layers)
+    if let value = json[key], value.intValue != -1, value.arrayValue != [-1] {
+      let only = value.arrayValue.flatMap { $0.count == 1 ? $0[0] : nil } ?? value
+      guard let layer = only.intValue, (1...names.layers).contains(layer) else {
+        throw ModelError(
+          .configuration(
+            field: key, found: value.serialized(),
+            expected: "one number, 1 to \(names.layers), the layers of the file"))
+      }
+      return (layer, nil)
+    }
+    guard run > 0 else {
+      throw ModelError(
+        .configuration(
+          field: "clip.vision.block_count", found: "\(stated)", expected: "1 or more"))
+    }
+    // Converters leave out what LLaVA does not read: the last layer and the norm behind it.
+    let isWhole = names.hasPostNorm && run == names.layers && run > 1
+    let layer = isWhole ? run - 1 : run
+    return (
+      layer,
+      "the vision half does not say which layer is read: taking that of block \(layer - 1), "
+        + (isWhole
+          ? "the last but one, as LLaVA-1.5 does"
+          : "its last, as converters leave out the one that LLaVA-1.5 does not read")
+    )
+  }
+
+  /// `image_aspect_ratio`, and a note where it is not stated.
+  private static func padding(_ json: JSONValue) throws(ModelError) -> (JSONValue, note: String?) {
+    let key = "clip.vision.image_aspect_ratio"
+    switch json[key] {
+    case nil:
+      return (
+        "pad", "the vision half does not say how pictures become squares: padded, as LLaVA-1.5 does"
+      )
+    case .string("pad")?: return ("pad", nil)
+    case .string("square")?: return ("square", nil)
+    case let other?:
+      throw ModelError(
+        .configuration(field: key, found: other.serialized(), expected: "'pad' or 'square'"))
+    }
+  }
+
+  /// CLIP's own means and deviations.
+  private static let statistics = [
+    0.48145466, 0.4578275, 0.40821073, 0.26862954, 0.26130258, 0.27577711,
+  ]
+
+  /// Numbers that GGUF keeps in 32 bits, as they were before where they are CLIP's.
+  private static func restored(_ json: JSONValue) -> JSONValue {
+    guard let values = json.arrayValue else { return json }
+    return .array(
+      values.map { value in
+        statistics.first { Float($0) == value.doubleValue.map { Float($0) } }
+          .map { .double($0) } ?? value
+      })
+  }
+
+  /// What transformers' `config.json` of the tower would say, with its picture processor.
+  private static func tower(_ json: JSONValue) throws(ModelError) -> JSONValue {
+    let fields = ConfigFields(json, path: "gguf")
+    let prefix = "clip.vision."
+    let side = try fields.int(prefix + "image_size", 1...16_384)
+    var processor = JSONObject()
+    processor.set("image_processor_type", "CLIPImageProcessor")
+    processor.set("size", ["shortest_edge": .int(side)])
+    processor.set("crop_size", ["height": .int(side), "width": .int(side)])
+    for key in ["image_mean", "image_std"] {
+      if let value = json[prefix + key] { processor.set(key, restored(value)) }
+    }
+    var tower = JSONObject()
+    tower.set("image_size", .int(side))
+    tower.set(
+      "num_attention_heads", .int(try fields.int(prefix + "attention.head_count", 1...1024)))
+    tower.set(
+      "layer_norm_eps",
+      .double(try fields.double(prefix + "attention.layer_norm_epsilon", default: 1e-5)))
+    let isExact = try fields.bool("clip.use_gelu", default: false)
+    tower.set("hidden_act", isExact ? "gelu" : "quick_gelu")
+    tower.set("image_processor", .object(processor))
+    return .object(tower)
+  }
+}
+
+extension GGUFLLaVA {
+  /// The tensors under upstream's names.
+  private struct Names {
+    private(set) var renamed: [CheckpointFacts.Name] = []
+    private(set) var originals: [String: String] = [:]
+    /// Blocks of the tower.
+    private(set) var layers = 0
+    private(set) var projectorLayers = 0
+
+    private static let block = "v.blk."
+    private static let tower = "model.vision_tower.vision_tower.vision_model."
+    private static let plain = [
+      "v.class_embd": "embeddings.class_embedding",
+      "v.patch_embd.weight": "embeddings.patch_embedding.weight",
+      "v.position_embd.weight": "embeddings.position_embedding.weight",
+      "v.pre_ln.weight": "pre_layrnorm.weight", "v.pre_ln.bias": "pre_layrnorm.bias",
+      "v.post_ln.weight": "post_layernorm.weight", "v.post_ln.bias": "post_layernorm.bias",
+    ]
+    private static let inner = [
+      "ln1": "layer_norm1", "ln2": "layer_norm2", "attn_q": "self_attn.q_proj",
+      "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj", "attn_out": "self_attn.out_proj",
+      "ffn_up": "mlp.fc1", "ffn_down": "mlp.fc2",
+    ]
+
+    var hasPostNorm: Bool { originals[Self.tower + "post_layernorm.weight"] != nil }
+
+    init(_ names: [CheckpointFacts.Name], _ json: JSONValue) throws(ModelError) {
+      let shapes = Dictionary(names.map { ($0.name, $0.shape) }, uniquingKeysWith: { a, _ in a })
+      layers = 1 + (names.compactMap { Self.part($0.name)?.layer }.max() ?? -1)
+      // Every second layer of a `Sequential` is an activation.
+      while shapes["mm.\(projectorLayers * 2).weight"] != nil { projectorLayers += 1 }
+      try Self.requireWhole(shapes, layers, json)
+      let width = shapes["v.class_embd"]?.last ?? 0
+      for (name, shape) in names {
+        let upstream = Self.upstream(name, shapes, width: width)
+        originals[upstream] = name
+        renamed.append((upstream, shape))
+      }
+    }
+
+    private static func part(_ name: String) -> (layer: Int, inner: String, kind: String)? {
+      let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+      guard parts.count == 5, name.hasPrefix(block), let layer = Int(parts[2]),
+        (0..<1000).contains(layer), inner[String(parts[3])] != nil
+      else { return nil }
+      return (layer, String(parts[3]), String(parts[4]))
+    }
+
+    private static func upstream(
+      _ name: String, _ shapes: [String: [Int]], width: Int
+    ) -> String {
+      if let plain = plain[name] { return tower + plain }
+      if let rest = name.dropping("mm.") { return "model.mm_projector." + rest }
+      guard let part = part(name) else { return name }
+      // Files of llama.cpp's first converter have the two the other way around; so does it tell.
+      let isSwapped = shapes["\(block)\(part.layer).ffn_down.weight"]?.last == width
+      let others = isSwapped ? ["ffn_up": "ffn_down", "ffn_down": "ffn_up"] : [:]
+      let own = others[part.inner] ?? part.inner
+      return "\(tower)encoder.layers.\(part.layer).\(inner[own] ?? own).\(part.kind)"
+    }
+
+    /// Names what is missing as the file would have it.
+    private static func requireWhole(
+      _ shapes: [String: [Int]], _ layers: Int, _ json: JSONValue
+    ) throws(ModelError) {
+      var expected = plain.keys.filter { !$0.hasPrefix("v.post_ln") }.sorted()
+      expected += ["mm.0.weight", "mm.0.bias"]
+      for layer in 0..<max(1, layers) {
+        for name in inner.keys.sorted() {
+          expected += ["weight", "bias"].map { "\(block)\(layer).\(name).\($0)" }
+        }
+      }
+      guard let missing = expected.first(where: { shapes[$0] == nil }) else { return }
+      throw ModelError(.missingTensor(missing))
+    }
+  }
+}
