@@ -18,6 +18,7 @@ struct HeadModule: Sendable {
   /// What training and loading keep beside weights, and no result depends on.
   private static let bookkeeping: Set<Substring> = [
     "num_batches_tracked", "position_ids", "attn_mask", "n_averaged", "relative_position_index",
+    "confmat",
   ]
   /// Losses have weights that look like a classifier's and are applied in another way.
   private static let losses = ["loss", "criterion", "metric", "arcface", "cosface", "margin"]
