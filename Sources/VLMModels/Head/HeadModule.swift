@@ -12,8 +12,9 @@ struct HeadModule: Sendable {
   let kind: Kind
   /// By the last part of our name.
   let sources: [String: ModelCheckpoint.Source]
-  /// Its tensors' names in the checkpoint.
+  /// Its tensors' names in the checkpoint, and their shapes.
   let names: [String]
+  let shapes: [[Int]]
 
   /// What training and loading keep beside weights, and no result depends on.
   private static let bookkeeping: Set<Substring> = [
@@ -40,7 +41,9 @@ struct HeadModule: Sendable {
         losses.contains { part.lowercased().contains($0) }
       }
       let (kind, sources) = known(own, isLoss: isLoss)
-      return HeadModule(path: path, kind: kind, sources: sources, names: own.map(\.name.name))
+      return HeadModule(
+        path: path, kind: kind, sources: sources, names: own.map(\.name.name),
+        shapes: own.map(\.name.shape))
     }
   }
 

@@ -124,6 +124,12 @@ struct HeadSearch {
     let roots = Set(all.filter(\.isLinear).map { $0.root(besides: prefix) })
     let strange = all.filter { module in
       guard case .other(let hasMatrix) = module.kind else { return false }
+      // Tensors that are in no module may be anything, unless they are made for the features.
+      if module.path.isEmpty {
+        return module.shapes.contains { shape in
+          shape.count == 2 && widths.contains { shape.contains($0) }
+        }
+      }
       return hasMatrix || roots.contains(module.root(besides: prefix))
     }
     if !strange.isEmpty {
