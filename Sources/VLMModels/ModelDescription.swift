@@ -67,6 +67,9 @@ package enum ModelDescription: Sendable, Equatable {
     if case .convNeXt(let config) = self { config.inputChannels } else { 3 }
   }
 
+  /// Whether the model answers questions about pictures.
+  package var seesPictures: Bool { if case .llava = self { true } else { false } }
+
   /// The side of the pictures that a CLIP was trained on; nil for other models.
   package var clipSide: Int? {
     switch self {

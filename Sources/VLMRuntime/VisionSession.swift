@@ -240,7 +240,7 @@ package final class VisionSession {
     guard let tokenizer = try container.tokenizer() else {
       throw GenerationError(file: container.path, .noTokenizer)
     }
-    labelIDs = texts.map { tokenizer.encodePadded($0) }
+    labelIDs = try texts.map { try tokenizer.encodePadded($0) }
     rawLabelEmbeddings = try rawEmbeddings(labelIDs)
     labelEmbeddings = rawLabelEmbeddings.map { ZeroShot.normalised($0) }
     labels = texts
