@@ -237,9 +237,9 @@ final class JinjaInterpreter {
     switch target {
     case .name(let name): scope.set(name, value)
     case .attribute(let number, let name, let attribute):
-      guard let object = lookup(number) else { throw error(.undefined("'\(name)' is undefined")) }
-      guard case .namespace(let namespace) = object else {
-        throw error(.value("cannot assign attribute on non-namespace object"))
+      guard case .namespace(let namespace)? = lookup(number) else {
+        throw error(
+          .value("cannot assign to '\(name).\(attribute)', for '\(name)' is no namespace"))
       }
       try namespaces[namespace].set(attribute, value, self)
     case .tuple(let targets):

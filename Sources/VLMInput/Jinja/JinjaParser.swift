@@ -174,14 +174,13 @@ struct JinjaParser {
       loops = outer
       advance()
       return JinjaScopeStatement(body: body)
-    case "print":
-      return JinjaPrintStatement(value: try tuple(), line: line)
     case "break", "continue":
       guard loops > 0 else {
         throw JinjaError(line: line, .syntax("'\(tag)' outside of a loop"))
       }
       return JinjaJumpStatement(flow: tag == "break" ? .broken : .continued)
-    case "include", "import", "from", "extends", "block", "autoescape", "do", "trans", "debug":
+    case "include", "import", "from", "extends", "block", "autoescape", "do", "trans",
+      "debug", "print":
       throw JinjaError(line: line, .unsupported("the tag '\(tag)'"))
     default:
       throw JinjaError(line: line, .unexpected(found: "the tag '\(tag)'", expected: "one of Jinja"))
