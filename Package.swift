@@ -83,7 +83,7 @@ let package = Package(
       name: "vlm-convert",
       dependencies: [
         "VLMCommandLine", "VLMConvert", "VLMCheckpoint", "VLMContainer", "VLMInput", "VLMKernels",
-        "VLMRuntime", "VLMTensor",
+        "VLMModels", "VLMRuntime", "VLMTensor",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(

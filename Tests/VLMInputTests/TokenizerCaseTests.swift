@@ -4,14 +4,16 @@ import VLMTestSupport
 
 @testable import VLMInput
 
+private enum Cases {
+  static let folder = TestFiles.shared.appendingPathComponent("cases/checkpoints").path
+}
+
 /// Folders of the field's reports, beside the project: ids of transformers 4.57.
 @Suite(
   "Tokenizers of reported cases",
-  .enabled(if: TestFiles.exists(TokenizerCaseTests.folder), "needs ../shared/cases, not here"))
+  .enabled(if: TestFiles.exists(Cases.folder), "needs ../shared/cases, not here"))
 struct TokenizerCaseTests {
-  static let folder = TestFiles.shared.appendingPathComponent("cases/checkpoints").path
-
-  private func file(_ name: String) -> String { "\(Self.folder)/\(name)" }
+  private func file(_ name: String) -> String { "\(Cases.folder)/\(name)" }
 
   private func settings(_ name: String) throws -> TokenizerSettings {
     let added = file(name + "/added_tokens.json")
