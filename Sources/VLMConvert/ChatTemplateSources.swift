@@ -157,7 +157,10 @@ extension SourceDescriptions {
     _ settings: JSONValue?, _ tokenizer: Tokenizer?
   ) throws -> [ChatTemplates.Token] {
     var tokens: [ChatTemplates.Token] = []
-    for source in [settings, try read("special_tokens_map.json")] {
+    let sources = [
+      settings, settings?["extra_special_tokens"], try read("special_tokens_map.json"),
+    ]
+    for source in sources {
       for member in source?.objectValue?.members ?? [] where member.key.hasSuffix("_token") {
         guard let text = member.value.stringValue ?? member.value["content"]?.stringValue,
           !tokens.contains(where: { $0.name == member.key })

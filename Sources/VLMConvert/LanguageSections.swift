@@ -25,14 +25,16 @@ extension SourceDescriptions {
     }
     var sections: [SectionKind: [UInt8]] = [:]
     let settings = try read("tokenizer_config.json")
-    let tokenizer = try tokenizer(settings, config)
+    let generation = try read("generation_config.json")
+    var defaults = try GenerationDefaults(huggingFace: generation, config: config)
+    let tokenizer = try tokenizer(settings, config, generation, &notes)
     if let tokenizer {
       sections[.tokenizer] = tokenizer.serialized()
+      // By its name, where no file has an id.
+      if defaults.stopTokens.isEmpty, let eos = tokenizer.eos { defaults.stopTokens = [eos] }
     } else {
       notes.append("no tokenizer.model or tokenizer.json: the model takes token ids only")
     }
-    let defaults = try GenerationDefaults(
-      huggingFace: try read("generation_config.json"), config: config)
     sections[.generationConfig] = Array(defaults.json.serialized().utf8)
     let templates = try chatTemplates(
       settings, tokenizer, seesPictures: seesPictures, notes: &notes)
@@ -49,6 +51,10 @@ extension SourceDescriptions {
     if let (bytes, file) = try bytes("tokenizer.json") {
       return [.tokenizer: try Tokenizer(tokenizerJSON: bytes, file: file).serialized()]
     }
+    let named = try TokenizerSettings(configuration: nil, model: ["model_type": "clip"])
+    if let (value, file) = try vocabularyAndMerges(named, nil) {
+      return [.tokenizer: try Tokenizer(tokenizerJSON: value, file: file).serialized()]
+    }
     let settings = (description?["model_cfg"] ?? description)?["text_cfg"]
     let isOther = ["hf_tokenizer_name", "tokenizer_kwargs"].contains { key in
       settings?[key].map { !$0.isNull && $0.objectValue?.members.isEmpty != true } ?? false
@@ -63,23 +69,61 @@ extension SourceDescriptions {
 
   private static let maximumTokenizerBytes = 256 << 20
 
-  /// `tokenizer.model`, which upstream's own code reads for LLaMA, or else `tokenizer.json`.
+  /// `tokenizer.model`, which upstream's own code reads for LLaMA, or else `tokenizer.json`, or
+  /// `vocab.json` with `merges.txt`; with what the files beside it say.
   private mutating func tokenizer(
-    _ settings: JSONValue?, _ config: JSONValue?
+    _ configuration: JSONValue?, _ config: JSONValue?, _ generation: JSONValue?,
+    _ notes: inout [String]
   ) throws -> Tokenizer? {
-    if let (bytes, file) = try bytes("tokenizer.model"), !Self.isRanks(bytes) {
+    let json = try tokenizerJSON("tokenizer.json")
+    var model = try bytes("tokenizer.model")
+    if let (bytes, file) = model, Self.isRanks(bytes) {
+      guard json != nil else {
+        throw ConversionError(
+          path: file,
+          .option(
+            "tokenizer.model", found: "tiktoken's list of ranks, as Llama 3 has it",
+            expected: "a tokenizer.json beside it, as in the model's repository for transformers"))
+      }
+      model = nil
+    }
+    let settings = try TokenizerSettings(
+      configuration: configuration, specialTokens: try read("special_tokens_map.json"),
+      addedTokens: try read("added_tokens.json"), alongside: model == nil ? nil : json?.value,
+      model: config, generation: generation, folder: folder + "/")
+    if let (bytes, file) = model {
       return try Tokenizer(
-        sentencePiece: bytes, prefix: Self.prefix(settings, config), file: file)
+        sentencePiece: bytes, prefix: Self.prefix(configuration, config), settings: settings,
+        file: file, notes: &notes)
     }
-    guard let (bytes, file) = try bytes("tokenizer.json") else {
-      guard let ranks = path(of: "tokenizer.model") else { return nil }
-      throw ConversionError(
-        path: ranks,
-        .option(
-          "tokenizer.model", found: "tiktoken's list of ranks, as Llama 3 has it",
-          expected: "a tokenizer.json beside it, as in the model's repository for transformers"))
+    guard let (value, file) = try json ?? vocabularyAndMerges(settings, configuration) else {
+      return nil
     }
-    return try Tokenizer(tokenizerJSON: bytes, file: file)
+    return try Tokenizer(tokenizerJSON: value, settings: settings, file: file, notes: &notes)
+  }
+
+  /// `vocab.json` and `merges.txt` as the `tokenizer.json` that transformers makes of them.
+  private mutating func vocabularyAndMerges(
+    _ settings: TokenizerSettings, _ configuration: JSONValue?
+  ) throws -> (value: JSONValue, file: String)? {
+    guard let (vocabulary, file) = try tokenizerJSON("vocab.json"),
+      let merges = try bytes("merges.txt")
+    else { return nil }
+    let value = try TokenizerJSON.composed(
+      vocabulary: vocabulary, merges: merges.bytes, kind: settings.kind,
+      prefixesSpace: configuration?["add_prefix_space"]?.boolValue == true, file: file)
+    return (value, file)
+  }
+
+  private mutating func tokenizerJSON(
+    _ name: String
+  ) throws -> (value: JSONValue, file: String)? {
+    guard let (bytes, file) = try bytes(name) else { return nil }
+    do throws(JSONError) {
+      return (try JSONValue.parse(bytes), file)
+    } catch {
+      throw TextError(file: file, place: "tokenizer", .json(error.description))
+    }
   }
 
   /// Whether a file is tiktoken's: lines of a token in base64 and its rank.

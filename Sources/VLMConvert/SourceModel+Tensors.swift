@@ -68,12 +68,10 @@ extension SourceModel {
   func requireMatch(_ manifest: [TensorSpec], ignoreUnexpected: Bool) throws(ConversionError) {
     let missing = manifest.map(\.path).filter { checkpoint.tensors[$0] == nil }
     if let first = missing.first {
-      // By the names of the parts that are there, which are the file's.
-      let near = NearestName.find(first, among: checkpoint.tensors.keys.sorted())
       throw ConversionError(
         path: catalog.path,
         .missing(
-          missing, near: near.flatMap { checkpoint.tensors[$0]?.original },
+          missing, beside: checkpoint.tensors.neighbour(of: first),
           layout: checkpoint.naming == "meta" ? "Meta's original layout of a LLaMA" : nil))
     }
     for spec in manifest {
@@ -96,6 +94,9 @@ extension SourceModel {
     }
     let known = Set(manifest.map(\.path))
     let unexpected = checkpoint.tensors.filter { !known.contains($0.key) }.map(\.value.original)
+    if !ignoreUnexpected, let fault = checkpoint.headFault {
+      throw ConversionError(path: catalog.path, .head(fault))
+    }
     if !ignoreUnexpected, !unexpected.isEmpty {
       throw ConversionError(path: catalog.path, .unexpected(unexpected.sorted()))
     }

@@ -55,7 +55,8 @@ struct SourceRecognition {
   /// The parameters are those of `SourceModel.open`.
   init(
     path: String, visionTower: String? = nil, visionTowerSlow: String? = nil,
-    modelBase: String? = nil, mmproj: String? = nil, options: PyTorchFile.Options = .init()
+    modelBase: String? = nil, mmproj: String? = nil, headActivation: HeadActivationOption? = nil,
+    options: PyTorchFile.Options = .init()
   ) throws {
     self.mmproj = mmproj
     let path = try CheckpointPath.resolved(path).path
@@ -144,11 +145,18 @@ struct SourceRecognition {
       let tensors = catalog.tensors.map { (name: $0.name, shape: $0.shape) }
       let facts = CheckpointFacts(
         names: tensors, description: description, towerDescription: towerDescription,
-        towerFile: catalog.vision?.path)
-      guard let found = try Self.recognise(facts, catalog)?.adding(foreign: choice.foreign) else {
+        towerFile: catalog.vision?.path, headActivation: headActivation)
+      guard let found = try ModelCheckpoint.recognise(facts)?.adding(foreign: choice.foreign) else {
         throw ConversionError(
           path: weights,
           .unknownModel(tensorCount: tensors.count, examples: tensors.prefix(3).map(\.name)))
+      }
+      if let headActivation, !found.hasOpenHead {
+        throw ConversionError(
+          path: weights,
+          .option(
+            "--head-activation", found: headActivation.name,
+            expected: "no such option: the model has no head whose activations are left open"))
       }
       // Parts that only that class knows.
       if let stated, !found.foreign.isEmpty {
@@ -161,20 +169,8 @@ struct SourceRecognition {
       (self.description, self.towerDescription) = (description, towerDescription)
     } catch {
       // The class that the model is of says more than what its tensors lack for another one.
-      guard let stated, Self.isOfTensors(error) else { throw error }
+      guard let stated, Self.isOfTensors(error), !"\(error)".contains(stated) else { throw error }
       throw ConversionError(path: weights, .architecture(stated))
-    }
-  }
-
-  /// The model; what is missing is told with what is nearest to it in the file.
-  private static func recognise(
-    _ facts: CheckpointFacts, _ catalog: TensorCatalog
-  ) throws -> ModelCheckpoint? {
-    do throws(ModelError) { return try ModelCheckpoint.recognise(facts) } catch {
-      guard case .missingTensor(let name) = error.problem else { throw error }
-      throw ConversionError(
-        path: catalog.path,
-        .missing([name], near: NearestName.find(name, among: catalog.tensors.lazy.map(\.name))))
     }
   }
 

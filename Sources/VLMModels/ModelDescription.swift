@@ -57,7 +57,8 @@ package enum ModelDescription: Sendable, Equatable {
     switch self {
     case .convNeXt(let config):
       config.head.output.flatMap { $0.meaning == .classes ? $0.count : nil }
-    case .llama, .llava, .clipViT, .openCLIP: nil
+    case .clipViT(let config): config.classCount
+    case .llama, .llava, .openCLIP: nil
     }
   }
 

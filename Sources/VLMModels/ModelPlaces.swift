@@ -56,7 +56,6 @@ package struct ModelPlace: Sendable, Equatable {
   private static func isLanguage(_ names: [String]) -> Bool? {
     if LLaVANaming.detect(names) || LLaMANaming.detect(names) != nil { return true }
     var marks = Set<String>()
-    var hasStages = false
     for name in names {
       if name.hasSuffix("multi_modal_projector.linear_1.weight"),
         name.split(separator: ".").count <= 4
@@ -64,7 +63,6 @@ package struct ModelPlace: Sendable, Equatable {
         return true
       }
       if imageMarks.contains(name) { marks.insert(name) }
-      hasStages = hasStages || transformersStages.contains { name.hasPrefix($0) }
     }
     if marks.contains("vision_model.embeddings.patch_embedding.weight")
       || marks.isSuperset(of: ["embeddings.patch_embedding.weight", "embeddings.class_embedding"])
@@ -72,18 +70,11 @@ package struct ModelPlace: Sendable, Equatable {
     {
       return false
     }
-    guard let naming = ConvNeXtNaming.detect(names), naming != .huggingFace || hasStages else {
-      return nil
-    }
-    return false
+    return ConvNeXtLocation(names)?.prefix.isEmpty == true ? false : nil
   }
 
   private static let imageMarks: Set<String> = [
     "vision_model.embeddings.patch_embedding.weight", "embeddings.patch_embedding.weight",
     "embeddings.class_embedding", "visual.conv1.weight", "visual.class_embedding",
-  ]
-  /// That naming is found behind any prefix.
-  private static let transformersStages = [
-    "encoder.stages.", "convnext.encoder.stages.", "convnextv2.encoder.stages.",
   ]
 }

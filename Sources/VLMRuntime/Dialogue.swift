@@ -112,8 +112,8 @@ package final class Dialogue {
     if parsesSpecial { prompt = prompt.parsingSpecial() }
     let ids =
       seesPictures
-      ? ImagePrompt.ids(prompt, tokenizer, bos: bos, manner: template?.manner ?? .stretches)
-      : tokenizer.encode(prompt, bos: bos, eos: false)
+      ? try ImagePrompt.ids(prompt, tokenizer, bos: bos, manner: template?.manner ?? .stretches)
+      : try tokenizer.encode(prompt, bos: bos, eos: false)
     let marks = ids.count { $0 == ImagePrompt.sentinel }
     guard marks == pictures.count else {
       throw GenerationError(

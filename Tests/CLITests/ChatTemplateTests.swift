@@ -66,6 +66,15 @@ struct ChatTemplateCommandTests {
     }
   }
 
+  @Test("templates of a GGUF file are named, and BOS stands once, where its tokenizer wants it")
+  func gguf() throws {
+    let outcome = try CommandRunner.convert(
+      TestFiles.fixture("chat/named.gguf"), folder.path("m.vlmz"), "--f32")
+    try #require(outcome.status == 0, "\(outcome.errors)")
+    #expect(try ids(["-p", "Hello"]) == [0, 13, 17])
+    #expect(try ids(["-p", "Hello", "--template", "tool_use"]) == [0, 3, 13, 17])
+  }
+
   @Test("a template comes back from the container with all that it needs")
   func roundTrip() throws {
     let source = "{{ bos_token }}{% for m in messages %}{{ m.content }}{{ eos_token }}{% endfor %}"

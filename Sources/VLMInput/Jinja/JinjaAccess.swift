@@ -6,6 +6,7 @@ extension JinjaInterpreter {
     _ name: String, _ key: JinjaString, of value: JinjaObject
   ) throws(JinjaError) -> JinjaObject {
     try refuse(undefined: value)
+    try step(key.count / 4)
     if let found = try ownAttribute(name, of: value) { return found }
     if case .dictionary(let dictionary) = value, let found = dictionary[key] { return found }
     return .undefined(
@@ -18,8 +19,9 @@ extension JinjaInterpreter {
     switch value {
     case .dictionary(let dictionary):
       if case .string(let name) = key {
+        try step(name.count / 4)
         if let found = dictionary[name] { return found }
-      } else if let hashed = JinjaKey(key), let found = dictionary[hashed] {
+      } else if let hashed = try self.key(of: key), let found = dictionary[hashed] {
         return found
       }
     case .string(let text):

@@ -100,6 +100,8 @@ struct JinjaBoundArguments {
       try run.refuse(undefined: value)
       throw wrong(value, "str")
     }
+    // What it is compared with or looked for costs its length at least.
+    try run.step(text.count / 4)
     return text
   }
 
@@ -128,11 +130,10 @@ struct JinjaDictionaryBuilder {
   mutating func set(
     _ key: JinjaObject, _ value: JinjaObject, _ run: JinjaInterpreter
   ) throws(JinjaError) {
-    guard let hashed = JinjaKey(key) else {
+    guard let hashed = try run.key(of: key) else {
       throw run.error(.value("unhashable type: '\(key.typeName)'"))
     }
     try run.charge(2 * JinjaInterpreter.elementBytes)
-    if case .string(let text) = key { try run.step(text.count / 8) }
     if let position = index[hashed] {
       values[position] = value
     } else {

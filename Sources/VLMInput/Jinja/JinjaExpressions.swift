@@ -129,12 +129,27 @@ struct JinjaChain: JinjaExpression {
 
   func evaluate(_ run: JinjaInterpreter) throws(JinjaError) -> JinjaObject {
     var left = try run.value(first)
+    if rest.first?.operation == .concatenate { return try concatenated(left, run) }
     for step in rest {
       let right = try run.value(step.operand)
       run.line = step.line
       left = try run.apply(step.operation, left, right)
     }
     return left
+  }
+
+  /// All operands as one text: no other operator has the precedence of `~`.
+  private func concatenated(
+    _ first: JinjaObject, _ run: JinjaInterpreter
+  ) throws(JinjaError) -> JinjaObject {
+    var scalars = try run.text(of: first).scalars
+    for step in rest {
+      let text = try run.text(of: try run.value(step.operand))
+      run.line = step.line
+      try run.charge(text.count, each: 4)
+      scalars += text.scalars
+    }
+    return try run.string(scalars)
   }
 }
 

@@ -106,7 +106,7 @@ extension JinjaFilters {
     var elements: [JinjaObject] = []
     for element in try run.elements(of: value) {
       let key = try sortKey(try path.value(of: element, run), given.isTrue(0), run)
-      guard let hashed = JinjaKey(key) else {
+      guard let hashed = try run.key(of: key) else {
         throw run.error(.value("unhashable type: '\(key.typeName)'"))
       }
       try run.charge(JinjaInterpreter.elementBytes)

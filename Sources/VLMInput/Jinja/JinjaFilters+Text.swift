@@ -166,9 +166,13 @@ extension JinjaFilters {
       JinjaScalar.isSpace(scalar) || [0x2d, 0x28, 0x7b, 0x5b, 0x3c].contains(scalar)
     }
     var scalars: [UInt32] = []
-    for position in 0..<text.count {
-      let begins = position == 0 || divides(text[position - 1]) != divides(text[position])
-      JinjaScalar.append(text.scalars[position], as: begins ? .upper : .lower, to: &scalars)
+    var start = 0
+    while start < text.count {
+      var end = start + 1
+      while end < text.count, divides(text[end]) == divides(text[start]) { end += 1 }
+      JinjaScalar.append(text.scalars[start], as: .upper, to: &scalars)
+      scalars += text[start + 1..<end].mapped(.lower).scalars
+      start = end
     }
     return .string(JinjaString(scalars: scalars))
   }

@@ -35,9 +35,9 @@ private struct JinjaBraceFormatter {
 
   private func error(_ text: String) -> JinjaError { run.error(.value(text)) }
 
-  /// - Parameter level: fields within a specification are one deep.
+  /// - Parameter level: of fields within specifications, from 0.
   mutating func formatted(_ text: JinjaString, level: Int) throws(JinjaError) -> [UInt32] {
-    guard level < 2 else { throw error("Max string recursion exceeded") }
+    guard level < 3 else { throw error("Max string recursion exceeded") }
     try run.charge(text.count, each: 4)
     var result: [UInt32] = []
     var at = 0

@@ -270,6 +270,9 @@ private struct JinjaPercentFormatter {
       guard let integer else {
         throw error("%\(type) format: a real number is required, not \(value.typeName)")
       }
+      guard specification.precision == nil else {
+        throw interpreter.error(.unsupported("the precision of an integer"))
+      }
       let kind: Character = "xXo".contains(type) ? type : "d"
       return try specification.integer(integer, kind, interpreter)
     case "e", "E", "f", "F", "g", "G":

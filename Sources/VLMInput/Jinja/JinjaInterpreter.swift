@@ -3,23 +3,37 @@ final class JinjaScope {
   let parent: JinjaScope?
   private var names: [Int] = []
   private var values: [JinjaObject] = []
+  /// Position by name, where there are more than a few.
+  private var index: [Int: Int] = [:]
+
+  private static let scannedCount = 16
 
   init(parent: JinjaScope?) { self.parent = parent }
 
+  private func position(of name: Int) -> Int? {
+    names.count > Self.scannedCount ? index[name] : names.firstIndex(of: name)
+  }
+
   func set(_ name: Int, _ value: JinjaObject) {
-    if let position = names.firstIndex(of: name) {
+    if let position = position(of: name) {
       values[position] = value
-    } else {
-      names.append(name)
-      values.append(value)
+      return
+    }
+    names.append(name)
+    values.append(value)
+    if names.count == Self.scannedCount + 1 {
+      for (position, name) in names.enumerated() { index[name] = position }
+    } else if names.count > Self.scannedCount {
+      index[name] = names.count - 1
     }
   }
 
-  subscript(name: Int) -> JinjaObject? { names.firstIndex(of: name).map { values[$0] } }
+  subscript(name: Int) -> JinjaObject? { position(of: name).map { values[$0] } }
 
   func removeAll() {
     names.removeAll(keepingCapacity: true)
     values.removeAll(keepingCapacity: true)
+    if !index.isEmpty { index.removeAll() }
   }
 }
 
@@ -237,9 +251,9 @@ final class JinjaInterpreter {
     switch target {
     case .name(let name): scope.set(name, value)
     case .attribute(let number, let name, let attribute):
-      guard let object = lookup(number) else { throw error(.undefined("'\(name)' is undefined")) }
-      guard case .namespace(let namespace) = object else {
-        throw error(.value("cannot assign attribute on non-namespace object"))
+      guard case .namespace(let namespace)? = lookup(number) else {
+        throw error(
+          .value("cannot assign to '\(name).\(attribute)', for '\(name)' is no namespace"))
       }
       try namespaces[namespace].set(attribute, value, self)
     case .tuple(let targets):
@@ -291,6 +305,7 @@ final class JinjaInterpreter {
   ) throws(JinjaError) {
     var arguments = given
     for (position, parameter) in macro.parameters.enumerated() {
+      try step(1 + arguments.named.count / 8)
       if position < given.positional.count {
         scope.set(parameter.number, given.positional[position])
       } else if let value = arguments.take(parameter.name) {
@@ -325,10 +340,9 @@ final class JinjaInterpreter {
 
 /// What a namespace holds: the only thing that a template can change.
 struct JinjaNamespace {
-  private var names: [String] = []
-  private var values: [JinjaObject] = []
+  private var members: [String: JinjaObject] = [:]
 
-  subscript(name: String) -> JinjaObject? { names.firstIndex(of: name).map { values[$0] } }
+  subscript(name: String) -> JinjaObject? { members[name] }
 
   mutating func set(
     _ name: String, _ value: JinjaObject, _ run: JinjaInterpreter
@@ -337,12 +351,8 @@ struct JinjaNamespace {
       throw run.error(
         .value("a namespace cannot store '\(name)', whose name begins with an underscore"))
     }
-    try run.step(1 + names.count / 8)
-    if let position = names.firstIndex(of: name) {
-      values[position] = value
-    } else {
-      names.append(name)
-      values.append(value)
+    if members.updateValue(value, forKey: name) == nil {
+      try run.charge(2 * JinjaInterpreter.elementBytes)
     }
   }
 }

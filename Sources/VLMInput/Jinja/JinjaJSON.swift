@@ -111,10 +111,8 @@ struct JinjaJSONWriter {
       let mark = scalar & JinjaString.userMark
       var escape = Self.escapes[value] ?? ""
       if escape.isEmpty {
-        // 0x7f is ASCII.
-        if value == 0x7f { escape = "\u{7f}" }
         let units = value < 0x10000 ? [value] : [0xd7c0 + value >> 10, 0xdc00 + value & 0x3ff]
-        for unit in units where value != 0x7f {
+        for unit in units {
           escape += "\\u" + JinjaNumber.padded(String(unit, radix: 16), 4)
         }
       }

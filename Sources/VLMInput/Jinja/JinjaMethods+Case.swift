@@ -30,6 +30,22 @@ extension JinjaString {
     return after == count || !JinjaScalar.isCased(self[after])
   }
 
+  /// Small letters as capitals and capitals as small letters.
+  var swapped: JinjaString {
+    var scalars: [UInt32] = []
+    for position in 0..<count {
+      append(position, JinjaScalar.isUpper(self[position]) ? .lower : .upper, to: &scalars)
+    }
+    return JinjaString(scalars: scalars, isMarkup: isMarkup)
+  }
+
+  /// For comparisons in which case does not matter.
+  var folded: JinjaString {
+    var scalars: [UInt32] = []
+    for scalar in mapped(.upper).scalars { JinjaScalar.append(scalar, as: .lower, to: &scalars) }
+    return JinjaString(scalars: scalars, isMarkup: isMarkup)
+  }
+
   /// The first letter in title case, the others small.
   var capitalized: JinjaString {
     var scalars: [UInt32] = []
@@ -66,7 +82,7 @@ extension JinjaMethods {
       try changed(text, arguments, run, "upper") { $0.mapped(.upper) }
     },
     "casefold": { (text, arguments, run) throws(JinjaError) in
-      try changed(text, arguments, run, "casefold") { $0.mapped(.upper).mapped(.lower) }
+      try changed(text, arguments, run, "casefold") { $0.folded }
     },
     "capitalize": { (text, arguments, run) throws(JinjaError) in
       try changed(text, arguments, run, "capitalize") { $0.capitalized }
@@ -75,7 +91,7 @@ extension JinjaMethods {
       try changed(text, arguments, run, "title") { $0.titled }
     },
     "swapcase": { (text, arguments, run) throws(JinjaError) in
-      try changed(text, arguments, run, "swapcase", swapped)
+      try changed(text, arguments, run, "swapcase") { $0.swapped }
     },
     "isalpha": { (text, arguments, run) throws(JinjaError) in
       try asks(text, arguments, run, "isalpha", JinjaScalar.isAlpha)
@@ -107,14 +123,17 @@ extension JinjaMethods {
     },
     "islower": { (text, arguments, run) throws(JinjaError) in
       _ = try arguments.placed("islower", 0...0, run)
+      try run.step(text.count / 4)
       return .bool(isCased(text, JinjaScalar.isLower))
     },
     "isupper": { (text, arguments, run) throws(JinjaError) in
       _ = try arguments.placed("isupper", 0...0, run)
+      try run.step(text.count / 4)
       return .bool(isCased(text, JinjaScalar.isUpper))
     },
     "istitle": { (text, arguments, run) throws(JinjaError) in
       _ = try arguments.placed("istitle", 0...0, run)
+      try run.step(text.count / 4)
       return .bool(isTitle(text))
     },
     "isidentifier": { (text, arguments, run) throws(JinjaError) in
@@ -173,14 +192,6 @@ extension JinjaMethods {
       }
     }
     return isAny
-  }
-
-  private static func swapped(_ text: JinjaString) -> JinjaString {
-    var scalars: [UInt32] = []
-    for scalar in text.scalars {
-      JinjaScalar.append(scalar, as: JinjaScalar.isUpper(scalar) ? .lower : .upper, to: &scalars)
-    }
-    return JinjaString(scalars: scalars, isMarkup: text.isMarkup)
   }
 
   // MARK: Filling

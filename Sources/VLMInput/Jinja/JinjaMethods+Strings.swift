@@ -128,9 +128,7 @@ extension JinjaMethods {
     while at < text.count {
       let start = at
       if ranges.count == limit {
-        var end = text.count
-        while end > start, JinjaScalar.isSpace(text[end - 1]) { end -= 1 }
-        ranges.append(start..<end)
+        ranges.append(start..<text.count)
         break
       }
       while at < text.count, !JinjaScalar.isSpace(text[at]) { at += 1 }

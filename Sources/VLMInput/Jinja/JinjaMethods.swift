@@ -110,7 +110,7 @@ enum JinjaMethods {
   ) throws(JinjaError) -> JinjaObject {
     let given = try arguments.placed("get", 1...2, run)
     let key = given[0] ?? .null
-    guard let hashed = JinjaKey(key) else {
+    guard let hashed = try run.key(of: key) else {
       throw run.error(.value("unhashable type: '\(key.typeName)'"))
     }
     return dictionary[hashed] ?? given[1] ?? .null

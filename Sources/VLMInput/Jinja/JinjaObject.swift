@@ -169,8 +169,8 @@ final class JinjaDictionary {
   let keys: [JinjaObject]
   let values: [JinjaObject]
   let depth: Int
-  /// Position by key, where there are more than a few.
-  private let index: [JinjaKey: Int]?
+  /// Position by key.
+  private let index: [JinjaKey: Int]
 
   /// - Parameters:
   ///   - index: of all keys.
@@ -179,23 +179,21 @@ final class JinjaDictionary {
     self.keys = keys
     self.values = values
     self.depth = depth
-    self.index = keys.count > 8 ? index : nil
+    self.index = index
   }
 
   var count: Int { keys.count }
 
   subscript(name: JinjaString) -> JinjaObject? {
-    if let index { return index[.string(name)].map { values[$0] } }
+    // A scan is quicker than a hash where there are few.
+    if keys.count > 8 { return index[.string(name)].map { values[$0] } }
     for position in 0..<keys.count {
       if case .string(let key) = keys[position], key == name { return values[position] }
     }
     return nil
   }
 
-  subscript(key: JinjaKey) -> JinjaObject? {
-    if let index { return index[key].map { values[$0] } }
-    return keys.firstIndex { JinjaKey($0) == key }.map { values[$0] }
-  }
+  subscript(key: JinjaKey) -> JinjaObject? { index[key].map { values[$0] } }
 }
 
 /// What a dictionary can be asked for; equal numbers of different types are the same key.
@@ -207,27 +205,31 @@ enum JinjaKey: Hashable {
   case string(JinjaString)
   case tuple([JinjaKey])
   case identity(String, Int)
+}
 
-  /// Nil for what Python cannot hash.
-  init?(_ object: JinjaObject) {
+extension JinjaInterpreter {
+  /// What a dictionary is asked for where `object` is; nil for what Python cannot hash.
+  func key(of object: JinjaObject) throws(JinjaError) -> JinjaKey? {
+    try step()
     switch object {
-    case .null: self = .null
-    case .undefined: self = .undefined
-    case .bool(let value): self = .int(value ? 1 : 0)
-    case .int(let value): self = .int(value)
-    case .float(let value):
-      if let integer = Int(exactly: value) { self = .int(integer) } else { self = .float(value) }
-    case .string(let text): self = .string(text)
+    case .null: return .null
+    case .undefined: return .undefined
+    case .bool(let value): return .int(value ? 1 : 0)
+    case .int(let value): return .int(value)
+    case .float(let value): return Int(exactly: value).map { .int($0) } ?? .float(value)
+    case .string(let text):
+      try step(text.count / 4)
+      return .string(text)
     case .sequence(let sequence):
       guard sequence.kind.isTuple else { return nil }
       var keys: [JinjaKey] = []
       for element in sequence.elements {
-        guard let key = JinjaKey(element) else { return nil }
+        guard let key = try key(of: element) else { return nil }
         keys.append(key)
       }
-      self = .tuple(keys)
-    case .macro(let number): self = .identity("macro", number)
-    case .global(let global): self = .identity(global.rawValue, 0)
+      return .tuple(keys)
+    case .macro(let number): return .identity("macro", number)
+    case .global(let global): return .identity(global.rawValue, 0)
     case .dictionary, .iterator, .namespace, .loop, .method: return nil
     }
   }

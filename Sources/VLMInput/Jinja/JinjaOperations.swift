@@ -33,10 +33,6 @@ extension JinjaInterpreter {
   func apply(
     _ operation: JinjaOperation, _ left: JinjaObject, _ right: JinjaObject
   ) throws(JinjaError) -> JinjaObject {
-    if operation == .concatenate {
-      let (a, b) = (try text(of: left), try text(of: right))
-      return try joined(a, b, isMarkup: false)
-    }
     if operation == .remainder, case .string(let format) = left {
       return try formatted(format, right)
     }

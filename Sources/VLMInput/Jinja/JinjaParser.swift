@@ -27,8 +27,11 @@ struct JinjaParser {
   private(set) var words: Set<String> = []
   /// Names that are set around this place, by block.
   private var scopes: [Set<String>] = [[]]
-  /// Names that macros around this place may have from their call.
+  /// Those of `macroNames` that this macro reads.
   private var special: Set<String> = []
+
+  /// Names that a macro has from its call.
+  private static let macroNames: Set<String> = ["caller", "varargs", "kwargs"]
 
   init(_ tokens: [JinjaToken], maximumDepth: Int) {
     self.tokens = tokens
@@ -96,7 +99,7 @@ struct JinjaParser {
 
   /// A name that is read here.
   mutating func use(_ name: String) -> Int {
-    special.insert(name)
+    if Self.macroNames.contains(name) { special.insert(name) }
     if !scopes.contains(where: { $0.contains(name) }) { freeNames.insert(name) }
     return symbols.number(of: name)
   }
@@ -174,14 +177,13 @@ struct JinjaParser {
       loops = outer
       advance()
       return JinjaScopeStatement(body: body)
-    case "print":
-      return JinjaPrintStatement(value: try tuple(), line: line)
     case "break", "continue":
       guard loops > 0 else {
         throw JinjaError(line: line, .syntax("'\(tag)' outside of a loop"))
       }
       return JinjaJumpStatement(flow: tag == "break" ? .broken : .continued)
-    case "include", "import", "from", "extends", "block", "autoescape", "do", "trans", "debug":
+    case "include", "import", "from", "extends", "block", "autoescape", "do", "trans",
+      "debug", "print":
       throw JinjaError(line: line, .unsupported("the tag '\(tag)'"))
     default:
       throw JinjaError(line: line, .unexpected(found: "the tag '\(tag)'", expected: "one of Jinja"))
@@ -310,11 +312,10 @@ struct JinjaParser {
     let (outerLoops, outerNames) = (loops, special)
     loops = 0
     special = []
-    let own: Set<String> = ["caller", "varargs", "kwargs"]
-    let body = try block(until: [end], names: own.union(parameters.map(\.name)))
+    let body = try block(until: [end], names: Self.macroNames.union(parameters.map(\.name)))
     advance()
-    let used = special.intersection(own).subtracting(parameters.map(\.name))
-    let numbers = own.sorted().map { symbols.number(of: $0) }
+    let used = special.subtracting(parameters.map(\.name))
+    let numbers = Self.macroNames.sorted().map { symbols.number(of: $0) }
     loops = outerLoops
     special = outerNames.union(special)
     return JinjaMacro(

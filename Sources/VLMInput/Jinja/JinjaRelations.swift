@@ -50,7 +50,7 @@ extension JinjaInterpreter {
       guard a.count == b.count else { return false }
       for (key, value) in zip(a.keys, a.values) {
         try step()
-        guard let key = JinjaKey(key), let other = b[key], try equal(value, other) else {
+        guard let key = try self.key(of: key), let other = b[key], try equal(value, other) else {
           return false
         }
       }
@@ -106,7 +106,7 @@ extension JinjaInterpreter {
       try step((text.count + part.count) / 8)
       return text.firstIndex(of: part, in: 0..<text.count) != nil
     case .dictionary(let dictionary):
-      guard let key = JinjaKey(element) else {
+      guard let key = try self.key(of: element) else {
         throw error(.value("unhashable type: '\(element.typeName)'"))
       }
       return dictionary[key] != nil

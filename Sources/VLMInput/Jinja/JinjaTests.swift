@@ -109,14 +109,18 @@ enum JinjaTests {
     _ run: JinjaInterpreter, _ value: JinjaObject, _ arguments: JinjaArguments
   ) throws(JinjaError) -> Bool {
     _ = try arguments.placed("lower", 0...0, run)
-    return JinjaMethods.isCased(try run.text(of: value), JinjaScalar.isLower)
+    let text = try run.text(of: value)
+    try run.step(text.count / 4)
+    return JinjaMethods.isCased(text, JinjaScalar.isLower)
   }
 
   private static func upper(
     _ run: JinjaInterpreter, _ value: JinjaObject, _ arguments: JinjaArguments
   ) throws(JinjaError) -> Bool {
     _ = try arguments.placed("upper", 0...0, run)
-    return JinjaMethods.isCased(try run.text(of: value), JinjaScalar.isUpper)
+    let text = try run.text(of: value)
+    try run.step(text.count / 4)
+    return JinjaMethods.isCased(text, JinjaScalar.isUpper)
   }
 
   private static func isFilter(

@@ -168,7 +168,8 @@ package struct ChatTemplate: PromptTemplate {
       let place = text.lastRange(of: Self.probe)
     else { return nil }
     let rest = String(text[place.upperBound...]).trimmingSpaces()
-    if let id = tokenizer.encode(rest, bos: false, eos: false).first, tokenizer.isSpecial(id),
+    if let id = (try? tokenizer.encode(rest, bos: false, eos: false))?.first,
+      tokenizer.isSpecial(id),
       let piece = tokenizer.piece(id), !piece.isEmpty, rest.utf8.starts(with: piece.utf8)
     {
       return piece

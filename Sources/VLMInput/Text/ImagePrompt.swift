@@ -19,16 +19,17 @@ package enum ImagePrompt {
   /// Only the first stretch gets BOS.
   ///
   /// - Parameter bos: whether BOS comes first; nil for what the tokenizer's own file says.
+  /// - Throws: as `Tokenizer.encode`.
   package static func ids(
     _ prompt: PromptText, _ tokenizer: Tokenizer, bos: Bool? = nil, manner: Manner = .stretches
-  ) -> [Int] {
+  ) throws(TextError) -> [Int] {
     if manner == .whole, let id = tokenizer.addedToken(marker) {
-      return tokenizer.encode(prompt, bos: bos, eos: false).map { $0 == id ? sentinel : $0 }
+      return try tokenizer.encode(prompt, bos: bos, eos: false).map { $0 == id ? sentinel : $0 }
     }
     var ids: [Int] = []
     for (index, stretch) in stretches(prompt).enumerated() {
       if index > 0 { ids.append(sentinel) }
-      ids += tokenizer.encode(prompt[stretch], bos: index == 0 ? bos : false, eos: false)
+      ids += try tokenizer.encode(prompt[stretch], bos: index == 0 ? bos : false, eos: false)
     }
     return ids
   }

@@ -4,6 +4,9 @@ struct SegmentEncoder {
   private let parsesSpecial: Bool
   private var merger = PairMerger()
   private var symbols: [PairMerger.Symbol] = []
+  private var matcher: ExpressionMatcher?
+  /// Set where an expression took too many steps: the ids are of no use then.
+  private(set) var failure: TextError?
 
   /// - Parameter parsesSpecial: whether added tokens that the changed text holds become their ids.
   init(_ tokenizer: Tokenizer, parsesSpecial: Bool) {
@@ -28,7 +31,7 @@ struct SegmentEncoder {
     case .byteMerges, .clip:
       let words = PreTokenizer(steps: parts.steps)
       forEachPart(text, said, &ids) { encoder, part, _, ids in
-        words.forEachWord(part) { word in encoder.encodeWord(word, &ids) }
+        encoder.encodeWords(part, words, &ids)
       }
     case .scores, .characterMerges:
       guard parts.flags.contains(.keepsFirstSpace) else {
@@ -69,6 +72,17 @@ struct SegmentEncoder {
   }
 
   // MARK: Bytes
+
+  private mutating func encodeWords(_ text: [UInt8], _ words: PreTokenizer, _ ids: inout [Int]) {
+    do throws(TextError) {
+      // Taken out: what is called back changes the other parts of the encoder.
+      var matcher = self.matcher
+      defer { self.matcher = matcher }
+      try words.forEachWord(text, &matcher) { word in encodeWord(word, &ids) }
+    } catch {
+      failure = error
+    }
+  }
 
   private mutating func encodeWord(_ word: [UInt8], _ ids: inout [Int]) {
     let isCLIP = parts.algorithm == .clip

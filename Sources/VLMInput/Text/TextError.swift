@@ -13,6 +13,8 @@ package struct TextError: ReportableError, Equatable {
     case unsupported(String)
     /// A chat template that cannot be read, or that stopped.
     case template(JinjaError)
+    /// An expression that takes more steps on a text than are allowed.
+    case steps
   }
 
   /// The file's path, or what stands for it.
@@ -38,6 +40,7 @@ package struct TextError: ReportableError, Equatable {
     case .json(let text): return head + text
     case .unsupported(let what): return head + "\(what.escapedForDisplay()) is not supported"
     case .template(let error): return head + "\(error)"
+    case .steps: return head + "more steps on this text than are allowed"
     }
   }
 

@@ -75,7 +75,7 @@ struct TrainedConvLLaVATests {
         .init(.user, "<image>\n" + String(asked)), .init(.assistant, nil),
       ])
       #expect(prompt.text == question.prompt)
-      let ids = ImagePrompt.ids(prompt, tokenizer)
+      let ids = try ImagePrompt.ids(prompt, tokenizer)
       #expect(ids == question.ids)
       var streamed = ""
       let result = try session.generate(
