@@ -40,6 +40,8 @@ let package = Package(
     .systemLibrary(
       name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(
+      name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
 
     // Libraries, lowest first; a layer imports only what stands above it here.
     .target(name: "VLMTensor", dependencies: ["CVLMSystem"]),
@@ -50,7 +52,7 @@ let package = Package(
       name: "VLMContainer", dependencies: ["VLMTensor", "VLMQuantize", "CZstd", "CVLMHash"]),
     .target(name: "VLMNN", dependencies: ["VLMTensor", "VLMKernels"]),
     .target(name: "VLMModels", dependencies: ["VLMTensor", "VLMNN", "VLMKernels"]),
-    .target(name: "VLMInput", dependencies: ["VLMTensor", "CImageCodecs"]),
+    .target(name: "VLMInput", dependencies: ["VLMTensor", "CImageCodecs", "CPCRE2"]),
     .target(
       name: "VLMConvert",
       dependencies: [
@@ -81,7 +83,7 @@ let package = Package(
       name: "vlm-convert",
       dependencies: [
         "VLMCommandLine", "VLMConvert", "VLMCheckpoint", "VLMContainer", "VLMInput", "VLMKernels",
-        "VLMRuntime", "VLMTensor",
+        "VLMModels", "VLMRuntime", "VLMTensor",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(

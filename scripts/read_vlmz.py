@@ -266,6 +266,32 @@ def check_tensors(data, base, tensors):
             need(not found, 51, f"tensor '{t['name']}': {found[:1]}")
 
 
+def check_chat_template(text):
+    """The JSON of section 7, by the words of the document."""
+    def need_template(condition, what):
+        if not condition:
+            raise Refused(0, f"section 'chat template': {what}")
+    try:
+        template = json.loads(text)
+    except ValueError:
+        template = None
+    need_template(isinstance(template, dict), "no object")
+    version = template.get("version", 1)
+    need_template(version in (1, 2), f"version {version}")
+    need_template(isinstance(template.get("source", ""), str), "source")
+    if version == 1:
+        return
+    named = template.get("named", [])
+    need_template(isinstance(named, list) and len(named) < 64, "named")
+    names = [n.get("name") for n in named if isinstance(n, dict) and isinstance(n.get("source"), str)]
+    need_template(len(names) == len(named) and all(isinstance(n, str) for n in names), "named")
+    need_template(len({"default", *names}) == len(names) + 1, "named: a name twice")
+    tokens = template.get("tokens", {})
+    need_template(
+        isinstance(tokens, dict) and all(isinstance(t, str) for t in tokens.values()), "tokens")
+    need_template(isinstance(template.get("adds_bos", False), bool), "adds_bos")
+
+
 def check_labels(raw):
     """Section "Labels": an array of names, or an object that says what the scores are."""
     try:
@@ -292,6 +318,8 @@ def read(data):
             s["bytes"] = section_bytes(data, s)
     check_tensors(data, tensor_data["offset"], tensors)
     for s in sections:
+        if s["kind"] == 7:
+            check_chat_template(s["bytes"])
         if s["kind"] == 4:
             check_labels(s["bytes"])
         if s["kind"] == 6:

@@ -5,6 +5,7 @@ files that show its rules.
   vlmz_tokenizer.py FILE...      one line per file: what it holds, or the first rule it breaks
 """
 import math
+import re
 import struct
 import sys
 
@@ -26,13 +27,15 @@ def read(data):
     need(len(data) >= 64, 1, f"{len(data)} bytes")
     (version, algorithm, prefix, flags, pieces, text, merges, added, steps, bos, eos, unknown, pad,
      context) = struct.unpack_from("<HBBIIIIIIIIIII", data)
-    need(version == 1, 2, f"version {version}")
+    need(version in (1, 2), 2, f"version {version}")
     need(1 <= algorithm <= 4, 3, f"algorithm {algorithm}")
     need(prefix <= 3, 4, f"prefix {prefix}")
     need(flags < 256, 5, f"flags {flags:#x}")
-    need(not any(data[48:64]), 6, "reserved bytes")
+    expressions = struct.unpack_from("<I", data, 48)[0] if version == 2 else 0
+    need(not any(data[48 if version == 1 else 52:64]), 6, "reserved bytes")
     scores = pieces if algorithm == 1 else 0
     size = 64 + 4 * pieces + 4 * scores + 12 * merges + 8 * added + 4 * steps + pieces + text
+    size += expressions
     need(len(data) == size, 7, f"{len(data)} bytes, expected {size}")
     need(1 <= pieces <= 1 << 21 and text <= 1 << 26, 8, f"{pieces} pieces of {text} bytes")
     at = 64
@@ -57,25 +60,48 @@ def read(data):
     need(all(i < pieces and f < 32 for i, f in added_list), 12, "added tokens")
     need(len({i for i, _ in added_list}) == added, 12, "an added token twice")
     changes = next((i for i, s in enumerate(step_list) if not 7 <= s <= 11), steps)
-    need(steps <= 16 and all(s <= 6 for s in step_list[changes:]), 13, "steps")
+    known = range(7) if version == 1 else [*range(7), 13]
+    need(steps <= 16 and all(s in known or version == 2 and is_expression(s)
+                             for s in step_list[changes:]), 13, "steps")
     need(algorithm >= 3 or changes == steps, 13, "words of spaced text")
     need(all(1 <= k <= 6 for k in kinds), 14, "kinds of pieces")
     need(all(i == NONE or i < pieces for i in (bos, eos, unknown, pad)), 15, "special pieces")
     need(context <= 1 << 16, 16, f"context of {context}")
     spelled = [data[at + a:at + b] for a, b in zip([0] + ends, ends)]
+    sources, end = [], at + text
+    for step in step_list:
+        if not is_expression(step):
+            continue
+        need(len(data) - end >= 4, 18, "a missing expression")
+        length = struct.unpack_from("<I", data, end)[0]
+        need(1 <= length <= 8192 and length <= len(data) - end - 4, 18, f"{length} bytes")
+        try:
+            sources.append(data[end + 4:end + 4 + length].decode())
+        except UnicodeDecodeError:
+            need(False, 18, "an expression that is no UTF-8")
+        # Not all that makes an expression unusable: what engines are known to read unlike.
+        need(not re.search(r"\\[1-9GKXk]|\(\?[^:=!<>i#-]", sources[-1]), 19, sources[-1])
+        end += 4 + length
+    need(end == len(data), 18, "more expressions than steps")
     if flags & 1:
         names = {p for p, k in zip(spelled, kinds) if k == 6}
         need(all(b"<0x%02X>" % b in names for b in range(256)), 17, "byte pieces")
     return {"algorithm": algorithm, "prefix": prefix, "flags": flags, "pieces": spelled,
             "kinds": kinds, "scores": score_list, "merges": merge_list, "added": added_list,
-            "steps": step_list, "bos": bos, "eos": eos, "unknown": unknown, "pad": pad,
+            "steps": step_list, "expressions": sources, "bos": bos, "eos": eos, "unknown": unknown, "pad": pad,
             "context": context}
+
+
+def is_expression(step):
+    return step & 0xff == 12 and step >> 12 == 0 and step >> 8 & 7 <= 4
 
 
 def make(pieces, algorithm=1, prefix=1, flags=0x28, scores=None, merges=(), added=(), steps=(),
          bos=1, eos=2, unknown=0, pad=NONE, context=0, version=1, reserved=0, ends=None, tail=b"",
-         text_size=None):
+         text_size=None, expressions=()):
     """A section; every argument may be wrong."""
+    if expressions:
+        version, tail = 2, b"".join(struct.pack("<I", len(e)) + e for e in expressions) + tail
     text = b"".join(p for p, _ in pieces)
     if ends is None:
         ends, end = [], 0
@@ -87,7 +113,8 @@ def make(pieces, algorithm=1, prefix=1, flags=0x28, scores=None, merges=(), adde
     out = struct.pack("<HBBIIIIIIIIIII", version, algorithm, prefix, flags, len(pieces),
                       len(text) if text_size is None else text_size, len(merges), len(added),
                       len(steps), bos, eos, unknown, pad, context)
-    out += bytes(12) + struct.pack("<I", reserved)
+    out += struct.pack("<I", sum(4 + len(e) for e in expressions)) + bytes(8)
+    out += struct.pack("<I", reserved)
     out += struct.pack(f"<{len(ends)}I", *ends) + struct.pack(f"<{len(scores)}f", *scores)
     out += b"".join(struct.pack("<III", *m) for m in merges)
     out += b"".join(struct.pack("<II", *a) for a in added)
@@ -112,12 +139,14 @@ ACCEPT = {
                  context=77),
     "changes": make(BASE, flags=0xa8, steps=[7, 11, 10], added=[(1, 17)]),
     "changed-bytes": make(LETTERS, 3, 0, 0, steps=[7, 9, 1, 3]),
+    "expressions": make(LETTERS, 3, 0, 0, steps=[7, 12, 12 | 1 << 8 | 1 << 11, 13, 3],
+                        expressions=[rb"\p{L}+|[^\s\p{L}&&[^0-9]]+", rb"\S{1,3}"]),
     "one-piece": make([(b"", 1)], 2, 0, 0, bos=NONE, eos=NONE, unknown=NONE),
 }
 REJECT = {
     "T01-empty": b"",
     "T01-header-cut-off": SMALL[:63],
-    "T02-version": make(BASE, version=2),
+    "T02-version": make(BASE, version=3),
     "T03-algorithm-0": make(BASE, 0, scores=[]),
     "T03-algorithm-5": make(BASE, 5),
     "T04-prefix": make(BASE, prefix=4),
@@ -141,12 +170,16 @@ REJECT = {
     "T13-changes-after-words": make(LETTERS, 3, steps=[3, 7]),
     "T13-words-of-spaced-text": make(BASE, steps=[7, 3]),
     "T13-too-many": make(LETTERS, 3, steps=[1] * 17),
+    "T13-expression-in-version-1": make(LETTERS, 3, steps=[12]),
+    "T13-unknown-behavior": make(LETTERS, 3, steps=[12 | 5 << 8], expressions=[b"a"]),
     "T14-kind-0": make(BASE[:-1] + [(b"b", 0)]),
     "T14-kind-7": make(BASE[:-1] + [(b"b", 7)]),
     "T15-eos": make(BASE, eos=7),
     "T16-context": make(BASE, context=65537),
     "T17-no-bytes": make(BASE, flags=0x29),
     "T17-one-missing": make(BASE + BYTES[:-1], flags=0x29),
+    "T18-one-too-many": make(LETTERS, 3, 0, 0, steps=[12], expressions=[b"a", b"b"], eos=NONE),
+    "T19-back-reference": make(LETTERS, 3, 0, 0, steps=[12], expressions=[rb"(a)\1"], eos=NONE),
 }
 
 

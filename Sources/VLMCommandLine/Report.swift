@@ -45,8 +45,18 @@ package enum Report {
     fail(text, status: status.rawValue, program: program)
   }
 
+  /// Prints the error as one line; the program goes on.
+  package static func error(_ error: any ReportableError, program: String) {
+    show(error.description, status: error.exitStatus.rawValue, program: program)
+  }
+
   /// The same of an error that is text already.
   static func fail(_ text: String, status: Int32, program: String) -> Never {
+    show(text, status: status, program: program)
+    exit(status)
+  }
+
+  private static func show(_ text: String, status: Int32, program: String) {
     if wantsJSON {
       let error: JSONValue = [
         "program": .string(program), "message": .string(text), "status": .int(Int(status)),
@@ -56,7 +66,6 @@ package enum Report {
     } else {
       note("\(program): \(text)")
     }
-    exit(status)
   }
 
   /// Who reads results as JSON reads errors so too.

@@ -1,4 +1,5 @@
 import VLMCheckpoint
+import VLMModels
 import VLMTensor
 
 /// A checkpoint could not be made into a container.
@@ -11,7 +12,10 @@ package struct ConversionError: ReportableError, Equatable {
     case nothingToConvert
     /// TorchScript without parameters.
     case frozenModule
-    case missing([String])
+    /// By our names, with a tensor that is there where the file has others.
+    case missing([String], beside: String? = nil)
+    /// A classifier that cannot be run.
+    case head(HeadFault)
     case shape(tensor: String, found: [Int], expected: [Int])
     case unexpected([String])
     case notFloat(tensor: String, found: String)
@@ -57,7 +61,7 @@ package struct ConversionError: ReportableError, Equatable {
     case .json(_, let text): return "\(name): \(text)"
     case .unknownModel(let count, let examples):
       return "\(name): \(count) tensors of no model known here, found \(Self.list(examples)), "
-        + "expected a ConvNeXt (names of timm, facebook, Hugging Face, torchvision or "
+        + "expected a ConvNeXt (names of timm, facebook, Hugging Face, torchvision, OpenMMLab or "
         + "open_clip), CLIP's vision tower, open_clip with a ConvNeXt, LLaMA and its kin (Vicuna, Mistral, "
         + "SmolLM2, Qwen 2), or a LLaVA (LLaVA-1.5, ConvLLaVA, LLaVA-HR)"
     case .nothingToConvert: return "\(name): holds no tensors, nothing to convert"
@@ -65,8 +69,14 @@ package struct ConversionError: ReportableError, Equatable {
       return
         "\(name): TorchScript without parameters, as torch.jit.freeze leaves it; expected a state "
         + "dict, or the module before it was frozen"
-    case .missing(let names):
-      return "\(name): \(names.count) tensors missing: \(Self.list(names))"
+    case .missing(let names, let beside):
+      let place = beside.map {
+        ", here so called; next to the first would be '\($0.escapedForDisplay())'"
+      }
+      return "\(name): \(names.count) tensors missing: \(Self.list(names))" + (place ?? "")
+    case .head(let fault):
+      return "\(name): head \(Self.list(fault.tensors)): found \(fault.found), expected "
+        + "\(fault.expected); --ignore-unexpected leaves it out"
     case .shape(let tensor, let found, let expected):
       return "\(name): tensor '\(tensor.escapedForDisplay())': shape \(found), expected \(expected)"
     case .unexpected(let names):

@@ -140,7 +140,7 @@ package struct ExtractedModel {
     }
     // What they say is kept as it stands, once it is known to be sound.
     if let json = try source.json(.chatTemplate) {
-      _ = try ConversationTemplate(json: json, file: file)
+      _ = try ChatTemplates(json: json, file: file)
     }
     if let json = try source.json(.generationConfig) {
       _ = try ModelError.inFile(file) { try GenerationDefaults(json: json) }

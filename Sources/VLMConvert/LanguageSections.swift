@@ -15,23 +15,31 @@ extension SourceDescriptions {
   /// - Parameters:
   ///   - gguf: the metadata of a GGUF file, which holds it all.
   ///   - config: `config.json`.
+  ///   - seesPictures: whether the model has eyes; it needs no chat template then.
   mutating func languageSections(
-    gguf: GGUFMetadata?, file: String, config: JSONValue?, notes: inout [String]
+    gguf: GGUFMetadata?, file: String, config: JSONValue?, seesPictures: Bool,
+    notes: inout [String]
   ) throws -> [SectionKind: [UInt8]] {
-    if let gguf { return try Self.sections(of: gguf, file: file, notes: &notes) }
+    if let gguf {
+      return try Self.sections(of: gguf, file: file, seesPictures: seesPictures, notes: &notes)
+    }
     var sections: [SectionKind: [UInt8]] = [:]
     let settings = try read("tokenizer_config.json")
-    if let tokenizer = try tokenizer(settings, config) {
+    let generation = try read("generation_config.json")
+    var defaults = try GenerationDefaults(huggingFace: generation, config: config)
+    let tokenizer = try tokenizer(settings, config, generation, &notes)
+    if let tokenizer {
       sections[.tokenizer] = tokenizer.serialized()
+      // By its name, where no file has an id.
+      if defaults.stopTokens.isEmpty, let eos = tokenizer.eos { defaults.stopTokens = [eos] }
     } else {
       notes.append("no tokenizer.model or tokenizer.json: the model takes token ids only")
     }
-    let defaults = try GenerationDefaults(
-      huggingFace: try read("generation_config.json"), config: config)
     sections[.generationConfig] = Array(defaults.json.serialized().utf8)
-    if let text = settings?["chat_template"]?.stringValue {
-      sections[.chatTemplate] = Self.template(text, &notes)
-    }
+    let templates = try chatTemplates(
+      settings, tokenizer, seesPictures: seesPictures, notes: &notes)
+    sections[.chatTemplate] = Self.section(
+      templates, tokenizer, seesPictures: seesPictures, notes: &notes)
     return sections
   }
 
@@ -42,6 +50,10 @@ extension SourceDescriptions {
   ) throws -> [SectionKind: [UInt8]] {
     if let (bytes, file) = try bytes("tokenizer.json") {
       return [.tokenizer: try Tokenizer(tokenizerJSON: bytes, file: file).serialized()]
+    }
+    let named = try TokenizerSettings(configuration: nil, model: ["model_type": "clip"])
+    if let (value, file) = try vocabularyAndMerges(named, nil) {
+      return [.tokenizer: try Tokenizer(tokenizerJSON: value, file: file).serialized()]
     }
     let settings = (description?["model_cfg"] ?? description)?["text_cfg"]
     let isOther = ["hf_tokenizer_name", "tokenizer_kwargs"].contains { key in
@@ -55,25 +67,53 @@ extension SourceDescriptions {
     return [.tokenizer: try CLIPVocabulary.tokenizer(context: tower.contextLength).serialized()]
   }
 
-  private static func template(_ text: String, _ notes: inout [String]) -> [UInt8] {
-    let found = ConversationTemplate.recognise(chatTemplate: text)
-    if found == nil { notes.append("the chat template is none that is known: kept as its text") }
-    let json: JSONValue = found?.json(source: text) ?? ["source": .string(text)]
-    return Array(json.serialized().utf8)
-  }
-
   private static let maximumTokenizerBytes = 256 << 20
 
-  /// `tokenizer.model`, which upstream's own code reads for LLaMA, or else `tokenizer.json`.
+  /// `tokenizer.model`, which upstream's own code reads for LLaMA, or else `tokenizer.json`, or
+  /// `vocab.json` with `merges.txt`; with what the files beside it say.
   private mutating func tokenizer(
-    _ settings: JSONValue?, _ config: JSONValue?
+    _ configuration: JSONValue?, _ config: JSONValue?, _ generation: JSONValue?,
+    _ notes: inout [String]
   ) throws -> Tokenizer? {
-    if let (bytes, file) = try bytes("tokenizer.model") {
+    let model = try bytes("tokenizer.model")
+    let json = try tokenizerJSON("tokenizer.json")
+    let settings = try TokenizerSettings(
+      configuration: configuration, specialTokens: try read("special_tokens_map.json"),
+      addedTokens: try read("added_tokens.json"), alongside: model == nil ? nil : json?.value,
+      model: config, generation: generation, folder: folder + "/")
+    if let (bytes, file) = model {
       return try Tokenizer(
-        sentencePiece: bytes, prefix: Self.prefix(settings, config), file: file)
+        sentencePiece: bytes, prefix: Self.prefix(configuration, config), settings: settings,
+        file: file, notes: &notes)
     }
-    guard let (bytes, file) = try bytes("tokenizer.json") else { return nil }
-    return try Tokenizer(tokenizerJSON: bytes, file: file)
+    guard let (value, file) = try json ?? vocabularyAndMerges(settings, configuration) else {
+      return nil
+    }
+    return try Tokenizer(tokenizerJSON: value, settings: settings, file: file, notes: &notes)
+  }
+
+  /// `vocab.json` and `merges.txt` as the `tokenizer.json` that transformers makes of them.
+  private mutating func vocabularyAndMerges(
+    _ settings: TokenizerSettings, _ configuration: JSONValue?
+  ) throws -> (value: JSONValue, file: String)? {
+    guard let (vocabulary, file) = try tokenizerJSON("vocab.json"),
+      let merges = try bytes("merges.txt")
+    else { return nil }
+    let value = try TokenizerJSON.composed(
+      vocabulary: vocabulary, merges: merges.bytes, kind: settings.kind,
+      prefixesSpace: configuration?["add_prefix_space"]?.boolValue == true, file: file)
+    return (value, file)
+  }
+
+  private mutating func tokenizerJSON(
+    _ name: String
+  ) throws -> (value: JSONValue, file: String)? {
+    guard let (bytes, file) = try bytes(name) else { return nil }
+    do throws(JSONError) {
+      return (try JSONValue.parse(bytes), file)
+    } catch {
+      throw TextError(file: file, place: "tokenizer", .json(error.description))
+    }
   }
 
   /// Where the space before a text goes: `legacy` of `tokenizer_config.json`, which means something
@@ -100,7 +140,7 @@ extension SourceDescriptions {
   }
 
   private static func sections(
-    of gguf: GGUFMetadata, file: String, notes: inout [String]
+    of gguf: GGUFMetadata, file: String, seesPictures: Bool, notes: inout [String]
   ) throws -> [SectionKind: [UInt8]] {
     guard let kind = gguf["tokenizer.ggml.model"], kind.stringValue != "no_vocab" else {
       notes.append("no tokenizer in the metadata: the model takes token ids only")
@@ -116,9 +156,9 @@ extension SourceDescriptions {
     let unique = ends.enumerated().filter { ends[..<$0.offset].firstIndex(of: $0.element) == nil }
     let defaults = GenerationDefaults(stopTokens: unique.map(\.element))
     sections[.generationConfig] = Array(defaults.json.serialized().utf8)
-    if let text = gguf["tokenizer.chat_template"]?.stringValue {
-      sections[.chatTemplate] = template(text, &notes)
-    }
+    let templates = chatTemplates(of: gguf, tokenizer, notes: &notes)
+    sections[.chatTemplate] = section(
+      templates, tokenizer, seesPictures: seesPictures, notes: &notes)
     return sections
   }
 }

@@ -23,6 +23,12 @@ struct SourceDescriptions {
     return file
   }
 
+  /// Where `name` of the folder would be.
+  func folderPath(_ name: String) -> String { folder + "/" + name }
+
+  /// Counts only `files` as read: the others said nothing.
+  mutating func forget(allBut files: [String]) { self.files = files }
+
   /// The file `name` of the folder; nil when it is not there.
   mutating func read(_ name: String) throws(ConversionError) -> JSONValue? {
     let file = folder + "/" + name

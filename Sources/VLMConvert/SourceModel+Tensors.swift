@@ -67,7 +67,11 @@ extension SourceModel {
   /// caller tells about them.
   func requireMatch(_ manifest: [TensorSpec], ignoreUnexpected: Bool) throws(ConversionError) {
     let missing = manifest.map(\.path).filter { checkpoint.tensors[$0] == nil }
-    if !missing.isEmpty { throw ConversionError(path: catalog.path, .missing(missing)) }
+    if let first = missing.first {
+      throw ConversionError(
+        path: catalog.path,
+        .missing(missing, beside: checkpoint.tensors.neighbour(of: first)))
+    }
     for spec in manifest {
       guard let found = checkpoint.tensors[spec.path] else { continue }
       guard found.shape == spec.shape else {
@@ -88,6 +92,9 @@ extension SourceModel {
     }
     let known = Set(manifest.map(\.path))
     let unexpected = checkpoint.tensors.filter { !known.contains($0.key) }.map(\.value.original)
+    if !ignoreUnexpected, let fault = checkpoint.headFault {
+      throw ConversionError(path: catalog.path, .head(fault))
+    }
     if !ignoreUnexpected, !unexpected.isEmpty {
       throw ConversionError(path: catalog.path, .unexpected(unexpected.sorted()))
     }

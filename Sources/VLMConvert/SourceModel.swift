@@ -37,18 +37,20 @@ package struct SourceModel: Sendable {
   ///   - visionTower: the folder of a LLaVA's vision tower, instead of the one it names.
   ///   - visionTowerSlow: the folder of LLaVA-HR's ConvNeXt, likewise.
   ///   - modelBase: the folder of the language model, for a checkpoint that is a projector alone.
+  ///   - headActivation: what lies between the layers of a head, where the file leaves it open.
   ///   - mmproj: the vision half of a LLaVA whose language half is at `path`, both GGUF.
   ///   - options: which part of a PyTorch checkpoint is the model.
   ///   - labels: what the outputs of a classifier are.
   package static func open(
     path: String, preprocessor: String? = nil, visionTower: String? = nil,
     visionTowerSlow: String? = nil, modelBase: String? = nil, mmproj: String? = nil,
-    options: PyTorchFile.Options = .init(), labels: LabelOptions = .init()
+    headActivation: HeadActivationOption? = nil, options: PyTorchFile.Options = .init(),
+    labels: LabelOptions = .init()
   ) throws -> SourceModel {
     try ModelError.inFile(path) {
       let found = try SourceRecognition(
         path: path, visionTower: visionTower, visionTowerSlow: visionTowerSlow,
-        modelBase: modelBase, mmproj: mmproj, options: options)
+        modelBase: modelBase, mmproj: mmproj, headActivation: headActivation, options: options)
       return try found.extracted.map { model in
         try extracted(found, model, preprocessor: preprocessor, options: labels)
       } ?? described(found, preprocessor: preprocessor, options: labels)
@@ -84,7 +86,8 @@ package struct SourceModel: Sendable {
       // Upstream too takes the tokenizer from where the language model lies.
       var language = base.path.map { SourceDescriptions(folder: $0) } ?? descriptions
       sections = try language.languageSections(
-        gguf: found.catalog.gguf, file: found.weights, config: description, notes: &notes)
+        gguf: found.catalog.gguf, file: found.weights, config: description,
+        seesPictures: checkpoint.description.seesPictures, notes: &notes)
       if base.path == nil { descriptions = language } else { files += language.files }
     } else if case .openCLIP(let config) = checkpoint.description {
       sections = try descriptions.textTowerSections(config.text, description, notes: &notes)
@@ -127,7 +130,7 @@ package struct SourceModel: Sendable {
       if kind.language != nil, found.container == nil {
         let beside = try descriptions.languageSections(
           gguf: nil, file: found.weights, config: try descriptions.read("config.json"),
-          notes: &notes)
+          seesPictures: kind.seesPictures, notes: &notes)
         sections.merge(beside) { own, _ in own }
       } else if case .openCLIP = kind {
         notes.append("no tokenizer in the file: the text tower takes token ids only")

@@ -53,7 +53,8 @@ struct SourceRecognition {
   /// The parameters are those of `SourceModel.open`.
   init(
     path: String, visionTower: String? = nil, visionTowerSlow: String? = nil,
-    modelBase: String? = nil, mmproj: String? = nil, options: PyTorchFile.Options = .init()
+    modelBase: String? = nil, mmproj: String? = nil, headActivation: HeadActivationOption? = nil,
+    options: PyTorchFile.Options = .init()
   ) throws {
     self.mmproj = mmproj
     var status = stat()
@@ -130,11 +131,18 @@ struct SourceRecognition {
     let tensors = catalog.tensors.map { (name: $0.name, shape: $0.shape) }
     let facts = CheckpointFacts(
       names: tensors, description: description, towerDescription: towerDescription,
-      towerFile: catalog.vision?.path)
+      towerFile: catalog.vision?.path, headActivation: headActivation)
     guard let checkpoint = try ModelCheckpoint.recognise(facts) else {
       throw ConversionError(
         path: weights,
         .unknownModel(tensorCount: tensors.count, examples: tensors.prefix(3).map(\.name)))
+    }
+    if let headActivation, !checkpoint.hasOpenHead {
+      throw ConversionError(
+        path: weights,
+        .option(
+          "--head-activation", found: headActivation.name,
+          expected: "no such option: the model has no head whose activations are left open"))
     }
     if let llava = try TransformersLLaVA(facts)?.facts ?? GGUFLLaVA(facts)?.facts {
       (description, towerDescription) = (llava.description, llava.towerDescription)

@@ -116,6 +116,18 @@ extension KernelSet {
   }
 }
 
+extension KernelSet {
+  /// The largest value of each column: `[1, columns]`.
+  package func maximumOfRows(_ input: MatrixView, into output: MatrixView) {
+    precondition(output.rows == 1 && output.columns == input.columns, "one row")
+    for column in 0..<input.columns {
+      var largest = -Float.infinity
+      for row in 0..<input.rows { largest = max(largest, input.base[row * input.stride + column]) }
+      output.base[column] = largest
+    }
+  }
+}
+
 /// Windows of an image laid out as matrix rows, so that a convolution becomes a product.
 package struct PatchGeometry: Sendable, Equatable {
   package let kernel: Int

@@ -13,18 +13,28 @@ package struct CheckpointFacts: Sendable {
   package let towerDescription: JSONValue?
   /// Where that is from, for errors.
   package let towerFile: String?
+  /// What the user says of a head's activations where the file leaves them open.
+  package let headActivation: HeadActivationOption?
 
   /// No checkpoint's own name has a slash here: a tower's folder is kept apart by it.
   package static let towerPrefix = "vision_tower/"
 
   package init(
     names: [Name], description: JSONValue? = nil, towerDescription: JSONValue? = nil,
-    towerFile: String? = nil
+    towerFile: String? = nil, headActivation: HeadActivationOption? = nil
   ) {
     self.names = names
     self.description = description
     self.towerDescription = towerDescription
     self.towerFile = towerFile
+    self.headActivation = headActivation
+  }
+
+  /// The same with other names.
+  func with(names: [Name]) -> CheckpointFacts {
+    CheckpointFacts(
+      names: names, description: description, towerDescription: towerDescription,
+      towerFile: towerFile, headActivation: headActivation)
   }
 }
 
@@ -76,11 +86,15 @@ package struct ModelCheckpoint: Sendable {
   /// Whose names the tensors have: "timm", "hugging-face", "gguf".
   package let naming: String
   /// By our name.
-  package let tensors: [String: Source]
+  package internal(set) var tensors: [String: Source]
   /// Tensors of the checkpoint that are no part of the model.
-  package let foreign: [String]
+  package private(set) var foreign: [String]
   /// What a person should know, one line each.
-  package let notes: [String]
+  package private(set) var notes: [String]
+  /// A classifier among the foreign tensors that cannot be run.
+  package var headFault: HeadFault?
+  /// Whether an activation of the head was assumed.
+  package var hasOpenHead = false
 
   package init(
     description: ModelDescription, naming: String, tensors: [String: Source],
@@ -105,40 +119,54 @@ package struct ModelCheckpoint: Sendable {
       if let found = try recogniseNamed(inner) { return found.prefixed(prefix) }
       guard let part = inner.commonPart else { return nil }
       prefix += part
-      inner = CheckpointFacts(
-        names: inner.names.map { (String($0.name.dropFirst(part.count)), $0.shape) },
-        description: facts.description, towerDescription: facts.towerDescription,
-        towerFile: facts.towerFile)
+      inner = inner.with(
+        names: inner.names.map { (String($0.name.dropFirst(part.count)), $0.shape) })
     }
     return nil
   }
 
+  /// Says that a tower for texts is no part of a model that classifies images.
+  mutating func leaveOutTexts(_ names: [String]) {
+    guard !names.isEmpty else { return }
+    foreign += names.sorted()
+    notes.append("the image tower with a classifier on top: the text tower is left out")
+  }
+
+  /// Adds tensors that are no part of the model.
+  mutating func addForeign(_ names: [String]) { foreign += names }
+
   /// The same of a checkpoint whose names have `prefix` before them.
   private func prefixed(_ prefix: String) -> ModelCheckpoint {
-    guard !prefix.isEmpty else { return self }
-    return ModelCheckpoint(
-      description: description, naming: naming,
-      tensors: tensors.mapValues { source in
-        Source(original: prefix + source.original, shape: source.shape, rows: source.rows)
-      }, foreign: foreign.map { prefix + $0 }, notes: notes)
+    prefix.isEmpty ? self : renamed(naming: naming) { prefix + $0 }
   }
 
   /// The same with other names for tensors of the checkpoint: `originals`, by those that they have.
   func renamed(
     _ originals: [String: String], naming: String, notes: [String] = []
   ) -> ModelCheckpoint {
-    ModelCheckpoint(
-      description: description, naming: naming,
-      tensors: tensors.mapValues { source in
-        Source(
-          original: originals[source.original] ?? source.original, shape: source.shape,
-          rows: source.rows)
-      }, foreign: foreign.map { originals[$0] ?? $0 }, notes: self.notes + notes)
+    renamed(naming: naming, notes: notes) { originals[$0] ?? $0 }
   }
 
-  private static func recogniseNamed(
+  private func renamed(
+    naming: String, notes: [String] = [], _ original: (String) -> String
+  ) -> ModelCheckpoint {
+    var result = ModelCheckpoint(
+      description: description, naming: naming,
+      tensors: tensors.mapValues { source in
+        Source(original: original(source.original), shape: source.shape, rows: source.rows)
+      }, foreign: foreign.map(original), notes: self.notes + notes)
+    result.headFault = headFault.map { fault in
+      HeadFault(
+        tensors: fault.tensors.map(original), found: fault.found, expected: fault.expected)
+    }
+    result.hasOpenHead = hasOpenHead
+    return result
+  }
+
+  static func recogniseNamed(
     _ facts: CheckpointFacts
   ) throws(ModelError) -> ModelCheckpoint? {
+    try VisionClasses.refuse(facts.description)
     if let llava = try TransformersLLaVA(facts) {
       return try LLaVACheckpoint.recognise(llava.facts).map(llava.restoringNames)
     }
@@ -146,14 +174,36 @@ package struct ModelCheckpoint: Sendable {
       return try LLaVACheckpoint.recognise(llava.facts).map(llava.restoringNames)
     }
     if let found = try LLaVACheckpoint.recognise(facts) { return found }
+    if let found = try CLIPHead.recognise(facts) { return found }
     if let found = try OpenCLIPCheckpoint.recognise(facts) { return found }
     try CLIPDescription.refuseKin(facts)
     if let found = try CLIPModelCheckpoint.recognise(facts) { return found }
     if let found = try CLIPViTCheckpoint.recognise(facts) { return found }
-    if let found = try ConvNeXtCheckpoint(names: facts.names, description: facts.description) {
+    if let found = try ConvNeXtCheckpoint(
+      names: facts.names, description: facts.description, activation: facts.headActivation)
+    {
       return found.model
     }
     if let found = try LLaMACheckpoint.recognise(facts) { return found }
     return nil
+  }
+}
+
+extension [String: ModelCheckpoint.Source] {
+  /// The checkpoint's name of the tensor that is nearest to our `name`, which it lacks; nil where
+  /// it has our names.
+  package func neighbour(of name: String) -> String? {
+    let shared = { (other: String) in zip(name.utf8, other.utf8).prefix { $0 == $1 }.count }
+    let best = keys.max { a, b in (shared(a), b) < (shared(b), a) }
+    guard let best, let original = self[best]?.original, original != best else { return nil }
+    return original
+  }
+}
+
+extension ModelError {
+  /// The same with a name of the checkpoint's own where it is about one of ours that is missing.
+  func beside(_ tensors: [String: ModelCheckpoint.Source]) -> ModelError {
+    guard case .missingTensor(let name, nil) = problem else { return self }
+    return ModelError(file: file, .missingTensor(name, beside: tensors.neighbour(of: name)))
   }
 }

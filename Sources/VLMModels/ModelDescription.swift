@@ -57,7 +57,8 @@ package enum ModelDescription: Sendable, Equatable {
     switch self {
     case .convNeXt(let config):
       config.head.output.flatMap { $0.meaning == .classes ? $0.count : nil }
-    case .llama, .llava, .clipViT, .openCLIP: nil
+    case .clipViT(let config): config.classCount
+    case .llama, .llava, .openCLIP: nil
     }
   }
 
@@ -65,6 +66,9 @@ package enum ModelDescription: Sendable, Equatable {
   package var inputChannels: Int {
     if case .convNeXt(let config) = self { config.inputChannels } else { 3 }
   }
+
+  /// Whether the model answers questions about pictures.
+  package var seesPictures: Bool { if case .llava = self { true } else { false } }
 
   /// The side of the pictures that a CLIP was trained on; nil for other models.
   package var clipSide: Int? {

@@ -55,3 +55,35 @@ package struct SimpleNorm: Sendable {
     kernels.simpleNorm(x, weight: weight, epsilon: epsilon, into: y)
   }
 }
+
+/// PyTorch's `BatchNorm1d` as it runs behind training: for each column
+/// `(x - mean) / √(variance + epsilon) * weight + bias`.
+package struct BatchNorm: Sendable {
+  private let mean: Tensor
+  private let variance: Tensor
+  private let weight: Tensor?
+  private let bias: Tensor?
+  private let epsilon: Float
+
+  package init(
+    _ weights: Weights, channels: Int, epsilon: Float, affine: Bool
+  ) throws(ModelError) {
+    mean = try weights.tensor("mean", [channels], .vector)
+    variance = try weights.tensor("variance", [channels], .vector)
+    weight = try weights.vector("weight", channels, if: affine)
+    bias = try weights.vector("bias", channels, if: affine)
+    self.epsilon = epsilon
+  }
+
+  /// In place.
+  package func callAsFunction(_ x: MatrixView) {
+    for column in 0..<x.columns {
+      let deviation = (Double(variance.floats[column]) + Double(epsilon)).squareRoot()
+      let scale = Double(weight?.floats[column] ?? 1) / deviation
+      let shift = Double(bias?.floats[column] ?? 0) - Double(mean.floats[column]) * scale
+      for row in 0..<x.rows {
+        x[row, column] = Float(Double(x[row, column]) * scale + shift)
+      }
+    }
+  }
+}

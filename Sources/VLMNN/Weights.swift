@@ -60,7 +60,8 @@ package final class ManifestRecorder: WeightSource, @unchecked Sendable {
 /// A model could not be built from what it was given.
 package struct ModelError: ReportableError, Equatable {
   package enum Problem: Sendable, Equatable {
-    case missingTensor(String)
+    /// With a tensor that is there where `String` is no name of the file's own.
+    case missingTensor(String, beside: String? = nil)
     case shape(String, found: [Int], expected: [Int])
     /// A tensor is stored in a way that its layer cannot compute with.
     case format(String, found: String, expected: String)
@@ -84,8 +85,10 @@ package struct ModelError: ReportableError, Equatable {
   package var description: String {
     let text =
       switch problem {
-      case .missingTensor(let name):
+      case .missingTensor(let name, let beside):
         "tensor '\(name.escapedForDisplay())': missing"
+          + (beside.map { ", here so called; next to it would be '\($0.escapedForDisplay())'" }
+            ?? "")
       case .shape(let name, let found, let expected):
         "tensor '\(name.escapedForDisplay())': shape \(found), expected \(expected)"
       case .format(let name, let found, let expected):

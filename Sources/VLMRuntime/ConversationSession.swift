@@ -26,8 +26,8 @@ package protocol ConversationSession: AnyObject {
   /// The name of the conversation template that the model was trained with, where the container
   /// has none of its own.
   var templateName: String? { get }
-  /// Positions of the last prompt that the model's limit cut off, its end.
-  var truncated: Int { get }
+  /// Positions of the longest prompt that the model was trained with; nil where its files do not say.
+  var trainedLength: Int? { get }
 
   /// The tower's input for a picture.
   ///
@@ -120,7 +120,7 @@ package enum Conversation {
 extension LanguageSession: ConversationSession {
   package var pictureSteps: Preprocessing? { nil }
   package var templateName: String? { nil }
-  package var truncated: Int { 0 }
+  package var trainedLength: Int? { nil }
 
   private var blind: GenerationError {
     GenerationError(

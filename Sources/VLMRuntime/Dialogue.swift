@@ -11,19 +11,25 @@ package final class Dialogue {
   package let model: any ConversationSession
   package let tokenizer: Tokenizer
   /// Nil: no roles; the text goes on where the prompt ends.
-  package let template: ConversationTemplate?
+  package let template: (any PromptTemplate)?
   /// Instead of the template's system message.
   package let system: String?
+  /// Whether special tokens that are spelled in what is said are such; otherwise they are text.
+  package let parsesSpecial: Bool
   package var options: GenerationOptions
+  /// Positions of the last prompt, pictures included.
+  package private(set) var promptLength = 0
   private var turns: [ConversationTemplate.Turn] = []
   private var images: [VisualTokens] = []
   /// Pictures that the next question is about.
   private var waiting: [VisualTokens] = []
 
+  /// - Parameter parsesSpecial: nil for yes without a template, where the user writes the frame too,
+  ///   and no with one.
   /// - Throws: `GenerationError` for a file without a tokenizer.
   package init(
-    _ model: any ConversationSession, template: ConversationTemplate?, system: String? = nil,
-    options: GenerationOptions
+    _ model: any ConversationSession, template: (any PromptTemplate)?, system: String? = nil,
+    parsesSpecial: Bool? = nil, options: GenerationOptions
   ) throws {
     guard let tokenizer = model.tokenizer else {
       throw GenerationError(file: model.container.path, .noTokenizer)
@@ -32,6 +38,7 @@ package final class Dialogue {
     self.tokenizer = tokenizer
     self.template = template
     self.system = system
+    self.parsesSpecial = parsesSpecial ?? (template == nil)
     self.options = Self.complete(
       options, template, tokenizer, model.defaults)
   }
@@ -63,7 +70,8 @@ package final class Dialogue {
   ///
   /// A question that does not say where its pictures stand, with `<image>`, has them in front.
   ///
-  /// - Throws: `GenerationError` when it names another number of pictures than it was given, and as
+  /// - Throws: `GenerationError` when it names another number of pictures than it was given, or when
+  ///   the conversation is longer than the context; `TextError` from a template; and as
   ///   `ConversationSession.generate`. A question that could not be answered, or whose answer was
   ///   cancelled before it began, is not part of the conversation; its pictures wait for the next.
   package func ask(
@@ -71,15 +79,15 @@ package final class Dialogue {
   ) throws -> Answer {
     let text = try placed(question)
     let all = images + waiting
-    let next = turns + [.init(.user, text), .init(.assistant, nil)]
-    let ids = ids(next, text)
+    let ids = try ids(text, all)
     let generation = try model.generate(
       ids, images: all, options, cancelled: cancelled, emit: emit)
     let answer = Answer(
       generation: generation, promptTokens: ids.count { $0 != ImagePrompt.sentinel },
       visualTokens: all.reduce(0) { $0 + $1.count })
     guard !answer.isUnbegun else { return answer }
-    turns += [.init(.user, text), .init(.assistant, generation.text.trimmingSpaces())]
+    let told = template?.retold(generation.text) ?? generation.text
+    turns += [.init(.user, text), .init(.assistant, told)]
     images = all
     waiting = []
     return answer
@@ -87,28 +95,48 @@ package final class Dialogue {
 
   /// The prompt's ids if `question` were asked now.
   package func promptIDs(_ question: String) throws -> [Int] {
-    let text = try placed(question)
-    return ids(turns + [.init(.user, text), .init(.assistant, nil)], text)
+    try ids(try placed(question), images + waiting)
   }
 
-  private func ids(_ turns: [ConversationTemplate.Turn], _ question: String) -> [Int] {
-    guard let template else { return ImagePrompt.ids(question, tokenizer) }
-    let prompt = template.prompt(turns, system: system)
-    // A chat template may write BOS itself.
-    let writesBOS = tokenizer.bos.flatMap { tokenizer.piece($0) }.map {
-      !$0.isEmpty && prompt.hasPrefix($0)
+  private func ids(_ question: String, _ pictures: [VisualTokens]) throws -> [Int] {
+    let seesPictures = model.seesPictures
+    var prompt: PromptText
+    if let template {
+      prompt = try template.prompt(
+        turns + [.init(.user, question), .init(.assistant, nil)], system: system,
+        marksPictures: seesPictures)
+    } else {
+      prompt = seesPictures ? .withPictures(question) : PromptText(question, isSaid: true)
     }
-    return ImagePrompt.ids(prompt, tokenizer, bos: writesBOS == true ? false : nil)
+    let bos = template.flatMap { $0.bos(prompt, tokenizer) }
+    if parsesSpecial { prompt = prompt.parsingSpecial() }
+    let ids =
+      seesPictures
+      ? try ImagePrompt.ids(prompt, tokenizer, bos: bos, manner: template?.manner ?? .stretches)
+      : try tokenizer.encode(prompt, bos: bos, eos: false)
+    let marks = ids.count { $0 == ImagePrompt.sentinel }
+    guard marks == pictures.count else {
+      throw GenerationError(
+        .text(
+          found: "\(marks) places for pictures in the template's prompt",
+          expected: "\(pictures.count), one per picture; --template names another"))
+    }
+    let visual = pictures.reduce(0) { $0 + $1.count }
+    promptLength = ids.count - marks + visual
+    guard promptLength <= model.capacity else {
+      throw GenerationError(
+        .tooLong(
+          text: ids.count - marks, pictures: marks, visual: visual, capacity: model.capacity))
+    }
+    return ids
   }
 
+  /// The question with a mark for each of its pictures. What a model without eyes is asked is text.
   private func placed(_ question: String) throws -> String {
+    guard model.seesPictures else { return question }
     let named = ImagePrompt.count(question)
     if named == waiting.count { return question }
-    guard named == 0 else {
-      throw GenerationError(
-        .option(
-          "prompt", found: "\(named) times <image>", expected: "\(waiting.count), one per picture"))
-    }
+    guard named == 0 else { throw GenerationError(.pictures(named: named, given: waiting.count)) }
     let separator = ConversationTemplate.imageSeparator
     return String(repeating: ImagePrompt.marker + separator, count: waiting.count) + question
   }
@@ -116,13 +144,13 @@ package final class Dialogue {
   /// The end of an answer: what the file says, the template's own mark, and the tokenizer's EOS
   /// where nothing says anything.
   private static func complete(
-    _ options: GenerationOptions, _ template: ConversationTemplate?, _ tokenizer: Tokenizer,
+    _ options: GenerationOptions, _ template: (any PromptTemplate)?, _ tokenizer: Tokenizer,
     _ defaults: GenerationDefaults
   ) -> GenerationOptions {
     var options = options
     var tokens = options.stopTokens ?? Set(defaults.stopTokens)
     if tokens.isEmpty, let eos = tokenizer.eos { tokens.insert(eos) }
-    for stop in options.stopStrings + (template?.stop.map { [$0] } ?? []) {
+    for stop in options.stopStrings + (template?.endOfAnswer(tokenizer).map { [$0] } ?? []) {
       if let id = tokenizer.id(of: stop), tokenizer.isSpecial(id) {
         tokens.insert(id)
       } else if !options.stopStrings.contains(stop) {
@@ -136,12 +164,11 @@ package final class Dialogue {
 }
 
 extension Container {
-  /// How a conversation becomes text, as the file says; nil where it does not say, or in a way that
-  /// this build does not know.
+  /// How a conversation becomes text, as the file says; without programs where it does not say.
   ///
-  /// - Throws: `ContainerError`, `ModelError`, `TextError` for a section that is no good.
-  package func conversationTemplate() throws -> ConversationTemplate? {
-    guard let json = try json(.chatTemplate) else { return nil }
-    return try ConversationTemplate(json: json, file: path)
+  /// - Throws: `ContainerError`, `TextError` for a section that is no good.
+  package func chatTemplates() throws -> ChatTemplates {
+    guard let json = try json(.chatTemplate) else { return ChatTemplates() }
+    return try ChatTemplates(json: json, file: path)
   }
 }

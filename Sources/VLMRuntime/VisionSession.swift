@@ -211,13 +211,16 @@ package final class VisionSession {
       observe?("last_hidden_state", [1, tokens.rows, tokens.columns], tokens.array())
       let pooled = feature.array()
       observe?("pooler_output", [1, pooled.count], pooled)
-      guard let joint = model.project(pooled) else {
-        results.append(Result(logits: nil, embedding: pooled))
+      let joint = model.project(pooled)
+      let classes = model.classify(joint ?? pooled)
+      if let classes { observe?("logits", [1, classes.count], classes) }
+      guard let joint else {
+        results.append(Result(logits: classes, embedding: pooled))
         continue
       }
       observe?("image_embedding_raw", [1, joint.count], joint)
       let embedding = ZeroShot.normalised(joint)
-      results.append(Result(logits: likeness(embedding), embedding: embedding))
+      results.append(Result(logits: classes ?? likeness(embedding), embedding: embedding))
     }
     return results
   }
@@ -237,7 +240,7 @@ package final class VisionSession {
     guard let tokenizer = try container.tokenizer() else {
       throw GenerationError(file: container.path, .noTokenizer)
     }
-    labelIDs = texts.map { tokenizer.encodePadded($0) }
+    labelIDs = try texts.map { try tokenizer.encodePadded($0) }
     rawLabelEmbeddings = try rawEmbeddings(labelIDs)
     labelEmbeddings = rawLabelEmbeddings.map { ZeroShot.normalised($0) }
     labels = texts
@@ -281,7 +284,8 @@ package final class VisionSession {
     _ name: String, _ value: MatrixView, _ shape: FeatureShape, _ observe: Observer
   ) {
     let channels = shape.channels
-    let isVector = ["pooled", "head_norm", "pre_logits", "logits"].contains(name)
+    let isVector =
+      ["pooled", "head_norm", "pre_logits", "logits"].contains(name) || name.hasPrefix("head.")
     if isVector {
       observe(name, [shape.batch, channels], value.array())
       return

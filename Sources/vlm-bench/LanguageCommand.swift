@@ -134,7 +134,7 @@ struct LanguageCommand: ParsableCommand {
     let file = try MappedFile(path: path)
     let content = file.withBytes(0..<file.count) { String(decoding: $0, as: UTF8.self) }
     let bos = tokenizer.addsBOS ? tokenizer.bos : nil
-    var ids = tokenizer.encode(content, bos: false, eos: false, parsesSpecial: false)
+    var ids = try tokenizer.encode(content, bos: false, eos: false, parsesSpecial: false)
     let step = window - (bos == nil ? 0 : 1)
     ids = Array(ids.prefix(step.multipliedReportingOverflow(by: windows).partialValue))
     let quality = try LanguageQuality(

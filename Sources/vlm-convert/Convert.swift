@@ -96,6 +96,13 @@ struct Convert: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
+      "What lies between the linear layers of a head that was put on the model, where the file "
+        + "does not say: \(HeadActivationOption.names.joined(separator: ", ")).",
+      valueName: "name"))
+  var headActivation: String?
+
+  @Option(
+    help: ArgumentHelp(
       "The vision half of a LLaVA-1.5 in GGUF, for its language half; in a folder with both it is "
         + "found.", valueName: "file"))
   var mmproj: String?
@@ -145,13 +152,26 @@ struct Convert: ParsableCommand {
     guard output != "-" else { throw ValidationError(Extract.pipeMessage) }
     guard output != nil || dryRun else { throw ValidationError("expected an output file") }
     _ = try tensorType.map(Self.override)
+    _ = try activation
+  }
+
+  private var activation: HeadActivationOption? {
+    get throws {
+      guard let headActivation else { return nil }
+      guard let option = HeadActivationOption(name: headActivation) else {
+        throw ValidationError(
+          "--head-activation: found '\(headActivation.escapedForDisplay())', expected one of "
+            + HeadActivationOption.names.joined(separator: ", "))
+      }
+      return option
+    }
   }
 
   func run() throws {
     let source = try SourceModel.open(
       path: input, preprocessor: preprocessor, visionTower: visionTower,
       visionTowerSlow: visionTowerSlow, modelBase: modelBase, mmproj: mmproj,
-      options: pyTorch.options(default: .automatic),
+      headActivation: try activation, options: pyTorch.options(default: .automatic),
       labels: LabelOptions(namesFile: labelsFile, scores: scores))
     let policy = QuantizationPolicy(
       scheme: scheme.scheme, overrides: try tensorType.map(Self.override))

@@ -1,3 +1,4 @@
+import ArgumentParser
 import VLMCommandLine
 import VLMInput
 import VLMRuntime
@@ -15,8 +16,10 @@ struct ChatLoop {
   /// Ends the answer that is being written. One for the process: a signal knows no object.
   private static let cancelled = CancellationFlag()
 
+  /// - Throws: the first failure of a question, when all are asked, where nobody types them.
   func run(_ encoded: inout ConversationRun.Encoded) throws {
     let isTerminal = isatty(STDIN_FILENO) == 1
+    var failure: ExitStatus?
     if isTerminal, !run.quiet {
       Report.note(help)
     }
@@ -26,14 +29,14 @@ struct ChatLoop {
       let words = line.split(separator: " ", maxSplits: 1)
       switch words.first {
       case nil: continue
-      case "/quit", "/exit": return
+      case "/quit", "/exit": return try end(failure)
       case "/help": Report.note(help)
       case "/clear":
         conversation.clear()
         encoded = .init()
       case "/image":
         let name = words.count > 1 ? String(words[1]).trimmingSpaces() : ""
-        _ = try attempt {
+        try attempt {
           guard !name.isEmpty else { throw Self.misunderstood("/image", expected: "/image FILE") }
           guard run.model.seesPictures else {
             throw Self.misunderstood("/image", expected: "a question: this model sees no pictures")
@@ -42,24 +45,41 @@ struct ChatLoop {
           if isTerminal, !run.quiet {
             Report.note("[\(picture.count) tokens, for the next question]")
           }
-          return true
         }
       case .some(let word) where Self.isCommand(word):
-        _ = try attempt {
+        try attempt {
           throw Self.misunderstood(String(word), expected: "/image FILE, /clear, /help or /quit")
         }
       default:
         let taken = encoded
-        let answered = try attempt {
+        // The next question may do better, whoever asks it.
+        do {
           Self.cancelled.reset()
           TerminationSignals.onInterrupt(Self.interrupt)
           defer { TerminationSignals.onInterrupt(nil) }
-          return try run.ask(line, conversation, taken, cancelled: Self.cancelled)
+          if try run.ask(line, conversation, taken, cancelled: Self.cancelled) { encoded = .init() }
+        } catch let error as any ReportableError where Self.isOfQuestion(error) || isTerminal {
+          Report.error(error, program: "vlm-run")
+          if !isTerminal, failure == nil { failure = error.exitStatus }
         }
-        if answered { encoded = .init() }
       }
     }
     if isTerminal { Report.note("") }
+    try end(failure)
+  }
+
+  private func end(_ failure: ExitStatus?) throws {
+    if let failure { throw ExitCode(failure.rawValue) }
+  }
+
+  /// Whether an error is about what was asked, and not about the model.
+  private static func isOfQuestion(_ error: any ReportableError) -> Bool {
+    if error is TextError { return true }
+    guard let problem = (error as? GenerationError)?.problem else { return false }
+    switch problem {
+    case .pictures, .tooLong, .emptyPrompt, .text: return true
+    default: return false
+    }
   }
 
   private var help: String {
@@ -82,14 +102,13 @@ struct ChatLoop {
     ChatLoop.cancelled.cancel()
   }
 
-  /// What `body` says: whether the question was answered. A question or picture that is no good does
-  /// not end a conversation at a terminal; elsewhere the error is the program's.
-  private func attempt(_ body: () throws -> Bool) throws -> Bool {
+  /// A picture or command that is no good does not end a conversation at a terminal; elsewhere the error
+  /// is the program's: the questions that follow may be about it.
+  private func attempt(_ body: () throws -> Void) throws {
     do {
-      return try body()
+      try body()
     } catch let error as any ReportableError where isatty(STDIN_FILENO) == 1 {
-      Report.note("vlm-run: \(error)")
-      return false
+      Report.error(error, program: "vlm-run")
     }
   }
 }

@@ -3,6 +3,7 @@ import VLMInput
 import VLMKernels
 import VLMModels
 import VLMRuntime
+import VLMTensor
 
 /// What is asked of a model that answers, and how it chooses its words.
 struct ConversationOptions: ParsableArguments {
@@ -50,9 +51,25 @@ struct ConversationOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The frame around questions, such as vicuna_v1; 'none' continues the text as it stands.",
+      "The frame around questions: one of the file's, such as 'default', vicuna_v1, chatml …, or a "
+        + ".jinja file; 'none' continues the text as it stands.",
       valueName: "name"))
   var template: String?
+
+  @Option(
+    name: .customLong("template-args"),
+    help: ArgumentHelp(
+      "Variables for the chat template, such as '{\"enable_thinking\": false}'.", valueName: "json")
+  )
+  var templateArguments: String?
+
+  @Flag(
+    inversion: .prefixedNo,
+    help: """
+      Whether special tokens spelled in prompts and questions are such; default: in a text that is \
+      continued as it stands, not in what a template frames.
+      """)
+  var special: Bool?
 
   @Option(help: ArgumentHelp("Keys and values as f32, f16, q8 or bf16.", valueName: "format"))
   var kv = KeyValueFormat.f16
@@ -73,14 +90,28 @@ struct ConversationOptions: ParsableArguments {
       throw ValidationError("--prompt and --chat exclude each other")
     }
     if let ctx, ctx < 1 { throw ValidationError("--ctx: found \(ctx), expected 1 or more") }
-    if let template, template != "none", ConversationTemplate.named(template) == nil {
-      let names = ConversationTemplate.names.joined(separator: ", ")
-      throw ValidationError("--template: found '\(template)', expected none, \(names)")
+    _ = try arguments()
+  }
+
+  /// `--template-args` as variables.
+  func arguments() throws(ValidationError) -> JSONObject {
+    guard let text = templateArguments else { return JSONObject() }
+    guard let object = (try? JSONValue.parse(Array(text.utf8)))?.objectValue else {
+      throw ValidationError(
+        "--template-args: found '\(text.escapedForDisplay(limit: 60))', expected a JSON object")
     }
+    for name in ["messages", "add_generation_prompt"] where object[name] != nil {
+      throw ValidationError(
+        "--template-args: found '\(name)', expected variables beside the conversation")
+    }
+    return object
   }
 
   /// Whether anything here was asked for, which an image model cannot do.
-  var isUsed: Bool { prompt != nil || chat || system != nil || template != nil || ctx != nil }
+  var isUsed: Bool {
+    prompt != nil || chat || system != nil || template != nil || ctx != nil
+      || templateArguments != nil || special != nil
+  }
 
   /// The options given that do nothing as the most probable token is always taken.
   func idleOptions(_ defaults: GenerationDefaults) -> [String] {

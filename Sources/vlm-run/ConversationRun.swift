@@ -39,7 +39,8 @@ struct ConversationRun {
       return try look(at: images)
     }
     let conversation = try Dialogue(
-      model, template: try template(), system: options.system,
+      model, template: try PromptChoice(model, options, quiet: quiet).template(),
+      system: options.system, parsesSpecial: options.special,
       options: options.generation(model.defaults))
     try conversation.options.sampling.validate()
     guard options.chat || options.prompt != nil else {
@@ -110,19 +111,6 @@ struct ConversationRun {
     }
   }
 
-  /// The user's template, or the file's; nil to continue text as it stands.
-  private func template() throws -> ConversationTemplate? {
-    if let name = options.template { return ConversationTemplate.named(name) }
-    if let known = try model.container.conversationTemplate() { return known }
-    if try model.container.json(.chatTemplate) != nil {
-      Report.warning(
-        "the model's chat template is none that this program knows: text is continued as it "
-          + "stands; --template names one", program: "vlm-run")
-      return nil
-    }
-    return model.templateName.flatMap { ConversationTemplate.named($0) }
-  }
-
   /// Text of a prompt at most: more than any context holds.
   private static let maximumPromptBytes = 64 << 20
 
@@ -181,11 +169,11 @@ struct ConversationRun {
     var isBegun = false
     do {
       answer = try conversation.ask(question, cancelled: cancelled) { piece in
-        if !isBegun { warnOfTruncation() }
+        if !isBegun { warnOfLength(conversation) }
         isBegun = true
         if format == .text { Report.text(isTerminal ? Self.harmless(piece) : piece) }
       }
-    } catch let error as ModelError {
+    } catch let error as GenerationError {
       throw namingOption(error)
     }
     switch format {
@@ -199,7 +187,7 @@ struct ConversationRun {
           + "--ctx \(2 * model.capacity) allows more"
           + (options.chat ? ", /clear begins anew" : ""), program: "vlm-run")
     }
-    if !isBegun { warnOfTruncation() }
+    if !isBegun { warnOfLength(conversation) }
     if !quiet {
       Report.note(
         answer.isUnbegun ? "[ended before the answer began]" : timings(answer, encoded))
@@ -208,27 +196,25 @@ struct ConversationRun {
   }
 
   /// What is too long for the context is so because of an option.
-  private func namingOption(_ error: ModelError) -> ModelError {
-    guard case .contextFull(let held, let added, let capacity) = error.problem else {
-      return error
-    }
-    let found = held > 0 ? "\(held) positions and \(added) more" : "\(added) positions"
+  private func namingOption(_ error: GenerationError) -> GenerationError {
+    guard case .tooLong(let text, _, let visual, _) = error.problem else { return error }
     // With room for the answer.
-    let wanted = (held + added + options.maxTokens + 1023) / 1024 * 1024
-    return ModelError(
-      file: error.file,
-      .prompt(
-        found: "\(found)",
-        expected: "at most \(capacity), the context's; --ctx \(wanted) allows more"
-          + (options.chat ? ", /clear begins anew" : "")))
+    let wanted = (text + visual + options.maxTokens + 1023) / 1024 * 1024
+    let length = (try? model.container.modelDescription().language?.contextLength) ?? wanted
+    return GenerationError(
+      file: model.container.path, error.problem,
+      advice: "--ctx \(wanted) allows more"
+        + (wanted > length ? ", of a model made for \(length)" : "")
+        + (options.chat ? "; /clear begins anew" : ""))
   }
 
-  /// What a person should know before reading the answer to a prompt that was cut.
-  private func warnOfTruncation() {
-    guard model.truncated > 0 else { return }
+  /// What a person should know before reading the answer to a prompt of a length that the model never
+  /// learned from.
+  private func warnOfLength(_ conversation: Dialogue) {
+    guard let length = model.trainedLength, conversation.promptLength > length else { return }
     Report.warning(
-      "the prompt is \(model.truncated) positions longer than the model takes: its end is cut off, "
-        + "and the answer is to what is left", program: "vlm-run")
+      "the prompt has \(conversation.promptLength) positions, and the model was trained with "
+        + "\(length) at most: the answer may be the worse for it", program: "vlm-run")
   }
 
   /// Control characters of a model's text must not reach a terminal.
@@ -255,7 +241,7 @@ struct ConversationRun {
       "ending": .string(answer.generation.ending.rawValue),
       "prompt_tokens": .int(answer.promptTokens),
       "visual_tokens": .int(answer.visualTokens),
-      "truncated_tokens": .int(model.truncated),
+      "truncated_tokens": 0,
       "timings": [
         "load_seconds": rounded(loadSeconds),
         "encode_seconds": rounded(encoded.seconds),

@@ -45,7 +45,7 @@ extension VLMRun {
       limits: preprocessing.limits,
       policy: try preprocessing.policy(), format: format, outputs: outputs, quiet: quiet)
     if dryRun {
-      describe(model)
+      try describe(model)
       for name in images {
         let pixels = try run.pixels(name)
         Report.line("\(name.escapedForDisplay()): input \(pixels.width)×\(pixels.height)")
@@ -80,7 +80,7 @@ extension VLMRun {
         + "them may be nonsense", program: "vlm-run")
   }
 
-  private func describe(_ model: any ConversationSession) {
+  private func describe(_ model: any ConversationSession) throws {
     let parameters = model.container.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
     let architecture = (try? model.container.modelDescription().architecture) ?? "unknown"
     Report.line("model: \(architecture), \(parameters) parameters")
@@ -88,10 +88,8 @@ extension VLMRun {
     Report.line("kernels: \(model.kernels.name), threads: \(model.pool.threadCount)")
     Report.line(
       "context: \(model.capacity) positions, keys and values \(conversation.kv.rawValue)")
-    let template = (try? model.container.conversationTemplate())?.name
-    Report.line(
-      "template: \(conversation.template ?? template ?? model.templateName ?? "none")"
-    )
+    let template = try PromptChoice(model, conversation, quiet: true).template()
+    Report.line("template: \(template?.name ?? "none")")
   }
 }
 

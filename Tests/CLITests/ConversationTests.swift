@@ -108,19 +108,75 @@ struct ConversationTests {
     #expect(wrong.status == 64)
   }
 
-  @Test("a prompt longer than the model takes is cut with a warning that says by how much")
-  func cutPrompt() throws {
+  @Test("<image> that is not one per picture is an error that counts, and a chat goes on")
+  func countedPictures() throws {
+    let folder = try TemporaryFolder()
+    let model = try llava(folder)
+    let cup = "\(Self.trained)/cup.png"
+    let more = try CommandRunner.vlmRun(model, cup, "-p", "<image> or <image>?", "-q")
+    #expect(more.status == 64)
+    #expect(
+      more.errorLine.contains("found <image> 2 times and 1 picture, expected one <image> per"))
+    let none = try CommandRunner.vlmRun(model, "-p", "<image>?", "-q")
+    #expect(none.errorLine.contains("found <image> once and 0 pictures"))
+    let lines = ["<image>?", "/image \(cup)", "<image> <image>", "What is in the picture?"]
+    let chat = try CommandRunner.run(
+      "vlm-run", [model, "--chat", "-q"], input: Data(lines.joined(separator: "\n").utf8))
+    #expect(chat.output == "A cup of coffee on a table.\n")
+    #expect(chat.status == 64)
+    #expect(chat.errors.contains("once and 0 pictures") && chat.errors.contains("2 times and 1"))
+  }
+
+  @Test("<image> in a question to a model without eyes is text")
+  func blind() throws {
+    let folder = try TemporaryFolder()
+    let model = try model(folder)
+    for template in ["none", "vicuna_v1", "chatml"] {
+      let dump = folder.path(template + ".safetensors")
+      let outcome = try CommandRunner.vlmRun(
+        model, "-p", "<image> or <image>?", "-n", "1", "-q", "--template", template, "--dump", dump)
+      #expect(outcome.status == 0, "\(outcome.errors)")
+      let ids = try #require(try Expected(dump).tensor("input_ids")).values
+      #expect(ids.allSatisfy { $0 >= 0 })
+    }
+  }
+
+  @Test(
+    "what fills the context is an error that counts pictures, and --ctx with its number is enough")
+  func filledContext() throws {
+    let folder = try TemporaryFolder()
+    let model = try llava(folder)
+    let pictures = ["cup", "cat"].map { "\(Self.trained)/\($0).png" }
+    let ask = pictures + ["-p", "Which?", "-n", "1", "-q", "--jsonl"]
+    let full = try CommandRunner.run("vlm-run", [model, "--ctx", "100"] + ask)
+    #expect(full.status == 65 && full.output == "")
+    let line = full.errorLine
+    #expect(line.contains("prompt: found 2 pictures of 72 tokens and "), "\(line)")
+    #expect(line.contains("expected at most 100, the context's; --ctx 1024 allows more"), "\(line)")
+    let enough = try CommandRunner.run("vlm-run", [model, "--ctx", "1024"] + ask)
+    #expect(enough.status == 0)
+    // To the last position.
+    let json = try JSONValue.parse(Array(enough.output.utf8))
+    let count = try #require(json["prompt_tokens"]?.intValue) + 72
+    #expect(try CommandRunner.run("vlm-run", [model, "--ctx", "\(count)"] + ask).status == 0)
+    #expect(try CommandRunner.run("vlm-run", [model, "--ctx", "\(count - 1)"] + ask).status == 65)
+  }
+
+  @Test("a prompt longer than those of the training is answered whole, with a warning")
+  func longerThanTrained() throws {
     let folder = try TemporaryFolder()
     let model = try llava(folder)
     let outcome = try CommandRunner.run(
-      "vlm-run", [model, "-p", "-", "-n", "1", "--json", "-q"],
-      input: Data(String(repeating: "word ", count: 3000).utf8))
-    #expect(outcome.status == 0)
+      "vlm-run", [model, "-p", "-", "-n", "1", "--json", "-q", "--ctx", "8192"],
+      input: Data(String(repeating: "word ", count: 1100).utf8))
+    #expect(outcome.status == 0, "\(outcome.errors)")
     let json = try JSONValue.parse(Array(outcome.output.utf8))
-    let cut = try #require(json["truncated_tokens"]?.intValue)
-    #expect(cut > 0)
-    #expect(json["timings"]?["prefill_tokens"]?.intValue == 2048)
-    #expect(outcome.errors.contains("the prompt is \(cut) positions longer"))
+    let count = try #require(json["prompt_tokens"]?.intValue)
+    #expect(count > 2048)
+    #expect(json["timings"]?["prefill_tokens"]?.intValue == count)
+    #expect(json["truncated_tokens"]?.intValue == 0)
+    #expect(
+      outcome.errors.contains("the prompt has \(count) positions, and the model was trained with"))
   }
 
   @Test("options that choose among tokens say so where only the most probable one is taken")
@@ -156,18 +212,22 @@ struct ConversationTests {
     #expect(longer.errors.contains("made for 512 positions"))
   }
 
-  @Test("a prompt that does not fit, or is cut, is said before the answer")
+  @Test("a prompt that does not fit is an error before the answer, of every model")
   func longPrompts() throws {
     let folder = try TemporaryFolder()
     let long = String(repeating: "Once upon a time ", count: 400)
     let refused = try CommandRunner.vlmRun(try model(folder), "-p", long, "-n", "2")
     #expect(refused.status == 65 && refused.output == "")
     #expect(refused.errors.contains("expected at most 512, the context's; --ctx 2048 allows more"))
-    let cut = try CommandRunner.vlmRun(try llava(folder), "-p", long, "-n", "2", "--jsonl", "-q")
-    #expect(cut.status == 0)
-    #expect(cut.errors.contains("its end is cut off, and the answer is to what is left"))
-    let object = try JSONValue.parse(Array(cut.output.utf8))
-    #expect((object["truncated_tokens"]?.intValue ?? 0) > 0)
+    #expect(refused.errors.contains("of a model made for 512"))
+    let seeing = try llava(folder)
+    let longer = String(repeating: long, count: 4)
+    let blind = try CommandRunner.vlmRun(
+      seeing, "-p", longer, "-n", "2", "--jsonl", "-q")
+    #expect(blind.status == 65 && blind.output == "")
+    let answered = try CommandRunner.vlmRun(
+      seeing, "-p", "Once", "-n", "2", "--jsonl", "-q")
+    let object = try JSONValue.parse(Array(answered.output.utf8))
     #expect(object["timings"]?["load_seconds"]?.doubleValue != nil)
   }
 

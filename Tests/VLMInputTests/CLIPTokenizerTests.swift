@@ -15,18 +15,18 @@ struct CLIPTokenizerTests {
     let (begin, end) = (515, 516)
     // The byte 'x' is piece x - 33, at the end of a word 256 more.
     let mark = 256 + 0
-    #expect(tokenizer.encode("  CAT \n cat!") == [begin, 513, 513, mark, end])
-    #expect(tokenizer.encode("do") == [begin, 100 - 33, 256 + 111 - 33, end])
-    #expect(tokenizer.decode(tokenizer.encode("a cat")) == "a cat ")
+    #expect(try tokenizer.encode("  CAT \n cat!") == [begin, 513, 513, mark, end])
+    #expect(try tokenizer.encode("do") == [begin, 100 - 33, 256 + 111 - 33, end])
+    #expect(try tokenizer.decode(tokenizer.encode("a cat")) == "a cat ")
   }
 
   @Test("a context is padded with zeros, and cut with its end kept")
   func context() throws {
     let tokenizer = try tokenizer()
-    let short = tokenizer.encodePadded("cat")
+    let short = try tokenizer.encodePadded("cat")
     #expect(short.count == 77)
     #expect(short.prefix(4) == [515, 513, 516, 0])
-    let long = tokenizer.encodePadded(String(repeating: "cat ", count: 200))
+    let long = try tokenizer.encodePadded(String(repeating: "cat ", count: 200))
     #expect(long.count == 77)
     #expect(long[75] == 513)
     #expect(long[76] == 516)

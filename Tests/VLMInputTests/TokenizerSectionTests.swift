@@ -25,7 +25,7 @@ struct TokenizerSectionTests {
     #expect(tokenizer.serialized() == bytes)
     // Whatever the vocabulary, nothing traps.
     #expect(tokenizer.decode(Array(-1...tokenizer.count)).utf8.count >= 0)
-    #expect(tokenizer.encode("a b\u{e9} <s>").allSatisfy { (0..<tokenizer.count).contains($0) })
+    #expect(try tokenizer.encode("a b\u{e9} <s>").allSatisfy { (0..<tokenizer.count).contains($0) })
   }
 
   @Test("every golden that breaks a rule is refused", arguments: refused)
@@ -37,8 +37,8 @@ struct TokenizerSectionTests {
 
   @Test("the goldens are there")
   func count() {
-    #expect(Self.accepted.count == 7)
-    #expect(Self.refused.count == 32)
+    #expect(Self.accepted.count == 8)
+    #expect(Self.refused.count == 36)
   }
 
   @Test("a tokenizer that was stored encodes and decodes as before")
@@ -50,8 +50,9 @@ struct TokenizerSectionTests {
       let bytes = tokenizer.serialized()
       let read = try Tokenizer(container: bytes, file: "m.vlmz")
       #expect(read.serialized() == bytes)
-      #expect(read.encode(text) == tokenizer.encode(text))
-      #expect(read.decode(read.encode(text)) == tokenizer.decode(tokenizer.encode(text)))
+      let ids = try tokenizer.encode(text)
+      #expect(try read.encode(text) == ids)
+      #expect(read.decode(ids) == tokenizer.decode(ids))
       #expect(read.bos == tokenizer.bos)
       #expect(read.prefix == tokenizer.prefix)
     }
@@ -72,7 +73,7 @@ struct TokenizerSectionTests {
         damaged[index] ^= 1 << bit
         guard let tokenizer = try? Tokenizer(container: damaged, file: "m") else { continue }
         read += 1
-        #expect(tokenizer.decode(tokenizer.encode("a b ab <s>")).utf8.count < 100)
+        #expect(try tokenizer.decode(tokenizer.encode("a b ab <s>")).utf8.count < 100)
       }
     }
     // Scores, letters, kinds and ids may be others; sizes and ends may not.

@@ -2,6 +2,7 @@ import Testing
 import VLMKernels
 import VLMNN
 import VLMTensor
+import VLMTestSupport
 
 @testable import VLMModels
 
@@ -132,6 +133,12 @@ struct ConvNeXtCheckpointTests {
         .replacingPrefix("mlp.fc1", "pwconv1").replacingPrefix("mlp.fc2", "pwconv2")
         .replacingPrefix("mlp.grn", "grn").replacingPrefix("gamma", "layer_scale_parameter")
       return "convnext.encoder.stages.\(part[1]).layers.\(part[3]).\(inner)"
+    case (.openMMLab, "head"):
+      return part[1] == "fc" ? "head.fc.\(part[2])" : "backbone.norm3.\(part[2])"
+    case (.openMMLab, _):
+      let facebook = try foreignName(name, .facebook)
+        .replacing("dwconv", with: "depthwise_conv").replacing("pwconv", with: "pointwise_conv")
+      return "backbone." + facebook
     case (.torchvision, "stem"): return "features.0.\(part[1]).\(part[2])"
     case (.torchvision, "head"):
       return part[1] == "fc" ? "classifier.2.\(part[2])" : "classifier.0.\(part[2])"
@@ -215,10 +222,11 @@ struct ConvNeXtCheckpointTests {
       (name: "net.encoder." + name, shape: shape)
     }
     let others: [(name: String, shape: [Int])] = [
-      ("criterion.weight", [1000]), ("decoder.0.dwconv.weight", [8, 1, 7, 7]),
+      ("criterion.weight", [1000]), ("steps", []),
     ]
     let found = try #require(try ConvNeXtCheckpoint(names: names + others, description: nil))
     #expect(found.config == config && found.foreign == others.map(\.name))
+    #expect(found.headFault == nil)
     let many = (0..<names.count).map { (name: "language.\($0)", shape: [1]) }
     #expect(try ConvNeXtCheckpoint(names: names + many, description: nil) == nil)
   }
@@ -231,6 +239,35 @@ struct ConvNeXtCheckpointTests {
     }
     let found = try #require(try ConvNeXtCheckpoint(names: names, description: nil))
     #expect(found.config == config)
+  }
+
+  @Test(
+    "OpenMMLab's names and those of FCMAE pretraining lead to the same tensors")
+  func trainers() throws {
+    var config = Self.config(Self.sizes[13])
+    let names = try Self.names(config, .openMMLab, convolutional: false)
+    let found = try #require(try ConvNeXtCheckpoint(names: names, description: nil))
+    #expect(found.naming == .openMMLab && found.config == config && found.foreign.isEmpty)
+
+    config.head = .none
+    let encoder = try Self.names(config, .facebook, convolutional: false)
+    let decoder: [(name: String, shape: [Int])] = [
+      ("mask_token", [1, 512, 1, 1]), ("proj.weight", [512, 768, 1, 1]), ("proj.bias", [512]),
+      ("decoder.0.dwconv.weight", [512, 1, 7, 7]), ("pred.weight", [3072, 512, 1, 1]),
+    ]
+    let dense = try #require(try ConvNeXtCheckpoint(names: encoder + decoder, description: nil))
+    #expect(dense.naming == .facebook && dense.config == config)
+    #expect(dense.foreign == decoder.map(\.name) && dense.headFault == nil)
+    #expect(dense.notes.count == 1 && dense.notes.allSatisfy { $0.contains("FCMAE") })
+    let kernel: [(name: String, shape: [Int])] = [("encoder.stages.0.0.dwconv.kernel", [49, 96])]
+    let error = thrownError(ModelError.self) {
+      try ConvNeXtCheckpoint(names: kernel + decoder, description: nil)
+    }
+    guard case .configuration(let field, _, let expected)? = error?.problem else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(field.contains(kernel[0].name) && expected.contains("remap_checkpoint_keys"))
   }
 
   @Test("tensors of another model are no ConvNeXt")

@@ -15,7 +15,6 @@ struct SpliceTests {
         .text([9]),
       ])
     #expect(splice.count == 13)
-    #expect(splice.truncated == 0)
   }
 
   @Test("text alone is one piece")
@@ -23,20 +22,6 @@ struct SpliceTests {
     let splice = try Splice([1, 2, 3], imageTokens: [])
     #expect(splice.pieces == [.text([1, 2, 3])])
     #expect(try Splice([], imageTokens: []).pieces.isEmpty)
-  }
-
-  @Test("the limit keeps the first positions, within a picture or within text")
-  func limits() throws {
-    let ids = [1, -200, 5, 6, 7]
-    let inPicture = try Splice(ids, imageTokens: [4], limit: 3)
-    #expect(inPicture.pieces == [.text([1]), .image(0, rows: 0..<2)])
-    #expect(inPicture.truncated == 5)
-    let inText = try Splice(ids, imageTokens: [4], limit: 6)
-    #expect(inText.pieces == [.text([1]), .image(0, rows: 0..<4), .text([5])])
-    #expect(inText.truncated == 2)
-    let unlimited = try Splice(ids, imageTokens: [4], limit: 8)
-    #expect(unlimited.truncated == 0)
-    #expect(try Splice(ids, imageTokens: [4], limit: 0).pieces.isEmpty)
   }
 
   @Test("what a context holds already is left out, to the position")

@@ -207,7 +207,8 @@ struct VisionTowerConfigTests {
       try CLIPViTCheckpoint(names: names, description: nil, .init(feature: .pooled))
     }
     names.remove(at: place)
-    #expect(throws: ModelError(.missingTensor("embeddings.position"))) {
+    let beside = "vision_model.embeddings.patch_embedding.weight"
+    #expect(throws: ModelError(.missingTensor("embeddings.position", beside: beside))) {
       try CLIPViTCheckpoint(names: names, description: nil, .init(feature: .pooled))
     }
   }

@@ -26,9 +26,7 @@ struct ContainerCaseTests {
     } else {
       let session = try Conversation.open(
         path: path, kernels: .best, threads: 1, contextLength: 32)
-      if let json = try session.container.json(.chatTemplate) {
-        _ = try ConversationTemplate(json: json, file: path)
-      }
+      _ = try session.container.chatTemplates()
     }
   }
 

@@ -127,12 +127,13 @@ struct ConvNeXtGoldenTests {
 func convertedSession(
   _ checkpoint: String, _ scheme: Scheme, in folder: TemporaryFolder, threads: Int = 2,
   kernels: KernelSet? = nil, wideElements: Int = ConvNeXtContext.defaultWideElements,
-  state: String? = nil
+  state: String? = nil, headActivation: HeadActivationOption? = nil
 ) throws -> VisionSession {
   let output = folder.path("model.vlmz")
   let converter = try Converter(
     source: try SourceModel.open(
-      path: checkpoint, options: .init(state: state.map { .named($0) } ?? .automatic)),
+      path: checkpoint, headActivation: headActivation,
+      options: .init(state: state.map { .named($0) } ?? .automatic)),
     policy: QuantizationPolicy(scheme: scheme),
     ignoreUnexpected: false, pool: WorkerPool(threadCount: threads))
   _ = try converter.convert(to: output, overwrite: true) { _, _, _ in }

@@ -23,6 +23,11 @@ package enum TestFiles {
     shared.appendingPathComponent("assets").appendingPathComponent(path).path
   }
 
+  /// A situation from the field, with its right values.
+  package static func checkpointCase(_ path: String) -> String {
+    shared.appendingPathComponent("cases/checkpoints").appendingPathComponent(path).path
+  }
+
   package static func fixture(_ path: String) -> String {
     root.appendingPathComponent("Tests/Fixtures").appendingPathComponent(path).path
   }
@@ -34,6 +39,8 @@ package enum TestFiles {
   /// Whether the goldens are there; a test that needs them is skipped otherwise, with this reason.
   package static let hasGoldens = exists(shared.appendingPathComponent("goldens").path)
   package static let hasAssets = exists(asset("README.md"))
+  package static let hasCases = exists(shared.appendingPathComponent("cases").path)
+  package static let casesReason = "needs the cases in ../shared, which are not here"
   package static let goldensReason = "needs the goldens in ../shared, which are not here"
   package static let assetsReason = "needs the assets in ../shared, which are not here"
 }

@@ -61,8 +61,8 @@ package struct JinjaLimits: Sendable, Equatable {
   package var maximumSourceBytes: Int
   /// Blocks and brackets within each other in the program. Published ones have fewer than 20.
   package var maximumNesting: Int
-  /// Blocks, expressions and macro calls within each other while it runs; a thread of 512 kB holds
-  /// the default.
+  /// Blocks, expressions and macro calls within each other while it runs. The stack holds the
+  /// default.
   package var maximumDepth: Int
   /// Statements, expressions and elements that are gone through.
   package var maximumSteps: Int
@@ -72,8 +72,8 @@ package struct JinjaLimits: Sendable, Equatable {
   package var maximumMemory: Int
 
   package init(
-    maximumSourceBytes: Int = 1 << 20, maximumNesting: Int = 64, maximumDepth: Int = 160,
-    maximumSteps: Int = 20_000_000, maximumOutput: Int = 64 << 20, maximumMemory: Int = 512 << 20
+    maximumSourceBytes: Int = 1 << 20, maximumNesting: Int = 64, maximumDepth: Int = 256,
+    maximumSteps: Int = 10_000_000, maximumOutput: Int = 64 << 20, maximumMemory: Int = 512 << 20
   ) {
     self.maximumSourceBytes = maximumSourceBytes
     self.maximumNesting = maximumNesting

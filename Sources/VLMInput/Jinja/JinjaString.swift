@@ -16,7 +16,8 @@ struct JinjaString: Sendable, Hashable {
 
   init(_ text: String, isUserText: Bool = false) {
     let mark = isUserText ? Self.userMark : 0
-    scalars = text.unicodeScalars.map { $0.value | mark }
+    var text = text
+    scalars = text.withUTF8 { Self.decoded($0, mark) }
   }
 
   var count: Int { scalars.count }
@@ -30,11 +31,51 @@ struct JinjaString: Sendable, Hashable {
     JinjaString(scalars: Array(scalars[range]), isMarkup: isMarkup)
   }
 
+  /// - Parameter bytes: valid UTF-8.
+  private static func decoded(_ bytes: UnsafeBufferPointer<UInt8>, _ mark: UInt32) -> [UInt32] {
+    var scalars: [UInt32] = []
+    scalars.reserveCapacity(bytes.count)
+    var at = 0
+    while at < bytes.count {
+      let first = UInt32(bytes[at])
+      let (count, bits): (Int, UInt32) =
+        switch first {
+        case 0..<0x80: (1, first)
+        case 0..<0xe0: (2, first & 0x1f)
+        case 0..<0xf0: (3, first & 0x0f)
+        default: (4, first & 0x07)
+        }
+      var value = bits
+      for offset in 1..<max(1, count) { value = value << 6 | UInt32(bytes[at + offset]) & 0x3f }
+      scalars.append(value | mark)
+      at += count
+    }
+    return scalars
+  }
+
   static func string(of scalars: ArraySlice<UInt32>) -> String {
-    var view = String.UnicodeScalarView()
-    view.append(
-      contentsOf: scalars.lazy.map { Unicode.Scalar($0 & valueMask) ?? "\u{fffd}" })
-    return String(view)
+    var bytes = scalars.count
+    for scalar in scalars where scalar & valueMask >= 0x80 { bytes += 3 }
+    return String(unsafeUninitializedCapacity: bytes) { buffer in
+      var at = 0
+      for scalar in scalars {
+        var value = scalar & valueMask
+        if value < 0x80 {
+          buffer[at] = UInt8(value)
+          at += 1
+          continue
+        }
+        if Unicode.Scalar(value) == nil { value = 0xfffd }
+        let count = value < 0x800 ? 2 : value < 0x10000 ? 3 : 4
+        for place in (1..<count).reversed() {
+          buffer[at + place] = UInt8(0x80 | value & 0x3f)
+          value >>= 6
+        }
+        buffer[at] = UInt8(value | (count == 2 ? 0xc0 : count == 3 ? 0xe0 : 0xf0))
+        at += count
+      }
+      return at
+    }
   }
 
   static func == (a: JinjaString, b: JinjaString) -> Bool {
@@ -66,7 +107,7 @@ struct JinjaString: Sendable, Hashable {
 
   /// Where `part` first stands in `range`; linear in both (Knuth, Morris and Pratt).
   func firstIndex(of part: JinjaString, in range: Range<Int>) -> Int? {
-    JinjaSearch(part).next(in: self, range)
+    part.count <= range.count ? JinjaSearch(part).next(in: self, range) : nil
   }
 }
 

@@ -26,12 +26,17 @@ package struct JinjaTemplate: Sendable {
         line: 1,
         .limit(.sourceBytes, found: source.utf8.count, expected: limits.maximumSourceBytes))
     }
-    var parser = JinjaParser(
-      try JinjaLexer.tokens(of: source), maximumDepth: limits.maximumNesting)
-    body = try parser.parse()
-    symbols = parser.symbols
-    freeNames = parser.freeNames
-    words = parser.words
+    let read = try JinjaStack.run {
+      () throws(JinjaError) -> (parser: JinjaParser, body: [any JinjaStatement]) in
+      var parser = JinjaParser(
+        try JinjaLexer.tokens(of: source), maximumDepth: limits.maximumNesting)
+      let body = try parser.parse()
+      return (parser: parser, body: body)
+    }
+    body = read.body
+    symbols = read.parser.symbols
+    freeNames = read.parser.freeNames
+    words = read.parser.words
     self.limits = limits
   }
 
@@ -49,9 +54,11 @@ package struct JinjaTemplate: Sendable {
   package func render(
     _ variables: [(name: String, value: JinjaValue)], now: JinjaTime? = nil
   ) throws(JinjaError) -> JinjaText {
-    let interpreter = JinjaInterpreter(symbols: symbols, limits: limits, now: now)
-    try interpreter.define(variables)
-    return try JinjaText(scalars: interpreter.run(body))
+    try JinjaStack.run { () throws(JinjaError) -> JinjaText in
+      let interpreter = JinjaInterpreter(symbols: symbols, limits: limits, now: now)
+      try interpreter.define(variables)
+      return try JinjaText(scalars: interpreter.run(body))
+    }
   }
 }
 

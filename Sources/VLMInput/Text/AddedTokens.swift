@@ -36,6 +36,8 @@ struct AddedTokens: Sendable {
 
   var isEmpty: Bool { entries.isEmpty }
 
+  var hasSpecial: Bool { specials.values.contains(true) }
+
   /// Nil for an id that is no added token.
   func isSpecial(_ id: Int) -> Bool? { specials[id] }
 
@@ -43,14 +45,19 @@ struct AddedTokens: Sendable {
   ///
   /// A token that must stand alone and does not is text as a whole: no shorter one is looked for in it.
   ///
-  /// - Parameter text: valid UTF-8.
-  func split(_ text: [UInt8]) -> [Segment] {
+  /// - Parameters:
+  ///   - text: valid UTF-8.
+  ///   - said: ascending stretches in which no byte belongs to a special token.
+  func split(_ text: [UInt8], said: [Range<Int>] = []) -> [Segment] {
     guard !entries.isEmpty else { return text.isEmpty ? [] : [.text(0..<text.count)] }
     var segments: [Segment] = []
     var start = 0
     var at = 0
+    var next = 0
     while at < text.count {
-      guard let (entry, end) = match(text, at) else {
+      while next < said.count, said[next].upperBound <= at { next += 1 }
+      let limit = next < said.count ? said[next].lowerBound : text.count
+      guard let (entry, end) = match(text, at, limit) else {
         at += 1
         continue
       }
@@ -75,13 +82,19 @@ struct AddedTokens: Sendable {
   }
 
   /// Narrows the sorted entries byte by byte; the longest that ends on the way wins.
-  private func match(_ text: [UInt8], _ at: Int) -> (Entry, Int)? {
+  ///
+  /// - Parameter limit: where special tokens end at the latest.
+  private func match(_ text: [UInt8], _ at: Int, _ limit: Int) -> (Entry, Int)? {
     var range = starts[Int(text[at])]
     var best: (Entry, Int)?
     var depth = 1
     while !range.isEmpty {
       let first = entries[range.lowerBound]
-      if first.content.count == depth { best = (first, at + depth) }
+      if first.content.count == depth,
+        at + depth <= limit || !first.token.flags.contains(.special)
+      {
+        best = (first, at + depth)
+      }
       guard at + depth < text.count else { break }
       let byte = text[at + depth]
       let lower = bound(range) { $0.count <= depth || $0[depth] < byte }

@@ -26,6 +26,20 @@ enum ByteLevelText {
     }
   }
 
+  /// The stand-ins of `bytes`, as UTF-8.
+  static func standIns(of bytes: [UInt8]) -> [UInt8] {
+    bytes.flatMap { standInOfByte[Int($0)] }
+  }
+
+  private static let standInOfByte: [[UInt8]] = {
+    var table = [[UInt8]](repeating: [], count: 256)
+    for (value, byte) in byteOfScalar.enumerated() {
+      guard let byte, let scalar = Unicode.Scalar(UInt32(value)) else { continue }
+      table[Int(byte)] = Array(String(scalar).utf8)
+    }
+    return table
+  }()
+
   /// The bytes of a piece; a piece with any other character, as added tokens have, is its UTF-8.
   static func bytes(of piece: String) -> [UInt8] {
     var bytes: [UInt8] = []

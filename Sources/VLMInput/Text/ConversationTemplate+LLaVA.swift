@@ -4,11 +4,11 @@ extension ConversationTemplate {
   /// The strings are what the models were trained with, to the letter. Where ConvLLaVA and LLaVA-HR
   /// differ, LLaVA-HR's wrapping of an empty system message has the name `llama_2_hr`.
   package static func named(_ name: String) -> ConversationTemplate? {
-    llava.first { $0.name == name } ?? chat.first { $0.name == name }
+    llava.first { $0.name == name }
   }
 
   /// The names that `named` knows.
-  package static var names: [String] { llava.map(\.name) + chat.map(\.name) }
+  package static var names: [String] { llava.map(\.name) }
 
   /// What LLaVA-1.5, ConvLLaVA and LLaVA-HR were trained with.
   package static let vicuna = ConversationTemplate(
@@ -23,15 +23,21 @@ extension ConversationTemplate {
     llama2("llama_2_hr", cautious, alwaysWraps: true),
     llama2("siyuan", siyuan, alwaysWraps: true),
     ConversationTemplate(
-      name: "mpt", style: .marked(separator: "<|im_end|>"),
+      name: "mpt", style: .marked(systemRole: "<|im_start|>system\n", separator: "<|im_end|>"),
       system: """
-        <|im_start|>system
         A conversation between a user and an LLM-based AI assistant. The assistant gives helpful \
         and honest answers.
         """,
       userRole: "<|im_start|>user\n", assistantRole: "<|im_start|>assistant\n",
       stop: "<|im_end|>"),
   ]
+
+  /// The same mode with another system message of its own.
+  package func with(system: String) -> ConversationTemplate {
+    ConversationTemplate(
+      name: name, style: style, system: system, userRole: userRole, assistantRole: assistantRole,
+      examples: examples, stop: stop)
+  }
 
   private func renamed(_ name: String) -> ConversationTemplate {
     ConversationTemplate(

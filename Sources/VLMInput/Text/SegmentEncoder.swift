@@ -4,6 +4,9 @@ struct SegmentEncoder {
   private let parsesSpecial: Bool
   private var merger = PairMerger()
   private var symbols: [PairMerger.Symbol] = []
+  private var matcher: ExpressionMatcher?
+  /// Set where an expression took too many steps: the ids are of no use then.
+  private(set) var failure: TextError?
 
   /// - Parameter parsesSpecial: whether added tokens that the changed text holds become their ids.
   init(_ tokenizer: Tokenizer, parsesSpecial: Bool) {
@@ -15,37 +18,52 @@ struct SegmentEncoder {
 
   /// Appends the ids of `text`.
   ///
-  /// - Parameter isFirst: whether the stretch begins the whole text.
-  mutating func encode(_ text: [UInt8], isFirst: Bool, _ ids: inout [Int]) {
-    let text = parts.changes.reduce(text) { $1($0) }
+  /// - Parameters:
+  ///   - said: stretches of it that hold no special tokens.
+  ///   - isFirst: whether the stretch begins the whole text.
+  mutating func encode(
+    _ original: [UInt8], said: [Range<Int>] = [], isFirst: Bool, _ ids: inout [Int]
+  ) {
+    let text = changed(original)
     guard !text.isEmpty else { return }
+    let said = Self.moved(said) { changed(Array(original[..<$0])).count }
     switch parts.algorithm {
     case .byteMerges, .clip:
       let words = PreTokenizer(steps: parts.steps)
-      forEachPart(text, &ids) { encoder, part, _, ids in
-        words.forEachWord(part) { word in encoder.encodeWord(word, &ids) }
+      forEachPart(text, said, &ids) { encoder, part, _, ids in
+        encoder.encodeWords(part, words, &ids)
       }
     case .scores, .characterMerges:
       guard parts.flags.contains(.keepsFirstSpace) else {
-        encodeSpaced(text, isFirst: isFirst, &ids)
+        encodeSpaced(text, said, isFirst: isFirst, &ids)
         return
       }
-      forEachPart(text, &ids) { encoder, part, isFirstPart, ids in
+      forEachPart(text, said, &ids) { encoder, part, isFirstPart, ids in
         encoder.encodeMetaspaced(part, isFirst: isFirst && isFirstPart, &ids)
       }
     }
   }
 
+  private func changed(_ text: [UInt8]) -> [UInt8] { parts.changes.reduce(text) { $1($0) } }
+
+  /// Where stretches of a text lie in what became of it, by what becomes of the text before each end.
+  private static func moved(_ said: [Range<Int>], _ place: (Int) -> Int) -> [Range<Int>] {
+    said.map { range in
+      let start = place(range.lowerBound)
+      return start..<max(start, place(range.upperBound))
+    }
+  }
+
   /// Cuts `text`, which was changed, at the tokens that are looked for in such text.
   private mutating func forEachPart(
-    _ text: [UInt8], _ ids: inout [Int],
+    _ text: [UInt8], _ said: [Range<Int>], _ ids: inout [Int],
     _ body: (inout SegmentEncoder, _ part: [UInt8], _ isFirst: Bool, _ ids: inout [Int]) -> Void
   ) {
     guard parsesSpecial, !tokenizer.changedTokens.isEmpty else {
       body(&self, text, true, &ids)
       return
     }
-    for (index, segment) in tokenizer.changedTokens.split(text).enumerated() {
+    for (index, segment) in tokenizer.changedTokens.split(text, said: said).enumerated() {
       switch segment {
       case .token(let id): ids.append(id)
       case .text(let range): body(&self, Array(text[range]), index == 0, &ids)
@@ -54,6 +72,17 @@ struct SegmentEncoder {
   }
 
   // MARK: Bytes
+
+  private mutating func encodeWords(_ text: [UInt8], _ words: PreTokenizer, _ ids: inout [Int]) {
+    do throws(TextError) {
+      // Taken out: what is called back changes the other parts of the encoder.
+      var matcher = self.matcher
+      defer { self.matcher = matcher }
+      try words.forEachWord(text, &matcher) { word in encodeWord(word, &ids) }
+    } catch {
+      failure = error
+    }
+  }
 
   private mutating func encodeWord(_ word: [UInt8], _ ids: inout [Int]) {
     let isCLIP = parts.algorithm == .clip
@@ -81,10 +110,15 @@ struct SegmentEncoder {
   // MARK: Characters, with spaces marked
 
   /// As SentencePiece and the normalizers that came from it: the space in front goes in first.
-  private mutating func encodeSpaced(_ text: [UInt8], isFirst: Bool, _ ids: inout [Int]) {
+  private mutating func encodeSpaced(
+    _ text: [UInt8], _ said: [Range<Int>], isFirst: Bool, _ ids: inout [Int]
+  ) {
     let start = ids.count
     let marked = parts.marked(text, hasPrefix: hasPrefix(isFirst))
-    forEachPart(marked, &ids) { encoder, part, _, ids in encoder.encodeWords(part, &ids) }
+    let said = Self.moved(said) { end in
+      parts.marked(Array(text[..<min(end, text.count)]), hasPrefix: hasPrefix(isFirst)).count
+    }
+    forEachPart(marked, said, &ids) { encoder, part, _, ids in encoder.encodeWords(part, &ids) }
     if parts.prefix == .strippedAfterFirst, !isFirst, text.first != 0x20, ids.count > start {
       stripPrefix(&ids, start)
     }

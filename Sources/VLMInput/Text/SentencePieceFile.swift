@@ -10,11 +10,19 @@ extension Tokenizer {
   package init(
     sentencePiece bytes: [UInt8], prefix: PrefixRule = .everySegment, file: String
   ) throws(TextError) {
-    let read = bytes.withUnsafeBytes { buffer in
-      Result { () throws(TextError) in try SentencePieceModel(buffer, file: file) }
-    }
-    let model = try read.get()
-    try self.init(try model.parts(prefix: prefix), file: file)
+    try self.init(try SentencePieceModel.read(bytes, file).parts(prefix: prefix), file: file)
+  }
+
+  /// The same with what the files beside it say.
+  ///
+  /// - Parameter notes: what a person should know of them.
+  package init(
+    sentencePiece bytes: [UInt8], prefix: PrefixRule, settings: TokenizerSettings, file: String,
+    notes: inout [String]
+  ) throws(TextError) {
+    var parts = try SentencePieceModel.read(bytes, file).parts(prefix: prefix)
+    try settings.complete(&parts, places: true, notes: &notes)
+    try self.init(parts, file: file)
   }
 }
 
@@ -32,7 +40,14 @@ struct SentencePieceModel {
   private var removesExtraSpaces = true
   private var escapesSpaces = true
 
-  init(_ buffer: UnsafeRawBufferPointer, file: String) throws(TextError) {
+  static func read(_ bytes: [UInt8], _ file: String) throws(TextError) -> SentencePieceModel {
+    let read = bytes.withUnsafeBytes { buffer in
+      Result { () throws(TextError) in try SentencePieceModel(buffer, file: file) }
+    }
+    return try read.get()
+  }
+
+  private init(_ buffer: UnsafeRawBufferPointer, file: String) throws(TextError) {
     self.file = file
     do throws(ProtobufReader.Failure) {
       var reader = ProtobufReader(buffer, 0..<buffer.count)

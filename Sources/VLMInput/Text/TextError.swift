@@ -11,6 +11,10 @@ package struct TextError: ReportableError, Equatable {
     case json(String)
     /// Well-formed, and something that this build cannot do.
     case unsupported(String)
+    /// A chat template that cannot be read, or that stopped.
+    case template(JinjaError)
+    /// An expression that takes more steps on a text than are allowed.
+    case steps
   }
 
   /// The file's path, or what stands for it.
@@ -35,6 +39,8 @@ package struct TextError: ReportableError, Equatable {
     case .missing: return head + "missing"
     case .json(let text): return head + text
     case .unsupported(let what): return head + "\(what.escapedForDisplay()) is not supported"
+    case .template(let error): return head + "\(error)"
+    case .steps: return head + "more steps on this text than are allowed"
     }
   }
 

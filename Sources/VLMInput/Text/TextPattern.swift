@@ -12,6 +12,18 @@ package enum TextPattern: UInt32, Sendable {
   case llama3 = 4
   case qwen2 = 5
   case clip = 6
+
+  /// The expressions that published files have, by their text.
+  static let sources: [String: TextPattern] = [
+    #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#: .gpt2,
+    #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|"#
+      + #"\s*[\r\n]+|\s+(?!\S)|\s+"#: .llama3,
+    #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|"#
+      + #"\s*[\r\n]+|\s+(?!\S)|\s+"#: .qwen2,
+    #"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"#: .clip,
+    #"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|"#
+      + #"[^\s\p{L}\p{N}]+"#: .clip,
+  ]
 }
 
 /// What the expressions tell apart.

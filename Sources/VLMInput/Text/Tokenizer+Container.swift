@@ -2,7 +2,8 @@ import VLMTensor
 
 /// The section `tokenizer` of a container; `formats/tokenizer.md` says where each byte lies.
 extension Tokenizer {
-  private static let version: UInt16 = 1
+  /// What is written where the tokenizer has a step that version 1 has not; older readers refuse it.
+  private static let newVersion: UInt16 = 2
   private static let headerSize = 64
   private static let noID: UInt32 = 0xffff_ffff
 
@@ -14,7 +15,10 @@ extension Tokenizer {
     func put<T: FixedWidthInteger>(_ value: T) {
       withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
     }
-    put(Self.version)
+    let expressions = parts.steps.compactMap { step -> [UInt8]? in
+      if case .expression(let expression) = step { Array(expression.source.utf8) } else { nil }
+    }
+    put(parts.steps.contains(where: \.isNew) ? Self.newVersion : 1)
     put(parts.algorithm.rawValue)
     put(prefix.rawValue)
     put(parts.flags.rawValue)
@@ -25,7 +29,8 @@ extension Tokenizer {
     put(UInt32(parts.changes.count + parts.steps.count))
     for id in [bos, eos, unknown, pad] { put(id.map { UInt32($0) } ?? Self.noID) }
     put(UInt32(parts.contextLength))
-    for _ in 0..<4 { put(UInt32(0)) }
+    put(UInt32(expressions.reduce(0) { $0 + 4 + $1.count }))
+    for _ in 0..<3 { put(UInt32(0)) }
     for end in parts.ends { put(end) }
     for score in parts.scores { put(score.bitPattern) }
     for merge in parts.merges {
@@ -41,6 +46,10 @@ extension Tokenizer {
     for step in parts.steps { put(step.code) }
     for kind in parts.kinds { put(kind.rawValue) }
     bytes += parts.text
+    for expression in expressions {
+      put(UInt32(expression.count))
+      bytes += expression
+    }
     return bytes
   }
 
@@ -69,7 +78,9 @@ extension Tokenizer {
       UInt32(littleEndian: buffer.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
     }
     let version = UInt16(truncatingIfNeeded: word(0))
-    guard version == Self.version else { throw failure("version", "\(version)", "\(Self.version)") }
+    guard (1...Self.newVersion).contains(version) else {
+      throw failure("version", "\(version)", "1 to \(Self.newVersion)")
+    }
     guard let algorithm = TokenizerParts.Algorithm(rawValue: buffer[2]) else {
       throw failure("algorithm", "\(buffer[2])", "1 to 4")
     }
@@ -87,13 +98,15 @@ extension Tokenizer {
     func id(_ offset: Int) -> Int? { word(offset) == noID ? nil : Int(word(offset)) }
     (parts.bos, parts.eos, parts.unknown, parts.pad) = (id(28), id(32), id(36), id(40))
     parts.contextLength = Int(word(44))
-    guard (48..<headerSize).allSatisfy({ buffer[$0] == 0 }) else {
+    let expressions = version == 1 ? 0 : Int(word(48))
+    guard ((version == 1 ? 48 : 52)..<headerSize).allSatisfy({ buffer[$0] == 0 }) else {
       throw failure("reserved bytes", "others", "zeros")
     }
     // Every count is below 2^32, so the sum cannot wrap.
     let scores = algorithm == .scores ? pieces : 0
     let size =
       headerSize + 4 * pieces + 4 * scores + 12 * merges + 8 * added + 4 * steps + pieces + text
+      + expressions
     guard size == buffer.count else {
       throw failure("size", "\(buffer.count) bytes", "\(size)")
     }
@@ -120,15 +133,33 @@ extension Tokenizer {
       parts.added.append(AddedToken(id: Int(word(at)), flags: flags))
       at += 8
     }
+    var sources = ExpressionSources(buffer, from: buffer.count - expressions)
     for code in words(steps) {
       if let change = TextChange(rawValue: code), parts.steps.isEmpty {
         parts.changes.append(change)
-      } else if let step = PreTokenizer.Step(code: code), algorithm.isByteLevel {
+      } else if let step = PreTokenizer.Step(code: code), algorithm.isByteLevel,
+        !step.isNew || version > 1
+      {
         parts.steps.append(step)
+      } else if let (behavior, isInverted) = PreTokenizer.Step.expression(code: code),
+        version > 1, algorithm.isByteLevel, parts.steps.count < 16
+      {
+        guard let source = sources.next() else {
+          throw failure("expression", "bytes that are none", "a length, and as much UTF-8")
+        }
+        do throws(ExpressionProblem) {
+          parts.steps.append(.expression(try .init(source, behavior, isInverted: isInverted)))
+        } catch {
+          throw failure("expression \(source)", error.text, "one that can be used")
+        }
       } else {
         throw failure(
-          "step", "\(code)", algorithm.isByteLevel ? "7 to 11, then 0 to 6" : "7 to 11")
+          "step", "\(code)",
+          algorithm.isByteLevel ? "7 to 11, then 0 to 6, 12 or 13" : "7 to 11")
       }
+    }
+    guard sources.isAtEnd else {
+      throw failure("expressions", "more than steps for them", "one for each step")
     }
     parts.kinds.reserveCapacity(pieces)
     for index in 0..<pieces {
@@ -138,7 +169,33 @@ extension Tokenizer {
       parts.kinds.append(kind)
     }
     at += pieces
-    parts.text = Array(buffer[at...])
+    parts.text = Array(buffer[at..<at + text])
     return parts
+  }
+}
+
+/// The expressions at the end of a section: each a length of four bytes, and so much UTF-8.
+private struct ExpressionSources {
+  private let buffer: UnsafeRawBufferPointer
+  private var at: Int
+
+  init(_ buffer: UnsafeRawBufferPointer, from start: Int) {
+    self.buffer = buffer
+    at = start
+  }
+
+  var isAtEnd: Bool { at == buffer.count }
+
+  /// Nil where there is none, or what is there is no text.
+  mutating func next() -> String? {
+    guard buffer.count - at >= 4 else { return nil }
+    let count = Int(
+      UInt32(littleEndian: buffer.loadUnaligned(fromByteOffset: at, as: UInt32.self)))
+    guard (1...ExpressionSyntax.maximumLength).contains(count), count <= buffer.count - at - 4
+    else { return nil }
+    let bytes = buffer[at + 4..<at + 4 + count]
+    at += 4 + count
+    let text = String(decoding: bytes, as: UTF8.self)
+    return text.utf8.elementsEqual(bytes) ? text : nil
   }
 }

@@ -52,6 +52,13 @@ package struct Tokenizer: Sendable {
     return parts.kinds[id] == .control || parts.kinds[id] == .unknown
   }
 
+  /// The id of an added token that reads exactly so; nil for any other piece.
+  package func addedToken(_ text: String) -> Int? {
+    id(of: text).flatMap {
+      (added.isSpecial($0) ?? changedTokens.isSpecial($0)) == nil ? nil : $0
+    }
+  }
+
   // MARK: Encoding
 
   /// The ids of `text`.
@@ -61,29 +68,53 @@ package struct Tokenizer: Sendable {
   ///     own file says.
   ///   - parsesSpecial: whether added tokens that stand in the text become their ids, as
   ///     `transformers` does; otherwise they are spelled like any other text.
+  /// - Throws: `TextError` where the tokenizer's expression takes more steps on `text` than are
+  ///   allowed; none of the published ones does.
   package func encode(
     _ text: String, bos: Bool? = nil, eos: Bool? = nil, parsesSpecial: Bool = true
-  ) -> [Int] {
+  ) throws(TextError) -> [Int] {
+    try encode(Array(text.utf8), said: [], bos, eos, parsesSpecial: parsesSpecial)
+  }
+
+  /// The ids of a prompt: those of its text, but that no byte of what somebody said is part of a
+  /// special token.
+  ///
+  /// - Throws: as the other `encode`.
+  package func encode(
+    _ prompt: PromptText, bos: Bool? = nil, eos: Bool? = nil
+  ) throws(TextError) -> [Int] {
+    try encode(prompt.bytes, said: prompt.said, bos, eos, parsesSpecial: true)
+  }
+
+  private func encode(
+    _ text: [UInt8], said: [Range<Int>], _ bos: Bool?, _ eos: Bool?, parsesSpecial: Bool
+  ) throws(TextError) -> [Int] {
     var ids: [Int] = []
     if bos ?? addsBOS, let id = self.bos { ids.append(id) }
-    var text = Array(text.utf8)
-    if parts.algorithm == .clip { text = CLIPText.cleaned(text) }
-    let segments = parsesSpecial ? added.split(text) : text.isEmpty ? [] : [.text(0..<text.count)]
+    let text = parts.algorithm == .clip ? CLIPText.cleaned(text) : text
+    let segments =
+      parsesSpecial
+      ? added.split(text, said: said) : text.isEmpty ? [] : [.text(0..<text.count)]
     var encoder = SegmentEncoder(self, parsesSpecial: parsesSpecial)
     for (index, segment) in segments.enumerated() {
       switch segment {
       case .token(let id): ids.append(id)
-      case .text(let range): encoder.encode(Array(text[range]), isFirst: index == 0, &ids)
+      case .text(let range):
+        let said = changedTokens.hasSpecial ? said.clamped(to: range) : []
+        encoder.encode(Array(text[range]), said: said, isFirst: index == 0, &ids)
       }
     }
+    if let failure = encoder.failure { throw failure }
     if eos ?? addsEOS, let id = self.eos { ids.append(id) }
     return ids
   }
 
   /// As many ids as the context has: cut, with the last replaced by EOS, or padded. What CLIP's text
   /// encoder takes.
-  package func encodePadded(_ text: String) -> [Int] {
-    var ids = encode(text, bos: true, eos: true)
+  ///
+  /// - Throws: as `encode`.
+  package func encodePadded(_ text: String) throws(TextError) -> [Int] {
+    var ids = try encode(text, bos: true, eos: true)
     guard let length = contextLength else { return ids }
     if ids.count > length {
       ids.removeLast(ids.count - length)

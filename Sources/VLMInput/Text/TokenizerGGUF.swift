@@ -21,7 +21,7 @@ struct TokenizerGGUF {
   let metadata: (String) -> JSONValue?
   let file: String
 
-  private func value(_ key: String) -> JSONValue? { metadata("tokenizer.ggml." + key) }
+  func value(_ key: String) -> JSONValue? { metadata("tokenizer.ggml." + key) }
 
   private func failure(_ key: String, _ found: String, _ expected: String) -> TextError {
     TextError(
@@ -62,7 +62,7 @@ struct TokenizerGGUF {
       parts.unknown = parts.unknown ?? 0
     } else {
       try readMerges(tokens, &parts)
-      try readPre(&parts, &notes)
+      try readWords(&parts, &notes)
     }
     // A padding id beyond the vocabulary is a habit of old files.
     if let pad = parts.pad, !parts.ends.indices.contains(pad) { parts.pad = nil }
@@ -154,33 +154,6 @@ struct TokenizerGGUF {
         throw failure("merges[\(rank)]", "'\(text)'", "two tokens that make a third")
       }
       parts.merges.append(.init(left: a, right: b, result: c))
-    }
-  }
-
-  private func readPre(
-    _ parts: inout TokenizerParts, _ notes: inout [String]
-  ) throws(TextError) {
-    switch value("pre")?.stringValue {
-    case "gpt-2", "gpt2", "olmo", "mpt", "phi-2", "roberta-bpe", "jais":
-      parts.steps = [.pattern(.gpt2)]
-    case "smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b":
-      parts.steps = [.singleDigits, .pattern(.gpt2)]
-    case "llama-bpe", "llama3", "llama-v3", "falcon3", "dbrx", "smaug-bpe", "pixtral":
-      parts.steps = [.pattern(.llama3)]
-      parts.flags.insert(.ignoresMerges)
-    case "qwen2":
-      // What its tokenizer.json says and GGUF has no key for.
-      parts.changes = [.composed]
-      parts.steps = [.pattern(.qwen2)]
-    case "deepseek-r1-qwen", "stablelm2", "megrez": parts.steps = [.pattern(.qwen2)]
-    case nil, "default":
-      parts.steps = [.pattern(.gpt2)]
-      notes.append(
-        "the file does not say how its tokenizer cuts text into words (tokenizer.ggml.pre); "
-          + "taken as GPT-2's way")
-    case let pre?:
-      throw TextError(
-        file: file, place: "tokenizer.ggml.pre", .unsupported("pre-tokenizer '\(pre)'"))
     }
   }
 }

@@ -24,19 +24,48 @@ struct PreTokenizerJSON {
     _ json: JSONValue, _ result: inout Result, isNested: Bool
   ) throws(TextError) {
     let type = json["type"]?.stringValue ?? ""
+    // What follows ByteLevel sees stand-ins; for the digits of ASCII that is the same.
+    if result.isByteLevel, !["Sequence", "ByteLevel", "Metaspace"].contains(type),
+      !result.steps.contains(.standIns)
+    {
+      result.steps.append(.standIns)
+    }
     switch type {
     case "Sequence" where !isNested:
       for stage in json["pretokenizers"]?.arrayValue ?? [] {
         try read(stage, &result, isNested: true)
       }
     case "ByteLevel":
+      let adds = json["add_prefix_space"]?.boolValue == true
+      let cuts = json["use_regex"]?.boolValue ?? true
+      guard !result.isByteLevel || !adds && !cuts else {
+        throw source.unsupported("pre_tokenizer", "\(type) twice")
+      }
       result.isByteLevel = true
-      if json["add_prefix_space"]?.boolValue == true { result.steps.append(.prefixSpace) }
-      if json["use_regex"]?.boolValue ?? true { result.steps.append(.pattern(.gpt2)) }
+      if adds { result.steps.append(.prefixSpace) }
+      if cuts { result.steps.append(.pattern(.gpt2)) }
     case "Digits":
       let single = json["individual_digits"]?.boolValue ?? false
       result.steps.append(single ? .singleDigits : .digitRuns)
-    case "Split": result.steps.append(.pattern(try pattern(json)))
+    case "Split": result.steps.append(try split(json))
+    case "Punctuation":
+      result.steps.append(
+        try expression(
+          Self.punctuation, try behavior(json), isInverted: false))
+    case "Whitespace":
+      result.steps.append(
+        try expression("[\(Self.word)]+|[^\(Self.word)\\s]+", .removed, isInverted: true))
+    case "WhitespaceSplit":
+      result.steps.append(try expression(#"\s"#, .removed, isInverted: false))
+    case "BertPreTokenizer":
+      result.steps.append(try expression(#"\s"#, .removed, isInverted: false))
+      result.steps.append(try expression(Self.punctuation, .isolated, isInverted: false))
+    case "CharDelimiterSplit":
+      guard let delimiter = json["delimiter"]?.stringValue, !delimiter.isEmpty else {
+        throw source.unsupported("pre_tokenizer", "\(type) without a delimiter")
+      }
+      result.steps.append(
+        try expression(SplitExpression.literal(delimiter), .removed, isInverted: false))
     case "Metaspace":
       if let mark = json["replacement"]?.stringValue, mark != "\u{2581}" {
         throw source.unsupported("pre_tokenizer", "the mark '\(mark)' for spaces")
@@ -49,6 +78,10 @@ struct PreTokenizerJSON {
     }
   }
 
+  /// `\w` of the `regex` crate.
+  private static let word = #"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{200c}\x{200d}"#
+  private static let punctuation = #"[!-/:-@\[-`{-~\p{P}]"#
+
   /// Older files say only whether there is a prefix.
   private func prefix(_ json: JSONValue) throws(TextError) -> PrefixRule {
     let adds = json["add_prefix_space"]?.boolValue ?? true
@@ -60,32 +93,43 @@ struct PreTokenizerJSON {
     }
   }
 
-  /// The expressions that published files have, by their text.
-  private func pattern(_ json: JSONValue) throws(TextError) -> TextPattern {
-    guard let text = json["pattern"]?["Regex"]?.stringValue else {
+  /// The expressions that are code here, by their text; all others as they are.
+  private func split(_ json: JSONValue) throws(TextError) -> PreTokenizer.Step {
+    let regex = json["pattern"]?["Regex"]?.stringValue
+    let literal = json["pattern"]?["String"]?.stringValue.map(SplitExpression.literal)
+    guard let text = regex ?? literal else {
       throw source.unsupported(
         "pre_tokenizer", "cutting at \(json["pattern"]?.serialized() ?? "nothing")")
     }
-    let behavior = json["behavior"]?.stringValue ?? "Isolated"
+    let behavior = try behavior(json)
     let isInverted = json["invert"]?.boolValue ?? false
-    guard let pattern = Self.patterns[text] else {
-      throw source.unsupported("pre_tokenizer", "the expression \(text)")
+    if let pattern = TextPattern.sources[text] {
+      // What tiles the text is cut out as it is; of CLIP's, all else goes.
+      if pattern == .clip ? isInverted && behavior == .removed : behavior == .isolated {
+        return .pattern(pattern)
+      }
     }
-    // Words are what the expression matches: cut out as they are, or all else removed.
-    guard pattern == .clip ? isInverted || behavior != "Removed" : behavior == "Isolated" else {
-      throw source.unsupported("pre_tokenizer", "behavior '\(behavior)'")
-    }
-    return pattern
+    return try expression(text, behavior, isInverted: isInverted)
   }
 
-  private static let patterns: [String: TextPattern] = [
-    #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#: .gpt2,
-    #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|"#
-      + #"\s*[\r\n]+|\s+(?!\S)|\s+"#: .llama3,
-    #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|"#
-      + #"\s*[\r\n]+|\s+(?!\S)|\s+"#: .qwen2,
-    #"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"#: .clip,
-    #"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|"#
-      + #"[^\s\p{L}\p{N}]+"#: .clip,
-  ]
+  private func behavior(_ json: JSONValue) throws(TextError) -> SplitExpression.Behavior {
+    switch json["behavior"]?.stringValue ?? "Isolated" {
+    case "Isolated": return .isolated
+    case "Removed": return .removed
+    case "MergedWithPrevious": return .mergedWithPrevious
+    case "MergedWithNext": return .mergedWithNext
+    case "Contiguous": return .contiguous
+    case let behavior: throw source.unsupported("pre_tokenizer", "behavior '\(behavior)'")
+    }
+  }
+
+  private func expression(
+    _ text: String, _ behavior: SplitExpression.Behavior, isInverted: Bool
+  ) throws(TextError) -> PreTokenizer.Step {
+    do throws(ExpressionProblem) {
+      return .expression(try SplitExpression(text, behavior, isInverted: isInverted))
+    } catch {
+      throw source.unsupported("pre_tokenizer", "the expression \(text): \(error.text)")
+    }
+  }
 }

@@ -10,13 +10,31 @@ extension Tokenizer {
     do throws(JSONError) { json = try JSONValue.parse(bytes) } catch {
       throw TextError(file: file, place: "tokenizer", .json(error.description))
     }
-    let reader = TokenizerJSON(json: json, file: file)
-    try self.init(try reader.parts(), file: file)
+    try self.init(tokenizerJSON: json, file: file)
+  }
+
+  /// The same, parsed already.
+  ///
+  /// - Parameters:
+  ///   - settings: what the files beside it say.
+  ///   - notes: what a person should know of them.
+  package init(
+    tokenizerJSON json: JSONValue, settings: TokenizerSettings, file: String,
+    notes: inout [String]
+  ) throws(TextError) {
+    var parts = try TokenizerJSON(json: json, file: file).parts()
+    // CLIP's code knows all that its files may say.
+    if parts.algorithm != .clip { try settings.complete(&parts, places: false, notes: &notes) }
+    try self.init(parts, file: file)
+  }
+
+  package init(tokenizerJSON json: JSONValue, file: String) throws(TextError) {
+    try self.init(try TokenizerJSON(json: json, file: file).parts(), file: file)
   }
 }
 
 /// Reads the parts of a `tokenizer.json`.
-struct TokenizerJSON {
+package struct TokenizerJSON {
   let json: JSONValue
   let file: String
 
@@ -42,13 +60,15 @@ struct TokenizerJSON {
     guard suffix.isEmpty || Array(suffix.utf8) == CLIPText.wordEnd else {
       throw unsupported("model", "end_of_word_suffix '\(suffix)'")
     }
-    let pre = try PreTokenizerJSON(self).read()
+    var pre = try PreTokenizerJSON(self).read()
     let normalizer = try NormalizerJSON(self).read()
     let isCLIP = !suffix.isEmpty
     let isByteLevel = pre.isByteLevel || isCLIP
     if isByteLevel, normalizer.prepends || normalizer.marksSpaces || pre.metaspace != nil {
       throw unsupported("pre_tokenizer", "marking the spaces of a byte-level tokenizer")
     }
+    // Gemma's text is cut at spaces behind a normalizer that leaves none.
+    if !isByteLevel, normalizer.marksSpaces, pre.steps.allSatisfy(\.isSpace) { pre.steps = [] }
     if !isByteLevel, !pre.steps.isEmpty {
       throw unsupported("pre_tokenizer", "words of characters")
     }
@@ -155,14 +175,9 @@ struct VocabularyJSON {
       guard let id = entry["id"]?.intValue, let content = entry["content"]?.stringValue else {
         throw source.failure(place, entry.serialized(), "an id and a content")
       }
-      var flags: AddedToken.Flags = []
-      if entry["special"]?.boolValue == true { flags.insert(.special) }
-      if entry["lstrip"]?.boolValue == true { flags.insert(.stripsLeft) }
-      if entry["rstrip"]?.boolValue == true { flags.insert(.stripsRight) }
-      if entry["single_word"]?.boolValue == true { flags.insert(.singleWord) }
+      var flags = AddedToken.Flags(json: entry)
       // CLIP's text is changed as a whole before anything is looked for.
-      let isChanged = entry["normalized"]?.boolValue ?? !flags.contains(.special)
-      if isChanged, parts.algorithm != .clip { flags.insert(.changed) }
+      if parts.algorithm == .clip { flags.remove(.changed) }
       guard parts.add(AddedToken(id: id, flags: flags), content.utf8) else {
         throw source.failure(
           place, "'\(content)' with id \(id)", "the vocabulary's text of that id")

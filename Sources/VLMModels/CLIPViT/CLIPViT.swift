@@ -5,6 +5,7 @@ import VLMTensor
 /// CLIP's vision transformer as transformers' `CLIPVisionModel` computes it, one image at a time.
 package struct CLIPViT: Sendable {
   package let config: CLIPViTConfig
+  private let kernels: KernelSet
   private let patchEmbedding: MatrixProduct
   private let classEmbedding: Tensor?
   private let positions: PositionTable
@@ -12,10 +13,12 @@ package struct CLIPViT: Sendable {
   private let layers: [TransformerLayer]
   private let postNorm: LayerNorm?
   private let projection: JointProjection?
+  private let classifier: HeadStack?
 
   /// - Throws: `ModelError` when a tensor is missing or has another shape.
   package init(_ weights: Weights, _ config: CLIPViTConfig) throws(ModelError) {
     self.config = config
+    kernels = weights.kernels
     let (width, patch) = (config.encoder.width, config.patchSize)
     let embeddings = weights["embeddings"]
     classEmbedding = try embeddings.vector(
@@ -40,6 +43,11 @@ package struct CLIPViT: Sendable {
     projection = try config.projection.map { outputs throws(ModelError) in
       try JointProjection(weights, inputs: width, outputs: outputs, config.layout)
     }
+    classifier =
+      config.classifier.isEmpty
+      ? nil
+      : try HeadStack(
+        weights["classifier"], inputs: config.projection ?? width, config.classifier)
   }
 
   /// How a context for this tower keeps keys and values.
@@ -109,11 +117,16 @@ package struct CLIPViT: Sendable {
     }
   }
 
-  /// What the tower gives of its tokens: some of them, or the normed class token as one row.
+  /// What the tower gives of its tokens: some of them, or one row for all.
   package func feature(_ tokens: MatrixView, _ context: CLIPViTContext) -> MatrixView {
+    let patches = tokens[tokens.rows - context.grid.count..<tokens.rows]
     switch config.feature {
     case .tokens: return tokens
-    case .patches: return tokens[tokens.rows - context.grid.count..<tokens.rows]
+    case .patches: return patches
+    case .patchMean:
+      let mean = context.transformer.branch.matrix(rows: 1, columns: tokens.columns)
+      kernels.meanOfRows(patches, into: mean)
+      return mean
     case .pooled:
       let pooled = context.transformer.branch.matrix(rows: 1, columns: tokens.columns)
       postNorm?(tokens[0..<1], into: pooled)
@@ -124,4 +137,8 @@ package struct CLIPViT: Sendable {
   /// What the pooled feature is in the space that images share with texts, of any length; nil for a
   /// tower without such a space.
   package func project(_ pooled: [Float]) -> [Float]? { projection?(pooled) }
+
+  /// A logit for each class of the image's vector, projected where the tower has a projection; nil
+  /// for a tower without a classifier.
+  package func classify(_ feature: [Float]) -> [Float]? { classifier?(feature, rows: 1) }
 }

@@ -50,7 +50,12 @@ package struct CLIPViTCheckpoint: Sendable {
     }
     let geometry = CLIPViTGeometry(
       shapes: found.mapValues(\.shape), description: description)
-    let config = try geometry.config(feature: selection.feature, selectLayer: selection.layer)
+    let config: CLIPViTConfig
+    do throws(ModelError) {
+      config = try geometry.config(feature: selection.feature, selectLayer: selection.layer)
+    } catch {
+      throw error.beside(found)
+    }
     self.config = config
     tensors = found.filter { name, _ in
       if name.hasPrefix("post_norm.") { return selection.feature == .pooled }

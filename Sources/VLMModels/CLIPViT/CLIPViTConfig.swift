@@ -15,6 +15,12 @@ package struct CLIPViTConfig: Sendable, Equatable {
     case patches
     /// All tokens, that of the class first.
     case tokens
+    /// The mean of the patches' tokens, which no norm has seen: what transformers'
+    /// `CLIPForImageClassification` classifies.
+    case patchMean = "patch_mean"
+
+    /// Whether it is one vector for the image.
+    var isVector: Bool { self == .pooled || self == .patchMean }
   }
 
   /// Side of the square image that the position table is for.
@@ -29,6 +35,8 @@ package struct CLIPViTConfig: Sendable, Equatable {
   package var layout = CLIPLayout.huggingFace
   /// Width of the joint embedding that the pooled feature is projected to.
   package var projection: Int?
+  /// From the vector, projected where it is, to a logit per class; empty for none.
+  package var classifier: [HeadLayer] = []
 
   package init(
     imageSize: Int, patchSize: Int, encoder: TransformerConfig, feature: Feature,
@@ -45,6 +53,10 @@ package struct CLIPViTConfig: Sendable, Equatable {
   package var tableSide: Int { imageSize / max(1, patchSize) }
   /// Rows of the position table: the class token's, then row by row the patches'.
   package var tableRows: Int { 1 + tableSide * tableSide }
+  /// Classes that the classifier tells apart; nil for none.
+  package var classCount: Int? {
+    classifier.isEmpty ? nil : classifier.outputs(inputs: projection ?? encoder.width)
+  }
   /// Values of one patch.
   package var patchInputs: Int { 3 * patchSize * patchSize }
 
@@ -66,6 +78,13 @@ package struct CLIPViTConfig: Sendable, Equatable {
             expected: "'pooled', as there is a projection"))
       }
     }
+    try classifier.validate("\(place).classifier")
+    guard classifier.isEmpty || feature.isVector else {
+      throw ModelError(
+        .configuration(
+          field: "\(place).feature", found: "'\(feature.rawValue)'",
+          expected: "'pooled' or 'patch_mean', as there is a classifier"))
+    }
     if feature != .patches, !usesClassToken {
       throw ModelError(
         .configuration(
@@ -85,6 +104,7 @@ package struct CLIPViTConfig: Sendable, Equatable {
     if showsClassToken { object.set("class_token_shown", true) }
     if layout != .huggingFace { object.set("layout", .string(layout.rawValue)) }
     if let projection { object.set("projection", .int(projection)) }
+    if !classifier.isEmpty { object.set("classifier", ["layers": classifier.json]) }
     return .object(object)
   }
 
@@ -105,6 +125,7 @@ package struct CLIPViTConfig: Sendable, Equatable {
     showsClassToken = try fields.bool("class_token_shown", default: false)
     layout = try fields.layout(default: .huggingFace)
     if fields.has("projection") { projection = try fields.int("projection") }
+    if fields.has("classifier") { classifier = try [HeadLayer](try fields.object("classifier")) }
     try validate(path)
   }
 }

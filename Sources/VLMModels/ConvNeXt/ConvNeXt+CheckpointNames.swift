@@ -10,49 +10,14 @@ package enum ConvNeXtNaming: String, Sendable, CaseIterable {
   case torchvision
   /// transformers' `DINOv3ConvNextModel`.
   case dinov3 = "hugging-face-dinov3"
-
-  /// The naming that `names` follow, nil when they are no ConvNeXt's.
-  static func detect(_ names: some Sequence<String>) -> ConvNeXtNaming? {
-    var found: ConvNeXtNaming?
-    for name in names {
-      if name.hasPrefix("visual.trunk.stages."), name.contains(".conv_dw.") { return .openCLIP }
-      if name.contains("encoder.stages."), name.contains(".layers."), name.contains(".dwconv.") {
-        return .huggingFace
-      }
-      if name.hasPrefix("features."), name.hasSuffix(".layer_scale") { return .torchvision }
-      if name.contains(".depthwise_conv."),
-        name.hasPrefix("stages.") || name.hasPrefix("model.stages.")
-      {
-        return .dinov3
-      }
-      if name.hasPrefix("stages."), name.contains(".conv_dw.") { return .timm }
-      if name.hasPrefix("downsample_layers.") { found = .facebook }
-    }
-    return found
-  }
+  /// mmpretrain and its kin.
+  case openMMLab = "openmmlab"
 
   /// Whether the description beside the weights is transformers'.
   var isTransformers: Bool { self == .huggingFace || self == .dinov3 }
 
-  /// What stands before `names` where a model of another's has the ConvNeXt as a part of it: most
-  /// tensors have it, and the stem's first convolution.
-  static func prefix(in names: [String]) -> String? {
-    let stems = [
-      "downsample_layers.0.0.weight", "stem.0.weight", "embeddings.patch_embeddings.weight",
-      "features.0.0.weight", "stages.0.downsample_layers.0.weight",
-    ]
-    for stem in stems {
-      for name in names where name.hasSuffix("." + stem) {
-        let prefix = String(name.dropLast(stem.count))
-        let inner = names.filter { $0.hasPrefix(prefix) }
-        let isMost = inner.count > names.count / 2
-        if isMost, detect(inner.map { String($0.dropFirst(prefix.count)) }) != nil {
-          return prefix
-        }
-      }
-    }
-    return nil
-  }
+  /// What our names of norms on the outputs of stages begin with, which backbones of detectors have.
+  static let outputNorm = "out_norm."
 
   /// Our name for the checkpoint's `name`; nil for a tensor that is no part of the image model.
   package func canonical(_ name: String) -> String? {
@@ -63,6 +28,7 @@ package enum ConvNeXtNaming: String, Sendable, CaseIterable {
     case .openCLIP: Self.fromOpenCLIP(name)
     case .torchvision: Self.fromTorchvision(name)
     case .dinov3: Self.fromDINOv3(name)
+    case .openMMLab: Self.fromOpenMMLab(name)
     }
   }
 
@@ -92,12 +58,20 @@ package enum ConvNeXtNaming: String, Sendable, CaseIterable {
       case "grn.gamma", "grn.weight": inner = "mlp.grn.weight"
       case "grn.beta", "grn.bias": inner = "mlp.grn.bias"
       case let rest where rest.hasPrefix("dwconv."): inner = "conv_dw." + rest.dropFirst(7)
+      case let rest where rest.hasPrefix("depthwise_conv."):
+        inner = "conv_dw." + rest.dropFirst(15)
+      case let rest where rest.hasPrefix("pointwise_conv1."):
+        inner = "mlp.fc1." + rest.dropFirst(16)
+      case let rest where rest.hasPrefix("pointwise_conv2."):
+        inner = "mlp.fc2." + rest.dropFirst(16)
       case let rest where rest.hasPrefix("pwconv1."): inner = "mlp.fc1." + rest.dropFirst(8)
       case let rest where rest.hasPrefix("pwconv2."): inner = "mlp.fc2." + rest.dropFirst(8)
       case let rest: inner = rest
       }
       return "stages.\(part[1]).blocks.\(part[2]).\(inner)"
     case "norm" where part.count == 2: return "head.norm.\(part[1])"
+    // DINOv3's own files have the last norm in a list, too.
+    case "norms" where part.count == 3: return "\(outputNorm)\(part[1]).\(part[2])"
     case "head" where part.count == 2: return "head.fc.\(part[1])"
     default: return nil
     }
@@ -131,6 +105,10 @@ package enum ConvNeXtNaming: String, Sendable, CaseIterable {
       }
       return (["stages", stage, "blocks", part[4], inner] + part[6...]).joined(separator: ".")
     case "layernorm" where part.count == 2: return "head.norm.\(part[1])"
+    // Of a backbone, "stage1" and on.
+    case "hidden_states_norms" where part.count == 3:
+      guard let stage = Int(part[1].dropFirst(5)), stage > 0 else { return nil }
+      return "\(outputNorm)\(stage - 1).\(part[2])"
     case "classifier" where part.count == 2: return "head.fc.\(part[1])"
     default: return nil
     }
@@ -200,5 +178,14 @@ package enum ConvNeXtNaming: String, Sendable, CaseIterable {
     case "pointwise_conv2": return block + "mlp.fc2.\(part[5])"
     default: return nil
     }
+  }
+
+  /// facebook's, but for the block's layers and the norms on the stages' outputs.
+  private static func fromOpenMMLab(_ name: String) -> String? {
+    let part = name.split(separator: ".", omittingEmptySubsequences: false)
+    if part.count == 2, let stage = String(part[0]).dropping("norm").flatMap({ Int($0) }) {
+      return "\(outputNorm)\(stage).\(part[1])"
+    }
+    return ["stages", "downsample_layers"].contains(part.first) ? fromFacebook(name) : nil
   }
 }

@@ -252,6 +252,7 @@ private struct Head: Sendable {
   private let normAfterPool: ChannelNorm?
   private let hidden: Linear?
   private let output: Linear?
+  private let layers: HeadStack?
   private let kernels: KernelSet
 
   init(_ weights: Weights, _ model: ConvNeXtConfig) throws(ModelError) {
@@ -267,14 +268,17 @@ private struct Head: Sendable {
         weights["head"]["norm"], channels: channels, epsilon: model.headEpsilon, model.norm) : nil
     if let width = config.hidden {
       hidden = try Linear(
-        weights["head"]["pre_logits"]["fc"], inputs: channels, outputs: width,
+        weights["head"]["pre_logits"]["fc"], inputs: model.pooledChannels, outputs: width,
         bias: config.hiddenBias)
     } else {
       hidden = nil
     }
-    if let final = config.output {
+    layers =
+      config.layers.isEmpty
+      ? nil : try HeadStack(weights["head"]["layers"], inputs: model.pooledChannels, config.layers)
+    if let final = config.output, layers == nil {
       output = try Linear(
-        weights["head"]["fc"], inputs: config.hidden ?? channels, outputs: final.count,
+        weights["head"]["fc"], inputs: config.hidden ?? model.pooledChannels, outputs: final.count,
         bias: final.bias, role: .output)
     } else {
       output = nil
@@ -294,8 +298,9 @@ private struct Head: Sendable {
       }
     }
     observe?("features", map.view, shape)
+    let width = config.pooling == .mean ? channels : 2 * channels
     let vectors = Activations(
-      count: shape.batch * (channels + (config.hidden ?? 0) + (config.output?.count ?? 0)))
+      count: shape.batch * (width + (config.hidden ?? 0) + (config.output?.count ?? 0)))
     defer { withExtendedLifetime(vectors) {} }
     func rowShape(_ columns: Int) -> FeatureShape {
       FeatureShape(batch: shape.batch, height: 1, width: 1, channels: columns)
@@ -306,15 +311,22 @@ private struct Head: Sendable {
       free = rest
       return part
     }
-    let pooled = take(channels)
+    let pooled = take(width)
     let imageRows = shape.height * shape.width
     for image in 0..<shape.batch {
-      kernels.meanOfRows(
-        map.view[image * imageRows..<(image + 1) * imageRows], into: pooled[image..<image + 1])
+      let rows = map.view[image * imageRows..<(image + 1) * imageRows]
+      let row = pooled[image..<image + 1]
+      switch config.pooling {
+      case .mean: kernels.meanOfRows(rows, into: row)
+      case .maxMean:
+        let (largest, mean) = row.split(rows: 1, columns: channels)
+        kernels.maximumOfRows(rows, into: largest)
+        kernels.meanOfRows(rows, into: mean)
+      }
     }
-    observe?("pooled", pooled, rowShape(channels))
+    observe?("pooled", pooled, rowShape(width))
     var result = ConvNeXt.Output(
-      pooled: pooled.array(), logits: nil, embedding: [], embeddingCount: channels)
+      pooled: pooled.array(), logits: nil, embedding: [], embeddingCount: width)
     if let normAfterPool {
       normAfterPool(pooled, into: pooled)
       observe?("head_norm", pooled, rowShape(channels))
@@ -328,9 +340,15 @@ private struct Head: Sendable {
       observe?("pre_logits", inner, rowShape(width))
       features = inner
     }
-    if let output, let final = config.output {
+    if let final = config.output {
       let logits = take(final.count)
-      output(features, into: logits, scratch)
+      if let layers {
+        logits.assign(
+          layers(result.embedding, rows: shape.batch) { index, value in
+            observe?("head.\(index)", value, rowShape(value.columns))
+          })
+      }
+      output?(features, into: logits, scratch)
       observe?("logits", logits, rowShape(final.count))
       result.logits = logits.array()
       if final.meaning == .embedding {

@@ -11,50 +11,167 @@ package struct ConvNeXtCheckpoint: Sendable {
   /// By our name.
   package private(set) var tensors: [String: Source]
   /// Tensors of the checkpoint that are no part of the image model.
-  package let foreign: [String]
+  package private(set) var foreign: [String] = []
+  /// What a person should know, one line each.
+  package private(set) var notes: [String] = []
+  /// A classifier that cannot be run; it is among the foreign tensors.
+  package private(set) var headFault: HeadFault?
+  /// Whether an activation of the head was assumed.
+  package private(set) var hasOpenHead = false
 
   /// Recognises a ConvNeXt by its tensors' names; nil when they are not a ConvNeXt's.
   ///
   /// - Parameters:
   ///   - names: every tensor of the checkpoint with its shape.
   ///   - description: `config.json` of timm or Hugging Face, or `open_clip_config.json`, if there.
+  ///   - activation: what the user says of activations that the file leaves open.
   /// - Throws: `ModelError` when the tensors contradict each other or the description.
   package init?(
-    names: [(name: String, shape: [Int])], description: JSONValue?
+    names: [CheckpointFacts.Name], description: JSONValue?,
+    activation: HeadActivationOption? = nil
   ) throws(ModelError) {
-    let all = names.map(\.name)
-    let wrapper = Self.wrapperPrefix(of: all)
-    let isWhole = ConvNeXtNaming.detect(all.lazy.map { String($0.dropFirst(wrapper.count)) }) != nil
-    let prefix = isWhole ? wrapper : ConvNeXtNaming.prefix(in: all) ?? wrapper
-    var foreign = all.filter { !$0.hasPrefix(prefix) }
-    let stripped = names.filter { $0.name.hasPrefix(prefix) }.map {
-      (String($0.name.dropFirst(prefix.count)), $0.name, $0.shape)
-    }
-    guard let naming = ConvNeXtNaming.detect(stripped.lazy.map(\.0)) else { return nil }
-    var tensors: [String: Source] = [:]
-    for (name, original, shape) in stripped {
-      guard let canonical = naming.canonical(name) else {
-        foreign.append(original)
+    try Self.refuseSparse(names)
+    guard let place = ConvNeXtLocation(names.map(\.name)) else { return nil }
+    naming = place.naming
+    var parts = ConvNeXtParts()
+    for (name, shape) in names {
+      guard let inside = place.inside(name) else {
+        parts.outer.append((name, shape))
         continue
       }
-      let source = Source(original: original, shape: Self.modelShape(canonical, shape))
-      if let other = tensors.updateValue(source, forKey: canonical) {
+      guard let canonical = naming.canonical(inside) else {
+        parts.inner.append((name, shape))
+        continue
+      }
+      let source = Source(
+        original: name, shape: Self.modelShape(canonical, shape))
+      if let other = parts.tensors.updateValue(source, forKey: canonical) {
         throw ModelError(
           .configuration(
-            field: "tensor '\(canonical)'", found: "'\(other.original)' and '\(original)'",
+            field: "tensor '\(canonical)'", found: "'\(other.original)' and '\(name)'",
             expected: "one of them"))
       }
     }
-    self.naming = naming
-    self.tensors = tensors
-    self.foreign = foreign
-    config = try ConvNeXtGeometry(tensors: tensors, naming: naming, description: description)
-      .config()
+    parts.sortOut(
+      naming, shapes: Dictionary(names.map { ($0.name, $0.shape) }) { first, _ in first })
+    tensors = parts.tensors
+    config = try ConvNeXtGeometry(
+      tensors: parts.tensors, naming: naming, description: description
+    ).config(normBeforePool: parts.normsMap)
+    try takeHead(parts, place, activation)
+    try ConvNeXtGeometry(tensors: tensors, naming: naming, description: description)
+      .checkAgainstDescription(config)
+    let used = Set(tensors.values.map(\.original))
+    foreign = names.map(\.name).filter { !used.contains($0) }
+  }
+
+  /// What stands on the trunk: its own classifier, or whatever was put in its place or on top.
+  private mutating func takeHead(
+    _ parts: ConvNeXtParts, _ place: ConvNeXtLocation, _ activation: HeadActivationOption?
+  ) throws(ModelError) {
+    let prefix = place.prefix.split(separator: ".")
+    var search = HeadSearch(
+      inner: HeadModule.modules(of: parts.inner), outer: HeadModule.modules(of: parts.outer),
+      prefix: prefix, option: activation)
+    search.innerComesFirst = naming == .openCLIP
+    leaveDecoder(&search)
+    if naming == .openCLIP {
+      // Beside its image tower a file may have parts for texts, which no image passes through.
+      let texts: Set<Substring> = ["text", "transformer", "token_embedding", "ln_final", ""]
+      search.outer.removeAll { texts.contains($0.root(besides: prefix)) }
+    }
+    if naming == .torchvision { search.firstEpsilon = ConvNeXtConfig.defaultEpsilon }
+    let channels = config.featureChannels
+    // fastai's body is child 0 of a Sequential, its head child 1, which begins with both poolings.
+    let isFastAI =
+      prefix.first == "0"
+      && search.outer.contains { module in
+        guard module.path.first == "1", case .batchNorm = module.kind else { return false }
+        return true
+      } && search.outer.allSatisfy { $0.path.first == "1" }
+    if isFastAI {
+      search.usual = .relu
+      // Its body ends with the feature map, whatever else the model has.
+      search.inner = []
+      tensors = tensors.filter { !$0.key.hasPrefix("head.norm.") }
+      config.head.normAfterPool = false
+    }
+    switch search.run(isFastAI ? [2 * channels, channels] : [channels]) {
+    case .nothing: break
+    case .fault(let fault): headFault = fault
+    case .found(let found):
+      let own = Set(search.inner.map(\.path))
+      let isJoint =
+        naming == .openCLIP
+        && found.modules.allSatisfy { module in
+          module.map { own.contains($0.path) } ?? true
+        }
+      take(found, isJoint ? .embedding : .classes)
+    }
+    try config.validate()
+  }
+
+  private mutating func take(
+    _ found: HeadSearch.Found, _ meaning: ConvNeXtConfig.Head.Meaning
+  ) {
+    var names: [String] = []
+    let layers = found.layers
+    if layers.count == 1, case .linear(let outputs, let bias) = layers[0] {
+      config.head.output = .init(count: outputs, bias: bias, meaning: meaning)
+      names = ["head.fc"]
+    } else if layers.count == 3, case .linear(let width, let hasBias) = layers[0],
+      layers[1] == .activation(.gelu), case .linear(let outputs, let bias) = layers[2]
+    {
+      (config.head.hidden, config.head.hiddenBias) = (width, hasBias)
+      config.head.output = .init(count: outputs, bias: bias, meaning: meaning)
+      names = ["head.pre_logits.fc", "", "head.fc"]
+    } else {
+      config.head.layers = layers
+      config.head.output = .init(
+        count: layers.outputs(inputs: found.inputs), bias: false, meaning: meaning)
+      names = layers.indices.map { "head.layers.\($0)" }
+    }
+    if found.inputs != config.featureChannels { config.head.pooling = .maxMean }
+    for (name, source) in found.sources {
+      guard let dot = name.firstIndex(of: "."), let index = Int(name[..<dot]) else { continue }
+      tensors[names[index] + name[dot...]] = source
+    }
+    hasOpenHead = found.isOpen
+    notes += found.notes
+  }
+
+  /// What pretraining of ConvNeXt V2 (FCMAE) has behind its encoder, and needs alone.
+  private mutating func leaveDecoder(_ search: inout HeadSearch) {
+    let all = search.inner + search.outer
+    guard all.contains(where: { $0.names.contains { $0.hasSuffix("mask_token") } }) else { return }
+    let parts: Set<Substring> = ["decoder", "proj", "pred", ""]
+    let outside = search.prefix.last == "encoder" ? Array(search.prefix.dropLast()) : search.prefix
+    let isDecoder = { (module: HeadModule) in parts.contains(module.root(besides: outside)) }
+    search.inner.removeAll(where: isDecoder)
+    search.outer.removeAll(where: isDecoder)
+    notes.append(
+      "pretraining of ConvNeXt V2 (FCMAE): the encoder gives features; the decoder (mask_token, "
+        + "proj, decoder, pred) is left out")
+  }
+
+  /// - Throws: `ModelError` for kernels of MinkowskiEngine's.
+  private static func refuseSparse(_ names: [CheckpointFacts.Name]) throws(ModelError) {
+    guard let kernel = names.first(where: { $0.name.hasSuffix(".dwconv.kernel") }) else { return }
+    throw ModelError(
+      .configuration(
+        field: "tensor '\(kernel.name.escapedForDisplay())'",
+        found: "MinkowskiEngine's names, as pretraining of ConvNeXt V2 (FCMAE) saves them",
+        expected:
+          "those of the dense model; run remap_checkpoint_keys of ConvNeXt-V2's utils.py on "
+          + "the checkpoint, torch.save what it returns, and convert that"))
   }
 
   package var model: ModelCheckpoint {
-    ModelCheckpoint(
-      description: .convNeXt(config), naming: naming.rawValue, tensors: tensors, foreign: foreign)
+    var result = ModelCheckpoint(
+      description: .convNeXt(config), naming: naming.rawValue, tensors: tensors, foreign: foreign,
+      notes: notes)
+    (result.headFault, result.hasOpenHead) = (headFault, hasOpenHead)
+    return result
   }
 
   /// The same as the tower of a language model: its trunk alone. Norm and head on top of it, which
@@ -87,18 +204,6 @@ package struct ConvNeXtCheckpoint: Sendable {
     return result
   }
 
-  /// What training code puts before every name: "module.", "model." and the like.
-  private static func wrapperPrefix(of names: [String]) -> String {
-    var prefix = ""
-    let wrappers = ["module.", "_orig_mod.", "model.", "backbone.", "state_dict."]
-    while let next = wrappers.first(where: { wrapper in
-      names.allSatisfy { $0.hasPrefix(prefix + wrapper) }
-    }), !names.isEmpty {
-      prefix += next
-    }
-    return prefix
-  }
-
   /// The shape without the unit axes that some codes keep: 1×1 convolutions are matrices, and
   /// GRN and layer-scale parameters are vectors.
   private static func modelShape(_ name: String, _ shape: [Int]) -> [Int] {
@@ -115,20 +220,66 @@ package struct ConvNeXtCheckpoint: Sendable {
   }
 }
 
+/// A checkpoint's tensors, sorted into those of the trunk and those that may be a head.
+private struct ConvNeXtParts {
+  /// Of the trunk and the norms around pooling, by our name.
+  var tensors: [String: ConvNeXtCheckpoint.Source] = [:]
+  /// Others of the same model, and those beside it.
+  var inner: [CheckpointFacts.Name] = []
+  var outer: [CheckpointFacts.Name] = []
+  /// Whether the last norm is one over the map, as backbones of detectors have it.
+  var normsMap = false
+
+  /// Moves what is no part of the trunk to `inner`, and gives the last stage's norm its place.
+  mutating func sortOut(_ naming: ConvNeXtNaming, shapes: [String: [Int]]) {
+    var moved: [(name: String, source: ConvNeXtCheckpoint.Source)] = []
+    let norm = tensors["head.norm.weight"]
+    // A matrix, or what has statistics, is a layer that was put in the norm's place.
+    let isNorm =
+      norm.map { shapes[$0.original]?.filter { $0 != 1 }.count ?? 0 <= 1 } ?? false
+      && tensors["head.norm.running_mean"] == nil
+    for (name, source) in tensors where name.hasPrefix("head.") {
+      if name.hasPrefix("head.norm."), isNorm { continue }
+      moved.append((name, source))
+    }
+    for (name, source) in moved.sorted(by: { $0.source.original < $1.source.original }) {
+      tensors[name] = nil
+      inner.append((source.original, shapes[source.original] ?? source.shape))
+    }
+    let stages = tensors.keys.compactMap { name in
+      name.dropping("stages.").flatMap { Int($0.prefix { $0 != "." }) }
+    }
+    let norms = tensors.filter { $0.key.hasPrefix(ConvNeXtNaming.outputNorm) }
+    for name in norms.keys { tensors[name] = nil }
+    guard let last = stages.max(), !norms.isEmpty, tensors["head.norm.weight"] == nil else {
+      return
+    }
+    let own = "\(ConvNeXtNaming.outputNorm)\(last)."
+    // mmpretrain norms after pooling where it classifies, which has one such norm.
+    normsMap = naming == .huggingFace || norms.keys.contains { !$0.hasPrefix(own) }
+    let scope = normsMap ? "norm_pre." : "head.norm."
+    for (name, source) in norms {
+      if let leaf = name.dropping(own) { tensors[scope + leaf] = source }
+    }
+  }
+}
+
 /// Works out a configuration from tensor shapes and, where shapes cannot tell, a description.
 private struct ConvNeXtGeometry {
   let tensors: [String: ConvNeXtCheckpoint.Source]
   let naming: ConvNeXtNaming
   let description: JSONValue?
 
-  func config() throws(ModelError) -> ConvNeXtConfig {
+  /// Everything but what stands on the trunk and its norms.
+  ///
+  /// - Parameter normBeforePool: whether `norm_pre` is a backbone's, not a head's.
+  func config(normBeforePool isBackbone: Bool) throws(ModelError) -> ConvNeXtConfig {
     let (stem, inputChannels) = try stem()
     let stemChannels = try stemChannels(stem)
     let stages = try stages(stem: stem, inputs: stemChannels)
-    let head = try head()
     let epsilon = epsilon(stages)
     var headEpsilon = epsilon
-    if naming == .huggingFace {
+    if naming == .huggingFace, !isBackbone {
       headEpsilon = Float(description?["layer_norm_eps"]?.doubleValue ?? 1e-12)
     }
     let config = ConvNeXtConfig(
@@ -136,14 +287,19 @@ private struct ConvNeXtGeometry {
       usesLayerScale: tensors.keys.contains { $0.hasSuffix(".gamma") },
       usesGRN: tensors.keys.contains { $0.hasSuffix(".mlp.grn.weight") },
       convolutionBias: tensors["stem.0.bias"] != nil, activation: try activation(),
-      norm: try norm(), epsilon: epsilon, headEpsilon: headEpsilon, head: head)
+      norm: try norm(), epsilon: epsilon, headEpsilon: headEpsilon,
+      head: .init(
+        normBeforePool: tensors["norm_pre.weight"] != nil,
+        normAfterPool: tensors["head.norm.weight"] != nil, hidden: nil, hiddenBias: false,
+        output: nil))
     try config.validate()
-    try checkAgainstDescription(config)
     return config
   }
 
   private func shape(_ name: String, rank: Int) throws(ModelError) -> [Int] {
-    guard let source = tensors[name] else { throw ModelError(.missingTensor(name)) }
+    guard let source = tensors[name] else {
+      throw ModelError(.missingTensor(name, beside: tensors.neighbour(of: name)))
+    }
     guard source.shape.count == rank else {
       throw ModelError(
         .shape(
@@ -221,23 +377,6 @@ private struct ConvNeXtGeometry {
       stages.append(stage)
     }
     return stages
-  }
-
-  private func head() throws(ModelError) -> ConvNeXtConfig.Head {
-    var head = ConvNeXtConfig.Head(
-      normBeforePool: tensors["norm_pre.weight"] != nil,
-      normAfterPool: tensors["head.norm.weight"] != nil, hidden: nil,
-      hiddenBias: false, output: nil)
-    if tensors["head.pre_logits.fc.weight"] != nil {
-      head.hiddenBias = tensors["head.pre_logits.fc.bias"] != nil
-      head.hidden = try shape("head.pre_logits.fc.weight", rank: 2)[0]
-    }
-    if tensors["head.fc.weight"] != nil {
-      head.output = .init(
-        count: try shape("head.fc.weight", rank: 2)[0], bias: tensors["head.fc.bias"] != nil,
-        meaning: naming == .openCLIP ? .embedding : .classes)
-    }
-    return head
   }
 
   /// timm's `model_args`, empty in the files of its released models.
@@ -322,7 +461,7 @@ private struct ConvNeXtGeometry {
     return kind
   }
 
-  private func checkAgainstDescription(_ config: ConvNeXtConfig) throws(ModelError) {
+  func checkAgainstDescription(_ config: ConvNeXtConfig) throws(ModelError) {
     let arguments = naming.isTransformers ? description : modelArguments
     let widths = naming.isTransformers ? "hidden_sizes" : "dims"
     let facts = [("depths", config.stages.map(\.depth)), (widths, config.stages.map(\.channels))]
@@ -336,7 +475,7 @@ private struct ConvNeXtGeometry {
       }
     }
     // Without pooling a classifier gives a map of classes.
-    let hasClasses = naming == .timm && tensors["head.fc.weight"] != nil
+    let hasClasses = naming == .timm && config.head.output != nil
     let known = ["avg", "fast", "fastavg"] + (hasClasses ? [] : [""])
     for pool in [description?["global_pool"], modelArguments?["global_pool"]] {
       guard let pool = pool?.stringValue, !known.contains(pool) else { continue }

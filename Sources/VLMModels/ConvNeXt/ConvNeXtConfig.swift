@@ -36,6 +36,16 @@ package struct ConvNeXtConfig: Sendable, Equatable {
     package var hidden: Int?
     package var hiddenBias: Bool
     package var output: Output?
+    package var pooling = Pooling.mean
+    /// What was put in the place of `hidden` and `output`'s own layer, which there are none of
+    /// then (`head.layers`).
+    package var layers: [HeadLayer] = []
+
+    package enum Pooling: String, Sendable, Equatable, CaseIterable {
+      case mean
+      /// fastai's: the largest values of the map, then their means, twice the channels.
+      case maxMean = "max_mean"
+    }
 
     package struct Output: Sendable, Equatable {
       package var count: Int
@@ -70,6 +80,10 @@ package struct ConvNeXtConfig: Sendable, Equatable {
 
   /// Channels that leave the trunk.
   package var featureChannels: Int { stages.last?.channels ?? 0 }
+  /// Values that leave the pooling.
+  package var pooledChannels: Int {
+    head.pooling == .mean ? featureChannels : 2 * featureChannels
+  }
 
   package static let defaultEpsilon: Float = 1e-6
   /// timm and open_clip give every norm of `convnext_xxlarge` this one.
@@ -119,6 +133,18 @@ package struct ConvNeXtConfig: Sendable, Equatable {
     try check("number of blocks", stages.reduce(0) { $0 + $1.depth }, 0...1000)
     if let hidden = head.hidden { try check("head hidden", hidden, width) }
     if let output = head.output { try check("head outputs", output.count, 1...10_000_000) }
+    try head.layers.validate("head")
+    if head.pooling != .mean { try check("head pooled", pooledChannels, width) }
+    // Two heads, or a norm of other channels than it gets.
+    guard head.layers.isEmpty || head.hidden == nil, head.pooling == .mean || !head.normAfterPool
+    else {
+      throw ModelError(
+        .configuration(field: "head", found: "parts that exclude each other", expected: "a head"))
+    }
+    if !head.layers.isEmpty {
+      let outputs = head.layers.outputs(inputs: pooledChannels)
+      try check("head outputs", head.output?.count ?? 0, outputs...outputs)
+    }
     for (field, value) in [("epsilon", epsilon), ("head_epsilon", headEpsilon)]
     where !(value > 0 && value < 1) {
       throw ModelError(
@@ -181,11 +207,15 @@ extension ConvNeXtConfig {
       headObject.set("output_bias", .bool(output.bias))
       headObject.set("meaning", .string(output.meaning.rawValue))
     }
+    // Files from before there were these have none of them.
+    if head.pooling != .mean { headObject.set("pooling", .string(head.pooling.rawValue)) }
+    if !head.layers.isEmpty { headObject.set("layers", head.layers.json) }
     object.set("head", .object(headObject))
     return .object(object)
   }
 
-  /// Reads what `json` wrote; every field is checked, and all but `norm` are required.
+  /// Reads what `json` wrote; every field is checked; `norm`, `pooling` and `layers` may be
+  /// missing.
   package init(json: JSONValue) throws(ModelError) {
     let fields = ConfigFields(json, path: "convnext")
     inputChannels = try fields.int("input_channels")
@@ -246,6 +276,15 @@ extension ConvNeXtConfig {
       normAfterPool: try headFields.bool("norm_after_pool"),
       hidden: hasHidden ? try headFields.int("hidden") : nil,
       hiddenBias: hasHidden ? try headFields.bool("hidden_bias") : false, output: output)
+    if headFields.has("pooling") {
+      let name = try headFields.string("pooling")
+      guard let pooling = Head.Pooling(rawValue: name) else {
+        throw headFields.unexpected(
+          "pooling", name, expected: Head.Pooling.allCases.map(\.rawValue).joined(separator: ", "))
+      }
+      head.pooling = pooling
+    }
+    if headFields.has("layers") { head.layers = try [HeadLayer](headFields) }
     try validate()
   }
 }

@@ -167,7 +167,7 @@ struct ConvNeXtPlan {
     }
     // The head: one row per image.
     tileRows = max(tileRows, input.batch)
-    maximumInputs = max(maximumInputs, config.head.hidden ?? 1)
+    maximumInputs = max(maximumInputs, config.head.hidden ?? 1, config.pooledChannels)
     mapCount = max(mapCount, shape.elementCount)
   }
 

@@ -197,7 +197,7 @@ struct LLaVACheckpoint {
     return ProjectorConfig(layers: layers, inputs: tower.tokenChannels, outputs: language.hidden)
   }
 
-  /// Where ConvLLaVA cuts a prompt off.
+  /// Where ConvLLaVA's own code cuts a prompt off; LLaVA-HR's does not look at it.
   private func promptLimit(_ tower: VisionTower) throws(ModelError) -> Int? {
     switch tower {
     case .convNeXt, .clipViT: try integer("tokenizer_model_max_length")

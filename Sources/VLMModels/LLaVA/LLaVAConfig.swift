@@ -9,8 +9,8 @@ package struct LLaVAConfig: Sendable, Equatable {
   package var tower: VisionTower
   package var projector: ProjectorConfig
   package var language: LLaMAConfig
-  /// Positions of a prompt, pictures included, behind which it is cut off (ConvLLaVA's
-  /// `tokenizer_model_max_length`); nil for models that never cut.
+  /// Positions of the longest prompt that the model was trained with, pictures included (ConvLLaVA's
+  /// `tokenizer_model_max_length`, where upstream's code cuts); nil where the files do not say.
   package var promptLimit: Int?
 
   package init(

@@ -23,17 +23,13 @@ package struct Splice: Sendable, Equatable {
   }
 
   package let pieces: [Piece]
-  /// Positions that the limit cut off.
-  package let truncated: Int
 
   package var count: Int { pieces.reduce(0) { $0 + $1.count } }
 
   /// Replaces the sentinels of `ids`, in order, by pictures of these many tokens.
   ///
-  /// - Parameter limit: positions to keep, from the first; ConvLLaVA cuts at the tokenizer's
-  ///   `model_max_length`, in the middle of a picture if it must.
   /// - Throws: `ModelError` when there are not as many pictures as sentinels.
-  package init(_ ids: [Int], imageTokens: [Int], limit: Int? = nil) throws(ModelError) {
+  package init(_ ids: [Int], imageTokens: [Int]) throws(ModelError) {
     let sentinels = ids.count { $0 == Self.sentinel }
     guard sentinels == imageTokens.count else {
       throw ModelError(
@@ -58,22 +54,7 @@ package struct Splice: Sendable, Equatable {
       image += 1
     }
     flush()
-    let whole = pieces.reduce(0) { $0 + $1.count }
-    self.pieces = limit.map { Self.first($0, of: pieces) } ?? pieces
-    truncated = whole - self.pieces.reduce(0) { $0 + $1.count }
-  }
-
-  private static func first(_ limit: Int, of pieces: [Piece]) -> [Piece] {
-    var room = limit
-    var kept: [Piece] = []
-    for piece in pieces where room > 0 {
-      switch piece {
-      case .text(let ids): kept.append(.text(Array(ids.prefix(room))))
-      case .image(let index, let rows): kept.append(.image(index, rows: rows.prefix(room)))
-      }
-      room -= kept.last?.count ?? 0
-    }
-    return kept
+    self.pieces = pieces
   }
 
   /// The pieces behind the first `count` positions.

@@ -69,10 +69,11 @@ package enum VisionTower: Sendable, Equatable {
       self = .convNeXt(config)
     case "clip_vit":
       let config = try CLIPViTConfig(json: json["clip_vit"] ?? .null)
-      guard config.feature != .pooled else {
+      guard !config.feature.isVector, config.classifier.isEmpty else {
         throw ModelError(
           .configuration(
-            field: "tower.clip_vit.feature", found: "'pooled'", expected: "'patches' or 'tokens'"))
+            field: "tower.clip_vit.feature", found: "'\(config.feature.rawValue)'",
+            expected: "'patches' or 'tokens'"))
       }
       self = .clipViT(config)
     case "multi_resolution":

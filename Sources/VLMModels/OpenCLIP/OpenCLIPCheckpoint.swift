@@ -26,13 +26,22 @@ enum OpenCLIPCheckpoint {
             expected: "one of them"))
       }
     }
-    if ConvNeXtNaming.detect(imageNames.lazy.map(\.name)) == .openCLIP {
-      // Files of the image tower alone are a ConvNeXt.
+    if ConvNeXtLocation(imageNames.map(\.name))?.naming == .openCLIP {
+      // Files of the image tower alone are a ConvNeXt, and so is one with a classifier on top.
       guard text["text.tokens.weight"] != nil,
-        let image = try ConvNeXtCheckpoint(names: imageNames, description: facts.description)
+        let image = try ConvNeXtCheckpoint(
+          names: imageNames, description: facts.description, activation: facts.headActivation)
       else { return nil }
-      return try whole(
-        .convNeXt(image.config), image.tensors, text, foreign: image.foreign, facts.description)
+      var model = image.model
+      guard image.config.head.output?.meaning == .embedding else {
+        model.leaveOutTexts(text.values.map(\.original))
+        return model
+      }
+      var found = try whole(
+        .convNeXt(image.config), image.tensors, text, foreign: image.foreign, facts.description,
+        notes: image.notes)
+      found.headFault = image.headFault
+      return found
     }
     guard let image = try OpenCLIPViT(imageNames, facts.description) else {
       try refuse(imageNames, facts.description)

@@ -27,8 +27,6 @@ package final class VisionLanguageSession: ConversationSession {
   private var held: [Position] = []
   /// The pictures among them, so that none of their identities is given to another.
   private var heldImages: [VisualTokens] = []
-  /// Positions of the last prompt that the model's limit cut off, its end.
-  package private(set) var truncated = 0
 
   private enum Position: Equatable {
     case token(Int)
@@ -93,6 +91,7 @@ package final class VisionLanguageSession: ConversationSession {
   }
 
   package var pictureSteps: Preprocessing? { preprocessing }
+  package var trainedLength: Int? { config.promptLimit }
   /// What every LLaVA on Vicuna v1.5 was trained with, whatever the name of its folder says.
   package var templateName: String? { "vicuna_v1" }
 
@@ -219,10 +218,9 @@ package final class VisionLanguageSession: ConversationSession {
 
   private func splice(_ ids: [Int], _ images: [VisualTokens]) throws -> Splice {
     let splice = try ModelError.inFile(container.path) {
-      try Splice(ids, imageTokens: images.map(\.count), limit: config.promptLimit)
+      try Splice(ids, imageTokens: images.map(\.count))
     }
     guard splice.count > 0 else { throw GenerationError(.emptyPrompt) }
-    truncated = splice.truncated
     return splice
   }
 

@@ -11,14 +11,22 @@ package struct GenerationError: ReportableError, Equatable {
     /// The file's model does not generate text.
     case notLanguage(architecture: String)
     case text(found: String, expected: String)
+    /// A question that says `<image>` more or less often than there are pictures for it.
+    case pictures(named: Int, given: Int)
+    /// A conversation that the context has no room for: positions of its text, and pictures with all
+    /// their positions.
+    case tooLong(text: Int, pictures: Int, visual: Int, capacity: Int)
   }
 
   package let file: String?
   package let problem: Problem
+  /// What can be done about it, where a program knows.
+  package let advice: String?
 
-  package init(file: String? = nil, _ problem: Problem) {
+  package init(file: String? = nil, _ problem: Problem, advice: String? = nil) {
     self.file = file
     self.problem = problem
+    self.advice = advice
   }
 
   package var description: String {
@@ -33,13 +41,28 @@ package struct GenerationError: ReportableError, Equatable {
       case .notLanguage(let architecture):
         "architecture: found '\(architecture.escapedForDisplay())', expected a language model"
       case .text(let found, let expected): "text: found \(found), expected \(expected)"
+      case .pictures(let named, let given):
+        "prompt: found <image> \(named == 1 ? "once" : "\(named) times") and "
+          + "\(Self.count(given)), expected one <image> per picture, or none at all"
+      case .tooLong(let text, let pictures, let visual, let capacity):
+        "prompt: found "
+          + (pictures == 0
+            ? "\(text) positions"
+            : "\(Self.count(pictures)) of \(visual) tokens and \(text) tokens of text, "
+              + "\(text + visual) positions")
+          + ", expected at most \(capacity), the context's"
       }
     return (file.map { $0.escapedForDisplay() + ": " } ?? "") + text
+      + (advice.map { "; " + $0 } ?? "")
+  }
+
+  private static func count(_ pictures: Int) -> String {
+    pictures == 1 ? "1 picture" : "\(pictures) pictures"
   }
 
   package var exitStatus: ExitStatus {
     switch problem {
-    case .option: .usage
+    case .option, .pictures: .usage
     default: .badData
     }
   }

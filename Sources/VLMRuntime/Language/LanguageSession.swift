@@ -80,7 +80,7 @@ package final class LanguageSession {
     emit: (String) -> Void = { _ in }
   ) throws -> Generation {
     guard let tokenizer else { throw GenerationError(file: container.path, .noTokenizer) }
-    return try generate(tokenizer.encode(prompt), options, cancelled: cancelled, emit: emit)
+    return try generate(try tokenizer.encode(prompt), options, cancelled: cancelled, emit: emit)
   }
 
   package func generate(

@@ -21,6 +21,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   /// The section of a container.
   case tokenizer
   case checkpointConfig = "checkpoint-config"
+  /// A chat template, run.
+  case template
   case conversation
   case session
   case journal
@@ -42,6 +44,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case .tokenizerJSON: TokenizerTargets.json(bytes)
     case .tokenizer: TokenizerTargets.section(bytes)
     case .checkpointConfig: ModelTargets.checkpoint(bytes)
+    case .template: TemplateTarget.run(bytes)
     case .conversation: ModelTargets.conversation(bytes)
     case .session: SessionTarget.run(bytes)
     case .journal: JournalTarget.run(bytes)

@@ -66,12 +66,13 @@ package enum ModelTargets {
   /// A container's chat template and ways to generate, and a chat template as makers write it.
   static func conversation(_ bytes: UnsafeRawBufferPointer) {
     let text = String(decoding: bytes, as: UTF8.self)
-    if let template = ConversationTemplate.recognise(chatTemplate: text) {
-      converse(template, source: text)
-    }
+    converse(ChatTemplates.Program(name: "f", source: text), ChatTemplates(addsBOS: true))
     guard let value = TextTargets.parsed(bytes) else { return }
     attempt {
-      if let template = try ConversationTemplate(json: value, file: "f") { converse(template) }
+      let templates = try ChatTemplates(json: value, file: "f")
+      let again = try ChatTemplates(json: templates.json, file: "again")
+      precondition(again.programs == templates.programs, "a program survives being written")
+      for program in templates.programs { converse(program, templates) }
     }
     attempt {
       let defaults = try GenerationDefaults(json: value)
@@ -80,18 +81,21 @@ package enum ModelTargets {
     }
   }
 
-  private static func converse(_ template: ConversationTemplate, source: String? = nil) {
-    let turns: [ConversationTemplate.Turn] = [
-      .init(.user, "<image>\nWhat is it?"), .init(.assistant, " A cat. "), .init(.user, ""),
-      .init(.assistant, nil),
-    ]
-    precondition(!template.prompt(turns).isEmpty, "a conversation has a text")
-    precondition(ImagePrompt.count(template.prompt(turns)) >= 1, "a picture stays in it")
-    _ = template.prompt(turns, system: "<s>[INST] \u{0}")
-    _ = template.prompt([])
+  private static func converse(_ program: ChatTemplates.Program, _ templates: ChatTemplates) {
     attempt {
-      let again = try ConversationTemplate(json: template.json(source: source), file: "again")
-      precondition(again == template, "a template survives being written")
+      let template = try ChatTemplate(
+        program, tokens: templates.tokens, addsBOS: templates.addsBOS, file: "f")
+      let turns: [ConversationTemplate.Turn] = [
+        .init(.user, "<image>\nWhat is it?"), .init(.assistant, " A cat. "), .init(.user, ""),
+        .init(.assistant, nil),
+      ]
+      for system in [nil, "<s>[INST] \u{0}"] {
+        let prompt = try template.prompt(turns, system: system, marksPictures: true)
+        for range in prompt.said {
+          precondition(range.upperBound <= prompt.bytes.count, "what is said is in the prompt")
+        }
+      }
+      _ = template.tells(system: "Be brief.")
     }
   }
 

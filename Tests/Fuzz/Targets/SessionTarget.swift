@@ -19,7 +19,7 @@ package enum SessionTarget {
   private static let maximumTensors = 400
   private static let maximumElements = 1 << 17
   private static let maximumPixels = 96 * 96
-  private static let maximumContext = 64
+  private static let maximumContext = 96
 
   /// - Returns: whether the model ran.
   @discardableResult
@@ -106,12 +106,20 @@ package enum SessionTarget {
     }
   }
 
+  private static func converse(
+    _ program: ChatTemplates.Program, _ templates: ChatTemplates, _ session: any ConversationSession
+  ) throws {
+    guard let tokenizer = session.tokenizer else { return }
+    let template = try ChatTemplate(
+      program, tokens: templates.tokens(tokenizer), addsBOS: templates.addsBOS, file: "f")
+    _ = template.endOfAnswer(tokenizer)
+  }
+
   private static func talk(_ path: String) throws {
     let session = try Conversation.open(
       path: path, kernels: .best, threads: 1, contextLength: maximumContext)
-    _ = try session.container.json(.chatTemplate).map {
-      try ConversationTemplate(json: $0, file: "f")
-    }
+    let templates = try session.container.chatTemplates()
+    for program in templates.programs { try converse(program, templates, session) }
     var ids = [0, 1, 0]
     var images: [VisualTokens] = []
     if session.seesPictures {

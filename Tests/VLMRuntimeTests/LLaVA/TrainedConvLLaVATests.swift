@@ -74,8 +74,8 @@ struct TrainedConvLLaVATests {
       let prompt = template.prompt([
         .init(.user, "<image>\n" + String(asked)), .init(.assistant, nil),
       ])
-      #expect(prompt == question.prompt)
-      let ids = ImagePrompt.ids(prompt, tokenizer)
+      #expect(prompt.text == question.prompt)
+      let ids = try ImagePrompt.ids(prompt, tokenizer)
       #expect(ids == question.ids)
       var streamed = ""
       let result = try session.generate(

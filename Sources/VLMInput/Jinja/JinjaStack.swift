@@ -1,0 +1,53 @@
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// A stack of its own for what is as deep as a stranger's program: the limits hold there, whichever
+/// thread asks.
+enum JinjaStack {
+  /// Twice what the deepest program takes in a debug build; only what is used is memory.
+  private static let bytes = 4 << 20
+
+  private final class Job {
+    let work: () -> Void
+
+    init(_ work: @escaping () -> Void) { self.work = work }
+  }
+
+  /// Runs `body` on another thread and waits for it.
+  static func run<T>(_ body: () throws(JinjaError) -> T) throws(JinjaError) -> T {
+    var result: Result<T, JinjaError>?
+    let isDone = withoutActuallyEscaping({ () -> Void in
+      do throws(JinjaError) {
+        result = .success(try body())
+      } catch {
+        result = .failure(error)
+      }
+    }) { (work: @escaping () -> Void) -> Bool in perform(work) }
+    guard isDone, let result else {
+      throw JinjaError(line: 1, .unsupported("a template while no thread can be started"))
+    }
+    return try result.get()
+  }
+
+  private static func perform(_ work: @escaping () -> Void) -> Bool {
+    var attributes = pthread_attr_t()
+    guard pthread_attr_init(&attributes) == 0 else { return false }
+    defer { pthread_attr_destroy(&attributes) }
+    guard pthread_attr_setstacksize(&attributes, bytes) == 0 else { return false }
+    let job = Unmanaged.passRetained(Job(work))
+    var thread = pthread_t()
+    let status = pthread_create(
+      &thread, &attributes,
+      { context in
+        if let context { Unmanaged<Job>.fromOpaque(context).takeRetainedValue().work() }
+        return nil
+      }, job.toOpaque())
+    guard status == 0 else {
+      job.release()
+      return false
+    }
+    pthread_join(thread, nil)
+    return true
+  }
+}

@@ -1,0 +1,100 @@
+/// A module of PyTorch's that a checkpoint has beside its trunk, as far as its tensors tell.
+struct HeadModule: Sendable {
+  enum Kind: Sendable, Equatable {
+    case linear(inputs: Int, outputs: Int, bias: Bool)
+    case layerNorm(Int)
+    case batchNorm(Int, affine: Bool)
+    /// Something else, with a matrix or larger among its tensors or only vectors and scalars.
+    case other(hasMatrix: Bool)
+  }
+
+  let path: [Substring]
+  let kind: Kind
+  /// By the last part of our name.
+  let sources: [String: ModelCheckpoint.Source]
+  /// Its tensors' names in the checkpoint, and their shapes.
+  let names: [String]
+  let shapes: [[Int]]
+
+  /// What training and loading keep beside weights, and no result depends on.
+  private static let bookkeeping: Set<Substring> = [
+    "num_batches_tracked", "position_ids", "attn_mask", "n_averaged", "relative_position_index",
+    "confmat",
+  ]
+  /// Losses have weights that look like a classifier's and are applied in another way.
+  private static let losses = ["loss", "criterion", "metric", "arcface", "cosface", "margin"]
+
+  /// `names` grouped, in their order.
+  static func modules(of names: [CheckpointFacts.Name]) -> [HeadModule] {
+    typealias Part = (leaf: String, name: CheckpointFacts.Name)
+    var order: [[Substring]] = []
+    var parts: [[Substring]: [Part]] = [:]
+    for name in names {
+      var path = name.name.split(separator: ".", omittingEmptySubsequences: false)
+      guard let leaf = path.popLast(), !bookkeeping.contains(leaf) else { continue }
+      if parts[path] == nil { order.append(path) }
+      parts[path, default: []].append((String(leaf), name))
+    }
+    return order.map { path in
+      let own = parts[path] ?? []
+      let isLoss = path.contains { part in
+        losses.contains { part.lowercased().contains($0) }
+      }
+      let (kind, sources) = known(own, isLoss: isLoss)
+      return HeadModule(
+        path: path, kind: kind, sources: sources, names: own.map(\.name.name),
+        shapes: own.map(\.name.shape))
+    }
+  }
+
+  private static func known(
+    _ parts: [(leaf: String, name: CheckpointFacts.Name)], isLoss: Bool
+  ) -> (Kind, [String: ModelCheckpoint.Source]) {
+    var shapes: [String: [Int]] = [:]
+    var sources: [String: ModelCheckpoint.Source] = [:]
+    for (leaf, name) in parts {
+      // 1×1 convolutions of a pooled map are matrices.
+      let isPoint = name.shape.count == 4 && name.shape[2...] == [1, 1]
+      let shape = isPoint ? Array(name.shape[..<2]) : name.shape
+      shapes[leaf] = shape
+      let ours = ["running_mean": "mean", "running_var": "variance"][leaf] ?? leaf
+      sources[ours] = ModelCheckpoint.Source(original: name.name, shape: shape)
+    }
+    let hasMatrix = parts.contains { $0.name.shape.count > 1 && $0.name.shape.reduce(1, &*) != 1 }
+    let other = (Kind.other(hasMatrix: hasMatrix), [String: ModelCheckpoint.Source]())
+    let leaves = Set(shapes.keys)
+    let (weight, bias) = (shapes["weight"], shapes["bias"])
+    if let mean = shapes["running_mean"], mean.count == 1, shapes["running_var"] == mean {
+      guard leaves.subtracting(["weight", "bias", "running_mean", "running_var"]).isEmpty,
+        weight == bias, weight == nil || weight == mean
+      else { return other }
+      return (.batchNorm(mean[0], affine: weight != nil), sources)
+    }
+    guard let weight, !isLoss, leaves.subtracting(["weight", "bias"]).isEmpty else { return other }
+    if weight.count == 2, bias == nil || bias == [weight[0]] {
+      return (.linear(inputs: weight[1], outputs: weight[0], bias: bias != nil), sources)
+    }
+    return weight.count == 1 && bias == weight ? (.layerNorm(weight[0]), sources) : other
+  }
+
+  var isLinear: Bool { if case .linear = kind { true } else { false } }
+  var isOther: Bool { if case .other = kind { true } else { false } }
+
+  /// Its place in a `Sequential`; nil where it has a name.
+  var position: Int? { path.last.flatMap { Int($0) } }
+
+  /// Values that leave it when `width` enter; nil when it takes others.
+  func outputs(of width: Int) -> Int? {
+    switch kind {
+    case .linear(let inputs, let outputs, _): inputs == width ? outputs : nil
+    case .layerNorm(let count), .batchNorm(let count, _): count == width ? width : nil
+    case .other: nil
+    }
+  }
+
+  /// The part of its path that names the head: the first that it does not share with `prefix`.
+  func root(besides prefix: [Substring]) -> Substring {
+    let shared = zip(path, prefix).prefix { $0 == $1 }.count
+    return shared < path.count ? path[shared] : ""
+  }
+}
