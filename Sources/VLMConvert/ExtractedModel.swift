@@ -131,8 +131,12 @@ package struct ExtractedModel {
     preprocessing = try source.json(.preprocess).map { json throws(PreprocessingError) in
       try Preprocessing(json: json, name: file)
     }
-    labels = try source.json(.labels).map { json in
-      try ModelError.inFile(file) { try Labels(json: json, count: description.classCount) }
+    labels = try source.json(.labels).map { json throws(ConversionError) -> Labels in
+      do throws(ModelError) {
+        return try Labels(json: json, count: description.classCount)
+      } catch {
+        throw source.failure(.labels, "a name for each class")
+      }
     }
     // What they say is kept as it stands, once it is known to be sound.
     if let json = try source.json(.chatTemplate) {
