@@ -16,6 +16,8 @@ package func runCommand<Command: ParsableCommand>(_ type: Command.Type, program:
   // OpenBLAS reads it as it is loaded; without, it starts a thread per processor that stays idle.
   setenv("OPENBLAS_NUM_THREADS", "1", 1)
   do {
+    // Less and the Swift runtime fails in ways that tell nothing.
+    try SystemMemory.require(16 << 20, for: "memory")
     try TerminationSignals.install()
     FaultHandler.install(program: program)
     var command = try Command.parseAsRoot()

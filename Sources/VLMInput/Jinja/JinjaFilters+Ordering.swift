@@ -35,7 +35,7 @@ extension JinjaInterpreter {
 }
 
 extension JinjaFilters {
-  static let ordering: [String: Filter] = [
+  nonisolated(unsafe) static let ordering: [String: Filter] = [
     "sort": sort, "dictsort": sortDictionary, "groupby": group,
     "min": { (run, value, arguments) throws(JinjaError) in
       try extreme(run, value, arguments, "min", isGreatest: false)

@@ -1,7 +1,7 @@
 // Filters that go through elements one by one, when they are asked for.
 
 extension JinjaFilters {
-  static let selecting: [String: Filter] = [
+  nonisolated(unsafe) static let selecting: [String: Filter] = [
     "map": map,
     "select": { (run, value, arguments) throws(JinjaError) in
       try select(run, value, arguments, keeps: true, byAttribute: false)

@@ -27,7 +27,7 @@ extension JinjaInterpreter {
 }
 
 extension JinjaFilters {
-  static let texts: [String: Filter] = [
+  nonisolated(unsafe) static let texts: [String: Filter] = [
     "capitalize": method("capitalize"), "lower": method("lower"), "upper": method("upper"),
     "center": center, "e": escape, "escape": escape, "forceescape": forceEscape,
     "format": format, "indent": indent, "join": join, "replace": replace, "safe": safe,

@@ -1,13 +1,15 @@
 /// What stands behind `|`.
 enum JinjaFilters {
+  // Functions in literals do not become @Sendable in Swift 6.0, hence the tables of constants that are
+  // said to be safe.
   typealias Filter =
-    @Sendable (JinjaInterpreter, JinjaObject, JinjaArguments) throws(JinjaError) -> JinjaObject
+    (JinjaInterpreter, JinjaObject, JinjaArguments) throws(JinjaError) -> JinjaObject
 
-  static let table: [String: Filter] =
+  nonisolated(unsafe) static let table: [String: Filter] =
     texts.merging(values) { first, _ in first }.merging(selecting) { first, _ in first }
     .merging(ordering) { first, _ in first }
 
-  private static let values: [String: Filter] = [
+  private nonisolated(unsafe) static let values: [String: Filter] = [
     "abs": magnitude, "attr": attribute, "count": length, "length": length, "d": fallback,
     "default": fallback, "first": first, "last": last, "float": float, "int": int, "items": items,
     "list": list, "reverse": reverse, "round": round, "string": string, "sum": sum,

@@ -74,7 +74,7 @@ extension JinjaString {
 }
 
 extension JinjaMethods {
-  static let changing: [String: StringMethod] = [
+  nonisolated(unsafe) static let changing: [String: StringMethod] = [
     "lower": { (text, arguments, run) throws(JinjaError) in
       try changed(text, arguments, run, "lower") { $0.mapped(.lower) }
     },

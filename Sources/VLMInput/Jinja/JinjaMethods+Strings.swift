@@ -24,11 +24,13 @@ extension JinjaString {
 }
 
 extension JinjaMethods {
-  static let ofStrings: [String: StringMethod] = cutting.merging(changing) { first, _ in first }
+  nonisolated(unsafe) static let ofStrings: [String: StringMethod] = cutting.merging(changing) {
+    first, _ in first
+  }
 
   static let unsupportedOfStrings: Set<String> = ["encode", "maketrans", "translate"]
 
-  private static let cutting: [String: StringMethod] = [
+  private nonisolated(unsafe) static let cutting: [String: StringMethod] = [
     "strip": strip, "lstrip": leftStrip, "rstrip": rightStrip, "split": split,
     "rsplit": rightSplit, "splitlines": splitLines, "partition": partition,
     "rpartition": rightPartition, "startswith": startsWith, "endswith": endsWith,

@@ -1,17 +1,17 @@
 /// Methods of strings, lists, tuples and dictionaries, as Python has them.
 enum JinjaMethods {
   typealias StringMethod =
-    @Sendable (JinjaString, JinjaArguments, JinjaInterpreter) throws(JinjaError) -> JinjaObject
+    (JinjaString, JinjaArguments, JinjaInterpreter) throws(JinjaError) -> JinjaObject
   typealias SequenceMethod =
-    @Sendable (JinjaSequence, JinjaArguments, JinjaInterpreter) throws(JinjaError) -> JinjaObject
+    (JinjaSequence, JinjaArguments, JinjaInterpreter) throws(JinjaError) -> JinjaObject
   typealias DictionaryMethod =
-    @Sendable (JinjaDictionary, JinjaArguments, JinjaInterpreter) throws(JinjaError) -> JinjaObject
+    (JinjaDictionary, JinjaArguments, JinjaInterpreter) throws(JinjaError) -> JinjaObject
 
-  static let ofSequences: [String: SequenceMethod] = [
+  nonisolated(unsafe) static let ofSequences: [String: SequenceMethod] = [
     "index": index, "count": count, "copy": copy,
   ]
 
-  static let ofDictionaries: [String: DictionaryMethod] = [
+  nonisolated(unsafe) static let ofDictionaries: [String: DictionaryMethod] = [
     "get": get, "keys": keys, "values": values, "items": items, "copy": copyDictionary,
   ]
 

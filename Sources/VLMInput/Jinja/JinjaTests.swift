@@ -1,9 +1,11 @@
 /// What stands behind `is`.
 enum JinjaTests {
   typealias Test =
-    @Sendable (JinjaInterpreter, JinjaObject, JinjaArguments) throws(JinjaError) -> Bool
+    (JinjaInterpreter, JinjaObject, JinjaArguments) throws(JinjaError) -> Bool
 
-  static let table: [String: Test] = relations.merging(kinds) { first, _ in first }
+  nonisolated(unsafe) static let table: [String: Test] = relations.merging(kinds) { first, _ in
+    first
+  }
 
   private static func kind(
     _ name: String, _ holds: @escaping @Sendable (JinjaObject) -> Bool
@@ -14,7 +16,7 @@ enum JinjaTests {
     }
   }
 
-  private static let kinds: [String: Test] = [
+  private nonisolated(unsafe) static let kinds: [String: Test] = [
     "defined": kind("defined") { !$0.isUndefined },
     "undefined": kind("undefined") { $0.isUndefined },
     "none": kind("none") { if case .null = $0 { true } else { false } },
@@ -55,7 +57,7 @@ enum JinjaTests {
     }
   }
 
-  private static let relations: [String: Test] = {
+  private nonisolated(unsafe) static let relations: [String: Test] = {
     let names: [(JinjaRelation, [String])] = [
       (.equal, ["==", "eq", "equalto"]), (.notEqual, ["!=", "ne"]),
       (.less, ["<", "lt", "lessthan"]), (.lessOrEqual, ["<=", "le"]),
