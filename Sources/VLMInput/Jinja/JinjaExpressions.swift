@@ -205,7 +205,7 @@ struct JinjaCallArguments: Sendable {
 struct JinjaFilterCall: Sendable {
   let name: String
   /// Nil where there is none of this name, which is an error when it is reached.
-  let filter: JinjaFilters.Filter?
+  nonisolated(unsafe) let filter: JinjaFilters.Filter?
   let arguments: JinjaCallArguments
   let line: Int
 
@@ -219,7 +219,7 @@ struct JinjaFilterCall: Sendable {
 
 struct JinjaTestCall: Sendable {
   let name: String
-  let test: JinjaTests.Test?
+  nonisolated(unsafe) let test: JinjaTests.Test?
   let arguments: JinjaCallArguments
   let negates: Bool
 
