@@ -53,7 +53,7 @@ import VLMTestSupport
   }
 
   @Test("another whole model is told of, a part of the training is not")
-  func others() throws {
+  func furtherModels() throws {
     let large = Pickled.state(["a", "b", "c"].map { ($0, Self.tensor) })
     for key in ["generator", "teacher", "best_model"] {
       let items = [(key, large), ("model", large), ("loss", Self.state)]
