@@ -157,6 +157,14 @@ struct HeadSearchTests {
     }
   }
 
+  @Test("tensors in no module that fit nothing of a head are no part of it")
+  func unrelated() throws {
+    let others: [Name] = [
+      ("kept", [5]), ("mask", [2, 7]), ("none", [0, 4]), ("copy", [8, 3, 4, 4]),
+    ]
+    #expect(try layers(Self.linear("fc", 8, 3) + others) == [Self.last])
+  }
+
   @Test("layers of a list have an activation between them, which the file does not say")
   func list() {
     let names = Self.linear("mlp.layers.0", 8, 6) + Self.linear("mlp.layers.1", 6, 3)

@@ -122,7 +122,10 @@ struct HeadSearch {
   func run(_ widths: [Int]) -> Outcome {
     let all = inner + outer
     let hasLinear = all.contains(where: \.isLinear)
-    let strange = all.filter { $0.isOther && (hasLinear || !$0.isTemperature) }
+    let strange = all.filter { module in
+      guard module.isOther, hasLinear || !module.isTemperature else { return false }
+      return !module.path.isEmpty || module.shapes.contains { fits($0, widths) }
+    }
     if !strange.isEmpty {
       return .fault(fault(strange, "tensors of a kind that is not known here", widths))
     }
@@ -171,6 +174,18 @@ struct HeadSearch {
         [before, next], "what may be two heads or one, as the names carry no order", widths)
     }
     return nil
+  }
+
+  /// Whether a tensor that is in no module could be multiplied with or added to what a head sees:
+  /// a scale, a value for each feature, class or colour, a table of them. Others are something else.
+  private func fits(_ shape: [Int], _ widths: [Int]) -> Bool {
+    let extents = shape.filter { $0 != 1 }
+    var known = Set(widths)
+    for case .linear(let inputs, let outputs, _) in (inner + outer).map(\.kind) {
+      known.formUnion([inputs, outputs])
+    }
+    return extents.isEmpty || extents == [3]
+      || extents.count <= 2 && extents.contains { known.contains($0) }
   }
 
   private func isOwn(_ module: HeadModule) -> Bool { inner.contains { $0.path == module.path } }
