@@ -22,6 +22,8 @@ package struct CheckpointError: ReportableError, Equatable {
     case nameTooLong(bytes: Int, limit: Int)
     case controlCharacterInName
     case missingField(String)
+    /// A `config.json` where weights are expected.
+    case description
     case wrongType(field: String, found: String, expected: String)
     case unknownDType(String)
     case rankBeyondLimit(limit: Int)
@@ -109,7 +111,7 @@ extension CheckpointError {
     case .otherKind(let kind): "this is \(kind), expected a safetensors, PyTorch or GGUF file"
     case .empty:
       "the file is empty, expected a safetensors, PyTorch or GGUF file; download it again"
-    case .headerTooSmall(let bytes): "the file has \(bytes) bytes, expected at least 10"
+    case .headerTooSmall(let bytes): "the header ends after \(bytes) bytes, expected at least 10"
     case .headerLengthBeyondLimit(let length, let limit):
       "the header length is \(length), expected at most \(limit)"
     case .headerLengthBigEndian(let length):
@@ -132,6 +134,8 @@ extension CheckpointError {
       "a name has \(bytes) bytes, expected at most \(limit)"
     case .controlCharacterInName: "the name holds a control character"
     case .missingField(let field): "the field '\(field)' is missing"
+    case .description:
+      "describes a model, expected its weights; name the folder that both lie in, or their file"
     case .wrongType(let field, let found, let expected):
       "the field '\(shown(field))' is \(shown(found)), expected \(expected)"
     case .unknownDType(let dtype):

@@ -35,7 +35,12 @@ package enum CheckpointPath {
     guard all.count == 1 else {
       throw CheckpointError(path: path, problem: .severalSnapshots(all.map { "snapshots/" + $0 }))
     }
-    return (snapshots + "/" + only, "reading the snapshot \(only), the only one")
+    let isNamed = revision(root + "/refs/main") != nil
+    return (
+      snapshots + "/" + only,
+      "reading the snapshot \(only.escapedForDisplay()), the only one"
+        + (isNamed ? "; refs/main names another, which is not there" : "")
+    )
   }
 
   /// A plain name, as the cache writes it.
@@ -82,7 +87,9 @@ package enum CheckpointPath {
       return "hf download \(parts[0])/\(parts[1])" + (file.isEmpty ? "" : " " + file)
         + " --local-dir \(parts[1])"
     }
-    if path.contains("://") { return "curl -LO " + path.quotedForShell }
+    if ["http://", "https://"].contains(where: { path.hasPrefix($0) }) {
+      return "curl -LO " + path.quotedForShell
+    }
     let parts = path.split(separator: "/", omittingEmptySubsequences: false)
     // A folder that is here is where the user looks, not an organisation.
     guard parts.count == 2, parts.allSatisfy(isPlain), kind(String(parts[0])) == nil else {

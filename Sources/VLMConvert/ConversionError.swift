@@ -84,6 +84,7 @@ package struct ConversionError: ReportableError, Equatable {
       return
         "\(name): \(layout.map { "\($0): " } ?? "")\(names.count) tensor\(names.count == 1 ? "" : "s") missing: "
         + Self.list(names) + (place ?? "")
+        + (names == ["lm_head.weight"] ? Self.withoutHead : "")
     case .head(let fault):
       return "\(name): head \(Self.list(fault.tensors)): found \(fault.found), expected "
         + "\(fault.expected); --ignore-unexpected leaves it out"
@@ -162,6 +163,10 @@ package struct ConversionError: ReportableError, Equatable {
       return "\(name): metadata: the value of '\(key)' cannot be read, expected \(expected)"
     }
   }
+
+  private static let withoutHead =
+    "; where the model was saved without its head, save it with it (…ForCausalLM), or say "
+    + "\"tie_word_embeddings\": true in config.json if that is its table of embeddings"
 
   private static func list(_ names: [String]) -> String {
     let shown = names.prefix(20).map { "'\($0.escapedForDisplay(limit: 120))'" }

@@ -59,7 +59,8 @@ struct SourceRecognition {
     options: PyTorchFile.Options = .init()
   ) throws {
     self.mmproj = mmproj
-    let path = try CheckpointPath.resolved(path).path
+    let (path, choice) = try CheckpointPath.resolved(path)
+    if let choice { notes.append(choice) }
     let isFolder = VisionTowerFolder.isFolder(path)
     let folder = isFolder ? path : Self.folder(of: path)
     let openCLIP = folder + "/open_clip_model.safetensors"
@@ -95,12 +96,14 @@ struct SourceRecognition {
       let given = [
         ("--vision-tower", visionTower), ("--vision-tower-slow", visionTowerSlow),
         ("--model-base", modelBase), ("--mmproj", mmproj),
+        ("--head-activation", headActivation?.name),
       ]
-      for case (let option, let folder?) in given {
+      for case (let option, let value?) in given {
         throw ConversionError(
           path: weights,
           .option(
-            option, found: folder, expected: "no such option: the file holds every part"))
+            option, found: value,
+            expected: "no such option: the file holds every part and says what it is"))
       }
       (self.catalog, checkpoint, self.descriptions) = (catalog, extracted.checkpoint, descriptions)
       (description, towerDescription) = (nil, nil)
@@ -130,6 +133,15 @@ struct SourceRecognition {
         description = try LLaMAConfig.description(meta: params, names: tensors, notes: &notes)
       }
       description = try TiedHead.resolve(description, catalog, notes: &notes)
+      if let given = visionTower ?? visionTowerSlow,
+        !LLaVANaming.detect(catalog.tensors.lazy.map(\.name))
+      {
+        throw ConversionError(
+          path: weights,
+          .option(
+            visionTower == nil ? "--vision-tower-slow" : "--vision-tower", found: given,
+            expected: "no such option: the model is no LLaVA that has its tower elsewhere"))
+      }
       tower = try VisionTowerFolder(description, besides: folder, given: visionTower)
       base = try LanguageModelFolder(description, given: modelBase)
       catalog = try base.merge(into: catalog)
@@ -169,7 +181,8 @@ struct SourceRecognition {
       (self.description, self.towerDescription) = (description, towerDescription)
     } catch {
       // The class that the model is of says more than what its tensors lack for another one.
-      guard let stated, Self.isOfTensors(error), !"\(error)".contains(stated) else { throw error }
+      let isNamed = (error as? ModelError).map { "\($0)".contains(stated ?? "") } ?? false
+      guard let stated, Self.isOfTensors(error), !isNamed else { throw error }
       throw ConversionError(path: weights, .architecture(stated))
     }
   }
