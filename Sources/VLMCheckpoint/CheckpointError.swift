@@ -63,6 +63,8 @@ package struct CheckpointError: ReportableError, Equatable {
     case severalSnapshots([String])
     /// A checkpoint where a converted model is expected.
     case unconverted(command: String)
+    /// A checkpoint stands where a container is to be written; what it is.
+    case asOutput(String)
     /// One of the files that each have a part of every matrix lacks the tensor.
     case notInPart(String)
     /// Its tensor does not fit the others.
@@ -89,6 +91,7 @@ package struct CheckpointError: ReportableError, Equatable {
   package var exitStatus: ExitStatus {
     switch problem {
     case .file(let error): error.exitStatus
+    case .asOutput: .cannotCreate
     case .noWeights([]), .missingShards, .absent, .brokenLink: .noInput
     default: .badData
     }
@@ -176,9 +179,9 @@ extension CheckpointError {
         + (names.count > 4 ? " and \(names.count - 4) more parts" : "")
         + " of its model; download what is missing"
     case .noWeights(let others):
-      "the folder has no weights, found "
+      "the folder has no weights"
         + (others.isEmpty
-          ? "none" : others.prefix(4).map { "'\(shown($0))'" }.joined(separator: ", "))
+          ? "" : ", found " + others.prefix(4).map { "'\(shown($0))'" }.joined(separator: ", "))
         + (others.count > 4 ? " …" : "") + ", expected safetensors, PyTorch or GGUF files"
         + (others.contains { $0.hasSuffix(".distcp") }
           ? "; python -m torch.distributed.checkpoint.format_utils dcp_to_torch makes one" : "")
@@ -197,6 +200,8 @@ extension CheckpointError {
         + names.prefix(8).map { "'\(shown($0))'" }.joined(separator: ", ")
     case .unconverted(let command):
       "is a checkpoint, expected a .vlmz file; convert it first: \(command)"
+    case .asOutput(let kind):
+      "is a \(kind), expected a .vlmz file to write: are the arguments the wrong way round?"
     case .notInPart(let name): "is not in '\(shown(name))', as in the other parts"
     case .parallelPart(let found, let expected):
       "a part has the shape \(found), expected \(expected)"

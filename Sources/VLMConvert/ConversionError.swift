@@ -81,7 +81,8 @@ package struct ConversionError: ReportableError, Equatable {
       let place = beside.map {
         ", here so called; next to the first would be '\($0.escapedForDisplay())'"
       }
-      return "\(name): \(layout.map { "\($0): " } ?? "")\(names.count) tensors missing: "
+      return
+        "\(name): \(layout.map { "\($0): " } ?? "")\(names.count) tensor\(names.count == 1 ? "" : "s") missing: "
         + Self.list(names) + (place ?? "")
         + (names == ["lm_head.weight"] ? Self.withoutHead : "")
     case .head(let fault):
@@ -90,8 +91,9 @@ package struct ConversionError: ReportableError, Equatable {
     case .shape(let tensor, let found, let expected):
       return "\(name): tensor '\(tensor.escapedForDisplay())': shape \(found), expected \(expected)"
     case .unexpected(let names):
-      return "\(name): \(names.count) tensors that the model does not have: \(Self.list(names)); "
-        + "use --ignore-unexpected to leave them out"
+      return
+        "\(name): \(names.count) tensor\(names.count == 1 ? "" : "s") that the model does not have: "
+        + "\(Self.list(names)); use --ignore-unexpected to leave them out"
     case .notFloat(let tensor, let found):
       return "\(name): tensor '\(tensor.escapedForDisplay())': found \(found), "
         + "expected a floating-point type"
