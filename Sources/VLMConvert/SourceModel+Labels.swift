@@ -78,7 +78,12 @@ struct LabelSource {
       let names = try ClassNames.read(file)
       guard names.count == count else {
         throw ConversionError(
-          path: file, .labels("\(names.count) names", "\(count), one for each output of the model"))
+          path: file,
+          .labels(
+            "\(names.count) names",
+            count == 1
+              ? "1: the model has one output, which speaks for one class"
+              : "\(count), one for each output of the model"))
       }
       noteRepeated(names, notes: &notes)
       return names

@@ -95,12 +95,14 @@ struct SourceRecognition {
       let given = [
         ("--vision-tower", visionTower), ("--vision-tower-slow", visionTowerSlow),
         ("--model-base", modelBase), ("--mmproj", mmproj),
+        ("--head-activation", headActivation?.name),
       ]
-      for case (let option, let folder?) in given {
+      for case (let option, let value?) in given {
         throw ConversionError(
           path: weights,
           .option(
-            option, found: folder, expected: "no such option: the file holds every part"))
+            option, found: value,
+            expected: "no such option: the file holds every part and says what it is"))
       }
       (self.catalog, checkpoint, self.descriptions) = (catalog, extracted.checkpoint, descriptions)
       (description, towerDescription) = (nil, nil)
@@ -130,6 +132,15 @@ struct SourceRecognition {
         description = try LLaMAConfig.description(meta: params, names: tensors, notes: &notes)
       }
       description = try TiedHead.resolve(description, catalog, notes: &notes)
+      if let given = visionTower ?? visionTowerSlow,
+        !LLaVANaming.detect(catalog.tensors.lazy.map(\.name))
+      {
+        throw ConversionError(
+          path: weights,
+          .option(
+            visionTower == nil ? "--vision-tower-slow" : "--vision-tower", found: given,
+            expected: "no such option: the model is no LLaVA that has its tower elsewhere"))
+      }
       tower = try VisionTowerFolder(description, besides: folder, given: visionTower)
       base = try LanguageModelFolder(description, given: modelBase)
       catalog = try base.merge(into: catalog)

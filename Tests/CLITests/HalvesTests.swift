@@ -78,6 +78,7 @@ struct HalvesTests {
     }
     for option in [
       ["--mmproj", picture], ["--vision-tower", folder.url.path], ["--state", "ema"],
+      ["--head-activation", "relu"],
     ] {
       let refused = try CommandRunner.run("vlm-convert", [base, out, "--force"] + option)
       #expect(refused.status == 64)

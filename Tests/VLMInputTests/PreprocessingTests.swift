@@ -113,6 +113,8 @@ struct PreprocessingTests {
       (#"{"image_processor_type": "CLIPImageProcessor", "do_resize": 1}"#, "do_resize"),
       (#"{"image_processor_type": "CLIPImageProcessor", "rescale_factor": 0}"#, "rescale_factor"),
       (#"{"crop_pct": 1e-9, "size": 100}"#, "crop_pct"),
+      (#"{"crop_pct": 95, "size": 100}"#, "crop_pct"),
+      (#"{"input_size": [3, 64, 64], "crop_pct": 87.5}"#, "crop_pct"),
       (#"{"input_size": [1, 28, 28]}"#, "input_size"),
       (#"{"input_size": [3, 20, 30]}"#, "input_size"),
       (#"{"input_size": [3, 28, 28], "crop_mode": "border"}"#, "crop_mode"),

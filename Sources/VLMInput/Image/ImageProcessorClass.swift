@@ -113,7 +113,7 @@ extension ImageProcessorClass {
       switch (sizing, stated) {
       case (.plain, _), (.levit, .exact): resize = stated
       case (.convNeXt, .shortestEdge(let side)) where side < 384:
-        let share = try fields.positive("crop_pct", default: 224.0 / 256.0)
+        let share = try fields.share("crop_pct", default: 224.0 / 256.0)
         resize = .shortestEdge(try fields.scaled(side, by: share, "crop_pct"))
         crop = .init(width: side, height: side, rounding: .floor)
       case (.convNeXt, .shortestEdge(let side)): resize = .exact(width: side, height: side)
@@ -148,7 +148,7 @@ extension ImageProcessorClass {
 
   private func shared(_ side: Int, _ fields: PreprocessingFields) throws(PreprocessingError) -> Int
   {
-    try fields.scaled(side, by: try fields.positive("crop_pct", default: 0.9), "crop_pct")
+    try fields.scaled(side, by: try fields.share("crop_pct", default: 0.9), "crop_pct")
   }
 
   private func size(

@@ -59,7 +59,7 @@ extension Preprocessing {
     else { throw fields.failure("input_size", "[\(color.channels), height, width]") }
     let height = try fields.side(size[1], "input_size")
     let width = try fields.side(size[2], "input_size")
-    let fraction = try fields.positive("crop_pct", default: 0.875)
+    let fraction = try fields.share("crop_pct", default: 0.875)
     let scaledHeight = try fields.scaled(height, by: fraction, "crop_pct")
     let scaledWidth = try fields.scaled(width, by: fraction, "crop_pct")
     let resize: Resize

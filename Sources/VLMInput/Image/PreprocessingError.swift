@@ -81,6 +81,13 @@ struct PreprocessingFields {
     return number
   }
 
+  /// A part of a side that is kept, above 0 and at most 1.
+  func share(_ key: String, default fallback: Double) throws(PreprocessingError) -> Double {
+    let share = try positive(key, default: fallback)
+    guard share <= 1 else { throw failure(key, "a share, at most 1") }
+    return share
+  }
+
   /// Sides of an encoder's input; published models stay below 2048.
   static let sides = 1...16_384
 
