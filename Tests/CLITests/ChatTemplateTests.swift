@@ -139,11 +139,11 @@ struct ChatTemplateCommandTests {
   func rowless() throws {
     let path = TestFiles.fixture("chat/model/tokenizer.json")
     let text = try String(decoding: Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self)
-    let key = #""added_tokens": ["#
+    let key = "\n  ],\n  \"normalizer\""
     try #require(text.contains(key))
-    let added = [322, 323].map { #"{"id": \#($0), "content": "<|x\#($0)|>", "special": true},"# }
+    let added = [322, 323].map { #", {"id": \#($0), "content": "<|x\#($0)|>", "special": true}"# }
     let outcome = try convert([
-      ("tokenizer.json", text.replacingOccurrences(of: key, with: key + added.joined()))
+      ("tokenizer.json", text.replacingOccurrences(of: key, with: added.joined() + key))
     ])
     #expect(
       outcome.errors.contains(
