@@ -22,6 +22,8 @@ package struct CheckpointError: ReportableError, Equatable {
     case nameTooLong(bytes: Int, limit: Int)
     case controlCharacterInName
     case missingField(String)
+    /// A `config.json` where weights are expected.
+    case description
     case wrongType(field: String, found: String, expected: String)
     case unknownDType(String)
     case rankBeyondLimit(limit: Int)
@@ -61,6 +63,8 @@ package struct CheckpointError: ReportableError, Equatable {
     case severalSnapshots([String])
     /// A checkpoint where a converted model is expected.
     case unconverted(command: String)
+    /// A checkpoint stands where a container is to be written; what it is.
+    case asOutput(String)
     /// One of the files that each have a part of every matrix lacks the tensor.
     case notInPart(String)
     /// Its tensor does not fit the others.
@@ -87,6 +91,7 @@ package struct CheckpointError: ReportableError, Equatable {
   package var exitStatus: ExitStatus {
     switch problem {
     case .file(let error): error.exitStatus
+    case .asOutput: .cannotCreate
     case .noWeights([]), .missingShards, .absent, .brokenLink: .noInput
     default: .badData
     }
@@ -106,7 +111,7 @@ extension CheckpointError {
     case .otherKind(let kind): "this is \(kind), expected a safetensors, PyTorch or GGUF file"
     case .empty:
       "the file is empty, expected a safetensors, PyTorch or GGUF file; download it again"
-    case .headerTooSmall(let bytes): "the file has \(bytes) bytes, expected at least 10"
+    case .headerTooSmall(let bytes): "the header ends after \(bytes) bytes, expected at least 10"
     case .headerLengthBeyondLimit(let length, let limit):
       "the header length is \(length), expected at most \(limit)"
     case .headerLengthBigEndian(let length):
@@ -129,6 +134,8 @@ extension CheckpointError {
       "a name has \(bytes) bytes, expected at most \(limit)"
     case .controlCharacterInName: "the name holds a control character"
     case .missingField(let field): "the field '\(field)' is missing"
+    case .description:
+      "describes a model, expected its weights; name the folder that both lie in, or their file"
     case .wrongType(let field, let found, let expected):
       "the field '\(shown(field))' is \(shown(found)), expected \(expected)"
     case .unknownDType(let dtype):
@@ -172,9 +179,9 @@ extension CheckpointError {
         + (names.count > 4 ? " and \(names.count - 4) more parts" : "")
         + " of its model; download what is missing"
     case .noWeights(let others):
-      "the folder has no weights, found "
+      "the folder has no weights"
         + (others.isEmpty
-          ? "none" : others.prefix(4).map { "'\(shown($0))'" }.joined(separator: ", "))
+          ? "" : ", found " + others.prefix(4).map { "'\(shown($0))'" }.joined(separator: ", "))
         + (others.count > 4 ? " …" : "") + ", expected safetensors, PyTorch or GGUF files"
         + (others.contains { $0.hasSuffix(".distcp") }
           ? "; python -m torch.distributed.checkpoint.format_utils dcp_to_torch makes one" : "")
@@ -193,6 +200,8 @@ extension CheckpointError {
         + names.prefix(8).map { "'\(shown($0))'" }.joined(separator: ", ")
     case .unconverted(let command):
       "is a checkpoint, expected a .vlmz file; convert it first: \(command)"
+    case .asOutput(let kind):
+      "is a \(kind), expected a .vlmz file to write: are the arguments the wrong way round?"
     case .notInPart(let name): "is not in '\(shown(name))', as in the other parts"
     case .parallelPart(let found, let expected):
       "a part has the shape \(found), expected \(expected)"

@@ -155,6 +155,13 @@ enum CheckpointFolder {
       !name.hasPrefix(".") && CheckpointPath.kind(folder + name) == S_IFDIR
         && CheckpointPath.names(folder + name).contains(where: isWeights)
     }
+    let cached = (names + CheckpointPath.names(folder + "hub").map { "hub/" + $0 }).filter {
+      ($0.hasPrefix("models--") || $0.hasPrefix("hub/models--"))
+        && CheckpointPath.kind(folder + $0 + "/snapshots") == S_IFDIR
+    }.sorted()
+    if inner.isEmpty, let first = cached.first {
+      return CheckpointError(path: path, problem: .innerFolders(cached, ready: folder + first))
+    }
     if !inner.isEmpty {
       // A trainer's checkpoints, by their steps.
       let steps = inner.compactMap { name in

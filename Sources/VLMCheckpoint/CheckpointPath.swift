@@ -35,7 +35,12 @@ package enum CheckpointPath {
     guard all.count == 1 else {
       throw CheckpointError(path: path, problem: .severalSnapshots(all.map { "snapshots/" + $0 }))
     }
-    return (snapshots + "/" + only, "reading the snapshot \(only), the only one")
+    let isNamed = revision(root + "/refs/main") != nil
+    return (
+      snapshots + "/" + only,
+      "reading the snapshot \(only.escapedForDisplay()), the only one"
+        + (isNamed ? "; refs/main names another, which is not there" : "")
+    )
   }
 
   /// A plain name, as the cache writes it.
@@ -82,7 +87,9 @@ package enum CheckpointPath {
       return "hf download \(parts[0])/\(parts[1])" + (file.isEmpty ? "" : " " + file)
         + " --local-dir \(parts[1])"
     }
-    if path.contains("://") { return "curl -LO " + path.quotedForShell }
+    if ["http://", "https://"].contains(where: { path.hasPrefix($0) }) {
+      return "curl -LO " + path.quotedForShell
+    }
     let parts = path.split(separator: "/", omittingEmptySubsequences: false)
     // A folder that is here is where the user looks, not an organisation.
     guard parts.count == 2, parts.allSatisfy(isPlain), kind(String(parts[0])) == nil else {
@@ -109,7 +116,7 @@ package enum CheckpointPath {
   package static func refusalAsContainer(_ path: String) -> CheckpointError? {
     if let absence = absence(path) { return download(path) == nil ? nil : absence }
     let isFolder = kind(path) == S_IFDIR
-    guard isFolder || isCheckpoint(path) else { return nil }
+    guard isFolder || checkpointKind(path) != nil else { return nil }
     let name = path.split(separator: "/").last.map(String.init) ?? "model"
     let stem = isFolder ? name : String(name.prefix(upTo: name.lastIndex(of: ".") ?? name.endIndex))
     let output = (stem.isEmpty || stem.allSatisfy { $0 == "." } ? "model" : stem) + ".vlmz"
@@ -118,14 +125,23 @@ package enum CheckpointPath {
       problem: .unconverted(command: "vlm-convert \(path.quotedForShell) \(output.quotedForShell)"))
   }
 
-  private static func isCheckpoint(_ path: String) -> Bool {
-    guard let file = try? MappedFile(path: path) else { return false }
-    if GGUFFile.matches(file) || PyTorchFile.matches(file) { return true }
-    guard file.count > 8 else { return false }
-    return file.withBytes(0..<9) { bytes in
+  /// Why a container is not written at `path`, not even in its place: it is a checkpoint, which
+  /// somebody trained. Nil where it is none.
+  package static func refusalAsOutput(_ path: String) -> CheckpointError? {
+    checkpointKind(path).map { CheckpointError(path: path, problem: .asOutput($0)) }
+  }
+
+  /// In words, by how the file begins; nil for what is no checkpoint.
+  private static func checkpointKind(_ path: String) -> String? {
+    guard let file = try? MappedFile(path: path) else { return nil }
+    if GGUFFile.matches(file) { return "GGUF file" }
+    if PyTorchFile.matches(file) { return "PyTorch checkpoint" }
+    guard file.count > 8 else { return nil }
+    let isSafetensors = file.withBytes(0..<9) { bytes in
       UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))
         <= UInt64(SafetensorsFile.maximumHeaderBytes) && bytes[8] == UInt8(ascii: "{")
     }
+    return isSafetensors ? "safetensors file" : nil
   }
 
   // MARK: - Folders

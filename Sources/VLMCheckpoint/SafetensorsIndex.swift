@@ -119,7 +119,10 @@ package enum SafetensorsIndex {
         problem: kind.flatMap { $0 == "a JSON text" ? nil : .otherKind($0) } ?? .json(error))
     case .success(let value):
       guard let member = value["weight_map"] else {
-        throw CheckpointError(path: path, problem: .missingField("weight_map"))
+        let isDescription = ["architectures", "architecture", "model_type", "model_cfg"]
+          .contains { value[$0] != nil }
+        throw CheckpointError(
+          path: path, problem: isDescription ? .description : .missingField("weight_map"))
       }
       guard let map = member.objectValue else {
         throw CheckpointError(

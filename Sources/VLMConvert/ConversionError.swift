@@ -81,16 +81,19 @@ package struct ConversionError: ReportableError, Equatable {
       let place = beside.map {
         ", here so called; next to the first would be '\($0.escapedForDisplay())'"
       }
-      return "\(name): \(layout.map { "\($0): " } ?? "")\(names.count) tensors missing: "
+      return
+        "\(name): \(layout.map { "\($0): " } ?? "")\(names.count) tensor\(names.count == 1 ? "" : "s") missing: "
         + Self.list(names) + (place ?? "")
+        + (names == ["lm_head.weight"] ? Self.withoutHead : "")
     case .head(let fault):
       return "\(name): head \(Self.list(fault.tensors)): found \(fault.found), expected "
         + "\(fault.expected); --ignore-unexpected leaves it out"
     case .shape(let tensor, let found, let expected):
       return "\(name): tensor '\(tensor.escapedForDisplay())': shape \(found), expected \(expected)"
     case .unexpected(let names):
-      return "\(name): \(names.count) tensors that the model does not have: \(Self.list(names)); "
-        + "use --ignore-unexpected to leave them out"
+      return
+        "\(name): \(names.count) tensor\(names.count == 1 ? "" : "s") that the model does not have: "
+        + "\(Self.list(names)); use --ignore-unexpected to leave them out"
     case .notFloat(let tensor, let found):
       return "\(name): tensor '\(tensor.escapedForDisplay())': found \(found), "
         + "expected a floating-point type"
@@ -160,6 +163,10 @@ package struct ConversionError: ReportableError, Equatable {
       return "\(name): metadata: the value of '\(key)' cannot be read, expected \(expected)"
     }
   }
+
+  private static let withoutHead =
+    "; where the model was saved without its head, save it with it (…ForCausalLM), or say "
+    + "\"tie_word_embeddings\": true in config.json if that is its table of embeddings"
 
   private static func list(_ names: [String]) -> String {
     let shown = names.prefix(20).map { "'\($0.escapedForDisplay(limit: 120))'" }

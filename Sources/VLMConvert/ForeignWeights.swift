@@ -35,6 +35,7 @@ enum ForeignWeights {
   }
 
   private static func quantization(_ tensor: CheckpointTensor) -> String? {
+    if tensor.name.contains("._packed_params.") { return "PyTorch's quantized modules" }
     guard let dot = tensor.name.lastIndex(of: ".") else { return nil }
     switch tensor.name[tensor.name.index(after: dot)...] {
     case "qweight", "qzeros": return "GPTQ or AWQ"

@@ -36,7 +36,7 @@ extension SourceDescriptions {
       // By its name, where no file has an id.
       if defaults.stopTokens.isEmpty, let eos = tokenizer.eos { defaults.stopTokens = [eos] }
     } else {
-      notes.append("no tokenizer.model or tokenizer.json: the model takes token ids only")
+      notes.append(Self.untold("no tokenizer.model or tokenizer.json"))
     }
     sections[.generationConfig] = Array(defaults.json.serialized().utf8)
     let templates = try chatTemplates(
@@ -68,6 +68,13 @@ extension SourceDescriptions {
       return [:]
     }
     return [.tokenizer: try CLIPVocabulary.tokenizer(context: tower.contextLength).serialized()]
+  }
+
+  /// What follows of a language model without a tokenizer, and what to do.
+  static func untold(_ reason: String) -> String {
+    reason
+      + ": nothing can be asked of the model; copy tokenizer.json and tokenizer_config.json of "
+      + "the model that it was made from beside the weights and convert again"
   }
 
   private static let maximumTokenizerBytes = 256 << 20
@@ -169,7 +176,9 @@ extension SourceDescriptions {
     of gguf: GGUFMetadata, file: String, seesPictures: Bool, rows: Int?, notes: inout [String]
   ) throws -> [SectionKind: [UInt8]] {
     guard let kind = gguf["tokenizer.ggml.model"], kind.stringValue != "no_vocab" else {
-      notes.append("no tokenizer in the metadata: the model takes token ids only")
+      notes.append(
+        "no tokenizer in the metadata: nothing can be asked of the model; convert a GGUF file that "
+          + "has one")
       return [:]
     }
     let tokenizer = try Tokenizer(

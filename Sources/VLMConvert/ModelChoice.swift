@@ -8,7 +8,7 @@ struct ModelChoice {
   /// The model's tensors, a language model's under its own names.
   let catalog: TensorCatalog
   /// Tensors that are no part of it, by the checkpoint's names.
-  let foreign: [String]
+  let foreign: [CheckpointFacts.Name]
 
   /// - Parameter stored: the catalog with the names of the file, from which the wrappers of training
   ///   have not been taken.
@@ -31,9 +31,9 @@ struct ModelChoice {
           + "; --state chooses another"
       ])
     // Other models are no remains.
-    foreign = catalog.tensors.map(\.name).filter { name in
-      !places.contains { name.hasPrefix($0.prefix) }
-    }
+    foreign = catalog.tensors.lazy.filter { tensor in
+      !places.contains { tensor.name.hasPrefix($0.prefix) }
+    }.map { ($0.name, $0.shape) }
   }
 
   /// Where the model's names have to be taken out of others; nil where they stand as they are, or

@@ -1,3 +1,4 @@
+import VLMCheckpoint
 import VLMInput
 import VLMModels
 import VLMNN
@@ -80,9 +81,10 @@ struct SourceDescriptions {
   /// - Parameters:
   ///   - model: whose names the tensors have, and the geometry.
   ///   - color: what the model sees.
+  ///   - metadata: of the checkpoint's own file; what lies beside it comes first.
   mutating func preprocessing(
     _ description: JSONValue?, given: String?, of model: ModelCheckpoint, color: ColorMode,
-    notes: inout [String]
+    inside metadata: [(key: String, value: String)], notes: inout [String]
   ) throws -> Preprocessing {
     let type = description?["model_type"]?.stringValue
     func steps(_ json: JSONValue, _ path: String) throws(PreprocessingError) -> Preprocessing {
@@ -100,17 +102,45 @@ struct SourceDescriptions {
     }
     guard let side = model.description.clipSide else {
       if model.naming == "torchvision", case .convNeXt(let config) = model.description {
-        let side = Self.torchvisionSide(config)
-        notes.append(
-          "no preprocessing beside the weights: assuming torchvision's for its models, a short side "
-            + "of \(side), of which 224 are kept; --preprocessor FILE names other steps")
-        return Preprocessing.torchvision(resize: side).inColor(color)
+        return Self.assumed(
+          .torchvision(resize: Self.torchvisionSide(config)), "torchvision's for its models",
+          color, metadata, &notes)
       }
-      notes.append("no preprocessing beside the weights: assuming timm's defaults for ImageNet")
-      return Preprocessing.timmDefault.inColor(color)
+      return Self.assumed(.timmDefault, "timm's defaults for ImageNet", color, metadata, &notes)
     }
-    notes.append("no preprocessing beside the weights: assuming CLIP's, at a side of \(side)")
+    notes.append(
+      "no preprocessing beside the weights: assuming CLIP's, at a side of \(side); "
+        + "--preprocessor FILE names other steps")
     return Self.clip(side)
+  }
+
+  /// What the training script's settings in the checkpoint say; what they leave open is as in
+  /// `base`, which `maker` describes.
+  private static func assumed(
+    _ base: Preprocessing, _ maker: String, _ color: ColorMode,
+    _ metadata: [(key: String, value: String)], _ notes: inout [String]
+  ) -> Preprocessing {
+    let others = "--preprocessor FILE names other steps"
+    for (key, text) in metadata {
+      let last = key.split(separator: ".").last.map(String.init) ?? ""
+      guard ClassNameKeys.rank(last) == nil, let json = try? JSONValue.parse(text) else { continue }
+      let stated = PictureSettingKeys.all.filter { json[$0] != nil }
+      guard !stated.isEmpty else { continue }
+      let place = "'\((key.isEmpty ? stated[0] : key).escapedForDisplay())' in the checkpoint"
+      do throws(PreprocessingError) {
+        let steps = try Preprocessing.trained(json, name: place, over: base, color: color)
+        notes.append(
+          "preprocessing from \(place) (\(stated.joined(separator: ", "))), the rest as \(maker): "
+            + "\(steps.summary); \(others)")
+        return steps
+      } catch {
+        notes.append("\(error): left out")
+      }
+    }
+    let steps = base.inColor(color)
+    notes.append(
+      "no preprocessing beside the weights: assuming \(maker), \(steps.summary); \(others)")
+    return steps
   }
 
   /// What torchvision resizes to for its ConvNeXts: tiny, small, and the larger ones.

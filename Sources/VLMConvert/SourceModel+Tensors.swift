@@ -63,8 +63,8 @@ extension SourceModel {
 
   /// Checks that the checkpoint has exactly the tensors of `manifest`.
   ///
-  /// Tensors under names that no part of the model could have are left out silently here; the
-  /// caller tells about them.
+  /// Tensors that are no part of the model, and that it does not need, are left out silently here;
+  /// the caller tells about them.
   func requireMatch(_ manifest: [TensorSpec], ignoreUnexpected: Bool) throws(ConversionError) {
     let missing = manifest.map(\.path).filter { checkpoint.tensors[$0] == nil }
     if let first = missing.first {
@@ -93,7 +93,9 @@ extension SourceModel {
       }
     }
     let known = Set(manifest.map(\.path))
-    let unexpected = checkpoint.tensors.filter { !known.contains($0.key) }.map(\.value.original)
+    let unexpected =
+      checkpoint.unexpected
+      + checkpoint.tensors.filter { !known.contains($0.key) }.map(\.value.original)
     if !ignoreUnexpected, let fault = checkpoint.headFault {
       throw ConversionError(path: catalog.path, .head(fault))
     }

@@ -73,7 +73,8 @@ package struct SourceModel: Sendable {
       preprocessing = nil
     } else if let color = ColorMode(channels: checkpoint.description.inputChannels) {
       preprocessing = try descriptions.preprocessing(
-        description, given: preprocessor, of: checkpoint, color: color, notes: &notes)
+        description, given: preprocessor, of: checkpoint, color: color,
+        inside: found.catalog.format.isPyTorch ? found.catalog.metadata : [], notes: &notes)
     } else {
       preprocessing = nil
       notes.append(
@@ -124,7 +125,7 @@ package struct SourceModel: Sendable {
       let color = ColorMode(channels: kind.inputChannels)
     {
       preprocessing = try descriptions.preprocessing(
-        nil, given: nil, of: model.checkpoint, color: color, notes: &notes)
+        nil, given: nil, of: model.checkpoint, color: color, inside: [], notes: &notes)
     }
     if sections[.tokenizer] == nil {
       if kind.language != nil, found.container == nil {
@@ -135,7 +136,7 @@ package struct SourceModel: Sendable {
       } else if case .openCLIP = kind {
         notes.append("no tokenizer in the file: the text tower takes token ids only")
       } else if kind.language != nil {
-        notes.append("no tokenizer in the file: the model takes token ids only")
+        notes.append(SourceDescriptions.untold("no tokenizer in the file"))
       }
     }
     let labels = try LabelSource(

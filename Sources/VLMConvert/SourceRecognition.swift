@@ -59,7 +59,8 @@ struct SourceRecognition {
     options: PyTorchFile.Options = .init()
   ) throws {
     self.mmproj = mmproj
-    let path = try CheckpointPath.resolved(path).path
+    let (path, choice) = try CheckpointPath.resolved(path)
+    if let choice { notes.append(choice) }
     let isFolder = VisionTowerFolder.isFolder(path)
     let folder = isFolder ? path : Self.folder(of: path)
     let openCLIP = folder + "/open_clip_model.safetensors"
@@ -180,7 +181,8 @@ struct SourceRecognition {
       (self.description, self.towerDescription) = (description, towerDescription)
     } catch {
       // The class that the model is of says more than what its tensors lack for another one.
-      guard let stated, Self.isOfTensors(error), !"\(error)".contains(stated) else { throw error }
+      let isNamed = (error as? ModelError).map { "\($0)".contains(stated ?? "") } ?? false
+      guard let stated, Self.isOfTensors(error), !isNamed else { throw error }
       throw ConversionError(path: weights, .architecture(stated))
     }
   }

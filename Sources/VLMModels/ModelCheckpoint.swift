@@ -93,6 +93,8 @@ package struct ModelCheckpoint: Sendable {
   package private(set) var notes: [String]
   /// A classifier among the foreign tensors that cannot be run.
   package var headFault: HeadFault?
+  /// Those of the foreign tensors that nothing explains: without them it may be another model.
+  package internal(set) var unexpected: [String] = []
   /// Whether an activation of the head was assumed.
   package var hasOpenHead = false
 
@@ -128,13 +130,19 @@ package struct ModelCheckpoint: Sendable {
     let parts = facts.names.filter { $0.name.hasPrefix(place) }
     inner = facts.with(names: parts.map { (String($0.name.dropFirst(place.count)), $0.shape) })
     return try recogniseNamed(inner)?.prefixed(place).adding(
-      foreign: facts.names.map(\.name).filter { !$0.hasPrefix(place) })
+      foreign: facts.names.filter { !$0.name.hasPrefix(place) })
   }
 
-  /// The same with more tensors that are no part of it.
-  package func adding(foreign names: [String]) -> ModelCheckpoint {
+  /// The same with more tensors that are no part of it. Beside an image model they may be a head,
+  /// or the larger part of what the file is.
+  package func adding(foreign names: [CheckpointFacts.Name]) -> ModelCheckpoint {
     var result = self
-    result.foreign += names
+    result.foreign += names.map(\.name)
+    switch description {
+    case .convNeXt, .clipViT, .openCLIP:
+      result.unexpected += names.filter { !HeadModule.isInert($0) }.map(\.name)
+    case .llama, .llava: break
+    }
     return result
   }
 
@@ -173,6 +181,7 @@ package struct ModelCheckpoint: Sendable {
         tensors: fault.tensors.map(original), found: fault.found, expected: fault.expected)
     }
     result.hasOpenHead = hasOpenHead
+    result.unexpected = unexpected.map(original)
     return result
   }
 

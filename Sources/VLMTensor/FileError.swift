@@ -35,6 +35,9 @@ package struct FileError: ReportableError, Equatable {
     switch problem {
     case .call(let call, let code):
       let text = "\(name): \(call) failed: \(String(cString: strerror(code)))"
+      if call == "create", code == ENOENT, let slash = path.lastIndex(of: "/") {
+        return text + ": the folder '\(String(path[..<slash]).escapedForDisplay())' is not there"
+      }
       guard code == ENOENT, path.contains("://") else { return text }
       return text + "; download it first: curl -LO \(path.quotedForShell)"
     case .notRegular(let kind):

@@ -1,4 +1,5 @@
 import ArgumentParser
+import VLMCheckpoint
 import VLMCommandLine
 import VLMContainer
 import VLMConvert
@@ -168,11 +169,18 @@ struct Convert: ParsableCommand {
   }
 
   func run() throws {
-    let source = try SourceModel.open(
-      path: input, preprocessor: preprocessor, visionTower: visionTower,
-      visionTowerSlow: visionTowerSlow, modelBase: modelBase, mmproj: mmproj,
-      headActivation: try activation, options: pyTorch.options(default: .automatic),
-      labels: LabelOptions(namesFile: labelsFile, scores: scores))
+    let source: SourceModel
+    do {
+      source = try SourceModel.open(
+        path: input, preprocessor: preprocessor, visionTower: visionTower,
+        visionTowerSlow: visionTowerSlow, modelBase: modelBase, mmproj: mmproj,
+        headActivation: try activation, options: pyTorch.options(default: .automatic),
+        labels: LabelOptions(namesFile: labelsFile, scores: scores))
+    } catch {
+      // Of two that are the wrong way round the first need not be there.
+      guard let output, output != input else { throw error }
+      throw CheckpointPath.refusalAsOutput(output) ?? error
+    }
     let policy = QuantizationPolicy(
       scheme: scheme.scheme, overrides: try tensorType.map(Self.override))
     let converter = try Converter(
@@ -183,13 +191,15 @@ struct Convert: ParsableCommand {
     if !foreign.isEmpty, !quiet {
       let examples = foreign.prefix(3).map { "'\($0.escapedForDisplay())'" }
       Report.note(
-        "vlm-convert: \(foreign.count) tensors are no part of the model, left out: "
+        "vlm-convert: \(foreign.count == 1 ? "1 tensor is" : "\(foreign.count) tensors are") no part "
+          + "of the model, left out: "
           + examples.joined(separator: ", ") + (foreign.count > 3 ? ", …" : ""))
     }
     guard let output, !dryRun else { return describe(converter) }
     if source.catalog.sources.contains(where: { $0.isSameFile(as: output) }) {
       throw FileError(path: output, problem: .sameFile(as: source.catalog.path))
     }
+    if let refusal = CheckpointPath.refusalAsOutput(output) { throw refusal }
     let progress = Progress(
       "converting", total: converter.sourceByteCount, unit: .bytes, quiet: quiet)
     let start = Progress.now()

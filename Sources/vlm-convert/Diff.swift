@@ -75,7 +75,9 @@ struct Diff: ParsableCommand {
     }
     if let example = difference.ignored.first {
       Report.line(
-        "\(difference.ignored.count) tensors of one are no part of the model: "
+        (difference.ignored.count == 1
+          ? "1 tensor of one is" : "\(difference.ignored.count) tensors of one are")
+          + " no part of the model: "
           + "\(example.escapedForDisplay())\(difference.ignored.count > 1 ? ", …" : "")")
     }
     let differing = difference.common.filter { $0.relativeError > 0 || $0.types.0 != $0.types.1 }

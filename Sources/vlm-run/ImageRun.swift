@@ -43,7 +43,7 @@ struct ImageRun {
       guard let first = waiting.first else { return }
       let begin = Progress.now()
       let recording = Recording(
-        outputs, loader.preprocessing, names: session.isJoint ? Recording.openCLIPNames : [:])
+        outputs, loader.preprocessing, names: Recording.names(of: session))
       let batch = pixels
       pixels = []
       let results: [VisionSession.Result]

@@ -148,10 +148,17 @@ final class Recording {
   }
 
   /// What open_clip calls the parts of its image tower.
-  static let openCLIPNames = [
+  private static let openCLIPNames = [
     "features": "trunk_features", "head_norm": "trunk_out", "logits": "image_embedding_raw",
     "embedding": "image_embedding",
   ]
+
+  /// The names that differ from ours, by ours. A classifier's outputs are logits whatever it is on.
+  static func names(of session: VisionSession) -> [String: String] {
+    guard session.isJoint else { return [:] }
+    let isClassifier = session.description.classCount != nil
+    return openCLIPNames.filter { !isClassifier || $0.key != "logits" }
+  }
 }
 
 extension Preprocessing.Normalization {

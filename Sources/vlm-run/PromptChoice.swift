@@ -70,6 +70,8 @@ struct PromptChoice {
       return nil
     }
     if let name = model.templateName { return ConversationTemplate.named(name) }
+    // Nothing is asked then, which is an error by itself.
+    guard model.tokenizer != nil else { return nil }
     let isMissed = model.tokenizer.map { ChatTemplates.areMissed($0) } ?? false
     if isMissed || options.chat {
       warnOfText("the file has no chat template")

@@ -21,7 +21,10 @@ extension VLMRun {
 
   func converse(_ model: any ConversationSession) throws {
     guard model.seesPictures || images.isEmpty else {
-      throw ValidationError("this model sees no pictures: found \(images.count)")
+      let names = images.prefix(3).map { "'\($0.escapedForDisplay(limit: 60))'" }
+      throw ValidationError(
+        "this model sees no pictures: found " + names.joined(separator: ", ")
+          + (conversation.prompt == nil ? "; a question is given with -p 'TEXT'" : ""))
     }
     guard !(conversation.chat && json) else {
       throw ValidationError("--chat with --json: expected --jsonl, an object per answer")

@@ -143,6 +143,11 @@ struct VLMRun: ParsableCommand {
     if !dryRun { try outputs.check() }
     let session = try VisionSession(
       container, kernels: kernels, threads: try threadCount(option: threads))
+    if labels != nil, session.openCLIP == nil, session.description.classCount != nil {
+      throw ValidationError(
+        "--labels: found a classifier, expected a CLIP with its text tower; names of classes are "
+          + "stored in the file: vlm-convert \(model.quotedForShell) new.vlmz --labels-file FILE")
+    }
     if let labels { try session.classify(as: try Self.texts(labels)) }
     if let scores {
       guard session.description.classCount != nil else {

@@ -56,6 +56,48 @@ struct ErrorTests {
     #expect(run.errors.contains("safetensors"))
   }
 
+  @Test("a checkpoint is never replaced by a container, whichever way round the arguments are")
+  func swapped() throws {
+    let folder = try TemporaryFolder()
+    for (fixture, kind) in [
+      ("upstream/torchvision.pth", "PyTorch checkpoint"),
+      ("convnext-cifar10/model.safetensors", "safetensors file"),
+    ] {
+      let path = folder.path("trained")
+      let content = try Data(contentsOf: URL(fileURLWithPath: TestFiles.fixture(fixture)))
+      try content.write(to: URL(fileURLWithPath: path))
+      for arguments in [
+        [Self.checkpoint, path], [Self.checkpoint, path, "--force"],
+        [folder.path("missing.vlmz"), path],
+      ] {
+        let outcome = try CommandRunner.run("vlm-convert", arguments)
+        #expect(outcome.status == 73)
+        let text = "is a \(kind), expected a .vlmz file to write: are the arguments the wrong way"
+        #expect(outcome.errors.contains(path + ": " + text), "\(outcome.errors)")
+        #expect(!outcome.errors.contains("use --force"))
+      }
+      #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == content)
+    }
+  }
+
+  @Test("what a model does not take is told with what it does")
+  func otherModel() throws {
+    let folder = try TemporaryFolder()
+    let (classifier, language) = (folder.path("a.vlmz"), folder.path("b.vlmz"))
+    #expect(try CommandRunner.convert(Self.checkpoint, classifier, "-q").status == 0)
+    let stories = TestFiles.fixture("stories260K")
+    #expect(try CommandRunner.convert(stories, language, "-q").status == 0)
+    let named = try CommandRunner.vlmRun(classifier, "x.png", "--labels", "a,b")
+    #expect(named.status == 64)
+    #expect(
+      named.errors.contains("vlm-convert \(classifier.quotedForShell) new.vlmz --labels-file"))
+    let asked = try CommandRunner.vlmRun(language, "Hello there")
+    #expect(asked.errors.contains("found 'Hello there'; a question is given with -p"))
+    let halves = try CommandRunner.convert(
+      Self.checkpoint, folder.path("c.vlmz"), "--mmproj", classifier)
+    #expect(halves.errors.contains("expected the language half of a LLaVA in GGUF"))
+  }
+
   @Test("an unwritable folder exits with 73")
   func unwritable() throws {
     let outcome = try CommandRunner.convert(Self.checkpoint, "/nonexistent/out.vlmz")

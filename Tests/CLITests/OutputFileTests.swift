@@ -146,6 +146,19 @@ struct ModelOutputTests {
     }
   }
 
+  @Test("--dump of a CLIP with a classifier on its projection has both's values")
+  func dumpHead() throws {
+    let model = try converted(TestFiles.fixture("heads/clip-wrapper.safetensors"), "--f32")
+    let path = folder.path("dump.safetensors")
+    let outcome = try CommandRunner.vlmRun(
+      model, Self.cat, "--dump", path, "-q")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    let dumped = try Expected(path)
+    #expect(dumped.tensor("logits")?.shape == [1, 4])
+    #expect(dumped.tensor("image_embedding_raw")?.shape == [1, 10])
+    #expect(dumped.tensor("image_embedding")?.shape == [1, 10])
+  }
+
   static let hasGoldens = TestFiles.hasGoldens
   static let goldensReason = Comment(rawValue: TestFiles.goldensReason)
 

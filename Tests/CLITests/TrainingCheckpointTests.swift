@@ -82,7 +82,7 @@ struct TrainingCheckpointTests {
       try write(try entries(Self.language, prefix) + [other])
       try expectSame(
         Self.language, folder.url.path,
-        notes: ["1 tensors are no part of the model, left out: '\(other.name)'"])
+        notes: ["1 tensor is no part of the model, left out: '\(other.name)'"])
     }
   }
 

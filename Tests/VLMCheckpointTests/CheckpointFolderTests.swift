@@ -95,6 +95,16 @@ struct CheckpointFolderTests {
         + "'tf_model.h5', expected safetensors, PyTorch or GGUF files")
   }
 
+  @Test("a download cache of many models names them", arguments: ["", "hub/"])
+  func cache(_ place: String) throws {
+    for name in ["models--me--b", "models--me--a", "datasets--me--c"] {
+      try FileManager.default.createDirectory(
+        atPath: folder.path(place + name + "/snapshots/1"), withIntermediateDirectories: true)
+    }
+    let names = ["models--me--a", "models--me--b"].map { place + $0 }
+    #expect(problem() == .innerFolders(names, ready: folder.path(names[0])))
+  }
+
   @Test("what compiling, sharding and data-parallel training put into names is left out")
   func wrappers() throws {
     let cases = [

@@ -57,8 +57,9 @@ struct CheckpointPathTests {
 
   @Test("a path that can only be a file is missing, and no more is said")
   func absent() {
-    for path in ["model.safetensors", "/nowhere/model", "a/b/c", "Tests/missing", "-a/b", "a/../b"]
-    {
+    for path in [
+      "model.safetensors", "/nowhere/model", "a/b/c", "Tests/missing", "-a/b", "a/../b", "s3://a/b",
+    ] {
       #expect(error(path)?.problem == .absent(download: nil), "\(path)")
     }
     #expect(error("nothing")?.description == "nothing: no such file or folder")
@@ -83,6 +84,12 @@ struct CheckpointPathTests {
     try FileManager.default.removeItem(atPath: folder.path("models--a--b/snapshots/def"))
     let only = try SafetensorsIndex.readCheckpoint(path: folder.path("models--a--b"))
     #expect(only.warnings == ["reading the snapshot abc, the only one"])
+    try text("models--a--b/refs/main", "gone")
+    let other = try SafetensorsIndex.readCheckpoint(path: folder.path("models--a--b"))
+    #expect(
+      other.warnings == [
+        "reading the snapshot abc, the only one; refs/main names another, which is not there"
+      ])
   }
 
   @Test("a trainer's folder names its newest checkpoint, any other the folders with weights")

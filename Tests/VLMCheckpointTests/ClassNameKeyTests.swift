@@ -41,6 +41,28 @@ struct ClassNameKeyTests {
       ])
   }
 
+  @Test("what a training script does to pictures is exposed, numbers and words alone")
+  func settings() throws {
+    let found = try metadata([
+      ("mean", .raw([0x47] + Self.bigEndian(0.5))),
+      (
+        "args",
+        .build(
+          .call(.global("argparse", "Namespace"), []),
+          .state([
+            ("img_size", .int(160)), ("crop_pct", .none), ("interpolation", .text("")),
+            ("mean", .list([.int(0), .int(1), .int(0)])), ("std", .list([.text("x")])),
+            ("lr", .int(3)), ("input_size", .tuple([Pickled](repeating: .int(1), count: 5))),
+          ]))
+      ),
+    ])
+    #expect(found == [#"={"mean":0.5}"#, #"args={"img_size":160,"mean":[0,1,0]}"#])
+  }
+
+  private static func bigEndian(_ value: Double) -> [UInt8] {
+    (0..<8).map { UInt8(truncatingIfNeeded: value.bitPattern >> UInt64(56 - 8 * $0)) }
+  }
+
   @Test("what is no names is passed over")
   func others() throws {
     #expect(

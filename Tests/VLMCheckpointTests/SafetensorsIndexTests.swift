@@ -163,6 +163,7 @@ struct SafetensorsIndexTests {
     let path = folder.path("i.json")
     for (text, expected) in [
       ("{}", CheckpointError.Problem.missingField("weight_map")),
+      (#"{"model_type": "convnext"}"#, .description),
       (
         "{\"weight_map\":[]}",
         .wrongType(field: "weight_map", found: "array", expected: "an object")

@@ -52,6 +52,21 @@ import VLMTestSupport
     #expect(try names(items, .everything) == ["state_dict.w", "state_dict_ema.v"])
   }
 
+  @Test("another whole model is told of, a part of the training is not")
+  func furtherModels() throws {
+    let large = Pickled.state(["a", "b", "c"].map { ($0, Self.tensor) })
+    for key in ["generator", "teacher", "best_model"] {
+      let items = [(key, large), ("model", large), ("loss", Self.state)]
+      let catalog = try make.read(TorchComposer.zip(Pickled.state(items)))
+      #expect(
+        catalog.warnings == [
+          "reading the state 'model' of 'model', '\(key)'; --state chooses another"
+        ])
+    }
+    let alone = [("model", large), ("loss", Self.state)]
+    #expect(try make.read(TorchComposer.zip(Pickled.state(alone))).warnings.isEmpty)
+  }
+
   @Test("a path of keys chooses; keys may hold dots")
   func path() throws {
     let deep = Pickled.state([("b.c", Pickled.state([("d", Self.state)]))])

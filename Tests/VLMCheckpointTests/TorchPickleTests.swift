@@ -116,6 +116,7 @@ import VLMTestSupport
   func z37() throws {
     let call = Pickled.call(.global("torch.storage", "_load_from_bytes"), [.text("x")])
     try make.expectRefusal(state(with: call.opcodes), "torch.storage._load_from_bytes")
+    try make.expectRefusal(state(with: call.opcodes), "torch.save(model.state_dict(), FILE)")
     // The right name in another module is an unknown function.
     let other = Pickled.call(.global("torch.utils", "_rebuild_tensor_v2"), [.storage(count: 4)])
     #expect(try make.read(state(with: other.opcodes)).tensors.map(\.name) == ["w"])

@@ -101,6 +101,23 @@ struct HeadSearchTests {
 
   static let faults: [(String, [Name])] = [
     ("two heads", linear("age", 8, 6) + linear("sex", 8, 3)),
+    ("two square heads", linear("fc_a", 8, 8) + linear("fc_b", 8, 8)),
+    ("two heads of other tasks", linear("head_color", 8, 8) + linear("head_shape", 8, 3)),
+    ("numbered heads", linear("head1", 8, 8) + linear("head2", 8, 8)),
+    ("a list of heads", linear("heads.0", 8, 8) + linear("heads.1", 8, 8)),
+    ("a gate", linear("gate", 8, 8) + linear("fc", 8, 3)),
+    (
+      "two heads on a hidden layer",
+      linear("hidden", 8, 6) + linear("age", 6, 6) + linear("sex", 6, 6)
+    ),
+    ("a cosine head's scale", [("fc.weight", [3, 8]), ("scale", [])]),
+    ("a temperature", linear("fc", 8, 3) + [("logit_scale", [])]),
+    ("a loose bias", [("fc.weight", [3, 8]), ("bias", [3])]),
+    ("its own normalisation", linear("fc", 8, 3) + [("mean", [1, 3, 1, 1]), ("std", [3])]),
+    ("a scale deeper down", linear("head.fc", 8, 3) + [("temperature.value", [1])]),
+    ("a norm alone", norm("norm", 8)),
+    ("a norm's scale alone", [("norm.weight", [8])]),
+    ("a neck's vectors alone", [("neck.gamma", [8])]),
     ("a map's decoder", [("decoder.0.weight", [4, 8, 3, 3])]),
     ("a norm without bias", linear("fc.0", 8, 6) + [("fc.1.weight", [6])] + linear("fc.2", 6, 3)),
     ("another width", linear("fc", 16, 3)),
@@ -120,11 +137,51 @@ struct HeadSearchTests {
     #expect(!fault.tensors.isEmpty && Set(fault.tensors).isSubset(of: Set(names.map(\.name))))
   }
 
+  static let ordered: [[String]] = [
+    ["fc.0", "fc.2"], ["fc.2", "fc.10"], ["fc.0", "fc.1"], ["fc1", "fc2"], ["fc_1", "fc_2"],
+    ["head.layer1", "head.layer2"], ["fc", "fc2"], ["hidden", "out"], ["linear1", "classifier"],
+    ["head.pre_logits.fc", "head.fc"], ["head.mlp.fc1", "head.mlp.fc2"],
+    ["classifier.dense", "classifier.out_proj"], ["mlp.0.linear", "mlp.1.linear"],
+    ["heads.0", "heads.2"],
+  ]
+
+  @Test("square layers follow one another as their names say", arguments: ordered)
+  func squares(_ names: [String]) {
+    for order in [names, names.reversed()] {
+      guard case .found(let found) = search(order.flatMap { Self.linear($0, 8, 8) }) else {
+        Issue.record("\(order): no head")
+        continue
+      }
+      #expect(found.sources["0.weight"]?.original == names[0] + ".weight")
+      #expect(found.sources["\(found.layers.count - 1).bias"]?.original == names[1] + ".bias")
+    }
+  }
+
+  @Test("tensors in no module that fit nothing of a head are no part of it")
+  func unrelated() throws {
+    let others: [Name] = [
+      ("kept", [5]), ("mask", [2, 7]), ("none", [0, 4]), ("copy", [8, 3, 4, 4]),
+    ]
+    #expect(try layers(Self.linear("fc", 8, 3) + others) == [Self.last])
+  }
+
+  @Test("layers of a list have an activation between them, which the file does not say")
+  func list() {
+    let names = Self.linear("mlp.layers.0", 8, 6) + Self.linear("mlp.layers.1", 6, 3)
+    guard case .found(let found) = search(names) else {
+      Issue.record("no head")
+      return
+    }
+    #expect(found.layers == [Self.first, Self.gelu, Self.last] && found.isOpen)
+  }
+
   @Test("weights of losses, counters and positions are no head")
   func nothing() {
     let names: [Name] = [
       ("criterion.weight", [3]), ("n_averaged", []), ("bn.num_batches_tracked", []),
-      ("text.position_ids", [1, 77]), ("logit_scale", []), ("norm.weight", [8]),
+      ("text.position_ids", [1, 77]), ("logit_scale", []), ("global_step", [1]),
+      ("class_weights", [3]), ("loss_fn.pos_weight", [3]), ("ema.num_updates", []),
+      ("blocks.relative_position_index", [49, 49]),
     ]
     guard case .nothing = search(names) else {
       Issue.record("a head")

@@ -190,6 +190,33 @@ struct ClassNameTests {
     #expect(source.notes.contains("class names from '\(place)' in the checkpoint"))
   }
 
+  @Test("what the training script did to pictures is done, unless files beside it say otherwise")
+  func trained() throws {
+    let timm = try labels(Self.upstream("named/timm-settings.pth"))
+    // The share of 232 that torchvision's larger models keep.
+    let expected = Preprocessing.torchvision(
+      resize: 165, crop: 160,
+      normalization: .init(mean: [0.5, 0.4, 0.3], deviation: [0.229, 0.224, 0.225]))
+    #expect(timm.preprocessing == expected)
+    #expect(
+      timm.notes.contains { note in
+        note.hasPrefix(
+          "preprocessing from 'args' in the checkpoint (img_size, interpolation, mean)")
+          && note.hasSuffix(
+            "of which 160 are kept, bilinear, mean 0.5 0.4 0.3, std 0.229 0.224 0.225; "
+              + "--preprocessor FILE names other steps")
+      }, "\(timm.notes)")
+    let path = folder.path("model.pth")
+    try FileManager.default.copyItem(
+      atPath: Self.upstream("named/torchvision-settings.pth"), toPath: path)
+    #expect(
+      try labels(path).preprocessing
+        == .torchvision(resize: 320, crop: 288, filter: .bicubic))
+    try folder.write(
+      "preprocessor_config.json", Array(#"{"resize_size": 64, "crop_size": 48}"#.utf8))
+    #expect(try labels(path).preprocessing == .torchvision(resize: 64, crop: 48))
+  }
+
   /// The classifier's tensors with metadata of safetensors.
   private func write(metadata: [(key: String, value: String)]) throws -> String {
     let tensors = try SafetensorsFile.read(path: Self.upstream("classifier/model.safetensors"))

@@ -141,6 +141,46 @@ struct HeadFixtureTests {
     #expect(Set(left.source.checkpoint.foreign).isSuperset(of: fault.tensors))
   }
 
+  @Test("a loose parameter beside a head is a part of it")
+  func loose() throws {
+    let folder = try TemporaryFolder()
+    let entries = try SafetensorsIndex.readCheckpoint(path: Self.path("wrapper-fc")).tensors.map {
+      SafetensorsWriter.Entry(name: $0.name, shape: $0.shape, floats: try $0.floats())
+    }
+    let scale = SafetensorsWriter.Entry(name: "scale", shape: [], floats: [3])
+    let error = thrownError(ConversionError.self) { try converter(entries + [scale], folder) }
+    let text = String(describing: error)
+    #expect(text.contains("'scale'") && text.contains("--ignore-unexpected"))
+  }
+
+  /// Files whose image model is what is small beside what stands next to it, or has other parts.
+  static let decoders: [(String, [(String, [Int])])] = [
+    ("features-only", (0..<90).map { ("decode_head.convs.\($0).conv.weight", [2, 2, 3, 3]) }),
+    ("open-mmlab-backbone", (0..<90).map { ("neck.fpn_convs.\($0).weight", [2, 2, 3, 3]) }),
+    ("wrapper-fc", (0..<90).map { ("decoder.norms.\($0).weight", [2]) }),
+    ("clip-wrapper", (0..<120).map { ("decoder.layers.\($0).weight", [2, 2]) }),
+    ("clip-classification/model", (0..<60).map { ("decoder.layers.\($0).weight", [2, 2]) }),
+    ("clip-classification/model", [("vision_model.encoder.layers.0.adapter.weight", [2, 2])]),
+    ("clip-classification/model", [("temperature", [])]),
+    ("open-clip-visual", [("attn_pool.query", [2, 2])]),
+  ]
+
+  @Test("what stands beside an image model and nothing explains is an error", arguments: decoders)
+  func decoder(_ name: String, _ others: [(String, [Int])]) throws {
+    let folder = try TemporaryFolder()
+    let entries = try SafetensorsIndex.readCheckpoint(path: Self.path(name)).tensors.map {
+      SafetensorsWriter.Entry(name: $0.name, shape: $0.shape, floats: try $0.floats())
+    }
+    let extra = others.map { other, shape in
+      SafetensorsWriter.Entry(
+        name: other, shape: shape, floats: .init(repeating: 1, count: shape.reduce(1, *)))
+    }
+    let error = thrownError(ConversionError.self) { try converter(entries + extra, folder) }
+    let text = String(describing: error)
+    #expect(text.contains("'\(extra[0].name)'") && text.contains("--ignore-unexpected"), "\(text)")
+    _ = try converter(entries + extra, folder, ignoring: true)
+  }
+
   @Test("--head-activation is refused where nothing is left open")
   func unusedOption() throws {
     let path = Self.path("wrapper-fc")

@@ -67,8 +67,8 @@ package enum GGUFProblem: Sendable, Equatable {
     case .splitField(let key, let found, let expected):
       "'\(key)' is \(found), expected \(expected)"
     case .languageExpected(let format):
-      "--mmproj names the vision half of a LLaVA in GGUF, found a language half in \(format), "
-        + "expected one in GGUF"
+      "is \(format), expected the language half of a LLaVA in GGUF: --mmproj names the vision half "
+        + "of such a file"
     case .visionExpected(let found):
       "--mmproj: found \(found.escapedForDisplay()), expected the vision half of a LLaVA in GGUF "
         + "(general.architecture 'clip')"

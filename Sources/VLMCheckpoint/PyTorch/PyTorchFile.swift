@@ -115,7 +115,7 @@ package enum PyTorchFile {
           + "'\(first.escapedForDisplay())'\(quantized.count > 1 ? ", …" : "")")
     }
     return TensorCatalog(
-      path: path, tensors: tensors, metadata: tree.classNames(),
+      path: path, tensors: tensors, metadata: tree.metadata(),
       warnings: warnings + storages.warnings, index: index, format: format,
       state: options.state == .everything ? "" : choice.path.joined(separator: "."))
   }

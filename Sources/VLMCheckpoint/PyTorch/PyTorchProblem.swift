@@ -48,6 +48,8 @@ package enum PyTorchProblem: Sendable, Equatable {
     case .forbiddenGlobal(let name):
       "names '\(shown(name))', which no checkpoint needs and which could run code or change "
         + "files; nothing was run, and the file is refused"
+        + (name == "torch.storage._load_from_bytes"
+          ? "; pickle.dump writes tensors so, torch.save(model.state_dict(), FILE) does not" : "")
     case .oddGlobal(let module, let name):
       "names '\(shown(module))' '\(shown(name))', expected the plain names of a module and a class"
     case .wholeModule(let name):

@@ -42,10 +42,23 @@ struct StateChoice {
         (value, path) = (only.value, path + [only.key])
         continue
       }
-      alternatives += holders.map { (path + [$0]).joined(separator: ".") }
+      let others = others(tree, dictionary, atLeast: tree.tensorCount(next))
+      alternatives += (holders + others).map { (path + [$0]).joined(separator: ".") }
       (value, path) = (next, path + [key])
     }
     return StateChoice(value: value, path: path, alternatives: alternatives)
+  }
+
+  /// Keys of further models, whose names tell nothing here: a teacher, a generator. What has less
+  /// than half of the tensors is a part of the training.
+  private static func others(
+    _ tree: PickleTree, _ dictionary: PickleDictionary, atLeast count: Int
+  ) -> [String] {
+    zip(dictionary.keys, dictionary.values).compactMap { key, value in
+      guard let key = tree.string(key), !wrappers.contains(key) else { return nil }
+      let found = tree.tensorCount(value)
+      return found > 0 && found * 2 >= count ? key : nil
+    }
   }
 
   /// The one dictionary with tensors in a dictionary that has no tensors of its own, when its key
@@ -113,6 +126,11 @@ extension PickleTree {
     case .tensor, .unsupportedTensor: true
     default: false
     }
+  }
+
+  /// Tensors that are items of a dictionary itself.
+  func tensorCount(_ value: PickleValue) -> Int {
+    dictionary(value)?.values.count(where: isTensor) ?? 0
   }
 
   /// Whether a dictionary holds tensors, or dictionaries that do, or a module stands for one.

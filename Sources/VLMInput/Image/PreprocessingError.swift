@@ -29,7 +29,7 @@ package struct PreprocessingError: ReportableError, Equatable {
       return "\(file): '\(key)': missing, expected \(expected)"
     case .unknownKind:
       return "\(file): is no preprocessing configuration of transformers, timm, open_clip or "
-        + "torchvision; --preprocessor FILE names one"
+        + "torchvision; --preprocessor FILE names one, such as a preprocessor_config.json"
     case .unknownProcessor(let key, let found):
       return "\(file): '\(key)': found '\(found.escapedForDisplay(limit: 60))', expected the image "
         + "processor of " + ImageProcessorClass.names.joined(separator: ", ")

@@ -5,6 +5,12 @@ import VLMTensor
 /// that: `CLIPForImageClassification`, and modules that have a CLIP of transformers', open_clip's or
 /// OpenAI's as one of their parts.
 enum CLIPHead {
+  /// First parts of the names that go with the image tower in a CLIP of open_clip's.
+  static let openCLIPTexts: Set<Substring> = [
+    "transformer", "token_embedding", "positional_embedding", "ln_final", "text_projection", "text",
+    "logit_scale", "logit_bias", "attn_mask", "input_resolution", "context_length", "vocab_size",
+  ]
+
   /// What the names of a CLIP look like behind a prefix.
   private enum Form: CaseIterable {
     case huggingFace
@@ -47,12 +53,7 @@ enum CLIPHead {
         (["embeddings", "pre_layrnorm", "encoder", "post_layernorm"], [])
       case .openCLIP:
         (
-          ["visual"],
-          [
-            "transformer", "token_embedding", "positional_embedding", "ln_final",
-            "text_projection", "text", "logit_scale", "logit_bias", "attn_mask",
-            "input_resolution", "context_length", "vocab_size",
-          ]
+          ["visual"], openCLIPTexts
         )
       case .openCLIPTower:
         (
@@ -124,11 +125,14 @@ enum CLIPHead {
     guard let parts = Parts(facts.names) else { return nil }
     let left = parts.leftInside + parts.leftOutside
     let modules = HeadModule.modules(of: left)
-    // What has as many is no head, but another model's larger part.
-    guard modules.count <= 40 else { return nil }
     let isUsual = parts.prefix.isEmpty && parts.form != .openCLIPTower
-    if modules.allSatisfy({ $0.isOther && $0.kind != .other(hasMatrix: true) }), isUsual {
-      return nil
+    if modules.isEmpty, isUsual { return nil }
+    guard modules.count <= 40 else {
+      // What has as many is no head, but another model's larger part.
+      guard isUsual else { return nil }
+      var model = try whole(parts, facts, left: left, fault: nil)
+      model?.unexpected += modules.flatMap(\.names)
+      return model
     }
     let isTransformers =
       parts.leftOutside.isEmpty && parts.form == .huggingFace
@@ -166,6 +170,7 @@ enum CLIPHead {
           foreign: tower.foreign, notes: notes))
       for (name, source) in found.sources { model.tensors["classifier.\(name)"] = source }
       model.hasOpenHead = found.isOpen
+      model.unexpected = tower.unexpected.map { parts.original[$0] ?? $0 }
       let used = Set(found.sources.values.map(\.original))
       model.addForeign(left.map(\.name).filter { !used.contains($0) })
       model.leaveOutTexts(parts.texts.compactMap { parts.original[$0.name] })
@@ -190,6 +195,7 @@ enum CLIPHead {
     var config: CLIPViTConfig
     var tensors: [String: ModelCheckpoint.Source]
     let foreign: [String]
+    let unexpected: [String]
     let notes: [String]
     let naming: String
   }
@@ -204,14 +210,14 @@ enum CLIPHead {
         CLIPViTCheckpoint.Selection(feature: feature))
       return found.map {
         Tower(
-          config: $0.config, tensors: $0.tensors, foreign: $0.foreign,
+          config: $0.config, tensors: $0.tensors, foreign: $0.foreign, unexpected: $0.unexpected,
           notes: description == nil ? [CLIPViTCheckpoint.guessed] : [], naming: "hugging-face")
       }
     case .openCLIP, .openCLIPTower:
       return try OpenCLIPViT(parts.tower, description).map {
         Tower(
-          config: $0.config, tensors: $0.tensors, foreign: $0.foreign, notes: $0.notes,
-          naming: "open_clip")
+          config: $0.config, tensors: $0.tensors, foreign: $0.foreign, unexpected: $0.unexpected,
+          notes: $0.notes, naming: "open_clip")
       }
     }
   }

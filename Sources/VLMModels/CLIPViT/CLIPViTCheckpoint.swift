@@ -9,6 +9,8 @@ package struct CLIPViTCheckpoint: Sendable {
   package let tensors: [String: ModelCheckpoint.Source]
   /// Tensors that are no part of the tower, or of no use to what is asked of it.
   package let foreign: [String]
+  /// Those of them that are named as the tower's own and that nothing explains.
+  let unexpected: [String]
 
   /// What LLaVA makes of a tower's tokens.
   package struct Selection: Sendable {
@@ -34,6 +36,7 @@ package struct CLIPViTCheckpoint: Sendable {
     guard let parts = CLIPViTNaming.split(names) else { return nil }
     var found: [String: ModelCheckpoint.Source] = [:]
     var foreign: [String] = []
+    var unexpected: [String] = []
     for name in parts.others {
       if selection.feature == .pooled, name.name == CLIPViTNaming.projection {
         found["projection"] = ModelCheckpoint.Source(original: name.name, shape: name.shape)
@@ -44,6 +47,7 @@ package struct CLIPViTCheckpoint: Sendable {
     for (name, prefixed) in parts.tower {
       guard let ours = CLIPViTNaming.canonical(prefixed) else {
         foreign.append(name.name)
+        if !HeadModule.isInert(name) { unexpected.append(name.name) }
         continue
       }
       found[ours] = ModelCheckpoint.Source(original: name.name, shape: name.shape)
@@ -65,6 +69,7 @@ package struct CLIPViTCheckpoint: Sendable {
       return Int(rest[..<dot]).map { $0 < config.encoder.layers } ?? true
     }
     self.foreign = foreign
+    self.unexpected = unexpected
   }
 
   static let guessed =
@@ -76,8 +81,10 @@ package struct CLIPViTCheckpoint: Sendable {
       let found = try CLIPViTCheckpoint(
         names: facts.names, description: facts.description, Selection(feature: .pooled))
     else { return nil }
-    return ModelCheckpoint(
+    var model = ModelCheckpoint(
       description: .clipViT(found.config), naming: "hugging-face", tensors: found.tensors,
       foreign: found.foreign, notes: facts.description == nil ? [guessed] : [])
+    model.unexpected = found.unexpected
+    return model
   }
 }

@@ -71,15 +71,11 @@ package struct ConvNeXtCheckpoint: Sendable {
   ) throws(ModelError) {
     let prefix = place.prefix.split(separator: ".")
     var search = HeadSearch(
-      inner: HeadModule.modules(of: parts.inner), outer: HeadModule.modules(of: parts.outer),
+      inner: HeadModule.modules(of: parts.inner),
+      outer: HeadModule.modules(of: parts.outer.filter { !place.isOfTexts($0.name) }),
       prefix: prefix, option: activation)
     search.innerComesFirst = naming == .openCLIP
     leaveDecoder(&search)
-    if naming == .openCLIP {
-      // Beside its image tower a file may have parts for texts, which no image passes through.
-      let texts: Set<Substring> = ["text", "transformer", "token_embedding", "ln_final", ""]
-      search.outer.removeAll { texts.contains($0.root(besides: prefix)) }
-    }
     if naming == .torchvision { search.firstEpsilon = ConvNeXtConfig.defaultEpsilon }
     let channels = config.featureChannels
     // fastai's body is child 0 of a Sequential, its head child 1, which begins with both poolings.

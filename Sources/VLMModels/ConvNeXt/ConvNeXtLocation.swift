@@ -98,6 +98,14 @@ struct ConvNeXtLocation: Hashable {
       naming: .openCLIP, isNamed ? inner.dropLast() : inner, form: isNamed ? .plain : .tower)
   }
 
+  /// Whether a name is of open_clip's parts for texts, which no image passes through.
+  func isOfTexts(_ name: String) -> Bool {
+    guard naming == .openCLIP else { return false }
+    let part = name.split(separator: ".", omittingEmptySubsequences: false)
+    let shared = zip(part, prefix.split(separator: ".")).prefix { $0 == $1 }.count
+    return shared < part.count && CLIPHead.openCLIPTexts.contains(part[shared])
+  }
+
   /// A name as the naming has it; nil for one beside the ConvNeXt.
   func inside(_ name: String) -> String? {
     guard let rest = name.dropping(prefix) else { return nil }

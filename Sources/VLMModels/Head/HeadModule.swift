@@ -4,8 +4,7 @@ struct HeadModule: Sendable {
     case linear(inputs: Int, outputs: Int, bias: Bool)
     case layerNorm(Int)
     case batchNorm(Int, affine: Bool)
-    /// Something else, with a matrix or larger among its tensors or only vectors and scalars.
-    case other(hasMatrix: Bool)
+    case other
   }
 
   let path: [Substring]
@@ -18,29 +17,49 @@ struct HeadModule: Sendable {
 
   /// What training and loading keep beside weights, and no result depends on.
   private static let bookkeeping: Set<Substring> = [
-    "num_batches_tracked", "position_ids", "attn_mask", "n_averaged", "relative_position_index",
-    "confmat",
+    "num_batches_tracked", "position_ids", "attn_mask", "relative_position_index", "confmat",
   ]
+  /// The last words of single values that count what training did.
+  private static let counters: Set<Substring> = [
+    "step", "steps", "epoch", "epochs", "iter", "iters", "iteration", "iterations", "updates",
+    "averaged", "initted",
+  ]
+  /// Vectors by which losses weigh classes.
+  private static let lossWeights: Set<Substring> = ["class_weight", "class_weights", "pos_weight"]
   /// Losses have weights that look like a classifier's and are applied in another way.
   private static let losses = ["loss", "criterion", "metric", "arcface", "cosface", "margin"]
 
-  /// `names` grouped, in their order.
+  /// Whether no result depends on a tensor.
+  static func isInert(_ name: CheckpointFacts.Name) -> Bool {
+    var path = name.name.split(separator: ".", omittingEmptySubsequences: false)
+    guard let leaf = path.popLast() else { return false }
+    if bookkeeping.contains(leaf) { return true }
+    if name.shape.allSatisfy({ $0 == 1 }), let word = leaf.split(separator: "_").last,
+      counters.contains(word)
+    {
+      return true
+    }
+    return name.shape.count <= 1 && (lossWeights.contains(leaf) || isLoss(path))
+  }
+
+  private static func isLoss(_ path: [Substring]) -> Bool {
+    path.contains { part in losses.contains { part.lowercased().contains($0) } }
+  }
+
+  /// `names` grouped, in their order, without those that no result depends on.
   static func modules(of names: [CheckpointFacts.Name]) -> [HeadModule] {
     typealias Part = (leaf: String, name: CheckpointFacts.Name)
     var order: [[Substring]] = []
     var parts: [[Substring]: [Part]] = [:]
-    for name in names {
+    for name in names where !isInert(name) {
       var path = name.name.split(separator: ".", omittingEmptySubsequences: false)
-      guard let leaf = path.popLast(), !bookkeeping.contains(leaf) else { continue }
+      guard let leaf = path.popLast() else { continue }
       if parts[path] == nil { order.append(path) }
       parts[path, default: []].append((String(leaf), name))
     }
     return order.map { path in
       let own = parts[path] ?? []
-      let isLoss = path.contains { part in
-        losses.contains { part.lowercased().contains($0) }
-      }
-      let (kind, sources) = known(own, isLoss: isLoss)
+      let (kind, sources) = known(own, isLoss: isLoss(path))
       return HeadModule(
         path: path, kind: kind, sources: sources, names: own.map(\.name.name),
         shapes: own.map(\.name.shape))
@@ -60,8 +79,7 @@ struct HeadModule: Sendable {
       let ours = ["running_mean": "mean", "running_var": "variance"][leaf] ?? leaf
       sources[ours] = ModelCheckpoint.Source(original: name.name, shape: shape)
     }
-    let hasMatrix = parts.contains { $0.name.shape.count > 1 && $0.name.shape.reduce(1, &*) != 1 }
-    let other = (Kind.other(hasMatrix: hasMatrix), [String: ModelCheckpoint.Source]())
+    let other = (Kind.other, [String: ModelCheckpoint.Source]())
     let leaves = Set(shapes.keys)
     let (weight, bias) = (shapes["weight"], shapes["bias"])
     if let mean = shapes["running_mean"], mean.count == 1, shapes["running_var"] == mean {
@@ -78,10 +96,20 @@ struct HeadModule: Sendable {
   }
 
   var isLinear: Bool { if case .linear = kind { true } else { false } }
-  var isOther: Bool { if case .other = kind { true } else { false } }
+  var isOther: Bool { kind == .other }
+
+  /// Whether it is what a CLIP multiplies likenesses by, which no embedding depends on.
+  var isTemperature: Bool {
+    names.allSatisfy { name in
+      ["logit_scale", "logit_bias"].contains(name.split(separator: ".").last)
+    }
+  }
 
   /// Its place in a `Sequential`; nil where it has a name.
   var position: Int? { path.last.flatMap { Int($0) } }
+
+  /// Values that enter a linear layer.
+  var inputs: Int? { if case .linear(let inputs, _, _) = kind { inputs } else { nil } }
 
   /// Values that leave it when `width` enter; nil when it takes others.
   func outputs(of width: Int) -> Int? {

@@ -121,31 +121,32 @@ struct HeadSearch {
   /// - Parameter widths: of the features that a head may stand on, the likeliest first.
   func run(_ widths: [Int]) -> Outcome {
     let all = inner + outer
-    let roots = Set(all.filter(\.isLinear).map { $0.root(besides: prefix) })
+    let hasLinear = all.contains(where: \.isLinear)
     let strange = all.filter { module in
-      guard case .other(let hasMatrix) = module.kind else { return false }
-      // Tensors that are in no module may be anything, unless they are made for the features.
-      if module.path.isEmpty {
-        return module.shapes.contains { shape in
-          shape.count == 2 && widths.contains { shape.contains($0) }
-        }
-      }
-      return hasMatrix || roots.contains(module.root(besides: prefix))
+      guard module.isOther, hasLinear || !module.isTemperature else { return false }
+      return !module.path.isEmpty || module.shapes.contains { fits($0, widths) }
     }
     if !strange.isEmpty {
-      return .fault(fault(strange, "layers of a kind that is not known here", widths))
+      return .fault(fault(strange, "tensors of a kind that is not known here", widths))
     }
-    guard all.contains(where: \.isLinear) else { return .nothing }
+    let norms = all.filter { !$0.isOther }
+    guard hasLinear else {
+      return norms.isEmpty
+        ? .nothing : .fault(fault(norms, "norms without a linear layer", widths))
+    }
     let (own, beside) = (inner.filter { !$0.isOther }, outer.filter { !$0.isOther })
     let hasOuter = beside.contains(where: \.isLinear)
     for width in widths {
       let whole = Self.chain(own + beside, from: width)
       if hasOuter, !innerComesFirst || whole == nil, let chain = Self.chain(beside, from: width) {
+        if let several = several(in: chain, widths) { return .fault(several) }
         var found = found(chain, width)
         found.unused = own
         return .found(found)
       }
-      if let whole { return .found(found(whole, width)) }
+      if let whole {
+        return several(in: whole, widths).map { .fault($0) } ?? .found(found(whole, width))
+      }
     }
     let linears = all.filter(\.isLinear)
     let reason =
@@ -160,22 +161,57 @@ struct HeadSearch {
       expected: "linear layers and norms, one behind the other, from \(features) features on")
   }
 
+  /// Linear layers of which one could as well stand beside the one before it, where their names do
+  /// not say that it stands on it.
+  private func several(in chain: [HeadModule], _ widths: [Int]) -> HeadFault? {
+    let linears = chain.filter(\.isLinear)
+    for (index, next) in linears.enumerated().dropFirst() {
+      let before = linears[index - 1]
+      guard linears[..<index].contains(where: { $0.inputs == next.inputs }),
+        !before.precedes(next), !(isOwn(before) && !isOwn(next))
+      else { continue }
+      return fault(
+        [before, next], "what may be two heads or one, as the names carry no order", widths)
+    }
+    return nil
+  }
+
+  /// Whether a tensor that is in no module could be multiplied with or added to what a head sees:
+  /// a scale, a value for each feature, class or colour, a table of them. Others are something else.
+  private func fits(_ shape: [Int], _ widths: [Int]) -> Bool {
+    let extents = shape.filter { $0 != 1 }
+    var known = Set(widths)
+    for case .linear(let inputs, let outputs, _) in (inner + outer).map(\.kind) {
+      known.formUnion([inputs, outputs])
+    }
+    return extents.isEmpty || extents == [3]
+      || extents.count <= 2 && extents.contains { known.contains($0) }
+  }
+
+  private func isOwn(_ module: HeadModule) -> Bool { inner.contains { $0.path == module.path } }
+
   // MARK: - Order
 
   private static let maximumModules = 40
   private static let maximumSteps = 20_000
 
-  /// All of `modules` in an order in which each takes what the one before it gives; those of a
-  /// `Sequential` in its order, others in that of the file where shapes leave a choice.
+  /// All of `modules` in an order in which each takes what the one before it gives; as their names
+  /// say, or else at least in the order of a `Sequential`, or as in the file.
   private static func chain(_ modules: [HeadModule], from width: Int) -> [HeadModule]? {
+    chain(modules, from: width) { $0.precedes($1) }
+      ?? chain(modules, from: width) { first, second in
+        guard let a = first.position, let b = second.position else { return false }
+        return a < b && first.path.dropLast() == second.path.dropLast()
+      }
+  }
+
+  private static func chain(
+    _ modules: [HeadModule], from width: Int, _ precedes: (HeadModule, HeadModule) -> Bool
+  ) -> [HeadModule]? {
     guard !modules.isEmpty, modules.count <= maximumModules else { return nil }
     var (steps, order) = (0, [Int]())
     func isNext(_ index: Int) -> Bool {
-      guard let position = modules[index].position else { return true }
-      return !modules.indices.contains { other in
-        !order.contains(other) && modules[other].path.dropLast() == modules[index].path.dropLast()
-          && modules[other].position.map { $0 < position } ?? false
-      }
+      !modules.indices.contains { !order.contains($0) && precedes(modules[$0], modules[index]) }
     }
     func extend(_ width: Int) -> Bool {
       if order.count == modules.count { return true }
@@ -251,7 +287,6 @@ struct HeadSearch {
     if parent.last == "pre_logits" || first.path.suffix(3) == ["head", "mlp", "fc1"] {
       return Gap(usual: .gelu, isOpen: false)
     }
-    let isOwn = { (module: HeadModule) in inner.contains { $0.path == module.path } }
     if isOwn(first), !isOwn(second) { return Gap(usual: nil) }
     let run = [first] + norms + [second]
     let positions = run.compactMap(\.position)
@@ -262,7 +297,11 @@ struct HeadSearch {
     }
     guard let (start, end) = positions.first.flatMap({ low in positions.last.map { (low, $0) } }),
       start < end, let empty = (start..<end).first(where: { !positions.contains($0) })
-    else { return nil }
+    else {
+      // A `ModuleList` of linear layers has its activation in code.
+      let isList = norms.isEmpty && ["layers", "linears", "fcs"].contains(parent.last)
+      return isList ? Gap(usual: usual) : nil
+    }
     return Gap(place: positions.count { $0 < empty } - 1, usual: usual)
   }
 }

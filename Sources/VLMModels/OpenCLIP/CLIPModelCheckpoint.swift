@@ -33,9 +33,11 @@ enum CLIPModelCheckpoint {
     for (name, source) in image.tensors { tensors["image.\(name)"] = source }
     // Positions 0, 1, 2 …, which older files store.
     let foreign = image.foreign.filter { !$0.hasSuffix(".embeddings.position_ids") }
-    return ModelCheckpoint(
+    var model = ModelCheckpoint(
       description: .openCLIP(config), naming: "hugging-face", tensors: tensors, foreign: foreign,
       notes: facts.description == nil ? [CLIPViTCheckpoint.guessed] : [])
+    model.unexpected = image.unexpected
+    return model
   }
 
   /// Our name for a tensor that is not the image tower's.

@@ -47,14 +47,16 @@ enum OpenCLIPCheckpoint {
       try refuse(imageNames, facts.description)
       return nil
     }
-    guard text["text.tokens.weight"] != nil else {
-      return ModelCheckpoint(
+    var model =
+      text["text.tokens.weight"] == nil
+      ? ModelCheckpoint(
         description: .clipViT(image.config), naming: "open_clip", tensors: image.tensors,
         foreign: image.foreign + text.values.map(\.original).sorted(), notes: image.notes)
-    }
-    return try whole(
-      .clipViT(image.config), image.tensors, text, foreign: image.foreign, facts.description,
-      notes: image.notes)
+      : try whole(
+        .clipViT(image.config), image.tensors, text, foreign: image.foreign, facts.description,
+        notes: image.notes)
+    model.unexpected = image.unexpected
+    return model
   }
 
   private static func whole(

@@ -9,6 +9,8 @@ struct OpenCLIPViT {
   /// By our name.
   let tensors: [String: ModelCheckpoint.Source]
   let foreign: [String]
+  /// Those of them that are named as the tower's own and that nothing explains.
+  let unexpected: [String]
   /// What a person should know, one line each.
   let notes: [String]
 
@@ -21,11 +23,13 @@ struct OpenCLIPViT {
   init?(_ names: [CheckpointFacts.Name], _ description: JSONValue?) throws(ModelError) {
     var tensors: [String: ModelCheckpoint.Source] = [:]
     var foreign: [String] = []
+    var unexpected: [String] = []
     for (name, shape) in names {
       if let ours = name.dropping("visual.").flatMap(Self.canonical) {
         tensors[ours] = ModelCheckpoint.Source(original: name, shape: shape)
       } else {
         foreign.append(name)
+        if name.hasPrefix("visual."), !HeadModule.isInert((name, shape)) { unexpected.append(name) }
       }
     }
     guard tensors["embeddings.patch.weight"] != nil, tensors["embeddings.class"] != nil,
@@ -47,6 +51,7 @@ struct OpenCLIPViT {
     ).config(feature: .pooled)
     self.tensors = tensors
     self.foreign = foreign
+    self.unexpected = unexpected
     let guessed =
       "no open_clip_config.json beside the weights: assuming heads of 64 and GELU; OpenAI's own "
       + "models have quick GELU"

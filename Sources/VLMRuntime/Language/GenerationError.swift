@@ -36,7 +36,9 @@ package struct GenerationError: ReportableError, Equatable {
         "\(name): found \(found.escapedForDisplay()), expected \(expected)"
       case .notNumbers(let position):
         "logits behind position \(position): found none that is a number, expected finite ones"
-      case .noTokenizer: "tokenizer: found none in the file, expected one"
+      case .noTokenizer:
+        "tokenizer: found none in the file, expected one; copy tokenizer.json beside the weights and "
+          + "convert again"
       case .emptyPrompt: "prompt: found no tokens, expected at least one"
       case .notLanguage(let architecture):
         "architecture: found '\(architecture.escapedForDisplay())', expected a language model"

@@ -12,7 +12,54 @@ package enum ClassNameKeys {
   package static func rank(_ key: String) -> Int? { all.firstIndex(of: key.lowercased()) }
 }
 
-/// The names of classes that a training checkpoint holds beside its tensors.
+/// Keys under which training scripts keep what they do to a picture: timm's `train.py`, torchvision's
+/// reference, and what people call the same.
+package enum PictureSettingKeys {
+  package static let all = [
+    "img_size", "image_size", "input_size", "crop_pct", "crop_mode", "val_resize_size",
+    "val_crop_size", "interpolation", "mean", "std",
+  ]
+}
+
+/// What a training checkpoint holds beside its tensors: names of classes, and what is done to a
+/// picture.
+extension PickleTree {
+  /// Numbers of a setting at most: a height, a width and channels.
+  private static let maximumNumbers = 4
+  private static let maximumSettingBytes = 64
+
+  /// The settings of `PictureSettingKeys` as an object; nil where there are none.
+  private func settings(_ dictionary: PickleDictionary) -> JSONValue? {
+    var object = JSONObject()
+    for key in PictureSettingKeys.all {
+      guard let value = value(dictionary, key).flatMap(setting) else { continue }
+      object.set(key, value)
+    }
+    return object.isEmpty ? nil : .object(object)
+  }
+
+  /// A word, a number or a few.
+  private func setting(_ value: PickleValue) -> JSONValue? {
+    if let text = string(value) {
+      return text.isEmpty || text.utf8.count > Self.maximumSettingBytes ? nil : .string(text)
+    }
+    guard let list = tuple(value) ?? list(value) else { return number(value) }
+    let numbers = list.prefix(Self.maximumNumbers + 1).compactMap(number)
+    guard (1...Self.maximumNumbers).contains(list.count), numbers.count == list.count else {
+      return nil
+    }
+    return .array(numbers)
+  }
+
+  private func number(_ value: PickleValue) -> JSONValue? {
+    switch value {
+    case .int(let number): .int(number)
+    case .float(let number) where number.isFinite: .double(number)
+    default: nil
+    }
+  }
+}
+
 extension PickleTree {
   /// Keys of what may hold those in turn: settings and descriptions of data.
   private static let holderKeys: Set<String> = [
@@ -24,9 +71,9 @@ extension PickleTree {
   private static let maximumValues = 1 << 18
   private static let maximumTextBytes = 8 << 20
 
-  /// Each with the keys on the way there joined by dots, and as JSON: an array of strings, or an
-  /// object of strings or integers.
-  func classNames() -> [(key: String, value: String)] {
+  /// Each with the keys on the way there joined by dots, and as JSON: names as an array of strings or
+  /// an object of strings or integers, settings as an object under the key of what holds them.
+  func metadata() -> [(key: String, value: String)] {
     var found: [(key: String, value: String)] = []
     var (values, bytes) = (Self.maximumValues, Self.maximumTextBytes)
     var level: [(path: String, items: PickleDictionary)] = items(root).map { [("", $0)] } ?? []
@@ -43,6 +90,7 @@ extension PickleTree {
             next.append((place, inner))
           }
         }
+        if let settings = settings(dictionary) { found.append((path, settings.serialized())) }
       }
       // A pickle may refer to one dictionary many times.
       level = Array(next.prefix(64))
