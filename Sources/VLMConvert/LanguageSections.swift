@@ -15,13 +15,15 @@ extension SourceDescriptions {
   /// - Parameters:
   ///   - gguf: the metadata of a GGUF file, which holds it all.
   ///   - config: `config.json`.
-  ///   - seesPictures: whether the model has eyes; it needs no chat template then.
+  ///   - kind: the model; one with eyes needs no chat template.
   mutating func languageSections(
-    gguf: GGUFMetadata?, file: String, config: JSONValue?, seesPictures: Bool,
+    gguf: GGUFMetadata?, file: String, config: JSONValue?, of kind: ModelDescription,
     notes: inout [String]
   ) throws -> [SectionKind: [UInt8]] {
+    let (seesPictures, rows) = (kind.seesPictures, kind.language?.vocabulary)
     if let gguf {
-      return try Self.sections(of: gguf, file: file, seesPictures: seesPictures, notes: &notes)
+      return try Self.sections(
+        of: gguf, file: file, seesPictures: seesPictures, rows: rows, notes: &notes)
     }
     var sections: [SectionKind: [UInt8]] = [:]
     let settings = try read("tokenizer_config.json")
@@ -30,6 +32,7 @@ extension SourceDescriptions {
     let tokenizer = try tokenizer(settings, config, generation, &notes)
     if let tokenizer {
       sections[.tokenizer] = tokenizer.serialized()
+      notes += Self.piecesWithoutRows(tokenizer, rows: rows).map { [$0] } ?? []
       // By its name, where no file has an id.
       if defaults.stopTokens.isEmpty, let eos = tokenizer.eos { defaults.stopTokens = [eos] }
     } else {
@@ -170,7 +173,7 @@ extension SourceDescriptions {
   }
 
   private static func sections(
-    of gguf: GGUFMetadata, file: String, seesPictures: Bool, notes: inout [String]
+    of gguf: GGUFMetadata, file: String, seesPictures: Bool, rows: Int?, notes: inout [String]
   ) throws -> [SectionKind: [UInt8]] {
     guard let kind = gguf["tokenizer.ggml.model"], kind.stringValue != "no_vocab" else {
       notes.append(
@@ -185,6 +188,7 @@ extension SourceDescriptions {
     }
     var sections: [SectionKind: [UInt8]] = [:]
     sections[.tokenizer] = tokenizer.serialized()
+    notes += piecesWithoutRows(tokenizer, rows: rows).map { [$0] } ?? []
     let unique = ends.enumerated().filter { ends[..<$0.offset].firstIndex(of: $0.element) == nil }
     let defaults = GenerationDefaults(stopTokens: unique.map(\.element))
     sections[.generationConfig] = Array(defaults.json.serialized().utf8)
@@ -192,5 +196,18 @@ extension SourceDescriptions {
     sections[.chatTemplate] = section(
       templates, tokenizer, seesPictures: seesPictures, notes: &notes)
     return sections
+  }
+
+  /// Pieces whose ids are behind the table of embeddings, as tokens that were added without
+  /// `resize_token_embeddings`.
+  private static func piecesWithoutRows(_ tokenizer: Tokenizer, rows: Int?) -> String? {
+    guard let rows, tokenizer.count > rows else { return nil }
+    let pieces = (rows..<tokenizer.count).compactMap { tokenizer.piece($0) }.filter { !$0.isEmpty }
+    guard !pieces.isEmpty else { return nil }
+    let shown = pieces.prefix(3).map { "'\($0.escapedForDisplay(limit: 60))'" }
+    return "the embeddings have \(rows) rows, the tokenizer \(tokenizer.count) ids: a prompt with "
+      + shown.joined(separator: ", ")
+      + (pieces.count > shown.count ? " and \(pieces.count - shown.count) more" : "")
+      + " is an error; resize_token_embeddings before training gives them rows"
   }
 }

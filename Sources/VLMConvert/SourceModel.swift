@@ -88,7 +88,7 @@ package struct SourceModel: Sendable {
       var language = base.path.map { SourceDescriptions(folder: $0) } ?? descriptions
       sections = try language.languageSections(
         gguf: found.catalog.gguf, file: found.weights, config: description,
-        seesPictures: checkpoint.description.seesPictures, notes: &notes)
+        of: checkpoint.description, notes: &notes)
       if base.path == nil { descriptions = language } else { files += language.files }
     } else if case .openCLIP(let config) = checkpoint.description {
       sections = try descriptions.textTowerSections(config.text, description, notes: &notes)
@@ -131,7 +131,7 @@ package struct SourceModel: Sendable {
       if kind.language != nil, found.container == nil {
         let beside = try descriptions.languageSections(
           gguf: nil, file: found.weights, config: try descriptions.read("config.json"),
-          seesPictures: kind.seesPictures, notes: &notes)
+          of: kind, notes: &notes)
         sections.merge(beside) { own, _ in own }
       } else if case .openCLIP = kind {
         notes.append("no tokenizer in the file: the text tower takes token ids only")

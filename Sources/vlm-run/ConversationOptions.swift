@@ -17,23 +17,34 @@ struct ConversationOptions: ParsableArguments {
   @Flag(help: "Talk: a question a line, until /quit or Ctrl-D. Ctrl-C ends an answer.")
   var chat = false
 
-  @Option(name: [.customShort("n"), .long], help: "Tokens of an answer at most.")
+  // A number may be below 0, which is said as such.
+  @Option(
+    name: [.customShort("n"), .long], parsing: .unconditional, help: "Tokens of an answer at most.")
   var maxTokens = 512
 
-  @Option(help: ArgumentHelp("0 takes the most probable token, always.", valueName: "t"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("0 takes the most probable token, always.", valueName: "t"))
   var temp: Double?
 
-  @Option(help: ArgumentHelp("Choose among so many tokens; 0 for all.", valueName: "k"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Choose among so many tokens; 0 for all.", valueName: "k"))
   var topK: Int?
 
-  @Option(help: ArgumentHelp("Choose among the likeliest that sum to this.", valueName: "p"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Choose among the likeliest that sum to this.", valueName: "p"))
   var topP: Double?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp("Choose among those with this share of the likeliest's.", valueName: "p"))
   var minP: Double?
 
-  @Option(help: ArgumentHelp("Above 1: tokens come again less readily.", valueName: "factor"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Above 1: tokens come again less readily.", valueName: "factor"))
   var repeatPenalty: Double?
 
   @Option(help: "The same number gives the same text.")
@@ -52,7 +63,7 @@ struct ConversationOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "The frame around questions: one of the file's, such as 'default', vicuna_v1, chatml …, or a "
-        + ".jinja file; 'none' continues the text as it stands.",
+        + ".jinja file, or JSON with one; 'none' continues the text as it stands.",
       valueName: "name"))
   var template: String?
 
@@ -64,7 +75,7 @@ struct ConversationOptions: ParsableArguments {
   var templateArguments: String?
 
   @Flag(
-    inversion: .prefixedNo,
+    inversion: .prefixedNo, exclusivity: .exclusive,
     help: """
       Whether special tokens spelled in prompts and questions are such; default: in a text that is \
       continued as it stands, not in what a template frames.

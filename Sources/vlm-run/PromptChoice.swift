@@ -26,6 +26,11 @@ struct PromptChoice {
     let stored = try model.container.chatTemplates()
     let found = try options.template.map { try named($0, stored) } ?? own(stored)
     let arguments = try options.arguments()
+    if found == nil, options.system != nil {
+      Report.warning(
+        "--system: left out, as no template frames the text; --template names one",
+        program: "vlm-run")
+    }
     guard let chat = found as? ChatTemplate else {
       guard arguments.isEmpty else {
         throw ValidationError(
@@ -114,26 +119,68 @@ struct PromptChoice {
     if name == "none" { return nil }
     if let program = stored[name] { return try chat(program, stored) }
     if let known = try family(ChatTemplates.Family(name: name), stored) { return known }
-    if name.contains("/") || [".jinja", ".jinja2", ".j2"].contains(where: { name.hasSuffix($0) }) {
-      let source = try Self.text(of: name)
+    if name.contains("/")
+      || [".jinja", ".jinja2", ".j2", ".json"].contains(where: { name.hasSuffix($0) })
+      || (try? MappedFile(path: name)) != nil
+    {
+      let source = try Self.program(of: name)
       return try chat(
         ChatTemplates.Program(name: name, source: source), stored, file: name)
     }
-    let names =
-      stored.programs.map(\.name) + ["none"] + ConversationTemplate.names
-      + ChatTemplate.builtInNames
+    var names: [String] = []
+    for one in stored.programs.map(\.name) + ["none"] + ConversationTemplate.names
+      + ChatTemplate.builtInNames where !names.contains(one)
+    {
+      names.append(one)
+    }
+    let near = Suggestion.nearest(to: name, of: names).map {
+      "; did you mean '\($0.escapedForDisplay(limit: 60))'?"
+    }
     throw ValidationError(
       "--template: found '\(name.escapedForDisplay())', expected a file that ends in .jinja, "
-        + Self.list(names))
+        + Self.list(names) + (near ?? ""))
   }
 
   private static func list(_ names: [String]) -> String {
     names.map { $0.escapedForDisplay(limit: 60) }.joined(separator: ", ")
   }
 
+  /// The program in a file: all of it, or what `chat_template` says in one of JSON, such as
+  /// `tokenizer_config.json`.
+  private static func program(of path: String) throws -> String {
+    let text = try text(of: path)
+    func error(_ place: String, _ found: String, _ expected: String) -> TextError {
+      TextError(file: path, place: place, .value(found: found, expected: expected))
+    }
+    guard text.utf8.first(where: { ![0x20, 0x09, 0x0a, 0x0d].contains($0) }) == UInt8(ascii: "{"),
+      let json = try? JSONValue.parse(Array(text.utf8))
+    else {
+      let isProgram = ["{{", "{%"].contains { text.contains($0) }
+      guard isProgram || path.hasSuffix(".jinja") || path.hasSuffix(".j2") else {
+        throw error(
+          "text", "no {{ and no {%", "a chat template in Jinja, or JSON with 'chat_template'")
+      }
+      return text
+    }
+    let place = "chat_template"
+    switch json[place] {
+    case nil, .null?:
+      throw error(
+        place, "none", "one; newer models have it in chat_template.jinja, beside this file")
+    case .string(let source)?: return source
+    case .array(let elements)?:
+      let programs = elements.filter { $0["name"]?.stringValue == ChatTemplates.defaultName }
+      if let source = programs.first?["template"]?.stringValue { return source }
+    case let other?:
+      if let source = other[ChatTemplates.defaultName]?.stringValue { return source }
+    }
+    throw error(place, "none of the name 'default'", "a text, or texts by name with 'default'")
+  }
+
   private static func text(of path: String) throws -> String {
     let file = try MappedFile(path: path)
-    let limit = JinjaLimits().maximumSourceBytes
+    // A configuration has other things beside its template, which is measured by itself.
+    let limit = path.hasSuffix(".json") ? 1 << 24 : JinjaLimits().maximumSourceBytes
     guard file.count <= limit else {
       throw TextError(
         file: path, place: "size",

@@ -107,6 +107,71 @@ struct ChatTemplateCommandTests {
     #expect(unknown.errors.contains("found 'y', expected a file that ends in .jinja, none, vicuna"))
   }
 
+  @Test("a template may lie in JSON, and a file without one is refused")
+  func inJSON() throws {
+    _ = try convert([])
+    func file(_ name: String, _ text: String) throws -> String {
+      try Data(text.utf8).write(to: URL(fileURLWithPath: folder.path(name)))
+      return folder.path(name)
+    }
+    let source = "<|im_start|>{{ messages[0].content }}<|im_end|>"
+    let plain = try ids(["-p", "Hi", "--template", file("mine.jinja", source)])
+    for (name, text) in [
+      ("tokenizer_config.json", #"{"chat_template": "\#(source)", "model_max_length": 8}"#),
+      ("list.json", #"{"chat_template": [{"name": "default", "template": "\#(source)"}]}"#),
+      ("named", #"{"chat_template": {"default": "\#(source)"}}"#), ("mine.txt", source),
+    ] {
+      #expect(try ids(["-p", "Hi", "--template", file(name, text)]) == plain, "\(name)")
+    }
+    for (name, text, reason) in [
+      ("config.json", "{}", "chat_template: found none, expected one; newer models"),
+      ("tools.json", #"{"chat_template": {"tools": "{{ 1 }}"}}"#, "none of the name 'default'"),
+      ("notes.txt", "Be brief.", "found no {{ and no {%, expected a chat template in Jinja"),
+    ] {
+      let refused = try CommandRunner.vlmRun(
+        folder.path("m.vlmz"), "-p", "Hi", "--template", file(name, text))
+      #expect(refused.status == 65)
+      #expect(refused.errors.contains(reason), "\(refused.errors)")
+    }
+  }
+
+  @Test("tokens that the embeddings have no row for are said")
+  func rowless() throws {
+    let path = TestFiles.fixture("chat/model/tokenizer.json")
+    let text = try String(decoding: Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self)
+    let key = "\n  ],\n  \"normalizer\""
+    try #require(text.contains(key))
+    let added = [322, 323].map { #", {"id": \#($0), "content": "<|x\#($0)|>", "special": true}"# }
+    let outcome = try convert([
+      ("tokenizer.json", text.replacingOccurrences(of: key, with: added.joined() + key))
+    ])
+    #expect(
+      outcome.errors.contains(
+        "the embeddings have 322 rows, the tokenizer 324 ids: a prompt with '<|x322|>', '<|x323|>' is"
+      ), "\(outcome.errors)")
+    #expect(try !convert([]).errors.contains("rows"))
+  }
+
+  @Test("slips in the options of a question are said")
+  func slips() throws {
+    _ = try convert([])
+    func said(_ arguments: String..., status: Int32) throws -> String {
+      let outcome = try CommandRunner.run(
+        "vlm-run", [folder.path("m.vlmz"), "-p", "Hi", "-n", "1", "-q"] + arguments)
+      #expect(outcome.status == status, "\(outcome.errors)")
+      return outcome.errors
+    }
+    #expect(try said("--template", "chatlm", status: 64).contains("did you mean 'chatml'?"))
+    #expect(try said("--template", "llama3", status: 64).contains("did you mean 'llama-3'?"))
+    #expect(try !said("--template", "zzzzzz", status: 64).contains("did you mean"))
+    #expect(try said("--special", "--no-special", status: 64).contains("--no-special"))
+    #expect(
+      try said("--system", "Be brief.", "--template", "none", status: 0).contains(
+        "--system: left out"))
+    #expect(try said("-n", "-1", status: 64).contains("--max-tokens: found -1, expected 1"))
+    #expect(try said("--temp", "-1", status: 64).contains("found -1.0, expected 0.0 to 100.0"))
+  }
+
   @Test("a template that is missing, broken or of no default name is said, and what happens then")
   func missing() throws {
     func said(_ files: [(String, String)]) throws -> (converted: String, asked: String) {

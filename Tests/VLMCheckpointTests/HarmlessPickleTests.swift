@@ -62,6 +62,15 @@ import VLMTestSupport
     ("a type of nothing", .call(.global("builtins", "type"), [.none])),
     ("an error", .call(.global("builtins", "ValueError"), [.text("x")])),
     ("a setting", .call(.global("omegaconf.dictconfig", "DictConfig"), [])),
+    (
+      "an operator", .call(.global("functools", "partial"), [.global("_operator", "add"), .int(1)])
+    ),
+    ("an item", .call(.global("operator", "itemgetter"), [.int(1)])),
+    ("an attribute", .call(.global("operator", "attrgetter"), [.text("a.b"), .text("c")])),
+    ("a method of a text", attribute(.global("__builtin__", "str"), "upper")),
+    ("a text's method by its name", dotted("builtins", "str.upper")),
+    ("a signal's name", attribute(.call(.global("signal", "Signals"), [.int(2)]), "name")),
+    ("a path's name", attribute(.call(.global("pathlib", "PosixPath"), [.text("a")]), "name")),
     ("a signal", .call(.global("signal", "Signals"), [.int(2)])),
     // cls, args, kwargs NEWOBJ_EX
     (
@@ -87,6 +96,39 @@ import VLMTestSupport
     ("subclasses", dotted("builtins", "object.__subclasses__"), "object.__subclasses__"),
     ("a way around", dotted("p", "q..r"), "p.q..r"),
     ("an attribute of an object", attribute(.call(color, []), "__class__"), "__class__"),
+    ("a file's end", .call(dotted("pathlib", "Path.unlink"), [.text("a")]), "Path.unlink"),
+    ("the same, older", attribute(.global("pathlib", "PosixPath"), "unlink"), "PosixPath.unlink"),
+    (
+      "the same, of a path",
+      attribute(.call(.global("pathlib", "PosixPath"), [.text("a")]), "rename"),
+      "pathlib.PosixPath.rename"
+    ),
+    (
+      "TorchScript from elsewhere",
+      .call(.global("torch.jit._serialization", "load"), [.text("a")]),
+      "torch.jit._serialization.load"
+    ),
+    (
+      "globals by a getter",
+      .call(.global("operator", "attrgetter"), [.text("a"), .text("b.__globals__")]), "__globals__"
+    ),
+    (
+      "a command by a getter", .call(.global("_operator", "attrgetter"), [.text("system")]),
+      "system"
+    ),
+    ("a caller", .call(.global("operator", "methodcaller"), [.text("x")]), "methodcaller"),
+    (
+      "getattr for another to call",
+      .call(
+        .global("functools", "partial"),
+        [.global("builtins", "getattr"), .global("p", "f"), .text("__globals__")]),
+      "builtins.getattr"
+    ),
+    (
+      "all builtins as an item",
+      .call(.global("operator", "getitem"), [.global("p", "__builtins__"), .text("eval")]),
+      "p.__builtins__"
+    ),
     ("an import", attribute(.global("p", "importlib"), "import_module"), "import_module"),
   ]
 

@@ -98,7 +98,7 @@ import VLMTestSupport
       "subprocess Popen",
       "pip main", "pip._internal main", "importlib import_module", "runpy run_path",
       "socket socket",
-      "shutil rmtree", "ctypes CDLL", "operator attrgetter", "_pickle loads", "torch load",
+      "shutil rmtree", "ctypes CDLL", "operator methodcaller", "_pickle loads", "torch load",
       "torch.hub load", "torch.serialization load", "numpy load", "webbrowser open", "pty spawn",
       "types CodeType", "copyreg add_extension", "idlelib.pyshell ModifiedInterpreter",
     ])

@@ -81,7 +81,7 @@ struct TokenizerFolderTests {
       configuration: [
         "added_tokens_decoder": [
           "1300": ["content": "<|im_start|>", "special": true],
-          "5": ["content": "<five>", "special": false],
+          "300": ["content": "<own>", "special": false],
         ]
       ])
     var notes: [String] = []
@@ -89,13 +89,26 @@ struct TokenizerFolderTests {
     let tokenizer = try Tokenizer(
       sentencePiece: bytes, prefix: .firstSegment, settings: settings, file: "m", notes: &notes)
     #expect(tokenizer.count == 1301)
-    let ids = try tokenizer.encode("<|im_start|><five>", bos: false)
-    #expect(ids == [1300, 5])
-    #expect(tokenizer.decode([5, 1290]) == "<five>")
-    #expect(tokenizer.isSpecial(1300) && !tokenizer.isSpecial(5))
+    let ids = try tokenizer.encode("<|im_start|><own>", bos: false)
+    #expect(ids == [1300, 300])
+    #expect(tokenizer.decode([300, 1290]) == "<own>")
+    #expect(tokenizer.isSpecial(1300) && !tokenizer.isSpecial(300))
     #expect(tokenizer.piece(1290)?.isEmpty == true)
     let read = try Tokenizer(container: tokenizer.serialized(), file: "m")
-    #expect(try read.encode("<|im_start|><five>", bos: false) == ids)
+    #expect(try read.encode("<|im_start|><own>", bos: false) == ids)
+  }
+
+  @Test("a token in the place of a byte is refused")
+  func byte() throws {
+    let settings = try TokenizerSettings(
+      configuration: ["added_tokens_decoder": ["5": ["content": "<own>", "special": false]]])
+    var notes: [String] = []
+    let bytes = try TokenizerFixtures.bytes(TokenizerFixtures.own("spm-small.model"))
+    let error = thrownError(TextError.self) {
+      try Tokenizer(
+        sentencePiece: bytes, prefix: .firstSegment, settings: settings, file: "m", notes: &notes)
+    }
+    #expect(error?.description == "m: byte pieces: found none for byte 2, expected 256")
   }
 
   @Test("a tokenizer.json beside tokenizer.model adds its tokens, but changes no piece")

@@ -12,8 +12,8 @@ enum PickleGlobals {
     "os", "posix", "nt", "posixpath", "ntpath", "sys", "subprocess", "pip", "importlib", "imp",
     "zipimport", "runpy", "pkgutil", "shutil", "socket", "socketserver", "ssl", "pty", "tty",
     "code", "codeop", "ctypes", "_ctypes", "cffi", "marshal", "pickle", "_pickle", "cPickle",
-    "pickletools", "shelve", "dill", "cloudpickle", "joblib", "operator", "_operator",
-    "multiprocessing", "_posixsubprocess", "commands", "popen2", "webbrowser", "platform", "pydoc",
+    "pickletools", "shelve", "dill", "cloudpickle", "joblib", "multiprocessing", "_posixsubprocess",
+    "commands", "popen2", "webbrowser", "platform", "pydoc",
     "pydoc_data", "timeit", "cProfile", "profile", "pdb", "bdb", "trace", "asyncio", "threading",
     "_thread", "thread", "signal", "requests", "urllib", "urllib2", "http", "httplib", "ftplib",
     "smtplib", "poplib", "imaplib", "telnetlib", "xmlrpc", "nturl2path", "idlelib", "lib2to3",
@@ -24,7 +24,8 @@ enum PickleGlobals {
     "torch.serialization", "torch.package", "torch.utils.cpp_extension", "torch.utils.collect_env",
     "torch.utils.bottleneck", "torch.multiprocessing", "torch._inductor", "torch._dynamo",
     "torch.testing", "torch.fx.experimental", "numpy.testing", "numpy.f2py", "numpy.distutils",
-    "numpy.lib.npyio", "numpy.ctypeslib",
+    "numpy.lib.npyio", "numpy.ctypeslib", "zipfile", "tarfile", "_pyio", "torch.distributed.run",
+    "torch.distributed.launch",
   ]
 
   /// Classes of such modules that checkpoints are known to name: enumerations, versions, the module
@@ -47,21 +48,39 @@ enum PickleGlobals {
     "KeyboardInterrupt",
   ]
 
-  /// Attributes that lead from a class or function to what runs code, wherever they are met.
+  /// Attributes that lead from a class or function to what runs code or changes files, wherever they
+  /// are met.
   private static let forbiddenAttributes: Set<String> = [
     "system", "popen", "eval", "exec", "execfile", "import_module", "run_path", "run_module",
-    "check_output", "check_call", "Popen", "load_module", "exec_module",
+    "check_output", "check_call", "Popen", "load_module", "exec_module", "unlink", "rmdir",
+    "rmtree",
+    "removedirs", "write_text", "write_bytes", "symlink_to", "hardlink_to", "link_to", "tofile",
+  ]
+
+  /// Attributes of paths that change files, too common as names to be refused of everything.
+  private static let forbiddenOfPaths: Set<String> = [
+    "open", "touch", "mkdir", "chmod", "lchmod", "rename", "replace", "copy", "copy_into", "move",
+    "move_into",
   ]
 
   private static let forbiddenNames: [String: Set<String>] = [
     "torch": ["load", "save", "hub", "ops", "classes", "compile", "import_ir_module"],
     "torch.storage": ["_load_from_bytes"],
     "torch.jit": ["load", "save", "script", "trace", "CompilationUnit"],
+    // Where the functions are defined, which is what a pickle names.
+    "torch.jit._serialization": ["load", "save", "jit_module_from_flatbuffer"],
+    "torch.jit._script": ["script", "CompilationUnit"],
+    "torch.jit._trace": ["trace", "trace_module"],
+    "torch._C": ["import_ir_module", "import_ir_module_from_buffer", "CompilationUnit"],
     "numpy": ["load", "loadtxt", "genfromtxt", "fromfile", "memmap", "save", "savez"],
     "io": ["open", "open_code", "FileIO"],
     "_io": ["open", "open_code", "FileIO"],
     "types": ["FunctionType", "CodeType", "LambdaType", "MethodType", "ModuleType", "new_class"],
     "pandas": ["read_pickle", "eval"],
+    "pandas.io.pickle": ["read_pickle", "to_pickle"],
+    "pandas.core.computation.eval": ["eval"],
+    "operator": ["methodcaller", "call", "setitem", "delitem"],
+    "_operator": ["methodcaller", "call", "setitem", "delitem"],
     "functools": ["reduce", "partialmethod", "singledispatch"],
     "_codecs": ["decode", "lookup", "register"],
     "codecs": ["decode", "open", "lookup", "register"],
@@ -85,6 +104,7 @@ enum PickleGlobals {
     for (index, part) in parts.enumerated() {
       if part.isEmpty || part.hasPrefix("__") { return true }
       if index > 0, forbiddenAttributes.contains(part) { return true }
+      if index > 0, isOfPaths(global.module), forbiddenOfPaths.contains(part) { return true }
       if index < parts.count - 1, forbiddenModules.contains(part) { return true }
       // The attribute as a name of the module that stands before it.
       let module = ([global.module] + parts[..<index]).joined(separator: ".")
@@ -94,23 +114,33 @@ enum PickleGlobals {
     return false
   }
 
+  private static func isOfPaths(_ module: String) -> Bool {
+    module == "pathlib" || module.hasPrefix("pathlib.")
+  }
+
   private static func isForbidden(_ global: PickleGlobal) -> Bool {
-    if harmless.contains(global.text) { return false }
+    let first = String(global.name.prefix { $0 != "." })
+    if harmless.contains(global.module + "." + first) { return false }
     if global.module == "builtins" || global.module == "__builtin__"
       || global.module == "exceptions"
     {
       let isError = ["Error", "Exception", "Warning"].contains { global.name.hasSuffix($0) }
-      return !builtins.contains(global.name) && !(isError && !global.name.contains("."))
+      return !builtins.contains(first) && !(isError && !global.name.contains("."))
     }
     if global.module == "copyreg" || global.module == "copy_reg" {
       return !["_reconstructor", "__newobj__", "__newobj_ex__"].contains(global.name)
     }
+    // Of a module: its dictionary, its loader, all builtins.
+    if global.name.hasPrefix("__"), global.name.hasSuffix("__") { return true }
     var prefix = ""
+    var isBelow = false
     for part in global.module.split(separator: ".") {
       prefix += (prefix.isEmpty ? "" : ".") + part
-      if forbiddenModules.contains(prefix) { return true }
+      // A member of a class that is known.
+      if harmless.contains(prefix) { return false }
+      isBelow = isBelow || forbiddenModules.contains(prefix)
     }
-    return forbiddenNames[global.module]?.contains(global.name) ?? false
+    return isBelow || forbiddenNames[global.module]?.contains(global.name) ?? false
   }
 
   /// A dotted name of ASCII letters, digits and underscores: no look-alike, no blank, no escape.

@@ -10,6 +10,11 @@ extension PickleMachine {
       throw fault("arguments are \(operand.kind), expected a tuple")
     }
     if case .module = function { return function }
+    // Called by another function, they would look at attributes that nobody has looked at here.
+    for argument in arguments.prefix(4) {
+      guard let global = tree.global(argument), Self.readsAttributes(global) else { continue }
+      throw fault(.forbiddenGlobal(global.text))
+    }
     guard let global = tree.global(function) else {
       if case .object = function { return object(type: function) }
       throw fault("\(function.kind) is called, expected a function")
@@ -42,6 +47,8 @@ extension PickleMachine {
         return .list(Int32(tree.sequences.count - 1))
       }
       if global.name == "getattr" { return try attribute(global, arguments) }
+    case "operator", "_operator":
+      if global.name == "attrgetter" { try checkAttributes(global, arguments) }
     case "_codecs":
       guard arguments.count == 2, tree.string(arguments[0]) != nil,
         let encoding = tree.string(arguments[1]), encoding == "latin1" || encoding == "utf-8"
@@ -66,8 +73,14 @@ extension PickleMachine {
       throw wrongArguments(global)
     }
     guard let owner = tree.global(arguments[0]) else {
-      // Of an object: its class has been looked at, the way to its module's functions is closed.
-      let member = PickleGlobal(module: "object", name: "member." + name)
+      // Of an object: of its class, where that is known.
+      var owner = Self.anyMember
+      if case .object(let index) = arguments[0],
+        let type = tree.global(tree.objects[Int(index)].type)
+      {
+        owner = type
+      }
+      let member = PickleGlobal(module: owner.module, name: owner.name + "." + name)
       if let refusal = PickleGlobals.refusal(member) { throw fault(refusal) }
       return object(type: arguments[0])
     }
@@ -77,6 +90,31 @@ extension PickleMachine {
     guard copiesLeft >= 0 else { throw fault(.tooManyNodes(limit: bytes.count)) }
     tree.globals.append(member)
     return .global(Int32(tree.globals.count - 1))
+  }
+
+  /// What `operator.attrgetter` is to get of objects that are not known yet.
+  private mutating func checkAttributes(
+    _ global: PickleGlobal, _ arguments: [PickleValue]
+  ) throws(PickleFault) {
+    for argument in arguments {
+      guard let name = tree.string(argument) else { throw wrongArguments(global) }
+      copiesLeft -= name.utf8.count + 1
+      guard copiesLeft >= 0 else { throw fault(.tooManyNodes(limit: bytes.count)) }
+      let member = PickleGlobal(
+        module: Self.anyMember.module, name: Self.anyMember.name + "." + name)
+      if let refusal = PickleGlobals.refusal(member) { throw fault(refusal) }
+    }
+  }
+
+  /// Stands for an object of which nothing is known.
+  private static var anyMember: PickleGlobal { PickleGlobal(module: "object", name: "member") }
+
+  private static func readsAttributes(_ global: PickleGlobal) -> Bool {
+    switch global.module {
+    case "builtins", "__builtin__": global.name == "getattr"
+    case "operator", "_operator": global.name == "attrgetter"
+    default: false
+    }
   }
 
   private func isTensor(_ value: PickleValue) -> Bool {

@@ -46,8 +46,8 @@ package enum PyTorchProblem: Sendable, Equatable {
       "the pickle opcode 0x\(String(code, radix: 16)) (\(name)) is not one that checkpoints use"
     case .protocolVersion(let version): "pickle protocol \(version), expected 2 to 5"
     case .forbiddenGlobal(let name):
-      "names '\(shown(name))', which no checkpoint needs and which could run code; "
-        + "nothing was run, and the file is refused"
+      "names '\(shown(name))', which no checkpoint needs and which could run code or change "
+        + "files; nothing was run, and the file is refused"
         + (name == "torch.storage._load_from_bytes"
           ? "; pickle.dump writes tensors so, torch.save(model.state_dict(), FILE) does not" : "")
     case .oddGlobal(let module, let name):
