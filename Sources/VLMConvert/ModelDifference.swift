@@ -120,6 +120,17 @@ package struct ModelDifference {
     }
   }
 
+  /// What threads found of their pieces. A class, since Swift 6.0 may take a lock that a closure
+  /// captures for consumed.
+  private final class Outcome: Sendable {
+    let results: Mutex<[(QuantizationError, Int)]>
+    let failure = Mutex<(any Error)?>(nil)
+
+    init(count: Int) {
+      results = Mutex(.init(repeating: (QuantizationError(), 0), count: count))
+    }
+  }
+
   private static func compare(
     _ a: ModelTensor, _ b: ModelTensor, _ pool: WorkerPool, _ scratch: [Scratch]
   ) throws -> Entry {
@@ -130,9 +141,7 @@ package struct ModelDifference {
     }
     guard a.shape == b.shape, a.isNumeric, b.isNumeric else { return entry(nil, 0) }
     let pieces = ModelTensor.pieces(a, b, values: pieceValues)
-    let results = Mutex(
-      [(QuantizationError, Int)](repeating: (QuantizationError(), 0), count: pieces.count))
-    let failure = Mutex<(any Error)?>(nil)
+    let outcome = Outcome(count: pieces.count)
     pool.forEach(count: pieces.count) { index, worker in
       let count = pieces[index].count * a.perOutput
       let scratch = scratch[worker]
@@ -149,14 +158,14 @@ package struct ModelDifference {
             return Self.compare(UnsafeBufferPointer(x), UnsafeBufferPointer(y))
           }
         }
-        results.withLock { $0[index] = result }
+        outcome.results.withLock { $0[index] = result }
       } catch {
-        failure.withLock { $0 = $0 ?? error }
+        outcome.failure.withLock { $0 = $0 ?? error }
       }
     }
-    if let error = failure.withLock({ $0 }) { throw error }
+    if let error = outcome.failure.withLock({ $0 }) { throw error }
     var (total, mismatches) = (QuantizationError(), 0)
-    for (error, count) in results.withLock({ $0 }) {
+    for (error, count) in outcome.results.withLock({ $0 }) {
       total.merge(error)
       mismatches += count
     }

@@ -367,7 +367,8 @@ import VLMTestSupport
   @Test("L41 bombs by multiplication and by copies")
   func l41() throws {
     let product = Pickled.call(.global("operator", "mul"), [.list([]), .int(1 << 30)])
-    try make.expectRefusal(legacy(with: product.opcodes), "'operator.mul'")
+    // Nothing is multiplied.
+    #expect(try make.read(legacy(with: product.opcodes)).tensors.map(\.name) == ["w"])
     // The same hundred pairs, again and again.
     let pair = Pickled.list([.none, .none])
     let pairs = Pickled.list([Pickled](repeating: pair, count: 100))
