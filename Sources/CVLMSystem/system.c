@@ -149,10 +149,19 @@ static void on_fault(int signal_number, siginfo_t *info, void *context) {
   _exit(74);
 }
 
-// The Swift runtime aborts where memory cannot be had, after a line that says how much it wanted: the
-// error of the thread that aborts is then still the allocator's.
+// What a trap of the compiler's raises: `ud2`, or `brk`. Both come again when they are returned to.
+#if defined(__aarch64__)
+#define SIGNAL_OF_TRAP SIGTRAP
+#else
+#define SIGNAL_OF_TRAP SIGILL
+#endif
+
+// Who was to be told of them before.
+static struct sigaction previous_abort, previous_trap;
+
+// Where memory cannot be had the Swift runtime aborts, or traps in its older releases: the error of the
+// thread is then still the allocator's.
 static void on_abort(int signal_number, siginfo_t *info, void *context) {
-  (void)info;
   (void)context;
   const int lacks_memory = errno == ENOMEM;
   while (atomic_exchange(&dying, 1)) {
@@ -165,8 +174,8 @@ static void on_abort(int signal_number, siginfo_t *info, void *context) {
   }
   if (!lacks_memory) {
     // Something else: to be seen as what it is.
-    signal(signal_number, SIG_DFL);
-    raise(signal_number);
+    sigaction(signal_number, signal_number == SIGABRT ? &previous_abort : &previous_trap, NULL);
+    if (info->si_code <= 0) raise(signal_number);
     return;
   }
   put(program_name);
@@ -183,7 +192,8 @@ void vlm_install_fault_handler(const char *program) {
   sigemptyset(&action.sa_mask);
   sigaction(SIGBUS, &action, NULL);
   action.sa_sigaction = on_abort;
-  sigaction(SIGABRT, &action, NULL);
+  sigaction(SIGABRT, &action, &previous_abort);
+  sigaction(SIGNAL_OF_TRAP, &action, &previous_trap);
   struct rlimit space;
   if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY) {
     // Each thread's arena would reserve 128 MB of what little there is.
