@@ -24,9 +24,9 @@ void vlm_pending_remove(int slot);
 
 // Makes a read from a mapping whose file was truncated, or whose disk failed, end the process with
 // one line on standard error, status 74, and no unfinished output left behind. A SIGBUS from
-// anywhere else keeps its default action. An abort or a trap removes unfinished outputs too;
-// for want of memory it ends the process with a line and status 71. Where address space is limited, threads share
-// one arena of malloc. `program` is copied, cut to 63 bytes.
+// anywhere else keeps its default action. An abort or a trap removes unfinished outputs too; for
+// want of memory it ends the process with a line and status 71. Where address space is limited,
+// threads share one arena of malloc. `program` is copied, cut to 63 bytes.
 void vlm_install_fault_handler(const char *program);
 
 // Whether `bytes` more bytes can be had at this moment; nothing is kept.
