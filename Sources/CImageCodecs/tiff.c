@@ -407,7 +407,7 @@ static vlm_image_status measure(
   }
   decoder->piece_size = (size_t)piece;
   // Beside these, what a codec of libtiff holds: of the order of a row, a tile or a strip.
-  *working = band + 2 * piece + 16 * (uint64_t)decoder->width + 65536;
+  *working = band + 2 * piece + 96 * (uint64_t)decoder->width + (1u << 18);
   return VLM_IMAGE_OK;
 }
 
@@ -419,7 +419,7 @@ static vlm_image_status read_header(
   library.options_on_error(options, keep_error, decoder);
   library.options_on_warning(options, keep_warning, decoder);
   // The largest that libtiff has a use for: a strip's worth of pixels, or the file's own tags.
-  const size_t largest = maximum_pixels * 16 + decoder->count;
+  const size_t largest = maximum_pixels * 16 + decoder->count + (1u << 20);
   library.options_max_alloc(options, largest < 1u << 31 ? (ssize_t)largest : 1ll << 31);
   decoder->tiff = library.open(
       "TIFF", "r", decoder, read_bytes, write_bytes, seek_bytes, close_bytes, size_bytes,

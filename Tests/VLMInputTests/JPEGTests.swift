@@ -66,7 +66,7 @@ struct JPEGTests {
     let sound = PNGCaseTests.exif(6)
     var cases: [[UInt8]] = (0..<sound.count - 4).map { Array(sound.prefix($0)) }
     // Orientation 0, 9 and 300; an offset past the end; a count of 65535 and of 2; another type.
-    for (offset, value) in [(18, 0), (18, 9), (19, 1), (4, 200), (7, 255), (14, 2), (12, 4)] {
+    for (offset, value) in [(18, 0), (18, 9), (19, 1), (4, 200), (7, 255), (14, 2), (12, 5)] {
       var changed = sound
       changed[offset] = UInt8(value)
       cases.append(changed)

@@ -178,7 +178,7 @@ struct PNGCaseTests {
     #expect(try decode(png.bytes) == (try decode(PNGBuilder.color)))
   }
 
-  @Test("P15 a chunk longer than 2^31 is refused, one longer than the file where rows are missing")
+  @Test("P15 a chunk that is too long is refused, one longer than the file where rows are missing")
   func chunkLength() throws {
     for length in [100, 0x7FFF_FFFF, 0x8000_0000, .max] as [UInt32] {
       let stream = PNGBuilder.zlib(PNGBuilder.colorRows)
@@ -188,7 +188,7 @@ struct PNGCaseTests {
         png.add("IDAT", Array(stream.dropLast(lost)), length: length)
         // What stands behind the pixels is no part of them.
         png.bytes.removeLast(4)
-        if lost == 0, length < 0x8000_0000 {
+        if lost == 0, length == 100 {
           #expect(try read(png.bytes) == [.noEndMarker(.png)])
         } else {
           #expect(isCorrupt(png.bytes))

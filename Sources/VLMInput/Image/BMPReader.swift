@@ -96,8 +96,9 @@ struct BMPLayout {
 
     /// Stretched to 8 bits and cut, as Pillow does it.
     func sample(_ pixel: UInt32) -> UInt8 {
-      if maximum == 0 { return 0 }
-      return UInt8(UInt64((pixel & mask) >> shift) * 255 / UInt64(maximum))
+      let value = (pixel & mask) >> shift
+      if maximum == 255 { return UInt8(value) }
+      return maximum == 0 ? 0 : UInt8(UInt64(value) * 255 / UInt64(maximum))
     }
   }
 
@@ -185,7 +186,9 @@ struct BMPLayout {
 
   private func pixel(_ row: UnsafeRawBufferPointer, _ x: Int) -> UInt32 {
     let size = bits / 8
-    return (0..<size).reduce(UInt32(0)) { $0 | UInt32(row[x * size + $1]) << UInt32(8 * $1) }
+    var pixel: UInt32 = 0
+    for index in 0..<size { pixel |= UInt32(row[x * size + index]) << UInt32(8 * index) }
+    return pixel
   }
 
   /// A row of the file, or of indices where it is run-length encoded, to RGB or RGBA.
@@ -221,24 +224,24 @@ struct BMPLayout {
     _ data: UnsafeRawBufferPointer, height: Int, into out: UnsafeMutableRawBufferPointer
   ) -> Int {
     var (x, y, offset) = (0, 0, 0)
-    func put(_ index: UInt8) {
-      if x < width, y < height { out[y * width + x] = index }
-      x += 1
+    /// So many indices in the row, as far as it goes.
+    func put(_ count: Int, _ index: (Int) -> UInt8) {
+      if x < width {
+        for step in 0..<min(count, width - x) { out[y * width + x + step] = index(step) }
+      }
+      x += count
     }
-    while offset <= data.count - 2 {
+    while y < height, offset <= data.count - 2 {
       let (count, value) = (Int(data[offset]), data[offset + 1])
       offset += 2
       if count > 0 {
-        for step in 0..<count {
-          put(bits == 8 ? value : step % 2 == 0 ? value >> 4 : value & 15)
-        }
+        put(count) { bits == 8 ? value : $0 % 2 == 0 ? value >> 4 : value & 15 }
         continue
       }
       switch value {
       case 0:
         x = 0
         y += 1
-        if y >= height { return height }
       case 1: return height
       case 2:
         guard offset <= data.count - 2 else { return y }
@@ -248,14 +251,14 @@ struct BMPLayout {
       default:
         let length = bits == 8 ? Int(value) : (Int(value) + 1) / 2
         guard offset <= data.count - length else { return y }
-        for step in 0..<Int(value) {
+        put(Int(value)) { step in
           let byte = data[offset + (bits == 8 ? step : step / 2)]
-          put(bits == 8 ? byte : step % 2 == 0 ? byte >> 4 : byte & 15)
+          return bits == 8 ? byte : step % 2 == 0 ? byte >> 4 : byte & 15
         }
         offset += length + length % 2
       }
     }
     // The last row may be whole without a mark behind it.
-    return x >= width ? y + 1 : y
+    return min(height, x >= width ? y + 1 : y)
   }
 }

@@ -45,14 +45,16 @@ enum XMP {
 }
 
 /// The texts of a PNG that can hold an orientation: XMP, and the profiles that ImageMagick writes as
-/// hexadecimal digits.
+/// hexadecimal digits. Only the last of a name is looked into, so that many cost no more than one.
 struct PNGTexts {
   /// What a text may be inflated to, Pillow's limit.
   private static let largest = 1 << 20
+  private static let exif = "Raw profile type exif"
+  private static let profile = "Raw profile type APP1"
+  private static let xmp = "XML:com.adobe.xmp"
 
-  private var exif: [UInt8]?
-  private var profile: [UInt8]?
-  private var xmp: [UInt8]?
+  /// The type of the chunk and what stands behind the name.
+  private var texts: [String: (type: String, rest: UnsafeRawBufferPointer)] = [:]
 
   var orientation: Orientation? {
     func stated(_ bytes: [UInt8]?, _ body: (UnsafeRawBufferPointer) -> Orientation?)
@@ -60,32 +62,24 @@ struct PNGTexts {
     {
       bytes.flatMap { $0.withUnsafeBytes(body) }
     }
+    let exif = text(Self.exif).flatMap(Self.rawProfile)
+    let profile = text(Self.profile).flatMap(Self.rawProfile)
     return stated(exif, EXIF.statedOrientation) ?? stated(profile, EXIF.statedOrientation)
-      ?? stated(xmp, XMP.orientation) ?? stated(profile, XMP.orientation)
+      ?? stated(text(Self.xmp), XMP.orientation) ?? stated(profile, XMP.orientation)
   }
 
-  private static let names = [
-    "XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type APP1",
-  ]
-
-  /// Whether a chunk is worth its checksum.
-  func wants(_ type: String, _ payload: UnsafeRawBufferPointer) -> Bool {
-    type == "eXIf" || Self.names.contains { payload.starts(with: $0.utf8) }
-  }
-
-  /// Keeps what a chunk `tEXt`, `zTXt` or `iTXt` holds under a name of these.
+  /// Keeps a chunk `tEXt`, `zTXt` or `iTXt` under a name of these.
   mutating func add(type: String, _ payload: UnsafeRawBufferPointer) {
-    let name = payload.prefix(80).prefix { $0 != 0 }
-    let rest = UnsafeRawBufferPointer(rebasing: payload.dropFirst(name.count + 1))
-    switch String(decoding: name, as: UTF8.self) {
-    case "XML:com.adobe.xmp": xmp = text(type, rest)
-    case "Raw profile type exif": exif = text(type, rest).flatMap(Self.rawProfile)
-    case "Raw profile type APP1": profile = text(type, rest).flatMap(Self.rawProfile)
-    default: break
+    for name in [Self.exif, Self.profile, Self.xmp]
+    where payload.starts(with: Array(name.utf8) + [0]) {
+      texts[name] = (
+        type, UnsafeRawBufferPointer(rebasing: payload.dropFirst(name.utf8.count + 1))
+      )
     }
   }
 
-  private func text(_ type: String, _ rest: UnsafeRawBufferPointer) -> [UInt8]? {
+  private func text(_ name: String) -> [UInt8]? {
+    guard let (type, rest) = texts[name] else { return nil }
     switch type {
     case "zTXt": return Self.inflated(UnsafeRawBufferPointer(rebasing: rest.dropFirst()))
     case "iTXt":

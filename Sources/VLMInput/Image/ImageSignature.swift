@@ -26,7 +26,7 @@ enum ImageSignature {
     (0, [0x49, 0x49, 0x55, 0], "a camera's raw file (RW2)"),
     (0, Array("FUJIFILMCCD-RAW".utf8), "a camera's raw file (RAF)"),
     (0, [0x8A] + Array("MNG".utf8), "MNG"), (0, [0x8B] + Array("JNG".utf8), "JNG"),
-    (0, [0, 0, 1, 0], "an icon (ICO)"), (0, [0, 0, 2, 0], "a cursor (CUR)"),
+    (0, [0, 0, 1, 0], "an icon (ICO)"),
     (0, Array("icns".utf8), "an icon (ICNS)"), (0, [0xFF, 0x0A], "JPEG XL"),
     (4, Array("JXL ".utf8), "JPEG XL"), (4, Array("jP  ".utf8), "JPEG 2000"),
     (0, [0xFF, 0x4F, 0xFF, 0x51], "JPEG 2000"), (0, [0x49, 0x49, 0xBC], "JPEG XR"),

@@ -1,4 +1,5 @@
 import CImageCodecs
+import CZlib
 
 /// PNG through libpng, which delivers raw samples; palettes and transparency are expanded here.
 final class PNGReader: RowReader {
@@ -115,16 +116,21 @@ struct PNGChunks {
 
   init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
-  /// Calls with the type and the payload of each chunk in turn, checked or not, and its checksum,
+  /// Calls with the type and the payload of each chunk in turn, and whether its checksum is right,
   /// until it returns false.
-  private func forEach(_ body: (String, UnsafeRawBufferPointer, UInt32) -> Bool) {
+  private func forEach(_ body: (String, UnsafeRawBufferPointer, Bool) -> Bool) {
     var offset = 8
     while offset <= bytes.count - 12 {
       let length = Int(word(offset))
       guard length <= bytes.count - offset - 12 else { return }
-      let type = String(decoding: bytes[offset + 4..<offset + 8], as: UTF8.self)
-      let payload = UnsafeRawBufferPointer(rebasing: bytes[offset + 8..<offset + 8 + length])
-      guard body(type, payload, word(offset + 8 + length)) else { return }
+      let checked = UnsafeRawBufferPointer(rebasing: bytes[offset + 4..<offset + 8 + length])
+      let type = String(decoding: checked[..<4], as: UTF8.self)
+      // Pixels are libpng's to check.
+      let isRight =
+        type != "IDAT"
+        && crc32(0, checked.bindMemory(to: UInt8.self).baseAddress, UInt32(checked.count))
+          == UInt(word(offset + 8 + length))
+      guard body(type, UnsafeRawBufferPointer(rebasing: checked[4...]), isRight) else { return }
       offset += length + 12
     }
   }
@@ -132,12 +138,12 @@ struct PNGChunks {
   /// What is wrong with the chunk that ends the file.
   var endDefect: String? {
     var defect: String? = "found no 'IEND'"
-    forEach { type, payload, checksum in
+    forEach { type, payload, isRight in
       guard type == "IEND" else { return true }
       defect =
         !payload.isEmpty
         ? "'IEND' has \(payload.count) bytes, expected none"
-        : PNGReader.crc32("IEND".utf8) == checksum ? nil : "the CRC of 'IEND' is wrong"
+        : isRight ? nil : "the CRC of 'IEND' is wrong"
       return false
     }
     return defect
@@ -147,11 +153,9 @@ struct PNGChunks {
   var orientation: Orientation {
     var exif: Orientation?
     var texts = PNGTexts()
-    forEach { type, payload, checksum in
+    forEach { type, payload, isRight in
       if type == "IEND" { return false }
-      guard ["eXIf", "tEXt", "zTXt", "iTXt"].contains(type), texts.wants(type, payload),
-        PNGReader.crc32([type.utf8.map { $0 }, Array(payload)].joined()) == checksum
-      else { return true }
+      guard isRight, ["eXIf", "tEXt", "zTXt", "iTXt"].contains(type) else { return true }
       if type != "eXIf" {
         texts.add(type: type, payload)
       } else if exif == nil {
@@ -164,18 +168,6 @@ struct PNGChunks {
 
   private func word(_ offset: Int) -> UInt32 {
     bytes[offset..<offset + 4].reduce(0) { $0 << 8 | UInt32($1) }
-  }
-}
-
-extension PNGReader {
-  /// CRC-32 as PNG and zlib have it, a bit at a time: for chunks of a few kilobytes.
-  static func crc32(_ bytes: some Sequence<UInt8>) -> UInt32 {
-    var crc: UInt32 = 0xFFFF_FFFF
-    for byte in bytes {
-      crc ^= UInt32(byte)
-      for _ in 0..<8 { crc = crc >> 1 ^ (crc & 1 == 1 ? 0xEDB8_8320 : 0) }
-    }
-    return ~crc
   }
 }
 
