@@ -35,7 +35,7 @@ struct Evaluation {
     _ = try converter.convert(to: exactPath, overwrite: false) { _, _, _ in }
     // The mapping outlives the name, so that nothing is left behind whatever happens next.
     let opened = Result { try VisionSession(path: exactPath, kernels: kernels, threads: threads) }
-    unlink(exactPath)
+    FileSystem.unlink(exactPath)
     let exact = try opened.get()
     let stored = try VisionSession(path: model, kernels: kernels, threads: threads)
     return try images.map { name in

@@ -44,7 +44,7 @@ struct VLMRun: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Texts to liken images to, with a model that reads texts too (CLIP).",
-      valueName: "text,text…"))
+      valueName: "text,text…"), transform: \.repairedText)
   var labels: String?
 
   @Option(
@@ -140,7 +140,7 @@ struct VLMRun: ParsableCommand {
       throw ValidationError("expected at least one image")
     }
     // Said before the work, not after it.
-    if !dryRun { try outputs.check() }
+    if !dryRun { try outputs.check(besides: images) }
     let session = try VisionSession(
       container, kernels: kernels, threads: try threadCount(option: threads))
     if labels != nil, session.openCLIP == nil, session.description.classCount != nil {
