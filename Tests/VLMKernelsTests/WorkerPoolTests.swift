@@ -1,3 +1,4 @@
+import Foundation
 import Synchronization
 import Testing
 
@@ -48,5 +49,31 @@ struct WorkerPoolTests {
       return all.sorted()
     }
     #expect(sums == [4500, 9000, 13_500, 18_000])
+  }
+
+  @Test("callers of loops with a single piece, or of a pool without threads, take turns too")
+  func shortLoopsOfSeveralCallers() async {
+    for (threads, counts) in [(2, [1, 1, 1, 1]), (2, [1, 2, 1, 3]), (1, [2, 2, 2, 2])] {
+      let pool = WorkerPool(threadCount: threads)
+      let active = Mutex(Set<Int>())
+      let collisions = Mutex(0)
+      await withTaskGroup(of: Void.self) { group in
+        for count in counts {
+          group.addTask {
+            for _ in 0..<2000 {
+              pool.forEach(count: count) { _, worker in
+                if !active.withLock({ $0.insert(worker).inserted }) {
+                  collisions.withLock { $0 += 1 }
+                }
+                // Room for another caller to come in between.
+                sched_yield()
+                active.withLock { _ = $0.remove(worker) }
+              }
+            }
+          }
+        }
+      }
+      #expect(collisions.withLock { $0 } == 0, "\(threads) threads, \(counts)")
+    }
   }
 }
