@@ -1,20 +1,19 @@
 import VLMNN
 import VLMTensor
-import VLMTestSupport
 
 /// Weights of a test: named values, stored as f32, one mapped file each.
-final class FloatWeights: WeightSource, @unchecked Sendable {
+package final class FloatWeights: WeightSource, @unchecked Sendable {
   // A model is built on one thread.
   private let folder: TemporaryFolder
   private let values: (String) throws -> [Float]?
   private var count = 0
 
-  init(_ values: @escaping (String) throws -> [Float]?) throws {
+  package init(_ values: @escaping (String) throws -> [Float]?) throws {
     folder = try TemporaryFolder()
     self.values = values
   }
 
-  func tensor(_ spec: TensorSpec) throws(ModelError) -> Tensor {
+  package func tensor(_ spec: TensorSpec) throws(ModelError) -> Tensor {
     guard let found = (try? values(spec.path)) ?? nil else {
       throw ModelError(.missingTensor(spec.path))
     }
