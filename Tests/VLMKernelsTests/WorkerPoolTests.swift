@@ -51,29 +51,36 @@ struct WorkerPoolTests {
     #expect(sums == [4500, 9000, 13_500, 18_000])
   }
 
-  @Test("callers of loops with a single piece, or of a pool without threads, take turns too")
-  func shortLoopsOfSeveralCallers() async {
-    for (threads, counts) in [(2, [1, 1, 1, 1]), (2, [1, 2, 1, 3]), (1, [2, 2, 2, 2])] {
-      let pool = WorkerPool(threadCount: threads)
-      let active = Mutex(Set<Int>())
-      let collisions = Mutex(0)
-      await withTaskGroup(of: Void.self) { group in
-        for count in counts {
-          group.addTask {
-            for _ in 0..<2000 {
-              pool.forEach(count: count) { _, worker in
-                if !active.withLock({ $0.insert(worker).inserted }) {
-                  collisions.withLock { $0 += 1 }
-                }
-                // Room for another caller to come in between.
-                sched_yield()
-                active.withLock { _ = $0.remove(worker) }
-              }
-            }
+  /// Which workers are at work, and how often one was two at a time.
+  private final class Workers: Sendable {
+    private let active = Mutex(Set<Int>())
+    private let collisions = Mutex(0)
+    var collisionCount: Int { collisions.withLock { $0 } }
+
+    func run(as worker: Int) {
+      let isAlone = active.withLock { $0.insert(worker).inserted }
+      if !isAlone { collisions.withLock { $0 += 1 } }
+      // Room for another caller to come in between.
+      sched_yield()
+      active.withLock { _ = $0.remove(worker) }
+    }
+  }
+
+  @Test(
+    "callers of loops with a single piece, or of a pool without threads, take turns too",
+    arguments: [(2, [1, 1, 1, 1]), (2, [1, 2, 1, 3]), (1, [2, 2, 2, 2])])
+  func shortLoopsOfSeveralCallers(_ threads: Int, _ counts: [Int]) async {
+    let pool = WorkerPool(threadCount: threads)
+    let workers = Workers()
+    await withTaskGroup(of: Void.self) { group in
+      for count in counts {
+        group.addTask {
+          for _ in 0..<2000 {
+            pool.forEach(count: count) { _, worker in workers.run(as: worker) }
           }
         }
       }
-      #expect(collisions.withLock { $0 } == 0, "\(threads) threads, \(counts)")
     }
+    #expect(workers.collisionCount == 0)
   }
 }
