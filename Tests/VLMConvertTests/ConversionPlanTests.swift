@@ -83,7 +83,7 @@ struct ConversionPlanTests {
   func plan() {
     let manifest = [
       spec("é.weight", [16, 32], .matrix), spec("b.bias", [16], .vector),
-      spec("b.10.weight", [16, 32], .matrix), spec("b.9.weight", [3, 5, 7, 7], .depthwise),
+      spec("b.10.weight", [16, 32], .matrix), spec("b.9.weight", [15, 1, 7, 7], .depthwise),
     ]
     let plan = ConversionPlan(manifest: manifest, policy: QuantizationPolicy(scheme: .f16))
     #expect(
@@ -94,8 +94,8 @@ struct ConversionPlanTests {
         TensorFormat(scheme: .f32, order: .tapsFirst), TensorFormat(scheme: .f32),
         TensorFormat(scheme: .f16, layout: .panels),
       ])
-    #expect(plan.parameterCount == 2 * 16 * 32 + 16 + 3 * 5 * 49)
-    #expect(plan.byteCount == 2 * 16 * 32 * 2 + 16 * 4 + 3 * 5 * 49 * 4)
+    #expect(plan.parameterCount == 2 * 16 * 32 + 16 + 15 * 49)
+    #expect(plan.byteCount == 2 * 16 * 32 * 2 + 16 * 4 + 15 * 49 * 4)
   }
 
   @Test("f32 matrices lie row by row, all others in panels; windows lie channels last")
