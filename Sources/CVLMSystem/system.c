@@ -103,6 +103,14 @@ static void put(const char *text) {
   }
 }
 
+static void unlink_pending(void) {
+  for (int i = 0; i < PENDING_SLOTS; i++) {
+    if (atomic_load(&pending[i].state) == 2) {
+      unlink(pending[i].path);
+    }
+  }
+}
+
 static void on_fault(int signal_number, siginfo_t *info, void *context) {
   (void)context;
   // Threads that meet the same fault leave it to the first to say so.
@@ -125,11 +133,7 @@ static void on_fault(int signal_number, siginfo_t *info, void *context) {
     raise(signal_number);
     return;
   }
-  for (int i = 0; i < PENDING_SLOTS; i++) {
-    if (atomic_load(&pending[i].state) == 2) {
-      unlink(pending[i].path);
-    }
-  }
+  unlink_pending();
   put(program_name);
   put(": ");
   put(path == NULL ? "a mapped file" : path);
@@ -155,11 +159,7 @@ static void on_abort(int signal_number, siginfo_t *info, void *context) {
   while (atomic_exchange(&dying, 1)) {
     pause();
   }
-  for (int i = 0; i < PENDING_SLOTS; i++) {
-    if (atomic_load(&pending[i].state) == 2) {
-      unlink(pending[i].path);
-    }
-  }
+  unlink_pending();
   if (!lacks_memory) {
     // Something else: to be seen as what it is.
     sigaction(signal_number, signal_number == SIGABRT ? &previous_abort : &previous_trap, NULL);
@@ -196,6 +196,22 @@ int vlm_can_allocate(size_t bytes) {
   }
   munmap(memory, bytes);
   return 1;
+}
+
+void *vlm_allocate(size_t bytes) {
+  void *memory = NULL;
+  if (posix_memalign(&memory, 64, bytes > 0 ? bytes : 1) == 0) {
+    return memory;
+  }
+  while (atomic_exchange(&dying, 1)) {
+    pause();
+  }
+  unlink_pending();
+  char text[160];
+  snprintf(text, sizeof text, "%s: not enough memory for %zu bytes, or a limit on it (ulimit -v)\n",
+           program_name, bytes);
+  put(text);
+  _exit(71);
 }
 
 // ---- Termination ----

@@ -101,7 +101,7 @@ package struct CheckpointTensor: Sendable {
   package func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
     guard strides != nil || parts != nil else { return try withStorage(range, body) }
     let count = elementCount
-    let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 16)
+    let copy = SystemMemory.allocate(byteCount)
     defer { copy.deallocate() }
     gather(0..<count, into: copy)
     return try body(UnsafeRawBufferPointer(copy))
@@ -119,8 +119,7 @@ package struct CheckpointTensor: Sendable {
       let start = range.lowerBound + elements.lowerBound * width
       return try withStorage(start..<start + elements.count * width, body)
     }
-    let copy = UnsafeMutableRawBufferPointer.allocate(
-      byteCount: elements.count * width, alignment: 16)
+    let copy = SystemMemory.allocate(elements.count * width)
     defer { copy.deallocate() }
     gather(elements, into: copy)
     return try body(UnsafeRawBufferPointer(copy))

@@ -74,7 +74,7 @@ package enum SafetensorsWriter {
       try output.write(header)
       return output
     }
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: pieceBytes, alignment: 64)
+    let buffer = SystemMemory.allocate(pieceBytes)
     defer { buffer.deallocate() }
     for (entry, size) in zip(ordered, sizes) {
       var offset = 0

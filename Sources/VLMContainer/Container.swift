@@ -53,9 +53,7 @@ package final class Container: Sendable {
 
   /// - Throws: when the file is no longer what it was when it was opened. What was computed from the
   ///   tensors is told only after this.
-  package func checkUnchanged() throws(ContainerError) {
-    do throws(FileError) { try file.checkUnchanged() } catch { throw ContainerError(error) }
-  }
+  package func checkUnchanged() throws(FileError) { try file.checkUnchanged() }
 
   func decode(_ section: SectionEntry, at index: Int) throws(ContainerError) -> [UInt8] {
     defer { withExtendedLifetime(file) {} }

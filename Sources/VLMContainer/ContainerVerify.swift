@@ -21,6 +21,9 @@ extension Container {
     loop: Loop = { count, body in (0..<count).forEach(body) }
   ) throws(ContainerError) -> [ContainerError] {
     defer { withExtendedLifetime(file) {} }
+    func checkUnchanged() throws(ContainerError) {
+      do throws(FileError) { try file.checkUnchanged() } catch { throw ContainerError(error) }
+    }
     try checkUnchanged()
     var defects: [ContainerError] = []
     do { _ = try Contents(file) } catch { defects.append(error) }

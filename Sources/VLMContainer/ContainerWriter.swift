@@ -156,7 +156,7 @@ package final class ContainerWriter {
     _ range: Range<Int>, _ body: (UnsafeRawBufferPointer) -> Void
   ) throws(ContainerError) -> Bool {
     let size = min(4 << 20, max(1, range.count))
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 64)
+    let buffer = SystemMemory.allocate(size)
     defer { buffer.deallocate() }
     var position = range.lowerBound
     while position < range.upperBound {

@@ -31,6 +31,8 @@ package struct ModelDifference {
   package let ignored: [String]
   /// Whether names were matched by what the tensors are in the model.
   package let isByModel: Bool
+  /// Why they were not, where a file says which model it is and that cannot be read.
+  package let notes: [String]
 
   /// Whether both have the same tensors and none is further off than `tolerance`.
   package func isSame(tolerance: Double) -> Bool {
@@ -59,7 +61,14 @@ package struct ModelDifference {
     var isByModel = false
     var shared = a.shared(with: b)
     let isWhole = shared == max(a.tensors.count, b.tensors.count)
-    if !isWhole, let x = a.canonical(options: options), let y = b.canonical(options: options) {
+    var notes: [String] = []
+    func canonical(_ model: ModelTensors) -> ModelTensors? {
+      do { return try model.canonical(options: options) } catch {
+        notes.append("compared by names alone: \(error)")
+        return nil
+      }
+    }
+    if !isWhole, let x = canonical(a), let y = canonical(b) {
       let count = x.shared(with: y)
       if count > shared || count == shared && a.isModelAlone != b.isModelAlone {
         (a, b, shared, isByModel) = (x, y, count, true)
@@ -71,6 +80,7 @@ package struct ModelDifference {
       (a, b) = (x, y)
     }
     self.isByModel = isByModel
+    self.notes = notes
     var others: [ExactString: ModelTensor] = [:]
     for tensor in b.tensors { others[ExactString(tensor.name)] = tensor }
     var pairs: [(ModelTensor, ModelTensor)] = []

@@ -110,10 +110,12 @@ package struct ModelTensors {
   }
 
   /// The tensors under the names that a container gives them, with those that are no part of the
-  /// model under their own; nil when the model is not recognised.
-  func canonical(options: PyTorchFile.Options) -> ModelTensors? {
+  /// model under their own.
+  ///
+  /// - Throws: where the model is not recognised.
+  func canonical(options: PyTorchFile.Options) throws -> ModelTensors {
     guard catalog != nil else { return self }
-    guard let source = try? SourceRecognition(path: path, options: options) else { return nil }
+    let source = try SourceRecognition(path: path, options: options)
     var seen = Set<ExactString>()
     var renamed: [ModelTensor] = []
     for (name, origin) in source.checkpoint.tensors {

@@ -84,7 +84,7 @@ final class OutputStage {
 private final class AlignedMemory: @unchecked Sendable {
   let bytes: UnsafeMutableRawBufferPointer
 
-  init(byteCount: Int) { bytes = .allocate(byteCount: byteCount, alignment: 64) }
+  init(byteCount: Int) { bytes = SystemMemory.allocate(byteCount) }
 
   deinit { bytes.deallocate() }
 }

@@ -1,3 +1,5 @@
+import VLMTensor
+
 #if canImport(Glibc)
   import Glibc
 #endif
@@ -65,7 +67,7 @@ private final class ZeroedMemory {
       base = pages
       mapped = byteCount
     } else {
-      base = .allocate(byteCount: byteCount, alignment: 64)
+      base = SystemMemory.pointer(byteCount)
       base.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
       mapped = 0
     }

@@ -109,7 +109,7 @@ package final class VisionSession {
   /// Runs images of one size as one batch; they are let go as soon as they are copied.
   ///
   /// - Throws: `ModelError` when the images are too small for the model or too large for memory,
-  ///   `ContainerError` when the file has changed meanwhile.
+  ///   `FileError` when the file has changed meanwhile.
   package func run(
     _ images: consuming [PixelTensor], observe: Observer? = nil
   ) throws -> [Result] {

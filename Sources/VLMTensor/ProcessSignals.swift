@@ -47,6 +47,17 @@ package enum SystemProcessors {
 
 /// Memory as the system gives it.
 package enum SystemMemory {
+  /// Memory at a multiple of 64, to be given back with `deallocate`. Where it cannot be had the process
+  /// ends as `FaultHandler` says, with status 71: the allocator of the standard library would abort.
+  package static func allocate(_ byteCount: Int) -> UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: vlm_allocate(byteCount), count: byteCount)
+  }
+
+  /// The same as a pointer.
+  package static func pointer(_ byteCount: Int) -> UnsafeMutableRawPointer {
+    vlm_allocate(byteCount)
+  }
+
   /// Says early, as an error, what would otherwise end the process in the middle of its work.
   ///
   /// - Parameters:

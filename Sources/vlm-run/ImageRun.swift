@@ -1,6 +1,5 @@
 import VLMCheckpoint
 import VLMCommandLine
-import VLMContainer
 import VLMInput
 import VLMModels
 import VLMNN
@@ -50,7 +49,7 @@ struct ImageRun {
       let results: [VisionSession.Result]
       // What is wrong with the file of the model is wrong for every image.
       do { results = try session.run(consume batch, observe: recording.observer) } catch let error
-        as any ReportableError where !(error is ContainerError)
+        as any ReportableError where !(error is FileError)
       {
         // Images of this size are no good; those of others may be.
         if images.count == 1 { throw Self.error(error, about: first.name) }

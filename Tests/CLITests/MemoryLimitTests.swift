@@ -29,6 +29,8 @@ struct MemoryLimitTests {
       case 127: continue
       default:
         #expect(outcome.status == 71, "\(kilobytes) kB: \(outcome.errors)")
+        let lines = outcome.errors.split(separator: "\n").filter { !$0.contains("warning: ") }
+        #expect(lines.count == 1, "\(kilobytes) kB: \(outcome.errors)")
         let last = outcome.errors.split(separator: "\n").last ?? ""
         #expect(last.hasPrefix("\(program): "), "\(kilobytes) kB: \(outcome.errors)")
         #expect(last.contains("memory"), "\(kilobytes) kB: \(outcome.errors)")
@@ -65,5 +67,31 @@ struct MemoryLimitTests {
     ) {}
     #expect(counts.worked > 3)
     #expect(counts.refused > 3)
+  }
+
+  @Test(
+    "threads that cannot be had are an error in one line, or do without",
+    .enabled(if: FaultyDisk.isAvailable, FaultyDisk.reason))
+  func threads() throws {
+    let folder = try TemporaryFolder()
+    let stories = folder.path("s.vlmz")
+    try #require(
+      try CommandRunner.convert(TestFiles.fixture("stories260K"), stories, "-q").status == 0)
+    let template = try folder.write("t.jinja", Array("{{ messages[0].content }}".utf8))
+    func run(_ arguments: [String], without number: Int) throws -> CommandRunner.Outcome {
+      try FaultyDisk(folder: folder.url.path).run(
+        "vlm-run", [stories, "-p", "Once", "-n", "2", "-q"] + arguments,
+        fault: .init(call: "thread", number: number, code: EAGAIN)
+      ).outcome
+    }
+    // The first waits for signals, the second runs the template; those that compute may be few.
+    for number in 1...2 {
+      let outcome = try run(["--template", template, "--threads", "1"], without: number)
+      #expect(outcome.status == 71, "\(outcome.errors)")
+      #expect(outcome.errorLine.hasPrefix("vlm-run: ") && outcome.errorLine.contains("thread"))
+      #expect(outcome.errorLine.split(separator: "\n").count == 1)
+    }
+    let fewer = try run(["--template", "none", "--threads", "4"], without: 2)
+    #expect(fewer.status == 0, "\(fewer.errors)")
   }
 }

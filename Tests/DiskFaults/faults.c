@@ -5,12 +5,14 @@
 //   VLM_FAULT_LOG     gets a line for each call, so that a test knows how many there are
 //   VLM_FAULT         CALL:NUMBER:ERRNO, the call (from 1) that fails; a write that fails has
 //                     written half of its bytes in the call before, as on a disk that fills up.
-//                     open:NUMBER:-SIGNAL succeeds, and the signal arrives before it returns
+//                     open:NUMBER:-SIGNAL succeeds, and the signal arrives before it returns;
+//                     thread:NUMBER:ERRNO refuses that thread and all later ones
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -184,4 +186,15 @@ int renameat2(int from_folder, const char *from, int to_folder, const char *to, 
   }
   return NEXT(int (*)(int, const char *, int, const char *, unsigned), "renameat2")(
       from_folder, from, to_folder, to, flags);
+}
+
+// No thread is a disk's: they are counted only where one is to be refused.
+int pthread_create(
+    pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument) {
+  static _Atomic int threads;
+  if (strcmp(faulty, "thread") == 0 && atomic_fetch_add(&threads, 1) + 1 >= faulty_number) {
+    return faulty_errno;
+  }
+  return NEXT(int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *),
+              "pthread_create")(thread, attributes, start, argument);
 }

@@ -49,7 +49,8 @@ enum JinjaFixtures {
       switch error.problem {
       case .undefined(let text): return "undefined:" + text
       case .raised(let text): return "raised:" + text
-      case .syntax, .unexpected, .value, .unsupported, .limit(.depth, _, _): return "other"
+      case .syntax, .unexpected, .value, .unsupported, .noThread, .limit(.depth, _, _):
+        return "other"
       case .limit(let limit, _, _): return "limit:" + limit.rawValue
       }
     }

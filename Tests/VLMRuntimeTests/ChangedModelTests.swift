@@ -85,6 +85,20 @@ struct ChangedModelTests {
       message { try session.inspect([1, 2, 3], images: []) { _, _, _ in } } == changed(path))
   }
 
+  @Test("between two pictures of a model that answers")
+  func visualTokens() throws {
+    let path = try convert("upstream/llava")
+    let session = try VisionLanguageSession(
+      path: path, kernels: try KernelSet.selected(), threads: 2, contextLength: 64)
+    let picture = try ImageDecoder.decode(
+      path: TestFiles.root.appendingPathComponent("docs/images/horse.png").path,
+      color: session.preprocessing.color)
+    let pixels = try session.pixels(of: picture, name: "horse")
+    #expect(try session.encode(pixels).count > 0)
+    change(path)
+    #expect(message { _ = try session.encode(pixels) } == changed(path))
+  }
+
   @Test("while it is compared, listed or extracted")
   func tools() throws {
     let pool = WorkerPool(threadCount: 2)

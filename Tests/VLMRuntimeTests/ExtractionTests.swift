@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 import VLMCheckpoint
 import VLMContainer
@@ -31,6 +32,25 @@ struct ExtractionTests {
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 4, alignment: 1)
     defer { buffer.deallocate() }
     #expect(throws: wanted) { try stream.fill(0, buffer, "w", of: "m.vlmz") }
+  }
+
+  @Test("a model that cannot be recognised is compared by names, and why is said")
+  func unrecognised() throws {
+    let folder = try TemporaryFolder()
+    for (name, config) in [("a", "{\"architectures\": "), ("b", "{}")] {
+      try FileManager.default.createDirectory(
+        atPath: folder.path(name), withIntermediateDirectories: false)
+      try folder.write("\(name)/config.json", Array(config.utf8))
+      try SafetensorsWriter.write(
+        path: folder.path("\(name)/model.safetensors"), overwrite: false,
+        tensors: [.init(name: "only.in.\(name)", shape: [1], floats: [1])])
+    }
+    let difference = try ModelDifference(
+      folder.path("a"), folder.path("b"), options: .init(), pool: WorkerPool(threadCount: 1)
+    ) { _, _ in }
+    #expect(!difference.isByModel)
+    #expect(difference.notes.first?.hasPrefix("compared by names alone: ") == true)
+    #expect(difference.notes.first?.contains("a/config.json") == true)
   }
 
   @Test("a provenance that is no JSON is an error, and not a container without names")

@@ -41,6 +41,10 @@ void vlm_install_fault_handler(const char *program);
 // Whether `bytes` more bytes can be had at this moment; nothing is kept.
 int vlm_can_allocate(size_t bytes);
 
+// `bytes` bytes at a multiple of 64, for `free`. Where they cannot be had the process ends with a line,
+// status 71 and no unfinished output left behind.
+__attribute__((returns_nonnull)) void *vlm_allocate(size_t bytes);
+
 // ---- Termination ----
 
 // Calls `callback`, on a thread of its own, once for the first SIGINT, SIGTERM or SIGHUP that

@@ -16,6 +16,8 @@ package struct JinjaError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The program itself refused, with `raise_exception`; the text is its message.
     case raised(String)
     case limit(Limit, found: Int, expected: Int)
+    /// The system has no thread for it.
+    case noThread
   }
 
   /// What is bounded: see `JinjaLimits`.
@@ -51,6 +53,7 @@ package struct JinjaError: Error, Equatable, Sendable, CustomStringConvertible {
     case .raised(let message): "the template refuses: \(message.escapedForDisplay(limit: 400))"
     case .limit(let limit, let found, let expected):
       "found \(found) \(limit.rawValue), expected at most \(expected)"
+    case .noThread: "the system refuses a thread to run it on"
     }
   }
 }

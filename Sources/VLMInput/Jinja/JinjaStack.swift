@@ -25,7 +25,7 @@ enum JinjaStack {
       }
     }) { (work: @escaping () -> Void) -> Bool in perform(work) }
     guard isDone, let result else {
-      throw JinjaError(line: 1, .unsupported("a template while no thread can be started"))
+      throw JinjaError(line: 1, .noThread)
     }
     return try result.get()
   }

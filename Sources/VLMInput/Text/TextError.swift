@@ -44,5 +44,8 @@ package struct TextError: ReportableError, Equatable {
     }
   }
 
-  package var exitStatus: ExitStatus { .badData }
+  package var exitStatus: ExitStatus {
+    if case .template(let error) = problem, error.problem == .noThread { return .osError }
+    return .badData
+  }
 }

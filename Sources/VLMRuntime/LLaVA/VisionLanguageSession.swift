@@ -136,7 +136,7 @@ package final class VisionLanguageSession: ConversationSession {
     _ pixels: PixelTensor, observe: Observer? = nil
   ) throws -> VisualTokens {
     observe?("pixel_values", [1, 3, pixels.height, pixels.width], pixels.channelsFirst())
-    return try ModelError.inFile(container.path) {
+    let tokens = try ModelError.inFile(container.path) {
       try model.encode(
         pixels.values, height: pixels.height, width: pixels.width, pool: pool
       ) { name, view, shape in
@@ -152,6 +152,8 @@ package final class VisionLanguageSession: ConversationSession {
         }
       }
     }
+    try container.checkUnchanged()
+    return tokens
   }
 
   /// Whether an intermediate is a list of tokens, `[1, count, channels]`, and no map.
