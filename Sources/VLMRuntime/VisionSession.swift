@@ -102,7 +102,7 @@ package final class VisionSession {
   /// Runs images of one size as one batch; they are let go as soon as they are copied.
   ///
   /// - Throws: `ModelError` when the images are too small for the model or too large for memory, or
-  ///   when it makes no numbers of one of them.
+  ///   when it makes no numbers of one of them; `ContainerError` when the file has changed meanwhile.
   package func run(
     _ images: consuming [PixelTensor], observe: Observer? = nil
   ) throws -> [Result] {
@@ -121,6 +121,7 @@ package final class VisionSession {
       case .convNeXt(let model): try run(model, images, observe)
       case .clipViT(let model): try run(model, images, observe)
       }
+    try container.checkUnchanged()
     return results.map { result in
       Swift.Result {
         try result.logits?.requireFinite("logits")
@@ -287,11 +288,10 @@ package final class VisionSession {
         ?? TextTower.Context(
           tower.config, format: tower.keyValueFormat, pool: pool, kernels: kernels)
       textContext = context
-      return try ids.map { ids in
-        let embedding = try tower(ids, context)
-        try embedding.requireFinite("embedding of a text")
-        return embedding
-      }
+      let embeddings = try ids.map { try tower($0, context) }
+      try container.checkUnchanged()
+      for embedding in embeddings { try embedding.requireFinite("embedding of a text") }
+      return embeddings
     }
   }
 
