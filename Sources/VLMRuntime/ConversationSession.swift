@@ -65,6 +65,12 @@ extension ConversationSession {
   package var tokenizer: Tokenizer? { generator.tokenizer }
   /// Positions that a conversation may have.
   package var capacity: Int { generator.context.capacity }
+  /// Positions that a context has where memory suffices, when this one has fewer.
+  package var shortened: Int? {
+    let usual = min(
+      generator.model.config.contextLength, LanguageSession.defaultContextLength)
+    return capacity < usual ? usual : nil
+  }
   package var seesPictures: Bool { pictureSteps != nil }
 }
 

@@ -14,9 +14,15 @@ extension VLMRun {
     _ container: Container, _ kernels: KernelSet
   ) throws -> (any ConversationSession)? {
     guard try container.modelDescription().language != nil else { return nil }
-    return try Conversation.open(
+    let model = try Conversation.open(
       container, kernels: kernels, threads: try threadCount(option: threads),
       contextLength: conversation.ctx, keyValueFormat: conversation.kv)
+    if conversation.ctx == nil, let usual = model.shortened {
+      Report.warning(
+        "the memory leaves room for a context of \(model.capacity) positions, not \(usual); --ctx "
+          + "sets another", program: "vlm-run")
+    }
+    return model
   }
 
   func converse(_ model: any ConversationSession) throws {

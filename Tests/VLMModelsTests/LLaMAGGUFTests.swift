@@ -177,6 +177,7 @@ struct LLaMAGGUFTests {
   @Test("a tensor that LLaMA does not have counts as unexpected")
   func unknownTensors() throws {
     let model = try #require(try recognise([:], [("blk.0.attn_q_norm.weight", [8])]))
-    #expect(model.tensors["blk.0.attn_q_norm.weight"] != nil)
+    #expect(model.unexpected == ["blk.0.attn_q_norm.weight"])
+    #expect(model.foreign == model.unexpected)
   }
 }

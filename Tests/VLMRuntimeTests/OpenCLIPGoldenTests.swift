@@ -109,7 +109,7 @@ struct OpenCLIPGoldenTests {
     let folder = try TemporaryFolder()
     let session = try convertedSession(
       TestFiles.golden("openclip-convnext/\(checkpoint)"), .f32, in: folder)
-    let tokenizer = try #require(try session.container.tokenizer())
+    let tokenizer = try #require(try session.container.tokenizer(of: session.description))
     let texts = strings("labels") + strings("extra_strings")
     let ids = try Self.labels(expected, count: texts.count)
     let found = try texts.map { try tokenizer.encodePadded($0) }

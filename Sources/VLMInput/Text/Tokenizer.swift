@@ -46,6 +46,12 @@ package struct Tokenizer: Sendable {
     pieces.ends.indices.contains(id) ? String(decoding: pieces.bytes(id), as: UTF8.self) : nil
   }
 
+  /// The first of the pieces whose ids are `rows` or more, and how many they are; nil for none.
+  package func pieces(from rows: Int) -> (id: Int, first: String, count: Int)? {
+    let ids = (max(0, rows)..<max(rows, count)).filter { !pieces.range($0).isEmpty }
+    return ids.first.flatMap { id in piece(id).map { (id, $0, ids.count) } }
+  }
+
   package func isSpecial(_ id: Int) -> Bool {
     guard pieces.ends.indices.contains(id) else { return false }
     if let isSpecial = added.isSpecial(id) ?? changedTokens.isSpecial(id) { return isSpecial }

@@ -4,7 +4,7 @@ import VLMTensor
 package struct GenerationError: ReportableError, Equatable {
   package enum Problem: Sendable, Equatable {
     case option(String, found: String, expected: String)
-    /// The logits are not numbers: damaged weights, or an overflow.
+    /// Some of the logits are NaN or infinite: damaged weights, or an overflow.
     case notNumbers(position: Int)
     case noTokenizer
     case emptyPrompt
@@ -35,7 +35,8 @@ package struct GenerationError: ReportableError, Equatable {
       case .option(let name, let found, let expected):
         "\(name): found \(found.escapedForDisplay()), expected \(expected)"
       case .notNumbers(let position):
-        "logits behind position \(position): found none that is a number, expected finite ones"
+        "logits behind position \(position): found NaN or infinity, expected finite numbers: the "
+          + "weights are damaged, or a layer overflows"
       case .noTokenizer:
         "tokenizer: found none in the file, expected one; copy tokenizer.json beside the weights and "
           + "convert again"
