@@ -17,6 +17,9 @@ package struct Tokenizer: Sendable {
   let lastByteIDs: [Int32]
   /// SentencePiece pieces that are cut out of the text first.
   let userDefined: AddedTokens
+  /// SentencePiece: whether text may be cut before a space that no other is before, since no piece
+  /// has one there.
+  let spacesBeginPieces: Bool
 
   /// Where the space that begins text goes; see `PrefixRule`.
   package var prefix: PrefixRule { parts.prefix }
@@ -96,13 +99,17 @@ package struct Tokenizer: Sendable {
       parsesSpecial
       ? added.split(text, said: said) : text.isEmpty ? [] : [.text(0..<text.count)]
     var encoder = SegmentEncoder(self, parsesSpecial: parsesSpecial)
+    var rest = changedTokens.hasSpecial ? said[...] : []
     for (index, segment) in segments.enumerated() {
       switch segment {
       case .token(let id): ids.append(id)
       case .text(let range):
-        let said = changedTokens.hasSpecial ? said.clamped(to: range) : []
-        encoder.encode(Array(text[range]), said: said, isFirst: index == 0, &ids)
+        while let first = rest.first, first.upperBound <= range.lowerBound { rest.removeFirst() }
+        let inside = rest.prefix { $0.lowerBound < range.upperBound }
+        encoder.encode(
+          Array(text[range]), said: inside.clamped(to: range), isFirst: index == 0, &ids)
       }
+      if encoder.failure != nil { break }
     }
     if let failure = encoder.failure { throw failure }
     if eos ?? addsEOS, let id = self.eos { ids.append(id) }
