@@ -58,7 +58,7 @@ final class JinjaInterpreter {
 
   private var output: [UInt32] = []
   private var depth = 0
-  private var steps = 0
+  private(set) var steps = 0
   /// Steps that are allowed: the limit, and some for each character of what the caller gave.
   private var maximumSteps: Int
   private var memory = 0
@@ -253,7 +253,7 @@ final class JinjaInterpreter {
       if let value = current[name] { return value }
       scope = current.parent
       count += 1
-      if count % 4 == 0 { try step() }
+      if count % 2 == 0 { try step() }
     }
     return variables[name]
   }

@@ -39,6 +39,9 @@ struct AddedTokens: Sendable {
 
   var isEmpty: Bool { entries.isEmpty }
 
+  /// Bytes of the longest.
+  var longest: Int { max(special.length, others.length) }
+
   /// Nil for an id that is no added token.
   func isSpecial(_ id: Int) -> Bool? { specials[id] }
 
@@ -64,7 +67,7 @@ struct AddedTokens: Sendable {
       guard let match = found.popLast() else {
         at = max(at, seen)
         guard at < text.count else { break }
-        let size = max(Self.window, special.length, others.length)
+        let size = max(Self.window, longest)
         seen = at + min(size, text.count - at)
         found = matches(text, said, at..<seen)
         continue
@@ -102,7 +105,7 @@ struct AddedTokens: Sendable {
     _ text: [UInt8], _ said: [Range<Int>], _ window: Range<Int>
   ) -> [Match] {
     var found: [Match] = []
-    let reach = max(1, special.length, others.length) - 1
+    let reach = longest - 1
     var at = window.upperBound + min(reach, text.count - window.upperBound)
     var (state, other): (Int32, Int32) = (0, 0)
     var next = Self.count(said, before: at)

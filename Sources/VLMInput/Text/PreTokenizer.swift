@@ -122,6 +122,15 @@ extension PreTokenizer.Step {
     }
   }
 
+  /// Whether it leaves some of a text out.
+  var drops: Bool {
+    if case .expression(let expression) = self {
+      expression.behavior == .removed
+    } else {
+      self == .pattern(.clip)
+    }
+  }
+
   /// Whether nothing but a space is what text is cut at.
   var isSpace: Bool {
     if case .expression(let expression) = self { expression.source == " " } else { false }
