@@ -137,7 +137,8 @@ struct ConversationRun {
 
   /// The tower's input for a picture file.
   func pixels(_ name: String) throws -> PixelTensor {
-    let image = try ImageDecoder.decode(path: name, policy: policy, limits: limits)
+    let image = try ImageDecoder.decode(
+      path: name, policy: policy, limits: limits, report: Report.reporter(of: name))
     return try model.pixels(of: image, name: name, geometry: geometry, limits: limits)
   }
 

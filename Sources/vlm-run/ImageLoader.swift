@@ -24,7 +24,8 @@ struct ImageLoader {
       )
     }
     let picture = try ImageDecoder.decode(
-      path: name, color: preprocessing.color, policy: policy, limits: limits)
+      path: name, color: preprocessing.color, policy: policy, limits: limits,
+      report: Report.reporter(of: name))
     return try preprocessing.apply(picture, name: name, limits: limits)
   }
 
