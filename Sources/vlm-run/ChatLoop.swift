@@ -77,7 +77,7 @@ struct ChatLoop {
     if error is TextError { return true }
     guard let problem = (error as? GenerationError)?.problem else { return false }
     switch problem {
-    case .pictures, .tooLong, .emptyPrompt, .text: return true
+    case .pictures, .tooLong, .surelyTooLong, .emptyPrompt, .text: return true
     default: return false
     }
   }

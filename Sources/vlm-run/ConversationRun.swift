@@ -198,9 +198,14 @@ struct ConversationRun {
 
   /// What is too long for the context is so because of an option.
   private func namingOption(_ error: GenerationError) -> GenerationError {
-    guard case .tooLong(let text, _, let visual, _) = error.problem else { return error }
+    let needed: Int
+    switch error.problem {
+    case .tooLong(let text, _, let visual, _): needed = text + visual
+    case .surelyTooLong(_, let positions, _): needed = positions
+    default: return error
+    }
     // With room for the answer.
-    let wanted = (text + visual + options.maxTokens + 1023) / 1024 * 1024
+    let wanted = (needed + options.maxTokens + 1023) / 1024 * 1024
     let length = (try? model.container.modelDescription().language?.contextLength) ?? wanted
     return GenerationError(
       file: model.container.path, error.problem,

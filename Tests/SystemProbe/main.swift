@@ -54,6 +54,14 @@ func run(_ arguments: [String]) throws {
     let before = peakMemory()
     let catalog = try CheckpointFile.read(path: path)
     print(catalog.tensors.count, peakMemory() - before)
+  case "refusal":
+    // Why a file is refused, and the memory that it took to see that, in bytes.
+    let before = peakMemory()
+    do {
+      print(try CheckpointFile.read(path: path).tensors.count, peakMemory() - before, "read")
+    } catch {
+      print(0, peakMemory() - before, error)
+    }
   default: return
   }
 }

@@ -15,7 +15,7 @@ struct JinjaName: JinjaExpression {
   let name: String
 
   func evaluate(_ run: JinjaInterpreter) throws(JinjaError) -> JinjaObject {
-    run.lookup(number) ?? .undefined(JinjaUndefined(.name(name)))
+    try run.lookup(number) ?? .undefined(JinjaUndefined(.name(name)))
   }
 }
 
