@@ -19,12 +19,14 @@ struct PreprocessingOptions: ParsableArguments {
   @Option(
     help: """
       'seen': what a person sees - alpha over the background, 16 bits scaled, EXIF turned. \
-      'pillow': as Pillow's convert("RGB") - alpha dropped, 16-bit grey clipped, EXIF ignored.
+      'pillow': as Pillow's convert("RGB") - alpha dropped, 16-bit grey clipped, EXIF ignored. Default: seen.
       """)
-  var decode = "seen"
+  var decode: String?
 
-  @Option(help: ArgumentHelp("What shines through transparent pixels.", valueName: "colour"))
-  var background = "white"
+  @Option(
+    help: ArgumentHelp(
+      "What shines through transparent pixels; default: white.", valueName: "colour"))
+  var background: String?
 
   @Option(help: "Refuse images with more pixels.")
   var maxPixels: Int?
@@ -45,18 +47,36 @@ struct PreprocessingOptions: ParsableArguments {
     _ = try policy()
   }
 
+  /// Those that were given.
+  var given: [String] {
+    let options: [(String, Bool)] = [
+      ("--size", size != nil), ("--crop-pct", cropPct != nil), ("--decode", decode != nil),
+      ("--background", background != nil), ("--max-pixels", maxPixels != nil),
+    ]
+    return options.filter(\.1).map(\.0)
+  }
+
   var limits: ImageLimits { maxPixels.map { ImageLimits(maximumPixels: $0) } ?? ImageLimits() }
 
   func policy() throws -> DecodePolicy {
-    switch decode {
+    switch decode ?? "seen" {
     case "seen":
+      guard let background else { return .seen }
       guard let colour = RGB(background) else {
         throw ValidationError(
-          "--background: found '\(background)', expected white, black or RRGGBB")
+          "--background: found '\(background.escapedForDisplay(limit: 60))', expected white, black or "
+            + "RRGGBB")
       }
       return .seen(background: colour)
-    case "pillow": return .pillow
-    default: throw ValidationError("--decode: found '\(decode)', expected seen or pillow")
+    case "pillow":
+      guard background == nil else {
+        throw ValidationError(
+          "--background: no effect with --decode pillow, which drops what is transparent")
+      }
+      return .pillow
+    case let other:
+      throw ValidationError(
+        "--decode: found '\(other.escapedForDisplay(limit: 60))', expected seen or pillow")
     }
   }
 
