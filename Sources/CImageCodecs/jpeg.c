@@ -21,6 +21,7 @@ struct vlm_jpeg {
   vlm_image_message message;
   vlm_image_status status;
   int maximum_scans;
+  bool is_started;
 };
 
 static _Noreturn void fail(vlm_jpeg *decoder, vlm_image_status status, const char *text) {
@@ -116,15 +117,41 @@ static void read_header(vlm_jpeg *decoder, const uint8_t *bytes, size_t count) {
   info->do_fancy_upsampling = TRUE;
 }
 
+// What libjpeg holds beside the rows it gives: of several scans all coefficients, of one the rows
+// that it takes together, before and after they are brought to one size.
+static uint64_t working_bytes(struct jpeg_decompress_struct *info) {
+  uint64_t bytes = 0;
+  for (int i = 0; i < info->num_components; i++) {
+    const jpeg_component_info *part = &info->comp_info[i];
+    const uint64_t across = part->width_in_blocks + (uint64_t)part->h_samp_factor - 1;
+    const uint64_t down = jpeg_has_multiple_scans(info)
+                              ? part->height_in_blocks + (uint64_t)part->v_samp_factor - 1
+                              : (uint64_t)part->v_samp_factor;
+    bytes += across * down * DCTSIZE2 * sizeof(JCOEF);
+    bytes += across * DCTSIZE * DCTSIZE * (uint64_t)part->v_samp_factor * 4;
+  }
+  return bytes + (uint64_t)info->image_width * (uint64_t)info->num_components * 16;
+}
+
+static void tell(vlm_jpeg *decoder, vlm_jpeg_header *header) {
+  struct jpeg_decompress_struct *info = &decoder->info;
+  jpeg_calc_output_dimensions(info);
+  header->width = info->output_width;
+  header->height = info->output_height;
+  header->channels = (uint8_t)info->num_components;
+  header->working_bytes = working_bytes(info);
+}
+
 vlm_image_status vlm_jpeg_open(
-    const uint8_t *bytes, size_t count, vlm_jpeg **result, vlm_jpeg_header *header,
-    vlm_image_message *message) {
+    const uint8_t *bytes, size_t count, int maximum_scans, vlm_jpeg **result,
+    vlm_jpeg_header *header, vlm_image_message *message) {
   *result = NULL;
   vlm_jpeg *decoder = calloc(1, sizeof *decoder);
   if (!decoder) {
     snprintf(message->text, sizeof message->text, "out of memory");
     return VLM_IMAGE_NO_MEMORY;
   }
+  decoder->maximum_scans = maximum_scans;
   decoder->info.err = jpeg_std_error(&decoder->errors);
   decoder->errors.error_exit = fail_with_code;
   decoder->errors.emit_message = judge_message;
@@ -137,37 +164,55 @@ vlm_image_status vlm_jpeg_open(
     return status;
   }
   read_header(decoder, bytes, count);
-  header->width = decoder->info.image_width;
-  header->height = decoder->info.image_height;
-  header->channels = (uint8_t)decoder->info.num_components;
+  tell(decoder, header);
   *result = decoder;
   return VLM_IMAGE_OK;
 }
 
-static void read_samples(vlm_jpeg *decoder, uint8_t *samples, size_t size) {
-  struct jpeg_decompress_struct *info = &decoder->info;
-  decoder->progress.progress_monitor = count_scans;
-  info->progress = &decoder->progress;
-  jpeg_start_decompress(info);
-  const size_t row = (size_t)info->output_width * (size_t)info->output_components;
-  if (row * info->output_height != size) {
-    fail(decoder, VLM_IMAGE_CORRUPT, "rows of an unexpected size");
-  }
-  while (info->output_scanline < info->output_height) {
-    JSAMPROW to = samples + info->output_scanline * row;
-    jpeg_read_scanlines(info, &to, 1);
-  }
-  jpeg_finish_decompress(info);
-}
-
-vlm_image_status vlm_jpeg_read(
-    vlm_jpeg *decoder, uint8_t *samples, size_t size, int maximum_scans,
-    vlm_image_message *message) {
-  decoder->maximum_scans = maximum_scans;
+vlm_image_status vlm_jpeg_scale(
+    vlm_jpeg *decoder, int eighths, vlm_jpeg_header *header, vlm_image_message *message) {
   if (setjmp(decoder->escape)) {
     *message = decoder->message;
     return decoder->status;
   }
-  read_samples(decoder, samples, size);
+  decoder->info.scale_num = (unsigned)eighths;
+  decoder->info.scale_denom = 8;
+  tell(decoder, header);
+  return VLM_IMAGE_OK;
+}
+
+static void start(vlm_jpeg *decoder) {
+  decoder->progress.progress_monitor = count_scans;
+  decoder->info.progress = &decoder->progress;
+  jpeg_start_decompress(&decoder->info);
+  decoder->is_started = true;
+}
+
+vlm_image_status vlm_jpeg_read_rows(
+    vlm_jpeg *decoder, uint8_t *samples, size_t row_size, size_t rows,
+    vlm_image_message *message) {
+  struct jpeg_decompress_struct *info = &decoder->info;
+  if (setjmp(decoder->escape)) {
+    *message = decoder->message;
+    return decoder->status;
+  }
+  if (!decoder->is_started) start(decoder);
+  if (row_size != (size_t)info->output_width * (size_t)info->output_components ||
+      rows > info->output_height - info->output_scanline) {
+    fail(decoder, VLM_IMAGE_CORRUPT, "rows of an unexpected size");
+  }
+  for (size_t y = 0; y < rows; y++) {
+    JSAMPROW to = samples + y * row_size;
+    jpeg_read_scanlines(info, &to, 1);
+  }
+  return VLM_IMAGE_OK;
+}
+
+vlm_image_status vlm_jpeg_finish(vlm_jpeg *decoder, vlm_image_message *message) {
+  if (setjmp(decoder->escape)) {
+    *message = decoder->message;
+    return decoder->status;
+  }
+  jpeg_finish_decompress(&decoder->info);
   return VLM_IMAGE_OK;
 }

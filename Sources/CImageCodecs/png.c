@@ -18,6 +18,12 @@ struct vlm_png {
   png_infop info;
   vlm_image_message message;
   vlm_image_status status;
+  // Of a row that libpng gives; 0 until the first one is asked for.
+  size_t row_bytes;
+  size_t next_row;
+  // Of an interlaced picture: all rows, packed as in the file.
+  uint8_t *whole;
+  int channels, bit_depth;
   // The pixels are complete and only the end of the stream is still to be checked.
   bool is_finishing;
 };
@@ -55,6 +61,7 @@ static void supply(png_structp png, png_bytep to, size_t length) {
 void vlm_png_close(vlm_png *decoder) {
   if (!decoder) return;
   png_destroy_read_struct(&decoder->png, &decoder->info, NULL);
+  free(decoder->whole);
   free(decoder);
 }
 
@@ -74,6 +81,9 @@ static void read_header(vlm_png *decoder, vlm_png_header *header) {
   header->height = png_get_image_height(png, info);
   header->color_type = png_get_color_type(png, info);
   header->bit_depth = png_get_bit_depth(png, info);
+  header->is_interlaced = png_get_interlace_type(png, info) != PNG_INTERLACE_NONE;
+  decoder->channels = png_get_channels(png, info);
+  decoder->bit_depth = header->bit_depth;
   for (int i = 0; i < 256; i++) header->palette[i][3] = 255;
   png_colorp palette = NULL;
   int colors = 0;
@@ -133,34 +143,81 @@ vlm_image_status vlm_png_open(
   return VLM_IMAGE_OK;
 }
 
-static void read_samples(vlm_png *decoder, uint8_t *samples, size_t size) {
+static void start(vlm_png *decoder) {
   png_structp png = decoder->png;
-  png_set_packing(png);
+  const int passes = png_set_interlace_handling(png);
+  // Interlaced rows stay as small as they are until they are handed out.
+  if (passes == 1) png_set_packing(png);
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
   png_set_swap(png);
 #endif
-  const int passes = png_set_interlace_handling(png);
   png_read_update_info(png, decoder->info);
+  decoder->row_bytes = png_get_rowbytes(png, decoder->info);
+  if (passes == 1) return;
+  // Built up in place: what a pass leaves out must not be garbage.
   const size_t height = png_get_image_height(png, decoder->info);
-  const size_t row = png_get_rowbytes(png, decoder->info);
-  if (height == 0 || row != size / height || size % height != 0) {
-    png_error(png, "rows of an unexpected size");
-  }
+  decoder->whole = calloc(height, decoder->row_bytes);
+  if (!decoder->whole) png_error(png, "out of memory");
   for (int pass = 0; pass < passes; pass++) {
-    for (size_t y = 0; y < height; y++) png_read_row(png, samples + y * row, NULL);
+    for (size_t y = 0; y < height; y++) {
+      png_read_row(png, decoder->whole + y * decoder->row_bytes, NULL);
+    }
   }
-  decoder->is_finishing = true;
-  png_read_end(png, NULL);
 }
 
-vlm_image_status vlm_png_read(
-    vlm_png *decoder, uint8_t *samples, size_t size, vlm_image_message *message) {
+// Samples below 8 bits to a byte each, the first one in the highest bits.
+static void unpack(const uint8_t *row, int depth, uint8_t *samples, size_t count) {
+  const size_t per_byte = 8 / (size_t)depth;
+  const uint8_t mask = (uint8_t)((1 << depth) - 1);
+  for (size_t i = 0; i < count; i++) {
+    const int shift = 8 - depth * (int)(i % per_byte + 1);
+    samples[i] = row[i / per_byte] >> shift & mask;
+  }
+}
+
+static void read_row(vlm_png *decoder, uint8_t *samples, size_t row_size) {
+  if (!decoder->whole) {
+    png_read_row(decoder->png, samples, NULL);
+  } else {
+    const uint8_t *row = decoder->whole + decoder->next_row * decoder->row_bytes;
+    if (decoder->bit_depth < 8) {
+      unpack(row, decoder->bit_depth, samples, row_size);
+    } else {
+      memcpy(samples, row, row_size);
+    }
+  }
+  decoder->next_row++;
+}
+
+vlm_image_status vlm_png_read_rows(
+    vlm_png *decoder, uint8_t *samples, size_t row_size, size_t rows, vlm_image_message *message) {
   if (setjmp(png_jmpbuf(decoder->png))) {
     *message = decoder->message;
     return decoder->status;
   }
-  // An interlaced image is built up in place; what a pass leaves out must not be garbage.
-  memset(samples, 0, size);
-  read_samples(decoder, samples, size);
+  if (decoder->row_bytes == 0) start(decoder);
+  const size_t width = png_get_image_width(decoder->png, decoder->info);
+  const size_t height = png_get_image_height(decoder->png, decoder->info);
+  const size_t sample = decoder->bit_depth == 16 ? 2 : 1;
+  if (row_size != width * (size_t)decoder->channels * sample ||
+      (!decoder->whole && row_size != decoder->row_bytes) || rows > height - decoder->next_row) {
+    png_error(decoder->png, "rows of an unexpected size");
+  }
+  for (size_t y = 0; y < rows; y++) read_row(decoder, samples + y * row_size, row_size);
+  return VLM_IMAGE_OK;
+}
+
+vlm_image_status vlm_png_finish(vlm_png *decoder, vlm_image_message *message) {
+  if (setjmp(png_jmpbuf(decoder->png))) {
+    *message = decoder->message;
+    return decoder->status;
+  }
+  free(decoder->whole);
+  decoder->whole = NULL;
+  if (decoder->next_row != png_get_image_height(decoder->png, decoder->info)) {
+    png_error(decoder->png, "rows were left out");
+  }
+  decoder->is_finishing = true;
+  png_read_end(decoder->png, NULL);
   return VLM_IMAGE_OK;
 }

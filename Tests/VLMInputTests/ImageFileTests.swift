@@ -47,8 +47,8 @@ struct ImageFileTests {
     let written = PNGBuilder.color.withUnsafeBytes { write(ends[1], $0.baseAddress, $0.count) }
     close(ends[1])
     #expect(written == PNGBuilder.color.count)
-    let bytes = try ImageFile.read(descriptor: ends[0], name: "stream", expected: 0, limit: 1000)
-    #expect(bytes == PNGBuilder.color)
+    let file = try ImageFile.read(descriptor: ends[0], name: "stream", expected: 0, limit: 1000)
+    #expect(Array(file.bytes) == PNGBuilder.color)
     close(ends[0])
 
     let zero = open("/dev/zero", O_RDONLY)

@@ -13,7 +13,7 @@ struct PNGBuilder {
   mutating func add(_ type: String, _ data: [UInt8] = [], length: UInt32? = nil, crc: UInt32 = 0) {
     let body = Array(type.utf8) + data
     bytes += Self.word(length ?? UInt32(data.count)) + body
-    bytes += Self.word(PNGDecoder.crc32(body) ^ crc)
+    bytes += Self.word(PNGReader.crc32(body) ^ crc)
   }
 
   static func header(

@@ -2,7 +2,8 @@
 //
 // libpng and libjpeg report errors by longjmp; every setjmp and every frame that is jumped over
 // lives in this target. A decoder is opened over bytes that the caller keeps alive, tells its
-// header before anything is allocated for pixels, reads once, and is closed.
+// header before anything is allocated for pixels, reads its rows from the top down, is finished,
+// which checks the rest of the file, and is closed. After a failure it can only be closed.
 
 #ifndef IMAGE_CODECS_H
 #define IMAGE_CODECS_H
@@ -33,6 +34,9 @@ typedef struct {
   uint8_t color_type;
   // 1, 2, 4, 8 or 16 bits per sample.
   uint8_t bit_depth;
+  // The rows come in seven passes, so that reading the first one reads and holds all of them, as
+  // the file has them: height * ceil(width * channels * bit_depth / 8) bytes.
+  bool is_interlaced;
   // Entries of PLTE (colour type 3), and of its tRNS; the rest of `palette` is opaque black.
   uint16_t palette_count, palette_alpha_count;
   uint8_t palette[256][4];
@@ -48,11 +52,13 @@ vlm_image_status vlm_png_open(
     const uint8_t *bytes, size_t count, vlm_png **decoder, vlm_png_header *header,
     vlm_image_message *message);
 
-// All samples as the file has them, rows top down: one byte each, two in host order when the
-// depth is 16, samples below 8 bits unpacked and not scaled. `size` is
-// width * height * channels * bytes. Fails unless the file is whole up to IEND.
-vlm_image_status vlm_png_read(
-    vlm_png *decoder, uint8_t *samples, size_t size, vlm_image_message *message);
+// The next `rows` rows as the file has them: one byte a sample, two in host order when the depth is
+// 16, samples below 8 bits unpacked and not scaled. `row_size` is width * channels * bytes.
+vlm_image_status vlm_png_read_rows(
+    vlm_png *decoder, uint8_t *samples, size_t row_size, size_t rows, vlm_image_message *message);
+
+// Fails unless all rows were read and the file is whole up to IEND.
+vlm_image_status vlm_png_finish(vlm_png *decoder, vlm_image_message *message);
 
 void vlm_png_close(vlm_png *decoder);
 
@@ -64,20 +70,31 @@ typedef struct {
   uint32_t width, height;
   // 1 gray, 3 RGB, 4 CMYK as the file has it (Adobe writes it inverted).
   uint8_t channels;
+  // Bytes that the decoder holds beside the rows: where the picture comes in several scans, all of
+  // its coefficients.
+  uint64_t working_bytes;
 } vlm_jpeg_header;
 
 typedef struct vlm_jpeg vlm_jpeg;
 
-// Reads up to the first scan. On failure `*decoder` is NULL.
+// Reads up to the first scan. On failure `*decoder` is NULL. More than `maximum_scans` scans fail,
+// and so does every warning that means lost or invented pixels.
 vlm_image_status vlm_jpeg_open(
-    const uint8_t *bytes, size_t count, vlm_jpeg **decoder, vlm_jpeg_header *header,
+    const uint8_t *bytes, size_t count, int maximum_scans, vlm_jpeg **decoder,
+    vlm_jpeg_header *header, vlm_image_message *message);
+
+// Makes the picture smaller while it is decoded, `eighths` of 8 (1 to 8) of its sides rounded up,
+// by leaving out the finer coefficients; before the first row. Tells the new sides.
+vlm_image_status vlm_jpeg_scale(
+    vlm_jpeg *decoder, int eighths, vlm_jpeg_header *header, vlm_image_message *message);
+
+// The next `rows` rows of 8-bit samples; `row_size` is width * channels.
+vlm_image_status vlm_jpeg_read_rows(
+    vlm_jpeg *decoder, uint8_t *samples, size_t row_size, size_t rows,
     vlm_image_message *message);
 
-// All samples, 8 bits each, `size` = width * height * channels. More than `maximum_scans` scans
-// fail, and so does every warning that means lost or invented pixels.
-vlm_image_status vlm_jpeg_read(
-    vlm_jpeg *decoder, uint8_t *samples, size_t size, int maximum_scans,
-    vlm_image_message *message);
+// Fails unless all rows were read and the file is whole up to its end of image.
+vlm_image_status vlm_jpeg_finish(vlm_jpeg *decoder, vlm_image_message *message);
 
 void vlm_jpeg_close(vlm_jpeg *decoder);
 

@@ -1,5 +1,3 @@
-import CImageCodecs
-
 /// A picture as the models take it: 8-bit RGB, rows top down.
 package struct Image: Sendable, Equatable {
   package let width: Int
@@ -89,17 +87,6 @@ package struct RGB: Sendable, Hashable {
         let value = UInt32(String(decoding: digits, as: UTF8.self), radix: 16)
       else { return nil }
       self.init(UInt8(value >> 16), UInt8(value >> 8 & 255), UInt8(value & 255))
-    }
-  }
-}
-
-/// Whether memory can be had, asked before an array is made: an array that cannot grow ends the
-/// process.
-enum PixelMemory {
-  static func check(bytes: Int, for name: String) throws(ImageError) {
-    // A page of slack, for what the allocator and the array add.
-    guard vlm_image_can_allocate(bytes + 4096) else {
-      throw ImageError(name: name, problem: .noMemory(bytes: bytes))
     }
   }
 }

@@ -6,8 +6,8 @@ package enum ImageDecoder {
   package static func decode(
     path: String, policy: DecodePolicy = .seen, limits: ImageLimits = ImageLimits()
   ) throws(ImageError) -> Image {
-    let bytes = try ImageFile.read(path: path, limit: limits.maximumFileBytes)
-    return try decode(bytes: bytes, name: path, policy: policy, limits: limits)
+    let file = try ImageFile.read(path: path, limit: limits.maximumFileBytes)
+    return try image(try decodeSamples(file, name: path, limits: limits), policy, name: path)
   }
 
   /// The same for a model that sees the channels of `color`.
@@ -18,8 +18,8 @@ package enum ImageDecoder {
     guard color == .rgba else {
       return Picture(try decode(path: path, policy: policy, limits: limits))
     }
-    let bytes = try ImageFile.read(path: path, limit: limits.maximumFileBytes)
-    let decoded = try decodeSamples(bytes: bytes, name: path, limits: limits)
+    let file = try ImageFile.read(path: path, limit: limits.maximumFileBytes)
+    let decoded = try decodeSamples(file, name: path, limits: limits)
     // As below, and the opacity with a turned copy.
     try PixelMemory.check(bytes: decoded.width * decoded.height * 16, for: path)
     return decoded.picture(policy)
@@ -29,10 +29,7 @@ package enum ImageDecoder {
   package static func decode(
     bytes: [UInt8], name: String, policy: DecodePolicy = .seen, limits: ImageLimits = ImageLimits()
   ) throws(ImageError) -> Image {
-    let decoded = try decodeSamples(bytes: bytes, name: name, limits: limits)
-    // An 8-bit copy of 16-bit samples, the RGB, and a turned RGB.
-    try PixelMemory.check(bytes: decoded.width * decoded.height * 10, for: name)
-    return decoded.image(policy)
+    try image(try decodeSamples(bytes: bytes, name: name, limits: limits), policy, name: name)
   }
 
   /// The samples as the file has them.
@@ -42,18 +39,32 @@ package enum ImageDecoder {
     guard bytes.count <= limits.maximumFileBytes else {
       throw ImageError(name: name, problem: .fileTooLarge(limit: limits.maximumFileBytes))
     }
-    let format = try ImageSignature.format(of: bytes, name: name)
-    let result = bytes.withUnsafeBufferPointer { buffer -> Result<DecodedImage, ImageError> in
+    return try decodeSamples(try file(bytes, name: name), name: name, limits: limits)
+  }
+
+  private static func file(_ bytes: [UInt8], name: String) throws(ImageError) -> PixelBuffer {
+    let copy = bytes.withUnsafeBytes { buffer -> Result<PixelBuffer, ImageError> in
       do throws(ImageError) {
-        switch format {
-        case .png: return .success(try PNGDecoder.decode(buffer, name: name, limits: limits))
-        case .jpeg: return .success(try JPEGDecoder.decode(buffer, name: name, limits: limits))
-        }
+        return .success(try PixelBuffer(copying: buffer, for: name))
       } catch {
         return .failure(error)
       }
     }
-    return try result.get()
+    return try copy.get()
+  }
+
+  private static func decodeSamples(
+    _ file: PixelBuffer, name: String, limits: ImageLimits
+  ) throws(ImageError) -> DecodedImage {
+    try RowReaders.open(file, name: name, limits: limits).readAll(name: name)
+  }
+
+  private static func image(
+    _ decoded: DecodedImage, _ policy: DecodePolicy, name: String
+  ) throws(ImageError) -> Image {
+    // An 8-bit copy of 16-bit samples, the RGB, and a turned RGB.
+    try PixelMemory.check(bytes: decoded.width * decoded.height * 10, for: name)
+    return decoded.image(policy)
   }
 }
 
@@ -81,14 +92,16 @@ enum ImageSignature {
     ("<html", "an HTML page"), ("{", "JSON text"), ("version https://git-lfs", "a Git LFS pointer"),
   ]
 
-  static func format(of bytes: [UInt8], name: String) throws(ImageError) -> ImageFormat {
+  static func format(of bytes: UnsafeRawBufferPointer, name: String) throws(ImageError)
+    -> ImageFormat
+  {
     if bytes.isEmpty { throw ImageError(name: name, problem: .empty) }
     if bytes.starts(with: png) { return .png }
     if bytes.starts(with: [0xFF, 0xD8, 0xFF]) { return .jpeg }
     throw ImageError(name: name, problem: .unrecognized(looksLike: guess(bytes)))
   }
 
-  private static func guess(_ bytes: [UInt8]) -> String? {
+  private static func guess(_ bytes: UnsafeRawBufferPointer) -> String? {
     if png.starts(with: bytes) { return "a PNG cut off in its signature" }
     if bytes.prefix(8).dropFirst().starts(with: [0x50, 0x4E, 0x47])
       || bytes.starts(with: [0x50, 0x4E, 0x47])

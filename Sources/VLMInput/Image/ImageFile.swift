@@ -8,7 +8,7 @@ import VLMTensor
 /// meanwhile would end the process.
 enum ImageFile {
   /// - Parameter path: a regular file, or `-` for standard input, which may be a pipe.
-  static func read(path: String, limit: Int) throws(ImageError) -> [UInt8] {
+  static func read(path: String, limit: Int) throws(ImageError) -> PixelBuffer {
     if path == "-" {
       return try read(descriptor: STDIN_FILENO, name: "standard input", expected: 0, limit: limit)
     }
@@ -25,9 +25,9 @@ enum ImageFile {
       throw failure(.notRegular(kind(status.st_mode)))
     }
     let size = Int(status.st_size)
-    let bytes = try read(descriptor: descriptor, name: path, expected: size, limit: limit)
-    guard bytes.count == size else { throw failure(.changed) }
-    return bytes
+    let file = try read(descriptor: descriptor, name: path, expected: size, limit: limit)
+    guard file.bytes.count == size else { throw failure(.changed) }
+    return file
   }
 
   private static func kind(_ mode: mode_t) -> String {
@@ -43,27 +43,36 @@ enum ImageFile {
   /// Reads to the end, or until there is more than `limit`.
   static func read(
     descriptor: Int32, name: String, expected: Int, limit: Int
-  ) throws(ImageError) -> [UInt8] {
+  ) throws(ImageError) -> PixelBuffer {
     guard expected <= limit else {
       throw ImageError(name: name, problem: .fileTooLarge(limit: limit))
     }
-    try PixelMemory.check(bytes: expected, for: name)
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(expected)
-    var block = [UInt8](repeating: 0, count: 1 << 16)
+    // A byte more than expected shows whether the file has grown.
+    var file = try PixelBuffer(byteCount: max(expected + 1, 1 << 16), for: name)
+    var filled = 0
     while true {
-      let count = block.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
-      if count == 0 { return bytes }
+      if filled == file.bytes.count {
+        let larger = try PixelBuffer(byteCount: min(2 * filled, limit + 1), for: name)
+        larger.bytes.copyMemory(from: UnsafeRawBufferPointer(file.bytes))
+        file = larger
+      }
+      let rest = file.bytes[filled...]
+      let count = Glibc.read(
+        descriptor, UnsafeMutableRawBufferPointer(rebasing: rest).baseAddress, rest.count)
       if count < 0 {
         if errno == EINTR { continue }
         throw ImageError(
           name: name,
           problem: .file(FileError(path: name, problem: .call("read", errno: errno))))
       }
-      guard bytes.count + count <= limit else {
+      filled += count
+      guard filled <= limit else {
         throw ImageError(name: name, problem: .fileTooLarge(limit: limit))
       }
-      bytes.append(contentsOf: block[..<count])
+      if count == 0 {
+        file.shrink(to: filled)
+        return file
+      }
     }
   }
 }

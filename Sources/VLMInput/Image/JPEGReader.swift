@@ -1,0 +1,91 @@
+import CImageCodecs
+
+/// JPEG through libjpeg-turbo; EXIF is found here.
+final class JPEGReader: RowReader {
+  private(set) var header: PictureHeader
+  private(set) var workingBytes: Int
+  private let file: PixelBuffer
+  private let name: String
+  private var decoder: OpaquePointer?
+
+  init(_ file: PixelBuffer, name: String, limits: ImageLimits) throws(ImageError) {
+    self.file = file
+    self.name = name
+    let bytes = UnsafeRawBufferPointer(file.bytes).bindMemory(to: UInt8.self)
+    var opened: OpaquePointer?
+    var found = vlm_jpeg_header()
+    var message = vlm_image_message()
+    let status = vlm_jpeg_open(
+      bytes.baseAddress, bytes.count, Int32(clamping: limits.maximumScans), &opened, &found,
+      &message)
+    decoder = opened
+    header = Self.header(found, orientation: .upright)
+    workingBytes = Int(clamping: found.working_bytes)
+    try status.check(.jpeg, message, name: name, bytes: 0)
+    _ = try limits.pixels(width: header.width, height: header.height, of: name)
+    header.orientation = Self.orientation(bytes)
+  }
+
+  deinit { vlm_jpeg_close(decoder) }
+
+  private static func header(
+    _ found: vlm_jpeg_header, orientation: Orientation
+  ) -> PictureHeader {
+    let model: DecodedImage.Model =
+      switch found.channels {
+      case 1: .gray
+      case 3: .rgb
+      default: .invertedCMYK
+      }
+    return PictureHeader(
+      width: Int(found.width), height: Int(found.height), model: model, depth: 8,
+      orientation: orientation)
+  }
+
+  func read(rows: Int, into buffer: UnsafeMutableRawBufferPointer) throws(ImageError) {
+    precondition(buffer.count == rows * header.rowBytes, "a buffer for the rows")
+    var message = vlm_image_message()
+    let status = vlm_jpeg_read_rows(
+      decoder, buffer.baseAddress?.assumingMemoryBound(to: UInt8.self), header.rowBytes, rows,
+      &message)
+    try status.check(.jpeg, message, name: name, bytes: workingBytes)
+  }
+
+  func finish() throws(ImageError) {
+    var message = vlm_image_message()
+    let status = vlm_jpeg_finish(decoder, &message)
+    try status.check(.jpeg, message, name: name, bytes: workingBytes)
+  }
+
+  /// From the first APP1 segment that holds EXIF, before the first scan.
+  private static func orientation(_ bytes: UnsafeBufferPointer<UInt8>) -> Orientation {
+    let signature: [UInt8] = Array("Exif".utf8) + [0, 0]
+    var offset = 2
+    while offset <= bytes.count - 4 {
+      guard bytes[offset] == 0xFF else { break }
+      let marker = bytes[offset + 1]
+      if marker == 0xFF {
+        // Fill byte.
+        offset += 1
+        continue
+      }
+      // Start of scan, end of image: no header follows.
+      if marker == 0xDA || marker == 0xD9 { break }
+      // Markers that stand alone.
+      if marker == 0x01 || (0xD0...0xD8).contains(marker) {
+        offset += 2
+        continue
+      }
+      let length = Int(bytes[offset + 2]) << 8 | Int(bytes[offset + 3])
+      guard length >= 2, length <= bytes.count - offset - 2 else { break }
+      let payload = bytes[offset + 4..<offset + 2 + length]
+      if marker == 0xE1, payload.starts(with: signature) {
+        return EXIF.orientation(
+          UnsafeRawBufferPointer(
+            UnsafeBufferPointer(rebasing: payload.dropFirst(signature.count))))
+      }
+      offset += length + 2
+    }
+    return .upright
+  }
+}

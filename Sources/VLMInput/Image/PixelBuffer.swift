@@ -1,0 +1,50 @@
+import CImageCodecs
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// Memory for a file or for samples, which goes back to the system with its owner: what an allocator
+/// keeps of large pieces counts against the limits as if it were in use.
+final class PixelBuffer {
+  private(set) var bytes: UnsafeMutableRawBufferPointer
+
+  /// Memory that holds zeros.
+  ///
+  /// - Throws: `.noMemory` where it cannot be had.
+  init(byteCount: Int, for name: String) throws(ImageError) {
+    let memory = mmap(
+      nil, max(1, byteCount), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    guard let memory, memory != MAP_FAILED else {
+      throw ImageError(name: name, problem: .noMemory(bytes: byteCount))
+    }
+    bytes = UnsafeMutableRawBufferPointer(start: memory, count: byteCount)
+  }
+
+  convenience init(copying other: UnsafeRawBufferPointer, for name: String) throws(ImageError) {
+    try self.init(byteCount: other.count, for: name)
+    bytes.copyMemory(from: other)
+  }
+
+  deinit { munmap(bytes.baseAddress, max(1, bytes.count)) }
+
+  /// Gives what lies behind the first `count` bytes back to the system.
+  func shrink(to count: Int) {
+    precondition(count <= bytes.count, "a part of it")
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    let kept = (max(1, count) + page - 1) / page * page
+    if kept < bytes.count { munmap(bytes.baseAddress?.advanced(by: kept), bytes.count - kept) }
+    bytes = UnsafeMutableRawBufferPointer(rebasing: bytes[..<count])
+  }
+}
+
+/// Whether memory can be had, asked before an array is made: an array that cannot grow ends the
+/// process.
+enum PixelMemory {
+  static func check(bytes: Int, for name: String) throws(ImageError) {
+    // A page of slack, for what the allocator and the array add.
+    guard vlm_image_can_allocate(bytes + 4096) else {
+      throw ImageError(name: name, problem: .noMemory(bytes: bytes))
+    }
+  }
+}
