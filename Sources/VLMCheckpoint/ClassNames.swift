@@ -30,6 +30,11 @@ package enum ClassNames {
   package struct Found {
     package let place: String
     package let names: [String]?
+
+    package init(place: String, names: [String]?) {
+      self.place = place
+      self.names = names
+    }
   }
 
   /// All that is under keys of names, in objects within objects too, the best first.

@@ -29,6 +29,15 @@ package final class ByteStream {
     guard descriptor >= 0 else { throw FileError(path: path, problem: .call("open", errno: errno)) }
   }
 
+  /// A stream of bytes that are there.
+  package init(name: String, bytes: [UInt8]) {
+    self.name = name
+    descriptor = -1
+    isOwned = false
+    buffer = bytes
+    hasEnded = true
+  }
+
   deinit { if isOwned, descriptor >= 0 { close(descriptor) } }
 
   /// Bytes that were read and not taken.

@@ -28,6 +28,9 @@ package enum PictureFile {
     var bytes = [UInt8](repeating: 0, count: 64)
     let count = bytes.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
     guard count > 0 else { return false }
-    return (try? ImageSignature.format(of: Array(bytes.prefix(count)), name: path)) != nil
+    return bytes.withUnsafeBytes { buffer in
+      let head = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+      return (try? ImageSignature.format(of: head, name: path)) != nil
+    }
   }
 }
