@@ -16,11 +16,12 @@ extension ConversationRun {
         var encoded = Encoded()
         do {
           let tokens = try add(picture, to: conversation, &encoded)
-          try ask(question, conversation, encoded, cancelled: nil, about: picture)
           if outputs.embed != nil { Self.add(tokens, of: picture, to: &table) }
+          try ask(question, conversation, encoded, cancelled: nil, about: picture)
         } catch let error as any ReportableError where !isFatal(error) {
           records.fail(error, members: picture.members)
-          if outputs.embed != nil { table.add(failure: error, of: picture) }
+          // One that was seen has its rows.
+          if outputs.embed != nil, encoded.count == 0 { table.add(failure: error, of: picture) }
         }
       }
       try write(table)

@@ -69,7 +69,9 @@ struct ConversationRun {
       model, template: try PromptChoice(model, options, quiet: quiet).template(),
       system: options.system, parsesSpecial: options.special,
       options: options.generation(model.defaults))
-    try conversation.options.sampling.validate()
+    do throws(GenerationError) { try conversation.options.sampling.validate() } catch {
+      throw Self.namingSampling(error)
+    }
     guard options.chat || options.prompt != nil else {
       throw ValidationError("this model answers questions: expected --prompt or --chat")
     }
@@ -226,6 +228,13 @@ struct ConversationRun {
         answer.isUnbegun ? "[ended before the answer began]" : timings(answer, encoded))
     }
     return !answer.isUnbegun
+  }
+
+  /// What the command calls the option that is out of range.
+  private static func namingSampling(_ error: GenerationError) -> GenerationError {
+    guard case .option(let name, let found, let expected) = error.problem else { return error }
+    let word = name == "temperature" ? "temp" : name.replacing(" ", with: "-")
+    return GenerationError(.option("--" + word, found: found, expected: expected))
   }
 
   /// What is too long for the context is so because of an option.

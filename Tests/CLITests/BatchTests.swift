@@ -286,6 +286,10 @@ struct BatchTests {
       let name = option[0] == "-r" ? "--recursive" : option[0]
       #expect(outcome.errors.contains(name), "\(option)")
     }
+    for option in ["--temp", "--top-k", "--top-p", "--min-p", "--repeat-penalty"] {
+      let outcome = try fixture.run(language, ["-p", "x", option, "-1"], status: 64)
+      #expect(outcome.errorLine.hasPrefix("vlm-run: \(option): found -1"), "\(outcome.errors)")
+    }
     let llava = try fixture.llava()
     let look = [BatchFixture.cup, "--embed", fixture.folder.path("e.npy")]
     let asked = try fixture.run(llava, look + ["--temp", "1"], status: 64)
