@@ -48,8 +48,8 @@ struct BatchTests {
     _ = try fixture.run(model, names + ["--embed", file, "-q", "--jsonl"], status: 65)
     let (header, values) = numpy(try fixture.folder.read("e.npy"))
     #expect(header.contains("'shape': (3, 256)"))
-    #expect(values[256..<512].allSatisfy(\.isNaN))
-    #expect((values[..<256] + values[512...]).allSatisfy(\.isFinite))
+    #expect(values[256..<512].allSatisfy { $0.isNaN })
+    #expect((values[..<256] + values[512...]).allSatisfy { $0.isFinite })
     let json = try JSONValue.parse(try fixture.folder.read("e.json"))
     let rows = try #require(json["rows"]?.arrayValue)
     #expect(json["schema"]?.intValue == 1)
@@ -77,7 +77,7 @@ struct BatchTests {
     _ = try fixture.run(model, [damaged, "--embed", file, "-q"], status: 65)
     let (header, values) = numpy(try fixture.folder.read("e.npy"))
     #expect(header.contains("'shape': (1, 256)"))
-    #expect(values.allSatisfy(\.isNaN))
+    #expect(values.allSatisfy { $0.isNaN })
   }
 
   @Test("the file of names is replaced with --force only, and never another's")
@@ -107,8 +107,8 @@ struct BatchTests {
     let (header, values) = numpy(try fixture.folder.read("e.npy"))
     #expect(header.contains("'shape': (73, "))
     let width = values.count / 73
-    #expect(values[36 * width..<37 * width].allSatisfy(\.isNaN))
-    #expect(values.count(where: \.isNaN) == width)
+    #expect(values[36 * width..<37 * width].allSatisfy { $0.isNaN })
+    #expect(values.count { $0.isNaN } == width)
     let rows = try JSONValue.parse(try fixture.folder.read("e.json"))["rows"]?.arrayValue ?? []
     #expect(rows.count == 73)
     #expect(rows[37]["image"]?.stringValue == BatchFixture.cat)
