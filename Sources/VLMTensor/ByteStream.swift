@@ -25,7 +25,7 @@ package final class ByteStream {
   package init(path: String) throws(FileError) {
     isOwned = path != "-"
     name = isOwned ? path : "standard input"
-    descriptor = isOwned ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : STDIN_FILENO
+    descriptor = isOwned ? FileSystem.open(path, O_RDONLY | O_NOCTTY) : STDIN_FILENO
     guard descriptor >= 0 else { throw FileError(path: path, problem: .call("open", errno: errno)) }
   }
 

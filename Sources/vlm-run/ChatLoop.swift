@@ -56,17 +56,17 @@ struct ChatLoop {
         members.set("schema", 1)
         fail(InputError("standard input", .lineTooLong(limit: limit)), members)
       case .line(let bytes)?:
-        guard try take(String(decoding: bytes, as: UTF8.self)) else { return try end() }
+        guard try take(bytes) else { return try end() }
       }
     }
   }
 
   /// - Returns: false at the end of the conversation.
-  private mutating func take(_ line: String) throws -> Bool {
-    // The line as a whole is a question mostly, and may be long.
-    guard let first = line.utf8.first(where: { $0 != 0x20 }) else { return true }
-    let words: [Substring] =
-      first == UInt8(ascii: "/") ? line.split(separator: " ", maxSplits: 1) : ["", line[...]]
+  private mutating func take(_ line: [UInt8]) throws -> Bool {
+    guard let first = line.first(where: { $0 != 0x20 }) else { return true }
+    // A name's bytes are kept; most lines are questions, and may be long.
+    let command = first == UInt8(ascii: "/") ? String(fileName: line) : "?"
+    let words = command.split(separator: " ", maxSplits: 1)
     switch words[0] {
     case "/quit", "/exit": return false
     case "/help": Report.note(help)
@@ -80,7 +80,7 @@ struct ChatLoop {
       try attempt {
         throw Self.misunderstood(String(word), expected: "/image FILE, /clear, /help or /quit")
       }
-    default: try ask(line)
+    default: try ask(String(decoding: line, as: UTF8.self))
     }
     return true
   }

@@ -143,10 +143,14 @@ struct ConversationRun {
     let image: Image
     switch picture.content {
     case .failure(let error): throw error
-    case .file: image = try ImageDecoder.decode(path: picture.name, policy: policy, limits: limits)
+    case .file:
+      image = try ImageDecoder.decode(
+        path: picture.name, policy: policy, limits: limits,
+        report: Report.reporter(of: picture.place))
     case .bytes(let bytes):
       image = try ImageDecoder.decode(
-        bytes: bytes, name: picture.place, policy: policy, limits: limits)
+        bytes: bytes, name: picture.place, policy: policy, limits: limits,
+        report: Report.reporter(of: picture.place))
     }
     return try model.pixels(of: image, name: picture.place, geometry: geometry, limits: limits)
   }
@@ -156,7 +160,7 @@ struct ConversationRun {
     guard error is any ReportableError else { return true }
     // The command line is as wrong for the next.
     if let error = error as? GenerationError, error.exitStatus == .usage { return true }
-    return (error as? FileError)?.isAbout(model: model.container.path) ?? false
+    return error.isAbout(model: model.container.path)
   }
 
   /// Encodes a picture for the next question.

@@ -29,9 +29,8 @@ struct FolderWalk {
     while let path = pending.last?.last {
       pending[pending.count - 1].removeLast()
       defer { while pending.last?.isEmpty ?? false { pending.removeLast() } }
-      var status = stat()
-      let isThere = stat(path, &status) == 0
-      if isThere, status.st_mode & S_IFMT == S_IFDIR {
+      let status = FileSystem.status(path)
+      if let status, status.st_mode & S_IFMT == S_IFDIR {
         guard visited.insert([UInt64(status.st_dev), UInt64(status.st_ino)]).inserted else {
           continue
         }
@@ -44,8 +43,8 @@ struct FolderWalk {
         continue
       }
       // A link to nothing is an error that is told, where its name says that it is a picture.
-      guard !isThere || status.st_mode & S_IFMT == S_IFREG else { continue }
-      guard PictureFile.isNamedSo(path) || (isThere && PictureFile.beginsSo(path)) else {
+      guard status.map({ $0.st_mode & S_IFMT == S_IFREG }) ?? true else { continue }
+      guard PictureFile.isNamedSo(path) || (status != nil && PictureFile.beginsSo(path)) else {
         others += 1
         continue
       }
@@ -55,22 +54,12 @@ struct FolderWalk {
     return nil
   }
 
-  static func isFolder(_ path: String) -> Bool {
-    var status = stat()
-    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-  }
-
   /// The last first, hidden ones left out; nil for what cannot be read, with its `errno`.
   private static func names(in folder: String) -> [String]? {
-    guard let directory = opendir(folder) else { return nil }
-    defer { closedir(directory) }
-    var names: [String] = []
-    while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if !name.hasPrefix(".") { names.append(name) }
+    guard let names = FileSystem.names(in: folder)?.filter({ !$0.hasPrefix(".") }) else {
+      return nil
     }
-    return names.sorted { $1.utf8.lexicographicallyPrecedes($0.utf8) }
+    return names.map { ($0, $0.fileNameBytes) }
+      .sorted { $1.1.lexicographicallyPrecedes($0.1) }.map(\.0)
   }
 }

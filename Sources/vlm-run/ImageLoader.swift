@@ -33,10 +33,12 @@ struct ImageLoader {
     case .failure(let error): throw error
     case .file:
       decoded = try ImageDecoder.decode(
-        path: name, color: preprocessing.color, policy: policy, limits: limits)
+        path: name, color: preprocessing.color, policy: policy, limits: limits,
+        report: Report.reporter(of: name))
     case .bytes(let bytes):
       decoded = try ImageDecoder.decode(
-        bytes: bytes, name: name, color: preprocessing.color, policy: policy, limits: limits)
+        bytes: bytes, name: name, color: preprocessing.color, policy: policy, limits: limits,
+        report: Report.reporter(of: name))
     }
     return try preprocessing.apply(decoded, name: name, limits: limits)
   }

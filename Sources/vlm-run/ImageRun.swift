@@ -58,7 +58,7 @@ struct ImageRun {
         }
       } catch let error as any ReportableError {
         // Images of this size are no good; those of others may be.
-        if (error as? FileError)?.isAbout(model: session.container.path) ?? false { throw error }
+        if error.isAbout(model: session.container.path) { throw error }
         results = .failure(error)
       }
       let share = (Progress.now() - begin) / Double(max(1, count))

@@ -9,12 +9,13 @@ struct LabelOptions: ParsableArguments {
     parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
       "Texts to liken images to, with a model that reads texts too (CLIP); may be given again.",
-      valueName: "text,text…"))
+      valueName: "text,text…"), transform: \.repairedText)
   var labels: [String] = []
 
   @Option(
     parsing: .unconditionalSingleValue,
-    help: ArgumentHelp("One such text, whatever is in it; may be given again.", valueName: "text"))
+    help: ArgumentHelp("One such text, whatever is in it; may be given again.", valueName: "text"),
+    transform: \.repairedText)
   var label: [String] = []
 
   @Option(
@@ -27,7 +28,7 @@ struct LabelOptions: ParsableArguments {
     parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
       "What is said of a label, which stands for {}: 'a photo of a {}'. Given again, the mean of "
-        + "all is taken.", valueName: "text"))
+        + "all is taken.", valueName: "text"), transform: \.repairedText)
   var labelTemplate: [String] = []
 
   func validate() throws {
@@ -67,7 +68,9 @@ struct LabelOptions: ParsableArguments {
 
   /// The parts between commas, without the spaces around them.
   private static func parts(_ labels: String) throws -> [String] {
-    if labels.contains(where: { $0 == "." || $0 == "/" }), isFile(labels) {
+    if labels.contains(where: { $0 == "." || $0 == "/" }), FileSystem.exists(labels),
+      !FileSystem.isFolder(labels)
+    {
       throw ValidationError(
         "--labels: found '\(labels.escapedForDisplay(limit: 60))', a file; its texts are taken with "
           + "--labels-file \(labels.quotedForShell)")
@@ -81,5 +84,4 @@ struct LabelOptions: ParsableArguments {
     return parts
   }
 
-  private static func isFile(_ path: String) -> Bool { (try? MappedFile(path: path)) != nil }
 }

@@ -28,8 +28,10 @@ struct OutputFiles {
 
   /// Checks names and destinations, so that what cannot be written is said before the work.
   ///
+  /// - Parameter inputs: files that will be read, none of which an output may take the place of.
   /// - Throws: `ValidationError`; `FileError` for a file that exists or cannot be created.
-  func check() throws {
+  func check(besides inputs: [String]) throws {
+    for input in inputs { InputFiles.add(path: input) }
     for path in all {
       guard all.count(where: { $0 == path }) == 1 else {
         throw ValidationError("\(path.escapedForDisplay()): found twice among the output files")
@@ -41,7 +43,7 @@ struct OutputFiles {
 
   /// Nobody asks by name for the file of names, so `--force` replaces none but our own.
   private static func checkNames(_ path: String) throws {
-    guard let file = try? MappedFile(path: path) else { return }
+    guard let file = try? MappedFile(path: path, isInput: false) else { return }
     let start = Array(namesBegin.utf8)
     let isOurs = file.withBytes(0..<min(file.count, start.count)) { $0.elementsEqual(start) }
     guard isOurs || file.count == 0 else { throw InputError(path, .notNames) }

@@ -94,7 +94,7 @@ final class PictureSource {
           file, InputError(file, .nameTooLong(limit: Self.maximumName)))
       case .line(let bytes)?:
         if bytes.isEmpty { continue }
-        let name = String(decoding: bytes, as: UTF8.self)
+        let name = String(fileName: bytes)
         if name == "-" { return failure(name, InputError(name, .dash)) }
         if let picture = picture(name) { return picture }
       }
@@ -107,7 +107,7 @@ final class PictureSource {
 
   /// Nil for a folder, whose pictures come next.
   private func picture(_ name: String) -> PictureInput? {
-    guard FolderWalk.isFolder(name) else { return PictureInput(name: name, content: .file) }
+    guard FileSystem.isFolder(name) else { return PictureInput(name: name, content: .file) }
     guard options.recursive else { return failure(name, InputError(name, .folder)) }
     walk = FolderWalk(name)
     return nil

@@ -18,10 +18,18 @@ struct PreprocessingOptions: ParsableArguments {
 
   @Option(
     help: """
-      'seen': what a person sees - alpha over the background, 16 bits scaled, EXIF turned. \
-      'pillow': as Pillow's convert("RGB") - alpha dropped, 16-bit grey clipped, EXIF ignored. Default: seen.
+      'seen': what a person sees - alpha over the background, 16 bits scaled, turned upright. \
+      'pillow': as Pillow's convert("RGB") - alpha dropped, 16-bit grey clipped, orientation \
+      ignored. Default: seen.
       """)
   var decode: String?
+
+  @Option(
+    help: """
+      'refuse' a picture that lost rows or whose checksums are wrong; 'accept': read what there is \
+      of it, and say what is lost. Default: refuse.
+      """)
+  var damaged: String?
 
   @Option(
     help: ArgumentHelp(
@@ -44,6 +52,9 @@ struct PreprocessingOptions: ParsableArguments {
     if let maxPixels, maxPixels < 1 {
       throw ValidationError("--max-pixels: found \(maxPixels), expected 1 or more")
     }
+    if let damaged, !["refuse", "accept"].contains(damaged) {
+      throw ValidationError("--damaged: found '\(damaged)', expected refuse or accept")
+    }
     _ = try policy()
   }
 
@@ -52,11 +63,16 @@ struct PreprocessingOptions: ParsableArguments {
     let options: [(String, Bool)] = [
       ("--size", size != nil), ("--crop-pct", cropPct != nil), ("--decode", decode != nil),
       ("--background", background != nil), ("--max-pixels", maxPixels != nil),
+      ("--damaged", damaged != nil),
     ]
     return options.filter(\.1).map(\.0)
   }
 
-  var limits: ImageLimits { maxPixels.map { ImageLimits(maximumPixels: $0) } ?? ImageLimits() }
+  var limits: ImageLimits {
+    var limits = ImageLimits(acceptsDamage: damaged == "accept")
+    if let maxPixels { limits.maximumPixels = maxPixels }
+    return limits
+  }
 
   func policy() throws -> DecodePolicy {
     switch decode ?? "seen" {

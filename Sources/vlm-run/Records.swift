@@ -1,5 +1,6 @@
 import ArgumentParser
 import VLMCommandLine
+import VLMContainer
 import VLMTensor
 
 /// Results and failures, in the order of what they are about, and the status that they end with.
@@ -62,7 +63,9 @@ final class Records {
   }
 }
 
-extension FileError {
-  /// Whether it is about the model, which no other picture is any better with.
-  func isAbout(model path: String) -> Bool { self.path == path }
+extension Error {
+  /// Whether it is about the model's file, which no other picture is any better with.
+  func isAbout(model path: String) -> Bool {
+    self is ContainerError || (self as? FileError)?.path == path
+  }
 }

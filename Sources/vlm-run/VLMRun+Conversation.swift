@@ -37,7 +37,7 @@ extension VLMRun {
       return try plan.show(source, run.records) { try run.pixels($0) }
     }
     // Said before the work, not after it.
-    try outputs.check()
+    try outputs.check(besides: images + lists + (conversation.template.map { [$0] } ?? []))
     warnOfLength(model)
     let idle = conversation.idleOptions(model.defaults)
     if !idle.isEmpty {

@@ -24,12 +24,12 @@ struct VLMRun: ParsableCommand {
                 vlm-run llava.vlmz photos/ -r --each -p "What is in the picture?" --jsonl
                 vlm-run llama.vlmz --chat
 
-      Prints the most probable classes of each image. An image is a PNG or JPEG file, '-' for \
-      standard input, which may have several one after the other, or a safetensors file with the \
-      model's input as 'pixel_values' [1, channels, height, width].
+      Prints the most probable classes of each image. An image is a PNG, JPEG, WebP, GIF, BMP, PNM, \
+      TIFF, HEIC or AVIF file, '-' for standard input, which may have several one after the other, \
+      or a safetensors file with the model's input as 'pixel_values' [1, channels, height, width].
 
-      A language model prints its answer as it writes it; pictures of a conversation are PNG or \
-      JPEG files. They stand before the question unless that says <image> where each goes.
+      A language model prints its answer as it writes it; pictures of a conversation are such \
+      files too. They stand before the question unless that says <image> where each goes.
       """,
     version: versionText(program: "vlm-run", formatVersion: Container.formatVersion))
 
@@ -153,7 +153,7 @@ struct VLMRun: ParsableCommand {
       throw ValidationError("expected at least one image")
     }
     // Said before the work, not after it.
-    if !dryRun { try outputs.check() }
+    if !dryRun { try outputs.check(besides: images + labels.labelsFile + lists) }
     let session = try VisionSession(
       container, kernels: kernels, threads: try threadCount(option: threads))
     if labels.isUsed, session.openCLIP == nil, session.description.classCount != nil {
@@ -206,6 +206,9 @@ struct VLMRun: ParsableCommand {
   var source: PictureSource {
     PictureSource(images, pictures, limits: preprocessing.limits, quiet: quiet)
   }
+
+  /// Files with names of pictures.
+  var lists: [String] { pictures.filesFrom.map { [$0] } ?? [] }
 
   /// "--temp and --seed".
   static func list(_ options: [String]) -> String {

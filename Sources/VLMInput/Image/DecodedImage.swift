@@ -26,10 +26,12 @@ package struct DecodedImage: Sendable, Equatable {
   /// The alpha comes from a colour or a palette entry declared transparent, not from a channel.
   package let isAlphaDeclared: Bool
   package let orientation: Orientation
+  /// Even where the policy is Pillow's, which turns a TIFF itself.
+  package let isAlwaysTurned: Bool
 
   package init(
     width: Int, height: Int, model: Model, samples: Samples, isAlphaDeclared: Bool = false,
-    orientation: Orientation = .upright
+    orientation: Orientation = .upright, isAlwaysTurned: Bool = false
   ) {
     self.width = width
     self.height = height
@@ -37,6 +39,7 @@ package struct DecodedImage: Sendable, Equatable {
     self.samples = samples
     self.isAlphaDeclared = isAlphaDeclared
     self.orientation = orientation
+    self.isAlwaysTurned = isAlwaysTurned
   }
 }
 
@@ -61,7 +64,7 @@ extension DecodedImage {
     let alpha = Image(
       width: width, height: height,
       pixels: expand(eightBitSamples(policy)) { ($0[last], $0[last], $0[last]) })
-    return Picture(color, alpha: policy == .pillow ? alpha : alpha.turned(orientation))
+    return Picture(color, alpha: alpha.turned(turn(policy)))
   }
 
   /// The picture as 8-bit RGB.
@@ -109,7 +112,11 @@ extension DecodedImage {
       }
     }
     let image = Image(width: width, height: height, pixels: pixels)
-    return policy == .pillow ? image : image.turned(orientation)
+    return image.turned(turn(policy))
+  }
+
+  private func turn(_ policy: DecodePolicy) -> Orientation {
+    policy == .pillow && !isAlwaysTurned ? .upright : orientation
   }
 
   private func eightBitSamples(_ policy: DecodePolicy) -> [UInt8] {

@@ -3,23 +3,27 @@ import VLMTensor
 /// Image files to pictures. The first bytes decide the format, never the file's name.
 package enum ImageDecoder {
   /// Reads and decodes a file; `-` is standard input.
+  ///
+  /// - Parameter report: is given what is to be said of a picture that was read all the same.
   package static func decode(
-    path: String, policy: DecodePolicy = .seen, limits: ImageLimits = ImageLimits()
+    path: String, policy: DecodePolicy = .seen, limits: ImageLimits = ImageLimits(),
+    report: (PictureNote) -> Void = { _ in }
   ) throws(ImageError) -> Image {
     let file = try ImageFile.read(path: path, limit: limits.maximumFileBytes)
-    return try image(try decodeSamples(file, name: path, limits: limits), policy, name: path)
+    let decoded = try decodeSamples(file, name: path, limits: limits, report: report)
+    return try image(decoded, policy, name: path)
   }
 
   /// The same for a model that sees the channels of `color`.
   package static func decode(
     path: String, color: ColorMode, policy: DecodePolicy = .seen,
-    limits: ImageLimits = ImageLimits()
+    limits: ImageLimits = ImageLimits(), report: (PictureNote) -> Void = { _ in }
   ) throws(ImageError) -> Picture {
     guard color == .rgba else {
-      return Picture(try decode(path: path, policy: policy, limits: limits))
+      return Picture(try decode(path: path, policy: policy, limits: limits, report: report))
     }
     let file = try ImageFile.read(path: path, limit: limits.maximumFileBytes)
-    let decoded = try decodeSamples(file, name: path, limits: limits)
+    let decoded = try decodeSamples(file, name: path, limits: limits, report: report)
     // As below, and the opacity with a turned copy.
     try PixelMemory.check(bytes: decoded.width * decoded.height * 16, for: path)
     return decoded.picture(policy)
@@ -27,19 +31,23 @@ package enum ImageDecoder {
 
   /// - Parameter name: what messages call the image.
   package static func decode(
-    bytes: [UInt8], name: String, policy: DecodePolicy = .seen, limits: ImageLimits = ImageLimits()
+    bytes: [UInt8], name: String, policy: DecodePolicy = .seen,
+    limits: ImageLimits = ImageLimits(), report: (PictureNote) -> Void = { _ in }
   ) throws(ImageError) -> Image {
-    try image(try decodeSamples(bytes: bytes, name: name, limits: limits), policy, name: name)
+    let decoded = try decodeSamples(bytes: bytes, name: name, limits: limits, report: report)
+    return try image(decoded, policy, name: name)
   }
 
   /// The samples as the file has them.
   package static func decodeSamples(
-    bytes: [UInt8], name: String, limits: ImageLimits = ImageLimits()
+    bytes: [UInt8], name: String, limits: ImageLimits = ImageLimits(),
+    report: (PictureNote) -> Void = { _ in }
   ) throws(ImageError) -> DecodedImage {
     guard bytes.count <= limits.maximumFileBytes else {
       throw ImageError(name: name, problem: .fileTooLarge(limit: limits.maximumFileBytes))
     }
-    return try decodeSamples(try file(bytes, name: name), name: name, limits: limits)
+    return try decodeSamples(
+      try file(bytes, name: name), name: name, limits: limits, report: report)
   }
 
   private static func file(_ bytes: [UInt8], name: String) throws(ImageError) -> PixelBuffer {
@@ -54,9 +62,12 @@ package enum ImageDecoder {
   }
 
   private static func decodeSamples(
-    _ file: PixelBuffer, name: String, limits: ImageLimits
+    _ file: PixelBuffer, name: String, limits: ImageLimits, report: (PictureNote) -> Void
   ) throws(ImageError) -> DecodedImage {
-    try RowReaders.open(file, name: name, limits: limits).readAll(name: name)
+    let reader = try RowReaders.open(file, name: name, limits: limits)
+    let decoded = try reader.readAll(name: name)
+    reader.notes.forEach(report)
+    return decoded
   }
 
   private static func image(
@@ -65,54 +76,5 @@ package enum ImageDecoder {
     // An 8-bit copy of 16-bit samples, the RGB, and a turned RGB.
     try PixelMemory.check(bytes: decoded.width * decoded.height * 10, for: name)
     return decoded.image(policy)
-  }
-}
-
-/// What a file's first bytes say it is.
-enum ImageSignature {
-  private static let png: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
-
-  /// Signatures of what people also give an image's name, to be named in the message.
-  private static let others: [(offset: Int, signature: [UInt8], name: String)] = [
-    (0, Array("GIF87a".utf8), "GIF"), (0, Array("GIF89a".utf8), "GIF"),
-    (8, Array("WEBP".utf8), "WebP"), (0, Array("BM".utf8), "BMP"),
-    (0, Array("%PDF".utf8), "PDF"), (4, Array("ftypavi".utf8), "AVIF"),
-    (4, Array("ftyphei".utf8), "HEIC"), (4, Array("ftyphev".utf8), "HEIC"),
-    (4, Array("ftypmif1".utf8), "HEIF"), (4, Array("ftypmsf1".utf8), "HEIF"),
-    (4, Array("ftyp".utf8), "an MP4 or QuickTime file"),
-    (0, [0x49, 0x49, 0x2A, 0], "TIFF"), (0, [0x4D, 0x4D, 0, 0x2A], "TIFF"),
-    (0, [0x8A] + Array("MNG".utf8), "MNG"), (0, [0x8B] + Array("JNG".utf8), "JNG"),
-    (0, [0, 0, 1, 0], "an icon (ICO)"), (0, [0xFF, 0x0A], "JPEG XL"),
-    (4, Array("JXL ".utf8), "JPEG XL"), (4, Array("jP  ".utf8), "JPEG 2000"),
-    (0, Array("8BPS".utf8), "a Photoshop document"), (0, Array("PK".utf8), "a zip archive"),
-    (0, [0x1F, 0x8B], "gzip data"), (0, Array("qoif".utf8), "QOI"),
-  ]
-  private static let texts = [
-    ("<svg", "SVG"), ("<?xml", "XML or SVG"), ("<!doctype html", "an HTML page"),
-    ("<html", "an HTML page"), ("{", "JSON text"), ("version https://git-lfs", "a Git LFS pointer"),
-  ]
-
-  static func format(of bytes: UnsafeRawBufferPointer, name: String) throws(ImageError)
-    -> ImageFormat
-  {
-    if bytes.isEmpty { throw ImageError(name: name, problem: .empty) }
-    if bytes.starts(with: png) { return .png }
-    if bytes.starts(with: [0xFF, 0xD8, 0xFF]) { return .jpeg }
-    throw ImageError(name: name, problem: .unrecognized(looksLike: guess(bytes)))
-  }
-
-  private static func guess(_ bytes: UnsafeRawBufferPointer) -> String? {
-    if png.starts(with: bytes) { return "a PNG cut off in its signature" }
-    if bytes.prefix(8).dropFirst().starts(with: [0x50, 0x4E, 0x47])
-      || bytes.starts(with: [0x50, 0x4E, 0x47])
-    {
-      return "a PNG whose signature was damaged, as a transfer in text mode does"
-    }
-    for (offset, signature, name) in others
-    where bytes.dropFirst(offset).starts(with: signature) { return name }
-    var start = bytes.prefix(512)[...]
-    if start.starts(with: [0xEF, 0xBB, 0xBF]) { start = start.dropFirst(3) }
-    let head = String(decoding: start.drop { $0 <= 0x20 }, as: UTF8.self).lowercased()
-    return texts.first { head.hasPrefix($0.0) }?.1
   }
 }

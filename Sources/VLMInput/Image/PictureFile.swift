@@ -22,7 +22,7 @@ package enum PictureFile {
 
   /// Whether a regular file begins as a picture that can be read.
   package static func beginsSo(_ path: String) -> Bool {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    let descriptor = FileSystem.open(path, O_RDONLY | O_NONBLOCK)
     guard descriptor >= 0 else { return false }
     defer { close(descriptor) }
     var bytes = [UInt8](repeating: 0, count: 64)
