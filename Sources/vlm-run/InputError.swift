@@ -50,7 +50,7 @@ struct InputError: ReportableError, Equatable {
     case .several(let advice):
       return "found more than one picture, expected one" + (advice.map { "; " + $0 } ?? "")
     case .lineTooLong(let limit):
-      return "found a line of more than \(byteText(limit)), which is left out"
+      return "found a line of more than \(limit >> 20) MiB, which is left out"
     case .notNames:
       return
         "is where the names of the rows go and has something else, which is kept; give --embed "

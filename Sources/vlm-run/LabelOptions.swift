@@ -83,5 +83,4 @@ struct LabelOptions: ParsableArguments {
     }
     return parts
   }
-
 }

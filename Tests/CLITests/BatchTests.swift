@@ -288,7 +288,7 @@ struct BatchTests {
     }
     for option in ["--temp", "--top-k", "--top-p", "--min-p", "--repeat-penalty"] {
       let outcome = try fixture.run(language, ["-p", "x", option, "-1"], status: 64)
-      #expect(outcome.errorLine.hasPrefix("vlm-run: \(option): found -1"), "\(outcome.errors)")
+      #expect(outcome.errors.contains("vlm-run: \(option): found -1"), "\(outcome.errors)")
     }
     let llava = try fixture.llava()
     let look = [BatchFixture.cup, "--embed", fixture.folder.path("e.npy")]
