@@ -59,6 +59,9 @@ package final class Dialogue {
   /// Takes a picture into the next question.
   package func add(_ picture: VisualTokens) { waiting.append(picture) }
 
+  /// Forgets the pictures that wait for a question.
+  package func dropWaiting() { waiting = [] }
+
   /// Forgets everything that was said and seen.
   package func clear() {
     turns = []

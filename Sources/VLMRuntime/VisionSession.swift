@@ -245,18 +245,30 @@ package final class VisionSession {
 
   /// Makes classes of texts: from now on an image's logits say how like each of them it is.
   ///
+  /// - Parameter templates: texts in which `{}` stands for a label. Of several a label's embedding is
+  ///   the mean of theirs, each of length 1, brought to length 1 again, as open_clip's
+  ///   `build_zero_shot_classifier` makes it.
+  /// - Returns: texts that are longer than the tower reads, and were cut.
   /// - Throws: `ModelError` for a model without a text tower, `GenerationError` for a file without
   ///   its tokenizer.
-  package func classify(as texts: [String]) throws {
-    guard openCLIP != nil else { throw notTextual }
+  @discardableResult
+  package func classify(as texts: [String], templates: [String] = []) throws -> [String] {
+    guard let length = openCLIP?.text.config.contextLength else { throw notTextual }
     guard let tokenizer = try container.tokenizer(of: description) else {
       throw GenerationError(file: container.path, .noTokenizer)
     }
-    labelIDs = try texts.map { try tokenizer.encodePadded($0) }
+    let filled = templates.isEmpty ? texts : texts.flatMap { ZeroShot.fill(templates, with: $0) }
+    labelIDs = try filled.map { try tokenizer.encodePadded($0, length: length) }
     rawLabelEmbeddings = try rawEmbeddings(labelIDs)
-    labelEmbeddings = rawLabelEmbeddings.map { ZeroShot.normalised($0) }
+    let embeddings = rawLabelEmbeddings.map { ZeroShot.normalised($0) }
+    let count = max(1, templates.count)
+    labelEmbeddings = texts.indices.map { index in
+      count == 1
+        ? embeddings[index] : ZeroShot.mean(embeddings[index * count..<(index + 1) * count])
+    }
     labels = texts
     scores = .softmax
+    return try filled.filter { try tokenizer.encode($0, bos: true, eos: true).count > length }
   }
 
   private func likeness(_ embedding: [Float]) -> [Float]? {

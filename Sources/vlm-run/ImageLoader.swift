@@ -12,9 +12,14 @@ struct ImageLoader {
   let policy: DecodePolicy
   let limits: ImageLimits
 
-  /// - Throws: `ImageError`, `FileError`, or `CheckpointError` for a file of tensors.
-  func load(_ name: String) throws -> PixelTensor {
-    if name.hasSuffix(".safetensors") { return try loadTensor(name) }
+  /// - Throws: `ImageError`, `FileError`, or `CheckpointError` for a file of tensors; what the picture
+  ///   has in its place.
+  func load(_ picture: PictureInput) throws -> PixelTensor {
+    if case .failure(let error) = picture.content { throw error }
+    if picture.frame == nil, picture.name.hasSuffix(".safetensors") {
+      return try loadTensor(picture.name)
+    }
+    let name = picture.place
     guard preprocessing.color.channels == channels else {
       throw ModelError(
         file: name,
@@ -23,10 +28,19 @@ struct ImageLoader {
           expected: "a .safetensors file with pixel_values, as the model sees \(channels) channels")
       )
     }
-    let picture = try ImageDecoder.decode(
-      path: name, color: preprocessing.color, policy: policy, limits: limits,
-      report: Report.reporter(of: name))
-    return try preprocessing.apply(picture, name: name, limits: limits)
+    let decoded: Picture
+    switch picture.content {
+    case .failure(let error): throw error
+    case .file:
+      decoded = try ImageDecoder.decode(
+        path: name, color: preprocessing.color, policy: policy, limits: limits,
+        report: Report.reporter(of: name))
+    case .bytes(let bytes):
+      decoded = try ImageDecoder.decode(
+        bytes: bytes, name: name, color: preprocessing.color, policy: policy, limits: limits,
+        report: Report.reporter(of: name))
+    }
+    return try preprocessing.apply(decoded, name: name, limits: limits)
   }
 
   /// The model's input as another engine made it: `pixel_values`, f32 `[1, channels, height, width]`.

@@ -163,10 +163,13 @@ package struct Tokenizer: Sendable {
   /// As many ids as the context has: cut, with the last replaced by EOS, or padded. What CLIP's text
   /// encoder takes.
   ///
+  /// - Parameter length: of the context, where the model says another than the tokenizer.
   /// - Throws: as `encode`.
-  package func encodePadded(_ text: String) throws(TextError) -> [Int] {
+  package func encodePadded(
+    _ text: String, length: Int? = nil
+  ) throws(TextError) -> [Int] {
     var ids = try encode(text, bos: true, eos: true)
-    guard let length = contextLength else { return ids }
+    guard let length = length ?? contextLength else { return ids }
     if ids.count > length {
       ids.removeLast(ids.count - length)
       if let eos { ids[length - 1] = eos }

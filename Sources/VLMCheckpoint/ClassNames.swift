@@ -1,12 +1,11 @@
-import VLMCheckpoint
 import VLMTensor
 
 /// Names of classes in the forms in which training tools keep them: a list, names by index, or
 /// indices by name.
-enum ClassNames {
+package enum ClassNames {
   /// The names that `json` says, by index; nil where it is in none of the forms, or its indices are
   /// not 0 to N - 1.
-  static func names(_ json: JSONValue) -> [String]? {
+  package static func names(_ json: JSONValue) -> [String]? {
     if let list = json.arrayValue {
       let names = list.compactMap(\.stringValue)
       return names.count == list.count && !names.isEmpty ? names : nil
@@ -28,13 +27,18 @@ enum ClassNames {
   }
 
   /// What `search` finds: under which keys, and the names if they can be read.
-  struct Found {
-    let place: String
-    let names: [String]?
+  package struct Found {
+    package let place: String
+    package let names: [String]?
+
+    package init(place: String, names: [String]?) {
+      self.place = place
+      self.names = names
+    }
   }
 
   /// All that is under keys of names, in objects within objects too, the best first.
-  static func search(_ json: JSONValue, at place: String = "", depth: Int = 3) -> [Found] {
+  package static func search(_ json: JSONValue, at place: String = "", depth: Int = 3) -> [Found] {
     var found: [(rank: Int, Found)] = []
     var inner: [Found] = []
     for member in json.objectValue?.members ?? [] {
@@ -52,32 +56,32 @@ enum ClassNames {
 
   /// The names in a file of the user's: lines of text, or JSON in one of the forms.
   ///
-  /// - Throws: `ConversionError` for a file that is neither.
-  static func read(_ path: String) throws -> [String] {
+  /// - Throws: `CheckpointError` for a file that is neither.
+  package static func read(_ path: String) throws(CheckpointError) -> [String] {
     let file: MappedFile
     do throws(FileError) { file = try MappedFile(path: path) } catch {
-      throw ConversionError(path: path, .file(error))
+      throw CheckpointError(error)
     }
     guard file.count <= maximumBytes else {
-      throw ConversionError(path: path, .labels("\(file.count) bytes", "a list of names"))
+      throw CheckpointError(path: path, problem: .names("\(file.count) bytes", "a list of names"))
     }
     var bytes = file.withBytes(0..<file.count) { Array($0) }
     if bytes.starts(with: [0xef, 0xbb, 0xbf]) { bytes.removeFirst(3) }
     guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw ConversionError(path: path, .labels("bytes that are no text", "UTF-8"))
+      throw CheckpointError(path: path, problem: .names("bytes that are no text", "UTF-8"))
     }
     let first = text.unicodeScalars.first { !$0.properties.isWhitespace }
     guard first == "[" || first == "{" else { return try lines(text, path) }
     let json: JSONValue
-    do {
+    do throws(JSONError) {
       json = try JSONValue.parse(bytes, limits: JSONLimits(maximumBytes: maximumBytes))
     } catch {
-      throw ConversionError(path: path, .json(offset: error.offset, text: error.description))
+      throw CheckpointError(path: path, problem: .json(error))
     }
     if let names = names(json) ?? search(json).lazy.compactMap(\.names).first { return names }
-    throw ConversionError(
+    throw CheckpointError(
       path: path,
-      .labels(
+      problem: .names(
         "JSON without them",
         "a list of names, {index: name} or {name: index} with indices from 0, each once"))
   }
@@ -85,7 +89,7 @@ enum ClassNames {
   private static let maximumBytes = 16 << 20
 
   /// A name a line, the lines ending in any way.
-  private static func lines(_ text: String, _ path: String) throws(ConversionError) -> [String] {
+  private static func lines(_ text: String, _ path: String) throws(CheckpointError) -> [String] {
     var lines = text.split(
       omittingEmptySubsequences: false, whereSeparator: { ["\n", "\r\n", "\r"].contains($0) }
     )
@@ -94,10 +98,11 @@ enum ClassNames {
     }
     while lines.last?.isEmpty ?? false { lines.removeLast() }
     if let empty = lines.firstIndex(of: "") {
-      throw ConversionError(path: path, .labels("line \(empty + 1) empty", "a name on every line"))
+      throw CheckpointError(
+        path: path, problem: .names("line \(empty + 1) empty", "a name on every line"))
     }
     guard !lines.isEmpty else {
-      throw ConversionError(path: path, .labels("nothing", "a name on every line"))
+      throw CheckpointError(path: path, problem: .names("nothing", "a name on every line"))
     }
     return lines
   }
