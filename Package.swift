@@ -52,7 +52,8 @@ let package = Package(
       name: "VLMContainer", dependencies: ["VLMTensor", "VLMQuantize", "CZstd", "CVLMHash"]),
     .target(name: "VLMNN", dependencies: ["VLMTensor", "VLMKernels"]),
     .target(name: "VLMModels", dependencies: ["VLMTensor", "VLMNN", "VLMKernels"]),
-    .target(name: "VLMInput", dependencies: ["VLMTensor", "CImageCodecs", "CPCRE2"]),
+    .target(
+      name: "VLMInput", dependencies: ["VLMTensor", "VLMKernels", "CImageCodecs", "CPCRE2"]),
     .target(
       name: "VLMConvert",
       dependencies: [

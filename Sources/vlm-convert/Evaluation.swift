@@ -39,7 +39,7 @@ struct Evaluation {
     let exact = try opened.get()
     let stored = try VisionSession(path: model, kernels: kernels, threads: threads)
     return try images.map { name in
-      let picture = try ImageDecoder.decode(path: name, color: exact.preprocessing.color)
+      let picture = try ImageDecoder.open(path: name)
       let pixels = try exact.preprocessing.apply(picture, name: name)
       let want = try exact.run([pixels])[0]
       let found = try stored.run([pixels])[0]

@@ -18,6 +18,7 @@ struct ConversationRun {
   let geometry: PictureGeometry
   let limits: ImageLimits
   let policy: DecodePolicy
+  let decodesFast: Bool
   let format: ImageRun.Format
   let outputs: OutputFiles
   /// What it took to bring the weights into memory.
@@ -137,7 +138,8 @@ struct ConversationRun {
 
   /// The tower's input for a picture file.
   func pixels(_ name: String) throws -> PixelTensor {
-    let image = try ImageDecoder.decode(path: name, policy: policy, limits: limits)
+    let image = try ImageDecoder.open(
+      path: name, policy: policy, limits: limits, isFast: decodesFast)
     return try model.pixels(of: image, name: name, geometry: geometry, limits: limits)
   }
 

@@ -10,6 +10,7 @@ struct ImageLoader {
   /// Of the model's input.
   let channels: Int
   let policy: DecodePolicy
+  let isFast: Bool
   let limits: ImageLimits
 
   /// - Throws: `ImageError`, `FileError`, or `CheckpointError` for a file of tensors.
@@ -23,8 +24,8 @@ struct ImageLoader {
           expected: "a .safetensors file with pixel_values, as the model sees \(channels) channels")
       )
     }
-    let picture = try ImageDecoder.decode(
-      path: name, color: preprocessing.color, policy: policy, limits: limits)
+    let picture = try ImageDecoder.open(
+      path: name, policy: policy, limits: limits, isFast: isFast)
     return try preprocessing.apply(picture, name: name, limits: limits)
   }
 

@@ -46,7 +46,8 @@ extension VLMRun {
       geometry: PictureGeometry(
         resolution: try preprocessing.side(), keepsAspect: conversation.keepAspect),
       limits: preprocessing.limits,
-      policy: try preprocessing.policy(), format: format, outputs: outputs, quiet: quiet)
+      policy: try preprocessing.policy(), decodesFast: preprocessing.decodesFast, format: format,
+      outputs: outputs, quiet: quiet)
     if dryRun {
       try describe(model)
       for name in images {

@@ -158,7 +158,7 @@ struct VLMRun: ParsableCommand {
     let loader = ImageLoader(
       preprocessing: try preprocessing.applied(to: session.preprocessing),
       channels: session.inputChannels, policy: try preprocessing.policy(),
-      limits: preprocessing.limits)
+      isFast: preprocessing.decodesFast, limits: preprocessing.limits)
     if dryRun { return try describe(session, loader) }
     _ = loadWeights(container)
     let status = try ImageRun(

@@ -2,12 +2,37 @@ import VLMTensor
 
 /// Image files to pictures. The first bytes decide the format, never the file's name.
 package enum ImageDecoder {
-  /// Reads and decodes a file; `-` is standard input.
+  /// Reads a file and its header; `-` is standard input. The picture is decoded when its rows are
+  /// asked for.
+  ///
+  /// - Parameter isFast: whether a JPEG may be decoded smaller than it is, where it is resized to less
+  ///   than half of that.
+  package static func open(
+    path: String, policy: DecodePolicy = .seen, limits: ImageLimits = ImageLimits(),
+    isFast: Bool = false
+  ) throws(ImageError) -> PictureFile {
+    try PictureFile(
+      try ImageFile.read(path: path, limits: limits), name: path, policy: policy, limits: limits,
+      isFast: isFast)
+  }
+
+  /// The same of a file that is in memory.
+  ///
+  /// - Parameter name: what messages call the image.
+  package static func open(
+    bytes: [UInt8], name: String, policy: DecodePolicy = .seen, limits: ImageLimits = ImageLimits(),
+    isFast: Bool = false
+  ) throws(ImageError) -> PictureFile {
+    try PictureFile(
+      try file(bytes, name: name, limits: limits), name: name, policy: policy, limits: limits,
+      isFast: isFast)
+  }
+
+  /// Reads and decodes a whole file; `-` is standard input.
   package static func decode(
     path: String, policy: DecodePolicy = .seen, limits: ImageLimits = ImageLimits()
   ) throws(ImageError) -> Image {
-    let file = try ImageFile.read(path: path, limit: limits.maximumFileBytes)
-    return try image(try decodeSamples(file, name: path, limits: limits), policy, name: path)
+    try open(path: path, policy: policy, limits: limits).picture(keepsAlpha: false).color
   }
 
   /// The same for a model that sees the channels of `color`.
@@ -15,56 +40,34 @@ package enum ImageDecoder {
     path: String, color: ColorMode, policy: DecodePolicy = .seen,
     limits: ImageLimits = ImageLimits()
   ) throws(ImageError) -> Picture {
-    guard color == .rgba else {
-      return Picture(try decode(path: path, policy: policy, limits: limits))
-    }
-    let file = try ImageFile.read(path: path, limit: limits.maximumFileBytes)
-    let decoded = try decodeSamples(file, name: path, limits: limits)
-    // As below, and the opacity with a turned copy.
-    try PixelMemory.check(bytes: decoded.width * decoded.height * 16, for: path)
-    return decoded.picture(policy)
+    try open(path: path, policy: policy, limits: limits).picture(keepsAlpha: color == .rgba)
   }
 
   /// - Parameter name: what messages call the image.
   package static func decode(
     bytes: [UInt8], name: String, policy: DecodePolicy = .seen, limits: ImageLimits = ImageLimits()
   ) throws(ImageError) -> Image {
-    try image(try decodeSamples(bytes: bytes, name: name, limits: limits), policy, name: name)
+    try open(bytes: bytes, name: name, policy: policy, limits: limits)
+      .picture(keepsAlpha: false).color
   }
 
   /// The samples as the file has them.
   package static func decodeSamples(
     bytes: [UInt8], name: String, limits: ImageLimits = ImageLimits()
   ) throws(ImageError) -> DecodedImage {
+    try RowReaders.open(try file(bytes, name: name, limits: limits), name: name, limits: limits)
+      .readAll(name: name, limits: limits)
+  }
+
+  private static func file(
+    _ bytes: [UInt8], name: String, limits: ImageLimits
+  ) throws(ImageError) -> PixelBuffer {
     guard bytes.count <= limits.maximumFileBytes else {
       throw ImageError(name: name, problem: .fileTooLarge(limit: limits.maximumFileBytes))
     }
-    return try decodeSamples(try file(bytes, name: name), name: name, limits: limits)
-  }
-
-  private static func file(_ bytes: [UInt8], name: String) throws(ImageError) -> PixelBuffer {
-    let copy = bytes.withUnsafeBytes { buffer -> Result<PixelBuffer, ImageError> in
-      do throws(ImageError) {
-        return .success(try PixelBuffer(copying: buffer, for: name))
-      } catch {
-        return .failure(error)
-      }
-    }
-    return try copy.get()
-  }
-
-  private static func decodeSamples(
-    _ file: PixelBuffer, name: String, limits: ImageLimits
-  ) throws(ImageError) -> DecodedImage {
-    try RowReaders.open(file, name: name, limits: limits).readAll(name: name)
-  }
-
-  private static func image(
-    _ decoded: DecodedImage, _ policy: DecodePolicy, name: String
-  ) throws(ImageError) -> Image {
-    // An 8-bit copy of 16-bit samples, the RGB, and a turned RGB.
-    try PixelMemory.check(bytes: decoded.width * decoded.height * 10, for: name)
-    return decoded.image(policy)
+    let file = try PixelBuffer(byteCount: bytes.count, for: name)
+    file.bytes.copyBytes(from: bytes)
+    return file
   }
 }
 

@@ -16,6 +16,9 @@ package struct ImageError: ReportableError, Equatable {
     case sideTooLong(Int, limit: Int)
     case fileTooLarge(limit: Int)
     case noMemory(bytes: Int)
+    /// More than the limits on memory leave; the payload says how the picture would take less, after
+    /// "saved again".
+    case tooMuchMemory(bytes: Int, limit: Int, lighterForm: String?)
   }
 
   /// The file's path, or what stands for it.
@@ -48,13 +51,19 @@ package struct ImageError: ReportableError, Equatable {
       return "the image is \(side) pixels long or wide, the limit is \(limit)"
     case .fileTooLarge(let limit): return "the file is larger than the limit of \(limit) bytes"
     case .noMemory(let bytes): return "not enough memory for \(bytes) bytes of pixels"
+    case .tooMuchMemory(let bytes, let limit, let form):
+      let text =
+        "the image takes \((bytes + 999_999) / 1_000_000) MB of memory, found "
+        + "\(limit / 1_000_000) MB left within the limits"
+      guard let form else { return text }
+      return text + "; saved again \(form) it takes less"
     }
   }
 
   package var exitStatus: ExitStatus {
     switch problem {
     case .file(let error): error.exitStatus
-    case .noMemory: .osError
+    case .noMemory, .tooMuchMemory: .osError
     default: .badData
     }
   }
@@ -84,16 +93,25 @@ package struct ImageLimits: Sendable, Equatable {
   /// Scans of a progressive JPEG: each may touch every pixel, however short it is. Encoders
   /// write about ten.
   package var maximumScans: Int
+  /// What decoding and resizing may take beyond what the process has.
+  package var memory: Memory
+
+  package enum Memory: Sendable, Equatable {
+    /// What `Machine.memoryLeft` says at the time.
+    case system
+    case bytes(Int)
+  }
 
   /// The pixel limit is the one at which Pillow refuses an image, the side that of libpng.
   package init(
     maximumPixels: Int = 178_956_970, maximumSide: Int = 1_000_000,
-    maximumFileBytes: Int = 512 << 20, maximumScans: Int = 100
+    maximumFileBytes: Int = 512 << 20, maximumScans: Int = 100, memory: Memory = .system
   ) {
     self.maximumPixels = maximumPixels
     self.maximumSide = maximumSide
     self.maximumFileBytes = maximumFileBytes
     self.maximumScans = maximumScans
+    self.memory = memory
   }
 
   /// The number of pixels, when it is allowed.

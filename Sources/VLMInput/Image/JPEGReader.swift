@@ -4,6 +4,7 @@ import CImageCodecs
 final class JPEGReader: RowReader {
   private(set) var header: PictureHeader
   private(set) var workingBytes: Int
+  let lighterForm: String?
   private let file: PixelBuffer
   private let name: String
   private var decoder: OpaquePointer?
@@ -21,6 +22,7 @@ final class JPEGReader: RowReader {
     decoder = opened
     header = Self.header(found, orientation: .upright)
     workingBytes = Int(clamping: found.working_bytes)
+    lighterForm = found.has_scans ? "as a baseline JPEG" : nil
     try status.check(.jpeg, message, name: name, bytes: 0)
     _ = try limits.pixels(width: header.width, height: header.height, of: name)
     header.orientation = Self.orientation(bytes)
@@ -40,6 +42,17 @@ final class JPEGReader: RowReader {
     return PictureHeader(
       width: Int(found.width), height: Int(found.height), model: model, depth: 8,
       orientation: orientation)
+  }
+
+  func reduce(toShare share: Double) throws(ImageError) {
+    // Other eighths are not faster.
+    guard let eighths = [1, 2, 4].first(where: { Double($0) >= 8 * share }) else { return }
+    var found = vlm_jpeg_header()
+    var message = vlm_image_message()
+    let status = vlm_jpeg_scale(decoder, Int32(eighths), &found, &message)
+    try status.check(.jpeg, message, name: name, bytes: 0)
+    header = Self.header(found, orientation: header.orientation)
+    workingBytes = Int(clamping: found.working_bytes)
   }
 
   func read(rows: Int, into buffer: UnsafeMutableRawBufferPointer) throws(ImageError) {

@@ -4,6 +4,7 @@ import CImageCodecs
 final class PNGReader: RowReader {
   let header: PictureHeader
   let workingBytes: Int
+  let lighterForm: String?
   private let file: PixelBuffer
   private let name: String
   private let expansion: PNGExpansion
@@ -28,6 +29,7 @@ final class PNGReader: RowReader {
       try Self.checkSize(rawRow * height, fileBytes: bytes.count, name: name)
       // libpng holds a row and the one before; of an interlaced picture we hold all.
       workingBytes = (found.is_interlaced ? rawRow * height : 0) + 4 * rawRow + 1 << 16
+      lighterForm = found.is_interlaced ? "without interlacing" : nil
       row =
         expansion.changes
         ? try PixelBuffer(byteCount: width * expansion.sampleBytes, for: name) : nil
