@@ -110,7 +110,8 @@ let package = Package(
     .testTarget(
       name: "VLMTensorTests", dependencies: ["VLMTensor", "VLMTestSupport", "SystemProbe"]),
     .executableTarget(
-      name: "SystemProbe", dependencies: ["VLMTensor", "VLMCheckpoint"], path: "Tests/SystemProbe"),
+      name: "SystemProbe", dependencies: ["VLMTensor", "VLMCheckpoint", "VLMInput"],
+      path: "Tests/SystemProbe"),
     .testTarget(
       name: "VLMKernelsTests",
       dependencies: ["VLMKernels", "CVLMKernels", "VLMTensor", "VLMTestSupport"]),
@@ -157,7 +158,8 @@ let package = Package(
     .testTarget(
       name: "VLMFuzzTests", dependencies: ["VLMFuzzTargets"], path: "Tests/Fuzz/Regressions"),
     .testTarget(
-      name: "VLMInputTests", dependencies: ["VLMInput", "VLMTensor", "VLMTestSupport"]),
+      name: "VLMInputTests",
+      dependencies: ["VLMInput", "VLMTensor", "VLMTestSupport", "SystemProbe"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17

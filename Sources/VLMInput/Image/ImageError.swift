@@ -16,9 +16,8 @@ package struct ImageError: ReportableError, Equatable {
     case sideTooLong(Int, limit: Int)
     case fileTooLarge(limit: Int)
     case noMemory(bytes: Int)
-    /// More than the limits on memory leave; the payload says how the picture would take less, after
-    /// "saved again".
-    case tooMuchMemory(bytes: Int, limit: Int, lighterForm: String?)
+    /// More than the limits on memory leave; the payload says what would take less.
+    case tooMuchMemory(bytes: Int, limit: Int, advice: String?)
   }
 
   /// The file's path, or what stands for it.
@@ -51,14 +50,16 @@ package struct ImageError: ReportableError, Equatable {
       return "the image is \(side) pixels long or wide, the limit is \(limit)"
     case .fileTooLarge(let limit): return "the file is larger than the limit of \(limit) bytes"
     case .noMemory(let bytes): return "not enough memory for \(bytes) bytes of pixels"
-    case .tooMuchMemory(let bytes, let limit, let form):
+    case .tooMuchMemory(let bytes, let limit, let advice):
       let text =
         "the image takes \((bytes + 999_999) / 1_000_000) MB of memory, found "
         + "\(limit / 1_000_000) MB left within the limits"
-      guard let form else { return text }
-      return text + "; saved again \(form) it takes less"
+      return advice.map { "\(text); \($0)" } ?? text
     }
   }
+
+  /// The advice to save a picture in another form.
+  static func saved(again form: String) -> String { "saved again \(form) it takes less" }
 
   package var exitStatus: ExitStatus {
     switch problem {

@@ -44,15 +44,16 @@ final class JPEGReader: RowReader {
       orientation: orientation)
   }
 
-  func reduce(toShare share: Double) throws(ImageError) {
+  func reduce(toShare share: Double) throws(ImageError) -> Int {
     // Other eighths are not faster.
-    guard let eighths = [1, 2, 4].first(where: { Double($0) >= 8 * share }) else { return }
+    guard let eighths = [1, 2, 4].first(where: { Double($0) >= 8 * share }) else { return 1 }
     var found = vlm_jpeg_header()
     var message = vlm_image_message()
     let status = vlm_jpeg_scale(decoder, Int32(eighths), &found, &message)
     try status.check(.jpeg, message, name: name, bytes: 0)
     header = Self.header(found, orientation: header.orientation)
     workingBytes = Int(clamping: found.working_bytes)
+    return 8 / eighths
   }
 
   func read(rows: Int, into buffer: UnsafeMutableRawBufferPointer) throws(ImageError) {

@@ -58,9 +58,9 @@ enum PixelMemory {
 extension ImageLimits {
   /// Checks that a picture may take so much memory now, and that it can be had.
   ///
-  /// - Parameter lighterForm: how the picture would take less.
+  /// - Parameter advice: what would take less.
   func require(
-    memory bytes: Int, for name: String, lighterForm: String? = nil
+    memory bytes: Int, for name: String, advice: String? = nil
   ) throws(ImageError) {
     let left: Int
     switch memory {
@@ -70,7 +70,7 @@ extension ImageLimits {
     guard bytes <= left else {
       throw ImageError(
         name: name,
-        problem: .tooMuchMemory(bytes: bytes, limit: max(0, left), lighterForm: lighterForm))
+        problem: .tooMuchMemory(bytes: bytes, limit: max(0, left), advice: advice))
     }
     try PixelMemory.check(bytes: bytes, for: name)
   }

@@ -11,6 +11,9 @@ package protocol PixelSource {
   /// Of the rows that are read: before they are turned, and when `reduce` made them smaller.
   var storedSize: (width: Int, height: Int) { get }
 
+  /// How many times smaller `reduce` made each side; the last sample may stand for fewer.
+  var reduction: Int { get }
+
   /// Bytes that reading holds beside what it gives.
   var workingBytes: Int { get }
 
@@ -34,6 +37,7 @@ package protocol PixelSource {
 extension PixelSource {
   package var orientation: Orientation { .upright }
   package var storedSize: (width: Int, height: Int) { (width, height) }
+  package var reduction: Int { 1 }
   package var workingBytes: Int { 0 }
   package var lighterForm: String? { nil }
   package func reduce(toShare share: Double) throws(ImageError) {}
@@ -92,6 +96,7 @@ package final class PictureFile: PixelSource {
   private var reader: any RowReader
   private var isRead = false
   private var share = 1.0
+  package private(set) var reduction = 1
 
   /// - Parameter isFast: whether the picture may be decoded smaller than it is, see `reduce`.
   init(
@@ -123,7 +128,7 @@ package final class PictureFile: PixelSource {
   package func reduce(toShare share: Double) throws(ImageError) {
     guard isFast, share < 1 else { return }
     self.share = share
-    try reader.reduce(toShare: share)
+    reduction = try reader.reduce(toShare: share)
   }
 
   package func readRows(
@@ -132,7 +137,7 @@ package final class PictureFile: PixelSource {
   ) throws(ImageError) {
     if isRead {
       reader = try RowReaders.open(file, name: name, limits: limits)
-      if share < 1 { try reader.reduce(toShare: share) }
+      if share < 1 { _ = try reader.reduce(toShare: share) }
     }
     isRead = true
     let header = reader.header
@@ -166,7 +171,8 @@ package final class PictureFile: PixelSource {
     let count = width * height * 3
     // A picture and its turned copy, twice where the opacity is kept.
     try limits.require(
-      memory: workingBytes + count * (hasAlpha ? 4 : 2), for: name, lighterForm: lighterForm)
+      memory: workingBytes + count * (hasAlpha ? 4 : 2), for: name,
+      advice: lighterForm.map(ImageError.saved))
     var colors: [UInt8] = []
     var alphas: [UInt8] = []
     colors.reserveCapacity(count)

@@ -29,11 +29,12 @@ extension Preprocessing {
     let isWhole = full == (source.width, source.height) && kept == full
     if isWhole, color == .rgb, let image = source as? Image { return Picture(image) }
     _ = try limits.pixels(width: kept.0, height: kept.1, of: name)
-    // Twice the size that is wanted leaves the resize something to do.
-    try source.reduce(
-      toShare: 2
-        * max(
-          Double(full.width) / Double(frame.width), Double(full.height) / Double(frame.height)))
+    if filter != .nearest {
+      // Twice the size that is wanted leaves the resize something to do.
+      let share = max(
+        Double(full.width) / Double(frame.width), Double(full.height) / Double(frame.height))
+      try source.reduce(toShare: 2 * share)
+    }
     // Only the window that the crop keeps is made: a picture of one pixel by a hundred thousand
     // would be resized to billions, to be thrown away.
     let left = crop?.offset(of: kept.0, in: full.width) ?? 0
@@ -45,9 +46,12 @@ extension Preprocessing {
     let isResampled = full != (frame.width, frame.height)
     let result = try window.read(
       source, filter: filter, padding: padding, color: color,
-      weighsColors: isResampled && filter != .nearest, name: name, limits: limits)
+      weighsColors: isResampled && filter != .nearest,
+      // The values, of four bytes each, and the crop where it is larger than the picture.
+      furtherBytes: kept.0 * kept.1 * (color.channels * 4 + (kept == window.size ? 0 : 6)),
+      name: name, limits: limits)
     func placed(_ image: Image) -> Image {
-      guard (image.width, image.height) != kept else { return image }
+      guard kept != window.size else { return image }
       return image.placed(
         onWidth: kept.0, height: kept.1, x: window.columns.lowerBound - left,
         y: window.rows.lowerBound - top, over: .black)
@@ -111,6 +115,9 @@ struct ResampledWindow {
   let columns: Range<Int>
   let rows: Range<Int>
 
+  /// Of the part.
+  var size: (Int, Int) { (columns.count, rows.count) }
+
   /// Reads a picture and makes the part, without the rest, and without holding the picture: turned,
   /// padded to a square and resized, to the bit as if that were done one after the other.
   ///
@@ -121,9 +128,10 @@ struct ResampledWindow {
   /// - Parameters:
   ///   - padding: the colour that makes a square of the picture.
   ///   - weighsColors: whether colours weigh by their opacity, where that is kept.
+  ///   - furtherBytes: memory for what is made of the part.
   func read(
     _ source: any PixelSource, filter: Resampling, padding: RGB?, color: ColorMode,
-    weighsColors: Bool, name: String, limits: ImageLimits
+    weighsColors: Bool, furtherBytes: Int = 0, name: String, limits: ImageLimits
   ) throws(ImageError) -> Picture {
     let (storedWidth, storedHeight) = source.storedSize
     let turn = source.orientation
@@ -135,12 +143,29 @@ struct ResampledWindow {
       filter.weightCount(from: frame.width, to: width, window: columns.count)
       + filter.weightCount(from: frame.height, to: height, window: rows.count)
     try limits.require(memory: weights * 4 + (columns.count + rows.count) * 64, for: name)
+    let whole = Frame(width: source.width, height: source.height, isSquare: padding != nil)
+    /// Where a side of the picture as it is lies among the samples of a reduced one, of which the
+    /// last may be there in part only.
+    func shown(_ side: Range<Int>, of extent: Int, among samples: Range<Int>, isMirrored: Bool) -> (
+      start: Double, extent: Double
+    )? {
+      let factor = Double(source.reduction)
+      guard factor > 1 else { return nil }
+      let missing = isMirrored ? Double(samples.count) - Double(side.count) / factor : 0
+      return (
+        Double(samples.lowerBound) + missing - Double(side.lowerBound) / factor,
+        Double(extent) / factor
+      )
+    }
     let seenAcross = ResampleAxis(
-      picture: frame.columns, in: frame.width, to: width, window: columns, filter: filter,
-      isMirrored: turn.mirrorsAcross)
+      picture: frame.columns, in: frame.width,
+      shown: shown(
+        whole.columns, of: whole.width, among: frame.columns, isMirrored: turn.mirrorsAcross),
+      to: width, window: columns, filter: filter, isMirrored: turn.mirrorsAcross)
     let seenDown = ResampleAxis(
-      picture: frame.rows, in: frame.height, to: height, window: rows, filter: filter,
-      isMirrored: turn.mirrorsDown)
+      picture: frame.rows, in: frame.height,
+      shown: shown(whole.rows, of: whole.height, among: frame.rows, isMirrored: turn.mirrorsDown),
+      to: height, window: rows, filter: filter, isMirrored: turn.mirrorsDown)
     let across = swaps ? seenDown : seenAcross
     let down = swaps ? seenAcross : seenDown
     let isDownFirst =
@@ -148,13 +173,12 @@ struct ResampledWindow {
     let keepsAlpha = color == .rgba
     let working = RowResampler.workingBytes(
       across: across, down: down, isDownFirst: isDownFirst, rowPixels: storedWidth)
-    let samples = columns.count * rows.count * 3
-    // The result, a turned and a placed copy, and the values, of four bytes each.
-    let planes = keepsAlpha ? 2 : 1
+    let made = columns.count * rows.count * (turn == .upright ? 3 : 6)
+    let after = made * (keepsAlpha ? 2 : 1) + furtherBytes
     try limits.require(
-      memory: source.workingBytes + (working + samples * 3) * planes
-        + samples / 3 * color.channels * 4,
-      for: name, lighterForm: source.lighterForm)
+      memory: source.workingBytes + working * (keepsAlpha ? 2 : 1) + after, for: name,
+      advice: after > source.workingBytes
+        ? "a smaller --size takes less" : source.lighterForm.map(ImageError.saved))
     func resampler() throws(ImageError) -> RowResampler {
       try RowResampler(
         across: across, down: down, isDownFirst: isDownFirst, rowPixels: storedWidth,

@@ -9,8 +9,16 @@ struct ResamplePass {
   private(set) var fillWeights: [Int32] = []
 
   /// Pillow's `precompute_coeffs` and `normalize_coeffs_8bpc`, in the same order of operations.
-  init(from source: Int, to result: Int, window: Range<Int>, filter: Resampling) {
-    let scale = Double(source) / Double(result)
+  ///
+  /// - Parameters:
+  ///   - source: samples that there are.
+  ///   - start: where among them the part begins that the result shows, Pillow's `box`.
+  ///   - extent: how long that is.
+  init(
+    from source: Int, start: Double, extent: Double, to result: Int, window: Range<Int>,
+    filter: Resampling
+  ) {
+    let scale = extent / Double(result)
     let filterScale = max(scale, 1)
     let support = filter.support * filterScale
     let step = 1 / filterScale
@@ -18,7 +26,7 @@ struct ResamplePass {
     weights.reserveCapacity(filter.weightCount(from: source, to: result, window: window.count))
     var exact: [Double] = []
     for index in window {
-      let center = (Double(index) + 0.5) * scale
+      let center = start + (Double(index) + 0.5) * scale
       let first = max(Int(center - support + 0.5), 0)
       let end = min(Int(center + support + 0.5), source)
       exact.removeAll(keepingCapacity: true)
@@ -154,12 +162,13 @@ struct ResampleAxis {
   /// - Parameters:
   ///   - picture: where the picture lies in the source.
   ///   - source: samples, the colour around included.
+  ///   - shown: start and length of the part of the source that the result shows; nil for all.
   ///   - result: samples of the whole result.
   ///   - window: the samples of it that are made.
   ///   - isMirrored: whether the picture's samples come the other way, and the result's with them.
   init(
-    picture: Range<Int>, in source: Int, to result: Int, window: Range<Int>, filter: Resampling,
-    isMirrored: Bool
+    picture: Range<Int>, in source: Int, shown: (start: Double, extent: Double)? = nil,
+    to result: Int, window: Range<Int>, filter: Resampling, isMirrored: Bool
   ) {
     count = window.count
     let part =
@@ -173,7 +182,9 @@ struct ResampleAxis {
       totals = []
       touched = Self.range(places.indices) { places[$0] >= 0 }
     } else {
-      var pass = ResamplePass(from: source, to: result, window: window, filter: filter)
+      var pass = ResamplePass(
+        from: source, start: shown?.start ?? 0, extent: shown?.extent ?? Double(source), to: result,
+        window: window, filter: filter)
       if isMirrored { pass = pass.mirrored(in: source) }
       if part.count < source { pass.clip(to: part) }
       step = .filter(pass)

@@ -34,7 +34,9 @@ protocol RowReader: AnyObject {
   /// Gives the picture smaller than it is, in no less than this share of its sides, where the format
   /// can leave out finer detail before it is decoded. `header` is that of the smaller one then.
   /// Called before the first row, if at all.
-  func reduce(toShare share: Double) throws(ImageError)
+  ///
+  /// - Returns: how many times smaller the sides are, rounded up to whole samples.
+  func reduce(toShare share: Double) throws(ImageError) -> Int
 
   /// Reads the next rows: the channels of a pixel together, 8 bits each, or 16 in host order.
   ///
@@ -67,12 +69,14 @@ enum RowReaders {
 
 extension RowReader {
   var lighterForm: String? { nil }
-  func reduce(toShare share: Double) throws(ImageError) {}
+  func reduce(toShare share: Double) throws(ImageError) -> Int { 1 }
 
   /// The whole picture as its file has it.
   func readAll(name: String, limits: ImageLimits) throws(ImageError) -> DecodedImage {
     let count = header.height * header.rowBytes
-    try limits.require(memory: workingBytes + count, for: name, lighterForm: lighterForm)
+    try limits.require(
+      memory: workingBytes + count, for: name,
+      advice: lighterForm.map(ImageError.saved))
     var failure: ImageError?
     func fill(_ buffer: UnsafeMutableRawBufferPointer) -> Bool {
       do throws(ImageError) {
