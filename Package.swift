@@ -36,7 +36,10 @@ let package = Package(
     .target(
       name: "CImageCodecs",
       cSettings: kernelFlags,
-      linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
+      linkerSettings: [
+        .linkedLibrary("png"), .linkedLibrary("jpeg"), .linkedLibrary("webp"),
+        .linkedLibrary("webpdemux"),
+      ]),
     .systemLibrary(
       name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
@@ -53,7 +56,8 @@ let package = Package(
     .target(name: "VLMNN", dependencies: ["VLMTensor", "VLMKernels"]),
     .target(name: "VLMModels", dependencies: ["VLMTensor", "VLMNN", "VLMKernels"]),
     .target(
-      name: "VLMInput", dependencies: ["VLMTensor", "VLMKernels", "CImageCodecs", "CPCRE2"]),
+      name: "VLMInput",
+      dependencies: ["VLMTensor", "VLMKernels", "CImageCodecs", "CPCRE2", "CZlib"]),
     .target(
       name: "VLMConvert",
       dependencies: [

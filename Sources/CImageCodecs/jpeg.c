@@ -22,7 +22,18 @@ struct vlm_jpeg {
   vlm_image_status status;
   int maximum_scans;
   bool is_started;
+  bool accepts_damage;
+  // libjpeg met the end of the file where it expected more, and goes on as if the picture's end
+  // stood there.
+  bool is_at_end;
+  // libjpeg gave up: the rows that it has not given are black.
+  bool is_broken;
+  // The first row below those that are lost or were counted as such.
+  uint32_t lost_end;
+  vlm_image_damage damage;
 };
+
+static const char early_end[] = "Premature end of JPEG file";
 
 static _Noreturn void fail(vlm_jpeg *decoder, vlm_image_status status, const char *text) {
   decoder->status = status;
@@ -53,7 +64,34 @@ static _Noreturn void fail_with_code(j_common_ptr info) {
     default:
       break;
   }
-  fail(decoder, status, text);
+  fail(decoder, status, decoder->is_at_end && status == VLM_IMAGE_CORRUPT ? early_end : text);
+}
+
+// Counts rows from the one that is being decoded to where the stream is in step again: at the next
+// restart marker, or never.
+static void count_loss(vlm_jpeg *decoder) {
+  struct jpeg_decompress_struct *info = &decoder->info;
+  if (decoder->damage.lost_rows == 0) {
+    if (decoder->is_at_end) {
+      memcpy(decoder->damage.message.text, early_end, sizeof early_end);
+    } else {
+      char text[JMSG_LENGTH_MAX];
+      decoder->errors.format_message((j_common_ptr)info, text);
+      snprintf(decoder->damage.message.text, sizeof decoder->damage.message.text, "%s", text);
+    }
+  }
+  const uint64_t height = info->output_height;
+  const uint64_t lines = (uint64_t)info->max_v_samp_factor * (uint64_t)info->min_DCT_scaled_size;
+  uint64_t first = info->input_iMCU_row * lines, end = height;
+  if (info->restart_interval && info->MCUs_per_row && !decoder->is_at_end) {
+    const uint64_t rows = ((uint64_t)info->restart_interval - 1) / info->MCUs_per_row + 1;
+    end = (info->input_iMCU_row + rows) * lines;
+  }
+  if (end > height) end = height;
+  if (first < decoder->lost_end) first = decoder->lost_end;
+  if (first >= end) return;
+  decoder->damage.lost_rows += (uint32_t)(end - first);
+  decoder->lost_end = (uint32_t)end;
 }
 
 // Level -1 is a warning, 0 and up are traces. Only the warnings listed leave every pixel as its
@@ -67,8 +105,18 @@ static void judge_message(j_common_ptr info, int level) {
     case JWRN_ADOBE_XFORM:
     case JWRN_NOT_SEQUENTIAL:
       return;
+    case JWRN_JPEG_EOF:
+      // Whether anything is lost shows where it is needed.
+      decoder->is_at_end = true;
+      return;
     default:
-      fail_with_code(info);
+      if (decoder->accepts_damage) {
+        count_loss(decoder);
+      } else {
+        char text[JMSG_LENGTH_MAX];
+        decoder->errors.format_message(info, text);
+        fail(decoder, VLM_IMAGE_DAMAGED, decoder->is_at_end ? early_end : text);
+      }
   }
 }
 
@@ -144,7 +192,7 @@ static void tell(vlm_jpeg *decoder, vlm_jpeg_header *header) {
 }
 
 vlm_image_status vlm_jpeg_open(
-    const uint8_t *bytes, size_t count, int maximum_scans, vlm_jpeg **result,
+    const uint8_t *bytes, size_t count, int maximum_scans, bool accepts_damage, vlm_jpeg **result,
     vlm_jpeg_header *header, vlm_image_message *message) {
   *result = NULL;
   vlm_jpeg *decoder = calloc(1, sizeof *decoder);
@@ -153,6 +201,7 @@ vlm_image_status vlm_jpeg_open(
     return VLM_IMAGE_NO_MEMORY;
   }
   decoder->maximum_scans = maximum_scans;
+  decoder->accepts_damage = accepts_damage;
   decoder->info.err = jpeg_std_error(&decoder->errors);
   decoder->errors.error_exit = fail_with_code;
   decoder->errors.emit_message = judge_message;
@@ -182,38 +231,84 @@ vlm_image_status vlm_jpeg_scale(
   return VLM_IMAGE_OK;
 }
 
+// Whether every coefficient came, of a file that ended where a marker was expected.
+static bool is_complete(const struct jpeg_decompress_struct *info) {
+  for (int i = 0; i < info->num_components; i++) {
+    // Set by the first scan of the component.
+    if (!info->comp_info[i].quant_table) return false;
+    if (!info->progressive_mode || !info->coef_bits) continue;
+    for (int k = 0; k < DCTSIZE2; k++) {
+      if (info->coef_bits[i][k] != 0) return false;
+    }
+  }
+  return true;
+}
+
 static void start(vlm_jpeg *decoder) {
   decoder->progress.progress_monitor = count_scans;
   decoder->info.progress = &decoder->progress;
   jpeg_start_decompress(&decoder->info);
   decoder->is_started = true;
+  if (!decoder->is_at_end || is_complete(&decoder->info)) return;
+  if (!decoder->accepts_damage) fail(decoder, VLM_IMAGE_DAMAGED, early_end);
+  // Each row lacks its finer details.
+  memcpy(decoder->damage.message.text, early_end, sizeof early_end);
+  decoder->damage.lost_rows = decoder->lost_end = decoder->info.output_height;
+}
+
+static void read_row(vlm_jpeg *decoder, uint8_t *samples, size_t row_size) {
+  struct jpeg_decompress_struct *info = &decoder->info;
+  if (decoder->is_broken) {
+    // Of inks as Adobe has them, 255 is none.
+    memset(samples, info->num_components == 4 ? 255 : 0, row_size);
+    info->output_scanline++;
+  } else {
+    JSAMPROW to = samples;
+    jpeg_read_scanlines(info, &to, 1);
+  }
 }
 
 vlm_image_status vlm_jpeg_read_rows(
     vlm_jpeg *decoder, uint8_t *samples, size_t row_size, size_t rows,
     vlm_image_message *message) {
   struct jpeg_decompress_struct *info = &decoder->info;
+  const uint32_t first = info->output_scanline;
   if (setjmp(decoder->escape)) {
-    *message = decoder->message;
-    return decoder->status;
+    // Without any row there is nothing to show.
+    const bool has_rows = decoder->is_started && info->output_scanline > 0;
+    if (decoder->status == VLM_IMAGE_CORRUPT && has_rows) decoder->status = VLM_IMAGE_DAMAGED;
+    if (!decoder->accepts_damage || decoder->status != VLM_IMAGE_DAMAGED || decoder->is_broken) {
+      *message = decoder->message;
+      return decoder->status;
+    }
+    decoder->is_broken = true;
+    if (decoder->damage.lost_rows == 0) decoder->damage.message = decoder->message;
+    const uint32_t from =
+        info->output_scanline > decoder->lost_end ? info->output_scanline : decoder->lost_end;
+    decoder->damage.lost_rows += info->output_height - from;
+    decoder->lost_end = info->output_height;
   }
   if (!decoder->is_started) start(decoder);
   if (row_size != (size_t)info->output_width * (size_t)info->output_components ||
-      rows > info->output_height - info->output_scanline) {
+      rows > info->output_height - first) {
     fail(decoder, VLM_IMAGE_CORRUPT, "rows of an unexpected size");
   }
-  for (size_t y = 0; y < rows; y++) {
-    JSAMPROW to = samples + y * row_size;
-    jpeg_read_scanlines(info, &to, 1);
+  while (info->output_scanline - first < rows) {
+    read_row(decoder, samples + (info->output_scanline - first) * row_size, row_size);
   }
   return VLM_IMAGE_OK;
 }
 
-vlm_image_status vlm_jpeg_finish(vlm_jpeg *decoder, vlm_image_message *message) {
+vlm_image_status vlm_jpeg_finish(
+    vlm_jpeg *decoder, vlm_image_damage *damage, vlm_image_message *message) {
   if (setjmp(decoder->escape)) {
     *message = decoder->message;
     return decoder->status;
   }
-  jpeg_finish_decompress(&decoder->info);
+  if (!decoder->is_broken) {
+    jpeg_finish_decompress(&decoder->info);
+    decoder->damage.lacks_end = decoder->is_at_end;
+  }
+  *damage = decoder->damage;
   return VLM_IMAGE_OK;
 }

@@ -26,6 +26,11 @@ struct vlm_png {
   int channels, bit_depth;
   // The pixels are complete and only the end of the stream is still to be checked.
   bool is_finishing;
+  bool accepts_damage;
+  // The library gave up: what it has not given is 0.
+  bool is_broken;
+  bool is_at_end;
+  vlm_image_damage damage;
 };
 
 static void keep_message(vlm_image_message *message, const char *text) {
@@ -39,21 +44,29 @@ static void fail(png_structp png, png_const_charp text) {
   vlm_png *decoder = png_get_error_ptr(png);
   keep_message(&decoder->message, text);
   // libpng has no error codes; this text is the only sign of a failed allocation.
-  decoder->status = strstr(text, "memory") ? VLM_IMAGE_NO_MEMORY : VLM_IMAGE_CORRUPT;
+  decoder->status = strstr(text, "memory")      ? VLM_IMAGE_NO_MEMORY
+                    : strstr(text, "CRC error") ? VLM_IMAGE_DAMAGED
+                                                : VLM_IMAGE_CORRUPT;
   png_longjmp(png, 1);
 }
 
-// libpng only warns when the Adler-32 of otherwise complete pixels is wrong. The text is zlib's.
+// libpng only warns when the Adler-32 of otherwise complete pixels is wrong, and where it was told to
+// let checksums of critical chunks pass. The texts are zlib's and its own.
 static void warn(png_structp png, png_const_charp text) {
   vlm_png *decoder = png_get_error_ptr(png);
-  if (decoder->is_finishing && strstr(text, "incorrect data check")) {
-    png_error(png, "IDAT: incorrect data check");
-  }
+  const bool is_adler = decoder->is_finishing && strstr(text, "incorrect data check");
+  if (is_adler && !decoder->accepts_damage) png_error(png, "IDAT: incorrect data check");
+  if (!decoder->accepts_damage || !(is_adler || strstr(text, "CRC error"))) return;
+  if (!decoder->damage.has_bad_checksum) keep_message(&decoder->damage.message, text);
+  decoder->damage.has_bad_checksum = true;
 }
 
 static void supply(png_structp png, png_bytep to, size_t length) {
   vlm_png *decoder = png_get_io_ptr(png);
-  if (length > decoder->count - decoder->offset) png_error(png, "the file ends early");
+  if (length > decoder->count - decoder->offset) {
+    decoder->is_at_end = true;
+    png_error(png, "the file ends early");
+  }
   memcpy(to, decoder->bytes + decoder->offset, length);
   decoder->offset += length;
 }
@@ -65,6 +78,18 @@ void vlm_png_close(vlm_png *decoder) {
   free(decoder);
 }
 
+// Whether the file ends within a chunk of pixels.
+static bool ends_within_pixels(const vlm_png *decoder) {
+  size_t offset = 8;
+  while (offset + 8 <= decoder->count) {
+    const uint8_t *chunk = decoder->bytes + offset;
+    const size_t length = png_get_uint_32(chunk);
+    if (length > decoder->count - offset - 8) return memcmp(chunk + 4, "IDAT", 4) == 0;
+    offset += length + 12;
+  }
+  return false;
+}
+
 static void read_header(vlm_png *decoder, vlm_png_header *header) {
   png_structp png = decoder->png;
   png_infop info = decoder->info;
@@ -72,8 +97,11 @@ static void read_header(vlm_png *decoder, vlm_png_header *header) {
   png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
   png_set_chunk_malloc_max(png, 0);
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
-  png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_WARN_DISCARD);
+  png_set_crc_action(
+      png, decoder->accepts_damage ? PNG_CRC_WARN_USE : PNG_CRC_ERROR_QUIT, PNG_CRC_WARN_DISCARD);
   png_set_read_fn(png, decoder, supply);
+  // libpng asks for thousands of bytes at once; of a file that is cut the last ones count too.
+  if (ends_within_pixels(decoder)) png_set_compression_buffer_size(png, 1);
   png_read_info(png, info);
 
   memset(header, 0, sizeof *header);
@@ -115,8 +143,8 @@ static void read_header(vlm_png *decoder, vlm_png_header *header) {
 }
 
 vlm_image_status vlm_png_open(
-    const uint8_t *bytes, size_t count, vlm_png **result, vlm_png_header *header,
-    vlm_image_message *message) {
+    const uint8_t *bytes, size_t count, bool accepts_damage, vlm_png **result,
+    vlm_png_header *header, vlm_image_message *message) {
   *result = NULL;
   vlm_png *decoder = calloc(1, sizeof *decoder);
   if (!decoder) {
@@ -125,6 +153,7 @@ vlm_image_status vlm_png_open(
   }
   decoder->bytes = bytes;
   decoder->count = count;
+  decoder->accepts_damage = accepts_damage;
   decoder->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, decoder, fail, warn);
   if (decoder->png) decoder->info = png_create_info_struct(decoder->png);
   if (!decoder->info) {
@@ -176,7 +205,10 @@ static void unpack(const uint8_t *row, int depth, uint8_t *samples, size_t count
 }
 
 static void read_row(vlm_png *decoder, uint8_t *samples, size_t row_size) {
-  if (!decoder->whole) {
+  if (decoder->is_broken) decoder->damage.lost_rows++;
+  if (decoder->is_broken && !decoder->whole) {
+    memset(samples, 0, row_size);
+  } else if (!decoder->whole) {
     png_read_row(decoder->png, samples, NULL);
   } else {
     const uint8_t *row = decoder->whole + decoder->next_row * decoder->row_bytes;
@@ -189,13 +221,8 @@ static void read_row(vlm_png *decoder, uint8_t *samples, size_t row_size) {
   decoder->next_row++;
 }
 
-vlm_image_status vlm_png_read_rows(
-    vlm_png *decoder, uint8_t *samples, size_t row_size, size_t rows, vlm_image_message *message) {
-  if (setjmp(png_jmpbuf(decoder->png))) {
-    *message = decoder->message;
-    return decoder->status;
-  }
-  if (decoder->row_bytes == 0) start(decoder);
+// Before anything of them is read.
+static void check_rows(vlm_png *decoder, size_t row_size, size_t rows) {
   const size_t width = png_get_image_width(decoder->png, decoder->info);
   const size_t height = png_get_image_height(decoder->png, decoder->info);
   const size_t sample = decoder->bit_depth == 16 ? 2 : 1;
@@ -203,14 +230,45 @@ vlm_image_status vlm_png_read_rows(
       (!decoder->whole && row_size != decoder->row_bytes) || rows > height - decoder->next_row) {
     png_error(decoder->png, "rows of an unexpected size");
   }
-  for (size_t y = 0; y < rows; y++) read_row(decoder, samples + y * row_size, row_size);
+}
+
+vlm_image_status vlm_png_read_rows(
+    vlm_png *decoder, uint8_t *samples, size_t row_size, size_t rows, vlm_image_message *message) {
+  const size_t first = decoder->next_row;
+  if (setjmp(png_jmpbuf(decoder->png))) {
+    // Without any row there is nothing to show.
+    const bool has_rows = decoder->next_row > 0 || decoder->whole;
+    if (decoder->status == VLM_IMAGE_CORRUPT && has_rows) decoder->status = VLM_IMAGE_DAMAGED;
+    if (!decoder->accepts_damage || decoder->status != VLM_IMAGE_DAMAGED || decoder->is_broken) {
+      *message = decoder->message;
+      return decoder->status;
+    }
+    decoder->is_broken = true;
+    decoder->damage.message = decoder->message;
+  }
+  if (decoder->row_bytes == 0) start(decoder);
+  if (decoder->next_row == first) check_rows(decoder, row_size, rows);
+  while (decoder->next_row - first < rows) {
+    read_row(decoder, samples + (decoder->next_row - first) * row_size, row_size);
+  }
   return VLM_IMAGE_OK;
 }
 
-vlm_image_status vlm_png_finish(vlm_png *decoder, vlm_image_message *message) {
+vlm_image_status vlm_png_finish(
+    vlm_png *decoder, vlm_image_damage *damage, vlm_image_message *message) {
   if (setjmp(png_jmpbuf(decoder->png))) {
+    if (decoder->is_finishing && (decoder->is_at_end || decoder->accepts_damage)) {
+      if (decoder->is_at_end) {
+        decoder->damage.lacks_end = true;
+      } else {
+        decoder->damage.has_bad_checksum = true;
+        decoder->damage.message = decoder->message;
+      }
+      *damage = decoder->damage;
+      return VLM_IMAGE_OK;
+    }
     *message = decoder->message;
-    return decoder->status;
+    return decoder->is_finishing ? VLM_IMAGE_DAMAGED : decoder->status;
   }
   free(decoder->whole);
   decoder->whole = NULL;
@@ -218,6 +276,7 @@ vlm_image_status vlm_png_finish(vlm_png *decoder, vlm_image_message *message) {
     png_error(decoder->png, "rows were left out");
   }
   decoder->is_finishing = true;
-  png_read_end(decoder->png, NULL);
+  if (!decoder->is_broken) png_read_end(decoder->png, NULL);
+  *damage = decoder->damage;
   return VLM_IMAGE_OK;
 }

@@ -103,18 +103,6 @@ static void put(const char *text) {
   }
 }
 
-// Control characters would let a file's name drive the terminal.
-static void put_path(const char *path) {
-  char clean[512];
-  size_t length = 0;
-  for (; path[length] != 0 && length < sizeof clean - 1; length++) {
-    unsigned char byte = (unsigned char)path[length];
-    clean[length] = byte < 0x20 || byte == 0x7f ? '?' : (char)byte;
-  }
-  clean[length] = 0;
-  put(clean);
-}
-
 static void on_fault(int signal_number, siginfo_t *info, void *context) {
   (void)context;
   // Threads that meet the same fault leave it to the first to say so.
@@ -144,7 +132,7 @@ static void on_fault(int signal_number, siginfo_t *info, void *context) {
   }
   put(program_name);
   put(": ");
-  put_path(path == NULL ? "a mapped file" : path);
+  put(path == NULL ? "a mapped file" : path);
   put(": changed or failed to read while in use\n");
   _exit(74);
 }

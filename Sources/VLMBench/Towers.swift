@@ -18,20 +18,20 @@ final class Towers {
 
   /// - Throws: `BenchError` when there is no place for temporary files.
   init() throws(BenchError) {
-    let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-    var template = Array("\(parent)/vlm-bench.XXXXXX".utf8CString)
+    let parent = getenv("TMPDIR").map { String(fileName: $0) } ?? "/tmp"
+    var template = "\(parent)/vlm-bench.XXXXXX".fileNameBytes.map { CChar(bitPattern: $0) } + [0]
     guard mkdtemp(&template) != nil else {
       throw BenchError(.temporaryFolder(parent, errno: errno))
     }
-    folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    folder = String(fileName: template)
   }
 
   deinit { removeFiles() }
 
   func removeFiles() {
-    for file in files.values { unlink(file) }
+    for file in files.values { FileSystem.unlink(file) }
     files = [:]
-    rmdir(folder)
+    _ = folder.withFileName { rmdir($0) }
   }
 
   /// The model, opened; its container is made when it was not before.

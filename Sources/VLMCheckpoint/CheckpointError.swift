@@ -86,7 +86,7 @@ package struct CheckpointError: ReportableError, Equatable {
     self.problem = problem
   }
 
-  init(_ error: FileError) { self.init(path: error.path, problem: .file(error)) }
+  package init(_ error: FileError) { self.init(path: error.path, problem: .file(error)) }
 
   package var exitStatus: ExitStatus {
     switch problem {

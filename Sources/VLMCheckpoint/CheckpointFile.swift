@@ -12,7 +12,7 @@ package enum CheckpointFile {
       throw CheckpointError(error)
     }
     // Such a file has its full size from the start.
-    if CheckpointPath.kind(path + ".aria2") != nil {
+    if FileSystem.kind(path + ".aria2") != nil {
       throw CheckpointError(path: path, problem: .unfinished(path + ".aria2"))
     }
     if GGUFFile.matches(file) { return try GGUFFile(file).catalog }

@@ -96,12 +96,12 @@ enum CheckpointFolder {
   static func weights(
     _ path: String, mmproj: String? = nil
   ) throws(CheckpointError) -> Weights {
-    guard CheckpointPath.kind(path) == S_IFDIR else {
+    guard FileSystem.kind(path) == S_IFDIR else {
       if let absence = CheckpointPath.absence(path) { throw absence }
       return try ParallelParts.around(file: path) ?? .file(path)
     }
     let folder = path.hasSuffix("/") ? path : path + "/"
-    let known = knownNames.filter { CheckpointPath.kind(folder + $0) != nil }
+    let known = knownNames.filter { FileSystem.kind(folder + $0) != nil }
     if let first = known.first {
       let index = known.dropFirst().first { $0.hasPrefix(first) }
       let note = index.map {
@@ -114,7 +114,7 @@ enum CheckpointFolder {
       throw CheckpointError(path: folder + broken, problem: .brokenLink)
     }
     var candidates = names.filter { name in
-      isWeights(name) && CheckpointPath.kind(folder + name) != S_IFDIR
+      isWeights(name) && FileSystem.kind(folder + name) != S_IFDIR
     }
     // Meta's and Mistral's own form, beside the one for transformers; adapters beside a model.
     let others = candidates.filter {
@@ -152,12 +152,12 @@ enum CheckpointFolder {
   private static func noWeights(_ path: String, _ names: [String]) -> CheckpointError {
     let folder = path.hasSuffix("/") ? path : path + "/"
     let inner = names.filter { name in
-      !name.hasPrefix(".") && CheckpointPath.kind(folder + name) == S_IFDIR
+      !name.hasPrefix(".") && FileSystem.kind(folder + name) == S_IFDIR
         && CheckpointPath.names(folder + name).contains(where: isWeights)
     }
     let cached = (names + CheckpointPath.names(folder + "hub").map { "hub/" + $0 }).filter {
       ($0.hasPrefix("models--") || $0.hasPrefix("hub/models--"))
-        && CheckpointPath.kind(folder + $0 + "/snapshots") == S_IFDIR
+        && FileSystem.kind(folder + $0 + "/snapshots") == S_IFDIR
     }.sorted()
     if inner.isEmpty, let first = cached.first {
       return CheckpointError(path: path, problem: .innerFolders(cached, ready: folder + first))

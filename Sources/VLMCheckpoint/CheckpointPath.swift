@@ -19,16 +19,18 @@ package enum CheckpointPath {
   ) throws(CheckpointError) -> (path: String, note: String?) {
     let root = path.hasSuffix("/") ? String(path.dropLast()) : path
     let snapshots = root + "/snapshots"
-    guard kind(snapshots) == S_IFDIR, kind(root + "/config.json") == nil,
-      kind(root + "/refs") == S_IFDIR || kind(root + "/blobs") == S_IFDIR
+    guard FileSystem.kind(snapshots) == S_IFDIR, FileSystem.kind(root + "/config.json") == nil,
+      FileSystem.kind(root + "/refs") == S_IFDIR || FileSystem.kind(root + "/blobs") == S_IFDIR
         || root.split(separator: "/").last?.hasPrefix("models--") == true
     else { return (path, nil) }
-    if let revision = revision(root + "/refs/main"), kind(snapshots + "/" + revision) == S_IFDIR {
+    if let revision = revision(root + "/refs/main"),
+      FileSystem.kind(snapshots + "/" + revision) == S_IFDIR
+    {
       return (
         snapshots + "/" + revision, "reading the snapshot \(revision), which refs/main names"
       )
     }
-    let all = names(snapshots).filter { kind(snapshots + "/" + $0) == S_IFDIR }.sorted()
+    let all = names(snapshots).filter { FileSystem.kind(snapshots + "/" + $0) == S_IFDIR }.sorted()
     guard let only = all.first else {
       throw CheckpointError(path: path, problem: .noWeights([]))
     }
@@ -92,7 +94,8 @@ package enum CheckpointPath {
     }
     let parts = path.split(separator: "/", omittingEmptySubsequences: false)
     // A folder that is here is where the user looks, not an organisation.
-    guard parts.count == 2, parts.allSatisfy(isPlain), kind(String(parts[0])) == nil else {
+    guard parts.count == 2, parts.allSatisfy(isPlain), FileSystem.kind(String(parts[0])) == nil
+    else {
       return nil
     }
     return "hf download \(path) --local-dir \(parts[1])"
@@ -105,9 +108,10 @@ package enum CheckpointPath {
 
   /// Why there is nothing at `path`; nil when there is something.
   static func absence(_ path: String) -> CheckpointError? {
-    guard access(path, F_OK) != 0, errno == ENOENT || errno == ENOTDIR else { return nil }
-    var status = stat()
-    if lstat(path, &status) == 0 { return CheckpointError(path: path, problem: .brokenLink) }
+    guard !FileSystem.exists(path), errno == ENOENT || errno == ENOTDIR else { return nil }
+    if FileSystem.status(path, followsLinks: false) != nil {
+      return CheckpointError(path: path, problem: .brokenLink)
+    }
     return CheckpointError(path: path, problem: .absent(download: download(path)))
   }
 
@@ -115,7 +119,7 @@ package enum CheckpointPath {
   /// where the reader of containers knows better.
   package static func refusalAsContainer(_ path: String) -> CheckpointError? {
     if let absence = absence(path) { return download(path) == nil ? nil : absence }
-    let isFolder = kind(path) == S_IFDIR
+    let isFolder = FileSystem.kind(path) == S_IFDIR
     guard isFolder || checkpointKind(path) != nil else { return nil }
     let name = path.split(separator: "/").last.map(String.init) ?? "model"
     let stem = isFolder ? name : String(name.prefix(upTo: name.lastIndex(of: ".") ?? name.endIndex))
@@ -133,7 +137,7 @@ package enum CheckpointPath {
 
   /// In words, by how the file begins; nil for what is no checkpoint.
   private static func checkpointKind(_ path: String) -> String? {
-    guard let file = try? MappedFile(path: path) else { return nil }
+    guard let file = try? MappedFile(path: path, isInput: false) else { return nil }
     if GGUFFile.matches(file) { return "GGUF file" }
     if PyTorchFile.matches(file) { return "PyTorch checkpoint" }
     guard file.count > 8 else { return nil }
@@ -146,23 +150,8 @@ package enum CheckpointPath {
 
   // MARK: - Folders
 
-  /// `S_IFMT` of what is at `path`; nil when nothing is.
-  static func kind(_ path: String) -> mode_t? {
-    var status = stat()
-    return stat(path, &status) == 0 ? status.st_mode & S_IFMT : nil
-  }
-
   /// The names in a folder, a bounded number of them, in no order.
   static func names(_ folder: String) -> [String] {
-    guard let directory = opendir(folder) else { return [] }
-    defer { closedir(directory) }
-    var names: [String] = []
-    while names.count < maximumFolders * 16, let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if name != ".", name != ".." { names.append(name) }
-    }
-    return names
+    FileSystem.names(in: folder, limit: maximumFolders * 16) ?? []
   }
 }

@@ -37,9 +37,9 @@ enum ParallelParts {
 
   /// All the parts around one of them that a user named; nil when it stands alone.
   static func around(file: String) throws(CheckpointError) -> CheckpointFolder.Weights? {
-    let slash = file.lastIndex(of: "/").map { file.index(after: $0) } ?? file.startIndex
-    guard let ending = number(String(file[slash...]))?.ending else { return nil }
-    let folder = slash == file.startIndex ? "./" : String(file[..<slash])
+    let (parent, name) = file.splitAtLastSlash
+    guard let ending = number(name)?.ending else { return nil }
+    let folder = parent.isEmpty ? "./" : parent
     let siblings = CheckpointPath.names(folder).filter { number($0)?.ending == ending }.sorted()
     return try names(siblings, folder).map { .parallel($0, folder: folder) }
   }

@@ -168,8 +168,8 @@ package enum SafetensorsIndex {
 
   /// Says at once which are not there, as after a download that was broken off or not permitted.
   private static func checkPresence(_ shards: [String], index: String) throws(CheckpointError) {
-    let folder = index.lastIndex(of: "/").map { String(index[...$0]) } ?? ""
-    let missing = shards.filter { access(folder + $0, F_OK) != 0 && errno == ENOENT }
+    let folder = index.splitAtLastSlash.folder
+    let missing = shards.filter { !FileSystem.exists(folder + $0) && errno == ENOENT }
     guard missing.isEmpty else {
       throw CheckpointError(path: index, problem: .missingShards(missing))
     }
@@ -179,14 +179,15 @@ package enum SafetensorsIndex {
   private static func resolve(
     _ shard: String, index: String, links: Links
   ) throws(CheckpointError) -> String {
-    let slash = index.lastIndex(of: "/")
-    let folder = slash.map { String(index[...$0]) } ?? "./"
-    let path = slash == nil ? shard : folder + shard
-    var status = stat()
-    guard links == .contained, lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFLNK else {
+    let parent = index.splitAtLastSlash.folder
+    let folder = parent.isEmpty ? "./" : parent
+    let path = parent + shard
+    guard links == .contained, let status = FileSystem.status(path, followsLinks: false),
+      status.st_mode & S_IFMT == S_IFLNK
+    else {
       return path
     }
-    guard let home = realPath(folder), let target = realPath(path) else {
+    guard let home = FileSystem.resolved(folder), let target = FileSystem.resolved(path) else {
       // A link to nowhere: opening it says so.
       return path
     }
@@ -201,12 +202,6 @@ package enum SafetensorsIndex {
         path: path, problem: .symbolicLinkLeaves(folder: home, target: target))
     }
     return target
-  }
-
-  private static func realPath(_ path: String) -> String? {
-    guard let resolved = realpath(path, nil) else { return nil }
-    defer { free(resolved) }
-    return String(cString: resolved)
   }
 }
 

@@ -55,10 +55,12 @@ package enum SafetensorsWriter {
 
   /// Writes `tensors` widest elements first, then by name, so that each is aligned to its elements.
   ///
-  /// - Parameter metadata: written first, in its order.
+  /// - Parameters:
+  ///   - metadata: written first, in its order.
+  ///   - beforeCommit: called when all is written, before the file takes its place.
   package static func write(
     path: String, overwrite: Bool, metadata: [(key: String, value: String)] = [],
-    tensors: [Entry]
+    tensors: [Entry], beforeCommit: () throws(CheckpointError) -> Void = {}
   ) throws(CheckpointError) {
     let ordered = tensors.sorted { a, b in
       a.dtype.bitCount != b.dtype.bitCount
@@ -84,6 +86,7 @@ package enum SafetensorsWriter {
         offset += piece.count
       }
     }
+    try beforeCommit()
     try wrap { () throws(FileError) in try output.commit() }
   }
 

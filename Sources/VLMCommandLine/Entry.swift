@@ -15,12 +15,13 @@ package func runCommand<Command: ParsableCommand>(_ type: Command.Type, program:
   occupyStandardDescriptors()
   // OpenBLAS reads it as it is loaded; without, it starts a thread per processor that stays idle.
   setenv("OPENBLAS_NUM_THREADS", "1", 1)
+  InputFiles.remember()
   do {
     // Less and the Swift runtime fails in ways that tell nothing.
     try SystemMemory.require(16 << 20, for: "memory")
     try TerminationSignals.install()
     FaultHandler.install(program: program)
-    var command = try Command.parseAsRoot()
+    var command = try Command.parseAsRoot(Array(ProcessArguments.all.dropFirst()))
     try command.run()
   } catch let error as any ReportableError {
     Report.fail(error, program: program)
@@ -29,12 +30,29 @@ package func runCommand<Command: ParsableCommand>(_ type: Command.Type, program:
   } catch {
     // Help, version and usage errors are ArgumentParser's own.
     let status = Command.exitCode(for: error)
-    if status == .validationFailure, Report.wantsJSON {
-      Report.fail(Command.message(for: error), status: status.rawValue, program: program)
-    }
-    if status == .success || status == .validationFailure { Command.exit(withError: error) }
-    Report.fail(error, program: program)
+    if status == .success { Command.exit(withError: error) }
+    guard status == .validationFailure else { Report.fail(error, program: program) }
+    let text = usageText(Command.message(for: error), of: Command.self, program: program)
+    Report.fail(text, status: status.rawValue, program: program)
   }
+}
+
+/// The parser's message as one line, with the command that says how it is right.
+private func usageText<Command: ParsableCommand>(
+  _ message: String, of type: Command.Type, program: String
+) -> String {
+  let lines = message.split(whereSeparator: \.isNewline).map { $0.drop { $0 == " " } }
+  let text = lines.joined(separator: " ").escapedForDisplay(limit: 1000)
+  // A sentence of the parser's; an option keeps its letters.
+  let isSentence = text.first?.isUppercase == true && text.dropFirst().first?.isLowercase == true
+  let shown = isSentence ? text.prefix(1).lowercased() + text.dropFirst() : text
+  let given = ProcessArguments.all.dropFirst().first
+  let configuration = Command.configuration
+  let subcommand =
+    configuration.subcommands.first { $0.configuration.commandName == given }
+    ?? configuration.defaultSubcommand
+  let name = subcommand?.configuration.commandName.map { " " + $0 } ?? ""
+  return "\(shown); see \(program)\(name) --help"
 }
 
 /// Takes the numbers of standard streams that came closed, so that no file gets one of them and what

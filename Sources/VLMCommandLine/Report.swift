@@ -70,7 +70,7 @@ package enum Report {
 
   /// Who reads results as JSON reads errors so too.
   static var wantsJSON: Bool {
-    CommandLine.arguments.contains { $0 == "--json" || $0 == "--jsonl" }
+    ProcessArguments.all.contains { $0 == "--json" || $0 == "--jsonl" }
   }
 
   private static func write(_ text: String, to descriptor: Int32) {
@@ -89,8 +89,8 @@ package enum Report {
         // A reader that left is no failure of ours; a full disk is.
         if code == EPIPE { exit(0) }
         let error = FileError(path: "standard output", problem: .call("write", errno: code))
-        let program = CommandLine.arguments.first?.split(separator: "/").last ?? "vlm"
-        fail("\(error)", status: ExitStatus.ioError.rawValue, program: String(program))
+        let program = ProcessArguments.all.first?.splitAtLastSlash.name ?? "vlm"
+        fail("\(error)", status: ExitStatus.ioError.rawValue, program: program)
       }
       done += written
     }

@@ -51,6 +51,12 @@ package final class Container: Sendable {
     return try decode(sections[index], at: index)
   }
 
+  /// - Throws: when the file is no longer what it was when it was opened. What was computed from the
+  ///   tensors is told only after this.
+  package func checkUnchanged() throws(ContainerError) {
+    do throws(FileError) { try file.checkUnchanged() } catch { throw ContainerError(error) }
+  }
+
   func decode(_ section: SectionEntry, at index: Int) throws(ContainerError) -> [UInt8] {
     defer { withExtendedLifetime(file) {} }
     let stored = file.bytes(section.range)

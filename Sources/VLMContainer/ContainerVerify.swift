@@ -46,10 +46,6 @@ extension Container {
     return defects
   }
 
-  private func checkUnchanged() throws(ContainerError) {
-    do { try file.checkUnchanged() } catch { throw ContainerError(error) }
-  }
-
   private func verifyTensors(
     in section: SectionEntry, strict: Bool, loop: Loop, advance: @escaping (Int) -> Void
   ) -> [ContainerError] {

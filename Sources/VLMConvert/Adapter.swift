@@ -20,8 +20,8 @@ struct Adapter {
     var descriptions = SourceDescriptions(folder: folder)
     let config = try? descriptions.read("adapter_config.json")
     let files = ["adapter_model.safetensors", "adapter_model.bin"]
-    isPresent = config != nil || files.contains { access(folder + "/" + $0, F_OK) == 0 }
-    isLLaVA = access(folder + "/non_lora_trainables.bin", F_OK) == 0
+    isPresent = config != nil || files.contains { FileSystem.exists(folder + "/" + $0) }
+    isLLaVA = FileSystem.exists(folder + "/non_lora_trainables.bin")
     base = config?["base_model_name_or_path"]?.stringValue
   }
 

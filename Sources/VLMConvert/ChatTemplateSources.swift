@@ -95,16 +95,10 @@ extension SourceDescriptions {
 
   /// The names of templates in a folder, without `.jinja`, and how many are too many.
   private static func programNames(path: String) -> (names: [String], left: Int) {
-    guard let directory = opendir(path) else { return ([], 0) }
-    defer { closedir(directory) }
-    var names: [String] = []
-    while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      guard name.hasSuffix(".jinja"), name.utf8.count > ".jinja".utf8.count else { continue }
-      names.append(String(name.dropLast(".jinja".count)))
-    }
+    let ending = ".jinja"
+    var names = (FileSystem.names(in: path) ?? []).filter {
+      $0.hasSuffix(ending) && $0.utf8.count > ending.utf8.count
+    }.map { String($0.dropLast(ending.count)) }
     names.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     let kept = names.prefix(ChatTemplates.maximumPrograms - 1)
     return (Array(kept), names.count - kept.count)

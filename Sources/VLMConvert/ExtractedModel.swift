@@ -95,7 +95,7 @@ package struct ExtractedModel {
       return (description, try description.manifest())
     }
 
-    let provenance = try? source.json(.provenance)
+    let provenance = try source.json(.provenance)
     origin = provenance
     var originals: [ExactString: String] = [:]
     for member in provenance?["names"]?.objectValue?.members ?? [] {

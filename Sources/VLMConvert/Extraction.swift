@@ -69,8 +69,12 @@ package struct Extraction {
       }
     }
     try SafetensorsWriter.write(
-      path: path, overwrite: overwrite, metadata: metadata, tensors: entries)
-    try container.file.checkUnchanged()
+      path: path, overwrite: overwrite, metadata: metadata, tensors: entries
+    ) { () throws(CheckpointError) in
+      do throws(FileError) { try container.file.checkUnchanged() } catch {
+        throw CheckpointError(error)
+      }
+    }
     return entries.count
   }
 
@@ -90,17 +94,17 @@ package struct Extraction {
     _ entry: TensorEntry, name: String, dtype: DType, _ counter: Counter
   ) -> SafetensorsWriter.Entry {
     let tensor = ModelTensor(entry, of: container)
-    let stream = PieceStream(ModelTensor.pieces(tensor, values: 1 << 20)) { range in
+    let stream = PieceStream(ModelTensor.pieces(tensor, values: 1 << 20)) {
+      (range) throws(CheckpointError) in
       let count = range.count * tensor.perOutput
-      var values = [Float](repeating: 0, count: count)
-      try values.withUnsafeMutableBufferPointer { try tensor.read(range, into: $0) }
+      let values = try tensor.values(range)
       counter.add(count)
       if range.upperBound == tensor.outputs { tensor.release() }
       return Self.stored(values, dtype)
     }
     return SafetensorsWriter.Entry(name: name, dtype: dtype, shape: entry.shape) {
-      offset, buffer throws(CheckpointError) in
-      try stream.fill(offset, buffer, name)
+      [path = container.path] offset, buffer throws(CheckpointError) in
+      try stream.fill(offset, buffer, name, of: path)
     }
   }
 
@@ -130,7 +134,7 @@ package struct Extraction {
       _ suffix: String, _ dtype: DType, _ width: Int?, counts: Bool = false,
       _ decode: @escaping (PanelParts, Int) -> [UInt8]
     ) -> SafetensorsWriter.Entry {
-      let stream = PieceStream(panels) { [container] range in
+      let stream = PieceStream(panels) { [container] (range) throws(CheckpointError) in
         let start = range.lowerBound / TensorFormat.panelOutputs * panelBytes
         let place = entry.range.lowerBound + start
         defer { withExtendedLifetime(container) {} }
@@ -141,7 +145,9 @@ package struct Extraction {
       }
       return SafetensorsWriter.Entry(
         name: name + suffix, dtype: dtype, shape: width.map { [outputs, $0] } ?? [outputs]
-      ) { offset, buffer throws(CheckpointError) in try stream.fill(offset, buffer, name) }
+      ) { [path = container.path] offset, buffer throws(CheckpointError) in
+        try stream.fill(offset, buffer, name + suffix, of: path)
+      }
     }
     let blocks = (inputs + TensorFormat.blockInputs - 1) / TensorFormat.blockInputs
     let scales = part(".scales", .f32, nil) { $0.scales($1) }
@@ -160,9 +166,11 @@ extension Container {
   /// The name that each tensor had in the checkpoint, by its own; nil where that is not known of
   /// all. A mixture of names would be no model's.
   func originalNames() throws -> [String: String]? {
-    guard let bytes = try section(.provenance),
-      let json = try? JSONValue.parse(bytes, limits: JSONLimits(maximumBytes: bytes.count))
-    else { return nil }
+    guard let bytes = try section(.provenance) else { return nil }
+    let json: JSONValue
+    do throws(JSONError) {
+      json = try JSONValue.parse(bytes, limits: JSONLimits(maximumBytes: bytes.count))
+    } catch { throw ConversionError(path: path, .section("\(SectionKind.provenance)", "JSON")) }
     var names: [String: String] = [:]
     for member in json["names"]?.objectValue?.members ?? [] {
       names[member.key] = member.value.stringValue
@@ -174,30 +182,34 @@ extension Container {
 }
 
 /// Bytes that are made a piece at a time and asked for at any boundaries, in order.
-private final class PieceStream {
+final class PieceStream {
   private let pieces: [Range<Int>]
-  private let make: (Range<Int>) throws -> [UInt8]
+  private let make: (Range<Int>) throws(CheckpointError) -> [UInt8]
   private var next = 0
   private var current: [UInt8] = []
   /// Bytes of `current` that were handed out.
   private var used = 0
 
-  init(_ pieces: [Range<Int>], _ make: @escaping (Range<Int>) throws -> [UInt8]) {
+  init(
+    _ pieces: [Range<Int>], _ make: @escaping (Range<Int>) throws(CheckpointError) -> [UInt8]
+  ) {
     self.pieces = pieces
     self.make = make
   }
 
+  /// - Throws: what `make` throws, and `.sizeMismatch` when the pieces end before the buffer is full.
   func fill(
-    _ offset: Int, _ buffer: UnsafeMutableRawBufferPointer, _ name: String
+    _ offset: Int, _ buffer: UnsafeMutableRawBufferPointer, _ name: String, of path: String
   ) throws(CheckpointError) {
     var done = 0
     while done < buffer.count {
       if used == current.count {
-        guard next < pieces.count else { return }
-        do { current = try make(pieces[next]) } catch {
-          throw error as? CheckpointError
-            ?? CheckpointError(path: "", place: name, problem: .sizeOverflow([]))
+        guard next < pieces.count else {
+          throw CheckpointError(
+            path: path, place: name,
+            problem: .sizeMismatch(found: offset + done, expected: offset + buffer.count))
         }
+        current = try make(pieces[next])
         next += 1
         used = 0
       }

@@ -15,15 +15,15 @@ struct LanguageModelFolder {
   /// - Parameters:
   ///   - description: the LLaVA's `config.json`.
   ///   - given: the folder that the user names, which must be there.
-  init(_ description: JSONValue?, given: String?) throws(ConversionError) {
-    if let given, !VisionTowerFolder.isFolder(given) {
+  init(_ description: JSONValue?, given: String?) throws {
+    if let given, !FileSystem.isFolder(given) {
       throw ConversionError(
         path: given,
         .option(
           Self.option, found: given,
           expected: "a folder with the language model" + CheckpointPath.hint(toDownload: given)))
     }
-    path = given.map(VisionTowerFolder.resolved)
+    path = try given.map { try CheckpointPath.resolved($0).path }
     stated = description?["_name_or_path"]?.stringValue
   }
 

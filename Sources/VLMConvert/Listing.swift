@@ -11,7 +11,7 @@ package enum ModelFileKind: Sendable {
   /// A file that starts as a container is one; every other is left to the readers of checkpoints,
   /// whose errors name what else it may be.
   package static func of(_ path: String) throws(FileError) -> ModelFileKind {
-    if ModelTensors.isFolder(path) { return .checkpoint }
+    if FileSystem.isFolder(path) { return .checkpoint }
     let file = try MappedFile(path: path)
     let magic = Container.magic
     guard file.count >= magic.count else { return .checkpoint }
@@ -76,12 +76,16 @@ package struct Listing {
       extra.append(("sections", .array(sections)))
       for kind in [SectionKind.config, .labels, .preprocess, .provenance] {
         guard let bytes = try container.section(kind) else { continue }
-        guard let json = try? JSONValue.parse(bytes, limits: JSONLimits()) else { continue }
+        let json: JSONValue
+        do throws(JSONError) {
+          json = try JSONValue.parse(bytes, limits: JSONLimits(maximumBytes: bytes.count))
+        } catch { throw ConversionError(path: path, .section("\(kind)", "JSON")) }
         extra.append(("\(kind)", json))
         lines.append("\(kind): \(json.serialized().escapedForDisplay(limit: 2000))")
       }
       summary = lines
       self.extra = extra
+      try container.checkUnchanged()
     case .checkpoint:
       let catalog = try SafetensorsIndex.readCheckpoint(path: path, options: options)
       let isPyTorch = catalog.format.isPyTorch
@@ -106,6 +110,7 @@ package struct Listing {
       for (key, value) in catalog.metadata {
         metadata.set(key, catalog.gguf?[key]?.json ?? .string(value))
       }
+      try catalog.checkUnchanged()
       let format = ("format", JSONValue.string(catalog.format.rawValue))
       extra = [("metadata", .object(metadata))] + (isPyTorch ? [format] : [])
     }
@@ -137,7 +142,7 @@ package struct Listing {
   /// Bytes of the file, or of all parts of a split one.
   private static func fileBytes(_ catalog: TensorCatalog, _ path: String) throws -> Int {
     let parts = catalog.sources
-    return parts.count > 1 || ModelTensors.isFolder(path)
+    return parts.count > 1 || FileSystem.isFolder(path)
       ? parts.reduce(0) { $0 + $1.count } : try MappedFile(path: path).count
   }
 

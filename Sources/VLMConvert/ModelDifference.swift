@@ -65,7 +65,7 @@ package struct ModelDifference {
         (a, b, shared, isByModel) = (x, y, count, true)
       }
     }
-    if !isWhole, !isByModel, a.kind != b.kind, let x = a.original(), let y = b.original(),
+    if !isWhole, !isByModel, a.kind != b.kind, let x = try a.original(), let y = try b.original(),
       x.shared(with: y) > shared
     {
       (a, b) = (x, y)
@@ -100,8 +100,8 @@ package struct ModelDifference {
       done += x.elementCount
       progress(done, total)
     }
-    try a.catalog?.checkUnchanged()
-    try b.catalog?.checkUnchanged()
+    try a.checkUnchanged()
+    try b.checkUnchanged()
     common = entries.sorted {
       ($1.relativeError, $0.name) < ($0.relativeError, $1.name)
     }

@@ -55,10 +55,20 @@ package struct ModelTensor: Sendable {
     return stride(from: 0, to: a.outputs, by: step).map { $0..<min($0 + step, a.outputs) }
   }
 
+  /// The values of the outputs `range` in C order of the shape.
+  func values(_ range: Range<Int>) throws(CheckpointError) -> [Float] {
+    var values = [Float](repeating: 0, count: range.count * perOutput)
+    let result = values.withUnsafeMutableBufferPointer { buffer in
+      Result { () throws(CheckpointError) in try read(range, into: buffer) }
+    }
+    try result.get()
+    return values
+  }
+
   /// Writes the values of the outputs `range` in C order of the shape.
   package func read(
     _ range: Range<Int>, into values: UnsafeMutableBufferPointer<Float>
-  ) throws {
+  ) throws(CheckpointError) {
     precondition(values.count == range.count * perOutput, "as many values as are asked for")
     try stored.readFloats(range.lowerBound * perOutput..<range.upperBound * perOutput, into: values)
   }
@@ -121,13 +131,21 @@ package struct ModelTensors {
 
   /// A container's tensors under the names of the checkpoint that it was made from; nil where it
   /// does not know them. A checkpoint's are as they are.
-  func original() -> ModelTensors? {
+  ///
+  /// - Throws: `ContainerError`, `ConversionError` for a container whose provenance is damaged.
+  func original() throws -> ModelTensors? {
     guard let container else { return self }
-    guard let names = try? container.originalNames() else { return nil }
+    guard let names = try container.originalNames() else { return nil }
     return ModelTensors(
       path: path, kind: kind,
       tensors: container.tensors.map { ModelTensor($0, of: container, name: names[$0.name]) },
       container: container, catalog: nil)
+  }
+
+  /// - Throws: when a file that the tensors lie in has changed since it was opened.
+  package func checkUnchanged() throws {
+    try container?.checkUnchanged()
+    try catalog?.checkUnchanged()
   }
 
   /// How many tensors both have under the same name in the same shape.
@@ -141,10 +159,5 @@ package struct ModelTensors {
   var isModelAlone: Bool {
     container != nil
       || catalog?.metadata.contains { $0.key == ExtractedModel.key(.config) } ?? false
-  }
-
-  static func isFolder(_ path: String) -> Bool {
-    var status = stat()
-    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }
 }

@@ -19,7 +19,7 @@ struct SourceDescriptions {
   /// Where the file `name` of the folder is, which counts as read; nil when it is not there.
   mutating func path(of name: String) -> String? {
     let file = folder + "/" + name
-    guard access(file, F_OK) == 0 else { return nil }
+    guard FileSystem.exists(file) else { return nil }
     if !files.contains(file) { files.append(file) }
     return file
   }
@@ -33,7 +33,7 @@ struct SourceDescriptions {
   /// The file `name` of the folder; nil when it is not there.
   mutating func read(_ name: String) throws(ConversionError) -> JSONValue? {
     let file = folder + "/" + name
-    return access(file, F_OK) == 0 ? try read(file: file) : nil
+    return FileSystem.exists(file) ? try read(file: file) : nil
   }
 
   /// A file that is there, and nil for none.
@@ -158,7 +158,7 @@ struct SourceDescriptions {
   /// `image_processor` of a folder's `processor_config.json`; nil where there is none.
   private mutating func part(_ folder: String) throws(ConversionError) -> JSONValue? {
     let file = folder + "/" + Self.partsName
-    guard access(file, F_OK) == 0, let part = try Self.json(file)["image_processor"],
+    guard FileSystem.exists(file), let part = try Self.json(file)["image_processor"],
       part.objectValue != nil
     else { return nil }
     if !files.contains(file) { files.append(file) }
@@ -185,7 +185,7 @@ struct SourceDescriptions {
   ) throws -> Preprocessing {
     let own = folder + "/" + Self.processorName
     let file =
-      given ?? tower.file(Self.processorName) ?? (access(own, F_OK) == 0 ? own : nil)
+      given ?? tower.file(Self.processorName) ?? (FileSystem.exists(own) ? own : nil)
     var result: Preprocessing
     if case .multiResolution(let tower) = config.tower, given == nil {
       // Its code makes a processor of its own, whatever lies in the folder of the CLIP.

@@ -98,7 +98,7 @@ struct LabelSource {
       notes.append("config.json: id2label does not name 0 to N - 1, each once: left out")
     }
     if let names = inside(count, notes: &notes) { return names }
-    if let file = Self.fileNames.first(where: { access(folder + "/" + $0, F_OK) == 0 }) {
+    if let file = Self.fileNames.first(where: { FileSystem.exists(folder + "/" + $0) }) {
       notes.append(
         "'\(file)' lies beside the weights; if it names the classes: --labels-file "
           + (folder + "/" + file).escapedForDisplay())

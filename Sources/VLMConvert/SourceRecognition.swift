@@ -61,10 +61,10 @@ struct SourceRecognition {
     self.mmproj = mmproj
     let (path, choice) = try CheckpointPath.resolved(path)
     if let choice { notes.append(choice) }
-    let isFolder = VisionTowerFolder.isFolder(path)
+    let isFolder = FileSystem.isFolder(path)
     let folder = isFolder ? path : Self.folder(of: path)
     let openCLIP = folder + "/open_clip_model.safetensors"
-    weights = isFolder && access(openCLIP, F_OK) == 0 ? openCLIP : path
+    weights = isFolder && FileSystem.exists(openCLIP) ? openCLIP : path
     var descriptions = SourceDescriptions(folder: folder)
     let adapter = Adapter(path: path, folder: folder)
     if isFolder, adapter.isPresent {
@@ -217,7 +217,7 @@ struct SourceRecognition {
   }
 
   private static func folder(of path: String) -> String {
-    guard let slash = path.lastIndex(of: "/") else { return "." }
-    return slash == path.startIndex ? "/" : String(path[..<slash])
+    let folder = path.splitAtLastSlash.folder
+    return folder.isEmpty ? "." : folder == "/" ? folder : String(folder.dropLast())
   }
 }

@@ -34,14 +34,15 @@ struct VisionTowerFolder {
   ///   - role: which of its towers.
   ///   - folder: where that lies.
   ///   - given: the folder that the user names, which must be there.
-  /// - Throws: `ConversionError` when `given` is no folder.
+  /// - Throws: `ConversionError` when `given` is no folder, `CheckpointError` for a download cache
+  ///   that leaves a choice.
   init(
     _ description: JSONValue?, role: Role = .tower, besides folder: String, given: String?
-  ) throws(ConversionError) {
+  ) throws {
     self.role = role
     stated = description?[role.key]?.stringValue
     if let given {
-      guard Self.isFolder(given) else {
+      guard FileSystem.isFolder(given) else {
         throw ConversionError(
           path: given,
           .option(
@@ -49,7 +50,7 @@ struct VisionTowerFolder {
             expected: "a folder with the tower's weights"
               + CheckpointPath.hint(toDownload: given)))
       }
-      path = Self.resolved(given)
+      path = try CheckpointPath.resolved(given).path
       return
     }
     guard let stated, !stated.isEmpty else {
@@ -63,19 +64,16 @@ struct VisionTowerFolder {
       stated.hasPrefix("/")
       ? [stated, folder + "/vision_tower"]
       : [folder + "/" + stated, folder + "/vision_tower", stated]
-    path = candidates.first(where: Self.isFolder).map(Self.resolved)
-  }
-
-  /// The snapshot, where a folder is a download cache's root of a model.
-  static func resolved(_ folder: String) -> String {
-    (try? CheckpointPath.resolved(folder).path) ?? folder
+    path = try candidates.first(where: FileSystem.isFolder).map {
+      try CheckpointPath.resolved($0).path
+    }
   }
 
   /// The file `name` in the folder, when it is there.
   func file(_ name: String) -> String? {
     guard let path else { return nil }
     let file = path + "/" + name
-    return access(file, F_OK) == 0 ? file : nil
+    return FileSystem.exists(file) ? file : nil
   }
 
   /// `catalog` with the tower's tensors, when they lie here and not in it.
@@ -114,10 +112,5 @@ struct VisionTowerFolder {
     return catalog.merging(tower, prefix: prefix) {
       role == .slow || $0.hasPrefix("vision_model.")
     }
-  }
-
-  static func isFolder(_ path: String) -> Bool {
-    var status = stat()
-    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }
 }

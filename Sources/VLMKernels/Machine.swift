@@ -63,9 +63,12 @@ package enum Machine {
   }
 
   /// Bytes that could be taken without swapping, what caches hold included, within the limits of
-  /// the control groups; nil where the system does not say.
+  /// the control groups; without what caches hold where `/proc` is not there.
   package static var availableMemory: Int? {
-    guard let file = fopen("/proc/meminfo", "re") else { return nil }
+    guard let file = fopen("/proc/meminfo", "re") else {
+      let free = Int(sysconf(Int32(_SC_AVPHYS_PAGES))) * Int(sysconf(Int32(_SC_PAGESIZE)))
+      return [free, ControlGroup.current.memoryAvailable].compactMap { $0 }.min()
+    }
     defer { fclose(file) }
     var bytes = [UInt8](repeating: 0, count: 4096)
     let count = fread(&bytes, 1, bytes.count, file)

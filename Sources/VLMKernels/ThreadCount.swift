@@ -1,3 +1,5 @@
+import VLMTensor
+
 #if canImport(Glibc)
   import Glibc
 #endif
@@ -26,7 +28,7 @@ package enum ThreadCount {
 
   /// Processors in the affinity mask, limited by the control groups' quota, at least 1.
   package static var available: Int {
-    let count = allowedProcessors() ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    let count = SystemProcessors.allowed ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
     return limited(count, ControlGroup.current)
   }
 
@@ -34,24 +36,5 @@ package enum ThreadCount {
   static func limited(_ processors: Int, _ group: ControlGroup) -> Int {
     let quota = group.processors.map { Int(min($0, Double(maximum)).rounded(.up)) } ?? maximum
     return max(1, min(processors, quota, maximum))
-  }
-
-  /// Processors that the affinity mask of this process allows.
-  private static func allowedProcessors() -> Int? {
-    guard let file = fopen("/proc/self/status", "r") else { return nil }
-    defer { fclose(file) }
-    var buffer = [CChar](repeating: 0, count: 4096)
-    while fgets(&buffer, Int32(buffer.count), file) != nil {
-      let line = text(of: buffer)
-      guard line.hasPrefix("Cpus_allowed:") else { continue }
-      let mask = line.dropFirst("Cpus_allowed:".count)
-      let count = mask.reduce(0) { $0 + ($1.hexDigitValue?.nonzeroBitCount ?? 0) }
-      return count > 0 ? count : nil
-    }
-    return nil
-  }
-
-  private static func text(of buffer: [CChar]) -> String {
-    String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 }

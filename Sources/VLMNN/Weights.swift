@@ -62,6 +62,7 @@ package struct ModelError: ReportableError, Equatable {
   package enum Problem: Sendable, Equatable {
     /// With a tensor that is there where `String` is no name of the file's own.
     case missingTensor(String, beside: String? = nil)
+    /// Of what is expected, -1 stands for any extent.
     case shape(String, found: [Int], expected: [Int])
     /// A tensor is stored in a way that its layer cannot compute with.
     case format(String, found: String, expected: String)
@@ -90,7 +91,7 @@ package struct ModelError: ReportableError, Equatable {
           + (beside.map { ", here so called; next to it would be '\($0.escapedForDisplay())'" }
             ?? "")
       case .shape(let name, let found, let expected):
-        "tensor '\(name.escapedForDisplay())': shape \(found), expected \(expected)"
+        "tensor '\(name.escapedForDisplay())': shape \(found), expected \(Self.text(expected))"
       case .format(let name, let found, let expected):
         "tensor '\(name.escapedForDisplay())': stored as \(found), expected \(expected)"
       case .unusedTensors(let names):
@@ -106,6 +107,11 @@ package struct ModelError: ReportableError, Equatable {
         "context: found \(held) positions and \(added) more, expected at most \(capacity)"
       }
     return (file.map { $0.escapedForDisplay() + ": " } ?? "") + text
+  }
+
+  private static func text(_ shape: [Int]) -> String {
+    if !shape.isEmpty, shape.allSatisfy({ $0 < 0 }) { return "\(shape.count) extents above 0" }
+    return "[" + shape.map { $0 < 0 ? "any" : "\($0)" }.joined(separator: ", ") + "]"
   }
 
   package var exitStatus: ExitStatus { .badData }

@@ -156,6 +156,7 @@ extension LanguageSession: ConversationSession {
       try generator.model.embed(ids, into: rows)
       try withExtendedLifetime(memory) { try generator.inspect(rows, observe: observe) }
     }
+    try container.checkUnchanged()
   }
 }
 

@@ -108,15 +108,19 @@ package final class VisionSession {
 
   /// Runs images of one size as one batch; they are let go as soon as they are copied.
   ///
-  /// - Throws: `ModelError` when the images are too small for the model or too large for memory.
+  /// - Throws: `ModelError` when the images are too small for the model or too large for memory,
+  ///   `ContainerError` when the file has changed meanwhile.
   package func run(
     _ images: consuming [PixelTensor], observe: Observer? = nil
   ) throws -> [Result] {
     try checkChannels(images)
-    switch model {
-    case .convNeXt(let model): return try run(model, images, observe)
-    case .clipViT(let model): return try run(model, images, observe)
-    }
+    let results =
+      switch model {
+      case .convNeXt(let model): try run(model, images, observe)
+      case .clipViT(let model): try run(model, images, observe)
+      }
+    try container.checkUnchanged()
+    return results
   }
 
   private func run(
@@ -276,7 +280,9 @@ package final class VisionSession {
         ?? TextTower.Context(
           tower.config, format: tower.keyValueFormat, pool: pool, kernels: kernels)
       textContext = context
-      return try ids.map { try tower($0, context) }
+      let embeddings = try ids.map { try tower($0, context) }
+      try container.checkUnchanged()
+      return embeddings
     }
   }
 

@@ -12,6 +12,8 @@ package struct FileError: ReportableError, Equatable {
     /// The same of an output.
     case notReplaceable(String)
     case exists
+    /// The output is the file that this standard stream goes to.
+    case standardStream(String)
     /// The output names the same file as an input.
     case sameFile(as: String)
     /// The file's size or modification time changed while it was in use.
@@ -35,8 +37,10 @@ package struct FileError: ReportableError, Equatable {
     switch problem {
     case .call(let call, let code):
       let text = "\(name): \(call) failed: \(String(cString: strerror(code)))"
-      if call == "create", code == ENOENT, let slash = path.lastIndex(of: "/") {
-        return text + ": the folder '\(String(path[..<slash]).escapedForDisplay())' is not there"
+      let folder = path.splitAtLastSlash.folder
+      if call == "create", code == ENOENT, !folder.isEmpty {
+        let shown = String(folder.dropLast()).escapedForDisplay()
+        return text + ": the folder '\(shown)' is not there"
       }
       guard code == ENOENT, path.contains("://") else { return text }
       return text + "; download it first: curl -LO \(path.quotedForShell)"
@@ -46,6 +50,8 @@ package struct FileError: ReportableError, Equatable {
       return "\(name): is a \(kind), expected a regular file or none"
     case .exists:
       return "\(name): already exists; use --force to replace it"
+    case .standardStream(let stream):
+      return "\(name): is the file that \(stream) goes to, expected another"
     case .sameFile(let other):
       return "\(name): is the same file as the input '\(other.escapedForDisplay())'"
     case .changed:
@@ -69,7 +75,7 @@ package struct FileError: ReportableError, Equatable {
       default: .ioError
       }
     case .notRegular: .noInput
-    case .exists, .sameFile, .notOurs, .notReplaceable: .cannotCreate
+    case .exists, .sameFile, .standardStream, .notOurs, .notReplaceable: .cannotCreate
     case .changed: .ioError
     case .busy: .temporaryFailure
     }

@@ -22,12 +22,11 @@ package final class JournalFile {
   ///   - keeping: read what is there, and leave the file when this object is dropped.
   package init(path: String, marker: [UInt8], keeping: Bool) throws(FileError) {
     descriptor = try PartialFile.open(
-      path, markers: [marker], clearing: !keeping, destination: path)
+      path, markers: [marker], keeping: keeping, destination: path)
     self.path = path
     self.marker = marker
     self.keeping = keeping
     earlier = keeping ? Self.content(descriptor, after: marker.count) : []
-    if !keeping { PendingOutputs.add(path) }
   }
 
   deinit {
@@ -37,7 +36,7 @@ package final class JournalFile {
 
   /// Whether a file at `path` begins as a journal with `marker` does.
   package static func exists(at path: String, marker: [UInt8]) -> Bool {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+    let descriptor = FileSystem.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
     guard descriptor >= 0 else { return false }
     defer { close(descriptor) }
     var start = [UInt8](repeating: 0, count: marker.count)
@@ -83,7 +82,7 @@ package final class JournalFile {
 
   /// Removes the file: what it told of is finished.
   package func remove() {
-    unlink(path)
+    FileSystem.unlink(path)
     PendingOutputs.remove(path)
     close(descriptor)
     descriptor = -1

@@ -19,10 +19,11 @@ package final class MappedFile: @unchecked Sendable {
   /// Where the fault handler finds this mapping.
   private let slot: Int32?
 
+  /// - Parameter isInput: false for a file that is only looked at, which an output may replace.
   /// - Throws: `FileError` when the path cannot be opened, is no regular file, or cannot be mapped.
-  package init(path: String) throws(FileError) {
+  package init(path: String, isInput: Bool = true) throws(FileError) {
     // Not blocking on a pipe, not made the terminal of: it may be any path.
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+    let descriptor = FileSystem.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
     guard descriptor >= 0 else {
       let code = errno
       // A socket cannot be opened at all.
@@ -40,6 +41,7 @@ package final class MappedFile: @unchecked Sendable {
       close(descriptor)
       throw FileError(path: path, problem: .notRegular(kind))
     }
+    if isInput { InputFiles.add(status, path: path) }
     let size = Int(status.st_size)
     var mapping: UnsafeMutableRawPointer?
     var slot: Int32?
@@ -50,7 +52,7 @@ package final class MappedFile: @unchecked Sendable {
         close(descriptor)
         throw FileError(path: path, problem: .call("mmap", errno: code))
       }
-      slot = vlm_mapping_add(mapping, size, path)
+      slot = vlm_mapping_add(mapping, size, path.escapedForDisplay())
     }
     self.path = path
     self.descriptor = descriptor
@@ -118,6 +120,8 @@ package final class MappedFile: @unchecked Sendable {
   /// system's cache. They come back when they are read again.
   package func release(_ range: Range<Int>) { advise(range, MADV_DONTNEED) }
 
+  /// Costs one call of the system, so what is computed from the file is checked before it is told.
+  ///
   /// - Throws: `.changed` when the file on disk is no longer the one that was mapped.
   package func checkUnchanged() throws(FileError) {
     if isInMemory { return }
@@ -125,7 +129,9 @@ package final class MappedFile: @unchecked Sendable {
     guard fstat(descriptor, &status) == 0 else {
       throw FileError(path: path, problem: .call("fstat", errno: errno))
     }
-    if FileStamp(status) != stamp { throw FileError(path: path, problem: .changed) }
+    guard !stamp.isOfChanged(status, isInPlace: { isSameFile(as: path) }) else {
+      throw FileError(path: path, problem: .changed)
+    }
   }
 
   /// - Throws: `.changed` when the file has changed, or another one stands at its path.
@@ -144,20 +150,23 @@ package final class MappedFile: @unchecked Sendable {
   /// Whether `path` leads to this very file, by whatever name.
   package func isSameFile(as path: String) -> Bool {
     if isInMemory { return false }
-    var status = stat()
-    guard stat(path, &status) == 0 else { return false }
+    guard let status = FileSystem.status(path) else { return false }
     let other = FileStamp(status)
     return other.device == stamp.device && other.inode == stamp.inode
   }
 }
 
 /// What identifies a file's content without reading it.
-struct FileStamp: Equatable, Sendable {
+struct FileStamp: Sendable {
   let device: UInt64
   let inode: UInt64
   let size: Int64
   let modifiedSeconds: Int
   let modifiedNanoseconds: Int
+  /// When anything about the file changed last: unlike the time before, nobody can set it.
+  private let changed: [Int]
+  /// What is about the file and not in it.
+  private let attributes: [UInt64]
 
   init(_ status: stat) {
     device = UInt64(status.st_dev)
@@ -165,11 +174,26 @@ struct FileStamp: Equatable, Sendable {
     size = Int64(status.st_size)
     modifiedSeconds = Int(status.st_mtim.tv_sec)
     modifiedNanoseconds = Int(status.st_mtim.tv_nsec)
+    changed = [Int(status.st_ctim.tv_sec), Int(status.st_ctim.tv_nsec)]
+    attributes = [
+      UInt64(status.st_mode), UInt64(status.st_nlink), UInt64(status.st_uid),
+      UInt64(status.st_gid),
+    ]
+  }
+
+  /// Whether the file may have another content by now.
+  ///
+  /// - Parameter isInPlace: whether it still has its path; a file that was moved is the same.
+  func isOfChanged(_ status: stat, isInPlace: () -> Bool) -> Bool {
+    let now = FileStamp(status)
+    guard now.device == device, now.inode == inode, now.size == size,
+      now.modifiedSeconds == modifiedSeconds, now.modifiedNanoseconds == modifiedNanoseconds
+    else { return true }
+    return now.changed != changed && now.attributes == attributes && isInPlace()
   }
 
   static func irregularKind(at path: String) -> String? {
-    var status = stat()
-    return stat(path, &status) == 0 ? irregularKind(status) : nil
+    FileSystem.status(path).flatMap { irregularKind($0) }
   }
 
   /// "directory", "pipe" …, or nil for a regular file.

@@ -10,7 +10,8 @@ import Synchronization
 /// Until `commit` returns, the destination is untouched; a dropped or killed `OutputFile` leaves at
 /// most a temporary sibling `.<name>.<pid>-<n>.tmp`, which `deinit` and `PendingOutputs` remove.
 /// Two outputs for one destination never share a temporary file; the last to commit wins, or with
-/// `overwrite` false the first. A destination that is a symbolic link is itself replaced.
+/// `overwrite` false the first. Where the path is a symbolic link, the file that it leads to is
+/// replaced, and everything is beside that; a file that is replaced keeps its permissions.
 ///
 /// An output that may take long is made with a `marker`: its temporary file has a fixed name, is
 /// locked while it is written, and can be continued by a later process.
@@ -19,6 +20,7 @@ package final class OutputFile {
   /// Bytes appended so far.
   package private(set) var count = 0
   package let temporaryPath: String
+  private let destination: OutputDestination
   private let overwrite: Bool
   /// Whether the temporary file outlives an output that is not committed.
   private let keepsPartial: Bool
@@ -35,19 +37,30 @@ package final class OutputFile {
   /// - Parameter overwrite: replace an existing file on `commit`; otherwise its presence throws,
   ///   now, or on `commit` if it appeared meanwhile.
   package init(path: String, overwrite: Bool) throws(FileError) {
-    try Self.checkDestination(path, overwrite: overwrite)
-    let (folder, name) = Self.split(path)
+    destination = try OutputDestination(path, overwrite: overwrite)
+    let (folder, name) = destination.path.splitAtLastSlash
     var created: (path: String, descriptor: Int32)?
     var attempt = 0
     while created == nil {
       let number = Self.serial.add(1, ordering: .relaxed).newValue
       let temporary = "\(folder).\(Self.shortened(name)).\(getpid())-\(number).tmp"
       attempt += 1
-      switch PendingOutputs.create(temporary) {
-      case .success(let descriptor): created = (temporary, descriptor)
-      case .failure(let failure):
-        if failure.code == EINTR || (failure.code == EEXIST && attempt < Self.attempts) { continue }
-        throw FileError(path: path, problem: .call("create", errno: failure.code))
+      do throws(FileError) {
+        let descriptor = try PendingOutputs.open(temporary) { () throws(FileError) -> Int32 in
+          // The mode is what the umask leaves, as for any file a shell makes.
+          let descriptor = FileSystem.open(temporary, O_RDWR | O_CREAT | O_EXCL)
+          guard descriptor >= 0 else {
+            throw FileError(path: path, problem: .call("create", errno: errno))
+          }
+          return descriptor
+        }
+        created = (temporary, descriptor)
+      } catch {
+        switch error.problem {
+        case .call(_, EINTR): continue
+        case .call(_, EEXIST) where attempt < Self.attempts: continue
+        default: throw error
+        }
       }
     }
     guard let created else {
@@ -58,6 +71,7 @@ package final class OutputFile {
     keepsPartial = false
     temporaryPath = created.path
     descriptor = created.descriptor
+    limitAccess()
   }
 
   /// An output whose temporary file, `<path>.partial`, can be found again and continued.
@@ -72,23 +86,38 @@ package final class OutputFile {
   package init(
     path: String, overwrite: Bool, marker: [UInt8], orMarkers: [[UInt8]] = [], keeping: Bool
   ) throws(FileError) {
-    try Self.checkDestination(path, overwrite: overwrite)
-    temporaryPath = Self.partialPath(of: path)
+    destination = try OutputDestination(path, overwrite: overwrite)
+    temporaryPath = destination.path + PartialFile.suffix
     descriptor = try PartialFile.open(
-      temporaryPath, markers: [marker] + orMarkers, clearing: !keeping, destination: path)
+      temporaryPath, markers: [marker] + orMarkers, keeping: keeping, destination: path)
     self.path = path
     self.overwrite = overwrite
     keepsPartial = keeping
-    if !keeping { PendingOutputs.add(temporaryPath) }
+    limitAccess()
   }
 
   /// Where the unfinished file of an output with a marker is.
-  package static func partialPath(of path: String) -> String { path + PartialFile.suffix }
+  package static func partialPath(of path: String) -> String {
+    (OutputDestination.place(of: path) ?? path) + PartialFile.suffix
+  }
+
+  /// Lets nobody read the unfinished file who could not read the one that it replaces.
+  private func limitAccess() {
+    guard let replaced = destination.replaced else { return }
+    fchmod(descriptor, replaced.st_mode & 0o777 | 0o600)
+  }
+
+  /// Owner and permissions of the file that is replaced, as far as the system lets them be given.
+  private func takeAccess() {
+    guard let replaced = destination.replaced else { return }
+    _ = fchown(descriptor, replaced.st_uid, replaced.st_gid)
+    fchmod(descriptor, replaced.st_mode & 0o777)
+  }
 
   deinit {
     if !committed, !keepsPartial {
       // Before the lock on it goes, so that it cannot be another's by then.
-      unlink(temporaryPath)
+      FileSystem.unlink(temporaryPath)
       PendingOutputs.remove(temporaryPath)
     }
     if descriptor >= 0 { close(descriptor) }
@@ -171,8 +200,9 @@ package final class OutputFile {
     precondition(!committed && descriptor >= 0, "an output file is committed once")
     // Gives back what was reserved beyond the end.
     try call("truncate") { ftruncate(descriptor, off_t(end)) }
+    takeAccess()
     try sync()
-    let renamed = overwrite ? rename(temporaryPath, path) : vlm_rename_new(temporaryPath, path)
+    let renamed = FileSystem.rename(temporaryPath, to: destination.path, replaces: overwrite)
     guard renamed == 0 else {
       let code = errno
       throw FileError(
@@ -189,8 +219,8 @@ package final class OutputFile {
 
   /// Makes the rename last. The file is in place already, so a failure here is none of the caller's.
   private func syncFolder() {
-    let (folder, _) = Self.split(path)
-    let handle = open(folder.isEmpty ? "." : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    let folder = destination.path.splitAtLastSlash.folder
+    let handle = FileSystem.open(folder.isEmpty ? "." : folder, O_RDONLY | O_DIRECTORY)
     guard handle >= 0 else { return }
     fsync(handle)
     close(handle)
@@ -201,27 +231,6 @@ package final class OutputFile {
       if errno == EINTR { continue }
       throw FileError(path: path, problem: .call(name, errno: errno))
     }
-  }
-
-  private static func checkDestination(_ path: String, overwrite: Bool) throws(FileError) {
-    if split(path).name.isEmpty && !path.hasSuffix("/") {
-      throw FileError(path: path, problem: .call("create", errno: ENOENT))
-    }
-    var status = stat()
-    if stat(path, &status) == 0 {
-      if let kind = FileStamp.irregularKind(status) {
-        throw FileError(path: path, problem: .notReplaceable(kind))
-      }
-      if !overwrite { throw FileError(path: path, problem: .exists) }
-    } else if !overwrite && lstat(path, &status) == 0 {
-      // A symbolic link to nowhere is something, too.
-      throw FileError(path: path, problem: .exists)
-    }
-  }
-
-  private static func split(_ path: String) -> (folder: String, name: String) {
-    guard let slash = path.lastIndex(of: "/") else { return ("", path) }
-    return (String(path[...slash]), String(path[path.index(after: slash)...]))
   }
 
   /// At most 120 bytes, so that the temporary name is legal wherever the name is.

@@ -15,17 +15,24 @@ enum PartialFile {
   ///
   /// - Parameters:
   ///   - markers: what a file of ours may begin with.
-  ///   - clearing: drop what an earlier process left in it.
+  ///   - keeping: leave in it what an earlier process left, and the file when a signal ends this one.
   ///   - destination: named in errors about creating it.
   /// - Throws: `.busy` when another process holds the lock, `.notOurs` when the file there begins
   ///   with none of `markers`.
   static func open(
-    _ path: String, markers: [[UInt8]], clearing: Bool, destination: String
+    _ path: String, markers: [[UInt8]], keeping: Bool, destination: String
+  ) throws(FileError) -> Int32 {
+    try PendingOutputs.open(path, isKept: keeping) { () throws(FileError) -> Int32 in
+      try open(path, markers, clearing: !keeping, destination)
+    }
+  }
+
+  private static func open(
+    _ path: String, _ markers: [[UInt8]], clearing: Bool, _ destination: String
   ) throws(FileError) -> Int32 {
     for _ in 0..<attempts {
       // Never through a symbolic link, and never waiting for the other end of a pipe.
-      let flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK
-      let descriptor = Glibc.open(path, flags, 0o666)
+      let descriptor = FileSystem.open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK)
       guard descriptor >= 0 else {
         let code = errno
         if code == EINTR { continue }
@@ -41,7 +48,7 @@ enum PartialFile {
         if clearing, ftruncate(descriptor, 0) != 0 {
           let code = errno
           // Made here perhaps, and nobody's to keep in any case.
-          unlink(path)
+          FileSystem.unlink(path)
           throw FileError(path: path, problem: .call("truncate", errno: code))
         }
         return descriptor
@@ -61,8 +68,9 @@ enum PartialFile {
       throw FileError(path: path, problem: .busy)
     }
     var opened = stat()
-    var named = stat()
-    guard fstat(descriptor, &opened) == 0, lstat(path, &named) == 0 else { return false }
+    guard fstat(descriptor, &opened) == 0,
+      let named = FileSystem.status(path, followsLinks: false)
+    else { return false }
     return opened.st_dev == named.st_dev && opened.st_ino == named.st_ino
   }
 

@@ -8,34 +8,31 @@ import Synchronization
 /// Temporary files of unfinished outputs, so that a signal can remove them on the way out.
 package enum PendingOutputs {
   /// The slot of each path in the table that the fault handler walks.
-  private static let slots = Mutex<[String: Int32]>([:])
+  private static let slots = Mutex<[ExactString: Int32]>([:])
 
-  /// Creates `path`, which must not exist, and notes it, in one step as `removeAll` sees it.
+  /// Opens or creates `path` and notes it, in one step as `removeAll` sees it: a signal that arrives
+  /// meanwhile waits for the note.
   ///
-  /// - Returns: the descriptor, open for reading and writing, or the errno of `open`.
-  static func create(_ path: String) -> Result<Int32, CreateFailure> {
-    slots.withLock { slots in
-      // The mode is what the umask leaves, as for any file a shell makes.
-      let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-      guard descriptor >= 0 else { return .failure(CreateFailure(code: errno)) }
-      slots[path] = vlm_pending_add(path)
-      return .success(descriptor)
+  /// - Parameters:
+  ///   - isKept: the file is not to be removed.
+  ///   - body: returns the descriptor, and does not wait for anything.
+  static func open(
+    _ path: String, isKept: Bool = false, _ body: () throws(FileError) -> Int32
+  ) throws(FileError) -> Int32 {
+    let result = slots.withLock { slots in
+      let result = Result { () throws(FileError) -> Int32 in try body() }
+      if case .success = result, !isKept, slots[ExactString(path)] == nil {
+        slots[ExactString(path)] = path.withFileName { vlm_pending_add($0) }
+      }
+      return result
     }
-  }
-
-  struct CreateFailure: Error { let code: Int32 }
-
-  /// Notes a file that exists already.
-  static func add(_ path: String) {
-    slots.withLock { slots in
-      if slots[path] == nil { slots[path] = vlm_pending_add(path) }
-    }
+    return try result.get()
   }
 
   /// Forgets `path`, which has been renamed or unlinked.
   static func remove(_ path: String) {
     slots.withLock { slots in
-      if let slot = slots.removeValue(forKey: path) { vlm_pending_remove(slot) }
+      if let slot = slots.removeValue(forKey: ExactString(path)) { vlm_pending_remove(slot) }
     }
   }
 
@@ -53,9 +50,9 @@ package enum PendingOutputs {
     }
   }
 
-  private static func removeAll(_ slots: inout [String: Int32]) {
+  private static func removeAll(_ slots: inout [ExactString: Int32]) {
     for (path, slot) in slots {
-      unlink(path)
+      FileSystem.unlink(path.string)
       vlm_pending_remove(slot)
     }
     slots.removeAll()

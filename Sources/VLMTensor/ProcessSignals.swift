@@ -36,6 +36,15 @@ package enum FaultHandler {
   package static func install(program: String) { vlm_install_fault_handler(program) }
 }
 
+/// Processors as the system gives them.
+package enum SystemProcessors {
+  /// Those that this process may run on; nil where the system does not say.
+  package static var allowed: Int? {
+    let count = Int(vlm_allowed_processors())
+    return count > 0 ? count : nil
+  }
+}
+
 /// Memory as the system gives it.
 package enum SystemMemory {
   /// Says early, as an error, what would otherwise end the process in the middle of its work.

@@ -12,10 +12,28 @@ extension String {
         }
       }
     if isPlain { return self }
-    return "'" + escapedForDisplay().replacing("'", by: "'\\''") + "'"
+    let isShown = escapedForDisplay(limit: .max).hasSameBytes(as: self)
+    return isShown ? "'" + replacingQuotes("'\\''") + "'" : "$'" + escapedForShell + "'"
   }
 
-  private func replacing(_ character: Character, by text: String) -> String {
-    reduce(into: "") { $0 += $1 == character ? text : String($1) }
+  private func replacingQuotes(_ text: String) -> String {
+    unicodeScalars.reduce(into: "") { $0 += $1 == "'" ? text : String($1) }
+  }
+
+  /// Between `$'` and `'`: what a terminal does not show as bytes.
+  private var escapedForShell: String {
+    unicodeScalars.reduce(into: "") { result, scalar in
+      let shown = String(scalar)
+      if scalar == "'" || scalar == "\\" {
+        result += "\\" + shown
+      } else if shown.escapedForDisplay().hasSameBytes(as: shown) {
+        result += shown
+      } else {
+        for byte in shown.fileNameBytes {
+          let digits = String(byte, radix: 16)
+          result += "\\x" + (digits.count == 1 ? "0" : "") + digits
+        }
+      }
+    }
   }
 }

@@ -37,7 +37,7 @@ struct OpenCommand: ParsableCommand {
   }
 
   func run() throws {
-    let program = Self.folder() + "/vlm-run"
+    let program = Self.folder() + "vlm-run"
     _ = try Self.milliseconds(program, model)
     let times = try (0..<runs).map { _ in try Self.milliseconds(program, model) }.sorted()
     let median = times[times.count / 2]
@@ -54,15 +54,11 @@ struct OpenCommand: ParsableCommand {
     }
   }
 
-  /// Where this program lies.
+  /// Where this program lies, with a slash at its end; empty where the shell found it and `/proc`,
+  /// which would say where, is not there.
   private static func folder() -> String {
-    var path = [UInt8](repeating: 0, count: Int(PATH_MAX))
-    let count = path.withUnsafeMutableBytes { bytes -> Int in
-      let text = bytes.bindMemory(to: CChar.self)
-      return text.baseAddress.map { readlink("/proc/self/exe", $0, text.count) } ?? 0
-    }
-    let text = String(decoding: path.prefix(max(0, count)), as: UTF8.self)
-    return text.lastIndex(of: "/").map { String(text[..<$0]) } ?? "."
+    let program = FileSystem.target(ofLink: "/proc/self/exe") ?? ProcessArguments.all.first ?? ""
+    return program.splitAtLastSlash.folder
   }
 
   /// From the start of the process to its first byte on standard output.
@@ -81,18 +77,22 @@ struct OpenCommand: ParsableCommand {
     defer { posix_spawn_file_actions_destroy(&actions) }
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO)
     var arguments: [UnsafeMutablePointer<CChar>?] = []
-    for text in [program, model, "--dry-run"] { arguments.append(strdup(text)) }
+    for text in [program, model, "--dry-run"] { arguments.append(text.withFileName { strdup($0) }) }
     arguments.append(nil)
     // What the program or its loader looks at.
     var settings: [UnsafeMutablePointer<CChar>?] = []
-    for name in ["LD_LIBRARY_PATH", "VLM_FORCE_ISA", "VLM_THREADS", "OMP_NUM_THREADS"] {
-      if let value = getenv(name) { settings.append(strdup("\(name)=\(String(cString: value))")) }
+    for name in ["PATH", "LD_LIBRARY_PATH", "VLM_FORCE_ISA", "VLM_THREADS", "OMP_NUM_THREADS"] {
+      if let value = getenv(name) {
+        settings.append("\(name)=\(String(fileName: value))".withFileName { strdup($0) })
+      }
     }
     settings.append(nil)
     defer { for text in arguments + settings { free(text) } }
     var process: pid_t = 0
     let start = Progress.now()
-    let failure = posix_spawn(&process, program, &actions, nil, &arguments, &settings)
+    let failure = program.withFileName {
+      posix_spawnp(&process, $0, &actions, nil, &arguments, &settings)
+    }
     close(ends[1])
     guard failure == 0 else {
       throw FileError(path: program, problem: .call("posix_spawn", errno: failure))

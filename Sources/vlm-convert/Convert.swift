@@ -169,6 +169,7 @@ struct Convert: ParsableCommand {
   }
 
   func run() throws {
+    for image in evaluate { InputFiles.add(path: image) }
     let source: SourceModel
     do {
       source = try SourceModel.open(

@@ -35,11 +35,13 @@ struct Evaluation {
     _ = try converter.convert(to: exactPath, overwrite: false) { _, _, _ in }
     // The mapping outlives the name, so that nothing is left behind whatever happens next.
     let opened = Result { try VisionSession(path: exactPath, kernels: kernels, threads: threads) }
-    unlink(exactPath)
+    FileSystem.unlink(exactPath)
     let exact = try opened.get()
     let stored = try VisionSession(path: model, kernels: kernels, threads: threads)
     return try images.map { name in
-      let picture = try ImageDecoder.open(path: name)
+      let picture = try ImageDecoder.open(path: name) {
+        Report.warning("\(name.escapedForDisplay()): \($0.description)", program: "vlm-convert")
+      }
       let pixels = try exact.preprocessing.apply(picture, name: name)
       let want = try exact.run([pixels])[0]
       let found = try stored.run([pixels])[0]

@@ -47,6 +47,13 @@ struct Extract: ParsableCommand {
   @Flag(name: .shortAndLong, help: "No progress, no report.")
   var quiet = false
 
+  private static let otherEndings = [
+    ".vlmz", ".pth", ".pt", ".bin", ".ckpt", ".tar", ".pkl", ".gguf", ".npz", ".npy", ".onnx",
+    ".h5",
+    ".hdf5", ".keras", ".tflite", ".msgpack", ".pb", ".zip", ".json", ".txt", ".png", ".jpg",
+    ".jpeg",
+  ]
+
   static let pipeMessage =
     "an output is written beside its place and renamed, so it cannot go to a pipe; ./- is a file"
 
@@ -61,6 +68,12 @@ struct Extract: ParsableCommand {
     let extraction = try Extraction(path: input)
     if extraction.container.file.isSameFile(as: output) {
       throw FileError(path: output, problem: .sameFile(as: input))
+    }
+    // Whoever reads it by its name would not find what that says.
+    if let ending = Self.otherEndings.first(where: { output.lowercased().hasSuffix($0) }) {
+      throw ValidationError(
+        "found '\(output.escapedForDisplay())', expected a name that ends in .safetensors, "
+          + "not in \(ending), which is another format")
     }
     let total = extraction.container.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
     let progress = Progress("extracting", total: total, unit: .items, quiet: quiet)

@@ -40,6 +40,7 @@ struct Hash: ParsableCommand {
       let (kind, hash) = try contentHash(model, pool)
       let sources = model.container.map { [$0.file] } ?? model.catalog?.sources ?? []
       let digests = content ? [] : try sources.map { try FileDigest($0, pool: pool) }
+      try model.checkUnchanged()
       if json {
         results.append([
           "path": .string(path), "kind": .string(kind), "content": .string(hash),

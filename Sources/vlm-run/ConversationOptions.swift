@@ -11,7 +11,8 @@ struct ConversationOptions: ParsableArguments {
   @Option(
     name: .shortAndLong, parsing: .unconditional,
     help: ArgumentHelp(
-      "The question or text; '-' reads it from standard input.", valueName: "text"))
+      "The question or text; '-' reads it from standard input.", valueName: "text"),
+    transform: \.repairedText)
   var prompt: String?
 
   @Flag(help: "Talk: a question a line, until /quit or Ctrl-D. Ctrl-C ends an answer.")
@@ -52,12 +53,14 @@ struct ConversationOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditionalSingleValue,
-    help: ArgumentHelp("A text that ends an answer; may be given again.", valueName: "text"))
+    help: ArgumentHelp("A text that ends an answer; may be given again.", valueName: "text"),
+    transform: \.repairedText)
   var stop: [String] = []
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("What the model is told first.", valueName: "text"))
+    help: ArgumentHelp("What the model is told first.", valueName: "text"),
+    transform: \.repairedText)
   var system: String?
 
   @Option(

@@ -139,7 +139,8 @@ struct ConversationRun {
   /// The tower's input for a picture file.
   func pixels(_ name: String) throws -> PixelTensor {
     let image = try ImageDecoder.open(
-      path: name, policy: policy, limits: limits, isFast: decodesFast)
+      path: name, policy: policy, limits: limits, isFast: decodesFast,
+      report: Report.reporter(of: name))
     return try model.pixels(of: image, name: name, geometry: geometry, limits: limits)
   }
 

@@ -25,7 +25,8 @@ struct ImageLoader {
       )
     }
     let picture = try ImageDecoder.open(
-      path: name, policy: policy, limits: limits, isFast: isFast)
+      path: name, policy: policy, limits: limits, isFast: isFast,
+      report: Report.reporter(of: name))
     return try preprocessing.apply(picture, name: name, limits: limits)
   }
 

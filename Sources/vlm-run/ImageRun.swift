@@ -1,5 +1,6 @@
 import VLMCheckpoint
 import VLMCommandLine
+import VLMContainer
 import VLMInput
 import VLMModels
 import VLMNN
@@ -47,8 +48,9 @@ struct ImageRun {
       let batch = pixels
       pixels = []
       let results: [VisionSession.Result]
+      // What is wrong with the file of the model is wrong for every image.
       do { results = try session.run(consume batch, observe: recording.observer) } catch let error
-        as any ReportableError
+        as any ReportableError where !(error is ContainerError)
       {
         // Images of this size are no good; those of others may be.
         if images.count == 1 { throw Self.error(error, about: first.name) }

@@ -20,8 +20,10 @@ struct OutputFiles {
 
   /// Checks names and destinations, so that what cannot be written is said before the work.
   ///
+  /// - Parameter inputs: files that will be read, none of which an output may take the place of.
   /// - Throws: `ValidationError`; `FileError` for a file that exists or cannot be created.
-  func check() throws {
+  func check(besides inputs: [String]) throws {
+    for input in inputs { InputFiles.add(path: input) }
     for path in all {
       guard all.count(where: { $0 == path }) == 1 else {
         throw ValidationError("\(path.escapedForDisplay()): found twice among the output files")

@@ -18,12 +18,19 @@ struct PreprocessingOptions: ParsableArguments {
 
   @Option(
     help: """
-      'seen': what a person sees - alpha over the background, 16 bits scaled, EXIF turned. \
-      'pillow': as Pillow's convert("RGB") - alpha dropped, 16-bit grey clipped, EXIF ignored. \
+      'seen': what a person sees - alpha over the background, 16 bits scaled, turned upright. \
+      'pillow': as Pillow's convert("RGB") - alpha dropped, 16-bit grey clipped, orientation ignored. \
       'fast': as seen, JPEGs decoded at a half, a quarter or an eighth where that leaves twice the \
       size that is wanted.
       """)
   var decode = "seen"
+
+  @Option(
+    help: """
+      'refuse' a picture that lost rows or whose checksums are wrong; 'accept': read what there is \
+      of it, and say what is lost.
+      """)
+  var damaged = "refuse"
 
   @Option(help: ArgumentHelp("What shines through transparent pixels.", valueName: "colour"))
   var background = "white"
@@ -44,10 +51,17 @@ struct PreprocessingOptions: ParsableArguments {
     if let maxPixels, maxPixels < 1 {
       throw ValidationError("--max-pixels: found \(maxPixels), expected 1 or more")
     }
+    guard ["refuse", "accept"].contains(damaged) else {
+      throw ValidationError("--damaged: found '\(damaged)', expected refuse or accept")
+    }
     _ = try policy()
   }
 
-  var limits: ImageLimits { maxPixels.map { ImageLimits(maximumPixels: $0) } ?? ImageLimits() }
+  var limits: ImageLimits {
+    var limits = ImageLimits(acceptsDamage: damaged == "accept")
+    if let maxPixels { limits.maximumPixels = maxPixels }
+    return limits
+  }
 
   var decodesFast: Bool { decode == "fast" }
 

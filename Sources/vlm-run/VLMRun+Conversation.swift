@@ -57,7 +57,7 @@ extension VLMRun {
       return
     }
     // Said before the work, not after it.
-    try outputs.check()
+    try outputs.check(besides: images + (conversation.template.map { [$0] } ?? []))
     warnOfLength(model)
     let idle = conversation.idleOptions(model.defaults)
     if !idle.isEmpty {

@@ -23,12 +23,12 @@ struct VLMRun: ParsableCommand {
                 vlm-run llava.vlmz photo.jpg -p "What is in the picture?"
                 vlm-run llama.vlmz --chat
 
-      Prints the most probable classes of each image. An image is a PNG or JPEG file, '-' for \
-      standard input, or a safetensors file with the model's input as 'pixel_values' \
+      Prints the most probable classes of each image. An image is a PNG, JPEG, WebP, \
+      GIF, BMP, PNM, TIFF, HEIC or AVIF file, '-' for standard input, or a safetensors file with the model's input as 'pixel_values' \
       [1, channels, height, width].
 
-      A language model prints its answer as it writes it; pictures of a conversation are PNG or \
-      JPEG files. They stand before the question unless that says <image> where each goes.
+      A language model prints its answer as it writes it; pictures of a conversation are such \
+      files too. They stand before the question unless that says <image> where each goes.
       """,
     version: versionText(program: "vlm-run", formatVersion: Container.formatVersion))
 
@@ -44,7 +44,7 @@ struct VLMRun: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Texts to liken images to, with a model that reads texts too (CLIP).",
-      valueName: "text,text…"))
+      valueName: "text,text…"), transform: \.repairedText)
   var labels: String?
 
   @Option(
@@ -140,7 +140,7 @@ struct VLMRun: ParsableCommand {
       throw ValidationError("expected at least one image")
     }
     // Said before the work, not after it.
-    if !dryRun { try outputs.check() }
+    if !dryRun { try outputs.check(besides: images) }
     let session = try VisionSession(
       container, kernels: kernels, threads: try threadCount(option: threads))
     if labels != nil, session.openCLIP == nil, session.description.classCount != nil {

@@ -22,7 +22,9 @@ struct CommandRunner {
     environment: [String: String] = [:]
   ) throws -> Outcome {
     let process = Process()
-    process.executableURL = folder.appendingPathComponent(program)
+    process.executableURL =
+      program.hasPrefix("/")
+      ? URL(fileURLWithPath: program) : folder.appendingPathComponent(program)
     process.arguments = arguments
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     let scratch = try TemporaryFolder()
@@ -39,6 +41,11 @@ struct CommandRunner {
       status: process.terminationReason == .exit ? process.terminationStatus : -1,
       output: String(decoding: try Data(contentsOf: paths[0]), as: UTF8.self),
       errors: String(decoding: try Data(contentsOf: paths[1]), as: UTF8.self))
+  }
+
+  /// Runs a script of the shell, in which `$BIN` is the folder of the programs.
+  static func shell(_ script: String, _ arguments: String...) throws -> Outcome {
+    try run("/bin/sh", ["-c", script, "sh"] + arguments, environment: ["BIN": folder.path])
   }
 
   static func convert(_ arguments: String...) throws -> Outcome {

@@ -17,6 +17,48 @@ struct ErrorTests {
     #expect(try CommandRunner.convert("in", "out", "--tensor-type", "x=q9").status == 64)
   }
 
+  @Test(
+    "a usage error is one line, with the program's name, no control characters and what to look at")
+  func usageLine() throws {
+    for (program, arguments, start, end) in [
+      ("vlm-run", [], "missing expected argument '<model>'", "vlm-run --help"),
+      (
+        "vlm-run", ["a.vlmz", "b.png", "--no\u{1b}[31m\nsuch"], "unknown option '--no\\u{1b}[31m",
+        "vlm-run --help"
+      ),
+      (
+        "vlm-run", ["a.vlmz", "b.png", "--kv", "f33"], "the value 'f33' is invalid",
+        "vlm-run --help"
+      ),
+      ("vlm-run", ["a.vlmz", "b.png", "--top", "0"], "--top: found 0", "vlm-run --help"),
+      ("vlm-convert", ["in"], "expected an output file", "vlm-convert convert --help"),
+      ("vlm-convert", ["extract", "in"], "missing expected", "vlm-convert extract --help"),
+    ] as [(String, [String], String, String)] {
+      let outcome = try CommandRunner.run(program, arguments)
+      #expect(outcome.status == 64)
+      #expect(outcome.output == "")
+      #expect(outcome.errorLine.hasPrefix("\(program): \(start)"), "\(outcome.errors)")
+      #expect(outcome.errorLine.hasSuffix("; see \(end)"), "\(outcome.errors)")
+      #expect(outcome.errorLine.unicodeScalars.allSatisfy { $0.value >= 0x20 })
+    }
+  }
+
+  @Test("a container that is cut short is a defect for verify, another file is none")
+  func cutShort() throws {
+    let folder = try TemporaryFolder()
+    let model = folder.path("m.vlmz")
+    try #require(try CommandRunner.convert(Self.checkpoint, model, "-q").status == 0)
+    let whole = try folder.read("m.vlmz")
+    for count in [64, 4096, whole.count - 1] {
+      let path = try folder.write("cut.vlmz", Array(whole.prefix(count)))
+      let outcome = try CommandRunner.convert("verify", path)
+      #expect(outcome.status == 2, "\(count): \(outcome.errors)")
+      #expect(outcome.errorLine.hasPrefix("vlm-convert: \(path): "))
+    }
+    let other = try folder.write("other.vlmz", Array("something else, long enough".utf8))
+    #expect(try CommandRunner.convert("verify", other).status == 65)
+  }
+
   @Test("with --json an error is one object on standard error")
   func json() throws {
     for (arguments, status) in [

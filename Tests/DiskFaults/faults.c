@@ -4,11 +4,14 @@
 //   VLM_FAULT_FOLDER  the folder; calls on other files are passed on
 //   VLM_FAULT_LOG     gets a line for each call, so that a test knows how many there are
 //   VLM_FAULT         CALL:NUMBER:ERRNO, the call (from 1) that fails; a write that fails has
-//                     written half of its bytes in the call before, as on a disk that fills up
+//                     written half of its bytes in the call before, as on a disk that fills up.
+//                     open:NUMBER:-SIGNAL succeeds, and the signal arrives before it returns
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -93,10 +96,17 @@ static int will_fail_next(int call) {
 
 static int open_file(const char *name, const char *path, int flags, mode_t mode) {
   // Folders are opened to be synced, which counts as that.
-  if ((flags & O_CREAT) != 0 && is_inside(path) && fails(OPEN)) {
+  const int strikes = (flags & O_CREAT) != 0 && is_inside(path) && fails(OPEN);
+  if (strikes && faulty_errno > 0) {
     return -1;
   }
-  return NEXT(int (*)(const char *, int, ...), name)(path, flags, mode);
+  int descriptor = NEXT(int (*)(const char *, int, ...), name)(path, flags, mode);
+  if (strikes) {
+    kill(getpid(), -faulty_errno);
+    // Whoever could end the process now has the time to do it.
+    poll(NULL, 0, 200);
+  }
+  return descriptor;
 }
 
 #define OPEN_MODE(flags, mode)                                                                     \

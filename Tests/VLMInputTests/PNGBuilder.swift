@@ -13,7 +13,17 @@ struct PNGBuilder {
   mutating func add(_ type: String, _ data: [UInt8] = [], length: UInt32? = nil, crc: UInt32 = 0) {
     let body = Array(type.utf8) + data
     bytes += Self.word(length ?? UInt32(data.count)) + body
-    bytes += Self.word(PNGReader.crc32(body) ^ crc)
+    bytes += Self.word(Self.crc32(body) ^ crc)
+  }
+
+  /// CRC-32 as PNG and zlib have it, a bit at a time.
+  static func crc32(_ bytes: some Sequence<UInt8>) -> UInt32 {
+    var crc: UInt32 = 0xFFFF_FFFF
+    for byte in bytes {
+      crc ^= UInt32(byte)
+      for _ in 0..<8 { crc = crc >> 1 ^ (crc & 1 == 1 ? 0xEDB8_8320 : 0) }
+    }
+    return ~crc
   }
 
   static func header(

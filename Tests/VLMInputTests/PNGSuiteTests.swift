@@ -48,7 +48,7 @@ struct PNGSuiteTests {
       case .eight(let bytes): bytes
       case .sixteen(let words): words.map { UInt8($0 >> 8) }
       }
-    #expect(PNGReader.crc32(samples) == crc)
+    #expect(PNGBuilder.crc32(samples) == crc)
   }
 
   private static let interlacedFiles = cases.map(\.file).filter { $0.hasPrefix("basi") }

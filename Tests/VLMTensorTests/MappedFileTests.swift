@@ -102,6 +102,33 @@ struct MappedFileTests {
     #expect(throws: FileError(path: path, problem: .changed)) { try file.checkUnchanged() }
   }
 
+  @Test("a change is noticed whose time was put back, and moving or sharing a file is none")
+  func changedSecretly() throws {
+    let path = try folder.write("a", [1, 2, 3, 4])
+    var status = stat()
+    stat(path, &status)
+    let file = try MappedFile(path: path)
+    link(path, folder.path("b"))
+    try file.checkUnchanged()
+    unlink(folder.path("b"))
+    let other = try MappedFile(path: path)
+    chmod(path, 0o600)
+    try other.checkUnchanged()
+    let moved = try MappedFile(path: path)
+    rename(path, folder.path("c"))
+    try moved.checkUnchanged()
+    rename(folder.path("c"), path)
+    let last = try MappedFile(path: path)
+    // Clocks of file systems tick some hundred times a second.
+    while FileSystem.status(path)?.st_ctim.tv_nsec == status.st_ctim.tv_nsec {
+      utimensat(AT_FDCWD, path, nil, 0)
+    }
+    try folder.write("a", [9, 2, 3, 4])
+    var times = [status.st_atim, status.st_mtim]
+    utimensat(AT_FDCWD, path, &times, 0)
+    #expect(throws: FileError(path: path, problem: .changed)) { try last.checkUnchanged() }
+  }
+
   @Test("S49 a file truncated while mapped ends the process with 74, one line and no output left")
   func fault() throws {
     let path = try folder.write("mapped", [UInt8](repeating: 1, count: 100_000))

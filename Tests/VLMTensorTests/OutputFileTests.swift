@@ -88,6 +88,77 @@ struct OutputFileTests {
       FileError(path: "", problem: .call("create", errno: ENOENT)).exitStatus == .cannotCreate)
   }
 
+  @Test("a link stays, and the file that it leads to is replaced or made")
+  func links() throws {
+    for name in ["a", "b"] {
+      try FileManager.default.createDirectory(
+        atPath: folder.path(name), withIntermediateDirectories: false)
+    }
+    try folder.write("b/there", [7])
+    symlink("../b/there", folder.path("a/link"))
+    symlink("a/link", folder.path("chain"))
+    symlink(folder.path("b/new"), folder.path("dangling"))
+    for (link, target, bytes) in [
+      ("chain", "b/there", [UInt8(1), 2]), ("dangling", "b/new", [3]),
+    ] {
+      #expect(problem(folder.path(link)) == .exists)
+      let output = try OutputFile(path: folder.path(link), overwrite: true)
+      #expect(output.temporaryPath.hasPrefix(folder.path("")))
+      try output.write(bytes)
+      try output.commit()
+      #expect(try folder.read(target) == bytes)
+      #expect(FileSystem.target(ofLink: folder.path(link)) != nil)
+    }
+    #expect(FileSystem.target(ofLink: folder.path("a/link")) == "../b/there")
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path("a")) == ["link"])
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: folder.path("b")).sorted()
+        == ["new", "there"])
+  }
+
+  @Test("links that lead to each other, to a device, a pipe or a folder are refused")
+  func badLinks() throws {
+    symlink("two", folder.path("one"))
+    symlink("one", folder.path("two"))
+    symlink("/dev/null", folder.path("device"))
+    symlink(".", folder.path("folder"))
+    mkfifo(folder.path("fifo"), 0o600)
+    symlink("fifo", folder.path("pipe"))
+    #expect(problem(folder.path("one"), overwrite: true) == .call("create", errno: ELOOP))
+    for (name, kind) in [("device", "device"), ("folder", "directory"), ("pipe", "pipe")] {
+      #expect(problem(folder.path(name), overwrite: true) == .notReplaceable(kind))
+      let error = FileError(path: name, problem: .notReplaceable(kind))
+      #expect(error.exitStatus == .cannotCreate)
+    }
+  }
+
+  @Test("a link to an open file that has lost its name is refused")
+  func lostName() throws {
+    let path = try folder.write("gone", [7])
+    let descriptor = open(path, O_RDWR)
+    defer { close(descriptor) }
+    unlink(path)
+    symlink("/proc/self/fd/\(descriptor)", folder.path("link"))
+    #expect(
+      problem(folder.path("link"), overwrite: true)
+        == .notReplaceable("link to a file that is open elsewhere"))
+    #expect(try folder.names == ["link"])
+  }
+
+  @Test("a file that is replaced keeps its permissions, and they hold for the unfinished one")
+  func permissions() throws {
+    let path = try folder.write("out", [7])
+    for mode in [mode_t(0o600), 0o644, 0o444] {
+      chmod(path, mode)
+      let output = try OutputFile(path: path, overwrite: true)
+      let unfinished = try #require(FileSystem.status(output.temporaryPath))
+      #expect(unfinished.st_mode & 0o777 & ~(mode | 0o600) == 0)
+      try output.write([1])
+      try output.commit()
+      #expect(FileSystem.status(path)?.st_mode ?? 0 & 0o777 == mode | S_IFREG)
+    }
+  }
+
   @Test("a name as long as names may be can be written")
   func longName() throws {
     let name = String(repeating: "é", count: 127)

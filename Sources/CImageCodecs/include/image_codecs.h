@@ -21,12 +21,26 @@ typedef enum {
   // Valid, but of a kind that the library does not decode.
   VLM_IMAGE_UNSUPPORTED = 2,
   VLM_IMAGE_NO_MEMORY = 3,
+  // As VLM_IMAGE_CORRUPT, but some rows can be had where damage is accepted.
+  VLM_IMAGE_DAMAGED = 4,
 } vlm_image_status;
 
 // What the library said when a call did not return VLM_IMAGE_OK; always terminated.
 typedef struct {
   char text[VLM_IMAGE_MESSAGE_MAX];
 } vlm_image_message;
+
+// What a file lacks that was read all the same.
+typedef struct {
+  // Every row is there, but the file ends before its end marker.
+  bool lacks_end;
+  // A checksum is wrong, which was let pass.
+  bool has_bad_checksum;
+  // Rows that the decoder filled, or a part of them.
+  uint32_t lost_rows;
+  // The library's words about the first loss.
+  vlm_image_message message;
+} vlm_image_damage;
 
 typedef struct {
   uint32_t width, height;
@@ -47,18 +61,20 @@ typedef struct {
 
 typedef struct vlm_png vlm_png;
 
-// Reads up to the first IDAT. On failure `*decoder` is NULL.
+// Reads up to the first IDAT. On failure `*decoder` is NULL. With `accepts_damage` wrong checksums
+// pass, and samples that cannot be had are 0.
 vlm_image_status vlm_png_open(
-    const uint8_t *bytes, size_t count, vlm_png **decoder, vlm_png_header *header,
-    vlm_image_message *message);
+    const uint8_t *bytes, size_t count, bool accepts_damage, vlm_png **decoder,
+    vlm_png_header *header, vlm_image_message *message);
 
 // The next `rows` rows as the file has them: one byte a sample, two in host order when the depth is
 // 16, samples below 8 bits unpacked and not scaled. `row_size` is width * channels * bytes.
 vlm_image_status vlm_png_read_rows(
     vlm_png *decoder, uint8_t *samples, size_t row_size, size_t rows, vlm_image_message *message);
 
-// Fails unless all rows were read and the file is whole up to IEND.
-vlm_image_status vlm_png_finish(vlm_png *decoder, vlm_image_message *message);
+// Fails unless all rows were read and the rest of the file is sound up to IEND, or up to its end.
+vlm_image_status vlm_png_finish(
+    vlm_png *decoder, vlm_image_damage *damage, vlm_image_message *message);
 
 void vlm_png_close(vlm_png *decoder);
 
@@ -79,9 +95,9 @@ typedef struct {
 typedef struct vlm_jpeg vlm_jpeg;
 
 // Reads up to the first scan. On failure `*decoder` is NULL. More than `maximum_scans` scans fail,
-// and so does every warning that means lost or invented pixels.
+// and so does every warning that means lost or invented pixels, unless `accepts_damage`.
 vlm_image_status vlm_jpeg_open(
-    const uint8_t *bytes, size_t count, int maximum_scans, vlm_jpeg **decoder,
+    const uint8_t *bytes, size_t count, int maximum_scans, bool accepts_damage, vlm_jpeg **decoder,
     vlm_jpeg_header *header, vlm_image_message *message);
 
 // Makes the picture smaller while it is decoded, `eighths` of 8 (1 to 8) of its sides rounded up,
@@ -94,8 +110,10 @@ vlm_image_status vlm_jpeg_read_rows(
     vlm_jpeg *decoder, uint8_t *samples, size_t row_size, size_t rows,
     vlm_image_message *message);
 
-// Fails unless all rows were read and the file is whole up to its end of image.
-vlm_image_status vlm_jpeg_finish(vlm_jpeg *decoder, vlm_image_message *message);
+// Fails unless all rows were read and the rest of the file is sound up to its end of image, or up to
+// its end.
+vlm_image_status vlm_jpeg_finish(
+    vlm_jpeg *decoder, vlm_image_damage *damage, vlm_image_message *message);
 
 void vlm_jpeg_close(vlm_jpeg *decoder);
 

@@ -6,14 +6,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// ---- Arguments ----
+
+// The process's arguments as it got them, the program's name first; NULL for an index beyond them.
+int vlm_argument_count(void);
+const char *vlm_argument(int index);
+
+// Processors that this process may run on; 0 where the system does not say.
+int vlm_allowed_processors(void);
+
 // ---- Mapped files and unfinished outputs ----
 //
-// Both tables have fixed slots that a signal handler can walk at any time. `path` is copied.
+// Both tables have fixed slots that a signal handler can walk at any time. Texts are copied.
 // Adding returns the slot, or -1 when the table is full or memory ran out: the caller goes on, and
 // only the handler knows less. Any thread may add and remove.
 
-// Notes that [base, base + length) maps the file `path`.
-int vlm_mapping_add(const void *base, size_t length, const char *path);
+// Notes that [base, base + length) maps the file that messages call `name`.
+int vlm_mapping_add(const void *base, size_t length, const char *name);
 void vlm_mapping_remove(int slot);
 
 // Notes that the file `path` is to be unlinked if the process dies of a mapping fault.

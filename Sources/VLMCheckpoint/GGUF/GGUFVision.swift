@@ -45,8 +45,7 @@ package struct GGUFVision: Sendable {
 
   /// A vision half in the folder of the language model at `path`, by its name and its content.
   package static func beside(_ path: String) -> String? {
-    let slash = path.lastIndex(of: "/")
-    let folder = slash.map { String(path[...$0]) } ?? ""
+    let folder = path.splitAtLastSlash.folder
     let names = CheckpointPath.names(folder.isEmpty ? "." : folder).filter { name in
       name.hasSuffix(ending) && name.lowercased().contains(mark)
     }

@@ -26,10 +26,12 @@ package struct DecodedImage: Sendable, Equatable {
   /// The alpha comes from a colour or a palette entry declared transparent, not from a channel.
   package let isAlphaDeclared: Bool
   package let orientation: Orientation
+  /// Even where the policy is Pillow's, which turns a TIFF itself.
+  package let isAlwaysTurned: Bool
 
   package init(
     width: Int, height: Int, model: Model, samples: Samples, isAlphaDeclared: Bool = false,
-    orientation: Orientation = .upright
+    orientation: Orientation = .upright, isAlwaysTurned: Bool = false
   ) {
     self.width = width
     self.height = height
@@ -37,6 +39,7 @@ package struct DecodedImage: Sendable, Equatable {
     self.samples = samples
     self.isAlphaDeclared = isAlphaDeclared
     self.orientation = orientation
+    self.isAlwaysTurned = isAlwaysTurned
   }
 }
 
@@ -47,6 +50,11 @@ package enum DecodePolicy: Sendable, Equatable {
   /// What Pillow's `Image.open(path).convert("RGB")` gives: alpha dropped, 16-bit gray clipped to
   /// 255, 16-bit colour cut to its upper byte, orientation ignored.
   case pillow
+
+  /// How a picture is turned under the policy.
+  func turn(_ orientation: Orientation, always: Bool) -> Orientation {
+    self == .pillow && !always ? .upright : orientation
+  }
 
   /// Over white.
   package static let seen = DecodePolicy.seen(background: .white)

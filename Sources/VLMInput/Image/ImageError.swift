@@ -5,12 +5,16 @@ package struct ImageError: ReportableError, Equatable {
   package enum Problem: Sendable, Equatable {
     case file(FileError)
     case empty
-    /// Neither PNG nor JPEG; the payload says what the first bytes look like, when they tell.
+    /// None of the formats; the payload says what the first bytes look like, when they tell.
     case unrecognized(looksLike: String?)
     /// The bytes break the format's rules, or end early; the decoder's own words.
     case corrupt(ImageFormat, String)
+    /// The same, where some rows can be had all the same.
+    case damaged(ImageFormat, String)
     /// A kind of the format that is not decoded; the decoder's own words.
     case unsupported(ImageFormat, String)
+    /// What decodes the format is not installed: Debian's packages, and why it cannot be used.
+    case missingLibrary(ImageFormat, packages: [String], String)
     /// The image, or what preprocessing would make of it, is larger than allowed.
     case tooManyPixels(width: Int, height: Int, limit: Int)
     case sideTooLong(Int, limit: Int)
@@ -37,11 +41,18 @@ package struct ImageError: ReportableError, Equatable {
   private var text: String {
     switch problem {
     case .file(let error): return error.description
-    case .empty: return "the file is empty, expected a PNG or JPEG image"
-    case .unrecognized(let kind?): return "looks like \(kind), expected PNG or JPEG"
-    case .unrecognized(nil): return "is no image of a known kind, expected PNG or JPEG"
+    case .empty: return "the file is empty, expected a picture (\(ImageFormat.list))"
+    case .unrecognized(let kind?): return "looks like \(kind), expected \(ImageFormat.list)"
+    case .unrecognized(nil):
+      return "is no image of a known kind, expected \(ImageFormat.list)"
     case .corrupt(let format, let detail):
       return "damaged \(format.name): \(detail.escapedForDisplay())"
+    case .damaged(let format, let detail):
+      return "damaged \(format.name): \(detail.escapedForDisplay()); "
+        + "--damaged accept shows what there is"
+    case .missingLibrary(let format, let packages, let detail):
+      return "\(format.name) cannot be read without \(packages.joined(separator: " and ")), "
+        + "try apt-get install \(packages.joined(separator: " ")) (\(detail.escapedForDisplay()))"
     case .unsupported(let format, let detail):
       return "\(format.name) of a kind that is not decoded: \(detail.escapedForDisplay())"
     case .tooManyPixels(let width, let height, let limit):
@@ -65,22 +76,33 @@ package struct ImageError: ReportableError, Equatable {
     switch problem {
     case .file(let error): error.exitStatus
     case .noMemory, .tooMuchMemory: .osError
+    case .missingLibrary: .unsupported
     default: .badData
     }
   }
 }
 
 /// The formats that are decoded.
-package enum ImageFormat: Sendable, Equatable {
-  case png
-  case jpeg
+package enum ImageFormat: Sendable, Equatable, CaseIterable {
+  case png, jpeg, webp, gif, bmp, pnm, tiff, heic, avif
 
   package var name: String {
     switch self {
     case .png: "PNG"
     case .jpeg: "JPEG"
+    case .webp: "WebP"
+    case .gif: "GIF"
+    case .bmp: "BMP"
+    case .pnm: "PNM"
+    case .tiff: "TIFF"
+    case .heic: "HEIC"
+    case .avif: "AVIF"
     }
   }
+
+  /// "PNG, JPEG, … or AVIF".
+  package static let list =
+    allCases.dropLast().map(\.name).joined(separator: ", ") + " or \(avif.name)"
 }
 
 /// What an image may cost. Checked against the header, before anything is allocated.
@@ -94,6 +116,8 @@ package struct ImageLimits: Sendable, Equatable {
   /// Scans of a progressive JPEG: each may touch every pixel, however short it is. Encoders
   /// write about ten.
   package var maximumScans: Int
+  /// Whether a picture that has lost rows, or whose checksums are wrong, is read all the same.
+  package var acceptsDamage: Bool
   /// What decoding and resizing may take beyond what the process has.
   package var memory: Memory
 
@@ -106,12 +130,14 @@ package struct ImageLimits: Sendable, Equatable {
   /// The pixel limit is the one at which Pillow refuses an image, the side that of libpng.
   package init(
     maximumPixels: Int = 178_956_970, maximumSide: Int = 1_000_000,
-    maximumFileBytes: Int = 512 << 20, maximumScans: Int = 100, memory: Memory = .system
+    maximumFileBytes: Int = 512 << 20, maximumScans: Int = 100, acceptsDamage: Bool = false,
+    memory: Memory = .system
   ) {
     self.maximumPixels = maximumPixels
     self.maximumSide = maximumSide
     self.maximumFileBytes = maximumFileBytes
     self.maximumScans = maximumScans
+    self.acceptsDamage = acceptsDamage
     self.memory = memory
   }
 

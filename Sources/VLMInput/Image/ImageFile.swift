@@ -16,7 +16,7 @@ enum ImageFile {
       ImageError(name: path, problem: .file(FileError(path: path, problem: problem)))
     }
     // Non-blocking, so that a pipe nobody writes to is refused instead of waited for.
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    let descriptor = FileSystem.open(path, O_RDONLY | O_NONBLOCK)
     guard descriptor >= 0 else { throw failure(.call("open", errno: errno)) }
     defer { close(descriptor) }
     var status = stat()
@@ -24,6 +24,7 @@ enum ImageFile {
     guard status.st_mode & S_IFMT == S_IFREG else {
       throw failure(.notRegular(kind(status.st_mode)))
     }
+    InputFiles.add(status, path: path)
     let size = Int(status.st_size)
     let file = try read(descriptor: descriptor, name: path, expected: size, limits: limits)
     guard file.bytes.count == size else { throw failure(.changed) }

@@ -5,6 +5,7 @@ final class JPEGReader: RowReader {
   private(set) var header: PictureHeader
   private(set) var workingBytes: Int
   let lighterForm: String?
+  private(set) var notes: [PictureNote] = []
   private let file: PixelBuffer
   private let name: String
   private var decoder: OpaquePointer?
@@ -16,16 +17,20 @@ final class JPEGReader: RowReader {
     var opened: OpaquePointer?
     var found = vlm_jpeg_header()
     var message = vlm_image_message()
+    let segments = JPEGSegments(file.contents)
     let status = vlm_jpeg_open(
-      bytes.baseAddress, bytes.count, Int32(clamping: limits.maximumScans), &opened, &found,
-      &message)
+      bytes.baseAddress, bytes.count, Int32(clamping: limits.maximumScans), limits.acceptsDamage,
+      &opened, &found, &message)
     decoder = opened
     header = Self.header(found, orientation: .upright)
     workingBytes = Int(clamping: found.working_bytes)
     lighterForm = found.has_scans ? "as a baseline JPEG" : nil
+    if let kind = segments.otherKind {
+      throw ImageError(name: name, problem: .unsupported(.jpeg, kind))
+    }
     try status.check(.jpeg, message, name: name, bytes: 0)
     _ = try limits.pixels(width: header.width, height: header.height, of: name)
-    header.orientation = Self.orientation(bytes)
+    header.orientation = segments.orientation
   }
 
   deinit { vlm_jpeg_close(decoder) }
@@ -66,14 +71,26 @@ final class JPEGReader: RowReader {
   }
 
   func finish() throws(ImageError) {
+    var damage = vlm_image_damage()
     var message = vlm_image_message()
-    let status = vlm_jpeg_finish(decoder, &message)
+    let status = vlm_jpeg_finish(decoder, &damage, &message)
     try status.check(.jpeg, message, name: name, bytes: workingBytes)
+    notes = damage.notes(.jpeg, height: header.height)
   }
+}
 
-  /// From the first APP1 segment that holds EXIF, before the first scan.
-  private static func orientation(_ bytes: UnsafeBufferPointer<UInt8>) -> Orientation {
+/// What stands in a JPEG before its first scan.
+struct JPEGSegments {
+  private(set) var orientation = Orientation.upright
+  /// What the file is where its frame is of a kind that libjpeg does not decode.
+  private(set) var otherKind: String?
+
+  private static let namespace = Array("http://ns.adobe.com/xap/1.0/".utf8) + [0]
+
+  init(_ bytes: UnsafeRawBufferPointer) {
     let signature: [UInt8] = Array("Exif".utf8) + [0, 0]
+    let none = UnsafeRawBufferPointer(start: nil, count: 0)
+    var (exif, xmp) = (none, none)
     var offset = 2
     while offset <= bytes.count - 4 {
       guard bytes[offset] == 0xFF else { break }
@@ -92,14 +109,17 @@ final class JPEGReader: RowReader {
       }
       let length = Int(bytes[offset + 2]) << 8 | Int(bytes[offset + 3])
       guard length >= 2, length <= bytes.count - offset - 2 else { break }
-      let payload = bytes[offset + 4..<offset + 2 + length]
-      if marker == 0xE1, payload.starts(with: signature) {
-        return EXIF.orientation(
-          UnsafeRawBufferPointer(
-            UnsafeBufferPointer(rebasing: payload.dropFirst(signature.count))))
+      let payload = UnsafeRawBufferPointer(rebasing: bytes[offset + 4..<offset + 2 + length])
+      switch marker {
+      case 0xE1 where exif.isEmpty && payload.starts(with: signature): exif = payload
+      case 0xE1 where xmp.isEmpty && payload.starts(with: Self.namespace): xmp = payload
+      case 0xC3, 0xCB: otherKind = "lossless JPEG (SOF\(marker - 0xC0))"
+      case 0xC5...0xC7, 0xCD...0xCF: otherKind = "hierarchical JPEG (SOF\(marker - 0xC0))"
+      case 0xF7: otherKind = "JPEG-LS (SOF55)"
+      default: break
       }
       offset += length + 2
     }
-    return .upright
+    orientation = Orientation(exif: exif, xmp: xmp)
   }
 }

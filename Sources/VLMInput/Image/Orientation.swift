@@ -65,34 +65,44 @@ extension Image {
 /// alone, and nothing in it can make an image fail: what does not parse means upright.
 enum EXIF {
   private static let orientationTag = 0x0112
-  private static let shortType = 3
+  /// Bytes of a value of each type of whole numbers: BYTE, SHORT, LONG, SSHORT, SLONG.
+  private static let widths = [1: 1, 3: 2, 4: 4, 8: 2, 9: 4]
 
-  /// - Parameter bytes: from the byte-order mark `II` or `MM` on.
+  /// - Parameter bytes: from the byte-order mark `II` or `MM` on, or from the signature that EXIF
+  ///   has in a JPEG.
   static func orientation(_ bytes: UnsafeRawBufferPointer) -> Orientation {
-    guard bytes.count >= 8 else { return .upright }
+    statedOrientation(bytes) ?? .upright
+  }
+
+  /// The same; nil where there is no such entry.
+  static func statedOrientation(_ stored: UnsafeRawBufferPointer) -> Orientation? {
+    var bytes = stored
+    while bytes.starts(with: [0x45, 0x78, 0x69, 0x66, 0, 0]) {
+      bytes = UnsafeRawBufferPointer(rebasing: bytes.dropFirst(6))
+    }
+    guard bytes.count >= 8 else { return nil }
     let isLittle: Bool
     switch (bytes[0], bytes[1]) {
     case (UInt8(ascii: "I"), UInt8(ascii: "I")): isLittle = true
     case (UInt8(ascii: "M"), UInt8(ascii: "M")): isLittle = false
-    default: return .upright
+    default: return nil
     }
-    func short(_ offset: Int) -> Int {
-      let (a, b) = (Int(bytes[offset]), Int(bytes[offset + 1]))
-      return isLittle ? b << 8 | a : a << 8 | b
+    func number(_ offset: Int, _ width: Int) -> Int {
+      (0..<width).reduce(0) { value, index in
+        value << 8 | Int(bytes[offset + (isLittle ? width - 1 - index : index)])
+      }
     }
-    func long(_ offset: Int) -> Int {
-      let (a, b) = (short(offset), short(offset + 2))
-      return isLittle ? b << 16 | a : a << 16 | b
-    }
-    let directory = long(4)
-    guard short(2) == 42, directory <= bytes.count - 2 else { return .upright }
-    let entries = min(short(directory), (bytes.count - directory - 2) / 12)
+    let directory = number(4, 4)
+    guard number(2, 2) == 42, directory <= bytes.count - 2 else { return nil }
+    let entries = min(number(directory, 2), (bytes.count - directory - 2) / 12)
     for index in 0..<entries {
       let entry = directory + 2 + index * 12
-      guard short(entry) == orientationTag else { continue }
-      guard short(entry + 2) == shortType, long(entry + 4) == 1 else { return .upright }
-      return UInt8(exactly: short(entry + 8)).flatMap(Orientation.init) ?? .upright
+      guard number(entry, 2) == orientationTag else { continue }
+      guard let width = widths[number(entry + 2, 2)], number(entry + 4, 4) == 1 else {
+        return .upright
+      }
+      return Orientation(number: number(entry + 8, width))
     }
-    return .upright
+    return nil
   }
 }

@@ -1,10 +1,13 @@
 import CImageCodecs
+import CZlib
 
 /// PNG through libpng, which delivers raw samples; palettes and transparency are expanded here.
 final class PNGReader: RowReader {
   let header: PictureHeader
   let workingBytes: Int
   let lighterForm: String?
+  private(set) var notes: [PictureNote] = []
+  private let acceptsDamage: Bool
   private let file: PixelBuffer
   private let name: String
   private let expansion: PNGExpansion
@@ -18,7 +21,8 @@ final class PNGReader: RowReader {
     var opened: OpaquePointer?
     var found = vlm_png_header()
     var message = vlm_image_message()
-    let status = vlm_png_open(bytes.baseAddress, bytes.count, &opened, &found, &message)
+    let status = vlm_png_open(
+      bytes.baseAddress, bytes.count, limits.acceptsDamage, &opened, &found, &message)
     let decoder = opened
     do throws(ImageError) {
       try status.check(.png, message, name: name, bytes: 0)
@@ -35,12 +39,14 @@ final class PNGReader: RowReader {
         ? try PixelBuffer(byteCount: width * expansion.sampleBytes, for: name) : nil
       header = PictureHeader(
         width: width, height: height, model: expansion.model, depth: expansion.depth,
-        isAlphaDeclared: expansion.isAlphaDeclared, orientation: Self.orientation(bytes))
+        isAlphaDeclared: expansion.isAlphaDeclared,
+        orientation: PNGChunks(file.contents).orientation)
       self.expansion = expansion
     } catch {
       vlm_png_close(decoder)
       throw error
     }
+    acceptsDamage = limits.acceptsDamage
     self.file = file
     self.name = name
     self.decoder = decoder
@@ -70,10 +76,15 @@ final class PNGReader: RowReader {
   }
 
   func finish() throws(ImageError) {
+    var damage = vlm_image_damage()
     var message = vlm_image_message()
-    let status = vlm_png_finish(decoder, &message)
+    let status = vlm_png_finish(decoder, &damage, &message)
     try status.check(.png, message, name: name, bytes: 0)
-    try Self.checkEnd(UnsafeRawBufferPointer(file.bytes).bindMemory(to: UInt8.self), name: name)
+    notes = damage.notes(.png, height: header.height)
+    // libpng checks the last chunk's CRC in some of its releases and not in others.
+    guard notes.isEmpty, let defect = PNGChunks(file.contents).endDefect else { return }
+    guard acceptsDamage else { throw ImageError(name: name, problem: .damaged(.png, defect)) }
+    notes = [.unchecked(.png, defect)]
   }
 
   private static func checkStart(
@@ -99,63 +110,66 @@ final class PNGReader: RowReader {
       problem: .corrupt(
         .png, "the header promises \(promised) bytes, more than \(fileBytes) can be inflated to"))
   }
+}
 
-  /// libpng checks the last chunk's CRC in some of its releases and not in others.
-  private static func checkEnd(
-    _ bytes: UnsafeBufferPointer<UInt8>, name: String
-  ) throws(ImageError) {
+/// The chunks of a PNG whose checksums are right.
+struct PNGChunks {
+  private let bytes: UnsafeRawBufferPointer
+
+  init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+  /// Calls with the type and the payload of each chunk in turn, and whether its checksum is right,
+  /// until it returns false.
+  private func forEach(_ body: (String, UnsafeRawBufferPointer, Bool) -> Bool) {
     var offset = 8
     while offset <= bytes.count - 12 {
-      let length = Int(word(bytes, offset))
-      guard length <= bytes.count - offset - 12 else { break }
-      if bytes[offset + 4..<offset + 8].elementsEqual("IEND".utf8) {
-        guard length == 0 else {
-          throw ImageError(
-            name: name, problem: .corrupt(.png, "'IEND' has \(length) bytes, expected none"))
-        }
-        if crc32("IEND".utf8) == word(bytes, offset + 8) { return }
-        throw ImageError(name: name, problem: .corrupt(.png, "the CRC of 'IEND' is wrong"))
-      }
+      let length = Int(word(offset))
+      guard length <= bytes.count - offset - 12 else { return }
+      let checked = UnsafeRawBufferPointer(rebasing: bytes[offset + 4..<offset + 8 + length])
+      let type = String(decoding: checked[..<4], as: UTF8.self)
+      // Pixels are libpng's to check.
+      let isRight =
+        type != "IDAT"
+        && crc32(0, checked.bindMemory(to: UInt8.self).baseAddress, UInt32(checked.count))
+          == UInt(word(offset + 8 + length))
+      guard body(type, UnsafeRawBufferPointer(rebasing: checked[4...]), isRight) else { return }
       offset += length + 12
     }
-    throw ImageError(name: name, problem: .corrupt(.png, "found no 'IEND'"))
   }
 
-  private static func word(_ bytes: UnsafeBufferPointer<UInt8>, _ offset: Int) -> UInt32 {
+  /// What is wrong with the chunk that ends the file.
+  var endDefect: String? {
+    var defect: String? = "found no 'IEND'"
+    forEach { type, payload, isRight in
+      guard type == "IEND" else { return true }
+      defect =
+        !payload.isEmpty
+        ? "'IEND' has \(payload.count) bytes, expected none"
+        : isRight ? nil : "the CRC of 'IEND' is wrong"
+      return false
+    }
+    return defect
+  }
+
+  /// From the first intact `eXIf` chunk, else from the texts that may hold one.
+  var orientation: Orientation {
+    var exif: Orientation?
+    var texts = PNGTexts()
+    forEach { type, payload, isRight in
+      if type == "IEND" { return false }
+      guard isRight, ["eXIf", "tEXt", "zTXt", "iTXt"].contains(type) else { return true }
+      if type != "eXIf" {
+        texts.add(type: type, payload)
+      } else if exif == nil {
+        exif = EXIF.statedOrientation(payload)
+      }
+      return true
+    }
+    return exif ?? texts.orientation ?? .upright
+  }
+
+  private func word(_ offset: Int) -> UInt32 {
     bytes[offset..<offset + 4].reduce(0) { $0 << 8 | UInt32($1) }
-  }
-
-  /// Of a sensible `eXIf` chunk, whose checksum is computed a bit at a time.
-  private static let maximumEXIFBytes = 1 << 24
-
-  /// From the first intact `eXIf` chunk, wherever it stands: nothing is validated yet.
-  private static func orientation(_ bytes: UnsafeBufferPointer<UInt8>) -> Orientation {
-    var offset = 8
-    while offset <= bytes.count - 12 {
-      let length = Int(word(bytes, offset))
-      guard length <= bytes.count - offset - 12 else { break }
-      let type = bytes[offset + 4..<offset + 8]
-      if type.elementsEqual("IEND".utf8) { break }
-      if type.elementsEqual("eXIf".utf8) {
-        guard length <= maximumEXIFBytes else { break }
-        let checked = bytes[offset + 4..<offset + 8 + length]
-        guard crc32(checked) == word(bytes, offset + 8 + length) else { break }
-        return EXIF.orientation(
-          UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: checked.dropFirst(4))))
-      }
-      offset += length + 12
-    }
-    return .upright
-  }
-
-  /// CRC-32 as PNG and zlib have it, a bit at a time: for chunks of a few kilobytes.
-  static func crc32(_ bytes: some Sequence<UInt8>) -> UInt32 {
-    var crc: UInt32 = 0xFFFF_FFFF
-    for byte in bytes {
-      crc ^= UInt32(byte)
-      for _ in 0..<8 { crc = crc >> 1 ^ (crc & 1 == 1 ? 0xEDB8_8320 : 0) }
-    }
-    return ~crc
   }
 }
 
@@ -165,13 +179,26 @@ extension vlm_image_status {
     _ format: ImageFormat, _ message: vlm_image_message, name: String, bytes: Int
   ) throws(ImageError) {
     if self == VLM_IMAGE_OK { return }
-    let text = withUnsafeBytes(of: message.text) { buffer in
-      String(decoding: buffer.prefix { $0 != 0 }, as: UTF8.self)
-    }
+    let text = message.string
     switch self {
     case VLM_IMAGE_NO_MEMORY: throw ImageError(name: name, problem: .noMemory(bytes: bytes))
     case VLM_IMAGE_UNSUPPORTED: throw ImageError(name: name, problem: .unsupported(format, text))
+    case VLM_IMAGE_DAMAGED: throw ImageError(name: name, problem: .damaged(format, text))
     default: throw ImageError(name: name, problem: .corrupt(format, text))
     }
+  }
+}
+
+extension vlm_image_message {
+  var string: String {
+    withUnsafeBytes(of: text) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+  }
+}
+
+extension vlm_image_damage {
+  func notes(_ format: ImageFormat, height: Int) -> [PictureNote] {
+    if lost_rows > 0 { return [.lostRows(format, Int(lost_rows), of: height, message.string)] }
+    if has_bad_checksum { return [.unchecked(format, message.string)] }
+    return lacks_end ? [.noEndMarker(format)] : []
   }
 }

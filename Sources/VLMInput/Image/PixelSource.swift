@@ -93,18 +93,22 @@ package final class PictureFile: PixelSource {
   private let policy: DecodePolicy
   private let limits: ImageLimits
   private let isFast: Bool
+  private let report: (PictureNote) -> Void
   private var reader: any RowReader
   private var isRead = false
   private var share = 1.0
   package private(set) var reduction = 1
 
-  /// - Parameter isFast: whether the picture may be decoded smaller than it is, see `reduce`.
+  /// - Parameters:
+  ///   - isFast: whether the picture may be decoded smaller than it is, see `reduce`.
+  ///   - report: is given, once, what is to be said of a picture that was read all the same.
   init(
-    _ file: PixelBuffer, name: String, policy: DecodePolicy, limits: ImageLimits, isFast: Bool
+    _ file: PixelBuffer, name: String, policy: DecodePolicy, limits: ImageLimits, isFast: Bool,
+    report: @escaping (PictureNote) -> Void
   ) throws(ImageError) {
     let reader = try RowReaders.open(file, name: name, limits: limits)
     let header = reader.header
-    orientation = policy == .pillow ? .upright : header.orientation
+    orientation = policy.turn(header.orientation, always: header.isAlwaysTurned)
     (width, height) =
       orientation.swapsSides ? (header.height, header.width) : (header.width, header.height)
     self.file = file
@@ -112,6 +116,7 @@ package final class PictureFile: PixelSource {
     self.policy = policy
     self.limits = limits
     self.isFast = isFast
+    self.report = report
     self.reader = reader
   }
 
@@ -139,6 +144,7 @@ package final class PictureFile: PixelSource {
       reader = try RowReaders.open(file, name: name, limits: limits)
       if share < 1 { _ = try reader.reduce(toShare: share) }
     }
+    let isFirst = !isRead
     isRead = true
     let header = reader.header
     let conversion = SampleConversion(header, policy, keepsAlpha: alpha)
@@ -162,6 +168,7 @@ package final class PictureFile: PixelSource {
       try body(UnsafePointer(colors.samples), opacity.map { UnsafePointer($0.samples) }, count)
     }
     try reader.finish()
+    if isFirst { reader.notes.forEach(report) }
     if reader.workingBytes > PixelMemory.small { PixelMemory.release() }
   }
 

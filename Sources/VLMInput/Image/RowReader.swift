@@ -9,6 +9,8 @@ package struct PictureHeader: Sendable, Equatable {
   /// The alpha comes from a colour or a palette entry declared transparent, not from a channel.
   package var isAlphaDeclared = false
   package var orientation = Orientation.upright
+  /// Even where the policy is Pillow's, which leaves the turning to others.
+  package var isAlwaysTurned = false
 
   /// Bytes of a row as the reader gives it.
   package var rowBytes: Int { width * model.channels * depth / 8 }
@@ -47,6 +49,13 @@ protocol RowReader: AnyObject {
   /// Checks the rest of the file, up to its end marker. Called once, after the last row; a picture
   /// counts as read only then.
   func finish() throws(ImageError)
+
+  /// What is to be said of the picture, once it is finished.
+  var notes: [PictureNote] { get }
+}
+
+extension RowReader {
+  var notes: [PictureNote] { [] }
 }
 
 /// Opens the reader that a file's first bytes ask for.
@@ -60,9 +69,16 @@ enum RowReaders {
     guard file.bytes.count <= limits.maximumFileBytes else {
       throw ImageError(name: name, problem: .fileTooLarge(limit: limits.maximumFileBytes))
     }
-    switch try ImageSignature.format(of: UnsafeRawBufferPointer(file.bytes), name: name) {
+    switch try ImageSignature.format(of: file.contents, name: name) {
     case .png: return try PNGReader(file, name: name, limits: limits)
     case .jpeg: return try JPEGReader(file, name: name, limits: limits)
+    case .webp: return try WebPReader(file, name: name, limits: limits)
+    case .gif: return try GIFReader(file, name: name, limits: limits)
+    case .bmp: return try BMPReader(file, name: name, limits: limits)
+    case .pnm: return try PNMReader(file, name: name, limits: limits)
+    case .tiff: return try TIFFReader(file, name: name, limits: limits)
+    case .heic: return try HEIFReader(file, format: .heic, name: name, limits: limits)
+    case .avif: return try HEIFReader(file, format: .avif, name: name, limits: limits)
     }
   }
 }
@@ -104,6 +120,7 @@ extension RowReader {
     if let failure { throw failure }
     return DecodedImage(
       width: header.width, height: header.height, model: header.model, samples: samples,
-      isAlphaDeclared: header.isAlphaDeclared, orientation: header.orientation)
+      isAlphaDeclared: header.isAlphaDeclared, orientation: header.orientation,
+      isAlwaysTurned: header.isAlwaysTurned)
   }
 }

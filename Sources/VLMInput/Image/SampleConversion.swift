@@ -129,7 +129,8 @@ extension DecodedImage {
   private func picture(_ policy: DecodePolicy, keepsAlpha: Bool) -> Picture {
     let header = PictureHeader(
       width: width, height: height, model: model, depth: samples.depth,
-      isAlphaDeclared: isAlphaDeclared, orientation: policy == .pillow ? .upright : orientation)
+      isAlphaDeclared: isAlphaDeclared,
+      orientation: policy.turn(orientation, always: isAlwaysTurned))
     let conversion = SampleConversion(header, policy, keepsAlpha: keepsAlpha)
     var raw = samples.bytes
     var colors = [UInt8](repeating: 0, count: width * height * 3)

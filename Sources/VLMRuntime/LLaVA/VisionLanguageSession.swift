@@ -84,7 +84,7 @@ package final class VisionLanguageSession: ConversationSession {
     defaults = try container.generationDefaults()
     generator = TextGenerator(
       model: model.language, context: context, tokenizer: try container.tokenizer(),
-      stopTokens: Set(defaults.stopTokens))
+      stopTokens: Set(defaults.stopTokens), checkWeights: { try container.checkUnchanged() })
     self.container = container
     self.config = config
     self.kernels = kernels
@@ -214,6 +214,7 @@ package final class VisionLanguageSession: ConversationSession {
       try model.embed(splice.pieces, images: images, into: rows)
       try withExtendedLifetime(memory) { try generator.inspect(rows, observe: observe) }
     }
+    try container.checkUnchanged()
   }
 
   private func splice(_ ids: [Int], _ images: [VisualTokens]) throws -> Splice {

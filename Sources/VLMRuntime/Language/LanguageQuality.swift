@@ -128,5 +128,6 @@ extension LanguageSession {
     _ ids: [Int], body: (_ logits: MatrixView, _ position: Int) -> Void
   ) throws {
     try ModelError.inFile(container.path) { try generator.score(ids, body: body) }
+    try container.checkUnchanged()
   }
 }

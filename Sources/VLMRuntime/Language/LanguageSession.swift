@@ -59,7 +59,7 @@ package final class LanguageSession {
     defaults = try container.generationDefaults()
     generator = TextGenerator(
       model: model, context: context, tokenizer: try container.tokenizer(),
-      stopTokens: Set(defaults.stopTokens))
+      stopTokens: Set(defaults.stopTokens), checkWeights: { try container.checkUnchanged() })
     self.container = container
     self.config = config
     self.kernels = kernels

@@ -17,6 +17,10 @@ package final class TextGenerator {
   /// The tokens at the positions that the context holds; `embedded` where something else stands.
   package private(set) var history: [Int] = []
 
+  /// Called before anything is made of what the model computed; throws when its weights are no longer
+  /// what they were.
+  private let checkWeights: () throws -> Void
+
   /// Sees every token as it is chosen, the one that ends a text included.
   package var observeStep: ((GenerationStep) -> Void)?
 
@@ -24,12 +28,14 @@ package final class TextGenerator {
   package static let embedded = -1
 
   package init(
-    model: LLaMA, context: LLaMAContext, tokenizer: Tokenizer? = nil, stopTokens: Set<Int>
+    model: LLaMA, context: LLaMAContext, tokenizer: Tokenizer? = nil, stopTokens: Set<Int>,
+    checkWeights: @escaping () throws -> Void = {}
   ) {
     self.model = model
     self.context = context
     self.tokenizer = tokenizer
     self.stopTokens = stopTokens
+    self.checkWeights = checkWeights
   }
 
   /// Forgets the sequence that the context holds.
@@ -62,6 +68,7 @@ package final class TextGenerator {
     let clock = ContinuousClock()
     let start = clock.now
     let first = try run(prompt, &result.timings, observe, cancelled)
+    try checkWeights()
     result.timings.promptSeconds = Self.seconds(clock.now - start)
     guard var logits = first else {
       result.ending = .cancelled
@@ -109,6 +116,7 @@ package final class TextGenerator {
       }
       let step = clock.now
       logits = try model(.tokens([token]), position: context.count, context)
+      try checkWeights()
       history.append(token)
       result.timings.steps += 1
       result.timings.stepSeconds += Self.seconds(clock.now - step)

@@ -1,0 +1,98 @@
+import CVLMSystem
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// The calls of the system that take names of files, which are bytes: see `String.withFileName`.
+/// Each leaves its `errno`.
+package enum FileSystem {
+  /// - Returns: a descriptor, -1 for an error.
+  package static func open(_ path: String, _ flags: Int32, mode: mode_t = 0o666) -> Int32 {
+    call(path) { Glibc.open($0, flags | O_CLOEXEC, mode) }
+  }
+
+  /// - Parameter followsLinks: false for what is known of a link itself.
+  package static func status(_ path: String, followsLinks: Bool = true) -> stat? {
+    var status = stat()
+    let result = call(path) { followsLinks ? stat($0, &status) : lstat($0, &status) }
+    return result == 0 ? status : nil
+  }
+
+  /// `S_IFMT` of what is at `path`, links followed; nil when nothing is.
+  package static func kind(_ path: String) -> mode_t? { status(path).map { $0.st_mode & S_IFMT } }
+
+  package static func isFolder(_ path: String) -> Bool { kind(path) == S_IFDIR }
+
+  /// Whether something is at `path`, links followed.
+  package static func exists(_ path: String) -> Bool { call(path) { access($0, F_OK) } == 0 }
+
+  /// The names in a folder but for `.` and `..`, in no order, `limit` at most; nil where it cannot be
+  /// read.
+  package static func names(in folder: String, limit: Int = .max) -> [String]? {
+    guard let directory = call(folder, { opendir($0) }) else { return nil }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while names.count < limit, let entry = readdir(directory) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(fileName: $0) }
+      }
+      if name != ".", name != ".." { names.append(name) }
+    }
+    return names
+  }
+
+  /// The path without links; nil when nothing is there.
+  package static func resolved(_ path: String) -> String? {
+    guard let resolved = call(path, { realpath($0, nil) }) else { return nil }
+    defer { free(resolved) }
+    return String(fileName: resolved)
+  }
+
+  /// What a link says; nil for anything else.
+  package static func target(ofLink path: String) -> String? {
+    var text = [UInt8](repeating: 0, count: Int(PATH_MAX))
+    let count = text.withUnsafeMutableBytes { bytes -> Int in
+      guard let start = bytes.bindMemory(to: CChar.self).baseAddress else { return -1 }
+      return call(path) { readlink($0, start, bytes.count) }
+    }
+    return count < 0 ? nil : String(fileName: Array(text.prefix(count)))
+  }
+
+  @discardableResult
+  package static func unlink(_ path: String) -> Int32 { call(path) { Glibc.unlink($0) } }
+
+  /// - Parameter replaces: false for `EEXIST` where something is at `to`.
+  package static func rename(_ from: String, to: String, replaces: Bool) -> Int32 {
+    call(from) { from in
+      call(to) { to in replaces ? Glibc.rename(from, to) : vlm_rename_new(from, to) }
+    }
+  }
+
+  /// Frees memory before it returns, which may not cost the error of the call.
+  private static func call<R>(_ path: String, _ body: (UnsafePointer<CChar>) -> R) -> R {
+    let (result, code) = path.withFileName { name in
+      let result = body(name)
+      return (result, errno)
+    }
+    errno = code
+    return result
+  }
+}
+
+/// The arguments of this process, as bytes that a `String` holds as it holds names of files.
+package enum ProcessArguments {
+  /// The program's name first, where there is one.
+  package static let all: [String] = (0..<vlm_argument_count()).compactMap { index in
+    vlm_argument(index).map { String(fileName: $0) }
+  }
+}
+
+extension String {
+  /// A path as its folder, which is empty or ends in a slash, and the name in it.
+  package var splitAtLastSlash: (folder: String, name: String) {
+    guard let slash = utf8.lastIndex(of: UInt8(ascii: "/")) else { return ("", self) }
+    let end = utf8.index(after: slash)
+    return (String(self[..<end]), String(self[end...]))
+  }
+}
