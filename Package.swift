@@ -109,7 +109,7 @@ let package = Package(
 
     // Tests
     .target(
-      name: "VLMTestSupport", dependencies: ["VLMTensor", "VLMCheckpoint"],
+      name: "VLMTestSupport", dependencies: ["VLMTensor", "VLMCheckpoint", "VLMNN"],
       path: "Tests/VLMTestSupport"),
     .testTarget(
       name: "VLMTensorTests", dependencies: ["VLMTensor", "VLMTestSupport", "SystemProbe"]),
@@ -130,7 +130,16 @@ let package = Package(
       dependencies: ["VLMContainer", "VLMTensor", "VLMTestSupport", "CVLMHash"]),
     .testTarget(
       name: "VLMQuantizeTests",
-      dependencies: ["VLMQuantize", "VLMTensor", "CVLMEncode", "CVLMKernels"]),
+      dependencies: ["VLMQuantize", "VLMTensor", "CVLMEncode", "CVLMKernels", "VLMTestSupport"]),
+    .testTarget(
+      name: "VLMNNTests", dependencies: ["VLMNN", "VLMKernels", "VLMTensor", "VLMTestSupport"]),
+    .testTarget(
+      name: "VLMConvertTests",
+      dependencies: [
+        "VLMConvert", "VLMCheckpoint", "VLMContainer", "VLMInput", "VLMKernels", "VLMModels",
+        "VLMNN", "VLMQuantize", "VLMTensor", "VLMTestSupport",
+      ]),
+    .testTarget(name: "VLMCommandLineTests", dependencies: ["VLMCommandLine", "VLMTensor"]),
     .testTarget(
       name: "VLMModelsTests",
       dependencies: ["VLMModels", "VLMNN", "VLMKernels", "VLMTensor", "VLMTestSupport"]),

@@ -401,7 +401,7 @@ struct PNGCaseTests {
     }
   }
 
-  @Test("P52 Apple's variant is refused by name, P53 MNG and JNG too")
+  @Test("P52 P53 Apple's variant, MNG and JNG are refused by name")
   func relatives() {
     var apple = PNGBuilder()
     apple.add("CgBI", [0x50, 0, 0x20, 2])

@@ -1,24 +1,30 @@
 import VLMNN
 import VLMTensor
-import VLMTestSupport
 
-/// Weights of a test: named values, stored as f32, one mapped file each.
-final class FloatWeights: WeightSource, @unchecked Sendable {
+/// Weights of a test: named values in f32, in the order in which a container stores them, one mapped
+/// file each.
+package final class FloatWeights: WeightSource, @unchecked Sendable {
   // A model is built on one thread.
   private let folder: TemporaryFolder
   private let values: (String) throws -> [Float]?
   private var count = 0
 
-  init(_ values: @escaping (String) throws -> [Float]?) throws {
+  package init(_ values: @escaping (String) throws -> [Float]?) throws {
     folder = try TemporaryFolder()
     self.values = values
   }
 
-  func tensor(_ spec: TensorSpec) throws(ModelError) -> Tensor {
+  package func tensor(_ spec: TensorSpec) throws(ModelError) -> Tensor {
     guard let found = (try? values(spec.path)) ?? nil else {
       throw ModelError(.missingTensor(spec.path))
     }
-    let format = TensorFormat(scheme: .f32)
+    let order: AxisOrder =
+      switch spec.role {
+      case .patchConvolution, .convolution: .channelsLast
+      case .depthwise: .tapsFirst
+      default: .natural
+      }
+    let format = TensorFormat(scheme: .f32, order: order)
     guard found.count == spec.shape.reduce(1, *) else {
       throw ModelError(.shape(spec.path, found: [found.count], expected: spec.shape))
     }

@@ -1,20 +1,4 @@
 import Foundation
-import Testing
-
-/// Real checkpoints beside the project's folder; tests that need them are skipped where absent.
-enum SharedAssets {
-  static let absent: Comment = "needs ../shared/assets"
-
-  private static let folder = URL(fileURLWithPath: #filePath)
-    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent().appendingPathComponent("shared/assets")
-
-  static func url(_ path: String) -> URL { folder.appendingPathComponent(path) }
-
-  static func exists(_ path: String) -> Bool {
-    FileManager.default.fileExists(atPath: url(path).path)
-  }
-}
 
 /// Just enough of a safetensors reader for trusted test data.
 struct Safetensors {
