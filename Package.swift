@@ -55,7 +55,9 @@ let package = Package(
       name: "VLMContainer", dependencies: ["VLMTensor", "VLMQuantize", "CZstd", "CVLMHash"]),
     .target(name: "VLMNN", dependencies: ["VLMTensor", "VLMKernels"]),
     .target(name: "VLMModels", dependencies: ["VLMTensor", "VLMNN", "VLMKernels"]),
-    .target(name: "VLMInput", dependencies: ["VLMTensor", "CImageCodecs", "CPCRE2", "CZlib"]),
+    .target(
+      name: "VLMInput",
+      dependencies: ["VLMTensor", "VLMKernels", "CImageCodecs", "CPCRE2", "CZlib"]),
     .target(
       name: "VLMConvert",
       dependencies: [
@@ -112,7 +114,8 @@ let package = Package(
     .testTarget(
       name: "VLMTensorTests", dependencies: ["VLMTensor", "VLMTestSupport", "SystemProbe"]),
     .executableTarget(
-      name: "SystemProbe", dependencies: ["VLMTensor", "VLMCheckpoint"], path: "Tests/SystemProbe"),
+      name: "SystemProbe", dependencies: ["VLMTensor", "VLMCheckpoint", "VLMInput"],
+      path: "Tests/SystemProbe"),
     .testTarget(
       name: "VLMKernelsTests",
       dependencies: ["VLMKernels", "CVLMKernels", "VLMTensor", "VLMTestSupport"]),
@@ -168,7 +171,8 @@ let package = Package(
     .testTarget(
       name: "VLMFuzzTests", dependencies: ["VLMFuzzTargets"], path: "Tests/Fuzz/Regressions"),
     .testTarget(
-      name: "VLMInputTests", dependencies: ["VLMInput", "VLMTensor", "VLMTestSupport"]),
+      name: "VLMInputTests",
+      dependencies: ["VLMInput", "VLMTensor", "VLMTestSupport", "SystemProbe"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17

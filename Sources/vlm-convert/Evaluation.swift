@@ -61,7 +61,7 @@ struct Evaluation {
     let exact = try opened.get()
     let stored = try VisionSession(path: model, kernels: kernels, threads: threads)
     return try images.map { name in
-      let picture = try ImageDecoder.decode(path: name, color: exact.preprocessing.color) {
+      let picture = try ImageDecoder.open(path: name) {
         Report.warning("\(name.escapedForDisplay()): \($0.description)", program: "vlm-convert")
       }
       let pixels = try exact.preprocessing.apply(picture, name: name)

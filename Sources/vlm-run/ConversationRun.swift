@@ -18,6 +18,7 @@ struct ConversationRun {
   let geometry: PictureGeometry
   let limits: ImageLimits
   let policy: DecodePolicy
+  let decodesFast: Bool
   let records: Records
   let outputs: OutputFiles
   /// What it took to bring the weights into memory.
@@ -140,16 +141,16 @@ struct ConversationRun {
 
   /// The tower's input for a picture.
   func pixels(_ picture: PictureInput) throws -> PixelTensor {
-    let image: Image
+    let image: PictureFile
     switch picture.content {
     case .failure(let error): throw error
     case .file:
-      image = try ImageDecoder.decode(
-        path: picture.name, policy: policy, limits: limits,
+      image = try ImageDecoder.open(
+        path: picture.name, policy: policy, limits: limits, isFast: decodesFast,
         report: Report.reporter(of: picture.place))
     case .bytes(let bytes):
-      image = try ImageDecoder.decode(
-        bytes: bytes, name: picture.place, policy: policy, limits: limits,
+      image = try ImageDecoder.open(
+        bytes: bytes, name: picture.place, policy: policy, limits: limits, isFast: decodesFast,
         report: Report.reporter(of: picture.place))
     }
     return try model.pixels(of: image, name: picture.place, geometry: geometry, limits: limits)

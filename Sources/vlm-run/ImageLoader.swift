@@ -10,6 +10,7 @@ struct ImageLoader {
   /// Of the model's input.
   let channels: Int
   let policy: DecodePolicy
+  let isFast: Bool
   let limits: ImageLimits
 
   /// - Throws: `ImageError`, `FileError`, or `CheckpointError` for a file of tensors; what the picture
@@ -28,16 +29,16 @@ struct ImageLoader {
           expected: "a .safetensors file with pixel_values, as the model sees \(channels) channels")
       )
     }
-    let decoded: Picture
+    let decoded: PictureFile
     switch picture.content {
     case .failure(let error): throw error
     case .file:
-      decoded = try ImageDecoder.decode(
-        path: name, color: preprocessing.color, policy: policy, limits: limits,
+      decoded = try ImageDecoder.open(
+        path: name, policy: policy, limits: limits, isFast: isFast,
         report: Report.reporter(of: name))
     case .bytes(let bytes):
-      decoded = try ImageDecoder.decode(
-        bytes: bytes, name: name, color: preprocessing.color, policy: policy, limits: limits,
+      decoded = try ImageDecoder.open(
+        bytes: bytes, name: name, policy: policy, limits: limits, isFast: isFast,
         report: Report.reporter(of: name))
     }
     return try preprocessing.apply(decoded, name: name, limits: limits)

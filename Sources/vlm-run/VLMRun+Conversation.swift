@@ -32,7 +32,8 @@ extension VLMRun {
       geometry: PictureGeometry(
         resolution: try preprocessing.side(), keepsAspect: conversation.keepAspect),
       limits: preprocessing.limits,
-      policy: try preprocessing.policy(), records: Records(format), outputs: outputs, quiet: quiet)
+      policy: try preprocessing.policy(), decodesFast: preprocessing.decodesFast,
+      records: Records(format), outputs: outputs, quiet: quiet)
     if dryRun {
       var plan = Plan(model.container, model.kernels, model.pool)
       let format = (conversation.kv ?? .f16).rawValue

@@ -176,7 +176,7 @@ struct VLMRun: ParsableCommand {
     let loader = ImageLoader(
       preprocessing: try preprocessing.applied(to: session.preprocessing),
       channels: session.inputChannels, policy: try preprocessing.policy(),
-      limits: preprocessing.limits)
+      isFast: preprocessing.decodesFast, limits: preprocessing.limits)
     let run = ImageRun(
       session: session, loader: loader, source: source, records: Records(format), top: top ?? 5,
       outputs: outputs, quiet: quiet)

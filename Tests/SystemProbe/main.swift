@@ -2,6 +2,7 @@
 // that is signalled, faults or hits a limit cannot be seen from inside it.
 import Glibc
 import VLMCheckpoint
+import VLMInput
 import VLMTensor
 
 /// Bytes of memory that were resident at most, so far.
@@ -62,6 +63,14 @@ func run(_ arguments: [String]) throws {
     } catch {
       print(0, peakMemory() - before, error)
     }
+  case "picture":
+    // A picture's side at the model, and the memory that bringing it there took, in bytes.
+    let steps = Preprocessing(
+      resize: .shortestEdge(64), crop: .init(width: 64, height: 64, rounding: .floor),
+      normalization: .clip)
+    let before = peakMemory()
+    let pixels = try steps.apply(try ImageDecoder.open(path: path), name: path)
+    print(pixels.width, peakMemory() - before)
   default: return
   }
 }

@@ -80,7 +80,7 @@ struct PreprocessGoldenTests {
       let fields = try #require(item.arrayValue)
       let numbers = fields.compactMap { $0.intValue }
       let filter = try #require(fields[5].stringValue.flatMap(Resampling.init(rawValue:)))
-      let image = Image.random(width: numbers[1], height: numbers[2], seed: UInt64(numbers[0]))
+      let image = try Image.random(width: numbers[1], height: numbers[2], seed: UInt64(numbers[0]))
         .resized(width: numbers[3], height: numbers[4], filter)
       #expect(sha256(image.pixels) == fields[6].stringValue, "\(numbers) \(filter)")
     }
@@ -97,7 +97,8 @@ struct PreprocessGoldenTests {
         try #require(sides.count == 2)
         return (width: sides[0], height: sides[1])
       }
-      pictures = AnyResolution.tiles(of: source, tile: try item.int("size"), candidates: candidates)
+      pictures = try AnyResolution.tiles(
+        of: source, tile: item.int("size"), candidates: candidates)
     } else {
       pictures = [source]
     }

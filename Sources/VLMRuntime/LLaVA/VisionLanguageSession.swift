@@ -90,7 +90,7 @@ package final class VisionLanguageSession: ConversationSession {
   ///
   /// - Throws: `GenerationError` for a size that cannot be, `ImageError` for one too large.
   package func pixels(
-    of image: Image, name: String, geometry: PictureGeometry = PictureGeometry(),
+    of image: any PixelSource, name: String, geometry: PictureGeometry = PictureGeometry(),
     limits: ImageLimits = ImageLimits()
   ) throws -> PixelTensor {
     var steps = preprocessing
