@@ -122,6 +122,28 @@ struct PictureFormatTests {
     #expect(decoded.orientation == orientation)
   }
 
+  @Test("the orientation may be a number of any width, in either byte order, else it is upright")
+  func widths() {
+    for (type, width) in [(1, 1), (3, 2), (4, 4), (8, 2), (9, 4), (5, 0), (7, 0)] {
+      for isLittle in [true, false] {
+        func number(_ value: Int, _ width: Int) -> [UInt8] {
+          let bytes = (0..<width).map { UInt8(value >> (8 * $0) & 255) }
+          return isLittle ? bytes : bytes.reversed()
+        }
+        let value = number(6, width == 0 ? 4 : width)
+        let entry = number(0x112, 2) + number(type, 2) + number(1, 4) + value
+        let exif: [UInt8] =
+          Array((isLittle ? "II" : "MM").utf8) + number(42, 2) + number(8, 4) + number(1, 2)
+          + entry + [0, 0, 0, 0, 0, 0, 0, 0]
+        let found = exif.withUnsafeBytes { EXIF.statedOrientation($0) }
+        #expect(found == (width == 0 ? .upright : .clockwise), "type \(type)")
+      }
+    }
+    let xmp = Array("<a tiff:Orientation=''/><b tiff:Orientation=\"3\"/>".utf8)
+    #expect(xmp.withUnsafeBytes { XMP.orientation($0) } == .halfTurn)
+    #expect(Array("tiff:Orientation=".utf8).withUnsafeBytes { XMP.orientation($0) } == nil)
+  }
+
   /// Levels by which a sample may differ: other releases of the libraries, and for HEIC what was
   /// encoded.
   @Test("lossy files are within a bound of what Pillow has", arguments: PictureFixtures.lossy)
