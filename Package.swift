@@ -55,7 +55,9 @@ let package = Package(
       name: "VLMContainer", dependencies: ["VLMTensor", "VLMQuantize", "CZstd", "CVLMHash"]),
     .target(name: "VLMNN", dependencies: ["VLMTensor", "VLMKernels"]),
     .target(name: "VLMModels", dependencies: ["VLMTensor", "VLMNN", "VLMKernels"]),
-    .target(name: "VLMInput", dependencies: ["VLMTensor", "CImageCodecs", "CPCRE2", "CZlib"]),
+    .target(
+      name: "VLMInput",
+      dependencies: ["VLMTensor", "VLMKernels", "CImageCodecs", "CPCRE2", "CZlib"]),
     .target(
       name: "VLMConvert",
       dependencies: [
@@ -107,12 +109,13 @@ let package = Package(
 
     // Tests
     .target(
-      name: "VLMTestSupport", dependencies: ["VLMTensor", "VLMCheckpoint"],
+      name: "VLMTestSupport", dependencies: ["VLMTensor", "VLMCheckpoint", "VLMNN"],
       path: "Tests/VLMTestSupport"),
     .testTarget(
       name: "VLMTensorTests", dependencies: ["VLMTensor", "VLMTestSupport", "SystemProbe"]),
     .executableTarget(
-      name: "SystemProbe", dependencies: ["VLMTensor", "VLMCheckpoint"], path: "Tests/SystemProbe"),
+      name: "SystemProbe", dependencies: ["VLMTensor", "VLMCheckpoint", "VLMInput"],
+      path: "Tests/SystemProbe"),
     .testTarget(
       name: "VLMKernelsTests",
       dependencies: ["VLMKernels", "CVLMKernels", "VLMTensor", "VLMTestSupport"]),
@@ -127,7 +130,16 @@ let package = Package(
       dependencies: ["VLMContainer", "VLMTensor", "VLMTestSupport", "CVLMHash"]),
     .testTarget(
       name: "VLMQuantizeTests",
-      dependencies: ["VLMQuantize", "VLMTensor", "CVLMEncode", "CVLMKernels"]),
+      dependencies: ["VLMQuantize", "VLMTensor", "CVLMEncode", "CVLMKernels", "VLMTestSupport"]),
+    .testTarget(
+      name: "VLMNNTests", dependencies: ["VLMNN", "VLMKernels", "VLMTensor", "VLMTestSupport"]),
+    .testTarget(
+      name: "VLMConvertTests",
+      dependencies: [
+        "VLMConvert", "VLMCheckpoint", "VLMContainer", "VLMInput", "VLMKernels", "VLMModels",
+        "VLMNN", "VLMQuantize", "VLMTensor", "VLMTestSupport",
+      ]),
+    .testTarget(name: "VLMCommandLineTests", dependencies: ["VLMCommandLine", "VLMTensor"]),
     .testTarget(
       name: "VLMModelsTests",
       dependencies: ["VLMModels", "VLMNN", "VLMKernels", "VLMTensor", "VLMTestSupport"]),
@@ -159,7 +171,8 @@ let package = Package(
     .testTarget(
       name: "VLMFuzzTests", dependencies: ["VLMFuzzTargets"], path: "Tests/Fuzz/Regressions"),
     .testTarget(
-      name: "VLMInputTests", dependencies: ["VLMInput", "VLMTensor", "VLMTestSupport"]),
+      name: "VLMInputTests",
+      dependencies: ["VLMInput", "VLMTensor", "VLMTestSupport", "SystemProbe"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17

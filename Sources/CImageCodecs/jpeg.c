@@ -187,6 +187,7 @@ static void tell(vlm_jpeg *decoder, vlm_jpeg_header *header) {
   header->width = info->output_width;
   header->height = info->output_height;
   header->channels = (uint8_t)info->num_components;
+  header->has_scans = jpeg_has_multiple_scans(info);
   header->working_bytes = working_bytes(info);
 }
 

@@ -71,6 +71,8 @@ package struct CheckpointError: ReportableError, Equatable {
     case parallelPart(found: [Int], expected: String)
     /// `--state` names what is none, and what there is.
     case noSuchState(String, choices: [String])
+    /// A file of the user's with names, of classes or other things: what was found and expected.
+    case names(String, String)
     case pyTorch(PyTorchProblem)
     case gguf(GGUFProblem)
   }
@@ -211,6 +213,8 @@ extension CheckpointError {
           ? ": the file holds one state"
           : ", expected one of "
             + choices.prefix(20).map { "'\(shown($0))'" }.joined(separator: ", "))
+    case .names(let found, let expected):
+      "names of classes: found \(found), expected \(expected)"
     case .pyTorch(let problem): problem.text
     case .gguf(let problem): problem.text
     }

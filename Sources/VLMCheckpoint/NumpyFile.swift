@@ -4,28 +4,27 @@ import VLMTensor
 package enum NumpyFile {
   /// Writes `values`, in C order, as a little-endian 32-bit float array of `shape`.
   ///
+  /// - Returns: the file, which is not in place before it is committed.
   /// - Precondition: `values` has as many elements as `shape`, whose rank is 32 at most, NumPy's
   ///   own bound.
-  package static func write(
-    path: String, overwrite: Bool, shape: [Int], values: UnsafeBufferPointer<Float>
-  ) throws(FileError) {
+  package static func prepare(
+    path: String, overwrite: Bool, shape: [Int], values: [Float]
+  ) throws(FileError) -> OutputFile {
     precondition(DType.f32.byteCount(shape: shape) == 4 * values.count, "values fill the shape")
     precondition(shape.count <= 32, "a rank that NumPy reads")
     let output = try OutputFile(path: path, overwrite: overwrite)
     try output.write(header(shape))
-    try output.write(UnsafeRawBufferPointer(values))
-    try output.commit()
+    let result = values.withUnsafeBytes { bytes in
+      Result { () throws(FileError) in try output.write(bytes) }
+    }
+    try result.get()
+    return output
   }
 
   package static func write(
     path: String, overwrite: Bool, shape: [Int], values: [Float]
   ) throws(FileError) {
-    let result = values.withUnsafeBufferPointer { buffer in
-      Result { () throws(FileError) in
-        try write(path: path, overwrite: overwrite, shape: shape, values: buffer)
-      }
-    }
-    try result.get()
+    try prepare(path: path, overwrite: overwrite, shape: shape, values: values).commit()
   }
 
   /// Magic, version, length, and a Python dictionary padded so that the data starts at a multiple

@@ -217,6 +217,10 @@ private struct Merger {
   private var warnings: [String] = []
   private var format: CheckpointFormat?
   private var shardOf: [ExactString: String] = [:]
+  /// Tensors that the index does not name.
+  private var unnamed = 0
+
+  private static let listedUnnamed = 20
 
   init(path: String, wanted: [ExactString: String]?) {
     self.path = path
@@ -235,8 +239,12 @@ private struct Merger {
         throw CheckpointError(path: path, place: tensor.name, problem: .inTwoShards(other, shard))
       }
       if let wanted, wanted[name] == nil {
-        warnings.append(
-          "\(shard.escapedForDisplay()): '\(tensor.name.escapedForDisplay())' is not in the index")
+        unnamed += 1
+        if unnamed <= Self.listedUnnamed {
+          warnings.append(
+            "\(shard.escapedForDisplay()): '\(tensor.name.escapedForDisplay())' is not in the index"
+          )
+        }
       }
       index[name] = Int32(truncatingIfNeeded: tensors.count)
       tensors.append(tensor)
@@ -251,6 +259,9 @@ private struct Merger {
         path: path, place: first.key.string, problem: .notInShard(first.value))
     }
     var warnings = warnings
+    if unnamed > Self.listedUnnamed {
+      warnings.append("\(unnamed - Self.listedUnnamed) more tensors are not in the index")
+    }
     let size = tensors.reduce(0) { $0 + $1.byteCount }
     if let totalSize, totalSize != size {
       warnings.append("total_size is \(totalSize), but the tensors have \(size) bytes")

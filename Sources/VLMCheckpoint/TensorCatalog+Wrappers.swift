@@ -15,18 +15,36 @@ extension TensorCatalog {
   package func unwrapped() -> TensorCatalog {
     guard gguf == nil, !tensors.isEmpty else { return self }
     var names = tensors.map(\.name)
-    for (position, name) in names.enumerated() {
+    for (position, name) in names.enumerated() where Self.mayHaveWrapper(name) {
       let parts = name.split(separator: ".", omittingEmptySubsequences: false)
       guard parts.contains(where: { Self.wrappers.contains($0) }) else { continue }
       names[position] = parts.filter { !Self.wrappers.contains($0) }.joined(separator: ".")
     }
-    while names.allSatisfy({ $0.hasPrefix(Self.parallel) }) {
-      names = names.map { String($0.dropFirst(Self.parallel.count)) }
+    let count = names.map(Self.parallelCount).min() ?? 0
+    if count > 0 {
+      names = names.map { String(decoding: $0.utf8.dropFirst(count), as: UTF8.self) }
     }
     guard zip(names, tensors).contains(where: { !$0.hasSameBytes(as: $1.name) }),
       !names.contains(""), Set(names.map { ExactString($0) }).count == names.count
     else { return self }
     return renamed(names)
+  }
+
+  /// Whether a part of a name begins with an underscore, as all of those do.
+  private static func mayHaveWrapper(_ name: String) -> Bool {
+    var previous = UInt8(ascii: ".")
+    for byte in name.utf8 {
+      if byte == UInt8(ascii: "_"), previous == UInt8(ascii: ".") { return true }
+      previous = byte
+    }
+    return false
+  }
+
+  /// Bytes that the names of such training take at the front.
+  private static func parallelCount(_ name: String) -> Int {
+    var rest = name.utf8[...]
+    while rest.starts(with: parallel.utf8) { rest = rest.dropFirst(parallel.utf8.count) }
+    return name.utf8.count - rest.count
   }
 
   /// The tensors whose names begin with `prefix`, without it.

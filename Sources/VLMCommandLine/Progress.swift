@@ -26,16 +26,22 @@ package final class Progress {
     let now = Progress.now()
     guard now - lastDrawn > 0.1 else { return }
     lastDrawn = now
+    Report.draw("\r\u{1B}[K" + line(done, elapsed: now - start, detail: detail))
+  }
+
+  /// "copying 50 %, 500 MB of 1000 MB, 250 MB/s, 3 s left  name".
+  ///
+  /// - Parameter elapsed: seconds; a rate is told after half of one.
+  func line(_ done: Int, elapsed: Double, detail: String = "") -> String {
     let share = total > 0 ? Double(done) / Double(total) : 1
-    var text = "\r\u{1B}[K\(title) \(Int(share * 100)) %"
+    var text = "\(title) \(Int(share * 100)) %"
     if unit == .bytes { text += ", \(Self.bytes(done)) of \(Self.bytes(total))" }
-    let elapsed = now - start
     if elapsed > 0.5, done > 0 {
       if unit == .bytes { text += ", \(Int(Double(done) / elapsed / 1e6)) MB/s" }
       text += ", \(Int(elapsed / share * (1 - share)) + 1) s left"
     }
     if !detail.isEmpty { text += "  \(detail.prefix(48))" }
-    Report.draw(text)
+    return text
   }
 
   /// "812 MB", "13.5 GB".

@@ -146,7 +146,7 @@ package struct ExtractedModel {
       _ = try ModelError.inFile(file) { try GenerationDefaults(json: json) }
     }
     if let bytes = try source.read(.tokenizer) {
-      _ = try Tokenizer(container: bytes, file: file)
+      try Tokenizer(container: bytes, file: file).requireRows(description.tokenRows, file: file)
     }
     var sections: [SectionKind: [UInt8]] = [:]
     for kind in [SectionKind.chatTemplate, .generationConfig, .tokenizer] {

@@ -32,7 +32,7 @@ extension SourceDescriptions {
     let tokenizer = try tokenizer(settings, config, generation, &notes)
     if let tokenizer {
       sections[.tokenizer] = tokenizer.serialized()
-      notes += Self.piecesWithoutRows(tokenizer, rows: rows).map { [$0] } ?? []
+      try tokenizer.requireRows(rows, file: folder)
       // By its name, where no file has an id.
       if defaults.stopTokens.isEmpty, let eos = tokenizer.eos { defaults.stopTokens = [eos] }
     } else {
@@ -51,12 +51,16 @@ extension SourceDescriptions {
   mutating func textTowerSections(
     _ tower: TextTowerConfig, _ description: JSONValue?, notes: inout [String]
   ) throws -> [SectionKind: [UInt8]] {
+    func section(_ tokenizer: Tokenizer, _ file: String) throws -> [SectionKind: [UInt8]] {
+      try tokenizer.requireRows(tower.vocabulary, file: file)
+      return [.tokenizer: tokenizer.serialized()]
+    }
     if let (bytes, file) = try bytes("tokenizer.json") {
-      return [.tokenizer: try Tokenizer(tokenizerJSON: bytes, file: file).serialized()]
+      return try section(Tokenizer(tokenizerJSON: bytes, file: file), file)
     }
     let named = try TokenizerSettings(configuration: nil, model: ["model_type": "clip"])
     if let (value, file) = try vocabularyAndMerges(named, nil) {
-      return [.tokenizer: try Tokenizer(tokenizerJSON: value, file: file).serialized()]
+      return try section(Tokenizer(tokenizerJSON: value, file: file), file)
     }
     let settings = (description?["model_cfg"] ?? description)?["text_cfg"]
     let isOther = ["hf_tokenizer_name", "tokenizer_kwargs"].contains { key in
@@ -188,7 +192,7 @@ extension SourceDescriptions {
     }
     var sections: [SectionKind: [UInt8]] = [:]
     sections[.tokenizer] = tokenizer.serialized()
-    notes += piecesWithoutRows(tokenizer, rows: rows).map { [$0] } ?? []
+    try tokenizer.requireRows(rows, file: file)
     let unique = ends.enumerated().filter { ends[..<$0.offset].firstIndex(of: $0.element) == nil }
     let defaults = GenerationDefaults(stopTokens: unique.map(\.element))
     sections[.generationConfig] = Array(defaults.json.serialized().utf8)
@@ -197,17 +201,15 @@ extension SourceDescriptions {
       templates, tokenizer, seesPictures: seesPictures, notes: &notes)
     return sections
   }
+}
 
-  /// Pieces whose ids are behind the table of embeddings, as tokens that were added without
-  /// `resize_token_embeddings`.
-  private static func piecesWithoutRows(_ tokenizer: Tokenizer, rows: Int?) -> String? {
-    guard let rows, tokenizer.count > rows else { return nil }
-    let pieces = (rows..<tokenizer.count).compactMap { tokenizer.piece($0) }.filter { !$0.isEmpty }
-    guard !pieces.isEmpty else { return nil }
-    let shown = pieces.prefix(3).map { "'\($0.escapedForDisplay(limit: 60))'" }
-    return "the embeddings have \(rows) rows, the tokenizer \(tokenizer.count) ids: a prompt with "
-      + shown.joined(separator: ", ")
-      + (pieces.count > shown.count ? " and \(pieces.count - shown.count) more" : "")
-      + " is an error; resize_token_embeddings before training gives them rows"
+extension Tokenizer {
+  /// Refuses tokens whose ids are behind the table of embeddings: added without
+  /// `resize_token_embeddings`, or another model's.
+  func requireRows(_ rows: Int?, file: String) throws(ModelError) {
+    guard let rows, let left = pieces(from: rows) else { return }
+    throw ModelError(
+      file: file,
+      .tokenWithoutRow(token: left.first, id: left.id, others: left.count - 1, rows: rows))
   }
 }

@@ -75,7 +75,7 @@ struct LabelSource {
 
   private func names(_ count: Int, notes: inout [String]) throws -> [String]? {
     if let file = options.namesFile {
-      let names = try ClassNames.read(file)
+      let names = try read(file)
       guard names.count == count else {
         throw ConversionError(
           path: file,
@@ -104,6 +104,20 @@ struct LabelSource {
           + (folder + "/" + file).escapedForDisplay())
     }
     return described?.count == count ? described : nil
+  }
+
+  private func read(_ file: String) throws(ConversionError) -> [String] {
+    do throws(CheckpointError) { return try ClassNames.read(file) } catch {
+      switch error.problem {
+      case .file(let problem): throw ConversionError(path: file, .file(problem))
+      case .json(let problem):
+        throw ConversionError(
+          path: file, .json(offset: problem.offset, text: problem.description))
+      case .names(let found, let expected):
+        throw ConversionError(path: file, .labels(found, expected))
+      default: throw ConversionError(path: file, .labels("\(error)", "names of classes"))
+      }
+    }
   }
 
   /// Files that hold names of classes in many folders; which of them are this model's, only its

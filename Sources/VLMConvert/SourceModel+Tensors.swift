@@ -94,13 +94,39 @@ extension SourceModel {
     }
     let known = Set(manifest.map(\.path))
     let unexpected =
-      checkpoint.unexpected
+      checkpoint.unexpected + strangeFrequencies
       + checkpoint.tensors.filter { !known.contains($0.key) }.map(\.value.original)
     if !ignoreUnexpected, let fault = checkpoint.headFault {
       throw ConversionError(path: catalog.path, .head(fault))
     }
     if !ignoreUnexpected, !unexpected.isEmpty {
       throw ConversionError(path: catalog.path, .unexpected(unexpected.sorted()))
+    }
+  }
+}
+
+extension SourceModel {
+  /// Tables of a rotation's frequencies that the description does not give: code of old read them,
+  /// so the model may be another one.
+  private var strangeFrequencies: [String] {
+    guard let config = description.language else { return [] }
+    let known = [RotaryScaling.none, config.ropeScaling].map { scaling in
+      scaling.frequencies(base: config.ropeBase, dimension: config.headDimension, length: 1)
+    }
+    return checkpoint.frequencies.filter { name in
+      guard let tensor = catalog[name], tensor.dtype.isConvertibleToFloat,
+        tensor.elementCount == config.headDimension / 2
+      else { return true }
+      var values = [Float](repeating: 0, count: tensor.elementCount)
+      do throws(CheckpointError) {
+        try values.withUnsafeMutableBufferPointer { buffer throws(CheckpointError) in
+          try tensor.readFloats(0..<buffer.count, into: buffer)
+        }
+      } catch { return true }
+      // Within what rounding to bfloat16, or to the smallest numbers of half precision, leaves.
+      return !known.contains { expected in
+        zip(values, expected).allSatisfy { abs(Double($0) - $1) <= $1 / 128 + 1e-7 }
+      }
     }
   }
 }

@@ -64,6 +64,11 @@ package struct SourceModel: Sendable {
     let (checkpoint, description, base) = (found.checkpoint, found.description, found.base)
     var descriptions = found.descriptions
     var notes = found.catalog.warnings + found.notes + checkpoint.notes + found.halves
+    if let code = description?["auto_map"], !code.isNull {
+      notes.append(
+        "config.json names code of the model's own (auto_map), which is not run: the model is "
+          + "taken for what its class in transformers computes")
+    }
     let preprocessing: Preprocessing?
     if case .llava(let config) = checkpoint.description {
       preprocessing = try descriptions.llavaPreprocessing(

@@ -52,6 +52,11 @@ struct SourceRecognition {
     } ?? []
   }
 
+  /// Tensors of a model at most. A model of 1000 blocks, which is all that is run, has 30,000.
+  private static let maximumTensors = 1 << 16
+  /// Parts of a name between dots. The longest have some twenty.
+  private static let maximumParts = 64
+
   /// The parameters are those of `SourceModel.open`.
   init(
     path: String, visionTower: String? = nil, visionTowerSlow: String? = nil,
@@ -123,6 +128,7 @@ struct SourceRecognition {
     }
     let stated = described == nil ? StatedArchitecture.foreign(description) : nil
     do {
+      try Self.checkNames(catalog, weights)
       try ForeignWeights.check(catalog, description, adapter)
       let choice = try ModelChoice(stored)
       catalog = choice.catalog
@@ -185,6 +191,19 @@ struct SourceRecognition {
       guard let stated, Self.isOfTensors(error), !isNamed else { throw error }
       throw ConversionError(path: weights, .architecture(stated))
     }
+  }
+
+  /// Refuses at once what no model has: what follows looks at every part of every name many times.
+  private static func checkNames(_ catalog: TensorCatalog, _ path: String) throws(ConversionError) {
+    let long = catalog.tensors.lazy.map(\.name).first { name in
+      name.utf8.count(where: { $0 == UInt8(ascii: ".") }) >= maximumParts
+    }
+    guard catalog.tensors.count > maximumTensors || long != nil else { return }
+    throw ConversionError(
+      path: path,
+      .unknownModel(
+        tensorCount: catalog.tensors.count,
+        examples: long.map { [$0] } ?? catalog.tensors.prefix(3).map(\.name)))
   }
 
   /// Whether a failure may come from tensors of another model than was looked for.

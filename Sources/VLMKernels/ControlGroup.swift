@@ -14,6 +14,8 @@ package struct ControlGroup: Sendable {
   package let memoryLimit: Int?
   /// Bytes of the limit that are not taken, page cache counting as free.
   package let memoryAvailable: Int?
+  /// Bytes of three quarters of the limit that are not taken, counted alike; none where more is.
+  package let memoryLeft: Int?
 
   /// This process's, as they are now.
   package static var current: ControlGroup { ControlGroup(read: Self.content) }
@@ -25,6 +27,7 @@ package struct ControlGroup: Sendable {
     let memory = groups.memory.compactMap { Self.memory($0, read) }
     memoryLimit = memory.map(\.limit).min()
     memoryAvailable = memory.map(\.available).min()
+    memoryLeft = memory.map { max(0, $0.available - $0.limit / 4) }.min()
   }
 
   /// Folders whose files count, nearest first.
@@ -119,7 +122,7 @@ package struct ControlGroup: Sendable {
 
   private static let maximumBytes = 1 << 16
 
-  private static func content(_ path: String) -> String? {
+  static func content(_ path: String) -> String? {
     guard let file = fopen(path, "re") else { return nil }
     defer { fclose(file) }
     var bytes = [UInt8](repeating: 0, count: maximumBytes)

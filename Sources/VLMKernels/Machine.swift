@@ -33,6 +33,35 @@ package enum Machine {
     return Memory(byteCount: limit, isControlGroups: true)
   }
 
+  /// Bytes that this process may plan with beside what it has: three quarters of the memory of the
+  /// machine and of each control group, less what is taken of them, and what a limit on its address
+  /// space leaves. Pages of mapped files do not count as taken.
+  package static var memoryLeft: Int {
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    var space = rlimit()
+    let isLimited =
+      getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &space) == 0
+      && space.rlim_cur < rlim_t(Int.max)
+    let physical = Int(sysconf(Int32(_SC_PHYS_PAGES))) * page
+    return left(
+      physical: max(1 << 28, physical), ControlGroup.current,
+      statm: ControlGroup.content("/proc/self/statm") ?? "", page: page,
+      addressSpace: isLimited ? Int(space.rlim_cur) : nil)
+  }
+
+  /// - Parameter statm: pages of address space, resident ones, and those of them that are files'.
+  static func left(
+    physical: Int, _ group: ControlGroup, statm: String, page: Int, addressSpace: Int?
+  ) -> Int {
+    let pages = statm.split(separator: " ").prefix(3).map { Int($0) ?? 0 }
+    let isKnown = pages.count == 3
+    let own = isKnown ? max(0, pages[1] - pages[2]) * page : 0
+    var left = physical / 4 * 3 - own
+    if let group = group.memoryLeft { left = min(left, group) }
+    if let addressSpace { left = min(left, addressSpace - (isKnown ? pages[0] * page : 0)) }
+    return max(0, left)
+  }
+
   /// Bytes that could be taken without swapping, what caches hold included, within the limits of
   /// the control groups; without what caches hold where `/proc` is not there.
   package static var availableMemory: Int? {

@@ -16,7 +16,6 @@ package final class WorkerPool: @unchecked Sendable {
   package let threadCount: Int
 
   private typealias Body = (_ piece: Int, _ worker: Int) -> Void
-  private let callers = Mutex<Void>(())
   private let state: State
   private var threads: [pthread_t] = []
 
@@ -33,6 +32,8 @@ package final class WorkerPool: @unchecked Sendable {
     private let taken: UnsafeMutablePointer<Atomic<Int>>
     private let shares: Int
     private static let spacing = 64 / MemoryLayout<Int>.stride
+    /// Held by the caller whose loop it is. POSIX's, whose order ThreadSanitizer knows.
+    let callers = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
@@ -40,13 +41,20 @@ package final class WorkerPool: @unchecked Sendable {
       self.shares = shares
       taken = .allocate(capacity: shares * Self.spacing)
       for share in 0..<shares { (taken + share * Self.spacing).initialize(to: Atomic<Int>(0)) }
+      var attributes = pthread_mutexattr_t()
+      pthread_mutexattr_init(&attributes)
+      pthread_mutexattr_settype(&attributes, Int32(PTHREAD_MUTEX_ERRORCHECK))
+      pthread_mutex_init(callers, &attributes)
+      pthread_mutexattr_destroy(&attributes)
       pthread_mutex_init(lock, nil)
       pthread_cond_init(wake, nil)
     }
 
     deinit {
+      pthread_mutex_destroy(callers)
       pthread_mutex_destroy(lock)
       pthread_cond_destroy(wake)
+      callers.deallocate()
       lock.deallocate()
       wake.deallocate()
       for share in 0..<shares { (taken + share * Self.spacing).deinitialize(count: 1) }
@@ -141,24 +149,26 @@ package final class WorkerPool: @unchecked Sendable {
   /// `worker` is below `threadCount` and no two threads have the same one at a time, so it can
   /// choose a scratch buffer. Loops do not nest.
   package func forEach(count: Int, _ body: (_ piece: Int, _ worker: Int) -> Void) {
+    let code = pthread_mutex_lock(state.callers)
+    precondition(code == 0, "loops do not nest")
+    defer { pthread_mutex_unlock(state.callers) }
+    // Too few to share out; another caller's loop has worker 0 as well, so not beside it.
     if count <= 1 || threads.isEmpty {
       for piece in 0..<count { body(piece, 0) }
       return
     }
-    callers.withLock { _ in
-      withoutActuallyEscaping(body) { body in
-        state.begin(body, count: count)
-        state.running.store(threads.count, ordering: .relaxed)
-        state.announce()
-        state.work(as: 0)
-        var polls = 0
-        while state.running.load(ordering: .acquiring) > 0 {
-          polls += 1
-          // A worker that lost its processor needs ours to finish.
-          if polls > Self.spins { sched_yield() }
-        }
-        state.body = nil
+    withoutActuallyEscaping(body) { body in
+      state.begin(body, count: count)
+      state.running.store(threads.count, ordering: .relaxed)
+      state.announce()
+      state.work(as: 0)
+      var polls = 0
+      while state.running.load(ordering: .acquiring) > 0 {
+        polls += 1
+        // A worker that lost its processor needs ours to finish.
+        if polls > Self.spins { sched_yield() }
       }
+      state.body = nil
     }
   }
 

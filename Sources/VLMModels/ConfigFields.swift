@@ -12,6 +12,11 @@ struct ConfigFields {
     self.path = path
   }
 
+  var isEmpty: Bool { value.objectValue?.members.isEmpty ?? true }
+
+  /// - Throws: `ModelError` naming a key that is another model's.
+  func check(_ keys: ConfigKeys) throws(ModelError) { try keys.check(value, path) }
+
   func has(_ key: String) -> Bool { value[key].map { !$0.isNull } ?? false }
 
   func int(_ key: String) throws(ModelError) -> Int {

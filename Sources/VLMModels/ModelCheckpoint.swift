@@ -97,11 +97,14 @@ package struct ModelCheckpoint: Sendable {
   package internal(set) var unexpected: [String] = []
   /// Whether an activation of the head was assumed.
   package var hasOpenHead = false
+  /// Tables of a language model's rotation, which follow from the description.
+  package internal(set) var frequencies: [String] = []
 
   package init(
     description: ModelDescription, naming: String, tensors: [String: Source],
-    foreign: [String] = [], notes: [String] = []
+    foreign: [String] = [], unexpected: [String] = [], notes: [String] = []
   ) {
+    self.unexpected = unexpected
     self.description = description
     self.naming = naming
     self.tensors = tensors
@@ -133,16 +136,15 @@ package struct ModelCheckpoint: Sendable {
       foreign: facts.names.filter { !$0.name.hasPrefix(place) })
   }
 
-  /// The same with more tensors that are no part of it. Beside an image model they may be a head,
-  /// or the larger part of what the file is.
+  /// The same with more tensors that are no part of it, which may be a head, or the larger part of
+  /// what the file is.
   package func adding(foreign names: [CheckpointFacts.Name]) -> ModelCheckpoint {
     var result = self
     result.foreign += names.map(\.name)
-    switch description {
-    case .convNeXt, .clipViT, .openCLIP:
-      result.unexpected += names.filter { !HeadModule.isInert($0) }.map(\.name)
-    case .llama, .llava: break
-    }
+    result.unexpected += names.filter { name in
+      let isBeside = description.language != nil && LLaMANaming.isValueHead(name.name)
+      return !HeadModule.isInert(name) && !isBeside
+    }.map(\.name)
     return result
   }
 
@@ -182,6 +184,7 @@ package struct ModelCheckpoint: Sendable {
     }
     result.hasOpenHead = hasOpenHead
     result.unexpected = unexpected.map(original)
+    result.frequencies = frequencies.map(original)
     return result
   }
 

@@ -90,6 +90,13 @@ package enum ModelDescription: Sendable, Equatable {
     }
   }
 
+  /// Rows of the table of embeddings, which the ids of a tokenizer are in; nil for a model that reads
+  /// no texts.
+  package var tokenRows: Int? {
+    if case .openCLIP(let config) = self { return config.text.vocabulary }
+    return language?.vocabulary
+  }
+
   /// Every tensor that the model has, in the order it asks for them.
   package func manifest() throws(ModelError) -> [TensorSpec] {
     let recorder = ManifestRecorder()

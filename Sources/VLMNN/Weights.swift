@@ -70,6 +70,12 @@ package struct ModelError: ReportableError, Equatable {
     case configuration(field: String, found: String, expected: String)
     case image(found: String, expected: String)
     case prompt(found: String, expected: String)
+    /// A token whose id has no row in the table of embeddings, and how many more there are.
+    case tokenWithoutRow(token: String, id: Int, others: Int, rows: Int)
+    /// Results that are NaN or infinite, of so many.
+    case notFinite(String, count: Int, of: Int)
+    /// What needs more memory than may be planned with, and what would need less.
+    case memory(String, needed: Int?, limit: String, advice: String?)
     /// Positions that a context does not have room for, behind those that it holds.
     case contextFull(held: Int, added: Int, capacity: Int)
   }
@@ -103,6 +109,18 @@ package struct ModelError: ReportableError, Equatable {
         "image: \(found), expected \(expected)"
       case .prompt(let found, let expected):
         "prompt: \(found), expected \(expected)"
+      case .tokenWithoutRow(let token, let id, let others, let rows):
+        "tokenizer: found token '\(token.escapedForDisplay(limit: 60))' with id \(id)"
+          + (others > 0 ? " and \(others) more" : "")
+          + ", expected ids below \(rows), the rows of the table of embeddings; take the tokenizer "
+          + "that goes with the weights, or give its tokens rows (resize_token_embeddings)"
+      case .notFinite(let what, let count, let total):
+        "\(what): \(count) of \(total) are NaN or infinite, expected finite numbers: the weights are "
+          + "damaged, or a layer overflows"
+      case .memory(let what, let needed, let limit, let advice):
+        "memory: \(what) needs "
+          + (needed.map { "\(($0 + (1 << 20) - 1) >> 20) MiB" } ?? "more than can be counted")
+          + ", expected at most \(limit)" + (advice.map { "; " + $0 } ?? "")
       case .contextFull(let held, let added, let capacity):
         "context: found \(held) positions and \(added) more, expected at most \(capacity)"
       }
@@ -114,7 +132,10 @@ package struct ModelError: ReportableError, Equatable {
     return "[" + shape.map { $0 < 0 ? "any" : "\($0)" }.joined(separator: ", ") + "]"
   }
 
-  package var exitStatus: ExitStatus { .badData }
+  package var exitStatus: ExitStatus {
+    if case .memory = problem { return .osError }
+    return .badData
+  }
 }
 
 extension ModelError {

@@ -14,6 +14,7 @@ package final class ContainerWeights: WeightSource, @unchecked Sendable {
     guard let entry = container.tensor(named: spec.path) else {
       throw ModelError(file: container.path, .missingTensor(spec.path))
     }
+    used.insert(spec.path)
     guard entry.shape == spec.shape else {
       throw ModelError(
         file: container.path, .shape(spec.path, found: entry.shape, expected: spec.shape))
@@ -24,7 +25,6 @@ package final class ContainerWeights: WeightSource, @unchecked Sendable {
         .format(
           spec.path, found: entry.format.description, expected: spec.role.allowedFormats))
     }
-    used.insert(spec.path)
     return Tensor(
       name: entry.name, shape: entry.shape, format: entry.format, file: container.file,
       range: entry.range)

@@ -34,7 +34,7 @@ package protocol ConversationSession: AnyObject {
   /// - Throws: `GenerationError` for a model that sees no pictures, or for a size that cannot be;
   ///   `ImageError` for one too large.
   func pixels(
-    of image: Image, name: String, geometry: PictureGeometry, limits: ImageLimits
+    of image: any PixelSource, name: String, geometry: PictureGeometry, limits: ImageLimits
   ) throws -> PixelTensor
 
   /// The visual tokens of a picture. Whoever keeps them need not encode it again.
@@ -65,6 +65,12 @@ extension ConversationSession {
   package var tokenizer: Tokenizer? { generator.tokenizer }
   /// Positions that a conversation may have.
   package var capacity: Int { generator.context.capacity }
+  /// Positions that a context has where memory suffices, when this one has fewer.
+  package var shortened: Int? {
+    let usual = min(
+      generator.model.config.contextLength, LanguageSession.defaultContextLength)
+    return capacity < usual ? usual : nil
+  }
   package var seesPictures: Bool { pictureSteps != nil }
 }
 
@@ -128,7 +134,7 @@ extension LanguageSession: ConversationSession {
   }
 
   package func pixels(
-    of image: Image, name: String, geometry: PictureGeometry, limits: ImageLimits
+    of image: any PixelSource, name: String, geometry: PictureGeometry, limits: ImageLimits
   ) throws -> PixelTensor { throw blind }
 
   package func encode(

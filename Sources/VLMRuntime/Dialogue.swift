@@ -59,6 +59,9 @@ package final class Dialogue {
   /// Takes a picture into the next question.
   package func add(_ picture: VisualTokens) { waiting.append(picture) }
 
+  /// Forgets the pictures that wait for a question.
+  package func dropWaiting() { waiting = [] }
+
   /// Forgets everything that was said and seen.
   package func clear() {
     turns = []
@@ -77,6 +80,7 @@ package final class Dialogue {
   package func ask(
     _ question: String, cancelled: CancellationFlag? = nil, emit: (String) -> Void = { _ in }
   ) throws -> Answer {
+    try refuseTooLong(question)
     let text = try placed(question)
     let all = images + waiting
     let ids = try ids(text, all)
@@ -95,7 +99,26 @@ package final class Dialogue {
 
   /// The prompt's ids if `question` were asked now.
   package func promptIDs(_ question: String) throws -> [Int] {
-    try ids(try placed(question), images + waiting)
+    try refuseTooLong(question)
+    return try ids(try placed(question), images + waiting)
+  }
+
+  /// Refuses what cannot fit the context whatever its letters are, before any work is put into it:
+  /// framing and encoding take many times the memory of a text. White space at its ends does not
+  /// count, which a template may take off.
+  private func refuseTooLong(_ question: String) throws(GenerationError) {
+    let scalars = question.unicodeScalars
+    guard question.utf8.count > model.capacity,
+      let first = scalars.firstIndex(where: { !$0.properties.isWhitespace }),
+      let last = scalars.lastIndex(where: { !$0.properties.isWhitespace })
+    else { return }
+    let bytes = question.utf8.distance(from: first, to: last) + 1
+    guard let positions = tokenizer.fewestIDs(bytes: bytes), positions > model.capacity else {
+      return
+    }
+    throw GenerationError(
+      .surelyTooLong(
+        bytes: question.utf8.count, positions: positions, capacity: model.capacity))
   }
 
   private func ids(_ question: String, _ pictures: [VisualTokens]) throws -> [Int] {

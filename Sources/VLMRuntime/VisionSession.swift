@@ -71,15 +71,8 @@ package final class VisionSession {
     }
     self.openCLIP = openCLIP
     try source.requireAllUsed()
-    if let json = try container.json(.preprocess) {
-      preprocessing = try Preprocessing(json: json, name: file)
-    } else {
-      preprocessing = .timmDefault
-    }
-    let classCount = description.classCount
-    let stated = try container.json(.labels).map { json in
-      try ModelError.inFile(file) { try Labels(json: json, count: classCount) }
-    }
+    preprocessing = try container.preprocessing(of: description)
+    let stated = try container.labels(of: description)
     labels = stated?.names
     scores = stated?.scores ?? .softmax
     self.kernels = kernels
@@ -108,11 +101,20 @@ package final class VisionSession {
 
   /// Runs images of one size as one batch; they are let go as soon as they are copied.
   ///
-  /// - Throws: `ModelError` when the images are too small for the model or too large for memory,
-  ///   `FileError` when the file has changed meanwhile.
+  /// - Throws: `ModelError` when the images are too small for the model or too large for memory, or
+  ///   when it makes no numbers of one of them; `FileError` when the file has changed meanwhile.
   package func run(
     _ images: consuming [PixelTensor], observe: Observer? = nil
   ) throws -> [Result] {
+    try runEach(images, observe: observe).map { try $0.get() }
+  }
+
+  /// The same, with an error in the place of each image that the model makes no numbers of.
+  ///
+  /// - Throws: `ModelError` when the images are too small for the model or too large for memory.
+  package func runEach(
+    _ images: consuming [PixelTensor], observe: Observer? = nil
+  ) throws -> [Swift.Result<Result, any Error>] {
     try checkChannels(images)
     let results =
       switch model {
@@ -120,7 +122,13 @@ package final class VisionSession {
       case .clipViT(let model): try run(model, images, observe)
       }
     try container.checkUnchanged()
-    return results
+    return results.map { result in
+      Swift.Result {
+        try result.logits?.requireFinite("logits")
+        try result.embedding.requireFinite("embedding")
+        return result
+      }
+    }
   }
 
   private func run(
@@ -188,11 +196,11 @@ package final class VisionSession {
   ) throws -> [Result] {
     var results: [Result] = []
     for image in images {
-      let context = try ModelError.inFile(container.path) { () -> CLIPViTContext in
-        if let clipContext, clipContext.height == image.height, clipContext.width == image.width {
-          return clipContext
-        }
-        return try CLIPViTContext(
+      let context: CLIPViTContext
+      if let clipContext, clipContext.height == image.height, clipContext.width == image.width {
+        context = clipContext
+      } else {
+        context = try CLIPViTContext(
           model.config, height: image.height, width: image.width, format: model.keyValueFormat,
           pool: pool, kernels: kernels)
       }
@@ -237,18 +245,30 @@ package final class VisionSession {
 
   /// Makes classes of texts: from now on an image's logits say how like each of them it is.
   ///
+  /// - Parameter templates: texts in which `{}` stands for a label. Of several a label's embedding is
+  ///   the mean of theirs, each of length 1, brought to length 1 again, as open_clip's
+  ///   `build_zero_shot_classifier` makes it.
+  /// - Returns: texts that are longer than the tower reads, and were cut.
   /// - Throws: `ModelError` for a model without a text tower, `GenerationError` for a file without
   ///   its tokenizer.
-  package func classify(as texts: [String]) throws {
-    guard openCLIP != nil else { throw notTextual }
-    guard let tokenizer = try container.tokenizer() else {
+  @discardableResult
+  package func classify(as texts: [String], templates: [String] = []) throws -> [String] {
+    guard let length = openCLIP?.text.config.contextLength else { throw notTextual }
+    guard let tokenizer = try container.tokenizer(of: description) else {
       throw GenerationError(file: container.path, .noTokenizer)
     }
-    labelIDs = try texts.map { try tokenizer.encodePadded($0) }
+    let filled = templates.isEmpty ? texts : texts.flatMap { ZeroShot.fill(templates, with: $0) }
+    labelIDs = try filled.map { try tokenizer.encodePadded($0, length: length) }
     rawLabelEmbeddings = try rawEmbeddings(labelIDs)
-    labelEmbeddings = rawLabelEmbeddings.map { ZeroShot.normalised($0) }
+    let embeddings = rawLabelEmbeddings.map { ZeroShot.normalised($0) }
+    let count = max(1, templates.count)
+    labelEmbeddings = texts.indices.map { index in
+      count == 1
+        ? embeddings[index] : ZeroShot.mean(embeddings[index * count..<(index + 1) * count])
+    }
     labels = texts
     scores = .softmax
+    return try filled.filter { try tokenizer.encode($0, bos: true, eos: true).count > length }
   }
 
   private func likeness(_ embedding: [Float]) -> [Float]? {
@@ -282,6 +302,7 @@ package final class VisionSession {
       textContext = context
       let embeddings = try ids.map { try tower($0, context) }
       try container.checkUnchanged()
+      for embedding in embeddings { try embedding.requireFinite("embedding of a text") }
       return embeddings
     }
   }

@@ -10,6 +10,26 @@ package enum ZeroShot {
     return values.map { Float(Double($0) / max(norm, 1e-12)) }
   }
 
+  /// The direction between embeddings of length 1, of length 1 itself.
+  package static func mean(_ embeddings: ArraySlice<[Float]>) -> [Float] {
+    var sum = [Double](repeating: 0, count: embeddings.first?.count ?? 0)
+    for embedding in embeddings {
+      for (index, value) in embedding.enumerated() { sum[index] += Double(value) }
+    }
+    return normalised(sum.map { Float($0 / Double(max(1, embeddings.count))) })
+  }
+
+  /// What a label stands for in a template.
+  package static let placeholder = "{}"
+
+  /// The templates with a label in their places.
+  package static func fill(_ templates: [String], with label: String) -> [String] {
+    templates.map { template in
+      template.split(separator: placeholder, omittingEmptySubsequences: false)
+        .joined(separator: label)
+    }
+  }
+
   /// One logit for each text: the cosine times the model's scale.
   ///
   /// - Precondition: all embeddings have one length.

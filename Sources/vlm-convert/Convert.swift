@@ -182,6 +182,8 @@ struct Convert: ParsableCommand {
       guard let output, output != input else { throw error }
       throw CheckpointPath.refusalAsOutput(output) ?? error
     }
+    // Said before the work, not after it.
+    try Evaluation.check(source, images: evaluate)
     let policy = QuantizationPolicy(
       scheme: scheme.scheme, overrides: try tensorType.map(Self.override))
     let converter = try Converter(
@@ -190,11 +192,15 @@ struct Convert: ParsableCommand {
     for note in source.notes + converter.notes { Report.warning(note, program: "vlm-convert") }
     let foreign = source.checkpoint.foreign
     if !foreign.isEmpty, !quiet {
-      let examples = foreign.prefix(3).map { "'\($0.escapedForDisplay())'" }
+      // Those that the user wants to be left out are what has to be seen.
+      let unexpected = source.checkpoint.unexpected
+      let names = unexpected + foreign.filter { !unexpected.contains($0) }
+      let shown = names.prefix(max(3, min(20, unexpected.count)))
+      let examples = shown.map { "'\($0.escapedForDisplay())'" }
       Report.note(
         "vlm-convert: \(foreign.count == 1 ? "1 tensor is" : "\(foreign.count) tensors are") no part "
           + "of the model, left out: "
-          + examples.joined(separator: ", ") + (foreign.count > 3 ? ", …" : ""))
+          + examples.joined(separator: ", ") + (names.count > shown.count ? ", …" : ""))
     }
     guard let output, !dryRun else { return describe(converter) }
     if source.catalog.sources.contains(where: { $0.isSameFile(as: output) }) {

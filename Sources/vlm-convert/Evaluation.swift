@@ -23,6 +23,28 @@ struct Evaluation {
     let scores: Scores
   }
 
+  /// Refuses what `run` could not do, before anything is converted.
+  ///
+  /// - Throws: `ConversionError` for a model that sees no pictures, or answers questions about them;
+  ///   what `ImageDecoder` throws for a picture that cannot be read.
+  static func check(_ source: SourceModel, images: [String]) throws {
+    guard let first = images.first else { return }
+    let description = source.description
+    guard description.language == nil, let steps = source.preprocessing else {
+      throw ConversionError(
+        path: source.catalog.path,
+        .option(
+          "--evaluate", found: first,
+          expected: "no such option: it compares what image models make of pictures, and this is "
+            + (description.language == nil
+              ? "one of \(description.inputChannels) channels" : "a model that writes text")))
+    }
+    for name in images {
+      let picture = try ImageDecoder.decode(path: name, color: steps.color)
+      _ = try steps.apply(picture, name: name)
+    }
+  }
+
   /// Runs `model` and an f32 conversion of `source`, made beside it for the while, on each image.
   static func run(
     model: String, source: SourceModel, images: [String], threads: Int
@@ -39,7 +61,7 @@ struct Evaluation {
     let exact = try opened.get()
     let stored = try VisionSession(path: model, kernels: kernels, threads: threads)
     return try images.map { name in
-      let picture = try ImageDecoder.decode(path: name, color: exact.preprocessing.color) {
+      let picture = try ImageDecoder.open(path: name) {
         Report.warning("\(name.escapedForDisplay()): \($0.description)", program: "vlm-convert")
       }
       let pixels = try exact.preprocessing.apply(picture, name: name)

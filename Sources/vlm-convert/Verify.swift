@@ -4,6 +4,7 @@ import VLMCommandLine
 import VLMContainer
 import VLMConvert
 import VLMKernels
+import VLMRuntime
 import VLMTensor
 
 struct Verify: ParsableCommand {
@@ -23,16 +24,19 @@ struct Verify: ParsableCommand {
   @Option(help: "Threads; default: the processors this process may use.")
   var threads: Int?
 
-  /// Reads all of `container` on `threads` threads.
+  /// Reads all of `container` on `threads` threads, and then as a session would that opens it.
   static func defects(
     of container: Container, threads: Int, quiet: Bool
-  ) throws -> [ContainerError] {
+  ) throws -> [any ReportableError] {
     let progress = Progress("verifying", total: container.file.count, unit: .bytes, quiet: quiet)
     defer { progress.finish() }
     let pool = WorkerPool(threadCount: threads)
-    return try container.verify(
+    let defects = try container.verify(
       strict: true, progress: { done, _ in progress.update(done) },
       loop: { count, body in pool.forEach(count: count) { piece, _ in body(piece) } })
+    // A section that cannot be decoded is found twice.
+    let known = Set(defects.map(\.description))
+    return defects + container.contentDefects().filter { !known.contains($0.description) }
   }
 
   func run() throws {

@@ -9,6 +9,9 @@ import VLMTensor
 #endif
 
 /// Questions line by line, each about everything before it.
+///
+/// Where nobody types them, a question that is an error has a record and the next is asked. So has one
+/// about a picture that could not be shown, which is never asked without it.
 struct ChatLoop {
   let run: ConversationRun
   let conversation: Dialogue
@@ -16,60 +19,143 @@ struct ChatLoop {
   /// Ends the answer that is being written. One for the process: a signal knows no object.
   private static let cancelled = CancellationFlag()
 
+  private let isTerminal = isatty(STDIN_FILENO) == 1
+  private var encoded = ConversationRun.Encoded()
+  /// Why a picture is missing that the questions are about.
+  private var missing: Missing?
+
+  private struct Missing {
+    let picture: PictureInput
+    let error: any ReportableError
+    /// Whether a question had its record.
+    var isTold = false
+  }
+
+  init(run: ConversationRun, conversation: Dialogue) {
+    self.run = run
+    self.conversation = conversation
+  }
+
+  /// - Parameter encoded: the pictures that were shown before.
   /// - Throws: the first failure of a question, when all are asked, where nobody types them.
-  func run(_ encoded: inout ConversationRun.Encoded) throws {
-    let isTerminal = isatty(STDIN_FILENO) == 1
-    var failure: ExitStatus?
+  mutating func run(_ encoded: ConversationRun.Encoded) throws {
+    self.encoded = encoded
     if isTerminal, !run.quiet {
       Report.note(help)
     }
+    let limit = ConversationRun.maximumPromptBytes
+    var lines = LineReader(try ByteStream(path: "-"), limit: limit)
     while true {
       if isTerminal { Report.prompt("> ") }
-      guard let line = readLine() else { break }
-      let words = line.split(separator: " ", maxSplits: 1)
-      switch words.first {
-      case nil: continue
-      case "/quit", "/exit": return try end(failure)
-      case "/help": Report.note(help)
-      case "/clear":
-        conversation.clear()
-        encoded = .init()
-      case "/image":
-        let name = words.count > 1 ? String(words[1]).trimmingSpaces() : ""
-        try attempt {
-          guard !name.isEmpty else { throw Self.misunderstood("/image", expected: "/image FILE") }
-          guard run.model.seesPictures else {
-            throw Self.misunderstood("/image", expected: "a question: this model sees no pictures")
-          }
-          let picture = try run.add(name, to: conversation, &encoded)
-          if isTerminal, !run.quiet {
-            Report.note("[\(picture.count) tokens, for the next question]")
-          }
-        }
-      case .some(let word) where Self.isCommand(word):
-        try attempt {
-          throw Self.misunderstood(String(word), expected: "/image FILE, /clear, /help or /quit")
-        }
-      default:
-        let taken = encoded
-        // The next question may do better, whoever asks it.
-        do {
-          Self.cancelled.reset()
-          TerminationSignals.onInterrupt(Self.interrupt)
-          defer { TerminationSignals.onInterrupt(nil) }
-          if try run.ask(line, conversation, taken, cancelled: Self.cancelled) { encoded = .init() }
-        } catch let error as any ReportableError where Self.isOfQuestion(error) || isTerminal {
-          Report.error(error, program: "vlm-run")
-          if !isTerminal, failure == nil { failure = error.exitStatus }
-        }
+      switch try lines.next() {
+      case nil:
+        if isTerminal { Report.note("") }
+        return try end()
+      case .tooLong?:
+        var members = JSONObject()
+        members.set("schema", 1)
+        fail(InputError("standard input", .lineTooLong(limit: limit)), members)
+      case .line(let bytes)?:
+        guard try take(bytes) else { return try end() }
       }
     }
-    if isTerminal { Report.note("") }
-    try end(failure)
   }
 
-  private func end(_ failure: ExitStatus?) throws {
-    if let failure { throw ExitCode(failure.rawValue) }
+  /// - Returns: false at the end of the conversation.
+  private mutating func take(_ line: [UInt8]) throws -> Bool {
+    guard let first = line.first(where: { $0 != 0x20 }) else { return true }
+    // A name's bytes are kept; most lines are questions, and may be long.
+    let command = first == UInt8(ascii: "/") ? String(fileName: line) : "?"
+    let words = command.split(separator: " ", maxSplits: 1)
+    switch words[0] {
+    case "/quit", "/exit": return false
+    case "/help": Report.note(help)
+    case "/clear":
+      tellMissing()
+      conversation.clear()
+      encoded = .init()
+    case "/image":
+      try show(words.count > 1 ? String(words[1]).trimmingSpaces() : "")
+    case let word where Self.isCommand(word):
+      try attempt {
+        throw Self.misunderstood(String(word), expected: "/image FILE, /clear, /help or /quit")
+      }
+    default: try ask(String(decoding: line, as: UTF8.self))
+    }
+    return true
+  }
+
+  private mutating func show(_ name: String) throws {
+    try attempt {
+      guard !name.isEmpty else { throw Self.misunderstood("/image", expected: "/image FILE") }
+      guard run.model.seesPictures else {
+        throw Self.misunderstood("/image", expected: "a question: this model sees no pictures")
+      }
+    }
+    guard !name.isEmpty, run.model.seesPictures else { return }
+    if missing?.isTold ?? false {
+      // The question that the pictures before it were for is over.
+      conversation.dropWaiting()
+      encoded.dropWaiting()
+      missing = nil
+    }
+    let picture = PictureInput(name: name, content: .file)
+    do {
+      let tokens = try run.add(picture, to: conversation, &encoded)
+      if isTerminal, !run.quiet {
+        Report.note("[\(tokens.count) tokens, for the next question]")
+      }
+    } catch let error as any ReportableError where !run.isFatal(error) {
+      if isTerminal || run.records.format == .text { Report.error(error, program: "vlm-run") }
+      guard !isTerminal else { return }
+      run.records.note(error)
+      // Of several the first.
+      missing = missing ?? Missing(picture: picture, error: error)
+    }
+  }
+
+  private mutating func ask(_ line: String) throws {
+    if let missing {
+      self.missing?.isTold = true
+      let error = InputError(
+        missing.picture.name,
+        .notAsked("\(missing.error)", missing.error.exitStatus))
+      return fail(error, missing.picture.members)
+    }
+    // The next question may do better, whoever asks it.
+    do {
+      Self.cancelled.reset()
+      TerminationSignals.onInterrupt(Self.interrupt)
+      defer { TerminationSignals.onInterrupt(nil) }
+      if try run.ask(line, conversation, encoded, cancelled: Self.cancelled) { encoded.begin() }
+    } catch let error as any ReportableError where Self.isOfQuestion(error) || isTerminal {
+      var members = JSONObject()
+      members.set("schema", 1)
+      if run.model.seesPictures { members.set("images", encoded.list) }
+      fail(error, members)
+    }
+  }
+
+  /// An error in the place of an answer.
+  private func fail(_ error: any ReportableError, _ members: JSONObject) {
+    if isTerminal {
+      Report.error(error, program: "vlm-run")
+    } else {
+      run.records.fail(error, members: members)
+    }
+  }
+
+  /// The record of a picture that no question was about.
+  private mutating func tellMissing() {
+    if let missing, !missing.isTold, run.records.format != .text {
+      run.records.fail(missing.error, members: missing.picture.members)
+    }
+    missing = nil
+  }
+
+  private mutating func end() throws {
+    tellMissing()
+    try run.records.end()
   }
 
   /// Whether an error is about what was asked, and not about the model.
@@ -77,7 +163,7 @@ struct ChatLoop {
     if error is TextError { return true }
     guard let problem = (error as? GenerationError)?.problem else { return false }
     switch problem {
-    case .pictures, .tooLong, .emptyPrompt, .text: return true
+    case .pictures, .tooLong, .surelyTooLong, .emptyPrompt, .text: return true
     default: return false
     }
   }
@@ -102,8 +188,8 @@ struct ChatLoop {
     ChatLoop.cancelled.cancel()
   }
 
-  /// A picture or command that is no good does not end a conversation at a terminal; elsewhere the error
-  /// is the program's: the questions that follow may be about it.
+  /// A command that is no good does not end a conversation at a terminal; elsewhere the error is the
+  /// program's: the questions that follow may be about it.
   private func attempt(_ body: () throws -> Void) throws {
     do {
       try body()

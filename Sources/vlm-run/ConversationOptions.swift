@@ -18,10 +18,19 @@ struct ConversationOptions: ParsableArguments {
   @Flag(help: "Talk: a question a line, until /quit or Ctrl-D. Ctrl-C ends an answer.")
   var chat = false
 
-  // A number may be below 0, which is said as such.
+  @Flag(
+    help: """
+      Ask the question of each picture by itself, with the model in memory once; one that cannot be \
+      read does not end it.
+      """)
+  var each = false
+
+  // A number may be below 0, which is said as such. What has no effect on a model is told, so it is
+  // known of every option whether it was given.
   @Option(
-    name: [.customShort("n"), .long], parsing: .unconditional, help: "Tokens of an answer at most.")
-  var maxTokens = 512
+    name: [.customShort("n"), .long], parsing: .unconditional,
+    help: "Tokens of an answer at most; default: 512.")
+  var maxTokens: Int?
 
   @Option(
     parsing: .unconditional,
@@ -48,8 +57,8 @@ struct ConversationOptions: ParsableArguments {
     help: ArgumentHelp("Above 1: tokens come again less readily.", valueName: "factor"))
   var repeatPenalty: Double?
 
-  @Option(help: "The same number gives the same text.")
-  var seed: UInt64 = 0
+  @Option(help: "The same number gives the same text; default: 0.")
+  var seed: UInt64?
 
   @Option(
     parsing: .unconditionalSingleValue,
@@ -85,8 +94,10 @@ struct ConversationOptions: ParsableArguments {
       """)
   var special: Bool?
 
-  @Option(help: ArgumentHelp("Keys and values as f32, f16, q8 or bf16.", valueName: "format"))
-  var kv = KeyValueFormat.f16
+  @Option(
+    help: ArgumentHelp(
+      "Keys and values as f32, f16, q8 or bf16; default: f16.", valueName: "format"))
+  var kv: KeyValueFormat?
 
   @Option(
     help: ArgumentHelp(
@@ -97,11 +108,14 @@ struct ConversationOptions: ParsableArguments {
   var keepAspect = false
 
   func validate() throws {
-    guard maxTokens >= 1 else {
+    if let maxTokens, maxTokens < 1 {
       throw ValidationError("--max-tokens: found \(maxTokens), expected 1 or more")
     }
     guard prompt == nil || !chat else {
       throw ValidationError("--prompt and --chat exclude each other")
+    }
+    guard !each || prompt != nil else {
+      throw ValidationError("--each: expected the question, -p TEXT, that is asked of each picture")
     }
     if let ctx, ctx < 1 { throw ValidationError("--ctx: found \(ctx), expected 1 or more") }
     _ = try arguments()
@@ -121,11 +135,31 @@ struct ConversationOptions: ParsableArguments {
     return object
   }
 
-  /// Whether anything here was asked for, which an image model cannot do.
-  var isUsed: Bool {
-    prompt != nil || chat || system != nil || template != nil || ctx != nil
-      || templateArguments != nil || special != nil
+  /// Those that were given.
+  var given: [String] {
+    ([("--prompt", prompt != nil), ("--chat", chat), ("--each", each)] as [(String, Bool)])
+      .filter(\.1).map(\.0) + givenOfAnswers + givenOfPictures
   }
+
+  /// Those among them that are about how an answer is made.
+  var givenOfAnswers: [String] {
+    let options: [(String, Bool)] = [
+      ("--max-tokens", maxTokens != nil), ("--temp", temp != nil), ("--top-k", topK != nil),
+      ("--top-p", topP != nil), ("--min-p", minP != nil),
+      ("--repeat-penalty", repeatPenalty != nil), ("--seed", seed != nil),
+      ("--stop", !stop.isEmpty), ("--system", system != nil), ("--template", template != nil),
+      ("--template-args", templateArguments != nil),
+      (special == false ? "--no-special" : "--special", special != nil), ("--kv", kv != nil),
+      ("--ctx", ctx != nil),
+    ]
+    return options.filter(\.1).map(\.0)
+  }
+
+  /// Those that are about pictures.
+  var givenOfPictures: [String] { keepAspect ? ["--keep-aspect"] : [] }
+
+  /// Tokens of an answer at most.
+  var answerLength: Int { maxTokens ?? 512 }
 
   /// The options given that do nothing as the most probable token is always taken.
   func idleOptions(_ defaults: GenerationDefaults) -> [String] {
@@ -142,8 +176,8 @@ struct ConversationOptions: ParsableArguments {
         temperature: temperature, topK: topK ?? (defaults.samples ? defaults.topK : 0),
         topP: topP ?? (defaults.samples ? defaults.topP : 1),
         minP: minP ?? (defaults.samples ? defaults.minP : 0),
-        repeatPenalty: repeatPenalty ?? defaults.repeatPenalty, seed: seed),
-      maximumTokens: maxTokens, stopStrings: stop)
+        repeatPenalty: repeatPenalty ?? defaults.repeatPenalty, seed: seed ?? 0),
+      maximumTokens: answerLength, stopStrings: stop)
   }
 }
 

@@ -18,46 +18,86 @@ struct ConversationRun {
   let geometry: PictureGeometry
   let limits: ImageLimits
   let policy: DecodePolicy
-  let format: ImageRun.Format
+  let decodesFast: Bool
+  let records: Records
   let outputs: OutputFiles
   /// What it took to bring the weights into memory.
   var loadSeconds = 0.0
   let quiet: Bool
 
-  /// Seconds and tokens of the pictures encoded since the last answer.
+  /// The pictures of a conversation, and what those encoded since the last answer took.
   struct Encoded {
+    /// What results call the pictures that were asked about, and those that wait for a question.
+    private var asked: [JSONValue] = []
+    private var waiting: [JSONValue] = []
     var count = 0
     var tokens = 0
     var seconds = 0.0
 
     var tokensPerSecond: Double { seconds > 0 ? Double(tokens) / seconds : 0 }
+    var list: JSONValue { .array(asked + waiting) }
+
+    mutating func add(_ picture: PictureInput, tokens: Int, seconds: Double) {
+      waiting.append(picture.members["image"] ?? .null)
+      count += 1
+      self.tokens += tokens
+      self.seconds += seconds
+    }
+
+    /// The answer is there; what follows is the next turn's.
+    mutating func begin() {
+      let all = asked + waiting
+      self = Encoded()
+      asked = all
+    }
+
+    /// Forgets the pictures that wait for a question.
+    mutating func dropWaiting() {
+      let all = asked
+      self = Encoded()
+      asked = all
+    }
   }
 
-  /// - Parameter images: files; `-` reads standard input.
-  func run(images: [String]) throws {
-    if options.prompt == nil, !options.chat, !outputs.isEmpty, !images.isEmpty {
-      return try look(at: images)
+  private var format: Records.Format { records.format }
+
+  /// - Parameter hasPictures: whether `source` was given any.
+  func run(_ source: PictureSource, hasPictures: Bool) throws {
+    if options.prompt == nil, !options.chat, !outputs.isEmpty, hasPictures {
+      return try look(at: source)
     }
     let conversation = try Dialogue(
       model, template: try PromptChoice(model, options, quiet: quiet).template(),
       system: options.system, parsesSpecial: options.special,
       options: options.generation(model.defaults))
-    try conversation.options.sampling.validate()
+    do throws(GenerationError) { try conversation.options.sampling.validate() } catch {
+      throw Self.namingSampling(error)
+    }
     guard options.chat || options.prompt != nil else {
       throw ValidationError("this model answers questions: expected --prompt or --chat")
     }
     // Before the pictures, which may take long.
     let question = try question()
+    if let question, options.each { return try ask(question, ofEach: source, conversation) }
     var encoded = Encoded()
     let recording = Recording(outputs, model.pictureSteps)
     var pictures: [VisualTokens] = []
-    for name in images {
-      pictures.append(try add(name, to: conversation, &encoded, observe: recording.observer))
+    var table = EmbeddingTable()
+    while let picture = try source.next() {
+      // A stream may have no end, and a context has.
+      if let frame = picture.frame, frame > 1 {
+        throw InputError(
+          "standard input", .several(advice: "--each asks the question of every one"))
+      }
+      let tokens = try add(picture, to: conversation, &encoded, observe: recording.observer)
+      pictures.append(tokens)
+      if outputs.embed != nil { Self.add(tokens, of: picture, to: &table) }
     }
-    try outputs.write(embeddings: pictures.flatMap { Self.rows($0) })
+    try write(table)
     try outputs.write(recording.explanation)
     guard let question else {
-      return try ChatLoop(run: self, conversation: conversation).run(&encoded)
+      var loop = ChatLoop(run: self, conversation: conversation)
+      return try loop.run(encoded)
     }
     var steps: [GenerationStep] = []
     if outputs.dump != nil {
@@ -71,116 +111,115 @@ struct ConversationRun {
     try outputs.write(dumped: recording.tensors)
   }
 
-  /// Writes the files that are about pictures alone, where nothing is asked.
-  private func look(at images: [String]) throws {
-    var embeddings: [[Float]] = []
-    var objects: [JSONValue] = []
-    let recording = Recording(outputs, model.pictureSteps)
-    for name in images {
-      let start = Progress.now()
-      let pixels = try pixels(name)
-      let picture = try model.encode(pixels, observe: recording.observer)
-      let milliseconds = (Progress.now() - start) * 1000
-      if outputs.embed != nil { embeddings += Self.rows(picture) }
-      if format == .text {
-        Report.line(
-          "\(name.escapedForDisplay())  (\(pixels.width)×\(pixels.height) input, "
-            + "\(picture.count) visual tokens of \(picture.columns) values, "
-            + "\(decimal(milliseconds, 1)) ms)")
-        continue
+  static func add(
+    _ tokens: VisualTokens, of picture: PictureInput, to table: inout EmbeddingTable
+  ) {
+    withExtendedLifetime(tokens) {
+      for index in 0..<tokens.count {
+        table.add(tokens.rows[index..<index + 1].array(), of: picture, token: index)
       }
-      let object: JSONValue = [
-        "schema": 1,
-        "image": .string(name),
-        "visual_tokens": .int(picture.count),
-        "grid": [.int(picture.gridHeight), .int(picture.gridWidth)],
-        "milliseconds": .double((milliseconds * 1000).rounded() / 1000),
-      ]
-      if format == .jsonLines { Report.line(object.serialized()) }
-      objects.append(object)
-    }
-    if format == .json { Report.line(JSONValue.array(objects).serialized(pretty: true)) }
-    try outputs.write(embeddings: embeddings)
-    try outputs.write(dumped: recording.tensors)
-    try outputs.write(recording.explanation)
-  }
-
-  private static func rows(_ picture: VisualTokens) -> [[Float]] {
-    withExtendedLifetime(picture) {
-      (0..<picture.count).map { picture.rows[$0..<$0 + 1].array() }
     }
   }
 
-  /// Text of a prompt at most: more than any context holds.
-  private static let maximumPromptBytes = 64 << 20
+  func write(_ table: EmbeddingTable) throws {
+    try outputs.write(
+      table, texts: .init(labels: [], rows: []), width: model.generator.model.config.hidden)
+  }
+
+  /// Text of a prompt or of a line at most: more than any context holds.
+  static let maximumPromptBytes = 64 << 20
 
   private func question() throws -> String? {
     guard options.prompt == "-" else { return options.prompt }
-    var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 1 << 16)
-    while true {
-      let count = chunk.withUnsafeMutableBytes { read(STDIN_FILENO, $0.baseAddress, $0.count) }
-      if count < 0, errno == EINTR { continue }
-      if count < 0 {
-        throw FileError(path: "standard input", problem: .call("read", errno: errno))
-      }
-      if count == 0 { break }
-      bytes += chunk[..<count]
-      guard bytes.count <= Self.maximumPromptBytes else {
-        throw ValidationError("--prompt: found more than 64 MiB on standard input")
-      }
+    guard var bytes = try ByteStream(path: "-").takeAll(limit: Self.maximumPromptBytes) else {
+      throw ValidationError("--prompt: found more than 64 MiB on standard input")
     }
     // The line break that ends a file is not part of the question.
     if bytes.last == 0x0a { bytes.removeLast() }
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// The tower's input for a picture file.
-  func pixels(_ name: String) throws -> PixelTensor {
-    let image = try ImageDecoder.decode(
-      path: name, policy: policy, limits: limits, report: Report.reporter(of: name))
-    return try model.pixels(of: image, name: name, geometry: geometry, limits: limits)
+  /// The tower's input for a picture.
+  func pixels(_ picture: PictureInput) throws -> PixelTensor {
+    let image: PictureFile
+    switch picture.content {
+    case .failure(let error): throw error
+    case .file:
+      image = try ImageDecoder.open(
+        path: picture.name, policy: policy, limits: limits, isFast: decodesFast,
+        report: Report.reporter(of: picture.place))
+    case .bytes(let bytes):
+      image = try ImageDecoder.open(
+        bytes: bytes, name: picture.place, policy: policy, limits: limits, isFast: decodesFast,
+        report: Report.reporter(of: picture.place))
+    }
+    return try model.pixels(of: image, name: picture.place, geometry: geometry, limits: limits)
+  }
+
+  /// Whether an error leaves nothing to be done with other pictures or questions.
+  func isFatal(_ error: any Error) -> Bool {
+    guard error is any ReportableError else { return true }
+    // The command line is as wrong for the next.
+    if let error = error as? GenerationError, error.exitStatus == .usage { return true }
+    return error.isAbout(model: model.container.path)
   }
 
   /// Encodes a picture for the next question.
   @discardableResult
   func add(
-    _ name: String, to conversation: Dialogue, _ encoded: inout Encoded,
+    _ picture: PictureInput, to conversation: Dialogue, _ encoded: inout Encoded,
     observe: ConversationObserver? = nil
   ) throws -> VisualTokens {
     let start = Progress.now()
-    let picture = try model.encode(try pixels(name), observe: observe)
-    conversation.add(picture)
-    encoded.count += 1
-    encoded.tokens += picture.count
-    encoded.seconds += Progress.now() - start
-    return picture
+    let tokens = try encode(try pixels(picture), of: picture, observe: observe)
+    conversation.add(tokens)
+    encoded.add(picture, tokens: tokens.count, seconds: Progress.now() - start)
+    return tokens
+  }
+
+  /// - Throws: errors that say which picture they are about.
+  func encode(
+    _ pixels: PixelTensor, of picture: PictureInput, observe: ConversationObserver?
+  ) throws -> VisualTokens {
+    do { return try model.encode(pixels, observe: observe) } catch let error
+      as any ReportableError
+    {
+      throw ImageRun.error(error, about: picture.place)
+    }
   }
 
   /// Asks, and prints the answer as it comes.
   ///
+  /// - Parameter picture: what alone it is about.
   /// - Returns: whether there is one: not when it was cancelled before it began.
   @discardableResult
   func ask(
     _ question: String, _ conversation: Dialogue, _ encoded: Encoded,
-    cancelled: CancellationFlag?
+    cancelled: CancellationFlag?, about picture: PictureInput? = nil
   ) throws -> Bool {
+    let title = picture.map { $0.title + ": " }
     let isTerminal = isatty(STDOUT_FILENO) == 1
     let answer: Dialogue.Answer
     var isBegun = false
     do {
       answer = try conversation.ask(question, cancelled: cancelled) { piece in
-        if !isBegun { warnOfLength(conversation) }
+        if !isBegun {
+          warnOfLength(conversation)
+          if format == .text { title.map { Report.text($0) } }
+        }
         isBegun = true
         if format == .text { Report.text(isTerminal ? Self.harmless(piece) : piece) }
       }
     } catch let error as GenerationError {
+      // What was written of the answer is a line by itself.
+      if isBegun, format == .text { Report.text("\n") }
       throw namingOption(error)
     }
     switch format {
-    case .text: Report.text("\n")
-    case .json: Report.line(object(answer, encoded).serialized(pretty: true))
-    case .jsonLines: Report.line(object(answer, encoded).serialized())
+    case .text: Report.text((isBegun ? "" : title ?? "") + "\n")
+    case .json where !options.each:
+      Report.line(object(answer, encoded, picture).serialized(pretty: true))
+    case .json, .jsonLines: records.add(object(answer, encoded, picture))
     }
     if answer.generation.ending == .context {
       Report.warning(
@@ -196,11 +235,23 @@ struct ConversationRun {
     return !answer.isUnbegun
   }
 
+  /// What the command calls the option that is out of range.
+  private static func namingSampling(_ error: GenerationError) -> GenerationError {
+    guard case .option(let name, let found, let expected) = error.problem else { return error }
+    let word = name == "temperature" ? "temp" : name.replacing(" ", with: "-")
+    return GenerationError(.option("--" + word, found: found, expected: expected))
+  }
+
   /// What is too long for the context is so because of an option.
   private func namingOption(_ error: GenerationError) -> GenerationError {
-    guard case .tooLong(let text, _, let visual, _) = error.problem else { return error }
+    let needed: Int
+    switch error.problem {
+    case .tooLong(let text, _, let visual, _): needed = text + visual
+    case .surelyTooLong(_, let positions, _): needed = positions
+    default: return error
+    }
     // With room for the answer.
-    let wanted = (text + visual + options.maxTokens + 1023) / 1024 * 1024
+    let wanted = (needed + options.answerLength + 1023) / 1024 * 1024
     let length = (try? model.container.modelDescription().language?.contextLength) ?? wanted
     return GenerationError(
       file: model.container.path, error.problem,
@@ -232,11 +283,17 @@ struct ConversationRun {
     scalar.properties.generalCategory == .control && scalar != "\n" && scalar != "\t"
   }
 
-  private func object(_ answer: Dialogue.Answer, _ encoded: Encoded) -> JSONValue {
+  private func object(
+    _ answer: Dialogue.Answer, _ encoded: Encoded, _ picture: PictureInput?
+  ) -> JSONValue {
     let timings = answer.generation.timings
     func rounded(_ value: Double) -> JSONValue { .double((value * 1e6).rounded() / 1e6) }
-    return [
-      "schema": 1,
+    var object = picture?.members ?? JSONObject()
+    object.set("schema", 1)
+    if picture == nil, model.seesPictures {
+      object.set("images", encoded.list)
+    }
+    let values: JSONValue = [
       "text": .string(answer.generation.text),
       "token_ids": .array(answer.generation.tokens.map { .int($0) }),
       "ending": .string(answer.generation.ending.rawValue),
@@ -258,6 +315,8 @@ struct ConversationRun {
       ],
       "peak_memory_bytes": .int(Self.peakMemory()),
     ]
+    for member in values.objectValue?.members ?? [] { object.set(member.key, member.value) }
+    return .object(object)
   }
 
   private func timings(_ answer: Dialogue.Answer, _ encoded: Encoded) -> String {

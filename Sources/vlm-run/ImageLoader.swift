@@ -10,11 +10,17 @@ struct ImageLoader {
   /// Of the model's input.
   let channels: Int
   let policy: DecodePolicy
+  let isFast: Bool
   let limits: ImageLimits
 
-  /// - Throws: `ImageError`, `FileError`, or `CheckpointError` for a file of tensors.
-  func load(_ name: String) throws -> PixelTensor {
-    if name.hasSuffix(".safetensors") { return try loadTensor(name) }
+  /// - Throws: `ImageError`, `FileError`, or `CheckpointError` for a file of tensors; what the picture
+  ///   has in its place.
+  func load(_ picture: PictureInput) throws -> PixelTensor {
+    if case .failure(let error) = picture.content { throw error }
+    if picture.frame == nil, picture.name.hasSuffix(".safetensors") {
+      return try loadTensor(picture.name)
+    }
+    let name = picture.place
     guard preprocessing.color.channels == channels else {
       throw ModelError(
         file: name,
@@ -23,10 +29,19 @@ struct ImageLoader {
           expected: "a .safetensors file with pixel_values, as the model sees \(channels) channels")
       )
     }
-    let picture = try ImageDecoder.decode(
-      path: name, color: preprocessing.color, policy: policy, limits: limits,
-      report: Report.reporter(of: name))
-    return try preprocessing.apply(picture, name: name, limits: limits)
+    let decoded: PictureFile
+    switch picture.content {
+    case .failure(let error): throw error
+    case .file:
+      decoded = try ImageDecoder.open(
+        path: name, policy: policy, limits: limits, isFast: isFast,
+        report: Report.reporter(of: name))
+    case .bytes(let bytes):
+      decoded = try ImageDecoder.open(
+        bytes: bytes, name: name, policy: policy, limits: limits, isFast: isFast,
+        report: Report.reporter(of: name))
+    }
+    return try preprocessing.apply(decoded, name: name, limits: limits)
   }
 
   /// The model's input as another engine made it: `pixel_values`, f32 `[1, channels, height, width]`.

@@ -8,112 +8,142 @@ import VLMTensor
 
 /// One call of `vlm-run`: images in, results out, in the order given.
 struct ImageRun {
-  enum Format { case text, json, jsonLines }
-
   let session: VisionSession
   let loader: ImageLoader
-  let images: [String]
-  let format: Format
+  let source: PictureSource
+  let records: Records
   let top: Int
   let outputs: OutputFiles
   let quiet: Bool
 
-  /// An image that waits for its batch.
-  private struct Loaded {
-    let name: String
+  /// An image that waits for its batch, or what there is in its place.
+  private struct Waiting {
+    let picture: PictureInput
+    let result: Result<Input, any Error>
+  }
+
+  private struct Input {
     let width: Int
     let height: Int
     let seconds: Double
   }
 
-  /// Runs all images and returns the status to exit with.
-  func run() throws -> ExitStatus {
-    var exitStatus = ExitStatus.success
+  /// Failures among the images of a batch at most: nothing is held back for long.
+  private static let maximumWaiting = 256
+
+  /// Runs all images; what fails of them is in the records.
+  ///
+  /// - Throws: what is no image's fault: an output that cannot be written, a model that changes.
+  func run() throws {
     let progress = Progress(
-      "images", total: images.count, unit: .items, quiet: quiet || images.count < 2)
-    var waiting: [Loaded] = []
+      "images", total: source.count ?? 0, unit: .items, quiet: quiet || (source.count ?? 0) < 2)
+    var waiting: [Waiting] = []
     var pixels: [PixelTensor] = []
-    var objects: [JSONValue] = []
-    var embeddings: [[Float]] = []
+    var table = EmbeddingTable()
     let start = Progress.now()
-    var done = 0
-    var failure: (any ReportableError)?
+    var (done, failed, dumped) = (0, 0, 0)
 
     func flush() throws {
-      guard let first = waiting.first else { return }
+      guard !waiting.isEmpty else { return }
       let begin = Progress.now()
       let recording = Recording(
         outputs, loader.preprocessing, names: Recording.names(of: session))
       let batch = pixels
       pixels = []
-      let results: [VisionSession.Result]
-      // What is wrong with the file of the model is wrong for every image.
-      do { results = try session.run(consume batch, observe: recording.observer) } catch let error
-        as any ReportableError where !(error is FileError)
-      {
+      let count = batch.count
+      var outcomes: [Result<VisionSession.Result, any Error>] = []
+      do {
+        if count > 0 {
+          outcomes = try session.runEach(consume batch, observe: recording.observer)
+        }
+      } catch let error as any ReportableError {
         // Images of this size are no good; those of others may be.
-        if images.count == 1 { throw Self.error(error, about: first.name) }
-        progress.finish()
-        for image in waiting { Report.note("vlm-run: \(Self.error(error, about: image.name))") }
-        failure = failure ?? error
-        waiting.removeAll()
-        return
+        if error.isAbout(model: session.container.path) { throw error }
+        outcomes = (0..<count).map { _ in .failure(error) }
       }
-      let share = (Progress.now() - begin) / Double(waiting.count)
-      for (image, result) in zip(waiting, results) {
-        let milliseconds = (image.seconds + share) * 1000
-        progress.finish()
-        report(image, result, milliseconds, &objects)
-        if outputs.embed != nil { embeddings.append(result.embedding) }
-        recording.add("embedding", [1, result.embedding.count], result.embedding)
-        recording.add(textsOf: session, logits: result.logits)
+      let share = (Progress.now() - begin) / Double(max(1, count))
+      progress.finish()
+      var results = outcomes.makeIterator()
+      for image in waiting {
+        var failure: (any Error)?
+        switch image.result {
+        case .failure(let error): failure = error
+        case .success(let input):
+          switch results.next() {
+          case .success(let result)?:
+            done += 1
+            report(image.picture, input, result, (input.seconds + share) * 1000)
+            if outputs.embed != nil { table.add(result.embedding, of: image.picture) }
+            recording.add("embedding", [1, result.embedding.count], result.embedding)
+            recording.add(textsOf: session, logits: result.logits)
+          case .failure(let error)?: failure = error
+          case nil: break
+          }
+        }
+        guard let failure else { continue }
+        guard let error = failure as? any ReportableError else { throw failure }
+        failed += 1
+        let named = Self.error(error, about: image.picture.place)
+        records.fail(named, members: image.picture.members)
+        if outputs.embed != nil { table.add(failure: named, of: image.picture) }
       }
-      try outputs.write(dumped: recording.tensors)
-      try outputs.write(recording.explanation)
-      done += waiting.count
-      progress.update(done, detail: first.name)
+      if count > 0 {
+        try outputs.write(dumped: recording.tensors)
+        try outputs.write(recording.explanation)
+      }
+      progress.update(done + failed, detail: waiting.first?.picture.title ?? "")
       waiting.removeAll()
     }
 
-    for name in images {
+    while let picture = try source.next(beforeWaiting: flush) {
       let begin = Progress.now()
-      let loaded: PixelTensor
-      do { loaded = try loader.load(name) } catch let error as any ReportableError {
+      switch load(picture, isFirst: dumped == 0) {
+      case .failure(let error):
         // One bad image does not stop the others; the exit status remembers it.
-        progress.finish()
-        if images.count == 1 { throw error }
-        Report.note("vlm-run: \(error)")
-        failure = failure ?? error
-        continue
-      }
-      let image = Loaded(
-        name: name, width: loaded.width, height: loaded.height, seconds: Progress.now() - begin)
-      if let first = waiting.first, first.height != image.height || first.width != image.width {
-        try flush()
-      }
-      waiting.append(image)
-      pixels.append(loaded)
-      if waiting.count >= session.batchSize(height: image.height, width: image.width) {
-        try flush()
+        waiting.append(Waiting(picture: picture, result: .failure(error)))
+        if pixels.isEmpty || waiting.count >= Self.maximumWaiting { try flush() }
+      case .success(let loaded):
+        let input = Input(
+          width: loaded.width, height: loaded.height, seconds: Progress.now() - begin)
+        if let first = pixels.first, first.height != input.height || first.width != input.width {
+          try flush()
+        }
+        waiting.append(Waiting(picture: picture, result: .success(input)))
+        pixels.append(loaded)
+        dumped += 1
+        if pixels.count >= session.batchSize(height: input.height, width: input.width) {
+          try flush()
+        }
       }
     }
     try flush()
     progress.finish()
-
-    if let failure { exitStatus = failure.exitStatus }
-    if format == .json { Report.line(JSONValue.array(objects).serialized(pretty: true)) }
-    try outputs.write(embeddings: embeddings, texts: session.labelEmbeddings)
-    if !quiet, format == .text, images.count > 1 {
+    let texts = session.labelEmbeddings
+    try outputs.write(
+      table, texts: .init(labels: texts.isEmpty ? [] : session.labels ?? [], rows: texts),
+      width: session.embeddingWidth)
+    if !quiet, records.format == .text, done + failed > 1 {
       let seconds = Progress.now() - start
       Report.note(
         "\(done) images in \(decimal(seconds, 2)) s, "
           + "\(decimal(Double(done) / seconds, 1)) per second")
     }
-    return exitStatus
+  }
+
+  private func load(
+    _ picture: PictureInput, isFirst: Bool
+  ) -> Result<PixelTensor, any Error> {
+    Result {
+      // What is written of one image is not written over by the next.
+      guard isFirst || !outputs.areOfOneImage else {
+        throw InputError(picture.place, .several(advice: nil))
+      }
+      return try loader.load(picture)
+    }
   }
 
   /// An error of a model that does not know which file its input came from.
-  private static func error(
+  static func error(
     _ error: any ReportableError, about image: String
   ) -> any ReportableError {
     guard let model = error as? ModelError, model.file == nil else { return error }
@@ -121,27 +151,24 @@ struct ImageRun {
   }
 
   private func report(
-    _ image: Loaded, _ output: VisionSession.Result, _ milliseconds: Double,
-    _ objects: inout [JSONValue]
+    _ picture: PictureInput, _ input: Input, _ output: VisionSession.Result, _ milliseconds: Double
   ) {
     let candidates = output.logits.map { Classification.top(top, of: $0, as: session.scores) } ?? []
-    switch format {
-    case .text:
-      let size = "\(image.width)×\(image.height)"
+    guard records.format == .text else {
+      records.add(object(picture, candidates, milliseconds))
+      return
+    }
+    Report.line(
+      "\(picture.title)  (\(input.width)×\(input.height) input, \(decimal(milliseconds, 1)) ms)")
+    for candidate in candidates {
+      let isRaw = session.scores == .raw
+      let number = isRaw ? decimal(candidate.score, 4) : decimal(candidate.score * 100, 1)
+      let padding = String(repeating: " ", count: max(0, (isRaw ? 10 : 6) - number.count))
+      Report.line("\(padding)\(number)\(isRaw ? "" : " %")  \(label(candidate.index))")
+    }
+    if output.logits == nil {
       Report.line(
-        "\(image.name.escapedForDisplay())  (\(size) input, \(decimal(milliseconds, 1)) ms)")
-      for candidate in candidates {
-        let isRaw = session.scores == .raw
-        let number = isRaw ? decimal(candidate.score, 4) : decimal(candidate.score * 100, 1)
-        let padding = String(repeating: " ", count: max(0, (isRaw ? 10 : 6) - number.count))
-        Report.line("\(padding)\(number)\(isRaw ? "" : " %")  \(label(candidate.index))")
-      }
-      if output.logits == nil {
-        Report.line(
-          "  an embedding of \(output.embedding.count) values, no classes; --embed writes it")
-      }
-    case .json: objects.append(object(image, candidates, milliseconds))
-    case .jsonLines: Report.line(object(image, candidates, milliseconds).serialized())
+        "  an embedding of \(output.embedding.count) values, no classes; --embed writes it")
     }
   }
 
@@ -150,20 +177,20 @@ struct ImageRun {
   }
 
   private func object(
-    _ image: Loaded, _ candidates: [Classification.Candidate], _ milliseconds: Double
+    _ picture: PictureInput, _ candidates: [Classification.Candidate], _ milliseconds: Double
   ) -> JSONValue {
-    [
-      "schema": 1,
-      "image": .string(image.name),
-      "top": .array(
+    var object = picture.members
+    object.set(
+      "top",
+      .array(
         candidates.map { candidate in
           [
             "index": .int(candidate.index),
             "label": session.labels.map { .string($0[candidate.index]) } ?? .null,
             session.scores == .raw ? "score" : "probability": .double(candidate.score),
           ]
-        }),
-      "milliseconds": .double((milliseconds * 1000).rounded() / 1000),
-    ]
+        }))
+    object.set("milliseconds", .double((milliseconds * 1000).rounded() / 1000))
+    return .object(object)
   }
 }

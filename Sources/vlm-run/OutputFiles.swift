@@ -15,8 +15,16 @@ struct OutputFiles {
   let explain: String?
   let overwrite: Bool
 
-  private var all: [String] { [embed, dump, explain].compactMap { $0 } }
+  private var all: [String] { [embed, embedNames, dump, explain].compactMap { $0 } }
   var isEmpty: Bool { all.isEmpty }
+  /// Whether there is one that has no place for a second image.
+  var areOfOneImage: Bool { dump != nil || explain != nil }
+
+  /// What the rows of a `.npy` file are of, beside it.
+  private var embedNames: String? {
+    guard let embed, embed.hasSuffix(".npy") else { return nil }
+    return embed.dropLast(4) + ".json"
+  }
 
   /// Checks names and destinations, so that what cannot be written is said before the work.
   ///
@@ -30,27 +38,53 @@ struct OutputFiles {
       }
       _ = try OutputFile(path: path, overwrite: overwrite)
     }
+    if let embedNames { try Self.checkNames(embedNames) }
   }
 
-  /// Rows of `columns` values, to a `.npy` file or as the tensor `embedding`.
+  /// Nobody asks by name for the file of names, so `--force` replaces none but our own.
+  private static func checkNames(_ path: String) throws {
+    guard let file = try? MappedFile(path: path, isInput: false) else { return }
+    let start = Array(namesBegin.utf8)
+    let isOurs = file.withBytes(0..<min(file.count, start.count)) { $0.elementsEqual(start) }
+    guard isOurs || file.count == 0 else { throw InputError(path, .notNames) }
+  }
+
+  private static let namesBegin = #"{"schema":1,"rows":["#
+
+  /// Rows of one width, to a `.npy` file or as the tensor `embedding`, and what they are of.
   ///
-  /// - Parameter texts: rows of the same width for the texts of `--labels`, the tensor
-  ///   `text_embedding`; a `.npy` file, which holds one array, has them where there are no others.
-  func write(embeddings: [[Float]], texts: [[Float]] = []) throws {
+  /// - Parameters:
+  ///   - texts: rows of the same width for the texts of `--labels`, the tensor `text_embedding`; a
+  ///     `.npy` file, which holds one array, has them where there are no others.
+  ///   - width: columns where every row failed.
+  func write(_ table: EmbeddingTable, texts: EmbeddingTable.Texts, width: Int) throws {
     guard let embed else { return }
-    if embed.hasSuffix(".npy") {
-      let rows = embeddings.isEmpty ? texts : embeddings
-      try NumpyFile.write(
-        path: embed, overwrite: overwrite, shape: [rows.count, rows.first?.count ?? 0],
-        values: rows.flatMap { $0 })
+    let (values, columns) = table.values(width: width)
+    let textValues = texts.rows.flatMap { $0 }
+    let textShape = [texts.rows.count, texts.rows.first?.count ?? 0]
+    if let embedNames {
+      let isOfTexts = table.count == 0
+      let array = try NumpyFile.prepare(
+        path: embed, overwrite: overwrite, shape: isOfTexts ? textShape : [table.count, columns],
+        values: isOfTexts ? textValues : values)
+      let names = try OutputFile(path: embedNames, overwrite: overwrite)
+      try names.write(Array((table.json(texts).serialized() + "\n").utf8))
+      // Both are whole before either is in place.
+      try names.sync()
+      try array.sync()
+      try names.commit()
+      try array.commit()
       return
     }
-    let tensors = [("embedding", embeddings), ("text_embedding", texts)].filter { !$0.1.isEmpty }
+    var tensors: [SafetensorsWriter.Entry] = []
+    if table.count > 0 {
+      tensors.append(.init(name: "embedding", shape: [table.count, columns], floats: values))
+    }
+    if !texts.rows.isEmpty {
+      tensors.append(.init(name: "text_embedding", shape: textShape, floats: textValues))
+    }
     try SafetensorsWriter.write(
-      path: embed, overwrite: overwrite,
-      tensors: tensors.map { name, rows in
-        .init(name: name, shape: [rows.count, rows[0].count], floats: rows.flatMap { $0 })
-      })
+      path: embed, overwrite: overwrite, metadata: table.metadata(texts), tensors: tensors)
   }
 
   func write(dumped tensors: [Recording.Tensor]) throws {
@@ -120,9 +154,8 @@ final class Recording {
     }
     let ids = session.labelIDs.map { $0.map { Float($0) } }
     if Set(ids.map(\.count)).count == 1 { add("text_ids", ids) }
-    if session.rawLabelEmbeddings.count == texts.count {
-      add("text_embedding_raw", session.rawLabelEmbeddings)
-    }
+    // As many as there are texts, which templates make more of than labels.
+    add("text_embedding_raw", session.rawLabelEmbeddings)
     tensors.append(("text_embedding", [texts.count, first.count], texts.flatMap { $0 }))
     tensors.append(("logits", [1, logits.count], logits))
     let chances = ZeroShot.probabilities(logits).map { Float($0) }

@@ -19,19 +19,23 @@ struct PreprocessingOptions: ParsableArguments {
   @Option(
     help: """
       'seen': what a person sees - alpha over the background, 16 bits scaled, turned upright. \
-      'pillow': as Pillow's convert("RGB") - alpha dropped, 16-bit grey clipped, orientation ignored.
+      'pillow': as Pillow's convert("RGB") - alpha dropped, 16-bit grey clipped, orientation ignored. \
+      'fast': as seen, JPEGs decoded at a half, a quarter or an eighth where that leaves twice the \
+      size that is wanted. Default: seen.
       """)
-  var decode = "seen"
+  var decode: String?
 
   @Option(
     help: """
       'refuse' a picture that lost rows or whose checksums are wrong; 'accept': read what there is \
-      of it, and say what is lost.
+      of it, and say what is lost. Default: refuse.
       """)
-  var damaged = "refuse"
+  var damaged: String?
 
-  @Option(help: ArgumentHelp("What shines through transparent pixels.", valueName: "colour"))
-  var background = "white"
+  @Option(
+    help: ArgumentHelp(
+      "What shines through transparent pixels; default: white.", valueName: "colour"))
+  var background: String?
 
   @Option(help: "Refuse images with more pixels.")
   var maxPixels: Int?
@@ -49,10 +53,20 @@ struct PreprocessingOptions: ParsableArguments {
     if let maxPixels, maxPixels < 1 {
       throw ValidationError("--max-pixels: found \(maxPixels), expected 1 or more")
     }
-    guard ["refuse", "accept"].contains(damaged) else {
+    if let damaged, !["refuse", "accept"].contains(damaged) {
       throw ValidationError("--damaged: found '\(damaged)', expected refuse or accept")
     }
     _ = try policy()
+  }
+
+  /// Those that were given.
+  var given: [String] {
+    let options: [(String, Bool)] = [
+      ("--size", size != nil), ("--crop-pct", cropPct != nil), ("--decode", decode != nil),
+      ("--background", background != nil), ("--max-pixels", maxPixels != nil),
+      ("--damaged", damaged != nil),
+    ]
+    return options.filter(\.1).map(\.0)
   }
 
   var limits: ImageLimits {
@@ -61,16 +75,27 @@ struct PreprocessingOptions: ParsableArguments {
     return limits
   }
 
+  var decodesFast: Bool { decode == "fast" }
+
   func policy() throws -> DecodePolicy {
-    switch decode {
-    case "seen":
+    switch decode ?? "seen" {
+    case "seen", "fast":
+      guard let background else { return .seen }
       guard let colour = RGB(background) else {
         throw ValidationError(
-          "--background: found '\(background)', expected white, black or RRGGBB")
+          "--background: found '\(background.escapedForDisplay(limit: 60))', expected white, black or "
+            + "RRGGBB")
       }
       return .seen(background: colour)
-    case "pillow": return .pillow
-    default: throw ValidationError("--decode: found '\(decode)', expected seen or pillow")
+    case "pillow":
+      guard background == nil else {
+        throw ValidationError(
+          "--background: no effect with --decode pillow, which drops what is transparent")
+      }
+      return .pillow
+    case let other:
+      throw ValidationError(
+        "--decode: found '\(other.escapedForDisplay(limit: 60))', expected seen, pillow or fast")
     }
   }
 
@@ -93,14 +118,6 @@ extension Preprocessing {
     result.padding = nil
     result.resize = nil
     result.crop = nil
-    return result
-  }
-
-  /// The same crop out of a picture of which it is `share`; timm rounds the resize down.
-  fileprivate func cropping(share: Double) -> Preprocessing {
-    var result = self
-    guard let crop else { return result }
-    result.resize = .shortestEdge(Int(Double(min(crop.width, crop.height)) / share))
     return result
   }
 }

@@ -14,49 +14,37 @@ extension VLMRun {
     _ container: Container, _ kernels: KernelSet
   ) throws -> (any ConversationSession)? {
     guard try container.modelDescription().language != nil else { return nil }
-    return try Conversation.open(
+    let model = try Conversation.open(
       container, kernels: kernels, threads: try threadCount(option: threads),
-      contextLength: conversation.ctx, keyValueFormat: conversation.kv)
+      contextLength: conversation.ctx, keyValueFormat: conversation.kv ?? .f16)
+    if conversation.ctx == nil, let usual = model.shortened {
+      Report.warning(
+        "the memory leaves room for a context of \(model.capacity) positions, not \(usual); --ctx "
+          + "sets another", program: "vlm-run")
+    }
+    return model
   }
 
   func converse(_ model: any ConversationSession) throws {
-    guard model.seesPictures || images.isEmpty else {
-      let names = images.prefix(3).map { "'\($0.escapedForDisplay(limit: 60))'" }
-      throw ValidationError(
-        "this model sees no pictures: found " + names.joined(separator: ", ")
-          + (conversation.prompt == nil ? "; a question is given with -p 'TEXT'" : ""))
-    }
-    guard !(conversation.chat && json) else {
-      throw ValidationError("--chat with --json: expected --jsonl, an object per answer")
-    }
-    guard !(conversation.chat && images.contains("-")) else {
-      throw ValidationError("--chat reads standard input, so an image cannot come from there")
-    }
-    guard labels == nil, scores == nil, preprocessing.cropPct == nil else {
-      throw ValidationError("--labels, --scores and --crop-pct: expected an image model")
-    }
-    guard embed == nil || !images.isEmpty else {
-      throw ValidationError("--embed writes the visual tokens of pictures: found none")
-    }
-    guard outputs.isEmpty || !conversation.chat else {
-      throw ValidationError("--embed, --dump and --explain: expected one question, found --chat")
-    }
+    try checkOptions(model)
     var run = ConversationRun(
       model: model, options: conversation,
       geometry: PictureGeometry(
         resolution: try preprocessing.side(), keepsAspect: conversation.keepAspect),
       limits: preprocessing.limits,
-      policy: try preprocessing.policy(), format: format, outputs: outputs, quiet: quiet)
+      policy: try preprocessing.policy(), decodesFast: preprocessing.decodesFast,
+      records: Records(format), outputs: outputs, quiet: quiet)
     if dryRun {
-      try describe(model)
-      for name in images {
-        let pixels = try run.pixels(name)
-        Report.line("\(name.escapedForDisplay()): input \(pixels.width)×\(pixels.height)")
-      }
-      return
+      var plan = Plan(model.container, model.kernels, model.pool)
+      let format = (conversation.kv ?? .f16).rawValue
+      plan.add(
+        "context", .int(model.capacity), "\(model.capacity) positions, keys and values \(format)")
+      let template = try PromptChoice(model, conversation, quiet: true).template()?.name
+      plan.add("template", template.map { .string($0) } ?? .null, template ?? "none")
+      return try plan.show(source, run.records) { try run.pixels($0) }
     }
     // Said before the work, not after it.
-    try outputs.check(besides: images + (conversation.template.map { [$0] } ?? []))
+    try outputs.check(besides: images + lists + (conversation.template.map { [$0] } ?? []))
     warnOfLength(model)
     let idle = conversation.idleOptions(model.defaults)
     if !idle.isEmpty {
@@ -65,7 +53,60 @@ extension VLMRun {
         program: "vlm-run")
     }
     run.loadSeconds = loadWeights(model.container)
-    try run.run(images: images)
+    try run.run(source, hasPictures: hasPictures)
+  }
+
+  private var hasPictures: Bool { !images.isEmpty || !pictures.given.isEmpty }
+
+  /// Refuses options that have no effect on the model, or with each other.
+  ///
+  /// - Throws: `ValidationError` naming them.
+  private func checkOptions(_ model: any ConversationSession) throws {
+    let hasQuestion = conversation.prompt != nil || conversation.chat
+    if !model.seesPictures {
+      let names = images.prefix(3).map { "'\($0.escapedForDisplay(limit: 60))'" }
+      guard images.isEmpty else {
+        throw ValidationError(
+          "this model sees no pictures: found " + names.joined(separator: ", ")
+            + (conversation.prompt == nil ? "; a question is given with -p 'TEXT'" : ""))
+      }
+      let idle =
+        pictures.given + preprocessing.given + conversation.givenOfPictures
+        + (conversation.each ? ["--each"] : [])
+      guard idle.isEmpty else {
+        throw ValidationError("this model sees no pictures: no effect of \(Self.list(idle))")
+      }
+    }
+    let ofImages =
+      labels.given + (scores == nil ? [] : ["--scores"]) + (top == nil ? [] : ["--top"])
+      + (preprocessing.cropPct == nil ? [] : ["--crop-pct"])
+    guard ofImages.isEmpty else {
+      throw ValidationError(
+        "\(Self.list(ofImages)): expected an image model, found one that answers questions")
+    }
+    guard !(conversation.chat && json) else {
+      throw ValidationError("--chat with --json: expected --jsonl, an object per answer")
+    }
+    guard !(conversation.chat && (images.contains("-") || pictures.filesFrom == "-")) else {
+      throw ValidationError("--chat reads standard input, so an image cannot come from there")
+    }
+    guard hasPictures || embed == nil else {
+      throw ValidationError("--embed writes the visual tokens of pictures: found none")
+    }
+    guard hasPictures || !conversation.each else {
+      throw ValidationError("--each: expected pictures, found none")
+    }
+    guard outputs.isEmpty || !conversation.chat else {
+      throw ValidationError("--embed, --dump and --explain: expected one question, found --chat")
+    }
+    guard !outputs.areOfOneImage || !conversation.each else {
+      throw ValidationError("--dump and --explain: expected one question, found --each")
+    }
+    // Where pictures are looked at and nothing is asked.
+    if !hasQuestion, !outputs.isEmpty, hasPictures, !conversation.givenOfAnswers.isEmpty {
+      throw ValidationError(
+        "nothing is asked without -p: no effect of \(Self.list(conversation.givenOfAnswers))")
+    }
   }
 
   /// Brings the weights into memory, where they are not.
@@ -81,18 +122,6 @@ extension VLMRun {
     Report.warning(
       "--ctx \(model.capacity): the model was made for \(length) positions; what it writes beyond "
         + "them may be nonsense", program: "vlm-run")
-  }
-
-  private func describe(_ model: any ConversationSession) throws {
-    let parameters = model.container.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
-    let architecture = (try? model.container.modelDescription().architecture) ?? "unknown"
-    Report.line("model: \(architecture), \(parameters) parameters")
-    Report.line("file: \(byteText(model.container.file.count))")
-    Report.line("kernels: \(model.kernels.name), threads: \(model.pool.threadCount)")
-    Report.line(
-      "context: \(model.capacity) positions, keys and values \(conversation.kv.rawValue)")
-    let template = try PromptChoice(model, conversation, quiet: true).template()
-    Report.line("template: \(template?.name ?? "none")")
   }
 }
 

@@ -21,11 +21,12 @@ struct VLMRun: ParsableCommand {
     discussion: """
       Examples: vlm-run convnext.vlmz photo.jpg
                 vlm-run llava.vlmz photo.jpg -p "What is in the picture?"
+                vlm-run llava.vlmz photos/ -r --each -p "What is in the picture?" --jsonl
                 vlm-run llama.vlmz --chat
 
-      Prints the most probable classes of each image. An image is a PNG, JPEG, WebP, \
-      GIF, BMP, PNM, TIFF, HEIC or AVIF file, '-' for standard input, or a safetensors file with the model's input as 'pixel_values' \
-      [1, channels, height, width].
+      Prints the most probable classes of each image. An image is a PNG, JPEG, WebP, GIF, BMP, PNM, \
+      TIFF, HEIC or AVIF file, '-' for standard input, which may have several one after the other, \
+      or a safetensors file with the model's input as 'pixel_values' [1, channels, height, width].
 
       A language model prints its answer as it writes it; pictures of a conversation are such \
       files too. They stand before the question unless that says <image> where each goes.
@@ -35,17 +36,17 @@ struct VLMRun: ParsableCommand {
   @Argument(help: "A .vlmz file made by vlm-convert.")
   var model: String
 
-  @Argument(help: "Images; '-' reads one from standard input.")
+  @Argument(help: "Images; '-' reads them from standard input, as they come.")
   var images: [String] = []
 
-  @Option(name: .long, help: "Classes to print for each image.")
-  var top = 5
+  @OptionGroup
+  var pictures: PictureOptions
 
-  @Option(
-    help: ArgumentHelp(
-      "Texts to liken images to, with a model that reads texts too (CLIP).",
-      valueName: "text,text…"), transform: \.repairedText)
-  var labels: String?
+  @Option(name: .long, help: "Classes to print for each image; default: 5.")
+  var top: Int?
+
+  @OptionGroup
+  var labels: LabelOptions
 
   @Option(
     help: ArgumentHelp(
@@ -56,13 +57,14 @@ struct VLMRun: ParsableCommand {
   @Flag(help: "Print one JSON array, an object per image; an answer is one object.")
   var json = false
 
-  @Flag(help: "Print one JSON object per line, as each image or answer is done.")
+  @Flag(help: "Print one JSON object per line, as each image or answer is done or has failed.")
   var jsonl = false
 
   @Option(
     help: ArgumentHelp(
-      "Write embeddings to a .npy or .safetensors file: a row per image; of a model that answers, "
-        + "a row per visual token; with --labels and no image, a row per text.",
+      "Write embeddings to a .npy or .safetensors file: a row per image, NaN for one that failed; of a "
+        + "model that answers, a row per visual token; with --labels and no image, a row per text. "
+        + "What the rows are of is in the .json beside a .npy, or in the metadata.",
       valueName: "file"))
   var embed: String?
 
@@ -97,26 +99,35 @@ struct VLMRun: ParsableCommand {
   var quiet = false
 
   func validate() throws {
-    guard top >= 1 else { throw ValidationError("--top: found \(top), expected 1 or more") }
-    guard labels == nil || scores == nil else {
-      throw ValidationError("--scores and --labels exclude each other: likeness is a softmax")
+    if let top, top < 1 { throw ValidationError("--top: found \(top), expected 1 or more") }
+    guard !labels.isUsed || scores == nil else {
+      throw ValidationError(
+        "--scores and \(labels.given[0]) exclude each other: likeness is a softmax")
     }
     guard !(json && jsonl) else { throw ValidationError("--json and --jsonl exclude each other") }
     // A language model has intermediates without any image.
-    guard dump == nil || images.count <= 1 else {
-      throw ValidationError("--dump: found \(images.count) images, expected one")
+    for (option, isGiven) in [("--dump", dump != nil), ("--explain", explain != nil)] where isGiven
+    {
+      guard pictures.given.isEmpty else {
+        throw ValidationError(
+          "\(option): found \(pictures.given[0]), expected the name of one image")
+      }
+      guard images.count == 1 || (images.isEmpty && option == "--dump") else {
+        throw ValidationError("\(option): found \(images.count) images, expected one")
+      }
     }
-    guard explain == nil || images.count == 1 else {
-      throw ValidationError("--explain: found \(images.count) images, expected one")
-    }
-    if let explain, !explain.lowercased().hasSuffix(".png") {
-      throw ValidationError("--explain: found '\(explain)', expected a name that ends in .png")
-    }
-    if let embed, ![".npy", ".safetensors"].contains(where: { embed.hasSuffix($0) }) {
+    for (option, file, endings) in [
+      ("--embed", embed, [".npy", ".safetensors"]), ("--dump", dump, [".safetensors"]),
+      ("--explain", explain, [".png"]),
+    ] {
+      guard let file, !endings.contains(where: { file.lowercased().hasSuffix($0) }) else {
+        continue
+      }
       throw ValidationError(
-        "--embed: found '\(embed)', expected a name that ends in .npy or .safetensors")
+        "\(option): found '\(file.escapedForDisplay())', expected a name that ends in "
+          + endings.joined(separator: " or "))
     }
-    let readers = images + (conversation.prompt.map { [$0] } ?? [])
+    let readers = images + [conversation.prompt, pictures.filesFrom].compactMap { $0 }
     guard readers.count(where: { $0 == "-" }) <= 1 else {
       throw ValidationError("'-' can be read once")
     }
@@ -132,68 +143,89 @@ struct VLMRun: ParsableCommand {
       throw CheckpointPath.refusalAsContainer(model) ?? error
     }
     if let model = try conversationModel(container, kernels) { return try converse(model) }
-    guard !conversation.isUsed else {
-      throw ValidationError("\(model.escapedForDisplay()) is no model that answers questions")
+    guard conversation.given.isEmpty else {
+      throw ValidationError(
+        "\(model.escapedForDisplay()) is no model that answers questions: no effect of "
+          + Self.list(conversation.given))
     }
-    let embedsTexts = labels != nil && embed != nil && dump == nil
-    guard !images.isEmpty || dryRun || embedsTexts else {
+    let isOfTexts = images.isEmpty && pictures.given.isEmpty
+    guard !isOfTexts || dryRun || (labels.isUsed && embed != nil && dump == nil) else {
       throw ValidationError("expected at least one image")
     }
     // Said before the work, not after it.
-    if !dryRun { try outputs.check(besides: images) }
+    if !dryRun { try outputs.check(besides: images + labels.labelsFile + lists) }
     let session = try VisionSession(
       container, kernels: kernels, threads: try threadCount(option: threads))
-    if labels != nil, session.openCLIP == nil, session.description.classCount != nil {
+    if labels.isUsed, session.openCLIP == nil, session.description.classCount != nil {
       throw ValidationError(
-        "--labels: found a classifier, expected a CLIP with its text tower; names of classes are "
-          + "stored in the file: vlm-convert \(model.quotedForShell) new.vlmz --labels-file FILE")
+        "\(labels.given[0]): found a classifier, expected a CLIP with its text tower; names of classes "
+          + "are stored in the file: vlm-convert \(model.quotedForShell) new.vlmz --labels-file FILE"
+      )
     }
-    if let labels { try session.classify(as: try Self.texts(labels)) }
+    if labels.isUsed { try liken(session) }
     if let scores {
       guard session.description.classCount != nil else {
         throw ValidationError("--scores: expected a model with classes")
       }
       session.scores = scores
     }
+    guard top == nil || session.labels != nil || session.description.classCount != nil else {
+      throw ValidationError(
+        "--top: expected a model with classes, or labels for a CLIP with its text tower")
+    }
     let loader = ImageLoader(
       preprocessing: try preprocessing.applied(to: session.preprocessing),
       channels: session.inputChannels, policy: try preprocessing.policy(),
-      limits: preprocessing.limits)
-    if dryRun { return try describe(session, loader) }
+      isFast: preprocessing.decodesFast, limits: preprocessing.limits)
+    let run = ImageRun(
+      session: session, loader: loader, source: source, records: Records(format), top: top ?? 5,
+      outputs: outputs, quiet: quiet)
+    if dryRun { return try describe(session, run) }
     _ = loadWeights(container)
-    let status = try ImageRun(
-      session: session, loader: loader, images: images, format: format, top: top,
-      outputs: outputs, quiet: quiet
-    ).run()
-    guard status == .success else { throw ExitCode(status.rawValue) }
+    try run.records.finishing { try run.run() }
+  }
+
+  /// Takes the user's labels for classes.
+  private func liken(_ session: VisionSession) throws {
+    let texts = try labels.texts()
+    let cut = try session.classify(as: texts, templates: labels.labelTemplate)
+    if let first = cut.first {
+      Report.warning(
+        "labels: \(cut.count == 1 ? "a text is" : "\(cut.count) texts are") longer than the text tower "
+          + "reads and cut: '\(first.escapedForDisplay(limit: 60))'", program: "vlm-run")
+    }
+    var seen = Set<ExactString>()
+    if let twice = texts.first(where: { !seen.insert(ExactString($0)).inserted }) {
+      Report.warning(
+        "labels: '\(twice.escapedForDisplay(limit: 60))' is given twice, and shares its probability",
+        program: "vlm-run")
+    }
+  }
+
+  /// The pictures that this call is about.
+  var source: PictureSource {
+    PictureSource(images, pictures, limits: preprocessing.limits, quiet: quiet)
+  }
+
+  /// Files with names of pictures.
+  var lists: [String] { pictures.filesFrom.map { [$0] } ?? [] }
+
+  /// "--temp and --seed".
+  static func list(_ options: [String]) -> String {
+    guard options.count > 1, let last = options.last else { return options.joined() }
+    return options.dropLast().joined(separator: ", ") + " and " + last
   }
 
   var outputs: OutputFiles {
     OutputFiles(embed: embed, dump: dump, explain: explain, overwrite: force)
   }
 
-  var format: ImageRun.Format { json ? .json : jsonl ? .jsonLines : .text }
+  var format: Records.Format { json ? .json : jsonl ? .jsonLines : .text }
 
-  /// The parts between commas, without the spaces around them.
-  private static func texts(_ labels: String) throws -> [String] {
-    let parts = labels.split(separator: ",", omittingEmptySubsequences: false).map { part in
-      String(part.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
-    }
-    guard parts.allSatisfy({ !$0.isEmpty }) else {
-      throw ValidationError("--labels: found an empty text, expected texts between commas")
-    }
-    return parts
-  }
-
-  private func describe(_ session: VisionSession, _ loader: ImageLoader) throws {
-    let parameters = session.container.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
-    Report.line("model: \(session.description.architecture), \(parameters) parameters")
-    Report.line("file: \(byteText(session.container.file.count))")
-    Report.line("kernels: \(session.kernels.name), threads: \(session.pool.threadCount)")
-    Report.line("preprocessing: \(loader.preprocessing.json().serialized())")
-    for image in images {
-      let pixels = try loader.load(image)
-      Report.line("\(image.escapedForDisplay()): input \(pixels.width)×\(pixels.height)")
-    }
+  private func describe(_ session: VisionSession, _ run: ImageRun) throws {
+    let (records, loader) = (run.records, run.loader)
+    var plan = Plan(session.container, session.kernels, session.pool)
+    plan.add("preprocessing", loader.preprocessing.json(), loader.preprocessing.json().serialized())
+    try plan.show(run.source, records) { try loader.load($0) }
   }
 }

@@ -145,11 +145,11 @@ struct DemonstrationTests {
     let damaged = folder.path("damaged.png")
     let data = try Data(contentsOf: URL(fileURLWithPath: Self.horse))
     try data.prefix(data.count / 2).write(to: URL(fileURLWithPath: damaged))
-    let outcome = try CommandRunner.vlmRun(model, damaged, Self.horse, "--jsonl")
+    let outcome = try CommandRunner.vlmRun(model, damaged, Self.horse, "-q")
     #expect(outcome.status == 65)
     #expect(outcome.errors.split(separator: "\n").count == 1)
     #expect(outcome.errors.hasPrefix("vlm-run: \(damaged): "))
-    #expect(outcome.output.contains("\"label\":\"horse\""))
+    #expect(outcome.output.contains("%  horse"))
   }
 
   @Test("an image too small for the model is named and the others are still done")
@@ -157,13 +157,19 @@ struct DemonstrationTests {
     let folder = try TemporaryFolder()
     let model = try converted(folder)
     let small = TestFiles.fixture("pngsuite/s01n3p01.png")
-    let outcome = try CommandRunner.vlmRun(
-      model, small, Self.horse, "--size", "native", "--jsonl", "-q")
+    let named = [small, Self.horse, "--size", "native", "-q"]
+    let outcome = try CommandRunner.run("vlm-run", [model] + named)
     #expect(outcome.status == 65)
     #expect(outcome.errorLine.hasPrefix("vlm-run: \(small): image: 1×1 pixels, expected at least"))
-    #expect(outcome.output.split(separator: "\n").count == 1)
+    #expect(outcome.output.hasPrefix(Self.horse))
     let alone = try CommandRunner.vlmRun(model, small, "--size", "native")
     #expect(alone.status == 65 && alone.errorLine == outcome.errorLine)
+    // As an object it has the first's place.
+    let lines = try CommandRunner.run("vlm-run", [model] + named + ["--jsonl"])
+    #expect(lines.status == 65 && lines.errors == "")
+    let objects = try lines.objects
+    #expect(objects.map { $0["image"]?.stringValue } == [small, Self.horse])
+    #expect(objects[0]["error"]?["status"]?.intValue == 65)
   }
 
   @Test("a flipped byte makes verify exit with 2 and name the place")

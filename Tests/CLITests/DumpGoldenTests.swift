@@ -6,9 +6,7 @@ import VLMTestSupport
 
 /// What `--dump` writes beside everything that the goldens hold: each of their tensors is there under
 /// its own name, with its shape and values.
-@Suite(
-  "Dumps against goldens", .serialized,
-  .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)))
+@Suite("Dumps against goldens", .serialized)
 struct DumpGoldenTests {
   let folder: TemporaryFolder
 

@@ -60,9 +60,6 @@ struct ExtractedModelTests {
   @Test("a model is the same after it was extracted, alone", arguments: fixtures)
   func extracted(path: String) throws { try roundTrip(TestFiles.fixture(path)) }
 
-  static let hasGoldens = TestFiles.hasGoldens
-  static let goldensReason = Comment(rawValue: TestFiles.goldensReason)
-
   static let goldens = [
     "clip-vit/hf", "openclip-convnext", "convnextv2/hf", "convnext-timm/fp32",
     "convnext-keys/hf", "convnext-keys/facebook.pth", "convnext-keys/training-checkpoint.pth.tar",
@@ -72,9 +69,7 @@ struct ExtractedModelTests {
     "llava-hr-trained/hf-bin",
   ]
 
-  @Test(
-    "every family of models is the same after it was extracted, alone",
-    .enabled(if: hasGoldens, goldensReason), arguments: goldens)
+  @Test("every family of models is the same after it was extracted, alone", arguments: goldens)
   func families(path: String) throws { try roundTrip(TestFiles.golden(path)) }
 
   private func extract(_ options: String...) throws -> String {

@@ -129,13 +129,14 @@ struct ForeignCheckpointTests {
       folder.url.path, 65, "the weights are quantized (\(kind)), found tensor '\(name)'")
   }
 
-  @Test("a quantization that the weights do not have is no matter")
+  @Test("a quantization that loading would make of whole weights is refused by name")
   func statedOnly() throws {
     try copy(["model.safetensors", "tokenizer.model"], from: Self.language)
     var config = try #require(try TestFiles.json(Self.language + "/config.json").objectValue)
     config.set("quantization_config", ["quant_method": "bitsandbytes", "load_in_4bit": true])
     try folder.write("config.json", Array(JSONValue.object(config).serialized().utf8))
-    #expect(try CommandRunner.convert(folder.url.path, folder.path("out.vlmz"), "-q").status == 0)
+    try expectRefusal(
+      folder.url.path, 65, "quantization_config: found 'bitsandbytes', expected none")
   }
 
   @Test("a state that no name begins with is refused with what they begin with")

@@ -94,4 +94,24 @@ struct MemoryLimitTests {
     let fewer = try run(["--template", "none", "--threads", "4"], without: 2)
     #expect(fewer.status == 0, "\(fewer.errors)")
   }
+
+  @Test("a picture that memory has no room for is told, and the others are run")
+  func pictures() throws {
+    _ = try model.reference("--q8")
+    let small = TestFiles.fixture("pngsuite/basn2c08.png")
+    let large = model.folder.path("large.jpg")
+    try Data(FlatPicture.jpeg(width: 8000, height: 6000, isProgressive: true))
+      .write(to: URL(fileURLWithPath: large))
+    let command = try RunningCommand(
+      "vlm-run",
+      [model.folder.path("reference.vlmz"), small, large, small, "-q", "--top", "1"],
+      prelude: "ulimit -v 300000; export VLM_THREADS=2")
+    let outcome = try command.finish()
+    #expect(outcome.status == 71)
+    let lines = outcome.errors.split(separator: "\n")
+    #expect(lines.count == 1)
+    #expect(lines.first?.hasPrefix("vlm-run: \(large): the image takes 29") == true)
+    #expect(lines.first?.hasSuffix("saved again as a baseline JPEG it takes less") == true)
+    #expect(outcome.output.split(separator: "\n").count { $0.hasPrefix(small) } == 2)
+  }
 }

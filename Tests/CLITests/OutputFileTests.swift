@@ -159,12 +159,7 @@ struct ModelOutputTests {
     #expect(dumped.tensor("image_embedding")?.shape == [1, 10])
   }
 
-  static let hasGoldens = TestFiles.hasGoldens
-  static let goldensReason = Comment(rawValue: TestFiles.goldensReason)
-
-  @Test(
-    "CLIP, LLaVA-HR and open_clip are drawn and embedded, and texts are",
-    .enabled(if: hasGoldens, goldensReason))
+  @Test("CLIP, LLaVA-HR and open_clip are drawn and embedded, and texts are")
   func otherTowers() throws {
     let hr = try converted(TestFiles.golden("llava-hr-trained/hf-bin"))
     let drawn = try explained(hr, Self.cat)
@@ -191,9 +186,7 @@ struct ModelOutputTests {
     #expect(try Data(contentsOf: URL(fileURLWithPath: rows)).count == 128 + 4 * 64)
   }
 
-  @Test(
-    "--labels gives probabilities that sum to 1, and --embed writes the texts' rows",
-    .enabled(if: hasGoldens, goldensReason))
+  @Test("--labels gives probabilities that sum to 1, and --embed writes the texts' rows")
   func textEmbeddings() throws {
     let model = try converted(
       TestFiles.golden("openclip-convnext/open_clip_model.safetensors"), "--f32")

@@ -55,9 +55,6 @@ struct RoundTripTests {
       scheme)
   }
 
-  static let hasGoldens = TestFiles.hasGoldens
-  static let goldensReason = Comment(rawValue: TestFiles.goldensReason)
-
   static let models =
     [
       ("clip-vit/hf", nil), ("openclip-convnext", nil), ("convnextv2/hf", nil),
@@ -67,7 +64,6 @@ struct RoundTripTests {
 
   @Test(
     "every family of models is the same after a round trip",
-    .enabled(if: hasGoldens, goldensReason),
     arguments: models)
   func families(model: String, tower: String?) throws {
     try roundTrip(TestFiles.golden(model), tower: tower, "--f32")
@@ -85,9 +81,7 @@ struct RoundTripTests {
     ["convllava-5stage/hf-A-bin", "convllava-5stage/hf-B-safetensors"],
   ]
 
-  @Test(
-    "a model is the same from every container and under all its names",
-    .enabled(if: hasGoldens, goldensReason), arguments: sources)
+  @Test("a model is the same from every container and under all its names", arguments: sources)
   func containers(paths: [String]) throws {
     let first = try convert(TestFiles.golden(paths[0]), "first.vlmz", "--f32")
     for path in paths.dropFirst() {
@@ -100,9 +94,7 @@ struct RoundTripTests {
     ("convnext-timm/fp16.safetensors", 0.002), ("convnext-timm/bf16.safetensors", 0.01),
   ]
 
-  @Test(
-    "a checkpoint in half precision is the model up to its rounding",
-    .enabled(if: hasGoldens, goldensReason), arguments: halves)
+  @Test("a checkpoint in half precision is the model up to its rounding", arguments: halves)
   func halfPrecision(path: String, tolerance: Double) throws {
     let whole = try convert(TestFiles.golden("convnext-timm/fp32"), "first.vlmz", "--f32")
     let half = try convert(TestFiles.golden(path), "second.vlmz", "--f32")

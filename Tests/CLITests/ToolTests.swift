@@ -133,12 +133,9 @@ struct ToolTests {
     #expect(report["tensors"]?.arrayValue?.count == 128)
   }
 
-  static let hasGoldens = TestFiles.hasGoldens
-  static let goldensReason = Comment(rawValue: TestFiles.goldensReason)
-
   @Test(
     "one model in the names of timm, facebook and Hugging Face is the same",
-    .enabled(if: hasGoldens, goldensReason), arguments: ["facebook.pth", "hf"])
+    arguments: ["facebook.pth", "hf"])
   func diffNamings(other: String) throws {
     let folder = "convnext-keys/"
     let (a, b) = (TestFiles.golden(folder + "timm.safetensors"), TestFiles.golden(folder + other))
@@ -147,8 +144,7 @@ struct ToolTests {
   }
 
   @Test(
-    "a ConvNeXt in open_clip's form lacks its head's bias, which it never has, and nothing else",
-    .enabled(if: hasGoldens, goldensReason))
+    "a ConvNeXt in open_clip's form lacks its head's bias, which it never has, and nothing else")
   func diffOpenCLIP() throws {
     let report = try json(
       "diff", TestFiles.golden("convnext-keys/timm.safetensors"),

@@ -3,7 +3,8 @@
 //
 // A program of its own, so that the kernels alone can be cross-compiled and run under an emulator.
 #include "language.h"
-#include "support.h"
+#include "hostile.h"
+#include "packing.h"
 
 static const vlm_kernels *scalar;
 
@@ -347,6 +348,7 @@ static void test_depthwise_split(const vlm_kernels *k) {
 
 int main(void) {
   scalar = vlm_kernels_for(VLM_ISA_SCALAR);
+  test_hostile(scalar);
   for (int isa = VLM_ISA_SCALAR + 1; isa < VLM_ISA_COUNT; isa++) {
     const vlm_kernels *k = vlm_kernels_for((vlm_isa)isa);
     if (!k) {
@@ -354,6 +356,7 @@ int main(void) {
       continue;
     }
     const counts before = total;
+    test_hostile(k);
     test_gemms(k);
     for (size_t i = 0; i < LENGTHS; i++) {
       test_quantize(k, lengths[i], 0, 1);

@@ -2,6 +2,7 @@
 // that is signalled, faults or hits a limit cannot be seen from inside it.
 import Glibc
 import VLMCheckpoint
+import VLMInput
 import VLMTensor
 
 /// Bytes of memory that were resident at most, so far.
@@ -54,6 +55,22 @@ func run(_ arguments: [String]) throws {
     let before = peakMemory()
     let catalog = try CheckpointFile.read(path: path)
     print(catalog.tensors.count, peakMemory() - before)
+  case "refusal":
+    // Why a file is refused, and the memory that it took to see that, in bytes.
+    let before = peakMemory()
+    do {
+      print(try CheckpointFile.read(path: path).tensors.count, peakMemory() - before, "read")
+    } catch {
+      print(0, peakMemory() - before, error)
+    }
+  case "picture":
+    // A picture's side at the model, and the memory that bringing it there took, in bytes.
+    let steps = Preprocessing(
+      resize: .shortestEdge(64), crop: .init(width: 64, height: 64, rounding: .floor),
+      normalization: .clip)
+    let before = peakMemory()
+    let pixels = try steps.apply(try ImageDecoder.open(path: path), name: path)
+    print(pixels.width, peakMemory() - before)
   default: return
   }
 }

@@ -4,7 +4,7 @@ import VLMCheckpoint
 import VLMTensor
 import VLMTestSupport
 
-private let wildFolder = TestFiles.asset("checkpoints")
+private let wildFolder = TestFiles.fixture("safetensors")
 
 private func json(_ path: String) throws -> JSONObject {
   let file = try MappedFile(path: path)
@@ -58,9 +58,7 @@ struct FileFixtureTests {
     ("tensor-4d-float32", 1, 72, [.f32]),
   ]
 
-  @Test(
-    "files found in the wild are read, every tensor finite",
-    .enabled(if: TestFiles.hasAssets, Comment(rawValue: TestFiles.assetsReason)))
+  @Test("files found in the wild are read, every tensor finite")
   func wild() throws {
     for file in Self.wildFiles {
       let catalog = try SafetensorsFile.read(path: wildFolder + "/\(file.name).safetensors")
@@ -78,9 +76,7 @@ struct FileFixtureTests {
     #expect(try doubles["embedding"]?.floats() == [1, 2, 3, 24, 25, 26])
   }
 
-  @Test(
-    "a net's 8-bit codes and scales are within half a step of its 32-bit weights",
-    .enabled(if: TestFiles.hasAssets, Comment(rawValue: TestFiles.assetsReason)))
+  @Test("a net's 8-bit codes and scales are within half a step of its 32-bit weights")
   func quantizedPair() throws {
     let full = try SafetensorsFile.read(path: wildFolder + "/fracast_f32.safetensors")
     let small = try SafetensorsFile.read(path: wildFolder + "/fracast_int8.safetensors")

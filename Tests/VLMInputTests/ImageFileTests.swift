@@ -47,14 +47,16 @@ struct ImageFileTests {
     let written = PNGBuilder.color.withUnsafeBytes { write(ends[1], $0.baseAddress, $0.count) }
     close(ends[1])
     #expect(written == PNGBuilder.color.count)
-    let file = try ImageFile.read(descriptor: ends[0], name: "stream", expected: 0, limit: 1000)
+    let file = try ImageFile.read(
+      descriptor: ends[0], name: "stream", expected: 0, limits: ImageLimits(maximumFileBytes: 1000))
     #expect(Array(file.bytes) == PNGBuilder.color)
     close(ends[0])
 
     let zero = open("/dev/zero", O_RDONLY)
     defer { close(zero) }
     #expect(throws: ImageError(name: "zero", problem: .fileTooLarge(limit: 100_000))) {
-      try ImageFile.read(descriptor: zero, name: "zero", expected: 0, limit: 100_000)
+      try ImageFile.read(
+        descriptor: zero, name: "zero", expected: 0, limits: ImageLimits(maximumFileBytes: 100_000))
     }
     #expect(throws: ImageError(name: "empty", problem: .empty)) {
       try ImageDecoder.decode(bytes: [], name: "empty")

@@ -4,22 +4,12 @@ import VLMTensor
 
 @testable import VLMInput
 
-/// Where images lie: small ones in the repository, the full set beside it when there is one.
+/// Where images lie.
 enum ImageFixtures {
   static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .deletingLastPathComponent().appendingPathComponent("Fixtures").path
   static let pngSuite = root + "/pngsuite"
   static let preprocess = root + "/preprocess"
-
-  private static let shared = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-    .appendingPathComponent("shared/goldens/preprocess").path
-  static let hasShared = FileManager.default.fileExists(atPath: shared + "/expected.json")
-  static let sharedReason: Comment = "../shared/goldens/preprocess is not there"
-
-  /// The bundled goldens, and the full set when it is there.
-  static var goldenFolders: [String] { hasShared ? [preprocess, shared] : [preprocess] }
-  static let sharedFolder = shared
 
   static func bytes(_ path: String) throws -> [UInt8] {
     [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))

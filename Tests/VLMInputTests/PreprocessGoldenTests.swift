@@ -8,53 +8,37 @@ import VLMTensor
 @Suite("Preprocessing goldens")
 struct PreprocessGoldenTests {
   struct Case: Sendable, CustomTestStringConvertible {
-    let folder: String
     let name: String
     let json: JSONValue
-    var testDescription: String { name + (folder == ImageFixtures.preprocess ? "" : " (full set)") }
+    var testDescription: String { name }
 
     func text(_ key: String) throws -> String { try #require(json[key]?.stringValue) }
     func int(_ key: String) throws -> Int { try #require(json[key]?.intValue) }
 
     func image(_ path: String) throws -> Image {
-      try ImageDecoder.decode(path: folder + "/" + path, policy: .pillow)
+      try ImageDecoder.decode(path: ImageFixtures.preprocess + "/" + path, policy: .pillow)
     }
   }
+
+  private static let expected = try? ImageFixtures.json(
+    ImageFixtures.preprocess + "/expected.json")
 
   private static func list(_ key: String, _ name: (JSONValue) -> String?) -> [Case] {
-    ImageFixtures.goldenFolders.flatMap { folder -> [Case] in
-      guard let json = try? ImageFixtures.json(folder + "/expected.json") else { return [] }
-      return (json[key]?.arrayValue ?? []).map {
-        Case(folder: folder, name: name($0) ?? "", json: $0)
-      }
-    }
+    (expected?[key]?.arrayValue ?? []).map { Case(name: name($0) ?? "", json: $0) }
   }
 
-  static let fileCases: [Case] = ImageFixtures.goldenFolders.flatMap { folder -> [Case] in
-    guard let json = try? ImageFixtures.json(folder + "/expected.json") else { return [] }
-    return (json["files"]?.objectValue?.members ?? [])
-      .filter { !$0.key.hasSuffix(".bmp") }
-      .map { Case(folder: folder, name: $0.key, json: $0.value) }
-  }
+  static let fileCases: [Case] = (expected?["files"]?.objectValue?.members ?? [])
+    .map { Case(name: $0.key, json: $0.value) }
   static let pipelineCases = list("pipelines") { json in
     "\(json["pipeline"]?.stringValue ?? "") of \(json["file"]?.stringValue ?? "")"
   }
   static let resizeCases = list("resizes") { $0["out"]?.stringValue }
 
-  @Test("the bundled goldens are there")
-  func bundled() {
-    let bundled = { (cases: [Case]) in cases.count { $0.folder == ImageFixtures.preprocess } }
-    #expect(bundled(Self.fileCases) == 14)
-    #expect(bundled(Self.pipelineCases) == 2)
-    #expect(bundled(Self.resizeCases) == 5)
-  }
-
-  @Test("the full set is there", .enabled(if: ImageFixtures.hasShared, ImageFixtures.sharedReason))
-  func full() {
-    let full = { (cases: [Case]) in cases.count { $0.folder == ImageFixtures.sharedFolder } }
-    #expect(full(Self.fileCases) == 26)
-    #expect(full(Self.pipelineCases) == 31)
-    #expect(full(Self.resizeCases) == 9)
+  @Test("the goldens are there")
+  func complete() {
+    #expect(Self.fileCases.count == 27)
+    #expect(Self.pipelineCases.count == 31)
+    #expect(Self.resizeCases.count == 9)
   }
 
   @Test("decoding with the pillow policy gives Pillow's pixels", arguments: fileCases)
@@ -96,7 +80,7 @@ struct PreprocessGoldenTests {
       let fields = try #require(item.arrayValue)
       let numbers = fields.compactMap { $0.intValue }
       let filter = try #require(fields[5].stringValue.flatMap(Resampling.init(rawValue:)))
-      let image = Image.random(width: numbers[1], height: numbers[2], seed: UInt64(numbers[0]))
+      let image = try Image.random(width: numbers[1], height: numbers[2], seed: UInt64(numbers[0]))
         .resized(width: numbers[3], height: numbers[4], filter)
       #expect(sha256(image.pixels) == fields[6].stringValue, "\(numbers) \(filter)")
     }
@@ -113,7 +97,8 @@ struct PreprocessGoldenTests {
         try #require(sides.count == 2)
         return (width: sides[0], height: sides[1])
       }
-      pictures = AnyResolution.tiles(of: source, tile: try item.int("size"), candidates: candidates)
+      pictures = try AnyResolution.tiles(
+        of: source, tile: item.int("size"), candidates: candidates)
     } else {
       pictures = [source]
     }
@@ -123,8 +108,9 @@ struct PreprocessGoldenTests {
       let isEqual = pictures == [target]
       #expect(isEqual)
     }
-    guard let tensorName = item.json["pixel_values"]?.stringValue else { return }
-    let expected = try SafetensorsFloats(path: item.folder + "/expected.safetensors")[tensorName]
+    let tensorName = try item.text("pixel_values")
+    let expected = try SafetensorsFloats(
+      path: ImageFixtures.preprocess + "/expected.safetensors")[tensorName]
     var actual: [Float] = []
     let step = tensorName.hasSuffix("stride3") ? 3 : 5
     for picture in pictures {

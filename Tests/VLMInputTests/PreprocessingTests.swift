@@ -222,12 +222,57 @@ struct PreprocessingTests {
 
   @Test("more pixels than allowed are refused before they are made")
   func limits() {
-    let steps = Preprocessing(
-      padding: .black, resize: .exact(width: 4, height: 4), normalization: nil)
+    let steps = Preprocessing(padding: .black, resize: nil, normalization: nil)
     let wide = Image(width: 100, height: 1, filledWith: .white)
     #expect(
       throws: ImageError(
         name: "wide", problem: .tooManyPixels(width: 100, height: 100, limit: 9999))
     ) { try steps.apply(wide, name: "wide", limits: ImageLimits(maximumPixels: 9999)) }
+  }
+
+  @Test("a resolution keeps the crop's share as timm's crop_pct would, rounded down")
+  func resolutions() {
+    func side(_ resolution: Int, kept: Int, of short: Int) -> Preprocessing.Resize? {
+      Preprocessing(
+        resize: .shortestEdge(short), crop: .init(width: kept, height: kept, rounding: .halfEven),
+        normalization: nil
+      ).resized(toSide: resolution).resize
+    }
+    // floor(side / 0.95), / 0.9, / 0.875, / 0.965 and / 1.
+    #expect(side(288, kept: 224, of: 235) == .shortestEdge(303))
+    #expect(side(384, kept: 224, of: 248) == .shortestEdge(426))
+    #expect(side(320, kept: 224, of: 256) == .shortestEdge(365))
+    #expect(side(336, kept: 288, of: 298) == .shortestEdge(348))
+    #expect(side(336, kept: 224, of: 224) == .shortestEdge(336))
+    for kept in 1...400 {
+      for short in [kept, kept + 1, kept * 8 / 7, kept * 3] {
+        #expect(side(kept, kept: kept, of: short) == .shortestEdge(short), "\(kept) of \(short)")
+      }
+    }
+    #expect(side(16_384, kept: 1, of: 16_384) == .shortestEdge(16_384 * 16_384))
+    #expect(side(65_536, kept: 1, of: 1 << 20) == .shortestEdge(1 << 30))
+  }
+
+  @Test("a sixteen-thousandth of a picture can be kept")
+  func smallestShare() throws {
+    let steps = Preprocessing(
+      resize: .shortestEdge(16_384), crop: .init(width: 1, height: 1, rounding: .halfEven),
+      normalization: nil)
+    for (side, image) in [
+      (64, Image(width: 40, height: 30, filledWith: .white)),
+      (16_384, Image(width: 1, height: 3, filledWith: .white)),
+    ] {
+      let resized = steps.resized(toSide: side)
+      let limits = ImageLimits(maximumPixels: 64 * 64)
+      guard side == 64 else {
+        #expect(throws: ImageError.self) {
+          try resized.shape(image, name: "small", limits: limits)
+        }
+        continue
+      }
+      let shaped = try resized.shape(image, name: "small", limits: limits)
+      #expect(shaped == Image(width: 64, height: 64, filledWith: .white))
+    }
+    #expect(steps.cropping(share: 1 / 16_384).resize == .shortestEdge(16_384))
   }
 }

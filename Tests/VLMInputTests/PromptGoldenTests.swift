@@ -5,17 +5,34 @@ import VLMTestSupport
 @testable import VLMInput
 
 /// Every mode of `conv_templates` with every chat of the goldens: text, ids and stop string.
-@Suite("Prompt goldens", .enabled(if: TokenizerFixtures.hasGoldens, TokenizerFixtures.reason))
+@Suite("Prompt goldens")
 struct PromptGoldenTests {
   static let sources = ["conv-llava", "LLaVA-HR"]
 
   @Test("prompts, ids and stop strings are the reference's", arguments: sources)
   func prompts(_ source: String) throws {
-    let json = try TokenizerFixtures.json(TokenizerFixtures.full("prompts/\(source).json"))
+    let json = try TokenizerFixtures.json(TestFiles.fixture("prompts/\(source).json"))
+    try check(json, source, TokenizerFixtures.spmSmall) { _, _, entry in entry["legacy_input_ids"] }
+  }
+
+  @Test(
+    "and so are the ids of LLaMA's own tokenizer",
+    .enabled(if: TokenizerFixtures.hasLlama, TokenizerFixtures.llamaReason), arguments: sources)
+  func llama(_ source: String) throws {
+    let json = try TokenizerFixtures.json(TokenizerFixtures.shared("prompts/\(source).json"))
+    let others = json["legacy_tokenizer_input_ids_where_different"]
+    try check(json, source, TokenizerFixtures.llama) { mode, chat, _ in others?[mode]?[chat] }
+  }
+
+  /// - Parameter legacy: ids of the reading that puts a space before each stretch, where others.
+  private func check(
+    _ json: JSONValue, _ source: String, _ tokenizer: (PrefixRule) throws -> Tokenizer,
+    legacy: (_ mode: String, _ chat: String, _ entry: JSONValue) -> JSONValue?
+  ) throws {
     let chats = try Self.chats(json)
     let isHR = source == "LLaVA-HR"
-    let tokenizer = try TokenizerFixtures.llama(isHR ? .strippedAfterFirst : .firstSegment)
-    let legacy = try TokenizerFixtures.llama(.everySegment)
+    let modern = try tokenizer(isHR ? .strippedAfterFirst : .firstSegment)
+    let older = try tokenizer(.everySegment)
     var checked = 0
     for mode in try #require(json["modes"]?.objectValue).members {
       let name = isHR && mode.key == "llama_2" ? "llama_2_hr" : mode.key
@@ -30,12 +47,11 @@ struct PromptGoldenTests {
         // The reference takes a mark that somebody said for one.
         let spelled = prompt.parsingSpecial()
         let ids = try #require(entry["input_ids"]?.arrayValue).compactMap(\.intValue)
-        let found = try ImagePrompt.ids(spelled, tokenizer)
+        let found = try ImagePrompt.ids(spelled, modern)
         #expect(found == ids, "\(name), \(chat)")
-        let others = json["legacy_tokenizer_input_ids_where_different"]?[mode.key]?[chat]
-        let legacyIDs = others?.arrayValue?.compactMap(\.intValue) ?? ids
-        let older = try ImagePrompt.ids(spelled, legacy)
-        #expect(older == legacyIDs, "\(name), \(chat), legacy")
+        let others = legacy(mode.key, chat, entry)?.arrayValue?.compactMap(\.intValue)
+        let legacyIDs = try ImagePrompt.ids(spelled, older)
+        #expect(legacyIDs == others ?? ids, "\(name), \(chat), legacy")
         checked += 1
       }
     }

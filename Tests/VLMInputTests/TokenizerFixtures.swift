@@ -5,10 +5,11 @@ import VLMTestSupport
 
 @testable import VLMInput
 
-/// Tokenizers and their goldens: a part in the project, the full set where `../shared` is.
+/// Tokenizers and their goldens; Meta's own, which may not lie in the project, where `../shared` is.
 enum TokenizerFixtures {
-  static let hasGoldens = TestFiles.hasGoldens
-  static let reason = Comment(rawValue: TestFiles.goldensReason)
+  static let hasLlama = TestFiles.exists(shared("tokenizer/llama/tokenizer.model"))
+  static let llamaReason: Comment =
+    "needs LLaMA's tokenizer in ../shared, whose licence keeps it out"
 
   static func bytes(_ path: String) throws -> [UInt8] {
     Array(try Data(contentsOf: URL(fileURLWithPath: path)))
@@ -16,7 +17,7 @@ enum TokenizerFixtures {
 
   static func own(_ name: String) -> String { TestFiles.fixture("tokenizer/" + name) }
 
-  static func full(_ name: String) -> String {
+  static func shared(_ name: String) -> String {
     TestFiles.shared.appendingPathComponent("goldens/" + name).path
   }
 
@@ -32,7 +33,7 @@ enum TokenizerFixtures {
 
   static func llama(_ prefix: PrefixRule) throws -> Tokenizer {
     try Tokenizer(
-      sentencePiece: bytes(full("tokenizer/llama/tokenizer.model")), prefix: prefix,
+      sentencePiece: bytes(shared("tokenizer/llama/tokenizer.model")), prefix: prefix,
       file: "tokenizer.model")
   }
 

@@ -11,41 +11,31 @@ struct TokenizerGoldenTests {
   @Test("a small SentencePiece model gives the references' ids and texts")
   func small() throws {
     try checkSentencePiece(
-      TokenizerFixtures.own("spm-small-ids.json"), count: 62,
-      TokenizerFixtures.own("spm-small.model"))
-  }
-
-  @Test("a small byte-level tokenizer gives the reference's ids and texts")
-  func byteLevel() throws {
-    try checkByteLevel(
-      TokenizerFixtures.own("bytelevel-small-ids.json"), count: 50,
-      TokenizerFixtures.own("bytelevel-small.tokenizer.json"))
+      TokenizerFixtures.own("spm-small-ids.json"), TokenizerFixtures.own("spm-small.model"))
   }
 
   @Test(
-    "all strings of the full set: SentencePiece",
-    .enabled(if: TokenizerFixtures.hasGoldens, TokenizerFixtures.reason),
-    arguments: [["spm-small-ids.json", "spm-small"], ["llama-ids.json", "llama"]])
-  func allSentencePiece(_ names: [String]) throws {
+    "LLaMA's own gives the references' ids and texts",
+    .enabled(if: TokenizerFixtures.hasLlama, TokenizerFixtures.llamaReason))
+  func llama() throws {
     try checkSentencePiece(
-      TokenizerFixtures.full("tokenizer/" + names[0]), count: 200,
-      TokenizerFixtures.full("tokenizer/\(names[1])/tokenizer.model"))
+      TokenizerFixtures.shared("tokenizer/llama-ids.json"),
+      TokenizerFixtures.shared("tokenizer/llama/tokenizer.model"))
   }
 
   @Test(
-    "all strings of the full set: byte level",
-    .enabled(if: TokenizerFixtures.hasGoldens, TokenizerFixtures.reason),
+    "byte-level tokenizers give the reference's ids and texts",
     arguments: [("bytelevel-small", 200), ("smollm2", 204)])
-  func allByteLevel(_ name: String, _ count: Int) throws {
+  func byteLevel(_ name: String, _ count: Int) throws {
     try checkByteLevel(
-      TokenizerFixtures.full("tokenizer/\(name)-ids.json"), count: count,
-      TokenizerFixtures.full("tokenizer/\(name).tokenizer.json"))
+      TokenizerFixtures.own("\(name)-ids.json"), count: count,
+      TokenizerFixtures.own("\(name).tokenizer.json"))
   }
 
-  private func checkSentencePiece(_ goldenPath: String, count: Int, _ modelPath: String) throws {
+  private func checkSentencePiece(_ goldenPath: String, _ modelPath: String) throws {
     let golden = try TokenizerGolden(goldenPath)
     let strings = try golden.strings("strings")
-    #expect(strings.count == count)
+    #expect(strings.count == 200)
     let bytes = try TokenizerFixtures.bytes(modelPath)
     let legacy = try Tokenizer(sentencePiece: bytes, prefix: .everySegment, file: modelPath)
     let modern = try Tokenizer(sentencePiece: bytes, prefix: .firstSegment, file: modelPath)

@@ -29,6 +29,33 @@ struct ControlGroupTests {
     #expect(group.memoryAvailable == 750_000)
   }
 
+  @Test("what may be planned is three quarters, less what is taken, within every limit")
+  func left() {
+    func left(_ group: ControlGroup, _ statm: String, _ space: Int? = nil) -> Int {
+      Machine.left(physical: 4_000_000, group, statm: statm, page: 1000, addressSpace: space)
+    }
+    // Of 900 resident pages 700 are files'.
+    #expect(left(group([:]), "2000 900 700 1 0 5 0\n") == 2_800_000)
+    #expect(left(group([:]), "2000 900 700 1 0 5 0\n", 2_500_000) == 500_000)
+    #expect(left(group([:]), "2000 900 700 1 0 5 0\n", 1_500_000) == 0)
+    #expect(left(group([:]), "") == 3_000_000)
+    // Half of a million is taken by what can be given back: 250,000 of 750,000.
+    let limited = group([
+      "/proc/self/cgroup": "0::/\n", Self.root + "/memory.max": "1000000\n",
+      Self.root + "/memory.current": "750000\n",
+      Self.root + "/memory.stat": "inactive_file 300000\nactive_file 200000\n",
+    ])
+    #expect(left(limited, "2000 900 700 1 0 5 0\n") == 500_000)
+    #expect(limited.memoryLeft == 500_000)
+    let old = group([
+      "/proc/self/cgroup": "5:memory:/\n",
+      Self.root + "/memory/memory.limit_in_bytes": "1000000\n",
+      Self.root + "/memory/memory.usage_in_bytes": "950000\n",
+      Self.root + "/memory/memory.stat": "total_inactive_file 100000\n",
+    ])
+    #expect(left(old, "2000 900 700 1 0 5 0\n") == 0)
+  }
+
   @Test("version 2: the tightest group on the way to the root counts, whatever it limits")
   func ancestors() {
     let slice = Self.root + "/user.slice"

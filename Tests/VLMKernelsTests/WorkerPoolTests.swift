@@ -1,3 +1,4 @@
+import Foundation
 import Synchronization
 import Testing
 
@@ -48,5 +49,38 @@ struct WorkerPoolTests {
       return all.sorted()
     }
     #expect(sums == [4500, 9000, 13_500, 18_000])
+  }
+
+  /// Which workers are at work, and how often one was two at a time.
+  private final class Workers: Sendable {
+    private let active = Mutex(Set<Int>())
+    private let collisions = Mutex(0)
+    var collisionCount: Int { collisions.withLock { $0 } }
+
+    func run(as worker: Int) {
+      let isAlone = active.withLock { $0.insert(worker).inserted }
+      if !isAlone { collisions.withLock { $0 += 1 } }
+      // Room for another caller to come in between.
+      sched_yield()
+      active.withLock { _ = $0.remove(worker) }
+    }
+  }
+
+  @Test(
+    "callers of loops with a single piece, or of a pool without threads, take turns too",
+    arguments: [(2, [1, 1, 1, 1]), (2, [1, 2, 1, 3]), (1, [2, 2, 2, 2])])
+  func shortLoopsOfSeveralCallers(_ threads: Int, _ counts: [Int]) async {
+    let pool = WorkerPool(threadCount: threads)
+    let workers = Workers()
+    await withTaskGroup(of: Void.self) { group in
+      for count in counts {
+        group.addTask {
+          for _ in 0..<2000 {
+            pool.forEach(count: count) { _, worker in workers.run(as: worker) }
+          }
+        }
+      }
+    }
+    #expect(workers.collisionCount == 0)
   }
 }

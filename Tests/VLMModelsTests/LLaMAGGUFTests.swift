@@ -79,7 +79,10 @@ struct LLaMAGGUFTests {
   func untied() throws {
     let model = try #require(try recognise([:], [("output.weight", [100, 32])]))
     #expect(model.tensors["lm_head.weight"]?.original == "output.weight")
-    guard case .llama(let config) = model.description else { return }
+    guard case .llama(let config) = model.description else {
+      Issue.record("\(model.description)")
+      return
+    }
     #expect(!config.tiedEmbeddings)
   }
 
@@ -174,6 +177,7 @@ struct LLaMAGGUFTests {
   @Test("a tensor that LLaMA does not have counts as unexpected")
   func unknownTensors() throws {
     let model = try #require(try recognise([:], [("blk.0.attn_q_norm.weight", [8])]))
-    #expect(model.tensors["blk.0.attn_q_norm.weight"] != nil)
+    #expect(model.unexpected == ["blk.0.attn_q_norm.weight"])
+    #expect(model.foreign == model.unexpected)
   }
 }

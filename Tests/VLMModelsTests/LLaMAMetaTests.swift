@@ -6,7 +6,7 @@ import VLMTestSupport
 
 /// `params.json` of Meta's and Mistral's layout.
 struct LLaMAMetaTests {
-  private static func names(
+  static func names(
     queries: Int = 64, output: Bool = true
   ) -> [CheckpointFacts.Name] {
     let names: [CheckpointFacts.Name] = [

@@ -2,6 +2,7 @@ import CVLMEncode
 import Foundation
 import Testing
 import VLMTensor
+import VLMTestSupport
 
 @testable import VLMQuantize
 
@@ -59,15 +60,17 @@ struct Q8Tests {
     #expect(error.maxAbsError == 0.5)
   }
 
-  @Test(
-    "another project's 79,872 per-channel codes and their scales come out the same",
-    .enabled(if: SharedAssets.exists("checkpoints/fracast_f32.safetensors"), SharedAssets.absent))
+  private static func published(_ name: String) -> URL {
+    URL(fileURLWithPath: TestFiles.fixture("safetensors/" + name))
+  }
+
+  @Test("another project's 79,872 per-channel codes and their scales come out the same")
   func reproducesPublishedCodes() throws {
-    let source = try Safetensors(SharedAssets.url("checkpoints/fracast_f32.safetensors"))
-    let quantized = try Safetensors(SharedAssets.url("checkpoints/fracast_int8.safetensors"))
+    let source = try Safetensors(Self.published("fracast_f32.safetensors"))
+    let quantized = try Safetensors(Self.published("fracast_int8.safetensors"))
     let manifest = try #require(
       JSONSerialization.jsonObject(
-        with: Data(contentsOf: SharedAssets.url("checkpoints/fracast_w8_manifest.json")))
+        with: Data(contentsOf: Self.published("fracast_w8_manifest.json")))
         as? [String: Any])
     let map = try #require(manifest["quant_map"] as? [String: [String: Any]])
     var codesSeen = 0

@@ -66,9 +66,7 @@ struct CLIPViTGoldenTests {
     #expect(difference <= tolerance * want.scale, "\(name): differs by \(difference)")
   }
 
-  @Test(
-    "f32 agrees with transformers after every layer",
-    .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)))
+  @Test("f32 agrees with transformers after every layer")
   func agrees() throws {
     let expected = try Expected(TestFiles.golden("clip-vit/expected.safetensors"))
     let pixels = try #require(expected.tensor("pixel_values"))
@@ -79,9 +77,7 @@ struct CLIPViTGoldenTests {
     try Self.check(patches["feature"], "select_layer_-2_patch", expected)
   }
 
-  @Test(
-    "positions are resampled for other sizes of image",
-    .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)))
+  @Test("positions are resampled for other sizes of image")
   func otherSizes() throws {
     let expected = try Expected(TestFiles.golden("clip-vit/expected.safetensors"))
     let tower = try Tower("clip-vit/hf", feature: .patches, layer: -2)
@@ -99,9 +95,7 @@ struct CLIPViTGoldenTests {
       larger["position_embedding"], "s168.position_embedding", expected, tolerance: 1e-6)
   }
 
-  @Test(
-    "a tower inside a whole CLIP in half precision is the same tower",
-    .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)))
+  @Test("a tower inside a whole CLIP in half precision is the same tower")
   func insideCLIP() throws {
     let expected = try Expected(TestFiles.golden("clip-vit/expected.safetensors"))
     let pixels = try #require(expected.tensor("pixel_values"))
@@ -115,7 +109,6 @@ struct CLIPViTGoldenTests {
 
   @Test(
     "quantized weights keep the direction of the features",
-    .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)),
     arguments: [(Scheme.f16, 0.9999), (.bf16, 0.999), (.q8, 0.999), (.q4, 0.99)])
   func quantized(_ bound: (scheme: Scheme, cosine: Double)) throws {
     let expected = try Expected(TestFiles.golden("clip-vit/expected.safetensors"))

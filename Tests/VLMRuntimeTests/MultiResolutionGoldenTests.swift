@@ -78,7 +78,6 @@ struct MultiResolutionGoldenTests {
 
   @Test(
     "f32 agrees with upstream at every stage",
-    .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)),
     arguments: cases)
   func agrees(_ path: String) throws {
     let name = String(path.split(separator: "/")[0])
@@ -116,7 +115,6 @@ struct MultiResolutionGoldenTests {
 
   @Test(
     "quantized weights keep the direction of the tokens",
-    .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)),
     arguments: cases, [(Scheme.f16, 0.9999), (.bf16, 0.999), (.q8, 0.999), (.q4, 0.99)])
   func quantized(_ path: String, _ bound: (scheme: Scheme, cosine: Double)) throws {
     let name = String(path.split(separator: "/")[0])

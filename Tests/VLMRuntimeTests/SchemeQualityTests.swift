@@ -120,7 +120,62 @@ struct SchemeQualityTests {
   }
 }
 
-/// The trained sample model against PyTorch's answers on real images.
+/// The trained sample model against PyTorch's answers on photographs, in whole and in pieces.
+struct PhotographTests {
+  private struct Piece {
+    let name: String
+    let pixels: PixelTensor
+    let logits: [Float]
+  }
+
+  /// `photographs.json`, which `scripts/make-classifier-goldens` made.
+  private func pieces(_ preprocessing: Preprocessing) throws -> [Piece] {
+    let json = try TestFiles.json(TestFiles.fixture("convnext-cifar10/photographs.json"))
+    return try #require(json.arrayValue).map { entry in
+      let file = try #require(entry["file"]?.stringValue)
+      let box = try #require(entry["box"]?.arrayValue).compactMap(\.intValue)
+      try #require(box.count == 4)
+      let path = TestFiles.root.appendingPathComponent(file).path
+      let image = try ImageDecoder.decode(path: path, policy: .pillow)
+        .cropped(x: box[0], y: box[1], width: box[2], height: box[3])
+      return Piece(
+        name: "\(file) \(box)", pixels: try preprocessing.apply(image, name: file),
+        logits: try #require(entry["logits"]?.arrayValue).map { Float($0.doubleValue ?? .nan) })
+    }
+  }
+
+  @Test("f32 logits agree with PyTorch")
+  func logits() throws {
+    let folder = try TemporaryFolder()
+    let session = try convertedSession(SchemeQualityTests.checkpoint, .f32, in: folder)
+    let pieces = try pieces(session.preprocessing)
+    #expect(pieces.count == 54)
+    for piece in pieces {
+      let found = try #require(try session.run([piece.pixels])[0].logits)
+      // The file gives five decimals.
+      let difference = maxAbsDifference(found, piece.logits)
+      #expect(difference <= 1e-4, "\(piece.name): differs by \(difference)")
+    }
+  }
+
+  /// Pieces whose two best classes are as near to each other as rounding moves them may change.
+  @Test("q8 and q4 choose PyTorch's class", arguments: [(Scheme.q8, Float(0.15)), (.q4, 0.8)])
+  func classes(_ scheme: Scheme, _ margin: Float) throws {
+    let folder = try TemporaryFolder()
+    let session = try convertedSession(SchemeQualityTests.checkpoint, scheme, in: folder)
+    var decided = 0
+    for piece in try pieces(session.preprocessing) {
+      let best = piece.logits.sorted(by: >)
+      guard best[0] - best[1] > margin else { continue }
+      decided += 1
+      let found = try #require(try session.run([piece.pixels])[0].logits)
+      #expect(found.firstIndex(of: found.max() ?? 0) == piece.logits.firstIndex(of: best[0]))
+    }
+    #expect(decided >= 30)
+  }
+}
+
+/// The same on CIFAR-10's test images, which may not lie in the project.
 @Suite(.enabled(if: TestFiles.hasAssets, Comment(rawValue: TestFiles.assetsReason)))
 struct TrainedModelTests {
   /// Logits of 100 images, from `expected.json`, as PyTorch computed them.

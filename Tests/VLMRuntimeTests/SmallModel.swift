@@ -14,6 +14,8 @@ struct SmallModel {
   var parts: JSONValue
   var tensors: [TensorSpec]
   var tokenizer: [UInt8]?
+  /// What the tensors of these names are filled with; all others are zeros.
+  var fillings: [String: Float] = [:]
 
   init(_ name: String) throws {
     let path = TestFiles.root.appendingPathComponent("Tests/Fuzz/corpus/session/\(name)").path
@@ -49,7 +51,12 @@ struct SmallModel {
       let spec = item.spec
       try writer.beginTensor(
         name: spec.path, format: item.format, role: spec.role, shape: spec.shape)
-      try writer.write([UInt8](repeating: 0, count: item.byteCount))
+      if let value = fillings[spec.path] {
+        let values = [Float](repeating: value, count: item.byteCount / 4)
+        try values.withUnsafeBytes { try writer.write(Array($0)) }
+      } else {
+        try writer.write([UInt8](repeating: 0, count: item.byteCount))
+      }
       try writer.endTensor()
     }
     for (key, kind) in [

@@ -2,22 +2,20 @@ import Foundation
 import VLMCheckpoint
 import VLMTensor
 
-/// Files that tests read: those of the project, and the larger set of goldens and assets that may
-/// lie beside it.
+/// Files that tests read: those of the project, and what may lie beside it.
 package enum TestFiles {
   /// The project's root.
   package static let root = URL(fileURLWithPath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
-  /// `../shared`, where present.
-  package static let shared = root.deletingLastPathComponent().appendingPathComponent("shared")
+  /// `../shared`, where present: cases from the field, and what a licence keeps out of the project.
+  /// `VLMZ_SHARED` names another folder.
+  package static let shared =
+    ProcessInfo.processInfo.environment["VLMZ_SHARED"].map { URL(fileURLWithPath: $0) }
+    ?? root.deletingLastPathComponent().appendingPathComponent("shared")
 
-  /// A golden of the project's own, or else of the larger set beside it.
-  package static func golden(_ path: String) -> String {
-    let own = fixture("goldens/" + path)
-    return exists(own)
-      ? own : shared.appendingPathComponent("goldens").appendingPathComponent(path).path
-  }
+  /// What upstream's own code computed.
+  package static func golden(_ path: String) -> String { fixture("goldens/" + path) }
 
   package static func asset(_ path: String) -> String {
     shared.appendingPathComponent("assets").appendingPathComponent(path).path
@@ -36,13 +34,11 @@ package enum TestFiles {
     FileManager.default.fileExists(atPath: path)
   }
 
-  /// Whether the goldens are there; a test that needs them is skipped otherwise, with this reason.
-  package static let hasGoldens = exists(shared.appendingPathComponent("goldens").path)
+  /// Whether they are there; a test that needs them is skipped otherwise, with the reason.
   package static let hasAssets = exists(asset("README.md"))
   package static let hasCases = exists(shared.appendingPathComponent("cases").path)
   package static let casesReason = "needs the cases in ../shared, which are not here"
-  package static let goldensReason = "needs the goldens in ../shared, which are not here"
-  package static let assetsReason = "needs the assets in ../shared, which are not here"
+  package static let assetsReason = "needs files in ../shared whose licence keeps them out"
 }
 
 /// A folder that disappears with the object.

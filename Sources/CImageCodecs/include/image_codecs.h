@@ -86,8 +86,9 @@ typedef struct {
   uint32_t width, height;
   // 1 gray, 3 RGB, 4 CMYK as the file has it (Adobe writes it inverted).
   uint8_t channels;
-  // Bytes that the decoder holds beside the rows: where the picture comes in several scans, all of
-  // its coefficients.
+  // Whether the picture comes in several scans, as a progressive one does.
+  bool has_scans;
+  // Bytes that the decoder holds beside the rows; of several scans, all coefficients.
   uint64_t working_bytes;
 } vlm_jpeg_header;
 
@@ -119,23 +120,34 @@ void vlm_jpeg_close(vlm_jpeg *decoder);
 // Whether an allocation of this size would succeed now.
 bool vlm_image_can_allocate(size_t size);
 
-// One output sample of a pass: taps first ... first + count - 1, the weights at
-// weights[index * stride].
+// Gives memory that the allocator keeps free back to the system.
+void vlm_image_release_memory(void);
+
+// One output sample of a pass: taps first ... first + count - 1, the weights from
+// weights[offset] on.
 typedef struct {
-  int32_t first, count;
+  int32_t first, count, offset;
 } vlm_taps;
 
-// Pillow's horizontal pass over interleaved 8-bit RGB:
-//   out[y][i][c] = clamp((2^21 + sum_t in[y][taps[i].first + t][c] * w[t]) >> 22)
-//   w            = weights + i * stride
+// Pillow's horizontal pass over interleaved 8-bit RGB, of a picture with one colour around it:
+//   out[y][i][c] = clamp((2^21 + fill[c] * fill_weights[i]
+//                         + sum_t in[y][taps[i].first + t][c] * weights[taps[i].offset + t]) >> 22)
 // `in` has in_width pixels a row, `out` out_width.
 void vlm_resample_rows_rgb8(
     const uint8_t *in, size_t in_width, uint8_t *out, size_t out_width, size_t rows,
-    const vlm_taps *taps, const int32_t *weights, size_t stride);
+    const vlm_taps *taps, const int32_t *weights, const int32_t *fill_weights,
+    const uint8_t fill[3]);
 
-// The vertical pass: out[i][x] = clamp((2^21 + sum_t in[taps[i].first + t][x] * w) >> 22).
-void vlm_resample_columns_rgb8(
-    const uint8_t *in, size_t width, uint8_t *out, size_t out_height, const vlm_taps *taps,
-    const int32_t *weights, size_t stride);
+// The vertical pass, a few rows at a time: the sums of a row begin with
+//   sums[x] = 2^21 + fill[x] * fill_weight,
+// take in rows of `stride` samples,
+//   sums[x] += sum_t in[t * stride + x] * weights[t],
+// and end as out[x] = clamp(sums[x] >> 22).
+void vlm_resample_begin(
+    int32_t *sums, size_t count, const uint8_t *fill, int32_t fill_weight);
+void vlm_resample_add(
+    int32_t *sums, size_t count, const uint8_t *in, size_t stride, size_t rows,
+    const int32_t *weights);
+void vlm_resample_end(const int32_t *sums, size_t count, uint8_t *out);
 
 #endif

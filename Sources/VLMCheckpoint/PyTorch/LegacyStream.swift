@@ -45,7 +45,9 @@ struct LegacyStream {
     let end = min(
       file.count, start.addingReportingOverflow(PickleMachine.maximumBytes).partialValue)
     let result = file.withBytes(start..<end) { bytes in
-      Result { () throws(PickleFault) in try PickleMachine.read(bytes) }
+      Result { () throws(PickleFault) in
+        try PickleMachine.read(bytes, memory: TorchStorages.limit(fileCount: file.count))
+      }
     }
     switch result {
     case .success(let (tree, count)):

@@ -88,6 +88,7 @@ extension PickleMachine {
     if let refusal = PickleGlobals.refusal(member) { throw fault(refusal) }
     copiesLeft -= member.name.utf8.count
     guard copiesLeft >= 0 else { throw fault(.tooManyNodes(limit: bytes.count)) }
+    itemBytes += Self.allocation(member.module) + Self.allocation(member.name)
     tree.globals.append(member)
     return .global(Int32(tree.globals.count - 1))
   }
@@ -143,6 +144,7 @@ extension PickleMachine {
       }
       copiesLeft -= pairs.count
       guard copiesLeft >= 0 else { throw fault(.tooManyNodes(limit: bytes.count)) }
+      itemBytes += 6 * Self.allocation(pairs)
       for pair in pairs {
         guard let items = tree.list(pair) ?? tree.tuple(pair), items.count == 2 else {
           throw wrongArguments(global)
@@ -256,6 +258,7 @@ extension PickleMachine {
         "a tensor of shape \(shape), strides \(strides) and offset \(offset) leaves its storage "
           + "of \(room) elements")
     }
+    itemBytes += 2 * Self.allocation(8 * shape.count)
     tree.tensors.append(
       PickledTensor(storage: index, type: type, offset: offset, shape: shape, strides: strides))
     return .tensor(Int32(tree.tensors.count - 1))

@@ -1,15 +1,30 @@
 extension PickleMachine {
+  /// What an array or a string of so many bytes takes of its own.
+  static func allocation(_ bytes: Int) -> Int { bytes == 0 ? 0 : (bytes + 32 + 15) & ~15 + 16 }
+
+  static func allocation(_ values: [PickleValue]) -> Int {
+    allocation(values.count * MemoryLayout<PickleValue>.stride)
+  }
+
+  /// A string of up to 15 bytes lies in its own 16.
+  static func allocation(_ string: String) -> Int {
+    string.utf8.count > 15 ? allocation(string.utf8.count) : 0
+  }
+
   mutating func pushString(_ string: String) {
+    itemBytes += Self.allocation(string)
     push(.string(Int32(tree.strings.count)))
     tree.strings.append(string)
   }
 
   mutating func pushTuple(_ items: [PickleValue]) {
+    itemBytes += Self.allocation(items)
     push(.tuple(Int32(tree.sequences.count)))
     tree.sequences.append(items)
   }
 
   mutating func pushList(_ items: [PickleValue]) {
+    itemBytes += Self.allocation(items)
     push(.list(Int32(tree.sequences.count)))
     tree.sequences.append(items)
   }
@@ -33,6 +48,7 @@ extension PickleMachine {
   mutating func pushGlobal(module: String, name: String) throws(PickleFault) {
     let global = PickleGlobal(module: module, name: name)
     if let refusal = PickleGlobals.refusal(global) { throw fault(refusal) }
+    itemBytes += Self.allocation(module) + Self.allocation(name)
     push(.global(Int32(tree.globals.count)))
     tree.globals.append(global)
   }
@@ -44,7 +60,9 @@ extension PickleMachine {
     let target = try pop()
     push(target)
     switch target {
-    case .list(let index): tree.sequences[Int(index)] += items
+    case .list(let index):
+      itemBytes += 2 * Self.allocation(items)
+      tree.sequences[Int(index)] += items
     case .object: break
     default: throw fault("items are appended to \(target.kind), expected a list")
     }
@@ -67,6 +85,7 @@ extension PickleMachine {
     push(target)
     switch target {
     case .dict(let index):
+      itemBytes += 3 * Self.allocation(items)
       for position in stride(from: 0, to: items.count, by: 2) {
         switch items[position] {
         case .list, .dict: throw fault("\(items[position].kind) is a key, which cannot be")

@@ -27,22 +27,29 @@ struct PickleMachine {
   var roots: Set<String> = []
   var views: [String: PickledStorage] = [:]
   private var frameEnd: Int?
+  /// Bytes of memory that the values may take.
+  private let maximumMemory: Int
+  /// Of the items of containers, of strings, names and extents.
+  var itemBytes = 0
   /// Values that may still be copied from one container to another: no more than there are bytes.
   var copiesLeft: Int
 
   /// Reads the pickle that starts at byte `start` of `bytes`.
   ///
+  /// - Parameter memory: bytes that its values may take: what is repeated or is short in the file may
+  ///   be many times as large here.
   /// - Returns: what it holds, and where the byte after it is.
   static func read(
-    _ bytes: UnsafeRawBufferPointer, from start: Int = 0
+    _ bytes: UnsafeRawBufferPointer, from start: Int = 0, memory: Int
   ) throws(PickleFault) -> (tree: PickleTree, end: Int) {
-    var machine = PickleMachine(bytes, start)
+    var machine = PickleMachine(bytes, start, memory: memory)
     try machine.run()
     return (machine.tree, machine.position)
   }
 
-  private init(_ bytes: UnsafeRawBufferPointer, _ start: Int) {
+  private init(_ bytes: UnsafeRawBufferPointer, _ start: Int, memory: Int) {
     self.bytes = bytes
+    maximumMemory = memory
     self.start = start
     position = start
     copiesLeft = bytes.count - start
@@ -50,7 +57,8 @@ struct PickleMachine {
 
   private mutating func run() throws(PickleFault) {
     try readProtocol()
-    for _ in 0..<Self.maximumOperations {
+    for operation in 0..<Self.maximumOperations {
+      if operation % Self.checkInterval == 0 { try checkMemory() }
       if let end = frameEnd {
         if position > end { throw fault("an opcode crosses the end of its frame") }
         if position == end { frameEnd = nil }
@@ -74,7 +82,28 @@ struct PickleMachine {
       throw fault("\(stack.count) values are left at the end, expected one")
     }
     if let frameEnd, frameEnd != position { throw fault("the pickle ends inside a frame") }
+    try checkMemory()
     tree.root = stack[0]
+    tree.memory = memory
+  }
+
+  /// Operations between two looks at the memory; each takes little more than its own bytes.
+  private static let checkInterval = 64
+
+  /// Bytes that everything takes. An array that grows is there twice for a moment.
+  private var memory: Int {
+    func bytes<T>(_ array: [T]) -> Int { array.capacity * MemoryLayout<T>.stride * 3 / 2 }
+    return itemBytes + bytes(stack) + bytes(marks) + bytes(tree.strings) + bytes(tree.longs)
+      + bytes(tree.sequences) + bytes(tree.dictionaries) + bytes(tree.globals)
+      + bytes(tree.objects) + bytes(tree.storages) + bytes(tree.tensors)
+      + memo.capacity * 2 * (MemoryLayout<PickleValue>.stride + MemoryLayout<Int>.stride)
+      + (roots.count + views.count) * 128
+  }
+
+  private func checkMemory() throws(PickleFault) {
+    guard memory <= maximumMemory else {
+      throw fault(.valuesTooLarge(limit: maximumMemory))
+    }
   }
 
   private mutating func execute(_ code: UInt8) throws(PickleFault) {
@@ -296,6 +325,7 @@ struct PickleMachine {
       for byte in digits.reversed() { value = value << 8 | UInt64(byte) }
       return push(.int(Int(Int64(bitPattern: value))))
     }
+    itemBytes += Self.allocation(count)
     push(.long(Int32(tree.longs.count)))
     tree.longs.append(Array(digits))
   }

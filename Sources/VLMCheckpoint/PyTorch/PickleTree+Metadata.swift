@@ -70,16 +70,27 @@ extension PickleTree {
   /// Values of all of them together; the largest set of labels in use has 21,843.
   private static let maximumValues = 1 << 18
   private static let maximumTextBytes = 8 << 20
+  /// Keys that are gone through.
+  private static let maximumVisits = 1 << 20
+  /// What a value takes as JSON, in an object and as text; and a byte of text, which six may stand for.
+  private static let bytesPerValue = 512
+  private static let bytesPerLetter = 32
 
   /// Each with the keys on the way there joined by dots, and as JSON: names as an array of strings or
   /// an object of strings or integers, settings as an object under the key of what holds them.
-  func metadata() -> [(key: String, value: String)] {
+  ///
+  /// - Parameter memory: bytes that they may take: a pickle may refer to one text any number of times.
+  func metadata(memory: Int) -> [(key: String, value: String)] {
     var found: [(key: String, value: String)] = []
-    var (values, bytes) = (Self.maximumValues, Self.maximumTextBytes)
+    var values = min(Self.maximumValues, memory / Self.bytesPerValue)
+    var bytes = min(Self.maximumTextBytes, memory / Self.bytesPerLetter)
+    var visits = Self.maximumVisits
     var level: [(path: String, items: PickleDictionary)] = items(root).map { [("", $0)] } ?? []
     for _ in 0...Self.maximumDepth {
       var next: [(path: String, items: PickleDictionary)] = []
       for (path, dictionary) in level {
+        visits -= dictionary.keys.count
+        guard visits >= 0 else { break }
         for (key, value) in zip(dictionary.keys, dictionary.values) {
           guard let name = string(key), name.utf8.count <= 64 else { continue }
           let place = path.isEmpty ? name : path + "." + name

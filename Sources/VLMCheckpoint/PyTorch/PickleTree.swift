@@ -99,6 +99,8 @@ struct PickleTree: Sendable {
   var storages: [PickledStorage] = []
   var tensors: [PickledTensor] = []
   var root = PickleValue.none
+  /// Bytes of memory that it takes.
+  var memory = 0
 
   func string(_ value: PickleValue) -> String? {
     if case .string(let index) = value { strings[Int(index)] } else { nil }

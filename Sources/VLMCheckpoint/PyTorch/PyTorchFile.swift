@@ -75,7 +75,8 @@ package enum PyTorchFile {
     try checkRoot(tree, path)
     try storages.check(tree)
     let choice = try choose(tree, options.state, path: path, warnings: &warnings)
-    var walk = StateWalk(tree, path: path, attributes: attributes)
+    let memory = max(0, TorchStorages.limit(fileCount: storages.file.count) - tree.memory)
+    var walk = StateWalk(tree, path: path, memory: memory, attributes: attributes)
     let found = try walk.run(choice.value).compactMap { item -> StateWalk.Found? in
       guard item.name.hasPrefix(choice.prefix) else { return nil }
       let name = String(item.name.dropFirst(choice.prefix.count))
@@ -115,10 +116,13 @@ package enum PyTorchFile {
           + "'\(first.escapedForDisplay())'\(quantized.count > 1 ? ", …" : "")")
     }
     return TensorCatalog(
-      path: path, tensors: tensors, metadata: tree.metadata(),
+      path: path, tensors: tensors, metadata: tree.metadata(memory: memory - walk.memory),
       warnings: warnings + storages.warnings, index: index, format: format,
       state: options.state == .everything ? "" : choice.path.joined(separator: "."))
   }
+
+  /// States that a warning names.
+  private static let maximumAlternatives = 20
 
   /// Checks that what the pickle holds can hold tensors.
   static func checkRoot(_ tree: PickleTree, _ path: String) throws(CheckpointError) {
@@ -148,7 +152,9 @@ package enum PyTorchFile {
       if choice.alternatives.count > choice.path.count {
         warnings.append(
           "reading the state '\(choice.path.joined(separator: ".").escapedForDisplay())' of "
-            + choice.alternatives.map { "'\($0)'" }.joined(separator: ", ")
+            + choice.alternatives.prefix(Self.maximumAlternatives)
+            .map { "'\($0.escapedForDisplay(limit: 120))'" }.joined(separator: ", ")
+            + (choice.alternatives.count > Self.maximumAlternatives ? ", …" : "")
             + "; --state chooses another")
       }
       return choice

@@ -25,6 +25,10 @@ package enum PyTorchProblem: Sendable, Equatable {
   case unsupportedTensor(String)
   // The tree
   case tooManyNodes(limit: Int)
+  /// In memory, in bytes; the limit follows from the size of the file.
+  case valuesTooLarge(limit: Int)
+  /// In memory, up to one of them.
+  case tensorsTooLarge(limit: Int)
   case tooDeep(limit: Int)
   case rootIsNoState(String)
   case noSuchState(String, choices: [String])
@@ -57,6 +61,12 @@ package enum PyTorchProblem: Sendable, Equatable {
         + "model.state_dict() instead"
     case .unsupportedTensor(let kind): "is a \(shown(kind)), which cannot be read"
     case .tooManyNodes(let limit): "the pickle has more than \(limit) values"
+    case .valuesTooLarge(let limit):
+      "the pickle's values take more than \(limit) bytes of memory, which is all that a file of this "
+        + "size may"
+    case .tensorsTooLarge(let limit):
+      "the tensors up to this one, with their names, take more than \(limit) bytes of memory, which "
+        + "is all that a file of this size may; the pickle refers to the same ones again and again"
     case .tooDeep(let limit): "values are nested more than \(limit) deep"
     case .rootIsNoState(let kind): "holds \(shown(kind)), expected a dictionary of tensors"
     case .noSuchState(let name, []): "no state '\(shown(name))': the file holds one"

@@ -29,6 +29,11 @@ struct StateChoice {
 
   static func automatic(_ tree: PickleTree) -> StateChoice {
     var (value, path, alternatives) = (tree.root, [String](), [String]())
+    // A pickle may refer to one dictionary any number of times.
+    let counts = tree.dictionaries.map { $0.values.count(where: tree.isTensor) }
+    func count(_ value: PickleValue) -> Int {
+      if case .dict(let index) = value { counts[Int(index)] } else { 0 }
+    }
     // Wrappers are found in each other: {"model_ema": {"module": …}}.
     for _ in 0..<4 {
       guard let dictionary = tree.dictionary(value) else { break }
@@ -38,11 +43,11 @@ struct StateChoice {
         return tree.hasTensors(candidate, depth: 4, budget: &budget)
       }
       guard let key = holders.first, let next = tree.value(dictionary, key) else {
-        guard let only = onlyState(tree, dictionary) else { break }
+        guard let only = onlyState(tree, dictionary, count) else { break }
         (value, path) = (only.value, path + [only.key])
         continue
       }
-      let others = others(tree, dictionary, atLeast: tree.tensorCount(next))
+      let others = others(tree, dictionary, count, atLeast: count(next))
       alternatives += (holders + others).map { (path + [$0]).joined(separator: ".") }
       (value, path) = (next, path + [key])
     }
@@ -52,11 +57,12 @@ struct StateChoice {
   /// Keys of further models, whose names tell nothing here: a teacher, a generator. What has less
   /// than half of the tensors is a part of the training.
   private static func others(
-    _ tree: PickleTree, _ dictionary: PickleDictionary, atLeast count: Int
+    _ tree: PickleTree, _ dictionary: PickleDictionary, _ tensorCount: (PickleValue) -> Int,
+    atLeast count: Int
   ) -> [String] {
     zip(dictionary.keys, dictionary.values).compactMap { key, value in
       guard let key = tree.string(key), !wrappers.contains(key) else { return nil }
-      let found = tree.tensorCount(value)
+      let found = tensorCount(value)
       return found > 0 && found * 2 >= count ? key : nil
     }
   }
@@ -64,14 +70,12 @@ struct StateChoice {
   /// The one dictionary with tensors in a dictionary that has no tensors of its own, when its key
   /// tells nothing.
   private static func onlyState(
-    _ tree: PickleTree, _ dictionary: PickleDictionary
+    _ tree: PickleTree, _ dictionary: PickleDictionary, _ tensorCount: (PickleValue) -> Int
   ) -> (key: String, value: PickleValue)? {
     var result: (key: String, value: PickleValue)?
     for (key, value) in zip(dictionary.keys, dictionary.values) {
       if case .tensor = value { return nil }
-      guard let inner = tree.dictionary(value), inner.values.contains(where: tree.isTensor) else {
-        continue
-      }
+      guard tensorCount(value) > 0 else { continue }
       guard result == nil, let text = tree.string(key) else { return nil }
       result = (text, value)
     }
@@ -128,13 +132,12 @@ extension PickleTree {
     }
   }
 
-  /// Tensors that are items of a dictionary itself.
-  func tensorCount(_ value: PickleValue) -> Int {
-    dictionary(value)?.values.count(where: isTensor) ?? 0
-  }
-
   /// Whether a dictionary holds tensors, or dictionaries that do, or a module stands for one.
   func hasTensors(_ value: PickleValue, depth: Int, budget: inout Int) -> Bool {
+    if case .object(let index) = value, let state = dictionary(objects[Int(index)].state) {
+      budget -= state.keys.count
+      guard budget > 0 else { return false }
+    }
     if moduleClass(value) != nil { return true }
     guard depth > 0, let dictionary = dictionary(value) else { return false }
     budget -= dictionary.values.count + 1

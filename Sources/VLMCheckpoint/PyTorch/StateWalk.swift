@@ -14,12 +14,18 @@ struct StateWalk {
 
   private let tree: PickleTree
   private let path: String
+  /// Bytes of memory that the tensors may take, with their names.
+  private let maximumMemory: Int
   /// Names of a TorchScript class's parameters and buffers; nil when all its tensors count.
   private let attributes: (PickleGlobal) -> Set<String>?
   private var frames: [Frame] = []
   private var open = Set<Int>()
   private(set) var found: [Found] = []
   private var visits = 0
+  /// Bytes of memory that the tensors take that are found so far.
+  private(set) var memory = 0
+  /// What a tensor takes in a catalog, besides its name.
+  private static let bytesPerTensor = 512
 
   private struct Frame {
     let identity: Int
@@ -43,8 +49,14 @@ struct StateWalk {
     case attributes(Int, Set<String>?)
   }
 
-  init(_ tree: PickleTree, path: String, attributes: @escaping (PickleGlobal) -> Set<String>?) {
+  /// - Parameter memory: bytes that the tensors with their names may take: a pickle may refer to a
+  ///   tensor any number of times.
+  init(
+    _ tree: PickleTree, path: String, memory: Int,
+    attributes: @escaping (PickleGlobal) -> Set<String>?
+  ) {
     self.tree = tree
+    maximumMemory = memory
     self.path = path
     self.attributes = attributes
   }
@@ -85,7 +97,14 @@ struct StateWalk {
     }
     switch value {
     case .tensor(let index):
-      if isAttribute { found.append(Found(name: try name(label), tensor: index)) }
+      guard isAttribute else { return }
+      let name = try name(label)
+      memory += name.utf8.count + Self.bytesPerTensor
+      guard memory <= maximumMemory else {
+        throw CheckpointError(
+          path: path, place: name, problem: .pyTorch(.tensorsTooLarge(limit: maximumMemory)))
+      }
+      found.append(Found(name: name, tensor: index))
     case .unsupportedTensor(let kind):
       throw CheckpointError(
         path: path, place: try name(label),
@@ -105,6 +124,8 @@ struct StateWalk {
   private mutating func visitObject(_ index: Int, _ label: Label) throws(CheckpointError) {
     let object = tree.objects[index]
     guard case .dict(let state) = object.state else { return }
+    // All its keys are looked at.
+    visits += tree.dictionaries[Int(state)].keys.count
     guard let type = tree.global(object.type), type.isTorchScript else {
       if let name = tree.moduleClass(.object(Int32(index))) { throw failure(.wholeModule(name)) }
       return

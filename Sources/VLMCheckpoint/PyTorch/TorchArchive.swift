@@ -109,7 +109,10 @@ struct TorchArchive {
     }
     let bytes = try entry.inflated(zip.file, verifies: options.verifiesChecksums)
     let result = bytes.withUnsafeBytes { bytes in
-      Result { () throws(PickleFault) in try PickleMachine.read(bytes) }
+      Result { () throws(PickleFault) in
+        try PickleMachine.read(
+          bytes, memory: TorchStorages.limit(fileCount: zip.file.count) - bytes.count)
+      }
     }
     switch result {
     case .failure(let fault):

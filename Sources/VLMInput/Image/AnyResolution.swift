@@ -26,10 +26,10 @@ package enum AnyResolution {
   /// The overview, squashed to `tile` by `tile`, then the tiles row by row.
   package static func tiles(
     of image: Image, tile: Int, candidates: [(width: Int, height: Int)]
-  ) -> [Image] {
+  ) throws(ImageError) -> [Image] {
     let size = bestSize(width: image.width, height: image.height, candidates: candidates)
-    let canvas = fitted(image, width: size.width, height: size.height)
-    var tiles = [image.resized(width: tile, height: tile, .bicubic)]
+    let canvas = try fitted(image, width: size.width, height: size.height)
+    var tiles = [try image.resized(width: tile, height: tile, .bicubic)]
     for y in stride(from: 0, to: size.height, by: tile) {
       for x in stride(from: 0, to: size.width, by: tile) {
         tiles.append(canvas.cropped(x: x, y: y, width: tile, height: tile))
@@ -39,7 +39,7 @@ package enum AnyResolution {
   }
 
   /// As large as fits, ratio kept, in the middle of black.
-  static func fitted(_ image: Image, width: Int, height: Int) -> Image {
+  static func fitted(_ image: Image, width: Int, height: Int) throws(ImageError) -> Image {
     let across = Double(width) / Double(image.width)
     let down = Double(height) / Double(image.height)
     let newWidth: Int
@@ -51,7 +51,7 @@ package enum AnyResolution {
       newHeight = height
       newWidth = min(Int((Double(image.width) * down).rounded(.up)), width)
     }
-    return image.resized(width: newWidth, height: newHeight, .bicubic).placed(
+    return try image.resized(width: newWidth, height: newHeight, .bicubic).placed(
       onWidth: width, height: height, x: (width - newWidth) / 2, y: (height - newHeight) / 2,
       over: .black)
   }

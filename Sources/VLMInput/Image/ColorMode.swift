@@ -45,75 +45,43 @@ package struct Picture: Sendable, Equatable {
   }
 }
 
-extension Image {
+/// What is done to samples on the way into a resize and out of it.
+enum SampleArithmetic {
   /// Gray in all three channels.
-  func grayed() -> Image {
-    mapped { red, green, blue in
-      let sum = 19_595 * UInt32(red) + 38_470 * UInt32(green) + 7471 * UInt32(blue) + 0x8000
+  static func gray(
+    _ colors: UnsafePointer<UInt8>, pixels: Int, into out: UnsafeMutablePointer<UInt8>
+  ) {
+    for offset in stride(from: 0, to: 3 * pixels, by: 3) {
+      let sum =
+        19_595 * UInt32(colors[offset]) + 38_470 * UInt32(colors[offset + 1])
+        + 7471 * UInt32(colors[offset + 2]) + 0x8000
       let gray = UInt8(sum >> 16)
-      return (gray, gray, gray)
+      out[offset] = gray
+      out[offset + 1] = gray
+      out[offset + 2] = gray
     }
   }
 
-  private func mapped(
-    _ body: (UInt8, UInt8, UInt8) -> (UInt8, UInt8, UInt8)
-  ) -> Image {
-    var result = pixels
-    for offset in stride(from: 0, to: result.count, by: 3) {
-      (result[offset], result[offset + 1], result[offset + 2]) = body(
-        result[offset], result[offset + 1], result[offset + 2])
+  /// Each sample times its opacity, over 255: Pillow's RGBA to RGBa.
+  static func multiply(
+    _ colors: UnsafePointer<UInt8>, by alpha: UnsafePointer<UInt8>, count: Int,
+    into out: UnsafeMutablePointer<UInt8>
+  ) {
+    for index in 0..<count {
+      let product = UInt32(colors[index]) * UInt32(alpha[index]) + 128
+      out[index] = UInt8(((product >> 8) + product) >> 8)
     }
-    return Image(width: width, height: height, pixels: result)
-  }
-
-  /// Each sample times the other picture's, over 255: Pillow's RGBA to RGBa.
-  func multiplied(by alpha: Image) -> Image {
-    combined(with: alpha) { sample, alpha in
-      let product = UInt32(sample) * UInt32(alpha) + 128
-      return UInt8(((product >> 8) + product) >> 8)
-    }
-  }
-
-  /// Pillow's RGBa to RGBA.
-  func divided(by alpha: Image) -> Image {
-    combined(with: alpha) { sample, alpha in
-      alpha == 0 || alpha == 255
-        ? sample : UInt8(min(255, 255 * UInt32(sample) / UInt32(alpha)))
-    }
-  }
-
-  private func combined(with other: Image, _ body: (UInt8, UInt8) -> UInt8) -> Image {
-    precondition(width == other.width && height == other.height, "pictures of one size")
-    let result = zip(pixels, other.pixels).map { body($0, $1) }
-    return Image(width: width, height: height, pixels: result)
   }
 }
 
-extension Preprocessing {
-  /// All steps, of a picture in the channels that `color` says.
-  ///
-  /// - Parameter name: what messages call the picture.
-  /// - Throws: `.tooManyPixels`, `.sideTooLong` or `.noMemory` when a step would make too much.
-  package func apply(
-    _ picture: Picture, name: String, limits: ImageLimits = ImageLimits()
-  ) throws(ImageError) -> PixelTensor {
-    let pixels = picture.color.pixels.count
-    switch color {
-    case .rgb: return try applySteps(picture.color, name: name, limits: limits)
-    case .gray:
-      try PixelMemory.check(bytes: pixels, for: name)
-      return try applySteps(picture.color.grayed(), name: name, limits: limits)
-    case .rgba:
-      try PixelMemory.check(bytes: 4 * pixels, for: name)
-      let source = picture.color
-      let opaque = Image(width: source.width, height: source.height, filledWith: .white)
-      let alpha = picture.alpha ?? opaque
-      let isResampled = resamples(source) && filter != .nearest
-      let weighted = isResampled ? source.multiplied(by: alpha) : source
-      let opacity = try shape(alpha, name: name, limits: limits)
-      let shaped = try shape(weighted, name: name, limits: limits)
-      try PixelMemory.check(bytes: 6 * shaped.pixels.count, for: name)
-      return values(of: isResampled ? shaped.divided(by: opacity) : shaped, alpha: opacity)
+extension Image {
+  /// Pillow's RGBa to RGBA.
+  func divided(by alpha: Image) -> Image {
+    precondition(width == alpha.width && height == alpha.height, "pictures of one size")
+    let result = zip(pixels, alpha.pixels).map { sample, alpha in
+      alpha == 0 || alpha == 255
+        ? sample : UInt8(min(255, 255 * UInt32(sample) / UInt32(alpha)))
     }
+    return Image(width: width, height: height, pixels: result)
   }
 }

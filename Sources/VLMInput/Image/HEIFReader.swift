@@ -19,8 +19,7 @@ final class HEIFReader: RowReader {
     if let words = vlm_heif_load() {
       throw ImageError(
         name: name,
-        problem: .missingLibrary(
-          format, packages: ["libheif1", Self.plugin(format)], String(cString: words)))
+        problem: .missingLibrary(format, packages: ["libheif1"], String(cString: words)))
     }
     var opened: OpaquePointer?
     var found = vlm_heif_header()

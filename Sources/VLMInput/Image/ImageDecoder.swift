@@ -2,40 +2,59 @@ import VLMTensor
 
 /// Image files to pictures. The first bytes decide the format, never the file's name.
 package enum ImageDecoder {
-  /// Reads and decodes a file; `-` is standard input.
+  /// Reads a file and its header; `-` is standard input. The picture is decoded when its rows are
+  /// asked for.
   ///
-  /// - Parameter report: is given what is to be said of a picture that was read all the same.
+  /// - Parameters:
+  ///   - isFast: whether a JPEG may be decoded smaller than it is, where it is resized to less than
+  ///     half of that.
+  ///   - report: is given what is to be said of a picture that was read all the same.
+  package static func open(
+    path: String, policy: DecodePolicy = .seen, limits: ImageLimits = ImageLimits(),
+    isFast: Bool = false, report: @escaping (PictureNote) -> Void = { _ in }
+  ) throws(ImageError) -> PictureFile {
+    try PictureFile(
+      try ImageFile.read(path: path, limits: limits), name: path, policy: policy, limits: limits,
+      isFast: isFast, report: report)
+  }
+
+  /// The same of a file that is in memory.
+  ///
+  /// - Parameter name: what messages call the image.
+  package static func open(
+    bytes: [UInt8], name: String, policy: DecodePolicy = .seen, limits: ImageLimits = ImageLimits(),
+    isFast: Bool = false, report: @escaping (PictureNote) -> Void = { _ in }
+  ) throws(ImageError) -> PictureFile {
+    try PictureFile(
+      try file(bytes, name: name, limits: limits), name: name, policy: policy, limits: limits,
+      isFast: isFast, report: report)
+  }
+
+  /// Reads and decodes a whole file; `-` is standard input.
   package static func decode(
     path: String, policy: DecodePolicy = .seen, limits: ImageLimits = ImageLimits(),
-    report: (PictureNote) -> Void = { _ in }
+    report: @escaping (PictureNote) -> Void = { _ in }
   ) throws(ImageError) -> Image {
-    let file = try ImageFile.read(path: path, limit: limits.maximumFileBytes)
-    let decoded = try decodeSamples(file, name: path, limits: limits, report: report)
-    return try image(decoded, policy, name: path)
+    try open(path: path, policy: policy, limits: limits, report: report)
+      .picture(keepsAlpha: false).color
   }
 
   /// The same for a model that sees the channels of `color`.
   package static func decode(
     path: String, color: ColorMode, policy: DecodePolicy = .seen,
-    limits: ImageLimits = ImageLimits(), report: (PictureNote) -> Void = { _ in }
+    limits: ImageLimits = ImageLimits(), report: @escaping (PictureNote) -> Void = { _ in }
   ) throws(ImageError) -> Picture {
-    guard color == .rgba else {
-      return Picture(try decode(path: path, policy: policy, limits: limits, report: report))
-    }
-    let file = try ImageFile.read(path: path, limit: limits.maximumFileBytes)
-    let decoded = try decodeSamples(file, name: path, limits: limits, report: report)
-    // As below, and the opacity with a turned copy.
-    try PixelMemory.check(bytes: decoded.width * decoded.height * 16, for: path)
-    return decoded.picture(policy)
+    try open(path: path, policy: policy, limits: limits, report: report)
+      .picture(keepsAlpha: color == .rgba)
   }
 
   /// - Parameter name: what messages call the image.
   package static func decode(
     bytes: [UInt8], name: String, policy: DecodePolicy = .seen,
-    limits: ImageLimits = ImageLimits(), report: (PictureNote) -> Void = { _ in }
+    limits: ImageLimits = ImageLimits(), report: @escaping (PictureNote) -> Void = { _ in }
   ) throws(ImageError) -> Image {
-    let decoded = try decodeSamples(bytes: bytes, name: name, limits: limits, report: report)
-    return try image(decoded, policy, name: name)
+    try open(bytes: bytes, name: name, policy: policy, limits: limits, report: report)
+      .picture(keepsAlpha: false).color
   }
 
   /// The samples as the file has them.
@@ -43,38 +62,21 @@ package enum ImageDecoder {
     bytes: [UInt8], name: String, limits: ImageLimits = ImageLimits(),
     report: (PictureNote) -> Void = { _ in }
   ) throws(ImageError) -> DecodedImage {
-    guard bytes.count <= limits.maximumFileBytes else {
-      throw ImageError(name: name, problem: .fileTooLarge(limit: limits.maximumFileBytes))
-    }
-    return try decodeSamples(
-      try file(bytes, name: name), name: name, limits: limits, report: report)
-  }
-
-  private static func file(_ bytes: [UInt8], name: String) throws(ImageError) -> PixelBuffer {
-    let copy = bytes.withUnsafeBytes { buffer -> Result<PixelBuffer, ImageError> in
-      do throws(ImageError) {
-        return .success(try PixelBuffer(copying: buffer, for: name))
-      } catch {
-        return .failure(error)
-      }
-    }
-    return try copy.get()
-  }
-
-  private static func decodeSamples(
-    _ file: PixelBuffer, name: String, limits: ImageLimits, report: (PictureNote) -> Void
-  ) throws(ImageError) -> DecodedImage {
-    let reader = try RowReaders.open(file, name: name, limits: limits)
-    let decoded = try reader.readAll(name: name)
+    let reader = try RowReaders.open(
+      try file(bytes, name: name, limits: limits), name: name, limits: limits)
+    let decoded = try reader.readAll(name: name, limits: limits)
     reader.notes.forEach(report)
     return decoded
   }
 
-  private static func image(
-    _ decoded: DecodedImage, _ policy: DecodePolicy, name: String
-  ) throws(ImageError) -> Image {
-    // An 8-bit copy of 16-bit samples, the RGB, and a turned RGB.
-    try PixelMemory.check(bytes: decoded.width * decoded.height * 10, for: name)
-    return decoded.image(policy)
+  private static func file(
+    _ bytes: [UInt8], name: String, limits: ImageLimits
+  ) throws(ImageError) -> PixelBuffer {
+    guard bytes.count <= limits.maximumFileBytes else {
+      throw ImageError(name: name, problem: .fileTooLarge(limit: limits.maximumFileBytes))
+    }
+    let file = try PixelBuffer(byteCount: bytes.count, for: name)
+    file.bytes.copyBytes(from: bytes)
+    return file
   }
 }

@@ -20,6 +20,8 @@ package struct ImageError: ReportableError, Equatable {
     case sideTooLong(Int, limit: Int)
     case fileTooLarge(limit: Int)
     case noMemory(bytes: Int)
+    /// More than the limits on memory leave; the payload says what would take less.
+    case tooMuchMemory(bytes: Int, limit: Int, advice: String?)
   }
 
   /// The file's path, or what stands for it.
@@ -59,13 +61,21 @@ package struct ImageError: ReportableError, Equatable {
       return "the image is \(side) pixels long or wide, the limit is \(limit)"
     case .fileTooLarge(let limit): return "the file is larger than the limit of \(limit) bytes"
     case .noMemory(let bytes): return "not enough memory for \(bytes) bytes of pixels"
+    case .tooMuchMemory(let bytes, let limit, let advice):
+      let text =
+        "the image takes \((bytes + 999_999) / 1_000_000) MB of memory, found "
+        + "\(limit / 1_000_000) MB left within the limits"
+      return advice.map { "\(text); \($0)" } ?? text
     }
   }
+
+  /// The advice to save a picture in another form.
+  static func saved(again form: String) -> String { "saved again \(form) it takes less" }
 
   package var exitStatus: ExitStatus {
     switch problem {
     case .file(let error): error.exitStatus
-    case .noMemory: .osError
+    case .noMemory, .tooMuchMemory: .osError
     case .missingLibrary: .unsupported
     default: .badData
     }
@@ -108,17 +118,27 @@ package struct ImageLimits: Sendable, Equatable {
   package var maximumScans: Int
   /// Whether a picture that has lost rows, or whose checksums are wrong, is read all the same.
   package var acceptsDamage: Bool
+  /// What decoding and resizing may take beyond what the process has.
+  package var memory: Memory
+
+  package enum Memory: Sendable, Equatable {
+    /// What `Machine.memoryLeft` says at the time.
+    case system
+    case bytes(Int)
+  }
 
   /// The pixel limit is the one at which Pillow refuses an image, the side that of libpng.
   package init(
     maximumPixels: Int = 178_956_970, maximumSide: Int = 1_000_000,
-    maximumFileBytes: Int = 512 << 20, maximumScans: Int = 100, acceptsDamage: Bool = false
+    maximumFileBytes: Int = 512 << 20, maximumScans: Int = 100, acceptsDamage: Bool = false,
+    memory: Memory = .system
   ) {
     self.maximumPixels = maximumPixels
     self.maximumSide = maximumSide
     self.maximumFileBytes = maximumFileBytes
     self.maximumScans = maximumScans
     self.acceptsDamage = acceptsDamage
+    self.memory = memory
   }
 
   /// The number of pixels, when it is allowed.

@@ -8,9 +8,9 @@ import VLMTensor
 /// meanwhile would end the process.
 enum ImageFile {
   /// - Parameter path: a regular file, or `-` for standard input, which may be a pipe.
-  static func read(path: String, limit: Int) throws(ImageError) -> PixelBuffer {
+  static func read(path: String, limits: ImageLimits) throws(ImageError) -> PixelBuffer {
     if path == "-" {
-      return try read(descriptor: STDIN_FILENO, name: "standard input", expected: 0, limit: limit)
+      return try read(descriptor: STDIN_FILENO, name: "standard input", expected: 0, limits: limits)
     }
     func failure(_ problem: FileError.Problem) -> ImageError {
       ImageError(name: path, problem: .file(FileError(path: path, problem: problem)))
@@ -26,7 +26,7 @@ enum ImageFile {
     }
     InputFiles.add(status, path: path)
     let size = Int(status.st_size)
-    let file = try read(descriptor: descriptor, name: path, expected: size, limit: limit)
+    let file = try read(descriptor: descriptor, name: path, expected: size, limits: limits)
     guard file.bytes.count == size else { throw failure(.changed) }
     return file
   }
@@ -41,18 +41,21 @@ enum ImageFile {
     }
   }
 
-  /// Reads to the end, or until there is more than `limit`.
+  /// Reads to the end, or until there is more than the limits allow.
   static func read(
-    descriptor: Int32, name: String, expected: Int, limit: Int
+    descriptor: Int32, name: String, expected: Int, limits: ImageLimits
   ) throws(ImageError) -> PixelBuffer {
+    let limit = limits.maximumFileBytes
     guard expected <= limit else {
       throw ImageError(name: name, problem: .fileTooLarge(limit: limit))
     }
+    try limits.require(memory: expected, for: name)
     // A byte more than expected shows whether the file has grown.
     var file = try PixelBuffer(byteCount: max(expected + 1, 1 << 16), for: name)
     var filled = 0
     while true {
       if filled == file.bytes.count {
+        try limits.require(memory: 2 * filled, for: name)
         let larger = try PixelBuffer(byteCount: min(2 * filled, limit + 1), for: name)
         larger.bytes.copyMemory(from: UnsafeRawBufferPointer(file.bytes))
         file = larger

@@ -12,6 +12,10 @@ package enum Orientation: UInt8, Sendable, CaseIterable {
   case counterclockwise = 8
 
   package var swapsSides: Bool { rawValue >= 5 }
+
+  /// Whether what is seen from left to right is stored the other way, and from top to bottom.
+  var mirrorsAcross: Bool { [.mirrored, .halfTurn, .clockwise, .transversed].contains(self) }
+  var mirrorsDown: Bool { [.halfTurn, .flipped, .transversed, .counterclockwise].contains(self) }
 }
 
 extension Image {

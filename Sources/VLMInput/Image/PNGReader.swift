@@ -5,6 +5,7 @@ import CZlib
 final class PNGReader: RowReader {
   let header: PictureHeader
   let workingBytes: Int
+  let lighterForm: String?
   private(set) var notes: [PictureNote] = []
   private let acceptsDamage: Bool
   private let file: PixelBuffer
@@ -32,6 +33,7 @@ final class PNGReader: RowReader {
       try Self.checkSize(rawRow * height, fileBytes: bytes.count, name: name)
       // libpng holds a row and the one before; of an interlaced picture we hold all.
       workingBytes = (found.is_interlaced ? rawRow * height : 0) + 4 * rawRow + 1 << 16
+      lighterForm = found.is_interlaced ? "without interlacing" : nil
       row =
         expansion.changes
         ? try PixelBuffer(byteCount: width * expansion.sampleBytes, for: name) : nil

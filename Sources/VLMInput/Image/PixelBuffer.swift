@@ -1,4 +1,5 @@
 import CImageCodecs
+import VLMKernels
 
 #if canImport(Glibc)
   import Glibc
@@ -21,12 +22,11 @@ final class PixelBuffer {
     bytes = UnsafeMutableRawBufferPointer(start: memory, count: byteCount)
   }
 
-  convenience init(copying other: UnsafeRawBufferPointer, for name: String) throws(ImageError) {
-    try self.init(byteCount: other.count, for: name)
-    bytes.copyMemory(from: other)
-  }
-
   deinit { munmap(bytes.baseAddress, max(1, bytes.count)) }
+
+  var start: UnsafeMutableRawPointer { bytes.baseAddress.unsafelyUnwrapped }
+  var samples: UnsafeMutablePointer<UInt8> { start.assumingMemoryBound(to: UInt8.self) }
+  var sums: UnsafeMutablePointer<Int32> { start.assumingMemoryBound(to: Int32.self) }
 
   /// Gives what lies behind the first `count` bytes back to the system.
   func shrink(to count: Int) {
@@ -38,13 +38,40 @@ final class PixelBuffer {
   }
 }
 
-/// Whether memory can be had, asked before an array is made: an array that cannot grow ends the
-/// process.
 enum PixelMemory {
+  /// Bytes that are not planned: what the system leaves is looked up in a dozen files.
+  static let small = 16 << 20
+
+  /// Whether memory can be had, asked before an array is made: an array that cannot grow ends the
+  /// process.
   static func check(bytes: Int, for name: String) throws(ImageError) {
     // A page of slack, for what the allocator and the array add.
     guard vlm_image_can_allocate(bytes + 4096) else {
       throw ImageError(name: name, problem: .noMemory(bytes: bytes))
     }
+  }
+
+  /// Gives what the allocator keeps back to the system.
+  static func release() { vlm_image_release_memory() }
+}
+
+extension ImageLimits {
+  /// Checks that a picture may take so much memory now, and that it can be had.
+  ///
+  /// - Parameter advice: what would take less.
+  func require(
+    memory bytes: Int, for name: String, advice: String? = nil
+  ) throws(ImageError) {
+    let left: Int
+    switch memory {
+    case .bytes(let limit): left = limit
+    case .system: left = bytes > PixelMemory.small ? Machine.memoryLeft : .max
+    }
+    guard bytes <= left else {
+      throw ImageError(
+        name: name,
+        problem: .tooMuchMemory(bytes: bytes, limit: max(0, left), advice: advice))
+    }
+    try PixelMemory.check(bytes: bytes, for: name)
   }
 }

@@ -15,13 +15,41 @@ extension Preprocessing {
     switch resize {
     case .exact: result.resize = .exact(width: side, height: side)
     case .shortestEdge(let short):
-      let share = crop.map { Double(min($0.width, $0.height)) / Double(short) } ?? 1
-      result.resize = .shortestEdge(Int(Double(side) / share))
+      let kept = crop.map { min($0.width, $0.height) } ?? short
+      result.resize = .shortestEdge(Self.shortSide(of: side, as: kept, of: short))
     case .bounded, nil: result.resize = .shortestEdge(side)
     }
     let rounding = crop?.rounding ?? .halfEven
     result.crop = Crop(width: side, height: side, rounding: rounding)
     return result
+  }
+
+  /// The same crop out of a picture of which it is `share`; timm rounds the resize down.
+  package func cropping(share: Double) -> Preprocessing {
+    var result = self
+    guard let crop else { return result }
+    result.resize = .shortestEdge(Self.bounded(Double(min(crop.width, crop.height)) / share))
+    return result
+  }
+
+  /// The short side of which `side` is kept as `kept` is of `short`: timm's `floor(side / crop_pct)`,
+  /// whose `crop_pct` is the shortest decimal with which `kept` gives `short`, as people write them.
+  /// Without one it is the ratio, exactly.
+  static func shortSide(of side: Int, as kept: Int, of short: Int) -> Int {
+    for digits in [10.0, 100, 1000, 10_000] {
+      let share = (Double(kept) / Double(short) * digits).rounded(.down) / digits
+      if share > 0, Int(Double(kept) / share) == short { return bounded(Double(side) / share) }
+    }
+    let (product, overflows) = side.multipliedReportingOverflow(by: short)
+    return overflows ? maximumShortSide : bounded(Double(product / kept))
+  }
+
+  /// With a longer one the long side of the longest picture could not be counted.
+  private static let maximumShortSide = 1 << 30
+
+  /// Rounded down.
+  private static func bounded(_ side: Double) -> Int {
+    max(1, Int(min(side, Double(maximumShortSide))))
   }
 
   /// The whole picture in its own proportions, neither padded nor cropped: the short side to

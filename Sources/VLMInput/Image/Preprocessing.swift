@@ -125,65 +125,6 @@ package struct Preprocessing: Sendable, Equatable {
 }
 
 extension Preprocessing {
-  /// All steps, of an opaque picture.
-  ///
-  /// - Parameter name: what messages call the picture.
-  /// - Throws: `.tooManyPixels`, `.sideTooLong` or `.noMemory` when a step would make too much.
-  package func apply(
-    _ image: Image, name: String, limits: ImageLimits = ImageLimits()
-  ) throws(ImageError) -> PixelTensor {
-    try apply(Picture(image), name: name, limits: limits)
-  }
-
-  /// All steps, of a picture whose three channels are what the colour mode wants.
-  func applySteps(
-    _ image: Image, name: String, limits: ImageLimits
-  ) throws(ImageError) -> PixelTensor {
-    let shaped = try shape(image, name: name, limits: limits)
-    try PixelMemory.check(bytes: shaped.pixels.count * MemoryLayout<Float>.size, for: name)
-    return values(of: shaped)
-  }
-
-  /// The steps that stay in 8 bits: pad, resize, crop.
-  package func shape(
-    _ image: Image, name: String, limits: ImageLimits = ImageLimits()
-  ) throws(ImageError) -> Image {
-    var picture = image
-    if let padding, picture.width != picture.height {
-      let side = max(picture.width, picture.height)
-      let pixels = try limits.pixels(width: side, height: side, of: name)
-      try PixelMemory.check(bytes: pixels * 6, for: name)
-      picture = picture.placed(
-        onWidth: side, height: side, x: (side - picture.width) / 2, y: (side - picture.height) / 2,
-        over: padding)
-    }
-    let (width, height) = resizedSize(picture)
-    guard let crop else {
-      if width == picture.width, height == picture.height { return picture }
-      try checkWindow(
-        picture, full: (width, height), window: (width, height), name: name, limits: limits)
-      return picture.resized(width: width, height: height, filter)
-    }
-    // Only the window that the crop keeps is made: a picture of one pixel by a hundred thousand
-    // would be resized to billions, to be thrown away.
-    let left = crop.offset(of: crop.width, in: width)
-    let top = crop.offset(of: crop.height, in: height)
-    let columns = max(left, 0)..<min(left + crop.width, width)
-    let rows = max(top, 0)..<min(top + crop.height, height)
-    try checkWindow(
-      picture, full: (width, height), window: (crop.width, crop.height), name: name, limits: limits)
-    let window = picture.resized(
-      width: width, height: height, columns: columns, rows: rows, filter)
-    return window.placed(
-      onWidth: crop.width, height: crop.height, x: columns.lowerBound - left,
-      y: rows.lowerBound - top, over: .black)
-  }
-
-  /// Whether the steps change the picture's size before the crop.
-  func resamples(_ image: Image) -> Bool {
-    resizedSize(image) != (image.width, image.height)
-  }
-
   /// Scales and normalises.
   ///
   /// - Parameter alpha: the fourth channel of a model that sees opacity.
@@ -231,48 +172,6 @@ extension Preprocessing {
       }
     guard let normalization else { return scaled }
     return (scaled - Float(normalization.mean[channel])) / Float(normalization.deviation[channel])
-  }
-
-  private func resizedSize(_ image: Image) -> (width: Int, height: Int) {
-    switch resize {
-    case nil: return (image.width, image.height)
-    case .exact(let width, let height): return (width, height)
-    case .shortestEdge(let side):
-      // Sides stay below 2^31 and `side` below 2^20, so the products fit.
-      let short = min(image.width, image.height)
-      let long = side * max(image.width, image.height) / short
-      return image.width <= image.height ? (side, long) : (long, side)
-    case .bounded(let short, let long):
-      return Self.bounded(image, short: short, long: long)
-    }
-  }
-
-  /// transformers' `get_size_with_aspect_ratio`, in its arithmetic: `short` becomes what keeps the
-  /// long side within `long`, rounded half to even, and the long side follows, rounded down.
-  private static func bounded(_ image: Image, short: Int, long: Int) -> (width: Int, height: Int) {
-    let (width, height) = (image.width, image.height)
-    let (least, most) = (Double(min(width, height)), Double(max(width, height)))
-    var (side, exact) = (short, Double(short))
-    if most / least * Double(short) > Double(long) {
-      exact = Double(long) * least / most
-      side = max(1, Int(exact.rounded(.toNearestOrEven)))
-    }
-    if min(width, height) == side { return (width, height) }
-    let other = max(1, Int(exact * most / least))
-    return width < height ? (side, other) : (other, side)
-  }
-
-  /// A window of a resized picture is within the limits, and there is memory for it, for what it
-  /// is made from and for the picture between the passes.
-  private func checkWindow(
-    _ image: Image, full: (width: Int, height: Int), window: (width: Int, height: Int),
-    name: String, limits: ImageLimits
-  ) throws(ImageError) {
-    let pixels = try limits.pixels(width: window.width, height: window.height, of: name)
-    let columns = filter.sourceCount(from: image.width, to: full.width, window: window.width)
-    let rows = filter.sourceCount(from: image.height, to: full.height, window: window.height)
-    let between = max(window.width * rows, columns * window.height)
-    try PixelMemory.check(bytes: (pixels * 2 + between + columns * rows) * 3, for: name)
   }
 }
 

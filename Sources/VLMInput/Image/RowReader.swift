@@ -30,6 +30,16 @@ protocol RowReader: AnyObject {
   /// picture where a library decodes it whole.
   var workingBytes: Int { get }
 
+  /// How the picture would take less of that, after "saved again": nil where it takes little.
+  var lighterForm: String? { get }
+
+  /// Gives the picture smaller than it is, in no less than this share of its sides, where the format
+  /// can leave out finer detail before it is decoded. `header` is that of the smaller one then.
+  /// Called before the first row, if at all.
+  ///
+  /// - Returns: how many times smaller the sides are, rounded up to whole samples.
+  func reduce(toShare share: Double) throws(ImageError) -> Int
+
   /// Reads the next rows: the channels of a pixel together, 8 bits each, or 16 in host order.
   ///
   /// - Parameter buffer: `rows * header.rowBytes` bytes; aligned for `UInt16` at depth 16.
@@ -74,10 +84,15 @@ enum RowReaders {
 }
 
 extension RowReader {
+  var lighterForm: String? { nil }
+  func reduce(toShare share: Double) throws(ImageError) -> Int { 1 }
+
   /// The whole picture as its file has it.
-  func readAll(name: String) throws(ImageError) -> DecodedImage {
+  func readAll(name: String, limits: ImageLimits) throws(ImageError) -> DecodedImage {
     let count = header.height * header.rowBytes
-    try PixelMemory.check(bytes: count, for: name)
+    try limits.require(
+      memory: workingBytes + count, for: name,
+      advice: lighterForm.map(ImageError.saved))
     var failure: ImageError?
     func fill(_ buffer: UnsafeMutableRawBufferPointer) -> Bool {
       do throws(ImageError) {

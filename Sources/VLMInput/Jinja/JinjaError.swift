@@ -67,7 +67,9 @@ package struct JinjaLimits: Sendable, Equatable {
   /// Blocks, expressions and macro calls within each other while it runs. The stack holds the
   /// default.
   package var maximumDepth: Int
-  /// Statements, expressions and elements that are gone through.
+  /// Statements, expressions, elements and every eight characters that are gone through; things that
+  /// take longer count as several. The default is some second of work. Each character that the caller
+  /// gives allows `stepsPerCharacter` more.
   package var maximumSteps: Int
   /// Characters of output.
   package var maximumOutput: Int
@@ -76,7 +78,7 @@ package struct JinjaLimits: Sendable, Equatable {
 
   package init(
     maximumSourceBytes: Int = 1 << 20, maximumNesting: Int = 64, maximumDepth: Int = 256,
-    maximumSteps: Int = 10_000_000, maximumOutput: Int = 64 << 20, maximumMemory: Int = 512 << 20
+    maximumSteps: Int = 2_500_000, maximumOutput: Int = 64 << 20, maximumMemory: Int = 512 << 20
   ) {
     self.maximumSourceBytes = maximumSourceBytes
     self.maximumNesting = maximumNesting
@@ -85,6 +87,9 @@ package struct JinjaLimits: Sendable, Equatable {
     self.maximumOutput = maximumOutput
     self.maximumMemory = maximumMemory
   }
+
+  /// Published programs take one or two.
+  static let stepsPerCharacter = 4
 
   /// Lists and dictionaries within each other.
   static let maximumValueDepth = 80

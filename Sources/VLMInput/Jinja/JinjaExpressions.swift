@@ -15,7 +15,7 @@ struct JinjaName: JinjaExpression {
   let name: String
 
   func evaluate(_ run: JinjaInterpreter) throws(JinjaError) -> JinjaObject {
-    run.lookup(number) ?? .undefined(JinjaUndefined(.name(name)))
+    try run.lookup(number) ?? .undefined(JinjaUndefined(.name(name)))
   }
 }
 
@@ -94,22 +94,29 @@ struct JinjaNot: JinjaExpression {
   }
 }
 
-struct JinjaComparison: JinjaExpression {
-  struct Step: Sendable {
-    let relation: JinjaRelation
-    let operand: any JinjaExpression
-    let line: Int
-  }
+/// An operator and what stands to its right.
+struct JinjaStep<Operator: Sendable>: Sendable {
+  let operation: Operator
+  let operand: any JinjaExpression
+  let line: Int
 
+  /// The right side's value; errors of what follows are of the operator's line.
+  func right(_ run: JinjaInterpreter) throws(JinjaError) -> JinjaObject {
+    let right = try run.value(operand)
+    run.line = line
+    return right
+  }
+}
+
+struct JinjaComparison: JinjaExpression {
   let first: any JinjaExpression
-  let rest: [Step]
+  let rest: [JinjaStep<JinjaRelation>]
 
   func evaluate(_ run: JinjaInterpreter) throws(JinjaError) -> JinjaObject {
     var left = try run.value(first)
     for step in rest {
-      let right = try run.value(step.operand)
-      run.line = step.line
-      guard try run.holds(step.relation, left, right) else { return .bool(false) }
+      let right = try step.right(run)
+      guard try run.holds(step.operation, left, right) else { return .bool(false) }
       left = right
     }
     return .bool(true)
@@ -118,22 +125,14 @@ struct JinjaComparison: JinjaExpression {
 
 /// Operators of one precedence, from the left.
 struct JinjaChain: JinjaExpression {
-  struct Step: Sendable {
-    let operation: JinjaOperation
-    let operand: any JinjaExpression
-    let line: Int
-  }
-
   let first: any JinjaExpression
-  let rest: [Step]
+  let rest: [JinjaStep<JinjaOperation>]
 
   func evaluate(_ run: JinjaInterpreter) throws(JinjaError) -> JinjaObject {
     var left = try run.value(first)
     if rest.first?.operation == .concatenate { return try concatenated(left, run) }
     for step in rest {
-      let right = try run.value(step.operand)
-      run.line = step.line
-      left = try run.apply(step.operation, left, right)
+      left = try run.apply(step.operation, left, try step.right(run))
     }
     return left
   }

@@ -162,6 +162,7 @@ extension JinjaFilters {
     _ = try arguments.placed("title", 0...0, run)
     let text = try run.text(of: value)
     try run.charge(text.count, each: 12)
+    try run.step(text.count / 2)
     func divides(_ scalar: UInt32) -> Bool {
       JinjaScalar.isSpace(scalar) || [0x2d, 0x28, 0x7b, 0x5b, 0x3c].contains(scalar)
     }
@@ -238,6 +239,7 @@ extension JinjaFilters {
   ) throws(JinjaError) -> JinjaString {
     let text = try run.text(of: value)
     try run.charge(text.count, each: 48)
+    try run.step(text.count)
     var scalars: [UInt32] = []
     for scalar in text.scalars {
       let plain = scalar & JinjaString.valueMask
@@ -263,7 +265,7 @@ extension JinjaFilters {
   ) throws(JinjaError) -> JinjaObject {
     _ = try arguments.placed("wordcount", 0...0, run)
     let text = try run.text(of: value)
-    try run.charge(text.count, each: 1)
+    try run.step(text.count)
     var count = 0
     for position in 0..<text.count where JinjaScalar.isWord(text[position]) {
       if position == 0 || !JinjaScalar.isWord(text[position - 1]) { count += 1 }

@@ -88,6 +88,7 @@ enum JinjaFilters {
     let initial = given[0] ?? .float(0)
     if case .string(let text) = value {
       try run.charge(text.count, each: 16)
+      try run.step(2 * text.count)
       return JinjaNumber.float(text.string).map { .float($0) } ?? initial
     }
     return value.number.map { .float($0) } ?? initial
@@ -103,6 +104,7 @@ enum JinjaFilters {
     let number: Double?
     if case .string(let text) = value {
       try run.charge(text.count, each: 16)
+      try run.step(3 * text.count)
       if let integer = JinjaNumber.integer(text.string, radix: try given.integer(1, 10)) {
         return .int(integer)
       }
@@ -162,6 +164,7 @@ enum JinjaFilters {
     guard let number = value.number else {
       throw run.error(.value("type \(value.typeName) doesn't define __round__ method"))
     }
+    try run.step(JinjaNumber.steps)
     switch method {
     case "common":
       guard let integer = value.integer else {

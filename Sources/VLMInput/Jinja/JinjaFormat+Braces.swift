@@ -72,6 +72,7 @@ private struct JinjaBraceFormatter {
   }
 
   private mutating func field(_ field: JinjaString, level: Int) throws(JinjaError) -> JinjaString {
+    try run.step(4)
     var nameEnd = 0
     var brackets = 0
     while nameEnd < field.count {

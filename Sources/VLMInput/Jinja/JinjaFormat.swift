@@ -82,6 +82,7 @@ struct JinjaFormatSpecification {
       return try padded(JinjaString(scalars: [scalar.value]), run, right: false)
     default: (radix, prefix) = (10, "")
     }
+    try run.step(4)
     let digits = String(value, radix: radix, uppercase: type == "X")
     return try number(digits, run, prefix: isAlternate ? prefix : "")
   }
@@ -90,6 +91,7 @@ struct JinjaFormatSpecification {
   func float(_ value: Double, _ type: Character, _ run: JinjaInterpreter) throws(JinjaError)
     -> JinjaString
   {
+    try run.step(JinjaNumber.steps)
     let precision = precision ?? 6
     guard precision <= 400 else { throw run.error(.unsupported("so high a precision")) }
     if !value.isFinite {
@@ -233,6 +235,7 @@ private struct JinjaPercentFormatter {
     if scalar == "%" { return result.append(0x25) }
     let value: JinjaObject
     if let named { value = named } else { value = try argument() }
+    try interpreter.step(4)
     let text = try text(value, Character(scalar), specification)
     try interpreter.charge(text.count, each: 4)
     result += text.scalars

@@ -100,6 +100,7 @@ extension JinjaInterpreter {
         flag = Character(scalar)
         place += 1
       }
+      try step(4)
       if let scalar = Unicode.Scalar(format[place]),
         let part = now.formatted(Character(scalar), flag: flag)
       {

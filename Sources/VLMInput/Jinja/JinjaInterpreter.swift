@@ -41,6 +41,8 @@ final class JinjaScope {
 final class JinjaInterpreter {
   /// What an element of a list is taken to cost.
   static let elementBytes = 48
+  /// Of characters, which have four, eight are copied or looked at in one step.
+  private static let bytesPerStep = 32
 
   private let limits: JinjaLimits
   let now: JinjaTime?
@@ -56,12 +58,15 @@ final class JinjaInterpreter {
 
   private var output: [UInt32] = []
   private var depth = 0
-  private var steps = 0
+  private(set) var steps = 0
+  /// Steps that are allowed: the limit, and some for each character of what the caller gave.
+  private var maximumSteps: Int
   private var memory = 0
 
   init(symbols: JinjaSymbols, limits: JinjaLimits, now: JinjaTime?) {
     self.symbols = symbols
     self.limits = limits
+    maximumSteps = limits.maximumSteps
     self.now = now
     variables = Array(repeating: nil, count: symbols.names.count)
     for global in JinjaGlobal.allCases {
@@ -86,7 +91,9 @@ final class JinjaInterpreter {
     case .int(let value): return .int(value)
     case .double(let value): return .float(value)
     case .text(let text, let isUserText):
-      return .string(JinjaString(text, isUserText: isUserText))
+      let string = JinjaString(text, isUserText: isUserText)
+      maximumSteps += JinjaLimits.stepsPerCharacter * string.count
+      return .string(string)
     case .list(let values):
       var elements: [JinjaObject] = []
       for value in values { elements.append(try object(value, level: level + 1)) }
@@ -110,17 +117,18 @@ final class JinjaInterpreter {
 
   func error(_ problem: JinjaError.Problem) -> JinjaError { JinjaError(line: line, problem) }
 
-  /// Counts work that goes through `count` things.
+  /// Counts work: a step is what a small expression takes, some tenths of a microsecond.
   func step(_ count: Int = 1) throws(JinjaError) {
     let (sum, overflows) = steps.addingReportingOverflow(count)
-    guard !overflows, sum <= limits.maximumSteps else {
-      throw error(.limit(.steps, found: overflows ? .max : sum, expected: limits.maximumSteps))
+    guard !overflows, sum <= maximumSteps else {
+      throw error(.limit(.steps, found: overflows ? .max : sum, expected: maximumSteps))
     }
     steps = sum
   }
 
-  /// Counts memory before it is taken.
+  /// Counts memory before it is taken, and the work of filling it.
   func charge(_ bytes: Int) throws(JinjaError) {
+    try step(max(0, bytes) / Self.bytesPerStep)
     let (sum, overflows) = memory.addingReportingOverflow(bytes)
     guard !overflows, sum <= limits.maximumMemory else {
       throw error(.limit(.memory, found: overflows ? .max : sum, expected: limits.maximumMemory))
@@ -128,11 +136,11 @@ final class JinjaInterpreter {
     memory = sum
   }
 
-  /// Counts memory for `count` things of `bytes` each before it is taken.
+  /// Counts memory for `count` things of `bytes` each before it is taken, and the work on each.
   func charge(_ count: Int, each bytes: Int) throws(JinjaError) {
     let (product, overflows) = count.multipliedReportingOverflow(by: bytes)
     try charge(overflows ? .max : product)
-    try step(max(0, count) / 8)
+    if bytes < 4 { try step(max(0, count) / 8) }
   }
 
   func check(depth: Int) throws(JinjaError) {
@@ -238,11 +246,14 @@ final class JinjaInterpreter {
 
   // MARK: Names
 
-  func lookup(_ name: Int) -> JinjaObject? {
+  func lookup(_ name: Int) throws(JinjaError) -> JinjaObject? {
     var scope: JinjaScope? = self.scope
+    var count = 0
     while let current = scope {
       if let value = current[name] { return value }
       scope = current.parent
+      count += 1
+      if count % 2 == 0 { try step() }
     }
     return variables[name]
   }
@@ -251,7 +262,7 @@ final class JinjaInterpreter {
     switch target {
     case .name(let name): scope.set(name, value)
     case .attribute(let number, let name, let attribute):
-      guard case .namespace(let namespace)? = lookup(number) else {
+      guard case .namespace(let namespace)? = try lookup(number) else {
         throw error(
           .value("cannot assign to '\(name).\(attribute)', for '\(name)' is no namespace"))
       }

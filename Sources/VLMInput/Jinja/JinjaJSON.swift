@@ -43,7 +43,9 @@ struct JinjaJSONWriter {
     case .null: append("null")
     case .bool(let value): append(value ? "true" : "false")
     case .int(let value): append(String(value))
-    case .float(let value): append(Self.number(value))
+    case .float(let value):
+      try run.step(JinjaNumber.steps)
+      append(Self.number(value))
     case .string(let text): try quote(text)
     case .sequence(let sequence) where sequence.kind == .list || sequence.kind.isTuple:
       if sequence.elements.isEmpty { return append("[]") }

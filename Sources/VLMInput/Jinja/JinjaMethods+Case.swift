@@ -123,17 +123,17 @@ extension JinjaMethods {
     },
     "islower": { (text, arguments, run) throws(JinjaError) in
       _ = try arguments.placed("islower", 0...0, run)
-      try run.step(text.count / 4)
+      try run.step(text.count)
       return .bool(isCased(text, JinjaScalar.isLower))
     },
     "isupper": { (text, arguments, run) throws(JinjaError) in
       _ = try arguments.placed("isupper", 0...0, run)
-      try run.step(text.count / 4)
+      try run.step(text.count)
       return .bool(isCased(text, JinjaScalar.isUpper))
     },
     "istitle": { (text, arguments, run) throws(JinjaError) in
       _ = try arguments.placed("istitle", 0...0, run)
-      try run.step(text.count / 4)
+      try run.step(text.count)
       return .bool(isTitle(text))
     },
     "isidentifier": { (text, arguments, run) throws(JinjaError) in
@@ -152,8 +152,9 @@ extension JinjaMethods {
     _ change: (JinjaString) -> JinjaString
   ) throws(JinjaError) -> JinjaObject {
     _ = try arguments.placed(name, 0...0, run)
-    // A letter becomes three at most.
+    // A letter becomes three at most, and is looked for in the tables of Unicode.
     try run.charge(text.count, each: 12)
+    try run.step(text.count / 2)
     return .string(change(text))
   }
 
@@ -162,7 +163,7 @@ extension JinjaMethods {
     ofEmpty: Bool = false, _ holds: (UInt32) -> Bool, first: (UInt32) -> Bool = { _ in true }
   ) throws(JinjaError) -> JinjaObject {
     _ = try arguments.placed(name, 0...0, run)
-    try run.charge(text.count, each: 1)
+    try run.step(text.count / 2)
     if text.isEmpty { return .bool(ofEmpty) }
     return .bool(first(text[0]) && (0..<text.count).allSatisfy { holds(text[$0]) })
   }

@@ -4,6 +4,9 @@
 
 /// Numbers as Python writes and reads them.
 enum JinjaNumber {
+  /// What it takes to write a float, in steps.
+  static let steps = 12
+
   /// `repr` of a float: the shortest digits that read back, an exponent outside of 1e-4..<1e16.
   static func representation(_ value: Double) -> String {
     if value.isNaN { return "nan" }

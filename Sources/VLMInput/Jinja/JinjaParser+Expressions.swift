@@ -66,13 +66,13 @@ extension JinjaParser {
 
   private mutating func comparison() throws(JinjaError) -> any JinjaExpression {
     let first = try binary(0)
-    var rest: [JinjaComparison.Step] = []
+    var rest: [JinjaStep<JinjaRelation>] = []
     while let relation = relation() {
       let line = line
       advance()
       if relation == .notIn { advance() }
       rest.append(
-        JinjaComparison.Step(relation: relation, operand: try binary(0), line: line))
+        JinjaStep(operation: relation, operand: try binary(0), line: line))
     }
     return rest.isEmpty ? first : JinjaComparison(first: first, rest: rest)
   }
@@ -93,7 +93,7 @@ extension JinjaParser {
   /// Operators of `level` and above, each from the left.
   private mutating func binary(_ level: Int) throws(JinjaError) -> any JinjaExpression {
     var left = try unary()
-    var rest: [JinjaChain.Step] = []
+    var rest: [JinjaStep<JinjaOperation>] = []
     var current = 0
     while case .symbol(let symbol) = token.kind, let found = Self.levels[symbol], found >= level,
       let operation = JinjaOperation(rawValue: symbol)
@@ -106,7 +106,7 @@ extension JinjaParser {
       }
       current = found
       let operand = found == 3 ? try unary() : try binary(found + 1)
-      rest.append(JinjaChain.Step(operation: operation, operand: operand, line: line))
+      rest.append(JinjaStep(operation: operation, operand: operand, line: line))
     }
     return rest.isEmpty ? left : JinjaChain(first: left, rest: rest)
   }

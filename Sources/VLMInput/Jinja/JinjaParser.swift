@@ -239,7 +239,7 @@ struct JinjaParser {
       while skip(symbol: "|") { filters.append(try filterCall()) }
       let body = try block(until: ["endset"])
       advance()
-      statement = JinjaSetBlockStatement(target: target, filters: filters, body: body, line: line)
+      statement = JinjaFilteredStatement(filters: filters, body: body, target: target, line: line)
     }
     scopes[scopes.count - 1].formUnion(names)
     return statement
@@ -266,7 +266,7 @@ struct JinjaParser {
     while skip(symbol: "|") { filters.append(try filterCall()) }
     let body = try block(until: ["endfilter"])
     advance()
-    return JinjaFilterStatement(filters: filters, body: body, line: line)
+    return JinjaFilteredStatement(filters: filters, body: body, target: nil, line: line)
   }
 
   private mutating func macroStatement() throws(JinjaError) -> any JinjaStatement {

@@ -42,7 +42,9 @@ private struct JinjaRepresentationWriter {
     case .null: append("None")
     case .bool(let value): append(value ? "True" : "False")
     case .int(let value): append(String(value))
-    case .float(let value): append(JinjaNumber.representation(value))
+    case .float(let value):
+      try run.step(JinjaNumber.steps)
+      append(JinjaNumber.representation(value))
     case .string(let text):
       if text.isMarkup { append("Markup(") }
       try quote(text)

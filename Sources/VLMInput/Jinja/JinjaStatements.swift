@@ -138,10 +138,11 @@ struct JinjaSetStatement: JinjaStatement {
   }
 }
 
-struct JinjaSetBlockStatement: JinjaStatement {
-  let target: JinjaTarget
+/// A body whose text goes through filters, and then into a variable or to where it stands.
+struct JinjaFilteredStatement: JinjaStatement {
   let filters: [JinjaFilterCall]
   let body: [any JinjaStatement]
+  let target: JinjaTarget?
   let line: Int
 
   func run(_ run: JinjaInterpreter) throws(JinjaError) -> JinjaFlow {
@@ -150,23 +151,11 @@ struct JinjaSetBlockStatement: JinjaStatement {
     var value = text
     for filter in filters { value = try filter.apply(run, to: value) }
     run.line = line
-    try run.assign(value, to: target)
-    return .done
-  }
-}
-
-struct JinjaFilterStatement: JinjaStatement {
-  let filters: [JinjaFilterCall]
-  let body: [any JinjaStatement]
-  let line: Int
-
-  func run(_ run: JinjaInterpreter) throws(JinjaError) -> JinjaFlow {
-    let (text, flow) = try run.captured(body, in: JinjaScope(parent: run.scope))
-    guard flow == .done else { return flow }
-    var value = text
-    for filter in filters { value = try filter.apply(run, to: value) }
-    run.line = line
-    try run.write(run.text(of: value))
+    if let target {
+      try run.assign(value, to: target)
+    } else {
+      try run.write(run.text(of: value))
+    }
     return .done
   }
 }

@@ -1,7 +1,8 @@
 /// Finds added tokens in text: the leftmost, of those that begin there the longest.
 struct AddedTokens: Sendable {
   private struct Entry: Sendable {
-    let content: [UInt8]
+    /// Bytes of its text.
+    let count: Int
     let token: AddedToken
   }
 
@@ -11,37 +12,40 @@ struct AddedTokens: Sendable {
     case token(Int)
   }
 
-  /// By content, ascending.
   private let entries: [Entry]
-  /// Entries by first byte.
-  private let starts: [Range<Int>]
+  /// Numbers of the entries that are special, and of the others.
+  private let special: LongestMatches
+  private let others: LongestMatches
   private var specials: [Int: Bool] = [:]
+  let hasSpecial: Bool
+
+  /// Places that are looked at together, at least.
+  private static let window = 1 << 14
 
   init(_ tokens: [(token: AddedToken, content: [UInt8])]) {
     let entries = tokens.filter { !$0.content.isEmpty }
-      .map { Entry(content: $0.content, token: $0.token) }
-      .sorted { $0.content.lexicographicallyPrecedes($1.content) }
-    var starts = [Range<Int>](repeating: 0..<0, count: 256)
-    var index = 0
-    while index < entries.count {
-      let byte = entries[index].content[0]
-      let first = index
-      while index < entries.count, entries[index].content[0] == byte { index += 1 }
-      starts[Int(byte)] = first..<index
+      .map { Entry(count: $0.content.count, token: $0.token) }
+    let contents = tokens.lazy.map(\.content).filter { !$0.isEmpty }.enumerated()
+      .map { (number: Int32($0.offset), bytes: $0.element) }
+    func isSpecial(_ number: Int32) -> Bool {
+      entries[Int(number)].token.flags.contains(.special)
     }
     self.entries = entries
-    self.starts = starts
+    special = LongestMatches(contents.filter { isSpecial($0.number) })
+    others = LongestMatches(contents.filter { !isSpecial($0.number) })
     for (token, _) in tokens { specials[token.id] = token.flags.contains(.special) }
+    hasSpecial = specials.values.contains(true)
   }
 
   var isEmpty: Bool { entries.isEmpty }
 
-  var hasSpecial: Bool { specials.values.contains(true) }
+  /// Bytes of the longest.
+  var longest: Int { max(special.length, others.length) }
 
   /// Nil for an id that is no added token.
   func isSpecial(_ id: Int) -> Bool? { specials[id] }
 
-  /// The text cut at added tokens. Empty stretches are left out.
+  /// The text cut at added tokens. Empty stretches are left out. Time is linear in the text.
   ///
   /// A token that must stand alone and does not is text as a whole: no shorter one is looked for in it.
   ///
@@ -53,24 +57,34 @@ struct AddedTokens: Sendable {
     var segments: [Segment] = []
     var start = 0
     var at = 0
-    var next = 0
-    while at < text.count {
-      while next < said.count, said[next].upperBound <= at { next += 1 }
-      let limit = next < said.count ? said[next].lowerBound : text.count
-      guard let (entry, end) = match(text, at, limit) else {
-        at += 1
+    /// White space that was gone through already.
+    var spaces = 0..<0
+    /// Of the window that ends at `seen`, the last place first.
+    var found: [Match] = []
+    var seen = 0
+    while true {
+      while let match = found.last, match.place < at { found.removeLast() }
+      guard let match = found.popLast() else {
+        at = max(at, seen)
+        guard at < text.count else { break }
+        let size = max(Self.window, longest)
+        seen = at + min(size, text.count - at)
+        found = matches(text, said, at..<seen)
         continue
       }
-      guard fits(entry, text, at, end) else {
+      let entry = entries[match.entry]
+      let end = match.place + entry.count
+      guard fits(entry, text, match.place, end) else {
         at = end
         continue
       }
-      var (first, last) = (at, end)
+      var (first, last) = (match.place, end)
       if entry.token.flags.contains(.stripsLeft) {
-        first = UTF8Text.startOfSpaces(text, from: start, endingAt: at)
+        first = UTF8Text.startOfSpaces(text, from: start, endingAt: match.place)
       }
       if entry.token.flags.contains(.stripsRight) {
-        last = UTF8Text.endOfSpaces(text, from: end)
+        if !spaces.contains(end) { spaces = end..<UTF8Text.endOfSpaces(text, from: end) }
+        last = spaces.upperBound
       }
       if first > start { segments.append(.text(start..<first)) }
       segments.append(.token(entry.token.id))
@@ -81,36 +95,47 @@ struct AddedTokens: Sendable {
     return segments
   }
 
-  /// Narrows the sorted entries byte by byte; the longest that ends on the way wins.
-  ///
-  /// - Parameter limit: where special tokens end at the latest.
-  private func match(_ text: [UInt8], _ at: Int, _ limit: Int) -> (Entry, Int)? {
-    var range = starts[Int(text[at])]
-    var best: (Entry, Int)?
-    var depth = 1
-    while !range.isEmpty {
-      let first = entries[range.lowerBound]
-      if first.content.count == depth,
-        at + depth <= limit || !first.token.flags.contains(.special)
-      {
-        best = (first, at + depth)
-      }
-      guard at + depth < text.count else { break }
-      let byte = text[at + depth]
-      let lower = bound(range) { $0.count <= depth || $0[depth] < byte }
-      let upper = bound(lower..<range.upperBound) { $0[depth] <= byte }
-      range = lower..<upper
-      depth += 1
-    }
-    return best
+  private struct Match {
+    let place: Int
+    let entry: Int
   }
 
-  /// The first entry of a sorted range for which `isBefore` does not hold.
-  private func bound(_ range: Range<Int>, _ isBefore: ([UInt8]) -> Bool) -> Int {
-    var (low, high) = (range.lowerBound, range.upperBound)
+  /// The longest token that begins at each place of `window`, where one does; the last place first.
+  private func matches(
+    _ text: [UInt8], _ said: [Range<Int>], _ window: Range<Int>
+  ) -> [Match] {
+    var found: [Match] = []
+    let reach = longest - 1
+    var at = window.upperBound + min(reach, text.count - window.upperBound)
+    var (state, other): (Int32, Int32) = (0, 0)
+    var next = Self.count(said, before: at)
+    text.withUnsafeBufferPointer { text in
+      while at > window.lowerBound {
+        at -= 1
+        while next > 0, said[next - 1].lowerBound > at { next -= 1 }
+        let isSaid = next > 0 && said[next - 1].upperBound > at
+        state = isSaid ? 0 : special.step(from: state, text[at])
+        other = others.step(from: other, text[at])
+        guard state != 0 || other != 0, at < window.upperBound else { continue }
+        switch (special.match(state), others.match(other)) {
+        case (nil, nil): break
+        case (let entry?, nil), (nil, let entry?): found.append(Match(place: at, entry: entry))
+        case (let a?, let b?):
+          let isFirst =
+            entries[a].count == entries[b].count ? a < b : entries[a].count > entries[b].count
+          found.append(Match(place: at, entry: isFirst ? a : b))
+        }
+      }
+    }
+    return found
+  }
+
+  /// How many of the ranges, which ascend, begin before `place`.
+  private static func count(_ ranges: [Range<Int>], before place: Int) -> Int {
+    var (low, high) = (0, ranges.count)
     while low < high {
       let middle = (low + high) / 2
-      if isBefore(entries[middle].content) { low = middle + 1 } else { high = middle }
+      if ranges[middle].lowerBound < place { low = middle + 1 } else { high = middle }
     }
     return low
   }

@@ -91,8 +91,8 @@ package struct ChatTemplate: PromptTemplate {
     let text = try program.render(given + variables, now: now)
     var prompt = PromptText()
     for run in text.runs {
-      guard run.isUserText else {
-        prompt.append(run.text)
+      guard run.isUserText, Self.mayHavePicture(run.text) else {
+        prompt.append(run.text, isSaid: run.isUserText)
         continue
       }
       let parts = run.text.unicodeScalars.split(
@@ -109,8 +109,12 @@ package struct ChatTemplate: PromptTemplate {
   /// message holds.
   private static let picture: Unicode.Scalar = "\u{10fffd}"
 
+  /// False for nearly every text.
+  private static func mayHavePicture(_ text: String) -> Bool { text.utf8.contains(0xf4) }
+
   private func message(_ role: String, _ text: String, marksPictures: Bool) -> JinjaValue {
-    let chunks = (marksPictures ? ImagePrompt.chunks(text) : [text]).map { chunk in
+    let chunks = (marksPictures ? ImagePrompt.chunks(text) : [text]).map { chunk -> String in
+      guard Self.mayHavePicture(chunk) else { return chunk }
       let scalars = chunk.unicodeScalars.map { $0 == Self.picture ? "\u{fffd}" : $0 }
       return String(String.UnicodeScalarView(scalars))
     }

@@ -8,6 +8,8 @@ struct PieceTable: Sendable {
   let ends: [UInt32]
   /// Ids by hash; -1 where free.
   private let slots: [Int32]
+  /// Bytes of the longest piece.
+  let longest: Int
 
   /// Longest run of taken slots that a lookup may have to walk. Chance stays far below; a file made
   /// to collide is refused.
@@ -51,6 +53,11 @@ struct PieceTable: Sendable {
     }
     if failed { return nil }
     self.slots = slots
+    var start: UInt32 = 0
+    longest = ends.reduce(0) { longest, end in
+      defer { start = end }
+      return max(longest, Int(end - start))
+    }
   }
 
   var count: Int { ends.count }
@@ -63,6 +70,7 @@ struct PieceTable: Sendable {
 
   /// The id of the piece that reads `range` of `bytes`.
   func id(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) -> Int? {
+    guard range.count <= longest else { return nil }
     var slot = Self.hash(bytes, range) & (slots.count - 1)
     return text.withUnsafeBytes { text in
       while slots[slot] >= 0 {

@@ -23,25 +23,30 @@ package struct PreTokenizer: Sendable, Equatable {
   func forEachWord(
     _ text: [UInt8], _ matcher: inout ExpressionMatcher?, _ body: ([UInt8]) -> Void
   ) throws(TextError) {
-    var words = [text]
+    var text = text
+    var words = [0..<text.count]
     for step in steps {
-      var next: [[UInt8]] = []
+      var next: [Range<Int>] = []
       next.reserveCapacity(words.count)
       if case .expression(let expression) = step {
         let matcher = try Self.prepare(&matcher, text)
         for word in words {
-          let matches = try matcher.matches(expression, word)
+          let matches = try matcher.matches(
+            expression, word.count == text.count ? text : Array(text[word]))
           for range in expression.words(matches, count: word.count) {
-            next.append(Array(word[range]))
+            next.append(word.lowerBound + range.lowerBound..<word.lowerBound + range.upperBound)
           }
         }
+      } else if step == .standIns || step == .prefixSpace {
+        (text, next) = Self.rewritten(text, words, step)
       } else {
-        for word in words { Self.apply(step, to: word, &next) }
+        for word in words { Self.cut(text, word, step, &next) }
       }
       words = next
     }
     let areStandIns = steps.contains(.standIns)
-    for word in words where !word.isEmpty {
+    for range in words where !range.isEmpty {
+      let word = range.count == text.count ? text : Array(text[range])
       body(areStandIns ? ByteLevelText.bytes(of: String(decoding: word, as: UTF8.self)) : word)
     }
   }
@@ -57,27 +62,43 @@ package struct PreTokenizer: Sendable, Equatable {
     return made
   }
 
-  /// A step that is no expression.
-  private static func apply(_ step: Step, to word: [UInt8], _ result: inout [[UInt8]]) {
+  /// The words as a step writes them, one behind the other, and where each stands.
+  private static func rewritten(
+    _ text: [UInt8], _ words: [Range<Int>], _ step: Step
+  ) -> ([UInt8], [Range<Int>]) {
+    var written: [UInt8] = []
+    written.reserveCapacity(text.count + words.count)
+    let places = words.map { word in
+      let start = written.count
+      if step == .standIns {
+        written += ByteLevelText.standIns(of: Array(text[word]))
+      } else {
+        if !word.isEmpty, text[word.lowerBound] != 0x20 { written.append(0x20) }
+        written += text[word]
+      }
+      return start..<written.count
+    }
+    return (written, places)
+  }
+
+  /// Cuts a word at a step that is no expression.
+  private static func cut(
+    _ bytes: [UInt8], _ word: Range<Int>, _ step: Step, _ result: inout [Range<Int>]
+  ) {
+    let text = bytes.withUnsafeBytes { ClassifiedText($0, word) }
     switch step {
-    case .expression: break
-    case .standIns: result.append(ByteLevelText.standIns(of: word))
-    case .prefixSpace:
-      result.append(word.first == 0x20 || word.isEmpty ? word : [0x20] + word)
+    case .expression, .standIns, .prefixSpace: result.append(word)
     case .singleDigits, .digitRuns:
-      let text = word.withUnsafeBytes { ClassifiedText($0, 0..<$0.count) }
       var start = 0
       for index in 1..<max(1, text.count) {
         let (before, here) = (text.classes[index - 1] == .number, text.classes[index] == .number)
         if before != here || here && step == .singleDigits {
-          result.append(Array(word[text.offsets[start]..<text.offsets[index]]))
+          result.append(text.bytes(start..<index))
           start = index
         }
       }
-      result.append(Array(word[text.offsets[start]...]))
-    case .pattern(let pattern):
-      let text = word.withUnsafeBytes { ClassifiedText($0, 0..<$0.count) }
-      for range in pattern.words(text) { result.append(Array(word[range])) }
+      result.append(text.bytes(start..<text.count))
+    case .pattern(let pattern): result += pattern.words(text)
     }
   }
 }
@@ -98,6 +119,15 @@ extension PreTokenizer.Step {
       Self.expressionCode | expression.behavior.rawValue << 8
         | (expression.isInverted ? 1 << 11 : 0)
     case .standIns: Self.standInsCode
+    }
+  }
+
+  /// Whether it leaves some of a text out.
+  var drops: Bool {
+    if case .expression(let expression) = self {
+      expression.behavior == .removed
+    } else {
+      self == .pattern(.clip)
     }
   }
 

@@ -74,7 +74,7 @@ package struct PromptText: Sendable, Equatable {
   }
 }
 
-extension [Range<Int>] {
+extension Collection<Range<Int>> {
   /// The parts inside `range`, counted from its start.
   func clamped(to range: Range<Int>) -> [Range<Int>] {
     compactMap { part in

@@ -24,9 +24,17 @@ struct SegmentEncoder {
   mutating func encode(
     _ original: [UInt8], said: [Range<Int>] = [], isFirst: Bool, _ ids: inout [Int]
   ) {
-    let text = changed(original)
+    var (text, said) = (original, said)
+    for change in parts.changes {
+      let changed = change(text)
+      if !said.isEmpty {
+        said = Self.moved(said) { places in
+          change.moved(places, in: text).map { min($0, changed.count) }
+        }
+      }
+      text = changed
+    }
     guard !text.isEmpty else { return }
-    let said = Self.moved(said) { changed(Array(original[..<$0])).count }
     switch parts.algorithm {
     case .byteMerges, .clip:
       let words = PreTokenizer(steps: parts.steps)
@@ -44,13 +52,13 @@ struct SegmentEncoder {
     }
   }
 
-  private func changed(_ text: [UInt8]) -> [UInt8] { parts.changes.reduce(text) { $1($0) } }
-
-  /// Where stretches of a text lie in what became of it, by what becomes of the text before each end.
-  private static func moved(_ said: [Range<Int>], _ place: (Int) -> Int) -> [Range<Int>] {
-    said.map { range in
-      let start = place(range.lowerBound)
-      return start..<max(start, place(range.upperBound))
+  /// Where stretches of a text lie in what became of it, by what became of the places of their ends.
+  private static func moved(
+    _ said: [Range<Int>], _ moved: (_ places: [Int]) -> [Int]
+  ) -> [Range<Int>] {
+    let places = moved(said.flatMap { [$0.lowerBound, $0.upperBound] })
+    return said.indices.map {
+      places[2 * $0]..<max(places[2 * $0], places[2 * $0 + 1])
     }
   }
 
@@ -115,8 +123,8 @@ struct SegmentEncoder {
   ) {
     let start = ids.count
     let marked = parts.marked(text, hasPrefix: hasPrefix(isFirst))
-    let said = Self.moved(said) { end in
-      parts.marked(Array(text[..<min(end, text.count)]), hasPrefix: hasPrefix(isFirst)).count
+    let said = Self.moved(said) {
+      parts.marked($0, in: text, hasPrefix: hasPrefix(isFirst))
     }
     forEachPart(marked, said, &ids) { encoder, part, _, ids in encoder.encodeWords(part, &ids) }
     if parts.prefix == .strippedAfterFirst, !isFirst, text.first != 0x20, ids.count > start {
@@ -158,10 +166,48 @@ struct SegmentEncoder {
     return words
   }
 
+  /// Bytes that are merged together at least, where text can be cut.
+  private static let stretch = 1 << 12
+
   private mutating func encodeMarked(_ text: [UInt8], _ ids: inout [Int]) {
+    var follows = false
     text.withUnsafeBytes { bytes in
-      symbols.removeAll(keepingCapacity: true)
-      for segment in tokenizer.userDefined.split(text) {
+      var start = 0
+      while start < bytes.count {
+        let end = Self.endOfStretch(
+          bytes, from: start, atSpaces: tokenizer.spacesBeginPieces)
+        encodeStretch(UnsafeRawBufferPointer(rebasing: bytes[start..<end]), &follows, &ids)
+        start = end
+      }
+    }
+  }
+
+  /// Nothing is joined over a place before a space, where no piece has a space behind a letter.
+  private static func endOfStretch(
+    _ bytes: UnsafeRawBufferPointer, from start: Int, atSpaces: Bool
+  ) -> Int {
+    guard atSpaces, bytes.count - start > stretch else { return bytes.count }
+    let mark = UTF8Text.spaceMark
+    var end = start + stretch
+    while end <= bytes.count - mark.count {
+      if bytes[end] == mark[0], bytes[end..<end + mark.count].elementsEqual(mark),
+        !bytes[end - mark.count..<end].elementsEqual(mark)
+      {
+        return end
+      }
+      end += 1
+    }
+    return bytes.count
+  }
+
+  private mutating func encodeStretch(
+    _ bytes: UnsafeRawBufferPointer, _ follows: inout Bool, _ ids: inout [Int]
+  ) {
+    symbols.removeAll(keepingCapacity: true)
+    if tokenizer.userDefined.isEmpty {
+      appendCharacters(bytes, 0..<bytes.count)
+    } else {
+      for segment in tokenizer.userDefined.split(Array(bytes)) {
         switch segment {
         case .token(let id):
           let start = symbols.last.map { Int($0.end) } ?? 0
@@ -170,17 +216,16 @@ struct SegmentEncoder {
         case .text(let range): appendCharacters(bytes, range)
         }
       }
-      switch parts.algorithm {
-      case .scores:
-        merger.merge(
-          &symbols, bytes,
-          ScoreRule(pieces: tokenizer.pieces, scores: parts.scores, kinds: parts.kinds))
-      default:
-        merger.merge(&symbols, bytes, RankRule(merges: tokenizer.merges))
-      }
-      var follows = false
-      for symbol in symbols { append(symbol, bytes, &follows, &ids) }
     }
+    switch parts.algorithm {
+    case .scores:
+      merger.merge(
+        &symbols, bytes,
+        ScoreRule(pieces: tokenizer.pieces, scores: parts.scores, kinds: parts.kinds))
+    default:
+      merger.merge(&symbols, bytes, RankRule(merges: tokenizer.merges))
+    }
+    for symbol in symbols { append(symbol, bytes, &follows, &ids) }
   }
 
   private mutating func appendCharacters(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) {

@@ -1,5 +1,9 @@
 import CPCRE2
 
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 /// A regular expression that text is cut at, and what becomes of its matches: the `Split` of the
 /// `tokenizers` library, for any expression. `ExpressionSyntax` says which are read.
 package struct SplitExpression: Sendable, Equatable {
@@ -133,16 +137,25 @@ final class ExpressionProgram: @unchecked Sendable {
 /// Finds the matches of expressions: the memory for it, used by one thread at a time.
 ///
 /// What one text may cost is bounded, whatever the expression. Most matches take a few steps, so the
-/// limit for one is low; where it is reached it is raised once, and only so often for each text.
+/// limit for one is low; where it is reached it is raised once, and only so often for each text, and
+/// less far in a long one, since a step may go through all of it. Repetitions that PCRE2 does not
+/// count as steps are bounded by the thread's processor time.
 final class ExpressionMatcher {
   private let data: OpaquePointer
   private let context: OpaquePointer
   private let stack: OpaquePointer?
   /// Matches with many steps that are still allowed.
-  private var allowance = 0
+  private var allowance = 64
+  /// Processor time that encoding may take until it ends, in nanoseconds of this thread.
+  private var deadline = ExpressionMatcher.now() + 5_000_000_000
+  private var matchesUntilCheck = ExpressionMatcher.checkInterval
 
+  private static let checkInterval = 64
+  private static let nanosecondsPerByte = 5000
   private static let fewSteps: UInt32 = 20_000
-  private static let manySteps: UInt32 = 10_000_000
+  private static let manySteps = 10_000_000
+  /// Steps times bytes that one match may come to, beyond `fewSteps`.
+  private static let maximumWork = 1 << 34
   private static let maximumStack = 64 << 20
   /// Where there is no compiled code: nested matches, and KiB for them.
   private static let maximumDepth: UInt32 = 1_000_000
@@ -169,8 +182,31 @@ final class ExpressionMatcher {
     pcre2_match_data_free_8(data)
   }
 
-  /// Allows what encoding a text of so many bytes may take.
-  func begin(count: Int) { allowance = 64 + count / 1024 }
+  /// Allows what encoding so many bytes more may take.
+  func begin(count: Int) {
+    allowance += count / 1024
+    deadline += Self.nanosecondsPerByte * count
+  }
+
+  private static func now() -> Int {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return time.tv_sec * 1_000_000_000 + time.tv_nsec
+  }
+
+  private func checkTime(_ expression: SplitExpression) throws(TextError) {
+    matchesUntilCheck -= 1
+    guard matchesUntilCheck <= 0 else { return }
+    matchesUntilCheck = Self.checkInterval
+    guard Self.now() <= deadline else { throw Self.failure(expression, .steps) }
+  }
+
+  private static func failure(
+    _ expression: SplitExpression, _ problem: TextError.Problem
+  ) -> TextError {
+    TextError(
+      file: "tokenizer", place: "pre_tokenizer: the expression \(expression.source)", problem)
+  }
 
   /// The matches in `text`, in order; an empty one not right behind another.
   ///
@@ -195,6 +231,7 @@ final class ExpressionMatcher {
     // The first match checks that the whole text is UTF-8.
     var options: UInt32 = 0
     while start <= text.count {
+      try checkTime(expression)
       guard try match(expression, base, text.count, start, options) else { break }
       options = PCRE2_NO_UTF_CHECK
       let range = ends[0]..<ends[1]
@@ -218,16 +255,15 @@ final class ExpressionMatcher {
     var result = pcre2_match_8(code, base, count, start, options, data, context)
     if result == PCRE2_ERROR_MATCHLIMIT, allowance > 0 {
       allowance -= 1
-      pcre2_set_match_limit_8(context, Self.manySteps)
+      let steps = min(Self.manySteps, max(Int(Self.fewSteps), Self.maximumWork / max(1, count)))
+      pcre2_set_match_limit_8(context, UInt32(steps))
       result = pcre2_match_8(code, base, count, start, options, data, context)
     }
     if result >= 0 { return true }
     if result == PCRE2_ERROR_NOMATCH { return false }
     let isInvalid = (PCRE2_ERROR_UTF8_ERR21...PCRE2_ERROR_UTF8_ERR1).contains(result)
-    throw TextError(
-      file: "tokenizer", place: "pre_tokenizer: the expression \(expression.source)",
-      isInvalid
-        ? .value(found: "bytes that are no UTF-8", expected: "text")
-        : .steps)
+    throw Self.failure(
+      expression,
+      isInvalid ? .value(found: "bytes that are no UTF-8", expected: "text") : .steps)
   }
 }

@@ -63,7 +63,7 @@ struct ClassifiedText {
   private(set) var scalars: [Unicode.Scalar] = []
   private(set) var classes: [ScalarClass] = []
   /// Where each scalar begins, and the end.
-  private(set) var offsets: [Int] = []
+  private var offsets: [UInt32] = []
 
   /// - Parameter bytes: valid UTF-8.
   init(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) {
@@ -75,13 +75,18 @@ struct ClassifiedText {
       let (scalar, count) = UTF8Text.scalar(bytes, offset)
       scalars.append(scalar)
       classes.append(ScalarClass(scalar))
-      offsets.append(offset)
+      offsets.append(UInt32(offset))
       offset += count
     }
-    offsets.append(range.upperBound)
+    offsets.append(UInt32(range.upperBound))
   }
 
   var count: Int { scalars.count }
+
+  /// The bytes of a stretch of scalars.
+  func bytes(_ range: Range<Int>) -> Range<Int> {
+    Int(offsets[range.lowerBound])..<Int(offsets[range.upperBound])
+  }
 }
 
 extension TextPattern {
@@ -93,7 +98,7 @@ extension TextPattern {
       let end =
         self == .clip
         ? clipWord(text, at) : self == .gpt2 ? gpt2Word(text, at) : modernWord(text, at)
-      if let end { words.append(text.offsets[at]..<text.offsets[end]) }
+      if let end { words.append(text.bytes(at..<end)) }
       at = end ?? at + 1
     }
     return words

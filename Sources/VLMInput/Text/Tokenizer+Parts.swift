@@ -112,6 +112,29 @@ extension Tokenizer {
     self.byteIDs = byteIDs
     self.lastByteIDs = lastByteIDs
     self.userDefined = AddedTokens(userDefined)
+    spacesBeginPieces =
+      !parts.algorithm.isByteLevel
+      && parts.kinds.indices.allSatisfy { id in
+        switch parts.kinds[id] {
+        case .unknown, .control, .byte: return true
+        // What is left of these depends on all of the text.
+        case .unused: return pieces.range(id).isEmpty
+        case .normal, .userDefined: return !Self.hasInnerSpace(pieces.bytes(id))
+        }
+      }
+  }
+
+  /// Whether a space stands behind something else in a piece.
+  private static func hasInnerSpace(_ piece: ArraySlice<UInt8>) -> Bool {
+    let mark = UTF8Text.spaceMark
+    var rest = piece
+    while rest.starts(with: mark) { rest = rest.dropFirst(mark.count) }
+    while let place = rest.firstIndex(of: mark[0]) {
+      rest = rest[place...]
+      if rest.starts(with: mark) { return true }
+      rest = rest.dropFirst()
+    }
+    return false
   }
 
   /// The byte of a piece such as `<0x0A>`.

@@ -17,6 +17,9 @@ package struct Tokenizer: Sendable {
   let lastByteIDs: [Int32]
   /// SentencePiece pieces that are cut out of the text first.
   let userDefined: AddedTokens
+  /// SentencePiece: whether text may be cut before a space that no other is before, since no piece
+  /// has one there.
+  let spacesBeginPieces: Bool
 
   /// Where the space that begins text goes; see `PrefixRule`.
   package var prefix: PrefixRule { parts.prefix }
@@ -46,6 +49,12 @@ package struct Tokenizer: Sendable {
     pieces.ends.indices.contains(id) ? String(decoding: pieces.bytes(id), as: UTF8.self) : nil
   }
 
+  /// The first of the pieces whose ids are `rows` or more, and how many they are; nil for none.
+  package func pieces(from rows: Int) -> (id: Int, first: String, count: Int)? {
+    let ids = (max(0, rows)..<max(rows, count)).filter { !pieces.range($0).isEmpty }
+    return ids.first.flatMap { id in piece(id).map { (id, $0, ids.count) } }
+  }
+
   package func isSpecial(_ id: Int) -> Bool {
     guard pieces.ends.indices.contains(id) else { return false }
     if let isSpecial = added.isSpecial(id) ?? changedTokens.isSpecial(id) { return isSpecial }
@@ -60,6 +69,39 @@ package struct Tokenizer: Sendable {
   }
 
   // MARK: Encoding
+
+  /// Bytes of a text at most: places in it are 32-bit integers.
+  private static let maximumText = 1 << 29
+
+  /// How many ids a text of `bytes` bytes has at the least; nil where its length does not tell, as
+  /// where text is dropped.
+  package func fewestIDs(bytes: Int) -> Int? {
+    guard let bytesPerID else { return nil }
+    return bytes / bytesPerID + (bytes % bytesPerID == 0 ? 0 : 1)
+  }
+
+  /// Bytes of text that one id may stand for.
+  private var bytesPerID: Int? {
+    let dropsUnknown = parts.flags.contains(.fusesUnknown) && !parts.flags.contains(.byteFallback)
+    let dropsBytes =
+      parts.algorithm.isByteLevel && parts.unknown == nil && byteIDs.contains { $0 < 0 }
+    let stripping: AddedToken.Flags = [.stripsLeft, .stripsRight]
+    guard !dropsUnknown, !dropsBytes, !parts.flags.contains(.removesExtraSpaces),
+      parts.algorithm != .clip, !parts.steps.contains(where: \.drops),
+      !parts.added.contains(where: { !$0.flags.isDisjoint(with: stripping) })
+    else { return nil }
+    // One character may become another a third as long, and three may become one.
+    var shrinking = 1
+    for change in parts.changes {
+      switch change {
+      case .composed: shrinking *= 9
+      case .decomposed, .lowercased: shrinking *= 3
+      case .strippedLeft, .strippedRight: return nil
+      }
+    }
+    let longest = max(pieces.longest, changedTokens.longest, ImagePrompt.marker.utf8.count)
+    return longest * shrinking
+  }
 
   /// The ids of `text`.
   ///
@@ -89,6 +131,11 @@ package struct Tokenizer: Sendable {
   private func encode(
     _ text: [UInt8], said: [Range<Int>], _ bos: Bool?, _ eos: Bool?, parsesSpecial: Bool
   ) throws(TextError) -> [Int] {
+    guard text.count <= Self.maximumText else {
+      throw TextError(
+        file: "tokenizer", place: "text",
+        .value(found: "\(text.count) bytes", expected: "at most \(Self.maximumText)"))
+    }
     var ids: [Int] = []
     if bos ?? addsBOS, let id = self.bos { ids.append(id) }
     let text = parts.algorithm == .clip ? CLIPText.cleaned(text) : text
@@ -96,13 +143,17 @@ package struct Tokenizer: Sendable {
       parsesSpecial
       ? added.split(text, said: said) : text.isEmpty ? [] : [.text(0..<text.count)]
     var encoder = SegmentEncoder(self, parsesSpecial: parsesSpecial)
+    var rest = changedTokens.hasSpecial ? said[...] : []
     for (index, segment) in segments.enumerated() {
       switch segment {
       case .token(let id): ids.append(id)
       case .text(let range):
-        let said = changedTokens.hasSpecial ? said.clamped(to: range) : []
-        encoder.encode(Array(text[range]), said: said, isFirst: index == 0, &ids)
+        while let first = rest.first, first.upperBound <= range.lowerBound { rest.removeFirst() }
+        let inside = rest.prefix { $0.lowerBound < range.upperBound }
+        encoder.encode(
+          Array(text[range]), said: inside.clamped(to: range), isFirst: index == 0, &ids)
       }
+      if encoder.failure != nil { break }
     }
     if let failure = encoder.failure { throw failure }
     if eos ?? addsEOS, let id = self.eos { ids.append(id) }
@@ -112,10 +163,13 @@ package struct Tokenizer: Sendable {
   /// As many ids as the context has: cut, with the last replaced by EOS, or padded. What CLIP's text
   /// encoder takes.
   ///
+  /// - Parameter length: of the context, where the model says another than the tokenizer.
   /// - Throws: as `encode`.
-  package func encodePadded(_ text: String) throws(TextError) -> [Int] {
+  package func encodePadded(
+    _ text: String, length: Int? = nil
+  ) throws(TextError) -> [Int] {
     var ids = try encode(text, bos: true, eos: true)
-    guard let length = contextLength else { return ids }
+    guard let length = length ?? contextLength else { return ids }
     if ids.count > length {
       ids.removeLast(ids.count - length)
       if let eos { ids[length - 1] = eos }

@@ -90,6 +90,8 @@ struct TokenizerParts {
   var scores: [Float] = []
   var merges: [MergeTable.Merge] = []
   var added: [AddedToken] = []
+  /// Places in `added` by id, as far as `add` has put them there.
+  private var addedPlaces: [Int: Int] = [:]
   var changes: [TextChange] = []
   var steps: [PreTokenizer.Step] = []
   var prefix = PrefixRule.never
@@ -127,8 +129,16 @@ struct TokenizerParts {
       let start = token.id == 0 ? 0 : Int(ends[token.id - 1])
       guard text[start..<Int(ends[token.id])].elementsEqual(content) else { return false }
     }
-    added.removeAll { $0.id == token.id }
-    added.append(token)
+    if addedPlaces.count != added.count {
+      addedPlaces = Dictionary(
+        added.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+    if let place = addedPlaces[token.id] {
+      added[place] = token
+    } else {
+      addedPlaces[token.id] = added.count
+      added.append(token)
+    }
     return true
   }
 
@@ -151,5 +161,25 @@ struct TokenizerParts {
       if byte == 0x20 { marked += UTF8Text.spaceMark } else { marked.append(byte) }
     }
     return marked
+  }
+
+  /// Where places of a text, which ascend, lie in what `marked` makes of it.
+  func marked(_ places: [Int], in text: [UInt8], hasPrefix: Bool) -> [Int] {
+    let removesExtra = flags.contains(.removesExtraSpaces)
+    var (spaces, others, words) = (0, 0, 0)
+    var isWithin = false
+    var at = 0
+    return places.map { place in
+      while at < min(place, text.count) {
+        let isSpace = text[at] == 0x20
+        if isSpace { spaces += 1 } else { others += 1 }
+        if !isSpace, !isWithin { words += 1 }
+        isWithin = !isSpace
+        at += 1
+      }
+      let marks = removesExtra ? max(0, words - 1) : spaces
+      let isEmpty = others + marks == 0
+      return others + UTF8Text.spaceMark.count * (marks + (hasPrefix && !isEmpty ? 1 : 0))
+    }
   }
 }

@@ -59,6 +59,7 @@ package struct TokenizerSettings: Sendable {
         if let token = Self.token(value, id: nil, isSpecial: true) { special.append(token) }
       }
     }
+    let specialTexts = Set(special.map { ExactString($0.content) })
     var tokens: [Token] = []
     for member in declared?.members ?? [] {
       guard let id = Int(member.key), let token = Self.token(member.value, id: id) else {
@@ -71,21 +72,23 @@ package struct TokenizerSettings: Sendable {
         guard let id = member.value.intValue, !member.key.isEmpty else {
           throw Self.failure(file, "'\(member.key)'", member.value)
         }
-        let isSpecial = special.contains { $0.content.hasSameBytes(as: member.key) }
+        let isSpecial = specialTexts.contains(ExactString(member.key))
         tokens.append(
           Token(id: id, content: member.key, flags: isSpecial ? .special : .changed))
       }
     }
+    var texts = Set(tokens.map { ExactString($0.content) })
+    var places = Set(tokens.map(\.id))
     for entry in alongside?["added_tokens"]?.arrayValue ?? [] {
       guard var token = Self.token(entry, id: entry["id"]?.intValue), token.id != nil,
-        !tokens.contains(where: { $0.id == token.id || $0.content.hasSameBytes(as: token.content) })
+        !places.contains(token.id), texts.insert(ExactString(token.content)).inserted
       else { continue }
+      places.insert(token.id)
       token.replaces = false
       tokens.append(token)
     }
     tokens.sort { ($0.id ?? .max) < ($1.id ?? .max) }
-    for token in special
-    where !tokens.contains(where: { $0.content.hasSameBytes(as: token.content) }) {
+    for token in special where texts.insert(ExactString(token.content)).inserted {
       tokens.append(token)
     }
     self.tokens = tokens

@@ -114,6 +114,15 @@ enum CLIPHead {
       guard prefix.isEmpty || (tower.count + texts.count) * 2 > names.count else { return nil }
     }
 
+    /// Parameters among the tower's own that are in no module.
+    var loose: [String] {
+      leftInside.filter { name in
+        let inside = name.name.dropping(prefix) ?? name.name
+        return !inside.contains(".") && !HeadModule.isInert(name)
+          && !CLIPViTNaming.isOfTexts(inside)
+      }.map(\.name)
+    }
+
     func restore(_ model: ModelCheckpoint) -> ModelCheckpoint {
       model.renamed(original, naming: model.naming)
     }
@@ -149,7 +158,10 @@ enum CLIPHead {
     let width = tower.config.encoder.width
     let widths = [tower.config.projection, width].compactMap { $0 }
     switch search.run(widths.first == width ? [width] : widths) {
-    case .nothing: return try whole(parts, facts, left: left, fault: nil)
+    case .nothing:
+      var model = try whole(parts, facts, left: left, fault: nil)
+      model?.unexpected += parts.loose
+      return model
     case .fault(let fault): return try whole(parts, facts, left: left, fault: fault)
     case .found(let found):
       if tower.config.projection != nil, found.inputs != tower.config.projection {
@@ -171,6 +183,7 @@ enum CLIPHead {
       for (name, source) in found.sources { model.tensors["classifier.\(name)"] = source }
       model.hasOpenHead = found.isOpen
       model.unexpected = tower.unexpected.map { parts.original[$0] ?? $0 }
+      model.unexpected += parts.loose
       let used = Set(found.sources.values.map(\.original))
       model.addForeign(left.map(\.name).filter { !used.contains($0) })
       model.leaveOutTexts(parts.texts.compactMap { parts.original[$0.name] })

@@ -7,6 +7,12 @@ package enum CLIPViTNaming {
   /// Beside the tower, of `CLIPVisionModelWithProjection` and `CLIPModel`.
   static let projection = "visual_projection.weight"
 
+  /// Whether a tensor is of the tower for texts, or of what both meet in.
+  static func isOfTexts(_ name: String) -> Bool {
+    ["text_model", "text_projection", "logit_scale", "logit_bias"]
+      .contains(name.prefix { $0 != "." })
+  }
+
   /// The tensors that may be a tower's, each with its name behind `prefix`, and those that are none;
   /// nil when `names` have no patch embedding where a tower has it.
   static func split(

@@ -40,8 +40,13 @@ package struct CLIPViTCheckpoint: Sendable {
     for name in parts.others {
       if selection.feature == .pooled, name.name == CLIPViTNaming.projection {
         found["projection"] = ModelCheckpoint.Source(original: name.name, shape: name.shape)
-      } else {
-        foreign.append(name.name)
+        continue
+      }
+      foreign.append(name.name)
+      // What is no part of the tower is of no use to who reads its tokens.
+      let isOther = name.name == CLIPViTNaming.projection || CLIPViTNaming.isOfTexts(name.name)
+      if selection.feature.isVector, !isOther, !HeadModule.isInert(name) {
+        unexpected.append(name.name)
       }
     }
     for (name, prefixed) in parts.tower {

@@ -74,10 +74,9 @@ enum MemoryLimit {
   static func check(_ bytes: Int?, height: Int, width: Int) throws(ModelError) {
     let memory = Machine.memory
     if let bytes, bytes <= memory.planned { return }
-    let needed = bytes.map { "\($0 >> 20) MiB" } ?? "more than any memory"
     throw ModelError(
-      .image(
-        found: "\(width)×\(height) needs \(needed) of activations",
-        expected: "at most \(memory.text)"))
+      .memory(
+        "a picture of \(width)×\(height)", needed: bytes, limit: memory.text,
+        advice: "--size with a smaller side takes less"))
   }
 }

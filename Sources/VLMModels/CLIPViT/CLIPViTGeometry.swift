@@ -8,6 +8,8 @@ package struct CLIPViTGeometry {
   /// By our name.
   private let shapes: [String: [Int]]
   private let description: JSONValue?
+  /// The whole of which that may be a part.
+  private let whole: JSONValue?
 
   /// - Parameters:
   ///   - shapes: of the tower's tensors, by our names.
@@ -15,6 +17,7 @@ package struct CLIPViTGeometry {
   ///     the heads are 64 wide and the activation is quick GELU, as in every CLIP of OpenAI's.
   package init(shapes: [String: [Int]], description: JSONValue?) {
     self.shapes = shapes
+    whole = description
     self.description = description.map { CLIPDescription($0, "vision_config").json }
   }
 
@@ -25,6 +28,8 @@ package struct CLIPViTGeometry {
   package func config(
     feature: CLIPViTConfig.Feature, usesClassToken: Bool = true, selectLayer: Int = -1
   ) throws(ModelError) -> CLIPViTConfig {
+    try ConfigKeys.clip.check(whole, "config.json")
+    try ConfigKeys.clip.check(description, "vision_config")
     let patch = try shape("embeddings.patch.weight", rank: 4)
     let table = try shape("embeddings.position", rank: 2)
     guard patch[1] == 3, patch[2] == patch[3] else {

@@ -60,8 +60,8 @@ package struct ConvNeXt: Sendable {
   private func trunk(
     _ shape: FeatureShape, _ context: ConvNeXtContext, _ observe: Observer?
   ) throws(ModelError) -> FeatureMap {
-    precondition(shape.elementCount <= context.capacity.elementCount, "planned for the input")
-    _ = try ConvNeXtPlan(config, input: shape, wideElements: 0)
+    let plan = try ConvNeXtPlan(config, input: shape, wideElements: 0)
+    precondition(context.hasRoom(for: plan), "planned for the input")
     // `current` is read while `next` is written; then they change places.
     var current = 0
     var map = stem(context.input(shape), shape, context, into: &current)

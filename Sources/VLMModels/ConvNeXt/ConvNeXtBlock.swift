@@ -42,7 +42,7 @@ struct ConvNeXtBlock: Sendable {
     _ x: MatrixView, into y: MatrixView, _ shape: FeatureShape, _ context: ConvNeXtContext
   ) {
     let tiles = LineTiles(shape, targetRows: ConvNeXtContext.tileRows(columns: hidden))
-    if grn == nil, context.isWide(rows: shape.rows, columns: hidden) {
+    if grn == nil, context.isWide(rows: shape.rows, channels: channels, hidden: hidden) {
       return wide(x, into: y, tiles, context)
     }
     guard let grn else {

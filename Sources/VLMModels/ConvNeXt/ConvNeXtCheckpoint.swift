@@ -270,6 +270,8 @@ private struct ConvNeXtGeometry {
   ///
   /// - Parameter normBeforePool: whether `norm_pre` is a backbone's, not a head's.
   func config(normBeforePool isBackbone: Bool) throws(ModelError) -> ConvNeXtConfig {
+    if naming.isTransformers { try ConfigKeys.convNeXt.check(description, "config.json") }
+    try ConfigKeys.timm.check(modelArguments, "model_args")
     let (stem, inputChannels) = try stem()
     let stemChannels = try stemChannels(stem)
     let stages = try stages(stem: stem, inputs: stemChannels)

@@ -8,6 +8,7 @@ package final class ConvNeXtContext: @unchecked Sendable {
   package let pool: WorkerPool
   /// The largest input this context was planned for.
   package let capacity: FeatureShape
+  private let plan: ConvNeXtPlan
   /// The first holds the input until the stem has read it.
   let maps: [Activations]
   private let wideElements: Int
@@ -16,8 +17,6 @@ package final class ConvNeXtContext: @unchecked Sendable {
   /// Branch and hidden layer of the largest block that runs wide, and its quantized rows.
   private let wideBranch: Activations
   private let wideHidden: Activations
-  private let wideRows: Int
-  private let wideInputs: Int
   let sharedProduct: MatrixProduct.Scratch
 
   /// What one thread needs for one tile.
@@ -48,14 +47,9 @@ package final class ConvNeXtContext: @unchecked Sendable {
   ) throws(ModelError) {
     let plan = try ConvNeXtPlan(config, input: capacity, wideElements: wideElements)
     self.wideElements = wideElements
-    let needed = plan.byteCount(threads: pool.threadCount)
-    let memory = Machine.memory
-    guard needed <= memory.planned else {
-      throw ModelError(
-        .image(
-          found: "\(capacity.width)×\(capacity.height) needs \(needed >> 20) MiB of activations",
-          expected: "at most \(memory.text)"))
-    }
+    self.plan = plan
+    try MemoryLimit.check(
+      plan.byteCount(threads: pool.threadCount), height: capacity.height, width: capacity.width)
     self.pool = pool
     self.capacity = capacity
     maps = [Activations(count: plan.mapCount), Activations(count: plan.mapCount)]
@@ -63,7 +57,6 @@ package final class ConvNeXtContext: @unchecked Sendable {
     fullHiddenBuffer = plan.fullHiddenCount > 0 ? Activations(count: plan.fullHiddenCount) : nil
     wideBranch = Activations(count: plan.wideBranchCount)
     wideHidden = Activations(count: plan.wideHiddenCount)
-    (wideRows, wideInputs) = (plan.wideRows, plan.wideInputs)
     sharedProduct = MatrixProduct.Scratch(
       rows: plan.wideRows, maximumInputs: plan.wideInputs, kernels: kernels)
   }
@@ -88,8 +81,8 @@ package final class ConvNeXtContext: @unchecked Sendable {
 
   /// Room for the windows of a convolution that runs wide: where the wide blocks left enough.
   func wideWindows(rows: Int, columns: Int) -> MatrixView? {
-    guard rows * columns <= min(wideElements, wideHidden.count), rows <= wideRows,
-      columns <= wideInputs
+    guard rows * columns <= min(wideElements, wideHidden.count), rows <= plan.wideRows,
+      columns <= plan.wideInputs
     else { return nil }
     return wideHidden.matrix(rows: rows, columns: columns)
   }
@@ -112,8 +105,19 @@ package final class ConvNeXtContext: @unchecked Sendable {
   /// 16 MiB of hidden layer: what fits the last-level cache of a small machine.
   package static let defaultWideElements = 4 << 20
 
-  /// Whether a block with a hidden layer of `columns` runs layer by layer.
-  func isWide(rows: Int, columns: Int) -> Bool { rows * columns <= wideElements }
+  /// Whether a block runs layer by layer: one that is small, where the blocks that this was planned
+  /// for left room. An input smaller than the largest has small blocks where that had none.
+  func isWide(rows: Int, channels: Int, hidden: Int) -> Bool {
+    rows * hidden <= min(wideElements, wideHidden.count) && rows * channels <= wideBranch.count
+      && rows <= plan.wideRows && max(hidden, channels) <= plan.wideInputs
+  }
+
+  /// Whether an input of another shape fits what was planned, in each of its parts.
+  func hasRoom(for other: ConvNeXtPlan) -> Bool {
+    other.mapCount <= plan.mapCount && other.branchCount <= plan.branchCount
+      && other.hiddenCount <= plan.hiddenCount && other.fullHiddenCount <= plan.fullHiddenCount
+      && other.tileRows <= plan.tileRows && other.maximumInputs <= plan.maximumInputs
+  }
 }
 
 /// Sizes of everything that a forward pass needs, from shapes alone.

@@ -18,6 +18,8 @@ struct HeadModule: Sendable {
   /// What training and loading keep beside weights, and no result depends on.
   private static let bookkeeping: Set<Substring> = [
     "num_batches_tracked", "position_ids", "attn_mask", "relative_position_index", "confmat",
+    // What OpenAI's archives say of a CLIP, and what decoders of old keep of masks and rotations.
+    "input_resolution", "context_length", "vocab_size", "masked_bias", "cos_cached", "sin_cached",
   ]
   /// The last words of single values that count what training did.
   private static let counters: Set<Substring> = [
@@ -46,6 +48,14 @@ struct HeadModule: Sendable {
     path.contains { part in losses.contains { part.lowercased().contains($0) } }
   }
 
+  /// Whether a module's name says that it is a GroupNorm, whose tensors look like a LayerNorm's.
+  private static func isGroupNorm(_ path: [Substring]) -> Bool {
+    guard let name = path.last?.lowercased() else { return false }
+    let isShort = name.hasPrefix("gn") && name.dropFirst(2).allSatisfy { $0 == "_" || $0.isNumber }
+    return isShort || name.hasSuffix("_gn") || name.contains("groupnorm")
+      || name.contains("group_norm")
+  }
+
   /// `names` grouped, in their order, without those that no result depends on.
   static func modules(of names: [CheckpointFacts.Name]) -> [HeadModule] {
     typealias Part = (leaf: String, name: CheckpointFacts.Name)
@@ -59,7 +69,7 @@ struct HeadModule: Sendable {
     }
     return order.map { path in
       let own = parts[path] ?? []
-      let (kind, sources) = known(own, isLoss: isLoss(path))
+      let (kind, sources) = known(own, isStrange: isLoss(path) || isGroupNorm(path))
       return HeadModule(
         path: path, kind: kind, sources: sources, names: own.map(\.name.name),
         shapes: own.map(\.name.shape))
@@ -67,7 +77,7 @@ struct HeadModule: Sendable {
   }
 
   private static func known(
-    _ parts: [(leaf: String, name: CheckpointFacts.Name)], isLoss: Bool
+    _ parts: [(leaf: String, name: CheckpointFacts.Name)], isStrange: Bool
   ) -> (Kind, [String: ModelCheckpoint.Source]) {
     var shapes: [String: [Int]] = [:]
     var sources: [String: ModelCheckpoint.Source] = [:]
@@ -88,7 +98,9 @@ struct HeadModule: Sendable {
       else { return other }
       return (.batchNorm(mean[0], affine: weight != nil), sources)
     }
-    guard let weight, !isLoss, leaves.subtracting(["weight", "bias"]).isEmpty else { return other }
+    guard let weight, !isStrange, leaves.subtracting(["weight", "bias"]).isEmpty else {
+      return other
+    }
     if weight.count == 2, bias == nil || bias == [weight[0]] {
       return (.linear(inputs: weight[1], outputs: weight[0], bias: bias != nil), sources)
     }

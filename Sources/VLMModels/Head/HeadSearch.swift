@@ -97,6 +97,14 @@ struct HeadSearch {
           "the file does not say what lies between the layers of the head, '\(head)' and on: taken "
             + "for \(text); --head-activation names another, or none")
       }
+      for (index, layer) in layers.enumerated().dropFirst() {
+        guard case .layerNorm = layer, let module = modules[index], module.position != nil else {
+          continue
+        }
+        notes.append(
+          "'\(module.path.joined(separator: "."))' is taken for a LayerNorm, as a GroupNorm's "
+            + "tensors look the same")
+      }
       if !unused.isEmpty {
         let name = unused[0].path.joined(separator: ".")
         notes.append("'\(head)' takes the features: the model's own head, '\(name)', is left out")

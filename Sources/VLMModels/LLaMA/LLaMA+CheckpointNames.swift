@@ -24,12 +24,18 @@ package enum LLaMANaming: String, Sendable, CaseIterable {
     return nil
   }
 
+  /// Whether a tensor is of a head that training by reward puts beside the model, of which no token
+  /// depends.
+  static func isValueHead(_ name: String) -> Bool {
+    name.split(separator: ".").contains { ["v_head", "value_head", "critic_head"].contains($0) }
+  }
+
   /// What becomes of a tensor of a checkpoint.
   package enum Match: Equatable {
     case tensor(String)
-    /// Known, and not needed: tables that every implementation computes.
+    /// Known, and not needed: frequencies of the rotation, which the description gives.
     case derived
-    /// No part of the language model.
+    /// No part of a language model as it is computed here.
     case foreign
   }
 

@@ -19,9 +19,11 @@ enum LLaMACheckpoint {
           expected: "the model's, which says how many heads there are"))
     }
     let parts = try Parts(facts.names, naming, description)
-    return ModelCheckpoint(
+    var model = ModelCheckpoint(
       description: .llama(parts.config), naming: naming.rawValue, tensors: parts.tensors,
-      foreign: parts.foreign, notes: parts.notes)
+      foreign: parts.foreign, unexpected: parts.unexpected, notes: parts.notes)
+    model.frequencies = parts.frequencies
+    return model
   }
 }
 
@@ -32,6 +34,9 @@ extension LLaMACheckpoint {
     /// By our name.
     private(set) var tensors: [String: ModelCheckpoint.Source] = [:]
     private(set) var foreign: [String] = []
+    /// Those of them that nothing explains: without them it may be another model.
+    private(set) var unexpected: [String] = []
+    private(set) var frequencies: [String] = []
     private(set) var notes: [String] = []
 
     init(
@@ -55,14 +60,19 @@ extension LLaMACheckpoint {
                 field: "tensor '\(ours)'", found: "'\(other.original)' and '\(name)'",
                 expected: "one of them"))
           }
-        case .derived: break
-        case .foreign where name == LLaMAConfig.ggufFrequencies: break
-        // Nothing else shares a GGUF file with its model, so what is not known would be missed.
-        case .foreign where naming == .gguf: tensors[name] = .init(original: name, shape: shape)
-        case .foreign: foreign.append(name)
+        case .derived: frequencies.append(name)
+        case .foreign where naming == .gguf && name == LLaMAConfig.ggufFrequencies: break
+        case .foreign:
+          foreign.append(name)
+          if !HeadModule.isInert((name, shape)), !LLaMANaming.isValueHead(name) {
+            unexpected.append(name)
+          }
         }
       }
-      if config.contextLength < (description["max_position_embeddings"]?.intValue ?? 0) {
+      let architecture = description["general.architecture"]?.stringValue ?? ""
+      let positions =
+        description["max_position_embeddings"] ?? description["\(architecture).context_length"]
+      if config.contextLength < (positions?.intValue ?? 0) {
         notes.append(
           "sliding window: the context is cut to its \(config.contextLength) positions")
       }

@@ -48,9 +48,13 @@ extension LLaMAConfig {
     if try fields.int(key("expert_count"), 0...1_000_000, default: 0) > 0 {
       throw fields.unexpected(key("expert_count"), "experts", expected: "none")
     }
+    try ConfigKeys.gguf.check(json.members(behind: name + "."), "gguf.\(name)")
     func has(_ name: String) -> Bool { names.contains { $0.name == name } }
     let table = names.first { $0.name == "token_embd.weight" }
-    let context = try fields.int(key("context_length"), 1...Self.maximumContext, default: 2048)
+    let positions = try fields.int(key("context_length"), 1...Self.maximumContext, default: 2048)
+    // Positions that a query sees at most; 0 for all.
+    let window = try fields.int(key("attention.sliding_window"), 0...Int(UInt32.max), default: 0)
+    let context = window > 0 ? min(positions, window) : positions
     let base = try fields.double(key("rope.freq_base"), default: 10_000)
     self.init(
       vocabulary: table?.shape.first ?? 0, hidden: hidden,
@@ -61,7 +65,7 @@ extension LLaMAConfig {
       epsilon: Float(try fields.double(key("attention.layer_norm_rms_epsilon"))),
       ropeBase: base,
       ropeScaling: try Self.scaling(
-        json, fields, key("rope."), context: context, base: base, dimension: dimension),
+        json, fields, key("rope."), context: positions, base: base, dimension: dimension),
       tiedEmbeddings: !has("output.weight"), attentionBias: has("blk.0.attn_q.bias"),
       outputBias: has("blk.0.attn_output.bias"), feedForwardBias: has("blk.0.ffn_gate.bias"),
       contextLength: context)
@@ -132,5 +136,16 @@ extension LLaMAConfig {
       if fits(candidate) { return candidate }
     }
     return nil
+  }
+}
+
+extension JSONValue {
+  /// The members whose keys begin with `prefix`, without it.
+  func members(behind prefix: String) -> JSONValue {
+    var result = JSONObject()
+    for member in objectValue?.members ?? [] {
+      if let key = member.key.dropping(prefix) { result.set(String(key), member.value) }
+    }
+    return .object(result)
   }
 }

@@ -33,6 +33,7 @@ extension LLaMAConfig {
   package init(huggingFace json: JSONValue) throws(ModelError) {
     let fields = ConfigFields(json, path: "config.json")
     try Self.checkArchitecture(json, fields)
+    try fields.check(.llama)
     let heads = try fields.int("num_attention_heads", 1...4096)
     let hidden = try fields.int("hidden_size", 1...TensorFormat.maximumInputs)
     let isQwen = json["model_type"]?.stringValue == "qwen2"
@@ -41,10 +42,10 @@ extension LLaMAConfig {
     // Vicuna's 16k models say only here how far their scaled positions reach.
     let extended = try fields.int("max_sequence_length", 1...Self.maximumContext, default: 1)
     var context = max(positions, extended)
-    if let window = try Self.slidingWindow(json, fields) { context = min(context, window) }
+    let window = try Self.slidingWindow(json, fields)
+    if let window { context = min(context, window) }
+    try Self.checkLayerTypes(json, fields, isCut: window != nil)
     let hasBias = try fields.bool("attention_bias", default: isQwen)
-    // transformers 5 keeps everything about the rotation in one object.
-    let rotation = fields.has("rope_parameters") ? try fields.object("rope_parameters") : fields
     self.init(
       vocabulary: try fields.int("vocab_size"), hidden: hidden,
       layers: try fields.int("num_hidden_layers"), heads: heads,
@@ -52,7 +53,7 @@ extension LLaMAConfig {
       headDimension: try fields.int("head_dim", 2...1024, default: hidden / heads),
       feedForward: try fields.int("intermediate_size"),
       epsilon: Float(try fields.double("rms_norm_eps")),
-      ropeBase: try rotation.double("rope_theta", default: 10_000),
+      ropeBase: try Self.base(fields),
       ropeScaling: try Self.scaling(fields, positions: positions),
       tiedEmbeddings: try fields.bool("tie_word_embeddings", default: false),
       attentionBias: hasBias, outputBias: hasBias && !isQwen,
@@ -75,11 +76,9 @@ extension LLaMAConfig {
     if let type = json["model_type"]?.stringValue, !types.contains(type) {
       throw fields.unexpected("model_type", type, expected: types.sorted().joined(separator: ", "))
     }
-    if let activation = json["hidden_act"]?.stringValue, activation != "silu" {
-      throw fields.unexpected("hidden_act", activation, expected: "silu")
-    }
-    if let factor = json["partial_rotary_factor"]?.doubleValue, factor != 1 {
-      throw fields.unexpected("partial_rotary_factor", "\(factor)", expected: "1")
+    // Two names of one function.
+    if fields.has("hidden_act"), !["silu", "swish"].contains(try fields.string("hidden_act")) {
+      throw fields.unexpected("hidden_act", try fields.string("hidden_act"), expected: "silu")
     }
   }
 
@@ -87,23 +86,63 @@ extension LLaMAConfig {
   private static func slidingWindow(
     _ json: JSONValue, _ fields: ConfigFields
   ) throws(ModelError) -> Int? {
-    guard fields.has("sliding_window"), json["use_sliding_window"]?.boolValue ?? true else {
-      return nil
-    }
+    let type = json["model_type"]?.stringValue
+    // What the classes of transformers take where nothing is said.
+    if json["sliding_window"] == nil, type == "mistral" { return 4096 }
+    let isUsed = try fields.bool("use_sliding_window", default: type != "qwen2")
+    guard fields.has("sliding_window"), isUsed else { return nil }
     return try fields.int("sliding_window", 1...Self.maximumContext)
+  }
+
+  /// - Parameter isCut: whether the context ends with the window, up to which a layer with one
+  ///   computes what the others do.
+  private static func checkLayerTypes(
+    _ json: JSONValue, _ fields: ConfigFields, isCut: Bool
+  ) throws(ModelError) {
+    guard fields.has("layer_types") else { return }
+    let known = ["full_attention"] + (isCut ? ["sliding_attention"] : [])
+    let expected = known.joined(separator: " or ")
+    guard let types = json["layer_types"]?.arrayValue else {
+      throw fields.unexpected("layer_types", "no list", expected: expected)
+    }
+    for type in types where !known.contains(type.stringValue ?? "") {
+      throw fields.unexpected(
+        "layer_types", type.stringValue ?? type.serialized(), expected: expected)
+    }
+  }
+
+  /// The object about the rotation, which transformers 4 and 5 call differently; the older name wins
+  /// where there are both.
+  private static func rotation(
+    _ fields: ConfigFields
+  ) throws(ModelError) -> ConfigFields? {
+    for key in ["rope_scaling", "rope_parameters"] where fields.has(key) {
+      let object = try fields.object(key)
+      if !object.isEmpty { return object }
+    }
+    return nil
+  }
+
+  private static func base(_ fields: ConfigFields) throws(ModelError) -> Double {
+    let outer = try fields.double("rope_theta", default: 10_000)
+    return try rotation(fields)?.double("rope_theta", default: outer) ?? outer
   }
 
   private static func scaling(
     _ fields: ConfigFields, positions: Int
   ) throws(ModelError) -> RotaryScaling {
-    let key = fields.has("rope_parameters") ? "rope_parameters" : "rope_scaling"
-    guard fields.has(key) else { return .none }
-    let scaling = try fields.object(key)
+    guard let scaling = try rotation(fields) else { return .none }
     let name = scaling.has("rope_type") ? "rope_type" : "type"
     let original = try scaling.int(
       "original_max_position_embeddings", 1...Self.maximumContext, default: positions)
-    switch try scaling.string(name) {
-    case "default", "none": return .none
+    // An object of transformers 5 may say nothing but the base.
+    let kind = scaling.has(name) ? try scaling.string(name) : "default"
+    let kinds = ["default", "none", "linear", "dynamic", "llama3", "yarn"]
+    guard kinds.contains(kind) else {
+      throw scaling.unexpected(name, kind, expected: "default, linear, dynamic, llama3 or yarn")
+    }
+    try scaling.check(.rotation)
+    switch kind {
     case "linear": return .linear(factor: try scaling.double("factor"))
     case "dynamic":
       return .dynamic(factor: try scaling.double("factor"), original: positions)
@@ -129,9 +168,7 @@ extension LLaMAConfig {
           betaSlow: try scaling.double("beta_slow", default: 1),
           attention: try scaling.double("attention_factor", default: attention),
           truncate: try scaling.bool("truncate", default: true)))
-    case let other:
-      throw scaling.unexpected(
-        name, other, expected: "default, linear, dynamic, llama3 or yarn")
+    default: return .none
     }
   }
 }

@@ -63,12 +63,13 @@ package final class LLaMAContext: @unchecked Sendable {
       config, capacity: capacity, chunkRows: min(chunkRows, capacity), format: keyValueFormat,
       threads: pool.threadCount)
     guard let bytes = plan.byteCount, bytes <= memory.planned else {
-      let needed =
-        plan.byteCount.map { "needs \($0 >> 20) MiB" } ?? "needs more than can be counted"
+      let fitting = Self.capacity(
+        fitting: memory.planned, atMost: capacity, config, chunkRows: chunkRows,
+        format: keyValueFormat, threads: pool.threadCount)
       throw ModelError(
-        .configuration(
-          field: "context length", found: "\(capacity), which \(needed)",
-          expected: "at most \(memory.text)"))
+        .memory(
+          "a context of \(capacity) positions", needed: plan.byteCount, limit: memory.text,
+          advice: fitting.map { "--ctx \($0) fits" }))
     }
     self.config = config
     self.pool = pool
@@ -105,6 +106,29 @@ package final class LLaMAContext: @unchecked Sendable {
       MatrixProduct.Scratch(rows: 1, maximumInputs: plan.maximumInputs, kernels: kernels)
     }
     frequencies = []
+  }
+
+  /// The most positions that fit so many bytes, in round numbers; nil where hardly any do.
+  ///
+  /// - Parameter limit: positions that are wanted.
+  package static func capacity(
+    fitting bytes: Int, atMost limit: Int, _ config: LLaMAConfig,
+    chunkRows: Int = LLaMAContext.defaultChunkRows, format: KeyValueFormat, threads: Int
+  ) -> Int? {
+    func fits(_ capacity: Int) -> Bool {
+      let plan = LLaMAPlan(
+        config, capacity: capacity, chunkRows: min(chunkRows, capacity), format: format,
+        threads: threads)
+      return plan.byteCount.map { $0 <= bytes } ?? false
+    }
+    if limit >= 1, fits(limit) { return limit }
+    let step = 64
+    var (low, high) = (0, max(0, limit) / step + 1)
+    while high - low > 1 {
+      let middle = (low + high) / 2
+      if fits(middle * step) { low = middle } else { high = middle }
+    }
+    return low > 0 ? min(limit, low * step) : nil
   }
 
   /// Forgets every position from `length` on.

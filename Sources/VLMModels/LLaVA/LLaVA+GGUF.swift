@@ -18,6 +18,7 @@ package struct GGUFLLaVA {
     guard let vision = facts.towerDescription, Self.isVision(vision) else { return nil }
     do throws(ModelError) {
       try Self.refuseOthers(vision, facts.names)
+      try ConfigKeys.ggufVision.check(vision.members(behind: "clip."), "gguf.clip")
       let names = try Names(facts.names, vision)
       let (layer, note) = try Self.layer(vision, names)
       let (padding, otherNote) = try Self.padding(vision)

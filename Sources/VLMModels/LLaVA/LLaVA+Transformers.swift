@@ -23,6 +23,7 @@ package struct TransformersLLaVA {
           expected: "both, as LlavaForConditionalGeneration has them"))
     }
     try Self.check(json, "model_type", ["llava"])
+    try ConfigKeys.llava.check(json, "config.json")
     try Self.check(json, "projector_hidden_act", ["gelu"])
     try Self.check(vision, "model_type", ["clip_vision_model"])
     var originals: [String: String] = [:]

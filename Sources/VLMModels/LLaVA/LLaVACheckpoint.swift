@@ -12,6 +12,8 @@ struct LLaVACheckpoint {
   private var languageNames: [CheckpointFacts.Name] = []
   private var tensors: [String: ModelCheckpoint.Source] = [:]
   private var foreign: [String] = []
+  private var unexpected: [String] = []
+  private var frequencies: [String] = []
   private var notes: [String] = []
 
   /// The model that the tensors make up; nil when they are no LLaVA's.
@@ -80,9 +82,11 @@ struct LLaVACheckpoint {
       tower: tower, projector: try projector(tower, language), language: language,
       promptLimit: try promptLimit(tower))
     try config.validate()
-    return ModelCheckpoint(
+    var model = ModelCheckpoint(
       description: .llava(config), naming: "llava", tensors: tensors, foreign: foreign,
-      notes: notes)
+      unexpected: unexpected, notes: notes)
+    model.frequencies = frequencies
+    return model
   }
 
   // MARK: - Parts
@@ -110,6 +114,10 @@ struct LLaVACheckpoint {
         ModelCheckpoint.Source(original: towerPrefix + source.original, shape: source.shape))
     }
     foreign += found.foreign.map { towerPrefix + $0 }
+    // A classifier is of no use here; what is no layer of one may be a part of the trunk.
+    let strange = HeadModule.modules(of: towerNames).filter(\.isOther).flatMap(\.names)
+    unexpected += (found.headFault?.tensors ?? []).filter { strange.contains($0) }
+      .map { towerPrefix + $0 }
     return .convNeXt(trunk.config)
   }
 
@@ -131,6 +139,9 @@ struct LLaVACheckpoint {
     noteMissingDescription()
     try setTower(found.tensors, prefix: towerPrefix)
     foreign += (found.dead + found.foreign).map { towerPrefix + $0 }
+    unexpected += towerNames.filter {
+      found.foreign.contains($0.name) && !HeadModule.isInert($0)
+    }.map { towerPrefix + $0.name }
     return .multiResolution(found.config)
   }
 
@@ -155,6 +166,7 @@ struct LLaVACheckpoint {
     noteMissingDescription()
     try setTower(found.tensors, prefix: towerPrefix)
     foreign += found.foreign.map { towerPrefix + $0 }
+    unexpected += found.unexpected.map { towerPrefix + $0 }
     return .clipViT(found.config)
   }
 
@@ -174,6 +186,8 @@ struct LLaVACheckpoint {
       languageNames, isGGUF ? .gguf : .huggingFace, description)
     for (ours, source) in found.tensors { try set("language.\(ours)", source) }
     foreign += found.foreign
+    unexpected += found.unexpected
+    frequencies += found.frequencies
     notes += found.notes
     return found.config
   }

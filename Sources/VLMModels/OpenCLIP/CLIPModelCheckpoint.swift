@@ -36,7 +36,9 @@ enum CLIPModelCheckpoint {
     var model = ModelCheckpoint(
       description: .openCLIP(config), naming: "hugging-face", tensors: tensors, foreign: foreign,
       notes: facts.description == nil ? [CLIPViTCheckpoint.guessed] : [])
-    model.unexpected = image.unexpected
+    let left = Set(image.foreign)
+    model.unexpected = others.filter { left.contains($0.name) && !HeadModule.isInert($0) }
+      .map(\.name)
     return model
   }
 
@@ -64,6 +66,7 @@ enum CLIPModelCheckpoint {
     _ shapes: [String: [Int]], _ description: JSONValue?
   ) throws(ModelError) -> TextTowerConfig {
     let stated = description.map { CLIPDescription($0, "text_config").json }
+    try ConfigKeys.clip.check(stated, "text_config")
     let facts = try TextTowerFacts(shapes, layout: .huggingFace)
     var heads = max(1, facts.width / 64)
     if let number = stated?["num_attention_heads"]?.intValue {

@@ -26,7 +26,11 @@ enum OpenCLIPCheckpoint {
             expected: "one of them"))
       }
     }
+    let stated = facts.description?["model_cfg"] ?? facts.description
+    // Beside it may lie another library's description instead.
+    if stated?["vision_cfg"] != nil { try ConfigKeys.openCLIP.check(stated, "model_cfg") }
     if ConvNeXtLocation(imageNames.map(\.name))?.naming == .openCLIP {
+      try ConfigKeys.openCLIPTimm.check(stated?["vision_cfg"], "vision_cfg")
       // Files of the image tower alone are a ConvNeXt, and so is one with a classifier on top.
       guard text["text.tokens.weight"] != nil,
         let image = try ConvNeXtCheckpoint(
@@ -41,6 +45,7 @@ enum OpenCLIPCheckpoint {
         .convNeXt(image.config), image.tensors, text, foreign: image.foreign, facts.description,
         notes: image.notes)
       found.headFault = image.headFault
+      found.unexpected = unreadTexts(imageNames)
       return found
     }
     guard let image = try OpenCLIPViT(imageNames, facts.description) else {
@@ -56,7 +61,15 @@ enum OpenCLIPCheckpoint {
         .clipViT(image.config), image.tensors, text, foreign: image.foreign, facts.description,
         notes: image.notes)
     model.unexpected = image.unexpected
+    if case .openCLIP = model.description { model.unexpected += unreadTexts(imageNames) }
     return model
+  }
+
+  /// Those of `names`, none of them read as the text tower's, that are a text tower's all the same.
+  private static func unreadTexts(_ names: [CheckpointFacts.Name]) -> [String] {
+    names.filter { name in
+      CLIPHead.openCLIPTexts.contains(name.name.prefix { $0 != "." }) && !HeadModule.isInert(name)
+    }.map(\.name)
   }
 
   private static func whole(
@@ -126,7 +139,7 @@ enum OpenCLIPCheckpoint {
   ) throws(ModelError) -> TextTowerConfig {
     let model = description?["model_cfg"] ?? description
     let stated = model?["text_cfg"]
-    try OpenCLIPOptions.check(stated, "text_cfg", OpenCLIPOptions.text)
+    try ConfigKeys.openCLIPText.check(stated, "text_cfg")
     let facts = try TextTowerFacts(tensors.mapValues(\.shape), layout: .openCLIP)
     // open_clip's own default is 8, whatever the width.
     let heads = stated.map { $0["heads"]?.intValue ?? 8 } ?? max(1, facts.width / 64)

@@ -37,7 +37,7 @@ struct OpenCLIPViT {
     else { return nil }
     let model = description?["model_cfg"] ?? description
     let vision = model?["vision_cfg"]
-    try OpenCLIPOptions.check(vision, "vision_cfg", OpenCLIPOptions.vision)
+    try ConfigKeys.openCLIPVision.check(vision, "vision_cfg")
     let isQuick = model?["quick_gelu"]?.boolValue ?? Self.isOpenAI(foreign)
     var stated = JSONObject()
     stated.set("hidden_act", isQuick ? "quick_gelu" : "gelu")
@@ -82,36 +82,5 @@ struct OpenCLIPViT {
       return nil
     }
     return "layers.\(part[0]).\(ours)"
-  }
-}
-
-/// Options of open_clip's configurations that would be other models: their names with the one value
-/// that is the model here.
-enum OpenCLIPOptions {
-  static let vision: [(String, JSONValue)] = [
-    ("pool_type", "tok"), ("attentional_pool", false), ("no_ln_pre", false),
-    ("input_patchnorm", false), ("global_average_pool", false), ("final_ln_after_pool", false),
-    ("pos_embed_type", "learnable"), ("ls_init_value", .null), ("act_kwargs", .null),
-    ("norm_kwargs", .null), ("qk_norm", false), ("block_type", .null),
-  ]
-  static let text: [(String, JSONValue)] = [
-    ("pool_type", "argmax"), ("no_causal_mask", false), ("embed_cls", false),
-    ("hf_model_name", .null), ("proj_type", "linear"), ("proj_bias", false),
-    ("ls_init_value", .null), ("act_kwargs", .null), ("norm_kwargs", .null), ("qk_norm", false),
-    ("block_type", .null),
-  ]
-
-  /// - Throws: `ModelError` naming the first option that is not as here.
-  static func check(
-    _ stated: JSONValue?, _ place: String, _ options: [(String, JSONValue)]
-  ) throws(ModelError) {
-    for (key, expected) in options {
-      guard let found = stated?[key], !found.isNull, found != expected else { continue }
-      if found.objectValue?.members.isEmpty == true { continue }
-      throw ModelError(
-        .configuration(
-          field: "\(place).\(key)", found: found.serialized(),
-          expected: expected.isNull ? "none" : expected.serialized()))
-    }
   }
 }

@@ -48,10 +48,10 @@ package struct TextTower: Sendable {
     ) throws(ModelError) {
       let rows = config.contextLength
       let plan = TransformerPlan(config.encoder, rows: rows, inputs: 0)
-      guard let bytes = plan.byteCount(format), bytes <= Machine.memory.planned else {
+      let (memory, bytes) = (Machine.memory, plan.byteCount(format))
+      guard let bytes, bytes <= memory.planned else {
         throw ModelError(
-          .configuration(
-            field: "text.context_length", found: "\(rows)", expected: "one that fits the memory"))
+          .memory("a text of \(rows) tokens", needed: bytes, limit: memory.text, advice: nil))
       }
       stream = Activations(count: rows * config.encoder.width)
       transformer = TransformerContext(

@@ -59,31 +59,20 @@ package final class VisionLanguageSession: ConversationSession {
     let weights = ContainerWeights(container)
     model = try ModelError.inFile(file) { try LLaVA(Weights(weights, kernels: kernels), config) }
     try weights.requireAllUsed()
-    guard let json = try container.json(.preprocess) else {
-      throw ModelError(
-        file: file,
-        .configuration(field: "preprocess", found: "no section", expected: "one, to see pictures"))
-    }
-    preprocessing = try Preprocessing(json: json, name: file)
-    guard preprocessing.color == .rgb else {
-      throw ModelError(
-        file: file,
-        .configuration(
-          field: "preprocess.channels", found: "'\(preprocessing.color.rawValue)'",
-          expected: "'rgb', which the tower sees"))
-    }
+    preprocessing = try container.preprocessing(of: description)
     let pool = WorkerPool(threadCount: threads)
     self.pool = pool
     let context = try ModelError.inFile(file) {
       try LLaMAContext(
         config.language,
         capacity: contextLength
-          ?? min(config.language.contextLength, LanguageSession.defaultContextLength),
+          ?? LanguageSession.defaultCapacity(
+            config.language, format: keyValueFormat, threads: pool.threadCount),
         keyValueFormat: keyValueFormat, pool: pool, kernels: kernels)
     }
     defaults = try container.generationDefaults()
     generator = TextGenerator(
-      model: model.language, context: context, tokenizer: try container.tokenizer(),
+      model: model.language, context: context, tokenizer: try container.tokenizer(of: description),
       stopTokens: Set(defaults.stopTokens), checkWeights: { try container.checkUnchanged() })
     self.container = container
     self.config = config
@@ -101,7 +90,7 @@ package final class VisionLanguageSession: ConversationSession {
   ///
   /// - Throws: `GenerationError` for a size that cannot be, `ImageError` for one too large.
   package func pixels(
-    of image: Image, name: String, geometry: PictureGeometry = PictureGeometry(),
+    of image: any PixelSource, name: String, geometry: PictureGeometry = PictureGeometry(),
     limits: ImageLimits = ImageLimits()
   ) throws -> PixelTensor {
     var steps = preprocessing
@@ -131,28 +120,26 @@ package final class VisionLanguageSession: ConversationSession {
 
   /// The visual tokens of a picture, in memory of their own.
   ///
-  /// - Throws: `ModelError` when the picture is too small for the tower or too large for memory.
+  /// - Throws: `ModelError` when the picture is too small for the tower or too large for memory, or
+  ///   when the tower makes no numbers of it.
   package func encode(
     _ pixels: PixelTensor, observe: Observer? = nil
   ) throws -> VisualTokens {
     observe?("pixel_values", [1, 3, pixels.height, pixels.width], pixels.channelsFirst())
-    let tokens = try ModelError.inFile(container.path) {
-      try model.encode(
-        pixels.values, height: pixels.height, width: pixels.width, pool: pool
-      ) { name, view, shape in
-        guard let observe else { return }
-        if shape.rows == 1, name.hasSuffix(".gate_pre_tanh") {
-          observe(name, [1, 1], view.array())
-        } else if self.isTokens(name) {
-          observe(name, [1, shape.rows, shape.channels], view.array())
-        } else {
-          observe(
-            name, [1, shape.channels, shape.height, shape.width],
-            view.channelsFirst(shape))
-        }
+    let tokens = try model.encode(
+      pixels.values, height: pixels.height, width: pixels.width, pool: pool
+    ) { name, view, shape in
+      guard let observe else { return }
+      if shape.rows == 1, name.hasSuffix(".gate_pre_tanh") {
+        observe(name, [1, 1], view.array())
+      } else if self.isTokens(name) {
+        observe(name, [1, shape.rows, shape.channels], view.array())
+      } else {
+        observe(name, [1, shape.channels, shape.height, shape.width], view.channelsFirst(shape))
       }
     }
     try container.checkUnchanged()
+    try tokens.rows.requireFinite("visual tokens")
     return tokens
   }
 

@@ -4,7 +4,7 @@ import VLMTensor
 package struct GenerationError: ReportableError, Equatable {
   package enum Problem: Sendable, Equatable {
     case option(String, found: String, expected: String)
-    /// The logits are not numbers: damaged weights, or an overflow.
+    /// Some of the logits are NaN or infinite: damaged weights, or an overflow.
     case notNumbers(position: Int)
     case noTokenizer
     case emptyPrompt
@@ -16,6 +16,9 @@ package struct GenerationError: ReportableError, Equatable {
     /// A conversation that the context has no room for: positions of its text, and pictures with all
     /// their positions.
     case tooLong(text: Int, pictures: Int, visual: Int, capacity: Int)
+    /// A question so long that its length alone says that the context has no room for it: bytes, and
+    /// positions at the least.
+    case surelyTooLong(bytes: Int, positions: Int, capacity: Int)
   }
 
   package let file: String?
@@ -35,7 +38,8 @@ package struct GenerationError: ReportableError, Equatable {
       case .option(let name, let found, let expected):
         "\(name): found \(found.escapedForDisplay()), expected \(expected)"
       case .notNumbers(let position):
-        "logits behind position \(position): found none that is a number, expected finite ones"
+        "logits behind position \(position): found NaN or infinity, expected finite numbers: the "
+          + "weights are damaged, or a layer overflows"
       case .noTokenizer:
         "tokenizer: found none in the file, expected one; copy tokenizer.json beside the weights and "
           + "convert again"
@@ -53,6 +57,9 @@ package struct GenerationError: ReportableError, Equatable {
             : "\(Self.count(pictures)) of \(visual) tokens and \(text) tokens of text, "
               + "\(text + visual) positions")
           + ", expected at most \(capacity), the context's"
+      case .surelyTooLong(let bytes, let positions, let capacity):
+        "prompt: found a question of \(bytes) bytes, \(positions) positions at the least, expected at "
+          + "most \(capacity), the context's"
       }
     return (file.map { $0.escapedForDisplay() + ": " } ?? "") + text
       + (advice.map { "; " + $0 } ?? "")

@@ -76,12 +76,21 @@ package struct LanguageQuality: Sendable {
     _ ids: [Int], _ session: LanguageSession, _ reference: LanguageSession?
   ) throws {
     var exact: [Float] = []
+    // The first position behind which the logits are no numbers.
+    var strange: Int?
     let width = session.config.vocabulary
     if let reference {
       exact.reserveCapacity(ids.count * width)
-      try reference.score(ids) { logits, _ in exact += logits.array() }
+      try reference.score(ids) { logits, position in
+        if logits.notFiniteCount > 0 { strange = strange ?? position }
+        exact += logits.array()
+      }
+      if let strange {
+        throw GenerationError(file: reference.container.path, .notNumbers(position: strange))
+      }
     }
     try session.score(ids) { logits, position in
+      if logits.notFiniteCount > 0 { strange = strange ?? position }
       for row in 0..<logits.rows
       where position + row >= first && position + row + 1 < ids.count {
         logits.withRow(row) { q in
@@ -92,6 +101,9 @@ package struct LanguageQuality: Sendable {
           }
         }
       }
+    }
+    if let strange {
+      throw GenerationError(file: session.container.path, .notNumbers(position: strange))
     }
   }
 

@@ -18,7 +18,7 @@ package final class LanguageSession {
 
   /// - Parameters:
   ///   - contextLength: positions of the longest sequence; nil for the model's, but not more than
-  ///     `defaultContextLength`.
+  ///     `defaultContextLength`, nor than the memory leaves room for.
   /// - Throws: `ContainerError`, `ModelError` when the file is damaged, is no language model, or
   ///   needs more memory than there is.
   package convenience init(
@@ -52,13 +52,14 @@ package final class LanguageSession {
     let context = try ModelError.inFile(file) {
       try LLaMAContext(
         config,
-        capacity: contextLength ?? min(config.contextLength, Self.defaultContextLength),
+        capacity: contextLength
+          ?? Self.defaultCapacity(config, format: keyValueFormat, threads: pool.threadCount),
         chunkRows: chunkRows, keyValueFormat: keyValueFormat, precision: precision,
         pool: pool, kernels: kernels)
     }
     defaults = try container.generationDefaults()
     generator = TextGenerator(
-      model: model, context: context, tokenizer: try container.tokenizer(),
+      model: model, context: context, tokenizer: try container.tokenizer(of: description),
       stopTokens: Set(defaults.stopTokens), checkWeights: { try container.checkUnchanged() })
     self.container = container
     self.config = config
@@ -68,6 +69,16 @@ package final class LanguageSession {
 
   /// Keys and values of longer contexts take gigabytes; who wants them says so.
   package static let defaultContextLength = 4096
+
+  /// Positions of a context where the user names none: as many as the memory leaves room for.
+  static func defaultCapacity(
+    _ config: LLaMAConfig, format: KeyValueFormat, threads: Int
+  ) -> Int {
+    let wanted = min(config.contextLength, defaultContextLength)
+    return LLaMAContext.capacity(
+      fitting: Machine.memory.planned, atMost: wanted, config, format: format, threads: threads)
+      ?? wanted
+  }
 
   package var tokenizer: Tokenizer? { generator.tokenizer }
 
@@ -96,10 +107,17 @@ package final class LanguageSession {
 extension Container {
   /// The tokenizer; nil when the file has none.
   ///
-  /// - Throws: `ContainerError`, `TextError` for a section that is damaged.
-  package func tokenizer() throws -> Tokenizer? {
+  /// - Throws: `ContainerError`, `TextError` for a section that is damaged, `ModelError` for one with
+  ///   tokens that the model has no embeddings of.
+  package func tokenizer(of description: ModelDescription) throws -> Tokenizer? {
     guard let bytes = try section(.tokenizer) else { return nil }
-    return try Tokenizer(container: bytes, file: path)
+    let tokenizer = try Tokenizer(container: bytes, file: path)
+    if let rows = description.tokenRows, let left = tokenizer.pieces(from: rows) {
+      throw ModelError(
+        file: path,
+        .tokenWithoutRow(token: left.first, id: left.id, others: left.count - 1, rows: rows))
+    }
+    return tokenizer
   }
 
   /// What the model's makers want; greedy without end tokens where the file says nothing.

@@ -95,7 +95,7 @@ package final class TextGenerator {
         result.ending = .cancelled
         break
       }
-      guard let token = sampler.next(logits, history: history) else {
+      guard logits.notFiniteCount == 0, let token = sampler.next(logits, history: history) else {
         throw GenerationError(.notNumbers(position: context.count - 1))
       }
       observeStep?(GenerationStep(token: token, logits: logits.array()))

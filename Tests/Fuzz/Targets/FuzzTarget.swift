@@ -14,6 +14,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   case json
   case container = "vlmz"
   case image
+  /// Pictures one after the other.
+  case pictureStream = "picture-stream"
   case preprocessing
   case modelConfig = "model-config"
   case sentencePiece = "sentencepiece"
@@ -38,6 +40,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case .json: TextTargets.json(bytes)
     case .container: ContainerTarget.run(bytes)
     case .image: ImageTarget.run(bytes)
+    case .pictureStream: PictureStreamTarget.run(bytes)
     case .preprocessing: TextTargets.preprocessing(bytes)
     case .modelConfig: TextTargets.modelConfig(bytes)
     case .sentencePiece: TokenizerTargets.sentencePiece(bytes)

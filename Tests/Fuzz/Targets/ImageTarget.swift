@@ -7,9 +7,14 @@ enum ImageTarget {
   private static let limits = ImageLimits(
     maximumPixels: 1 << 18, maximumSide: 1 << 14, maximumFileBytes: 1 << 20)
 
+  private static let steps = Preprocessing(
+    padding: RGB(1, 2, 3), resize: .shortestEdge(9),
+    crop: .init(width: 8, height: 8, rounding: .floor), normalization: nil)
+
   /// Decodes a picture under both policies, damage refused and accepted; a PNG also with its
   /// checksums put right, which a mutated one needs to get further. HEIC and AVIF are left out: all
   /// of their reading is libheif's and its codecs', which are not built with the sanitizer.
+  /// Resized while it is read a picture is the same as afterwards.
   static func run(_ bytes: UnsafeRawBufferPointer) {
     if bytes.dropFirst(4).starts(with: "ftyp".utf8) { return }
     decode(Array(bytes))
@@ -25,6 +30,11 @@ enum ImageTarget {
           bytes: bytes, name: "fuzzed", policy: policy, limits: limits)
         precondition(image.pixels.count == image.width * image.height * 3, "three bytes a pixel")
         precondition(image.width * image.height <= limits.maximumPixels, "within the limits")
+        let picture = try ImageDecoder.open(
+          bytes: bytes, name: "fuzzed", policy: policy, limits: limits)
+        let small = try steps.shape(picture, name: "fuzzed", limits: limits)
+        let expected = try steps.shape(image, name: "fuzzed", limits: limits)
+        precondition(small == expected, "resized while it is read as afterwards")
       } catch {
         report(error)
       }

@@ -46,7 +46,6 @@ struct LLaVA15Tests {
 
   @Test(
     "the tower's tokens are CLIP's of the last layer but one, from the shards or from its folder",
-    .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)),
     arguments: [true, false])
   func tokens(_ withTower: Bool) throws {
     let (source, folder) = (try TemporaryFolder(), try TemporaryFolder())
@@ -72,9 +71,7 @@ struct LLaVA15Tests {
     #expect(answer.tokens.count == 4)
   }
 
-  @Test(
-    "a tower that is nowhere, or asked for a layer that it has not, is refused",
-    .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)))
+  @Test("a tower that is nowhere, or asked for a layer that it has not, is refused")
   func refused() throws {
     let source = try TemporaryFolder()
     try Self.write(source, withTower: false)

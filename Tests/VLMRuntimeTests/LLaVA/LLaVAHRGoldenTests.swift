@@ -17,7 +17,6 @@ struct LLaVAHRGoldenTests {
 
   @Test(
     "projected tokens, logits and greedy tokens are upstream's",
-    .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)),
     arguments: checkpoints)
   func agrees(_ checkpoint: String) throws {
     let name = String(checkpoint.split(separator: "/")[0])
@@ -38,9 +37,11 @@ struct LLaVAHRGoldenTests {
       FeatureShape(batch: 1, height: 1, width: tokens.count, channels: tokens.columns), 2e-4)
     for prompt in ["single", "multiturn"] {
       let ids = try golden.ids(prompt)
+      var compared = 0
       try session.inspect(ids, images: [tokens]) { name, shape, values in
-        golden.compare(prompt, name, shape, values, 2e-4, logits: 1e-3)
+        if golden.compare(prompt, name, shape, values, 2e-4, logits: 1e-3) { compared += 1 }
       }
+      #expect(compared >= 4, "\(prompt): \(compared) tensors")
       let result = try session.generate(
         ids, images: [tokens], GenerationOptions(maximumTokens: 24, stopTokens: []))
       let answer = try golden.generated(prompt)
@@ -63,7 +64,6 @@ struct LLaVAHRGoldenTests {
 
   @Test(
     "a trained model's every answer is upstream's, whatever the scheme",
-    .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)),
     arguments: [Scheme.f32, .f16, .q8, .q4])
   func answers(_ scheme: Scheme) throws {
     #expect(Self.questions.count == 8)
@@ -84,7 +84,6 @@ struct LLaVAHRGoldenTests {
 
   @Test(
     "every tensor of the shards is read or known to be dead",
-    .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)),
     arguments: checkpoints)
   func tensors(_ checkpoint: String) throws {
     let source = try SourceModel.open(path: TestFiles.golden(checkpoint))
@@ -98,9 +97,7 @@ struct LLaVAHRGoldenTests {
     #expect(!left.isEmpty)
   }
 
-  @Test(
-    "a picture of another size than the grids allow is refused with both counts",
-    .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)))
+  @Test("a picture of another size than the grids allow is refused with both counts")
   func sizes() throws {
     let folder = try TemporaryFolder()
     let session = try conversation(TestFiles.golden("llava-hr/hf-bin"), .q8, in: folder)

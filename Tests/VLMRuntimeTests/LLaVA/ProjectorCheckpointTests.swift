@@ -95,9 +95,7 @@ struct ProjectorCheckpointTests {
     }
   }
 
-  @Test(
-    "LLaVA-HR's projector with towers and language model from their folders is the whole model",
-    .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)))
+  @Test("LLaVA-HR's projector with towers and language model from their folders is the whole model")
   func multiResolution() throws {
     let parts = try Parts()
     let wanted = try SourceModel.open(path: Self.whole)
@@ -108,9 +106,7 @@ struct ProjectorCheckpointTests {
     }
   }
 
-  @Test(
-    "each part that is missing is an error that names its option",
-    .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)))
+  @Test("each part that is missing is an error that names its option")
   func missing() throws {
     let parts = try Parts()
     let noBase = thrownError(ConversionError.self) { try SourceModel.open(path: parts.projector) }
@@ -137,8 +133,7 @@ struct ProjectorCheckpointTests {
   }
 
   @Test(
-    "LLaVA-1.5's projector with CLIP and the language model from their folders is the whole model",
-    .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)))
+    "LLaVA-1.5's projector with CLIP and the language model from their folders is the whole model")
   func llava15() throws {
     let (source, folder) = (try TemporaryFolder(), try TemporaryFolder())
     let clip = TestFiles.golden(LLaVA15Tests.clip)

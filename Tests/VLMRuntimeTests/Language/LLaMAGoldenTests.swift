@@ -23,7 +23,6 @@ struct LLaMAGoldenTests {
 
   @Test(
     "states, logits and greedy tokens are upstream's, in one pass and in chunks",
-    .enabled(if: TestFiles.hasGoldens, Comment(rawValue: TestFiles.goldensReason)),
     arguments: cases, [512, 50])
   func agrees(_ test: Case, _ chunkRows: Int) throws {
     let folder = TestFiles.golden(test.golden)

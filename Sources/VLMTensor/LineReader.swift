@@ -1,0 +1,72 @@
+/// Lines of a stream, each of them bounded.
+package struct LineReader {
+  package enum Line: Equatable {
+    /// Without what ends it.
+    case line([UInt8])
+    /// One longer than is allowed, of which nothing is kept.
+    case tooLong
+  }
+
+  private let stream: ByteStream
+  private let separator: UInt8
+  private let limit: Int
+  /// Bytes of the stream that have no separator.
+  private var searched = 0
+
+  /// - Parameters:
+  ///   - separator: ends a line; a line feed takes a carriage return in front of it along.
+  ///   - limit: bytes of a line at most.
+  package init(_ stream: ByteStream, separator: UInt8 = 0x0a, limit: Int) {
+    self.stream = stream
+    self.separator = separator
+    self.limit = limit
+  }
+
+  /// The next line; nil at the end.
+  ///
+  /// - Parameter beforeWaiting: called where whoever writes lets us wait.
+  package mutating func next(
+    beforeWaiting: () throws -> Void = {}
+  ) throws -> Line? {
+    while true {
+      let found = stream.firstIndex(of: separator, from: searched)
+      if let end = found ?? (stream.available > limit ? stream.available : nil) {
+        searched = 0
+        guard found != nil, end <= limit else {
+          // To its end, which may be a long way.
+          stream.drop(end)
+          return try skip(beforeWaiting)
+        }
+        return line(end, with: 1)
+      }
+      searched = stream.available
+      if stream.wouldWait { try beforeWaiting() }
+      guard try stream.read() else {
+        guard stream.available > 0 else { return nil }
+        searched = 0
+        return line(stream.available, with: 0)
+      }
+    }
+  }
+
+  private func line(_ end: Int, with separators: Int) -> Line {
+    var count = end
+    if separator == 0x0a, count > 0, separators > 0 {
+      count -= stream.withAvailable { $0[count - 1] == 0x0d } ? 1 : 0
+    }
+    let line = stream.take(count)
+    stream.drop(end + separators - count)
+    return .line(line)
+  }
+
+  /// Drops everything to the separator and with it.
+  private func skip(_ beforeWaiting: () throws -> Void) throws -> Line {
+    while true {
+      let end = stream.firstIndex(of: separator)
+      stream.drop(end.map { $0 + 1 } ?? stream.available)
+      if end != nil { return .tooLong }
+      if stream.wouldWait { try beforeWaiting() }
+      guard try stream.read() else { return .tooLong }
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import VLMTensor
+
+/// Why what was named gives no picture or no answer about one, or cannot be written.
+struct InputError: ReportableError, Equatable {
+  enum Problem: Sendable, Equatable {
+    case folder
+    /// One that was looked through, and the files in it that are no pictures.
+    case noPictures(others: Int)
+    /// `-` where it is a file's name.
+    case dash
+    case nameTooLong(limit: Int)
+    /// On standard input, behind a picture or several.
+    case otherBytes(pictures: Int)
+    /// Where one is wanted, and what does with all of them.
+    case several(advice: String?)
+    case lineTooLong(limit: Int)
+    /// A file that was there, where the names of embeddings go.
+    case notNames
+    /// A question about a picture that could not be shown, and why.
+    case notAsked(String, ExitStatus)
+  }
+
+  let name: String
+  let problem: Problem
+
+  init(_ name: String, _ problem: Problem) {
+    self.name = name
+    self.problem = problem
+  }
+
+  var description: String {
+    if case .notAsked(let reason, _) = problem { return "not asked: \(reason)" }
+    return "\(name.escapedForDisplay()): \(text)"
+  }
+
+  private var text: String {
+    switch problem {
+    case .folder:
+      return "is a directory, expected a regular file; --recursive takes the pictures in it"
+    case .noPictures(let others):
+      return "found no pictures in the directory"
+        + (others == 0 ? "" : ", \(others) other \(others == 1 ? "file" : "files")")
+        + ", expected names that end in .png, .jpg … or files that begin as such"
+    case .dash: return "found in a list of names, which has no standard input; ./- is a file"
+    case .nameTooLong(let limit):
+      return "found a name of more than \(limit) bytes; is it a list of names, a line each?"
+    case .otherBytes(let pictures):
+      return "found other bytes behind \(pictures) \(pictures == 1 ? "picture" : "pictures"), "
+        + "expected the next picture or the end"
+    case .several(let advice):
+      return "found more than one picture, expected one" + (advice.map { "; " + $0 } ?? "")
+    case .lineTooLong(let limit):
+      return "found a line of more than \(limit >> 20) MiB, which is left out"
+    case .notNames:
+      return
+        "is where the names of the rows go and has something else, which is kept; give --embed "
+        + "another name"
+    case .notAsked(let reason, _): return reason
+    }
+  }
+
+  var exitStatus: ExitStatus {
+    switch problem {
+    case .folder, .noPictures: .noInput
+    case .otherBytes, .lineTooLong: .badData
+    case .dash, .nameTooLong, .several: .usage
+    case .notNames: .cannotCreate
+    case .notAsked(_, let status): status
+    }
+  }
+}

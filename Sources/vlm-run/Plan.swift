@@ -1,0 +1,63 @@
+import VLMCommandLine
+import VLMContainer
+import VLMInput
+import VLMKernels
+import VLMModels
+import VLMNN
+import VLMRuntime
+import VLMTensor
+
+/// What `--dry-run` says would run.
+struct Plan {
+  private var object = JSONObject()
+  private var lines: [String] = []
+
+  init(_ container: Container, _ kernels: KernelSet, _ pool: WorkerPool) {
+    let parameters = container.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
+    let architecture = (try? container.modelDescription().architecture) ?? "unknown"
+    object.set("schema", 1)
+    object.set("model", .string(architecture))
+    object.set("parameters", .int(parameters))
+    lines.append("model: \(architecture), \(parameters) parameters")
+    add("file_bytes", .int(container.file.count), byteText(container.file.count), title: "file")
+    object.set("kernels", .string(kernels.name))
+    object.set("threads", .int(pool.threadCount))
+    lines.append("kernels: \(kernels.name), threads: \(pool.threadCount)")
+  }
+
+  /// - Parameter title: what the line begins with, if not the key.
+  mutating func add(_ key: String, _ value: JSONValue, _ text: String, title: String? = nil) {
+    object.set(key, value)
+    lines.append("\(title ?? key): \(text)")
+  }
+
+  /// Prints it, with the sizes of the pictures' inputs; what fails of them is in the records.
+  func show(
+    _ source: PictureSource, _ records: Records, load: (PictureInput) throws -> PixelTensor
+  ) throws {
+    if records.format == .text { lines.forEach { Report.line($0) } }
+    let pictures = Records(records.format == .text ? .text : .json)
+    while let picture = try source.next() {
+      do {
+        let pixels = try load(picture)
+        var object = picture.members
+        object.set("width", .int(pixels.width))
+        object.set("height", .int(pixels.height))
+        pictures.add(.object(object))
+        if records.format == .text {
+          Report.line("\(picture.title): input \(pixels.width)×\(pixels.height)")
+        }
+      } catch let error as any ReportableError {
+        pictures.fail(error, members: picture.members)
+      }
+    }
+    var whole = object
+    whole.set("images", .array(pictures.objects))
+    switch records.format {
+    case .text: break
+    case .json: Report.line(JSONValue.object(whole).serialized(pretty: true))
+    case .jsonLines: Report.line(JSONValue.object(whole).serialized())
+    }
+    try pictures.end()
+  }
+}
