@@ -40,8 +40,7 @@ struct Evaluation {
               ? "one of \(description.inputChannels) channels" : "a model that writes text")))
     }
     for name in images {
-      let picture = try ImageDecoder.decode(path: name, color: steps.color)
-      _ = try steps.apply(picture, name: name)
+      _ = try steps.apply(try ImageDecoder.open(path: name), name: name)
     }
   }
 

@@ -44,7 +44,8 @@ struct FolderWalk {
       }
       // A link to nothing is an error that is told, where its name says that it is a picture.
       guard status.map({ $0.st_mode & S_IFMT == S_IFREG }) ?? true else { continue }
-      guard PictureFile.isNamedSo(path) || (status != nil && PictureFile.beginsSo(path)) else {
+      guard PictureFinding.isNamedSo(path) || (status != nil && PictureFinding.beginsSo(path))
+      else {
         others += 1
         continue
       }

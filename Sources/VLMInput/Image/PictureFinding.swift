@@ -5,7 +5,7 @@ import VLMTensor
 #endif
 
 /// What tells pictures from other files in a folder.
-package enum PictureFile {
+package enum PictureFinding {
   /// Those that people's folders have, whether this build can read them or says why not.
   private static let endings = [
     "png", "apng", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "dib", "pbm", "pgm", "ppm",
