@@ -74,6 +74,13 @@ package final class OutputFile {
     limitAccess()
   }
 
+  /// Whether an output may go to `path`, without making anything.
+  ///
+  /// - Throws: as the initialisers do for what is there.
+  package static func check(_ path: String, overwrite: Bool) throws(FileError) {
+    _ = try OutputDestination(path, overwrite: overwrite)
+  }
+
   /// An output whose temporary file, `<path>.partial`, can be found again and continued.
   ///
   /// It begins with `marker`, which says to whoever looks what the file is; until `commit` the

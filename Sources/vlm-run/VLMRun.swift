@@ -116,17 +116,6 @@ struct VLMRun: ParsableCommand {
         throw ValidationError("\(option): found \(images.count) images, expected one")
       }
     }
-    for (option, file, endings) in [
-      ("--embed", embed, [".npy", ".safetensors"]), ("--dump", dump, [".safetensors"]),
-      ("--explain", explain, [".png"]),
-    ] {
-      guard let file, !endings.contains(where: { file.lowercased().hasSuffix($0) }) else {
-        continue
-      }
-      throw ValidationError(
-        "\(option): found '\(file.escapedForDisplay())', expected a name that ends in "
-          + endings.joined(separator: " or "))
-    }
     let readers = images + [conversation.prompt, pictures.filesFrom].compactMap { $0 }
     guard readers.count(where: { $0 == "-" }) <= 1 else {
       throw ValidationError("'-' can be read once")
@@ -136,7 +125,25 @@ struct VLMRun: ParsableCommand {
     }
   }
 
+  /// Refuses names that say another format; what may not be written in any format is said first.
+  private func checkEndings() throws {
+    for (option, file, endings) in [
+      ("--embed", embed, [".npy", ".safetensors"]), ("--dump", dump, [".safetensors"]),
+      ("--explain", explain, [".png"]),
+    ] {
+      guard let file, !endings.contains(where: { file.lowercased().hasSuffix($0) }) else {
+        continue
+      }
+      for input in images + [model] { InputFiles.add(path: input) }
+      try OutputFile.check(file, overwrite: true)
+      throw ValidationError(
+        "\(option): found '\(file.escapedForDisplay())', expected a name that ends in "
+          + endings.joined(separator: " or "))
+    }
+  }
+
   func run() throws {
+    try checkEndings()
     let kernels = try KernelSet.selected()
     let container: Container
     do { container = try Container.open(path: model) } catch {

@@ -56,7 +56,8 @@ struct OutputSafetyTests {
     link(model, folder.path("model.npy"))
     link(picture, folder.path("picture.safetensors"))
     for (option, name, kept) in [
-      ("--dump", "model.safetensors", model), ("--embed", "model.npy", model),
+      ("--dump", "m.vlmz", model), ("--dump", "model.safetensors", model),
+      ("--embed", "model.npy", model),
       ("--embed", "picture.safetensors", picture), ("--explain", "p.png", picture),
     ] {
       try expectRefusal(
@@ -68,7 +69,7 @@ struct OutputSafetyTests {
   func standardOutput() throws {
     for (command, name) in [
       ("vlm-convert in", "fake"), ("vlm-convert extract m.vlmz", "fake"),
-      ("vlm-run m.vlmz p.png --dump", "fake.safetensors"),
+      ("vlm-run m.vlmz p.png --dump", "fake"), ("vlm-run m.vlmz p.png --dump", "fake.safetensors"),
       ("vlm-run m.vlmz p.png --explain", "fake.png"),
     ] {
       for target in ["> out.txt", "| cat > out.txt", "> /dev/null"] {

@@ -92,7 +92,7 @@ struct ChangedModelTests {
       path: path, kernels: try KernelSet.selected(), threads: 2, contextLength: 64)
     let picture = try ImageDecoder.decode(
       path: TestFiles.root.appendingPathComponent("docs/images/horse.png").path,
-      color: session.preprocessing.color)
+      policy: .seen(background: .white), limits: ImageLimits())
     let pixels = try session.pixels(of: picture, name: "horse")
     #expect(try session.encode(pixels).count > 0)
     change(path)
