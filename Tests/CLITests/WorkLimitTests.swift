@@ -68,7 +68,7 @@ struct WorkLimitTests {
     arguments: ["tokenizer-long-added-token", "tokenizer-rstrip-space"])
   func reported(_ name: String) throws {
     let path = TestFiles.shared.appendingPathComponent("cases/hostile/\(name)/hang.vlmz").path
-    guard TestFiles.exists(path) else { return }
+    try #require(TestFiles.exists(path))
     let outcome = try CommandRunner.vlmRun(path, "-p", "hello world", "-n", "1", "-q")
     #expect(outcome.status == 65)
     #expect(outcome.errorLine.contains("positions, expected at most 512"))

@@ -111,7 +111,7 @@ enum TorchBombs {
     arguments: ["pytorch-name-bomb/names.pt", "pytorch-tuple-bomb/tuple.pt"])
   func reported(_ name: String) throws {
     let path = TestFiles.shared.appendingPathComponent("cases/hostile/" + name).path
-    guard TestFiles.exists(path) else { return }
+    try #require(TestFiles.exists(path))
     let result = try Probe.run("refusal", path)
     let words = result.output.split(separator: " ", maxSplits: 2)
     let peak = try #require(words.count == 3 ? Int(words[1]) : nil)
