@@ -32,7 +32,7 @@ import VLMTensor
       "{{ s|int }}", "{{ s|float }}", "{{ s.find('b') }}", "{{ s.rfind('b') }}",
       "{{ s.count('a') }}", "{{ s|wordcount }}", "{{ {s: 1}|length }}", "{{ (s|list)|length }}",
       "{{ (s|indent)|length }}", "{{ (s|reverse)|length }}", "{{ (s|urlencode)|length }}",
-      "{{ s.startswith(t) }}", "{{ (s|center(30000))|length }}", "{{ ('%s' % s)|length }}",
+      "{{ s.startswith(t) }}", "{{ ('%s' % s)|length }}",
       "{{ '{}'.format(s)|length }}", "{% set x %}{{ s }}{% endset %}{{ x|length }}",
       "{% for c in s %}{% endfor %}", "{{ (s|truncate(9999))|length }}",
       "{{ s.partition('b')|length }}", "{{ s.casefold()|length }}",

@@ -90,18 +90,27 @@ struct PickleMachine {
   /// Operations between two looks at the memory; each takes little more than its own bytes.
   private static let checkInterval = 64
 
-  /// Bytes that everything takes. An array that grows is there twice for a moment.
+  /// Bytes that everything takes. What is about to grow will be there twice for a moment, once of
+  /// double the size.
   private var memory: Int {
-    func bytes<T>(_ array: [T]) -> Int { array.capacity * MemoryLayout<T>.stride * 3 / 2 }
+    func bytes(_ count: Int, _ capacity: Int, _ stride: Int) -> Int {
+      (count + Self.checkInterval >= capacity ? 3 : 1) * capacity * stride
+    }
+    func bytes<T>(_ array: [T]) -> Int {
+      bytes(array.count, array.capacity, MemoryLayout<T>.stride)
+    }
+    // A table is filled to three quarters.
+    let entry = MemoryLayout<PickleValue>.stride + MemoryLayout<Int>.stride
     return itemBytes + bytes(stack) + bytes(marks) + bytes(tree.strings) + bytes(tree.longs)
       + bytes(tree.sequences) + bytes(tree.dictionaries) + bytes(tree.globals)
       + bytes(tree.objects) + bytes(tree.storages) + bytes(tree.tensors)
-      + memo.capacity * 2 * (MemoryLayout<PickleValue>.stride + MemoryLayout<Int>.stride)
+      + bytes(memo.count, memo.capacity, entry * 4 / 3)
       + (roots.count + views.count) * 128
   }
 
-  private func checkMemory() throws(PickleFault) {
-    guard memory <= maximumMemory else {
+  /// - Parameter more: bytes that will be taken besides.
+  private func checkMemory(and more: Int = 0) throws(PickleFault) {
+    guard memory + more <= maximumMemory else {
       throw fault(.valuesTooLarge(limit: maximumMemory))
     }
   }
@@ -224,6 +233,10 @@ struct PickleMachine {
 
   private mutating func popToMark() throws(PickleFault) -> [PickleValue] {
     guard let mark = marks.popLast() else { throw fault("a mark is missing") }
+    let count = stack.count - mark
+    if count > Self.checkInterval {
+      try checkMemory(and: count * MemoryLayout<PickleValue>.stride)
+    }
     let values = Array(stack[mark...])
     stack.removeLast(values.count)
     return values

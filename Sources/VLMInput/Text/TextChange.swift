@@ -54,7 +54,7 @@ package enum TextChange: UInt32, Sendable {
     var moved: [Int] = []
     // What lies before `start`, a character of ASCII, is joined with nothing behind it.
     var (start, count, seen) = (0, 0, 0)
-    var work = 16 * text.count
+    var work = 4 * text.count
     for place in places {
       if let ascii = text[seen..<place].lastIndex(where: { $0 < 0x80 }) {
         count += CanonicalForm.composed(Array(text[start..<ascii])).count
