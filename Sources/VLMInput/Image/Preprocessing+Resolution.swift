@@ -33,11 +33,11 @@ extension Preprocessing {
   }
 
   /// The short side of which `side` is kept as `kept` is of `short`: timm's `floor(side / crop_pct)`,
-  /// whose `crop_pct` is the shortest decimal with which `kept` gives `short`, as people write them.
+  /// whose `crop_pct` is the roundest decimal with which `kept` gives `short`, as people write them.
   /// Without one it is the ratio, exactly.
   static func shortSide(of side: Int, as kept: Int, of short: Int) -> Int {
-    for digits in [10.0, 100, 1000, 10_000] {
-      let share = (Double(kept) / Double(short) * digits).rounded(.down) / digits
+    for parts in [10.0, 20, 100, 200, 1000, 2000, 10_000] {
+      let share = (Double(kept) / Double(short) * parts + 1e-9).rounded(.down) / parts
       if share > 0, Int(Double(kept) / share) == short { return bounded(Double(side) / share) }
     }
     let (product, overflows) = side.multipliedReportingOverflow(by: short)
