@@ -136,7 +136,8 @@ struct SafetensorsDataTests {
     let numbers = result.output.split { !$0.isNumber }.compactMap { Int($0) }
     try #require(result.status == 0 && numbers.count == 2)
     #expect(numbers[0] == count)
-    #expect(numbers[1] <= 4 * header.count)
+    // The header's pages of the mapped file are resident too.
+    #expect(numbers[1] <= (4 + 1) * header.count)
   }
 
   @Test("S46 empty and zero-rank tensors are accepted")
