@@ -26,6 +26,8 @@ struct vlm_png {
   int channels, bit_depth;
   // The pixels are complete and only the end of the stream is still to be checked.
   bool is_finishing;
+  // That failed with the last row, behind which libpng looks.
+  bool lacks_stream_end;
   bool accepts_damage;
   // The library gave up: what it has not given is 0.
   bool is_broken;
@@ -61,6 +63,17 @@ static void warn(png_structp png, png_const_charp text) {
   decoder->damage.has_bad_checksum = true;
 }
 
+enum { CHUNK_HEADER = 8 };
+
+// libpng asks for as much of a chunk as its buffer holds, and would get nothing of what is there of one
+// that the file's end cuts. Lengths that no chunk may have are left for it to refuse.
+static void shorten(uint8_t *header, size_t left) {
+  const uint32_t length = (uint32_t)header[0] << 24 | (uint32_t)header[1] << 16 |
+                          (uint32_t)header[2] << 8 | header[3];
+  if (memcmp(header + 4, "IDAT", 4) != 0 || length <= left || length > PNG_UINT_31_MAX) return;
+  for (int i = 0; i < 4; i++) header[i] = (uint8_t)(left >> (24 - 8 * i));
+}
+
 static void supply(png_structp png, png_bytep to, size_t length) {
   vlm_png *decoder = png_get_io_ptr(png);
   if (length > decoder->count - decoder->offset) {
@@ -69,6 +82,7 @@ static void supply(png_structp png, png_bytep to, size_t length) {
   }
   memcpy(to, decoder->bytes + decoder->offset, length);
   decoder->offset += length;
+  if (length == CHUNK_HEADER) shorten(to, decoder->count - decoder->offset);
 }
 
 void vlm_png_close(vlm_png *decoder) {
@@ -232,6 +246,14 @@ static void check_rows(vlm_png *decoder, size_t row_size, size_t rows) {
   }
 }
 
+// Whether what failed lies behind the last row, which is complete.
+static bool has_all_rows(vlm_png *decoder) {
+  if (decoder->row_bytes == 0) return false;
+  if (decoder->whole) return png_get_current_pass_number(decoder->png) >= PNG_INTERLACE_ADAM7_PASSES;
+  const uint32_t height = png_get_image_height(decoder->png, decoder->info);
+  return decoder->next_row + 1 == height && png_get_current_row_number(decoder->png) == height;
+}
+
 vlm_image_status vlm_png_read_rows(
     vlm_png *decoder, uint8_t *samples, size_t row_size, size_t rows, vlm_image_message *message) {
   const size_t first = decoder->next_row;
@@ -239,12 +261,20 @@ vlm_image_status vlm_png_read_rows(
     // Without any row there is nothing to show.
     const bool has_rows = decoder->next_row > 0 || decoder->whole;
     if (decoder->status == VLM_IMAGE_CORRUPT && has_rows) decoder->status = VLM_IMAGE_DAMAGED;
-    if (!decoder->accepts_damage || decoder->status != VLM_IMAGE_DAMAGED || decoder->is_broken) {
+    decoder->lacks_stream_end = decoder->is_at_end && has_all_rows(decoder);
+    if (decoder->lacks_stream_end) {
+      if (!decoder->whole) {
+        decoder->next_row++;
+        return VLM_IMAGE_OK;
+      }
+    } else if (!decoder->accepts_damage || decoder->status != VLM_IMAGE_DAMAGED ||
+               decoder->is_broken) {
       *message = decoder->message;
       return decoder->status;
+    } else {
+      decoder->is_broken = true;
+      decoder->damage.message = decoder->message;
     }
-    decoder->is_broken = true;
-    decoder->damage.message = decoder->message;
   }
   if (decoder->row_bytes == 0) start(decoder);
   if (decoder->next_row == first) check_rows(decoder, row_size, rows);
@@ -276,7 +306,11 @@ vlm_image_status vlm_png_finish(
     png_error(decoder->png, "rows were left out");
   }
   decoder->is_finishing = true;
-  if (!decoder->is_broken) png_read_end(decoder->png, NULL);
+  if (decoder->lacks_stream_end) {
+    decoder->damage.lacks_end = true;
+  } else if (!decoder->is_broken) {
+    png_read_end(decoder->png, NULL);
+  }
   *damage = decoder->damage;
   return VLM_IMAGE_OK;
 }

@@ -188,7 +188,7 @@ struct PNGCaseTests {
         png.add("IDAT", Array(stream.dropLast(lost)), length: length)
         // What stands behind the pixels is no part of them.
         png.bytes.removeLast(4)
-        if lost == 0, length == 100 {
+        if lost == 0, length <= 0x7FFF_FFFF {
           #expect(try read(png.bytes) == [.noEndMarker(.png)])
         } else {
           #expect(isCorrupt(png.bytes))
