@@ -47,7 +47,7 @@ enum TorchBombs {
     Bomb("lists", [0x28] + times(2_000_000, [0x5d]) + [0x6c], error: memory),
     Bomb("dictionaries", [0x28] + times(2_000_000, [0x7d]) + [0x6c], error: memory),
     Bomb("nones", [0x28] + times(6_000_000, [0x4e]) + [0x6c], deflates: true, error: memory),
-    Bomb("copies", [0x4e, 0x28] + times(6_000_000, [0x32]) + [0x31, 0x4e], error: memory),
+    Bomb("copies", [0x28, 0x4e] + times(6_000_000, [0x32]) + [0x31, 0x4e], error: memory),
     Bomb("memo", [0x4e] + times(3_000_000, [0x94]), error: memory),
     Bomb(
       "names", repeated(100_000, Pickled.text(String(repeating: "b", count: 80)).opcodes, memo: 1)),

@@ -124,8 +124,8 @@ extension PickleTree {
       return bytes >= 0 ? string : nil
     }
     if let list = tuple(value) ?? list(value) {
+      guard list.count <= values, !list.isEmpty else { return nil }
       values -= list.count
-      guard values >= 0, !list.isEmpty else { return nil }
       var strings: [JSONValue] = []
       for item in list {
         guard let string = text(item) else { return nil }
@@ -133,9 +133,10 @@ extension PickleTree {
       }
       return .array(strings)
     }
-    guard let dictionary = dictionary(value), !dictionary.keys.isEmpty else { return nil }
+    guard let dictionary = dictionary(value), !dictionary.keys.isEmpty,
+      dictionary.keys.count <= values
+    else { return nil }
     values -= dictionary.keys.count
-    guard values >= 0 else { return nil }
     var object = JSONObject()
     for (key, value) in zip(dictionary.keys, dictionary.values) {
       switch (key, value) {

@@ -115,8 +115,10 @@ package enum PyTorchFile {
         "\(quantized.count) quantized tensors are read as their codes: "
           + "'\(first.escapedForDisplay())'\(quantized.count > 1 ? ", …" : "")")
     }
+    // A few names of classes are had beside anything.
+    let metadata = tree.metadata(memory: max(memory - walk.memory, 4 << 20))
     return TensorCatalog(
-      path: path, tensors: tensors, metadata: tree.metadata(memory: memory - walk.memory),
+      path: path, tensors: tensors, metadata: metadata,
       warnings: warnings + storages.warnings, index: index, format: format,
       state: options.state == .everything ? "" : choice.path.joined(separator: "."))
   }
