@@ -54,7 +54,8 @@ package enum TextChange: UInt32, Sendable {
     var moved: [Int] = []
     // What lies before `start`, a character of ASCII, is joined with nothing behind it.
     var (start, count, seen) = (0, 0, 0)
-    var work = 4 * text.count
+    // Bytes looked at: any ordinary text is far below, and a long one stays linear.
+    var work = 4 * text.count + (1 << 22)
     for place in places {
       if let ascii = text[seen..<place].lastIndex(where: { $0 < 0x80 }) {
         count += CanonicalForm.composed(Array(text[start..<ascii])).count
