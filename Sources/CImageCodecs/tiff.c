@@ -3,19 +3,14 @@
 // Compression is libtiff's; what the samples mean is decided here, as Pillow decides it. Handlers of
 // messages belong to a handle (libtiff 4.5 and later, libtiff.so.6), so that nothing is printed.
 
-#include <dlfcn.h>
-#include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
 
 #include "include/image_libraries.h"
+#include "tiff_library.h"
 
-typedef struct tiff TIFF;
-typedef int message_function(TIFF *, void *user, const char *module, const char *format, va_list);
-typedef ssize_t transfer_function(void *user, void *bytes, ssize_t count);
+static const struct vlm_tiff_library *const library = &vlm_tiff_library;
 
 // tiff.h's values.
 enum {
@@ -46,89 +41,6 @@ enum {
   CMYK = 5,
   YCBCR = 6,
 };
-
-static struct {
-  void *(*options_alloc)(void);
-  void (*options_free)(void *);
-  void (*options_max_alloc)(void *, ssize_t);
-  void (*options_on_error)(void *, message_function *, void *user);
-  void (*options_on_warning)(void *, message_function *, void *user);
-  TIFF *(*open)(
-      const char *name, const char *mode, void *user, transfer_function *read,
-      transfer_function *write, uint64_t (*seek)(void *, uint64_t, int), int (*close)(void *),
-      uint64_t (*size)(void *), int (*map)(void *, void **, uint64_t *),
-      void (*unmap)(void *, void *, uint64_t), void *options);
-  void (*close)(TIFF *);
-  int (*get)(TIFF *, uint32_t tag, ...);
-  int (*get_defaulted)(TIFF *, uint32_t tag, ...);
-  int (*set)(TIFF *, uint32_t tag, ...);
-  int (*is_tiled)(TIFF *);
-  uint64_t (*scanline_size)(TIFF *);
-  uint64_t (*strip_size)(TIFF *);
-  uint64_t (*tile_size)(TIFF *);
-  uint64_t (*tile_row_size)(TIFF *);
-  int (*read_scanline)(TIFF *, void *, uint32_t row, uint16_t sample);
-  uint32_t (*strip_of)(TIFF *, uint32_t row, uint16_t sample);
-  ssize_t (*read_strip)(TIFF *, uint32_t strip, void *, ssize_t);
-  uint32_t (*tile_of)(TIFF *, uint32_t x, uint32_t y, uint32_t z, uint16_t sample);
-  ssize_t (*read_tile)(TIFF *, uint32_t tile, void *, ssize_t);
-  int (*read_rgba_strip)(TIFF *, uint32_t row, uint32_t *, int stops);
-  int (*read_rgba_tile)(TIFF *, uint32_t x, uint32_t y, uint32_t *, int stops);
-  int (*has_codec)(uint16_t);
-} library;
-
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static const char *failure;
-
-static void load(void) {
-  void *handle = dlopen("libtiff.so.6", RTLD_NOW | RTLD_LOCAL);
-  if (!handle) {
-    failure = dlerror();
-    if (!failure) failure = "libtiff.so.6: cannot be loaded";
-    return;
-  }
-  const struct {
-    void *to;
-    const char *name;
-  } functions[] = {
-      {&library.options_alloc, "TIFFOpenOptionsAlloc"},
-      {&library.options_free, "TIFFOpenOptionsFree"},
-      {&library.options_max_alloc, "TIFFOpenOptionsSetMaxSingleMemAlloc"},
-      {&library.options_on_error, "TIFFOpenOptionsSetErrorHandlerExtR"},
-      {&library.options_on_warning, "TIFFOpenOptionsSetWarningHandlerExtR"},
-      {&library.open, "TIFFClientOpenExt"},
-      {&library.close, "TIFFClose"},
-      {&library.get, "TIFFGetField"},
-      {&library.get_defaulted, "TIFFGetFieldDefaulted"},
-      {&library.set, "TIFFSetField"},
-      {&library.is_tiled, "TIFFIsTiled"},
-      {&library.scanline_size, "TIFFScanlineSize64"},
-      {&library.strip_size, "TIFFStripSize64"},
-      {&library.tile_size, "TIFFTileSize64"},
-      {&library.tile_row_size, "TIFFTileRowSize64"},
-      {&library.read_scanline, "TIFFReadScanline"},
-      {&library.strip_of, "TIFFComputeStrip"},
-      {&library.read_strip, "TIFFReadEncodedStrip"},
-      {&library.tile_of, "TIFFComputeTile"},
-      {&library.read_tile, "TIFFReadEncodedTile"},
-      {&library.read_rgba_strip, "TIFFReadRGBAStripExt"},
-      {&library.read_rgba_tile, "TIFFReadRGBATileExt"},
-      {&library.has_codec, "TIFFIsCODECConfigured"},
-  };
-  for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-    void *function = dlsym(handle, functions[i].name);
-    if (!function) {
-      failure = "libtiff.so.6: lacks functions of libtiff 4.5";
-      return;
-    }
-    memcpy(functions[i].to, &function, sizeof function);
-  }
-}
-
-const char *vlm_tiff_load(void) {
-  pthread_once(&once, load);
-  return failure;
-}
 
 // How the samples are fetched: a band is what is decoded at once.
 typedef enum { BY_SCANLINE, BY_STRIP, BY_TILE, BY_RGBA_STRIP, BY_RGBA_TILE } fetching;
@@ -222,7 +134,7 @@ static void unmap_bytes(void *user, void *base, uint64_t size) {
 
 void vlm_tiff_close(vlm_tiff *decoder) {
   if (!decoder) return;
-  if (decoder->tiff) library.close(decoder->tiff);
+  if (decoder->tiff) library->close(decoder->tiff);
   free(decoder->band);
   free(decoder->piece);
   free(decoder);
@@ -240,30 +152,30 @@ static vlm_image_status fail(
 
 static uint32_t number(TIFF *tiff, uint32_t tag, uint32_t otherwise) {
   uint32_t value = otherwise;
-  return library.get(tiff, tag, &value) ? value : otherwise;
+  return library->get(tiff, tag, &value) ? value : otherwise;
 }
 
 static uint16_t short_number(TIFF *tiff, uint32_t tag, uint16_t otherwise) {
   uint16_t value = otherwise;
-  return library.get_defaulted(tiff, tag, &value) ? value : otherwise;
+  return library->get_defaulted(tiff, tag, &value) ? value : otherwise;
 }
 
 // What the samples of a pixel mean: Pillow's table of kinds, and the same for planes.
 static vlm_image_status understand(vlm_tiff *decoder, vlm_image_message *message) {
   TIFF *tiff = decoder->tiff;
   const uint16_t compression = short_number(tiff, TAG_COMPRESSION, 1);
-  if (!library.has_codec(compression)) {
+  if (!library->has_codec(compression)) {
     snprintf(
         message->text, sizeof message->text, "compression %u, which libtiff here lacks",
         compression);
     return VLM_IMAGE_UNSUPPORTED;
   }
   uint16_t photometric = WHITE_IS_ZERO;
-  if (!library.get(tiff, TAG_PHOTOMETRIC, &photometric) && compression == COMPRESSION_OJPEG) {
+  if (!library->get(tiff, TAG_PHOTOMETRIC, &photometric) && compression == COMPRESSION_OJPEG) {
     photometric = YCBCR;
   }
   const uint8_t *version = NULL;
-  if (library.get(tiff, TAG_DNG_VERSION, &version) || photometric == 32803 ||
+  if (library->get(tiff, TAG_DNG_VERSION, &version) || photometric == 32803 ||
       photometric == 34892 || (number(tiff, TAG_SUBFILE_TYPE, 0) & 1) != 0) {
     return fail(
         NULL, VLM_IMAGE_UNSUPPORTED,
@@ -317,7 +229,7 @@ static vlm_image_status understand(vlm_tiff *decoder, vlm_image_message *message
   }
   uint16_t extra_count = 0;
   uint16_t *extras = NULL;
-  if (!library.get(tiff, TAG_EXTRA_SAMPLES, &extra_count, &extras)) extra_count = 0;
+  if (!library->get(tiff, TAG_EXTRA_SAMPLES, &extra_count, &extras)) extra_count = 0;
   decoder->alpha = ALPHA_NONE;
   if (decoder->samples > colors && photometric != CMYK) {
     if (extra_count == 0) {
@@ -331,7 +243,7 @@ static vlm_image_status understand(vlm_tiff *decoder, vlm_image_message *message
   }
   if (photometric == PALETTE) {
     uint16_t *maps[3];
-    if (!library.get(tiff, TAG_COLORMAP, &maps[0], &maps[1], &maps[2])) {
+    if (!library->get(tiff, TAG_COLORMAP, &maps[0], &maps[1], &maps[2])) {
       return fail(decoder, VLM_IMAGE_CORRUPT, "the palette is missing", message);
     }
     for (int i = 0; i < 1 << decoder->bits; i++) {
@@ -344,15 +256,15 @@ static vlm_image_status understand(vlm_tiff *decoder, vlm_image_message *message
       decoder->bits == 16 && photometric != CMYK && decoder->alpha != ALPHA_MULTIPLIED ? 16 : 8;
   if (photometric == YCBCR && colors == 3 && !is_rgba) {
     // libtiff's JPEG decoder makes them RGB itself.
-    if (!library.set(tiff, TAG_JPEG_COLOR_MODE, 1)) {
+    if (!library->set(tiff, TAG_JPEG_COLOR_MODE, 1)) {
       return fail(decoder, VLM_IMAGE_CORRUPT, "the JPEG tables are damaged", message);
     }
   }
-  const bool is_tiled = library.is_tiled(tiff) != 0;
+  const bool is_tiled = library->is_tiled(tiff) != 0;
   if (is_rgba) {
     decoder->way = is_tiled ? BY_RGBA_TILE : BY_RGBA_STRIP;
     // Else libtiff would turn what it makes, each strip for itself.
-    library.set(tiff, TAG_ORIENTATION, 1);
+    library->set(tiff, TAG_ORIENTATION, 1);
   } else {
     decoder->way = is_tiled ? BY_TILE : decoder->is_planar ? BY_STRIP : BY_SCANLINE;
   }
@@ -391,9 +303,9 @@ static vlm_image_status measure(
   uint64_t piece = 0;
   if (decoder->way == BY_RGBA_STRIP) piece = band;
   if (decoder->way == BY_RGBA_TILE) piece = (uint64_t)decoder->tile_width * rows * 4;
-  if (decoder->way == BY_STRIP) piece = library.strip_size(tiff);
-  if (decoder->way == BY_TILE) piece = library.tile_size(tiff);
-  if (decoder->way == BY_SCANLINE && library.scanline_size(tiff) != decoder->band_stride) {
+  if (decoder->way == BY_STRIP) piece = library->strip_size(tiff);
+  if (decoder->way == BY_TILE) piece = library->tile_size(tiff);
+  if (decoder->way == BY_SCANLINE && library->scanline_size(tiff) != decoder->band_stride) {
     return fail(decoder, VLM_IMAGE_UNSUPPORTED, "rows of an unexpected size", message);
   }
   const uint64_t plane = decoder->is_planar ? decoder->samples : 1;
@@ -414,17 +326,17 @@ static vlm_image_status measure(
 static vlm_image_status read_header(
     vlm_tiff *decoder, size_t maximum_pixels, vlm_tiff_header *header,
     vlm_image_message *message) {
-  void *options = library.options_alloc();
+  void *options = library->options_alloc();
   if (!options) return fail(NULL, VLM_IMAGE_NO_MEMORY, "out of memory", message);
-  library.options_on_error(options, keep_error, decoder);
-  library.options_on_warning(options, keep_warning, decoder);
+  library->options_on_error(options, keep_error, decoder);
+  library->options_on_warning(options, keep_warning, decoder);
   // The largest that libtiff has a use for: a strip's worth of pixels, or the file's own tags.
   const size_t largest = maximum_pixels * 16 + decoder->count + (1u << 20);
-  library.options_max_alloc(options, largest < 1u << 31 ? (ssize_t)largest : 1ll << 31);
-  decoder->tiff = library.open(
+  library->options_max_alloc(options, largest < 1u << 31 ? (ssize_t)largest : 1ll << 31);
+  decoder->tiff = library->open(
       "TIFF", "r", decoder, read_bytes, write_bytes, seek_bytes, close_bytes, size_bytes,
       map_bytes, unmap_bytes, options);
-  library.options_free(options);
+  library->options_free(options);
   if (!decoder->tiff) return fail(decoder, VLM_IMAGE_CORRUPT, "no directory", message);
   TIFF *tiff = decoder->tiff;
   memset(header, 0, sizeof *header);
@@ -435,10 +347,10 @@ static vlm_image_status read_header(
   }
   if (header->height > maximum_pixels / header->width) return VLM_IMAGE_OK;
   uint16_t orientation = 0;
-  if (library.get(tiff, TAG_ORIENTATION, &orientation)) header->orientation = orientation;
+  if (library->get(tiff, TAG_ORIENTATION, &orientation)) header->orientation = orientation;
   uint32_t xmp_count = 0;
   void *xmp = NULL;
-  if (library.get(tiff, TAG_XMP, &xmp_count, &xmp)) {
+  if (library->get(tiff, TAG_XMP, &xmp_count, &xmp)) {
     header->xmp.bytes = xmp;
     header->xmp.count = xmp_count;
   }
@@ -506,17 +418,17 @@ static bool read_piece(vlm_tiff *decoder, uint32_t x, uint32_t y, uint16_t sampl
   bool is_read = false;
   switch (decoder->way) {
     case BY_STRIP:
-      is_read = library.read_strip(tiff, library.strip_of(tiff, y, sample), decoder->piece, size) > 0;
+      is_read = library->read_strip(tiff, library->strip_of(tiff, y, sample), decoder->piece, size) > 0;
       break;
     case BY_TILE:
       is_read =
-          library.read_tile(tiff, library.tile_of(tiff, x, y, 0, sample), decoder->piece, size) > 0;
+          library->read_tile(tiff, library->tile_of(tiff, x, y, 0, sample), decoder->piece, size) > 0;
       break;
     case BY_RGBA_STRIP:
-      is_read = library.read_rgba_strip(tiff, y, (uint32_t *)(void *)decoder->piece, 1) != 0;
+      is_read = library->read_rgba_strip(tiff, y, (uint32_t *)(void *)decoder->piece, 1) != 0;
       break;
     case BY_RGBA_TILE:
-      is_read = library.read_rgba_tile(tiff, x, y, (uint32_t *)(void *)decoder->piece, 1) != 0;
+      is_read = library->read_rgba_tile(tiff, x, y, (uint32_t *)(void *)decoder->piece, 1) != 0;
       break;
     case BY_SCANLINE:
       break;
@@ -550,7 +462,7 @@ static const uint8_t *next_row(vlm_tiff *decoder) {
   if (decoder->way == BY_SCANLINE) {
     if (y < decoder->bad_until) return NULL;
     decoder->is_damaged = false;
-    if (library.read_scanline(decoder->tiff, decoder->band, y, 0) > 0 && !decoder->is_damaged) {
+    if (library->read_scanline(decoder->tiff, decoder->band, y, 0) > 0 && !decoder->is_damaged) {
       return decoder->band;
     }
     // The next strip begins anew.
