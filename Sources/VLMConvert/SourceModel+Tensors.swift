@@ -115,18 +115,27 @@ extension SourceModel {
     }
     return checkpoint.frequencies.filter { name in
       guard let tensor = catalog[name], tensor.dtype.isConvertibleToFloat,
-        tensor.elementCount == config.headDimension / 2
+        tensor.elementCount == config.headDimension / 2,
+        let values = Self.floats(of: tensor)
       else { return true }
-      var values = [Float](repeating: 0, count: tensor.elementCount)
-      do throws(CheckpointError) {
-        try values.withUnsafeMutableBufferPointer { buffer throws(CheckpointError) in
-          try tensor.readFloats(0..<buffer.count, into: buffer)
-        }
-      } catch { return true }
-      // Within what rounding to bfloat16, or to the smallest numbers of half precision, leaves.
-      return !known.contains { expected in
-        zip(values, expected).allSatisfy { abs(Double($0) - $1) <= $1 / 128 + 1e-7 }
+      return !known.contains { Self.isNear(values, $0) }
+    }
+  }
+
+  private static func floats(of tensor: CheckpointTensor) -> [Float]? {
+    var values = [Float](repeating: 0, count: tensor.elementCount)
+    do throws(CheckpointError) {
+      try values.withUnsafeMutableBufferPointer { buffer throws(CheckpointError) in
+        try tensor.readFloats(0..<buffer.count, into: buffer)
       }
+    } catch { return nil }
+    return values
+  }
+
+  /// Within what rounding to bfloat16, or to the smallest numbers of half precision, leaves.
+  private static func isNear(_ values: [Float], _ expected: [Double]) -> Bool {
+    zip(values, expected).allSatisfy { value, wanted in
+      abs(Double(value) - wanted) <= wanted / 128 + 1e-7
     }
   }
 }

@@ -22,7 +22,8 @@ struct WorkLimitTests {
       [UInt8(0x61)], [0x20, 0x61], [0x00], [0xe4, 0xb8, 0xad],
     ])
   func longQuestion(_ letters: [UInt8]) throws {
-    let bytes = 48 << 20
+    let bytes = 16 << 20
+    let stories = try model()
     let line = Data(repeatElement(letters, count: bytes / letters.count).joined())
     let file = try folder.url.appendingPathComponent("line.txt")
     try line.write(to: file)
@@ -30,7 +31,7 @@ struct WorkLimitTests {
     let kilobytes = 300_000 + 8 * bytes / 1024
     for arguments in [["-p", "-"], ["--chat"]] {
       let command = try RunningCommand(
-        "vlm-run", [try model(), "-n", "1", "-q"] + arguments,
+        "vlm-run", [stories, "-n", "1", "-q"] + arguments,
         prelude: "exec < '\(file.path)'; ulimit -c 0; ulimit -v \(kilobytes)")
       let outcome = try command.finish()
       #expect(outcome.status == 65, "\(outcome.errors.prefix(300))")
