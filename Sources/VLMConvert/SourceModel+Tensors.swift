@@ -124,12 +124,13 @@ extension SourceModel {
 
   private static func floats(of tensor: CheckpointTensor) -> [Float]? {
     var values = [Float](repeating: 0, count: tensor.elementCount)
-    do throws(CheckpointError) {
-      try values.withUnsafeMutableBufferPointer { buffer throws(CheckpointError) in
+    let isRead = values.withUnsafeMutableBufferPointer { buffer in
+      do throws(CheckpointError) {
         try tensor.readFloats(0..<buffer.count, into: buffer)
-      }
-    } catch { return nil }
-    return values
+        return true
+      } catch { return false }
+    }
+    return isRead ? values : nil
   }
 
   /// Within what rounding to bfloat16, or to the smallest numbers of half precision, leaves.

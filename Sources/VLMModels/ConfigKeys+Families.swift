@@ -45,10 +45,13 @@ extension ConfigKeys {
     free: [
       "text_config", "vision_config", "image_token_index", "image_token_id", "image_seq_length",
       "projector_hidden_act", "vision_feature_select_strategy", "vision_feature_layer",
-      "multimodal_projector_bias", "tie_word_embeddings", "image_aspect_ratio", "vocab_size",
+      "tie_word_embeddings", "image_aspect_ratio", "vocab_size",
       "hidden_size", "ignore_index", "pad_token_id", "attention_bias", "mlp_bias",
     ],
-    neutral: ["image_grid_pinpoints": [], "use_image_newline_parameter": []])
+    neutral: [
+      "image_grid_pinpoints": [], "use_image_newline_parameter": [],
+      "multimodal_projector_bias": [true],
+    ])
 
   /// `CLIPVisionConfig` and `CLIPTextConfig`, and what stands about both in a `CLIPConfig`.
   static let clip = ConfigKeys(

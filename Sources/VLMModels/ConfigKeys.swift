@@ -41,8 +41,12 @@ struct ConfigKeys {
   private func allowed(_ key: String) -> [JSONValue]? {
     if let values = neutral[key] ?? Self.common[key] { return values }
     guard isClosed || Self.isArithmetic(key) else { return nil }
-    // What multiplies changes nothing at 1; what counts, adds or limits is off at 0.
-    return Self.multipliers.contains { key.hasSuffix($0) } ? [1] : [0]
+    // What multiplies changes nothing at 1; what counts, adds or limits is off at 0, and of experts
+    // and groups one is all there is.
+    if Self.multipliers.contains(where: { key.hasSuffix($0) }) || key.hasPrefix("scale_") {
+      return [1]
+    }
+    return key.hasSuffix("experts") || key.hasSuffix("groups") ? [0, 1] : [0]
   }
 
   /// Of every class.
@@ -52,7 +56,7 @@ struct ConfigKeys {
     "add_cross_attention": [], "is_encoder_decoder": [], "is_causal": [true], "causal": [true],
   ]
 
-  private static let multipliers = ["multiplier", "scale", "scaling", "factor"]
+  private static let multipliers = ["multiplier", "scale", "scaling", "factor", "pct"]
 
   /// Words of the names by which configurations of other families, transformers' and GGUF's, say
   /// what is computed otherwise.
@@ -69,7 +73,7 @@ struct ConfigKeys {
   ]
   /// Words of names that are about training, storage or speed.
   private static let harmless: Set<String> = [
-    "autoset", "backend", "cache", "checkpoint", "checkpointing", "coef", "device", "drop",
+    "autoset", "backend", "beam", "beams", "cache", "checkpoint", "checkpointing", "coef", "device", "drop",
     "dropout", "dtype", "eager", "flash", "freeze", "gradient", "id", "ids", "impl",
     "implementation", "init", "initializer", "layerdrop", "loss", "lr", "name", "path", "pdrop",
     "penalty", "sdpa", "std", "token", "tokenizer", "train", "training", "tune", "unfreeze",

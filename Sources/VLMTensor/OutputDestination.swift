@@ -25,11 +25,7 @@ struct OutputDestination {
     guard let place = Self.place(of: path) else { throw refusal(.call("create", errno: ELOOP)) }
     self.path = place
     replaced = FileSystem.status(path)
-    guard let replaced else {
-      // A symbolic link to nowhere is something, too.
-      if !overwrite, !place.hasSameBytes(as: path) { throw refusal(.exists) }
-      return
-    }
+    guard let replaced else { return }
     if let kind = FileStamp.irregularKind(replaced) { throw refusal(.notReplaceable(kind)) }
     // The links in /proc lead to files that may have another name, or none.
     guard let named = FileSystem.status(place, followsLinks: false),

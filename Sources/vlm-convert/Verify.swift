@@ -41,8 +41,15 @@ struct Verify: ParsableCommand {
 
   func run() throws {
     guard try ModelFileKind.of(file) == .container else {
-      let catalog = try SafetensorsIndex.readCheckpoint(
-        path: file, options: PyTorchFile.Options(state: .everything))
+      let catalog: TensorCatalog
+      do {
+        catalog = try SafetensorsIndex.readCheckpoint(
+          path: file, options: PyTorchFile.Options(state: .everything))
+      } catch let error as CheckpointError {
+        guard error.isDamage else { throw error }
+        Report.note("vlm-convert: \(error)")
+        throw ExitCode(ExitStatus.difference.rawValue)
+      }
       let what =
         switch catalog.format {
         case .safetensors, .gguf:
