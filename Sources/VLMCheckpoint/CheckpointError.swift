@@ -99,6 +99,16 @@ package struct CheckpointError: ReportableError, Equatable {
     }
   }
 
+  /// Whether the file is of a kind that is read, and not as it was written.
+  package var isDamage: Bool {
+    switch problem {
+    case .headerTruncated, .gap, .overlap, .dataTruncated, .trailingBytes, .pyTorch(.zip),
+      .pyTorch(.checksum), .pyTorch(.inflate):
+      true
+    default: false
+    }
+  }
+
   package var description: String {
     if case .file(let error) = problem { return error.description }
     let file = path.escapedForDisplay()

@@ -120,7 +120,7 @@ package enum CheckpointPath {
   package static func refusalAsContainer(_ path: String) -> CheckpointError? {
     if let absence = absence(path) { return download(path) == nil ? nil : absence }
     let isFolder = FileSystem.kind(path) == S_IFDIR
-    guard isFolder || checkpointKind(path) != nil else { return nil }
+    guard isFolder ? !isWithoutWeights(path) : checkpointKind(path) != nil else { return nil }
     let name = path.split(separator: "/").last.map(String.init) ?? "model"
     let stem = isFolder ? name : String(name.prefix(upTo: name.lastIndex(of: ".") ?? name.endIndex))
     let output = (stem.isEmpty || stem.allSatisfy { $0 == "." } ? "model" : stem) + ".vlmz"
@@ -133,6 +133,14 @@ package enum CheckpointPath {
   /// somebody trained. Nil where it is none.
   package static func refusalAsOutput(_ path: String) -> CheckpointError? {
     checkpointKind(path).map { CheckpointError(path: path, problem: .asOutput($0)) }
+  }
+
+  /// A folder of pictures, say.
+  private static func isWithoutWeights(_ folder: String) -> Bool {
+    do throws(CheckpointError) { _ = try CheckpointFolder.weights(folder) } catch {
+      if case .noWeights = error.problem { return true }
+    }
+    return false
   }
 
   /// In words, by how the file begins; nil for what is no checkpoint.
