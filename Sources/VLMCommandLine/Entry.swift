@@ -21,7 +21,14 @@ package func runCommand<Command: ParsableCommand>(_ type: Command.Type, program:
     try SystemMemory.require(16 << 20, for: "memory")
     try TerminationSignals.install()
     FaultHandler.install(program: program)
-    var command = try Command.parseAsRoot(Array(ProcessArguments.all.dropFirst()))
+    let arguments = Array(ProcessArguments.all.dropFirst())
+    if let file = arguments.prefix(while: { $0 != "--" }).first(where: isFileLikeOptions) {
+      let name = file.escapedForDisplay()
+      Report.fail(
+        "'\(name)' is a file, and reads as options; ./\(name) names it", status: EX_USAGE,
+        program: program)
+    }
+    var command = try Command.parseAsRoot(arguments)
     try command.run()
   } catch let error as any ReportableError {
     Report.fail(error, program: program)
@@ -37,12 +44,19 @@ package func runCommand<Command: ParsableCommand>(_ type: Command.Type, program:
   }
 }
 
+/// A file as a pattern of the shell's may name it, of which the parser would take the letters.
+private func isFileLikeOptions(_ argument: String) -> Bool {
+  argument.hasPrefix("-") && !argument.hasPrefix("--") && argument.utf8.count > 2
+    && FileSystem.exists(argument)
+}
+
 /// The parser's message as one line, with the command that says how it is right.
 private func usageText<Command: ParsableCommand>(
   _ message: String, of type: Command.Type, program: String
 ) -> String {
   let lines = message.split(whereSeparator: \.isNewline).map { $0.drop { $0 == " " } }
-  let text = lines.joined(separator: " ").escapedForDisplay(limit: 1000)
+  var text = lines.joined(separator: " ").escapedForDisplay(limit: 1000)
+  if text.last == "." { text.removeLast() }
   // A sentence of the parser's; an option keeps its letters.
   let isSentence = text.first?.isUppercase == true && text.dropFirst().first?.isLowercase == true
   let shown = isSentence ? text.prefix(1).lowercased() + text.dropFirst() : text
@@ -52,7 +66,8 @@ private func usageText<Command: ParsableCommand>(
     configuration.subcommands.first { $0.configuration.commandName == given }
     ?? configuration.defaultSubcommand
   let name = subcommand?.configuration.commandName.map { " " + $0 } ?? ""
-  return "\(shown); see \(program)\(name) --help"
+  let end = shown.last == "?" ? " See" : "; see"
+  return "\(shown)\(end) \(program)\(name) --help"
 }
 
 /// Takes the numbers of standard streams that came closed, so that no file gets one of them and what

@@ -61,8 +61,10 @@ extension String {
     return bytes
   }
 
-  /// The name as calls of the system take it.
+  /// The name as calls of the system take it. One with a zero byte, where they would end it, names
+  /// nothing, as the empty one does.
   package func withFileName<R>(_ body: (UnsafePointer<CChar>) throws -> R) rethrows -> R {
+    if utf8.contains(0) { return try "".withCString(body) }
     guard holdsFileNameBytes else { return try withCString(body) }
     let text = fileNameBytes.map { CChar(bitPattern: $0) } + [0]
     return try text.withUnsafeBufferPointer { buffer in

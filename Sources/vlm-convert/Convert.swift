@@ -207,6 +207,9 @@ struct Convert: ParsableCommand {
       throw FileError(path: output, problem: .sameFile(as: source.catalog.path))
     }
     if let refusal = CheckpointPath.refusalAsOutput(output) { throw refusal }
+    // What must not be written under any name is said first.
+    if FileSystem.exists(output) { try OutputFile.check(output, overwrite: true) }
+    try Extract.check(output, endsIn: ".vlmz")
     let progress = Progress(
       "converting", total: converter.sourceByteCount, unit: .bytes, quiet: quiet)
     let start = Progress.now()

@@ -48,11 +48,21 @@ struct Extract: ParsableCommand {
   var quiet = false
 
   private static let otherEndings = [
-    ".vlmz", ".pth", ".pt", ".bin", ".ckpt", ".tar", ".pkl", ".gguf", ".npz", ".npy", ".onnx",
-    ".h5",
-    ".hdf5", ".keras", ".tflite", ".msgpack", ".pb", ".zip", ".json", ".txt", ".png", ".jpg",
-    ".jpeg",
+    ".vlmz", ".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar", ".pkl", ".gguf", ".npz",
+    ".npy", ".onnx", ".h5", ".hdf5", ".keras", ".tflite", ".msgpack", ".pb", ".zip", ".json",
+    ".txt", ".md", ".png", ".jpg", ".jpeg",
   ]
+
+  /// Refuses names of other formats: whoever reads the file by its name would not find what that says.
+  static func check(_ output: String, endsIn ending: String) throws {
+    let name = output.lowercased()
+    guard !name.hasSuffix(ending), let other = otherEndings.first(where: name.hasSuffix) else {
+      return
+    }
+    throw ValidationError(
+      "found '\(output.escapedForDisplay())', expected a name that ends in \(ending), "
+        + "not in \(other), which is another format")
+  }
 
   static let pipeMessage =
     "an output is written beside its place and renamed, so it cannot go to a pipe; ./- is a file"
@@ -69,12 +79,7 @@ struct Extract: ParsableCommand {
     if extraction.container.file.isSameFile(as: output) {
       throw FileError(path: output, problem: .sameFile(as: input))
     }
-    // Whoever reads it by its name would not find what that says.
-    if let ending = Self.otherEndings.first(where: { output.lowercased().hasSuffix($0) }) {
-      throw ValidationError(
-        "found '\(output.escapedForDisplay())', expected a name that ends in .safetensors, "
-          + "not in \(ending), which is another format")
-    }
+    try Self.check(output, endsIn: ".safetensors")
     let total = extraction.container.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
     let progress = Progress("extracting", total: total, unit: .items, quiet: quiet)
     let count = try extraction.write(

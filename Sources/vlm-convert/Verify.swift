@@ -42,10 +42,10 @@ struct Verify: ParsableCommand {
   func run() throws {
     guard try ModelFileKind.of(file) == .container else {
       let catalog: TensorCatalog
-      do {
+      do throws(CheckpointError) {
         catalog = try SafetensorsIndex.readCheckpoint(
           path: file, options: PyTorchFile.Options(state: .everything))
-      } catch let error as CheckpointError {
+      } catch {
         guard error.isDamage else { throw error }
         Report.note("vlm-convert: \(error)")
         throw ExitCode(ExitStatus.difference.rawValue)

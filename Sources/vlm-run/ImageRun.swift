@@ -30,6 +30,8 @@ struct ImageRun {
 
   /// Failures among the images of a batch at most: nothing is held back for long.
   private static let maximumWaiting = 256
+  /// Seconds that a batch is filled at most, so that results come while pictures are decoded.
+  private static let maximumDelay = 0.5
 
   /// Runs all images; what fails of them is in the records.
   ///
@@ -41,6 +43,7 @@ struct ImageRun {
     var pixels: [PixelTensor] = []
     var table = EmbeddingTable()
     let start = Progress.now()
+    var flushed = start
     var (done, failed, dumped) = (0, 0, 0)
 
     func flush() throws {
@@ -93,6 +96,7 @@ struct ImageRun {
       }
       progress.update(done + failed, detail: waiting.first?.picture.title ?? "")
       waiting.removeAll()
+      flushed = Progress.now()
     }
 
     while let picture = try source.next(beforeWaiting: flush) {
@@ -111,7 +115,8 @@ struct ImageRun {
         waiting.append(Waiting(picture: picture, result: .success(input)))
         pixels.append(loaded)
         dumped += 1
-        if pixels.count >= session.batchSize(height: input.height, width: input.width) {
+        let isFull = pixels.count >= session.batchSize(height: input.height, width: input.width)
+        if isFull || Progress.now() - flushed > Self.maximumDelay {
           try flush()
         }
       }

@@ -9,6 +9,8 @@ struct InputError: ReportableError, Equatable {
     /// `-` where it is a file's name.
     case dash
     case nameTooLong(limit: Int)
+    /// A name in a list of lines that is several, with zero bytes behind them.
+    case zeroByte
     /// On standard input, behind a picture or several.
     case otherBytes(pictures: Int)
     /// Where one is wanted, and what does with all of them.
@@ -43,7 +45,10 @@ struct InputError: ReportableError, Equatable {
         + ", expected names that end in .png, .jpg … or files that begin as such"
     case .dash: return "found in a list of names, which has no standard input; ./- is a file"
     case .nameTooLong(let limit):
-      return "found a name of more than \(limit) bytes; is it a list of names, a line each?"
+      return "found a name of more than \(limit) bytes; is it a list of names, a line each? With a "
+        + "zero byte behind each it is read with -0"
+    case .zeroByte:
+      return "found a zero byte in a name; a list with one behind each name is read with -0"
     case .otherBytes(let pictures):
       return "found other bytes behind \(pictures) \(pictures == 1 ? "picture" : "pictures"), "
         + "expected the next picture or the end"
@@ -63,7 +68,7 @@ struct InputError: ReportableError, Equatable {
     switch problem {
     case .folder, .noPictures: .noInput
     case .otherBytes, .lineTooLong: .badData
-    case .dash, .nameTooLong, .several: .usage
+    case .dash, .nameTooLong, .zeroByte, .several: .usage
     case .notNames: .cannotCreate
     case .notAsked(_, let status): status
     }

@@ -95,6 +95,7 @@ final class PictureSource {
       case .line(let bytes)?:
         if bytes.isEmpty { continue }
         let name = String(fileName: bytes)
+        if bytes.contains(0) { return failure(name, InputError(name, .zeroByte)) }
         if name == "-" { return failure(name, InputError(name, .dash)) }
         if let picture = picture(name) { return picture }
       }
@@ -128,7 +129,7 @@ final class PictureSource {
     }
     if walk.others > 0, !quiet {
       Report.note(
-        "\(walk.folder.escapedForDisplay()): \(walk.others) "
+        "vlm-run: \(walk.folder.escapedForDisplay()): \(walk.others) "
           + "\(walk.others == 1 ? "file that is no picture" : "files that are no pictures") left out"
       )
     }

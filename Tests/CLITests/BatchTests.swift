@@ -149,6 +149,24 @@ struct BatchTests {
     #expect(empty.errorLine.contains("empty: found no pictures in the directory"))
   }
 
+  @Test("a list with zero bytes is not taken for one of lines, and a file is not taken for options")
+  func misreadNames() throws {
+    let model = try fixture.classifier()
+    let list = "\(Self.horse)\0\(Self.rocket)\0"
+    let outcome = try fixture.run(model, ["--files-from", "-"], input: list, status: 64)
+    #expect(outcome.output.isEmpty)
+    #expect(outcome.errorLine.hasSuffix("a list with one behind each name is read with -0"))
+    let folder = fixture.folder.path("dashes")
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    try FileManager.default.copyItem(atPath: Self.horse, toPath: folder + "/-horse.png")
+    let command = try RunningCommand(
+      "vlm-run", [model, "-horse.png"], prelude: "cd '\(folder)'")
+    let dashed = try command.finish()
+    #expect(dashed.status == 64)
+    #expect(
+      dashed.errors == "vlm-run: '-horse.png' is a file, and reads as options; ./-horse.png names it\n")
+  }
+
   @Test("--files-from takes names from a file or standard input, by lines or zero bytes")
   func lists() throws {
     let model = try fixture.classifier()

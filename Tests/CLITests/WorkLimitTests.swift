@@ -25,7 +25,7 @@ struct WorkLimitTests {
     let bytes = 16 << 20
     let stories = try model()
     let line = Data(repeatElement(letters, count: bytes / letters.count).joined())
-    let file = try folder.url.appendingPathComponent("line.txt")
+    let file = folder.url.appendingPathComponent("line.txt")
     try line.write(to: file)
     // The program and the model take some 100 MB of address space; 40 times the line was taken once.
     let kilobytes = 300_000 + 8 * bytes / 1024

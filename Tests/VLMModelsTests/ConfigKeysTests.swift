@@ -92,6 +92,7 @@ struct ConfigKeysTests {
       ("unsloth_version", "2024.9"), ("_attn_implementation", "sdpa"), ("use_flash_attn", true),
       ("_flash_attn_2_enabled", true), ("output_attentions", true), ("temperature", 0.7),
       ("attention_probs_dropout_prob", 0.1), ("torch_dtype", "float16"), ("auto_map", ["a": "b"]),
+      ("num_beam_groups", 1), ("n_experts", 1), ("rotary_pct", 1.0), ("scale_emb", 1),
       ("repetition_penalty", 1.2), ("is_decoder", true), ("pretraining_tp", 2),
       ("mm_vision_tower_lr", 2e-6), ("mm_patch_merge_type", "flat"), ("tune_mm_mlp_adapter", true),
     ]
@@ -103,6 +104,8 @@ struct ConfigKeysTests {
   @Test("so are those of CLIP, open_clip, timm and GGUF")
   func others() {
     let cases: [(ConfigKeys, String, JSONValue, Bool)] = [
+      (.llava, "multimodal_projector_bias", false, false),
+      (.llava, "multimodal_projector_bias", true, true),
       (.clip, "num_register_tokens", 4, false), (.clip, "num_register_tokens", 0, true),
       (.clip, "layer_scale_init_value", 1e-5, false), (.clip, "use_head", true, false),
       (.clip, "qk_norm", true, false), (.clip, "attention_dropout", 0.1, true),
