@@ -103,22 +103,34 @@ package final class Dialogue {
     return try ids(try placed(question), images + waiting)
   }
 
+  /// Bytes of white space at a question's ends, both together, that do not count until it is
+  /// rendered: a template may take them off.
+  private static let maximumFreeSpace = 1 << 20
+
   /// Refuses what cannot fit the context whatever its letters are, before any work is put into it:
-  /// framing and encoding take many times the memory of a text. White space at its ends does not
-  /// count, which a template may take off.
+  /// framing and encoding take many times the memory of a text. White space at its ends counts where
+  /// it is more than `maximumFreeSpace`, as if every template kept it.
   private func refuseTooLong(_ question: String) throws(GenerationError) {
-    let scalars = question.unicodeScalars
-    guard question.utf8.count > model.capacity,
-      let first = scalars.firstIndex(where: { !$0.properties.isWhitespace }),
-      let last = scalars.lastIndex(where: { !$0.properties.isWhitespace })
-    else { return }
-    let bytes = question.utf8.distance(from: first, to: last) + 1
-    guard let positions = tokenizer.fewestIDs(bytes: bytes), positions > model.capacity else {
+    let bytes = question.utf8.count
+    guard bytes > model.capacity else { return }
+    let outer = bytes - Self.bytesWithinSpace(question)
+    let spaces = outer > Self.maximumFreeSpace ? outer : 0
+    let counted = bytes - outer + spaces
+    guard let positions = tokenizer.fewestIDs(bytes: counted), positions > model.capacity else {
       return
     }
     throw GenerationError(
       .surelyTooLong(
-        bytes: question.utf8.count, positions: positions, capacity: model.capacity))
+        bytes: bytes, spaces: spaces, positions: positions, capacity: model.capacity))
+  }
+
+  /// Bytes from the first character that is no white space to the last.
+  private static func bytesWithinSpace(_ text: String) -> Int {
+    let scalars = text.unicodeScalars
+    guard let first = scalars.firstIndex(where: { !$0.properties.isWhitespace }),
+      let last = scalars.lastIndex(where: { !$0.properties.isWhitespace })
+    else { return 0 }
+    return text.utf8.distance(from: first, to: scalars.index(after: last))
   }
 
   private func ids(_ question: String, _ pictures: [VisualTokens]) throws -> [Int] {

@@ -247,7 +247,7 @@ struct ConversationRun {
     let needed: Int
     switch error.problem {
     case .tooLong(let text, _, let visual, _): needed = text + visual
-    case .surelyTooLong(_, let positions, _): needed = positions
+    case .surelyTooLong(_, _, let positions, _): needed = positions
     default: return error
     }
     // With room for the answer.

@@ -19,7 +19,7 @@ struct WorkLimitTests {
   @Test(
     "a question that no context holds is refused in a few times its memory",
     arguments: [
-      [UInt8(0x61)], [0x20, 0x61], [0x00], [0xe4, 0xb8, 0xad],
+      [UInt8(0x61)], [0x20, 0x61], [0x00], [0xe4, 0xb8, 0xad], [0x09], [0x0a],
     ])
   func longQuestion(_ letters: [UInt8]) throws {
     let bytes = 16 << 20
@@ -29,13 +29,33 @@ struct WorkLimitTests {
     try line.write(to: file)
     // The program and the model take some 100 MB of address space; 40 times the line was taken once.
     let kilobytes = 300_000 + 8 * bytes / 1024
-    for arguments in [["-p", "-"], ["--chat"]] {
+    // Line feeds are no question of a chat, but empty lines.
+    for arguments in [["-p", "-"]] + (letters == [0x0a] ? [] : [["--chat"]]) {
       let command = try RunningCommand(
         "vlm-run", [stories, "-n", "1", "-q"] + arguments,
         prelude: "exec < '\(file.path)'; ulimit -c 0; ulimit -v \(kilobytes)")
       let outcome = try command.finish()
       #expect(outcome.status == 65, "\(outcome.errors.prefix(300))")
       #expect(outcome.errors.contains("positions at the least, expected at most 512"))
+    }
+  }
+
+  @Test("white space that a template takes off counts where it is more than 1 MiB")
+  func whiteSpaceAtTheEnds() throws {
+    let stories = try model()
+    for (spaces, status) in [(1 << 20, 0), ((1 << 20) + 1, 65)] as [(Int, Int32)] {
+      let space = String(repeating: "\t", count: spaces / 2)
+      let rest = String(repeating: "\n", count: spaces - spaces / 2)
+      let file = folder.url.appendingPathComponent("question.txt")
+      // The last line feed ends the input's line.
+      try Data((space + "Once" + rest + "\n").utf8).write(to: file)
+      let command = try RunningCommand(
+        "vlm-run", [stories, "--template", "gemma", "-n", "1", "-q", "-p", "-"],
+        prelude: "exec < '\(file.path)'")
+      let outcome = try command.finish()
+      #expect(outcome.status == status, "\(outcome.errors.prefix(300))")
+      #expect(
+        outcome.errors.contains("\(spaces) of them white space at its ends") == (status == 65))
     }
   }
 

@@ -16,9 +16,9 @@ package struct GenerationError: ReportableError, Equatable {
     /// A conversation that the context has no room for: positions of its text, and pictures with all
     /// their positions.
     case tooLong(text: Int, pictures: Int, visual: Int, capacity: Int)
-    /// A question so long that its length alone says that the context has no room for it: bytes, and
-    /// positions at the least.
-    case surelyTooLong(bytes: Int, positions: Int, capacity: Int)
+    /// A question so long that its length alone says that the context has no room for it: bytes, those
+    /// of white space at its ends where they count, and positions at the least.
+    case surelyTooLong(bytes: Int, spaces: Int, positions: Int, capacity: Int)
   }
 
   package let file: String?
@@ -57,9 +57,10 @@ package struct GenerationError: ReportableError, Equatable {
             : "\(Self.count(pictures)) of \(visual) tokens and \(text) tokens of text, "
               + "\(text + visual) positions")
           + ", expected at most \(capacity), the context's"
-      case .surelyTooLong(let bytes, let positions, let capacity):
-        "prompt: found a question of \(bytes) bytes, \(positions) positions at the least, expected at "
-          + "most \(capacity), the context's"
+      case .surelyTooLong(let bytes, let spaces, let positions, let capacity):
+        "prompt: found a question of \(bytes) bytes, "
+          + (spaces > 0 ? "\(spaces) of them white space at its ends, " : "")
+          + "\(positions) positions at the least, expected at most \(capacity), the context's"
       }
     return (file.map { $0.escapedForDisplay() + ": " } ?? "") + text
       + (advice.map { "; " + $0 } ?? "")
