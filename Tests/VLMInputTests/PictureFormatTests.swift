@@ -210,11 +210,13 @@ struct PictureFormatTests {
     #expect((8...32).contains(rows))
   }
 
+  /// PNG and JPEG have tests of their own for this.
+  static let otherCases = PictureFixtures.cases.filter { item in
+    !item.file.hasPrefix("png") && !item.file.hasPrefix("jp")
+  }
+
   @Test(
-    "a file cut anywhere, or with a byte changed, is an image or an error",
-    arguments: PictureFixtures.cases.filter {
-      !$0.file.hasPrefix("png") && !$0.file.hasPrefix("jp")
-    })
+    "a file cut anywhere, or with a byte changed, is an image or an error", arguments: otherCases)
   func hostile(_ item: PictureFixtures.Case) throws {
     let whole = try item.bytes
     let limits = ImageLimits(maximumPixels: 1 << 16)
