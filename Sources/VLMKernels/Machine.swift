@@ -49,6 +49,15 @@ package enum Machine {
       addressSpace: isLimited ? Int(space.rlim_cur) : nil)
   }
 
+  /// Bytes that this program had in memory at most, mapped files included; nil where /proc is not
+  /// there to say it.
+  package static var peakMemory: Int? {
+    let status = ControlGroup.content("/proc/self/status") ?? ""
+    let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+    let words = line?.split { $0 == " " || $0 == "\t" } ?? []
+    return words.count > 1 ? Int(words[1]).map { $0 * 1024 } : nil
+  }
+
   /// - Parameter statm: pages of address space, resident ones, and those of them that are files'.
   static func left(
     physical: Int, _ group: ControlGroup, statm: String, page: Int, addressSpace: Int?

@@ -107,12 +107,16 @@ package final class Dialogue {
   /// rendered: a template may take them off.
   private static let maximumFreeSpace = 1 << 20
 
-  /// Refuses what cannot fit the context whatever its letters are, before any work is put into it:
-  /// framing and encoding take many times the memory of a text. White space at its ends counts where
-  /// it is more than `maximumFreeSpace`, as if every template kept it.
+  /// Bytes of a question that are framed and encoded in any case, so that an error can say exactly
+  /// what it takes.
+  private static let maximumFreeText = 1 << 20
+
+  /// Refuses a long question that cannot fit the context whatever its letters are, before any work is
+  /// put into it: framing and encoding take many times the memory of a text. White space at its ends
+  /// counts where it is more than `maximumFreeSpace`, as if every template kept it.
   private func refuseTooLong(_ question: String) throws(GenerationError) {
     let bytes = question.utf8.count
-    guard bytes > model.capacity else { return }
+    guard bytes > max(model.capacity, Self.maximumFreeText) else { return }
     let outer = bytes - Self.bytesWithinSpace(question)
     let spaces = outer > Self.maximumFreeSpace ? outer : 0
     let counted = bytes - outer + spaces

@@ -2,6 +2,7 @@ import ArgumentParser
 import VLMCommandLine
 import VLMContainer
 import VLMInput
+import VLMKernels
 import VLMModels
 import VLMNN
 import VLMRuntime
@@ -340,6 +341,8 @@ struct ConversationRun {
 
   /// Bytes that the process had in memory at most.
   private static func peakMemory() -> Int {
+    if let peak = Machine.peakMemory { return peak }
+    // Not below what the process that started this one had.
     var usage = rusage()
     getrusage(0, &usage)  // RUSAGE_SELF, whose type differs between C libraries
     return Int(usage.ru_maxrss) * 1024

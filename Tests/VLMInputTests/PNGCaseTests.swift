@@ -201,7 +201,8 @@ struct PNGCaseTests {
   private func read(_ bytes: [UInt8]) throws -> [PictureNote] {
     var notes: [PictureNote] = []
     let image = try ImageDecoder.decode(bytes: bytes, name: "case.png") { notes.append($0) }
-    #expect(image == (try decode(PNGBuilder.color)))
+    let whole = try decode(PNGBuilder.color)
+    #expect(image == whole)
     return notes
   }
 
