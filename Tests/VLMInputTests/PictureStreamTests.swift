@@ -78,7 +78,8 @@ struct PictureStreamTests {
   func between() throws {
     let jpeg = try Self.file("docs/images/rocket.jpg")
     let header = Array("--frame\r\nContent-Type: image/jpeg\r\nContent-Length: 5\r\n\r\n".utf8)
-    let stream = header + jpeg + [13, 10] + header + jpeg + Array("\r\n--frame--\r\n".utf8)
+    let end = Array("\r\n--frame--\r\n".utf8)
+    let stream: [UInt8] = Array([header, jpeg, [13, 10], header, jpeg, end].joined())
     #expect(try parts(stream) == [.picture(jpeg), .picture(jpeg)])
     #expect(try parts(jpeg + [0, 0, 0] + jpeg + [0]) == [.picture(jpeg), .picture(jpeg)])
     #expect(try parts(jpeg + [10] + Self.ppm) == [.picture(jpeg), .picture(Self.ppm)])
@@ -115,13 +116,15 @@ struct PictureStreamTests {
       let list = 8 + 2 + 12 + 4
       // From the index's first byte to the end of the first picture.
       let start = jpeg.count - 2 + list + 32
-      let index =
-        Array("MM\0*".utf8) + word(8) + [0, 1] + [0xb0, 2, 0, 7] + word(32) + word(list) + word(0)
-        + word(0) + word(jpeg.count) + word(0) + word(0) + word(0) + word(stated) + word(start)
-        + word(0)
-      let payload = Array("MPF\0".utf8) + index
-      let segment = [0xff, 0xe2, 0, UInt8(payload.count + 2)] + payload
-      return jpeg.prefix(2) + segment + jpeg.dropFirst(2) + extra
+      var payload: [UInt8] = Array("MPF\0MM\0*".utf8)
+      payload += word(8)
+      payload += [0, 1, 0xb0, 2, 0, 7]
+      for value in [32, list, 0, 0, jpeg.count, 0, 0, 0, stated, start, 0] { payload += word(value) }
+      var bytes: [UInt8] = Array(jpeg.prefix(2))
+      bytes += [0xff, 0xe2, 0, UInt8(payload.count + 2)]
+      bytes += payload
+      bytes += jpeg.dropFirst(2)
+      return bytes + extra
     }
     let whole = file([0xff, 0xd8, 0xff, 0xd9], stated: 4)
     #expect(try parts(whole + jpeg) == [.picture(whole), .picture(jpeg)])
