@@ -73,7 +73,8 @@ struct ConfigKeys {
   ]
   /// Words of names that are about training, storage or speed.
   private static let harmless: Set<String> = [
-    "autoset", "backend", "beam", "beams", "cache", "checkpoint", "checkpointing", "coef", "device", "drop",
+    "autoset", "backend", "beam", "beams", "cache", "checkpoint", "checkpointing", "coef", "device",
+    "drop",
     "dropout", "dtype", "eager", "flash", "freeze", "gradient", "id", "ids", "impl",
     "implementation", "init", "initializer", "layerdrop", "loss", "lr", "name", "path", "pdrop",
     "penalty", "sdpa", "std", "token", "tokenizer", "train", "training", "tune", "unfreeze",

@@ -119,7 +119,9 @@ struct PictureStreamTests {
       var payload: [UInt8] = Array("MPF\0MM\0*".utf8)
       payload += word(8)
       payload += [0, 1, 0xb0, 2, 0, 7]
-      for value in [32, list, 0, 0, jpeg.count, 0, 0, 0, stated, start, 0] { payload += word(value) }
+      for value in [32, list, 0, 0, jpeg.count, 0, 0, 0, stated, start, 0] {
+        payload += word(value)
+      }
       var bytes: [UInt8] = Array(jpeg.prefix(2))
       bytes += [0xff, 0xe2, 0, UInt8(payload.count + 2)]
       bytes += payload
