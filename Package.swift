@@ -3,13 +3,9 @@ import PackageDescription
 
 // The C kernels are compiled optimised in debug builds too: tests over a scalar reference would
 // crawl otherwise. Contraction is off so that a kernel rounds the same way on every machine; where
-// a fused multiply-add is wanted, the source says so.
+// a fused multiply-add is wanted, the source says so. Lane vectors are passed between inlined
+// functions only, so their calling convention (-Wpsabi) is moot.
 let kernelFlags: [CSetting] = [
-  .unsafeFlags(["-O3", "-ffp-contract=off", "-Wall", "-Wextra", "-Wno-unused-parameter"])
-]
-
-// Lane vectors are passed between inlined functions only, so their calling convention is moot.
-let encodeFlags: [CSetting] = [
   .unsafeFlags([
     "-O3", "-ffp-contract=off", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-psabi",
   ])
@@ -28,151 +24,143 @@ let package = Package(
     // C
     .target(
       name: "CVLMKernels", cSettings: kernelFlags, linkerSettings: [.linkedLibrary("m")]),
-    .target(name: "CVLMEncode", dependencies: ["CVLMKernels"], cSettings: encodeFlags),
-    .target(name: "CVLMPeak", dependencies: ["CVLMKernels"], cSettings: kernelFlags),
-    .target(name: "CVLMSystem"),
-    .target(name: "CVLMBlas"),
-    .target(name: "CVLMHash", cSettings: kernelFlags),
+    .target(name: "CVLMSystem", cSettings: kernelFlags),
     .target(
-      name: "CImageCodecs",
+      name: "CCodecs",
       cSettings: kernelFlags,
-      linkerSettings: [
-        .linkedLibrary("png"), .linkedLibrary("jpeg"), .linkedLibrary("webp"),
-        .linkedLibrary("webpdemux"),
-      ]),
-    .systemLibrary(
-      name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
-    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-    .systemLibrary(
-      name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+      linkerSettings: ["png", "jpeg", "webp", "webpdemux", "zstd", "z", "pcre2-8"].map {
+        .linkedLibrary($0)
+      }),
+    .target(name: "CVLMPeak", dependencies: ["CVLMKernels"], cSettings: kernelFlags),
 
     // Libraries, lowest first; a layer imports only what stands above it here.
-    .target(name: "VLMTensor", dependencies: ["CVLMSystem"]),
-    .target(name: "VLMKernels", dependencies: ["VLMTensor", "CVLMKernels", "CVLMBlas"]),
-    .target(name: "VLMCheckpoint", dependencies: ["VLMTensor", "CVLMEncode", "CZlib"]),
-    .target(name: "VLMQuantize", dependencies: ["VLMTensor", "CVLMEncode"]),
+    .target(name: "VLMFoundation", dependencies: ["CVLMSystem"]),
     .target(
-      name: "VLMContainer", dependencies: ["VLMTensor", "VLMQuantize", "CZstd", "CVLMHash"]),
-    .target(name: "VLMNN", dependencies: ["VLMTensor", "VLMKernels"]),
-    .target(name: "VLMModels", dependencies: ["VLMTensor", "VLMNN", "VLMKernels"]),
+      name: "VLMTensor", dependencies: ["VLMFoundation", "CVLMKernels", "CVLMSystem"]),
     .target(
-      name: "VLMInput",
-      dependencies: ["VLMTensor", "VLMKernels", "CImageCodecs", "CPCRE2", "CZlib"]),
+      name: "VLMCheckpoint", dependencies: ["VLMFoundation", "VLMTensor", "CVLMKernels", "CCodecs"]),
     .target(
-      name: "VLMConvert",
+      name: "VLMContainer", dependencies: ["VLMFoundation", "VLMTensor", "CCodecs", "CVLMSystem"]),
+    .target(name: "VLMImages", dependencies: ["VLMFoundation", "CCodecs"]),
+    .target(name: "VLMText", dependencies: ["VLMFoundation", "CCodecs"]),
+    .target(name: "VLMModels", dependencies: ["VLMFoundation", "VLMTensor"]),
+    .target(
+      name: "VLMConversion",
       dependencies: [
-        "VLMTensor", "VLMCheckpoint", "VLMContainer", "VLMQuantize", "VLMNN", "VLMModels",
-        "VLMInput", "VLMKernels",
+        "VLMFoundation", "VLMTensor", "VLMCheckpoint", "VLMContainer", "VLMImages", "VLMText",
+        "VLMModels",
       ]),
     .target(
-      name: "VLMRuntime",
+      name: "VLMZ",
       dependencies: [
-        "VLMTensor", "VLMContainer", "VLMNN", "VLMModels", "VLMInput", "VLMKernels",
+        "VLMFoundation", "VLMTensor", "VLMContainer", "VLMImages", "VLMText", "VLMModels",
       ]),
 
     .target(
       name: "VLMBench",
       dependencies: [
-        "CVLMKernels", "CVLMPeak", "CVLMBlas", "VLMTensor", "VLMKernels", "VLMContainer",
-        "VLMQuantize", "VLMNN", "VLMModels", "VLMInput", "VLMConvert", "VLMRuntime",
+        "CVLMKernels", "CVLMPeak", "VLMFoundation", "VLMTensor", "VLMContainer", "VLMImages",
+        "VLMText", "VLMModels", "VLMConversion", "VLMZ",
       ]),
 
     // Commands
     .target(
       name: "VLMCommandLine",
       dependencies: [
-        "VLMTensor", "VLMKernels",
+        "VLMFoundation", "VLMTensor",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
       name: "vlm-convert",
       dependencies: [
-        "VLMCommandLine", "VLMConvert", "VLMCheckpoint", "VLMContainer", "VLMInput", "VLMKernels",
-        "VLMModels", "VLMRuntime", "VLMTensor",
+        "VLMCommandLine", "VLMConversion", "VLMCheckpoint", "VLMContainer", "VLMFoundation",
+        "VLMImages", "VLMModels", "VLMTensor", "VLMText", "VLMZ",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
       name: "vlm-run",
       dependencies: [
-        "VLMCommandLine", "VLMRuntime", "VLMCheckpoint", "VLMContainer", "VLMInput", "VLMKernels",
-        "VLMModels", "VLMNN", "VLMTensor",
+        "VLMCommandLine", "VLMCheckpoint", "VLMContainer", "VLMFoundation", "VLMImages",
+        "VLMModels", "VLMTensor", "VLMText", "VLMZ",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
-
     .executableTarget(
       name: "vlm-bench",
       dependencies: [
-        "VLMCommandLine", "VLMBench", "VLMContainer", "VLMKernels", "VLMModels", "VLMRuntime",
-        "VLMTensor",
+        "VLMCommandLine", "VLMBench", "VLMContainer", "VLMFoundation", "VLMModels", "VLMTensor",
+        "VLMText", "VLMZ",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
-    // Tests
+    // Tests, one target for each that they test
     .target(
-      name: "VLMTestSupport", dependencies: ["VLMTensor", "VLMCheckpoint", "VLMNN"],
+      name: "VLMTestSupport", dependencies: ["VLMFoundation", "VLMTensor", "VLMCheckpoint"],
       path: "Tests/VLMTestSupport"),
-    .testTarget(
-      name: "VLMTensorTests", dependencies: ["VLMTensor", "VLMTestSupport", "SystemProbe"]),
     .executableTarget(
-      name: "SystemProbe", dependencies: ["VLMTensor", "VLMCheckpoint", "VLMInput"],
+      name: "SystemProbe",
+      dependencies: ["VLMFoundation", "VLMTensor", "VLMCheckpoint", "VLMImages"],
       path: "Tests/SystemProbe"),
     .testTarget(
-      name: "VLMKernelsTests",
-      dependencies: ["VLMKernels", "CVLMKernels", "VLMTensor", "VLMTestSupport"]),
+      name: "VLMFoundationTests",
+      dependencies: ["VLMFoundation", "VLMTensor", "VLMTestSupport", "SystemProbe"]),
+    .testTarget(
+      name: "VLMTensorTests",
+      dependencies: ["VLMTensor", "VLMFoundation", "CVLMKernels", "VLMTestSupport"]),
     .testTarget(
       name: "VLMCheckpointTests",
       dependencies: [
-        "VLMCheckpoint", "VLMContainer", "VLMConvert", "VLMTensor", "VLMTestSupport", "SystemProbe",
-        "VLMKernels", "VLMModels", "VLMNN", "VLMRuntime", "CZlib",
+        "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMFoundation", "VLMModels",
+        "VLMTensor", "VLMTestSupport", "VLMZ", "SystemProbe", "CCodecs",
       ]),
     .testTarget(
       name: "VLMContainerTests",
-      dependencies: ["VLMContainer", "VLMTensor", "VLMTestSupport", "CVLMHash"]),
-    .testTarget(
-      name: "VLMQuantizeTests",
-      dependencies: ["VLMQuantize", "VLMTensor", "CVLMEncode", "CVLMKernels", "VLMTestSupport"]),
-    .testTarget(
-      name: "VLMNNTests", dependencies: ["VLMNN", "VLMKernels", "VLMTensor", "VLMTestSupport"]),
-    .testTarget(
-      name: "VLMConvertTests",
       dependencies: [
-        "VLMConvert", "VLMCheckpoint", "VLMContainer", "VLMInput", "VLMKernels", "VLMModels",
-        "VLMNN", "VLMQuantize", "VLMTensor", "VLMTestSupport",
+        "VLMContainer", "VLMFoundation", "VLMTensor", "VLMTestSupport", "CVLMSystem",
       ]),
-    .testTarget(name: "VLMCommandLineTests", dependencies: ["VLMCommandLine", "VLMTensor"]),
+    .testTarget(
+      name: "VLMImagesTests",
+      dependencies: [
+        "VLMImages", "VLMFoundation", "VLMTensor", "VLMText", "VLMTestSupport", "SystemProbe",
+      ]),
+    .testTarget(
+      name: "VLMTextTests",
+      dependencies: ["VLMText", "VLMImages", "VLMFoundation", "VLMTensor", "VLMTestSupport"]),
     .testTarget(
       name: "VLMModelsTests",
-      dependencies: ["VLMModels", "VLMNN", "VLMKernels", "VLMTensor", "VLMTestSupport"]),
+      dependencies: ["VLMModels", "VLMFoundation", "VLMTensor", "VLMTestSupport"]),
     .testTarget(
-      name: "VLMRuntimeTests",
+      name: "VLMConversionTests",
       dependencies: [
-        "VLMRuntime", "VLMContainer", "VLMConvert", "VLMCheckpoint", "VLMInput", "VLMKernels",
-        "VLMModels", "VLMNN", "VLMTensor", "VLMTestSupport",
+        "VLMConversion", "VLMCheckpoint", "VLMContainer", "VLMFoundation", "VLMImages",
+        "VLMModels", "VLMTensor", "VLMText", "VLMTestSupport",
       ]),
     .testTarget(
-      name: "CLITests",
+      name: "VLMZTests",
       dependencies: [
-        "VLMTensor", "VLMCheckpoint", "VLMContainer", "VLMConvert", "VLMInput", "VLMTestSupport",
-        "vlm-convert", "vlm-run",
+        "VLMZ", "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMFoundation", "VLMImages",
+        "VLMModels", "VLMTensor", "VLMText", "VLMTestSupport",
       ]),
     .testTarget(
       name: "VLMBenchTests",
       dependencies: [
-        "VLMBench", "CVLMPeak", "VLMKernels", "VLMModels", "VLMConvert", "VLMInput", "VLMRuntime",
-        "VLMTensor", "VLMTestSupport",
+        "VLMBench", "CVLMPeak", "VLMConversion", "VLMFoundation", "VLMImages", "VLMModels",
+        "VLMTensor", "VLMText", "VLMTestSupport", "VLMZ",
+      ]),
+    .testTarget(
+      name: "CLITests",
+      dependencies: [
+        "VLMCommandLine", "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMFoundation",
+        "VLMImages", "VLMTensor", "VLMText", "VLMTestSupport", "vlm-convert", "vlm-run",
       ]),
     .target(
       name: "VLMFuzzTargets",
       dependencies: [
-        "VLMCheckpoint", "VLMContainer", "VLMConvert", "VLMInput", "VLMKernels", "VLMModels",
-        "VLMNN", "VLMQuantize", "VLMRuntime", "VLMTensor", "CZlib",
+        "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMFoundation", "VLMImages",
+        "VLMModels", "VLMTensor", "VLMText", "VLMZ", "CCodecs",
       ],
       path: "Tests/Fuzz/Targets"),
     .testTarget(
       name: "VLMFuzzTests", dependencies: ["VLMFuzzTargets"], path: "Tests/Fuzz/Regressions"),
-    .testTarget(
-      name: "VLMInputTests",
-      dependencies: ["VLMInput", "VLMTensor", "VLMTestSupport", "SystemProbe"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17

@@ -3,7 +3,7 @@
 
   python3 scripts/compare_quantizers.py [safetensors file ...]
 
-Builds the encoder from Sources/CVLMEncode with the C compiler in $CC (clang; the sources use its
+Builds the encoder from Sources/CVLMKernels/encode with the C compiler in $CC (clang; the sources use its
 vectors) and needs numpy. Rows are Gaussian, Laplace and t-distributed (seed 1), then all matrices
 of the files given. Error: sqrt(sum (w - v)^2 / sum w^2) over all of them.
 
@@ -51,12 +51,12 @@ class Encoder(ctypes.Structure):
 
 
 def load_encoders():
-    sources = sorted(glob.glob(os.path.join(ROOT, "Sources/CVLMEncode/*.c")))
+    sources = sorted(glob.glob(os.path.join(ROOT, "Sources/CVLMKernels/encode/*.c")))
     with tempfile.TemporaryDirectory() as folder:
         library = os.path.join(folder, "encode.so")
         subprocess.run(
             [os.environ.get("CC", "clang"), "-std=c17", "-O3", "-ffp-contract=off", "-Wno-psabi",
-             "-shared", "-fPIC", "-o", library, "-I", os.path.join(ROOT, "Sources/CVLMEncode/include"),
+             "-shared", "-fPIC", "-o", library, "-I", os.path.join(ROOT, "Sources/CVLMKernels/include"),
              "-I", os.path.join(ROOT, "Sources/CVLMKernels/include"), *sources, "-lm"], check=True)
         handle = ctypes.CDLL(library)
     handle.vlm_encoder_for.restype = ctypes.POINTER(Encoder)

@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// A benchmark cannot be run as asked.

@@ -1,4 +1,4 @@
-import VLMKernels
+import VLMFoundation
 import VLMTensor
 
 #if canImport(Glibc)

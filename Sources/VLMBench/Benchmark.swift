@@ -1,4 +1,4 @@
-import VLMKernels
+import VLMFoundation
 import VLMTensor
 
 /// Runs cases interleaved - every case once a round, and the peaks between them - so that a slow

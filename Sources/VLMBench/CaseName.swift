@@ -1,4 +1,3 @@
-import VLMKernels
 import VLMTensor
 
 /// What one case measures, as its name says it: `gemm/q8/M4096.K192.N768/avx512vnni/t2`.

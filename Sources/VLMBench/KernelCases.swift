@@ -1,7 +1,5 @@
-import CVLMBlas
 import CVLMKernels
-import VLMKernels
-import VLMQuantize
+import CVLMSystem
 import VLMTensor
 
 /// Single operations on random values, the work split over threads as the models split theirs.

@@ -1,5 +1,5 @@
 import CVLMKernels
-import VLMKernels
+import VLMTensor
 
 /// What only language models need.
 extension KernelCases {

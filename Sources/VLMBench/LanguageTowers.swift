@@ -1,7 +1,6 @@
-import VLMKernels
 import VLMModels
-import VLMRuntime
 import VLMTensor
+import VLMZ
 
 extension RandomModel {
   /// Language models of published sizes. Behind a dot the number of layers, where it should be

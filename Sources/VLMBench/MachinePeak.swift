@@ -1,6 +1,6 @@
 import CVLMKernels
 import CVLMPeak
-import VLMKernels
+import VLMTensor
 
 /// What the machine can do at most on a number of threads, measured between the cases.
 final class MachinePeak {

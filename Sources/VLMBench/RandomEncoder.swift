@@ -1,8 +1,7 @@
-import VLMInput
-import VLMKernels
+import VLMImages
 import VLMModels
-import VLMNN
 import VLMTensor
+import VLMText
 
 /// What makes visual tokens of a picture: a tower, and a LLaVA's projector where it has one.
 package struct RandomEncoder: Sendable, Equatable {

@@ -1,9 +1,7 @@
 import VLMContainer
-import VLMConvert
-import VLMKernels
+import VLMConversion
+import VLMFoundation
 import VLMModels
-import VLMNN
-import VLMQuantize
 import VLMTensor
 
 /// Models of the published sizes with random weights: time does not depend on what a model knows.

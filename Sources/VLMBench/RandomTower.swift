@@ -1,10 +1,9 @@
 import VLMContainer
-import VLMInput
-import VLMKernels
+import VLMImages
 import VLMModels
-import VLMNN
-import VLMRuntime
 import VLMTensor
+import VLMText
+import VLMZ
 
 /// An open model that looks at one image after the other.
 struct RandomTower {

@@ -1,8 +1,7 @@
 import CVLMKernels
 import CVLMPeak
-import VLMKernels
-import VLMRuntime
 import VLMTensor
+import VLMZ
 
 /// Where the time of a tower goes, measured inside the tower: its kernels are wrapped in a table
 /// that counts, so caches are as they are.

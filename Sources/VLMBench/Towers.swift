@@ -1,8 +1,9 @@
-import VLMInput
-import VLMKernels
+import VLMFoundation
+import VLMImages
 import VLMModels
-import VLMRuntime
 import VLMTensor
+import VLMText
+import VLMZ
 
 #if canImport(Glibc)
   import Glibc

@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// Why a checkpoint cannot be read, or a file of tensors not written.

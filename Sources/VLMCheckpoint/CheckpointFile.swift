@@ -1,4 +1,4 @@
-import VLMTensor
+import VLMFoundation
 
 /// One file of tensors, of any kind that is read here; its content tells which, not its name.
 package enum CheckpointFile {

@@ -1,4 +1,4 @@
-import CVLMEncode
+import CVLMKernels
 import VLMTensor
 
 extension CheckpointTensor {

@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 extension CheckpointTensor {

@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// Bytes that a reader had to make: inflated, or put into this machine's byte order.

@@ -1,4 +1,4 @@
-import VLMTensor
+import VLMFoundation
 
 /// Names of classes in the forms in which training tools keep them: a list, names by index, or
 /// indices by name.

@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// Writes NumPy's `.npy` format, version 1.0.

@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// A model as Meta's own code saves it: `consolidated.00.pth`, `consolidated.01.pth` …, one file for

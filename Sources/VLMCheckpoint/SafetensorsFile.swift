@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// Reads safetensors: an 8-byte little-endian length, a JSON header of that length, then the data,

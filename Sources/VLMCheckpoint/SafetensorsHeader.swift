@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// Turns the header's text into tensors, in one pass and without a tree: a header may list a

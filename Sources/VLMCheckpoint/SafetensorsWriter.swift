@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// Writes safetensors files: the same tensors and metadata always give the same bytes.

@@ -1,4 +1,4 @@
-import VLMTensor
+import VLMFoundation
 
 extension TensorCatalog {
   /// Modules of PyTorch that stand around others to compile, shard or recompute them, and leave

@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// How a checkpoint is stored.

@@ -1,5 +1,5 @@
 import ArgumentParser
-import VLMKernels
+import VLMFoundation
 import VLMTensor
 
 #if canImport(Glibc)

@@ -1,4 +1,4 @@
-import VLMKernels
+import VLMFoundation
 import VLMTensor
 
 /// Brings weights that are not in the system's cache there before they are used, front to back and

@@ -1,4 +1,3 @@
-import VLMQuantize
 import VLMTensor
 
 /// The rules of `formats/blocks.md` that only a look at the bytes can check.

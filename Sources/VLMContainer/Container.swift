@@ -1,4 +1,4 @@
-import VLMTensor
+import VLMFoundation
 
 /// An open `.vlmz` file: everything but the tensors' bytes has been checked.
 ///

@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// Why a container could not be read or written: where in it, and which rule of

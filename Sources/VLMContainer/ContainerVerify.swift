@@ -1,5 +1,5 @@
 import Synchronization
-import VLMTensor
+import VLMFoundation
 
 extension Container {
   private final class Counter: Sendable { let done = Mutex(0) }

@@ -1,4 +1,4 @@
-import VLMTensor
+import VLMFoundation
 
 /// Recognises what people pass by mistake, so that the message can name it.
 enum ForeignFile {

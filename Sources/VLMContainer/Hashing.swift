@@ -1,4 +1,4 @@
-import CVLMHash
+import CVLMSystem
 
 /// A running XXH64 with seed 0: the checksum of every run of bytes in a container.
 package struct XXH64: Sendable {

@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// Reads the entries of a tensor index one after the other, trusting nothing.

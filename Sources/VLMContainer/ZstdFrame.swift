@@ -1,4 +1,4 @@
-import CZstd
+import CCodecs
 
 /// One zstd frame as a section holds it: no dictionary, content size stated, bounded window.
 enum ZstdFrame {

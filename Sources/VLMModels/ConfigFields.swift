@@ -1,5 +1,4 @@
-import VLMKernels
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// Required fields of a JSON object, with errors that name the field and what it should be.

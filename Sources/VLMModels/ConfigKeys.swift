@@ -1,4 +1,4 @@
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// Which keys of a description leave a model's arithmetic as it is computed here.

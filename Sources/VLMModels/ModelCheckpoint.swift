@@ -1,4 +1,4 @@
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// What a checkpoint says of itself, before anything is read from its tensors.
@@ -88,12 +88,12 @@ package struct ModelCheckpoint: Sendable {
   /// By our name.
   package internal(set) var tensors: [String: Source]
   /// Tensors of the checkpoint that are no part of the model.
-  package private(set) var foreign: [String]
+  package private(set) var unused: [String]
   /// What a person should know, one line each.
   package private(set) var notes: [String]
-  /// A classifier among the foreign tensors that cannot be run.
+  /// A classifier among the unused tensors that cannot be run.
   package var headFault: HeadFault?
-  /// Those of the foreign tensors that nothing explains: without them it may be another model.
+  /// Those of the unused tensors that nothing explains: without them it may be another model.
   package internal(set) var unexpected: [String] = []
   /// Whether an activation of the head was assumed.
   package var hasOpenHead = false
@@ -102,13 +102,13 @@ package struct ModelCheckpoint: Sendable {
 
   package init(
     description: ModelDescription, naming: String, tensors: [String: Source],
-    foreign: [String] = [], unexpected: [String] = [], notes: [String] = []
+    unused: [String] = [], unexpected: [String] = [], notes: [String] = []
   ) {
     self.unexpected = unexpected
     self.description = description
     self.naming = naming
     self.tensors = tensors
-    self.foreign = foreign
+    self.unused = unused
     self.notes = notes
   }
 
@@ -133,14 +133,14 @@ package struct ModelCheckpoint: Sendable {
     let parts = facts.names.filter { $0.name.hasPrefix(place) }
     inner = facts.with(names: parts.map { (String($0.name.dropFirst(place.count)), $0.shape) })
     return try recogniseNamed(inner)?.prefixed(place).adding(
-      foreign: facts.names.filter { !$0.name.hasPrefix(place) })
+      unused: facts.names.filter { !$0.name.hasPrefix(place) })
   }
 
   /// The same with more tensors that are no part of it, which may be a head, or the larger part of
   /// what the file is.
-  package func adding(foreign names: [CheckpointFacts.Name]) -> ModelCheckpoint {
+  package func adding(unused names: [CheckpointFacts.Name]) -> ModelCheckpoint {
     var result = self
-    result.foreign += names.map(\.name)
+    result.unused += names.map(\.name)
     result.unexpected += names.filter { name in
       let isBeside = description.language != nil && LLaMANaming.isValueHead(name.name)
       return !HeadModule.isInert(name) && !isBeside
@@ -151,12 +151,12 @@ package struct ModelCheckpoint: Sendable {
   /// Says that a tower for texts is no part of a model that classifies images.
   mutating func leaveOutTexts(_ names: [String]) {
     guard !names.isEmpty else { return }
-    foreign += names.sorted()
+    unused += names.sorted()
     notes.append("the image tower with a classifier on top: the text tower is left out")
   }
 
   /// Adds tensors that are no part of the model.
-  mutating func addForeign(_ names: [String]) { foreign += names }
+  mutating func addUnused(_ names: [String]) { unused += names }
 
   /// The same of a checkpoint whose names have `prefix` before them.
   private func prefixed(_ prefix: String) -> ModelCheckpoint {
@@ -177,7 +177,7 @@ package struct ModelCheckpoint: Sendable {
       description: description, naming: naming,
       tensors: tensors.mapValues { source in
         Source(original: original(source.original), shape: source.shape, rows: source.rows)
-      }, foreign: foreign.map(original), notes: self.notes + notes)
+      }, unused: unused.map(original), notes: self.notes + notes)
     result.headFault = headFault.map { fault in
       HeadFault(
         tensors: fault.tensors.map(original), found: fault.found, expected: fault.expected)

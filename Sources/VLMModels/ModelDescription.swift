@@ -1,5 +1,4 @@
-import VLMKernels
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// Which model a container holds, with its geometry: the content of the container's `config`.

@@ -1,4 +1,4 @@
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// transformers' classes that have a ConvNeXt or a CLIP inside and give something else than a

@@ -1,11 +1,11 @@
 import ArgumentParser
 import VLMCommandLine
-import VLMKernels
+import VLMFoundation
 import VLMModels
-import VLMRuntime
 import VLMTensor
+import VLMZ
 
-/// `vlm-bench language`: speed of a language model, and how well it foretells a text.
+/// `vlm-bench language`: speed of a language model, and its perplexity on a text.
 struct LanguageCommand: ParsableCommand {
   static var configuration: CommandConfiguration {
     CommandConfiguration(
@@ -20,7 +20,7 @@ struct LanguageCommand: ParsableCommand {
   @Argument(help: "A .vlmz with a language model.")
   var model: String
 
-  @Option(help: ArgumentHelp("A text to foretell.", valueName: "file"))
+  @Option(help: ArgumentHelp("A text to measure the perplexity on.", valueName: "file"))
   var text: String?
 
   @Option(help: ArgumentHelp("The model to compare with, usually at f32.", valueName: "file"))
@@ -81,7 +81,7 @@ struct LanguageCommand: ParsableCommand {
       result.set("text", .string(text.text))
     }
     if prompt > 0 { try time(session, &result) }
-    if let text { try foretell(text, session, &result) }
+    if let text { try measurePerplexity(text, session, &result) }
     if json {
       Report.line(JSONValue.object(result).serialized())
     } else {
@@ -125,7 +125,7 @@ struct LanguageCommand: ParsableCommand {
     result.set("tokens_per_second", .double(steps[runs / 2]))
   }
 
-  private func foretell(
+  private func measurePerplexity(
     _ path: String, _ session: LanguageSession, _ result: inout JSONObject
   ) throws {
     guard let tokenizer = session.tokenizer else {

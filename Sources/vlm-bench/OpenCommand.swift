@@ -1,6 +1,7 @@
 import ArgumentParser
 import VLMBench
 import VLMCommandLine
+import VLMFoundation
 import VLMTensor
 
 #if canImport(Glibc)

@@ -2,7 +2,7 @@ import ArgumentParser
 import VLMBench
 import VLMCommandLine
 import VLMContainer
-import VLMKernels
+import VLMFoundation
 import VLMTensor
 
 @main

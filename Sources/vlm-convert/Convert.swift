@@ -2,8 +2,8 @@ import ArgumentParser
 import VLMCheckpoint
 import VLMCommandLine
 import VLMContainer
-import VLMConvert
-import VLMKernels
+import VLMConversion
+import VLMFoundation
 import VLMModels
 import VLMTensor
 
@@ -190,15 +190,15 @@ struct Convert: ParsableCommand {
       source: source, policy: policy, ignoreUnexpected: ignoreUnexpected,
       pool: WorkerPool(threadCount: try threadCount(option: threads)))
     for note in source.notes + converter.notes { Report.warning(note, program: "vlm-convert") }
-    let foreign = source.checkpoint.foreign
-    if !foreign.isEmpty, !quiet {
+    let unused = source.checkpoint.unused
+    if !unused.isEmpty, !quiet {
       // Those that the user wants to be left out are what has to be seen.
       let unexpected = source.checkpoint.unexpected
-      let names = unexpected + foreign.filter { !unexpected.contains($0) }
+      let names = unexpected + unused.filter { !unexpected.contains($0) }
       let shown = names.prefix(max(3, min(20, unexpected.count)))
       let examples = shown.map { "'\($0.escapedForDisplay())'" }
       Report.note(
-        "vlm-convert: \(foreign.count == 1 ? "1 tensor is" : "\(foreign.count) tensors are") no part "
+        "vlm-convert: \(unused.count == 1 ? "1 tensor is" : "\(unused.count) tensors are") no part "
           + "of the model, left out: "
           + examples.joined(separator: ", ") + (names.count > shown.count ? ", …" : ""))
     }

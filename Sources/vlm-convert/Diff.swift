@@ -1,8 +1,8 @@
 import ArgumentParser
 import VLMCheckpoint
 import VLMCommandLine
-import VLMConvert
-import VLMKernels
+import VLMConversion
+import VLMFoundation
 import VLMTensor
 
 struct Diff: ParsableCommand {

@@ -1,7 +1,8 @@
 import ArgumentParser
 import VLMCommandLine
 import VLMContainer
-import VLMConvert
+import VLMConversion
+import VLMFoundation
 import VLMTensor
 
 struct Extract: ParsableCommand {

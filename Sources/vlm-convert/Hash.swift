@@ -2,8 +2,8 @@ import ArgumentParser
 import VLMCheckpoint
 import VLMCommandLine
 import VLMContainer
-import VLMConvert
-import VLMKernels
+import VLMConversion
+import VLMFoundation
 import VLMTensor
 
 struct Hash: ParsableCommand {

@@ -2,7 +2,8 @@ import ArgumentParser
 import VLMCheckpoint
 import VLMCommandLine
 import VLMContainer
-import VLMConvert
+import VLMConversion
+import VLMFoundation
 import VLMTensor
 
 struct Inspect: ParsableCommand {

@@ -1,5 +1,6 @@
 import VLMCommandLine
-import VLMConvert
+import VLMConversion
+import VLMFoundation
 import VLMTensor
 
 /// The report of a conversion, for people.

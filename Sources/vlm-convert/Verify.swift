@@ -2,10 +2,10 @@ import ArgumentParser
 import VLMCheckpoint
 import VLMCommandLine
 import VLMContainer
-import VLMConvert
-import VLMKernels
-import VLMRuntime
+import VLMConversion
+import VLMFoundation
 import VLMTensor
+import VLMZ
 
 struct Verify: ParsableCommand {
   static var configuration: CommandConfiguration {

@@ -1,8 +1,10 @@
 import ArgumentParser
 import VLMCommandLine
-import VLMInput
-import VLMRuntime
+import VLMFoundation
+import VLMImages
 import VLMTensor
+import VLMText
+import VLMZ
 
 #if canImport(Glibc)
   import Glibc

@@ -1,9 +1,10 @@
 import ArgumentParser
-import VLMInput
-import VLMKernels
+import VLMFoundation
+import VLMImages
 import VLMModels
-import VLMRuntime
 import VLMTensor
+import VLMText
+import VLMZ
 
 /// What is asked of a model that answers, and how it chooses its words.
 struct ConversationOptions: ParsableArguments {

@@ -1,9 +1,10 @@
 import VLMCommandLine
-import VLMInput
+import VLMFoundation
+import VLMImages
 import VLMModels
-import VLMNN
-import VLMRuntime
 import VLMTensor
+import VLMText
+import VLMZ
 
 /// One picture after the other, each by itself.
 extension ConversationRun {

@@ -1,12 +1,12 @@
 import ArgumentParser
 import VLMCommandLine
 import VLMContainer
-import VLMInput
-import VLMKernels
+import VLMFoundation
+import VLMImages
 import VLMModels
-import VLMNN
-import VLMRuntime
 import VLMTensor
+import VLMText
+import VLMZ
 
 #if canImport(Glibc)
   import Glibc

@@ -1,5 +1,6 @@
 import VLMCheckpoint
 import VLMCommandLine
+import VLMFoundation
 import VLMTensor
 
 /// The rows of an embedding file, and what each of them is of.

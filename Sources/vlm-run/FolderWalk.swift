@@ -1,5 +1,6 @@
-import VLMInput
-import VLMTensor
+import VLMFoundation
+import VLMImages
+import VLMText
 
 #if canImport(Glibc)
   import Glibc

@@ -1,8 +1,9 @@
 import VLMCheckpoint
 import VLMCommandLine
-import VLMInput
-import VLMNN
+import VLMFoundation
+import VLMImages
 import VLMTensor
+import VLMText
 
 /// Reads what the user names as an image into the model's input.
 struct ImageLoader {

@@ -1,10 +1,11 @@
 import VLMCheckpoint
 import VLMCommandLine
-import VLMInput
+import VLMFoundation
+import VLMImages
 import VLMModels
-import VLMNN
-import VLMRuntime
 import VLMTensor
+import VLMText
+import VLMZ
 
 /// One call of `vlm-run`: images in, results out, in the order given.
 struct ImageRun {

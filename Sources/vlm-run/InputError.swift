@@ -1,4 +1,4 @@
-import VLMTensor
+import VLMFoundation
 
 /// Why what was named gives no picture or no answer about one, or cannot be written.
 struct InputError: ReportableError, Equatable {

@@ -1,7 +1,7 @@
 import ArgumentParser
 import VLMCheckpoint
-import VLMRuntime
-import VLMTensor
+import VLMFoundation
+import VLMZ
 
 /// The texts that images are likened to.
 struct LabelOptions: ParsableArguments {

@@ -1,5 +1,5 @@
 import VLMCommandLine
-import VLMInput
+import VLMImages
 
 extension Report {
   /// Says on standard error what a picture lacks that was read all the same.

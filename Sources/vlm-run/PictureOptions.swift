@@ -1,5 +1,4 @@
 import ArgumentParser
-import VLMTensor
 
 /// Where pictures come from, beside the names that are arguments.
 struct PictureOptions: ParsableArguments {

@@ -1,6 +1,8 @@
 import VLMCommandLine
-import VLMInput
+import VLMFoundation
+import VLMImages
 import VLMTensor
+import VLMText
 
 /// One of the pictures that a command is about.
 struct PictureInput {

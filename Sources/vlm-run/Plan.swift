@@ -1,11 +1,11 @@
 import VLMCommandLine
 import VLMContainer
-import VLMInput
-import VLMKernels
+import VLMFoundation
+import VLMImages
 import VLMModels
-import VLMNN
-import VLMRuntime
 import VLMTensor
+import VLMText
+import VLMZ
 
 /// What `--dry-run` says would run.
 struct Plan {

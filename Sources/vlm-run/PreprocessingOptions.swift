@@ -1,6 +1,7 @@
 import ArgumentParser
-import VLMInput
-import VLMTensor
+import VLMFoundation
+import VLMImages
+import VLMText
 
 /// How files become the model's input, where the container's own word is not wanted.
 struct PreprocessingOptions: ParsableArguments {

@@ -1,8 +1,9 @@
 import ArgumentParser
 import VLMCommandLine
-import VLMInput
-import VLMRuntime
+import VLMFoundation
 import VLMTensor
+import VLMText
+import VLMZ
 
 /// Which frame stands around questions: the user's choice, or what the file says.
 struct PromptChoice {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import VLMCommandLine
 import VLMContainer
+import VLMFoundation
 import VLMTensor
 
 /// Results and failures, in the order of what they are about, and the status that they end with.

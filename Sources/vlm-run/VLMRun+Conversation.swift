@@ -1,11 +1,12 @@
 import ArgumentParser
 import VLMCommandLine
 import VLMContainer
-import VLMInput
-import VLMKernels
+import VLMFoundation
+import VLMImages
 import VLMModels
-import VLMRuntime
 import VLMTensor
+import VLMText
+import VLMZ
 
 /// What `vlm-run` does with models that answer.
 extension VLMRun {

@@ -2,11 +2,12 @@ import ArgumentParser
 import VLMCheckpoint
 import VLMCommandLine
 import VLMContainer
-import VLMInput
-import VLMKernels
+import VLMFoundation
+import VLMImages
 import VLMModels
-import VLMRuntime
 import VLMTensor
+import VLMText
+import VLMZ
 
 extension Scores: ExpressibleByArgument {}
 
@@ -102,7 +103,7 @@ struct VLMRun: ParsableCommand {
     if let top, top < 1 { throw ValidationError("--top: found \(top), expected 1 or more") }
     guard !labels.isUsed || scores == nil else {
       throw ValidationError(
-        "--scores and \(labels.given[0]) exclude each other: likeness is a softmax")
+        "--scores and \(labels.given[0]) exclude each other: similarity is a softmax")
     }
     guard !(json && jsonl) else { throw ValidationError("--json and --jsonl exclude each other") }
     // A language model has intermediates without any image.

@@ -1,6 +1,7 @@
 import Foundation
 import Testing
-import VLMConvert
+import VLMConversion
+import VLMFoundation
 import VLMTensor
 import VLMTestSupport
 

@@ -2,6 +2,7 @@ import Foundation
 import Testing
 import VLMCheckpoint
 import VLMContainer
+import VLMFoundation
 import VLMTensor
 import VLMTestSupport
 

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import VLMFoundation
 import VLMTensor
 import VLMTestSupport
 

@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import VLMCheckpoint
+import VLMFoundation
 import VLMTensor
 import VLMTestSupport
 

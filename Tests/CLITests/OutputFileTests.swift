@@ -1,9 +1,11 @@
 import Foundation
 import Testing
 import VLMCheckpoint
-import VLMInput
+import VLMFoundation
+import VLMImages
 import VLMTensor
 import VLMTestSupport
+import VLMText
 
 /// `--explain`, `--dump` and `--embed` of every kind of model.
 @Suite("Files beside the answer", .serialized)

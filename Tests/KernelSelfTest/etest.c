@@ -1,4 +1,4 @@
-// Gives the encoders and decoders of CVLMEncode what a damaged file can hold: blocks and panels of
+// Gives the encoders and decoders of blocks what a damaged file can hold: blocks and panels of
 // any bytes, and weights that are not numbers, in memory of exactly their size. For a sanitizer;
 // without one it shows that a panel that is encoded keeps the rules of formats/blocks.md, and that
 // every instruction set writes the same bytes.

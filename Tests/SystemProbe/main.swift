@@ -2,8 +2,10 @@
 // that is signalled, faults or hits a limit cannot be seen from inside it.
 import Glibc
 import VLMCheckpoint
-import VLMInput
+import VLMFoundation
+import VLMImages
 import VLMTensor
+import VLMText
 
 /// Bytes of memory that were resident at most, so far. What `getrusage` says of a child begins with
 /// what its parent had, and the tests' process is large.

@@ -2,10 +2,11 @@ import CVLMPeak
 import Foundation
 import Testing
 import VLMBench
-import VLMInput
-import VLMKernels
-import VLMRuntime
+import VLMFoundation
+import VLMImages
 import VLMTensor
+import VLMText
+import VLMZ
 
 @Suite("Benchmarks, but for their times")
 struct BenchmarkTests {

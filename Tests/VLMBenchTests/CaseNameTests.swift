@@ -1,6 +1,5 @@
 import Testing
 import VLMBench
-import VLMTensor
 import VLMTestSupport
 
 @Suite("Names of cases")

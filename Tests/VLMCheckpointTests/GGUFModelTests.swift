@@ -2,13 +2,12 @@ import Foundation
 import Testing
 import VLMCheckpoint
 import VLMContainer
-import VLMConvert
-import VLMKernels
+import VLMConversion
+import VLMFoundation
 import VLMModels
-import VLMNN
-import VLMRuntime
 import VLMTensor
 import VLMTestSupport
+import VLMZ
 
 /// From a GGUF file to a container that runs.
 @Suite("GGUF: models")

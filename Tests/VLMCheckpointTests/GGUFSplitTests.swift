@@ -2,8 +2,7 @@ import Foundation
 import Testing
 import VLMCheckpoint
 import VLMContainer
-import VLMConvert
-import VLMKernels
+import VLMConversion
 import VLMTensor
 import VLMTestSupport
 

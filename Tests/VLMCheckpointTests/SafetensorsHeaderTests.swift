@@ -1,5 +1,6 @@
 import Testing
 import VLMCheckpoint
+import VLMFoundation
 import VLMTensor
 
 /// Cases S01 to S35: the length, the header's text, and what a tensor says of itself.

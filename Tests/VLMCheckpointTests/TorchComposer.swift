@@ -1,4 +1,4 @@
-import CZlib
+import CCodecs
 import Testing
 import VLMCheckpoint
 import VLMTensor

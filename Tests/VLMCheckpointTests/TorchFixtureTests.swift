@@ -2,7 +2,8 @@ import Foundation
 import Testing
 import VLMCheckpoint
 import VLMContainer
-import VLMConvert
+import VLMConversion
+import VLMFoundation
 import VLMTensor
 import VLMTestSupport
 

@@ -1,7 +1,6 @@
 import Foundation
 import Testing
 import VLMContainer
-import VLMTensor
 
 /// One small file, damaged in every way: either it is refused, or nothing is lost.
 @Suite("Damaged containers")

@@ -1,4 +1,4 @@
-import CVLMHash
+import CVLMSystem
 import Testing
 import VLMContainer
 

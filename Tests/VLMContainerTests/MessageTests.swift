@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import VLMContainer
+import VLMFoundation
 import VLMTensor
 
 @Suite("What is said about files that are no good")
@@ -30,7 +31,7 @@ struct MessageTests {
       ),
       ("<!DOCTYPE html>", "an HTML page"),
     ])
-  func foreign(text: String, kind: String) throws {
+  func unused(text: String, kind: String) throws {
     #expect(
       try message(Array(text.utf8)) == "m.vlmz: is \(kind), expected a .vlmz container [R02]")
   }
@@ -88,7 +89,7 @@ struct MessageTests {
 
   @Test("V54 what is no regular file is refused, with its own exit status")
   func irregular() throws {
-    func status(_ path: String) -> VLMTensor.ExitStatus? {
+    func status(_ path: String) -> VLMFoundation.ExitStatus? {
       do throws(ContainerError) { _ = try Container.open(path: path) } catch {
         #expect(error.rule == nil)
         return error.exitStatus

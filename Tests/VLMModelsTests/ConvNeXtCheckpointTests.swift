@@ -1,6 +1,5 @@
 import Testing
-import VLMKernels
-import VLMNN
+import VLMFoundation
 import VLMTensor
 import VLMTestSupport
 
@@ -175,7 +174,7 @@ struct ConvNeXtCheckpointTests {
     let found = try #require(try ConvNeXtCheckpoint(names: names, description: nil))
     #expect(found.naming == .timm)
     #expect(found.config == Self.config(size))
-    #expect(found.foreign.isEmpty)
+    #expect(found.unused.isEmpty)
   }
 
   @Test(
@@ -192,7 +191,7 @@ struct ConvNeXtCheckpointTests {
     if naming == .huggingFace { config.headEpsilon = 1e-12 }
     if naming == .openCLIP { config.head.output?.meaning = .embedding }
     #expect(found.config == config)
-    #expect(found.foreign == extra.map(\.name))
+    #expect(found.unused == extra.map(\.name))
     let manifest = try ModelDescription.convNeXt(config).manifest()
     #expect(Set(found.tensors.keys) == Set(manifest.map(\.path)))
     for spec in manifest { #expect(found.tensors[spec.path]?.shape == spec.shape) }
@@ -208,7 +207,7 @@ struct ConvNeXtCheckpointTests {
       (name: name, shape: name.hasSuffix(".layer_scale") ? shape + [1, 1] : shape)
     }
     let found = try #require(try ConvNeXtCheckpoint(names: names, description: nil))
-    #expect(found.naming == naming && found.config == config && found.foreign.isEmpty)
+    #expect(found.naming == naming && found.config == config && found.unused.isEmpty)
     let manifest = try ModelDescription.convNeXt(config).manifest()
     #expect(Set(found.tensors.keys) == Set(manifest.map(\.path)))
   }
@@ -225,7 +224,7 @@ struct ConvNeXtCheckpointTests {
       ("criterion.weight", [1000]), ("steps", []),
     ]
     let found = try #require(try ConvNeXtCheckpoint(names: names + others, description: nil))
-    #expect(found.config == config && found.foreign == others.map(\.name))
+    #expect(found.config == config && found.unused == others.map(\.name))
     #expect(found.headFault == nil)
     let many = (0..<names.count).map { (name: "language.\($0)", shape: [1]) }
     #expect(try ConvNeXtCheckpoint(names: names + many, description: nil) == nil)
@@ -247,7 +246,7 @@ struct ConvNeXtCheckpointTests {
     var config = Self.config(Self.sizes[13])
     let names = try Self.names(config, .openMMLab, convolutional: false)
     let found = try #require(try ConvNeXtCheckpoint(names: names, description: nil))
-    #expect(found.naming == .openMMLab && found.config == config && found.foreign.isEmpty)
+    #expect(found.naming == .openMMLab && found.config == config && found.unused.isEmpty)
 
     config.head = .none
     let encoder = try Self.names(config, .facebook, convolutional: false)
@@ -257,7 +256,7 @@ struct ConvNeXtCheckpointTests {
     ]
     let dense = try #require(try ConvNeXtCheckpoint(names: encoder + decoder, description: nil))
     #expect(dense.naming == .facebook && dense.config == config)
-    #expect(dense.foreign == decoder.map(\.name) && dense.headFault == nil)
+    #expect(dense.unused == decoder.map(\.name) && dense.headFault == nil)
     #expect(dense.notes.count == 1 && dense.notes.allSatisfy { $0.contains("FCMAE") })
     let kernel: [(name: String, shape: [Int])] = [("encoder.stages.0.0.dwconv.kernel", [49, 96])]
     let error = thrownError(ModelError.self) {

@@ -1,5 +1,5 @@
 import Testing
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 @testable import VLMModels

@@ -1,6 +1,6 @@
 import Testing
+import VLMFoundation
 import VLMModels
-import VLMNN
 import VLMTensor
 
 struct LLaMAConfigTests {
@@ -179,9 +179,9 @@ struct LLaMANamingTests {
       naming.match("model.layers.11.self_attn.k_proj.bias")
         == .tensor("layers.11.self_attn.k_proj.bias"))
     #expect(naming.match("model.layers.0.self_attn.rotary_emb.inv_freq") == .derived)
-    #expect(naming.match("model.layers.0.self_attn.q_norm.weight") == .foreign)
-    #expect(naming.match("model.layers.x.mlp.up_proj.weight") == .foreign)
-    #expect(naming.match("model.mm_projector.0.weight") == .foreign)
+    #expect(naming.match("model.layers.0.self_attn.q_norm.weight") == .unused)
+    #expect(naming.match("model.layers.x.mlp.up_proj.weight") == .unused)
+    #expect(naming.match("model.mm_projector.0.weight") == .unused)
   }
 
   @Test("llama.cpp's names are translated")
@@ -193,8 +193,8 @@ struct LLaMANamingTests {
       naming.match("blk.3.attn_output.weight") == .tensor("layers.3.self_attn.o_proj.weight"))
     #expect(
       naming.match("blk.3.ffn_norm.weight") == .tensor("layers.3.post_attention_layernorm.weight"))
-    #expect(naming.match("blk.3.ffn_gate_exps.weight") == .foreign)
-    #expect(naming.match("rope_freqs.weight") == .foreign)
+    #expect(naming.match("blk.3.ffn_gate_exps.weight") == .unused)
+    #expect(naming.match("rope_freqs.weight") == .unused)
   }
 
   @Test("a naming is found by the gated layers")

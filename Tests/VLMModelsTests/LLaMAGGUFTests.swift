@@ -1,5 +1,5 @@
 import Testing
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 @testable import VLMModels
@@ -63,7 +63,7 @@ struct LLaMAGGUFTests {
             vocabulary: 100, hidden: 32, layers: 1, heads: 4, keyValueHeads: 2, headDimension: 8,
             feedForward: 48, epsilon: 1e-5, tiedEmbeddings: true, contextLength: 512)))
     #expect(model.naming == "gguf")
-    #expect(model.foreign.isEmpty)
+    #expect(model.unused.isEmpty)
     let query = model.tensors["layers.0.self_attn.q_proj.weight"]
     #expect(query?.original == "blk.0.attn_q.weight")
     #expect(query?.rows == .interleavedRotary(heads: 4))
@@ -178,6 +178,6 @@ struct LLaMAGGUFTests {
   func unknownTensors() throws {
     let model = try #require(try recognise([:], [("blk.0.attn_q_norm.weight", [8])]))
     #expect(model.unexpected == ["blk.0.attn_q_norm.weight"])
-    #expect(model.foreign == model.unexpected)
+    #expect(model.unused == model.unexpected)
   }
 }

@@ -1,6 +1,6 @@
 import Testing
+import VLMFoundation
 import VLMModels
-import VLMNN
 import VLMTensor
 import VLMTestSupport
 
@@ -98,7 +98,7 @@ struct LLaMAMetaTests {
     let found = try ModelCheckpoint.recognise(CheckpointFacts(names: names, description: json))
     let model = try #require(found)
     #expect(model.naming == "meta")
-    #expect(model.foreign == ["extra.weight"])
+    #expect(model.unused == ["extra.weight"])
     #expect(model.tensors["layers.0.self_attn.q_proj.weight"]?.rows == .interleavedRotary(heads: 8))
     #expect(model.tensors["layers.0.self_attn.k_proj.weight"]?.rows == .interleavedRotary(heads: 8))
     #expect(model.tensors["layers.0.mlp.gate_proj.weight"]?.rows == .stored)

@@ -1,5 +1,5 @@
 import Testing
-import VLMNN
+import VLMFoundation
 import VLMTensor
 import VLMTestSupport
 
@@ -103,7 +103,7 @@ struct LLaVACheckpointTests {
     let manifest = try found.description.manifest()
     #expect(Self.parameters(manifest) == 7_436_945_600)
     #expect(manifest.filter { $0.path.hasPrefix("tower.") }.count == 398)
-    #expect(found.foreign.isEmpty)
+    #expect(found.unused.isEmpty)
     #expect(Set(found.tensors.keys) == Set(manifest.map(\.path)))
     for spec in manifest { #expect(found.tensors[spec.path]?.shape == spec.shape) }
     guard case .llava(let config) = found.description else {

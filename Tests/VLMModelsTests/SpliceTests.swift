@@ -1,5 +1,5 @@
 import Testing
-import VLMNN
+import VLMTensor
 import VLMTestSupport
 
 @testable import VLMModels

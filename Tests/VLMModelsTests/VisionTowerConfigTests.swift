@@ -1,7 +1,6 @@
 import Testing
-import VLMKernels
+import VLMFoundation
 import VLMModels
-import VLMNN
 import VLMTensor
 
 /// Geometry of CLIP's transformer, LLaVA-HR's tower and open_clip's pair, read from tensors and from
@@ -174,7 +173,7 @@ struct VisionTowerConfigTests {
     #expect(found.tensors["layers.2.mlp.fc1.weight"] != nil)
     #expect(found.tensors["layers.3.mlp.fc1.weight"] == nil)
     #expect(found.tensors["post_norm.weight"] == nil)
-    #expect(found.foreign == ["vision_model.embeddings.position_ids"])
+    #expect(found.unused == ["vision_model.embeddings.position_ids"])
     for layer in [0, 5, -5, Int.min, Int.max] {
       #expect(throws: ModelError.self) {
         try CLIPViTCheckpoint(

@@ -1,4 +1,4 @@
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// Weights of a test: named values in f32, in the order in which a container stores them, one mapped

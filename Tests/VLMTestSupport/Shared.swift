@@ -1,5 +1,6 @@
 import Foundation
 import VLMCheckpoint
+import VLMFoundation
 import VLMTensor
 
 /// Files that tests read: those of the project, and what may lie beside it.

@@ -1,4 +1,4 @@
-import VLMTensor
+import VLMFoundation
 
 /// Reads GGUF files of version 2 and 3, little-endian: typed metadata, then tensors, plain or in
 /// blocks of codes, which stay in the mapped file until they are read.

@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// The part of a GGUF file before its tensors' data: counts, metadata, and what each tensor is.

@@ -1,4 +1,4 @@
-import VLMTensor
+import VLMFoundation
 
 /// What can be wrong with a GGUF file, besides what any checkpoint can have.
 package enum GGUFProblem: Sendable, Equatable {

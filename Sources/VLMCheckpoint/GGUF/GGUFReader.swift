@@ -1,4 +1,4 @@
-import VLMTensor
+import VLMFoundation
 
 /// Reads GGUF's numbers, strings and values in order. Nothing is allocated from a length that the
 /// file's remaining bytes do not bear out.

@@ -1,4 +1,4 @@
-import VLMTensor
+import VLMFoundation
 
 /// Finds the files of a model that is split over several: `NAME-00001-of-00003.gguf` and so on,
 /// which agree about their count in their metadata.

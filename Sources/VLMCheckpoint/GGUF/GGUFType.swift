@@ -1,4 +1,4 @@
-import CVLMEncode
+import CVLMKernels
 import VLMTensor
 
 /// How GGUF stores the elements of a tensor: plain, or in blocks of codes with their scales.

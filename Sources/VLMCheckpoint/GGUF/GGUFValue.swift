@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// The types of GGUF's metadata values.

@@ -1,4 +1,4 @@
-import VLMTensor
+import VLMFoundation
 
 /// The vision half of a LLaVA as llama.cpp stores it, an "mmproj": an image encoder and a projector
 /// in a file of their own, beside that of the language model.

@@ -1,4 +1,4 @@
-import CZlib
+import CCodecs
 
 /// DEFLATE and CRC-32, as zip archives use them.
 enum Inflater {
@@ -30,7 +30,7 @@ enum Inflater {
       stream.avail_in = UInt32(input)
       stream.next_out = target + produced
       stream.avail_out = UInt32(room)
-      let status = CZlib.inflate(&stream, Z_NO_FLUSH)
+      let status = CCodecs.inflate(&stream, Z_NO_FLUSH)
       let (taken, made) = (input - Int(stream.avail_in), room - Int(stream.avail_out))
       consumed += taken
       produced += made

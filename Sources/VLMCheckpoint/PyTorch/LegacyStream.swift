@@ -1,4 +1,4 @@
-import VLMTensor
+import VLMFoundation
 
 /// The format before PyTorch 1.6: five pickles one after the other (a magic number, a version, facts
 /// about the machine, the object, the keys of its storages), then each storage as a count and its

@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// Reads one pickle into an inert tree.

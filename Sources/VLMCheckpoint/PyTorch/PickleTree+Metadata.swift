@@ -1,4 +1,4 @@
-import VLMTensor
+import VLMFoundation
 
 /// Keys under which checkpoints hold names of classes.
 package enum ClassNameKeys {

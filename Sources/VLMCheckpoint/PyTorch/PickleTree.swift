@@ -1,4 +1,4 @@
-import VLMTensor
+import VLMFoundation
 
 /// A value that a pickle describes. Containers and objects are numbers into a `PickleTree`, so that
 /// cycles cost nothing and nothing is ever freed by recursion.

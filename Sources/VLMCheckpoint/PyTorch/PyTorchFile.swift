@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// Reads what `torch.save` and `torch.jit.save` write: a zip archive with a pickle and storages, or

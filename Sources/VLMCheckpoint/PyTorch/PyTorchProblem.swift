@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// What can be wrong with a PyTorch checkpoint, besides what any checkpoint can have.

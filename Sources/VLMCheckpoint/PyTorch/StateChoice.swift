@@ -1,4 +1,4 @@
-import VLMTensor
+import VLMFoundation
 
 /// Which part of a checkpoint is the model.
 package enum StateSelection: Sendable, Equatable {

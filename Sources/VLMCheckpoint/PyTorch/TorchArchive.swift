@@ -1,4 +1,4 @@
-import VLMTensor
+import VLMFoundation
 
 /// A zip archive as PyTorch lays it out: in one folder of any name, `data.pkl` and `data/<key>`, and
 /// beside them `version`, `byteorder` and, from TorchScript, `code/` and constants.

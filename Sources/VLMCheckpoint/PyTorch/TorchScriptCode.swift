@@ -1,4 +1,4 @@
-import VLMTensor
+import VLMFoundation
 
 /// Which attributes of a TorchScript class are parameters and buffers, as its code states them:
 /// other tensors are a module's working memory, no part of its state.

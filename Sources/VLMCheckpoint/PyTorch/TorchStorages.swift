@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// The bytes behind the storages that a pickle refers to.

@@ -1,4 +1,4 @@
-import VLMTensor
+import VLMFoundation
 
 /// The entries of a zip archive, found by its central directory and checked against it.
 ///

@@ -1,4 +1,4 @@
-import VLMTensor
+import VLMFoundation
 
 /// The end of a zip archive: where its directory is and how many entries it has.
 struct ZipEnd {

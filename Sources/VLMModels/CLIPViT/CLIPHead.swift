@@ -1,4 +1,4 @@
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// CLIP's image tower with a classifier that people put on it, or by itself in files that only have
@@ -179,13 +179,13 @@ enum CLIPHead {
       var model = parts.restore(
         ModelCheckpoint(
           description: .clipViT(tower.config), naming: tower.naming, tensors: tower.tensors,
-          foreign: tower.foreign, notes: notes))
+          unused: tower.unused, notes: notes))
       for (name, source) in found.sources { model.tensors["classifier.\(name)"] = source }
       model.hasOpenHead = found.isOpen
       model.unexpected = tower.unexpected.map { parts.original[$0] ?? $0 }
       model.unexpected += parts.loose
       let used = Set(found.sources.values.map(\.original))
-      model.addForeign(left.map(\.name).filter { !used.contains($0) })
+      model.addUnused(left.map(\.name).filter { !used.contains($0) })
       model.leaveOutTexts(parts.texts.compactMap { parts.original[$0.name] })
       return model
     }
@@ -199,7 +199,7 @@ enum CLIPHead {
     guard var model = try ModelCheckpoint.recogniseNamed(inner).map(parts.restore) else {
       return nil
     }
-    model.addForeign(left.map(\.name))
+    model.addUnused(left.map(\.name))
     model.headFault = fault
     return model
   }
@@ -207,7 +207,7 @@ enum CLIPHead {
   private struct Tower {
     var config: CLIPViTConfig
     var tensors: [String: ModelCheckpoint.Source]
-    let foreign: [String]
+    let unused: [String]
     let unexpected: [String]
     let notes: [String]
     let naming: String
@@ -223,13 +223,13 @@ enum CLIPHead {
         CLIPViTCheckpoint.Selection(feature: feature))
       return found.map {
         Tower(
-          config: $0.config, tensors: $0.tensors, foreign: $0.foreign, unexpected: $0.unexpected,
+          config: $0.config, tensors: $0.tensors, unused: $0.unused, unexpected: $0.unexpected,
           notes: description == nil ? [CLIPViTCheckpoint.guessed] : [], naming: "hugging-face")
       }
     case .openCLIP, .openCLIPTower:
       return try OpenCLIPViT(parts.tower, description).map {
         Tower(
-          config: $0.config, tensors: $0.tensors, foreign: $0.foreign, unexpected: $0.unexpected,
+          config: $0.config, tensors: $0.tensors, unused: $0.unused, unexpected: $0.unexpected,
           notes: $0.notes, naming: "open_clip")
       }
     }

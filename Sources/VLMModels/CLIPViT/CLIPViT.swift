@@ -1,5 +1,3 @@
-import VLMKernels
-import VLMNN
 import VLMTensor
 
 /// CLIP's vision transformer as transformers' `CLIPVisionModel` computes it, one image at a time.

@@ -1,5 +1,4 @@
-import VLMKernels
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// CLIP's vision transformer found among a checkpoint's tensors.
@@ -8,7 +7,7 @@ package struct CLIPViTCheckpoint: Sendable {
   /// By our name.
   package let tensors: [String: ModelCheckpoint.Source]
   /// Tensors that are no part of the tower, or of no use to what is asked of it.
-  package let foreign: [String]
+  package let unused: [String]
   /// Those of them that are named as the tower's own and that nothing explains.
   let unexpected: [String]
 
@@ -35,14 +34,14 @@ package struct CLIPViTCheckpoint: Sendable {
   ) throws(ModelError) {
     guard let parts = CLIPViTNaming.split(names) else { return nil }
     var found: [String: ModelCheckpoint.Source] = [:]
-    var foreign: [String] = []
+    var unused: [String] = []
     var unexpected: [String] = []
     for name in parts.others {
       if selection.feature == .pooled, name.name == CLIPViTNaming.projection {
         found["projection"] = ModelCheckpoint.Source(original: name.name, shape: name.shape)
         continue
       }
-      foreign.append(name.name)
+      unused.append(name.name)
       // What is no part of the tower is of no use to who reads its tokens.
       let isOther = name.name == CLIPViTNaming.projection || CLIPViTNaming.isOfTexts(name.name)
       if selection.feature.isVector, !isOther, !HeadModule.isInert(name) {
@@ -51,7 +50,7 @@ package struct CLIPViTCheckpoint: Sendable {
     }
     for (name, prefixed) in parts.tower {
       guard let ours = CLIPViTNaming.canonical(prefixed) else {
-        foreign.append(name.name)
+        unused.append(name.name)
         if !HeadModule.isInert(name) { unexpected.append(name.name) }
         continue
       }
@@ -73,7 +72,7 @@ package struct CLIPViTCheckpoint: Sendable {
       }
       return Int(rest[..<dot]).map { $0 < config.encoder.layers } ?? true
     }
-    self.foreign = foreign
+    self.unused = unused
     self.unexpected = unexpected
   }
 
@@ -88,7 +87,7 @@ package struct CLIPViTCheckpoint: Sendable {
     else { return nil }
     var model = ModelCheckpoint(
       description: .clipViT(found.config), naming: "hugging-face", tensors: found.tensors,
-      foreign: found.foreign, notes: facts.description == nil ? [guessed] : [])
+      unused: found.unused, notes: facts.description == nil ? [guessed] : [])
     model.unexpected = found.unexpected
     return model
   }

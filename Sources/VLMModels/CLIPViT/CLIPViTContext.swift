@@ -1,5 +1,4 @@
-import VLMKernels
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// Memory of one pass of a `CLIPViT`, planned once for one size of image.

@@ -1,5 +1,4 @@
-import VLMKernels
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// Works out a tower's configuration from its tensors' shapes and, where shapes cannot tell, from

@@ -1,5 +1,4 @@
 import Synchronization
-import VLMKernels
 import VLMTensor
 
 /// A table of position vectors, and what it becomes on another grid of patches.

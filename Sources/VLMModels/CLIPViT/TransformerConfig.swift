@@ -1,5 +1,4 @@
-import VLMKernels
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// Geometry of a stack of pre-norm transformer layers with biases, as both of CLIP's towers are.

@@ -1,5 +1,3 @@
-import VLMKernels
-import VLMNN
 import VLMTensor
 
 /// `x += out(attention(norm1 x))`, then `x += fc2(activation(fc1(norm2 x)))`.

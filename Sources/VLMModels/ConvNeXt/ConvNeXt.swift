@@ -1,7 +1,5 @@
 // ConvNeXt V1 and V2 as timm's `convnext.py` computes them, for a batch of images of one size.
 
-import VLMKernels
-import VLMNN
 import VLMTensor
 
 package struct ConvNeXt: Sendable {

@@ -1,5 +1,3 @@
-import VLMKernels
-import VLMNN
 import VLMTensor
 
 /// depthwise → norm → expand → activation (→ GRN) → contract → layer scale → add.

@@ -1,5 +1,4 @@
-import VLMKernels
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// A checkpoint recognised as a ConvNeXt: its geometry, and where each of our tensors comes from.
@@ -11,10 +10,10 @@ package struct ConvNeXtCheckpoint: Sendable {
   /// By our name.
   package private(set) var tensors: [String: Source]
   /// Tensors of the checkpoint that are no part of the image model.
-  package private(set) var foreign: [String] = []
+  package private(set) var unused: [String] = []
   /// What a person should know, one line each.
   package private(set) var notes: [String] = []
-  /// A classifier that cannot be run; it is among the foreign tensors.
+  /// A classifier that cannot be run; it is among the unused tensors.
   package private(set) var headFault: HeadFault?
   /// Whether an activation of the head was assumed.
   package private(set) var hasOpenHead = false
@@ -62,7 +61,7 @@ package struct ConvNeXtCheckpoint: Sendable {
     try ConvNeXtGeometry(tensors: tensors, naming: naming, description: description)
       .checkAgainstDescription(config)
     let used = Set(tensors.values.map(\.original))
-    foreign = names.map(\.name).filter { !used.contains($0) }
+    unused = names.map(\.name).filter { !used.contains($0) }
   }
 
   /// What stands on the trunk: its own classifier, or whatever was put in its place or on top.
@@ -164,7 +163,7 @@ package struct ConvNeXtCheckpoint: Sendable {
 
   package var model: ModelCheckpoint {
     var result = ModelCheckpoint(
-      description: .convNeXt(config), naming: naming.rawValue, tensors: tensors, foreign: foreign,
+      description: .convNeXt(config), naming: naming.rawValue, tensors: tensors, unused: unused,
       notes: notes)
     (result.headFault, result.hasOpenHead) = (headFault, hasOpenHead)
     return result

@@ -1,5 +1,4 @@
-import VLMKernels
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// Geometry of a ConvNeXt: everything that its tensors' shapes and its arithmetic depend on.

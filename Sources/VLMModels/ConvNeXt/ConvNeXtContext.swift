@@ -1,5 +1,3 @@
-import VLMKernels
-import VLMNN
 import VLMTensor
 
 /// Memory of one forward pass, planned once for the largest batch: two feature maps to read and

@@ -110,7 +110,7 @@ struct HeadModule: Sendable {
   var isLinear: Bool { if case .linear = kind { true } else { false } }
   var isOther: Bool { kind == .other }
 
-  /// Whether it is what a CLIP multiplies likenesses by, which no embedding depends on.
+  /// Whether it is what a CLIP multiplies similarities by, which no embedding depends on.
   var isTemperature: Bool {
     names.allSatisfy { name in
       ["logit_scale", "logit_bias"].contains(name.split(separator: ".").last)

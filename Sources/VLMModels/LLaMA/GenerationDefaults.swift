@@ -1,4 +1,4 @@
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// How a language model's makers want text to be generated: the content of the container's

@@ -36,7 +36,7 @@ package enum LLaMANaming: String, Sendable, CaseIterable {
     /// Known, and not needed: frequencies of the rotation, which the description gives.
     case derived
     /// No part of a language model as it is computed here.
-    case foreign
+    case unused
   }
 
   /// Our name for the checkpoint's `name`.
@@ -47,14 +47,14 @@ package enum LLaMANaming: String, Sendable, CaseIterable {
     var rest = Substring(name)
     if self == .huggingFace {
       if name == "lm_head.weight" { return .tensor(name) }
-      guard name.hasPrefix("model.") else { return .foreign }
+      guard name.hasPrefix("model.") else { return .unused }
       rest = rest.dropFirst(6)
     }
     if rest == "embed_tokens.weight" || rest == "norm.weight" { return .tensor(String(rest)) }
     let part = rest.split(separator: ".", omittingEmptySubsequences: false)
-    guard part.count >= 4, part[0] == "layers", Int(part[1]) != nil else { return .foreign }
+    guard part.count >= 4, part[0] == "layers", Int(part[1]) != nil else { return .unused }
     let inner = part[2...].joined(separator: ".")
-    return Self.layerTensors.contains(inner) ? .tensor(String(rest)) : .foreign
+    return Self.layerTensors.contains(inner) ? .tensor(String(rest)) : .unused
   }
 
   private static func matchGGUF(_ name: String) -> Match {
@@ -67,9 +67,9 @@ package enum LLaMANaming: String, Sendable, CaseIterable {
     let part = name.split(separator: ".", omittingEmptySubsequences: false)
     guard part.count == 4, part[0] == "blk", Int(part[1]) != nil,
       let inner = ggufLayerNames[String(part[2])]
-    else { return .foreign }
+    else { return .unused }
     let ours = "\(inner).\(part[3])"
-    return layerTensors.contains(ours) ? .tensor("layers.\(part[1]).\(ours)") : .foreign
+    return layerTensors.contains(ours) ? .tensor("layers.\(part[1]).\(ours)") : .unused
   }
 
   private static func matchMeta(_ name: String) -> Match {
@@ -83,7 +83,7 @@ package enum LLaMANaming: String, Sendable, CaseIterable {
     let part = name.split(separator: ".", maxSplits: 2).map(String.init)
     guard part.count == 3, part[0] == "layers", Int(part[1]) != nil,
       let ours = metaLayerNames[part[2]]
-    else { return name.hasSuffix(".inner_attention.rope.freqs") ? .derived : .foreign }
+    else { return name.hasSuffix(".inner_attention.rope.freqs") ? .derived : .unused }
     return .tensor("layers.\(part[1]).\(ours)")
   }
 

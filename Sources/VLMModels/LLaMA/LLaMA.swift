@@ -1,7 +1,5 @@
 // LLaMA as transformers' `modeling_llama.py` computes it, one sequence at a time.
 
-import VLMKernels
-import VLMNN
 import VLMTensor
 
 /// A decoder that runs on rows of embeddings, so that rows of another origin, such as the visual

@@ -1,5 +1,3 @@
-import VLMKernels
-import VLMNN
 import VLMTensor
 
 /// `h += o(attention(norm h)); h += down(SiLU(gate n) · up n), n = norm h`.

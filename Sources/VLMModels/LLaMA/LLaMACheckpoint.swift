@@ -1,4 +1,4 @@
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// A checkpoint recognised as a LLaMA and nothing more.
@@ -21,7 +21,7 @@ enum LLaMACheckpoint {
     let parts = try Parts(facts.names, naming, description)
     var model = ModelCheckpoint(
       description: .llama(parts.config), naming: naming.rawValue, tensors: parts.tensors,
-      foreign: parts.foreign, unexpected: parts.unexpected, notes: parts.notes)
+      unused: parts.unused, unexpected: parts.unexpected, notes: parts.notes)
     model.frequencies = parts.frequencies
     return model
   }
@@ -33,7 +33,7 @@ extension LLaMACheckpoint {
     let config: LLaMAConfig
     /// By our name.
     private(set) var tensors: [String: ModelCheckpoint.Source] = [:]
-    private(set) var foreign: [String] = []
+    private(set) var unused: [String] = []
     /// Those of them that nothing explains: without them it may be another model.
     private(set) var unexpected: [String] = []
     private(set) var frequencies: [String] = []
@@ -61,9 +61,9 @@ extension LLaMACheckpoint {
                 expected: "one of them"))
           }
         case .derived: frequencies.append(name)
-        case .foreign where naming == .gguf && name == LLaMAConfig.ggufFrequencies: break
-        case .foreign:
-          foreign.append(name)
+        case .unused where naming == .gguf && name == LLaMAConfig.ggufFrequencies: break
+        case .unused:
+          unused.append(name)
           if !HeadModule.isInert((name, shape)), !LLaMANaming.isValueHead(name) {
             unexpected.append(name)
           }

@@ -1,4 +1,4 @@
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// LLaMA: Touvron et al., "LLaMA: Open and Efficient Foundation Language Models", and the models of

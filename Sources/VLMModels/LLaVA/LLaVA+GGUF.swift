@@ -1,4 +1,4 @@
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// A LLaVA-1.5 as llama.cpp has it: a language model in GGUF, and beside it a file of general

@@ -1,4 +1,4 @@
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// A LLaVA-1.5 as transformers' own `LlavaForConditionalGeneration` stores it: other names, and a

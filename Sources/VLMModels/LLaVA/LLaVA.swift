@@ -1,5 +1,3 @@
-import VLMKernels
-import VLMNN
 import VLMTensor
 
 /// A vision tower, a projector and a language model, as LLaVA's `llava_arch.py` joins them.

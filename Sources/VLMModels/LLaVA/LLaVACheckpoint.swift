@@ -1,4 +1,4 @@
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// A checkpoint recognised as a LLaVA of upstream's code: a language model in transformers' names,
@@ -11,7 +11,7 @@ struct LLaVACheckpoint {
   private var towerPrefix = ""
   private var languageNames: [CheckpointFacts.Name] = []
   private var tensors: [String: ModelCheckpoint.Source] = [:]
-  private var foreign: [String] = []
+  private var unused: [String] = []
   private var unexpected: [String] = []
   private var frequencies: [String] = []
   private var notes: [String] = []
@@ -83,7 +83,7 @@ struct LLaVACheckpoint {
       promptLimit: try promptLimit(tower))
     try config.validate()
     var model = ModelCheckpoint(
-      description: .llava(config), naming: "llava", tensors: tensors, foreign: foreign,
+      description: .llava(config), naming: "llava", tensors: tensors, unused: unused,
       unexpected: unexpected, notes: notes)
     model.frequencies = frequencies
     return model
@@ -113,7 +113,7 @@ struct LLaVACheckpoint {
         "tower.\(name)",
         ModelCheckpoint.Source(original: towerPrefix + source.original, shape: source.shape))
     }
-    foreign += found.foreign.map { towerPrefix + $0 }
+    unused += found.unused.map { towerPrefix + $0 }
     // A classifier is of no use here; what is no layer of one may be a part of the trunk.
     let strange = HeadModule.modules(of: towerNames).filter(\.isOther).flatMap(\.names)
     unexpected += (found.headFault?.tensors ?? []).filter { strange.contains($0) }
@@ -138,9 +138,9 @@ struct LLaVACheckpoint {
       facts: MultiResolutionCheckpoint.Facts(llava: description, clip: facts.towerDescription))
     noteMissingDescription()
     try setTower(found.tensors, prefix: towerPrefix)
-    foreign += (found.dead + found.foreign).map { towerPrefix + $0 }
+    unused += (found.dead + found.unused).map { towerPrefix + $0 }
     unexpected += towerNames.filter {
-      found.foreign.contains($0.name) && !HeadModule.isInert($0)
+      found.unused.contains($0.name) && !HeadModule.isInert($0)
     }.map { towerPrefix + $0.name }
     return .multiResolution(found.config)
   }
@@ -165,7 +165,7 @@ struct LLaVACheckpoint {
     else { return nil }
     noteMissingDescription()
     try setTower(found.tensors, prefix: towerPrefix)
-    foreign += found.foreign.map { towerPrefix + $0 }
+    unused += found.unused.map { towerPrefix + $0 }
     unexpected += found.unexpected.map { towerPrefix + $0 }
     return .clipViT(found.config)
   }
@@ -185,7 +185,7 @@ struct LLaVACheckpoint {
     let found = try LLaMACheckpoint.Parts(
       languageNames, isGGUF ? .gguf : .huggingFace, description)
     for (ours, source) in found.tensors { try set("language.\(ours)", source) }
-    foreign += found.foreign
+    unused += found.unused
     unexpected += found.unexpected
     frequencies += found.frequencies
     notes += found.notes

@@ -1,4 +1,4 @@
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// LLaVA: Liu et al., "Visual Instruction Tuning", and the models of its build: a vision tower, a

@@ -1,5 +1,4 @@
-import VLMKernels
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// What takes visual tokens to the language model's width: LLaVA's `mm_projector_type`.

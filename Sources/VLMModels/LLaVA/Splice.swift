@@ -1,4 +1,4 @@
-import VLMNN
+import VLMTensor
 
 /// Where each position of a language model's input comes from, once pictures stand in for their
 /// sentinels: text by its ids, a picture by rows of its visual tokens.

@@ -1,5 +1,3 @@
-import VLMKernels
-import VLMNN
 import VLMTensor
 
 /// A vision tower with its weights.

@@ -1,5 +1,4 @@
-import VLMKernels
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// What turns a picture into visual tokens: a kind of image encoder, with its geometry.

@@ -1,4 +1,4 @@
-import VLMTensor
+import VLMFoundation
 
 /// The names under which LLaVA-HR stores its vision tower.
 package enum MultiResolutionNaming {
@@ -8,18 +8,18 @@ package enum MultiResolutionNaming {
     /// Stored, but read by no computation: the transformer's last norm, the classifier of the
     /// ConvNeXt.
     case dead
-    case foreign
+    case unused
   }
 
   /// What `name` is, which has lost "model.vision_tower." before it.
   package static func meaning(_ name: String) -> Meaning {
     if let rest = name.dropping("fast_vision_tower.vision_tower.") {
       if rest == "vision_model.embeddings.position_ids" { return .dead }
-      guard let ours = CLIPViTNaming.canonical(rest) else { return .foreign }
+      guard let ours = CLIPViTNaming.canonical(rest) else { return .unused }
       return ours.hasPrefix("post_norm.") ? .dead : .tensor("fast." + ours)
     }
     if let rest = name.dropping("slow_vision_tower.vision_tower.") {
-      guard let ours = ConvNeXtNaming.timm.canonical(rest) else { return .foreign }
+      guard let ours = ConvNeXtNaming.timm.canonical(rest) else { return .unused }
       let isDead = ours.hasPrefix("head.") || ours.hasPrefix("norm_pre.")
       return isDead ? .dead : .tensor("slow." + ours)
     }
@@ -28,7 +28,7 @@ package enum MultiResolutionNaming {
       if let inner = rest.dropping("fast_proj.") { return .tensor("final.fast." + inner) }
       if let inner = rest.dropping("slow_proj.") { return .tensor("final.slow." + inner) }
     }
-    return .foreign
+    return .unused
   }
 
   /// The shape that the model states for our `name`: 1×1 convolutions are matrices.

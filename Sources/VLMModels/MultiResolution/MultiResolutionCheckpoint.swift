@@ -1,5 +1,4 @@
-import VLMKernels
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// LLaVA-HR's vision tower found in a checkpoint: its geometry, and where its tensors come from.
@@ -40,7 +39,7 @@ package struct MultiResolutionCheckpoint: Sendable {
   /// Tensors of the tower that nothing reads.
   package let dead: [String]
   /// Tensors under names that the tower has not.
-  package let foreign: [String]
+  package let unused: [String]
 
   /// Whether `names`, without what stands before a tower's, are such a tower's.
   package static func isPresent(in names: some Sequence<String>) -> Bool {
@@ -56,7 +55,7 @@ package struct MultiResolutionCheckpoint: Sendable {
   ) throws(ModelError) {
     var tensors: [String: ModelCheckpoint.Source] = [:]
     var dead: [String] = []
-    var foreign: [String] = []
+    var unused: [String] = []
     for (name, shape) in names {
       let original = prefix + name
       switch MultiResolutionNaming.meaning(name) {
@@ -64,7 +63,7 @@ package struct MultiResolutionCheckpoint: Sendable {
         tensors[ours] = ModelCheckpoint.Source(
           original: original, shape: MultiResolutionNaming.modelShape(ours, shape))
       case .dead: dead.append(original)
-      case .foreign: foreign.append(original)
+      case .unused: unused.append(original)
       }
     }
     let fastShapes = Self.shapes(tensors, under: "fast.")
@@ -80,7 +79,7 @@ package struct MultiResolutionCheckpoint: Sendable {
     try config.validate()
     self.tensors = tensors
     self.dead = dead
-    self.foreign = foreign
+    self.unused = unused
   }
 
   private static func shapes(

@@ -1,5 +1,4 @@
-import VLMKernels
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// Geometry of LLaVA-HR's vision tower: a vision transformer that looks at a small copy of the

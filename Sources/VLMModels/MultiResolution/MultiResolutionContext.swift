@@ -1,5 +1,3 @@
-import VLMKernels
-import VLMNN
 import VLMTensor
 
 /// Memory of one pass of a `MultiResolutionTower`, planned once for one size of image.

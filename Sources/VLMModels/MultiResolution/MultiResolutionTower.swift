@@ -1,5 +1,3 @@
-import VLMKernels
-import VLMNN
 import VLMTensor
 
 /// LLaVA-HR's vision tower, one image at a time.

@@ -1,5 +1,4 @@
-import VLMKernels
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// transformers' `CLIPModel`, both towers with their projections, recognised by its tensors' names.
@@ -32,11 +31,11 @@ enum CLIPModelCheckpoint {
     var tensors = text
     for (name, source) in image.tensors { tensors["image.\(name)"] = source }
     // Positions 0, 1, 2 …, which older files store.
-    let foreign = image.foreign.filter { !$0.hasSuffix(".embeddings.position_ids") }
+    let unused = image.unused.filter { !$0.hasSuffix(".embeddings.position_ids") }
     var model = ModelCheckpoint(
-      description: .openCLIP(config), naming: "hugging-face", tensors: tensors, foreign: foreign,
+      description: .openCLIP(config), naming: "hugging-face", tensors: tensors, unused: unused,
       notes: facts.description == nil ? [CLIPViTCheckpoint.guessed] : [])
-    let left = Set(image.foreign)
+    let left = Set(image.unused)
     model.unexpected = others.filter { left.contains($0.name) && !HeadModule.isInert($0) }
       .map(\.name)
     return model

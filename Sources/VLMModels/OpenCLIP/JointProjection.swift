@@ -1,4 +1,3 @@
-import VLMNN
 import VLMTensor
 
 /// How a CLIP's file keeps its matrices, which is how they run.

@@ -1,5 +1,4 @@
-import VLMKernels
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// An open_clip checkpoint with both towers, recognised by its tensors' names.
@@ -42,7 +41,7 @@ enum OpenCLIPCheckpoint {
         return model
       }
       var found = try whole(
-        .convNeXt(image.config), image.tensors, text, foreign: image.foreign, facts.description,
+        .convNeXt(image.config), image.tensors, text, unused: image.unused, facts.description,
         notes: image.notes)
       found.headFault = image.headFault
       found.unexpected = unreadTexts(imageNames)
@@ -56,9 +55,9 @@ enum OpenCLIPCheckpoint {
       text["text.tokens.weight"] == nil
       ? ModelCheckpoint(
         description: .clipViT(image.config), naming: "open_clip", tensors: image.tensors,
-        foreign: image.foreign + text.values.map(\.original).sorted(), notes: image.notes)
+        unused: image.unused + text.values.map(\.original).sorted(), notes: image.notes)
       : try whole(
-        .clipViT(image.config), image.tensors, text, foreign: image.foreign, facts.description,
+        .clipViT(image.config), image.tensors, text, unused: image.unused, facts.description,
         notes: image.notes)
     model.unexpected = image.unexpected
     if case .openCLIP = model.description { model.unexpected += unreadTexts(imageNames) }
@@ -74,17 +73,17 @@ enum OpenCLIPCheckpoint {
 
   private static func whole(
     _ tower: OpenCLIPConfig.ImageTower, _ image: [String: ModelCheckpoint.Source],
-    _ text: [String: ModelCheckpoint.Source], foreign: [String], _ description: JSONValue?,
+    _ text: [String: ModelCheckpoint.Source], unused: [String], _ description: JSONValue?,
     notes: [String] = []
   ) throws(ModelError) -> ModelCheckpoint {
-    let isOpenAI = OpenCLIPViT.isOpenAI(foreign)
+    let isOpenAI = OpenCLIPViT.isOpenAI(unused)
     let config = OpenCLIPConfig(
       image: tower, text: try textConfig(text, description, isOpenAI: isOpenAI))
     try config.validate()
     var tensors = text
     for (name, source) in image { tensors["image.\(name)"] = source }
     return ModelCheckpoint(
-      description: .openCLIP(config), naming: "open_clip", tensors: tensors, foreign: foreign,
+      description: .openCLIP(config), naming: "open_clip", tensors: tensors, unused: unused,
       notes: notes)
   }
 

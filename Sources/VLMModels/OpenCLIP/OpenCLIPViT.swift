@@ -1,5 +1,4 @@
-import VLMKernels
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// open_clip's own vision transformer, which OpenAI's files name alike, found among a checkpoint's
@@ -8,7 +7,7 @@ struct OpenCLIPViT {
   let config: CLIPViTConfig
   /// By our name.
   let tensors: [String: ModelCheckpoint.Source]
-  let foreign: [String]
+  let unused: [String]
   /// Those of them that are named as the tower's own and that nothing explains.
   let unexpected: [String]
   /// What a person should know, one line each.
@@ -22,13 +21,13 @@ struct OpenCLIPViT {
   ///   arithmetic follows from.
   init?(_ names: [CheckpointFacts.Name], _ description: JSONValue?) throws(ModelError) {
     var tensors: [String: ModelCheckpoint.Source] = [:]
-    var foreign: [String] = []
+    var unused: [String] = []
     var unexpected: [String] = []
     for (name, shape) in names {
       if let ours = name.dropping("visual.").flatMap(Self.canonical) {
         tensors[ours] = ModelCheckpoint.Source(original: name, shape: shape)
       } else {
-        foreign.append(name)
+        unused.append(name)
         if name.hasPrefix("visual."), !HeadModule.isInert((name, shape)) { unexpected.append(name) }
       }
     }
@@ -38,7 +37,7 @@ struct OpenCLIPViT {
     let model = description?["model_cfg"] ?? description
     let vision = model?["vision_cfg"]
     try ConfigKeys.openCLIPVision.check(vision, "vision_cfg")
-    let isQuick = model?["quick_gelu"]?.boolValue ?? Self.isOpenAI(foreign)
+    let isQuick = model?["quick_gelu"]?.boolValue ?? Self.isOpenAI(unused)
     var stated = JSONObject()
     stated.set("hidden_act", isQuick ? "quick_gelu" : "gelu")
     if let width = tensors["embeddings.class"]?.shape.first,
@@ -50,7 +49,7 @@ struct OpenCLIPViT {
       shapes: tensors.mapValues(\.shape), description: .object(stated)
     ).config(feature: .pooled)
     self.tensors = tensors
-    self.foreign = foreign
+    self.unused = unused
     self.unexpected = unexpected
     let guessed =
       "no open_clip_config.json beside the weights: assuming heads of 64 and GELU; OpenAI's own "
@@ -59,8 +58,8 @@ struct OpenCLIPViT {
   }
 
   /// OpenAI's own archives hold these beside the weights; their models have quick GELU.
-  static func isOpenAI(_ foreign: [String]) -> Bool {
-    ["input_resolution", "context_length", "vocab_size"].allSatisfy { foreign.contains($0) }
+  static func isOpenAI(_ unused: [String]) -> Bool {
+    ["input_resolution", "context_length", "vocab_size"].allSatisfy { unused.contains($0) }
   }
 
   /// Our name for `name`, which has lost "visual.".

@@ -1,5 +1,4 @@
-import VLMKernels
-import VLMNN
+import VLMFoundation
 import VLMTensor
 
 /// CLIP's text transformer: the feature of a text is what the last layer makes of its end
@@ -95,7 +94,7 @@ package enum ImageEncoder: Sendable {
   case clipViT(CLIPViT)
 }
 
-/// Both towers, and the scale of their likeness.
+/// Both towers, and the scale of their similarity.
 package struct OpenCLIP: Sendable {
   package let config: OpenCLIPConfig
   package let image: ImageEncoder

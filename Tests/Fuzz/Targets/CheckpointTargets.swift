@@ -1,7 +1,9 @@
 import VLMCheckpoint
-import VLMInput
+import VLMFoundation
+import VLMImages
 import VLMModels
 import VLMTensor
+import VLMText
 
 #if canImport(Glibc)
   import Glibc

@@ -1,4 +1,5 @@
 import VLMContainer
+import VLMFoundation
 import VLMTensor
 
 enum ContainerTarget {

@@ -1,8 +1,10 @@
 import VLMCheckpoint
-import VLMConvert
-import VLMInput
+import VLMConversion
+import VLMFoundation
+import VLMImages
 import VLMModels
 import VLMTensor
+import VLMText
 
 /// The metadata of a file that `extract` wrote.
 ///
@@ -88,7 +90,7 @@ package enum ExtractedTarget {
       precondition(tensor.shape == source.shape, "a tensor has its own shape")
     }
     precondition(
-      checkpoint.foreign.allSatisfy { catalog[$0] != nil }, "what is left over is the file's")
+      checkpoint.unused.allSatisfy { catalog[$0] != nil }, "what is left over is the file's")
     if let preprocessing = model.preprocessing {
       let again = try Preprocessing(json: preprocessing.json(), name: "again")
       precondition(again == preprocessing, "a configuration survives being written")

@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// A reader of bytes from strangers, and what is done with what it reads.

@@ -1,6 +1,7 @@
-import CZlib
-import VLMInput
+import CCodecs
+import VLMImages
 import VLMTensor
+import VLMText
 
 enum ImageTarget {
   /// Small, so that a header alone cannot make an execution slow.

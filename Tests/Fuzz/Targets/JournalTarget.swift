@@ -1,4 +1,4 @@
-import VLMConvert
+import VLMConversion
 import VLMTensor
 
 enum JournalTarget {

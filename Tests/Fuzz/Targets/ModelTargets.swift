@@ -1,7 +1,8 @@
-import VLMInput
+import VLMFoundation
+import VLMImages
 import VLMModels
-import VLMNN
 import VLMTensor
+import VLMText
 
 package enum ModelTargets {
   /// What lies beside a checkpoint's weights: `{"config": …, "tower": …, "generation": …,

@@ -1,5 +1,7 @@
-import VLMInput
+import VLMFoundation
+import VLMImages
 import VLMTensor
+import VLMText
 
 enum PictureStreamTarget {
   /// Splits a stream: no more comes out than went in, and pictures but the last end as they should.

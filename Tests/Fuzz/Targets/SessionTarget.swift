@@ -1,10 +1,11 @@
 import VLMContainer
-import VLMConvert
-import VLMInput
-import VLMKernels
+import VLMConversion
+import VLMFoundation
+import VLMImages
 import VLMModels
-import VLMRuntime
 import VLMTensor
+import VLMText
+import VLMZ
 
 #if canImport(Glibc)
   import Glibc

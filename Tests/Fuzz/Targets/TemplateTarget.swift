@@ -1,5 +1,6 @@
-import VLMInput
+import VLMImages
 import VLMTensor
+import VLMText
 
 enum TemplateTarget {
   /// Small, so that what is expensive shows as an error and not as time.

@@ -1,7 +1,8 @@
-import VLMInput
+import VLMFoundation
+import VLMImages
 import VLMModels
-import VLMNN
 import VLMTensor
+import VLMText
 
 enum TextTargets {
   /// What was parsed, written and parsed again is the same.

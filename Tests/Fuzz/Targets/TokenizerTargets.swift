@@ -1,5 +1,5 @@
-import VLMInput
-import VLMTensor
+import VLMFoundation
+import VLMText
 
 enum TokenizerTargets {
   /// Letters, digits, spaces, marks, an emoji, a special token's name and half of one.

@@ -1,0 +1,33 @@
+import VLMFoundation
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// What peft, and LLaVA's own training with it, leave beside or instead of a model.
+struct Adapter {
+  /// Whether the folder has an adapter.
+  let isPresent: Bool
+  /// Whether a LLaVA's projector was trained along.
+  private let isLLaVA: Bool
+  /// The model that it is for.
+  private let base: String?
+  private let folder: String
+
+  /// - Parameter path: what the user named: `folder`, or a file in it.
+  init(path: String, folder: String) {
+    self.folder = folder
+    var descriptions = SourceDescriptions(folder: folder)
+    let config = try? descriptions.read("adapter_config.json")
+    let files = ["adapter_model.safetensors", "adapter_model.bin"]
+    isPresent = config != nil || files.contains { FileSystem.exists(folder + "/" + $0) }
+    isLLaVA = FileSystem.exists(folder + "/non_lora_trainables.bin")
+    base = config?["base_model_name_or_path"]?.stringValue
+  }
+
+  func refusal(path: String) -> ConversionError {
+    isLLaVA
+      ? ConversionError(path: folder, .llavaAdapter(base: base))
+      : ConversionError(path: path, .adapter(base: base))
+  }
+}

@@ -1,0 +1,184 @@
+import VLMCheckpoint
+import VLMFoundation
+import VLMModels
+import VLMTensor
+
+/// A checkpoint could not be made into a container.
+package struct ConversionError: ReportableError, Equatable {
+  package enum Problem: Sendable, Equatable {
+    case file(FileError)
+    case json(offset: Int, text: String)
+    /// The tensors are those of no model we know.
+    case unknownModel(tensorCount: Int, examples: [String])
+    case nothingToConvert
+    /// TorchScript without parameters.
+    case frozenModule
+    /// By our names, with a tensor that is there where the file has others, and whose layout that is.
+    case missing([String], beside: String? = nil, layout: String? = nil)
+    /// A classifier that cannot be run.
+    case head(HeadFault)
+    case shape(tensor: String, found: [Int], expected: [Int])
+    case unexpected([String])
+    case notFloat(tensor: String, found: String)
+    /// Blocks of a type that is only listed.
+    case notReadable(tensor: String, type: String)
+    case nonFinite(tensor: String, count: Int)
+    case option(String, found: String, expected: String)
+    case preprocessing(String)
+    /// Names of classes in a file of the user's: what was found, and what is expected.
+    case labels(String, String)
+    /// The weights of a LLaVA's vision tower are neither in the checkpoint nor where it says.
+    case visionTower(stated: String)
+    /// The same of LLaVA-HR's ConvNeXt.
+    case slowTower(stated: String)
+    /// A projector alone, and `_name_or_path` of its `config.json`.
+    case languageModel(stated: String?)
+    /// The vision half of a LLaVA in GGUF alone.
+    case visionHalf
+    /// LoRA and its kin, and the model that `adapter_config.json` says they are for.
+    case adapter(base: String?)
+    /// The same, with the projector of a LLaVA that was trained along.
+    case llavaAdapter(base: String?)
+    /// Several models, by what `--state` calls them.
+    case severalStates([String])
+    /// Averages of parameters in a list, which have no names.
+    case unnamedAverages(String)
+    /// A class that `config.json` names and that is not run.
+    case architecture(String)
+    /// Weights that another tool quantized, and a tensor that shows it.
+    case quantized(kind: String, tensor: String)
+    /// A file of `extract --codes`.
+    case codes
+    /// A section of a container, and what it should hold.
+    case section(String, String)
+    /// A key of the metadata of an extracted file, and what its value should be.
+    case metadata(String, String)
+  }
+
+  package let path: String
+  package let problem: Problem
+
+  package init(path: String, _ problem: Problem) {
+    self.path = path
+    self.problem = problem
+  }
+
+  package var description: String {
+    let name = path.escapedForDisplay()
+    switch problem {
+    case .file(let error): return error.description
+    case .json(_, let text): return "\(name): \(text)"
+    case .unknownModel(let count, let examples):
+      return "\(name): \(count) tensors of no model known here, found \(Self.list(examples)), "
+        + "expected a ConvNeXt (names of timm, facebook, Hugging Face, torchvision, OpenMMLab or "
+        + "open_clip), CLIP's vision tower, open_clip with a ConvNeXt, LLaMA and its kin (Vicuna, Mistral, "
+        + "SmolLM2, Qwen 2), or a LLaVA (LLaVA-1.5, ConvLLaVA, LLaVA-HR)"
+    case .nothingToConvert: return "\(name): holds no tensors, nothing to convert"
+    case .frozenModule:
+      return
+        "\(name): TorchScript without parameters, as torch.jit.freeze leaves it; expected a state "
+        + "dict, or the module before it was frozen"
+    case .missing(let names, let beside, let layout):
+      let place = beside.map {
+        ", here so called; next to the first would be '\($0.escapedForDisplay())'"
+      }
+      return
+        "\(name): \(layout.map { "\($0): " } ?? "")\(names.count) tensor\(names.count == 1 ? "" : "s") missing: "
+        + Self.list(names) + (place ?? "")
+        + (names == ["lm_head.weight"] ? Self.withoutHead : "")
+    case .head(let fault):
+      return "\(name): head \(Self.list(fault.tensors)): found \(fault.found), expected "
+        + "\(fault.expected); --ignore-unexpected leaves it out"
+    case .shape(let tensor, let found, let expected):
+      return "\(name): tensor '\(tensor.escapedForDisplay())': shape \(found), expected \(expected)"
+    case .unexpected(let names):
+      return
+        "\(name): \(names.count) tensor\(names.count == 1 ? "" : "s") that the model does not have: "
+        + "\(Self.list(names)); use --ignore-unexpected to leave them out"
+    case .notFloat(let tensor, let found):
+      return "\(name): tensor '\(tensor.escapedForDisplay())': found \(found), "
+        + "expected a floating-point type"
+    case .notReadable(let tensor, let type):
+      return
+        "\(name): tensor '\(tensor.escapedForDisplay())': \(GGUFProblem.notReadable(type).text)"
+    case .nonFinite(let tensor, let count):
+      return
+        "\(name): tensor '\(tensor.escapedForDisplay())': \(count) values are NaN or infinite, "
+        + "expected finite weights"
+    case .option(let option, let found, let expected):
+      return "\(option): found '\(found.escapedForDisplay())', expected \(expected)"
+    case .labels(let found, let expected):
+      return "\(name): names of classes: found \(found), expected \(expected)"
+    case .preprocessing(let text): return "\(name): \(text)"
+    case .visionTower(let stated):
+      return "\(name): the vision tower's weights are not in it, and its mm_vision_tower, "
+        + "'\(stated.escapedForDisplay())', is no folder here; download that and name the folder "
+        + "with --vision-tower" + CheckpointPath.hint(toDownload: stated)
+    case .slowTower(let stated):
+      return "\(name): the weights of the high-resolution tower are not in it, and its "
+        + "vision_tower_slow, '\(stated.escapedForDisplay())', is no folder here; download timm's "
+        + "and name the folder with --vision-tower-slow"
+        + CheckpointPath.hint(toDownload: stated)
+    case .languageModel(let stated):
+      let model = stated.map { ", '\($0.escapedForDisplay())'," } ?? ""
+      return "\(name): holds a projector alone; name the folder of the language model\(model) "
+        + "that it was trained for with --model-base"
+        + (stated.map { CheckpointPath.hint(toDownload: $0) } ?? "")
+    case .visionHalf:
+      return
+        "\(name): is the vision half of a LLaVA in GGUF (general.architecture 'clip'); give the "
+        + "GGUF of its language half, and this one with --mmproj '\(name)'"
+    case .adapter(let base):
+      let model = base.map { "'\($0.escapedForDisplay())'" } ?? "a model"
+      return
+        "\(name): holds an adapter for \(model) (LoRA or the like), expected a model; merge it "
+        + "into that (merge_and_unload of peft, then save_pretrained) and convert the result"
+    case .llavaAdapter(let base):
+      let model = base ?? "BASE"
+      return
+        "\(name): holds an adapter of a LLaVA and, in non_lora_trainables.bin, the projector that was "
+        + "trained with it, expected a model; merge both with LLaVA's own script and convert the "
+        + "result: python scripts/merge_lora_weights.py --model-path \(path.quotedForShell) "
+        + "--model-base \(model.quotedForShell) --save-model-path merged"
+    case .severalStates(let states):
+      return "\(name): holds \(states.count) models, expected one; choose it with "
+        + states.prefix(8).map { "--state \($0.quotedForShell)" }.joined(separator: ", or ")
+    case .unnamedAverages(let tensor):
+      return
+        "\(name): holds averages of parameters in a list, found '\(tensor.escapedForDisplay())', "
+        + "expected tensors by their names; copy them into the model (copy_to) and save its "
+        + "state_dict()"
+    case .architecture(let found):
+      return
+        "\(name): config.json says that this is a '\(found.escapedForDisplay())', which is not run "
+        + "here, expected one of \(StatedArchitecture.known)"
+    case .quantized(let kind, let tensor):
+      return "\(name): the weights are quantized (\(kind.escapedForDisplay())), found tensor "
+        + "'\(tensor.escapedForDisplay())', expected the model's own in f32, f16 or bf16"
+    case .codes:
+      return "\(name): holds the codes of a container, found '….codes' and '….scales', expected "
+        + "values; extract without --codes"
+    case .section(let kind, let expected):
+      return "\(name): section '\(kind)': cannot be read, expected \(expected)"
+    case .metadata(let key, let expected):
+      return "\(name): metadata: the value of '\(key)' cannot be read, expected \(expected)"
+    }
+  }
+
+  private static let withoutHead =
+    "; where the model was saved without its head, save it with it (…ForCausalLM), or say "
+    + "\"tie_word_embeddings\": true in config.json if that is its table of embeddings"
+
+  private static func list(_ names: [String]) -> String {
+    let shown = names.prefix(20).map { "'\($0.escapedForDisplay(limit: 120))'" }
+    return shown.joined(separator: ", ") + (names.count > 20 ? ", …" : "")
+  }
+
+  package var exitStatus: ExitStatus {
+    switch problem {
+    case .file(let error): error.exitStatus
+    case .option: .usage
+    default: .badData
+    }
+  }
+}

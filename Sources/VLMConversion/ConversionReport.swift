@@ -1,0 +1,90 @@
+import VLMFoundation
+import VLMTensor
+
+/// What a conversion cost, tensor by tensor.
+package struct ConversionReport: Sendable {
+  package static let toolVersion = "0.1.0"
+
+  package struct Entry: Sendable {
+    package let name: String
+    package let scheme: Scheme
+    package let shape: [Int]
+    package let byteCount: Int
+    package let error: QuantizationError
+    package let reason: String?
+  }
+
+  package let scheme: Scheme
+  package private(set) var entries: [Entry] = []
+  /// Bytes of the finished file.
+  package var fileByteCount = 0
+
+  init(scheme: Scheme) { self.scheme = scheme }
+
+  mutating func add(_ item: ConversionPlan.Item, _ error: QuantizationError) {
+    entries.append(
+      Entry(
+        name: item.spec.path, scheme: item.format.scheme, shape: item.spec.shape,
+        byteCount: item.byteCount, error: error, reason: item.reason))
+  }
+
+  package var parameterCount: Int { entries.reduce(0) { $0 + $1.error.elementCount } }
+  package var tensorByteCount: Int { entries.reduce(0) { $0 + $1.byteCount } }
+
+  /// Stored bits per parameter, everything counted that a tensor needs.
+  package var bitsPerWeight: Double {
+    parameterCount == 0 ? 0 : Double(tensorByteCount * 8) / Double(parameterCount)
+  }
+
+  /// Tensors that lost something, the one with the largest relative RMS error first.
+  package var worst: [Entry] {
+    entries.filter { $0.error.relativeRootMeanSquareError > 0 }
+      .sorted {
+        ($1.error.relativeRootMeanSquareError, $0.name)
+          < ($0.error.relativeRootMeanSquareError, $1.name)
+      }
+  }
+
+  /// Tensors, parameters and bytes of each scheme.
+  package var schemes: [(scheme: Scheme, tensors: Int, parameters: Int, bytes: Int)] {
+    Scheme.allCases.compactMap { scheme in
+      let matching = entries.filter { $0.scheme == scheme }
+      guard !matching.isEmpty else { return nil }
+      return (
+        scheme, matching.count, matching.reduce(0) { $0 + $1.error.elementCount },
+        matching.reduce(0) { $0 + $1.byteCount }
+      )
+    }
+  }
+
+  /// The container's `report` section.
+  package var json: JSONValue {
+    [
+      "scheme": .string(scheme.name),
+      "bits_per_weight": .double((bitsPerWeight * 1000).rounded() / 1000),
+      "tensors": .array(
+        entries.filter { $0.scheme != .f32 }.map { entry in
+          var object = JSONObject()
+          object.set("name", .string(entry.name))
+          object.set("scheme", .string(entry.scheme.name))
+          object.set("relative_rmse", Self.rounded(entry.error.relativeRootMeanSquareError))
+          object.set("max_abs_error", Self.rounded(entry.error.maxAbsError))
+          object.set("cosine", Self.rounded(entry.error.cosine))
+          if let reason = entry.reason { object.set("reason", .string(reason)) }
+          return .object(object)
+        }),
+    ]
+  }
+
+  /// Seven digits: the sums behind are exact to more, but no reader needs them.
+  private static func rounded(_ value: Double) -> JSONValue {
+    guard value != 0, value.isFinite else { return .double(value) }
+    var scale = 1.0
+    var size = abs(value)
+    while size < 1e6 {
+      size *= 10
+      scale *= 10
+    }
+    return .double((value * scale).rounded() / scale)
+  }
+}

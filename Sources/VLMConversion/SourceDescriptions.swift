@@ -1,0 +1,224 @@
+import VLMCheckpoint
+import VLMFoundation
+import VLMImages
+import VLMModels
+import VLMTensor
+import VLMText
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// The JSON files beside a checkpoint's weights, and what they say of preprocessing.
+struct SourceDescriptions {
+  let folder: String
+  /// Every file that was read, each once.
+  private(set) var files: [String] = []
+
+  init(folder: String) { self.folder = folder }
+
+  /// Where the file `name` of the folder is, which counts as read; nil when it is not there.
+  mutating func path(of name: String) -> String? {
+    let file = folder + "/" + name
+    guard FileSystem.exists(file) else { return nil }
+    if !files.contains(file) { files.append(file) }
+    return file
+  }
+
+  /// Where `name` of the folder would be.
+  func folderPath(_ name: String) -> String { folder + "/" + name }
+
+  /// Counts only `files` as read: the others said nothing.
+  mutating func forget(allBut files: [String]) { self.files = files }
+
+  /// The file `name` of the folder; nil when it is not there.
+  mutating func read(_ name: String) throws(ConversionError) -> JSONValue? {
+    let file = folder + "/" + name
+    return FileSystem.exists(file) ? try read(file: file) : nil
+  }
+
+  /// A file that is there, and nil for none.
+  mutating func read(file: String?) throws(ConversionError) -> JSONValue? {
+    guard let file else { return nil }
+    if !files.contains(file) { files.append(file) }
+    return try Self.json(file)
+  }
+
+  /// Descriptions are small; anything larger is no description.
+  private static let maximumBytes = 64 << 20
+
+  private static func json(_ path: String) throws(ConversionError) -> JSONValue {
+    let file: MappedFile
+    do throws(FileError) { file = try MappedFile(path: path) } catch {
+      throw ConversionError(path: path, .file(error))
+    }
+    do {
+      return try file.withBytes(0..<file.count) { bytes in
+        try JSONValue.parse(bytes, limits: JSONLimits(maximumBytes: Self.maximumBytes))
+      }
+    } catch let error as JSONError {
+      // What a server answered instead of it, a pointer, a page.
+      if let kind = file.withBytes(0..<min(file.count, 512), { FileKind.sniff($0) }),
+        kind != "a JSON text"
+      {
+        throw ConversionError(
+          path: path, .json(offset: error.offset, text: "this is \(kind), expected a JSON text"))
+      }
+      throw ConversionError(path: path, .json(offset: error.offset, text: error.description))
+    } catch {
+      throw ConversionError(path: path, .json(offset: 0, text: "\(error)"))
+    }
+  }
+
+  // MARK: - Preprocessing
+
+  private static let processorName = "preprocessor_config.json"
+  /// Where a `ProcessorMixin` of transformers 5 keeps the same, as one of several parts.
+  private static let partsName = "processor_config.json"
+
+  /// What an image model's files say, or its makers' defaults: timm's, torchvision's, or CLIP's at
+  /// the side `clip`.
+  ///
+  /// - Parameters:
+  ///   - model: whose names the tensors have, and the geometry.
+  ///   - color: what the model sees.
+  ///   - metadata: of the checkpoint's own file; what lies beside it comes first.
+  mutating func preprocessing(
+    _ description: JSONValue?, given: String?, of model: ModelCheckpoint, color: ColorMode,
+    inside metadata: [(key: String, value: String)], notes: inout [String]
+  ) throws -> Preprocessing {
+    let type = description?["model_type"]?.stringValue
+    func steps(_ json: JSONValue, _ path: String) throws(PreprocessingError) -> Preprocessing {
+      try Preprocessing(checkpointConfig: json, name: path, model: type, color: color)
+    }
+    if let given, let json = try read(file: given) { return try steps(json, given) }
+    if let processor = try read(Self.processorName) {
+      return try steps(processor, folder + "/" + Self.processorName)
+    }
+    if let part = try part(folder) { return try steps(part, folder + "/" + Self.partsName) }
+    if let description,
+      let found = try Self.preprocessing(description, color, path: folder + "/config.json")
+    {
+      return found
+    }
+    guard let side = model.description.clipSide else {
+      if model.naming == "torchvision", case .convNeXt(let config) = model.description {
+        return Self.assumed(
+          .torchvision(resize: Self.torchvisionSide(config)), "torchvision's for its models",
+          color, metadata, &notes)
+      }
+      return Self.assumed(.timmDefault, "timm's defaults for ImageNet", color, metadata, &notes)
+    }
+    notes.append(
+      "no preprocessing beside the weights: assuming CLIP's, at a side of \(side); "
+        + "--preprocessor FILE names other steps")
+    return Self.clip(side)
+  }
+
+  /// What the training script's settings in the checkpoint say; what they leave open is as in
+  /// `base`, which `maker` describes.
+  private static func assumed(
+    _ base: Preprocessing, _ maker: String, _ color: ColorMode,
+    _ metadata: [(key: String, value: String)], _ notes: inout [String]
+  ) -> Preprocessing {
+    let others = "--preprocessor FILE names other steps"
+    for (key, text) in metadata {
+      let last = key.split(separator: ".").last.map(String.init) ?? ""
+      guard ClassNameKeys.rank(last) == nil, let json = try? JSONValue.parse(text) else { continue }
+      let stated = PictureSettingKeys.all.filter { json[$0] != nil }
+      guard !stated.isEmpty else { continue }
+      let place = "'\((key.isEmpty ? stated[0] : key).escapedForDisplay())' in the checkpoint"
+      do throws(PreprocessingError) {
+        let steps = try Preprocessing.trained(json, name: place, over: base, color: color)
+        notes.append(
+          "preprocessing from \(place) (\(stated.joined(separator: ", "))), the rest as \(maker): "
+            + "\(steps.summary); \(others)")
+        return steps
+      } catch {
+        notes.append("\(error): left out")
+      }
+    }
+    let steps = base.inColor(color)
+    notes.append(
+      "no preprocessing beside the weights: assuming \(maker), \(steps.summary); \(others)")
+    return steps
+  }
+
+  /// What torchvision resizes to for its ConvNeXts: tiny, small, and the larger ones.
+  private static func torchvisionSide(_ config: ConvNeXtConfig) -> Int {
+    guard config.stages.first?.channels == 96, config.stages.count == 4 else { return 232 }
+    return config.stages[2].depth == 9 ? 236 : 230
+  }
+
+  private static func clip(_ side: Int) -> Preprocessing {
+    Preprocessing(
+      resize: .shortestEdge(side), crop: .init(width: side, height: side, rounding: .floor),
+      normalization: .clip)
+  }
+
+  /// `image_processor` of a folder's `processor_config.json`; nil where there is none.
+  private mutating func part(_ folder: String) throws(ConversionError) -> JSONValue? {
+    let file = folder + "/" + Self.partsName
+    guard FileSystem.exists(file), let part = try Self.json(file)["image_processor"],
+      part.objectValue != nil
+    else { return nil }
+    if !files.contains(file) { files.append(file) }
+    return part
+  }
+
+  /// The preprocessing that a description states, nil when it states none.
+  private static func preprocessing(
+    _ json: JSONValue, _ color: ColorMode, path: String
+  ) throws(PreprocessingError) -> Preprocessing? {
+    do {
+      return try Preprocessing(checkpointConfig: json, name: path, color: color)
+    } catch {
+      if case .unknownKind = error.problem { return nil }
+      throw error
+    }
+  }
+
+  /// What a LLaVA does to a picture: its tower's processor, as upstream takes it, behind the
+  /// padding that the model's `image_aspect_ratio` asks for.
+  mutating func llavaPreprocessing(
+    _ config: LLaVAConfig, _ description: JSONValue?, _ tower: VisionTowerFolder,
+    _ towerDescription: JSONValue?, given: String?, notes: inout [String]
+  ) throws -> Preprocessing {
+    let own = folder + "/" + Self.processorName
+    let file =
+      given ?? tower.file(Self.processorName) ?? (FileSystem.exists(own) ? own : nil)
+    var result: Preprocessing
+    if case .multiResolution(let tower) = config.tower, given == nil {
+      // Its code makes a processor of its own, whatever lies in the folder of the CLIP.
+      result = Self.clip(tower.imageSize)
+    } else if given == nil, let steps = towerDescription?["image_processor"] {
+      // A vision half in GGUF says it itself; what lies beside it is another model's.
+      result = try Preprocessing(checkpointConfig: steps, name: config.tower.type)
+    } else if let file, let json = try read(file: file) {
+      result = try Preprocessing(checkpointConfig: json, name: file)
+    } else if let part = try tower.path.flatMap({ path in try part(path) }) ?? part(folder) {
+      result = try Preprocessing(checkpointConfig: part, name: folder + "/" + Self.partsName)
+    } else if let side = towerDescription?["image_size"]?.intValue, (1...16_384).contains(side) {
+      notes.append(
+        "no \(Self.processorName): assuming CLIP's, at the tower's image_size of \(side)")
+      result = Self.clip(side)
+    } else {
+      throw ConversionError(
+        path: own,
+        .preprocessing(
+          "missing, here and in the vision tower's folder; it alone says how large a picture the "
+            + "tower sees: --preprocessor names another"))
+    }
+    let ratio = description?["image_aspect_ratio"] ?? .null
+    switch ratio {
+    case .string("pad"): result = result.paddedWithMean()
+    case .null, .string("square"): break
+    default:
+      throw ModelError(
+        file: folder + "/config.json",
+        .configuration(
+          field: "image_aspect_ratio", found: ratio.serialized(), expected: "pad or square"))
+    }
+    return result
+  }
+}

@@ -1,0 +1,152 @@
+import VLMCheckpoint
+import VLMFoundation
+import VLMModels
+import VLMTensor
+
+/// A tensor of a checkpoint, its rows in our order.
+struct SourceTensor: Sendable {
+  let stored: CheckpointTensor
+  private let rows: RowOrder
+
+  init(_ stored: CheckpointTensor, rows: RowOrder) {
+    self.stored = stored
+    self.rows = rows
+  }
+
+  var name: String { stored.name }
+  var source: MappedFile { stored.source }
+  /// Where the first of its bytes lie, to read files front to back.
+  var position: Int { stored.range.lowerBound }
+  /// How a container has the elements; nil for a tensor of any other file.
+  var container: ContainerElements? { stored.blocks as? ContainerElements }
+  /// Outputs that had better be read together.
+  var unit: Int { container?.unit ?? 1 }
+  /// Bytes of the elements, each once.
+  var byteCount: Int { stored.byteCount }
+
+  /// The bytes that reading the elements `elements` touches, at most; none when the elements lie in
+  /// memory.
+  func fileRanges(ofElements elements: Range<Int>) -> [CheckpointTensor.FileRange] {
+    let all = rows == .stored ? elements : 0..<stored.elementCount
+    return stored.fileRanges(ofElements: all)
+  }
+
+  /// Writes the elements `range`, counted in C order, into `output` as 32-bit floats.
+  func readFloats(
+    _ range: Range<Int>, into output: UnsafeMutableBufferPointer<Float>
+  ) throws(CheckpointError) {
+    guard rows != .stored, let count = stored.shape.first, count > 0 else {
+      return try stored.readFloats(range, into: output)
+    }
+    let width = stored.elementCount / count
+    var position = range.lowerBound
+    while position < range.upperBound {
+      let (row, column) = (position / width, position % width)
+      let end = min(range.upperBound, (row + 1) * width)
+      let first = rows.source(of: row, count: count) * width + column
+      let place = position - range.lowerBound
+      try stored.readFloats(
+        first..<first + end - position,
+        into: UnsafeMutableBufferPointer(rebasing: output[place..<place + end - position]))
+      position = end
+    }
+  }
+}
+
+extension SourceModel {
+  /// The checkpoint's tensor for our name `path`.
+  func tensor(_ path: String) throws(ConversionError) -> SourceTensor {
+    guard let source = checkpoint.tensors[path], let tensor = catalog[source.original]
+    else { throw ConversionError(path: catalog.path, .missing([path])) }
+    return SourceTensor(tensor, rows: source.rows)
+  }
+
+  /// Checks that the checkpoint has exactly the tensors of `manifest`.
+  ///
+  /// Tensors that are no part of the model, and that it does not need, are left out silently here;
+  /// the caller tells about them.
+  func requireMatch(_ manifest: [TensorSpec], ignoreUnexpected: Bool) throws(ConversionError) {
+    let missing = manifest.map(\.path).filter { checkpoint.tensors[$0] == nil }
+    if let first = missing.first {
+      throw ConversionError(
+        path: catalog.path,
+        .missing(
+          missing, beside: checkpoint.tensors.neighbour(of: first),
+          layout: checkpoint.naming == "meta" ? "Meta's original layout of a LLaMA" : nil))
+    }
+    for spec in manifest {
+      guard let found = checkpoint.tensors[spec.path] else { continue }
+      guard found.shape == spec.shape else {
+        throw ConversionError(
+          path: catalog.path,
+          .shape(tensor: found.original, found: found.shape, expected: spec.shape))
+      }
+      let stored = try tensor(spec.path).stored
+      if let blocks = stored.blocks, !blocks.isReadable {
+        throw ConversionError(
+          path: stored.source.path, .notReadable(tensor: found.original, type: blocks.name))
+      }
+      let dtype = stored.dtype
+      guard dtype.isFloat else {
+        throw ConversionError(
+          path: catalog.path, .notFloat(tensor: found.original, found: dtype.rawValue))
+      }
+    }
+    let known = Set(manifest.map(\.path))
+    let unexpected =
+      checkpoint.unexpected + strangeFrequencies
+      + checkpoint.tensors.filter { !known.contains($0.key) }.map(\.value.original)
+    if !ignoreUnexpected, let fault = checkpoint.headFault {
+      throw ConversionError(path: catalog.path, .head(fault))
+    }
+    if !ignoreUnexpected, !unexpected.isEmpty {
+      throw ConversionError(path: catalog.path, .unexpected(unexpected.sorted()))
+    }
+  }
+}
+
+extension SourceModel {
+  /// Tables of a rotation's frequencies that the description does not give: code of old read them,
+  /// so the model may be another one.
+  private var strangeFrequencies: [String] {
+    guard let config = description.language else { return [] }
+    let known = [RotaryScaling.none, config.ropeScaling].map { scaling in
+      scaling.frequencies(base: config.ropeBase, dimension: config.headDimension, length: 1)
+    }
+    return checkpoint.frequencies.filter { name in
+      guard let tensor = catalog[name], tensor.dtype.isConvertibleToFloat,
+        tensor.elementCount == config.headDimension / 2,
+        let values = Self.floats(of: tensor)
+      else { return true }
+      return !known.contains { Self.isNear(values, $0) }
+    }
+  }
+
+  private static func floats(of tensor: CheckpointTensor) -> [Float]? {
+    var values = [Float](repeating: 0, count: tensor.elementCount)
+    let isRead = values.withUnsafeMutableBufferPointer { buffer in
+      do throws(CheckpointError) {
+        try tensor.readFloats(0..<buffer.count, into: buffer)
+        return true
+      } catch { return false }
+    }
+    return isRead ? values : nil
+  }
+
+  /// Within what rounding to bfloat16, or to the smallest numbers of half precision, leaves.
+  private static func isNear(_ values: [Float], _ expected: [Double]) -> Bool {
+    zip(values, expected).allSatisfy { value, wanted in
+      abs(Double(value) - wanted) <= wanted / 128 + 1e-7
+    }
+  }
+}
+
+extension DType {
+  /// Types whose values a weight can be read from.
+  fileprivate var isFloat: Bool {
+    switch self {
+    case .f64, .f32, .f16, .bf16, .f8e4m3, .f8e5m2: true
+    default: false
+    }
+  }
+}

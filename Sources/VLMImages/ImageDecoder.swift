@@ -1,0 +1,82 @@
+import VLMFoundation
+
+/// Image files to pictures. The first bytes decide the format, never the file's name.
+package enum ImageDecoder {
+  /// Reads a file and its header; `-` is standard input. The picture is decoded when its rows are
+  /// asked for.
+  ///
+  /// - Parameters:
+  ///   - isFast: whether a JPEG may be decoded smaller than it is, where it is resized to less than
+  ///     half of that.
+  ///   - report: is given what is to be said of a picture that was read all the same.
+  package static func open(
+    path: String, policy: DecodePolicy = .seen, limits: ImageLimits = ImageLimits(),
+    isFast: Bool = false, report: @escaping (PictureNote) -> Void = { _ in }
+  ) throws(ImageError) -> PictureFile {
+    try PictureFile(
+      try ImageFile.read(path: path, limits: limits), name: path, policy: policy, limits: limits,
+      isFast: isFast, report: report)
+  }
+
+  /// The same of a file that is in memory.
+  ///
+  /// - Parameter name: what messages call the image.
+  package static func open(
+    bytes: [UInt8], name: String, policy: DecodePolicy = .seen, limits: ImageLimits = ImageLimits(),
+    isFast: Bool = false, report: @escaping (PictureNote) -> Void = { _ in }
+  ) throws(ImageError) -> PictureFile {
+    try PictureFile(
+      try file(bytes, name: name, limits: limits), name: name, policy: policy, limits: limits,
+      isFast: isFast, report: report)
+  }
+
+  /// Reads and decodes a whole file; `-` is standard input.
+  package static func decode(
+    path: String, policy: DecodePolicy = .seen, limits: ImageLimits = ImageLimits(),
+    report: @escaping (PictureNote) -> Void = { _ in }
+  ) throws(ImageError) -> Image {
+    try open(path: path, policy: policy, limits: limits, report: report)
+      .picture(keepsAlpha: false).color
+  }
+
+  /// The same for a model that sees the channels of `color`.
+  package static func decode(
+    path: String, color: ColorMode, policy: DecodePolicy = .seen,
+    limits: ImageLimits = ImageLimits(), report: @escaping (PictureNote) -> Void = { _ in }
+  ) throws(ImageError) -> Picture {
+    try open(path: path, policy: policy, limits: limits, report: report)
+      .picture(keepsAlpha: color == .rgba)
+  }
+
+  /// - Parameter name: what messages call the image.
+  package static func decode(
+    bytes: [UInt8], name: String, policy: DecodePolicy = .seen,
+    limits: ImageLimits = ImageLimits(), report: @escaping (PictureNote) -> Void = { _ in }
+  ) throws(ImageError) -> Image {
+    try open(bytes: bytes, name: name, policy: policy, limits: limits, report: report)
+      .picture(keepsAlpha: false).color
+  }
+
+  /// The samples as the file has them.
+  package static func decodeSamples(
+    bytes: [UInt8], name: String, limits: ImageLimits = ImageLimits(),
+    report: (PictureNote) -> Void = { _ in }
+  ) throws(ImageError) -> DecodedImage {
+    let reader = try RowReaders.open(
+      try file(bytes, name: name, limits: limits), name: name, limits: limits)
+    let decoded = try reader.readAll(name: name, limits: limits)
+    reader.notes.forEach(report)
+    return decoded
+  }
+
+  private static func file(
+    _ bytes: [UInt8], name: String, limits: ImageLimits
+  ) throws(ImageError) -> PixelBuffer {
+    guard bytes.count <= limits.maximumFileBytes else {
+      throw ImageError(name: name, problem: .fileTooLarge(limit: limits.maximumFileBytes))
+    }
+    let file = try PixelBuffer(byteCount: bytes.count, for: name)
+    file.bytes.copyBytes(from: bytes)
+    return file
+  }
+}

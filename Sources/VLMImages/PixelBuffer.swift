@@ -1,0 +1,77 @@
+import CCodecs
+import VLMFoundation
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// Memory for a file or for samples, which goes back to the system with its owner: what an allocator
+/// keeps of large pieces counts against the limits as if it were in use.
+final class PixelBuffer {
+  private(set) var bytes: UnsafeMutableRawBufferPointer
+
+  /// Memory that holds zeros.
+  ///
+  /// - Throws: `.noMemory` where it cannot be had.
+  init(byteCount: Int, for name: String) throws(ImageError) {
+    let memory = mmap(
+      nil, max(1, byteCount), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    guard let memory, memory != MAP_FAILED else {
+      throw ImageError(name: name, problem: .noMemory(bytes: byteCount))
+    }
+    bytes = UnsafeMutableRawBufferPointer(start: memory, count: byteCount)
+  }
+
+  deinit { munmap(bytes.baseAddress, max(1, bytes.count)) }
+
+  var start: UnsafeMutableRawPointer { bytes.baseAddress.unsafelyUnwrapped }
+  var samples: UnsafeMutablePointer<UInt8> { start.assumingMemoryBound(to: UInt8.self) }
+  var sums: UnsafeMutablePointer<Int32> { start.assumingMemoryBound(to: Int32.self) }
+
+  /// Gives what lies behind the first `count` bytes back to the system.
+  func shrink(to count: Int) {
+    precondition(count <= bytes.count, "a part of it")
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    let kept = (max(1, count) + page - 1) / page * page
+    if kept < bytes.count { munmap(bytes.baseAddress?.advanced(by: kept), bytes.count - kept) }
+    bytes = UnsafeMutableRawBufferPointer(rebasing: bytes[..<count])
+  }
+}
+
+enum PixelMemory {
+  /// Bytes that are not planned: what the system leaves is looked up in a dozen files.
+  static let small = 16 << 20
+
+  /// Whether memory can be had, asked before an array is made: an array that cannot grow ends the
+  /// process.
+  static func check(bytes: Int, for name: String) throws(ImageError) {
+    // A page of slack, for what the allocator and the array add.
+    guard vlm_image_can_allocate(bytes + 4096) else {
+      throw ImageError(name: name, problem: .noMemory(bytes: bytes))
+    }
+  }
+
+  /// Gives what the allocator keeps back to the system.
+  static func release() { vlm_image_release_memory() }
+}
+
+extension ImageLimits {
+  /// Checks that a picture may take so much memory now, and that it can be had.
+  ///
+  /// - Parameter advice: what would take less.
+  func require(
+    memory bytes: Int, for name: String, advice: String? = nil
+  ) throws(ImageError) {
+    let left: Int
+    switch memory {
+    case .bytes(let limit): left = limit
+    case .system: left = bytes > PixelMemory.small ? Machine.memoryLeft : .max
+    }
+    guard bytes <= left else {
+      throw ImageError(
+        name: name,
+        problem: .tooMuchMemory(bytes: bytes, limit: max(0, left), advice: advice))
+    }
+    try PixelMemory.check(bytes: bytes, for: name)
+  }
+}

@@ -1,0 +1,79 @@
+import VLMFoundation
+
+/// Text could not be generated as it was asked for.
+package struct GenerationError: ReportableError, Equatable {
+  package enum Problem: Sendable, Equatable {
+    case option(String, found: String, expected: String)
+    /// Some of the logits are NaN or infinite: damaged weights, or an overflow.
+    case notNumbers(position: Int)
+    case noTokenizer
+    case emptyPrompt
+    /// The file's model does not generate text.
+    case notLanguage(architecture: String)
+    case text(found: String, expected: String)
+    /// A question that says `<image>` more or less often than there are pictures for it.
+    case pictures(named: Int, given: Int)
+    /// A conversation that the context has no room for: positions of its text, and pictures with all
+    /// their positions.
+    case tooLong(text: Int, pictures: Int, visual: Int, capacity: Int)
+    /// A question so long that its length alone says that the context has no room for it: bytes, those
+    /// of white space at its ends where they count, and positions at the least.
+    case surelyTooLong(bytes: Int, spaces: Int, positions: Int, capacity: Int)
+  }
+
+  package let file: String?
+  package let problem: Problem
+  /// What can be done about it, where a program knows.
+  package let advice: String?
+
+  package init(file: String? = nil, _ problem: Problem, advice: String? = nil) {
+    self.file = file
+    self.problem = problem
+    self.advice = advice
+  }
+
+  package var description: String {
+    let text =
+      switch problem {
+      case .option(let name, let found, let expected):
+        "\(name): found \(found.escapedForDisplay()), expected \(expected)"
+      case .notNumbers(let position):
+        "logits behind position \(position): found NaN or infinity, expected finite numbers: the "
+          + "weights are damaged, or a layer overflows"
+      case .noTokenizer:
+        "tokenizer: found none in the file, expected one; copy tokenizer.json beside the weights and "
+          + "convert again"
+      case .emptyPrompt: "prompt: found no tokens, expected at least one"
+      case .notLanguage(let architecture):
+        "architecture: found '\(architecture.escapedForDisplay())', expected a language model"
+      case .text(let found, let expected): "text: found \(found), expected \(expected)"
+      case .pictures(let named, let given):
+        "prompt: found <image> \(named == 1 ? "once" : "\(named) times") and "
+          + "\(Self.count(given)), expected one <image> per picture, or none at all"
+      case .tooLong(let text, let pictures, let visual, let capacity):
+        "prompt: found "
+          + (pictures == 0
+            ? "\(text) positions"
+            : "\(Self.count(pictures)) of \(visual) tokens and \(text) tokens of text, "
+              + "\(text + visual) positions")
+          + ", expected at most \(capacity), the context's"
+      case .surelyTooLong(let bytes, let spaces, let positions, let capacity):
+        "prompt: found a question of \(bytes) bytes, "
+          + (spaces > 0 ? "\(spaces) of them white space at its ends, " : "")
+          + "\(positions) positions at the least, expected at most \(capacity), the context's"
+      }
+    return (file.map { $0.escapedForDisplay() + ": " } ?? "") + text
+      + (advice.map { "; " + $0 } ?? "")
+  }
+
+  private static func count(_ pictures: Int) -> String {
+    pictures == 1 ? "1 picture" : "\(pictures) pictures"
+  }
+
+  package var exitStatus: ExitStatus {
+    switch problem {
+    case .option, .pictures: .usage
+    default: .badData
+    }
+  }
+}

@@ -1,0 +1,175 @@
+import VLMTensor
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// How the next token is chosen from logits. Meaning and order of the steps are transformers':
+/// repeat penalty, temperature, top-k, top-p, min-p.
+package struct SamplingOptions: Sendable, Equatable {
+  /// Divides the logits; 0 takes the largest one, always.
+  package var temperature: Double
+  /// The so many most probable tokens; 0 for all.
+  package var topK: Int
+  /// The fewest of the most probable tokens whose probabilities sum up to this.
+  package var topP: Double
+  /// Tokens at least this probable, in shares of the most probable one.
+  package var minP: Double
+  /// What logits of tokens that came before are divided by, or multiplied where negative.
+  package var repeatPenalty: Double
+  /// How many of the last tokens count as having come before.
+  package var repeatWindow: Int
+  package var seed: UInt64
+
+  package init(
+    temperature: Double = 0, topK: Int = 0, topP: Double = 1, minP: Double = 0,
+    repeatPenalty: Double = 1, repeatWindow: Int = .max, seed: UInt64 = 0
+  ) {
+    self.temperature = temperature
+    self.topK = topK
+    self.topP = topP
+    self.minP = minP
+    self.repeatPenalty = repeatPenalty
+    self.repeatWindow = repeatWindow
+    self.seed = seed
+  }
+
+  /// The largest logit, always.
+  package static let greedy = SamplingOptions()
+
+  /// - Throws: `GenerationError` naming the option that is out of range.
+  package func validate() throws(GenerationError) {
+    func check(
+      _ name: String, _ value: Double, _ range: ClosedRange<Double>
+    ) throws(GenerationError) {
+      guard range.contains(value) else {
+        throw GenerationError(
+          .option(
+            name, found: "\(value)", expected: "\(range.lowerBound) to \(range.upperBound)"))
+      }
+    }
+    try check("temperature", temperature, 0...100)
+    try check("top-k", Double(topK), 0...1e9)
+    try check("top-p", topP, 0...1)
+    try check("min-p", minP, 0...1)
+    try check("repeat penalty", repeatPenalty, 0.01...100)
+    try check("repeat window", Double(repeatWindow), 0...Double(Int.max))
+  }
+}
+
+/// Draws tokens. The same options, logits and history give the same token on every machine whose
+/// `exp` rounds the same way.
+package struct Sampler: Sendable {
+  package let options: SamplingOptions
+  private var random: SamplingRandom
+  private var values: [Float] = []
+  private var candidates: [Candidate] = []
+
+  private struct Candidate {
+    let token: Int
+    let weight: Double
+  }
+
+  package init(_ options: SamplingOptions) {
+    self.options = options
+    random = SamplingRandom(seed: options.seed)
+  }
+
+  /// The next token, given the logits behind the last one; nil when none of them is a number.
+  ///
+  /// - Parameter history: the tokens so far, for the repeat penalty.
+  package mutating func next(_ logits: MatrixView, history: [Int]) -> Int? {
+    precondition(logits.rows == 1, "one row of logits")
+    let penalised = options.repeatPenalty != 1 && !history.isEmpty
+    if options.temperature == 0, !penalised {
+      return logits.withRow(0) { Self.largest($0) }
+    }
+    logits.withRow(0) { row in
+      values.removeAll(keepingCapacity: true)
+      values.append(contentsOf: row)
+    }
+    if penalised { penalise(history) }
+    if options.temperature == 0 { return values.withUnsafeBufferPointer { Self.largest($0) } }
+    return draw()
+  }
+
+  /// The place of the largest value, the first of equal ones; NaN is never it.
+  package static func largest(_ values: UnsafeBufferPointer<Float>) -> Int? {
+    // Two passes that compilers turn into vector code: the value, then its place.
+    var best = -Float.infinity
+    for value in values { best = value > best ? value : best }
+    return values.firstIndex { $0 == best }
+  }
+
+  private mutating func penalise(_ history: [Int]) {
+    let penalty = Float(options.repeatPenalty)
+    for token in Set(history.suffix(options.repeatWindow)) where values.indices.contains(token) {
+      let value = values[token]
+      values[token] = value > 0 ? value / penalty : value * penalty
+    }
+  }
+
+  /// Less probable than the best one by this factor, a token is never drawn: all of a vocabulary
+  /// together would have less than one chance in 10⁷.
+  private static let negligible = 30.0
+
+  private mutating func draw() -> Int? {
+    guard let best = values.withUnsafeBufferPointer({ Self.largest($0) }) else { return nil }
+    let highest = Double(values[best])
+    guard highest.isFinite else { return best }
+    let scale = 1 / options.temperature
+    candidates.removeAll(keepingCapacity: true)
+    let floor = Float(highest - Self.negligible * options.temperature)
+    for (token, value) in values.enumerated() where value >= floor {
+      candidates.append(
+        Candidate(token: token, weight: exp((Double(value) - highest) * scale)))
+    }
+    // The most probable first, equal ones by number.
+    candidates.sort { $0.weight != $1.weight ? $0.weight > $1.weight : $0.token < $1.token }
+    if options.topK > 0 { keep(options.topK) }
+    if options.topP < 1 {
+      let limit = options.topP * total
+      var sum = 0.0
+      let count = candidates.firstIndex { candidate in
+        sum += candidate.weight
+        return sum >= limit
+      }
+      if let count { keep(count + 1) }
+    }
+    if options.minP > 0 {
+      // The best one's weight is 1.
+      keep(candidates.firstIndex { $0.weight < options.minP } ?? candidates.count)
+    }
+    var left = random.nextUnit() * total
+    for candidate in candidates {
+      left -= candidate.weight
+      if left < 0 { return candidate.token }
+    }
+    return candidates.last?.token
+  }
+
+  private var total: Double { candidates.reduce(0) { $0 + $1.weight } }
+
+  private mutating func keep(_ count: Int) {
+    candidates.removeLast(max(0, candidates.count - max(1, count)))
+  }
+}
+
+/// SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014): the
+/// state grows by 0x9E3779B97F4A7C15, and two multiplications scramble it.
+package struct SamplingRandom: Sendable {
+  private var state: UInt64
+
+  package init(seed: UInt64) { state = seed }
+
+  package mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+
+  /// The upper 53 bits as a fraction: 0 ..< 1.
+  package mutating func nextUnit() -> Double { Double(next() >> 11) / 9_007_199_254_740_992 }
+}

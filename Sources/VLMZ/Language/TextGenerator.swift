@@ -1,0 +1,175 @@
+import VLMModels
+import VLMTensor
+import VLMText
+
+/// A language model with a sequence in memory: prompts in, tokens and text out.
+///
+/// Not thread-safe: one caller at a time; inside, the pool's threads share the work.
+package final class TextGenerator {
+  package let model: LLaMA
+  package let context: LLaMAContext
+  /// Nil when tokens are all that is wanted.
+  package let tokenizer: Tokenizer?
+  /// Tokens that end a text, unless the options name others.
+  package let stopTokens: Set<Int>
+  /// The tokens at the positions that the context holds; `embedded` where something else stands.
+  package private(set) var history: [Int] = []
+
+  /// Called before anything is made of what the model computed; throws when its weights are no longer
+  /// what they were.
+  private let checkWeights: () throws -> Void
+
+  /// Sees every token as it is chosen, the one that ends a text included.
+  package var observeStep: ((GenerationStep) -> Void)?
+
+  /// Stands in `history` for a position that is no token.
+  package static let embedded = -1
+
+  package init(
+    model: LLaMA, context: LLaMAContext, tokenizer: Tokenizer? = nil, stopTokens: Set<Int>,
+    checkWeights: @escaping () throws -> Void = {}
+  ) {
+    self.model = model
+    self.context = context
+    self.tokenizer = tokenizer
+    self.stopTokens = stopTokens
+    self.checkWeights = checkWeights
+  }
+
+  /// Forgets the sequence that the context holds.
+  package func forget() {
+    history = []
+    context.truncate(to: 0)
+  }
+
+  /// What a text continues.
+  package enum Prompt {
+    /// The whole sequence; what of it the context holds already is not run again.
+    case tokens([Int])
+    /// Rows that follow the first `position` positions of the context: `[positions, hidden]`.
+    case embeddings(MatrixView, position: Int)
+  }
+
+  /// Continues `prompt`.
+  ///
+  /// - Parameters:
+  ///   - cancelled: looked at before each token, and before each block of the prompt's run.
+  ///   - observe: sees the hidden states of the prompt.
+  ///   - emit: called with each piece of text as soon as it is certain.
+  /// - Throws: `ModelError` when the context is too short for the prompt, `GenerationError`.
+  package func generate(
+    _ prompt: Prompt, _ options: GenerationOptions, cancelled: CancellationFlag? = nil,
+    observe: LLaMA.Observer? = nil, emit: (String) -> Void = { _ in }
+  ) throws -> Generation {
+    try options.sampling.validate()
+    var result = Generation()
+    let clock = ContinuousClock()
+    let start = clock.now
+    let first = try run(prompt, &result.timings, observe, cancelled)
+    try checkWeights()
+    result.timings.promptSeconds = Self.seconds(clock.now - start)
+    guard var logits = first else {
+      result.ending = .cancelled
+      return result
+    }
+    var sampler = Sampler(options.sampling)
+    var stops = StopStrings(options.stopStrings)
+    var decoder = tokenizer?.stream()
+    if options.continuesPrompt, case .tokens(let ids) = prompt, let last = ids.last {
+      _ = decoder?.append(last)
+    }
+    let ends = options.stopTokens ?? stopTokens
+    func show(_ text: String) {
+      guard !text.isEmpty else { return }
+      result.text += text
+      emit(text)
+    }
+    generation: while true {
+      if result.tokens.count >= options.maximumTokens {
+        result.ending = .length
+        break
+      }
+      if cancelled?.isCancelled ?? false {
+        result.ending = .cancelled
+        break
+      }
+      guard logits.notFiniteCount == 0, let token = sampler.next(logits, history: history) else {
+        throw GenerationError(.notNumbers(position: context.count - 1))
+      }
+      observeStep?(GenerationStep(token: token, logits: logits.array()))
+      if ends.contains(token) {
+        result.ending = .stopToken
+        break
+      }
+      result.tokens.append(token)
+      show(stops.push(decoder?.append(token) ?? ""))
+      if stops.isStopped {
+        result.ending = .stopString
+        break
+      }
+      if result.tokens.count >= options.maximumTokens { continue }
+      if context.count >= context.capacity {
+        result.ending = .context
+        break
+      }
+      let step = clock.now
+      logits = try model(.tokens([token]), position: context.count, context)
+      try checkWeights()
+      history.append(token)
+      result.timings.steps += 1
+      result.timings.stepSeconds += Self.seconds(clock.now - step)
+    }
+    if !stops.isStopped {
+      show(stops.push(decoder?.finish() ?? ""))
+      show(stops.finish())
+    }
+    return result
+  }
+
+  /// The logits behind every token of a sequence from its start; see `LLaMA.scoreAll`.
+  package func score(
+    _ tokens: [Int], body: (_ logits: MatrixView, _ position: Int) -> Void
+  ) throws(ModelError) {
+    history = []
+    try model.scoreAll(.tokens(tokens), position: 0, context, body: body)
+    history = tokens
+  }
+
+  /// Runs what the context does not hold; returns the logits behind the prompt, nil when it was
+  /// cancelled before they were known. What was run until then is kept.
+  private func run(
+    _ prompt: Prompt, _ timings: inout Generation.Timings, _ observe: LLaMA.Observer?,
+    _ cancelled: CancellationFlag?
+  ) throws -> MatrixView? {
+    let isCancelled = cancelled.map { flag in { flag.isCancelled } }
+    switch prompt {
+    case .tokens(let tokens):
+      guard !tokens.isEmpty else { throw GenerationError(.emptyPrompt) }
+      // The last one is run in any case: its logits are what is wanted.
+      let common = zip(history, tokens.dropLast()).prefix { $0 == $1 }.count
+      timings.reusedTokens = common
+      history.removeLast(history.count - common)
+      let logits = try model(
+        .tokens(Array(tokens[common...])), position: common, context, observe: observe,
+        isCancelled: isCancelled)
+      history = Array(tokens.prefix(context.count))
+      timings.promptTokens = context.count - common
+      return context.count == tokens.count ? logits : nil
+    case .embeddings(let rows, let position):
+      guard rows.rows > 0 else { throw GenerationError(.emptyPrompt) }
+      precondition(position >= 0 && position <= history.count, "positions without gaps")
+      timings.reusedTokens = position
+      history.removeLast(history.count - position)
+      let logits = try model(
+        .embeddings(rows), position: position, context, observe: observe, isCancelled: isCancelled)
+      timings.promptTokens = context.count - position
+      history += [Int](repeating: Self.embedded, count: timings.promptTokens)
+      return timings.promptTokens == rows.rows ? logits : nil
+    }
+  }
+
+  private static func seconds(_ duration: Duration) -> Double {
+    let (seconds, attoseconds) = duration.components
+    return Double(seconds) + Double(attoseconds) * 1e-18
+  }
+}

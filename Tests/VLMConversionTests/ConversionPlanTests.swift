@@ -1,0 +1,111 @@
+import Testing
+import VLMTensor
+
+@testable import VLMConversion
+
+/// Which scheme each tensor gets, and why.
+struct ConversionPlanTests {
+  private func spec(_ path: String, _ shape: [Int], _ role: TensorRole) -> TensorSpec {
+    TensorSpec(path: path, shape: shape, role: role)
+  }
+
+  private func chosen(
+    _ spec: TensorSpec, _ scheme: Scheme, _ overrides: [QuantizationPolicy.Override] = []
+  ) -> Scheme {
+    QuantizationPolicy(scheme: scheme, overrides: overrides).scheme(for: spec).0
+  }
+
+  @Test("vectors, depthwise filters and plain convolutions stay whole", arguments: Scheme.allCases)
+  func whole(_ scheme: Scheme) {
+    for role in [TensorRole.vector, .depthwise, .convolution] {
+      let spec = spec("w", [64, 64], role)
+      let everything = QuantizationPolicy.Override(pattern: "*", scheme: .q4)
+      #expect(chosen(spec, scheme) == .f32)
+      #expect(chosen(spec, scheme, [everything]) == .f32)
+    }
+  }
+
+  @Test("every scheme but q4 is taken as it was asked for", arguments: Scheme.allCases)
+  func asAsked(_ scheme: Scheme) {
+    for role in [TensorRole.matrix, .output, .embedding, .patchConvolution] {
+      let (found, reason) = QuantizationPolicy(scheme: scheme).scheme(
+        for: spec("w", [99, 77], role))
+      if scheme == .q4, role != .matrix {
+        #expect(found == .q8 && reason?.isEmpty == false)
+      } else {
+        #expect(found == scheme && reason == nil)
+      }
+    }
+  }
+
+  /// Inputs, outputs and name, and whether 4 bits are kept.
+  static let matrices: [(path: String, shape: [Int], keeps: Bool)] = [
+    ("a.weight", [64, 63], false), ("a.weight", [64, 64], true), ("a.weight", [1, 4096], true),
+    ("l.0.self_attn.v_proj.weight", [512, 1024], false),
+    ("l.0.self_attn.v_proj.weight", [513, 1024], true),
+    ("l.0.self_attn.k_proj.weight", [512, 1024], true),
+    ("l.0.mlp.down_proj.weight", [1023, 4096], false),
+    ("l.0.mlp.down_proj.weight", [1024, 4096], true),
+    ("l.0.mlp.up_proj.weight", [576, 4096], true),
+  ]
+
+  @Test("at 4 bits a matrix that would lose too much takes 8", arguments: matrices)
+  func fourBits(_ path: String, _ shape: [Int], _ keeps: Bool) {
+    #expect(chosen(spec(path, shape, .matrix), .q4) == (keeps ? .q4 : .q8))
+  }
+
+  @Test("the last pattern that matches decides, and is the reason")
+  func overrides() {
+    let head = spec("head.fc.weight", [10, 64], .output)
+    let overrides = [
+      QuantizationPolicy.Override(pattern: "head.*", scheme: .f16),
+      .init(pattern: "*.weight", scheme: .bf16), .init(pattern: "stem.*", scheme: .f32),
+    ]
+    let (scheme, reason) = QuantizationPolicy(scheme: .q4, overrides: overrides).scheme(for: head)
+    #expect(scheme == .bf16)
+    #expect(reason == "--tensor-type *.weight=bf16")
+  }
+
+  static let patterns: [(pattern: String, name: String, matches: Bool)] = [
+    ("", "", true), ("", "a", false), ("*", "", true), ("*", "a.b", true), ("**", "a", true),
+    ("a*", "ab", true), ("a*", "ba", false), ("*a", "ba", true), ("*a", "ab", false),
+    ("a*c", "abcbc", true), ("a*b*c", "a.b.d", false), ("*.0.*", "l.0.w", true),
+    ("*.0.*", "l.10.w", false), ("l.?.w", "l.0.w", false), ("é*", "éa", true),
+    ("*aaab", "aaaaaaaaab", true),
+  ]
+
+  @Test("a star stands for any run of characters, nothing else for another", arguments: patterns)
+  func globs(_ pattern: String, _ name: String, _ matches: Bool) {
+    #expect(QuantizationPolicy.Override(pattern: pattern, scheme: .q4).matches(name) == matches)
+  }
+
+  @Test("a plan is sorted by the bytes of names, its sizes are sums")
+  func plan() {
+    let manifest = [
+      spec("é.weight", [16, 32], .matrix), spec("b.bias", [16], .vector),
+      spec("b.10.weight", [16, 32], .matrix), spec("b.9.weight", [15, 1, 7, 7], .depthwise),
+    ]
+    let plan = ConversionPlan(manifest: manifest, policy: QuantizationPolicy(scheme: .f16))
+    #expect(
+      plan.items.map(\.spec.path) == ["b.10.weight", "b.9.weight", "b.bias", "é.weight"])
+    #expect(
+      plan.items.map(\.format) == [
+        TensorFormat(scheme: .f16, layout: .panels),
+        TensorFormat(scheme: .f32, order: .tapsFirst), TensorFormat(scheme: .f32),
+        TensorFormat(scheme: .f16, layout: .panels),
+      ])
+    #expect(plan.parameterCount == 2 * 16 * 32 + 16 + 15 * 49)
+    #expect(plan.byteCount == 2 * 16 * 32 * 2 + 16 * 4 + 15 * 49 * 4)
+  }
+
+  @Test("f32 matrices lie row by row, all others in panels; windows lie channels last")
+  func layouts() {
+    for scheme in Scheme.allCases {
+      let layout: TensorLayout = scheme == .f32 ? .rowMajor : .panels
+      #expect(TensorRole.matrix.format(scheme: scheme).layout == layout)
+      let patch = TensorRole.patchConvolution.format(scheme: scheme)
+      #expect(patch == TensorFormat(scheme: scheme, layout: layout, order: .channelsLast))
+      #expect(TensorRole.vector.format(scheme: scheme) == TensorFormat(scheme: scheme))
+    }
+  }
+}

@@ -1,0 +1,84 @@
+import CVLMKernels
+
+@testable import VLMTensor
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// SplitMix64: small, seeded, the same everywhere.
+struct SeededGenerator: RandomNumberGenerator {
+  var state: UInt64
+
+  init(seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+    return mixed ^ (mixed >> 31)
+  }
+
+  /// Uniform in (0, 1).
+  mutating func uniform() -> Double { (Double(next() >> 12) + 0.5) * 0x1p-52 }
+
+  /// Normal with mean 0 and variance 1, by Box and Muller.
+  mutating func gaussian() -> Double {
+    (-2 * log(uniform())).squareRoot() * cos(2 * Double.pi * uniform())
+  }
+}
+
+enum Distribution: String, CaseIterable, Sendable {
+  case gaussian, laplace, studentT5 = "t with 5 degrees of freedom", uniform
+
+  func values(_ count: Int, seed: UInt64) -> [Float] {
+    var generator = SeededGenerator(seed: seed)
+    return (0..<count).map { _ in
+      switch self {
+      case .gaussian: return Float(generator.gaussian())
+      case .laplace:
+        let sign: Double = generator.next() & 1 == 0 ? -1 : 1
+        return Float(sign * log(generator.uniform()))
+      case .studentT5:
+        let chi = (0..<5).reduce(0.0) { sum, _ in
+          let value = generator.gaussian()
+          return sum + value * value
+        }
+        return Float(generator.gaussian() / (chi / 5).squareRoot())
+      case .uniform: return Float(2 * generator.uniform() - 1)
+      }
+    }
+  }
+}
+
+/// Encodes one panel with the functions of one instruction set; nil where it cannot run.
+func encodePanel(
+  _ rows: [Float], rowCount: Int, inputs: Int, scheme: Scheme, importance: [Float]? = nil,
+  isa: vlm_encode_isa? = nil
+) -> (bytes: [UInt8], error: QuantizationError)? {
+  guard let encoder = isa.map(vlm_encoder_for) ?? vlm_encoder_best(),
+    let byteCount = TensorFormat(scheme: scheme, layout: .panels).panelByteCount(inputs: inputs)
+  else { return nil }
+  // Not zeros, so that a byte left unwritten shows.
+  var bytes = [UInt8](repeating: 0xA5, count: byteCount)
+  let error = bytes.withUnsafeMutableBytes { buffer in
+    func encode(_ weights: UnsafePointer<Float>?) -> QuantizationError {
+      PanelEncoder.encode(
+        rows: rows, rowCount: rowCount, rowStride: inputs, inputs: inputs, scheme: scheme,
+        importance: weights, into: buffer.baseAddress!, with: encoder)
+    }
+    return importance?.withUnsafeBufferPointer { encode($0.baseAddress) } ?? encode(nil)
+  }
+  return (bytes, error)
+}
+
+func decodePanel(_ bytes: [UInt8], rowCount: Int, inputs: Int, scheme: Scheme) -> [Float] {
+  var rows = [Float](repeating: .nan, count: rowCount * inputs)
+  bytes.withUnsafeBytes { buffer in
+    PanelEncoder.decode(
+      panel: buffer.baseAddress!, scheme: scheme, inputs: inputs, rowCount: rowCount, into: &rows,
+      rowStride: inputs)
+  }
+  return rows
+}
