@@ -32,6 +32,8 @@ let package = Package(
         .linkedLibrary($0)
       }),
     .target(name: "CVLMPeak", dependencies: ["CVLMKernels"], cSettings: kernelFlags),
+    // Signal handlers and what else only a program may do; no library depends on it.
+    .target(name: "CVLMCommandLine", dependencies: ["CVLMSystem"], cSettings: kernelFlags),
 
     // Libraries, lowest first; a layer imports only what stands above it here.
     .target(name: "VLMFoundation", dependencies: ["CVLMSystem"]),
@@ -67,7 +69,7 @@ let package = Package(
     .target(
       name: "VLMCommandLine",
       dependencies: [
-        "VLMFoundation", "VLMTensor",
+        "CVLMCommandLine", "VLMFoundation", "VLMTensor",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
@@ -98,7 +100,9 @@ let package = Package(
       path: "Tests/VLMTestSupport"),
     .executableTarget(
       name: "SystemProbe",
-      dependencies: ["VLMFoundation", "VLMTensor", "VLMCheckpoint", "VLMImages"],
+      dependencies: [
+        "VLMCommandLine", "VLMFoundation", "VLMTensor", "VLMCheckpoint", "VLMImages", "VLMText",
+      ],
       path: "Tests/SystemProbe"),
     .testTarget(
       name: "VLMFoundationTests",

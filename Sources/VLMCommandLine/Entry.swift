@@ -13,8 +13,7 @@ package let productVersion = "0.1.0"
 /// `ExitStatus`, Ctrl-C that leaves nothing behind, a closed pipe that is no error.
 package func runCommand<Command: ParsableCommand>(_ type: Command.Type, program: String) {
   occupyStandardDescriptors()
-  // OpenBLAS reads it as it is loaded; without, it starts a thread per processor that stays idle.
-  setenv("OPENBLAS_NUM_THREADS", "1", 1)
+  Environment.limitOpenBLAS()
   InputFiles.remember()
   do {
     // Less and the Swift runtime fails in ways that tell nothing.
@@ -82,20 +81,11 @@ private func occupyStandardDescriptors() {
 /// What `--version` prints: the product, the kernels in use, and the format that it reads.
 package func versionText(program: String, formatVersion: Int) -> String {
   let kernels: String
-  do throws(KernelError) { kernels = try KernelSet.selected().name } catch {
+  do throws(EnvironmentError) { kernels = try Environment.kernelSet().name } catch {
     kernels = "none, \(error.description)"
   }
   let all = KernelSet.all.map(\.name).joined(separator: ", ")
   return "\(program) \(productVersion)\nkernels: \(kernels) (this machine runs \(all))\n"
-    + "threads: \((try? ThreadCount.selected()) ?? ThreadCount.available)\n"
+    + "threads: \((try? Environment.threadCount()) ?? ThreadCount.available)\n"
     + "container format: \(formatVersion)"
-}
-
-/// The number of threads that `--threads`, `VLM_THREADS` or the machine says.
-package func threadCount(option: Int?) throws -> Int {
-  guard let option else { return try ThreadCount.selected() }
-  guard (1...ThreadCount.maximum).contains(option) else {
-    throw ValidationError("--threads: found \(option), expected 1 to \(ThreadCount.maximum)")
-  }
-  return option
 }

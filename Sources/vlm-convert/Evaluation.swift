@@ -49,7 +49,7 @@ struct Evaluation {
   static func run(
     model: String, source: SourceModel, images: [String], threads: Int
   ) throws -> [Outcome] {
-    let kernels = try KernelSet.selected()
+    let kernels = try Environment.kernelSet()
     let exactPath = model + ".f32-for-evaluation"
     let converter = try Converter(
       source: source, policy: QuantizationPolicy(scheme: .f32), ignoreUnexpected: true,
