@@ -55,7 +55,8 @@ let package = Package(
     .target(
       name: "VLMZ",
       dependencies: [
-        "VLMFoundation", "VLMTensor", "VLMContainer", "VLMImages", "VLMText", "VLMModels",
+        "VLMFoundation", "VLMTensor", "VLMCheckpoint", "VLMContainer", "VLMImages", "VLMText",
+        "VLMModels", "VLMConversion",
       ]),
 
     .target(
@@ -154,7 +155,7 @@ let package = Package(
       name: "CLITests",
       dependencies: [
         "VLMCommandLine", "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMFoundation",
-        "VLMImages", "VLMTensor", "VLMText", "VLMTestSupport", "vlm-convert", "vlm-run",
+        "VLMImages", "VLMTensor", "VLMText", "VLMTestSupport", "VLMZ", "vlm-convert", "vlm-run",
       ]),
     .target(
       name: "VLMFuzzTargets",

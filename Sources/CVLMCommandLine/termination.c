@@ -2,6 +2,7 @@
 //
 // A handler and a semaphore rather than blocked signals and sigwait: a library may have started
 // threads before main, and those do not inherit our mask.
+#define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>

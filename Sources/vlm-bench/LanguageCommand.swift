@@ -102,7 +102,8 @@ struct LanguageCommand: ParsableCommand {
     let count = max(window, prompt + tokens, 512)
     return try LanguageSession(
       path: path, kernels: try Environment.kernelSet(),
-      threads: try threads ?? Environment.threadCount(), contextLength: count, keyValueFormat: cache,
+      threads: try threads ?? Environment.threadCount(), contextLength: count,
+      keyValueFormat: cache,
       precision: precision)
   }
 
