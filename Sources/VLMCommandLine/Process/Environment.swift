@@ -50,38 +50,6 @@ package enum Environment {
   static func limitOpenBLAS() { setenv("OPENBLAS_NUM_THREADS", "1", 1) }
 }
 
-/// An environment variable whose value cannot be used.
-package struct EnvironmentError: ReportableError, Equatable {
-  package enum Problem: Sendable, Equatable {
-    /// `VLM_FORCE_ISA`, and the names that it may have on this machine.
-    case kernels(String, available: [String])
-    /// `VLM_THREADS`.
-    case threadCount(String)
-  }
-
-  package let problem: Problem
-
-  package init(_ problem: Problem) { self.problem = problem }
-
-  package var description: String {
-    switch problem {
-    case .kernels(let name, let available):
-      "VLM_FORCE_ISA: '\(name.escapedForDisplay())' cannot run here, "
-        + "expected one of \(available.joined(separator: ", "))"
-    case .threadCount(let text):
-      "VLM_THREADS: '\(text.escapedForDisplay())' is not a number of threads, "
-        + "expected 1 to \(ThreadCount.maximum)"
-    }
-  }
-
-  package var exitStatus: ExitStatus {
-    switch problem {
-    case .kernels: .unsupported
-    case .threadCount: .usage
-    }
-  }
-}
-
 /// The number of threads that `--threads`, the environment or the machine says, in this order.
 package func threadCount(option: Int?) throws -> Int {
   guard let option else { return try Environment.threadCount() }

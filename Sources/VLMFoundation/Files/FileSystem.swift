@@ -79,12 +79,3 @@ package enum FileSystem {
     return result
   }
 }
-
-extension String {
-  /// A path as its folder, which is empty or ends in a slash, and the name in it.
-  package var splitAtLastSlash: (folder: String, name: String) {
-    guard let slash = utf8.lastIndex(of: UInt8(ascii: "/")) else { return ("", self) }
-    let end = utf8.index(after: slash)
-    return (String(self[..<end]), String(self[end...]))
-  }
-}
