@@ -101,8 +101,9 @@ struct LanguageCommand: ParsableCommand {
   private func session(_ path: String) throws -> LanguageSession {
     let count = max(window, prompt + tokens, 512)
     return try LanguageSession(
-      path: path, kernels: try KernelSet.selected(),
-      threads: try threads ?? ThreadCount.selected(), contextLength: count, keyValueFormat: cache,
+      path: path, kernels: try Environment.kernelSet(),
+      threads: try threads ?? Environment.threadCount(), contextLength: count,
+      keyValueFormat: cache,
       precision: precision)
   }
 

@@ -1,4 +1,4 @@
-import Synchronization
+import VLMFoundation
 
 /// What to generate, and when to stop.
 package struct GenerationOptions: Sendable, Equatable {
@@ -66,15 +66,4 @@ package struct GenerationStep: Sendable {
   package let token: Int
   /// `[vocabulary]`, as the model gave them.
   package let logits: [Float]
-}
-
-/// Ends a generation from another thread or a signal handler.
-package final class CancellationFlag: Sendable {
-  private let value = Atomic<Bool>(false)
-
-  package init() {}
-
-  package func cancel() { value.store(true, ordering: .relaxed) }
-  package func reset() { value.store(false, ordering: .relaxed) }
-  package var isCancelled: Bool { value.load(ordering: .relaxed) }
 }
