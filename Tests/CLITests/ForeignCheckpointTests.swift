@@ -22,7 +22,7 @@ struct ForeignCheckpointTests {
     _ path: String, from source: String, _ rename: (String) -> String,
     adding: [SafetensorsWriter.Entry] = []
   ) throws {
-    let tensors = try SafetensorsIndex.readCheckpoint(path: source).tensors
+    let tensors = try Checkpoint.read(path: source).tensors
     try SafetensorsWriter.write(
       path: path, overwrite: true,
       tensors: try tensors.map {

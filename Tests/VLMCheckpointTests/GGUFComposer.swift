@@ -75,7 +75,7 @@ struct GGUFComposer {
   func error(_ bytes: [UInt8]) throws -> CheckpointError? {
     let path = try folder.write("case.gguf", bytes)
     do throws(CheckpointError) {
-      _ = try CheckpointFile.read(path: path)
+      _ = try Checkpoint.readFile(path: path)
       return nil
     } catch {
       #expect(error.exitStatus == .badData)

@@ -39,7 +39,7 @@ struct GGUFFileTests {
   @Test("golden files that are cut off or begin otherwise are refused")
   func goldenRefusals() throws {
     let cut = thrownError(CheckpointError.self) {
-      try CheckpointFile.read(path: TestFiles.golden("gguf/truncated.gguf"))
+      try Checkpoint.readFile(path: TestFiles.golden("gguf/truncated.gguf"))
     }
     #expect(cut?.place == "t.Q4_1" || cut?.place.isEmpty == false)
     guard case .dataTruncated? = cut?.problem else {
@@ -47,7 +47,7 @@ struct GGUFFileTests {
       return
     }
     let magic = thrownError(CheckpointError.self) {
-      try CheckpointFile.read(path: TestFiles.golden("gguf/bad-magic.gguf"))
+      try Checkpoint.readFile(path: TestFiles.golden("gguf/bad-magic.gguf"))
     }
     #expect(magic?.exitStatus == .badData)
   }

@@ -234,7 +234,7 @@ struct TorchComposer {
   ])
 
   func read(_ bytes: [UInt8], _ options: PyTorchFile.Options = .init()) throws -> TensorCatalog {
-    try CheckpointFile.read(path: folder.write("case.pt", bytes), options: options)
+    try Checkpoint.readFile(path: folder.write("case.pt", bytes), options: options)
   }
 
   /// The message of the refusal; nil when the file is read.
@@ -243,7 +243,7 @@ struct TorchComposer {
   ) throws -> String? {
     let path = try folder.write("case.pt", bytes)
     do throws(CheckpointError) {
-      _ = try CheckpointFile.read(path: path, options: options)
+      _ = try Checkpoint.readFile(path: path, options: options)
       return nil
     } catch {
       #expect(error.exitStatus == .badData)

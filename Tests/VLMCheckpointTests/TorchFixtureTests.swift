@@ -35,7 +35,7 @@ import VLMTestSupport
     "a Lightning checkpoint with cycles of foreign objects gives its 22 tensors",
     .enabled(if: TestFiles.hasAssets, Comment(rawValue: TestFiles.assetsReason)))
   func lightning() throws {
-    let catalog = try CheckpointFile.read(path: TestFiles.asset("checkpoints/mir-1k_g7.ckpt"))
+    let catalog = try Checkpoint.readFile(path: TestFiles.asset("checkpoints/mir-1k_g7.ckpt"))
     #expect(catalog.tensors.count == 22)
     #expect(catalog["encoder.layernorm.weight"] != nil)
   }
@@ -47,13 +47,13 @@ import VLMTestSupport
       throws: CheckpointError(
         path: path, place: "magic number, byte 2",
         problem: .pyTorch(.forbiddenGlobal("__builtin__.eval")))
-    ) { try CheckpointFile.read(path: path) }
+    ) { try Checkpoint.readFile(path: path) }
   }
 
   @Test("one state in both containers is the same state")
   func containers() throws {
-    let zip = try CheckpointFile.read(path: TestFiles.fixture("pytorch/all_zip.pt"))
-    let legacy = try CheckpointFile.read(path: TestFiles.fixture("pytorch/all_legacy.pt"))
+    let zip = try Checkpoint.readFile(path: TestFiles.fixture("pytorch/all_zip.pt"))
+    let legacy = try Checkpoint.readFile(path: TestFiles.fixture("pytorch/all_legacy.pt"))
     #expect(zip.tensors.count == 19)
     for tensor in zip.tensors {
       let other = try #require(legacy[tensor.name])
@@ -66,7 +66,7 @@ import VLMTestSupport
   func mapped() throws {
     let path = TestFiles.fixture("pytorch/all_zip.pt")
     let bytes = try Array(Data(contentsOf: URL(fileURLWithPath: path)))
-    let tensor = try #require(try CheckpointFile.read(path: path)["f64"])
+    let tensor = try #require(try Checkpoint.readFile(path: path)["f64"])
     #expect(tensor.withBytes { Array($0) } == Array(bytes[tensor.range]))
   }
 
@@ -76,7 +76,7 @@ import VLMTestSupport
   private func read(_ path: String) throws -> Int {
     let options = PyTorchFile.Options(state: .everything, verifiesChecksums: false)
     do throws(CheckpointError) {
-      return try CheckpointFile.read(path: path, options: options).tensors
+      return try Checkpoint.readFile(path: path, options: options).tensors
         .reduce(0) { sum, tensor in sum + tensor.withBytes { $0.count } }
     } catch {
       #expect(!error.description.isEmpty)
@@ -125,7 +125,7 @@ import VLMTestSupport
     let bytes = LargeZip(
       pickle: state.pickle(), hole: count, last: TorchComposer.floats)
     try bytes.write(to: path)
-    let catalog = try CheckpointFile.read(path: path)
+    let catalog = try Checkpoint.readFile(path: path)
     #expect(catalog["big"]?.byteCount == count)
     #expect(try catalog["w"]?.floats() == [1, 2, 3, 4])
   }

@@ -427,11 +427,11 @@ import VLMTestSupport
     for name in ["../pytorch_model-1.bin", "/etc/passwd.bin", "x.pkl", "a/b.bin"] {
       let path = try index(name)
       #expect(throws: CheckpointError(path: path, problem: .unsafeShardName(name))) {
-        try SafetensorsIndex.readCheckpoint(path: path)
+        try Checkpoint.read(path: path)
       }
     }
     _ = try index("pytorch_model-1.bin")
-    let catalog = try SafetensorsIndex.readCheckpoint(path: folder.url.path)
+    let catalog = try Checkpoint.read(path: folder.url.path)
     #expect(try catalog["w"]?.floats() == [1, 2, 3, 4])
     #expect(try catalog["v"]?.floats() == [1, 2, 3, 4])
   }

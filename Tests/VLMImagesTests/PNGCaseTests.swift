@@ -199,8 +199,8 @@ struct PNGCaseTests {
   }
 
   /// The notes about the file that the cases start from, in another form.
-  private func read(_ bytes: [UInt8]) throws -> [PictureNote] {
-    var notes: [PictureNote] = []
+  private func read(_ bytes: [UInt8]) throws -> [DecodingNote] {
+    var notes: [DecodingNote] = []
     let image = try ImageDecoder.decode(bytes: bytes, name: "case.png") { notes.append($0) }
     let whole = try decode(PNGBuilder.color)
     #expect(image == whole)
