@@ -1,7 +1,6 @@
 import Testing
 
 @testable import VLMImages
-@testable import VLMText
 
 /// Malformed, hostile and merely odd PNG files.
 @Suite("PNG cases")

@@ -1,5 +1,4 @@
 @testable import VLMImages
-@testable import VLMText
 
 /// PNG files put together by hand, sound or not.
 struct PNGBuilder {

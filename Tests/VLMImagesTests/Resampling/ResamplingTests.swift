@@ -1,7 +1,6 @@
 import Testing
 
 @testable import VLMImages
-@testable import VLMText
 
 @Suite("Resampling")
 struct ResamplingTests {

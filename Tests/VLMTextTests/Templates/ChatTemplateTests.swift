@@ -2,7 +2,6 @@ import Testing
 import VLMFoundation
 import VLMTestSupport
 
-@testable import VLMImages
 @testable import VLMText
 
 /// Programs that this project has by itself, what of a model's program is found out by running it, and

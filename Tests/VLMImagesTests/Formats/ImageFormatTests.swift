@@ -4,7 +4,6 @@ import VLMFoundation
 import VLMTestSupport
 
 @testable import VLMImages
-@testable import VLMText
 
 /// Files of every format and what Pillow makes of them: scripts/make-picture-fixtures.
 enum PictureFixtures {

@@ -3,7 +3,6 @@ import Testing
 import VLMFoundation
 
 @testable import VLMImages
-@testable import VLMText
 
 /// Pillow's, torchvision's and transformers' own results, bit for bit.
 @Suite("Preprocessing goldens")

@@ -4,7 +4,6 @@ import VLMFoundation
 import VLMTestSupport
 
 @testable import VLMImages
-@testable import VLMText
 
 /// Pictures one after the other, split without being decoded.
 @Suite("Streams of pictures")

@@ -1,36 +1,12 @@
 import Foundation
 import Testing
 import VLMCheckpoint
-import VLMContainer
-import VLMConversion
 import VLMFoundation
 import VLMTensor
 import VLMTestSupport
 
 /// Real checkpoints, against what PyTorch reads from them.
 @Suite struct TorchFixtureTests {
-  /// Every tensor of every file is listed with its dtype, shape and content, and no other.
-  @Test("checkpoints of many origins give the digests that PyTorch gives")
-  func digests() throws {
-    let path = TestFiles.fixture("pytorch/digests.json")
-    let json = try JSONValue.parse(Array(Data(contentsOf: URL(fileURLWithPath: path))))
-    let files = try #require(json.objectValue)
-    #expect(files.members.count == 12)
-    for file in files.members {
-      let listing = try Listing(path: TestFiles.fixture("pytorch/" + file.key), digests: true)
-      #expect(listing.kind == "pytorch")
-      let expected = try #require(file.value.objectValue)
-      #expect(listing.tensors.count == expected.members.count, "\(file.key)")
-      for tensor in listing.tensors {
-        let found = JSONValue.array([
-          .string(tensor.type), .array(tensor.shape.map { .int($0) }),
-          .string(tensor.digest ?? ""),
-        ])
-        #expect(found == file.value[tensor.name], "\(file.key): \(tensor.name)")
-      }
-    }
-  }
-
   @Test(
     "a Lightning checkpoint with cycles of foreign objects gives its 22 tensors",
     .enabled(if: TestFiles.hasAssets, Comment(rawValue: TestFiles.assetsReason)))

@@ -2,7 +2,6 @@ import Testing
 import VLMFoundation
 
 @testable import VLMImages
-@testable import VLMText
 
 @Suite("Preprocessing")
 struct PreprocessingTests {

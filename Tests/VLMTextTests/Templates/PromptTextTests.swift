@@ -1,7 +1,6 @@
 import Testing
 import VLMTestSupport
 
-@testable import VLMImages
 @testable import VLMText
 
 /// What somebody said is text, whatever marks it spells.

@@ -2,7 +2,6 @@ import Foundation
 import Testing
 
 @testable import VLMImages
-@testable import VLMText
 
 /// Pictures that come in pieces.
 @Suite("Row readers")

@@ -3,7 +3,6 @@ import Testing
 import VLMFoundation
 
 @testable import VLMImages
-@testable import VLMText
 
 /// Every filter, interlacing and bit depth, and what is ignored beside the pixels.
 @Suite("PNG formats")

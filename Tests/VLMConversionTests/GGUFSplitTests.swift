@@ -25,12 +25,12 @@ struct GGUFSplitTests {
     let keys = [
       Make.entry("split.no", 2, Make.little(UInt16(number - 1))),
       Make.entry("split.count", 2, Make.little(count)),
-      Make.entry("split.tensors.count", 5, Make.little(UInt32(GGUFModelTests.shapes.count))),
+      Make.entry("split.tensors.count", 5, Make.little(UInt32(SmallGGUFModel.shapes.count))),
     ]
     let start = (number - 1) * 4
-    return GGUFModelTests.model(
-      metadata: (number == 1 ? GGUFModelTests.metadata : []) + keys,
-      part: start..<min(start + 4, GGUFModelTests.shapes.count))
+    return SmallGGUFModel.file(
+      metadata: (number == 1 ? SmallGGUFModel.metadata : []) + keys,
+      part: start..<min(start + 4, SmallGGUFModel.shapes.count))
   }
 
   private func writeParts(stem: String = "m") throws {
@@ -59,8 +59,8 @@ struct GGUFSplitTests {
   @Test("any part of a split model, and the folder of its parts, convert as the whole file")
   func whole() throws {
     let whole = try TemporaryFolder()
-    let expected = try converted(try whole.write("whole.gguf", GGUFModelTests.model()))
-    #expect(expected.count == GGUFModelTests.shapes.count)
+    let expected = try converted(try whole.write("whole.gguf", SmallGGUFModel.file()))
+    #expect(expected.count == SmallGGUFModel.shapes.count)
     try writeParts()
     for path in (1...3).map({ make.folder.path(Self.name($0)) }) + [folder, folder + "/"] {
       #expect(try converted(path) == expected, "\(path)")
@@ -104,7 +104,7 @@ struct GGUFSplitTests {
   @Test("G37 a folder with several models is refused by their names, each of them converts")
   func several() throws {
     try writeParts()
-    try make.folder.write("other.gguf", GGUFModelTests.model())
+    try make.folder.write("other.gguf", SmallGGUFModel.file())
     let error = refusal(folder)
     #expect(
       error?.problem
@@ -150,7 +150,7 @@ struct GGUFSplitTests {
   @Test("what trainers leave beside a model is none")
   func otherKinds() throws {
     let beside = try TemporaryFolder()
-    try beside.write("weights.gguf", GGUFModelTests.model())
+    try beside.write("weights.gguf", SmallGGUFModel.file())
     try beside.write("training_args.bin", [0x80, 2])
     try beside.write("optimizer.pt", [0x80, 2])
     #expect(try SourceModel.open(path: beside.url.path).checkpoint.naming == "gguf")

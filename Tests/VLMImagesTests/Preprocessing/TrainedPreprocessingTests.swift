@@ -2,7 +2,6 @@ import Testing
 import VLMFoundation
 
 @testable import VLMImages
-@testable import VLMText
 
 /// Settings of training scripts. The steps are those of timm 1.0's `resolve_data_config` and
 /// `create_transform`, and of torchvision's `references/classification/presets.py`.

@@ -2,7 +2,6 @@ import Testing
 import VLMFoundation
 import VLMTestSupport
 
-@testable import VLMImages
 @testable import VLMText
 
 /// Texts and files that would take hours if any stage took more than time in proportion to them.

@@ -3,7 +3,6 @@ import VLMFoundation
 import VLMTestSupport
 
 @testable import VLMImages
-@testable import VLMText
 
 /// The image processors of transformers: what its own make of photographs is what ours makes of
 /// them (`scripts/make-image-goldens.py` asked it).
