@@ -4,7 +4,7 @@ import VLMTensor
 import VLMTestSupport
 
 @Suite("Writing tensors")
-struct WriterTests {
+struct SafetensorsWriterTests {
   let folder: TemporaryFolder
 
   init() throws { folder = try TemporaryFolder() }

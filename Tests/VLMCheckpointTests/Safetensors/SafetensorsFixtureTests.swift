@@ -14,7 +14,7 @@ private func json(_ path: String) throws -> JSONObject {
 }
 
 @Suite("safetensors files written by others")
-struct FileFixtureTests {
+struct SafetensorsFixtureTests {
   @Test(
     "a file written by scripts/make-safetensors-fixtures holds what Python says",
     arguments: [
