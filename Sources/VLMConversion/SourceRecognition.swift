@@ -130,7 +130,7 @@ struct SourceRecognition {
     let stated = described == nil ? StatedArchitecture.unknown(description) : nil
     do {
       try Self.checkNames(catalog, weights)
-      try ForeignWeights.check(catalog, description, adapter)
+      try UnsupportedWeights.check(catalog, description, adapter)
       let choice = try ModelChoice(stored)
       catalog = choice.catalog
       if described == nil, LLaMANaming.detect(catalog.tensors.lazy.map(\.name)) == .meta,

@@ -204,7 +204,7 @@ extension PickleMachine {
     case "_rebuild_wrapper_subclass": return unsupported("tensor subclass")
     case "_rebuild_xla_tensor", "_rebuild_device_tensor_from_numpy",
       "_rebuild_device_tensor_from_cpu_tensor":
-      return unsupported("tensor of a foreign device")
+      return unsupported("tensor of an unsupported device")
     default: return nil
     }
   }

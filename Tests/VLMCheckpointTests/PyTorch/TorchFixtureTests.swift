@@ -8,7 +8,7 @@ import VLMTestSupport
 /// Real checkpoints, against what PyTorch reads from them.
 @Suite struct TorchFixtureTests {
   @Test(
-    "a Lightning checkpoint with cycles of foreign objects gives its 22 tensors",
+    "a Lightning checkpoint with cycles of objects of unknown classes gives its 22 tensors",
     .enabled(if: TestFiles.hasAssets, Comment(rawValue: TestFiles.assetsReason)))
   func lightning() throws {
     let catalog = try Checkpoint.readFile(path: TestFiles.asset("checkpoints/mir-1k_g7.ckpt"))

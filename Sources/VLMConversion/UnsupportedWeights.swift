@@ -1,9 +1,9 @@
 import VLMCheckpoint
 import VLMFoundation
 
-/// Files in a checkpoint's layout that hold something else than the weights of a model as numbers:
-/// what is told by name here would otherwise be a list of strange tensors, or wrong values.
-enum ForeignWeights {
+/// Recognises checkpoints that do not contain plain weights: adapters, weights quantized by other
+/// tools, unnamed averages. Otherwise they would be a list of unknown tensors, or wrong values.
+enum UnsupportedWeights {
   /// - Throws: `ConversionError` for an adapter and for weights that another tool has quantized.
   static func check(
     _ catalog: TensorCatalog, _ description: JSONValue?, _ adapter: Adapter
