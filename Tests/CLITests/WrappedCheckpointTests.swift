@@ -5,8 +5,8 @@ import VLMFoundation
 import VLMTensor
 import VLMTestSupport
 
-/// Checkpoints as training, compiling and quantizing tools leave them.
-struct ForeignCheckpointTests {
+/// Checkpoints written by tools that train, compile or quantize models.
+struct WrappedCheckpointTests {
   static let language = TestFiles.fixture("stories260K")
   let folder: TemporaryFolder
 
