@@ -1,12 +1,12 @@
-/// How a tokenizer's text is changed before it is cut into words.
+/// A normalization step of a tokenizer, applied before pre-tokenization.
 package enum TextChange: UInt32, Sendable {
-  /// Unicode's form C.
+  /// Unicode NFC.
   case composed = 7
-  /// Unicode's form D.
+  /// Unicode NFD.
   case decomposed = 8
-  /// Each character small by itself: a sigma that ends a word as any other.
+  /// Lower-cases each character independently: a final sigma is not treated specially.
   case lowercased = 9
-  /// Without white space at the start, at the end.
+  /// Removes white space at the start, or at the end.
   case strippedLeft = 10
   case strippedRight = 11
 
@@ -23,13 +23,13 @@ package enum TextChange: UInt32, Sendable {
     }
   }
 
-  /// Where places of a text lie in what becomes of it. Linear in the text.
+  /// Maps offsets in a text to the changed text, in linear time.
   ///
   /// - Parameters:
-  ///   - places: ascending, where stretches begin and end in turns.
+  ///   - places: ascending offsets, alternately starts and ends of ranges.
   ///   - text: valid UTF-8.
-  /// - Returns: as many; where letters and marks are so many that the places among them could not be
-  ///   told in linear time, what follows the beginning of a stretch is all within it.
+  /// - Returns: as many offsets. If there are too many combining marks to map offsets in linear
+  ///   time, the rest of the text after the start of a range counts as part of it.
   func moved(_ places: [Int], in text: [UInt8]) -> [Int] {
     switch self {
     case .strippedLeft:
@@ -38,7 +38,7 @@ package enum TextChange: UInt32, Sendable {
     case .strippedRight:
       let end = UTF8Text.startOfSpaces(text, endingAt: text.count)
       return places.map { min(end, $0) }
-    // Each character by itself.
+    // Each character is changed independently.
     case .decomposed, .lowercased:
       var (start, count) = (0, 0)
       return places.map { place in
@@ -52,9 +52,9 @@ package enum TextChange: UInt32, Sendable {
 
   private static func composed(_ places: [Int], in text: [UInt8]) -> [Int] {
     var moved: [Int] = []
-    // What lies before `start`, a character of ASCII, is joined with nothing behind it.
+    // `start` is at an ASCII character, which never composes with the text before it.
     var (start, count, seen) = (0, 0, 0)
-    // Bytes looked at: any ordinary text is far below, and a long one stays linear.
+    // Limit of bytes examined. Ordinary text stays far below; the limit keeps long texts linear.
     var work = 4 * text.count + (1 << 22)
     for place in places {
       if let ascii = text[seen..<place].lastIndex(where: { $0 < 0x80 }) {

@@ -16,7 +16,7 @@ struct CheckpointFolderTests {
   }
 
   private func read() throws -> [String] {
-    try SafetensorsIndex.readCheckpoint(path: folder.url.path).tensors.map(\.name)
+    try Checkpoint.read(path: folder.url.path).tensors.map(\.name)
   }
 
   private func problem() -> CheckpointError.Problem? {
@@ -124,7 +124,7 @@ struct CheckpointFolderTests {
     ]
     for (names, expected) in cases {
       try write("model.safetensors", names)
-      let catalog = try SafetensorsIndex.readCheckpoint(path: folder.url.path)
+      let catalog = try Checkpoint.read(path: folder.url.path)
       let found = catalog.unwrapped()
       #expect(Set(found.tensors.map(\.name)) == Set(expected), "\(names)")
       #expect(expected.allSatisfy { found[$0]?.name == $0 })

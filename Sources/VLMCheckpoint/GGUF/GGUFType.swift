@@ -1,12 +1,12 @@
 import CVLMKernels
 import VLMTensor
 
-/// How GGUF stores the elements of a tensor: plain, or in blocks of codes with their scales.
+/// A GGUF tensor type: plain elements, or blocks of quantized values with their scales.
 package struct GGUFType: StoredElements, Equatable {
-  /// GGUF's number.
+  /// The type's number in the format.
   package let number: UInt32
 
-  /// - Returns: nil for numbers that no type has, or no longer has.
+  /// - Returns: nil for unknown and removed types.
   package init?(number: UInt32) {
     guard Self.known[number] != nil else { return nil }
     self.number = number
@@ -23,21 +23,21 @@ package struct GGUFType: StoredElements, Equatable {
     Self.known[number] ?? Facts(name: "\(number)", blockElements: 1, blockBytes: 0, plain: nil)
   }
 
-  /// "Q4_K" and the like.
+  /// The type's name, such as "Q4_K".
   package var name: String { facts.name }
-  /// Elements of a block, along a tensor's last axis; 1 where elements are plain.
+  /// Elements per block along the last axis; 1 for plain elements.
   package var blockElements: Int { facts.blockElements }
-  /// Bytes of a block.
+  /// Bytes per block.
   package var blockBytes: Int { facts.blockBytes }
-  /// The same type as any checkpoint may have it; nil for blocks.
+  /// The corresponding `DType`; nil for block types.
   package var plain: DType? { facts.plain }
 
-  /// Whether its elements can be read as floats here; others are only listed.
+  /// Whether the elements can be decoded to floats; other types can only be listed.
   package var isReadable: Bool {
     plain != nil || vlm_gguf_block_size(number).elements == blockElements
   }
 
-  /// Types that were taken out of the format again, to name them.
+  /// Types that were removed from the format, for error messages.
   static func removedName(_ number: UInt32) -> String? {
     switch number {
     case 4: "Q4_2"
@@ -78,8 +78,8 @@ package struct GGUFType: StoredElements, Equatable {
     return types
   }()
 
-  /// Bytes of a tensor of `shape`, whose last extent is a multiple of the block's elements; nil
-  /// when a product overflows.
+  /// Bytes of a tensor of `shape`, whose last extent is a multiple of the block size; nil on
+  /// overflow.
   package func byteCount(shape: [Int]) -> Int? {
     let (blockElements, blockBytes) = (blockElements, blockBytes)
     guard let elements = DType.u8.byteCount(shape: shape) else { return nil }
@@ -94,7 +94,7 @@ package struct GGUFType: StoredElements, Equatable {
     return first * bytes..<end * bytes
   }
 
-  /// - Precondition: the type is one of blocks, too.
+  /// - Precondition: the type is a block type.
   package func decode(
     _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>,
     into output: UnsafeMutableBufferPointer<Float>
