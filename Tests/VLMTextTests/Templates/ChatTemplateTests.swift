@@ -135,7 +135,7 @@ struct ChatTemplateTests {
     let chat = try template.prompt(turns, system: "Be brief.", marksPictures: true)
     #expect(chat.text == family.chat)
     // What was said, in its order, is all that is marked as such.
-    let said = chat.said.map { String(decoding: chat.bytes[$0], as: UTF8.self) }
+    let said = chat.messageRanges.map { String(decoding: chat.bytes[$0], as: UTF8.self) }
     #expect(said.sorted() == ["Be brief.", "Hello!", "Hi", "Why?"])
   }
 
@@ -145,7 +145,7 @@ struct ChatTemplateTests {
       let template = try builtIn(name)
       let text = try template.prompt(Self.question, system: nil, marksPictures: true).text
       #expect(text.contains("Hi"), "\(name)")
-      #expect(template.tells(system: "Be brief."), "\(name)")
+      #expect(template.renders(system: "Be brief."), "\(name)")
     }
   }
 
@@ -228,7 +228,7 @@ struct ChatTemplateTests {
     arguments.set("no_such", 1)
     let template = try template("{{ thinks }}{{ messages[-1].content }}", arguments: arguments)
     #expect(template.unused(arguments) == ["no_such"])
-    #expect(!template.tells(system: "Be brief."))
+    #expect(!template.renders(system: "Be brief."))
     #expect(try template.prompt(Self.question, system: nil, marksPictures: true).text == "TrueHi")
   }
 
