@@ -4,7 +4,7 @@ import VLMTestSupport
 
 @testable import VLMText
 
-/// Texts and files that would take hours if any stage took more than time in proportion to them.
+/// Texts and files that would take hours if any stage took more than linear time.
 @Suite struct TokenizerWorkTests {
   /// A byte-level tokenizer of single letters with more tokens.
   private func tokenizer(
@@ -130,11 +130,11 @@ import VLMTestSupport
   }
 }
 
-/// The ways that are quick, beside those that are plain.
+/// Fast algorithms, compared with simple ones.
 @Suite struct TokenizerReferenceTests {
   private var random = SystemRandomNumberGenerator()
 
-  /// What `AddedTokens.split` says, place by place.
+  /// A reference for `AddedTokens.split`, position by position.
   private func reference(
     _ tokens: [(token: AddedToken, content: [UInt8])], _ text: [UInt8], _ messages: [Range<Int>]
   ) -> [AddedTokens.Segment] {
