@@ -74,7 +74,7 @@ struct SourceRecognition {
     var descriptions = SourceDescriptions(folder: folder)
     let adapter = Adapter(path: path, folder: folder)
     if isFolder, adapter.isPresent {
-      guard ShardIndex.hasModel(folder: folder) else { throw adapter.refusal(path: weights) }
+      guard Checkpoint.hasModel(folder: folder) else { throw adapter.refusal(path: weights) }
       notes.append(
         "an adapter lies beside the model and is not merged into it: merge_and_unload of peft does")
     }
