@@ -116,7 +116,7 @@ struct CheckpointFolderTests {
         ["a.w", "b.w"]
       ),
       (["module._orig_mod.a", "_orig_mod.module.b"], ["a", "b"]),
-      // Left as they are: not all begin so, two would be one, one would be none.
+      // Unchanged: not all names have the prefix, two would become equal, one would become empty.
       (["module.a", "b"], ["module.a", "b"]),
       (["a._orig_mod.w", "a.w"], ["a._orig_mod.w", "a.w"]),
       (["module.", "module.a"], ["module.", "module.a"]),

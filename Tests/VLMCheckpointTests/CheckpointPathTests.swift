@@ -4,7 +4,7 @@ import VLMCheckpoint
 import VLMTensor
 import VLMTestSupport
 
-/// What people name as a checkpoint that is none, or more than one.
+/// Paths that are not a checkpoint, or more than one.
 struct CheckpointPathTests {
   let folder: TemporaryFolder
 

@@ -142,7 +142,7 @@ struct ShardIndexTests {
     }
     #expect(try Checkpoint.read(path: snapshot).tensors.count == 1)
 
-    // A folder of the snapshot has its blobs one higher, and no others.
+    // A subfolder of the snapshot may use the same `blobs` folder, and no other.
     let inner = snapshot + "/tower"
     try FileManager.default.createDirectory(atPath: inner, withIntermediateDirectories: true)
     symlink("../../../blobs/2", inner + "/model.safetensors.index.json")

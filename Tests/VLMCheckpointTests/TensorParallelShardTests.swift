@@ -3,7 +3,7 @@ import Testing
 import VLMCheckpoint
 import VLMTestSupport
 
-/// Models in Meta's layout, of which each file has a part of every matrix.
+/// Models in Meta's layout, in which each file has a slice of every matrix.
 struct TensorParallelShardTests {
   let folder: TemporaryFolder
 
@@ -37,7 +37,7 @@ struct TensorParallelShardTests {
   @Test("matrices are put together by their outputs or inputs, and read in any pieces")
   func merged() throws {
     for number in 0..<3 { try write(number) }
-    // Any of the files stands for all.
+    // Naming any of the files selects all of them.
     for name in ["", "consolidated.01.safetensors"] {
       let catalog = try read(name)
       #expect(catalog.tensors.count == 7 && catalog.sources.count == 3)

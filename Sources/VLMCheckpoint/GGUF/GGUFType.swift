@@ -12,15 +12,15 @@ package struct GGUFType: StoredElements, Equatable {
     self.number = number
   }
 
-  private struct Facts: Sendable {
+  private struct Properties: Sendable {
     let name: String
     let blockElements: Int
     let blockBytes: Int
     let plain: DType?
   }
 
-  private var facts: Facts {
-    Self.known[number] ?? Facts(name: "\(number)", blockElements: 1, blockBytes: 0, plain: nil)
+  private var facts: Properties {
+    Self.known[number] ?? Properties(name: "\(number)", blockElements: 1, blockBytes: 0, plain: nil)
   }
 
   /// The type's name, such as "Q4_K".
@@ -52,7 +52,7 @@ package struct GGUFType: StoredElements, Equatable {
     }
   }
 
-  private static let known: [UInt32: Facts] = {
+  private static let known: [UInt32: Properties] = {
     let plain: [(UInt32, String, Int, DType)] = [
       (0, "F32", 4, .f32), (1, "F16", 2, .f16), (24, "I8", 1, .i8), (25, "I16", 2, .i16),
       (26, "I32", 4, .i32), (27, "I64", 8, .i64), (28, "F64", 8, .f64), (30, "BF16", 2, .bf16),
@@ -67,12 +67,12 @@ package struct GGUFType: StoredElements, Equatable {
       (29, "IQ1_M", 256, 56), (34, "TQ1_0", 256, 54), (35, "TQ2_0", 256, 66),
       (39, "MXFP4", 32, 17), (40, "NVFP4", 64, 36), (41, "Q1_0", 128, 18),
     ]
-    var types: [UInt32: Facts] = [:]
+    var types: [UInt32: Properties] = [:]
     for (number, name, bytes, dtype) in plain {
-      types[number] = Facts(name: name, blockElements: 1, blockBytes: bytes, plain: dtype)
+      types[number] = Properties(name: name, blockElements: 1, blockBytes: bytes, plain: dtype)
     }
     for (number, name, elements, bytes) in blocks {
-      types[number] = Facts(
+      types[number] = Properties(
         name: name, blockElements: elements, blockBytes: bytes, plain: nil)
     }
     return types

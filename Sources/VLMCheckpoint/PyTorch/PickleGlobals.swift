@@ -91,7 +91,7 @@ enum PickleGlobals {
     guard isPlain(global.module), isPlain(global.name) else {
       return .oddGlobal(module: global.module, name: global.name)
     }
-    if isForbidden(global) || global.name.contains(".") && leadsAway(global) {
+    if isForbidden(global) || global.name.contains(".") && reachesOtherModules(global) {
       return .forbiddenGlobal(global.text)
     }
     return nil
@@ -99,7 +99,7 @@ enum PickleGlobals {
 
   /// Whether a dotted name reaches beyond a nested class or its members: a module may be an
   /// attribute of another, and every object gives access to the functions of its module.
-  private static func leadsAway(_ global: PickleGlobal) -> Bool {
+  private static func reachesOtherModules(_ global: PickleGlobal) -> Bool {
     let parts = global.name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     for (index, part) in parts.enumerated() {
       if part.isEmpty || part.hasPrefix("__") { return true }

@@ -94,32 +94,32 @@ extension JinjaMethods {
       try changed(text, arguments, run, "swapcase") { $0.swapped }
     },
     "isalpha": { (text, arguments, run) throws(JinjaError) in
-      try asks(text, arguments, run, "isalpha", JinjaScalar.isAlpha)
+      try satisfies(text, arguments, run, "isalpha", JinjaScalar.isAlpha)
     },
     "isdigit": { (text, arguments, run) throws(JinjaError) in
-      try asks(text, arguments, run, "isdigit") {
+      try satisfies(text, arguments, run, "isdigit") {
         [.decimal, .digit].contains(JinjaScalar.properties($0)?.numericType)
       }
     },
     "isdecimal": { (text, arguments, run) throws(JinjaError) in
-      try asks(text, arguments, run, "isdecimal") {
+      try satisfies(text, arguments, run, "isdecimal") {
         JinjaScalar.properties($0)?.numericType == .decimal
       }
     },
     "isnumeric": { (text, arguments, run) throws(JinjaError) in
-      try asks(text, arguments, run, "isnumeric", JinjaScalar.isNumeric)
+      try satisfies(text, arguments, run, "isnumeric", JinjaScalar.isNumeric)
     },
     "isalnum": { (text, arguments, run) throws(JinjaError) in
-      try asks(text, arguments, run, "isalnum", JinjaScalar.isAlphanumeric)
+      try satisfies(text, arguments, run, "isalnum", JinjaScalar.isAlphanumeric)
     },
     "isspace": { (text, arguments, run) throws(JinjaError) in
-      try asks(text, arguments, run, "isspace", JinjaScalar.isSpace)
+      try satisfies(text, arguments, run, "isspace", JinjaScalar.isSpace)
     },
     "isascii": { (text, arguments, run) throws(JinjaError) in
-      try asks(text, arguments, run, "isascii", ofEmpty: true) { $0 < 0x80 }
+      try satisfies(text, arguments, run, "isascii", ofEmpty: true) { $0 < 0x80 }
     },
     "isprintable": { (text, arguments, run) throws(JinjaError) in
-      try asks(text, arguments, run, "isprintable", ofEmpty: true, JinjaScalar.isPrintable)
+      try satisfies(text, arguments, run, "isprintable", ofEmpty: true, JinjaScalar.isPrintable)
     },
     "islower": { (text, arguments, run) throws(JinjaError) in
       _ = try arguments.placed("islower", 0...0, run)
@@ -137,7 +137,7 @@ extension JinjaMethods {
       return .bool(isTitle(text))
     },
     "isidentifier": { (text, arguments, run) throws(JinjaError) in
-      try asks(
+      try satisfies(
         text, arguments, run, "isidentifier", JinjaScalar.isWord,
         first: {
           !JinjaScalar.isNumeric($0)
@@ -158,7 +158,7 @@ extension JinjaMethods {
     return .string(change(text))
   }
 
-  private static func asks(
+  private static func satisfies(
     _ text: JinjaString, _ arguments: JinjaArguments, _ run: JinjaInterpreter, _ name: String,
     ofEmpty: Bool = false, _ holds: (UInt32) -> Bool, first: (UInt32) -> Bool = { _ in true }
   ) throws(JinjaError) -> JinjaObject {

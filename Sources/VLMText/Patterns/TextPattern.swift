@@ -97,7 +97,7 @@ extension TextPattern {
     while at < text.count {
       let end =
         self == .clip
-        ? clipWord(text, at) : self == .gpt2 ? gpt2Word(text, at) : modernWord(text, at)
+        ? clipWord(text, at) : self == .gpt2 ? gpt2Word(text, at) : llama3Word(text, at)
       if let end { words.append(text.bytes(at..<end)) }
       at = end ?? at + 1
     }
@@ -115,7 +115,7 @@ extension TextPattern {
     }
   }
 
-  private func modernWord(_ text: ClassifiedText, _ at: Int) -> Int? {
+  private func llama3Word(_ text: ClassifiedText, _ at: Int) -> Int? {
     if let end = contraction(text, at, anyCase: true) { return end }
     let kind = text.classes[at]
     if kind == .letter { return run(text, at) { $0 == .letter } }

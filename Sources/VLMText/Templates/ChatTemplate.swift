@@ -92,14 +92,14 @@ package struct ChatTemplate: PromptTemplate {
     var prompt = PromptText()
     for run in text.runs {
       guard run.isUserText, Self.mayHavePicture(run.text) else {
-        prompt.append(run.text, isSaid: run.isUserText)
+        prompt.append(run.text, isMessage: run.isUserText)
         continue
       }
       let parts = run.text.unicodeScalars.split(
         separator: Self.picture, omittingEmptySubsequences: false)
       for (index, part) in parts.enumerated() {
         if index > 0 { prompt.append(ImagePrompt.marker) }
-        prompt.append(String(part), isSaid: true)
+        prompt.append(String(part), isMessage: true)
       }
     }
     return prompt
@@ -185,7 +185,7 @@ package struct ChatTemplate: PromptTemplate {
   }
 
   /// Whether the template renders a leading system message.
-  package func tells(system: String) -> Bool {
+  package func renders(system: String) -> Bool {
     let turns: [Turn] = [.init(.user, Self.probe), .init(.assistant, nil)]
     guard let text = try? prompt(turns, system: system, marksPictures: false).text else {
       return true

@@ -84,7 +84,7 @@ package struct ChatTemplates: Sendable, Equatable {
   }
 
   /// Whether the vocabulary has tokens that are only used by chat templates.
-  package static func areMissed(_ tokenizer: Tokenizer) -> Bool {
+  package static func hasChatTokens(_ tokenizer: Tokenizer) -> Bool {
     let marks = [
       "<|im_start|>", "<|start_header_id|>", "<|header_start|>", "<start_of_turn>", "[INST]",
       "<|user|>", "<|assistant|>", "<|end_of_turn|>", "<|start_of_role|>", "<\u{ff5c}User\u{ff5c}>",

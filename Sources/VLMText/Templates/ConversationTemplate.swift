@@ -73,10 +73,10 @@ package struct ConversationTemplate: Sendable, Equatable {
     func message(_ turn: Turn) -> PromptText? {
       guard let said = turn.text, !said.isEmpty else { return nil }
       return marksPictures && turn.role == .user
-        ? .withPictures(said) : PromptText(said, isSaid: true)
+        ? .withPictures(said) : PromptText(said, isMessage: true)
     }
     func appendSystem() {
-      if let system { text.append(system, isSaid: true) } else { text.append(self.system) }
+      if let system { text.append(system, isMessage: true) } else { text.append(self.system) }
     }
     func role(_ turn: Turn) -> String { turn.role == .user ? userRole : assistantRole }
     func appendNamed(_ separator: String, _ behind: (Int) -> String) {

@@ -49,15 +49,15 @@ package enum ImagePrompt {
   /// The byte ranges between image placeholders. Message text contains no placeholders.
   private static func stretches(_ prompt: PromptText) -> [Range<Int>] {
     let (bytes, mark) = (prompt.bytes, Array(marker.utf8))
-    var said = prompt.said[...]
+    var messages = prompt.messageRanges[...]
     var stretches: [Range<Int>] = []
     var start = 0
     var at = 0
     while at < bytes.count {
-      while let first = said.first, first.upperBound <= at { said.removeFirst() }
+      while let first = messages.first, first.upperBound <= at { messages.removeFirst() }
       let end = at + mark.count
       if bytes[at] == mark[0], bytes[at...].starts(with: mark),
-        said.first.map({ $0.lowerBound >= end }) ?? true
+        messages.first.map({ $0.lowerBound >= end }) ?? true
       {
         stretches.append(start..<at)
         (start, at) = (end, end)

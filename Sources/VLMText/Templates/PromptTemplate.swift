@@ -36,7 +36,7 @@ extension PromptTemplate {
     }
     let isWritten =
       prompt.bytes.starts(with: piece.utf8)
-      && (prompt.said.first.map { $0.lowerBound >= piece.utf8.count } ?? true)
+      && (prompt.messageRanges.first.map { $0.lowerBound >= piece.utf8.count } ?? true)
     return isWritten ? false : nil
   }
 }

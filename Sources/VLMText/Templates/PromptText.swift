@@ -5,33 +5,33 @@
 package struct PromptText: Sendable, Equatable {
   package private(set) var bytes: [UInt8] = []
   /// Byte ranges of message text: ascending, not adjacent.
-  package private(set) var said: [Range<Int>] = []
+  package private(set) var messageRanges: [Range<Int>] = []
 
   package init() {}
 
-  package init(_ text: String, isSaid: Bool = false) { append(text, isSaid: isSaid) }
+  package init(_ text: String, isMessage: Bool = false) { append(text, isMessage: isMessage) }
 
   package var text: String { String(decoding: bytes, as: UTF8.self) }
   package var isEmpty: Bool { bytes.isEmpty }
 
-  package mutating func append(_ text: String, isSaid: Bool = false) {
+  package mutating func append(_ text: String, isMessage: Bool = false) {
     let start = bytes.count
     bytes += text.utf8
-    if isSaid { add(start..<bytes.count) }
+    if isMessage { add(start..<bytes.count) }
   }
 
   package mutating func append(_ other: PromptText) {
     let start = bytes.count
     bytes += other.bytes
-    for range in other.said { add(range.lowerBound + start..<range.upperBound + start) }
+    for range in other.messageRanges { add(range.lowerBound + start..<range.upperBound + start) }
   }
 
   private mutating func add(_ range: Range<Int>) {
     guard !range.isEmpty else { return }
-    if let last = said.last, last.upperBound == range.lowerBound {
-      said[said.count - 1] = last.lowerBound..<range.upperBound
+    if let last = messageRanges.last, last.upperBound == range.lowerBound {
+      messageRanges[messageRanges.count - 1] = last.lowerBound..<range.upperBound
     } else {
-      said.append(range)
+      messageRanges.append(range)
     }
   }
 
@@ -41,11 +41,11 @@ package struct PromptText: Sendable, Equatable {
     let mark = Array(ImagePrompt.marker.utf8)
     var result = PromptText()
     result.bytes = bytes
-    var said = said[...]
+    var rest = messageRanges[...]
     var at = 0
     while at + mark.count <= bytes.count {
-      while let first = said.first, first.upperBound <= at { said.removeFirst() }
-      guard let first = said.first else { break }
+      while let first = rest.first, first.upperBound <= at { rest.removeFirst() }
+      guard let first = rest.first else { break }
       if bytes[at] == mark[0], bytes[at...].starts(with: mark), first.lowerBound < at + mark.count {
         result.add(at..<at + mark.count)
         at += mark.count
@@ -60,7 +60,7 @@ package struct PromptText: Sendable, Equatable {
   package subscript(range: Range<Int>) -> PromptText {
     var part = PromptText()
     part.bytes = Array(bytes[range])
-    part.said = said.clamped(to: range)
+    part.messageRanges = messageRanges.clamped(to: range)
     return part
   }
 
@@ -69,7 +69,7 @@ package struct PromptText: Sendable, Equatable {
     var prompt = PromptText()
     for (index, chunk) in ImagePrompt.chunks(text).enumerated() {
       if index > 0 { prompt.append(ImagePrompt.marker) }
-      prompt.append(chunk, isSaid: true)
+      prompt.append(chunk, isMessage: true)
     }
     return prompt
   }

@@ -52,8 +52,8 @@ struct AddedTokens: Sendable {
   ///
   /// - Parameters:
   ///   - text: valid UTF-8.
-  ///   - said: ascending ranges of message text, in which special tokens are not recognised.
-  func split(_ text: [UInt8], said: [Range<Int>] = []) -> [Segment] {
+  ///   - messages: ascending ranges of message text, in which special tokens are not recognised.
+  func split(_ text: [UInt8], messages: [Range<Int>] = []) -> [Segment] {
     guard !entries.isEmpty else { return text.isEmpty ? [] : [.text(0..<text.count)] }
     var segments: [Segment] = []
     var start = 0
@@ -70,7 +70,7 @@ struct AddedTokens: Sendable {
         guard at < text.count else { break }
         let size = max(Self.window, longest)
         seen = at + min(size, text.count - at)
-        found = matches(text, said, at..<seen)
+        found = matches(text, messages, at..<seen)
         continue
       }
       let entry = entries[match.entry]
@@ -103,19 +103,19 @@ struct AddedTokens: Sendable {
 
   /// The longest token at each position of `window` that has one, in descending order of position.
   private func matches(
-    _ text: [UInt8], _ said: [Range<Int>], _ window: Range<Int>
+    _ text: [UInt8], _ messages: [Range<Int>], _ window: Range<Int>
   ) -> [Match] {
     var found: [Match] = []
     let reach = longest - 1
     var at = window.upperBound + min(reach, text.count - window.upperBound)
     var (state, other): (Int32, Int32) = (0, 0)
-    var next = Self.count(said, before: at)
+    var next = Self.count(messages, before: at)
     text.withUnsafeBufferPointer { text in
       while at > window.lowerBound {
         at -= 1
-        while next > 0, said[next - 1].lowerBound > at { next -= 1 }
-        let isSaid = next > 0 && said[next - 1].upperBound > at
-        state = isSaid ? 0 : special.step(from: state, text[at])
+        while next > 0, messages[next - 1].lowerBound > at { next -= 1 }
+        let isMessage = next > 0 && messages[next - 1].upperBound > at
+        state = isMessage ? 0 : special.step(from: state, text[at])
         other = others.step(from: other, text[at])
         guard state != 0 || other != 0, at < window.upperBound else { continue }
         switch (special.match(state), others.match(other)) {

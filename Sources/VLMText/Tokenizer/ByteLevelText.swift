@@ -27,7 +27,7 @@ enum ByteLevelText {
   }
 
   /// The mapped characters of `bytes`, as UTF-8.
-  static func standIns(of bytes: [UInt8]) -> [UInt8] {
+  static func mappedCharacters(of bytes: [UInt8]) -> [UInt8] {
     bytes.flatMap { standInOfByte[Int($0)] }
   }
 

@@ -11,7 +11,7 @@ package struct PreTokenizer: Sendable, Equatable {
     /// A general expression.
     case expression(SplitExpression)
     /// Maps bytes to characters for the following steps; see `ByteLevelText`.
-    case standIns
+    case byteMapping
   }
 
   package var steps: [Step]
@@ -37,17 +37,17 @@ package struct PreTokenizer: Sendable, Equatable {
             next.append(word.lowerBound + range.lowerBound..<word.lowerBound + range.upperBound)
           }
         }
-      } else if step == .standIns || step == .prefixSpace {
+      } else if step == .byteMapping || step == .prefixSpace {
         (text, next) = Self.rewritten(text, words, step)
       } else {
         for word in words { Self.cut(text, word, step, &next) }
       }
       words = next
     }
-    let areStandIns = steps.contains(.standIns)
+    let isByteMapped = steps.contains(.byteMapping)
     for range in words where !range.isEmpty {
       let word = range.count == text.count ? text : Array(text[range])
-      body(areStandIns ? ByteLevelText.bytes(of: String(decoding: word, as: UTF8.self)) : word)
+      body(isByteMapped ? ByteLevelText.bytes(of: String(decoding: word, as: UTF8.self)) : word)
     }
   }
 
@@ -70,8 +70,8 @@ package struct PreTokenizer: Sendable, Equatable {
     written.reserveCapacity(text.count + words.count)
     let places = words.map { word in
       let start = written.count
-      if step == .standIns {
-        written += ByteLevelText.standIns(of: Array(text[word]))
+      if step == .byteMapping {
+        written += ByteLevelText.mappedCharacters(of: Array(text[word]))
       } else {
         if !word.isEmpty, text[word.lowerBound] != 0x20 { written.append(0x20) }
         written += text[word]
@@ -87,7 +87,7 @@ package struct PreTokenizer: Sendable, Equatable {
   ) {
     let text = bytes.withUnsafeBytes { ClassifiedText($0, word) }
     switch step {
-    case .expression, .standIns, .prefixSpace: result.append(word)
+    case .expression, .byteMapping, .prefixSpace: result.append(word)
     case .singleDigits, .digitRuns:
       var start = 0
       for index in 1..<max(1, text.count) {
@@ -105,7 +105,7 @@ package struct PreTokenizer: Sendable, Equatable {
 
 extension PreTokenizer.Step {
   private static let expressionCode: UInt32 = 12
-  private static let standInsCode: UInt32 = 13
+  private static let byteMappingCode: UInt32 = 13
 
   /// The step's code in a container. For an expression, bits from 8 on hold the treatment of
   /// matches; its text is stored separately.
@@ -118,7 +118,7 @@ extension PreTokenizer.Step {
     case .expression(let expression):
       Self.expressionCode | expression.behavior.rawValue << 8
         | (expression.isInverted ? 1 << 11 : 0)
-    case .standIns: Self.standInsCode
+    case .byteMapping: Self.byteMappingCode
     }
   }
 
@@ -145,7 +145,7 @@ extension PreTokenizer.Step {
     case 0: self = .prefixSpace
     case 1: self = .singleDigits
     case 2: self = .digitRuns
-    case Self.standInsCode: self = .standIns
+    case Self.byteMappingCode: self = .byteMapping
     default:
       guard let pattern = TextPattern(rawValue: code) else { return nil }
       self = .pattern(pattern)

@@ -19,59 +19,60 @@ struct SegmentEncoder {
   /// Appends the ids of `text`.
   ///
   /// - Parameters:
-  ///   - said: ranges of message text, in which special tokens are not recognised.
+  ///   - messages: ranges of message text, in which special tokens are not recognised.
   ///   - isFirst: whether this is the start of the whole text.
   mutating func encode(
-    _ original: [UInt8], said: [Range<Int>] = [], isFirst: Bool, _ ids: inout [Int]
+    _ original: [UInt8], messages: [Range<Int>] = [], isFirst: Bool, _ ids: inout [Int]
   ) {
-    var (text, said) = (original, said)
-    for change in parts.changes {
-      let changed = change(text)
-      if !said.isEmpty {
-        said = Self.moved(said) { places in
-          change.moved(places, in: text).map { min($0, changed.count) }
+    var (text, messages) = (original, messages)
+    for normalization in parts.normalizations {
+      let normalized = normalization(text)
+      if !messages.isEmpty {
+        messages = Self.mapRanges(messages) { places in
+          normalization.mapOffsets(places, in: text).map { min($0, normalized.count) }
         }
       }
-      text = changed
+      text = normalized
     }
     guard !text.isEmpty else { return }
     switch parts.algorithm {
     case .byteMerges, .clip:
       let words = PreTokenizer(steps: parts.steps)
-      forEachPart(text, said, &ids) { encoder, part, _, ids in
+      forEachPart(text, messages, &ids) { encoder, part, _, ids in
         encoder.encodeWords(part, words, &ids)
       }
     case .scores, .characterMerges:
       guard parts.flags.contains(.keepsFirstSpace) else {
-        encodeSpaced(text, said, isFirst: isFirst, &ids)
+        encodeSpaced(text, messages, isFirst: isFirst, &ids)
         return
       }
-      forEachPart(text, said, &ids) { encoder, part, isFirstPart, ids in
+      forEachPart(text, messages, &ids) { encoder, part, isFirstPart, ids in
         encoder.encodeMetaspaced(part, isFirst: isFirst && isFirstPart, &ids)
       }
     }
   }
 
   /// Ranges in the normalised text, from the mapped offsets of their bounds.
-  private static func moved(
-    _ said: [Range<Int>], _ moved: (_ places: [Int]) -> [Int]
+  private static func mapRanges(
+    _ messages: [Range<Int>], _ mapOffsets: (_ places: [Int]) -> [Int]
   ) -> [Range<Int>] {
-    let places = moved(said.flatMap { [$0.lowerBound, $0.upperBound] })
-    return said.indices.map {
+    let places = mapOffsets(messages.flatMap { [$0.lowerBound, $0.upperBound] })
+    return messages.indices.map {
       places[2 * $0]..<max(places[2 * $0], places[2 * $0 + 1])
     }
   }
 
   /// Splits normalised text at the added tokens that are searched in normalised text.
   private mutating func forEachPart(
-    _ text: [UInt8], _ said: [Range<Int>], _ ids: inout [Int],
+    _ text: [UInt8], _ messages: [Range<Int>], _ ids: inout [Int],
     _ body: (inout SegmentEncoder, _ part: [UInt8], _ isFirst: Bool, _ ids: inout [Int]) -> Void
   ) {
-    guard parsesSpecial, !tokenizer.changedTokens.isEmpty else {
+    guard parsesSpecial, !tokenizer.normalizedTokens.isEmpty else {
       body(&self, text, true, &ids)
       return
     }
-    for (index, segment) in tokenizer.changedTokens.split(text, said: said).enumerated() {
+    for (index, segment) in tokenizer.normalizedTokens.split(text, messages: messages).enumerated()
+    {
       switch segment {
       case .token(let id): ids.append(id)
       case .text(let range): body(&self, Array(text[range]), index == 0, &ids)
@@ -120,14 +121,14 @@ struct SegmentEncoder {
 
   /// As in SentencePiece and the normalizers derived from it: the leading space is inserted first.
   private mutating func encodeSpaced(
-    _ text: [UInt8], _ said: [Range<Int>], isFirst: Bool, _ ids: inout [Int]
+    _ text: [UInt8], _ messages: [Range<Int>], isFirst: Bool, _ ids: inout [Int]
   ) {
     let start = ids.count
     let marked = parts.marked(text, hasPrefix: hasPrefix(isFirst))
-    let said = Self.moved(said) {
+    let messages = Self.mapRanges(messages) {
       parts.marked($0, in: text, hasPrefix: hasPrefix(isFirst))
     }
-    forEachPart(marked, said, &ids) { encoder, part, _, ids in encoder.encodeWords(part, &ids) }
+    forEachPart(marked, messages, &ids) { encoder, part, _, ids in encoder.encodeWords(part, &ids) }
     if parts.prefix == .strippedAfterFirst, !isFirst, text.first != 0x20, ids.count > start {
       stripPrefix(&ids, start)
     }

@@ -26,7 +26,7 @@ extension Tokenizer {
     put(UInt32(parts.text.count))
     put(UInt32(parts.merges.count))
     put(UInt32(parts.added.count))
-    put(UInt32(parts.changes.count + parts.steps.count))
+    put(UInt32(parts.normalizations.count + parts.steps.count))
     for id in [bos, eos, unknown, pad] { put(id.map { UInt32($0) } ?? Self.noID) }
     put(UInt32(parts.contextLength))
     put(UInt32(expressions.reduce(0) { $0 + 4 + $1.count }))
@@ -42,7 +42,7 @@ extension Tokenizer {
       put(UInt32(token.id))
       put(token.flags.rawValue)
     }
-    for change in parts.changes { put(change.rawValue) }
+    for normalization in parts.normalizations { put(normalization.rawValue) }
     for step in parts.steps { put(step.code) }
     for kind in parts.kinds { put(kind.rawValue) }
     bytes += parts.text
@@ -135,8 +135,8 @@ extension Tokenizer {
     }
     var sources = ExpressionSources(buffer, from: buffer.count - expressions)
     for code in words(steps) {
-      if let change = TextChange(rawValue: code), parts.steps.isEmpty {
-        parts.changes.append(change)
+      if let change = TextNormalization(rawValue: code), parts.steps.isEmpty {
+        parts.normalizations.append(change)
       } else if let step = PreTokenizer.Step(code: code), algorithm.isByteLevel,
         !step.isNew || version > 1
       {

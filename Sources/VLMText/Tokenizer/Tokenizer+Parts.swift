@@ -52,7 +52,7 @@ extension Tokenizer {
         seen.insert(token.id).inserted, "added token", "piece \(token.id) twice", "each once")
     }
     try check(parts.contextLength <= 1 << 16, "context", "\(parts.contextLength)", "at most 65536")
-    let steps = parts.changes.count + parts.steps.count
+    let steps = parts.normalizations.count + parts.steps.count
     try check(steps <= 16, "steps", "\(steps)", "at most 16")
 
     let table = PieceTable(text: parts.text, ends: parts.ends) { id in
@@ -79,17 +79,17 @@ extension Tokenizer {
     self.pieces = pieces
     self.merges = merges
     var raw: [(AddedToken, [UInt8])] = []
-    var changed: [(AddedToken, [UInt8])] = []
+    var normalized: [(AddedToken, [UInt8])] = []
     for token in parts.added {
       let content = Array(pieces.bytes(token.id))
-      if token.flags.contains(.changed) {
-        changed.append((token, parts.changed(content)))
+      if token.flags.contains(.normalized) {
+        normalized.append((token, parts.searchText(content)))
       } else {
         raw.append((token, content))
       }
     }
     added = AddedTokens(raw)
-    changedTokens = AddedTokens(changed)
+    normalizedTokens = AddedTokens(normalized)
     var byteIDs = [Int32](repeating: -1, count: 256)
     var lastByteIDs = byteIDs
     var userDefined: [(AddedToken, [UInt8])] = []

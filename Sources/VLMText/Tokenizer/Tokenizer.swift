@@ -8,7 +8,7 @@ package struct Tokenizer: Sendable {
   let merges: MergeTable
   let added: AddedTokens
   /// Added tokens that are searched in the normalised text.
-  let changedTokens: AddedTokens
+  let normalizedTokens: AddedTokens
   /// Ids by byte: of `<0x..>` pieces, or of the pieces for single bytes. -1 for none.
   let byteIDs: [Int32]
   /// CLIP: the same for a byte at the end of a word.
@@ -56,14 +56,14 @@ package struct Tokenizer: Sendable {
 
   package func isSpecial(_ id: Int) -> Bool {
     guard pieces.ends.indices.contains(id) else { return false }
-    if let isSpecial = added.isSpecial(id) ?? changedTokens.isSpecial(id) { return isSpecial }
+    if let isSpecial = added.isSpecial(id) ?? normalizedTokens.isSpecial(id) { return isSpecial }
     return parts.kinds[id] == .control || parts.kinds[id] == .unknown
   }
 
   /// The id of the added token with exactly this text; nil for other pieces.
   package func addedToken(_ text: String) -> Int? {
     id(of: text).flatMap {
-      (added.isSpecial($0) ?? changedTokens.isSpecial($0)) == nil ? nil : $0
+      (added.isSpecial($0) ?? normalizedTokens.isSpecial($0)) == nil ? nil : $0
     }
   }
 
@@ -91,14 +91,14 @@ package struct Tokenizer: Sendable {
     else { return nil }
     // Normalization may shrink a character to a third, and compose three characters to one.
     var shrinking = 1
-    for change in parts.changes {
-      switch change {
+    for normalization in parts.normalizations {
+      switch normalization {
       case .composed: shrinking *= 9
       case .decomposed, .lowercased: shrinking *= 3
       case .strippedLeft, .strippedRight: return nil
       }
     }
-    let longest = max(pieces.longest, changedTokens.longest, ImagePrompt.marker.utf8.count)
+    let longest = max(pieces.longest, normalizedTokens.longest, ImagePrompt.marker.utf8.count)
     return longest * shrinking
   }
 
@@ -113,7 +113,7 @@ package struct Tokenizer: Sendable {
   package func encode(
     _ text: String, bos: Bool? = nil, eos: Bool? = nil, parsesSpecial: Bool = true
   ) throws(TextError) -> [Int] {
-    try encode(Array(text.utf8), said: [], bos, eos, parsesSpecial: parsesSpecial)
+    try encode(Array(text.utf8), messages: [], bos, eos, parsesSpecial: parsesSpecial)
   }
 
   /// Encodes a prompt. Message text never becomes part of a special token.
@@ -122,11 +122,11 @@ package struct Tokenizer: Sendable {
   package func encode(
     _ prompt: PromptText, bos: Bool? = nil, eos: Bool? = nil
   ) throws(TextError) -> [Int] {
-    try encode(prompt.bytes, said: prompt.said, bos, eos, parsesSpecial: true)
+    try encode(prompt.bytes, messages: prompt.messageRanges, bos, eos, parsesSpecial: true)
   }
 
   private func encode(
-    _ text: [UInt8], said: [Range<Int>], _ bos: Bool?, _ eos: Bool?, parsesSpecial: Bool
+    _ text: [UInt8], messages: [Range<Int>], _ bos: Bool?, _ eos: Bool?, parsesSpecial: Bool
   ) throws(TextError) -> [Int] {
     guard text.count <= Self.maximumText else {
       throw TextError(
@@ -138,9 +138,9 @@ package struct Tokenizer: Sendable {
     let text = parts.algorithm == .clip ? CLIPText.cleaned(text) : text
     let segments =
       parsesSpecial
-      ? added.split(text, said: said) : text.isEmpty ? [] : [.text(0..<text.count)]
+      ? added.split(text, messages: messages) : text.isEmpty ? [] : [.text(0..<text.count)]
     var encoder = SegmentEncoder(self, parsesSpecial: parsesSpecial)
-    var rest = changedTokens.hasSpecial ? said[...] : []
+    var rest = normalizedTokens.hasSpecial ? messages[...] : []
     for (index, segment) in segments.enumerated() {
       switch segment {
       case .token(let id): ids.append(id)
@@ -148,7 +148,7 @@ package struct Tokenizer: Sendable {
         while let first = rest.first, first.upperBound <= range.lowerBound { rest.removeFirst() }
         let inside = rest.prefix { $0.lowerBound < range.upperBound }
         encoder.encode(
-          Array(text[range]), said: inside.clamped(to: range), isFirst: index == 0, &ids)
+          Array(text[range]), messages: inside.clamped(to: range), isFirst: index == 0, &ids)
       }
       if encoder.failure != nil { break }
     }

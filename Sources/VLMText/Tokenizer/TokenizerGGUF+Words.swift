@@ -19,7 +19,7 @@ extension TokenizerGGUF {
     case "chatglm-bpe", "glm4": parts.steps = [.pattern(.llama3)]
     case "qwen2":
       // A setting of its tokenizer.json that GGUF has no key for.
-      parts.changes = [.composed]
+      parts.normalizations = [.composed]
       parts.steps = [.pattern(.qwen2)]
     case "deepseek-r1-qwen", "stablelm2", "megrez", "hunyuan", "solar-open", "grok-2":
       parts.steps = [.pattern(.qwen2)]

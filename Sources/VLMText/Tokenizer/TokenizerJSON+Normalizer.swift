@@ -4,7 +4,7 @@ import VLMFoundation
 /// and CLIP models.
 struct NormalizerJSON {
   struct Result {
-    var changes: [TextChange] = []
+    var normalizations: [TextNormalization] = []
     /// Whether U+2581 is prepended to each segment; whether spaces become U+2581.
     var prepends = false
     var marksSpaces = false
@@ -47,14 +47,14 @@ struct NormalizerJSON {
       else { throw unsupported(json) }
       result.marksSpaces = true
     default:
-      guard let changes = Self.changes(json, type) else {
+      guard let normalizations = Self.normalizations(json, type) else {
         throw source.unsupported("normalizer", "type '\(type)'")
       }
-      // `TokenizerParts.changes` are applied before these steps.
+      // `TokenizerParts.normalizations` are applied before these steps.
       guard !result.prepends, !result.marksSpaces else {
         throw source.unsupported("normalizer", "'\(type)' after spaces are marked")
       }
-      result.changes += changes
+      result.normalizations += normalizations
     }
   }
 
@@ -62,7 +62,7 @@ struct NormalizerJSON {
     source.unsupported("normalizer", json.serialized())
   }
 
-  private static func changes(_ json: JSONValue, _ type: String) -> [TextChange]? {
+  private static func normalizations(_ json: JSONValue, _ type: String) -> [TextNormalization]? {
     switch type {
     case "NFC": return [.composed]
     case "NFD": return [.decomposed]

@@ -26,9 +26,9 @@ struct PreTokenizerJSON {
     let type = json["type"]?.stringValue ?? ""
     // Steps after ByteLevel see mapped characters; ASCII digits map to themselves.
     if result.isByteLevel, !["Sequence", "ByteLevel", "Metaspace"].contains(type),
-      !result.steps.contains(.standIns)
+      !result.steps.contains(.byteMapping)
     {
-      result.steps.append(.standIns)
+      result.steps.append(.byteMapping)
     }
     switch type {
     case "Sequence" where !isNested:

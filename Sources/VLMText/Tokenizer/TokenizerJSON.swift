@@ -74,7 +74,7 @@ package struct TokenizerJSON {
       throw unsupported("pre_tokenizer", "words of characters")
     }
     var parts = TokenizerParts(isCLIP ? .clip : isByteLevel ? .byteMerges : .characterMerges)
-    parts.changes = normalizer.changes
+    parts.normalizations = normalizer.normalizations
     parts.steps = isCLIP ? [.pattern(.clip)] : pre.steps
     if model["byte_fallback"]?.boolValue == true { parts.flags.insert(.byteFallback) }
     if model["fuse_unk"]?.boolValue == true { parts.flags.insert(.fusesUnknown) }
@@ -178,7 +178,7 @@ struct VocabularyJSON {
       }
       var flags = AddedToken.Flags(json: entry)
       // CLIP's text is normalised as a whole before tokens are searched.
-      if parts.algorithm == .clip { flags.remove(.changed) }
+      if parts.algorithm == .clip { flags.remove(.normalized) }
       guard parts.add(AddedToken(id: id, flags: flags), content.utf8) else {
         throw source.failure(
           place, "'\(content)' with id \(id)", "the vocabulary's text of that id")

@@ -27,8 +27,8 @@ package struct AddedToken: Sendable, Equatable {
     /// Whether it only matches without an adjacent letter, digit or underscore.
     package static let singleWord = Flags(rawValue: 8)
     /// Whether it is searched in the normalised text, with its own text normalised the same way.
-    package static let changed = Flags(rawValue: 16)
-    static let known: Flags = [.special, .stripsLeft, .stripsRight, .singleWord, .changed]
+    package static let normalized = Flags(rawValue: 16)
+    static let known: Flags = [.special, .stripsLeft, .stripsRight, .singleWord, .normalized]
   }
 
   package let id: Int
@@ -93,7 +93,7 @@ struct TokenizerParts {
   var added: [AddedToken] = []
   /// Indices in `added` by id, for tokens added with `add`.
   private var addedPlaces: [Int: Int] = [:]
-  var changes: [TextChange] = []
+  var normalizations: [TextNormalization] = []
   var steps: [PreTokenizer.Step] = []
   var prefix = PrefixRule.never
   var flags: Flags = []
@@ -145,8 +145,8 @@ struct TokenizerParts {
   }
 
   /// The text to search for an added token whose own text is normalised.
-  func changed(_ content: [UInt8]) -> [UInt8] {
-    let text = changes.reduce(content) { $1($0) }
+  func searchText(_ content: [UInt8]) -> [UInt8] {
+    let text = normalizations.reduce(content) { $1($0) }
     guard !algorithm.isByteLevel, !flags.contains(.keepsFirstSpace) else { return text }
     return marked(text, hasPrefix: prefix != .never && !text.isEmpty)
   }

@@ -74,7 +74,7 @@ package struct TokenizerSettings: Sendable {
         }
         let isSpecial = specialTexts.contains(ExactString(member.key))
         tokens.append(
-          Token(id: id, content: member.key, flags: isSpecial ? .special : .changed))
+          Token(id: id, content: member.key, flags: isSpecial ? .special : .normalized))
       }
     }
     var texts = Set(tokens.map { ExactString($0.content) })
@@ -193,7 +193,7 @@ package struct TokenizerSettings: Sendable {
       }
       var flags = token.flags
       // Only the older implementation of `legacy` normalises text before searching tokens.
-      if places, parts.prefix != .everySegment { flags.remove(.changed) }
+      if places, parts.prefix != .everySegment { flags.remove(.normalized) }
       guard vocabulary.set(id, token.content, flags) else {
         throw TextError(
           file: file, place: "'\(token.content)'",
@@ -248,7 +248,7 @@ extension AddedToken.Flags {
     if json["lstrip"]?.boolValue == true { insert(.stripsLeft) }
     if json["rstrip"]?.boolValue == true { insert(.stripsRight) }
     if json["single_word"]?.boolValue == true { insert(.singleWord) }
-    if json["normalized"]?.boolValue ?? !contains(.special) { insert(.changed) }
+    if json["normalized"]?.boolValue ?? !contains(.special) { insert(.normalized) }
   }
 }
 

@@ -291,7 +291,7 @@ struct GGUFHostileTests {
       for tensor in catalog.tensors where tensor.elementCount < 1000 { _ = try? tensor.floats() }
       for entry in catalog.gguf?.entries ?? [] { _ = entry.value.text }
     }
-    // Flips in names, values, padding and data leave a file that can be read.
+    // Flips in names, values, padding and data leave a valid file.
     #expect(accepted > 67 * 8)
   }
 

@@ -1,7 +1,7 @@
 import VLMCheckpoint
 
-/// Element by element what a block's bytes stand for, as the format describes it: slow, and
-/// independent of the decoders that it checks.
+/// Decodes blocks element by element as the format describes them: slow, and independent of the
+/// decoders under test.
 struct GGUFReference {
   let type: String
   let block: [UInt8]

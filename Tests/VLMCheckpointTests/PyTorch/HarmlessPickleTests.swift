@@ -2,7 +2,7 @@ import Testing
 import VLMCheckpoint
 import VLMTestSupport
 
-/// What training tools leave in pickles beside tensors: objects, of which nothing is made.
+/// Objects that training tools leave in pickles beside tensors. They stay inert.
 @Suite struct HarmlessPickleTests {
   let make: TorchComposer
 
@@ -19,7 +19,7 @@ import VLMTestSupport
     .call(.global("__builtin__", "getattr"), [owner, .text(name)])
   }
 
-  /// Named as protocol 4 does, the name with its dots.
+  /// The dotted name of protocol 4.
   private static func dotted(_ module: String, _ name: String) -> Pickled {
     .raw(Pickled.text(module).opcodes + Pickled.text(name).opcodes + [0x93])
   }

@@ -4,7 +4,7 @@ import VLMCheckpoint
 import VLMTensor
 import VLMTestSupport
 
-/// A pickle, right or wrong, composed from opcodes.
+/// A valid or invalid pickle, composed from opcodes.
 indirect enum Pickled: Sendable {
   case none
   case bool(Bool)
@@ -73,13 +73,13 @@ indirect enum Pickled: Sendable {
   }
 }
 
-/// A zip archive, right or wrong.
+/// A valid or invalid zip archive.
 struct Zip {
   struct Entry {
     var name: String
     var data: [UInt8]
     var deflates = false
-    /// What the headers say, where it is not the truth.
+    /// Deliberately wrong header fields.
     var localName: String?
     var crc: UInt32?
     var method: UInt16?
@@ -200,7 +200,7 @@ struct TorchComposer {
     Zip.little(value.bitPattern)
   }
 
-  /// The entries of a sound archive around a pickle.
+  /// The entries of a valid archive around a pickle.
   static func entries(
     _ pickle: [UInt8] = Pickled.state().pickle(), storage: [UInt8] = floats, root: String = "a"
   ) -> [Zip.Entry] {
@@ -237,7 +237,7 @@ struct TorchComposer {
     try Checkpoint.readFile(path: folder.write("case.pt", bytes), options: options)
   }
 
-  /// The message of the refusal; nil when the file is read.
+  /// The error message; nil if the file is read.
   func refusal(
     _ bytes: [UInt8], _ options: PyTorchFile.Options = .init(state: .everything)
   ) throws -> String? {
@@ -253,7 +253,7 @@ struct TorchComposer {
     }
   }
 
-  /// Checks that the file is refused for a reason that names each of `words`.
+  /// Checks that the file is refused with a message that contains each of `words`.
   func expectRefusal(
     _ bytes: [UInt8], _ words: String..., location: SourceLocation = #_sourceLocation
   ) throws {

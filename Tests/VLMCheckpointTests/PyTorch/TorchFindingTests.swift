@@ -2,7 +2,7 @@ import Testing
 import VLMCheckpoint
 import VLMTestSupport
 
-/// What checkpoints of PyTorch's own making have shown.
+/// Regressions found with checkpoints written by PyTorch.
 @Suite struct TorchFindingTests {
   let make: TorchComposer
 

@@ -5,7 +5,7 @@ import VLMFoundation
 import VLMTensor
 import VLMTestSupport
 
-/// Real checkpoints, against what PyTorch reads from them.
+/// Real checkpoints, compared with what PyTorch reads from them.
 @Suite struct TorchFixtureTests {
   @Test(
     "a Lightning checkpoint with cycles of objects of unknown classes gives its 22 tensors",
@@ -48,7 +48,7 @@ import VLMTestSupport
 
   // MARK: Damage
 
-  /// Reads every tensor of a file that may be anything.
+  /// Reads every tensor of a possibly damaged file; -1 if it is refused.
   private func read(_ path: String) throws -> Int {
     let options = PyTorchFile.Options(state: .everything, verifiesChecksums: false)
     do throws(CheckpointError) {

@@ -3,7 +3,7 @@ import VLMCheckpoint
 import VLMTensor
 import VLMTestSupport
 
-/// The stream of pickles of before PyTorch 1.6, and files that look like one.
+/// PyTorch's format before 1.6, a stream of pickles, and files that look like it.
 @Suite struct TorchLegacyTests {
   let make: TorchComposer
 

@@ -2,7 +2,7 @@ import Testing
 import VLMCheckpoint
 import VLMTestSupport
 
-/// Pickles that want too much memory, time or depth, and trees that are no state dict.
+/// Pickles that demand too much memory, time or depth, and trees that are not a state dict.
 @Suite struct TorchLimitTests {
   let make: TorchComposer
 
@@ -115,7 +115,7 @@ import VLMTestSupport
       .raw(Pickled.global("argparse", "Namespace").opcodes + [0x29, 0x81]),
       .dict([(.text("lr"), .int(1))]))
     try make.expectRefusal(zip(namespace.opcodes), "argparse.Namespace")
-    // Beside a state it is left out.
+    // Beside a state dict it is ignored.
     #expect(try make.read(state(with: namespace.opcodes)).tensors.map(\.name) == ["w"])
     let tensor = Pickled.tensor(.storage(count: 4), [4], [1])
     try make.expectRefusal(zip(tensor.opcodes), "holds a tensor")

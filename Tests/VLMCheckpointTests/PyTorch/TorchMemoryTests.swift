@@ -7,7 +7,7 @@ enum TorchBombs {
     let name: String
     let opcodes: [UInt8]
     var deflates = false
-    /// What the error says; nil where the file is read.
+    /// The error's description; nil if the file is read.
     var error: String?
 
     var testDescription: String { name }
@@ -55,8 +55,8 @@ enum TorchBombs {
   ]
 }
 
-/// Pickles that stand for many times their size: repeated references, and values that are one byte in
-/// the file. What they may take in memory follows from the file.
+/// Pickles whose values are many times their size: repeated references, and values of one byte in
+/// the file. The memory limit follows from the file's size.
 @Suite struct TorchMemoryTests {
   @Test("values take at most 16 times the file and 16 MiB", arguments: TorchBombs.all)
   func bounded(_ bomb: TorchBombs.Bomb) throws {
@@ -70,7 +70,7 @@ enum TorchBombs {
     let result = try Probe.run("refusal", path)
     let words = result.output.split(separator: " ", maxSplits: 2)
     let peak = try #require(words.count == 3 ? Int(words[1]) : nil)
-    // The process itself takes some beside it.
+    // The process itself needs some memory, too.
     #expect(peak <= 16 * bytes.count + 24 << 20, "\(peak) for \(bytes.count)")
     #expect(words[2].contains(bomb.error ?? "read"), "\(words[2].prefix(300))")
   }

@@ -2,7 +2,7 @@ import Testing
 import VLMCheckpoint
 import VLMTestSupport
 
-/// Pickles in sound archives.
+/// Pickles in valid archives.
 @Suite struct TorchPickleTests {
   let make: TorchComposer
 

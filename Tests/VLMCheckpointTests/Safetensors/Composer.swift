@@ -2,7 +2,7 @@ import Testing
 import VLMCheckpoint
 import VLMTestSupport
 
-/// Composes safetensors files, right and wrong, and reads them.
+/// Composes valid and invalid safetensors files, and reads them.
 struct Composer {
   let folder: TemporaryFolder
 
@@ -36,7 +36,7 @@ struct Composer {
     try read(Self.bytes(header, data: data))
   }
 
-  /// What is wrong with the file, and where; nil when it is read.
+  /// The error of reading the file; nil if it is read.
   func refusal(_ bytes: [UInt8]) throws -> (place: String, problem: CheckpointError.Problem)? {
     try error(bytes).map { ($0.place, $0.problem) }
   }

@@ -5,7 +5,7 @@ import VLMFoundation
 import VLMTensor
 import VLMTestSupport
 
-/// Cases S36 to S55: how the tensors lie in the data, and the file as a file.
+/// Cases S36 to S55: the layout of the tensor data, and file system situations.
 @Suite("safetensors: data and file")
 struct SafetensorsDataTests {
   let make: Composer

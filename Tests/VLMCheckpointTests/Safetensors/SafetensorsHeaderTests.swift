@@ -3,7 +3,7 @@ import VLMCheckpoint
 import VLMFoundation
 import VLMTensor
 
-/// Cases S01 to S35: the length, the header's text, and what a tensor says of itself.
+/// Cases S01 to S35: the header's length and text, and the fields of tensors.
 @Suite("safetensors: header")
 struct SafetensorsHeaderTests {
   let make: Composer

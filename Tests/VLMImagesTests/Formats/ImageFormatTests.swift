@@ -5,7 +5,7 @@ import VLMTestSupport
 
 @testable import VLMImages
 
-/// Files of every format and what Pillow makes of them: scripts/make-picture-fixtures.
+/// Files of every format, compared with Pillow's results (`scripts/make-picture-fixtures`).
 enum PictureFixtures {
   static let folder = ImageFixtures.root + "/pictures"
 
@@ -18,7 +18,7 @@ enum PictureFixtures {
     var isLossy: Bool { facts["lossy"]?.boolValue == true }
     var isDamaged: Bool { facts["accepted"] != nil || facts["refused"] != nil }
 
-    /// Whether what decodes it is installed.
+    /// Whether the format's decoder is installed.
     var isReadable: Bool {
       guard let bytes = try? bytes else { return true }
       do throws(ImageError) {

@@ -75,7 +75,7 @@ struct JPEGTests {
       let file = inserted(0xE1, Self.exifSignature + exif, into: plain)
       #expect(try ImageDecoder.decode(bytes: file, name: "broken") == upright)
     }
-    // XMP shares the marker and is passed over; the EXIF after it counts.
+    // XMP shares the marker and is skipped; the EXIF after it is used.
     let both = inserted(
       0xE1, Array("http://ns.adobe.com/xap/1.0/\0<x/>".utf8),
       into: inserted(0xE1, Self.exifSignature + sound, into: plain))
@@ -167,7 +167,7 @@ struct JPEGTests {
     #expect(error.exitStatus == .badData)
   }
 
-  /// Where the SOF marker stands.
+  /// Offset of the SOF marker.
   private func frameOffset(_ bytes: [UInt8]) -> Int? {
     var offset = 2
     while offset + 4 <= bytes.count {

@@ -1,6 +1,6 @@
 @testable import VLMImages
 
-/// PNG files put together by hand, sound or not.
+/// Composes valid and invalid PNG files.
 struct PNGBuilder {
   static let signature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
 
@@ -16,7 +16,7 @@ struct PNGBuilder {
     bytes += Self.word(Self.crc32(body) ^ crc)
   }
 
-  /// CRC-32 as PNG and zlib have it, a bit at a time.
+  /// CRC-32 as in PNG and zlib, bit by bit.
   static func crc32(_ bytes: some Sequence<UInt8>) -> UInt32 {
     var crc: UInt32 = 0xFFFF_FFFF
     for byte in bytes {

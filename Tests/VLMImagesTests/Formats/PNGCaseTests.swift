@@ -2,7 +2,7 @@ import Testing
 
 @testable import VLMImages
 
-/// Malformed, hostile and merely odd PNG files.
+/// Malformed, malicious and unusual PNG files.
 @Suite("PNG cases")
 struct PNGCaseTests {
   private func decode(_ bytes: [UInt8], limits: ImageLimits = ImageLimits()) throws -> Image {
@@ -27,7 +27,7 @@ struct PNGCaseTests {
     }
   }
 
-  /// A 2 by 2 file with a chunk of its own before or after the pixels.
+  /// A 2 by 2 file with an additional chunk before or after the pixels.
   private func file(before: [(String, [UInt8])] = [], after: [(String, [UInt8])] = []) -> [UInt8] {
     PNGBuilder.file(
       PNGBuilder.header(2, 2), rows: PNGBuilder.colorRows, before: before, after: after)
@@ -186,7 +186,7 @@ struct PNGCaseTests {
         var png = PNGBuilder()
         png.add("IHDR", PNGBuilder.header(2, 2))
         png.add("IDAT", Array(stream.dropLast(lost)), length: length)
-        // What stands behind the pixels is no part of them.
+        // Data after the pixels is not part of the image.
         png.bytes.removeLast(4)
         if lost == 0, length <= 0x7FFF_FFFF {
           #expect(try read(png.bytes) == [.noEndMarker(.png)])

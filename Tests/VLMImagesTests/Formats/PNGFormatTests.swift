@@ -4,7 +4,7 @@ import VLMFoundation
 
 @testable import VLMImages
 
-/// Every filter, interlacing and bit depth, and what is ignored beside the pixels.
+/// Every filter, interlacing and bit depth, and the chunks that are ignored.
 @Suite("PNG formats")
 struct PNGFormatTests {
   private func decode(_ bytes: [UInt8], policy: DecodePolicy = .pillow) throws -> Image {
@@ -22,7 +22,7 @@ struct PNGFormatTests {
     return (0..<count).map { _ in UInt8.random(in: 0 ... .max, using: &generator) }
   }
 
-  /// What a decoder makes of filtered rows, after the specification's own formulas.
+  /// Decodes filtered rows with the formulas of the specification.
   private func unfiltered(_ rows: [[UInt8]], _ filter: UInt8, step: Int) -> [[UInt8]] {
     var result: [[UInt8]] = []
     for row in rows {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import VLMImages
 
-/// Pictures that come in pieces.
+/// Images read in pieces.
 @Suite("Row readers")
 struct RowReaderTests {
   static let files: [String] = {

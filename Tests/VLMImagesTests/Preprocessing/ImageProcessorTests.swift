@@ -4,8 +4,8 @@ import VLMTestSupport
 
 @testable import VLMImages
 
-/// The image processors of transformers: what its own make of photographs is what ours makes of
-/// them (`scripts/make-image-goldens.py` asked it).
+/// The image processors of transformers, compared with their own results on photographs
+/// (`scripts/make-image-goldens.py`).
 @Suite("Image processors")
 struct ImageProcessorTests {
   struct Case: Sendable, CustomTestStringConvertible {

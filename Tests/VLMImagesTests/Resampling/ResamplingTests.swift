@@ -6,7 +6,7 @@ import Testing
 struct ResamplingTests {
   static let sizes = [(1, 1), (2, 3), (7, 5), (16, 33), (64, 20), (20, 64)]
 
-  /// Pillow's algorithm a pixel at a time: the readable twin of the passes.
+  /// Pillow's algorithm pixel by pixel: the readable reference of the passes.
   private func reference(_ image: Image, width: Int, height: Int, _ filter: Resampling) -> Image {
     func pass(_ image: Image, to result: Int, isAcross: Bool) -> Image {
       let source = isAcross ? image.width : image.height

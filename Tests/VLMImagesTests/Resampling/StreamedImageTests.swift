@@ -4,10 +4,10 @@ import VLMTestSupport
 
 @testable import VLMImages
 
-/// Pictures that are resized while they are read.
+/// Images resized while they are being decoded.
 @Suite("Streamed pictures")
 struct StreamedImageTests {
-  /// A picture whose rows come turned.
+  /// An image whose rows have an orientation.
   private struct Stored: PixelSource {
     let picture: ImageAndAlpha
     let orientation: Orientation
@@ -258,7 +258,7 @@ struct StreamedImageTests {
     #expect(problem(bytes, memory: 4 << 20, isFast: true) == nil)
   }
 
-  /// Bytes that bringing a picture to the model's size took, in a process of its own.
+  /// Memory for preprocessing an image, measured in a separate process, in bytes.
   private func peak(_ bytes: [UInt8]) throws -> Int {
     let path = NSTemporaryDirectory() + "vlmz-peak-\(UUID().uuidString)"
     defer { try? FileManager.default.removeItem(atPath: path) }

@@ -5,14 +5,14 @@ import VLMTestSupport
 
 @testable import VLMImages
 
-/// Pictures one after the other, split without being decoded.
+/// Consecutive images, split without being decoded.
 @Suite("Streams of pictures")
 struct ImageStreamTests {
   private static func file(_ path: String) throws -> [UInt8] {
     Array(try Data(contentsOf: TestFiles.root.appendingPathComponent(path)))
   }
 
-  /// What a stream gives: pictures, and whether other bytes end it.
+  /// The parts of a stream: images, and whether other bytes end it.
   private func parts(
     _ bytes: [UInt8], limits: ImageLimits = ImageLimits()
   ) throws -> [ImageStream.Part] {
@@ -145,7 +145,7 @@ struct ImageStreamTests {
       try parts(jpeg, limits: ImageLimits(maximumFileBytes: jpeg.count - 1))
     }
     #expect(error?.problem == .fileTooLarge(limit: jpeg.count - 1))
-    // One that promises more than memory.
+    // One that claims more than the memory.
     let huge = Array("P6 99999999 99999999 255\n".utf8) + [UInt8](repeating: 0, count: 300_000)
     let refused = thrownError(ImageError.self) {
       try parts(huge, limits: ImageLimits(maximumFileBytes: 200_000))

@@ -4,7 +4,7 @@ import VLMTestSupport
 
 @testable import VLMText
 
-/// Cutting text at expressions: the words of the `tokenizers` library, and what is refused.
+/// Splitting text at expressions: the words of the `tokenizers` library, and refused syntax.
 @Suite("Expressions of pre-tokenizers")
 struct SplitExpressionTests {
   struct Case: Sendable, CustomTestStringConvertible {

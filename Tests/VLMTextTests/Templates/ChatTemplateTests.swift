@@ -4,16 +4,16 @@ import VLMTestSupport
 
 @testable import VLMText
 
-/// Programs that this project has by itself, what of a model's program is found out by running it, and
-/// the section that keeps programs. That Jinja means what it means to jinja2 is shown elsewhere.
+/// Built-in templates, properties of templates determined by rendering them, and the section that
+/// stores templates. The Jinja tests compare the interpreter with jinja2.
 @Suite("Chat templates")
 struct ChatTemplateTests {
   typealias Turn = ConversationTemplate.Turn
 
   struct Family: Sendable, CustomTestStringConvertible {
     let name: String
-    /// Of a question alone; of a system message, a question, an answer and a question: as jinja2
-    /// renders the templates of the models that have the name.
+    /// Prompts for a question alone, and for a system message, a question, an answer and a
+    /// question, as jinja2 renders them with the models' own templates.
     let alone: String
     let chat: String
 
@@ -134,8 +134,8 @@ struct ChatTemplateTests {
     ]
     let chat = try template.prompt(turns, system: "Be brief.", marksPictures: true)
     #expect(chat.text == family.chat)
-    // What was said, in its order, is all that is marked as such.
-    let said = chat.said.map { String(decoding: chat.bytes[$0], as: UTF8.self) }
+    // Exactly the messages are marked as message text, in order.
+    let said = chat.messageRanges.map { String(decoding: chat.bytes[$0], as: UTF8.self) }
     #expect(said.sorted() == ["Be brief.", "Hello!", "Hi", "Why?"])
   }
 
@@ -145,7 +145,7 @@ struct ChatTemplateTests {
       let template = try builtIn(name)
       let text = try template.prompt(Self.question, system: nil, marksPictures: true).text
       #expect(text.contains("Hi"), "\(name)")
-      #expect(template.tells(system: "Be brief."), "\(name)")
+      #expect(template.renders(system: "Be brief."), "\(name)")
     }
   }
 
@@ -228,7 +228,7 @@ struct ChatTemplateTests {
     arguments.set("no_such", 1)
     let template = try template("{{ thinks }}{{ messages[-1].content }}", arguments: arguments)
     #expect(template.unused(arguments) == ["no_such"])
-    #expect(!template.tells(system: "Be brief."))
+    #expect(!template.renders(system: "Be brief."))
     #expect(try template.prompt(Self.question, system: nil, marksPictures: true).text == "TrueHi")
   }
 

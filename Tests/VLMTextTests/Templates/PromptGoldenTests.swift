@@ -44,7 +44,7 @@ struct PromptGoldenTests {
         let prompt = template.prompt(try #require(chats[chat]))
         #expect(prompt.text.hasSameBytes(as: expected), "\(name), \(chat)")
         #expect(template.stop == entry["stop_str"]?.stringValue)
-        // The reference takes a mark that somebody said for one.
+        // The reference treats `<image>` in a message as a placeholder.
         let spelled = prompt.parsingSpecial()
         let ids = try #require(entry["input_ids"]?.arrayValue).compactMap(\.intValue)
         let found = try ImagePrompt.ids(spelled, modern)

@@ -8,7 +8,7 @@ private enum Cases {
   static let folder = TestFiles.shared.appendingPathComponent("cases/checkpoints").path
 }
 
-/// Folders of the field's reports, beside the project: ids of transformers 4.57.
+/// Folders from reports in the field, beside the project: ids of transformers 4.57.
 @Suite(
   "Tokenizers of reported cases",
   .enabled(if: TestFiles.exists(Cases.folder), "needs ../shared/cases, not here"))

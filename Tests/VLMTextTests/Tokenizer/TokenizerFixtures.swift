@@ -5,7 +5,8 @@ import VLMTestSupport
 
 @testable import VLMText
 
-/// Tokenizers and their goldens; Meta's own, which may not lie in the project, where `../shared` is.
+/// Tokenizers and their goldens. Meta's own tokenizer, which may not be part of the project, is in
+/// `../shared`, if present.
 enum TokenizerFixtures {
   static let hasLlama = TestFiles.exists(shared("tokenizer/llama/tokenizer.model"))
   static let llamaReason: Comment =

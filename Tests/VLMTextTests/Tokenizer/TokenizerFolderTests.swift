@@ -4,8 +4,8 @@ import VLMTestSupport
 
 @testable import VLMText
 
-/// Files beside a tokenizer that add tokens, or say what begins and ends a text: ids and texts of
-/// transformers 4.57.
+/// Files beside a tokenizer that add tokens, or define BOS and EOS: ids and texts of transformers
+/// 4.57.
 @Suite("Files beside a tokenizer")
 struct TokenizerFolderTests {
   struct Folder: Sendable, CustomTestStringConvertible {

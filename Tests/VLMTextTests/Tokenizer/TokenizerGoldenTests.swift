@@ -5,7 +5,7 @@ import VLMTestSupport
 
 @testable import VLMText
 
-/// The ids and texts of the reference libraries, one for one.
+/// Equality with the ids and texts of the reference libraries.
 @Suite("Tokenizer goldens")
 struct TokenizerGoldenTests {
   @Test("a small SentencePiece model gives the references' ids and texts")

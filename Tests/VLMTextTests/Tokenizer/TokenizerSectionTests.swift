@@ -5,7 +5,7 @@ import VLMTestSupport
 
 @testable import VLMText
 
-/// The section of a container: there and back, and what is refused.
+/// The section of a container: round trips and refusals.
 @Suite("Tokenizer section")
 struct TokenizerSectionTests {
   static let folder = TestFiles.root.appendingPathComponent("formats/golden/tokenizer").path
@@ -23,7 +23,7 @@ struct TokenizerSectionTests {
     let bytes = try TokenizerFixtures.bytes("\(Self.folder)/accept/\(name)")
     let tokenizer = try Tokenizer(container: bytes, file: name)
     #expect(tokenizer.serialized() == bytes)
-    // Whatever the vocabulary, nothing traps.
+    // Nothing crashes, whatever the vocabulary.
     #expect(tokenizer.decode(Array(-1...tokenizer.count)).utf8.count >= 0)
     #expect(try tokenizer.encode("a b\u{e9} <s>").allSatisfy { (0..<tokenizer.count).contains($0) })
   }

@@ -7,7 +7,7 @@ import VLMTestSupport
 /// Every stage around the merges of a `tokenizer.json`: ids and texts of the `tokenizers` library.
 @Suite("Stages of tokenizer.json")
 struct TokenizerStageTests {
-  /// A tokenizer of `stages.json`: a base whose members some others replace.
+  /// A tokenizer of `stages.json`: a base with some members replaced.
   struct Stage: Sendable, CustomTestStringConvertible {
     let name: String
     let json: JSONValue

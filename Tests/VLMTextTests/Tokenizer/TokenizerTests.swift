@@ -4,7 +4,7 @@ import VLMTestSupport
 
 @testable import VLMText
 
-/// What no golden says: streams, long texts, hostile files, other kinds of files.
+/// Cases without goldens: streams, long texts, malicious files, files of other formats.
 @Suite("Tokenizers")
 struct TokenizerTests {
   @Test("a stream gives the text that decoding at once gives, and never half a character")

@@ -4,12 +4,12 @@ import VLMTestSupport
 
 @testable import VLMText
 
-/// Texts and files that would take hours if any stage took more than time in proportion to them.
+/// Texts and files that would take hours if any stage took more than linear time.
 @Suite struct TokenizerWorkTests {
   /// A byte-level tokenizer of single letters with more tokens.
   private func tokenizer(
     _ added: [(content: String, flags: AddedToken.Flags)],
-    changes: [TextChange] = []
+    normalizations: [TextNormalization] = []
   ) throws -> Tokenizer {
     var parts = TokenizerParts(.byteMerges)
     for byte in 0..<256 { parts.append([UInt8(byte)], .normal) }
@@ -18,7 +18,7 @@ import VLMTestSupport
         AddedToken(id: 256 + index, flags: token.flags), token.content.utf8)
       #expect(isAdded)
     }
-    parts.changes = changes
+    parts.normalizations = normalizations
     return try Tokenizer(parts, file: "test")
   }
 
@@ -52,7 +52,7 @@ import VLMTestSupport
     }
     var vocabulary = JSONObject()
     for byte in 0..<256 {
-      let piece = String(decoding: ByteLevelText.standIns(of: [UInt8(byte)]), as: UTF8.self)
+      let piece = String(decoding: ByteLevelText.mappedCharacters(of: [UInt8(byte)]), as: UTF8.self)
       vocabulary.set(piece, .int(byte))
     }
     let json: JSONValue = [
@@ -76,29 +76,32 @@ import VLMTestSupport
     #expect(tokenizer.decode([256, 257], skipsSpecial: false) == "<0><1>")
   }
 
-  @Test("a hundred thousand stretches that somebody said, in text that is changed")
+  @Test("a hundred thousand ranges of message text, in text that is normalised")
   func manySaid() throws {
     let count = 100_000
     var prompt = PromptText()
     for _ in 0..<count {
-      prompt.append("e\u{301}", isSaid: true)
+      prompt.append("e\u{301}", isMessage: true)
       prompt.append("\u{302}é ")
     }
-    prompt.append("<x>", isSaid: true)
+    prompt.append("<x>", isMessage: true)
     prompt.append("<x>")
-    for changes: [TextChange] in [[.composed], [.decomposed, .lowercased], [.strippedRight]] {
-      let tokenizer = try tokenizer([("<x>", [.special, .changed])], changes: changes)
+    for normalizations: [TextNormalization] in [
+      [.composed], [.decomposed, .lowercased], [.strippedRight],
+    ] {
+      let tokenizer = try tokenizer(
+        [("<x>", [.special, .normalized])], normalizations: normalizations)
       let ids = try tokenizer.encode(prompt)
       #expect(ids.suffix(4) == [60, 120, 62, 256])
     }
     // Without a letter of ASCII between them.
     var marks = PromptText()
     for _ in 0..<count {
-      marks.append("\u{301}", isSaid: true)
+      marks.append("\u{301}", isMessage: true)
       marks.append("\u{302}")
     }
     marks.append("<x>")
-    let tokenizer = try tokenizer([("<x>", [.special, .changed])], changes: [.composed])
+    let tokenizer = try tokenizer([("<x>", [.special, .normalized])], normalizations: [.composed])
     #expect(try tokenizer.encode(marks).count > 4 * count)
   }
 
@@ -127,13 +130,13 @@ import VLMTestSupport
   }
 }
 
-/// The ways that are quick, beside those that are plain.
+/// Fast algorithms, compared with simple ones.
 @Suite struct TokenizerReferenceTests {
   private var random = SystemRandomNumberGenerator()
 
-  /// What `AddedTokens.split` says, place by place.
+  /// A reference for `AddedTokens.split`, position by position.
   private func reference(
-    _ tokens: [(token: AddedToken, content: [UInt8])], _ text: [UInt8], _ said: [Range<Int>]
+    _ tokens: [(token: AddedToken, content: [UInt8])], _ text: [UInt8], _ messages: [Range<Int>]
   ) -> [AddedTokens.Segment] {
     func isSpace(_ at: Int) -> Bool { text[at] == 0x20 }
     func isWord(_ at: Int) -> Bool { text.indices.contains(at) && text[at] != 0x20 }
@@ -143,7 +146,7 @@ import VLMTestSupport
       let fitting = tokens.filter { token, content in
         let range = at..<at + content.count
         return text[at...].starts(with: content)
-          && (!token.flags.contains(.special) || !said.contains { $0.overlaps(range) })
+          && (!token.flags.contains(.special) || !messages.contains { $0.overlaps(range) })
       }
       let longest = fitting.map(\.content.count).max() ?? 0
       guard let (token, content) = fitting.first(where: { $0.content.count == longest }) else {
@@ -181,18 +184,18 @@ import VLMTestSupport
         )
       }
       let text = word(Int.random(in: 0...60, using: &random))
-      var said: [Range<Int>] = []
-      while (said.last?.upperBound ?? 0) + 3 < text.count, round % 2 == 0 {
-        let start = (said.last?.upperBound ?? -1) + Int.random(in: 1...8, using: &random)
-        said.append(start..<start + Int.random(in: 1...4, using: &random))
+      var messages: [Range<Int>] = []
+      while (messages.last?.upperBound ?? 0) + 3 < text.count, round % 2 == 0 {
+        let start = (messages.last?.upperBound ?? -1) + Int.random(in: 1...8, using: &random)
+        messages.append(start..<start + Int.random(in: 1...4, using: &random))
       }
       #expect(
-        AddedTokens(tokens).split(text, said: said) == reference(tokens, text, said),
-        "\(tokens) in \(text), said \(said)")
+        AddedTokens(tokens).split(text, messages: messages) == reference(tokens, text, messages),
+        "\(tokens) in \(text), messages \(messages)")
     }
   }
 
-  @Test("places in changed text are where the text before them ends, changed alike")
+  @Test("offsets in normalised text equal the length of the normalised text before them")
   mutating func places() throws {
     let alphabet = [
       "a", " ", "e", "\u{301}", "\u{302}", "\u{327}", "é", "Å", "Σ", "한", "\u{11a8}", "B",
@@ -203,9 +206,10 @@ import VLMTestSupport
       }
       let text = Array(scalars.joined().utf8)
       let places = (0...scalars.count).map { scalars[..<$0].joined().utf8.count }
-      for change in [TextChange.composed, .decomposed, .lowercased] {
+      for normalization in [TextNormalization.composed, .decomposed, .lowercased] {
         #expect(
-          change.moved(places, in: text) == places.map { change(Array(text[..<$0])).count },
+          normalization.mapOffsets(places, in: text)
+            == places.map { normalization(Array(text[..<$0])).count },
           "\(change): \(scalars)")
       }
       for flags in [TokenizerParts.Flags.removesExtraSpaces, []] {

@@ -1,5 +1,5 @@
 /// A normalization step of a tokenizer, applied before pre-tokenization.
-package enum TextChange: UInt32, Sendable {
+package enum TextNormalization: UInt32, Sendable {
   /// Unicode NFC.
   case composed = 7
   /// Unicode NFD.
@@ -30,7 +30,7 @@ package enum TextChange: UInt32, Sendable {
   ///   - text: valid UTF-8.
   /// - Returns: as many offsets. If there are too many combining marks to map offsets in linear
   ///   time, the rest of the text after the start of a range counts as part of it.
-  func moved(_ places: [Int], in text: [UInt8]) -> [Int] {
+  func mapOffsets(_ places: [Int], in text: [UInt8]) -> [Int] {
     switch self {
     case .strippedLeft:
       let first = UTF8Text.endOfSpaces(text, from: 0)
@@ -51,7 +51,7 @@ package enum TextChange: UInt32, Sendable {
   }
 
   private static func composed(_ places: [Int], in text: [UInt8]) -> [Int] {
-    var moved: [Int] = []
+    var mapped: [Int] = []
     // `start` is at an ASCII character, which never composes with the text before it.
     var (start, count, seen) = (0, 0, 0)
     // Limit of bytes examined. Ordinary text stays far below; the limit keeps long texts linear.
@@ -64,12 +64,12 @@ package enum TextChange: UInt32, Sendable {
       seen = place
       work -= place - start
       guard work >= 0 else {
-        if moved.count % 2 == 0 { moved.append(count) }
-        moved += repeatElement(.max, count: places.count - moved.count)
+        if mapped.count % 2 == 0 { mapped.append(count) }
+        mapped += repeatElement(.max, count: places.count - mapped.count)
         break
       }
-      moved.append(count + CanonicalForm.composed(Array(text[start..<place])).count)
+      mapped.append(count + CanonicalForm.composed(Array(text[start..<place])).count)
     }
-    return moved
+    return mapped
   }
 }
