@@ -78,10 +78,12 @@ void vlm_f32_from_f16(size_t count, const void *halves, float *y) {
   }
 }
 
-void vlm_f32_from_bf16(size_t count, const uint16_t *x, float *y) {
+void vlm_f32_from_bf16(size_t count, const void *halves, float *y) {
   for (size_t i = 0; i < count; i++) {
-    const uint32_t quiet = (x[i] & 0x7fff) > 0x7f80 ? 0x400000 : 0;
-    y[i] = float_of((uint32_t)x[i] << 16 | quiet);
+    uint16_t half;
+    memcpy(&half, (const char *)halves + i * sizeof half, sizeof half);
+    const uint32_t quiet = (half & 0x7fff) > 0x7f80 ? 0x400000 : 0;
+    y[i] = float_of((uint32_t)half << 16 | quiet);
   }
 }
 

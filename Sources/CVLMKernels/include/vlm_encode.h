@@ -81,7 +81,7 @@ void vlm_f16_from_f32(size_t count, const float *x, uint16_t *y);
 void vlm_bf16_from_f32(size_t count, const float *x, uint16_t *y);
 /// `halves` at any alignment.
 void vlm_f32_from_f16(size_t count, const void *halves, float *y);
-void vlm_f32_from_bf16(size_t count, const uint16_t *x, float *y);
+void vlm_f32_from_bf16(size_t count, const void *halves, float *y);
 
 /// Adds values w and decoded values v to the statistics, in order.
 void vlm_encode_compare(size_t count, const float *w, const float *v, vlm_encode_stats *stats);

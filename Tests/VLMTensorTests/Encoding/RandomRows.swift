@@ -63,12 +63,12 @@ func encodePanel(
   // Not zeros, so that a byte left unwritten shows.
   var bytes = [UInt8](repeating: 0xA5, count: byteCount)
   let error = bytes.withUnsafeMutableBytes { buffer in
-    func encode(_ weights: UnsafePointer<Float>?) -> QuantizationError {
-      PanelEncoder.encode(
-        rows: rows, rowCount: rowCount, rowStride: inputs, inputs: inputs, scheme: scheme,
-        importance: weights, into: buffer.baseAddress!, with: encoder)
+    let statistics = importance.flatMap {
+      try? CalibrationStatistics(inputs: inputs, importance: $0)
     }
-    return importance?.withUnsafeBufferPointer { encode($0.baseAddress) } ?? encode(nil)
+    return PanelEncoder.encode(
+      rows: rows, rowCount: rowCount, rowStride: inputs, inputs: inputs, scheme: scheme,
+      statistics: statistics, into: buffer.baseAddress!, with: encoder)
   }
   return (bytes, error)
 }

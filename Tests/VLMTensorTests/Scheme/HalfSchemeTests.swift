@@ -2,17 +2,17 @@ import Testing
 
 @testable import VLMTensor
 
-@Suite("HalfEncoder")
-struct HalfEncoderTests {
+@Suite("values of 16 bits, one by one")
+struct HalfSchemeTests {
   private func encode(_ values: [Float], _ scheme: Scheme) -> ([UInt16], QuantizationError) {
     var halves = [UInt16](repeating: 0xAAAA, count: values.count)
-    let error = HalfEncoder.encode(values, count: values.count, scheme: scheme, into: &halves)
+    let error = scheme.rowMajor!.encode(values, count: values.count, into: &halves)
     return (halves, error)
   }
 
   private func decode(_ halves: [UInt16], _ scheme: Scheme) -> [Float] {
     var values = [Float](repeating: 0, count: halves.count)
-    HalfEncoder.decode(halves, count: halves.count, scheme: scheme, into: &values)
+    scheme.rowMajor!.restore(halves, count: halves.count, into: &values)
     return values
   }
 

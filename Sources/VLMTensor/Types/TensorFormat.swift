@@ -1,31 +1,4 @@
-/// How the values of a tensor are stored in a container; `formats/blocks.md` is normative.
-package enum Scheme: UInt8, Sendable, CaseIterable {
-  case f32 = 1
-  case f16 = 2
-  case bf16 = 3
-  /// int8 codes, one scale per output.
-  case q8 = 4
-  /// 4-bit codes, an integer step and offset per 32 inputs, one scale per output.
-  case q4 = 5
-
-  package var name: String {
-    switch self {
-    case .f32: "f32"
-    case .f16: "f16"
-    case .bf16: "bf16"
-    case .q8: "q8"
-    case .q4: "q4"
-    }
-  }
-
-  /// How a matrix is stored.
-  package var matrixLayout: TensorLayout { self == .f32 ? .rowMajor : .panels }
-
-  package init?(name: String) {
-    guard let scheme = Scheme.allCases.first(where: { $0.name == name }) else { return nil }
-    self = scheme
-  }
-}
+import CVLMKernels
 
 /// How a tensor's values are ordered in its bytes.
 package enum TensorLayout: UInt8, Sendable, CaseIterable {
@@ -69,10 +42,15 @@ package struct TensorFormat: Sendable, Hashable, CustomStringConvertible {
     return scheme.name + layoutText + orderText
   }
 
-  package static let panelOutputs = 16
-  package static let blockInputs = 32
+  /// Outputs of a panel.
+  package static let panelOutputs = Int(VLM_PANEL_OUTPUTS)
+  /// Inputs of a block.
+  package static let blockInputs = Int(VLM_BLOCK_INPUTS)
   /// Integer sums of longer rows could pass 2^31.
-  package static let maximumInputs = 65_536
+  package static let maximumInputs = Int(VLM_MAX_INPUTS)
+
+  /// Whether the bytes are f32 numbers, to be used in place.
+  package var holdsFloats: Bool { layout == .rowMajor && scheme.valueType == .f32 }
 
   /// Bytes that a tensor of `shape` takes, or nil when the combination is not allowed or a size
   /// overflows. The one formula that reader, writer and planner share.
@@ -82,13 +60,7 @@ package struct TensorFormat: Sendable, Hashable, CustomStringConvertible {
     if order == .tapsFirst, layout != .rowMajor || shape[1] != 1 { return nil }
     switch layout {
     case .rowMajor:
-      let width: Int
-      switch scheme {
-      case .f32: width = 4
-      case .f16, .bf16: width = 2
-      case .q8, .q4: return nil
-      }
-      var total = width
+      guard var total = scheme.rowMajor?.elementByteCount else { return nil }
       // An empty tensor is empty whatever its other extents; the product must not overflow first.
       if shape.contains(0) { return 0 }
       for extent in shape {
@@ -109,13 +81,7 @@ package struct TensorFormat: Sendable, Hashable, CustomStringConvertible {
 
   /// Bytes of one panel of 16 outputs, nil for a scheme without panels.
   package func panelByteCount(inputs: Int) -> Int? {
-    let blocks = (inputs + Self.blockInputs - 1) / Self.blockInputs
-    switch scheme {
-    case .f32: return nil
-    case .f16, .bf16: return blocks * 1024
-    case .q8: return blocks * 512 + 128
-    case .q4: return blocks * 256 + (blocks * 32 + 63) / 64 * 64 + 128
-    }
+    scheme.panels?.panelByteCount(inputs: inputs)
   }
 
   /// The matrix that `shape` is run as: `[outputs, inputs]`.
