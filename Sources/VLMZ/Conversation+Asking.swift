@@ -149,7 +149,8 @@ extension Model {
       model: self, tokens: tokens)
   }
 
-  func requireLanguage() throws(GenerationError) -> LanguageModel {
+  /// - Throws: `.notLanguage` for a model that writes no text.
+  package func requireLanguage() throws(GenerationError) -> LanguageModel {
     guard let language else {
       throw GenerationError(file: path, .notLanguage(architecture: architecture))
     }

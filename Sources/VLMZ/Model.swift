@@ -74,6 +74,12 @@ public final class Model: Sendable {
     self.init(try Contents(container, kernels: kernels, pool: pool))
   }
 
+  /// The same of a file, with threads of its own.
+  package convenience init(path: String, kernels: KernelSet, threads: Int) throws {
+    try self.init(
+      try Container.open(path: path), kernels: kernels, pool: WorkerPool(threadCount: threads))
+  }
+
   /// What a model is made of, checked.
   private struct Contents {
     let container: Container

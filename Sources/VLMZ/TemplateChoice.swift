@@ -19,7 +19,7 @@ package struct TemplateChoice {
     /// The file has programs, but none that is taken unless another is asked for.
     case noDefault
     /// The file has none. Whether its vocabulary has tokens that only templates write.
-    case none(isMissed: Bool)
+    case noTemplate(isMissed: Bool)
   }
 
   /// - Parameter arguments: variables for programs in Jinja.
@@ -46,7 +46,7 @@ package struct TemplateChoice {
     if let family = stored.family { return (try self.family(family), nil) }
     if !stored.programs.isEmpty { return (nil, .noDefault) }
     if let trained { return (ConversationTemplate.named(trained), nil) }
-    return (nil, .none(isMissed: tokenizer.map { ChatTemplates.areMissed($0) } ?? false))
+    return (nil, .noTemplate(isMissed: tokenizer.map { ChatTemplates.areMissed($0) } ?? false))
   }
 
   /// The template of that name, the file's or this build's; nil where neither has one.

@@ -163,7 +163,7 @@ struct VLMRun: ParsableCommand {
     // Said before the work, not after it.
     if !dryRun { try outputs.check(besides: images + labels.labelsFile + lists) }
     let session = try VisionSession(
-      container, kernels: kernels, threads: try threadCount(option: threads))
+      container, kernels: kernels, pool: WorkerPool(threadCount: try threadCount(option: threads)))
     if labels.isUsed, session.openCLIP == nil, session.description.classCount != nil {
       throw ValidationError(
         "\(labels.given[0]): found a classifier, expected a CLIP with its text tower; names of classes "

@@ -80,7 +80,7 @@ struct OpeningTests {
         if name == "convnext" || name == "clip-vit" {
           _ = try VisionSession(path: path, kernels: .best, threads: 1)
         } else {
-          _ = try Conversation.open(path: path, kernels: .best, threads: 1, contextLength: 32)
+          _ = try LoadedModel(path: path, kernels: .best, threads: 1, contextLength: 32)
         }
       }
     }
