@@ -43,7 +43,8 @@ extension Towers {
     let config = try RandomModel.language(named: model)
     let opened = try Model(
       path: try path(model, scheme) { path in
-        try RandomModel.write(.llama(config), scheme: scheme, to: path)
+        try RandomModel.write(
+          ModelDescription(LLaMAFamily.self, config), scheme: scheme, to: path)
       }, kernels: kernels, threads: name.threads)
     let generator = try opened.requireLanguage().generator(
       pool: opened.pool, contextLength: positions)

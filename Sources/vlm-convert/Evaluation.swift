@@ -56,10 +56,10 @@ struct Evaluation {
       pool: WorkerPool(threadCount: threads))
     _ = try converter.convert(to: exactPath, overwrite: false) { _, _, _ in }
     // The mapping outlives the name, so that nothing is left behind whatever happens next.
-    let opened = Result { try VisionSession(path: exactPath, kernels: kernels, threads: threads) }
+    let opened = Result { try Session(path: exactPath, kernels: kernels, threads: threads) }
     FileSystem.unlink(exactPath)
     let exact = try opened.get()
-    let stored = try VisionSession(path: model, kernels: kernels, threads: threads)
+    let stored = try Session(path: model, kernels: kernels, threads: threads)
     return try images.map { name in
       let picture = try ImageDecoder.open(path: name) {
         Report.warning("\(name.escapedForDisplay()): \($0.description)", program: "vlm-convert")

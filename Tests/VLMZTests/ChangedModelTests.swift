@@ -52,7 +52,7 @@ struct ChangedModelTests {
   @Test("between two pictures")
   func pictures() throws {
     let path = try convert("convnext-cifar10")
-    let session = try VisionSession(path: path, kernels: try KernelSet.selected(), threads: 2)
+    let session = try Session(path: path, kernels: try KernelSet.selected(), threads: 2)
     let picture = try ImageDecoder.decode(
       path: TestFiles.root.appendingPathComponent("docs/images/horse.png").path,
       color: session.preprocessing.color)

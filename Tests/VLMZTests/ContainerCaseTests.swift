@@ -22,7 +22,7 @@ struct ContainerCaseTests {
     try model.write(path)
     let container = try Container.open(path: path)
     if try container.modelDescription().language == nil {
-      _ = try VisionSession(path: path, kernels: .best, threads: 1)
+      _ = try Session(path: path, kernels: .best, threads: 1)
     } else {
       let session = try LoadedModel(
         path: path, kernels: .best, threads: 1, contextLength: 32)
@@ -193,7 +193,7 @@ struct ContainerCaseTests {
     }
     for name in ["convnext", "clip-vit"] {
       try changed(name).write(path)
-      let session = try VisionSession(path: path, kernels: .best, threads: 1)
+      let session = try Session(path: path, kernels: .best, threads: 1)
       let pixels = try session.preprocessing.apply(
         VLMImages.Image(width: 30, height: 30, filledWith: .white), name: "white")
       let error = thrownError(ModelError.self) { try session.run([pixels]) }

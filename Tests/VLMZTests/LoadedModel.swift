@@ -33,7 +33,7 @@ struct LoadedModel {
   var tokenizer: Tokenizer? { language.tokenizer }
   var defaults: GenerationDefaults { language.defaults }
   var preprocessing: Preprocessing { language.preprocessing ?? .timmDefault }
-  var tower: VisionTower? { language.pictures?.config.tower }
+  var tower: (any VisionTowerConfig)? { language.pictures?.config.tower }
 
   func pixels(
     of image: any PixelSource, name: String, geometry: PictureGeometry = PictureGeometry()

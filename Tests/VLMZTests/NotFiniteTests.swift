@@ -16,15 +16,15 @@ struct NotFiniteTests {
 
   init() throws { folder = try TemporaryFolder() }
 
-  private func session(_ name: String, _ fillings: [String: Float]) throws -> VisionSession {
+  private func session(_ name: String, _ fillings: [String: Float]) throws -> Session {
     var model = try SmallModel(name)
     model.fillings = fillings
     try model.write(path)
-    return try VisionSession(path: path, kernels: .best, threads: 2)
+    return try Session(path: path, kernels: .best, threads: 2)
   }
 
-  private func picture(_ session: VisionSession, _ value: Float = 0) -> PixelTensor {
-    let side = session.description.clipSide ?? 64
+  private func picture(_ session: Session, _ value: Float = 0) -> PixelTensor {
+    let side = session.description.trainedSide ?? 64
     let count = side * side * session.inputChannels
     return PixelTensor(height: side, width: side, values: .init(repeating: value, count: count))
   }

@@ -78,7 +78,7 @@ struct OpeningTests {
       #expect(try !defects(model).isEmpty, "\(name): \(field)")
       #expect(throws: (any Error).self) {
         if name == "convnext" || name == "clip-vit" {
-          _ = try VisionSession(path: path, kernels: .best, threads: 1)
+          _ = try Session(path: path, kernels: .best, threads: 1)
         } else {
           _ = try LoadedModel(path: path, kernels: .best, threads: 1, contextLength: 32)
         }
@@ -137,7 +137,7 @@ struct OpeningTests {
     }
     try small.write(path)
     let container = try Container.open(path: path)
-    guard case .convNeXt(let config) = try container.modelDescription() else {
+    guard let config = try container.modelDescription().config as? ConvNeXtConfig else {
       Issue.record("a ConvNeXt")
       return
     }

@@ -91,7 +91,7 @@ package enum SessionTarget {
   }
 
   private static func look(_ path: String) throws {
-    let session = try VisionSession(path: path, kernels: .best, threads: 1)
+    let session = try Session(path: path, kernels: .best, threads: 1)
     for (width, height) in [(24, 16), (1, 40)] {
       let image = VLMImages.Image(width: width, height: height, filledWith: .white)
       let pixels = try session.preprocessing.apply(
@@ -101,7 +101,7 @@ package enum SessionTarget {
       let classes = session.description.classCount
       precondition(results[0].logits?.count == classes, "a logit for each class")
     }
-    if session.openCLIP != nil {
+    if session.clip != nil {
       let texts = try session.embed(texts: [[1, 2]])
       precondition(texts.count == 1, "a text has a result")
     }
