@@ -32,6 +32,8 @@ let package = Package(
         .linkedLibrary($0)
       }),
     .target(name: "CVLMPeak", dependencies: ["CVLMKernels"], cSettings: kernelFlags),
+    // Signal handlers and what else only a program may do; no library depends on it.
+    .target(name: "CVLMCommandLine", dependencies: ["CVLMSystem"], cSettings: kernelFlags),
 
     // Libraries, lowest first; a layer imports only what stands above it here.
     .target(name: "VLMFoundation", dependencies: ["CVLMSystem"]),
@@ -53,7 +55,8 @@ let package = Package(
     .target(
       name: "VLMZ",
       dependencies: [
-        "VLMFoundation", "VLMTensor", "VLMContainer", "VLMImages", "VLMText", "VLMModels",
+        "VLMFoundation", "VLMTensor", "VLMCheckpoint", "VLMContainer", "VLMImages", "VLMText",
+        "VLMModels", "VLMConversion",
       ]),
 
     .target(
@@ -67,7 +70,7 @@ let package = Package(
     .target(
       name: "VLMCommandLine",
       dependencies: [
-        "VLMFoundation", "VLMTensor",
+        "CVLMCommandLine", "VLMFoundation", "VLMTensor",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
@@ -98,7 +101,9 @@ let package = Package(
       path: "Tests/VLMTestSupport"),
     .executableTarget(
       name: "SystemProbe",
-      dependencies: ["VLMFoundation", "VLMTensor", "VLMCheckpoint", "VLMImages"],
+      dependencies: [
+        "VLMCommandLine", "VLMFoundation", "VLMTensor", "VLMCheckpoint", "VLMImages", "VLMText",
+      ],
       path: "Tests/SystemProbe"),
     .testTarget(
       name: "VLMFoundationTests",
@@ -150,7 +155,7 @@ let package = Package(
       name: "CLITests",
       dependencies: [
         "VLMCommandLine", "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMFoundation",
-        "VLMImages", "VLMTensor", "VLMText", "VLMTestSupport", "vlm-convert", "vlm-run",
+        "VLMImages", "VLMTensor", "VLMText", "VLMTestSupport", "VLMZ", "vlm-convert", "vlm-run",
       ]),
     .target(
       name: "VLMFuzzTargets",

@@ -110,7 +110,11 @@ extension Container {
     } else {
       for kind in [SectionKind.labels, .preprocess] { check { _ = try json(kind) } }
     }
-    check { _ = try chatTemplates() }
+    var templates = ChatTemplates()
+    check { templates = try chatTemplates() }
+    for program in templates.programs {
+      check { _ = try ChatTemplate(program, tokens: [], addsBOS: false, file: path) }
+    }
     check { _ = try generationDefaults() }
     for kind in [SectionKind.provenance, .report] { check { _ = try json(kind) } }
     return defects

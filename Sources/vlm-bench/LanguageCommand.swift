@@ -107,8 +107,8 @@ struct LanguageCommand: ParsableCommand {
 
   private func open(_ path: String) throws -> Model {
     try Model(
-      path: path, kernels: try KernelSet.selected(),
-      threads: try threads ?? ThreadCount.selected())
+      path: path, kernels: try Environment.kernelSet(),
+      threads: try threads ?? Environment.threadCount())
   }
 
   private func time(_ session: TextGenerator, _ result: inout JSONObject) throws {

@@ -186,7 +186,7 @@ struct ChatLoop {
 
   /// The first Ctrl-C asks for the end of the answer; the second does not wait for it.
   private static let interrupt: @convention(c) () -> Void = {
-    if ChatLoop.cancelled.isCancelled { PendingOutputs.removeAllAndExit(.interrupted) }
+    if ChatLoop.cancelled.isCancelled { TerminationSignals.exit(.interrupted) }
     ChatLoop.cancelled.cancel()
   }
 

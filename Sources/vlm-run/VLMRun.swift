@@ -145,7 +145,7 @@ struct VLMRun: ParsableCommand {
 
   func run() throws {
     try checkEndings()
-    let kernels = try KernelSet.selected()
+    let kernels = try Environment.kernelSet()
     let container: Container
     do { container = try Container.open(path: model) } catch {
       throw CheckpointPath.refusalAsContainer(model) ?? error

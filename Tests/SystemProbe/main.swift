@@ -2,6 +2,7 @@
 // that is signalled, faults or hits a limit cannot be seen from inside it.
 import Glibc
 import VLMCheckpoint
+import VLMCommandLine
 import VLMFoundation
 import VLMImages
 import VLMTensor

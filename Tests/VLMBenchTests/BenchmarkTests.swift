@@ -5,6 +5,7 @@ import VLMBench
 import VLMFoundation
 import VLMImages
 import VLMTensor
+import VLMTestSupport
 import VLMText
 import VLMZ
 

@@ -43,12 +43,12 @@ struct GGUFSplitTests {
 
   /// Name and checksum of every tensor of the container that `path` becomes.
   private func converted(_ path: String) throws -> [String] {
-    let converter = try Converter(
+    let conversion = try Conversion(
       source: try SourceModel.open(path: path), policy: QuantizationPolicy(scheme: .q8),
       ignoreUnexpected: false, pool: pool)
     let other = try TemporaryFolder()
     let output = other.path("out.vlmz")
-    _ = try converter.convert(to: output, overwrite: true) { _, _, _ in }
+    _ = try conversion.run(to: output, overwrite: true) { _, _, _ in }
     return try Container.open(path: output).tensors.map { "\($0.name) \($0.checksum)" }
   }
 

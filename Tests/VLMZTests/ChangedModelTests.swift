@@ -23,11 +23,11 @@ struct ChangedModelTests {
   init() throws { folder = try TemporaryFolder() }
 
   private func convert(_ fixture: String, _ name: String = "m.vlmz") throws -> String {
-    let converter = try Converter(
+    let conversion = try Conversion(
       source: try SourceModel.open(path: TestFiles.fixture(fixture)),
       policy: QuantizationPolicy(scheme: .f32), ignoreUnexpected: false,
       pool: WorkerPool(threadCount: 2))
-    _ = try converter.convert(to: folder.path(name), overwrite: false) { _, _, _ in }
+    _ = try conversion.run(to: folder.path(name), overwrite: false) { _, _, _ in }
     return folder.path(name)
   }
 

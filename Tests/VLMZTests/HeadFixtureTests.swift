@@ -113,10 +113,10 @@ struct HeadFixtureTests {
 
   private func converter(
     _ names: [SafetensorsWriter.Entry], _ folder: TemporaryFolder, ignoring: Bool = false
-  ) throws -> Converter {
+  ) throws -> Conversion {
     let path = folder.path("model.safetensors")
     try SafetensorsWriter.write(path: path, overwrite: true, tensors: names)
-    return try Converter(
+    return try Conversion(
       source: try SourceModel.open(path: path), policy: QuantizationPolicy(scheme: .f32),
       ignoreUnexpected: ignoring, pool: WorkerPool(threadCount: 1))
   }

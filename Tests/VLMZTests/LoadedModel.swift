@@ -1,4 +1,5 @@
 import VLMContainer
+import VLMFoundation
 import VLMImages
 import VLMModels
 import VLMTensor

@@ -52,6 +52,20 @@ struct OpeningTests {
     #expect(try defects(model).count == 1)
   }
 
+  @Test("a chat template that cannot be parsed or is too large is a defect, each by its name")
+  func templates() throws {
+    let long = String(repeating: "a", count: JinjaLimits().maximumSourceBytes + 1)
+    for source in ["{% if %}", "{{ messages", "{% include 'a' %}", long] {
+      let programs = ChatTemplates([
+        .init(name: "default", source: "{{ bos_token }}"), .init(name: "tools", source: source),
+      ])
+      let model = try SmallModel("llama-bf16").with("template", programs.json)
+      let found = try defects(model)
+      #expect(found.count == 1, "\(found)")
+      #expect(found.allSatisfy { $0.hasPrefix("\(path): chat template 'tools': ") }, "\(found)")
+    }
+  }
+
   @Test("every defect is found, not the first alone")
   func several() throws {
     var model = try SmallModel("convnext").with("preprocess.filter", "sinc")

@@ -164,11 +164,11 @@ func conversation(
   keyValueFormat: KeyValueFormat = .f32, contextLength: Int = 512, visionTower: String? = nil
 ) throws -> LoadedModel {
   let output = folder.path("model.vlmz")
-  let converter = try Converter(
+  let conversion = try Conversion(
     source: try SourceModel.open(path: checkpoint, visionTower: visionTower),
     policy: QuantizationPolicy(scheme: scheme), ignoreUnexpected: false,
     pool: WorkerPool(threadCount: 2))
-  _ = try converter.convert(to: output, overwrite: true) { _, _, _ in }
+  _ = try conversion.run(to: output, overwrite: true) { _, _, _ in }
   return try LoadedModel(
     path: output, kernels: try KernelSet.selected(), threads: 2, contextLength: contextLength,
     keyValueFormat: keyValueFormat)

@@ -32,10 +32,10 @@ struct LLaVAGGUFTests {
   private func convert(
     _ source: SourceModel, _ name: String, _ scheme: Scheme
   ) throws -> Container {
-    let converter = try Converter(
+    let conversion = try Conversion(
       source: source, policy: QuantizationPolicy(scheme: scheme), ignoreUnexpected: false,
       pool: WorkerPool(threadCount: 2))
-    _ = try converter.convert(to: folder.path(name), overwrite: true) { _, _, _ in }
+    _ = try conversion.run(to: folder.path(name), overwrite: true) { _, _, _ in }
     return try Container.open(path: folder.path(name))
   }
 
@@ -200,7 +200,7 @@ struct LLaVAGGUFTests {
     let path = try folder.write("model.gguf", bytes)
     let source = try SourceModel.open(path: path)
     let error = thrownError(ConversionError.self) {
-      try Converter(
+      try Conversion(
         source: source, policy: QuantizationPolicy(scheme: .q8), ignoreUnexpected: false,
         pool: WorkerPool(threadCount: 1))
     }

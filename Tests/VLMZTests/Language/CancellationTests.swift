@@ -1,4 +1,5 @@
 import Testing
+import VLMFoundation
 import VLMImages
 import VLMModels
 import VLMTensor

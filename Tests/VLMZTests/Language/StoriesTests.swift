@@ -81,11 +81,11 @@ struct StoriesSessionTests {
     _ scheme: Scheme, in folder: TemporaryFolder, contextLength: Int? = nil
   ) throws -> LoadedModel {
     let output = folder.path("stories.vlmz")
-    let converter = try Converter(
+    let conversion = try Conversion(
       source: try SourceModel.open(path: StoriesTests.folder),
       policy: QuantizationPolicy(scheme: scheme), ignoreUnexpected: false,
       pool: WorkerPool(threadCount: 2))
-    _ = try converter.convert(to: output, overwrite: true) { _, _, _ in }
+    _ = try conversion.run(to: output, overwrite: true) { _, _, _ in }
     return try LoadedModel(
       path: output, kernels: try KernelSet.selected(), threads: 2, contextLength: contextLength)
   }

@@ -3,7 +3,7 @@ import VLMFoundation
 import VLMTensor
 
 /// Where a container comes from, and what that means for it.
-extension Converter {
+extension Conversion {
   /// What a person should know before weights are rounded a second time, or take more room than
   /// what they still say.
   package var notes: [String] {

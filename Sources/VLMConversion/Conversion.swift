@@ -4,9 +4,9 @@ import VLMFoundation
 import VLMModels
 import VLMTensor
 
-/// Turns a recognised checkpoint into a container: reads, encodes and writes it in pieces of bounded
-/// size, so that memory does not grow with the model.
-package struct Converter {
+/// A recognised checkpoint on its way into a container: planned when it is made, then read, encoded
+/// and written in pieces of bounded size, so that memory does not grow with the model.
+package struct Conversion: Sendable {
   package let source: SourceModel
   package let plan: ConversionPlan
   let scheme: Scheme
@@ -48,12 +48,16 @@ package struct Converter {
   ///   - resume: take over the tensors that an earlier conversion of the same source with the same
   ///     flags wrote before it was broken off, as far as their checksums are right; and leave what
   ///     is written when this one is broken off.
+  ///   - cancelled: looked at before each piece.
   ///   - note: called with what a person should know about resuming.
-  ///   - progress: called with source bytes done, of all, and the tensor's name.
-  package func convert(
-    to path: String, overwrite: Bool, resume: Bool = false, note: (String) -> Void = { _ in },
-    progress: (Int, Int, String) -> Void
+  ///   - progress: called on this thread with source bytes done, of all, and the tensor's name: the
+  ///     bytes never fall, and are all of them at the end.
+  /// - Throws: `CancellationError` once `cancelled` is.
+  package func run(
+    to path: String, overwrite: Bool, resume: Bool = false, cancelled: CancellationFlag? = nil,
+    note: (String) -> Void = { _ in }, progress: (Int, Int, String) -> Void
   ) throws -> ConversionReport {
+    try checkOutput(path)
     let writer = try ContainerWriter(
       resumable: path, overwrite: overwrite, keeping: resume,
       takesFinished: ConversionJournal.exists(partial: OutputFile.partialPath(of: path)))
@@ -67,9 +71,9 @@ package struct Converter {
       try TensorStream.pieces(of: tensor, item)
     }
     let done = tensors.prefix(errors.count).reduce(0) { $0 + $1.1.byteCount }
-    let digests = try run(
-      pieces, OutputStage(writer: writer, journal: journal), errors: &errors,
-      done: done, progress: progress)
+    let digests = try encode(
+      pieces, OutputStage(writer: writer, journal: journal), errors: &errors, done: done,
+      cancelled: cancelled, progress: progress)
     for file in source.catalog.sources { try file.checkInPlace() }
 
     var report = ConversionReport(scheme: scheme)
@@ -89,6 +93,16 @@ package struct Converter {
     journal.remove()
     report.fileByteCount = summary.fileSize
     return report
+  }
+
+  /// Refuses what may not be written to, whatever the caller allows to be replaced.
+  ///
+  /// - Throws: `FileError` for a file that is read, `CheckpointError` for any other checkpoint.
+  package func checkOutput(_ path: String) throws {
+    if source.catalog.sources.contains(where: { $0.isSameFile(as: path) }) {
+      throw FileError(path: path, problem: .sameFile(as: source.catalog.path))
+    }
+    if let refusal = CheckpointPath.refusalAsOutput(path) { throw refusal }
   }
 
   /// The plan's tensors as they lie in the files: so the files are read once, front to back.
@@ -141,9 +155,9 @@ package struct Converter {
   /// Encodes `pieces` in order.
   ///
   /// - Returns: the XXH64 of the checkpoint's files, by path.
-  private func run(
+  private func encode(
     _ pieces: [TensorPiece], _ output: OutputStage, errors: inout [String: QuantizationError],
-    done: Int, progress: (Int, Int, String) -> Void
+    done: Int, cancelled: CancellationFlag?, progress: (Int, Int, String) -> Void
   ) throws -> [String: UInt64] {
     let reader = SourceReader(source.catalog.sources)
     func request(_ index: Int) throws {
@@ -166,7 +180,8 @@ package struct Converter {
     for index in 0..<SourceReader.piecesAhead { try request(index) }
     for (index, piece) in pieces.enumerated() {
       try request(index + SourceReader.piecesAhead)
-      progress(done, total, piece.item.spec.path)
+      progress(min(done, total), total, piece.item.spec.path)
+      if cancelled?.isCancelled ?? false { throw CancellationError() }
       if piece.isFirst { error = QuantizationError() }
       let buffer = buffers[index]
       try check.add(piece)
@@ -184,6 +199,7 @@ package struct Converter {
       done += piece.sourceByteCount
     }
     try output.wait()
+    progress(total, total, pieces.last?.item.spec.path ?? "")
     return try reader.finish()
   }
 
@@ -212,7 +228,7 @@ package struct Converter {
     }
     let tensors = try plan.items.map { item -> JSONValue in
       [
-        .string(item.spec.path), .string("\(item.format)"), .int(Int(item.spec.role.rawValue)),
+        .string(item.spec.path), .string("\(item.format)"), .int(Int(item.spec.role.storedCode)),
         .array(item.spec.shape.map { .int($0) }), .string(try source.tensor(item.spec.path).name),
       ]
     }

@@ -1,9 +1,17 @@
+import CVLMSystem
+
 #if canImport(Glibc)
   import Glibc
 #endif
 
 /// Facts about the machine.
 package enum Machine {
+  /// Processors that this process may run on; nil where the system does not say.
+  package static var allowedProcessors: Int? {
+    let count = Int(vlm_allowed_processors())
+    return count > 0 ? count : nil
+  }
+
   /// Bytes of memory, and what they are the memory of, for messages.
   package struct Memory: Sendable, Equatable {
     package let byteCount: Int
