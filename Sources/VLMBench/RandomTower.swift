@@ -14,7 +14,7 @@ struct RandomTower {
   let run: (PixelTensor) throws -> Void
 
   /// A model that `vlm-run` classifies or embeds with.
-  init(_ session: VisionSession) {
+  init(_ session: Session) {
     weightBytes = session.container.weightBytes
     let description = session.description
     operations = { side in

@@ -51,7 +51,7 @@ final class Towers {
     let path = try path(model, scheme) { path in
       try RandomModel.write(try RandomModel.image(named: model), scheme: scheme, to: path)
     }
-    return RandomTower(try VisionSession(path: path, kernels: kernels, threads: threads))
+    return RandomTower(try Session(path: path, kernels: kernels, threads: threads))
   }
 
   /// The container of the model, written when it was not before.

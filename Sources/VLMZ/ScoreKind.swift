@@ -8,4 +8,13 @@ public enum ScoreKind: String, Sendable, Hashable, CaseIterable {
   case sigmoid
   /// The model's outputs as they are, such as the quantities of a regression.
   case raw
+
+  init(_ scores: Scores) {
+    self =
+      switch scores {
+      case .softmax: .softmax
+      case .sigmoid: .sigmoid
+      case .raw: .raw
+      }
+  }
 }

@@ -17,9 +17,9 @@ struct Evaluation {
     let image: String
     /// Of the logits, or of the embeddings where there are no classes.
     let cosine: Double
-    /// `Classification.divergence` from the f32 model's probabilities.
+    /// `ClassScores.divergence` from the f32 model's probabilities.
     let divergence: Double?
-    /// `Classification.agree`.
+    /// `ClassScores.agree`.
     let agrees: Bool?
     let scores: Scores
   }
@@ -56,10 +56,10 @@ struct Evaluation {
       pool: WorkerPool(threadCount: threads))
     _ = try conversion.run(to: exactPath, overwrite: false) { _, _, _ in }
     // The mapping outlives the name, so that nothing is left behind whatever happens next.
-    let opened = Result { try VisionSession(path: exactPath, kernels: kernels, threads: threads) }
+    let opened = Result { try Session(path: exactPath, kernels: kernels, threads: threads) }
     FileSystem.unlink(exactPath)
     let exact = try opened.get()
-    let stored = try VisionSession(path: model, kernels: kernels, threads: threads)
+    let stored = try Session(path: model, kernels: kernels, threads: threads)
     return try images.map { name in
       let picture = try ImageDecoder.open(path: name) {
         Report.warning("\(name.escapedForDisplay()): \($0.description)", program: "vlm-convert")
@@ -74,8 +74,8 @@ struct Evaluation {
       }
       return Outcome(
         image: name, cosine: cosine(p, q),
-        divergence: Classification.divergence(of: q, from: p, as: stored.scores),
-        agrees: Classification.agree(p, q, as: stored.scores), scores: stored.scores)
+        divergence: ClassScores.divergence(of: q, from: p, as: stored.scores),
+        agrees: ClassScores.agree(p, q, as: stored.scores), scores: stored.scores)
     }
   }
 

@@ -25,7 +25,7 @@ struct BenchmarkTests {
     // 20 classes: a panel and a part of one.
     let config = try RandomModel.config(depths: [1, 1], channels: [8, 72], classes: 20)
     try RandomModel.write(config, scheme: scheme, to: path)
-    let session = try VisionSession(
+    let session = try Session(
       path: path, kernels: try KernelSet.selected(), threads: 1)
     let image = PixelTensor(
       height: 16, width: 24, values: (0..<16 * 24 * 3).map { Float($0 % 7) - 3 })

@@ -116,7 +116,7 @@ func convertedSession(
   _ checkpoint: String, _ scheme: Scheme, in folder: TemporaryFolder, threads: Int = 2,
   kernels: KernelSet? = nil, wideElements: Int = ConvNeXtContext.defaultWideElements,
   state: String? = nil, headActivation: HeadActivationOption? = nil
-) throws -> VisionSession {
+) throws -> Session {
   let output = folder.path("model.vlmz")
   let conversion = try Conversion(
     source: try SourceModel.open(
@@ -125,7 +125,7 @@ func convertedSession(
     policy: QuantizationPolicy(scheme: scheme),
     ignoreUnexpected: false, pool: WorkerPool(threadCount: threads))
   _ = try conversion.run(to: output, overwrite: true) { _, _, _ in }
-  return try VisionSession(
+  return try Session(
     path: output, kernels: try kernels ?? KernelSet.selected(), threads: threads,
     wideElements: wideElements)
 }

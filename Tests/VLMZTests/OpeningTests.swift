@@ -92,9 +92,9 @@ struct OpeningTests {
       #expect(try !defects(model).isEmpty, "\(name): \(field)")
       #expect(throws: (any Error).self) {
         if name == "convnext" || name == "clip-vit" {
-          _ = try VisionSession(path: path, kernels: .best, threads: 1)
+          _ = try Session(path: path, kernels: .best, threads: 1)
         } else {
-          _ = try Conversation.open(path: path, kernels: .best, threads: 1, contextLength: 32)
+          _ = try LoadedModel(path: path, kernels: .best, threads: 1, contextLength: 32)
         }
       }
     }

@@ -17,7 +17,7 @@ struct UpstreamConvNeXtTests {
     "simple-norm", "rms-norm", "rms-norm-first", "stride-8", "gray", "rgba", "five-channels",
   ]
 
-  private func session(_ name: String) throws -> VisionSession {
+  private func session(_ name: String) throws -> Session {
     try convertedSession(
       UpstreamFixtureTests.path("timm-" + name), .f32, in: try TemporaryFolder())
   }
@@ -115,7 +115,7 @@ struct UpstreamConvNeXtTests {
 
 /// CLIPs of transformers and open_clip, likewise.
 struct UpstreamCLIPTests {
-  private func session(_ name: String) throws -> VisionSession {
+  private func session(_ name: String) throws -> Session {
     try convertedSession(UpstreamFixtureTests.path(name), .f32, in: try TemporaryFolder())
   }
 
@@ -130,7 +130,7 @@ struct UpstreamCLIPTests {
     try UpstreamFixtureTests.check(raw, "clip-projection.image_embeds")
     let projected = try #require(raw)
     #expect(result[0].embedding == ZeroShot.normalised(projected))
-    #expect(session.isJoint && session.openCLIP == nil)
+    #expect(session.model.vision?.isJoint == true && session.clip == nil)
   }
 
   @Test(
@@ -148,7 +148,7 @@ struct UpstreamCLIPTests {
     try UpstreamFixtureTests.check(texts.flatMap { $0 }, "\(name).text_embeds")
     let image = try session.run([try UpstreamFixtureTests.pixels("clip.pixel_values")])[0]
     try UpstreamFixtureTests.check(image.embedding, "\(name).image_embeds")
-    let scale = try #require(session.openCLIP).scale
+    let scale = try #require(session.clip).scale
     let logits = ZeroShot.logits(image: image.embedding, texts: texts, scale: scale)
     try UpstreamFixtureTests.check(logits, "\(name).logits")
     // Neither the first text's end nor the second's is its largest id.

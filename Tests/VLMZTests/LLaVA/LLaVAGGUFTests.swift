@@ -39,8 +39,8 @@ struct LLaVAGGUFTests {
     return try Container.open(path: folder.path(name))
   }
 
-  private func session(_ container: Container) throws -> VisionLanguageSession {
-    try VisionLanguageSession(
+  private func session(_ container: Container) throws -> LoadedModel {
+    try LoadedModel(
       container, kernels: try KernelSet.selected(), threads: 2, contextLength: 64,
       keyValueFormat: .f32)
   }

@@ -79,14 +79,14 @@ struct StoriesTests {
 struct StoriesSessionTests {
   private func session(
     _ scheme: Scheme, in folder: TemporaryFolder, contextLength: Int? = nil
-  ) throws -> LanguageSession {
+  ) throws -> LoadedModel {
     let output = folder.path("stories.vlmz")
     let conversion = try Conversion(
       source: try SourceModel.open(path: StoriesTests.folder),
       policy: QuantizationPolicy(scheme: scheme), ignoreUnexpected: false,
       pool: WorkerPool(threadCount: 2))
     _ = try conversion.run(to: output, overwrite: true) { _, _, _ in }
-    return try LanguageSession(
+    return try LoadedModel(
       path: output, kernels: try KernelSet.selected(), threads: 2, contextLength: contextLength)
   }
 
@@ -164,7 +164,7 @@ struct StoriesSessionTests {
       sampling: SamplingOptions(temperature: 0.8, topP: 0.9, seed: 7), maximumTokens: 40)
     var texts: Set<String> = []
     for kernels in KernelSet.all {
-      let session = try LanguageSession(
+      let session = try LoadedModel(
         path: folder.path("stories.vlmz"), kernels: kernels, threads: 2, keyValueFormat: .f32)
       texts.insert(try session.generate([1], options).text)
     }
