@@ -210,7 +210,7 @@ import VLMTestSupport
         #expect(
           normalization.mapOffsets(places, in: text)
             == places.map { normalization(Array(text[..<$0])).count },
-          "\(change): \(scalars)")
+          "\(normalization): \(scalars)")
       }
       for flags in [TokenizerParts.Flags.removesExtraSpaces, []] {
         for hasPrefix in [true, false] {
