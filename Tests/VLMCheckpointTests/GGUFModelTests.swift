@@ -189,7 +189,7 @@ struct GGUFModelTests {
     let prompt = try words.map { try #require(pieces.firstIndex(of: $0)) }
     let container = try convert(Self.published, scheme)
     let json = try JSONValue.parse(try #require(try container.section(.config)))
-    guard case .llama(let config) = try ModelDescription(json: json) else {
+    guard let config = try ModelDescription(json: json).config as? LLaMAConfig else {
       Issue.record("no LLaMA")
       return
     }
