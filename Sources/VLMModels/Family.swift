@@ -8,6 +8,8 @@ package protocol Family: Sendable {
   static var name: String { get }
   /// The classes of transformers that are run, and their `model_type`s.
   static var stated: StatedClasses { get }
+  /// What is said to be known where a checkpoint is none of it: "CLIP's vision tower".
+  static var summary: String? { get }
 }
 
 /// The names that transformers' `config.json` has for a family's models.
@@ -16,14 +18,18 @@ package struct StatedClasses: Sendable {
   package var classes: Set<String> = []
   /// `model_type`, of files that name no class.
   package var types: Set<String> = []
+  /// `model_type` of `vision_config` in a LLaVA of transformers, for the towers that it is run with.
+  package var towerTypes: Set<String> = []
   /// How the classes are called in messages: "Llama…".
   package var patterns: [String] = []
 
   package init(
-    classes: Set<String> = [], types: Set<String> = [], patterns: [String] = []
+    classes: Set<String> = [], types: Set<String> = [], towerTypes: Set<String> = [],
+    patterns: [String] = []
   ) {
     self.classes = classes
     self.types = types
+    self.towerTypes = towerTypes
     self.patterns = patterns
   }
 
@@ -32,6 +38,7 @@ package struct StatedClasses: Sendable {
 
 extension Family {
   package static var stated: StatedClasses { .none }
+  package static var summary: String? { nil }
 }
 
 /// A family whose models fill a file.

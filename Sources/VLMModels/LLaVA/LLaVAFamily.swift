@@ -11,6 +11,7 @@ package enum LLaVAFamily: ModelFamily {
   package typealias Config = LLaVAConfig
 
   package static let name = "llava"
+  package static let summary: String? = "a LLaVA (LLaVA-1.5, ConvLLaVA, LLaVA-HR)"
 
   package static let stated = StatedClasses(
     classes: ["LlavaForConditionalGeneration"], types: ["llava"], patterns: ["Llava…"])
