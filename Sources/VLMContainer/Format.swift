@@ -45,6 +45,34 @@ enum Format {
   }
 }
 
+extension TensorRole {
+  /// The roles that have a code of their own; a role's code is its place here.
+  static let stored: [TensorRole] = [
+    .matrix, .patchConvolution, .depthwise, .vector, .convolution, .head, .embedding,
+  ]
+
+  /// The `Role` of a tensor's entry in the index. A matrix at a particular place of its model is
+  /// written as the plain matrix that it is stored as: what the quantization policy knew of it does
+  /// not matter to a reader.
+  package var storedCode: UInt8 {
+    switch self {
+    case .matrix, .valueProjection, .downProjection: 0
+    case .patchConvolution: 1
+    case .depthwise: 2
+    case .vector: 3
+    case .convolution: 4
+    case .head: 5
+    case .embedding: 6
+    }
+  }
+
+  /// The role that a code stands for; nil for an unknown one.
+  init?(storedCode: UInt8) {
+    guard Self.stored.indices.contains(Int(storedCode)) else { return nil }
+    self = Self.stored[Int(storedCode)]
+  }
+}
+
 extension UnsafeRawBufferPointer {
   /// The little-endian integer at `offset`.
   ///

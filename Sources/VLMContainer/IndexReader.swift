@@ -53,8 +53,8 @@ struct IndexReader {
       throw fail(tensor, .r38, "name", "'\(name)'", "a name after '\(previous)'")
     }
     let format = try self.format(scheme: scheme, layout: layout, order: order, of: tensor)
-    guard let role = TensorRole(rawValue: role), Format.version(of: role) <= version else {
-      let known = TensorRole.allCases.filter { Format.version(of: $0) <= version }
+    guard let role = TensorRole(storedCode: role), Format.version(of: role) <= version else {
+      let known = TensorRole.stored.filter { Format.version(of: $0) <= version }
       throw fail(tensor, .r40, "role", "\(role)", "0 to \(known.count - 1)")
     }
     var shape: [Int] = []

@@ -23,7 +23,7 @@ enum TensorIndex {
       bytes.append(little: UInt16(name.count))
       bytes += [
         entry.format.scheme.rawValue, entry.format.layout.rawValue, entry.format.order.rawValue,
-        entry.role.rawValue, UInt8(entry.shape.count), 0,
+        entry.role.storedCode, UInt8(entry.shape.count), 0,
       ]
       bytes.append(little: UInt64(entry.offset))
       bytes.append(little: UInt64(entry.byteCount))

@@ -80,7 +80,7 @@ package protocol ModelConfig: Sendable, Equatable {
   /// The tower for texts whose vectors are likened to those of pictures.
   var text: TextTowerConfig? { get }
   /// The language model that it is or has.
-  var language: LLaMAConfig? { get }
+  var languageModel: LLaMAConfig? { get }
   /// The tower through which the language model sees pictures.
   var sight: (any VisionTowerConfig)? { get }
   /// Steps for pictures where a checkpoint has none beside it.
@@ -92,7 +92,7 @@ package protocol ModelConfig: Sendable, Equatable {
 extension ModelConfig {
   package var image: (any VisionTowerConfig)? { nil }
   package var text: TextTowerConfig? { nil }
-  package var language: LLaMAConfig? { nil }
+  package var languageModel: LLaMAConfig? { nil }
   package var sight: (any VisionTowerConfig)? { nil }
   package func assumedSteps(naming: String) -> AssumedSteps { .timm }
 

@@ -62,11 +62,11 @@ package struct ModelDescription: Sendable, Equatable {
   package var trainedSide: Int? { config.image?.geometry.trainedSide }
 
   /// The language model that it is or has.
-  package var language: LLaMAConfig? { config.language }
+  package var language: LLaMAConfig? { config.languageModel }
 
   /// Rows of the table of embeddings, which the ids of a tokenizer are in; nil for a model that reads
   /// no texts.
-  package var tokenRows: Int? { config.text?.vocabulary ?? config.language?.vocabulary }
+  package var tokenRows: Int? { config.text?.vocabulary ?? config.languageModel?.vocabulary }
 
   /// Every tensor that the model has, in the order it asks for them.
   package func manifest() throws(ModelError) -> [TensorSpec] {

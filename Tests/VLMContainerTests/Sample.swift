@@ -31,7 +31,7 @@ struct Sample {
   static let pieces = [
     Piece(
       "stem.weight", TensorFormat(scheme: .f32, order: .channelsLast), .convolution, [4, 3, 2, 2]),
-    Piece("head", TensorFormat(scheme: .q8, layout: .panels), .output, [17, 33], seed: 2),
+    Piece("head", TensorFormat(scheme: .q8, layout: .panels), .head, [17, 33], seed: 2),
     Piece("fc.weight", TensorFormat(scheme: .q4, layout: .panels), .matrix, [3, 32], seed: 3),
     Piece("norm", TensorFormat(scheme: .f32), .vector, [5], seed: 4),
     Piece("scale", TensorFormat(scheme: .f16), .vector, [], seed: 5),

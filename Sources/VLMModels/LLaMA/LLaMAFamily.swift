@@ -22,5 +22,5 @@ package enum LLaMAFamily: ModelFamily {
 
 extension LLaMAConfig: ModelConfig {
   package func declare(_ weights: Weights) throws(ModelError) { _ = try LLaMA(weights, self) }
-  package var language: LLaMAConfig? { self }
+  package var languageModel: LLaMAConfig? { self }
 }

@@ -29,5 +29,6 @@ package enum LLaVAFamily: ModelFamily {
 
 extension LLaVAConfig: ModelConfig {
   package func declare(_ weights: Weights) throws(ModelError) { _ = try LLaVA(weights, self) }
+  package var languageModel: LLaMAConfig? { language }
   package var sight: (any VisionTowerConfig)? { tower }
 }
