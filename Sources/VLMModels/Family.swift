@@ -45,10 +45,19 @@ extension Family {
 package protocol ModelFamily: Family {
   associatedtype Config: ModelConfig
 
+  /// Whether its models talk, rather than make vectors of pictures.
+  static var isLanguage: Bool { get }
+  /// Whether `names` are those of one of its models, with nothing before them: what training code
+  /// holds a model under is found by it.
+  static func isPresent(in names: [String]) -> Bool
   /// The model that the tensors make up; nil when they are none of this family's.
   ///
   /// - Throws: `ModelError` when the tensors contradict each other or the description.
   static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint?
+}
+
+extension ModelFamily {
+  package static var isLanguage: Bool { false }
 }
 
 /// A family of vision towers, which a language model may see with.

@@ -16,6 +16,10 @@ package enum CLIPFamily: ModelFamily {
   package static let stated = StatedClasses(
     classes: ["CLIPModel", "MetaClip2Model"], types: ["clip", "metaclip_2"], patterns: ["CLIP…"])
 
+  private static let marks: Set<String> = ["visual.conv1.weight", "visual.class_embedding"]
+
+  package static func isPresent(in names: [String]) -> Bool { marks.intersection(names) == marks }
+
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
     if let found = try CLIPHead.recognise(facts) { return found }
     if let found = try OpenCLIPCheckpoint.recognise(facts) { return found }

@@ -15,6 +15,10 @@ package enum LLaMAFamily: ModelFamily {
     classes: LLaMAConfig.architectures, types: LLaMAConfig.types,
     patterns: ["Llama…", "Mistral…", "Qwen2…"])
 
+  package static let isLanguage = true
+
+  package static func isPresent(in names: [String]) -> Bool { LLaMANaming.detect(names) != nil }
+
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
     try LLaMACheckpoint.recognise(facts)
   }

@@ -16,6 +16,16 @@ package enum LLaVAFamily: ModelFamily {
   package static let stated = StatedClasses(
     classes: ["LlavaForConditionalGeneration"], types: ["llava"], patterns: ["Llava…"])
 
+  package static let isLanguage = true
+
+  package static func isPresent(in names: [String]) -> Bool {
+    LLaVANaming.detect(names)
+      || names.contains { name in
+        name.hasSuffix("multi_modal_projector.linear_1.weight")
+          && name.split(separator: ".").count <= 4
+      }
+  }
+
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
     if let llava = try TransformersLLaVA(facts) {
       return try LLaVACheckpoint.recognise(llava.facts).map(llava.restoringNames)

@@ -22,6 +22,13 @@ package enum SigLIPFamily: ModelFamily, VisionTowerFamily {
     types: ["siglip", "siglip_vision_model"], towerTypes: ["siglip_vision_model"],
     patterns: ["Siglip…"])
 
+  package static func isPresent(in names: [String]) -> Bool {
+    let all = Set(names)
+    guard let (naming, prefix) = SigLIPNaming.find(all) else { return false }
+    // Other ViTs of timm's have the same names, but for the pooling head's.
+    return naming == .huggingFace || all.contains(prefix + "attn_pool.latent")
+  }
+
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
     guard let found = try SigLIPCheckpoint(facts.names, facts.description, .image) else {
       return nil
