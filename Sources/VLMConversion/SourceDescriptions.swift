@@ -196,6 +196,11 @@ struct SourceDescriptions {
       result = try Preprocessing(checkpointConfig: json, name: file)
     } else if let part = try tower.path.flatMap({ path in try part(path) }) ?? part(folder) {
       result = try Preprocessing(checkpointConfig: part, name: folder + "/" + Self.partsName)
+    } else if let model = config as? any ModelConfig,
+      case .processor(let json, let owner) = model.assumedSteps(naming: "")
+    {
+      notes.append("no \(Self.processorName): assuming \(owner)")
+      result = try Preprocessing(checkpointConfig: json, name: owner)
     } else if let side = towerDescription?["image_size"]?.intValue, (1...16_384).contains(side) {
       notes.append(
         "no \(Self.processorName): assuming CLIP's, at the tower's image_size of \(side)")

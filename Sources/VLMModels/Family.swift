@@ -8,6 +8,8 @@ package protocol Family: Sendable {
   static var name: String { get }
   /// The classes of transformers that are run, and their `model_type`s.
   static var stated: StatedClasses { get }
+  /// What is said to be known where a checkpoint is none of it: "CLIP's vision tower".
+  static var summary: String? { get }
 }
 
 /// The names that transformers' `config.json` has for a family's models.
@@ -16,14 +18,18 @@ package struct StatedClasses: Sendable {
   package var classes: Set<String> = []
   /// `model_type`, of files that name no class.
   package var types: Set<String> = []
+  /// `model_type` of `vision_config` in a LLaVA of transformers, for the towers that it is run with.
+  package var towerTypes: Set<String> = []
   /// How the classes are called in messages: "Llama…".
   package var patterns: [String] = []
 
   package init(
-    classes: Set<String> = [], types: Set<String> = [], patterns: [String] = []
+    classes: Set<String> = [], types: Set<String> = [], towerTypes: Set<String> = [],
+    patterns: [String] = []
   ) {
     self.classes = classes
     self.types = types
+    self.towerTypes = towerTypes
     self.patterns = patterns
   }
 
@@ -32,16 +38,26 @@ package struct StatedClasses: Sendable {
 
 extension Family {
   package static var stated: StatedClasses { .none }
+  package static var summary: String? { nil }
 }
 
 /// A family whose models fill a file.
 package protocol ModelFamily: Family {
   associatedtype Config: ModelConfig
 
+  /// Whether its models talk, rather than make vectors of pictures.
+  static var isLanguage: Bool { get }
+  /// Whether `names` are those of one of its models, with nothing before them: what training code
+  /// holds a model under is found by it.
+  static func isPresent(in names: [String]) -> Bool
   /// The model that the tensors make up; nil when they are none of this family's.
   ///
   /// - Throws: `ModelError` when the tensors contradict each other or the description.
   static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint?
+}
+
+extension ModelFamily {
+  package static var isLanguage: Bool { false }
 }
 
 /// A family of vision towers, which a language model may see with.

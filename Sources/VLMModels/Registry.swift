@@ -7,6 +7,7 @@ package enum Registry {
   /// parts stands before those: a LLaVA's names hold a CLIP's and a LLaMA's.
   package static let families: [any Family.Type] = [
     LLaVAFamily.self,
+    SigLIPFamily.self,
     CLIPFamily.self,
     MultiResolutionFamily.self,
     ViTFamily.self,
@@ -18,6 +19,12 @@ package enum Registry {
   package static let models = families.compactMap { $0 as? any ModelFamily.Type }
   /// Those of vision towers.
   package static let towers = families.compactMap { $0 as? any VisionTowerFamily.Type }
+
+  /// What a checkpoint may be, for messages.
+  package static let summary: String = {
+    let summaries = families.reversed().compactMap { $0.summary }
+    return summaries.dropLast().joined(separator: ", ") + ", or " + (summaries.last ?? "")
+  }()
 
   /// The model of a checkpoint whose names have nothing before them; nil when it is none that is known.
   ///

@@ -13,6 +13,8 @@ package enum ConvNeXtFamily: ModelFamily, VisionTowerFamily {
   package typealias Tower = ConvNeXtConfig
 
   package static let name = "convnext"
+  package static let summary: String? =
+    "a ConvNeXt (names of timm, facebook, Hugging Face, torchvision, OpenMMLab or open_clip)"
   package static let possessive = "a ConvNeXt's"
 
   package static let stated = StatedClasses(
@@ -23,6 +25,10 @@ package enum ConvNeXtFamily: ModelFamily, VisionTowerFamily {
     ],
     types: ["convnext", "convnextv2", "dinov3_convnext", "timm_wrapper"],
     patterns: ["ConvNext…", "ConvNextV2…", "DINOv3ConvNext…"])
+
+  package static func isPresent(in names: [String]) -> Bool {
+    ConvNeXtLocation(names)?.prefix.isEmpty == true
+  }
 
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
     try ConvNeXtCheckpoint(

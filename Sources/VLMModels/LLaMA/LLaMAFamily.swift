@@ -9,10 +9,15 @@ package enum LLaMAFamily: ModelFamily {
   package typealias Config = LLaMAConfig
 
   package static let name = "llama"
+  package static let summary: String? = "LLaMA and its kin (Vicuna, Mistral, SmolLM2, Qwen 2)"
 
   package static let stated = StatedClasses(
     classes: LLaMAConfig.architectures, types: LLaMAConfig.types,
     patterns: ["Llama…", "Mistral…", "Qwen2…"])
+
+  package static let isLanguage = true
+
+  package static func isPresent(in names: [String]) -> Bool { LLaMANaming.detect(names) != nil }
 
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
     try LLaMACheckpoint.recognise(facts)

@@ -100,6 +100,7 @@ struct LLaVACheckpoint {
       names: towerNames, llava: description, description: facts.towerDescription)
     for family in Registry.towers {
       guard let found = try family.tower(in: facts) else { continue }
+      try checkType(facts.description, family)
       for (name, source) in found.tensors {
         try set(
           "tower.\(name)",
@@ -115,6 +116,20 @@ struct LLaVACheckpoint {
       .configuration(
         field: "vision tower", found: "'\(example)' and \(towerNames.count - 1) more tensors",
         expected: Registry.towers.reversed().map { $0.possessive }.joined(separator: ", or ")))
+  }
+
+  /// Refuses a tower that has one family's tensors and another's description.
+  private func checkType(
+    _ description: JSONValue?, _ family: any VisionTowerFamily.Type
+  ) throws(ModelError) {
+    guard let type = description?["model_type"]?.stringValue,
+      !family.stated.towerTypes.contains(type),
+      Registry.towers.contains(where: { $0.stated.towerTypes.contains(type) })
+    else { return }
+    throw ModelError(
+      .configuration(
+        field: "vision_config.model_type", found: "'\(type)'",
+        expected: "\(family.possessive), whose tensors these are"))
   }
 
   private mutating func language() throws(ModelError) -> LLaMAConfig {

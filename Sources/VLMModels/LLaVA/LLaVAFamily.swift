@@ -11,9 +11,20 @@ package enum LLaVAFamily: ModelFamily {
   package typealias Config = LLaVAConfig
 
   package static let name = "llava"
+  package static let summary: String? = "a LLaVA (LLaVA-1.5, ConvLLaVA, LLaVA-HR)"
 
   package static let stated = StatedClasses(
     classes: ["LlavaForConditionalGeneration"], types: ["llava"], patterns: ["Llava…"])
+
+  package static let isLanguage = true
+
+  package static func isPresent(in names: [String]) -> Bool {
+    LLaVANaming.detect(names)
+      || names.contains { name in
+        name.hasSuffix("multi_modal_projector.linear_1.weight")
+          && name.split(separator: ".").count <= 4
+      }
+  }
 
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
     if let llava = try TransformersLLaVA(facts) {

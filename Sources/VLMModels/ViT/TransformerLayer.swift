@@ -139,6 +139,11 @@ package final class TransformerContext: @unchecked Sendable {
     product(x, into: y, Epilogue(), shared: shared, scratches: scratches, pool: pool)
   }
 
+  /// A convolution of gathered windows.
+  func multiply(_ convolution: PatchConvolution, _ windows: MatrixView, into y: MatrixView) {
+    convolution(windows, into: y, shared: shared, scratches: scratches, pool: pool)
+  }
+
   /// One row on the calling thread.
   func multiplyRow(
     _ linear: Linear, _ x: MatrixView, into y: MatrixView, activation: Activation = .none
