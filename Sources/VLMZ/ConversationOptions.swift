@@ -128,7 +128,8 @@ extension Conversation {
       guard let object else {
         throw VLMZError(
           .invalidArgument,
-          "template arguments: found '\(text.escapedForDisplay(limit: 60))', expected a JSON object")
+          "template arguments: found '\(text.escapedForDisplay(limit: 60))', expected a JSON object"
+        )
       }
       for name in ["messages", "add_generation_prompt"] {
         try VLMZError.require(
