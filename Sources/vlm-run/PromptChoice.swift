@@ -44,7 +44,7 @@ struct PromptChoice {
         "--template-args: the template '\(chat.name)' does not look at "
           + unused.joined(separator: ", ").escapedForDisplay(), program: "vlm-run")
     }
-    if let system = options.system, !chat.tells(system: system) {
+    if let system = options.system, !chat.renders(system: system) {
       Report.warning(
         "--system: the template '\(chat.name)' leaves it out of the prompt", program: "vlm-run")
     }

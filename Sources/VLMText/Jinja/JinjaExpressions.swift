@@ -1,6 +1,6 @@
-/// Something that has a value.
+/// An expression.
 protocol JinjaExpression: Sendable {
-  /// Through `JinjaInterpreter.value`, which counts.
+  /// Evaluates the expression. Called through `JinjaInterpreter.value`, which counts steps.
   func evaluate(_ run: JinjaInterpreter) throws(JinjaError) -> JinjaObject
 }
 
@@ -70,7 +70,7 @@ struct JinjaConditional: JinjaExpression {
   }
 }
 
-/// `and` or `or`: the first operand that decides, or the last.
+/// `and` or `or`: the first operand that decides the result, otherwise the last.
 struct JinjaLogical: JinjaExpression {
   let operands: [any JinjaExpression]
   let stopsAt: Bool
@@ -94,13 +94,13 @@ struct JinjaNot: JinjaExpression {
   }
 }
 
-/// An operator and what stands to its right.
+/// An operator with its right operand.
 struct JinjaStep<Operator: Sendable>: Sendable {
   let operation: Operator
   let operand: any JinjaExpression
   let line: Int
 
-  /// The right side's value; errors of what follows are of the operator's line.
+  /// Evaluates the right operand and sets the line of subsequent errors to the operator's.
   func right(_ run: JinjaInterpreter) throws(JinjaError) -> JinjaObject {
     let right = try run.value(operand)
     run.line = line
@@ -123,7 +123,7 @@ struct JinjaComparison: JinjaExpression {
   }
 }
 
-/// Operators of one precedence, from the left.
+/// Left-associative operators of one precedence.
 struct JinjaChain: JinjaExpression {
   let first: any JinjaExpression
   let rest: [JinjaStep<JinjaOperation>]
@@ -137,7 +137,7 @@ struct JinjaChain: JinjaExpression {
     return left
   }
 
-  /// All operands as one text: no other operator has the precedence of `~`.
+  /// String concatenation with `~`, which has a precedence of its own.
   private func concatenated(
     _ first: JinjaObject, _ run: JinjaInterpreter
   ) throws(JinjaError) -> JinjaObject {
@@ -164,7 +164,7 @@ struct JinjaSigned: JinjaExpression {
   }
 }
 
-/// The arguments of a call as they are written.
+/// The argument expressions of a call.
 struct JinjaCallArguments: Sendable {
   struct Named: Sendable {
     let name: String
@@ -173,7 +173,7 @@ struct JinjaCallArguments: Sendable {
 
   var positional: [any JinjaExpression] = []
   var named: [Named] = []
-  /// Behind `*` and `**`.
+  /// The operands of `*` and `**`.
   var unpacked: (any JinjaExpression)?
   var unpackedNames: (any JinjaExpression)?
 
@@ -203,7 +203,7 @@ struct JinjaCallArguments: Sendable {
 
 struct JinjaFilterCall: Sendable {
   let name: String
-  /// Nil where there is none of this name, which is an error when it is reached.
+  /// Nil if there is no filter or test of this name, which is an error only when it is evaluated.
   nonisolated(unsafe) let filter: JinjaFilters.Filter?
   let arguments: JinjaCallArguments
   let line: Int
@@ -229,7 +229,8 @@ struct JinjaTestCall: Sendable {
   }
 }
 
-/// What stands behind a value: `.name`, `[…]`, `(…)`, `|filter`, `is test`, from the left.
+/// A chain of postfix operations on a value: `.name`, `[…]`, `(…)`, `|filter`, `is test`, from the
+/// left.
 struct JinjaPostfix: JinjaExpression {
   enum Kind: Sendable {
     case attribute(String, JinjaString)
@@ -252,7 +253,7 @@ struct JinjaPostfix: JinjaExpression {
     try value(run, steps[...])
   }
 
-  /// The value after `steps`, which begin with this node's first.
+  /// Evaluates the chain, which starts with the first of `steps`.
   func value(_ run: JinjaInterpreter, _ steps: ArraySlice<Step>) throws(JinjaError) -> JinjaObject {
     var value = try run.value(base)
     for step in steps { value = try apply(step, to: value, run) }

@@ -1,8 +1,8 @@
-// Filters that compare elements: sorting, grouping, the least and the greatest.
+// Filters that compare elements: sorting, grouping, minimum and maximum.
 
 extension JinjaInterpreter {
-  /// The second parts in the order of the first: a stable merge sort. In reverse, equals keep their
-  /// order too, as in Python.
+  /// Sorts the second components by the first with a stable merge sort. In reverse, equal elements
+  /// also keep their order, as in Python.
   func sorted(
     _ keyed: [(key: JinjaObject, position: Int)], reverse: Bool
   ) throws(JinjaError) -> [Int] {
@@ -45,7 +45,7 @@ extension JinjaFilters {
     },
   ]
 
-  /// A string in small letters where case does not matter.
+  /// The sort key: strings are lower-cased if case is ignored.
   static func sortKey(
     _ value: JinjaObject, _ isCaseSensitive: Bool, _ run: JinjaInterpreter
   ) throws(JinjaError) -> JinjaObject {
@@ -125,7 +125,7 @@ extension JinjaFilters {
         end += 1
       }
       let members = order[start..<end].map { elements[$0] }
-      // The group is named by its first element as it is written.
+      // The group takes its name from its first element, unchanged.
       let name = try path.value(of: members[0], run, default: given.value(1))
       groups.append(try run.sequence([name, try run.list(members)], .group))
       start = end

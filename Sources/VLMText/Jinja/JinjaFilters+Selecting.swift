@@ -1,4 +1,4 @@
-// Filters that go through elements one by one, when they are asked for.
+// Filters that process elements lazily.
 
 extension JinjaFilters {
   nonisolated(unsafe) static let selecting: [String: Filter] = [

@@ -1,7 +1,7 @@
-// Filters of strings.
+// String filters.
 
 extension JinjaInterpreter {
-  /// HTML's five characters as entities.
+  /// Escapes HTML's five special characters.
   func escaped(_ text: JinjaString) -> JinjaString {
     var scalars: [UInt32] = []
     scalars.reserveCapacity(text.count)
@@ -35,7 +35,7 @@ extension JinjaFilters {
     "wordcount": wordCount,
   ]
 
-  /// A method of `str(value)` that takes nothing.
+  /// A filter that applies a string method without arguments to `str(value)`.
   private static func method(_ name: String) -> Filter {
     { (run: JinjaInterpreter, value: JinjaObject, arguments: JinjaArguments) throws(JinjaError) in
       let text = try run.text(of: value)
@@ -233,7 +233,8 @@ extension JinjaFilters {
     return try run.string(scalars)
   }
 
-  /// - Parameter kept: what is kept beside letters and digits; nil for a query, where spaces are `+`.
+  /// - Parameter kept: characters kept besides letters and digits; nil for query strings, where
+  ///   spaces become `+`.
   private static func quoted(
     _ value: JinjaObject, _ run: JinjaInterpreter, keeps kept: UInt32?
   ) throws(JinjaError) -> JinjaString {

@@ -1,7 +1,7 @@
-/// What stands behind `|`.
+/// The filters, by name.
 enum JinjaFilters {
-  // Functions in literals do not become @Sendable in Swift 6.0, hence the tables of constants that are
-  // said to be safe.
+  // Swift 6.0 does not infer @Sendable for functions in literals, so the tables are constants
+  // marked as safe.
   typealias Filter =
     (JinjaInterpreter, JinjaObject, JinjaArguments) throws(JinjaError) -> JinjaObject
 
@@ -236,11 +236,11 @@ enum JinjaFilters {
   }
 }
 
-/// The attribute that filters take: names and numbers between dots.
+/// The `attribute` argument of filters: a path of names and indices separated by dots.
 struct JinjaPath {
   private var parts: [JinjaObject] = []
 
-  /// - Parameter attribute: nil for the value itself.
+  /// - Parameter attribute: the path; nil for the value itself.
   init(_ attribute: JinjaObject?, _ run: JinjaInterpreter) throws(JinjaError) {
     guard let attribute else { return }
     guard case .string(let text) = attribute else {
@@ -258,7 +258,7 @@ struct JinjaPath {
     }
   }
 
-  /// - Parameter initial: what stands for a part that is not there.
+  /// - Parameter initial: the default for a missing component.
   func value(
     of object: JinjaObject, _ run: JinjaInterpreter, default initial: JinjaObject? = nil
   ) throws(JinjaError) -> JinjaObject {

@@ -35,7 +35,7 @@ private struct JinjaBraceFormatter {
 
   private func error(_ text: String) -> JinjaError { run.error(.value(text)) }
 
-  /// - Parameter level: of fields within specifications, from 0.
+  /// - Parameter level: nesting level of fields within format specifications, from 0.
   mutating func formatted(_ text: JinjaString, level: Int) throws(JinjaError) -> [UInt32] {
     guard level < 3 else { throw error("Max string recursion exceeded") }
     try run.charge(text.count, each: 4)

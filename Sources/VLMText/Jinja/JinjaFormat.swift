@@ -1,7 +1,7 @@
-/// How one value is written: what `%` and `format` have in common.
+/// A format specification, shared by `%` and `format`.
 struct JinjaFormatSpecification {
   var fill: UInt32 = 0x20
-  /// `<`, `>`, `^` or `=`; nil for that of the value's type.
+  /// `<`, `>`, `^` or `=`; nil for the default of the value's type.
   var alignment: Character?
   var sign: Character?
   var isAlternate = false
@@ -10,7 +10,7 @@ struct JinjaFormatSpecification {
   var precision: Int?
   var type: Character?
 
-  /// A number with its sign and digits, filled up.
+  /// Formats a number from its sign and digits, with padding.
   func number(
     _ text: String, _ run: JinjaInterpreter, prefix: String = ""
   ) throws(JinjaError) -> JinjaString {
@@ -45,7 +45,7 @@ struct JinjaFormatSpecification {
     return result + digits.dropFirst(whole.count)
   }
 
-  /// - Parameter right: where a text stands that names no alignment.
+  /// - Parameter right: whether text without an alignment is right-aligned.
   func padded(
     _ text: JinjaString, _ run: JinjaInterpreter, right: Bool
   ) throws(JinjaError) -> JinjaString {
@@ -162,7 +162,7 @@ private struct JinjaPercentFormatter {
     return JinjaString(scalars: result, isMarkup: format.isMarkup)
   }
 
-  /// The member that `(name)` names.
+  /// The mapping key `(name)`.
   private mutating func member() throws(JinjaError) -> JinjaObject {
     guard case .dictionary(let members) = values else { throw error("format requires a mapping") }
     let start = at + 1
@@ -186,7 +186,7 @@ private struct JinjaPercentFormatter {
     return arguments[next - 1]
   }
 
-  /// A number, or `*` for one of the arguments.
+  /// A number, or `*` for the next argument.
   private mutating func size() throws(JinjaError) -> Int? {
     if at < format.count, format[at] == 0x2a {
       at += 1

@@ -1,7 +1,7 @@
-// Functions that every template has.
+// The global functions of templates.
 
 extension JinjaInterpreter {
-  /// What jinja2's sandbox allows.
+  /// The limit of jinja2's sandbox.
   static let longestRange = 100_000
 
   func call(_ global: JinjaGlobal, _ arguments: JinjaArguments) throws(JinjaError) -> JinjaObject {
@@ -54,7 +54,7 @@ extension JinjaInterpreter {
     return try sequence(elements, .range(start: start, end: end, step: step))
   }
 
-  /// What Python's `dict` makes of its arguments.
+  /// Python's `dict(…)`.
   private func members(
     _ arguments: JinjaArguments, _ function: String
   ) throws(JinjaError) -> [(key: JinjaObject, value: JinjaObject)] {

@@ -1,6 +1,7 @@
-/// Elements one by one; each is given once, whoever asks.
+/// An iterator over elements. Each element is returned once, even if several values share the
+/// iterator.
 class JinjaIterator {
-  /// One more than that of what it goes through.
+  /// Nesting depth: one more than that of the source.
   let depth: Int
 
   init(depth: Int) { self.depth = depth }
@@ -25,7 +26,7 @@ final class JinjaElementIterator: JinjaIterator {
   }
 }
 
-/// The scalars of a string, a string each.
+/// The scalars of a string, each as a string.
 final class JinjaScalarIterator: JinjaIterator {
   private let text: JinjaString
   private var position = 0
@@ -42,7 +43,7 @@ final class JinjaScalarIterator: JinjaIterator {
   }
 }
 
-/// Another's elements, each changed or left out, when it is asked for.
+/// Lazily maps or filters the elements of another iterator.
 final class JinjaFilteredIterator: JinjaIterator {
   typealias Body = (JinjaObject, JinjaInterpreter) throws(JinjaError) -> JinjaObject?
 
@@ -50,8 +51,8 @@ final class JinjaFilteredIterator: JinjaIterator {
   private let body: Body
 
   /// - Parameters:
-  ///   - depth: of what `body` holds.
-  ///   - body: gives what stands for an element, nil where it is left out.
+  ///   - depth: the nesting depth of the values captured by `body`.
+  ///   - body: returns the mapped element; nil to omit it.
   init(_ source: JinjaIterator, depth: Int = 0, body: @escaping Body) {
     self.source = source
     self.body = body
@@ -67,22 +68,22 @@ final class JinjaFilteredIterator: JinjaIterator {
   }
 }
 
-/// A loop that runs: where it is, and what `loop` says.
+/// A running loop: its position, and the attributes of `loop`.
 final class JinjaLoop {
   private var iterator: JinjaIterator
-  /// Nil until it is asked for, where the source does not know.
+  /// Number of elements; nil until requested if the source does not know it.
   private var length: Int?
-  /// What comes next, where it was looked at already; `.some(nil)` at the end.
+  /// The lookahead element, if any; `.some(nil)` at the end.
   private var ahead: JinjaObject??
   private var pending: [JinjaObject]?
   private var pendingPosition = 0
   private var current: JinjaObject?
   private var before: JinjaObject?
   private(set) var index = -1
-  /// What `changed` was given last.
+  /// The previous arguments of `changed`.
   var lastChanged: [JinjaObject]?
   let level: Int
-  /// The loop to run again for `loop(…)`, and its surroundings.
+  /// The loop statement for `loop(…)`, and its enclosing scope.
   private(set) var recursion: (statement: JinjaForStatement, scope: JinjaScope)?
   let valueDepth: Int
 
@@ -129,7 +130,7 @@ final class JinjaLoop {
       rest.append(element)
     }
     let isAhead: Bool = if case .some(.some) = ahead { true } else { false }
-    // The end may have been looked at before all was drawn.
+    // The end may have been reached by lookahead.
     if case .some(.none) = ahead, !rest.isEmpty { ahead = nil }
     pending = rest
     let count = rest.count + index + 1 + (isAhead ? 1 : 0)
@@ -137,7 +138,7 @@ final class JinjaLoop {
     return count
   }
 
-  /// What `loop.name` is; nil where there is no such name.
+  /// The value of `loop.name`; nil if there is no such attribute.
   func attribute(_ name: String, _ run: JinjaInterpreter) throws(JinjaError) -> JinjaObject? {
     switch name {
     case "index": return .int(index + 1)
@@ -158,7 +159,7 @@ final class JinjaLoop {
     }
   }
 
-  /// The loop is over; what may still know it keeps nothing else alive.
+  /// Ends the loop and releases what it references.
   func finish() {
     lastChanged = nil
     recursion = nil

@@ -1,7 +1,7 @@
-/// `json.dumps`, as transformers' filter `tojson` calls it.
+/// `json.dumps`, as called by transformers' `tojson` filter.
 struct JinjaJSONWriter {
   private let run: JinjaInterpreter
-  /// The text of one level; nil for all in one line.
+  /// The indentation per level; nil for a single line.
   private let indent: [UInt32]?
   private let itemSeparator: JinjaString
   private let keySeparator: JinjaString
@@ -10,7 +10,7 @@ struct JinjaJSONWriter {
   private(set) var scalars: [UInt32] = []
 
   /// - Parameters:
-  ///   - separators: between items, and behind a key; Python's where it is nil.
+  ///   - separators: the separators between items and after keys; nil for Python's defaults.
   init(
     _ run: JinjaInterpreter, indent: [UInt32]?, separators: (JinjaString, JinjaString)?,
     sortsKeys: Bool, escapesUnicode: Bool
@@ -35,7 +35,7 @@ struct JinjaJSONWriter {
     for _ in 0..<level { scalars += indent }
   }
 
-  /// As deep as the value.
+  /// Recurses to the depth of the value.
   mutating func write(_ value: JinjaObject, level: Int = 0) throws(JinjaError) {
     try run.step()
     try run.charge(16)

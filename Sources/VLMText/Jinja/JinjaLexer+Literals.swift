@@ -1,7 +1,7 @@
-// Numbers and strings of a template.
+// Number and string literals.
 
 extension JinjaLexer {
-  /// The number at `at` and where it ends.
+  /// The number at `at`, and its end.
   func number() throws(JinjaError) -> (JinjaToken.Kind, Int) {
     if let end = float() {
       guard let value = Double(digits(at..<end)) else {
@@ -30,7 +30,7 @@ extension JinjaLexer {
     return .integer(value)
   }
 
-  /// Behind a run of digits with single underscores between them.
+  /// The end of a run of digits with single underscores between them.
   private func run(
     from start: Int, leadingUnderscore: Bool = false, while isDigit: (UInt32) -> Bool
   ) -> Int {
@@ -53,7 +53,7 @@ extension JinjaLexer {
     JinjaString.string(of: source[range]).filter { $0 != "_" }
   }
 
-  /// Where a floating-point number ends; nil where the digits are an integer's.
+  /// The end of a floating-point literal; nil if the digits are an integer.
   private func float() -> Int? {
     if at > 0, source[at - 1] == 0x2e { return nil }
     var end = run(from: at, while: JinjaScalar.isDigit)
@@ -77,7 +77,7 @@ extension JinjaLexer {
     return isFloat ? end : nil
   }
 
-  /// The string whose quote is at `at`, and where it ends.
+  /// The string whose quote is at `at`, and its end.
   func string() throws(JinjaError) -> (JinjaString, Int) {
     let quote = source[at]
     var scalars: [UInt32] = []
@@ -102,7 +102,8 @@ extension JinjaLexer {
     0x76: 11,
   ]
 
-  /// What a backslash before `position` means, as Python's `unicode-escape` has it; behind it.
+  /// Decodes the escape whose backslash precedes `position`, as Python's `unicode-escape`; returns
+  /// the position after it.
   private func escape(_ position: Int, into scalars: inout [UInt32]) throws(JinjaError) -> Int {
     let scalar = source[position]
     if scalar == 0x0a { return position + 1 }
@@ -138,7 +139,7 @@ extension JinjaLexer {
     if scalar < 0x80 {
       scalars.append(scalar)
     } else {
-      // Python writes what is not ASCII as an escape first, whose own backslash this one escapes.
+      // Python first converts non-ASCII characters to escapes, and this backslash escapes theirs.
       let hex = String(scalar, radix: 16)
       let (mark, width) = scalar < 0x100 ? ("x", 2) : scalar < 0x10000 ? ("u", 4) : ("U", 8)
       let padded = mark + String(repeating: "0", count: width - hex.count) + hex

@@ -1,4 +1,4 @@
-/// A piece of a template.
+/// A token of a template.
 struct JinjaToken: Sendable {
   enum Kind: Sendable, Equatable {
     case data(JinjaString)
@@ -14,7 +14,7 @@ struct JinjaToken: Sendable {
   let line: Int
   let kind: Kind
 
-  /// As messages name it.
+  /// The token's name in messages.
   var shown: String {
     switch kind {
     case .data: "template text"
@@ -31,14 +31,14 @@ struct JinjaToken: Sendable {
   }
 }
 
-/// Cuts a template into tokens, with the whitespace control of jinja2's lexer under `trim_blocks` and
-/// `lstrip_blocks`.
+/// Splits a template into tokens, with the whitespace control of jinja2's lexer under `trim_blocks`
+/// and `lstrip_blocks`.
 struct JinjaLexer {
   let source: [UInt32]
   var at = 0
   private(set) var line = 1
   private var tokens: [JinjaToken] = []
-  /// Closing brackets that are waited for.
+  /// Pending closing brackets.
   private var open: [UInt32] = []
 
   static func tokens(of source: String) throws(JinjaError) -> [JinjaToken] {
@@ -48,7 +48,9 @@ struct JinjaLexer {
     return lexer.tokens
   }
 
-  /// Line ends become `\n`, and one at the end goes.
+  /// Line breaks become `
+  ///
+  /// `, and a trailing one is removed.
   private init(_ text: String) {
     var scalars: [UInt32] = []
     scalars.reserveCapacity(text.utf8.count)
@@ -111,13 +113,13 @@ struct JinjaLexer {
 
   // MARK: Text around tags
 
-  /// The `-` or `+` of a tag that opens.
+  /// The `-` or `+` of an opening tag.
   private func control(_ position: Int) -> UInt32? {
     guard position < source.count else { return nil }
     return source[position] == Self.minus || source[position] == Self.plus ? source[position] : nil
   }
 
-  /// Where text ends that runs from `at` to a tag at `end`.
+  /// The end of the text from `at` to a tag at `end`, after whitespace control.
   private func textEnd(before end: Int, sign: UInt32?, isVariable: Bool) -> Int {
     var start = end
     if sign == Self.minus {
@@ -161,7 +163,7 @@ struct JinjaLexer {
     return position
   }
 
-  /// Behind `raw %}` where `{%` ends at `position`; nil where this is another tag.
+  /// The position after `raw %}` if the tag whose `{%` ends at `position` is `raw`; nil otherwise.
   private func rawBegin(_ position: Int) -> Int? {
     var end = afterSpaces(control(position) == nil ? position : position + 1)
     guard matches("raw", at: end) else { return nil }
@@ -197,7 +199,8 @@ struct JinjaLexer {
     throw error(.unexpected(found: "the end of the template", expected: "'#}'"))
   }
 
-  /// Behind the closing of a tag that begins at `position`, with the whitespace that it takes.
+  /// The position after the end of a tag that starts at `position`, and after the whitespace it
+  /// removes.
   private func closing(_ position: Int, _ mark: UInt32, trims: Bool) -> Int? {
     guard position < source.count else { return nil }
     let sign = control(position)

@@ -1,4 +1,4 @@
-// Methods of strings that change letters, ask what they are, or fill up to a width.
+// String methods for case conversion, character classes and padding.
 
 extension JinjaString {
   func mapped(_ mapping: JinjaScalar.Mapping) -> JinjaString {
@@ -21,7 +21,7 @@ extension JinjaString {
     func isIgnored(_ place: Int) -> Bool {
       JinjaScalar.properties(self[place])?.isCaseIgnorable ?? false
     }
-    // Words are short; what is ignored between letters is too, and bounded here.
+    // Words and ignorable characters between letters are short; the scan is bounded.
     var before = position - 1
     while before >= 0, position - before < 64, isIgnored(before) { before -= 1 }
     guard before >= 0, JinjaScalar.isCased(self[before]) else { return false }
@@ -30,7 +30,7 @@ extension JinjaString {
     return after == count || !JinjaScalar.isCased(self[after])
   }
 
-  /// Small letters as capitals and capitals as small letters.
+  /// Swaps upper and lower case.
   var swapped: JinjaString {
     var scalars: [UInt32] = []
     for position in 0..<count {
@@ -39,14 +39,14 @@ extension JinjaString {
     return JinjaString(scalars: scalars, isMarkup: isMarkup)
   }
 
-  /// For comparisons in which case does not matter.
+  /// Case folding for caseless comparison.
   var folded: JinjaString {
     var scalars: [UInt32] = []
     for scalar in mapped(.upper).scalars { JinjaScalar.append(scalar, as: .lower, to: &scalars) }
     return JinjaString(scalars: scalars, isMarkup: isMarkup)
   }
 
-  /// The first letter in title case, the others small.
+  /// The first letter in title case, the others in lower case.
   var capitalized: JinjaString {
     var scalars: [UInt32] = []
     for position in 0..<count {
@@ -55,7 +55,7 @@ extension JinjaString {
     return JinjaString(scalars: scalars, isMarkup: isMarkup)
   }
 
-  /// The first letter of each run of letters in title case.
+  /// The first letter of each run of letters in title case, the others in lower case.
   var titled: JinjaString {
     var scalars: [UInt32] = []
     var isWithin = false
@@ -94,32 +94,32 @@ extension JinjaMethods {
       try changed(text, arguments, run, "swapcase") { $0.swapped }
     },
     "isalpha": { (text, arguments, run) throws(JinjaError) in
-      try asks(text, arguments, run, "isalpha", JinjaScalar.isAlpha)
+      try satisfies(text, arguments, run, "isalpha", JinjaScalar.isAlpha)
     },
     "isdigit": { (text, arguments, run) throws(JinjaError) in
-      try asks(text, arguments, run, "isdigit") {
+      try satisfies(text, arguments, run, "isdigit") {
         [.decimal, .digit].contains(JinjaScalar.properties($0)?.numericType)
       }
     },
     "isdecimal": { (text, arguments, run) throws(JinjaError) in
-      try asks(text, arguments, run, "isdecimal") {
+      try satisfies(text, arguments, run, "isdecimal") {
         JinjaScalar.properties($0)?.numericType == .decimal
       }
     },
     "isnumeric": { (text, arguments, run) throws(JinjaError) in
-      try asks(text, arguments, run, "isnumeric", JinjaScalar.isNumeric)
+      try satisfies(text, arguments, run, "isnumeric", JinjaScalar.isNumeric)
     },
     "isalnum": { (text, arguments, run) throws(JinjaError) in
-      try asks(text, arguments, run, "isalnum", JinjaScalar.isAlphanumeric)
+      try satisfies(text, arguments, run, "isalnum", JinjaScalar.isAlphanumeric)
     },
     "isspace": { (text, arguments, run) throws(JinjaError) in
-      try asks(text, arguments, run, "isspace", JinjaScalar.isSpace)
+      try satisfies(text, arguments, run, "isspace", JinjaScalar.isSpace)
     },
     "isascii": { (text, arguments, run) throws(JinjaError) in
-      try asks(text, arguments, run, "isascii", ofEmpty: true) { $0 < 0x80 }
+      try satisfies(text, arguments, run, "isascii", ofEmpty: true) { $0 < 0x80 }
     },
     "isprintable": { (text, arguments, run) throws(JinjaError) in
-      try asks(text, arguments, run, "isprintable", ofEmpty: true, JinjaScalar.isPrintable)
+      try satisfies(text, arguments, run, "isprintable", ofEmpty: true, JinjaScalar.isPrintable)
     },
     "islower": { (text, arguments, run) throws(JinjaError) in
       _ = try arguments.placed("islower", 0...0, run)
@@ -137,7 +137,7 @@ extension JinjaMethods {
       return .bool(isTitle(text))
     },
     "isidentifier": { (text, arguments, run) throws(JinjaError) in
-      try asks(
+      try satisfies(
         text, arguments, run, "isidentifier", JinjaScalar.isWord,
         first: {
           !JinjaScalar.isNumeric($0)
@@ -152,13 +152,13 @@ extension JinjaMethods {
     _ change: (JinjaString) -> JinjaString
   ) throws(JinjaError) -> JinjaObject {
     _ = try arguments.placed(name, 0...0, run)
-    // A letter becomes three at most, and is looked for in the tables of Unicode.
+    // A letter maps to at most three, found in Unicode tables.
     try run.charge(text.count, each: 12)
     try run.step(text.count / 2)
     return .string(change(text))
   }
 
-  private static func asks(
+  private static func satisfies(
     _ text: JinjaString, _ arguments: JinjaArguments, _ run: JinjaInterpreter, _ name: String,
     ofEmpty: Bool = false, _ holds: (UInt32) -> Bool, first: (UInt32) -> Bool = { _ in true }
   ) throws(JinjaError) -> JinjaObject {
@@ -197,7 +197,7 @@ extension JinjaMethods {
 
   // MARK: Filling
 
-  /// The room around a text that is made as wide as the first argument, and what fills it.
+  /// The padding needed for the width in the first argument, and the fill character.
   private static func room(
     _ text: JinjaString, _ arguments: JinjaArguments, _ run: JinjaInterpreter, _ name: String
   ) throws(JinjaError) -> (width: Int, room: Int, fill: UInt32) {

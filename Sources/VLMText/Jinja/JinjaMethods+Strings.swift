@@ -1,7 +1,7 @@
-// Methods of strings that look for others, cut and join.
+// String methods that search, split and join.
 
 extension JinjaString {
-  /// Python's `start` and `end` of a part, within the string; nil where the part is none at all.
+  /// Python's `start` and `end` arguments, clamped to the string; nil if the range is invalid.
   static func range(_ start: Int?, _ end: Int?, in count: Int) -> Range<Int>? {
     func clamped(_ bound: Int) -> Int {
       bound >= 0 ? bound : max(0, bound.addingReportingOverflow(count).partialValue)
@@ -12,7 +12,7 @@ extension JinjaString {
 
   var reversed: JinjaString { JinjaString(scalars: scalars.reversed(), isMarkup: isMarkup) }
 
-  /// Without what `isDropped` says at either end.
+  /// Removes characters for which `isDropped` is true from either end.
   func stripped(
     left: Bool = true, right: Bool = true, where isDropped: (UInt32) -> Bool
   ) -> JinjaString {
@@ -65,7 +65,7 @@ extension JinjaMethods {
     return .string(try stripped(text, characters, run, left: left, right: right))
   }
 
-  /// - Parameter characters: what is stripped; whitespace where it is nil.
+  /// - Parameter characters: the characters to strip; nil for whitespace.
   static func stripped(
     _ text: JinjaString, _ characters: JinjaString?, _ run: JinjaInterpreter, left: Bool = true,
     right: Bool = true
@@ -99,7 +99,7 @@ extension JinjaMethods {
     var limit = try given.integer(1, -1)
     if limit < 0 { limit = .max }
     try run.charge(text.count, each: 4)
-    // From the right is from the left of what is reversed.
+    // Splitting from the right is splitting the reversed string from the left.
     let source = fromRight ? text.reversed : text
     var ranges: [Range<Int>] = []
     if let separator = try given.text(0) {
@@ -277,7 +277,7 @@ extension JinjaMethods {
     return .string(try replaced(text, old, isEscaped ? run.escaped(new) : new, limit, run))
   }
 
-  /// - Parameter limit: how many at most; all where it is negative.
+  /// - Parameter limit: the maximum number; negative for all.
   static func replaced(
     _ text: JinjaString, _ old: JinjaString, _ new: JinjaString, _ limit: Int,
     _ run: JinjaInterpreter
@@ -329,7 +329,7 @@ extension JinjaMethods {
 
   // MARK: Looking
 
-  /// Where an argument stands in a part of the text; nil where it does not.
+  /// The position of an argument in a range of the text; nil if it does not occur.
   private static func place(
     _ text: JinjaString, _ arguments: JinjaArguments, _ run: JinjaInterpreter, _ name: String,
     fromRight: Bool

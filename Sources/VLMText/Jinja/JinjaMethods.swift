@@ -15,7 +15,7 @@ enum JinjaMethods {
     "get": get, "keys": keys, "values": values, "items": items, "copy": copyDictionary,
   ]
 
-  /// What the sandbox refuses.
+  /// Methods that the sandbox refuses.
   static let changingLists: Set<String> = [
     "append", "clear", "pop", "reverse", "insert", "sort", "extend", "remove",
   ]
@@ -137,7 +137,7 @@ enum JinjaMethods {
     return try run.sequence(try items(of: dictionary, run), .items)
   }
 
-  /// Pairs of a key and its value.
+  /// The (key, value) pairs.
   static func items(
     of dictionary: JinjaDictionary, _ run: JinjaInterpreter
   ) throws(JinjaError) -> [JinjaObject] {

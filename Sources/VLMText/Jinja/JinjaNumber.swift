@@ -2,12 +2,13 @@
   import Glibc
 #endif
 
-/// Numbers as Python writes and reads them.
+/// Number formatting and parsing as in Python.
 enum JinjaNumber {
-  /// What it takes to write a float, in steps.
+  /// The cost of formatting a float, in steps.
   static let steps = 12
 
-  /// `repr` of a float: the shortest digits that read back, an exponent outside of 1e-4..<1e16.
+  /// `repr` of a float: the shortest digits that round-trip, with an exponent outside of
+  /// 1e-4..<1e16.
   static func representation(_ value: Double) -> String {
     if value.isNaN { return "nan" }
     if value.isInfinite { return value < 0 ? "-inf" : "inf" }
@@ -29,8 +30,8 @@ enum JinjaNumber {
     return sign + digits.prefix(exponent + 1) + "." + digits.dropFirst(exponent + 1)
   }
 
-  /// The shortest digits of a positive number, without zeros at either end, and the exponent of the
-  /// first.
+  /// The shortest round-trip digits of a positive number, without leading and trailing zeros, and
+  /// the exponent of the first digit.
   private static func shortest(_ value: Double) -> (digits: String, exponent: Int) {
     let text = "\(value)"
     let parts = text.split(separator: "e")
@@ -68,7 +69,7 @@ enum JinjaNumber {
     return String(decoding: buffer.prefix(Int(count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
-  /// `int(text, radix)`; nil where Python raises a ValueError.
+  /// `int(text, radix)`; nil if Python raises a ValueError.
   static func integer(_ text: String, radix: Int = 10) -> Int? {
     var rest = Substring(text)
     func isSpace(_ character: Character) -> Bool {
@@ -94,7 +95,7 @@ enum JinjaNumber {
     return Int(sign + digits, radix: radix)
   }
 
-  /// `float(text)`; nil where Python raises a ValueError.
+  /// `float(text)`; nil if Python raises a ValueError.
   static func float(_ text: String) -> Double? {
     let scalars = Array(text.unicodeScalars)
     guard let first = scalars.firstIndex(where: { !JinjaScalar.isSpace($0.value) }),
@@ -114,7 +115,7 @@ enum JinjaNumber {
     else { return nil }
     let bare = digits.drop { $0 == "-" || $0 == "+" }
     guard digits.count - bare.count <= 1 else { return nil }
-    // Python takes ".5" and "5.", Swift neither.
+    // Python accepts ".5" and "5.", Swift does not.
     let parts = bare.split(separator: "e", maxSplits: 1, omittingEmptySubsequences: false)
     var mantissa = String(parts[0])
     guard mantissa.contains(where: \.isNumber) else { return nil }
@@ -124,7 +125,7 @@ enum JinjaNumber {
     return Double((digits.hasPrefix("-") ? "-" : "") + mantissa + exponent)
   }
 
-  /// Nil where an underscore does not stand between digits.
+  /// Removes underscores; nil if one is not between digits.
   private static func withoutUnderscores(_ text: Substring) -> String? {
     var result = ""
     var previous: Character = "_"
@@ -139,7 +140,7 @@ enum JinjaNumber {
     return previous == "_" ? nil : result
   }
 
-  /// Python's `round(value, digits)`: to the nearest in decimal, halves to even.
+  /// Python's `round(value, digits)`: to nearest in decimal, half to even.
   static func rounded(_ value: Double, _ digits: Int) -> Double {
     guard value.isFinite, digits <= 300 else { return value }
     if digits < -320 { return 0 * value }
@@ -151,7 +152,7 @@ enum JinjaNumber {
   }
 }
 
-/// C's mathematics.
+/// C's math functions.
 enum JinjaMath {
   static func power(_ base: Double, _ exponent: Double) -> Double { pow(base, exponent) }
 }

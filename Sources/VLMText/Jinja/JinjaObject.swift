@@ -1,5 +1,5 @@
-/// A value while a template runs. What is shared can't be changed, but for namespaces and loops; those
-/// are named by number or held by their own depth, so that no value can contain itself.
+/// A run-time value. Shared values are immutable, except namespaces and loops; those are referenced
+/// by number or limited by depth, so that no value can contain itself.
 enum JinjaObject {
   case undefined(JinjaUndefined)
   case null
@@ -9,11 +9,11 @@ enum JinjaObject {
   case string(JinjaString)
   case sequence(JinjaSequence)
   case dictionary(JinjaDictionary)
-  /// What is gone through once: a generator.
+  /// A generator, which can be iterated once.
   case iterator(JinjaIterator)
-  /// By its number in the interpreter.
+  /// The index in the interpreter.
   case namespace(Int)
-  /// By its number in the interpreter.
+  /// The index in the interpreter.
   case macro(Int)
   case loop(JinjaLoop)
   case global(JinjaGlobal)
@@ -21,7 +21,7 @@ enum JinjaObject {
 
   static func text(_ text: String) -> JinjaObject { .string(JinjaString(text)) }
 
-  /// As Python names it in messages.
+  /// The type's name in Python's messages.
   var typeName: String {
     switch self {
     case .undefined: "Undefined"
@@ -41,7 +41,7 @@ enum JinjaObject {
     }
   }
 
-  /// How deep values lie in this one.
+  /// Nesting depth of the value.
   var depth: Int {
     switch self {
     case .sequence(let sequence): sequence.depth
@@ -55,7 +55,7 @@ enum JinjaObject {
 
   var isUndefined: Bool { if case .undefined = self { true } else { false } }
 
-  /// Of a truth value or an integer, which Python counts among the integers.
+  /// The integer value of a boolean or integer; Python's booleans are integers.
   var integer: Int? {
     switch self {
     case .bool(let value): value ? 1 : 0
@@ -83,7 +83,7 @@ enum JinjaObject {
   }
 }
 
-/// A constant of a program.
+/// A constant of a template.
 enum JinjaLiteral: Sendable {
   case null
   case bool(Bool)
@@ -102,11 +102,11 @@ enum JinjaLiteral: Sendable {
   }
 }
 
-/// Why a value is not there; said when something is done with it.
+/// Why a value is undefined; reported when it is used.
 final class JinjaUndefined {
   enum Reason {
     case name(String)
-    /// `owner` as jinja2 names it.
+    /// jinja2's name of `owner`.
     case attribute(owner: String, name: String)
     case element(owner: String, shown: String)
     case hint(String)
@@ -126,12 +126,12 @@ final class JinjaUndefined {
   }
 }
 
-/// Elements in order that do not change.
+/// An immutable sequence.
 final class JinjaSequence {
   enum Kind: Equatable {
     case list, tuple, keys, values, items
     case range(start: Int, end: Int, step: Int)
-    /// Of `groupby`: a tuple whose parts have names.
+    /// Whether it is the named tuple of `groupby`.
     case group
 
     var isTuple: Bool { self == .tuple || self == .group }
@@ -148,7 +148,7 @@ final class JinjaSequence {
       }
     }
 
-    /// Whether Python lets it be indexed.
+    /// Whether Python supports indexing it.
     var hasPositions: Bool { self != .keys && self != .values && self != .items }
   }
 
@@ -156,7 +156,7 @@ final class JinjaSequence {
   let elements: [JinjaObject]
   let depth: Int
 
-  /// - Parameter depth: one more than the deepest element's.
+  /// - Parameter depth: one more than that of the deepest element.
   init(_ elements: [JinjaObject], kind: Kind, depth: Int) {
     self.elements = elements
     self.kind = kind
@@ -164,17 +164,17 @@ final class JinjaSequence {
   }
 }
 
-/// Members in the order they were added, which do not change.
+/// An immutable dictionary in insertion order.
 final class JinjaDictionary {
   let keys: [JinjaObject]
   let values: [JinjaObject]
   let depth: Int
-  /// Position by key.
+  /// Index by key.
   private let index: [JinjaKey: Int]
 
   /// - Parameters:
-  ///   - index: of all keys.
-  ///   - depth: one more than the deepest member's.
+  ///   - index: the positions of all keys.
+  ///   - depth: one more than that of the deepest member.
   init(keys: [JinjaObject], values: [JinjaObject], index: [JinjaKey: Int], depth: Int) {
     self.keys = keys
     self.values = values
@@ -185,7 +185,7 @@ final class JinjaDictionary {
   var count: Int { keys.count }
 
   subscript(name: JinjaString) -> JinjaObject? {
-    // A scan is quicker than a hash where there are few.
+    // For few members, a linear scan is faster than hashing.
     if keys.count > 8 { return index[.string(name)].map { values[$0] } }
     for position in 0..<keys.count {
       if case .string(let key) = keys[position], key == name { return values[position] }
@@ -196,7 +196,7 @@ final class JinjaDictionary {
   subscript(key: JinjaKey) -> JinjaObject? { index[key].map { values[$0] } }
 }
 
-/// What a dictionary can be asked for; equal numbers of different types are the same key.
+/// A hashable dictionary key. Equal numbers of different types are the same key.
 enum JinjaKey: Hashable {
   case null
   case undefined
@@ -208,7 +208,7 @@ enum JinjaKey: Hashable {
 }
 
 extension JinjaInterpreter {
-  /// What a dictionary is asked for where `object` is; nil for what Python cannot hash.
+  /// The key for `object`; nil if Python cannot hash it.
   func key(of object: JinjaObject) throws(JinjaError) -> JinjaKey? {
     try step()
     switch object {
@@ -235,7 +235,7 @@ extension JinjaInterpreter {
   }
 }
 
-/// A method of a value that has not been called yet.
+/// A bound method.
 final class JinjaMethod {
   let receiver: JinjaObject
   let name: String
@@ -247,7 +247,7 @@ final class JinjaMethod {
   }
 }
 
-/// Functions that every template has.
+/// The global functions of templates.
 enum JinjaGlobal: String, CaseIterable, Sendable {
   case range, dict, namespace
   case raiseException = "raise_exception"

@@ -1,12 +1,12 @@
-// Expressions, by precedence; chains of equal precedence become one node, so that a long one is not
-// deep.
+// Parses expressions by precedence. A chain of operators of equal precedence becomes one node, so
+// that long chains are not deeply nested.
 
 extension JinjaParser {
-  /// One expression, or several between commas as a tuple.
+  /// One expression, or several separated by commas as a tuple.
   ///
   /// - Parameters:
-  ///   - inBrackets: there may be none.
-  ///   - end: a name that ends it too.
+  ///   - inBrackets: whether the list may be empty.
+  ///   - end: a name that also ends it.
   mutating func tuple(
     withCondition: Bool = true, inBrackets: Bool = false, end: String? = nil
   ) throws(JinjaError) -> any JinjaExpression {
@@ -26,7 +26,7 @@ extension JinjaParser {
     return JinjaSequenceExpression(elements: elements, kind: .tuple)
   }
 
-  /// - Parameter withCondition: takes `a if b else c`.
+  /// - Parameter withCondition: whether `a if b else c` is accepted.
   mutating func expression(withCondition: Bool = true) throws(JinjaError) -> any JinjaExpression {
     let outer = depth
     try nest()
@@ -90,7 +90,7 @@ extension JinjaParser {
     "+": 0, "-": 0, "~": 1, "*": 2, "/": 2, "//": 2, "%": 2, "**": 3,
   ]
 
-  /// Operators of `level` and above, each from the left.
+  /// Left-associative operators of `level` and above.
   private mutating func binary(_ level: Int) throws(JinjaError) -> any JinjaExpression {
     var left = try unary()
     var rest: [JinjaStep<JinjaOperation>] = []
@@ -140,7 +140,7 @@ extension JinjaParser {
     return steps.isEmpty ? base : JinjaPostfix(base: base, steps: steps)
   }
 
-  /// `.name`, `[…]` or `(…)`.
+  /// Parses `.name`, `[…]` or `(…)`.
   private mutating func postfix() throws(JinjaError) -> JinjaPostfix.Step? {
     let line = line
     if skip(symbol: ".") {
@@ -161,7 +161,7 @@ extension JinjaParser {
     return nil
   }
 
-  /// Behind `[`.
+  /// Parses the rest after `[`.
   private mutating func subscripts() throws(JinjaError) -> JinjaPostfix.Kind {
     var bounds: [(any JinjaExpression)?] = []
     var isSlice = false
@@ -189,7 +189,7 @@ extension JinjaParser {
     return .item(JinjaSequenceExpression(elements: elements, kind: .tuple))
   }
 
-  /// Behind `|`.
+  /// Parses a filter after `|`.
   mutating func filterCall() throws(JinjaError) -> JinjaFilterCall {
     let line = line
     let name = try dottedName()
@@ -204,7 +204,7 @@ extension JinjaParser {
     return name
   }
 
-  /// Behind `is`.
+  /// Parses a test after `is`.
   private mutating func test() throws(JinjaError) -> JinjaPostfix.Kind {
     let negates = skip(name: "not")
     let name = try dottedName()
@@ -225,7 +225,7 @@ extension JinjaParser {
         name: name, test: JinjaTests.table[name], arguments: arguments, negates: negates))
   }
 
-  /// From `(` to `)`.
+  /// Parses call arguments from `(` to `)`.
   private mutating func arguments() throws(JinjaError) -> JinjaCallArguments {
     try expect(.symbol("("))
     var arguments = JinjaCallArguments()

@@ -1,4 +1,4 @@
-/// Names of a template's variables, by number.
+/// Numbers the variable names of a template.
 struct JinjaSymbols: Sendable {
   private(set) var names: [String] = []
   private var numbers: [String: Int] = [:]
@@ -13,24 +13,24 @@ struct JinjaSymbols: Sendable {
   func number(ifKnown name: String) -> Int? { numbers[name] }
 }
 
-/// Builds the program of a template from its tokens: the statements.
+/// Parses tokens to statements.
 struct JinjaParser {
   private let tokens: [JinjaToken]
   private var position = 0
   private let maximumDepth: Int
   var depth = 0
-  /// Loops around this place, within this macro.
+  /// Number of enclosing loops within the current macro.
   private var loops = 0
 
   var symbols = JinjaSymbols()
   private(set) var freeNames: Set<String> = []
   private(set) var words: Set<String> = []
-  /// Names that are set around this place, by block.
+  /// Names assigned in the enclosing blocks.
   private var scopes: [Set<String>] = [[]]
-  /// Those of `macroNames` that this macro reads.
+  /// The names in `macroNames` that the current macro uses.
   private var special: Set<String> = []
 
-  /// Names that a macro has from its call.
+  /// Implicit names of a macro call.
   private static let macroNames: Set<String> = ["caller", "varargs", "kwargs"]
 
   init(_ tokens: [JinjaToken], maximumDepth: Int) {
@@ -85,7 +85,7 @@ struct JinjaParser {
 
   func error(_ problem: JinjaError.Problem) -> JinjaError { JinjaError(line: line, problem) }
 
-  /// Goes one level deeper, until `depth` is put back.
+  /// Enters a nesting level; the caller restores `depth`.
   mutating func nest() throws(JinjaError) {
     depth += 1
     if depth > maximumDepth {
@@ -97,14 +97,14 @@ struct JinjaParser {
 
   mutating func note(word: String) { words.insert(word) }
 
-  /// A name that is read here.
+  /// Registers a name that is read.
   mutating func use(_ name: String) -> Int {
     if Self.macroNames.contains(name) { special.insert(name) }
     if !scopes.contains(where: { $0.contains(name) }) { freeNames.insert(name) }
     return symbols.number(of: name)
   }
 
-  /// A name that is set here.
+  /// Registers a name that is assigned.
   mutating func bind(_ name: String) -> Int {
     scopes[scopes.count - 1].insert(name)
     return symbols.number(of: name)
@@ -112,8 +112,8 @@ struct JinjaParser {
 
   // MARK: Statements
 
-  /// The statements up to a tag that begins with one of `ends`, whose name comes next; to the end
-  /// of the template where there are none.
+  /// Parses statements up to a tag that begins with one of `ends`, whose name is the next token;
+  /// without `ends`, up to the end of the template.
   private mutating func statements(until ends: [String]) throws(JinjaError)
     -> [any JinjaStatement]
   {
@@ -142,9 +142,9 @@ struct JinjaParser {
     }
   }
 
-  /// The body of a block whose opening tag ends here; names that it sets are its own.
+  /// Parses the body of a block after its opening tag. Names assigned in it are local.
   ///
-  /// - Parameter names: those that it has from the start.
+  /// - Parameter names: names defined from the start.
   private mutating func block(
     until ends: [String], names: Set<String> = [], ownNames: Bool = true
   ) throws(JinjaError) -> [any JinjaStatement] {
@@ -227,7 +227,7 @@ struct JinjaParser {
   }
 
   private mutating func setStatement(_ line: Int) throws(JinjaError) -> any JinjaStatement {
-    // What is on the right is read first, and may be the name itself.
+    // The right side is evaluated first, and may use the same name.
     scopes.append([])
     let target = try target(withAttribute: true)
     let names = scopes.removeLast()
@@ -287,7 +287,7 @@ struct JinjaParser {
     return JinjaCallStatement(call: call, caller: caller, line: line)
   }
 
-  /// Behind the opening bracket.
+  /// Parses the rest after the opening bracket.
   private mutating func parameters() throws(JinjaError) -> [JinjaMacro.Parameter] {
     var parameters: [JinjaMacro.Parameter] = []
     while !isSymbol(")") {
@@ -327,7 +327,7 @@ struct JinjaParser {
 
   // MARK: Targets
 
-  /// What is assigned to: a name, names in a tuple, an attribute of a namespace.
+  /// Parses an assignment target: a name, a tuple of names, or an attribute of a namespace.
   private mutating func target(withAttribute: Bool = false) throws(JinjaError) -> JinjaTarget {
     var targets: [JinjaTarget] = []
     var isTuple = false

@@ -1,7 +1,7 @@
-// Values as text: Python's `str` and `repr`.
+// Python's `str` and `repr`.
 
 extension JinjaInterpreter {
-  /// `str(value)`, as it is written to the output.
+  /// `str(value)`, the form written to the output.
   func text(of value: JinjaObject) throws(JinjaError) -> JinjaString {
     switch value {
     case .string(let text): return text
@@ -18,7 +18,7 @@ extension JinjaInterpreter {
     return JinjaString(scalars: writer.scalars)
   }
 
-  /// `repr(value)` without marks, for a message.
+  /// `repr(value)` without origin marks, for messages.
   func shortRepresentation(_ value: JinjaObject) throws(JinjaError) -> String {
     String(try representation(of: value).string.prefix(80))
   }
@@ -34,7 +34,7 @@ private struct JinjaRepresentationWriter {
     scalars.append(contentsOf: text.unicodeScalars.lazy.map(\.value))
   }
 
-  /// As deep as the value.
+  /// Recurses to the depth of the value.
   mutating func write(_ value: JinjaObject) throws(JinjaError) {
     try run.step()
     switch value {

@@ -1,8 +1,8 @@
-/// What Python's `str` says of a code point.
+/// Character properties of a code point, as in Python's `str` methods.
 enum JinjaScalar {
   static func isDigit(_ scalar: UInt32) -> Bool { scalar >= 0x30 && scalar <= 0x39 }
 
-  /// 0...35 for digits and letters of ASCII.
+  /// The value 0...35 of an ASCII digit or letter.
   static func digitValue(_ scalar: UInt32) -> Int? {
     switch scalar {
     case 0x30...0x39: Int(scalar) - 0x30
@@ -43,7 +43,7 @@ enum JinjaScalar {
 
   static func isAlphanumeric(_ scalar: UInt32) -> Bool { isAlpha(scalar) || isNumeric(scalar) }
 
-  /// `\w`.
+  /// Whether it matches `\w`.
   static func isWord(_ scalar: UInt32) -> Bool {
     let value = scalar & JinjaString.valueMask
     if value < 0x80 { return digitValue(value) != nil || value == 0x5f }
@@ -73,7 +73,7 @@ enum JinjaScalar {
 
   enum Mapping { case lower, upper, title }
 
-  /// A scalar in another case, each part with the mark of the first.
+  /// A case mapping; each resulting scalar keeps the origin mark.
   static func append(_ scalar: UInt32, as mapping: Mapping, to scalars: inout [UInt32]) {
     let mark = scalar & JinjaString.userMark
     let value = scalar & JinjaString.valueMask

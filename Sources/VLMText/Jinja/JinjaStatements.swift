@@ -1,13 +1,13 @@
-/// How a statement ended.
+/// How a statement completed.
 enum JinjaFlow: Sendable { case done, broken, continued }
 
-/// Something that writes or sets.
+/// A statement.
 protocol JinjaStatement: Sendable {
-  /// Through `JinjaInterpreter.execute`, which counts.
+  /// Executes the statement. Called through `JinjaInterpreter.execute`, which counts steps.
   func run(_ run: JinjaInterpreter) throws(JinjaError) -> JinjaFlow
 }
 
-/// What is assigned to.
+/// An assignment target.
 indirect enum JinjaTarget: Sendable {
   case name(Int)
   case attribute(Int, name: String, attribute: String)
@@ -68,7 +68,7 @@ struct JinjaForStatement: JinjaStatement {
     return .done
   }
 
-  /// - Parameter level: of a loop that called itself, from 0.
+  /// - Parameter level: recursion level of the loop, from 0.
   func loop(_ run: JinjaInterpreter, over value: JinjaObject, level: Int) throws(JinjaError) {
     run.line = line
     let outer = run.scope
@@ -138,7 +138,7 @@ struct JinjaSetStatement: JinjaStatement {
   }
 }
 
-/// A body whose text goes through filters, and then into a variable or to where it stands.
+/// A body whose output is filtered, then assigned to a variable or written.
 struct JinjaFilteredStatement: JinjaStatement {
   let filters: [JinjaFilterCall]
   let body: [any JinjaStatement]
@@ -160,7 +160,7 @@ struct JinjaFilteredStatement: JinjaStatement {
   }
 }
 
-/// A body whose names are its own.
+/// A body with a scope of its own.
 struct JinjaScopeStatement: JinjaStatement {
   let body: [any JinjaStatement]
 
@@ -185,7 +185,7 @@ struct JinjaWithStatement: JinjaStatement {
   func run(_ run: JinjaInterpreter) throws(JinjaError) -> JinjaFlow {
     let outer = run.scope
     defer { run.scope = outer }
-    // All values are those of outside.
+    // All values are evaluated in the outer scope.
     var values: [JinjaObject] = []
     for binding in bindings { values.append(try run.value(binding.value)) }
     run.scope = JinjaScope(parent: outer)
@@ -195,7 +195,7 @@ struct JinjaWithStatement: JinjaStatement {
   }
 }
 
-/// A macro or the body of a call.
+/// A macro, or the body of a call block.
 struct JinjaMacro: Sendable {
   struct Parameter: Sendable {
     let name: String
@@ -206,7 +206,7 @@ struct JinjaMacro: Sendable {
   let name: String
   let parameters: [Parameter]
   let body: [any JinjaStatement]
-  /// The numbers of `caller`, `kwargs` and `varargs` where the body reads them.
+  /// The name numbers of `caller`, `kwargs` and `varargs`, if the body uses them.
   let caller: Int?
   let keywords: Int?
   let rest: Int?
@@ -223,7 +223,7 @@ struct JinjaMacroStatement: JinjaStatement {
 }
 
 struct JinjaCallStatement: JinjaStatement {
-  /// Ends in a call.
+  /// An expression that ends in a call.
   let call: JinjaPostfix
   let caller: JinjaMacro
   let line: Int

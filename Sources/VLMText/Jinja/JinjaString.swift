@@ -1,12 +1,12 @@
-/// A string as Python has it, a list of code points, each of which knows whether it came from the
-/// caller's text: the top bit. Whatever cuts, joins or changes strings carries the bits along;
-/// comparisons do not see them.
+/// A Python string: a sequence of code points. The top bit of each marks text that came from the
+/// caller. Operations that split, join or change strings preserve the marks; comparisons ignore
+/// them.
 struct JinjaString: Sendable, Hashable {
   static let userMark: UInt32 = 1 << 31
   static let valueMask: UInt32 = userMark - 1
 
   var scalars: [UInt32]
-  /// Made by `escape` or `safe`: what is added to it is escaped.
+  /// Whether it was created by `escape` or `safe`; text appended to it is escaped.
   var isMarkup = false
 
   init(scalars: [UInt32], isMarkup: Bool = false) {
@@ -22,7 +22,7 @@ struct JinjaString: Sendable, Hashable {
 
   var count: Int { scalars.count }
   var isEmpty: Bool { scalars.isEmpty }
-  /// Without the marks.
+  /// The string without origin marks.
   var string: String { Self.string(of: scalars[...]) }
 
   subscript(position: Int) -> UInt32 { scalars[position] & Self.valueMask }
@@ -87,7 +87,7 @@ struct JinjaString: Sendable, Hashable {
     hasher.combine(count)
   }
 
-  /// Python's order: by code points.
+  /// Python's order, by code points.
   static func precedes(_ a: JinjaString, _ b: JinjaString) -> Bool {
     for position in 0..<min(a.count, b.count) where a[position] != b[position] {
       return a[position] < b[position]
@@ -95,7 +95,7 @@ struct JinjaString: Sendable, Hashable {
     return a.count < b.count
   }
 
-  /// Whether `part` stands at `position`, which is within the string or at its end.
+  /// Whether `part` occurs at `position`, which is within the string or at its end.
   func hasPrefix(_ part: [UInt32], at position: Int) -> Bool {
     guard part.count <= count - position else { return false }
     for offset in 0..<part.count
@@ -105,16 +105,16 @@ struct JinjaString: Sendable, Hashable {
     return true
   }
 
-  /// Where `part` first stands in `range`; linear in both (Knuth, Morris and Pratt).
+  /// The first occurrence of `part` in `range`, in linear time (Knuth-Morris-Pratt).
   func firstIndex(of part: JinjaString, in range: Range<Int>) -> Int? {
     part.count <= range.count ? JinjaSearch(part).next(in: self, range) : nil
   }
 }
 
-/// Looks for one string in others.
+/// Searches for one string in others.
 struct JinjaSearch {
   private let part: JinjaString
-  /// How much of the part is still matched when the scalar behind so much of it does not fit.
+  /// The failure function: the length of the prefix still matched after a mismatch at each length.
   private let fallback: [Int]
 
   init(_ part: JinjaString) {
@@ -142,7 +142,7 @@ struct JinjaSearch {
     return nil
   }
 
-  /// Where the part stands without overlap, from the left; at most `limit` places.
+  /// Non-overlapping occurrences from the left, at most `limit`.
   func all(in text: JinjaString, limit: Int = .max) -> [Int] {
     var found: [Int] = []
     var start = 0

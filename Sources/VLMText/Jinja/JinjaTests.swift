@@ -1,4 +1,4 @@
-/// What stands behind `is`.
+/// The tests of `is`, by name.
 enum JinjaTests {
   typealias Test =
     (JinjaInterpreter, JinjaObject, JinjaArguments) throws(JinjaError) -> Bool

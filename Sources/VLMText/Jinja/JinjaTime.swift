@@ -2,7 +2,7 @@
   import Glibc
 #endif
 
-/// A moment as a calendar and a clock show it, without a zone: what `strftime_now` writes.
+/// A calendar date and time without a time zone, for `strftime_now`.
 package struct JinjaTime: Sendable, Equatable {
   package let year: Int
   /// From 1.
@@ -54,7 +54,7 @@ package struct JinjaTime: Sendable, Equatable {
     "Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday",
   ]
 
-  /// One directive of C's `strftime` in the C locale; nil where there is none.
+  /// One directive of C's `strftime` in the C locale; nil if unknown.
   ///
   /// - Parameter flag: of glibc: `-` for no padding, `_` for spaces, `0` for zeros, `^` for capitals.
   func formatted(_ directive: Character, flag: Character? = nil) -> String? {
@@ -105,7 +105,7 @@ package struct JinjaTime: Sendable, Equatable {
     }
   }
 
-  /// Letters of `pattern` are directives.
+  /// Expands the directives in `pattern`.
   private func parts(_ pattern: String) -> String {
     pattern.map { $0.isLetter ? formatted($0) ?? "" : String($0) }.joined()
   }

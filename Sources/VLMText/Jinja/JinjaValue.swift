@@ -1,15 +1,15 @@
 import VLMFoundation
 
-/// What a caller gives a template.
+/// A value passed to a template.
 package indirect enum JinjaValue: Sendable, Equatable {
   case none
   case bool(Bool)
   case int(Int)
   case double(Double)
-  /// `isUserText`: these letters came from outside, see `JinjaText`.
+  /// `isUserText`: the text came from the user, see `JinjaText`.
   case text(String, isUserText: Bool)
   case list([JinjaValue])
-  /// Members in order; a key that comes twice has its last value.
+  /// Members in order; the last value of a repeated key counts.
   case dictionary([Member])
 
   package struct Member: Sendable, Equatable {
@@ -22,12 +22,12 @@ package indirect enum JinjaValue: Sendable, Equatable {
     }
   }
 
-  /// Text that is the program's own.
+  /// Text that does not come from the user.
   package static func string(_ text: String) -> JinjaValue { .text(text, isUserText: false) }
 
-  /// The value of a JSON text.
+  /// Converts a JSON value.
   ///
-  /// - Parameter isUserText: for all strings in it but the keys of objects.
+  /// - Parameter isUserText: applies to all strings except object keys.
   package init(_ json: JSONValue, isUserText: Bool = false) {
     switch json {
     case .null: self = .none
