@@ -46,7 +46,7 @@ package struct TemplateChoice {
     if let family = stored.family { return (try self.family(family), nil) }
     if !stored.programs.isEmpty { return (nil, .noDefault) }
     if let trained { return (ConversationTemplate.named(trained), nil) }
-    return (nil, .noTemplate(isMissed: tokenizer.map { ChatTemplates.areMissed($0) } ?? false))
+    return (nil, .noTemplate(isMissed: tokenizer.map { ChatTemplates.hasChatTokens($0) } ?? false))
   }
 
   /// The template of that name, the file's or this build's; nil where neither has one.
