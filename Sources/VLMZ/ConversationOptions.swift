@@ -1,6 +1,7 @@
 import VLMFoundation
 import VLMModels
 import VLMTensor
+import VLMText
 
 /// How an answer is made. What is nil is as the model's makers want it, where its files say so.
 public struct AnswerOptions: Sendable, Equatable {
