@@ -14,8 +14,9 @@ let kernelFlags: [CSetting] = [
 let package = Package(
   name: "vlmz",
   products: [
+    .library(name: "VLMZ", targets: ["VLMZ"]),
     // What `scripts/fuzz` links; the commands are products without being named.
-    .library(name: "VLMFuzz", type: .static, targets: ["VLMFuzzTargets"])
+    .library(name: "VLMFuzz", type: .static, targets: ["VLMFuzzTargets"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")

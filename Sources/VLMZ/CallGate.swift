@@ -77,7 +77,9 @@ enum Background {
   ) async throws(VLMZError) -> R {
     let result: Result<R, any Error> = await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
-        start { continuation.resume(returning: Result { try body() }) } failed: {
+        start {
+          continuation.resume(returning: Result { try body() })
+        } failed: {
           continuation.resume(returning: .failure(noThread))
         }
       }

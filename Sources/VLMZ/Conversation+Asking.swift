@@ -65,7 +65,8 @@ extension Conversation {
   @discardableResult
   public func ask(
     _ question: String, about images: [EncodedImage] = [],
-    options: AnswerOptions = AnswerOptions(), onText: @escaping @Sendable (String) -> Void = { _ in }
+    options: AnswerOptions = AnswerOptions(),
+    onText: @escaping @Sendable (String) -> Void = { _ in }
   ) async throws(VLMZError) -> Answer {
     let flag = CancellationFlag()
     return try await Background.run(flag) {

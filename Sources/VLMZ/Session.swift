@@ -100,9 +100,11 @@ public final class Session: @unchecked Sendable {
       try flag.check()
       let full = batch
       batch = []
-      let name = images[results.count].name
-      results += try ModelError.inFile(full.count == 1 ? name : model.path) {
-        try runEach(consume full).map { try $0.get() }
+      let name = full.count == 1 ? images[results.count].name : model.path
+      do { results += try runEach(consume full).map { try $0.get() } } catch let error
+        as ModelError where error.file == nil
+      {
+        throw ModelError(file: name, error.problem)
       }
       try flag.check()
       progress(results.count, images.count)

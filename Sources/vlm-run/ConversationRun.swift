@@ -155,7 +155,8 @@ struct ConversationRun {
         bytes: bytes, name: picture.place, policy: policy, limits: limits, isFast: decodesFast,
         report: Report.reporter(of: picture.place))
     }
-    return try model.language.pixels(of: image, name: picture.place, geometry: geometry, limits: limits)
+    return try model.language.pixels(
+      of: image, name: picture.place, geometry: geometry, limits: limits)
   }
 
   /// Whether an error leaves nothing to be done with other pictures or questions.
@@ -265,7 +266,9 @@ struct ConversationRun {
   /// What a person should know before reading the answer to a prompt of a length that the model never
   /// learned from.
   private func warnOfLength(_ conversation: Conversation) {
-    guard let length = model.language.trainedLength, conversation.promptLength > length else { return }
+    guard let length = model.language.trainedLength, conversation.promptLength > length else {
+      return
+    }
     Report.warning(
       "the prompt has \(conversation.promptLength) positions, and the model was trained with "
         + "\(length) at most: the answer may be the worse for it", program: "vlm-run")

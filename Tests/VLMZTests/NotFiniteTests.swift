@@ -87,7 +87,8 @@ struct NotFiniteTests {
       #expect(error?.problem == .notNumbers(position: 2), "\(value)")
       #expect(error?.exitStatus == .badData)
       #expect(throws: GenerationError.self) {
-        try LanguageQuality(session.generator, ids: Array(repeating: 1, count: 8), window: 8, bos: nil)
+        try LanguageQuality(
+          session.generator, ids: Array(repeating: 1, count: 8), window: 8, bos: nil)
       }
     }
   }

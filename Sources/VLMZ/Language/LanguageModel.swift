@@ -31,7 +31,8 @@ package struct LanguageModel: Sendable {
     pictures = try ModelError.inFile(container.path) {
       try (description.config as? LLaVAConfig).map { try LLaVA(weights, $0) }
     }
-    layers = try pictures?.language
+    layers =
+      try pictures?.language
       ?? ModelError.inFile(container.path) { try LLaMA(weights, config) }
     try source.requireAllUsed()
     preprocessing = pictures == nil ? nil : try container.preprocessing(of: description)

@@ -4,6 +4,7 @@ import VLMFoundation
 import VLMModels
 import VLMTensor
 import VLMTestSupport
+import VLMText
 import VLMZ
 
 /// The language models of the LLaVA goldens, from their embeddings to logits and greedy tokens.

@@ -4,6 +4,7 @@ import VLMFoundation
 import VLMModels
 import VLMTensor
 import VLMTestSupport
+import VLMText
 import VLMZ
 
 #if canImport(Glibc)

@@ -1,5 +1,6 @@
 import VLMModels
 import VLMTensor
+import VLMText
 
 #if canImport(Glibc)
   import Glibc

@@ -4,14 +4,8 @@ import VLMModels
   import Glibc
 #endif
 
-/// Scores from logits.
-package enum ClassScores {
-  /// One class with its score: a probability, unless outputs are shown as they are.
-  package struct Candidate: Sendable, Equatable {
-    package let index: Int
-    package let score: Double
-  }
-
+/// How far one model's answers are from another's.
+extension ClassScores {
   /// Kullback-Leibler divergence in nats of the probabilities of `q` from those of `p`: for a
   /// softmax `Σ pᵢ ln(pᵢ / qᵢ)`; for sigmoids the sum of that over each class's being so or not; nil
   /// where outputs are no probabilities.
@@ -49,29 +43,4 @@ package enum ClassScores {
 
   /// `-ln(1 + exp(-x))`, without overflow.
   private static func logSigmoid(_ x: Double) -> Double { min(x, 0) - log1p(exp(-abs(x))) }
-
-  /// The `count` classes of the highest scores, best first; equal ones by index. NaN counts as
-  /// least.
-  ///
-  /// In f64: `softmax(x)ᵢ = exp(xᵢ - max x) / Σⱼ exp(xⱼ - max x)`, `sigmoid(x)ᵢ = 1 / (1 + exp(-xᵢ))`.
-  package static func top(
-    _ count: Int, of logits: [Float], as scores: Scores
-  ) -> [Candidate] {
-    let values = logits.map { $0.isNaN ? -Double.infinity : Double($0) }
-    guard let highest = values.max(), highest > -Double.infinity else { return [] }
-    let best = values.indices
-      .sorted { values[$0] != values[$1] ? values[$0] > values[$1] : $0 < $1 }
-      .prefix(count)
-    let sum = scores == .softmax ? values.reduce(0) { $0 + exp($1 - highest) } : 0
-    return best.map { index in
-      let value = values[index]
-      let score: Double =
-        switch scores {
-        case .softmax: exp(value - highest) / sum
-        case .sigmoid: 1 / (1 + exp(-value))
-        case .raw: value
-        }
-      return Candidate(index: index, score: score)
-    }
-  }
 }

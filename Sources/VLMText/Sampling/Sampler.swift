@@ -1,61 +1,6 @@
-import VLMTensor
-
 #if canImport(Glibc)
   import Glibc
 #endif
-
-/// How the next token is chosen from logits. Meaning and order of the steps are transformers':
-/// repeat penalty, temperature, top-k, top-p, min-p.
-package struct SamplingOptions: Sendable, Equatable {
-  /// Divides the logits; 0 takes the largest one, always.
-  package var temperature: Double
-  /// The so many most probable tokens; 0 for all.
-  package var topK: Int
-  /// The fewest of the most probable tokens whose probabilities sum up to this.
-  package var topP: Double
-  /// Tokens at least this probable, in shares of the most probable one.
-  package var minP: Double
-  /// What logits of tokens that came before are divided by, or multiplied where negative.
-  package var repeatPenalty: Double
-  /// How many of the last tokens count as having come before.
-  package var repeatWindow: Int
-  package var seed: UInt64
-
-  package init(
-    temperature: Double = 0, topK: Int = 0, topP: Double = 1, minP: Double = 0,
-    repeatPenalty: Double = 1, repeatWindow: Int = .max, seed: UInt64 = 0
-  ) {
-    self.temperature = temperature
-    self.topK = topK
-    self.topP = topP
-    self.minP = minP
-    self.repeatPenalty = repeatPenalty
-    self.repeatWindow = repeatWindow
-    self.seed = seed
-  }
-
-  /// The largest logit, always.
-  package static let greedy = SamplingOptions()
-
-  /// - Throws: `GenerationError` naming the option that is out of range.
-  package func validate() throws(GenerationError) {
-    func check(
-      _ name: String, _ value: Double, _ range: ClosedRange<Double>
-    ) throws(GenerationError) {
-      guard range.contains(value) else {
-        throw GenerationError(
-          .option(
-            name, found: "\(value)", expected: "\(range.lowerBound) to \(range.upperBound)"))
-      }
-    }
-    try check("temperature", temperature, 0...100)
-    try check("top-k", Double(topK), 0...1e9)
-    try check("top-p", topP, 0...1)
-    try check("min-p", minP, 0...1)
-    try check("repeat penalty", repeatPenalty, 0.01...100)
-    try check("repeat window", Double(repeatWindow), 0...Double(Int.max))
-  }
-}
 
 /// Draws tokens. The same options, logits and history give the same token on every machine whose
 /// `exp` rounds the same way.
@@ -78,16 +23,11 @@ package struct Sampler: Sendable {
   /// The next token, given the logits behind the last one; nil when none of them is a number.
   ///
   /// - Parameter history: the tokens so far, for the repeat penalty.
-  package mutating func next(_ logits: MatrixView, history: [Int]) -> Int? {
-    precondition(logits.rows == 1, "one row of logits")
+  package mutating func next(_ logits: UnsafeBufferPointer<Float>, history: [Int]) -> Int? {
     let penalised = options.repeatPenalty != 1 && !history.isEmpty
-    if options.temperature == 0, !penalised {
-      return logits.withRow(0) { Self.largest($0) }
-    }
-    logits.withRow(0) { row in
-      values.removeAll(keepingCapacity: true)
-      values.append(contentsOf: row)
-    }
+    if options.temperature == 0, !penalised { return Self.largest(logits) }
+    values.removeAll(keepingCapacity: true)
+    values.append(contentsOf: logits)
     if penalised { penalise(history) }
     if options.temperature == 0 { return values.withUnsafeBufferPointer { Self.largest($0) } }
     return draw()
