@@ -38,10 +38,19 @@ extension Family {
 package protocol ModelFamily: Family {
   associatedtype Config: ModelConfig
 
+  /// Whether its models write text.
+  static var writesText: Bool { get }
+  /// Whether `names`, without anything before them, are those of such a model: by them its place is
+  /// found among what else training stores.
+  static func isPresent(in names: [String]) -> Bool
   /// The model that the tensors make up; nil when they are none of this family's.
   ///
   /// - Throws: `ModelError` when the tensors contradict each other or the description.
   static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint?
+}
+
+extension ModelFamily {
+  package static var writesText: Bool { false }
 }
 
 /// A family of vision towers, which a language model may see with.

@@ -54,27 +54,12 @@ package struct ModelPlace: Sendable, Equatable {
   /// Whether `names` are those of a language model, or of an image model; nil when they are those of
   /// nothing that is known.
   private static func isLanguage(_ names: [String]) -> Bool? {
-    if LLaVANaming.detect(names) || LLaMANaming.detect(names) != nil { return true }
-    var marks = Set<String>()
-    for name in names {
-      if name.hasSuffix("multi_modal_projector.linear_1.weight"),
-        name.split(separator: ".").count <= 4
-      {
-        return true
+    // A LLaVA has the names of an image model too.
+    for isLanguage in [true, false] {
+      for family in Registry.models where family.writesText == isLanguage {
+        if family.isPresent(in: names) { return isLanguage }
       }
-      if imageMarks.contains(name) { marks.insert(name) }
     }
-    if marks.contains("vision_model.embeddings.patch_embedding.weight")
-      || marks.isSuperset(of: ["embeddings.patch_embedding.weight", "embeddings.class_embedding"])
-      || marks.isSuperset(of: ["visual.conv1.weight", "visual.class_embedding"])
-    {
-      return false
-    }
-    return ConvNeXtLocation(names)?.prefix.isEmpty == true ? false : nil
+    return nil
   }
-
-  private static let imageMarks: Set<String> = [
-    "vision_model.embeddings.patch_embedding.weight", "embeddings.patch_embedding.weight",
-    "embeddings.class_embedding", "visual.conv1.weight", "visual.class_embedding",
-  ]
 }

@@ -15,6 +15,11 @@ package enum CLIPFamily: ModelFamily {
   package static let stated = StatedClasses(
     classes: ["CLIPModel", "MetaClip2Model"], types: ["clip", "metaclip_2"], patterns: ["CLIP…"])
 
+  /// transformers' `CLIPModel` is found by its image tower.
+  package static func isPresent(in names: [String]) -> Bool {
+    names.contains("visual.conv1.weight") && names.contains("visual.class_embedding")
+  }
+
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
     if let found = try CLIPHead.recognise(facts) { return found }
     if let found = try OpenCLIPCheckpoint.recognise(facts) { return found }

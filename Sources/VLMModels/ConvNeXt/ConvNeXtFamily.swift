@@ -24,6 +24,10 @@ package enum ConvNeXtFamily: ModelFamily, VisionTowerFamily {
     types: ["convnext", "convnextv2", "dinov3_convnext", "timm_wrapper"],
     patterns: ["ConvNext…", "ConvNextV2…", "DINOv3ConvNext…"])
 
+  package static func isPresent(in names: [String]) -> Bool {
+    ConvNeXtLocation(names)?.prefix.isEmpty == true
+  }
+
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
     try ConvNeXtCheckpoint(
       names: facts.names, description: facts.description, activation: facts.headActivation)?.model

@@ -11,8 +11,16 @@ package enum LLaMAFamily: ModelFamily {
   package static let name = "llama"
 
   package static let stated = StatedClasses(
-    classes: LLaMAConfig.architectures, types: LLaMAConfig.types,
+    classes: [
+      "LlamaForCausalLM", "LLaMAForCausalLM", "LlamaModel", "MistralForCausalLM",
+      "Qwen2ForCausalLM",
+    ],
+    types: ["llama", "mistral", "qwen2"],
     patterns: ["Llama…", "Mistral…", "Qwen2…"])
+
+  package static let writesText = true
+
+  package static func isPresent(in names: [String]) -> Bool { LLaMANaming.detect(names) != nil }
 
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
     try LLaMACheckpoint.recognise(facts)

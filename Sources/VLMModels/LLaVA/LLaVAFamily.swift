@@ -12,8 +12,22 @@ package enum LLaVAFamily: ModelFamily {
 
   package static let name = "llava"
 
+  /// Those of upstream's code, whose `config.json` is a language model's with more fields.
+  static let upstreamClasses: Set<String> = ["LlavaLlamaForCausalLM", "LlavaHrForCausalLM"]
+
   package static let stated = StatedClasses(
-    classes: ["LlavaForConditionalGeneration"], types: ["llava"], patterns: ["Llava…"])
+    classes: upstreamClasses.union(["LlavaForConditionalGeneration"]),
+    types: ["llava", "llava_llama", "llava_hr"], patterns: ["Llava…"])
+
+  package static let writesText = true
+
+  package static func isPresent(in names: [String]) -> Bool {
+    LLaVANaming.detect(names)
+      || names.contains { name in
+        name.hasSuffix("multi_modal_projector.linear_1.weight")
+          && name.split(separator: ".").count <= 4
+      }
+  }
 
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
     if let llava = try TransformersLLaVA(facts) {

@@ -20,6 +20,12 @@ package enum ViTFamily: ModelFamily, VisionTowerFamily {
     ],
     types: ["clip_vision_model", "metaclip_2_vision_model"])
 
+  package static func isPresent(in names: [String]) -> Bool {
+    names.contains("vision_model.embeddings.patch_embedding.weight")
+      || names.contains("embeddings.patch_embedding.weight")
+        && names.contains("embeddings.class_embedding")
+  }
+
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
     try ViTCheckpoint.recognise(facts)
   }
