@@ -109,8 +109,8 @@ let package = Package(
     .testTarget(
       name: "VLMCheckpointTests",
       dependencies: [
-        "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMFoundation", "VLMModels",
-        "VLMTensor", "VLMTestSupport", "VLMZ", "SystemProbe", "CCodecs",
+        "VLMCheckpoint", "VLMFoundation", "VLMTensor", "CCodecs", "VLMTestSupport",
+        "SystemProbe",
       ]),
     .testTarget(
       name: "VLMContainerTests",
@@ -119,12 +119,10 @@ let package = Package(
       ]),
     .testTarget(
       name: "VLMImagesTests",
-      dependencies: [
-        "VLMImages", "VLMFoundation", "VLMTensor", "VLMText", "VLMTestSupport", "SystemProbe",
-      ]),
+      dependencies: ["VLMImages", "VLMFoundation", "VLMTestSupport", "SystemProbe"]),
     .testTarget(
       name: "VLMTextTests",
-      dependencies: ["VLMText", "VLMImages", "VLMFoundation", "VLMTensor", "VLMTestSupport"]),
+      dependencies: ["VLMText", "VLMFoundation", "VLMTestSupport"]),
     .testTarget(
       name: "VLMModelsTests",
       dependencies: ["VLMModels", "VLMFoundation", "VLMTensor", "VLMTestSupport"]),

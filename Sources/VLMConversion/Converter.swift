@@ -212,7 +212,7 @@ package struct Converter {
     }
     let tensors = try plan.items.map { item -> JSONValue in
       [
-        .string(item.spec.path), .string("\(item.format)"), .int(Int(item.spec.role.rawValue)),
+        .string(item.spec.path), .string("\(item.format)"), .int(Int(item.spec.role.storedCode)),
         .array(item.spec.shape.map { .int($0) }), .string(try source.tensor(item.spec.path).name),
       ]
     }

@@ -125,7 +125,7 @@ struct SourceDescriptions {
     for (key, text) in metadata {
       let last = key.split(separator: ".").last.map(String.init) ?? ""
       guard ClassNameKeys.rank(last) == nil, let json = try? JSONValue.parse(text) else { continue }
-      let stated = PictureSettingKeys.all.filter { json[$0] != nil }
+      let stated = PreprocessingSettingKeys.all.filter { json[$0] != nil }
       guard !stated.isEmpty else { continue }
       let place = "'\((key.isEmpty ? stated[0] : key).escapedForDisplay())' in the checkpoint"
       do throws(PreprocessingError) {

@@ -41,21 +41,14 @@ package final class ContainerWeights: WeightSource, @unchecked Sendable {
 extension TensorRole {
   /// Whether layers can compute with a tensor of this role stored so.
   fileprivate func allows(_ format: TensorFormat) -> Bool {
-    switch self {
-    case .matrix, .output, .embedding:
-      format.order == .natural && (format.layout == .panels || format.scheme == .f32)
-    case .patchConvolution, .convolution:
-      format.order == .channelsLast && (format.layout == .panels || format.scheme == .f32)
-    case .depthwise:
-      format == TensorFormat(scheme: .f32, order: .tapsFirst)
-    case .vector:
-      format == TensorFormat(scheme: .f32)
-    }
+    guard isMatrix else { return format == TensorFormat(scheme: .f32, order: order) }
+    return format.order == order && format.layout == format.scheme.matrixLayout
   }
 
   fileprivate var allowedFormats: String {
     switch self {
-    case .matrix, .output, .embedding: "f32, or panels of any scheme"
+    case .matrix, .head, .embedding, .valueProjection, .downProjection:
+      "f32, or panels of any scheme"
     case .patchConvolution, .convolution: "f32 or panels, channels last"
     case .depthwise: "f32, taps first"
     case .vector: "f32"

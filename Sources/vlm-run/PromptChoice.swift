@@ -46,7 +46,7 @@ struct PromptChoice {
         "--template-args: the template '\(chat.name)' does not look at "
           + unused.joined(separator: ", ").escapedForDisplay(), program: "vlm-run")
     }
-    if let system = options.system, !chat.tells(system: system) {
+    if let system = options.system, !chat.renders(system: system) {
       Report.warning(
         "--system: the template '\(chat.name)' leaves it out of the prompt", program: "vlm-run")
     }
@@ -73,7 +73,7 @@ struct PromptChoice {
     if let name = model.templateName { return ConversationTemplate.named(name) }
     // Nothing is asked then, which is an error by itself.
     guard model.tokenizer != nil else { return nil }
-    let isMissed = model.tokenizer.map { ChatTemplates.areMissed($0) } ?? false
+    let isMissed = model.tokenizer.map { ChatTemplates.hasChatTokens($0) } ?? false
     if isMissed || options.chat {
       warnOfText("the file has no chat template")
     } else if !quiet {

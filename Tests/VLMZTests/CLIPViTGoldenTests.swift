@@ -15,7 +15,7 @@ struct CLIPViTGoldenTests {
     let config: CLIPViTConfig
 
     init(_ checkpoint: String, feature: CLIPViTConfig.Feature, layer: Int = -1) throws {
-      catalog = try SafetensorsIndex.readCheckpoint(path: TestFiles.golden(checkpoint))
+      catalog = try Checkpoint.read(path: TestFiles.golden(checkpoint))
       var names: [String: String] = [:]
       var shapes: [String: [Int]] = [:]
       for tensor in catalog.tensors {

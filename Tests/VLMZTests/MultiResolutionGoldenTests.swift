@@ -18,7 +18,7 @@ struct MultiResolutionGoldenTests {
 
   static func tower(_ path: String) throws -> (TensorCatalog, MultiResolutionCheckpoint) {
     let folder = TestFiles.golden(path)
-    let catalog = try SafetensorsIndex.readCheckpoint(path: folder)
+    let catalog = try Checkpoint.read(path: folder)
     let facts = try MultiResolutionCheckpoint.Facts(
       llava: try json(folder + "/config.json"),
       clip: try json(folder + "/openai/clip-vit-large-patch14-336/config.json"))

@@ -41,7 +41,7 @@ struct NotFiniteTests {
         specs.last { $0.path.hasSuffix("norm.bias") || $0.path.hasSuffix("norm_pre.bias") })
       var fillings = [norm.path: value]
       if value == 3e38 {
-        for spec in specs where spec.role == .output || spec.path == "projection" {
+        for spec in specs where spec.role == .head || spec.path == "projection" {
           fillings[spec.path] = value
         }
         guard fillings.count > 1 else { continue }

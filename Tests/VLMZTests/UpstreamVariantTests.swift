@@ -67,7 +67,7 @@ struct UpstreamConvNeXtTests {
     _ name: String, _ change: (inout JSONObject) -> Void
   ) throws -> CheckpointFacts {
     let path = UpstreamFixtureTests.path("timm-" + name)
-    let catalog = try SafetensorsIndex.readCheckpoint(path: path)
+    let catalog = try Checkpoint.read(path: path)
     var description = try #require(try TestFiles.json(path + "/config.json").objectValue)
     var arguments = description["model_args"]?.objectValue ?? JSONObject()
     change(&arguments)
@@ -163,7 +163,7 @@ struct UpstreamCLIPTests {
   @Test("a whole CLIP without its text tower's parts is its vision tower")
   func parts() throws {
     let path = UpstreamFixtureTests.path("clip-model")
-    let catalog = try SafetensorsIndex.readCheckpoint(path: path)
+    let catalog = try Checkpoint.read(path: path)
     let description = try TestFiles.json(path + "/config.json")
     func found(without part: String) throws -> ModelDescription? {
       let names = catalog.tensors.filter { !$0.name.hasPrefix(part) }
@@ -185,7 +185,7 @@ struct UpstreamCLIPTests {
   @Test("vision_config_dict wins over vision_config whole, as in transformers")
   func doubleDescription() throws {
     let path = UpstreamFixtureTests.path("clip-model")
-    let catalog = try SafetensorsIndex.readCheckpoint(path: path)
+    let catalog = try Checkpoint.read(path: path)
     var description = try #require(try TestFiles.json(path + "/config.json").objectValue)
     func tower(_ double: JSONValue) throws -> TransformerConfig? {
       description.set("vision_config_dict", double)
@@ -240,7 +240,7 @@ struct UpstreamCLIPTests {
     "an option of open_clip's that makes another model is refused and named", arguments: refused)
   func options(_ part: String, _ key: String, _ value: JSONValue) throws {
     let path = UpstreamFixtureTests.path("open-clip-vit")
-    let catalog = try SafetensorsIndex.readCheckpoint(path: path)
+    let catalog = try Checkpoint.read(path: path)
     let json = try TestFiles.json(path + "/open_clip_config.json")
     var model = try #require(json["model_cfg"]?.objectValue)
     var tower = try #require(model[part]?.objectValue)

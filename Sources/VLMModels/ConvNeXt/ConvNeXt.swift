@@ -277,7 +277,7 @@ private struct Head: Sendable {
     if let final = config.output, layers == nil {
       output = try Linear(
         weights["head"]["fc"], inputs: config.hidden ?? model.pooledChannels, outputs: final.count,
-        bias: final.bias, role: .output)
+        bias: final.bias, role: .head)
     } else {
       output = nil
     }

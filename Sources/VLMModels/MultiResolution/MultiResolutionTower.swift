@@ -25,9 +25,9 @@ package struct MultiResolutionTower: Sendable {
     self.adapters = adapters
     // Their sum is the tower's answer.
     finalFast = try Linear(
-      weights["final"]["fast"], inputs: width, outputs: width, bias: true, role: .output)
+      weights["final"]["fast"], inputs: width, outputs: width, bias: true, role: .head)
     finalSlow = try Linear(
-      weights["final"]["slow"], inputs: channels, outputs: width, bias: true, role: .output)
+      weights["final"]["slow"], inputs: channels, outputs: width, bias: true, role: .head)
   }
 
   /// Sees a named intermediate, channels last; `shape.rows` is the value's. The names are those of

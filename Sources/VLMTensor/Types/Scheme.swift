@@ -18,6 +18,9 @@ package enum Scheme: UInt8, Sendable, CaseIterable {
     }
   }
 
+  /// How a matrix is stored.
+  package var matrixLayout: TensorLayout { self == .f32 ? .rowMajor : .panels }
+
   package init?(name: String) {
     guard let scheme = Scheme.allCases.first(where: { $0.name == name }) else { return nil }
     self = scheme
@@ -40,24 +43,6 @@ package enum AxisOrder: UInt8, Sendable, CaseIterable {
   case channelsLast = 1
   /// Depthwise `[channels, 1, height, width]` is stored as `[height, width, channels]`.
   case tapsFirst = 2
-}
-
-/// What a tensor is for; the quantization policy goes by this, never by a name.
-package enum TensorRole: UInt8, Sendable, CaseIterable {
-  /// `[outputs, inputs]`, multiplied.
-  case matrix = 0
-  /// A convolution whose stride is its kernel, run as a matrix over patches.
-  case patchConvolution = 1
-  /// `[channels, 1, height, width]`.
-  case depthwise = 2
-  /// Norms, biases, layer scales and other vectors.
-  case vector = 3
-  /// A convolution with overlapping windows, as in overlapped stems.
-  case convolution = 4
-  /// A matrix whose product is the model's answer: a classifier, a language model's head.
-  case output = 5
-  /// A table whose rows are looked up and nothing else.
-  case embedding = 6
 }
 
 /// Everything that decides how many bytes a tensor takes and what they mean.

@@ -214,7 +214,7 @@ struct LLaVAGGUFTests {
   private func facts(
     _ changes: [String: JSONValue], without: String? = nil, adding: [CheckpointFacts.Name] = []
   ) throws -> CheckpointFacts {
-    let catalog = try SafetensorsIndex.readCheckpoint(
+    let catalog = try Checkpoint.read(
       path: Self.path("model.gguf"), mmproj: Self.path("mmproj.gguf"))
     var vision = try #require(catalog.vision?.metadata.description.objectValue)
     for (key, value) in changes { vision.set(key, value) }
