@@ -43,7 +43,8 @@ extension Towers {
     let config = try RandomModel.language(named: model)
     let session = try LanguageSession(
       path: try path(model, scheme) { path in
-        try RandomModel.write(.llama(config), scheme: scheme, to: path)
+        try RandomModel.write(
+          ModelDescription(LLaMAFamily.self, config), scheme: scheme, to: path)
       }, kernels: kernels, threads: name.threads, contextLength: positions)
     let (language, context) = (session.generator.model, session.generator.context)
     let ids = (0..<positions).map { ($0 * 7919 + 11) % config.vocabulary }

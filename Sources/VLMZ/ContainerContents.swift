@@ -23,24 +23,6 @@ extension Container {
   }
 }
 
-extension MatrixView {
-  /// A map `[batch * height * width, channels]` as PyTorch orders it: `[batch, c, h, w]`.
-  package func channelsFirst(_ shape: FeatureShape) -> [Float] {
-    let values = array()
-    let (area, channels) = (shape.height * shape.width, shape.channels)
-    var planar = [Float](repeating: 0, count: values.count)
-    for image in 0..<shape.batch {
-      let start = image * area * channels
-      for pixel in 0..<area {
-        for channel in 0..<channels {
-          planar[start + channel * area + pixel] = values[start + pixel * channels + channel]
-        }
-      }
-    }
-    return planar
-  }
-}
-
 extension Container {
   /// What becomes of a picture before the model sees it: timm's steps where a file does not say.
   ///

@@ -109,16 +109,14 @@ package enum Conversation {
     _ container: Container, kernels: KernelSet, threads: Int, contextLength: Int? = nil,
     keyValueFormat: KeyValueFormat = .f16
   ) throws -> any ConversationSession {
-    switch try container.modelDescription() {
-    case .llava:
+    if try container.modelDescription().seesPictures {
       return try VisionLanguageSession(
         container, kernels: kernels, threads: threads, contextLength: contextLength,
         keyValueFormat: keyValueFormat)
-    default:
-      return try LanguageSession(
-        container, kernels: kernels, threads: threads, contextLength: contextLength,
-        keyValueFormat: keyValueFormat)
     }
+    return try LanguageSession(
+      container, kernels: kernels, threads: threads, contextLength: contextLength,
+      keyValueFormat: keyValueFormat)
   }
 }
 

@@ -19,17 +19,17 @@ package final class VisionSession {
   package let kernels: KernelSet
   package let pool: WorkerPool
   /// The text tower that goes with the image tower, of a model that has both.
-  package let openCLIP: OpenCLIP?
-  private let model: ImageEncoder
-  private var context: ConvNeXtContext?
-  private var clipContext: CLIPViTContext?
+  package let openCLIP: CLIP?
+  private let tower: any VisionTower
+  private let towerConfig: any VisionTowerConfig
+  private var context: (any TowerContext)?
   private var textContext: TextTower.Context?
   /// The embeddings of the texts that images are likened to, each of length 1.
   package private(set) var labelEmbeddings: [[Float]] = []
   /// The same before their norm, and the ids that they were made of.
   package private(set) var rawLabelEmbeddings: [[Float]] = []
   package private(set) var labelIDs: [[Int]] = []
-  private let wideElements: Int
+  private let options: TowerOptions
 
   /// - Parameter wideElements: see `ConvNeXtContext`.
   /// - Throws: `ContainerError`, `ModelError` when the file is damaged or is not its own model.
@@ -52,23 +52,19 @@ package final class VisionSession {
     description = try container.modelDescription()
     let source = ContainerWeights(container)
     let weights = Weights(source, kernels: kernels)
-    var openCLIP: OpenCLIP?
-    switch description {
-    case .convNeXt(let config):
-      model = .convNeXt(try ModelError.inFile(file) { try ConvNeXt(weights, config) })
-    case .clipViT(let config):
-      model = .clipViT(try ModelError.inFile(file) { try CLIPViT(weights, config) })
-    case .openCLIP(let config):
-      let both = try ModelError.inFile(file) { try OpenCLIP(weights, config) }
-      openCLIP = both
-      model = both.image
-    case .llama, .llava:
+    guard let image = description.config.image else {
       throw ModelError(
         file: file,
         .configuration(
           field: "architecture", found: "'\(description.architecture)'",
           expected: "an image model, such as 'convnext'"))
     }
+    let config = description.config
+    let openCLIP = try ModelError.inFile(file) {
+      try (config as? CLIPConfig).map { try CLIP(weights, $0) }
+    }
+    towerConfig = image
+    tower = try openCLIP?.image ?? ModelError.inFile(file) { try image.tower(weights) }
     self.openCLIP = openCLIP
     try source.requireAllUsed()
     preprocessing = try container.preprocessing(of: description)
@@ -76,17 +72,12 @@ package final class VisionSession {
     labels = stated?.names
     scores = stated?.scores ?? .softmax
     self.kernels = kernels
-    self.wideElements = wideElements
+    options = TowerOptions(wideElements: wideElements)
     pool = WorkerPool(threadCount: threads)
   }
 
-  /// The geometry of the image tower, where that is a ConvNeXt.
-  package var config: ConvNeXtConfig? {
-    if case .convNeXt(let model) = model { model.config } else { nil }
-  }
-
   /// Channels of an image as the model sees it.
-  package var inputChannels: Int { config?.inputChannels ?? 3 }
+  package var inputChannels: Int { towerConfig.geometry.inputChannels }
 
   /// What the model makes of one image.
   package struct Result: Sendable {
@@ -116,11 +107,7 @@ package final class VisionSession {
     _ images: consuming [PixelTensor], observe: Observer? = nil
   ) throws -> [Swift.Result<Result, any Error>] {
     try checkChannels(images)
-    let results =
-      switch model {
-      case .convNeXt(let model): try run(model, images, observe)
-      case .clipViT(let model): try run(model, images, observe)
-      }
+    let results = try run(images, observe)
     try container.checkUnchanged()
     return results.map { result in
       Swift.Result {
@@ -132,34 +119,43 @@ package final class VisionSession {
   }
 
   private func run(
-    _ model: ConvNeXt, _ images: consuming [PixelTensor], _ observe: Observer?
+    _ images: consuming [PixelTensor], _ observe: Observer?
   ) throws -> [Result] {
-    let (config, count) = (model.config, images.count)
     guard let (height, width) = images.first.map({ ($0.height, $0.width) }) else { return [] }
-    precondition(images.allSatisfy { $0.height == height && $0.width == width }, "one size")
-    let shape = FeatureShape(
-      batch: count, height: height, width: width, channels: config.inputChannels)
-    let context = try prepare(config, shape)
-    let input = context.input(shape)
-    let rows = height * width
+    let limit = towerConfig.geometry.maximumBatch ?? images.count
+    precondition(
+      limit == 1 || images.allSatisfy { $0.height == height && $0.width == width }, "one size")
+    if images.count <= limit { return try pass(images, observe) }
+    var results: [Result] = []
+    for image in images { results += try pass([image], observe) }
+    return results
+  }
+
+  /// One pass over images of one size.
+  private func pass(
+    _ images: consuming [PixelTensor], _ observe: Observer?
+  ) throws -> [Result] {
+    let context = try context(
+      FeatureShape(
+        batch: images.count, height: images[0].height, width: images[0].width,
+        channels: images[0].channels))
+    let input = context.pixels
+    let rows = context.input.height * context.input.width
     for (index, image) in images.enumerated() {
       input[index * rows..<(index + 1) * rows].assign(image.values)
     }
     // A caller that gave them up has them in memory once, not twice.
     images = []
-    if let observe { Self.show("pixel_values", input, shape, observe) }
-    let output = try model(shape, context) { name, value, shape in
-      if let observe { Self.show(name, value, shape, observe) }
-    }
-    let classes =
-      config.head.output?.meaning == .classes ? config.head.output?.count ?? 0 : 0
-    return (0..<count).map { index in
-      let logits = output.logits.flatMap { values in
-        classes > 0 ? Array(values[index * classes..<(index + 1) * classes]) : nil
+    let show: TowerObserver? = observe.map { observe in
+      { seen in
+        let (shape, values) = seen.planar
+        observe(seen.name, shape, values)
       }
-      let width = output.embeddingCount
-      let embedding = Array(output.embedding[index * width..<(index + 1) * width])
-      return Result(logits: logits ?? similarity(embedding), embedding: embedding)
+    }
+    show?(Observation(InputPoint.pixels, input, .map(context.input)))
+    return try context.vectors(observe: show).map { vector in
+      Result(
+        logits: vector.logits ?? similarity(vector.embedding), embedding: vector.embedding)
     }
   }
 
@@ -177,70 +173,18 @@ package final class VisionSession {
     max(1, min(64, (512 * 512) / max(1, height * width)))
   }
 
-  /// A context with room for `shape`, kept from call to call.
-  private func prepare(
-    _ config: ConvNeXtConfig, _ shape: FeatureShape
-  ) throws -> ConvNeXtContext {
-    if let context, context.capacity == shape { return context }
+  /// A context for `shape`, kept from call to call.
+  private func context(_ shape: FeatureShape) throws(ModelError) -> any TowerContext {
+    if let context, context.input == shape { return context }
     context = nil
-    let made = try ConvNeXtContext(
-      config, capacity: shape, pool: pool, kernels: kernels,
-      wideElements: wideElements)
+    let made = try tower.context(shape, pool: pool, kernels: kernels, options: options)
     context = made
     return made
   }
 
-  /// One image after the other: a transformer's rows fill the machine.
-  private func run(
-    _ model: CLIPViT, _ images: consuming [PixelTensor], _ observe: Observer?
-  ) throws -> [Result] {
-    var results: [Result] = []
-    for image in images {
-      let context: CLIPViTContext
-      if let clipContext, clipContext.height == image.height, clipContext.width == image.width {
-        context = clipContext
-      } else {
-        context = try CLIPViTContext(
-          model.config, height: image.height, width: image.width, format: model.keyValueFormat,
-          pool: pool, kernels: kernels)
-      }
-      clipContext = context
-      observe?("pixel_values", [1, 3, image.height, image.width], image.channelsFirst())
-      context.pixels.assign(image.values)
-      let selected = "hidden.\(model.config.encoder.layers - 1)"
-      let tokens = model(context) { name, value in
-        guard let observe else { return }
-        func show(_ name: String, _ value: MatrixView) {
-          observe(name, [1, value.rows, value.columns], value.array())
-        }
-        show(name, value)
-        // What LLaVA takes of such a tower.
-        if name == selected {
-          show("select_layer_-2_patch", value[value.rows - context.grid.count..<value.rows])
-        }
-      }
-      let feature = model.feature(tokens, context)
-      observe?("last_hidden_state", [1, tokens.rows, tokens.columns], tokens.array())
-      let pooled = feature.array()
-      observe?("pooler_output", [1, pooled.count], pooled)
-      let joint = model.project(pooled)
-      let classes = model.classify(joint ?? pooled)
-      if let classes { observe?("logits", [1, classes.count], classes) }
-      guard let joint else {
-        results.append(Result(logits: classes, embedding: pooled))
-        continue
-      }
-      observe?("image_embedding_raw", [1, joint.count], joint)
-      let embedding = ZeroShot.normalised(joint)
-      results.append(Result(logits: classes ?? similarity(embedding), embedding: embedding))
-    }
-    return results
-  }
-
   /// Whether embeddings lie in a space that images share with texts.
   package var isJoint: Bool {
-    if case .clipViT(let model) = model { return model.config.projection != nil }
-    return openCLIP != nil
+    openCLIP != nil || towerConfig.vector?.isProjected == true
   }
 
   /// Makes classes of texts: from now on an image's logits say how like each of them it is.
@@ -305,19 +249,5 @@ package final class VisionSession {
       for embedding in embeddings { try embedding.requireFinite("embedding of a text") }
       return embeddings
     }
-  }
-
-  private static func show(
-    _ name: String, _ value: MatrixView, _ shape: FeatureShape, _ observe: Observer
-  ) {
-    let channels = shape.channels
-    let isVector =
-      ["pooled", "head_norm", "pre_logits", "logits"].contains(name) || name.hasPrefix("head.")
-    if isVector {
-      observe(name, [shape.batch, channels], value.array())
-      return
-    }
-    observe(
-      name, [shape.batch, channels, shape.height, shape.width], value.channelsFirst(shape))
   }
 }

@@ -1,3 +1,5 @@
+import VLMModels
+
 #if canImport(Glibc)
   import Glibc
 #endif
@@ -6,8 +8,7 @@
 package enum ZeroShot {
   /// Divided by its Euclidean norm, in f64.
   package static func normalised(_ values: [Float]) -> [Float] {
-    let norm = values.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
-    return values.map { Float(Double($0) / max(norm, 1e-12)) }
+    values.unitLength
   }
 
   /// The direction between embeddings of length 1, of length 1 itself.

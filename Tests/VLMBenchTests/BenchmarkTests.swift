@@ -76,7 +76,7 @@ struct BenchmarkTests {
   func encoderNames() throws {
     for name in RandomEncoder.names {
       let encoder = try #require(try RandomEncoder(named: name))
-      let width = encoder.projector?.outputs ?? encoder.tower.tokenChannels
+      let width = encoder.projector?.outputs ?? encoder.tower.geometry.channels
       #expect([1024, name.hasSuffix("13b") ? 5120 : 4096].contains(width), "\(name)")
     }
     let other = try RandomEncoder(named: "convnext_tiny")

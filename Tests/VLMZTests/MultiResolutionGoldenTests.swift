@@ -68,7 +68,7 @@ struct MultiResolutionGoldenTests {
       FeatureShape(batch: 1, height: side, width: side, channels: 3), pixels.values
     )
     context.pixels.assign(pixels.values)
-    _ = try tower(context) { name, value, shape in shown[name] = (shape, value.array()) }
+    _ = try tower(context) { shown[$0.name] = ($0.shape, $0.value.array()) }
     // A second pass gives the same: nothing is left over from the first.
     context.pixels.assign(pixels.values)
     let again = try tower(context)

@@ -24,7 +24,7 @@ struct NotFiniteTests {
   }
 
   private func picture(_ session: VisionSession, _ value: Float = 0) -> PixelTensor {
-    let side = session.description.clipSide ?? 64
+    let side = session.description.trainedSide ?? 64
     let count = side * side * session.inputChannels
     return PixelTensor(height: side, width: side, values: .init(repeating: value, count: count))
   }

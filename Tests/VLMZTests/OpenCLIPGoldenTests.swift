@@ -33,11 +33,11 @@ struct OpenCLIPGoldenTests {
     let folder = try TemporaryFolder()
     let session = try convertedSession(
       TestFiles.golden("openclip-convnext/\(checkpoint)"), .f32, in: folder)
-    guard case .openCLIP(let config) = session.description else {
+    guard let config = session.description.config as? CLIPConfig else {
       Issue.record("no pair of towers")
       return
     }
-    #expect(config.text.encoder.heads == 2)
+    #expect(config.textTower.encoder.heads == 2)
     let pixels = try #require(expected.tensor("pixel_values"))
     let image = try #require(
       try session.run([PixelTensor(height: 64, width: 64, channelsFirst: pixels.values)]).first)

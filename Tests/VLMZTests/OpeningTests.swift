@@ -137,7 +137,7 @@ struct OpeningTests {
     }
     try small.write(path)
     let container = try Container.open(path: path)
-    guard case .convNeXt(let config) = try container.modelDescription() else {
+    guard let config = try container.modelDescription().config as? ConvNeXtConfig else {
       Issue.record("a ConvNeXt")
       return
     }

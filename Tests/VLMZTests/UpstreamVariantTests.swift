@@ -103,7 +103,7 @@ struct UpstreamConvNeXtTests {
       description.set("architecture", .string(name))
       let found = try ModelCheckpoint.recognise(
         CheckpointFacts(names: facts.names, description: .object(description)))
-      guard case .convNeXt(let config)? = found?.description else {
+      guard let config = found?.description.config as? ConvNeXtConfig else {
         Issue.record("no ConvNeXt")
         return
       }
@@ -152,12 +152,12 @@ struct UpstreamCLIPTests {
     let logits = ZeroShot.logits(image: image.embedding, texts: texts, scale: scale)
     try UpstreamFixtureTests.check(logits, "\(name).logits")
     // Neither the first text's end nor the second's is its largest id.
-    guard case .openCLIP(let config) = session.description else {
+    guard let config = session.description.config as? CLIPConfig else {
       Issue.record("\(session.description)")
       return
     }
-    #expect(config.text.endToken == (name == "clip-model" ? 7 : nil))
-    #expect(try OpenCLIPConfig(json: config.json) == config)
+    #expect(config.textTower.endToken == (name == "clip-model" ? 7 : nil))
+    #expect(try CLIPConfig(json: config.json) == config)
   }
 
   @Test("a whole CLIP without its text tower's parts is its vision tower")
@@ -172,13 +172,13 @@ struct UpstreamCLIPTests {
         CheckpointFacts(names: names, description: description))?.description
     }
     for part in ["logit_scale", "text_projection", "text_model.", "visual_projection"] {
-      guard case .clipViT(let config)? = try found(without: part) else {
+      guard let config = try found(without: part)?.config as? ViTConfig else {
         Issue.record("\(part): no vision tower")
         continue
       }
       #expect(config.projection == (part == "visual_projection" ? nil : 10))
       #expect(config.encoder.heads == 12)
-      #expect(try CLIPViTConfig(json: config.json) == config)
+      #expect(try ViTConfig(json: config.json) == config)
     }
   }
 
@@ -193,8 +193,8 @@ struct UpstreamCLIPTests {
         CheckpointFacts(
           names: catalog.tensors.map { (name: $0.name, shape: $0.shape) },
           description: .object(description)))
-      guard case .openCLIP(let config)? = found?.description,
-        case .clipViT(let tower) = config.image
+      guard let config = found?.description.config as? CLIPConfig,
+        let tower = config.imageTower as? ViTConfig
       else { return nil }
       return tower.encoder
     }
@@ -218,13 +218,15 @@ struct UpstreamCLIPTests {
         atPath: UpstreamFixtureTests.path(name), toPath: folder.path(copy))
     }
     let both = try SourceModel.open(path: folder.url.path)
-    guard case .openCLIP(let config) = both.description, case .clipViT(let tower) = config.image
+    guard let config = both.description.config as? CLIPConfig,
+      let tower = config.imageTower as? ViTConfig
     else {
       Issue.record("no open_clip model")
       return
     }
     #expect(tower.encoder.activation == .quickGELU && tower.encoder.heads == 3)
-    #expect(config.text.encoder.activation == .quickGELU && config.text.encoder.heads == 4)
+    #expect(
+      config.textTower.encoder.activation == .quickGELU && config.textTower.encoder.heads == 4)
     try FileManager.default.removeItem(atPath: folder.path("open_clip_model.safetensors"))
     let other = try SourceModel.open(path: folder.url.path)
     #expect(other.description.architecture == "clip_vit")

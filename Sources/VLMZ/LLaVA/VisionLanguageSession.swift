@@ -52,7 +52,7 @@ package final class VisionLanguageSession: ConversationSession {
   ) throws {
     let file = container.path
     description = try container.modelDescription()
-    guard case .llava(let config) = description else {
+    guard let config = description.config as? LLaVAConfig else {
       throw GenerationError(file: file, .notLanguage(architecture: description.architecture))
     }
     let weights = ContainerWeights(container)
@@ -93,7 +93,7 @@ package final class VisionLanguageSession: ConversationSession {
     limits: ImageLimits = ImageLimits()
   ) throws -> PixelTensor {
     var steps = preprocessing
-    let step = config.tower.stride
+    let step = config.tower.geometry.stride
     if let side = geometry.resolution {
       let range = step...16_384
       guard range.contains(side) else {
@@ -105,7 +105,7 @@ package final class VisionLanguageSession: ConversationSession {
       steps = steps.resized(toSide: side)
     }
     if geometry.keepsAspect {
-      guard config.tower.takesAnyAspect, let side = steps.resolution else {
+      guard config.tower.geometry.takesAnyAspect, let side = steps.resolution else {
         throw GenerationError(
           .option("--keep-aspect", found: "a tower for squares", expected: "one of any shape"))
       }
@@ -126,33 +126,16 @@ package final class VisionLanguageSession: ConversationSession {
   ) throws -> VisualTokens {
     observe?("pixel_values", [1, 3, pixels.height, pixels.width], pixels.channelsFirst())
     let tokens = try model.encode(
-      pixels.values, height: pixels.height, width: pixels.width, pool: pool
-    ) { name, view, shape in
-      guard let observe else { return }
-      if shape.rows == 1, name.hasSuffix(".gate_pre_tanh") {
-        observe(name, [1, 1], view.array())
-      } else if self.isTokens(name) {
-        observe(name, [1, shape.rows, shape.channels], view.array())
-      } else {
-        observe(name, [1, shape.channels, shape.height, shape.width], view.channelsFirst(shape))
-      }
-    }
+      pixels.values, height: pixels.height, width: pixels.width, pool: pool,
+      observe: observe.map { observe in
+        { seen in
+          let (shape, values) = seen.planar
+          observe(seen.name, shape, values)
+        }
+      })
     try container.checkUnchanged()
     try tokens.rows.requireFinite("visual tokens")
     return tokens
-  }
-
-  /// Whether an intermediate is a list of tokens, `[1, count, channels]`, and no map.
-  private func isTokens(_ name: String) -> Bool {
-    if name == "tower.features" || name == "projector" { return true }
-    switch config.tower {
-    case .convNeXt: return false
-    case .clipViT: return true
-    case .multiResolution:
-      return name != "fast.pixel_in"
-        && (["fast.", "align.", "visual_tokens"].contains { name.hasPrefix($0) }
-          || [".in_fast", ".out"].contains { name.hasSuffix($0) })
-    }
   }
 
   // MARK: - Text

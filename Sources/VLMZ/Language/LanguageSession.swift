@@ -40,7 +40,7 @@ package final class LanguageSession {
   ) throws {
     let file = container.path
     let description = try container.modelDescription()
-    guard case .llama(let config) = description else {
+    guard let config = description.language, !description.seesPictures else {
       throw GenerationError(file: file, .notLanguage(architecture: description.architecture))
     }
     let weights = ContainerWeights(container)

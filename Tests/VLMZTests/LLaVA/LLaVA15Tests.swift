@@ -53,7 +53,7 @@ struct LLaVA15Tests {
     try Self.write(source, withTower: withTower)
     let session = try conversation(
       source.url.path, .f32, in: folder, visionTower: TestFiles.golden(Self.clip))
-    guard case .clipViT(let config) = session.config.tower else {
+    guard let config = session.config.tower as? ViTConfig else {
       Issue.record("no CLIP")
       return
     }

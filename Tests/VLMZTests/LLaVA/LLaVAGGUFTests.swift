@@ -267,7 +267,8 @@ struct LLaVAGGUFTests {
   func layers() throws {
     func layers(_ changes: [String: JSONValue], _ more: [CheckpointFacts.Name]) throws -> Int {
       let found = try ModelCheckpoint.recognise(try facts(changes, adding: more))
-      guard case .llava(let config)? = found?.description, case .clipViT(let tower) = config.tower
+      guard let config = found?.description.config as? LLaVAConfig,
+        let tower = config.tower as? ViTConfig
       else { return 0 }
       return tower.encoder.layers
     }

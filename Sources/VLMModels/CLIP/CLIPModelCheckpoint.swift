@@ -19,13 +19,13 @@ enum CLIPModelCheckpoint {
     }
     let parts = ["logit_scale", "text.tokens.weight", "text.norm.weight", "text.projection"]
     guard parts.allSatisfy({ text[$0] != nil }),
-      others.contains(where: { $0.name == CLIPViTNaming.projection }),
-      let image = try CLIPViTCheckpoint(
+      others.contains(where: { $0.name == ViTNaming.projection }),
+      let image = try ViTCheckpoint(
         names: others, description: facts.description,
-        CLIPViTCheckpoint.Selection(feature: .pooled))
+        ViTCheckpoint.Selection(feature: .pooled))
     else { return nil }
-    let config = OpenCLIPConfig(
-      image: .clipViT(image.config),
+    let config = CLIPConfig(
+      image: image.config,
       text: try textConfig(text.mapValues(\.shape), facts.description))
     try config.validate()
     var tensors = text
@@ -33,8 +33,9 @@ enum CLIPModelCheckpoint {
     // Positions 0, 1, 2 …, which older files store.
     let unused = image.unused.filter { !$0.hasSuffix(".embeddings.position_ids") }
     var model = ModelCheckpoint(
-      description: .openCLIP(config), naming: "hugging-face", tensors: tensors, unused: unused,
-      notes: facts.description == nil ? [CLIPViTCheckpoint.guessed] : [])
+      description: ModelDescription(CLIPFamily.self, config), naming: "hugging-face",
+      tensors: tensors, unused: unused,
+      notes: facts.description == nil ? [ViTCheckpoint.guessed] : [])
     let left = Set(image.unused)
     model.unexpected = others.filter { left.contains($0.name) && !HeadModule.isInert($0) }
       .map(\.name)
@@ -58,7 +59,7 @@ enum CLIPModelCheckpoint {
     }
     let part = inner.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     guard part.count > 3, part[0] == "encoder", part[1] == "layers" else { return nil }
-    return CLIPViTNaming.layer(part[3...]).map { "text.layers.\(part[2]).\($0)" }
+    return ViTNaming.layer(part[3...]).map { "text.layers.\(part[2]).\($0)" }
   }
 
   private static func textConfig(

@@ -3,7 +3,7 @@ import VLMTensor
 
 /// Works out a tower's configuration from its tensors' shapes and, where shapes cannot tell, from
 /// transformers' description.
-package struct CLIPViTGeometry {
+package struct ViTGeometry {
   /// By our name.
   private let shapes: [String: [Int]]
   private let description: JSONValue?
@@ -25,8 +25,8 @@ package struct CLIPViTGeometry {
   ///   - selectLayer: an index into transformers' `hidden_states`, of which -1 is what leaves the
   ///     last layer; layers behind the one selected are left out.
   package func config(
-    feature: CLIPViTConfig.Feature, usesClassToken: Bool = true, selectLayer: Int = -1
-  ) throws(ModelError) -> CLIPViTConfig {
+    feature: ViTConfig.Feature, usesClassToken: Bool = true, selectLayer: Int = -1
+  ) throws(ModelError) -> ViTConfig {
     try ConfigKeys.clip.check(whole, "config.json")
     try ConfigKeys.clip.check(description, "vision_config")
     let patch = try shape("embeddings.patch.weight", rank: 4)
@@ -54,7 +54,7 @@ package struct CLIPViTGeometry {
     }
     let kept = selectLayer < 0 ? layers + 1 + selectLayer : selectLayer
     let (imageSize, overflow) = side.multipliedReportingOverflow(by: patch[2])
-    var config = CLIPViTConfig(
+    var config = ViTConfig(
       imageSize: overflow ? 0 : imageSize, patchSize: patch[2],
       encoder: TransformerConfig(
         width: patch[0], layers: kept, heads: try heads(width: patch[0]),
@@ -117,7 +117,7 @@ package struct CLIPViTGeometry {
   }
 
   /// A description that contradicts the tensors is another model's.
-  private func check(_ config: CLIPViTConfig, layers: Int) throws(ModelError) {
+  private func check(_ config: ViTConfig, layers: Int) throws(ModelError) {
     let facts = [
       ("hidden_size", config.encoder.width), ("num_hidden_layers", layers),
       ("intermediate_size", config.encoder.hidden), ("patch_size", config.patchSize),

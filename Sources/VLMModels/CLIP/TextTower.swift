@@ -87,34 +87,3 @@ package struct TextTower: Sendable {
     return projection(last.array())
   }
 }
-
-/// A model that makes one vector of an image.
-package enum ImageEncoder: Sendable {
-  case convNeXt(ConvNeXt)
-  case clipViT(CLIPViT)
-}
-
-/// Both towers, and the scale of their similarity.
-package struct OpenCLIP: Sendable {
-  package let config: OpenCLIPConfig
-  package let image: ImageEncoder
-  package let text: TextTower
-  /// Logits are the cosines times this: e to the stored scale.
-  private let storedScale: Tensor
-
-  package init(_ weights: Weights, _ config: OpenCLIPConfig) throws(ModelError) {
-    self.config = config
-    switch config.image {
-    case .convNeXt(let inner): image = .convNeXt(try ConvNeXt(weights["image"], inner))
-    case .clipViT(let inner): image = .clipViT(try CLIPViT(weights["image"], inner))
-    }
-    text = try TextTower(weights["text"], config.text)
-    storedScale = try weights.tensor("logit_scale", [1], .vector)
-  }
-
-  package var scale: Float { expf(storedScale.floats[0]) }
-}
-
-#if canImport(Glibc)
-  import Glibc
-#endif

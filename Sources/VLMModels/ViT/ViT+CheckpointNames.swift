@@ -1,5 +1,5 @@
 /// The names under which transformers' `CLIPVisionModel` and `CLIPModel` store the vision tower.
-package enum CLIPViTNaming {
+package enum ViTNaming {
   /// What stands before the tower's names, up to transformers 4 always and since then in a
   /// `CLIPModel` only.
   private static let prefix = "vision_model."

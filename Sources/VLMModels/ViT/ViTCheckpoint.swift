@@ -2,8 +2,8 @@ import VLMFoundation
 import VLMTensor
 
 /// CLIP's vision transformer found among a checkpoint's tensors.
-package struct CLIPViTCheckpoint: Sendable {
-  package let config: CLIPViTConfig
+package struct ViTCheckpoint: Sendable {
+  package let config: ViTConfig
   /// By our name.
   package let tensors: [String: ModelCheckpoint.Source]
   /// Tensors that are no part of the tower, or of no use to what is asked of it.
@@ -13,12 +13,12 @@ package struct CLIPViTCheckpoint: Sendable {
 
   /// What LLaVA makes of a tower's tokens.
   package struct Selection: Sendable {
-    package var feature: CLIPViTConfig.Feature
+    package var feature: ViTConfig.Feature
     /// `mm_vision_select_layer`: which of transformers' `hidden_states`, -1 the last one. What
     /// comes behind it is left out.
     package var layer: Int
 
-    package init(feature: CLIPViTConfig.Feature, layer: Int = -1) {
+    package init(feature: ViTConfig.Feature, layer: Int = -1) {
       self.feature = feature
       self.layer = layer
     }
@@ -32,33 +32,33 @@ package struct CLIPViTCheckpoint: Sendable {
   package init?(
     names: [CheckpointFacts.Name], description: JSONValue?, _ selection: Selection
   ) throws(ModelError) {
-    guard let parts = CLIPViTNaming.split(names) else { return nil }
+    guard let parts = ViTNaming.split(names) else { return nil }
     var found: [String: ModelCheckpoint.Source] = [:]
     var unused: [String] = []
     var unexpected: [String] = []
     for name in parts.others {
-      if selection.feature == .pooled, name.name == CLIPViTNaming.projection {
+      if selection.feature == .pooled, name.name == ViTNaming.projection {
         found["projection"] = ModelCheckpoint.Source(original: name.name, shape: name.shape)
         continue
       }
       unused.append(name.name)
       // What is no part of the tower is of no use to who reads its tokens.
-      let isOther = name.name == CLIPViTNaming.projection || CLIPViTNaming.isOfTexts(name.name)
+      let isOther = name.name == ViTNaming.projection || ViTNaming.isOfTexts(name.name)
       if selection.feature.isVector, !isOther, !HeadModule.isInert(name) {
         unexpected.append(name.name)
       }
     }
     for (name, prefixed) in parts.tower {
-      guard let ours = CLIPViTNaming.canonical(prefixed) else {
+      guard let ours = ViTNaming.canonical(prefixed) else {
         unused.append(name.name)
         if !HeadModule.isInert(name) { unexpected.append(name.name) }
         continue
       }
       found[ours] = ModelCheckpoint.Source(original: name.name, shape: name.shape)
     }
-    let geometry = CLIPViTGeometry(
+    let geometry = ViTGeometry(
       shapes: found.mapValues(\.shape), description: description)
-    let config: CLIPViTConfig
+    let config: ViTConfig
     do throws(ModelError) {
       config = try geometry.config(feature: selection.feature, selectLayer: selection.layer)
     } catch {
@@ -82,11 +82,12 @@ package struct CLIPViTCheckpoint: Sendable {
   /// The tower as a model by itself, pooled; nil when the tensors are none.
   static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
     guard
-      let found = try CLIPViTCheckpoint(
+      let found = try ViTCheckpoint(
         names: facts.names, description: facts.description, Selection(feature: .pooled))
     else { return nil }
     var model = ModelCheckpoint(
-      description: .clipViT(found.config), naming: "hugging-face", tensors: found.tensors,
+      description: ModelDescription(ViTFamily.self, found.config), naming: "hugging-face",
+      tensors: found.tensors,
       unused: found.unused, notes: facts.description == nil ? [guessed] : [])
     model.unexpected = found.unexpected
     return model

@@ -1,8 +1,8 @@
 import VLMFoundation
 import VLMTensor
 
-/// Memory of one pass of a `CLIPViT`, planned once for one size of image.
-package final class CLIPViTContext: @unchecked Sendable {
+/// Memory of one pass of a `ViT`, planned once for one size of image.
+package final class ViTContext: @unchecked Sendable {
   package let height: Int
   package let width: Int
   /// Patches.
@@ -17,10 +17,10 @@ package final class CLIPViTContext: @unchecked Sendable {
   /// - Throws: `ModelError` when the image has no whole patch, or needs more memory than the
   ///   machine has.
   package init(
-    _ config: CLIPViTConfig, height: Int, width: Int, format: KeyValueFormat, pool: WorkerPool,
+    _ config: ViTConfig, height: Int, width: Int, format: KeyValueFormat, pool: WorkerPool,
     kernels: KernelSet
   ) throws(ModelError) {
-    let plan = try CLIPViTPlan(config, height: height, width: width, format: format)
+    let plan = try ViTPlan(config, height: height, width: width, format: format)
     try MemoryLimit.check(plan.byteCount, height: height, width: width)
     self.height = height
     self.width = width
@@ -38,14 +38,14 @@ package final class CLIPViTContext: @unchecked Sendable {
 }
 
 /// Sizes of everything that a pass needs, from shapes alone.
-struct CLIPViTPlan {
+struct ViTPlan {
   let grid: MapExtent
   let tokenCount: Int
   /// Nil when it overflows.
   let byteCount: Int?
 
   init(
-    _ config: CLIPViTConfig, height: Int, width: Int, format: KeyValueFormat
+    _ config: ViTConfig, height: Int, width: Int, format: KeyValueFormat
   ) throws(ModelError) {
     let patch = config.patchSize
     // Larger images are refused by memory; this keeps the arithmetic from overflowing.

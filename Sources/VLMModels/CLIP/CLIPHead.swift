@@ -119,7 +119,7 @@ enum CLIPHead {
       leftInside.filter { name in
         let inside = name.name.dropping(prefix) ?? name.name
         return !inside.contains(".") && !HeadModule.isInert(name)
-          && !CLIPViTNaming.isOfTexts(inside)
+          && !ViTNaming.isOfTexts(inside)
       }.map(\.name)
     }
 
@@ -147,7 +147,7 @@ enum CLIPHead {
       parts.leftOutside.isEmpty && parts.form == .huggingFace
       && parts.leftInside.allSatisfy { $0.name.hasPrefix(parts.prefix + "classifier.") }
       && !parts.leftInside.isEmpty
-      && !parts.tower.contains { $0.name == CLIPViTNaming.projection }
+      && !parts.tower.contains { $0.name == ViTNaming.projection }
     guard
       var tower = try tower(parts, facts.description, isTransformers ? .patchMean : .pooled)
     else { return nil }
@@ -178,7 +178,8 @@ enum CLIPHead {
       }
       var model = parts.restore(
         ModelCheckpoint(
-          description: .clipViT(tower.config), naming: tower.naming, tensors: tower.tensors,
+          description: ModelDescription(ViTFamily.self, tower.config), naming: tower.naming,
+          tensors: tower.tensors,
           unused: tower.unused, notes: notes))
       for (name, source) in found.sources { model.tensors["classifier.\(name)"] = source }
       model.hasOpenHead = found.isOpen
@@ -196,7 +197,7 @@ enum CLIPHead {
     _ parts: Parts, _ facts: CheckpointFacts, left: [CheckpointFacts.Name], fault: HeadFault?
   ) throws(ModelError) -> ModelCheckpoint? {
     let inner = facts.with(names: parts.tower + parts.texts)
-    guard var model = try ModelCheckpoint.recogniseNamed(inner).map(parts.restore) else {
+    guard var model = try Registry.recognise(inner).map(parts.restore) else {
       return nil
     }
     model.addUnused(left.map(\.name))
@@ -205,7 +206,7 @@ enum CLIPHead {
   }
 
   private struct Tower {
-    var config: CLIPViTConfig
+    var config: ViTConfig
     var tensors: [String: ModelCheckpoint.Source]
     let unused: [String]
     let unexpected: [String]
@@ -214,17 +215,17 @@ enum CLIPHead {
   }
 
   private static func tower(
-    _ parts: Parts, _ description: JSONValue?, _ feature: CLIPViTConfig.Feature
+    _ parts: Parts, _ description: JSONValue?, _ feature: ViTConfig.Feature
   ) throws(ModelError) -> Tower? {
     switch parts.form {
     case .huggingFace, .huggingFaceTower:
-      let found = try CLIPViTCheckpoint(
+      let found = try ViTCheckpoint(
         names: parts.tower, description: description,
-        CLIPViTCheckpoint.Selection(feature: feature))
+        ViTCheckpoint.Selection(feature: feature))
       return found.map {
         Tower(
           config: $0.config, tensors: $0.tensors, unused: $0.unused, unexpected: $0.unexpected,
-          notes: description == nil ? [CLIPViTCheckpoint.guessed] : [], naming: "hugging-face")
+          notes: description == nil ? [ViTCheckpoint.guessed] : [], naming: "hugging-face")
       }
     case .openCLIP, .openCLIPTower:
       return try OpenCLIPViT(parts.tower, description).map {

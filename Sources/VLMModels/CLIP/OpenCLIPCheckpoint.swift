@@ -41,7 +41,7 @@ enum OpenCLIPCheckpoint {
         return model
       }
       var found = try whole(
-        .convNeXt(image.config), image.tensors, text, unused: image.unused, facts.description,
+        image.config, image.tensors, text, unused: image.unused, facts.description,
         notes: image.notes)
       found.headFault = image.headFault
       found.unexpected = unreadTexts(imageNames)
@@ -54,13 +54,14 @@ enum OpenCLIPCheckpoint {
     var model =
       text["text.tokens.weight"] == nil
       ? ModelCheckpoint(
-        description: .clipViT(image.config), naming: "open_clip", tensors: image.tensors,
+        description: ModelDescription(ViTFamily.self, image.config), naming: "open_clip",
+        tensors: image.tensors,
         unused: image.unused + text.values.map(\.original).sorted(), notes: image.notes)
       : try whole(
-        .clipViT(image.config), image.tensors, text, unused: image.unused, facts.description,
+        image.config, image.tensors, text, unused: image.unused, facts.description,
         notes: image.notes)
     model.unexpected = image.unexpected
-    if case .openCLIP = model.description { model.unexpected += unreadTexts(imageNames) }
+    if model.description.config.text != nil { model.unexpected += unreadTexts(imageNames) }
     return model
   }
 
@@ -72,18 +73,19 @@ enum OpenCLIPCheckpoint {
   }
 
   private static func whole(
-    _ tower: OpenCLIPConfig.ImageTower, _ image: [String: ModelCheckpoint.Source],
+    _ tower: any VisionTowerConfig, _ image: [String: ModelCheckpoint.Source],
     _ text: [String: ModelCheckpoint.Source], unused: [String], _ description: JSONValue?,
     notes: [String] = []
   ) throws(ModelError) -> ModelCheckpoint {
     let isOpenAI = OpenCLIPViT.isOpenAI(unused)
-    let config = OpenCLIPConfig(
+    let config = CLIPConfig(
       image: tower, text: try textConfig(text, description, isOpenAI: isOpenAI))
     try config.validate()
     var tensors = text
     for (name, source) in image { tensors["image.\(name)"] = source }
     return ModelCheckpoint(
-      description: .openCLIP(config), naming: "open_clip", tensors: tensors, unused: unused,
+      description: ModelDescription(CLIPFamily.self, config), naming: "open_clip", tensors: tensors,
+      unused: unused,
       notes: notes)
   }
 

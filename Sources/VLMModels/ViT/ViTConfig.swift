@@ -5,7 +5,7 @@ import VLMTensor
 ///
 /// Radford et al., "Learning Transferable Visual Models From Natural Language Supervision"; names
 /// and options follow transformers' `CLIPVisionModel`.
-package struct CLIPViTConfig: Sendable, Equatable {
+package struct ViTConfig: Sendable, Equatable {
   /// What is made of the last layer's tokens.
   package enum Feature: String, Sendable, Equatable, CaseIterable {
     /// A norm over the class token: one vector for the image.
@@ -64,7 +64,7 @@ package struct CLIPViTConfig: Sendable, Equatable {
     MapExtent(height: height / patchSize, width: width / patchSize)
   }
 
-  package func validate(_ place: String = "clip_vit") throws(ModelError) {
+  package func validate(_ place: String = ViTFamily.name) throws(ModelError) {
     try encoder.validate(place + ".encoder")
     try ModelError.check("\(place).patch_size", patchSize, 1...128)
     try ModelError.check("\(place).image_size", imageSize, patchSize...16_384)
@@ -109,7 +109,7 @@ package struct CLIPViTConfig: Sendable, Equatable {
 
   /// Reads what `json` wrote; every field is checked, and those from `class_token_shown` on may be
   /// missing.
-  package init(json: JSONValue, path: String = "clip_vit") throws(ModelError) {
+  package init(json: JSONValue, path: String) throws(ModelError) {
     let fields = ConfigFields(json, path: path)
     imageSize = try fields.int("image_size")
     patchSize = try fields.int("patch_size")

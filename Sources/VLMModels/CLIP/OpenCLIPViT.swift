@@ -4,7 +4,7 @@ import VLMTensor
 /// open_clip's own vision transformer, which OpenAI's files name alike, found among a checkpoint's
 /// tensors.
 struct OpenCLIPViT {
-  let config: CLIPViTConfig
+  let config: ViTConfig
   /// By our name.
   let tensors: [String: ModelCheckpoint.Source]
   let unused: [String]
@@ -45,7 +45,7 @@ struct OpenCLIPViT {
     {
       stated.set("num_attention_heads", .int(width / head))
     }
-    config = try CLIPViTGeometry(
+    config = try ViTGeometry(
       shapes: tensors.mapValues(\.shape), description: .object(stated)
     ).config(feature: .pooled)
     self.tensors = tensors

@@ -1,8 +1,8 @@
 import VLMTensor
 
 /// CLIP's vision transformer as transformers' `CLIPVisionModel` computes it, one image at a time.
-package struct CLIPViT: Sendable {
-  package let config: CLIPViTConfig
+package struct ViT: Sendable {
+  package let config: ViTConfig
   private let kernels: KernelSet
   private let patchEmbedding: MatrixProduct
   private let classEmbedding: Tensor?
@@ -14,7 +14,7 @@ package struct CLIPViT: Sendable {
   private let classifier: HeadStack?
 
   /// - Throws: `ModelError` when a tensor is missing or has another shape.
-  package init(_ weights: Weights, _ config: CLIPViTConfig) throws(ModelError) {
+  package init(_ weights: Weights, _ config: ViTConfig) throws(ModelError) {
     self.config = config
     kernels = weights.kernels
     let (width, patch) = (config.encoder.width, config.patchSize)
@@ -51,15 +51,12 @@ package struct CLIPViT: Sendable {
   /// How a context for this tower keeps keys and values.
   package var keyValueFormat: KeyValueFormat { layers.first?.keyValueFormat ?? .f32 }
 
-  /// Sees a named intermediate, `[tokens, width]`.
-  package typealias Observer = (_ name: String, _ value: MatrixView) -> Void
-
   /// Runs the tower on the image that `context.pixels` holds.
   ///
   /// - Returns: the tokens after the last layer, `[tokens, width]`, in the context's memory; what
   ///   `config.feature` says of them is left to `feature(_:_:)`.
   package func callAsFunction(
-    _ context: CLIPViTContext, observe: Observer? = nil
+    _ context: ViTContext, observe: TowerObserver? = nil
   ) -> MatrixView {
     let tokens = embed(context, observe: observe)
     run(0..<layers.count, tokens, context, observe: observe)
@@ -67,7 +64,7 @@ package struct CLIPViT: Sendable {
   }
 
   /// The patches as tokens, those of the class first where it has one, before the first layer.
-  func embed(_ context: CLIPViTContext, observe: Observer? = nil) -> MatrixView {
+  func embed(_ context: ViTContext, observe: TowerObserver? = nil) -> MatrixView {
     let (grid, width) = (context.grid, config.encoder.width)
     let tokens = context.tokens.matrix(rows: context.tokenCount, columns: width)
     let patches = tokens[context.tokenCount - grid.count..<context.tokenCount]
@@ -83,17 +80,19 @@ package struct CLIPViT: Sendable {
       for column in 0..<width { tokens[0, column] = classEmbedding.floats[column] }
     }
     let table = positions.rows(for: grid)
-    observe?("position_embedding", table.matrix(rows: tokens.rows, columns: width))
+    observe?(
+      Observation(
+        ViTPoint.positions, table.matrix(rows: tokens.rows, columns: width), .tokens))
     tokens.add(table.matrix(rows: tokens.rows, columns: width))
-    observe?("embeddings", tokens)
+    observe?(Observation(ViTPoint.embeddings, tokens, .tokens))
     if let observe { showWithClass(tokens, observe) }
     context.transformer.forRows(tokens.rows) { preNorm(tokens[$0], into: tokens[$0]) }
-    observe?("hidden.0", tokens)
+    observe?(Observation(ViTPoint.hidden(0), tokens, .tokens))
     return tokens
   }
 
   /// The embeddings as a tower has them that drops the class token only behind them.
-  private func showWithClass(_ tokens: MatrixView, _ observe: Observer) {
+  private func showWithClass(_ tokens: MatrixView, _ observe: TowerObserver) {
     guard !config.usesClassToken, let classEmbedding else { return }
     let memory = Activations(count: (tokens.rows + 1) * tokens.columns)
     let all = memory.matrix(rows: tokens.rows + 1, columns: tokens.columns)
@@ -101,22 +100,24 @@ package struct CLIPViT: Sendable {
       all[0, column] = classEmbedding.floats[column] + positions.classVector[column]
     }
     all[1..<all.rows].copy(tokens)
-    withExtendedLifetime(memory) { observe("embeddings_with_cls", all) }
+    withExtendedLifetime(memory) {
+      observe(Observation(ViTPoint.embeddingsWithClass, all, .tokens))
+    }
   }
 
   /// Runs some of the layers on `tokens`, in place.
   func run(
-    _ range: Range<Int>, _ tokens: MatrixView, _ context: CLIPViTContext,
-    observe: Observer? = nil
+    _ range: Range<Int>, _ tokens: MatrixView, _ context: ViTContext,
+    observe: TowerObserver? = nil
   ) {
     for index in range {
       layers[index](tokens, context.transformer)
-      observe?("hidden.\(index + 1)", tokens)
+      observe?(Observation(ViTPoint.hidden(index + 1), tokens, .tokens))
     }
   }
 
   /// What the tower gives of its tokens: some of them, or one row for all.
-  package func feature(_ tokens: MatrixView, _ context: CLIPViTContext) -> MatrixView {
+  package func feature(_ tokens: MatrixView, _ context: ViTContext) -> MatrixView {
     let patches = tokens[tokens.rows - context.grid.count..<tokens.rows]
     switch config.feature {
     case .tokens: return tokens
