@@ -55,7 +55,7 @@ enum Distribution: String, CaseIterable, Sendable {
 /// Encodes one panel with the functions of one instruction set; nil where it cannot run.
 func encodePanel(
   _ rows: [Float], rowCount: Int, inputs: Int, scheme: Scheme, importance: [Float]? = nil,
-  isa: vlm_encode_isa? = nil
+  isa: vlm_isa? = nil
 ) -> (bytes: [UInt8], error: QuantizationError)? {
   guard let encoder = isa.map(vlm_encoder_for) ?? vlm_encoder_best(),
     let byteCount = TensorFormat(scheme: scheme, layout: .panels).panelByteCount(inputs: inputs)
