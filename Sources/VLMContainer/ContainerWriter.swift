@@ -328,7 +328,7 @@ package final class ContainerWriter {
     try pad(to: Format.alignment)
     let table = SectionTable.encode(sections)
     let header = Header(
-      version: entries.map { Format.version(of: $0.role) }.max() ?? 1, sectionCount: sections.count,
+      version: entries.map { Format.version(of: $0) }.max() ?? 1, sectionCount: sections.count,
       fileSize: position + table.count, tableOffset: position,
       tableHash: XXH64.hash(table), rootHash: SectionTable.rootHash(sections))
     try append(table)

@@ -11,11 +11,14 @@ enum Format {
 
   /// The `Read_Version` that a file must have to hold a tensor of this role.
   static func version(of role: TensorRole) -> Int { role == .embedding ? 2 : 1 }
-  /// `\x89VLMZ\r
-  ///
-  ///
-  ///
-  /// `: a non-ASCII byte, the name, and line breaks that a text-mode transfer would change.
+
+  /// The `Read_Version` that a file must have to hold this tensor.
+  static func version(of entry: TensorIndex.Entry) -> Int {
+    max(version(of: entry.role), entry.format.scheme.readVersion)
+  }
+
+  /// `\x89VLMZ\r\n\n`: a non-ASCII byte, the name, and line breaks that a text-mode transfer would
+  /// change.
   static let magic: [UInt8] = [0x89, 0x56, 0x4c, 0x4d, 0x5a, 0x0d, 0x0a, 0x0a]
 
   static let headerSize = 128

@@ -108,8 +108,9 @@ struct IndexReader {
   private func format(
     scheme: UInt8, layout: UInt8, order: UInt8, of place: ContainerError.Place
   ) throws(ContainerError) -> TensorFormat {
-    guard let known = Scheme(rawValue: scheme) else {
-      throw fail(place, .r40, "scheme", "\(scheme)", "1 to \(Scheme.allCases.count)")
+    guard let known = Scheme(code: scheme), known.readVersion <= version else {
+      let known = Scheme.allCases.filter { $0.readVersion <= version }
+      throw fail(place, .r40, "scheme", "\(scheme)", "1 to \(known.count)")
     }
     guard let knownLayout = TensorLayout(rawValue: layout) else {
       throw fail(place, .r40, "layout", "\(layout)", "0 to \(TensorLayout.allCases.count - 1)")

@@ -22,7 +22,7 @@ enum TensorIndex {
       let name = Array(entry.name.utf8)
       bytes.append(little: UInt16(name.count))
       bytes += [
-        entry.format.scheme.rawValue, entry.format.layout.rawValue, entry.format.order.rawValue,
+        entry.format.scheme.code, entry.format.layout.rawValue, entry.format.order.rawValue,
         entry.role.storedCode, UInt8(entry.shape.count), 0,
       ]
       bytes.append(little: UInt64(entry.offset))

@@ -84,11 +84,13 @@ package struct QuantizationPolicy: Sendable, Equatable {
     if let override = overrides.last(where: { $0.matches(spec.path) }) {
       return (override.scheme, "--tensor-type \(override.pattern)=\(override.scheme.name)")
     }
-    guard scheme == .q4, let reason = reasonForMoreBits(spec) else { return (scheme, nil) }
-    return (.q8, reason)
+    guard let fallback = scheme.fallback, let reason = reasonForMoreBits(spec) else {
+      return (scheme, nil)
+    }
+    return (fallback, reason)
   }
 
-  /// Why a tensor is better off with more bits than the 4 asked for; nil where it is not.
+  /// Why a tensor is better off with more bits than the few asked for; nil where it is not.
   private func reasonForMoreBits(_ spec: TensorSpec) -> String? {
     let (outputs, inputs) = (spec.shape.first ?? 0, spec.shape.last ?? 0)
     switch spec.role {
@@ -98,11 +100,11 @@ package struct QuantizationPolicy: Sendable, Equatable {
       return "its product is the answer"
     case .embedding:
       // The errors of a table are also the first thing that every layer sees.
-      return "a row is read for each token: 4 bits would save no time"
+      return "a row is read for each token: \(scheme.codeBits) bits would save no time"
     default: break
     }
     if inputs < TensorFormat.blockInputs * 2 {
-      return "\(inputs) inputs are too few to gain from 4 bits"
+      return "\(inputs) inputs are too few to gain from \(scheme.codeBits) bits"
     }
     switch spec.role {
     case .valueProjection where outputs * 2 <= inputs:

@@ -19,11 +19,7 @@ struct Convert: ParsableCommand {
         norms, scales and biases always stay f32. With --q4 the few matrices that 4 bits hurt get \
         8, and the report says which and why.
 
-          --q4    4.5   4-bit codes, a step and an offset per 32 inputs
-          --q8    8     int8, one scale per output
-          --f16   16    IEEE half precision
-          --bf16  16    bfloat16
-          --f32   32    as the checkpoint has them
+        \(SchemeFlag.table)
         """)
   }
 
@@ -35,22 +31,8 @@ struct Convert: ParsableCommand {
   @Argument(help: "The .vlmz file to write.")
   var output: String?
 
-  enum SchemeFlag: String, EnumerableFlag {
-    case q4, q8, f16, bf16, f32
-
-    var scheme: Scheme {
-      switch self {
-      case .q4: .q4
-      case .q8: .q8
-      case .f16: .f16
-      case .bf16: .bf16
-      case .f32: .f32
-      }
-    }
-  }
-
   @Flag(exclusivity: .exclusive, help: "How to store matrices; default: --q8.")
-  var scheme: SchemeFlag = .q8
+  var scheme = SchemeFlag(scheme: .q8)
 
   @Option(
     name: .long,
@@ -262,8 +244,8 @@ struct Convert: ParsableCommand {
     Report.line(
       "\(converter.source.description.architecture) (\(converter.source.checkpoint.naming)"
         + " names), \(plan.parameterCount) parameters in \(plan.items.count) tensors")
-    Report.line("about \(byteText(plan.byteCount)) as \(scheme.rawValue)")
-    for item in plan.items where item.format.scheme != .f32 {
+    Report.line("about \(byteText(plan.byteCount)) as \(scheme.scheme.name)")
+    for item in plan.items where !item.format.scheme.isExact {
       let reason = item.reason.map { "  (\($0))" } ?? ""
       Report.line("  \(item.spec.path.escapedForDisplay())  \(item.format)\(reason)")
     }

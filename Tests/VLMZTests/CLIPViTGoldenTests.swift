@@ -14,13 +14,8 @@ struct CLIPViTGoldenTests {
     let names: [String: String]
     let config: ViTConfig
 
-<<<<<<< HEAD
     init(_ checkpoint: String, feature: ViTConfig.Feature, layer: Int = -1) throws {
-      catalog = try SafetensorsIndex.readCheckpoint(path: TestFiles.golden(checkpoint))
-=======
-    init(_ checkpoint: String, feature: CLIPViTConfig.Feature, layer: Int = -1) throws {
       catalog = try Checkpoint.read(path: TestFiles.golden(checkpoint))
->>>>>>> main
       var names: [String: String] = [:]
       var shapes: [String: [Int]] = [:]
       for tensor in catalog.tensors {

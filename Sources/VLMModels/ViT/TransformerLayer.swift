@@ -48,7 +48,7 @@ struct TransformerLayer: Sendable {
   /// rounding of bf16; those of f32 do not.
   var keyValueFormat: KeyValueFormat {
     let products = projections.map(\.product)
-    return products.allSatisfy { $0.scheme != .f32 && $0.kernels.multipliesPairs } ? .bf16 : .f32
+    return products.allSatisfy { !$0.scheme.isExact && $0.kernels.multipliesPairs } ? .bf16 : .f32
   }
 
   /// In place on the residual stream `x`: `[rows, width]`.

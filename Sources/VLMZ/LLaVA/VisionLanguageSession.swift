@@ -143,7 +143,7 @@ package final class VisionLanguageSession: ConversationSession {
   /// Continues a prompt.
   ///
   /// - Parameters:
-  ///   - ids: the whole conversation, `Splice.sentinel` where a picture goes.
+  ///   - ids: the whole conversation, `ImagePrompt.sentinel` where a picture goes.
   ///   - images: the pictures, in their order.
   ///   - emit: called with each piece of text as soon as it is certain.
   /// - Throws: `ModelError` when the numbers of pictures differ or the context is too short,
@@ -190,7 +190,7 @@ package final class VisionLanguageSession: ConversationSession {
 
   private func splice(_ ids: [Int], _ images: [VisualTokens]) throws -> Splice {
     let splice = try ModelError.inFile(container.path) {
-      try Splice(ids, imageTokens: images.map(\.count))
+      try Splice(ids, sentinel: ImagePrompt.sentinel, imageTokens: images.map(\.count))
     }
     guard splice.count > 0 else { throw GenerationError(.emptyPrompt) }
     return splice

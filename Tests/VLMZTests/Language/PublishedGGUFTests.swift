@@ -37,7 +37,7 @@ struct PublishedGGUFTests {
     _ = try converter.convert(to: output, overwrite: true) { _, _, _ in }
     let container = try Container.open(path: output)
     let json = try JSONValue.parse(try #require(try container.section(.config)))
-    guard case .llama(let config) = try ModelDescription(json: json) else {
+    guard let config = try ModelDescription(json: json).config as? LLaMAConfig else {
       Issue.record("no LLaMA")
       return
     }
