@@ -15,7 +15,9 @@ let package = Package(
   name: "vlmz",
   products: [
     // What `scripts/fuzz` links; the commands are products without being named.
-    .library(name: "VLMFuzz", type: .static, targets: ["VLMFuzzTargets"])
+    .library(name: "VLMFuzz", type: .static, targets: ["VLMFuzzTargets"]),
+    // What `scripts/build-library` makes libvlmz.so of.
+    .library(name: "vlmz-objects", type: .static, targets: ["CVLMZBridge"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
@@ -55,6 +57,10 @@ let package = Package(
       dependencies: [
         "VLMFoundation", "VLMTensor", "VLMContainer", "VLMImages", "VLMText", "VLMModels",
       ]),
+
+    // The C interface: the header, and the Swift functions behind it.
+    .target(name: "CVLMZ", cSettings: kernelFlags),
+    .target(name: "CVLMZBridge", dependencies: ["CVLMZ", "VLMZ", "VLMTensor"]),
 
     .target(
       name: "VLMBench",
