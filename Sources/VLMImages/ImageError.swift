@@ -141,6 +141,13 @@ package struct ImageLimits: Sendable, Equatable {
     self.memory = memory
   }
 
+  /// Checks the sides of a picture that is in memory already.
+  ///
+  /// - Throws: `.tooManyPixels`, `.sideTooLong`.
+  package func require(width: Int, height: Int, of name: String) throws(ImageError) {
+    _ = try pixels(width: width, height: height, of: name)
+  }
+
   /// The number of pixels, when it is allowed.
   func pixels(width: Int, height: Int, of name: String) throws(ImageError) -> Int {
     let (pixels, overflow) = width.multipliedReportingOverflow(by: height)

@@ -73,6 +73,35 @@ extension Container {
     }
   }
 
+  /// The tokenizer; nil when the file has none.
+  ///
+  /// - Throws: `ContainerError`, `TextError` for a section that is damaged, `ModelError` for one with
+  ///   tokens that the model has no embeddings of.
+  package func tokenizer(of description: ModelDescription) throws -> Tokenizer? {
+    guard let bytes = try section(.tokenizer) else { return nil }
+    let tokenizer = try Tokenizer(container: bytes, file: path)
+    if let rows = description.tokenRows, let left = tokenizer.pieces(from: rows) {
+      throw ModelError(
+        file: path,
+        .tokenWithoutRow(token: left.first, id: left.id, others: left.count - 1, rows: rows))
+    }
+    return tokenizer
+  }
+
+  /// What the model's makers want; greedy without end tokens where the file says nothing.
+  package func generationDefaults() throws -> GenerationDefaults {
+    guard let json = try json(.generationConfig) else { return GenerationDefaults() }
+    return try ModelError.inFile(path) { try GenerationDefaults(json: json) }
+  }
+
+  /// How a conversation becomes text, as the file says; without programs where it does not say.
+  ///
+  /// - Throws: `ContainerError`, `TextError` for a section that is no good.
+  package func chatTemplates() throws -> ChatTemplates {
+    guard let json = try json(.chatTemplate) else { return ChatTemplates() }
+    return try ChatTemplates(json: json, file: path)
+  }
+
   /// Whatever keeps a session from opening the file and asking its model: all that the sections
   /// say, and every tensor's shape and storage, looked at as sessions do. What is only wrong with
   /// bytes is `verify`'s.

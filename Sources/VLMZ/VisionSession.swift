@@ -24,6 +24,7 @@ package final class VisionSession {
   private var context: ConvNeXtContext?
   private var clipContext: CLIPViTContext?
   private var textContext: TextTower.Context?
+  private var textTokenizer: Tokenizer?
   /// The embeddings of the texts that images are likened to, each of length 1.
   package private(set) var labelEmbeddings: [[Float]] = []
   /// The same before their norm, and the ids that they were made of.
@@ -38,13 +39,13 @@ package final class VisionSession {
     wideElements: Int = ConvNeXtContext.defaultWideElements
   ) throws {
     try self.init(
-      try Container.open(path: path), kernels: kernels, threads: threads,
+      try Container.open(path: path), kernels: kernels, pool: WorkerPool(threadCount: threads),
       wideElements: wideElements)
   }
 
   /// The same of a container that is open.
   package init(
-    _ container: Container, kernels: KernelSet, threads: Int,
+    _ container: Container, kernels: KernelSet, pool: WorkerPool,
     wideElements: Int = ConvNeXtContext.defaultWideElements
   ) throws {
     let file = container.path
@@ -77,7 +78,7 @@ package final class VisionSession {
     scores = stated?.scores ?? .softmax
     self.kernels = kernels
     self.wideElements = wideElements
-    pool = WorkerPool(threadCount: threads)
+    self.pool = pool
   }
 
   /// The geometry of the image tower, where that is a ConvNeXt.
@@ -254,7 +255,7 @@ package final class VisionSession {
   @discardableResult
   package func classify(as texts: [String], templates: [String] = []) throws -> [String] {
     guard let length = openCLIP?.text.config.contextLength else { throw notTextual }
-    guard let tokenizer = try container.tokenizer(of: description) else {
+    guard let tokenizer = try tokenizer() else {
       throw GenerationError(file: container.path, .noTokenizer)
     }
     let filled = templates.isEmpty ? texts : texts.flatMap { ZeroShot.fill(templates, with: $0) }
@@ -269,6 +270,24 @@ package final class VisionSession {
     labels = texts
     scores = .softmax
     return try filled.filter { try tokenizer.encode($0, bos: true, eos: true).count > length }
+  }
+
+  /// As many ids as the text tower reads: cut or padded.
+  ///
+  /// - Throws: as `classify(as:templates:)`.
+  func ids(of text: String) throws -> [Int] {
+    guard let length = openCLIP?.text.config.contextLength else { throw notTextual }
+    guard let tokenizer = try tokenizer() else {
+      throw GenerationError(file: container.path, .noTokenizer)
+    }
+    return try tokenizer.encodePadded(text, length: length)
+  }
+
+  /// The container's, read once.
+  private func tokenizer() throws -> Tokenizer? {
+    if let read = textTokenizer { return read }
+    textTokenizer = try container.tokenizer(of: description)
+    return textTokenizer
   }
 
   private func similarity(_ embedding: [Float]) -> [Float]? {

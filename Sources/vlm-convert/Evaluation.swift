@@ -17,9 +17,9 @@ struct Evaluation {
     let image: String
     /// Of the logits, or of the embeddings where there are no classes.
     let cosine: Double
-    /// `Classification.divergence` from the f32 model's probabilities.
+    /// `ClassScores.divergence` from the f32 model's probabilities.
     let divergence: Double?
-    /// `Classification.agree`.
+    /// `ClassScores.agree`.
     let agrees: Bool?
     let scores: Scores
   }
@@ -74,8 +74,8 @@ struct Evaluation {
       }
       return Outcome(
         image: name, cosine: cosine(p, q),
-        divergence: Classification.divergence(of: q, from: p, as: stored.scores),
-        agrees: Classification.agree(p, q, as: stored.scores), scores: stored.scores)
+        divergence: ClassScores.divergence(of: q, from: p, as: stored.scores),
+        agrees: ClassScores.agree(p, q, as: stored.scores), scores: stored.scores)
     }
   }
 

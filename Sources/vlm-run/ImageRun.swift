@@ -159,7 +159,7 @@ struct ImageRun {
   private func report(
     _ picture: PictureInput, _ input: Input, _ output: VisionSession.Result, _ milliseconds: Double
   ) {
-    let candidates = output.logits.map { Classification.top(top, of: $0, as: session.scores) } ?? []
+    let candidates = output.logits.map { ClassScores.top(top, of: $0, as: session.scores) } ?? []
     guard records.format == .text else {
       records.add(object(picture, candidates, milliseconds))
       return
@@ -183,7 +183,7 @@ struct ImageRun {
   }
 
   private func object(
-    _ picture: PictureInput, _ candidates: [Classification.Candidate], _ milliseconds: Double
+    _ picture: PictureInput, _ candidates: [ClassScores.Candidate], _ milliseconds: Double
   ) -> JSONValue {
     var object = picture.members
     object.set(

@@ -55,7 +55,7 @@ struct ClassNameTests {
     let pixels = try session.preprocessing.apply(
       try ImageDecoder.decode(path: picture), name: picture)
     let logits = try #require(try session.run([pixels])[0].logits)
-    let top = Classification.top(9, of: logits, as: session.scores)
+    let top = ClassScores.top(9, of: logits, as: session.scores)
     let expected = try #require(
       try TestFiles.json(Self.upstream("scores.json"))[
         "\(name).\(kind.stringValue ?? "None")"]?.objectValue)
@@ -284,7 +284,7 @@ struct ClassNameTests {
       ])[0]
       var found = result.embedding
       if let logits = result.logits {
-        let top = Classification.top(99, of: logits, as: scores)
+        let top = ClassScores.top(99, of: logits, as: scores)
         found = top.sorted { $0.index < $1.index }.map { Float($0.score) }
       }
       #expect(scores == .raw || session.scores == scores)

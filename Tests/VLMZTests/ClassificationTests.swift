@@ -7,7 +7,7 @@ import VLMZ
 struct ClassificationTests {
   @Test("probabilities are the softmax, best first, equal ones by index")
   func top() {
-    let top = Classification.top(3, of: [0, 1, 1, -1000], as: .softmax)
+    let top = ClassScores.top(3, of: [0, 1, 1, -1000], as: .softmax)
     #expect(top.map(\.index) == [1, 2, 0])
     // e / (1 + 2e)
     #expect(abs(top[0].score - 0.42231879825) < 1e-9)
@@ -16,24 +16,24 @@ struct ClassificationTests {
 
   @Test("sigmoids are each output's own, numbers what they are, both the highest first")
   func others() {
-    let sigmoids = Classification.top(3, of: [0, -1, 2], as: .sigmoid)
+    let sigmoids = ClassScores.top(3, of: [0, -1, 2], as: .sigmoid)
     #expect(sigmoids.map(\.index) == [2, 0, 1])
     #expect(abs(sigmoids[0].score - 0.88079707797) < 1e-9)
     #expect(sigmoids[1].score == 0.5)
     #expect(abs(sigmoids[2].score - 0.26894142136) < 1e-9)
-    let numbers = Classification.top(2, of: [0.25, -1, 200], as: .raw)
+    let numbers = ClassScores.top(2, of: [0.25, -1, 200], as: .raw)
     #expect(numbers.map(\.score) == [200, 0.25])
-    #expect(Classification.top(1, of: [-3e38], as: .sigmoid).map(\.score) == [0])
+    #expect(ClassScores.top(1, of: [-3e38], as: .sigmoid).map(\.score) == [0])
   }
 
   @Test("huge logits do not overflow, and NaN is the least likely", arguments: Scores.allCases)
   func extremes(_ scores: Scores) {
-    let top = Classification.top(2, of: [3e38, -3e38, .nan], as: scores)
+    let top = ClassScores.top(2, of: [3e38, -3e38, .nan], as: scores)
     #expect(top[0].index == 0)
     #expect(scores == .raw || top[0].score == 1)
-    #expect(Classification.top(1, of: [.nan, 2], as: scores)[0].index == 1)
-    #expect(Classification.top(1, of: [.nan], as: scores).isEmpty)
-    #expect(Classification.top(5, of: [], as: scores).isEmpty)
+    #expect(ClassScores.top(1, of: [.nan, 2], as: scores)[0].index == 1)
+    #expect(ClassScores.top(1, of: [.nan], as: scores).isEmpty)
+    #expect(ClassScores.top(5, of: [], as: scores).isEmpty)
   }
 
   @Test("the divergence of two fair coins from a biased one is what the formula gives")
@@ -43,24 +43,24 @@ struct ClassificationTests {
     for (p, q, scores) in [
       ([three, 0], [5, 5], Scores.softmax), ([three], [0], .sigmoid),
     ] as [([Float], [Float], Scores)] {
-      let value = try #require(Classification.divergence(of: q, from: p, as: scores))
+      let value = try #require(ClassScores.divergence(of: q, from: p, as: scores))
       #expect(abs(value - 0.13081203594) < 1e-6)
     }
     for scores in [Scores.softmax, .sigmoid] {
       let none = try #require(
-        Classification.divergence(of: [1, 2, 900], from: [1, 2, 900], as: scores))
+        ClassScores.divergence(of: [1, 2, 900], from: [1, 2, 900], as: scores))
       #expect(abs(none) < 1e-12)
     }
-    #expect(Classification.divergence(of: [1], from: [2], as: .raw) == nil)
+    #expect(ClassScores.divergence(of: [1], from: [2], as: .raw) == nil)
   }
 
   @Test("answers agree where they decide alike")
   func agreement() {
-    #expect(Classification.agree([1, 2], [3, 4], as: .softmax) == true)
-    #expect(Classification.agree([1, 2], [4, 3], as: .softmax) == false)
-    #expect(Classification.agree([1, -2], [0.1, -9], as: .sigmoid) == true)
-    #expect(Classification.agree([1, 2], [1, -2], as: .sigmoid) == false)
-    #expect(Classification.agree([1], [-2], as: .raw) == nil)
+    #expect(ClassScores.agree([1, 2], [3, 4], as: .softmax) == true)
+    #expect(ClassScores.agree([1, 2], [4, 3], as: .softmax) == false)
+    #expect(ClassScores.agree([1, -2], [0.1, -9], as: .sigmoid) == true)
+    #expect(ClassScores.agree([1, 2], [1, -2], as: .sigmoid) == false)
+    #expect(ClassScores.agree([1], [-2], as: .raw) == nil)
   }
 }
 

@@ -218,7 +218,7 @@ struct TrainedModelTests {
             try ImageDecoder.decode(path: path, policy: .pillow), name: path)
         }
         for result in try session.run(images) {
-          let top = Classification.top(1, of: result.logits ?? [], as: .softmax)
+          let top = ClassScores.top(1, of: result.logits ?? [], as: .softmax)
           if top.first?.index == index { correct[scheme, default: 0] += 1 }
         }
       }

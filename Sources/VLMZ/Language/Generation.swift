@@ -1,5 +1,3 @@
-import Synchronization
-
 /// What to generate, and when to stop.
 package struct GenerationOptions: Sendable, Equatable {
   package var sampling: SamplingOptions
@@ -27,38 +25,12 @@ package struct GenerationOptions: Sendable, Equatable {
 
 /// What came of it.
 package struct Generation: Sendable {
-  package enum Ending: String, Sendable {
-    /// A token that ends the text.
-    case stopToken = "stop token"
-    case stopString = "stop string"
-    /// As many tokens as were asked for.
-    case length
-    /// The context is full.
-    case context
-    case cancelled
-  }
-
   /// The tokens that were generated, without the one that ended the text.
   package var tokens: [Int] = []
   /// Their text, without a stop string.
   package var text = ""
-  package var ending = Ending.length
-  package var timings = Timings()
-
-  package struct Timings: Sendable, Equatable {
-    /// Positions of the prompt that were run, and those that the context still held.
-    package var promptTokens = 0
-    package var reusedTokens = 0
-    package var promptSeconds = 0.0
-    /// Passes over the weights for one token each; the first token comes with the prompt.
-    package var steps = 0
-    package var stepSeconds = 0.0
-
-    package var promptTokensPerSecond: Double {
-      promptSeconds > 0 ? Double(promptTokens) / promptSeconds : 0
-    }
-    package var tokensPerSecond: Double { stepSeconds > 0 ? Double(steps) / stepSeconds : 0 }
-  }
+  package var ending = Answer.Ending.length
+  package var timings = Answer.Timings()
 }
 
 /// A token with the logits that it was chosen from.
@@ -66,15 +38,4 @@ package struct GenerationStep: Sendable {
   package let token: Int
   /// `[vocabulary]`, as the model gave them.
   package let logits: [Float]
-}
-
-/// Ends a generation from another thread or a signal handler.
-package final class CancellationFlag: Sendable {
-  private let value = Atomic<Bool>(false)
-
-  package init() {}
-
-  package func cancel() { value.store(true, ordering: .relaxed) }
-  package func reset() { value.store(false, ordering: .relaxed) }
-  package var isCancelled: Bool { value.load(ordering: .relaxed) }
 }

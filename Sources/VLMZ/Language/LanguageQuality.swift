@@ -38,22 +38,22 @@ package struct LanguageQuality: Sendable {
   ///   - reference: a model of the same vocabulary.
   ///   - progress: called with tokens done, of all.
   package init(
-    _ session: LanguageSession, ids: [Int], window: Int, bos: Int?, countsHalf: Bool = false,
-    reference: LanguageSession? = nil, progress: (Int, Int) -> Void = { _, _ in }
+    _ model: TextGenerator, ids: [Int], window: Int, bos: Int?, countsHalf: Bool = false,
+    reference: TextGenerator? = nil, progress: (Int, Int) -> Void = { _, _ in }
   ) throws {
     let longest =
-      ([session] + (reference.map { [$0] } ?? []))
-      .map(\.generator.context.capacity).min() ?? 0
+      ([model] + (reference.map { [$0] } ?? []))
+      .map(\.context.capacity).min() ?? 0
     guard (2...max(2, longest)).contains(window) else {
       throw GenerationError(
         .option("window", found: "\(window) tokens", expected: "2 to \(longest)"))
     }
-    if let reference, reference.config.vocabulary != session.config.vocabulary {
+    if let reference, reference.model.config.vocabulary != model.model.config.vocabulary {
       throw GenerationError(
-        file: reference.container.path,
+        file: reference.file,
         .option(
-          "vocabulary", found: "\(reference.config.vocabulary)",
-          expected: "\(session.config.vocabulary)"))
+          "vocabulary", found: "\(reference.model.config.vocabulary)",
+          expected: "\(model.model.config.vocabulary)"))
     }
     isCompared = reference != nil
     first = countsHalf ? window / 2 : 0
@@ -66,17 +66,17 @@ package struct LanguageQuality: Sendable {
     }
     for index in 0..<windows {
       progress(index * step, windows * step)
-      try add(start + ids[index * step..<(index + 1) * step], session, reference)
+      try add(start + ids[index * step..<(index + 1) * step], model, reference)
     }
   }
 
   private mutating func add(
-    _ ids: [Int], _ session: LanguageSession, _ reference: LanguageSession?
+    _ ids: [Int], _ model: TextGenerator, _ reference: TextGenerator?
   ) throws {
     var exact: [Float] = []
     // The first position behind which the logits are no numbers.
     var strange: Int?
-    let width = session.config.vocabulary
+    let width = model.model.config.vocabulary
     if let reference {
       exact.reserveCapacity(ids.count * width)
       try reference.score(ids) { logits, position in
@@ -84,10 +84,10 @@ package struct LanguageQuality: Sendable {
         exact += logits.array()
       }
       if let strange {
-        throw GenerationError(file: reference.container.path, .notNumbers(position: strange))
+        throw GenerationError(file: reference.file, .notNumbers(position: strange))
       }
     }
-    try session.score(ids) { logits, position in
+    try model.score(ids) { logits, position in
       if logits.notFiniteCount > 0 { strange = strange ?? position }
       for row in 0..<logits.rows
       where position + row >= first && position + row + 1 < ids.count {
@@ -101,7 +101,7 @@ package struct LanguageQuality: Sendable {
       }
     }
     if let strange {
-      throw GenerationError(file: session.container.path, .notNumbers(position: strange))
+      throw GenerationError(file: model.file, .notNumbers(position: strange))
     }
   }
 
@@ -128,16 +128,5 @@ package struct LanguageQuality: Sendable {
     var sum = 0.0
     for value in values { sum += exp(Double(value) - highest) }
     return log(sum) + highest
-  }
-}
-
-extension LanguageSession {
-  /// The logits behind every one of `ids`, as `LLaMA.scoreAll` gives them. What the context held is
-  /// forgotten.
-  package func score(
-    _ ids: [Int], body: (_ logits: MatrixView, _ position: Int) -> Void
-  ) throws {
-    try ModelError.inFile(container.path) { try generator.score(ids, body: body) }
-    try container.checkUnchanged()
   }
 }

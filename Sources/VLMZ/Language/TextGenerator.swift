@@ -4,9 +4,14 @@ import VLMText
 
 /// A language model with a sequence in memory: prompts in, tokens and text out.
 ///
+/// What of a prompt the memory holds already, from its beginning, is not computed again, pictures
+/// included: the second question about a picture costs as much as its text.
+///
 /// Not thread-safe: one caller at a time; inside, the pool's threads share the work.
 package final class TextGenerator {
   package let model: LLaMA
+  /// What prompts with pictures need; nil for a model that sees none.
+  package let pictures: LLaVA?
   package let context: LLaMAContext
   /// Nil when tokens are all that is wanted.
   package let tokenizer: Tokenizer?
@@ -14,10 +19,22 @@ package final class TextGenerator {
   package let stopTokens: Set<Int>
   /// The tokens at the positions that the context holds; `embedded` where something else stands.
   package private(set) var history: [Int] = []
+  /// What stands at the positions that the context holds, of prompts that may have pictures.
+  var held: [Position] = []
+  /// The pictures among them, so that none of their identities is given to another.
+  var heldImages: [VisualTokens] = []
+
+  enum Position: Equatable {
+    case token(Int)
+    case image(ObjectIdentifier, row: Int)
+  }
+
+  /// The model's file, for errors; nil where it came from none.
+  let file: String?
 
   /// Called before anything is made of what the model computed; throws when its weights are no longer
   /// what they were.
-  private let checkWeights: () throws -> Void
+  let checkWeights: () throws -> Void
 
   /// Sees every token as it is chosen, the one that ends a text included.
   package var observeStep: ((GenerationStep) -> Void)?
@@ -26,10 +43,12 @@ package final class TextGenerator {
   package static let embedded = -1
 
   package init(
-    model: LLaMA, context: LLaMAContext, tokenizer: Tokenizer? = nil, stopTokens: Set<Int>,
-    checkWeights: @escaping () throws -> Void = {}
+    model: LLaMA, pictures: LLaVA? = nil, context: LLaMAContext, tokenizer: Tokenizer? = nil,
+    stopTokens: Set<Int>, file: String? = nil, checkWeights: @escaping () throws -> Void = {}
   ) {
     self.model = model
+    self.pictures = pictures
+    self.file = file
     self.context = context
     self.tokenizer = tokenizer
     self.stopTokens = stopTokens
@@ -38,7 +57,7 @@ package final class TextGenerator {
 
   /// Forgets the sequence that the context holds.
   package func forget() {
-    history = []
+    (history, held, heldImages) = ([], [], [])
     context.truncate(to: 0)
   }
 
@@ -67,7 +86,7 @@ package final class TextGenerator {
     let start = clock.now
     let first = try run(prompt, &result.timings, observe, cancelled)
     try checkWeights()
-    result.timings.promptSeconds = Self.seconds(clock.now - start)
+    result.timings.promptSeconds = (clock.now - start).seconds
     guard var logits = first else {
       result.ending = .cancelled
       return result
@@ -117,7 +136,7 @@ package final class TextGenerator {
       try checkWeights()
       history.append(token)
       result.timings.steps += 1
-      result.timings.stepSeconds += Self.seconds(clock.now - step)
+      result.timings.stepSeconds += (clock.now - step).seconds
     }
     if !stops.isStopped {
       show(stops.push(decoder?.finish() ?? ""))
@@ -126,19 +145,27 @@ package final class TextGenerator {
     return result
   }
 
-  /// The logits behind every token of a sequence from its start; see `LLaMA.scoreAll`.
+  /// The logits behind every token of a sequence from its start; see `LLaMA.scoreAll`. What the
+  /// context held is forgotten.
   package func score(
     _ tokens: [Int], body: (_ logits: MatrixView, _ position: Int) -> Void
-  ) throws(ModelError) {
-    history = []
-    try model.scoreAll(.tokens(tokens), position: 0, context, body: body)
+  ) throws {
+    forget()
+    try inFile { try model.scoreAll(.tokens(tokens), position: 0, context, body: body) }
     history = tokens
+    try checkWeights()
+  }
+
+  /// Names the model's file in errors that do not.
+  func inFile<R>(_ body: () throws -> R) throws -> R {
+    guard let file else { return try body() }
+    return try ModelError.inFile(file, body)
   }
 
   /// Runs what the context does not hold; returns the logits behind the prompt, nil when it was
   /// cancelled before they were known. What was run until then is kept.
   private func run(
-    _ prompt: Prompt, _ timings: inout Generation.Timings, _ observe: LLaMA.Observer?,
+    _ prompt: Prompt, _ timings: inout Answer.Timings, _ observe: LLaMA.Observer?,
     _ cancelled: CancellationFlag?
   ) throws -> MatrixView? {
     let isCancelled = cancelled.map { flag in { flag.isCancelled } }
@@ -166,10 +193,5 @@ package final class TextGenerator {
       history += [Int](repeating: Self.embedded, count: timings.promptTokens)
       return timings.promptTokens == rows.rows ? logits : nil
     }
-  }
-
-  private static func seconds(_ duration: Duration) -> Double {
-    let (seconds, attoseconds) = duration.components
-    return Double(seconds) + Double(attoseconds) * 1e-18
   }
 }

@@ -1,14 +1,13 @@
 import Foundation
 import Testing
+import VLMTestSupport
 
 @testable import VLMTensor
 
 /// `scripts/vlmz_blocks.py` was written from `formats/blocks.md` alone; the two must agree.
 @Suite("Independent reader")
 struct IndependentReaderTests {
-  static let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-    .deletingLastPathComponent().deletingLastPathComponent()
-    .appendingPathComponent("scripts/vlmz_blocks.py").path
+  static let script = TestFiles.root.appendingPathComponent("scripts/vlmz_blocks.py").path
 
   /// Runs Python over `input`; nil when there is none.
   private static func python(_ arguments: [String], input: [UInt8] = []) throws -> [UInt8]? {

@@ -5,7 +5,7 @@ import VLMModels
 #endif
 
 /// Scores from logits.
-package enum Classification {
+package enum ClassScores {
   /// One class with its score: a probability, unless outputs are shown as they are.
   package struct Candidate: Sendable, Equatable {
     package let index: Int

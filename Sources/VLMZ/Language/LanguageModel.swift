@@ -1,0 +1,198 @@
+import VLMContainer
+import VLMFoundation
+import VLMImages
+import VLMModels
+import VLMTensor
+import VLMText
+
+/// The layers of a model that writes text, and what goes with them. Immutable: shared by all
+/// conversations.
+package struct LanguageModel: Sendable {
+  /// The language model itself.
+  package let layers: LLaMA
+  /// What shows it pictures; nil for a model that reads text alone.
+  package let pictures: LLaVA?
+  /// From a picture to the tower's input; nil for a model that sees none.
+  package let preprocessing: Preprocessing?
+  /// Nil for a file without one, which can be given ids alone.
+  package let tokenizer: Tokenizer?
+  /// How the model's makers want text to be generated.
+  package let defaults: GenerationDefaults
+  private let container: Container
+  private let kernels: KernelSet
+
+  /// The layers of a container's model; nil when it writes no text.
+  ///
+  /// - Throws: `ContainerError`, `ModelError` when the file is damaged or is not its own model.
+  init?(_ container: Container, _ description: ModelDescription, kernels: KernelSet) throws {
+    let source = ContainerWeights(container)
+    let weights = Weights(source, kernels: kernels)
+    switch description {
+    case .llama(let config):
+      layers = try ModelError.inFile(container.path) { try LLaMA(weights, config) }
+      pictures = nil
+      try source.requireAllUsed()
+      preprocessing = nil
+    case .llava(let config):
+      let model = try ModelError.inFile(container.path) { try LLaVA(weights, config) }
+      (layers, pictures) = (model.language, model)
+      try source.requireAllUsed()
+      preprocessing = try container.preprocessing(of: description)
+    default: return nil
+    }
+    defaults = try container.generationDefaults()
+    tokenizer = try container.tokenizer(of: description)
+    self.container = container
+    self.kernels = kernels
+  }
+
+  /// Positions of the longest prompt that the model was trained with; nil where its files do not say.
+  package var trainedLength: Int? { pictures?.config.promptLimit }
+  /// The name of the conversation template that the model was trained with, where the container has
+  /// none of its own: every LLaVA on Vicuna v1.5 has this one, whatever its folder is called.
+  package var templateName: String? { pictures == nil ? nil : "vicuna_v1" }
+
+  // MARK: - Text
+
+  /// Keys and values of longer contexts take gigabytes; who wants them says so.
+  package static let defaultContextLength = 4096
+
+  /// Positions of a context where the user names none: as many as the memory leaves room for.
+  private func defaultCapacity(format: KeyValueFormat, threads: Int) -> Int {
+    let wanted = usualCapacity
+    return LLaMAContext.capacity(
+      fitting: Machine.memory.planned, atMost: wanted, layers.config, format: format,
+      threads: threads) ?? wanted
+  }
+
+  /// Positions of a context where memory suffices.
+  private var usualCapacity: Int {
+    min(layers.config.contextLength, Self.defaultContextLength)
+  }
+
+  /// Positions that a context has where memory suffices, when one of `capacity` has fewer.
+  package func shortened(_ capacity: Int) -> Int? {
+    capacity < usualCapacity ? usualCapacity : nil
+  }
+
+  /// An empty sequence.
+  ///
+  /// - Parameters:
+  ///   - contextLength: positions of the longest sequence; nil for the model's, but not more than
+  ///     `defaultContextLength`, nor than the memory leaves room for.
+  ///   - chunkRows: see `LLaMAContext`.
+  /// - Throws: `ModelError` when it needs more memory than there is.
+  package func generator(
+    pool: WorkerPool, contextLength: Int? = nil, chunkRows: Int = LLaMAContext.defaultChunkRows,
+    keyValueFormat: KeyValueFormat = .f16, precision: LLaMAContext.Precision = .balanced
+  ) throws -> TextGenerator {
+    let container = container
+    let context = try ModelError.inFile(container.path) {
+      try LLaMAContext(
+        layers.config,
+        capacity: contextLength
+          ?? defaultCapacity(format: keyValueFormat, threads: pool.threadCount),
+        chunkRows: chunkRows, keyValueFormat: keyValueFormat, precision: precision, pool: pool,
+        kernels: kernels)
+    }
+    return TextGenerator(
+      model: layers, pictures: pictures, context: context, tokenizer: tokenizer,
+      stopTokens: Set(defaults.stopTokens), file: container.path,
+      checkWeights: { try container.checkUnchanged() })
+  }
+
+  // MARK: - Pictures
+
+  /// The tower's input for a picture.
+  ///
+  /// - Throws: `GenerationError` for a model that sees no pictures, or for a size that cannot be;
+  ///   `ImageError` for one too large.
+  package func pixels(
+    of image: any PixelSource, name: String, geometry: PictureGeometry = PictureGeometry(),
+    limits: ImageLimits = ImageLimits()
+  ) throws -> PixelTensor {
+    let (model, preprocessing) = try sighted()
+    var steps = preprocessing
+    let step = model.config.tower.stride
+    if let side = geometry.resolution {
+      let range = step...16_384
+      guard range.contains(side) else {
+        throw GenerationError(
+          .option(
+            "--resolution", found: "\(side)",
+            expected: "\(range.lowerBound) to \(range.upperBound)"))
+      }
+      steps = steps.resized(toSide: side)
+    }
+    if geometry.keepsAspect {
+      guard model.config.tower.takesAnyAspect, let side = steps.resolution else {
+        throw GenerationError(
+          .option("--keep-aspect", found: "a tower for squares", expected: "one of any shape"))
+      }
+      steps = steps.keepingAspect(
+        ofWidth: image.width, height: image.height, side: side, step: step)
+    }
+    return try steps.apply(image, name: name, limits: limits)
+  }
+
+  /// The visual tokens of a picture, in memory of their own. Whoever keeps them need not encode it
+  /// again.
+  ///
+  /// - Throws: `ModelError` when the picture is too small for the tower or too large for memory, or
+  ///   when the tower makes no numbers of it; `GenerationError` for a model that sees no pictures.
+  package func encode(
+    _ pixels: PixelTensor, pool: WorkerPool, observe: ConversationObserver? = nil
+  ) throws -> VisualTokens {
+    let (model, _) = try sighted()
+    observe?("pixel_values", [1, 3, pixels.height, pixels.width], pixels.channelsFirst())
+    let tokens = try model.encode(
+      pixels.values, height: pixels.height, width: pixels.width, pool: pool
+    ) { name, view, shape in
+      guard let observe else { return }
+      if shape.rows == 1, name.hasSuffix(".gate_pre_tanh") {
+        observe(name, [1, 1], view.array())
+      } else if self.isTokens(name) {
+        observe(name, [1, shape.rows, shape.channels], view.array())
+      } else {
+        observe(name, [1, shape.channels, shape.height, shape.width], view.channelsFirst(shape))
+      }
+    }
+    try container.checkUnchanged()
+    try tokens.rows.requireFinite("visual tokens")
+    return tokens
+  }
+
+  private func sighted() throws(GenerationError) -> (LLaVA, Preprocessing) {
+    guard let pictures, let preprocessing else {
+      throw GenerationError(
+        file: container.path, .option("--image", found: "a picture", expected: "text alone"))
+    }
+    return (pictures, preprocessing)
+  }
+
+  /// Whether an intermediate is a list of tokens, `[1, count, channels]`, and no map.
+  private func isTokens(_ name: String) -> Bool {
+    if name == "tower.features" || name == "projector" { return true }
+    switch pictures?.config.tower {
+    case .convNeXt?, nil: return false
+    case .clipViT?: return true
+    case .multiResolution?:
+      return name != "fast.pixel_in"
+        && (["fast.", "align.", "visual_tokens"].contains { name.hasPrefix($0) }
+          || [".in_fast", ".out"].contains { name.hasSuffix($0) })
+    }
+  }
+}
+
+/// What the user may ask of a picture's size.
+package struct PictureGeometry: Sendable, Equatable {
+  /// The short side of the tower's input; nil for the model's own.
+  package var resolution: Int?
+  /// The whole picture in its own proportions, instead of padding or cropping it to a square.
+  package var keepsAspect: Bool
+
+  package init(resolution: Int? = nil, keepsAspect: Bool = false) {
+    self.resolution = resolution
+    self.keepsAspect = keepsAspect
+  }
+}

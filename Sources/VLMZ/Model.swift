@@ -1,0 +1,118 @@
+import VLMContainer
+import VLMFoundation
+import VLMImages
+import VLMModels
+import VLMTensor
+import VLMText
+
+/// An opened `.vlmz` file: the mapped weights and all that is needed to use them.
+///
+/// A model never changes, so any number of threads may share it. What changes while it is used is in
+/// a `Session` (pictures and embeddings) or a `Conversation` (text); each belongs to one caller. The
+/// weights are used where the file is mapped: a second model of the same file takes little more
+/// memory, and a process that is started anew finds them in the system's cache.
+///
+/// All sessions and conversations of a model share its threads, unless they ask for their own: loops
+/// of callers who compute at the same time take turns, so the machine is never overcommitted.
+/// Results do not depend on the number of threads or on who else computes.
+public final class Model: Sendable {
+  /// How a model computes. The defaults are right where nothing else runs on the machine.
+  public struct Options: Sendable, Equatable {
+    /// Threads that compute, the caller's own included: 1 to 1024; nil for as many processors as
+    /// this process may use.
+    public var threads: Int?
+    /// The instruction set, one of `Model.instructionSets`; nil for the best of this machine.
+    public var instructionSet: String?
+
+    /// Options that differ from the defaults where they are given.
+    public init(threads: Int? = nil, instructionSet: String? = nil) {
+      self.threads = threads
+      self.instructionSet = instructionSet
+    }
+  }
+
+  /// The path that the file was opened with.
+  public var path: String { container.path }
+
+  /// The name of the architecture: "convnext", "clip_vit", "open_clip", "llama", "llava" …
+  public var architecture: String { description.architecture }
+
+  package let container: Container
+  package let description: ModelDescription
+  package let kernels: KernelSet
+  /// The threads that sessions share.
+  package let pool: WorkerPool
+  /// The layers of a model that writes text.
+  package let language: LanguageModel?
+
+  /// Names of the instruction sets that this machine can run, slowest first: "scalar", "avx2" …
+  public static var instructionSets: [String] { KernelSet.all.map(\.name) }
+
+  /// Opens and checks a file. The weights themselves are not read; see `vlm-convert verify`.
+  ///
+  /// - Parameters:
+  ///   - path: of a `.vlmz` file, a regular one.
+  ///   - options: how to compute.
+  /// - Throws: `VLMZError`: `.notFound` or `.noPermission` when the file cannot be opened,
+  ///   `.badData` when it is damaged or is no `.vlmz`, `.unsupported` for an instruction set that
+  ///   this machine lacks, `.invalidArgument` for a number of threads out of range.
+  public convenience init(opening path: String, options: Options = Options()) throws(VLMZError) {
+    let threads = options.threads ?? ThreadCount.available
+    try Self.check(threads: threads)
+    let kernels = try Self.kernels(named: options.instructionSet)
+    let container = try VLMZError.wrapping { try Container.open(path: path) }
+    let made = try VLMZError.wrapping {
+      try Contents(container, kernels: kernels, pool: WorkerPool(threadCount: threads))
+    }
+    self.init(made)
+  }
+
+  /// The same of a container that is open, with errors of the modules below.
+  package convenience init(
+    _ container: Container, kernels: KernelSet, pool: WorkerPool
+  ) throws {
+    self.init(try Contents(container, kernels: kernels, pool: pool))
+  }
+
+  /// What a model is made of, checked.
+  private struct Contents {
+    let container: Container
+    let description: ModelDescription
+    let kernels: KernelSet
+    let pool: WorkerPool
+    let language: LanguageModel?
+
+    init(_ container: Container, kernels: KernelSet, pool: WorkerPool) throws {
+      self.container = container
+      self.kernels = kernels
+      self.pool = pool
+      description = try container.modelDescription()
+      language = try LanguageModel(container, description, kernels: kernels)
+    }
+  }
+
+  private init(_ contents: Contents) {
+    container = contents.container
+    description = contents.description
+    kernels = contents.kernels
+    pool = contents.pool
+    language = contents.language
+  }
+
+  static func check(threads: Int) throws(VLMZError) {
+    try VLMZError.require(
+      (1...ThreadCount.maximum).contains(threads), "threads", found: "\(threads)",
+      expected: "1 to \(ThreadCount.maximum)")
+  }
+
+  private static func kernels(named name: String?) throws(VLMZError) -> KernelSet {
+    guard let name else { return .best }
+    guard let kernels = KernelSet(named: name) else {
+      throw VLMZError(
+        .unsupported,
+        "instruction set: found '\(name.escapedForDisplay())', expected one of "
+          + instructionSets.joined(separator: ", "))
+    }
+    return kernels
+  }
+}
