@@ -60,7 +60,7 @@ let package = Package(
 
     // The C interface: the header, and the Swift functions behind it.
     .target(name: "CVLMZ", cSettings: kernelFlags),
-    .target(name: "CVLMZBridge", dependencies: ["CVLMZ", "VLMZ", "VLMTensor"]),
+    .target(name: "CVLMZBridge", dependencies: ["CVLMZ", "VLMZ", "VLMFoundation"]),
 
     .target(
       name: "VLMBench",

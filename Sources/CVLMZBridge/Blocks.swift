@@ -84,13 +84,14 @@ enum Block {
 
 extension Answer.Ending {
   fileprivate var number: Int32 {
-    Int32(
+    let number =
       switch self {
       case .stopToken: VLMZ_ENDING_STOP_TOKEN
       case .stopString: VLMZ_ENDING_STOP_TEXT
       case .length: VLMZ_ENDING_LENGTH
       case .context: VLMZ_ENDING_CONTEXT
       case .cancelled: VLMZ_ENDING_CANCELLED
-      })
+      }
+    return Int32(number)
   }
 }

@@ -45,13 +45,19 @@ public func vlmzImageFromPixels(
         "format of pixels", found: "\(given.format)",
         expected: "1 to \(Image.PixelFormat.allCases.count)")
     }
-    nonisolated(unsafe) let (release, user) = (given.release, given.user)
+    let owner = PixelOwner(release: given.release, user: given.user)
     let opened = try Image(
       noCopy: given.data, width: Int(given.width), height: Int(given.height),
       bytesPerRow: given.bytes_per_row == 0 ? nil : given.bytes_per_row, format: format,
-      options: try imageOptions(options), release: { release?(user) })
+      options: try imageOptions(options), release: { owner.release?(owner.user) })
     result.pointee = HandleTable.shared.add(opened, .image)
   }
+}
+
+/// Who is told that pixels are no longer needed; the header says that it may be on any thread.
+private struct PixelOwner: @unchecked Sendable {
+  let release: (@convention(c) (UnsafeMutableRawPointer?) -> Void)?
+  let user: UnsafeMutableRawPointer?
 }
 
 /// `vlmz_image_get_size` of vlmz.h.

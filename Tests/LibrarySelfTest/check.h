@@ -39,7 +39,8 @@ typedef struct files {
   char stories[4096];
   char horse[4096];
   char cup[4096];
-  char cat[4096];
+  char embedding[4096];
+  char answer[4096];
 } files;
 
 // The instruction set that models are opened with; NULL for the best.
@@ -58,5 +59,6 @@ void test_misuse(const files *files);
 void test_threads(const files *files);
 void test_cancellation(const files *files);
 void test_growth(const files *files);
+void write_results(const files *files);
 
 #endif

@@ -345,3 +345,38 @@ void test_results(const files *files) {
   test_pictures(files);
   test_stories(files);
 }
+
+static void write_file(const char *path, const void *bytes, size_t count) {
+  FILE *file = fopen(path, "wb");
+  CHECK(file != NULL);
+  CHECK(fwrite(bytes, 1, count, file) == count);
+  CHECK(fclose(file) == 0);
+}
+
+void write_results(const files *files) {
+  vlmz_model *model = open_model(files->classifier);
+  vlmz_image *image = open_image(files->horse);
+  vlmz_session *session;
+  float *values;
+  size_t count;
+  OK(vlmz_session_create(model, NULL, &session));
+  OK(vlmz_session_embed_image(session, image, &values, &count));
+  write_file(files->embedding, values, count * sizeof *values);
+  vlmz_free(values);
+  OK(vlmz_session_free(session));
+  OK(vlmz_image_free(image));
+  OK(vlmz_model_free(model));
+
+  model = open_model(files->stories);
+  vlmz_conversation *conversation;
+  vlmz_answer *answer;
+  vlmz_answer_options how = VLMZ_ANSWER_OPTIONS_INIT;
+  how.maximum_tokens = 60;
+  OK(vlmz_conversation_create(model, NULL, &conversation));
+  OK(vlmz_conversation_ask(
+      conversation, "Once upon a time", NULL, 0, &how, NULL, NULL, &answer));
+  write_file(files->answer, answer->text, answer->length);
+  vlmz_free(answer);
+  OK(vlmz_conversation_free(conversation));
+  OK(vlmz_model_free(model));
+}

@@ -2,7 +2,8 @@
 //
 //   selftest FOLDER [--isa NAME] PART…
 //
-// FOLDER has the models and pictures that scripts/test-library puts there.
+// FOLDER has the models and pictures that scripts/test-library puts there. The part "write" writes what
+// the commands are compared with: embedding.f32 and answer.txt.
 
 #include "check.h"
 
@@ -44,7 +45,7 @@ static const struct {
 } parts[] = {
     {"results", test_results},           {"misuse", test_misuse},
     {"threads", test_threads},           {"cancellation", test_cancellation},
-    {"growth", test_growth},
+    {"growth", test_growth},             {"write", write_results},
 };
 
 static void name(char *path, const char *folder, const char *file) {
@@ -63,7 +64,8 @@ int main(int argc, char **argv) {
   name(files.stories, argv[1], "stories.vlmz");
   name(files.horse, argv[1], "horse.png");
   name(files.cup, argv[1], "cup.png");
-  name(files.cat, argv[1], "cat.png");
+  name(files.embedding, argv[1], "embedding.f32");
+  name(files.answer, argv[1], "answer.txt");
   for (int index = 2; index < argc; index += 1) {
     if (strcmp(argv[index], "--isa") == 0 && index + 1 < argc) {
       instruction_set = argv[index += 1];
