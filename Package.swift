@@ -14,6 +14,7 @@ let kernelFlags: [CSetting] = [
 let package = Package(
   name: "vlmz",
   products: [
+    .library(name: "VLMZ", targets: ["VLMZ"]),
     // What `scripts/fuzz` links; the commands are products without being named.
     .library(name: "VLMFuzz", type: .static, targets: ["VLMFuzzTargets"]),
     // What `scripts/build-library` makes libvlmz.so of.
@@ -34,6 +35,8 @@ let package = Package(
         .linkedLibrary($0)
       }),
     .target(name: "CVLMPeak", dependencies: ["CVLMKernels"], cSettings: kernelFlags),
+    // Signal handlers and what else only a program may do; no library depends on it.
+    .target(name: "CVLMCommandLine", dependencies: ["CVLMSystem"], cSettings: kernelFlags),
 
     // Libraries, lowest first; a layer imports only what stands above it here.
     .target(name: "VLMFoundation", dependencies: ["CVLMSystem"]),
@@ -55,7 +58,8 @@ let package = Package(
     .target(
       name: "VLMZ",
       dependencies: [
-        "VLMFoundation", "VLMTensor", "VLMContainer", "VLMImages", "VLMText", "VLMModels",
+        "VLMFoundation", "VLMTensor", "VLMCheckpoint", "VLMContainer", "VLMImages", "VLMText",
+        "VLMModels", "VLMConversion",
       ]),
 
     // The C interface: the header, and the Swift functions behind it.
@@ -73,7 +77,7 @@ let package = Package(
     .target(
       name: "VLMCommandLine",
       dependencies: [
-        "VLMFoundation", "VLMTensor",
+        "CVLMCommandLine", "VLMFoundation", "VLMTensor",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
@@ -104,7 +108,9 @@ let package = Package(
       path: "Tests/VLMTestSupport"),
     .executableTarget(
       name: "SystemProbe",
-      dependencies: ["VLMFoundation", "VLMTensor", "VLMCheckpoint", "VLMImages"],
+      dependencies: [
+        "VLMCommandLine", "VLMFoundation", "VLMTensor", "VLMCheckpoint", "VLMImages", "VLMText",
+      ],
       path: "Tests/SystemProbe"),
     .testTarget(
       name: "VLMFoundationTests",
@@ -115,8 +121,8 @@ let package = Package(
     .testTarget(
       name: "VLMCheckpointTests",
       dependencies: [
-        "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMFoundation", "VLMModels",
-        "VLMTensor", "VLMTestSupport", "VLMZ", "SystemProbe", "CCodecs",
+        "VLMCheckpoint", "VLMFoundation", "VLMTensor", "CCodecs", "VLMTestSupport",
+        "SystemProbe",
       ]),
     .testTarget(
       name: "VLMContainerTests",
@@ -125,12 +131,10 @@ let package = Package(
       ]),
     .testTarget(
       name: "VLMImagesTests",
-      dependencies: [
-        "VLMImages", "VLMFoundation", "VLMTensor", "VLMText", "VLMTestSupport", "SystemProbe",
-      ]),
+      dependencies: ["VLMImages", "VLMFoundation", "VLMTestSupport", "SystemProbe"]),
     .testTarget(
       name: "VLMTextTests",
-      dependencies: ["VLMText", "VLMImages", "VLMFoundation", "VLMTensor", "VLMTestSupport"]),
+      dependencies: ["VLMText", "VLMFoundation", "VLMTestSupport"]),
     .testTarget(
       name: "VLMModelsTests",
       dependencies: ["VLMModels", "VLMFoundation", "VLMTensor", "VLMTestSupport"]),
@@ -156,7 +160,7 @@ let package = Package(
       name: "CLITests",
       dependencies: [
         "VLMCommandLine", "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMFoundation",
-        "VLMImages", "VLMTensor", "VLMText", "VLMTestSupport", "vlm-convert", "vlm-run",
+        "VLMImages", "VLMTensor", "VLMText", "VLMTestSupport", "VLMZ", "vlm-convert", "vlm-run",
       ]),
     .target(
       name: "VLMFuzzTargets",

@@ -3,7 +3,7 @@
 
   python3 scripts/compare_quantizers.py [safetensors file ...]
 
-Builds the encoder from Sources/CVLMKernels/encode with the C compiler in $CC (clang; the sources use its
+Builds the encoders from Sources/CVLMKernels with the C compiler in $CC (clang; the sources use its
 vectors) and needs numpy. Rows are Gaussian, Laplace and t-distributed (seed 1), then all matrices
 of the files given. Error: sqrt(sum (w - v)^2 / sum w^2) over all of them.
 
@@ -46,23 +46,28 @@ ENCODE = ctypes.CFUNCTYPE(None, ctypes.POINTER(Panel), ctypes.POINTER(Stats))
 
 
 class Encoder(ctypes.Structure):
-    _fields_ = [("isa", ctypes.c_int), ("name", ctypes.c_char_p), ("q8", ENCODE), ("q4", ENCODE),
+    _fields_ = [("name", ctypes.c_char_p), ("q8", ENCODE), ("q4", ENCODE),
                 ("q4_min_max", ENCODE), ("f16", ENCODE), ("bf16", ENCODE)]
 
 
 def load_encoders():
-    sources = sorted(glob.glob(os.path.join(ROOT, "Sources/CVLMKernels/encode/*.c")))
+    kernels = os.path.join(ROOT, "Sources/CVLMKernels")
+    sources = sorted(glob.glob(os.path.join(kernels, "**/*.c"), recursive=True))
     with tempfile.TemporaryDirectory() as folder:
         library = os.path.join(folder, "encode.so")
         subprocess.run(
             [os.environ.get("CC", "clang"), "-std=c17", "-O3", "-ffp-contract=off", "-Wno-psabi",
-             "-shared", "-fPIC", "-o", library, "-I", os.path.join(ROOT, "Sources/CVLMKernels/include"),
-             "-I", os.path.join(ROOT, "Sources/CVLMKernels/include"), *sources, "-lm"], check=True)
+             "-shared", "-fPIC", "-o", library, "-I", os.path.join(kernels, "include"), *sources,
+             "-lm"], check=True)
         handle = ctypes.CDLL(library)
     handle.vlm_encoder_for.restype = ctypes.POINTER(Encoder)
     handle.vlm_encode_scratch_bytes.restype = ctypes.c_size_t
-    found = [handle.vlm_encoder_for(isa) for isa in range(3)]
-    return handle, [encoder.contents for encoder in found if encoder]
+    handle.vlm_encoder_best.restype = ctypes.POINTER(Encoder)
+    handle.vlm_isa_name.restype = ctypes.c_char_p
+    count = next(isa for isa in range(100) if not handle.vlm_isa_name(isa))
+    found = [handle.vlm_encoder_for(isa) for isa in range(count)] + [handle.vlm_encoder_best()]
+    # Kernel sets share encoders.
+    return handle, list({e.contents.name: e.contents for e in found if e}.values())
 
 
 def encode(handle, function, weights, panel_bytes):

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Prints the coefficients of GELU in Sources/CVLMKernels/lanes.
+"""Prints the coefficients of GELU, to be copied into two files of Sources/CVLMKernels/lanes.
 
 gelu_pieces.inc: -Phi(-t), t = |x|, in pieces of a polynomial each, for the widths whose registers
 hold a coefficient of all pieces. Piece i lies around t = i * h and is a polynomial in t / h - i;
 the last one is zero. gelu(x) = max(x, 0) + t * (-Phi(-t)).
 
-vf_gelu in activate.inc, for other widths: Phi(x) - 1/2 = x * R(x^2) on |x| <= 5.25, R a polynomial
+vf_gelu in activations.inc, for other widths: Phi(x) - 1/2 = x * R(x^2) on |x| <= 5.25, R a polynomial
 of degree 14 in s = 2 x^2 / 5.25^2 - 1.
 
 Iteratively reweighted least squares (Lawson) on Chebyshev nodes brings the error of
@@ -15,7 +15,6 @@ import math
 
 import numpy as np
 from numpy.polynomial import chebyshev
-
 
 
 def fitted(s, target, gain, degree, rounds):
@@ -70,6 +69,8 @@ def whole(limit, degree):
     print(f"largest error before rounding to float: {error:.2e}")
 
 
+print("// Sources/CVLMKernels/lanes/gelu_pieces.inc")
 pieces(8, 5, 5.0)
 pieces(16, 4, 5.0)
+print("// Sources/CVLMKernels/lanes/activations.inc, vf_gelu without pieces")
 whole(5.25, 14)

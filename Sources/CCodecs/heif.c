@@ -1,4 +1,4 @@
-// libheif over bytes in memory, loaded when the first picture needs it.
+// Decodes HEIF from memory with libheif, which is loaded when first needed.
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -13,7 +13,7 @@ struct heif_error {
   const char *message;
 };
 
-// heif.h's values.
+// Values from heif.h.
 enum {
   ERROR_INPUT_MISSING = 1,
   ERROR_UNSUPPORTED_FILE = 3,
@@ -133,7 +133,7 @@ static vlm_image_status read_header(
     vlm_image_message *message) {
   decoder->context = library.alloc();
   if (!decoder->context) return fail(VLM_IMAGE_NO_MEMORY, "out of memory", message);
-  // On this thread alone: where a thread cannot be had, the library would end the process.
+  // Single-threaded: if a thread cannot be created, the library would end the process.
   library.set_threads(decoder->context, 0);
   vlm_image_status status =
       judge(library.read(decoder->context, bytes, count, NULL), message);

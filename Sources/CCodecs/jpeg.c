@@ -1,7 +1,7 @@
-// libjpeg-turbo over bytes in memory, with the settings that Pillow leaves at their defaults:
+// Decodes JPEG from memory with libjpeg-turbo and the default settings, which Pillow also uses:
 // accurate integer IDCT, fancy upsampling, no colour quantization.
 
-// jpeglib.h wants FILE and size_t to be known.
+// jpeglib.h requires FILE and size_t.
 #include <stddef.h>
 #include <stdio.h>
 
@@ -23,12 +23,11 @@ struct vlm_jpeg {
   int maximum_scans;
   bool is_started;
   bool accepts_damage;
-  // libjpeg met the end of the file where it expected more, and goes on as if the picture's end
-  // stood there.
+  // libjpeg reached the end of the file early and continued as if the end of the image were there.
   bool is_at_end;
-  // libjpeg gave up: the rows that it has not given are black.
+  // libjpeg has failed; the rows not yet delivered are black.
   bool is_broken;
-  // The first row below those that are lost or were counted as such.
+  // The first row below those counted as lost.
   uint32_t lost_end;
   vlm_image_damage damage;
 };
@@ -67,8 +66,7 @@ static _Noreturn void fail_with_code(j_common_ptr info) {
   fail(decoder, status, decoder->is_at_end && status == VLM_IMAGE_CORRUPT ? early_end : text);
 }
 
-// Counts rows from the one that is being decoded to where the stream is in step again: at the next
-// restart marker, or never.
+// Counts as lost the rows from the current one to the next restart marker, or to the end.
 static void count_loss(vlm_jpeg *decoder) {
   struct jpeg_decompress_struct *info = &decoder->info;
   if (decoder->damage.lost_rows == 0) {
@@ -94,8 +92,8 @@ static void count_loss(vlm_jpeg *decoder) {
   decoder->lost_end = (uint32_t)end;
 }
 
-// Level -1 is a warning, 0 and up are traces. Only the warnings listed leave every pixel as its
-// maker meant it; after the others libjpeg goes on with pixels of its own invention.
+// Level -1 is a warning, 0 and up are traces. Only the listed warnings leave all pixels intact;
+// after the others libjpeg continues with invented pixels.
 static void judge_message(j_common_ptr info, int level) {
   if (level >= 0) return;
   vlm_jpeg *decoder = info->client_data;
@@ -106,7 +104,7 @@ static void judge_message(j_common_ptr info, int level) {
     case JWRN_NOT_SEQUENTIAL:
       return;
     case JWRN_JPEG_EOF:
-      // Whether anything is lost shows where it is needed.
+      // Whether anything is lost is determined later.
       decoder->is_at_end = true;
       return;
     default:
@@ -122,7 +120,8 @@ static void judge_message(j_common_ptr info, int level) {
 
 static void discard_message(j_common_ptr info) { (void)info; }
 
-// Each scan of a progressive file touches every block; a small file can ask for very many.
+// Each scan of a progressive file touches every block, and a small file can contain very many
+// scans.
 static void count_scans(j_common_ptr info) {
   vlm_jpeg *decoder = info->client_data;
   if (decoder->info.input_scan_number > decoder->maximum_scans) {
@@ -141,7 +140,7 @@ void vlm_jpeg_close(vlm_jpeg *decoder) {
 static void read_header(vlm_jpeg *decoder, const uint8_t *bytes, size_t count) {
   struct jpeg_decompress_struct *info = &decoder->info;
   jpeg_create_decompress(info);
-  // jpeg_create_decompress clears everything but the error manager and this pointer.
+  // jpeg_create_decompress clears everything except the error manager and this pointer.
   info->client_data = decoder;
   jpeg_mem_src(info, bytes, count);
   jpeg_read_header(info, TRUE);
@@ -165,8 +164,8 @@ static void read_header(vlm_jpeg *decoder, const uint8_t *bytes, size_t count) {
   info->do_fancy_upsampling = TRUE;
 }
 
-// What libjpeg holds beside the rows it gives: of several scans all coefficients, of one the rows
-// that it takes together, before and after they are brought to one size.
+// Memory of libjpeg besides its output rows: all coefficients of a progressive file, otherwise a
+// group of rows before and after upsampling.
 static uint64_t working_bytes(struct jpeg_decompress_struct *info) {
   uint64_t bytes = 0;
   for (int i = 0; i < info->num_components; i++) {
@@ -231,10 +230,10 @@ vlm_image_status vlm_jpeg_scale(
   return VLM_IMAGE_OK;
 }
 
-// Whether every coefficient came, of a file that ended where a marker was expected.
+// Whether all coefficients were received, for a file that ends where a marker is expected.
 static bool is_complete(const struct jpeg_decompress_struct *info) {
   for (int i = 0; i < info->num_components; i++) {
-    // Set by the first scan of the component.
+    // Set by the component's first scan.
     if (!info->comp_info[i].quant_table) return false;
     if (!info->progressive_mode || !info->coef_bits) continue;
     for (int k = 0; k < DCTSIZE2; k++) {
@@ -251,7 +250,7 @@ static void start(vlm_jpeg *decoder) {
   decoder->is_started = true;
   if (!decoder->is_at_end || is_complete(&decoder->info)) return;
   if (!decoder->accepts_damage) fail(decoder, VLM_IMAGE_DAMAGED, early_end);
-  // Each row lacks its finer details.
+  // Every row lacks details.
   memcpy(decoder->damage.message.text, early_end, sizeof early_end);
   decoder->damage.lost_rows = decoder->lost_end = decoder->info.output_height;
 }
@@ -259,7 +258,7 @@ static void start(vlm_jpeg *decoder) {
 static void read_row(vlm_jpeg *decoder, uint8_t *samples, size_t row_size) {
   struct jpeg_decompress_struct *info = &decoder->info;
   if (decoder->is_broken) {
-    // Of inks as Adobe has them, 255 is none.
+    // In Adobe's convention, 255 means no ink.
     memset(samples, info->num_components == 4 ? 255 : 0, row_size);
     info->output_scanline++;
   } else {
@@ -274,7 +273,7 @@ vlm_image_status vlm_jpeg_read_rows(
   struct jpeg_decompress_struct *info = &decoder->info;
   const uint32_t first = info->output_scanline;
   if (setjmp(decoder->escape)) {
-    // Without any row there is nothing to show.
+    // Without any row there is no image.
     const bool has_rows = decoder->is_started && info->output_scanline > 0;
     if (decoder->status == VLM_IMAGE_CORRUPT && has_rows) decoder->status = VLM_IMAGE_DAMAGED;
     if (!decoder->accepts_damage || decoder->status != VLM_IMAGE_DAMAGED || decoder->is_broken) {

@@ -1,8 +1,8 @@
-// libpng's low-level reader over bytes in memory.
+// Decodes PNG from memory with libpng's low-level reader.
 //
-// Only IHDR, PLTE, tRNS, IDAT and IEND are handled; every other chunk is skipped as it streams by,
-// so no profile or text is ever inflated or kept. Palettes, transparency and depth are left to the
-// caller: the samples come out as the file has them.
+// Only IHDR, PLTE, tRNS, IDAT and IEND are handled; every other chunk is skipped, so no profile or
+// text is ever decompressed or kept. Palettes, transparency and depth are left to the caller: the
+// samples are returned as stored.
 
 #include <png.h>
 #include <setjmp.h>
@@ -18,18 +18,18 @@ struct vlm_png {
   png_infop info;
   vlm_image_message message;
   vlm_image_status status;
-  // Of a row that libpng gives; 0 until the first one is asked for.
+  // Bytes per row from libpng; 0 until the first row is requested.
   size_t row_bytes;
   size_t next_row;
-  // Of an interlaced picture: all rows, packed as in the file.
+  // For an interlaced image: all rows, packed as in the file.
   uint8_t *whole;
   int channels, bit_depth;
-  // The pixels are complete and only the end of the stream is still to be checked.
+  // The pixels are complete; only the end of the stream remains to be checked.
   bool is_finishing;
-  // That failed with the last row, behind which libpng looks.
+  // That check failed while reading the last row, after which libpng reads ahead.
   bool lacks_stream_end;
   bool accepts_damage;
-  // The library gave up: what it has not given is 0.
+  // libpng has failed; the samples not yet delivered are 0.
   bool is_broken;
   bool is_at_end;
   vlm_image_damage damage;
@@ -45,15 +45,15 @@ static void keep_message(vlm_image_message *message, const char *text) {
 static void fail(png_structp png, png_const_charp text) {
   vlm_png *decoder = png_get_error_ptr(png);
   keep_message(&decoder->message, text);
-  // libpng has no error codes; this text is the only sign of a failed allocation.
+  // libpng has no error codes; this text is the only indication of a failed allocation.
   decoder->status = strstr(text, "memory")      ? VLM_IMAGE_NO_MEMORY
                     : strstr(text, "CRC error") ? VLM_IMAGE_DAMAGED
                                                 : VLM_IMAGE_CORRUPT;
   png_longjmp(png, 1);
 }
 
-// libpng only warns when the Adler-32 of otherwise complete pixels is wrong, and where it was told to
-// let checksums of critical chunks pass. The texts are zlib's and its own.
+// libpng only warns if the Adler-32 of otherwise complete pixels is wrong, and if it was told to
+// accept wrong checksums of critical chunks. The texts are zlib's and libpng's.
 static void warn(png_structp png, png_const_charp text) {
   vlm_png *decoder = png_get_error_ptr(png);
   const bool is_adler = decoder->is_finishing && strstr(text, "incorrect data check");
@@ -65,8 +65,8 @@ static void warn(png_structp png, png_const_charp text) {
 
 enum { CHUNK_HEADER = 8 };
 
-// libpng asks for as much of a chunk as its buffer holds, and would get nothing of what is there of one
-// that the file's end cuts. Lengths that no chunk may have are left for it to refuse.
+// libpng reads a chunk in pieces of its buffer's size, and would receive nothing of a final piece
+// that the end of the file truncates. Invalid chunk lengths are left for libpng to refuse.
 static void shorten(uint8_t *header, size_t left) {
   const uint32_t length = (uint32_t)header[0] << 24 | (uint32_t)header[1] << 16 |
                           (uint32_t)header[2] << 8 | header[3];
@@ -107,14 +107,14 @@ static bool ends_within_pixels(const vlm_png *decoder) {
 static void read_header(vlm_png *decoder, vlm_png_header *header) {
   png_structp png = decoder->png;
   png_infop info = decoder->info;
-  // Sizes are the caller's to limit, in pixels; here only what the format allows.
+  // The caller limits the size in pixels; only the format's limit applies here.
   png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
   png_set_chunk_malloc_max(png, 0);
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
   png_set_crc_action(
       png, decoder->accepts_damage ? PNG_CRC_WARN_USE : PNG_CRC_ERROR_QUIT, PNG_CRC_WARN_DISCARD);
   png_set_read_fn(png, decoder, supply);
-  // libpng asks for thousands of bytes at once; of a file that is cut the last ones count too.
+  // libpng requests thousands of bytes at once; the last bytes of a truncated file are still used.
   if (ends_within_pixels(decoder)) png_set_compression_buffer_size(png, 1);
   png_read_info(png, info);
 
@@ -189,7 +189,7 @@ vlm_image_status vlm_png_open(
 static void start(vlm_png *decoder) {
   png_structp png = decoder->png;
   const int passes = png_set_interlace_handling(png);
-  // Interlaced rows stay as small as they are until they are handed out.
+  // Interlaced rows stay packed until they are returned.
   if (passes == 1) png_set_packing(png);
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
   png_set_swap(png);
@@ -197,7 +197,7 @@ static void start(vlm_png *decoder) {
   png_read_update_info(png, decoder->info);
   decoder->row_bytes = png_get_rowbytes(png, decoder->info);
   if (passes == 1) return;
-  // Built up in place: what a pass leaves out must not be garbage.
+  // Passes are combined in place, so pixels of missing passes must be initialised.
   const size_t height = png_get_image_height(png, decoder->info);
   decoder->whole = calloc(height, decoder->row_bytes);
   if (!decoder->whole) png_error(png, "out of memory");
@@ -208,7 +208,7 @@ static void start(vlm_png *decoder) {
   }
 }
 
-// Samples below 8 bits to a byte each, the first one in the highest bits.
+// Unpacks samples below 8 bits to one byte each, the first from the highest bits.
 static void unpack(const uint8_t *row, int depth, uint8_t *samples, size_t count) {
   const size_t per_byte = 8 / (size_t)depth;
   const uint8_t mask = (uint8_t)((1 << depth) - 1);
@@ -235,7 +235,7 @@ static void read_row(vlm_png *decoder, uint8_t *samples, size_t row_size) {
   decoder->next_row++;
 }
 
-// Before anything of them is read.
+// Prepares for reading the pixels.
 static void check_rows(vlm_png *decoder, size_t row_size, size_t rows) {
   const size_t width = png_get_image_width(decoder->png, decoder->info);
   const size_t height = png_get_image_height(decoder->png, decoder->info);
@@ -246,7 +246,7 @@ static void check_rows(vlm_png *decoder, size_t row_size, size_t rows) {
   }
 }
 
-// Whether what failed lies behind the last row, which is complete.
+// Whether the failure is after the last row, which is complete.
 static bool has_all_rows(vlm_png *decoder) {
   if (decoder->row_bytes == 0) return false;
   if (decoder->whole) return png_get_current_pass_number(decoder->png) >= PNG_INTERLACE_ADAM7_PASSES;
@@ -258,7 +258,7 @@ vlm_image_status vlm_png_read_rows(
     vlm_png *decoder, uint8_t *samples, size_t row_size, size_t rows, vlm_image_message *message) {
   const size_t first = decoder->next_row;
   if (setjmp(png_jmpbuf(decoder->png))) {
-    // Without any row there is nothing to show.
+    // Without any row there is no image.
     const bool has_rows = decoder->next_row > 0 || decoder->whole;
     if (decoder->status == VLM_IMAGE_CORRUPT && has_rows) decoder->status = VLM_IMAGE_DAMAGED;
     decoder->lacks_stream_end = decoder->is_at_end && has_all_rows(decoder);

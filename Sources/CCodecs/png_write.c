@@ -1,4 +1,4 @@
-// libpng's simplified writer into memory; it reports errors without jumping.
+// Encodes PNG to memory with libpng's simplified API, which reports errors without longjmp.
 
 #include <png.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ uint8_t *vlm_png_write_rgb8(
   if (!png_image_write_get_memory_size(image, size, 0, samples, 0, NULL)) return NULL;
   uint8_t *bytes = malloc(size);
   if (!bytes) return NULL;
-  // A fresh description: the measuring call may have changed the first one.
+  // A new description, because the measuring call may have changed the first one.
   image = description(width, height);
   if (!png_image_write_to_memory(&image, bytes, &size, 0, samples, 0, NULL)) {
     free(bytes);

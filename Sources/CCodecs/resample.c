@@ -1,7 +1,7 @@
-// The two passes of Pillow's resampling of 8-bit pixels; the contract is in image_codecs.h.
+// The two passes of Pillow's resampling of 8-bit pixels. The contract is in image_codecs.h.
 //
-// Exactness: bit-exact with Pillow given its weights. A sum stays inside 32 bits: the weights of a
-// sample add up to 2^22, and the worst filter's absolute weights to less than twice that.
+// Bit-identical to Pillow for equal weights. A sum fits into 32 bits: the weights of a sample add
+// up to 2^22, and the absolute weights of the worst filter to less than twice that.
 
 #include <malloc.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ static inline uint8_t to_sample(int32_t sum) {
   return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
 }
 
-// One sample of each channel, by the definition.
+// The reference implementation: one sample of each channel.
 static inline void resample_pixel(
     const uint8_t *pixel, const int32_t *w, int32_t count, const int32_t start[3], uint8_t *to) {
   int32_t r = start[0], g = start[1], b = start[2];
@@ -36,12 +36,13 @@ static inline void resample_pixel(
 
 #if defined(__SSE2__)
 
-// Pairs of taps that have room beside the sums.
+// Number of tap pairs that fit into registers beside the sums.
 #define MAXIMUM_PAIRS 256
 #define LOW_BITS 11
 
-// The instruction that multiplies most takes 16 bits, and weights have 24 with their sign: it is done
-// with the lower 11 and with the rest, and put together again. Sums of whole numbers are the same.
+// The multiply instruction with the highest throughput takes 16-bit operands, but weights have 24
+// bits with their sign. So each weight is split into its lower 11 bits and the rest, and the
+// products are recombined. Integer sums stay the same.
 static void resample_column(
     const uint8_t *in, size_t in_stride, uint8_t *out, size_t out_stride, size_t rows,
     const int32_t *w, int32_t count, const int32_t start[3]) {
@@ -60,7 +61,7 @@ static void resample_column(
     for (int32_t t = 0; t < pairs; t++) {
       int32_t first, second;
       memcpy(&first, pixel + 6 * t, 4);
-      // The second pixel with the byte before it, which is shifted out.
+      // Loads the second pixel with the preceding byte, which is shifted out.
       memcpy(&second, pixel + 6 * t + 2, 4);
       const __m128i both = _mm_unpacklo_epi8(
           _mm_cvtsi32_si128(first), _mm_srli_epi32(_mm_cvtsi32_si128(second), 8));
@@ -118,7 +119,7 @@ void vlm_resample_begin(
 void vlm_resample_add(
     int32_t *sums, size_t count, const uint8_t *in, size_t stride, size_t rows,
     const int32_t *weights) {
-  // Sums that stay in the first-level cache while the taps run down the rows.
+  // A block of sums that stays in the L1 cache while the taps iterate over the rows.
   enum { piece = 768 };
   for (size_t start = 0; start < count; start += piece) {
     const size_t width = count - start < piece ? count - start : piece;

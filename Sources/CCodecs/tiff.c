@@ -1,7 +1,8 @@
-// libtiff over bytes in memory, loaded when the first picture needs it.
+// Decodes TIFF from memory with libtiff, which is loaded when first needed.
 //
-// Compression is libtiff's; what the samples mean is decided here, as Pillow decides it. Handlers of
-// messages belong to a handle (libtiff 4.5 and later, libtiff.so.6), so that nothing is printed.
+// libtiff handles compression; the interpretation of samples is implemented here and follows
+// Pillow. Message handlers are set per handle (libtiff 4.5 and later, libtiff.so.6), so nothing is
+// printed.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 
 static const struct vlm_tiff_library *const library = &vlm_tiff_library;
 
-// tiff.h's values.
+// Values from tiff.h.
 enum {
   TAG_SUBFILE_TYPE = 254,
   TAG_WIDTH = 256,
@@ -42,7 +43,7 @@ enum {
   YCBCR = 6,
 };
 
-// How the samples are fetched: a band is what is decoded at once.
+// How samples are read. A band is the unit of decoding.
 typedef enum { BY_SCANLINE, BY_STRIP, BY_TILE, BY_RGBA_STRIP, BY_RGBA_TILE } fetching;
 
 typedef enum { ALPHA_NONE, ALPHA_IGNORED, ALPHA_PLAIN, ALPHA_MULTIPLIED } alpha_kind;
@@ -59,13 +60,13 @@ struct vlm_tiff {
   alpha_kind alpha;
   uint8_t channels, depth;
   fetching way;
-  // Rows of a strip or a tile, and the columns of a tile.
+  // Rows per strip or tile, and columns per tile.
   uint32_t band_rows, tile_width;
-  // The band that holds the next row, its rows as libtiff gives them, `band_stride` bytes each.
+  // The band with the next row, in libtiff's layout, `band_stride` bytes per row.
   uint8_t *band, *piece;
   size_t band_stride, piece_size;
   uint32_t next_row;
-  // The first row that the band does not hold; up to `bad_until` its rows were lost.
+  // The first row after the band; its rows up to `bad_until` are lost.
   uint32_t band_end, bad_until;
   uint8_t palette[256][3];
 };
@@ -81,7 +82,7 @@ static int keep_error(
   return 1;
 }
 
-// libjpeg's warnings come this way: lost or invented pixels. The others are about tags.
+// libjpeg's warnings arrive here and mean lost or invented pixels; other warnings concern tags.
 static int keep_warning(
     TIFF *tiff, void *user, const char *module, const char *format, va_list arguments) {
   vlm_tiff *decoder = user;
@@ -160,7 +161,8 @@ static uint16_t short_number(TIFF *tiff, uint32_t tag, uint16_t otherwise) {
   return library->get_defaulted(tiff, tag, &value) ? value : otherwise;
 }
 
-// What the samples of a pixel mean: Pillow's table of kinds, and the same for planes.
+// Determines the meaning of a pixel's samples, as in Pillow's table of modes, also for separate
+// planes.
 static vlm_image_status understand(vlm_tiff *decoder, vlm_image_message *message) {
   TIFF *tiff = decoder->tiff;
   const uint16_t compression = short_number(tiff, TAG_COMPRESSION, 1);
@@ -233,7 +235,7 @@ static vlm_image_status understand(vlm_tiff *decoder, vlm_image_message *message
   decoder->alpha = ALPHA_NONE;
   if (decoder->samples > colors && photometric != CMYK) {
     if (extra_count == 0) {
-      // Four samples of RGB that nobody has explained are RGBA.
+      // RGB with an unspecified fourth sample is RGBA.
       decoder->alpha = photometric == RGB ? ALPHA_PLAIN : ALPHA_IGNORED;
     } else {
       decoder->alpha = extras[0] == 0   ? ALPHA_IGNORED
@@ -255,7 +257,7 @@ static vlm_image_status understand(vlm_tiff *decoder, vlm_image_message *message
   decoder->depth =
       decoder->bits == 16 && photometric != CMYK && decoder->alpha != ALPHA_MULTIPLIED ? 16 : 8;
   if (photometric == YCBCR && colors == 3 && !is_rgba) {
-    // libtiff's JPEG decoder makes them RGB itself.
+    // libtiff's JPEG decoder converts them to RGB.
     if (!library->set(tiff, TAG_JPEG_COLOR_MODE, 1)) {
       return fail(decoder, VLM_IMAGE_CORRUPT, "the JPEG tables are damaged", message);
     }
@@ -263,7 +265,7 @@ static vlm_image_status understand(vlm_tiff *decoder, vlm_image_message *message
   const bool is_tiled = library->is_tiled(tiff) != 0;
   if (is_rgba) {
     decoder->way = is_tiled ? BY_RGBA_TILE : BY_RGBA_STRIP;
-    // Else libtiff would turn what it makes, each strip for itself.
+    // Otherwise libtiff would apply the orientation to each strip separately.
     library->set(tiff, TAG_ORIENTATION, 1);
   } else {
     decoder->way = is_tiled ? BY_TILE : decoder->is_planar ? BY_STRIP : BY_SCANLINE;
@@ -271,7 +273,7 @@ static vlm_image_status understand(vlm_tiff *decoder, vlm_image_message *message
   return VLM_IMAGE_OK;
 }
 
-// Sizes of a band and of a piece of it, held against the limit before anything is allocated.
+// Computes the sizes of a band and its pieces, and checks them before anything is allocated.
 static vlm_image_status measure(
     vlm_tiff *decoder, size_t maximum_pixels, uint64_t *working, vlm_image_message *message) {
   TIFF *tiff = decoder->tiff;
@@ -291,7 +293,7 @@ static vlm_image_status measure(
   }
   const bool is_whole_band = decoder->way != BY_SCANLINE;
   const uint64_t rows = is_whole_band ? decoder->band_rows : 1;
-  // Each factor is below 2^33.
+  // Each factor is below 2^33, so the products fit into 64 bits.
   if (across > maximum_pixels / rows) {
     return fail(NULL, VLM_IMAGE_UNSUPPORTED, "strips or tiles of too many pixels", message);
   }
@@ -318,7 +320,7 @@ static vlm_image_status measure(
     return fail(decoder, VLM_IMAGE_UNSUPPORTED, "strips of an unexpected size", message);
   }
   decoder->piece_size = (size_t)piece;
-  // Beside these, what a codec of libtiff holds: of the order of a row, a tile or a strip.
+  // Plus the memory of libtiff's codecs, of the order of a row, a tile or a strip.
   *working = band + 2 * piece + 96 * (uint64_t)decoder->width + (1u << 18);
   return VLM_IMAGE_OK;
 }
@@ -330,7 +332,7 @@ static vlm_image_status read_header(
   if (!options) return fail(NULL, VLM_IMAGE_NO_MEMORY, "out of memory", message);
   library->options_on_error(options, keep_error, decoder);
   library->options_on_warning(options, keep_warning, decoder);
-  // The largest that libtiff has a use for: a strip's worth of pixels, or the file's own tags.
+  // libtiff's largest legitimate allocation: the pixels of a strip, or the file's tags.
   const size_t largest = maximum_pixels * 16 + decoder->count + (1u << 20);
   library->options_max_alloc(options, largest < 1u << 31 ? (ssize_t)largest : 1ll << 31);
   decoder->tiff = library->open(
@@ -381,7 +383,8 @@ vlm_image_status vlm_tiff_open(
   return status;
 }
 
-// Puts a piece into the band: a tile at its columns, a plane at its sample, RGBA the right way up.
+// Copies a piece into the band: a tile to its columns, a plane to its sample, RGBA rows in the
+// right order.
 static void place(vlm_tiff *decoder, uint32_t x, uint16_t sample, uint32_t rows) {
   const size_t sample_bytes = decoder->bits == 16 ? 2 : 1;
   const size_t pixel = sample_bytes * decoder->samples;
@@ -436,7 +439,8 @@ static bool read_piece(vlm_tiff *decoder, uint32_t x, uint32_t y, uint16_t sampl
   return is_read && !decoder->is_damaged;
 }
 
-// Decodes the strip or the row of tiles that begins at the next row; whether all of it was had.
+// Decodes the strip or the row of tiles that starts at the next row; returns whether it is
+// complete.
 static bool read_band(vlm_tiff *decoder) {
   const uint32_t y = decoder->next_row;
   const uint32_t rest = decoder->height - y;
@@ -456,7 +460,7 @@ static bool read_band(vlm_tiff *decoder) {
   return is_whole;
 }
 
-// The next row as libtiff gives it; NULL where it was lost.
+// The next row in libtiff's layout; NULL if it is lost.
 static const uint8_t *next_row(vlm_tiff *decoder) {
   const uint32_t y = decoder->next_row;
   if (decoder->way == BY_SCANLINE) {
@@ -465,13 +469,13 @@ static const uint8_t *next_row(vlm_tiff *decoder) {
     if (library->read_scanline(decoder->tiff, decoder->band, y, 0) > 0 && !decoder->is_damaged) {
       return decoder->band;
     }
-    // The next strip begins anew.
+    // Decoding restarts at the next strip.
     const uint64_t end = ((uint64_t)y / decoder->band_rows + 1) * decoder->band_rows;
     decoder->bad_until = end < decoder->height ? (uint32_t)end : decoder->height;
     return NULL;
   }
   if (y >= decoder->band_end && !read_band(decoder)) decoder->bad_until = decoder->band_end;
-  // Of a damaged band what libtiff made of it is shown, and counted as lost.
+  // The decoded part of a damaged band is returned, but its rows count as lost.
   return decoder->band + (size_t)(y % decoder->band_rows) * decoder->band_stride;
 }
 
@@ -487,7 +491,7 @@ static uint8_t divided(uint8_t color, uint8_t alpha) {
   return (uint8_t)(value > 255 ? 255 : value);
 }
 
-// A row of samples of up to 8 bits, or the upper bytes of 16.
+// Unpacks a row of samples of up to 8 bits, or the upper bytes of 16-bit ones.
 static void convert_eight(const vlm_tiff *decoder, const uint8_t *row, uint8_t *to) {
   const bool is_rgba = decoder->way >= BY_RGBA_STRIP;
   const size_t step = is_rgba ? 4 : decoder->samples;

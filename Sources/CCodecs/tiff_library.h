@@ -1,4 +1,4 @@
-// The functions of libtiff that are called, found when the first picture needs them.
+// The functions of libtiff that are used, resolved when first needed.
 
 #ifndef TIFF_LIBRARY_H
 #define TIFF_LIBRARY_H
@@ -11,7 +11,7 @@ typedef struct tiff TIFF;
 typedef int message_function(TIFF *, void *user, const char *module, const char *format, va_list);
 typedef ssize_t transfer_function(void *user, void *bytes, ssize_t count);
 
-// Without the prefix TIFF; NULL before vlm_tiff_load has succeeded.
+// Names without the prefix TIFF; NULL before vlm_tiff_load has succeeded.
 struct vlm_tiff_library {
   void *(*options_alloc)(void);
   void (*options_free)(void *);

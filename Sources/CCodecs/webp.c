@@ -1,4 +1,4 @@
-// libwebp and libwebpdemux over bytes in memory.
+// Decodes WebP from memory with libwebp and libwebpdemux.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,7 +61,8 @@ static vlm_image_status read_structure(
   header->lacks_end = state != WEBP_DEMUX_DONE && decoder->frame.complete;
   header->exif = find_part(decoder->demuxer, "EXIF", &decoder->exif);
   header->xmp = find_part(decoder->demuxer, "XMP ", &decoder->xmp);
-  // The demuxer has checked the frame against the canvas; it is written into memory of ours.
+  // The demuxer has checked the frame against the canvas, but the memory written to is ours, so
+  // check again.
   const WebPIterator *frame = &decoder->frame;
   if (frame->x_offset < 0 || frame->y_offset < 0 || frame->width <= 0 || frame->height <= 0 ||
       (uint64_t)frame->x_offset + (uint64_t)frame->width > header->width ||
@@ -130,7 +131,7 @@ vlm_image_status vlm_webp_read(
   }
   if (done > frame->height) done = frame->height;
   if (done < 0) done = 0;
-  // What a decoder has begun below the last whole row is not the picture.
+  // Rows below the last complete one are not valid.
   for (int y = done; y < frame->height; y++) {
     memset(config.output.u.RGBA.rgba + (size_t)y * stride, 0, channels * (size_t)frame->width);
   }

@@ -1,5 +1,5 @@
-// What the kernel files share: the tables' names, panel addresses, and the few formulas that must
-// be the same bits on every instruction set. Not part of the public surface.
+// What the kernels share: addresses in panels, prefetching, and the few formulas that must give the
+// same bits on every instruction set. Not part of the public surface.
 #ifndef VLM_INTERNAL_H
 #define VLM_INTERNAL_H
 
@@ -8,21 +8,12 @@
 
 #include "include/vlm_kernels.h"
 
-// A product and a sum are rounded apart unless the source writes fma.
+// A product and a sum are rounded separately unless the source writes fma.
 #pragma STDC FP_CONTRACT OFF
 
 #define VLM_INLINE static inline __attribute__((always_inline))
-
-extern const vlm_kernels vlm_kernels_scalar;
-#if defined(__x86_64__)
-extern const vlm_kernels vlm_kernels_avx2, vlm_kernels_avxvnni, vlm_kernels_avx512vnni,
-    vlm_kernels_avx512bf16, vlm_kernels_amx;
-#elif defined(__aarch64__)
-extern const vlm_kernels vlm_kernels_neon, vlm_kernels_neon_dotprod, vlm_kernels_neon_i8mm;
-#endif
-
-/// Whether this machine and its operating system can run a table other than scalar; detect/.
-bool vlm_machine_has(vlm_isa isa);
+/// A function that is never inlined, so that its registers are its own.
+#define VLM_ALONE static __attribute__((noinline))
 
 VLM_INLINE size_t vlm_min_size(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -55,8 +46,8 @@ VLM_INLINE const vlm_q4_group *vlm_q4_groups(const vlm_gemm *g, size_t panel) {
   return (const vlm_q4_group *)(vlm_q4_panel(g, panel) + vlm_q4_groups_offset(g->inputs));
 }
 
-/// Asks for the lines that the sums of a tile will be written to and added to, so that they arrive
-/// while the sums are made. `rows` and `panels` should be constants.
+/// Prefetches the lines that the sums of a tile will be written to and added to, so that they
+/// arrive while the sums are made. `rows` and `panels` should be constants.
 VLM_INLINE void vlm_prefetch_outputs(
     const vlm_gemm *g, size_t row, int rows, size_t panel, int panels) {
   for (int r = 0; r < rows; r++)
@@ -72,19 +63,22 @@ VLM_INLINE void vlm_prefetch_outputs(
           (panel + (size_t)j) * VLM_PANEL_OUTPUTS);
 }
 
-/// Few rows read a q4 matrix once: asks for the codes that come `VLM_Q4_AHEAD` bytes after those of
-/// block b, in the next panel where this one ends, and for the next panel's group b. The processor
-/// follows the codes by itself, but not over the groups and into the next panel.
-enum { VLM_Q4_AHEAD = 4096 };
+/// How many bytes before their use the weights of few rows are prefetched, also past a panel's end.
+enum { VLM_PREFETCH_BYTES = 4096 };
+
+/// For few rows, which read a q4 matrix once: prefetches the codes VLM_PREFETCH_BYTES after those
+/// of block b, in the next panel where this one ends, and the next panel's group b. The processor's
+/// own prefetching follows the codes, but not over the groups and into the next panel.
 VLM_INLINE void vlm_prefetch_q4(const vlm_gemm *g, const uint8_t *panel, size_t block) {
   const size_t codes = vlm_q4_groups_offset(g->inputs), bytes = vlm_q4_panel_bytes(g->inputs);
-  const size_t at = block * 256 + VLM_Q4_AHEAD;
+  const size_t at = block * 256 + VLM_PREFETCH_BYTES;
   const uint8_t *ahead = panel + (at < codes ? at : at + bytes - codes);
   for (size_t i = 0; i < 4; i++) __builtin_prefetch(ahead + i * 64);
   if (block % 2 == 0) __builtin_prefetch(panel + bytes + codes + block * sizeof(vlm_q4_group));
 }
 
-/// Few rows of few inputs need a panel's scales and sums soon after its first codes.
+/// Prefetches a panel's tail: few rows of few inputs need its scales and sums soon after its first
+/// codes.
 VLM_INLINE void vlm_prefetch_tail(const vlm_panel_tail *tail) {
   __builtin_prefetch(tail->scale);
   __builtin_prefetch(tail->sum);
@@ -96,9 +90,9 @@ typedef struct vlm_row_range {
   float inverse; // 0 where every u is 0
 } vlm_row_range;
 
-/// The one definition for all instruction sets. A range so small that 255 / range overflows counts
-/// as constant. Where the range is infinite or NaN, the row's minimum becomes that value: what is
-/// computed from such a row is then not finite, rather than plausible and wrong.
+/// The definition for all instruction sets. A range so small that 255 / range overflows counts
+/// as constant. Where the range is infinite or NaN, the row's minimum becomes that value, so
+/// that results of such a row are not finite, rather than plausible and wrong.
 VLM_INLINE vlm_row_range vlm_row_range_of(float minimum, float maximum) {
   const float range = maximum - minimum;
   const float inverse = 255.0f / range;
@@ -114,8 +108,8 @@ typedef struct vlm_kv_scale {
   float inverse; // 0 where every code is 0
 } vlm_kv_scale;
 
-/// The one definition for all instruction sets, of the largest magnitude. Where that is infinite or
-/// NaN the scale becomes that, so that what is computed from it is not finite either.
+/// The definition for all instruction sets; `size` is the largest magnitude. Where that is infinite
+/// or NaN the scale becomes NaN, so that results are not finite either.
 VLM_INLINE vlm_kv_scale vlm_kv_scale_of(float size) {
   const float inverse = 127.0f / size;
   if (!(size < INFINITY)) return (vlm_kv_scale){NAN, 0};
@@ -123,15 +117,7 @@ VLM_INLINE vlm_kv_scale vlm_kv_scale_of(float size) {
   return (vlm_kv_scale){size / 127.0f, inverse};
 }
 
-/// The bf16 nearest to a value, ties to even; NaN stays NaN.
-VLM_INLINE uint16_t vlm_to_bf16(float value) {
-  uint32_t bits;
-  memcpy(&bits, &value, sizeof bits);
-  if (value != value) return 0x7fc0;
-  return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-/// Where position `at` has dimension `k`, in elements.
+/// The index of the element that position `at` has in dimension `k`.
 VLM_INLINE size_t vlm_key_place(vlm_kv_format format, size_t d, size_t at, size_t k) {
   const size_t panel = at / VLM_KV_PANEL * vlm_key_rows(format, d) * VLM_KV_PANEL;
   const size_t j = at % VLM_KV_PANEL;

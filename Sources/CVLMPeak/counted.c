@@ -1,4 +1,4 @@
-// A kernel table whose functions take the time of those of another.
+// A kernel table whose functions measure the time of another table's.
 #define _POSIX_C_SOURCE 199309L // clock_gettime
 
 #include "vlm_peak.h"

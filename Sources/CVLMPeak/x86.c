@@ -1,10 +1,9 @@
-// Multiply-add loops of x86. Each keeps enough independent sums in registers to cover the latency of
-// its instruction on every processor we know: 12 with 256 and 512 bits, 4 AMX tiles.
+// Multiply-add loops of x86. Each keeps enough independent sums in registers to cover the latency
+// of its instruction on every processor known: 12 with 256 and 512 bits, 4 AMX tiles.
 #if defined(__x86_64__)
 
 #include "loops.h"
 
-#include <cpuid.h>
 #include <immintrin.h>
 
 enum { SUMS = 12 };
@@ -95,30 +94,22 @@ AMX static void bf16_amx(size_t rounds) {
   _tile_release();
 }
 
-// Extensions that no set of kernels names; the registers they use are those of a set that runs.
-static unsigned extensions(void) {
-  unsigned a = 0, b, c, d;
-  return __get_cpuid_count(7, 1, &a, &b, &c, &d) ? a : 0;
-}
-
 size_t vlm_machine_peak_loops(vlm_peak_loop *loops) {
-  const unsigned avxvnni = 1u << 4, avx512bf16 = 1u << 5;
   size_t count = 0;
 #define ADD(text, what, set, operations, function) \
   loops[count++] = (vlm_peak_loop){text, what, set, operations, function}
-  // No set of kernels has vpdpbusd on 256 bits; it is a peak of the machine, not of avx2.
   if (vlm_kernels_for(VLM_ISA_AVX2)) {
     ADD("vpmaddwd ymm", VLM_PEAK_INT8, VLM_ISA_AVX2, SUMS * 16 * 2.0, int8_avx2);
     ADD("vfmadd ymm", VLM_PEAK_F32, VLM_ISA_AVX2, SUMS * 8 * 2.0, f32_avx2);
-    if (extensions() & avxvnni)
-      ADD("vpdpbusd ymm", VLM_PEAK_INT8, VLM_ISA_AVX512VNNI, SUMS * 32 * 2.0, int8_avxvnni);
   }
+  if (vlm_kernels_for(VLM_ISA_AVXVNNI))
+    ADD("vpdpbusd ymm", VLM_PEAK_INT8, VLM_ISA_AVXVNNI, SUMS * 32 * 2.0, int8_avxvnni);
   if (vlm_kernels_for(VLM_ISA_AVX512VNNI)) {
     ADD("vpdpbusd zmm", VLM_PEAK_INT8, VLM_ISA_AVX512VNNI, SUMS * 64 * 2.0, int8_avx512);
     ADD("vfmadd zmm", VLM_PEAK_F32, VLM_ISA_AVX512VNNI, SUMS * 16 * 2.0, f32_avx512);
-    if (extensions() & avx512bf16)
-      ADD("vdpbf16ps zmm", VLM_PEAK_BF16, VLM_ISA_AVX512BF16, SUMS * 32 * 2.0, bf16_avx512);
   }
+  if (vlm_kernels_for(VLM_ISA_AVX512BF16))
+    ADD("vdpbf16ps zmm", VLM_PEAK_BF16, VLM_ISA_AVX512BF16, SUMS * 32 * 2.0, bf16_avx512);
   if (vlm_kernels_for(VLM_ISA_AMX)) {
     ADD("tdpbusd", VLM_PEAK_INT8, VLM_ISA_AMX, 4 * 16 * 16 * 64 * 2.0, int8_amx);
     ADD("tdpbf16ps", VLM_PEAK_BF16, VLM_ISA_AMX, 4 * 16 * 16 * 32 * 2.0, bf16_amx);

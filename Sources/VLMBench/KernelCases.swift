@@ -22,8 +22,6 @@ struct KernelCases {
   /// - Precondition: not a whole model.
   func prepare(_ name: CaseName) throws -> PreparedCase {
     switch name.work {
-    case .product(.f32, let rows, let inputs, let outputs):
-      floatProduct(name, rows, inputs, outputs)
     case .product(let scheme, let rows, let inputs, let outputs):
       try product(name, scheme, rows, inputs, outputs)
     case .depthwise(let kernel, let height, let width, let channels):
@@ -58,6 +56,10 @@ struct KernelCases {
   private func product(
     _ name: CaseName, _ scheme: Scheme, _ rows: Int, _ inputs: Int, _ outputs: Int
   ) throws -> PreparedCase {
+    let kernel = scheme.kernel(in: kernels)
+    guard let multiply = kernel.multiply else {
+      return floatProduct(name, rows, inputs, outputs)
+    }
     let format = TensorFormat(scheme: scheme, layout: .panels)
     let panels = (outputs + TensorFormat.panelOutputs - 1) / TensorFormat.panelOutputs
     let first = random(TensorFormat.panelOutputs * inputs)
@@ -79,8 +81,8 @@ struct KernelCases {
     let x = random(rows * inputs)
     let y = Floats(count: rows * outputs)
     let bias = random(outputs)
-    let stride = (inputs + 63) / 64 * 64
-    let isQuantized = scheme == .q8 || scheme == .q4
+    let stride = MatrixProduct.quantizedStride(inputs)
+    let isQuantized = kernel.takesCodes
     let quantized = Bytes(count: isQuantized ? rows * stride : 0)
     let quants = Bytes(count: rows * MemoryLayout<vlm_row_quant>.stride)
     let rowQuants = quants.base.assumingMemoryBound(to: vlm_row_quant.self)
@@ -91,13 +93,6 @@ struct KernelCases {
     }
     let scratchBytes = (table.gemm_scratch_bytes(inputs) + 63) / 64 * 64
     let scratch = Bytes(count: pool.threadCount * scratchBytes)
-    let multiply: @convention(c) (UnsafePointer<vlm_gemm>?) -> Void =
-      switch scheme {
-      case .q8: table.gemm_u8_q8
-      case .q4: table.gemm_u8_q4
-      case .f16: table.gemm_f32_f16
-      case .bf16, .f32: table.gemm_f32_bf16
-      }
     let tile = Self.tileRows(columns: max(inputs, outputs))
     let byRows = rows > tile
     let panelStep = max(1, panels / (4 * pool.threadCount))
@@ -217,7 +212,7 @@ struct KernelCases {
   }
 
   private func quantize(_ name: CaseName, _ rows: Int, _ columns: Int) -> PreparedCase {
-    let stride = (columns + 63) / 64 * 64
+    let stride = MatrixProduct.quantizedStride(columns)
     let x = random(rows * columns)
     let codes = Bytes(count: rows * stride)
     let quants = Bytes(count: rows * MemoryLayout<vlm_row_quant>.stride)

@@ -41,22 +41,25 @@ extension Towers {
     kernels: KernelSet
   ) throws -> PreparedCase {
     let config = try RandomModel.language(named: model)
-    let session = try LanguageSession(
+    let opened = try Model(
       path: try path(model, scheme) { path in
-        try RandomModel.write(.llama(config), scheme: scheme, to: path)
-      }, kernels: kernels, threads: name.threads, contextLength: positions)
-    let (language, context) = (session.generator.model, session.generator.context)
+        try RandomModel.write(
+          ModelDescription(LLaMAFamily.self, config), scheme: scheme, to: path)
+      }, kernels: kernels, threads: name.threads)
+    let generator = try opened.requireLanguage().generator(
+      pool: opened.pool, contextLength: positions)
+    let (language, context) = (generator.model, generator.context)
     let ids = (0..<positions).map { ($0 * 7919 + 11) % config.vocabulary }
     let held = positions - rows
     if held > 0 { _ = try language(.tokens(Array(ids[..<held])), position: 0, context) }
     let last = Array(ids[held...])
-    let weights = session.container.tensors
+    let weights = opened.container.tensors
       .filter { config.tiedEmbeddings || $0.name != "embed_tokens.weight" }
       .reduce(0) { $0 + $1.range.count }
     return PreparedCase(
       name: name, operations: config.operations(rows: rows, positions: positions),
       bytes: Double(weights), bound: name.bound
-    ) { _ = try session.generator.model(.tokens(last), position: held, context) }
+    ) { _ = try generator.model(.tokens(last), position: held, context) }
   }
 }
 

@@ -36,11 +36,11 @@ extension CaseName {
     case .attention: .f32
     case .product(let scheme, _, _, _), .tower(_, let scheme, _),
       .language(_, let scheme, _, _):
-      switch scheme {
-      case .q8, .q4: .int8
+      switch scheme.arithmetic {
+      case .int8: .int8
       // The other sets widen bf16 to f32.
       case .bf16: isa == "amx" ? .bf16 : .f32
-      case .f32, .f16: .f32
+      case .f32: .f32
       }
     case .depthwise: .f32
     }

@@ -4,8 +4,8 @@ import VLMTensor
 import VLMText
 
 /// What makes visual tokens of a picture: a tower, and a LLaVA's projector where it has one.
-package struct RandomEncoder: Sendable, Equatable {
-  package var tower: VisionTower
+package struct RandomEncoder: Sendable {
+  package var tower: any VisionTowerConfig
   package var projector: ProjectorConfig?
 
   package static let names = [
@@ -23,59 +23,45 @@ package struct RandomEncoder: Sendable, Equatable {
     case "llava-hr-x-13b": tower = try Self.multiResolution(slow: "convnext_xxlarge")
     case "llava-1.5-7b", "llava-1.5-13b":
       // The layer before the last one is read, so the last one is not there.
-      tower = .clipViT(Self.clipViT(layers: 23, feature: .patches, usesClassToken: true))
-    case "convllava-7b": tower = .convNeXt(try RandomModel.config(named: "convllava"))
+      tower = Self.clipViT(layers: 23, feature: .patches, usesClassToken: true)
+    case "convllava-7b": tower = try RandomModel.config(named: "convllava")
     default: return nil
     }
     guard name.contains("-") else { return }
     let width = name.hasSuffix("13b") ? 5120 : 4096
-    projector = ProjectorConfig(layers: 2, inputs: tower.tokenChannels, outputs: width)
+    projector = ProjectorConfig(layers: 2, inputs: tower.geometry.channels, outputs: width)
   }
 
   /// CLIP ViT-L/14 for 336 pixels.
   package static func clipViT(
-    layers: Int, feature: CLIPViTConfig.Feature, usesClassToken: Bool
-  ) -> CLIPViTConfig {
-    CLIPViTConfig(
+    layers: Int, feature: ViTConfig.Feature, usesClassToken: Bool
+  ) -> ViTConfig {
+    ViTConfig(
       imageSize: 336, patchSize: 14,
       encoder: TransformerConfig(
         width: 1024, layers: layers, heads: 16, hidden: 4096, activation: .quickGELU),
       feature: feature, usesClassToken: usesClassToken)
   }
 
-  private static func multiResolution(slow: String) throws -> VisionTower {
-    .multiResolution(
-      MultiResolutionConfig(
-        imageSize: 1024, fast: clipViT(layers: 24, feature: .patches, usesClassToken: false),
-        slow: try RandomModel.config(named: slow, classes: nil), usesAdapters: true))
+  private static func multiResolution(slow: String) throws -> MultiResolutionConfig {
+    MultiResolutionConfig(
+      imageSize: 1024, fast: clipViT(layers: 24, feature: .patches, usesClassToken: false),
+      slow: try RandomModel.config(named: slow, classes: nil), usesAdapters: true)
   }
 
   /// Every tensor of tower and projector.
   func manifest(kernels: KernelSet) throws(ModelError) -> [TensorSpec] {
     let recorder = ManifestRecorder()
     let weights = Weights(recorder, kernels: kernels)
-    _ = try VisionEncoder(weights["tower"], tower)
+    _ = try tower.tower(weights["tower"])
     if let projector { _ = try Projector(weights["projector"], projector) }
     return recorder.specs
   }
 
   /// Products and additions for one square picture, counted as `ConvNeXtConfig.operations` does.
   package func operations(side: Int) throws(ModelError) -> Double {
-    let tokens: Int
-    let inTower: Double
-    switch tower {
-    case .convNeXt(let config):
-      tokens = (side / tower.stride) * (side / tower.stride)
-      inTower = config.operations(height: side, width: side)
-    case .clipViT(let config):
-      tokens = config.grid(height: side, width: side).count
-      inTower = config.operations(patches: tokens)
-    case .multiResolution(let config):
-      var config = config
-      config.imageSize = side
-      tokens = try config.tokenCount()
-      inTower = config.operations(tokens: tokens)
-    }
+    let tokens = try tower.grid(height: side, width: side).count
+    let inTower = try tower.operations(side: side)
     guard let projector else { return inTower }
     let (inputs, width) = (projector.inputs, projector.outputs)
     let perToken = inputs * width + (projector.layers - 1) * width * width
@@ -83,7 +69,37 @@ package struct RandomEncoder: Sendable, Equatable {
   }
 }
 
-extension CLIPViTConfig {
+extension VisionTowerConfig {
+  /// Products and additions for one square picture; 0 for a tower of which nobody counted them.
+  func operations(side: Int) throws(ModelError) -> Double {
+    try (self as? any CountedTower)?.count(side: side) ?? 0
+  }
+}
+
+/// A tower whose products and additions are counted.
+private protocol CountedTower {
+  func count(side: Int) throws(ModelError) -> Double
+}
+
+extension ConvNeXtConfig: CountedTower {
+  fileprivate func count(side: Int) -> Double { operations(height: side, width: side) }
+}
+
+extension ViTConfig: CountedTower {
+  fileprivate func count(side: Int) -> Double {
+    operations(patches: grid(height: side, width: side).count)
+  }
+}
+
+extension MultiResolutionConfig: CountedTower {
+  fileprivate func count(side: Int) throws(ModelError) -> Double {
+    var config = self
+    config.imageSize = side
+    return config.operations(tokens: try config.tokenCount())
+  }
+}
+
+extension ViTConfig {
   /// Products and additions in matrices for one image of so many patches, those of attention too.
   package func operations(patches: Int) -> Double {
     let (width, hidden) = (encoder.width, encoder.hidden)

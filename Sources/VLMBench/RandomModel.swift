@@ -44,9 +44,11 @@ package enum RandomModel {
   /// A model that classifies or embeds images, by its name.
   static func image(named name: String) throws -> ModelDescription {
     if name == clipName {
-      return .clipViT(RandomEncoder.clipViT(layers: 24, feature: .pooled, usesClassToken: true))
+      return ModelDescription(
+        ViTFamily.self,
+        RandomEncoder.clipViT(layers: 24, feature: .pooled, usesClassToken: true))
     }
-    return .convNeXt(try config(named: name))
+    return ModelDescription(ConvNeXtFamily.self, try config(named: name))
   }
 
   /// A ConvNeXt V1 as timm makes it, with as many stages as `depths`.
@@ -87,7 +89,8 @@ package enum RandomModel {
   package static func write(
     _ config: ConvNeXtConfig, scheme: Scheme, to path: String, seed: UInt64 = 1
   ) throws {
-    try write(.convNeXt(config), scheme: scheme, to: path, seed: seed)
+    try write(
+      ModelDescription(ConvNeXtFamily.self, config), scheme: scheme, to: path, seed: seed)
   }
 
   package static func write(

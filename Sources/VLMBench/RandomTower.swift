@@ -14,16 +14,11 @@ struct RandomTower {
   let run: (PixelTensor) throws -> Void
 
   /// A model that `vlm-run` classifies or embeds with.
-  init(_ session: VisionSession) {
+  init(_ session: Session) {
     weightBytes = session.container.weightBytes
     let description = session.description
     operations = { side in
-      switch description {
-      case .convNeXt(let config): config.operations(height: side, width: side)
-      case .clipViT(let config):
-        config.operations(patches: config.grid(height: side, width: side).count)
-      case .llama, .llava, .openCLIP: 0
-      }
+      try description.config.image.map { try $0.operations(side: side) } ?? 0
     }
     run = { _ = try session.run([$0]) }
   }
@@ -32,14 +27,14 @@ struct RandomTower {
   init(_ config: RandomEncoder, path: String, kernels: KernelSet, threads: Int) throws {
     let container = try Container.open(path: path)
     let weights = Weights(ContainerWeights(container), kernels: kernels)
-    let encoder = try VisionEncoder(weights["tower"], config.tower)
+    let tower = try config.tower.tower(weights["tower"])
     let projector = try config.projector.map { try Projector(weights["projector"], $0) }
     let pool = WorkerPool(threadCount: threads)
     weightBytes = container.weightBytes
     operations = { try config.operations(side: $0) }
     run = { image in
-      let features = try encoder(
-        image.values, height: image.height, width: image.width, pool: pool, kernels: kernels)
+      let features = try tower.features(
+        of: image.values, height: image.height, width: image.width, pool: pool, kernels: kernels)
       guard let projector else { return }
       let memory = Activations(count: features.count * projector.config.outputs)
       projector(

@@ -48,7 +48,7 @@ package struct TowerProfile: Sendable {
     let scale = 1 / Double(runs)
     var parts = zip(partNames, counts).map { Part(name: $0, seconds: Double($1) * 1e-9 * scale) }
     let counted = parts.reduce(0) { $0 + $1.seconds }
-    let isFloat = scheme == .f32
+    let isFloat = scheme.matrixLayout == .rowMajor
     parts.append(
       Part(
         name: isFloat ? "OpenBLAS, gathering, waiting" : "gathering, waiting, the rest",

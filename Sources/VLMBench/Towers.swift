@@ -42,7 +42,8 @@ final class Towers {
     if let encoder = try RandomEncoder(named: model) {
       let path = try path(model, scheme) { path in
         try RandomModel.write(
-          try encoder.manifest(kernels: kernels), config: encoder.tower.json, scheme: scheme,
+          try encoder.manifest(kernels: kernels), config: Registry.json(of: encoder.tower),
+          scheme: scheme,
           to: path)
       }
       return try RandomTower(encoder, path: path, kernels: kernels, threads: threads)
@@ -50,7 +51,7 @@ final class Towers {
     let path = try path(model, scheme) { path in
       try RandomModel.write(try RandomModel.image(named: model), scheme: scheme, to: path)
     }
-    return RandomTower(try VisionSession(path: path, kernels: kernels, threads: threads))
+    return RandomTower(try Session(path: path, kernels: kernels, threads: threads))
   }
 
   /// The container of the model, written when it was not before.

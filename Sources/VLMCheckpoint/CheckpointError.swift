@@ -1,11 +1,11 @@
 import VLMFoundation
 import VLMTensor
 
-/// Why a checkpoint cannot be read, or a file of tensors not written.
+/// Why a checkpoint cannot be read, or a tensor file cannot be written.
 package struct CheckpointError: ReportableError, Equatable {
   package enum Problem: Sendable, Equatable {
     case file(FileError)
-    /// The content is another kind of file, in words: "a gzip archive".
+    /// The file has another format; the payload names it: "a gzip archive".
     case otherKind(String)
     case empty
     case headerTooSmall(bytes: Int)
@@ -23,7 +23,7 @@ package struct CheckpointError: ReportableError, Equatable {
     case nameTooLong(bytes: Int, limit: Int)
     case controlCharacterInName
     case missingField(String)
-    /// A `config.json` where weights are expected.
+    /// A model configuration (`config.json`) was given where weights are expected.
     case description
     case wrongType(field: String, found: String, expected: String)
     case unknownDType(String)
@@ -33,7 +33,7 @@ package struct CheckpointError: ReportableError, Equatable {
     case partialBytes(shape: [Int], bits: Int)
     case offsetsReversed(begin: Int, end: Int)
     case sizeMismatch(found: Int, expected: Int)
-    /// Bytes before the tensor that belong to none.
+    /// Bytes before the tensor belong to no tensor.
     case gap(from: Int, to: Int)
     case overlap(begin: Int, after: Int)
     case dataTruncated(end: Int, available: Int)
@@ -46,40 +46,42 @@ package struct CheckpointError: ReportableError, Equatable {
     case shardsDifferByCase(String, String)
     case notInShard(String)
     case inTwoShards(String, String)
-    /// A folder whose weights could be any of these.
+    /// A folder holds several models; these are its weight files.
     case severalModels([String])
-    /// Parts that a folder without an index lacks.
+    /// A folder without an index lacks these shards.
     case missingShards([String])
-    /// A folder without any, and what it has of other formats.
+    /// A folder has no weights; the payload lists its files of other formats.
     case noWeights([String])
-    /// Nothing is there, and the command that downloads it, where the path names a model of a hub.
+    /// Nothing exists at the path. The payload is a download command if the path looks like a Hub
+    /// model.
     case absent(download: String?)
-    /// A link to nothing, as an interrupted download leaves it.
+    /// A dangling symbolic link, as an interrupted download leaves it.
     case brokenLink
-    /// A file that shows that a download did not end.
+    /// A file that marks an unfinished download.
     case unfinished(String)
-    /// A folder without weights of its own, its folders with some, and the one to name first.
+    /// A folder has no weights itself, but its subfolders do; `ready` is the one to suggest.
     case innerFolders([String], ready: String)
-    /// A download cache with several revisions, none of which is marked.
+    /// A download cache has several revisions and no `refs/main`.
     case severalSnapshots([String])
-    /// A checkpoint where a converted model is expected.
+    /// A checkpoint was given where a converted model is expected.
     case unconverted(command: String)
-    /// A checkpoint stands where a container is to be written; what it is.
+    /// The output path holds a checkpoint, which is never overwritten; the payload names its
+    /// format.
     case asOutput(String)
-    /// One of the files that each have a part of every matrix lacks the tensor.
+    /// A tensor-parallel shard lacks the tensor.
     case notInPart(String)
-    /// Its tensor does not fit the others.
+    /// The tensor's slice in one shard does not match the others.
     case parallelPart(found: [Int], expected: String)
-    /// `--state` names what is none, and what there is.
+    /// `--state` names a state that does not exist; `choices` lists the existing ones.
     case noSuchState(String, choices: [String])
-    /// A file of the user's with names, of classes or other things: what was found and expected.
+    /// A user's file of names is malformed: what was found, and what was expected.
     case names(String, String)
     case pyTorch(PyTorchProblem)
     case gguf(GGUFProblem)
   }
 
   package let path: String
-  /// The tensor or part of the file, unescaped; empty when the file as a whole is meant.
+  /// The tensor or part of the file, unescaped; empty for the file as a whole.
   package let place: String
   package let problem: Problem
 
@@ -100,7 +102,7 @@ package struct CheckpointError: ReportableError, Equatable {
     }
   }
 
-  /// Whether the file is of a kind that is read, and not as it was written.
+  /// Whether the file has a supported format but is damaged.
   package var isDamage: Bool {
     switch problem {
     case .headerTruncated, .gap, .overlap, .dataTruncated, .trailingBytes, .pyTorch(.zip),

@@ -5,61 +5,61 @@ import VLMTensor
   import Glibc
 #endif
 
-/// Finds the weights in a folder as timm, Hugging Face, open_clip and llama.cpp fill it.
+/// Finds the weights in a folder written by timm, Hugging Face, open_clip or llama.cpp.
 enum CheckpointFolder {
-  /// What a folder is searched for, in this order.
+  /// Well-known file names, in the order in which a folder is searched for them.
   private static let knownNames = [
-    // As transformers does: one file before an index.
+    // A single file takes precedence over an index, as in transformers.
     "model.safetensors", "model.safetensors.index.json", "open_clip_model.safetensors",
     "pytorch_model.bin", "pytorch_model.bin.index.json", "open_clip_pytorch_model.bin",
-    // What training's first stage leaves of a LLaVA.
+    // The output of LLaVA's pretraining stage.
     "mm_projector.bin",
   ]
-  /// How the only weights of a folder may end when they have none of these names.
+  /// Extensions of weight files that have none of the well-known names.
   private static let knownEndings = [
     ".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".pth.tar", ".gguf",
   ]
-  /// What trainers leave beside the weights.
-  private static let foreignNames = [
+  /// Training state that trainers save beside the weights.
+  private static let trainingStateNames = [
     "training_args.bin", "optimizer.pt", "optimizer.bin", "scheduler.pt", "scaler.pt",
     "rng_state.pth",
   ]
-  /// What peft writes instead of a model, or beside one.
+  /// Adapter files of peft, which may stand alone or beside a model.
   private static let adapterNames = [
     "adapter_model.safetensors", "adapter_model.bin", "non_lora_trainables.bin",
   ]
 
-  /// How files end that hold weights in other formats, to name them where there are no others.
+  /// Extensions of weight files in unsupported formats, to be named in the error message.
   private static let otherEndings = [
     ".msgpack", ".h5", ".hdf5", ".keras", ".onnx", ".tflite", ".pb", ".ot", ".npz", ".npy", ".pkl",
     ".pickle", ".joblib", ".index", ".distcp", ".mlmodel", ".xml", ".ggml", ".vlmz", ".tar", ".gz",
     ".zip", ".nemo", ".engine", ".pdparams", ".params", ".ckpt.meta", ".pt2", ".pte", ".mlpackage",
     ".trt", ".plan", ".mar", ".safetensors.index", ".llamafile", ".task", ".litertlm",
   ]
-  /// How files are called while they are downloaded.
+  /// Extensions of unfinished downloads.
   private static let unfinishedEndings = [
     ".incomplete", ".aria2", ".part", ".crdownload", ".download", ".partial", ".!qB", ".tmp",
   ]
 
-  /// Whether the folder has weights that are no adapter.
+  /// Whether the folder holds model weights, not only adapters.
   static func hasModel(_ folder: String) -> Bool {
     CheckpointPath.names(folder).contains { isWeights($0) && !adapterNames.contains($0) }
   }
 
-  /// The files or the index of weights at `path`, which may be the folder that has them.
+  /// Where the weights of a checkpoint are.
   enum Weights {
-    /// A file, and what a person should know of the choice.
+    /// A tensor file or an index, with notes about the choice for the user.
     case file(String, notes: [String] = [])
-    /// The parts of a model without an index, by their names in the folder, and its path with a
-    /// slash at its end.
+    /// The shards of a model without an index: their names, and the folder's path with a trailing
+    /// slash.
     case shards([String], folder: String)
-    /// The parts of a model in Meta's original layout, each of which has a part of every matrix.
+    /// The tensor-parallel shards of Meta's original layout; each holds a slice of every matrix.
     case parallel([String], folder: String)
-    /// A language model and its vision half, both GGUF.
+    /// A language model and its vision file (mmproj), both GGUF.
     case halves(language: String, vision: String)
   }
 
-  /// A name as `model-00002-of-00005.safetensors`.
+  /// A file name of the form `model-00002-of-00005.safetensors`.
   private struct ShardName {
     let stem: Substring
     let number: Int
@@ -88,18 +88,21 @@ enum CheckpointFolder {
     }
   }
 
-  /// The parts of a split GGUF file are one model; the first that is there stands for all. So are
-  /// those that transformers writes, where their index is lost and all are there, and those that
-  /// Meta's code writes.
+  /// Finds the weights at `path`, a file or a folder.
   ///
-  /// - Parameter mmproj: the vision half that the user names for a language model in GGUF.
-  /// - Throws: `.severalModels` where a folder leaves a choice, `.noWeights` where it has none.
+  ///
+  ///
+  /// The parts of a split GGUF file count as one model, represented by its first part. So do
+  /// complete sets of shards that have lost their index, and tensor-parallel shards.
+  ///
+  /// - Parameter mmproj: the vision file that the user names for a language model in GGUF.
+  /// - Throws: `.severalModels` if the folder is ambiguous, `.noWeights` if it has no weights.
   static func weights(
     _ path: String, mmproj: String? = nil
   ) throws(CheckpointError) -> Weights {
     guard FileSystem.kind(path) == S_IFDIR else {
       if let absence = CheckpointPath.absence(path) { throw absence }
-      return try ParallelParts.around(file: path) ?? .file(path)
+      return try TensorParallelShards.around(file: path) ?? .file(path)
     }
     let folder = path.hasSuffix("/") ? path : path + "/"
     let known = knownNames.filter { FileSystem.kind(folder + $0) != nil }
@@ -117,21 +120,22 @@ enum CheckpointFolder {
     var candidates = names.filter { name in
       isWeights(name) && FileSystem.kind(folder + name) != S_IFDIR
     }
-    // Meta's and Mistral's own form, beside the one for transformers; adapters beside a model.
+    // The original layout of Meta or Mistral beside the one of transformers, or adapters beside a
+    // model.
     let others = candidates.filter {
       !$0.hasPrefix("consolidated.") && !adapterNames.contains($0)
     }
     if !others.isEmpty { candidates = others }
     guard let first = candidates.first else { throw noWeights(path, names) }
     if let part = GGUFSplit.Name(first) {
-      // Sorted, so the parts of one model stand together in their order.
+      // The names are sorted, so the parts of one model are adjacent and in order.
       let isOne = candidates.allSatisfy {
         guard let other = GGUFSplit.Name($0) else { return false }
         return ExactString(other.stem) == ExactString(part.stem) && other.count == part.count
       }
       if isOne { return .file(folder + first) }
     }
-    if let parts = try ParallelParts.names(candidates, path) {
+    if let parts = try TensorParallelShards.names(candidates, path) {
       return .parallel(parts, folder: folder)
     }
     if let shards = try shards(candidates, path) { return .shards(shards, folder: folder) }
@@ -146,10 +150,11 @@ enum CheckpointFolder {
 
   private static func isWeights(_ name: String) -> Bool {
     (knownEndings.contains { name.hasSuffix($0) } || knownNames.contains(name))
-      && !name.hasPrefix(".") && !foreignNames.contains(name)
+      && !name.hasPrefix(".") && !trainingStateNames.contains(name)
   }
 
-  /// What a folder without weights has: folders with some, unfinished downloads, other formats.
+  /// The error for a folder without weights. It points to subfolders with weights, unfinished
+  /// downloads, or files of other formats.
   private static func noWeights(_ path: String, _ names: [String]) -> CheckpointError {
     let folder = path.hasSuffix("/") ? path : path + "/"
     let inner = names.filter { name in
@@ -164,7 +169,7 @@ enum CheckpointFolder {
       return CheckpointError(path: path, problem: .innerFolders(cached, ready: folder + first))
     }
     if !inner.isEmpty {
-      // A trainer's checkpoints, by their steps.
+      // Checkpoints of a trainer, named by step.
       let steps = inner.compactMap { name in
         name.dropping("checkpoint-").flatMap { Int($0) }.map { (step: $0, name: name) }
       }
@@ -183,15 +188,15 @@ enum CheckpointFolder {
     return CheckpointError(path: path, problem: .noWeights(others))
   }
 
-  /// `names`, when they are all parts of one model.
+  /// `names`, if they are all shards of one model; nil otherwise.
   ///
-  /// - Throws: `.missingShards` when they are some of them.
+  /// - Throws: `.missingShards` if some shards are absent.
   private static func shards(
     _ names: [String], _ path: String
   ) throws(CheckpointError) -> [String]? {
     let shards = names.compactMap { ShardName($0) }
     guard shards.count == names.count, let first = shards.first, first.ending != ".gguf",
-      first.count > 1, first.count <= SafetensorsIndex.maximumShards,
+      first.count > 1, first.count <= ShardIndex.maximumShards,
       shards.allSatisfy({ $0.isSibling(of: first) })
     else { return nil }
     let present = Set(shards.map(\.number))

@@ -5,16 +5,17 @@ import VLMTensor
   import Glibc
 #endif
 
-/// What people name as a model besides a file and its folder.
+/// Interprets paths that users give for a model: download caches, Hub names, URLs.
 package enum CheckpointPath {
-  /// Snapshots of a download cache that are looked at.
+  /// Maximum number of snapshots examined in a download cache.
   private static let maximumFolders = 4096
 
-  /// The folder that is meant by a download cache's root of one model, `models--org--name`: the
-  /// snapshot that its `refs/main` names, or the only one. Any other path is itself.
+  /// Resolves the cache folder of one model, `models--org--name`, to the snapshot that its
+  /// `refs/main` names, or to the only snapshot. Any other path is returned unchanged.
   ///
-  /// - Returns: the path, and what a person should know of the choice.
-  /// - Throws: `.severalSnapshots` where neither tells, `.noWeights` where there is none.
+  /// - Returns: the path, and a note about the choice for the user.
+  /// - Throws: `.severalSnapshots` if the choice is ambiguous, `.noWeights` if there is no
+  ///   snapshot.
   package static func resolved(
     _ path: String
   ) throws(CheckpointError) -> (path: String, note: String?) {
@@ -46,7 +47,7 @@ package enum CheckpointPath {
     )
   }
 
-  /// A plain name, as the cache writes it.
+  /// The revision as the cache writes it, a plain name.
   private static func revision(_ file: String) -> String? {
     guard let mapped = try? MappedFile(path: file), (1...128).contains(mapped.count) else {
       return nil
@@ -56,7 +57,7 @@ package enum CheckpointPath {
     return isPlain(name) ? String(name) : nil
   }
 
-  /// Letters, digits and what else the names of models and files are made of.
+  /// Whether a name consists of the characters allowed in model and file names.
   private static func isPlain(_ name: some StringProtocol) -> Bool {
     !name.isEmpty && !name.hasPrefix(".") && !name.hasPrefix("-")
       && name.utf8.allSatisfy { byte in
@@ -77,14 +78,13 @@ package enum CheckpointPath {
     "hf://", "hf-hub:", "hf_hub:",
   ]
 
-  /// The command that downloads what `path` names, which is not here; nil where it can name nothing
-  /// but a file.
+  /// The command that downloads the model `path` names; nil if it can only name a local file.
   package static func download(_ path: String) -> String? {
     for hub in hubs {
       guard let rest = path.dropping(hub) else { continue }
       let parts = rest.split(separator: "?").first?.split(separator: "/") ?? []
       guard parts.count >= 2, isPlain(parts[0]), isPlain(parts[1]) else { return nil }
-      // "/resolve/main/FILE", "/blob/main/FILE".
+      // The path continues with "/resolve/main/FILE" or "/blob/main/FILE".
       let isFile = parts.count >= 5 && ["resolve", "blob"].contains(parts[2])
       let file = isFile && parts[4...].allSatisfy(isPlain) ? parts[4...].joined(separator: "/") : ""
       return "hf download \(parts[0])/\(parts[1])" + (file.isEmpty ? "" : " " + file)
@@ -94,7 +94,8 @@ package enum CheckpointPath {
       return "curl -LO " + path.quotedForShell
     }
     let parts = path.split(separator: "/", omittingEmptySubsequences: false)
-    // A folder that is here is where the user looks, not an organisation.
+    // If the first component is an existing folder, the user means a local path, not an
+    // organisation.
     guard parts.count == 2, parts.allSatisfy(isPlain), FileSystem.kind(String(parts[0])) == nil
     else {
       return nil
@@ -102,12 +103,12 @@ package enum CheckpointPath {
     return "hf download \(path) --local-dir \(parts[1])"
   }
 
-  /// The same as the end of a message; empty where there is no such command.
+  /// The download command as the end of a message; empty if there is none.
   package static func hint(toDownload path: String) -> String {
     download(path).map { " (download it first: \($0))" } ?? ""
   }
 
-  /// Why there is nothing at `path`; nil when there is something.
+  /// The error for a path where nothing exists; nil if something does.
   static func absence(_ path: String) -> CheckpointError? {
     guard !FileSystem.exists(path), errno == ENOENT || errno == ENOTDIR else { return nil }
     if FileSystem.status(path, followsLinks: false) != nil {
@@ -116,8 +117,8 @@ package enum CheckpointPath {
     return CheckpointError(path: path, problem: .absent(download: download(path)))
   }
 
-  /// Why the model `path` is none that runs, where it is a checkpoint or has to be downloaded; nil
-  /// where the reader of containers knows better.
+  /// The error for a model path that is a checkpoint, or that must be downloaded first; nil for
+  /// anything else, which the container reader diagnoses.
   package static func refusalAsContainer(_ path: String) -> CheckpointError? {
     if let absence = absence(path) { return download(path) == nil ? nil : absence }
     let isFolder = FileSystem.kind(path) == S_IFDIR
@@ -130,13 +131,13 @@ package enum CheckpointPath {
       problem: .unconverted(command: "vlm-convert \(path.quotedForShell) \(output.quotedForShell)"))
   }
 
-  /// Why a container is not written at `path`, not even in its place: it is a checkpoint, which
-  /// somebody trained. Nil where it is none.
+  /// The error for an output path that holds a checkpoint, which is never overwritten; nil
+  /// otherwise.
   package static func refusalAsOutput(_ path: String) -> CheckpointError? {
     checkpointKind(path).map { CheckpointError(path: path, problem: .asOutput($0)) }
   }
 
-  /// A folder of pictures, say.
+  /// For example a folder of images.
   private static func isWithoutWeights(_ folder: String) -> Bool {
     do throws(CheckpointError) { _ = try CheckpointFolder.weights(folder) } catch {
       if case .noWeights = error.problem { return true }
@@ -144,7 +145,7 @@ package enum CheckpointPath {
     return false
   }
 
-  /// In words, by how the file begins; nil for what is no checkpoint.
+  /// The format's name, from the file's first bytes; nil if it is not a checkpoint.
   private static func checkpointKind(_ path: String) -> String? {
     guard let file = try? MappedFile(path: path, isInput: false) else { return nil }
     if GGUFFile.matches(file) { return "GGUF file" }
@@ -159,7 +160,7 @@ package enum CheckpointPath {
 
   // MARK: - Folders
 
-  /// The names in a folder, a bounded number of them, in no order.
+  /// The names in a folder, unordered; their number is bounded.
   static func names(_ folder: String) -> [String] {
     FileSystem.names(in: folder, limit: maximumFolders * 16) ?? []
   }

@@ -8,7 +8,7 @@ extension CheckpointTensor {
   /// rounded to nearest, and a double beyond the range of a float becomes an infinity. Booleans
   /// become 0 and 1.
   ///
-  /// - Precondition: `range` lies in `0..<elementCount` and `output` has as many places.
+  /// - Precondition: `range` lies in `0..<elementCount`, and `output` has `range.count` elements.
   /// - Throws: `.notNumeric` for complex and sub-byte elements, `.notReadable` for blocks of a
   ///   type that is not decoded here.
   package func readFloats(
@@ -30,7 +30,7 @@ extension CheckpointTensor {
     withBytes(ofElements: range) { Self.convert($0, dtype, into: output) }
   }
 
-  /// All elements as 32-bit floats, for tensors known to be small.
+  /// All elements as 32-bit floats. Meant for small tensors.
   package func floats() throws(CheckpointError) -> [Float] {
     var failure: CheckpointError?
     let count = elementCount

@@ -2,18 +2,17 @@ import VLMFoundation
 import VLMTensor
 
 extension CheckpointTensor {
-  /// Some bytes of a file.
+  /// A byte range of a file.
   package typealias FileRange = (source: MappedFile, range: Range<Int>)
 
-  /// The files that hold it, each once.
+  /// The files that hold the tensor's bytes, without duplicates.
   package var sources: [MappedFile] {
     guard let parts else { return [source] }
     var seen = Set<ObjectIdentifier>()
     return parts.tensors.flatMap(\.sources).filter { seen.insert(ObjectIdentifier($0)).inserted }
   }
 
-  /// The bytes that reading the elements `elements` touches, at most; none when the elements lie in
-  /// memory.
+  /// The byte ranges that reading `elements` touches, at most; empty if the elements are in memory.
   package func fileRanges(ofElements elements: Range<Int>) -> [FileRange] {
     if let parts {
       var ranges: [FileRange] = []
@@ -33,7 +32,7 @@ extension CheckpointTensor {
     return [(source, start..<start + elements.count * width)]
   }
 
-  /// Copies the elements `elements`, counted in C order, from the parts that have them.
+  /// Copies `elements`, counted in C order, from the parts that hold them.
   func gather(
     _ elements: Range<Int>, of parts: Parts, into output: UnsafeMutableRawBufferPointer
   ) {
@@ -49,11 +48,11 @@ extension CheckpointTensor {
 }
 
 extension CheckpointTensor.Parts {
-  /// Calls `body` for each run of `elements`, counted in C order of the whole tensor of `shape`, that
-  /// lies in one part: the part, its elements, and their place among `elements`.
+  /// Calls `body` for each run of `elements` that lies in one part, with the part, the run's range
+  /// in the part, and its offset within `elements`. Elements are counted in C order of `shape`.
   ///
-  /// - Parameter whole: whether to call it once for each part instead, with all between the first of
-  ///   its elements and the last.
+  /// - Parameter whole: call `body` once per part instead, with everything between its first and
+  ///   its last element.
   func cut(
     _ elements: Range<Int>, of shape: [Int], whole: Bool,
     _ body: (CheckpointTensor, Range<Int>, Int) -> Void

@@ -1,45 +1,44 @@
 import VLMFoundation
 import VLMTensor
 
-/// Bytes that a reader had to make: inflated, or put into this machine's byte order.
+/// Bytes that a reader had to produce: decompressed, or converted to the machine's byte order.
 package final class OwnedBytes: Sendable {
   let bytes: [UInt8]
 
   init(_ bytes: [UInt8]) { self.bytes = bytes }
 }
 
-/// A tensor in a checkpoint: what it is, and which bytes hold it.
+/// A tensor in a checkpoint: its type, its shape and its bytes.
 ///
-/// Its elements are little-endian, at any alignment. Most tensors lie in a mapped file in C order
-/// without gaps; `strides` says where the elements of any other are. The reader that made it has
-/// checked that `range` lies in the storage and holds every element.
+/// Elements are little-endian, at any alignment. Most tensors are contiguous and in C order in a
+/// mapped file; `strides` describes the others. The reader has checked that `range` lies in the
+/// storage and holds every element.
 package struct CheckpointTensor: Sendable {
   package let name: String
-  /// Of the elements; of those in blocks what they are read as.
+  /// The element type; for block-quantized tensors, the type they are decoded to.
   package let dtype: DType
   /// At most eight extents; empty for a scalar.
   package let shape: [Int]
-  /// The file that it comes from.
+  /// The file that holds the tensor.
   package let source: MappedFile
-  /// What `range` counts in, when it is not the file itself.
+  /// The storage that `range` refers to; nil for `source`.
   let owned: OwnedBytes?
-  /// The bytes from the first element on: those of all elements when they are contiguous.
+  /// The byte range of the tensor, from its first element to its last.
   package let range: Range<Int>
-  /// Elements from one index to the next along each axis; nil when they are in C order without
-  /// gaps.
+  /// Strides in elements, per axis; nil if contiguous in C order.
   let strides: [Int]?
-  /// How the elements are stored when not one by one, which is contiguous.
+  /// The block coding of the elements; nil if they are stored one by one. Blocks are contiguous.
   package let blocks: (any StoredElements)?
-  /// What it is put together from, along an axis; `range` is the first one's then.
+  /// The tensors this one is concatenated from, if any; `range` is then the first one's.
   let parts: Parts?
 
-  /// Tensors that lie one behind the other along an axis.
+  /// Tensors to be concatenated along an axis.
   struct Parts: Sendable {
     let axis: Int
     let tensors: [CheckpointTensor]
   }
 
-  /// - Precondition: `range`, in `owned` or else in `source`, holds every element.
+  /// - Precondition: `range` of `owned`, or of `source` if `owned` is nil, holds every element.
   init(
     name: String, dtype: DType, shape: [Int], source: MappedFile, owned: OwnedBytes? = nil,
     range: Range<Int>, strides: [Int]? = nil,
@@ -56,8 +55,9 @@ package struct CheckpointTensor: Sendable {
     parts = nil
   }
 
-  /// - Precondition: the parts, of which there is one at least, are of one type that is stored element
-  ///   by element, and their extents along `axis` add up to that of `shape`, all others being equal.
+  /// - Precondition: there is at least one part; all have one dtype and are stored element by
+  ///   element; their extents along `axis` add up to that of `shape`, and all other extents are
+  ///   equal.
   init(joining tensors: [CheckpointTensor], axis: Int, shape: [Int]) {
     let first = tensors[0]
     (name, dtype, self.shape, blocks) = (first.name, first.dtype, shape, nil)
@@ -71,9 +71,9 @@ package struct CheckpointTensor: Sendable {
     (range, strides, blocks, parts) = (other.range, other.strides, other.blocks, other.parts)
   }
 
-  /// A tensor of numbers that `elements` reads from `range` of `source`.
+  /// A tensor of floats that `elements` decodes from `range` of `source`.
   ///
-  /// - Precondition: the range holds every element, whose number does not overflow.
+  /// - Precondition: the range holds every element, and the element count does not overflow.
   package init(
     name: String, shape: [Int], source: MappedFile, range: Range<Int>,
     elements: any StoredElements
@@ -82,7 +82,7 @@ package struct CheckpointTensor: Sendable {
       name: name, dtype: .f32, shape: shape, source: source, range: range, blocks: elements)
   }
 
-  /// What the checkpoint's format calls the type.
+  /// The type's name in the checkpoint's format.
   package var typeName: String { blocks?.name ?? dtype.rawValue }
 
   func renamed(_ name: String) -> CheckpointTensor {
@@ -92,13 +92,13 @@ package struct CheckpointTensor: Sendable {
   /// Product of the extents, which the reader has checked not to overflow.
   package var elementCount: Int { shape.reduce(1, *) }
 
-  /// Bytes of the elements, each once, as they are stored.
+  /// Stored size of the elements in bytes.
   package var byteCount: Int {
     blocks == nil ? dtype.byteCount(shape: shape) ?? 0 : range.count
   }
 
-  /// The elements' bytes in C order, or the blocks', valid inside `body` only. Copied first when
-  /// they lie otherwise.
+  /// Calls `body` with the bytes of the elements in C order, or of the blocks. They are valid
+  /// inside `body` only. Strided tensors are copied first.
   package func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
     guard strides != nil || parts != nil else { return try withStorage(range, body) }
     let count = elementCount
@@ -108,9 +108,9 @@ package struct CheckpointTensor: Sendable {
     return try body(UnsafeRawBufferPointer(copy))
   }
 
-  /// The bytes of the elements `elements`, counted in C order, without a copy where possible.
+  /// Calls `body` with the bytes of `elements`, counted in C order, without a copy if possible.
   ///
-  /// - Precondition: the elements exist and fill whole bytes, and do not lie in blocks.
+  /// - Precondition: the elements exist, fill whole bytes and are not block-coded.
   package func withBytes<R>(
     ofElements elements: Range<Int>, _ body: (UnsafeRawBufferPointer) throws -> R
   ) rethrows -> R {
@@ -133,12 +133,12 @@ package struct CheckpointTensor: Sendable {
     return try owned.bytes.withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[range])) }
   }
 
-  /// Copies the elements `elements`, counted in C order, one run along the last axis at a time.
+  /// Copies `elements`, counted in C order, one run along the last axis at a time.
   private func gather(_ elements: Range<Int>, into output: UnsafeMutableRawBufferPointer) {
     if let parts { return gather(elements, of: parts, into: output) }
     guard let strides, !elements.isEmpty, let base = output.baseAddress else { return }
     let width = dtype.bitCount / 8
-    // The index of the first element, axis by axis.
+    // The multi-dimensional index of the first element.
     var index = [Int](repeating: 0, count: shape.count)
     var rest = elements.lowerBound
     for axis in shape.indices.reversed() {
@@ -197,4 +197,24 @@ package struct CheckpointTensor: Sendable {
       output.storeBytes(of: value, toByteOffset: position &* MemoryLayout<T>.size, as: T.self)
     }
   }
+}
+
+/// How a tensor's elements are coded in its bytes if they are not stored one by one, such as blocks
+/// of quantized values with their scales.
+package protocol StoredElements: Sendable {
+  /// The coding's name in the checkpoint's format.
+  var name: String { get }
+  /// Whether the elements can be decoded to floats; other codings can only be listed.
+  var isReadable: Bool { get }
+
+  /// The bytes that reading `elements` touches, counted from the tensor's first byte.
+  func byteRange(ofElements elements: Range<Int>) -> Range<Int>
+
+  /// Decodes the elements `range`, counted in C order, into `output`, which has `range.count`
+  /// elements.
+  ///
+  /// - Precondition: `isReadable`, and `bytes` are all of the tensor's bytes.
+  func decode(
+    _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>,
+    into output: UnsafeMutableBufferPointer<Float>)
 }

@@ -3,8 +3,8 @@ import VLMFoundation
 /// Names of classes in the forms in which training tools keep them: a list, names by index, or
 /// indices by name.
 package enum ClassNames {
-  /// The names that `json` says, by index; nil where it is in none of the forms, or its indices are
-  /// not 0 to N - 1.
+  /// The names in `json`, by index; nil if it has none of the forms, or if its indices are not 0 to
+  /// N - 1.
   package static func names(_ json: JSONValue) -> [String]? {
     if let list = json.arrayValue {
       let names = list.compactMap(\.stringValue)
@@ -15,7 +15,7 @@ package enum ClassNames {
     let byIndex = indices.allSatisfy { $0 != nil }
     var slots = [String?](repeating: nil, count: members.count)
     for (member, index) in zip(members, indices) {
-      // Keras's list of ImageNet has an identifier before each name.
+      // Keras's ImageNet list has an identifier before each name.
       let text = member.value.stringValue ?? member.value.arrayValue?.last?.stringValue
       let stated = member.value.intValue ?? member.value.stringValue.flatMap { Int($0) }
       let isNamed = byIndex && text != nil
@@ -26,7 +26,7 @@ package enum ClassNames {
     return slots.compactMap { $0 }
   }
 
-  /// What `search` finds: under which keys, and the names if they can be read.
+  /// A match of `search`: its keys, and the names if they can be read.
   package struct Found {
     package let place: String
     package let names: [String]?
@@ -37,7 +37,7 @@ package enum ClassNames {
     }
   }
 
-  /// All that is under keys of names, in objects within objects too, the best first.
+  /// Every value under a key for class names, also in nested objects; the most specific key first.
   package static func search(_ json: JSONValue, at place: String = "", depth: Int = 3) -> [Found] {
     var found: [(rank: Int, Found)] = []
     var inner: [Found] = []
@@ -54,9 +54,9 @@ package enum ClassNames {
     return found.sorted { $0.rank < $1.rank }.map { $0.1 } + inner
   }
 
-  /// The names in a file of the user's: lines of text, or JSON in one of the forms.
+  /// The names in a user's file: lines of text, or JSON in one of the forms.
   ///
-  /// - Throws: `CheckpointError` for a file that is neither.
+  /// - Throws: `CheckpointError` if the file is neither.
   package static func read(_ path: String) throws(CheckpointError) -> [String] {
     let file: MappedFile
     do throws(FileError) { file = try MappedFile(path: path) } catch {
@@ -88,7 +88,7 @@ package enum ClassNames {
 
   private static let maximumBytes = 16 << 20
 
-  /// A name a line, the lines ending in any way.
+  /// One name per line, with any line ending.
   private static func lines(_ text: String, _ path: String) throws(CheckpointError) -> [String] {
     var lines = text.split(
       omittingEmptySubsequences: false, whereSeparator: { ["\n", "\r\n", "\r"].contains($0) }

@@ -5,9 +5,9 @@ import VLMTensor
 package enum NumpyFile {
   /// Writes `values`, in C order, as a little-endian 32-bit float array of `shape`.
   ///
-  /// - Returns: the file, which is not in place before it is committed.
-  /// - Precondition: `values` has as many elements as `shape`, whose rank is 32 at most, NumPy's
-  ///   own bound.
+  /// - Returns: the file, which appears at its path only when it is committed.
+  /// - Precondition: `values` has as many elements as `shape`, whose rank is at most 32, NumPy's
+  ///   limit.
   package static func prepare(
     path: String, overwrite: Bool, shape: [Int], values: [Float]
   ) throws(FileError) -> OutputFile {
@@ -28,10 +28,10 @@ package enum NumpyFile {
     try prepare(path: path, overwrite: overwrite, shape: shape, values: values).commit()
   }
 
-  /// Magic, version, length, and a Python dictionary padded so that the data starts at a multiple
+  /// Magic, version, length, and a Python dictionary, padded so that the data starts at a multiple
   /// of 64 bytes.
   private static func header(_ shape: [Int]) -> [UInt8] {
-    // A tuple of one is written with a comma.
+    // Python writes a tuple of one element with a trailing comma.
     let extents = shape.count == 1 ? "\(shape[0])," : shape.map(String.init).joined(separator: ", ")
     var text = Array("{'descr': '<f4', 'fortran_order': False, 'shape': (\(extents)), }".utf8)
     while (10 + text.count + 1) % 64 != 0 { text.append(0x20) }

@@ -1,17 +1,17 @@
 import VLMFoundation
 
 extension TensorCatalog {
-  /// Modules of PyTorch that stand around others to compile, shard or recompute them, and leave
-  /// their names in the state dict.
+  /// PyTorch modules that wrap others to compile, shard or recompute them, and leave their names in
+  /// the state dict.
   private static let wrappers: Set<Substring> = [
     "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module",
   ]
-  /// What data-parallel training puts before every name.
+  /// The prefix that data-parallel training adds to every name.
   private static let parallel = "module."
 
-  /// The catalog without the names of such modules: `_orig_mod.` of `torch.compile`,
-  /// `_fsdp_wrapped_module.` and `_checkpoint_wrapped_module.` anywhere, `module.` where every name
-  /// begins with it. As it is where two tensors would have one name then.
+  /// The catalog without wrapper names: `_orig_mod.` of `torch.compile`, `_fsdp_wrapped_module.`
+  /// and `_checkpoint_wrapped_module.` anywhere, and `module.` if every name begins with it.
+  /// Unchanged if two tensors would get the same name.
   package func unwrapped() -> TensorCatalog {
     guard gguf == nil, !tensors.isEmpty else { return self }
     var names = tensors.map(\.name)
@@ -30,7 +30,7 @@ extension TensorCatalog {
     return renamed(names)
   }
 
-  /// Whether a part of a name begins with an underscore, as all of those do.
+  /// Whether a component of a name begins with an underscore, as all wrappers do.
   private static func mayHaveWrapper(_ name: String) -> Bool {
     var previous = UInt8(ascii: ".")
     for byte in name.utf8 {
@@ -40,14 +40,14 @@ extension TensorCatalog {
     return false
   }
 
-  /// Bytes that the names of such training take at the front.
+  /// Bytes of the data-parallel prefixes of a name.
   private static func parallelCount(_ name: String) -> Int {
     var rest = name.utf8[...]
     while rest.starts(with: parallel.utf8) { rest = rest.dropFirst(parallel.utf8.count) }
     return name.utf8.count - rest.count
   }
 
-  /// The tensors whose names begin with `prefix`, without it.
+  /// The tensors whose names begin with `prefix`, which is removed.
   package func selecting(prefix: String) -> TensorCatalog {
     let positions = tensors.indices.filter { position in
       let name = tensors[position].name
@@ -57,9 +57,9 @@ extension TensorCatalog {
       positions, names: positions.map { String(tensors[$0].name.dropFirst(prefix.count)) })
   }
 
-  /// What `--state` chooses of a file that has no containers but names with dots.
+  /// Applies `--state` to a file whose hierarchy is only in dotted names.
   ///
-  /// - Throws: `.noSuchState` with what the names begin with, when none begins with that.
+  /// - Throws: `.noSuchState` with the existing prefixes if no name begins with `state`.
   func selecting(_ state: String) throws(CheckpointError) -> TensorCatalog {
     let result = selecting(prefix: state + ".")
     guard result.tensors.isEmpty else { return result }

@@ -1,14 +1,14 @@
 import VLMFoundation
 import VLMTensor
 
-/// How a checkpoint is stored.
+/// The file format of a checkpoint.
 package enum CheckpointFormat: String, Sendable {
   case safetensors
   case pyTorchZip = "PyTorch zip"
   case pyTorchLegacy = "PyTorch legacy"
   case torchScript = "TorchScript"
   case gguf = "GGUF"
-  /// What is converted already.
+  /// A converted model.
   case container = "vlmz"
 
   package var isPyTorch: Bool {
@@ -19,26 +19,26 @@ package enum CheckpointFormat: String, Sendable {
   }
 }
 
-/// The tensors of a checkpoint, in the order it lists them, each name once.
+/// The tensors of a checkpoint in file order, with unique names.
 package struct TensorCatalog: Sendable {
-  /// The file, or the index of several.
+  /// The path of the file or index.
   package let path: String
   package let tensors: [CheckpointTensor]
-  /// What the checkpoint says about itself, in its order, each key once.
+  /// The checkpoint's metadata in file order, with unique keys.
   package let metadata: [(key: String, value: String)]
-  /// Departures from the format that do no harm, one line each, without the file's name.
+  /// Harmless deviations from the format, one line each, without the file's name.
   package let warnings: [String]
-  /// Of the file, or of the first of several.
+  /// The format of the file, or of the first shard.
   package let format: CheckpointFormat
-  /// The metadata of a GGUF file, with its types.
+  /// The typed metadata of a GGUF file.
   package let gguf: GGUFMetadata?
-  /// What `--state` would have to name to read the same; empty for all of the file.
+  /// The value of `--state` that selects these tensors; empty for the whole file.
   package let state: String
-  /// The vision half of a LLaVA in GGUF, whose tensors are among these.
+  /// The vision file of a LLaVA in GGUF; its tensors are included.
   package private(set) var vision: GGUFVision?
   private let index: [ExactString: Int32]
 
-  /// `index` holds the position of each name in `tensors`.
+  /// - Parameter index: the position of each name in `tensors`.
   init(
     path: String, tensors: [CheckpointTensor], metadata: [(key: String, value: String)],
     warnings: [String], index: [ExactString: Int32], format: CheckpointFormat = .safetensors,
@@ -54,7 +54,7 @@ package struct TensorCatalog: Sendable {
     self.index = index
   }
 
-  /// - Precondition: no two tensors have one name.
+  /// - Precondition: the names are unique.
   package init(path: String, tensors: [CheckpointTensor], format: CheckpointFormat) {
     var index: [ExactString: Int32] = [:]
     for (place, tensor) in tensors.enumerated() { index[ExactString(tensor.name)] = Int32(place) }
@@ -62,10 +62,10 @@ package struct TensorCatalog: Sendable {
       path: path, tensors: tensors, metadata: [], warnings: [], index: index, format: format)
   }
 
-  /// This catalog with the tensors of `other`, their names behind `prefix`, added after its own.
+  /// This catalog followed by the tensors of `other`, with `prefix` added to their names.
   ///
-  /// - Parameter isIncluded: which of the other's names are wanted.
-  /// - Precondition: none of them, behind `prefix`, is a name of this catalog.
+  /// - Parameter isIncluded: selects tensors of `other` by name.
+  /// - Precondition: none of the prefixed names exists in this catalog.
   package func merging(
     _ other: TensorCatalog, prefix: String, where isIncluded: (String) -> Bool = { _ in true }
   ) -> TensorCatalog {
@@ -81,7 +81,7 @@ package struct TensorCatalog: Sendable {
       index: index, format: format, gguf: gguf, state: state)
   }
 
-  /// The same with more to say.
+  /// The same catalog with further warnings.
   package func adding(_ notes: [String]) -> TensorCatalog {
     guard !notes.isEmpty else { return self }
     var copy = TensorCatalog(
@@ -91,7 +91,7 @@ package struct TensorCatalog: Sendable {
     return copy
   }
 
-  /// The tensors at `positions`, under `names`, no two the same.
+  /// The tensors at `positions`, renamed to `names`, which are unique.
   func selecting(_ positions: [Int], names: [String]) -> TensorCatalog {
     var index: [ExactString: Int32] = [:]
     for (place, name) in names.enumerated() { index[ExactString(name)] = Int32(place) }
@@ -101,19 +101,19 @@ package struct TensorCatalog: Sendable {
       state: state)
   }
 
-  /// The same with the vision half that its last tensors are from.
+  /// The same catalog, with the vision file that its last tensors come from.
   func with(_ vision: GGUFVision) -> TensorCatalog {
     var copy = self
     copy.vision = vision
     return copy
   }
 
-  /// The tensors under other names, as many as there are, no two the same.
+  /// All tensors, renamed to `names`, which are unique.
   func renamed(_ names: [String]) -> TensorCatalog {
     selecting(Array(tensors.indices), names: names)
   }
 
-  /// The tensor called `name`, byte for byte.
+  /// The tensor with exactly this name, compared byte by byte.
   package subscript(name: String) -> CheckpointTensor? {
     index[ExactString(name)].map { tensors[Int($0)] }
   }
@@ -121,13 +121,14 @@ package struct TensorCatalog: Sendable {
   /// Sum of the tensors' bytes.
   package var byteCount: Int { tensors.reduce(0) { $0 + $1.byteCount } }
 
-  /// The files that hold the tensors, each once.
+  /// The files that hold the tensors, without duplicates.
   package var sources: [MappedFile] {
     var seen = Set<ObjectIdentifier>()
     return tensors.flatMap(\.sources).filter { seen.insert(ObjectIdentifier($0)).inserted }
   }
 
-  /// - Throws: when a file is no longer what was mapped, so what was read from it may be mixed.
+  /// - Throws: if a file has changed since it was mapped, so that the data read may be
+  ///   inconsistent.
   package func checkUnchanged() throws(CheckpointError) {
     for source in sources {
       do throws(FileError) {

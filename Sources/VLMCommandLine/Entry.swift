@@ -10,11 +10,10 @@ import VLMTensor
 /// `ExitStatus`, Ctrl-C that leaves nothing behind, a closed pipe that is no error.
 package func runCommand<Command: ParsableCommand>(_ type: Command.Type, program: String) {
   occupyStandardDescriptors()
-  // OpenBLAS reads it as it is loaded; without, it starts a thread per processor that stays idle.
-  setenv("OPENBLAS_NUM_THREADS", "1", 1)
+  Environment.limitOpenBLAS()
   InputFiles.remember()
   do {
-    // Less and the Swift runtime fails in ways that tell nothing.
+    // With less the Swift runtime fails without a message.
     try SystemMemory.require(16 << 20, for: "memory")
     try TerminationSignals.install()
     FaultHandler.install(program: program)
@@ -32,7 +31,7 @@ package func runCommand<Command: ParsableCommand>(_ type: Command.Type, program:
   } catch let error as ExitCode {
     exit(error.rawValue)
   } catch {
-    // Help, version and usage errors are ArgumentParser's own.
+    // Help, version and usage errors come from ArgumentParser.
     let status = Command.exitCode(for: error)
     if status == .success { Command.exit(withError: error) }
     guard status == .validationFailure else { Report.fail(error, program: program) }
@@ -41,7 +40,8 @@ package func runCommand<Command: ParsableCommand>(_ type: Command.Type, program:
   }
 }
 
-/// A file as a pattern of the shell's may name it, of which the parser would take the letters.
+/// A file whose name begins with a dash, as a pattern of the shell may expand to: the parser would
+/// take its letters for options.
 private func isFileLikeOptions(_ argument: String) -> Bool {
   argument.hasPrefix("-") && !argument.hasPrefix("--") && argument.utf8.count > 2
     && FileSystem.exists(argument)
@@ -54,7 +54,7 @@ private func usageText<Command: ParsableCommand>(
   let lines = message.split(whereSeparator: \.isNewline).map { $0.drop { $0 == " " } }
   var text = lines.joined(separator: " ").escapedForDisplay(limit: 1000)
   if text.last == "." { text.removeLast() }
-  // A sentence of the parser's; an option keeps its letters.
+  // Only a sentence loses its capital; an option keeps its letters.
   let isSentence = text.first?.isUppercase == true && text.dropFirst().first?.isLowercase == true
   let shown = isSentence ? text.prefix(1).lowercased() + text.dropFirst() : text
   let given = ProcessArguments.all.dropFirst().first
@@ -67,8 +67,8 @@ private func usageText<Command: ParsableCommand>(
   return "\(shown)\(end) \(program)\(name) --help"
 }
 
-/// Takes the numbers of standard streams that came closed, so that no file gets one of them and what
-/// is meant for the terminal is not written into a model. Using such a stream stays an error.
+/// Opens /dev/null for standard streams that are closed, so that no file gets one of their
+/// descriptors and messages are not written into a model. Using such a stream stays an error.
 private func occupyStandardDescriptors() {
   for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
     // The lowest free number is this one.
@@ -79,20 +79,11 @@ private func occupyStandardDescriptors() {
 /// What `--version` prints: the product, the kernels in use, and the format that it reads.
 package func versionText(program: String, formatVersion: Int) -> String {
   let kernels: String
-  do throws(KernelError) { kernels = try KernelSet.selected().name } catch {
+  do throws(EnvironmentError) { kernels = try Environment.kernelSet().name } catch {
     kernels = "none, \(error.description)"
   }
   let all = KernelSet.all.map(\.name).joined(separator: ", ")
   return "\(program) \(productVersion)\nkernels: \(kernels) (this machine runs \(all))\n"
-    + "threads: \((try? ThreadCount.selected()) ?? ThreadCount.available)\n"
+    + "threads: \((try? Environment.threadCount()) ?? ThreadCount.available)\n"
     + "container format: \(formatVersion)"
-}
-
-/// The number of threads that `--threads`, `VLM_THREADS` or the machine says.
-package func threadCount(option: Int?) throws -> Int {
-  guard let option else { return try ThreadCount.selected() }
-  guard (1...ThreadCount.maximum).contains(option) else {
-    throw ValidationError("--threads: found \(option), expected 1 to \(ThreadCount.maximum)")
-  }
-  return option
 }

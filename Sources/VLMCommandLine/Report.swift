@@ -12,7 +12,7 @@ package enum Report {
     write(text + "\n", to: STDOUT_FILENO)
   }
 
-  /// A part of a line of result, shown at once.
+  /// A part of a line of result, written at once.
   package static func text(_ text: String) {
     write(text, to: STDOUT_FILENO)
   }
@@ -22,7 +22,7 @@ package enum Report {
     write(text + "\n", to: STDERR_FILENO)
   }
 
-  /// The beginning of a line that the person goes on with.
+  /// A prompt: the user's input follows on the same line.
   package static func prompt(_ text: String) {
     write(text, to: STDERR_FILENO)
   }
@@ -51,7 +51,7 @@ package enum Report {
     show(error.description, status: error.exitStatus.rawValue, program: program)
   }
 
-  /// The same of an error that is text already.
+  /// The same with the error as text.
   static func fail(_ text: String, status: Int32, program: String) -> Never {
     show(text, status: status, program: program)
     exit(status)
@@ -69,7 +69,7 @@ package enum Report {
     }
   }
 
-  /// Who reads results as JSON reads errors so too.
+  /// Errors are JSON when results are.
   static var wantsJSON: Bool {
     ProcessArguments.all.contains { $0 == "--json" || $0 == "--jsonl" }
   }
@@ -84,10 +84,10 @@ package enum Report {
       if written < 0 {
         if errno == EINTR { continue }
         let code = errno
-        // Notes that nobody can read change nothing about the work or how it ends.
+        // The work goes on when standard error is closed.
         if descriptor == STDERR_FILENO { return }
         PendingOutputs.removeAll()
-        // A reader that left is no failure of ours; a full disk is.
+        // A reader that closed the pipe is no failure; a full disk is.
         if code == EPIPE { exit(0) }
         let error = FileError(path: "standard output", problem: .call("write", errno: code))
         let program = ProcessArguments.all.first?.splitAtLastSlash.name ?? "vlm"

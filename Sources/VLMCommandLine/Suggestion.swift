@@ -1,7 +1,6 @@
-/// What a person may have meant by a name that nothing has.
+/// The name that a person may have meant by a misspelt one.
 package enum Suggestion {
-  /// The name that takes the fewest letters to be changed, added or left out; nil where a third of
-  /// the letters would not do.
+  /// The name at the smallest edit distance; nil where that is more than a third of the letters.
   package static func nearest(to name: String, of names: [String]) -> String? {
     let wanted = Array(name.lowercased().utf8.prefix(64))
     let candidates = names.filter { $0.utf8.count <= 64 }.map { candidate in
@@ -13,7 +12,7 @@ package enum Suggestion {
     return best.name
   }
 
-  /// Levenshtein's.
+  /// The Levenshtein distance: letters changed, added or left out.
   private static func distance(_ a: [UInt8], _ b: [UInt8]) -> Int {
     var row = Array(0...b.count)
     for (i, letter) in a.enumerated() {

@@ -1,20 +1,19 @@
 import VLMFoundation
 import VLMTensor
 
-/// Brings weights that are not in the system's cache there before they are used, front to back and
-/// with its progress shown: touched by the layers one page at a time they would come slower, and
-/// nobody would know what the program waits for.
+/// Reads weights into the page cache before they are used, front to back and with progress shown.
+/// Page faults of the layers would read them more slowly, and without a word to the user.
 package enum WeightLoading {
   /// Bytes asked for at a time.
   private static let piece = 64 << 20
-  /// Files with a larger share in memory are used as they are.
+  /// Files with a larger share in the page cache are not read.
   private static let warmShare = 0.98
-  /// What is left of the free memory for everything else.
+  /// Free memory that is left for everything else, bytes.
   private static let reserve = 512 << 20
 
-  /// Loads the bytes `range` of `file`, unless they are there or would not fit.
+  /// Loads the bytes `range` of `file`, unless they are cached already or would not fit.
   ///
-  /// - Returns: the seconds that it took; 0 where nothing was to be done.
+  /// - Returns: the seconds that it took; 0 where nothing was read.
   @discardableResult
   package static func load(_ file: MappedFile, _ range: Range<Int>, quiet: Bool) -> Double {
     guard file.residentShare(range) < warmShare,

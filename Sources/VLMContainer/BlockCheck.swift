@@ -1,10 +1,10 @@
 import VLMTensor
 
-/// The rules of `formats/blocks.md` that only a look at the bytes can check.
+/// Checks the rules of `formats/blocks.md` that concern the tensor bytes.
 enum BlockCheck {
-  /// Which rule the panels of `tensor` break first, nil when none.
+  /// The first rule that the panels of `tensor` break; nil if none.
   ///
-  /// - Parameter bytes: all of the tensor's.
+  /// - Parameter bytes: all bytes of the tensor.
   static func problem(_ tensor: TensorEntry, _ bytes: UnsafeRawBufferPointer) -> String? {
     let format = tensor.format
     guard format.layout == .panels, let (outputs, inputs) = format.matrixShape(tensor.shape),

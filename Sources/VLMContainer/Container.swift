@@ -1,33 +1,34 @@
 import VLMFoundation
 
-/// An open `.vlmz` file: everything but the tensors' bytes has been checked.
+/// An open `.vlmz` file. Everything except the tensor bytes has been validated.
 ///
-/// The tensors are used where they are mapped. Opening reads the header, the section table and the
-/// tensor index and nothing of the tensor data, so it takes the same time for any model size.
+/// The tensors are used in the mapped file. Opening reads the header, the section table and the
+/// tensor index but no tensor data, so it takes the same time for any model size.
 package final class Container: Sendable {
   package let file: MappedFile
   package let path: String
-  /// SHA-256 over what the sections hold: the same for the same content, however it is compressed.
+  /// SHA-256 over the decoded sections. It identifies the content, regardless of compression.
   package let rootHash: [UInt8]
-  /// All sections in the order of the file, those of unknown kinds included.
+  /// All sections in file order, including those of unknown kinds.
   package let sections: [SectionEntry]
   /// All tensors, sorted by the bytes of their names.
   package let tensors: [TensorEntry]
   private let positions: [String: Int]
 
-  /// The highest format version that this build reads. A file is written in the lowest that will do.
+  /// The highest format version that this build reads. Files are written in the lowest sufficient
+  /// version.
   package static let formatVersion = Format.version
-  /// First bytes of every container.
+  /// The magic bytes of every container.
   package static let magic = Format.magic
 
-  /// Opens and checks the file at `path`.
+  /// Opens and validates the file at `path`.
   package static func open(path: String) throws(ContainerError) -> Container {
     let file: MappedFile
     do { file = try MappedFile(path: path) } catch { throw ContainerError(error) }
     return try Container(file)
   }
 
-  /// Checks a file that is mapped already.
+  /// Validates a mapped file.
   package init(_ file: MappedFile) throws(ContainerError) {
     let contents = try Contents(file)
     self.file = file
@@ -42,17 +43,18 @@ package final class Container: Sendable {
 
   package func tensor(named name: String) -> TensorEntry? { positions[name].map { tensors[$0] } }
 
-  /// The decoded bytes of a section, its checksums verified; nil when the file has none.
+  /// The decoded bytes of a section, after verifying its checksums; nil if the file has no such
+  /// section.
   ///
-  /// - Precondition: not the tensor data, which is used where it is mapped.
+  /// - Precondition: `kind` is not the tensor data, which is used in the mapping.
   package func section(_ kind: SectionKind) throws(ContainerError) -> [UInt8]? {
     precondition(kind != .tensorData, "tensor data is read through its mapping")
     guard let index = sections.firstIndex(where: { $0.kind == kind }) else { return nil }
     return try decode(sections[index], at: index)
   }
 
-  /// - Throws: when the file is no longer what it was when it was opened. What was computed from the
-  ///   tensors is told only after this.
+  /// - Throws: if the file has changed since it was opened. Results computed from the tensors are
+  ///   only reported after this check.
   package func checkUnchanged() throws(FileError) { try file.checkUnchanged() }
 
   func decode(_ section: SectionEntry, at index: Int) throws(ContainerError) -> [UInt8] {
@@ -71,7 +73,7 @@ package final class Container: Sendable {
     guard section.codec == .zstd, section.kind.isKnown else { return Array(stored) }
     let bytes: [UInt8]
     do {
-      // At most `Format.maximumSectionSize` since the table was checked.
+      // The table check limits this to `Format.maximumSectionSize`.
       bytes = try ZstdFrame.decompress(stored, rawSize: section.rawByteCount)
     } catch {
       throw ContainerError(path: path, place: place, problem: .broken(error.rule, error.text))
@@ -81,13 +83,13 @@ package final class Container: Sendable {
   }
 }
 
-/// What a file says of itself, checked.
+/// The validated structure of a file.
 struct Contents {
   let header: Header
   let sections: [SectionEntry]
   let tensors: [TensorEntry]
 
-  /// Checks everything but the insides of the sections other than the index.
+  /// Validates everything except the contents of sections other than the index.
   init(_ file: MappedFile) throws(ContainerError) {
     defer { withExtendedLifetime(file) {} }
     let path = file.path

@@ -9,7 +9,7 @@ package struct ContainerError: ReportableError, Equatable {
     case header
     case table
     case padding(at: Int)
-    /// Position in the table, from 0, and name.
+    /// Index in the section table, and name.
     case section(Int, String)
     case named(SectionKind)
     case indexEntry(Int)
@@ -18,16 +18,16 @@ package struct ContainerError: ReportableError, Equatable {
 
   package enum Problem: Sendable, Equatable {
     case file(FileError)
-    /// Some other well-known kind of file [R02].
+    /// A file of another well-known format [R02].
     case foreign(String)
-    /// A container whose bytes a transfer changed [R02].
+    /// A container damaged by a text-mode transfer [R02].
     case mangled
     /// `Read_Version` [R03].
     case version(found: Int, supported: Int)
     case value(Rule, field: String, found: String, expected: String)
     case hash(Rule, found: UInt64, expected: UInt64)
     case root(found: [UInt8], expected: [UInt8])
-    /// A rule broken in a way that one sentence tells best.
+    /// A broken rule, described by one sentence.
     case broken(Rule, String)
   }
 
@@ -45,7 +45,7 @@ package struct ContainerError: ReportableError, Equatable {
     self.init(path: error.path, place: .file, problem: .file(error))
   }
 
-  /// The rule that is broken, nil when the file could not be read or written as a file.
+  /// The rule that is broken; nil if the file could not be read or written at all.
   package var rule: Rule? {
     switch problem {
     case .file: nil

@@ -4,18 +4,18 @@ import VLMFoundation
 extension Container {
   private final class Counter: Sendable { let done = Mutex(0) }
 
-  /// Runs a body for each of so many indices, in any order and on any thread; returns when all are
+  /// Runs a body for each index of a range, in any order and on any thread; returns when all are
   /// done.
   package typealias Loop = (_ count: Int, _ body: (Int) -> Void) -> Void
 
-  /// Reads every byte and checks every rule.
+  /// Reads every byte of the file and checks every rule.
   ///
   /// - Parameters:
-  ///   - strict: also look into the tensors' blocks, as `formats/blocks.md` has them.
-  ///   - progress: called with bytes done and bytes in all, by one thread at a time.
-  ///   - loop: how to go through the tensors; one after the other if nothing else is said.
-  /// - Returns: every defect that was found, in the order of the file.
-  /// - Throws: only when the file changed while it was read.
+  ///   - strict: also check the tensors' blocks against `formats/blocks.md`.
+  ///   - progress: called with the bytes done and the total, by one thread at a time.
+  ///   - loop: iterates over the tensors; sequentially by default.
+  /// - Returns: all defects found, in file order.
+  /// - Throws: only if the file changed while it was read.
   package func verify(
     strict: Bool, progress: ((Int, Int) -> Void)? = nil,
     loop: Loop = { count, body in (0..<count).forEach(body) }
@@ -62,7 +62,7 @@ extension Container {
     return found.withLock { $0.flatMap { $0 } }
   }
 
-  /// The defects of one tensor and of the padding from `end` up to it.
+  /// The defects of one tensor and of the padding between `end` and it.
   private func verify(
     _ tensor: TensorEntry, after end: Int, strict: Bool, advance: (Int) -> Void
   ) -> [ContainerError] {
@@ -82,7 +82,7 @@ extension Container {
       defects.append(
         ContainerError(path: path, place: .tensor(tensor.name), problem: .broken(.r51, text)))
     }
-    // Pages are the file's own and come back when they are asked for.
+    // The pages are backed by the file, so releasing them is safe.
     file.release(tensor.range)
     return defects
   }

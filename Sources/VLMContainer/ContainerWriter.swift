@@ -1,28 +1,28 @@
 import VLMFoundation
 import VLMTensor
 
-/// What a finished container holds.
+/// Statistics of a finished container.
 package struct ContainerSummary: Sendable {
   package let path: String
   package let fileSize: Int
-  /// Bytes of the tensors, padding left out.
+  /// Bytes of the tensors without padding.
   package let tensorBytes: Int
   package let tensorCount: Int
   package let sections: [SectionEntry]
   package let rootHash: [UInt8]
 }
 
-/// Writes a container front to back: tensors as they come, everything else at `finish`.
+/// Writes a container sequentially: tensors as they arrive, everything else in `finish`.
 ///
-/// Nothing stands at the path before `finish` returns; a writer that is dropped leaves nothing
-/// behind. The same calls give the same bytes, whatever the sizes of the pieces that `write` gets.
+/// The file appears at its path when `finish` returns; a writer that is released earlier leaves
+/// nothing behind. Equal calls give equal bytes, regardless of the chunk sizes passed to `write`.
 /// Memory: the index and the other sections.
 package final class ContainerWriter {
   private let file: OutputFile
   private let compress: Bool
   private let isResumable: Bool
   private var contents: [SectionKind: [UInt8]] = [:]
-  /// Sections of kinds that are not known here, and the file that has them.
+  /// The container whose sections of unknown kinds are copied.
   private var unknown: Container?
   private var entries: [TensorIndex.Entry] = []
   private var names = Set<String>()
@@ -32,9 +32,9 @@ package final class ContainerWriter {
   private static let pendingSize = 256 << 10
 
   /// - Parameters:
-  ///   - overwrite: replace an existing file at `finish`; otherwise its presence throws.
-  ///   - compress: false stores every section raw, so that not even the version of the zstd library
-  ///     has a say in the bytes.
+  ///   - overwrite: replace an existing file in `finish`; otherwise an existing file is an error.
+  ///   - compress: false stores every section raw, so that the bytes do not depend on the version
+  ///     of the zstd library.
   package init(path: String, overwrite: Bool, compress: Bool = true) throws(ContainerError) {
     do { file = try OutputFile(path: path, overwrite: overwrite) } catch {
       throw ContainerError(error)
@@ -44,13 +44,13 @@ package final class ContainerWriter {
     pending.appendZeros(Format.dataAlignment)
   }
 
-  /// A writer whose unfinished file is `<path>.partial`, which a later writer can continue.
+  /// A writer whose unfinished file is `<path>.partial`, so that a later writer can resume.
   ///
   /// - Parameters:
-  ///   - keeping: leave that file behind when the writer is dropped, and continue the one that is
-  ///     there; see `recover`.
-  ///   - takesFinished: the file there may have its header already: a writer was stopped between
-  ///     its last byte and the renaming. To be said by whoever knows that it is one of ours.
+  ///   - keeping: keep that file when the writer is released, and continue an existing one; see
+  ///     `recover`.
+  ///   - takesFinished: the existing file may already have its header, because a writer was stopped
+  ///     between its last byte and the rename. Only for callers that know the file to be their own.
   package init(
     resumable path: String, overwrite: Bool, keeping: Bool, takesFinished: Bool = false
   ) throws(ContainerError) {
@@ -63,24 +63,24 @@ package final class ContainerWriter {
     }
     compress = true
     isResumable = true
-    // The header takes the marker's place at the end.
+    // The header finally replaces the marker.
     pending += Self.partialMarker
     pending.appendZeros(Format.dataAlignment - pending.count)
   }
 
-  /// First bytes of an unfinished file; no longer than the header.
+  /// The first bytes of an unfinished file; not longer than the header.
   static let partialMarker = Array(
     "unfinished output of vlm-convert, not a model; 'vlm-convert --resume' continues it\n".utf8)
 
-  /// Where the unfinished file is.
+  /// Path of the unfinished file.
   package var temporaryPath: String { file.temporaryPath }
 
-  /// Has disk space set aside for a container with about `bytes` bytes of tensors.
+  /// Reserves disk space for a container with about `bytes` bytes of tensors.
   package func reserve(tensorBytes bytes: Int) throws(ContainerError) {
     do { try file.reserve(Format.dataAlignment + bytes) } catch { throw ContainerError(error) }
   }
 
-  /// A tensor that an earlier writer says it wrote whole.
+  /// A tensor that an earlier writer has recorded as complete.
   package struct WrittenTensor: Sendable, Equatable {
     package let name: String
     package let format: TensorFormat
@@ -100,10 +100,10 @@ package final class ContainerWriter {
     }
   }
 
-  /// Takes over the first of `tensors`, in the order they were written, as far as the unfinished
-  /// file still has their bytes; everything behind them is dropped.
+  /// Recovers the leading `tensors`, in the order they were written, that the unfinished file still
+  /// contains; everything after them is discarded.
   ///
-  /// - Returns: how many tensors need not be written again.
+  /// - Returns: the number of tensors recovered.
   package func recover(_ tensors: [WrittenTensor]) throws(ContainerError) -> Int {
     precondition(entries.isEmpty && open == nil, "before any tensor is written")
     let available: Int
@@ -127,7 +127,7 @@ package final class ContainerWriter {
       do { try file.resume(at: 0) } catch { throw ContainerError(error) }
       return 0
     }
-    // The padding of the first page is not in question: it is written again with the marker.
+    // The padding of the first page is rewritten with the marker.
     do throws(FileError) {
       try file.resume(at: end)
       let result = pending.withUnsafeBytes { buffer in
@@ -139,7 +139,7 @@ package final class ContainerWriter {
     return entries.count
   }
 
-  /// XXH64 of a range of the unfinished file, nil where it ends.
+  /// XXH64 of a range of the unfinished file; nil if the file is shorter.
   private func hash(_ range: Range<Int>) throws(ContainerError) -> UInt64? {
     var hash = XXH64()
     let isWhole = try forEachPiece(range) { hash.update($0) }
@@ -152,7 +152,7 @@ package final class ContainerWriter {
     return isWhole && result
   }
 
-  /// False when the unfinished file ends inside `range`.
+  /// Calls `body` with the bytes of `range` in chunks; false if the unfinished file is shorter.
   private func forEachPiece(
     _ range: Range<Int>, _ body: (UnsafeRawBufferPointer) -> Void
   ) throws(ContainerError) -> Bool {
@@ -175,9 +175,9 @@ package final class ContainerWriter {
   package var path: String { file.path }
   private var position: Int { file.count + pending.count }
 
-  /// Adds a section; before, between or after tensors makes no difference.
+  /// Adds a section. The order relative to tensors does not matter.
   ///
-  /// - Precondition: not one of the two tensor sections, which the writer makes.
+  /// - Precondition: `kind` is not one of the two tensor sections, which the writer creates.
   package func add(section kind: SectionKind, _ bytes: [UInt8]) throws(ContainerError) {
     precondition(kind.isKnown && kind.mayCompress, "the writer makes the tensor sections")
     let place = ContainerError.Place.named(kind)
@@ -195,15 +195,15 @@ package final class ContainerWriter {
     contents[kind] = bytes
   }
 
-  /// Takes over the sections of `container` whose kinds are not known here, byte for byte, behind
-  /// all others. None of them is required: no such container opens. `finish` throws where their
-  /// bytes are not those that the container states.
+  /// Copies the sections of unknown kinds of `container` unchanged, after all others. None of them
+  /// is required, because such a container cannot be opened. `finish` throws if their bytes do not
+  /// match the container's checksums.
   package func add(unknownSectionsOf container: Container) {
     precondition(unknown == nil, "those of one container")
     unknown = container
   }
 
-  /// Starts a tensor; its bytes follow through `write`.
+  /// Starts a tensor; its bytes are passed to `write`.
   package func beginTensor(
     name: String, format: TensorFormat, role: TensorRole, shape: [Int]
   ) throws(ContainerError) {
@@ -259,9 +259,9 @@ package final class ContainerWriter {
     try result.get()
   }
 
-  /// Closes the open tensor, and returns the checksum of its bytes.
+  /// Finishes the open tensor, and returns the checksum of its bytes.
   ///
-  /// - Throws: when it got fewer bytes than its format takes.
+  /// - Throws: if it received fewer bytes than its format requires.
   @discardableResult
   package func endTensor() throws(ContainerError) -> UInt64 {
     guard case (var entry, let hash)? = open else { preconditionFailure("a begun tensor is ended") }
@@ -280,7 +280,7 @@ package final class ContainerWriter {
         expected: "\(entry.byteCount) for shape \(entry.shape) as \(entry.format.scheme.name)"))
   }
 
-  /// Writes the other sections, the table and the header, and puts the file in its place.
+  /// Writes the other sections, the table and the header, and moves the file to its path.
   package func finish() throws(ContainerError) -> ContainerSummary {
     precondition(open == nil, "every begun tensor is ended")
     guard !entries.isEmpty else {
@@ -328,7 +328,7 @@ package final class ContainerWriter {
     try pad(to: Format.alignment)
     let table = SectionTable.encode(sections)
     let header = Header(
-      version: entries.map { Format.version(of: $0.role) }.max() ?? 1, sectionCount: sections.count,
+      version: entries.map { Format.version(of: $0) }.max() ?? 1, sectionCount: sections.count,
       fileSize: position + table.count, tableOffset: position,
       tableHash: XXH64.hash(table), rootHash: SectionTable.rootHash(sections))
     try append(table)
@@ -391,7 +391,7 @@ package final class ContainerWriter {
     try result.get()
   }
 
-  /// Small pieces are gathered, large ones go straight through.
+  /// Small chunks are buffered, large ones are written directly.
   private func append(_ bytes: UnsafeRawBufferPointer) throws(ContainerError) {
     if pending.count + bytes.count > Self.pendingSize { try flush() }
     if bytes.count > Self.pendingSize {
@@ -409,8 +409,8 @@ package final class ContainerWriter {
 
   private func commit(_ header: Header) throws(ContainerError) {
     try flush()
-    // An unfinished file keeps its name for a moment longer: its header must not be there before
-    // everything else is, whatever happens to the machine.
+    // The unfinished file is renamed only after the header is written, and the header only after
+    // everything else is on disk, so that a crash never leaves a valid header on incomplete data.
     if isResumable {
       do { try file.sync() } catch { throw ContainerError(error) }
     }

@@ -1,16 +1,17 @@
 import VLMFoundation
 
-/// Recognises what people pass by mistake, so that the message can name it.
+/// Recognises files of other formats, so that the error message can name them.
 enum ForeignFile {
-  /// Nil when the bytes could be a container's, or are nothing known.
+  /// Nil if the bytes may be a container's, or are not recognised.
   static func problem(_ file: UnsafeRawBufferPointer) -> ContainerError.Problem? {
-    // Also when the file ends within the magic: then it is a container cut short.
+    // A file that ends within the magic is a truncated container.
     if file.prefix(Format.magic.count).elementsEqual(Format.magic.prefix(file.count)) { return nil }
     if isMangled(file) { return .mangled }
     return kind(file).map { .foreign($0) }
   }
 
-  /// The name follows a first byte that was changed, or the line ends after it were.
+  /// Whether the first byte of the magic, or the line breaks after the name, were changed by a
+  /// text-mode transfer.
   private static func isMangled(_ file: UnsafeRawBufferPointer) -> Bool {
     let name = Array("VLMZ".utf8)
     guard file.count >= Format.magic.count else { return false }
@@ -22,7 +23,7 @@ enum ForeignFile {
 
   private static func kind(_ file: UnsafeRawBufferPointer) -> String? {
     if let kind = FileKind.sniff(file) { return kind }
-    // A header length below the format's limit, then JSON.
+    // A plausible header length, then JSON.
     let isSafetensors =
       file.count > 9 && file[8] == UInt8(ascii: "{")
       && file.little(0, as: UInt64.self) <= 100_000_000

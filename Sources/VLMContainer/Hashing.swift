@@ -1,6 +1,6 @@
 import CVLMSystem
 
-/// A running XXH64 with seed 0: the checksum of every run of bytes in a container.
+/// Incremental XXH64 with seed 0, the checksum algorithm of containers.
 package struct XXH64: Sendable {
   private var state = vlm_xxh64()
 
@@ -10,7 +10,7 @@ package struct XXH64: Sendable {
     vlm_xxh64_update(&state, bytes.baseAddress, bytes.count)
   }
 
-  /// The hash of what came so far; more may follow.
+  /// The hash of the bytes so far; more may follow.
   package var digest: UInt64 {
     var copy = state
     return vlm_xxh64_digest(&copy)
@@ -25,7 +25,8 @@ package struct XXH64: Sendable {
   package static func hash(_ bytes: [UInt8]) -> UInt64 { bytes.withUnsafeBytes { hash($0) } }
 }
 
-/// A running SHA-256: the root hash of a container, and the hash of a source file in its provenance.
+/// Incremental SHA-256: the root hash of a container, and the hashes of source files in its
+/// provenance.
 package struct SHA256: Sendable {
   private var state = vlm_sha256()
 
@@ -35,7 +36,7 @@ package struct SHA256: Sendable {
     vlm_sha256_update(&state, bytes.baseAddress, bytes.count)
   }
 
-  /// The 32 bytes of the hash of what came so far; more may follow.
+  /// The 32-byte hash of the bytes so far; more may follow.
   package var digest: [UInt8] {
     var copy = state
     var digest = [UInt8](repeating: 0, count: 32)

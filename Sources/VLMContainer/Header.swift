@@ -1,6 +1,6 @@
 import VLMTensor
 
-/// The first 128 bytes.
+/// The file header, the first 128 bytes.
 struct Header: Equatable {
   var readVersion: UInt16
   var writeVersion: UInt16
@@ -12,7 +12,7 @@ struct Header: Equatable {
   var tableHash: UInt64
   var rootHash: [UInt8]
 
-  /// - Parameter version: what a reader must know.
+  /// - Parameter version: the version that a reader must support.
   init(
     version: Int, sectionCount: Int, fileSize: Int, tableOffset: Int, tableHash: UInt64,
     rootHash: [UInt8]
@@ -26,7 +26,7 @@ struct Header: Equatable {
     self.rootHash = rootHash
   }
 
-  /// Required features of this version: none yet.
+  /// The required features known to this version: none.
   static let knownFeatures: UInt32 = 0
 
   func encoded() -> [UInt8] {
@@ -45,7 +45,7 @@ struct Header: Equatable {
     return bytes
   }
 
-  /// Reads and checks the header of `file`, the whole file's bytes.
+  /// Reads and validates the header of `file`, the bytes of the whole file.
   init(_ file: UnsafeRawBufferPointer, path: String) throws(ContainerError) {
     func fail(_ problem: ContainerError.Problem) -> ContainerError {
       ContainerError(path: path, place: .header, problem: problem)
@@ -104,7 +104,7 @@ struct Header: Equatable {
           expected: "\(Format.minimumSections) to \(Format.maximumSections)"))
     }
     sectionCount = Int(count)
-    // Cannot go below zero in 64 bits without being caught by the comparison with what is stated.
+    // A negative result never equals the stated offset.
     let place = fileSize - sectionCount * Format.tableEntrySize
     let offset: UInt64 = file.little(32)
     guard place >= Format.headerSize, offset == UInt64(place) else {

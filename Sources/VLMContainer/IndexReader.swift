@@ -1,28 +1,28 @@
 import VLMFoundation
 import VLMTensor
 
-/// Reads the entries of a tensor index one after the other, trusting nothing.
+/// Reads and validates the entries of a tensor index sequentially.
 struct IndexReader {
   private var reader: ByteReader
   private let path: String
   private let version: Int
   private var index = -1
 
-  /// Starts at the first entry. The caller keeps `bytes` alive.
+  /// Creates a reader at the first entry. The caller keeps `bytes` alive.
   ///
-  /// - Precondition: the index's header is there.
+  /// - Precondition: `bytes` contain the index's header.
   init(_ bytes: UnsafeRawBufferPointer, version: Int, path: String) {
     self.version = version
     reader = ByteReader(bytes.slice(Format.indexHeaderSize..<bytes.count))
     self.path = path
   }
 
-  /// Bytes read, from the start of the index.
+  /// Offset of the next byte from the start of the index.
   var offset: Int { Format.indexHeaderSize + reader.offset }
 
   /// The next entry.
   ///
-  /// - Parameter previous: name of the entry before.
+  /// - Parameter previous: the name of the previous entry.
   mutating func next(after previous: String?) throws(ContainerError) -> TensorIndex.Entry {
     index += 1
     let nameSize: UInt16 = try read("name length")
@@ -53,8 +53,8 @@ struct IndexReader {
       throw fail(tensor, .r38, "name", "'\(name)'", "a name after '\(previous)'")
     }
     let format = try self.format(scheme: scheme, layout: layout, order: order, of: tensor)
-    guard let role = TensorRole(rawValue: role), Format.version(of: role) <= version else {
-      let known = TensorRole.allCases.filter { Format.version(of: $0) <= version }
+    guard let role = TensorRole(storedCode: role), Format.version(of: role) <= version else {
+      let known = TensorRole.stored.filter { Format.version(of: $0) <= version }
       throw fail(tensor, .r40, "role", "\(role)", "0 to \(known.count - 1)")
     }
     var shape: [Int] = []
@@ -108,8 +108,9 @@ struct IndexReader {
   private func format(
     scheme: UInt8, layout: UInt8, order: UInt8, of place: ContainerError.Place
   ) throws(ContainerError) -> TensorFormat {
-    guard let known = Scheme(rawValue: scheme) else {
-      throw fail(place, .r40, "scheme", "\(scheme)", "1 to \(Scheme.allCases.count)")
+    guard let known = Scheme(code: scheme), known.readVersion <= version else {
+      let known = Scheme.allCases.filter { $0.readVersion <= version }
+      throw fail(place, .r40, "scheme", "\(scheme)", "1 to \(known.count)")
     }
     guard let knownLayout = TensorLayout(rawValue: layout) else {
       throw fail(place, .r40, "layout", "\(layout)", "0 to \(TensorLayout.allCases.count - 1)")

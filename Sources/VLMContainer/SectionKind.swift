@@ -1,34 +1,34 @@
 import VLMTensor
 
-/// What a section holds. In a file the kinds stand in ascending order, each at most once.
+/// The kind of a section. In a file, kinds are in ascending order and unique.
 ///
-/// Any number is a kind: a section that this build does not know is skipped unless it is required.
+/// Any number is a valid kind. A section of an unknown kind is skipped unless it is required.
 package struct SectionKind: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
   package let rawValue: UInt32
   package init(rawValue: UInt32) { self.rawValue = rawValue }
 
-  /// The bytes of all tensors, raw and mapped.
+  /// The bytes of all tensors, uncompressed and mapped.
   package static let tensorData = SectionKind(rawValue: 1)
-  /// Names, formats, shapes, places and checksums of the tensors.
+  /// Names, formats, shapes, offsets and checksums of the tensors.
   package static let tensorIndex = SectionKind(rawValue: 2)
-  /// The model: JSON.
+  /// Model configuration, JSON.
   package static let config = SectionKind(rawValue: 3)
-  /// Class names: JSON.
+  /// Class names, JSON.
   package static let labels = SectionKind(rawValue: 4)
-  /// What to do to an image before the model sees it: JSON.
+  /// Preprocessing applied to an image, JSON.
   package static let preprocess = SectionKind(rawValue: 5)
-  /// Text to ids and back, as `formats/tokenizer.md` says.
+  /// The tokenizer, see `formats/tokenizer.md`.
   package static let tokenizer = SectionKind(rawValue: 6)
-  /// How a conversation becomes one text: JSON.
+  /// Chat templates, JSON.
   package static let chatTemplate = SectionKind(rawValue: 7)
-  /// How to choose tokens and where to stop: JSON.
+  /// Sampling and stopping defaults, JSON.
   package static let generationConfig = SectionKind(rawValue: 8)
-  /// Where the weights came from: JSON.
+  /// Provenance of the weights, JSON.
   package static let provenance = SectionKind(rawValue: 9)
-  /// The error of each tensor measured at conversion: JSON.
+  /// Quantization error of each tensor, measured at conversion, JSON.
   package static let report = SectionKind(rawValue: 10)
 
-  /// The kinds that this build reads, ascending.
+  /// The kinds known to this build, in ascending order.
   package static let known: [SectionKind] = [
     .tensorData, .tensorIndex, .config, .labels, .preprocess, .tokenizer, .chatTemplate,
     .generationConfig, .provenance, .report,
@@ -51,7 +51,7 @@ package struct SectionKind: RawRepresentable, Hashable, Sendable, CustomStringCo
     }
   }
 
-  /// The one value that `Flags` may have in a section of a known kind.
+  /// The required value of `Flags` in a section of a known kind.
   var flags: SectionFlags {
     switch self {
     case .tensorData: [.required, .inPlace]
@@ -60,7 +60,7 @@ package struct SectionKind: RawRepresentable, Hashable, Sendable, CustomStringCo
     }
   }
 
-  /// Whether a section of a known kind may be stored as zstd.
+  /// Whether a section of a known kind may be compressed with zstd.
   var mayCompress: Bool { self != .tensorData && self != .tensorIndex }
 
   var alignment: Int { self == .tensorData ? Format.dataAlignment : Format.alignment }
@@ -72,7 +72,7 @@ package struct SectionFlags: OptionSet, Sendable {
 
   /// A reader that does not know the kind must refuse the file.
   package static let required = SectionFlags(rawValue: 1)
-  /// The bytes are used where they are mapped.
+  /// The bytes are used in the mapped file.
   package static let inPlace = SectionFlags(rawValue: 2)
   static let known: SectionFlags = [.required, .inPlace]
 }
@@ -84,34 +84,34 @@ package enum SectionCodec: UInt32, Sendable, CustomStringConvertible {
   package var description: String { self == .raw ? "raw" : "zstd" }
 }
 
-/// A section as the table describes it.
+/// A section as described by the section table.
 package struct SectionEntry: Sendable, Equatable {
   package let kind: SectionKind
   package let flags: SectionFlags
-  /// `Codec` as stored: of a kind that this build does not know it may be anything.
+  /// `Codec` as stored; unrestricted for unknown kinds.
   package let codecCode: UInt32
-  /// Bytes in the file.
+  /// Byte range in the file.
   package let range: Range<Int>
-  /// Bytes when decoded; as stated, for a section that this build skips.
+  /// Decoded size in bytes; for skipped sections as stated by the file.
   package let rawByteCount: Int
-  /// XXH64 of the stored and of the decoded bytes. For the tensor data both are the XXH64 of the
+  /// XXH64 of the stored and the decoded bytes. For the tensor data both are the XXH64 of the
   /// tensors' hashes.
   package let storedHash: UInt64
   package let rawHash: UInt64
 
-  /// Nil for a codec that this build does not know, as a section that it skips may have.
+  /// The codec; nil if unknown, which only a skipped section may have.
   package var codec: SectionCodec? { SectionCodec(rawValue: codecCode) }
   package var offset: Int { range.lowerBound }
   package var storedByteCount: Int { range.count }
 }
 
-/// A tensor as the index describes it, with its place in the file.
+/// A tensor as described by the index, with its location in the file.
 package struct TensorEntry: Sendable, Equatable {
   package let name: String
   package let format: TensorFormat
   package let role: TensorRole
   package let shape: [Int]
-  /// Bytes in the file; the start is a multiple of 64.
+  /// Byte range in the file; the start is a multiple of 64.
   package let range: Range<Int>
   /// XXH64 of those bytes.
   package let checksum: UInt64

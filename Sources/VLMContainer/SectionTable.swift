@@ -1,6 +1,6 @@
 import VLMTensor
 
-/// The list of sections, at the end of the file.
+/// The section table, at the end of the file.
 enum SectionTable {
   static func encode(_ sections: [SectionEntry]) -> [UInt8] {
     var bytes: [UInt8] = []
@@ -19,7 +19,7 @@ enum SectionTable {
     return bytes
   }
 
-  /// SHA-256 over what the sections hold, whatever codec and place they have.
+  /// SHA-256 over the decoded sections, independent of their codecs and offsets.
   static func rootHash(_ sections: [SectionEntry]) -> [UInt8] {
     var bytes = Array("vlmz root 1\n".utf8)
     for section in sections {
@@ -30,7 +30,7 @@ enum SectionTable {
     return SHA256.hash(bytes)
   }
 
-  /// Reads and checks the table of `file`, whose header is `header`, and the bytes between sections.
+  /// Reads and validates the table of `file` with `header`, and the padding between sections.
   static func decode(
     _ file: UnsafeRawBufferPointer, header: Header, path: String
   ) throws(ContainerError) -> [SectionEntry] {
@@ -124,7 +124,7 @@ enum SectionTable {
     return section
   }
 
-  /// Says in which way `offset` is not the end of what comes before, rounded up.
+  /// Describes how `offset` differs from the aligned end of the previous section.
   static func misplacement(_ offset: UInt64, after end: Int, alignment: Int) -> String {
     if offset % UInt64(alignment) != 0 {
       return "offset \(offset) is not a multiple of \(alignment)"

@@ -1,8 +1,8 @@
 import VLMTensor
 
-/// The section that names the tensors, sorted by the bytes of their names.
+/// The tensor index section. Entries are sorted by the bytes of their names.
 enum TensorIndex {
-  /// A tensor with its place relative to the tensor data.
+  /// A tensor with its offset relative to the tensor data.
   struct Entry {
     var name: String
     var format: TensorFormat
@@ -13,7 +13,7 @@ enum TensorIndex {
     var hash: UInt64
   }
 
-  /// - Precondition: `entries` are sorted by name and keep the rules.
+  /// - Precondition: `entries` are sorted by name and valid.
   static func encode(_ entries: [Entry]) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.append(little: UInt32(entries.count))
@@ -22,8 +22,8 @@ enum TensorIndex {
       let name = Array(entry.name.utf8)
       bytes.append(little: UInt16(name.count))
       bytes += [
-        entry.format.scheme.rawValue, entry.format.layout.rawValue, entry.format.order.rawValue,
-        entry.role.rawValue, UInt8(entry.shape.count), 0,
+        entry.format.scheme.code, entry.format.layout.rawValue, entry.format.order.rawValue,
+        entry.role.storedCode, UInt8(entry.shape.count), 0,
       ]
       bytes.append(little: UInt64(entry.offset))
       bytes.append(little: UInt64(entry.byteCount))
@@ -35,36 +35,36 @@ enum TensorIndex {
     return bytes
   }
 
-  /// XXH64 of the tensors' hashes in the order of the index: the hash of the tensor data.
+  /// The hash of the tensor data: XXH64 of the tensors' hashes in index order.
   static func dataHash(_ hashes: [UInt64]) -> UInt64 {
     var bytes: [UInt8] = []
     for hash in hashes { bytes.append(little: hash) }
     return XXH64.hash(bytes)
   }
 
-  /// Which rule `name` breaks, if any.
+  /// The rule that `name` breaks; nil if none.
   static func problem(name: String) -> ContainerError.Problem? {
     let size = name.utf8.count
     guard (1...Format.maximumNameSize).contains(size) else {
       return .value(
         .r36, field: "name of", found: "\(size) bytes", expected: "1 to \(Format.maximumNameSize)")
     }
-    // Every control character but DEL and C1 is below the space.
+    // Control characters are those below the space, DEL and C1.
     let hasControl = name.unicodeScalars.contains {
       $0.value < 0x20 || (0x7f...0x9f).contains($0.value)
     }
     return hasControl ? .broken(.r37, "the name holds a control character") : nil
   }
 
-  /// Whether `first` stands before `second`: by the bytes of the names.
+  /// Whether `first` sorts before `second`, by bytes.
   static func ascends(_ first: String, _ second: String) -> Bool {
     first.utf8.lexicographicallyPrecedes(second.utf8)
   }
 
-  /// Reads and checks the index.
+  /// Reads and validates the index.
   ///
   /// - Parameters:
-  ///   - bytes: the section's bytes; its checksum is right.
+  ///   - bytes: the section's bytes, whose checksum has been verified.
   ///   - data: the tensor data's entry in the section table.
   static func decode(
     _ bytes: UnsafeRawBufferPointer, data: SectionEntry, version: Int, path: String

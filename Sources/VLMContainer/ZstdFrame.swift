@@ -1,11 +1,11 @@
 import CCodecs
 
-/// One zstd frame as a section holds it: no dictionary, content size stated, bounded window.
+/// The zstd frame of a section: no dictionary, with content size, bounded window.
 enum ZstdFrame {
   private static let magic: UInt32 = 0xfd2f_b528
 
-  /// Compresses `bytes` on one thread; the same library gives the same bytes. Nil when the library
-  /// fails.
+  /// Compresses `bytes` on one thread; deterministic for a given library version. Nil if the
+  /// library fails.
   static func compress(_ bytes: [UInt8]) -> [UInt8]? {
     guard let context = ZSTD_createCCtx() else { return nil }
     defer { ZSTD_freeCCtx(context) }
@@ -27,9 +27,9 @@ enum ZstdFrame {
     return failed ? nil : frame
   }
 
-  /// The content of `frame`, which must be one frame of exactly `rawSize` decoded bytes.
+  /// Decodes `frame`, which must be a single frame with exactly `rawSize` decoded bytes.
   ///
-  /// Nothing is allocated before the frame's own header has agreed with `rawSize`.
+  /// Nothing is allocated before the frame's header has been checked against `rawSize`.
   static func decompress(
     _ frame: UnsafeRawBufferPointer, rawSize: Int
   ) throws(Failure) -> [UInt8] {
@@ -62,7 +62,7 @@ enum ZstdFrame {
     }
   }
 
-  /// Frame header after RFC 8878, section 3.1.1.1.
+  /// Validates the frame header (RFC 8878, section 3.1.1.1).
   private static func check(_ frame: UnsafeRawBufferPointer, rawSize: Int) throws(Failure) {
     guard frame.count >= 5, frame.little(0, as: UInt32.self) == magic, frame[4] & 0x08 == 0 else {
       throw Failure(.r26, "is no standard zstd frame")

@@ -219,7 +219,7 @@ extension SourceDescriptions {
     if templates.isEmpty {
       if !seesPictures, let tokenizer {
         notes.append(
-          ChatTemplates.areMissed(tokenizer)
+          ChatTemplates.hasChatTokens(tokenizer)
             ? "no chat template, though the vocabulary has marks of one: \(text) one"
             : "no chat template: \(text) one")
       }

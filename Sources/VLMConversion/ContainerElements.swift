@@ -39,7 +39,7 @@ struct ContainerElements: StoredElements {
       let (outputs, panel) = (outputs(around: elements), TensorFormat.panelOutputs)
       return outputs.lowerBound / panel * size..<(outputs.upperBound + panel - 1) / panel * size
     }
-    let width = format.scheme == .f32 ? 4 : 2
+    let width = format.scheme.rowMajor?.elementByteCount ?? 0
     guard !isPlain else { return elements.lowerBound * width..<elements.upperBound * width }
     let outputs = outputs(around: elements)
     return outputs.lowerBound * perOutput * width..<outputs.upperBound * perOutput * width
@@ -95,13 +95,9 @@ struct ContainerElements: StoredElements {
   private func decodeRow(
     _ start: UnsafeRawPointer, _ range: Range<Int>, into values: UnsafeMutablePointer<Float>
   ) {
-    guard format.scheme != .f32 else {
-      return UnsafeMutableRawPointer(values)
-        .copyMemory(from: start + range.lowerBound * 4, byteCount: range.count * 4)
-    }
-    // Tensors lie at multiples of 64.
-    let halves = (start + range.lowerBound * 2).assumingMemoryBound(to: UInt16.self)
-    HalfEncoder.decode(halves, count: range.count, scheme: format.scheme, into: values)
+    guard let scheme = format.scheme.rowMajor else { return }
+    scheme.restore(
+      start + range.lowerBound * scheme.elementByteCount, count: range.count, into: values)
   }
 
   /// The first of the panels of `range` that breaks a rule of `formats/blocks.md`, and how.

@@ -32,14 +32,8 @@ package struct ConversionPlan: Sendable, Equatable {
 extension TensorRole {
   /// Where the bytes of a tensor of this role go when its values are stored in `scheme`.
   func format(scheme: Scheme) -> TensorFormat {
-    let layout: TensorLayout = scheme == .f32 ? .rowMajor : .panels
-    return switch self {
-    case .matrix, .output, .embedding: TensorFormat(scheme: scheme, layout: layout)
-    case .patchConvolution, .convolution:
-      TensorFormat(scheme: scheme, layout: layout, order: .channelsLast)
-    case .depthwise: TensorFormat(scheme: scheme, order: .tapsFirst)
-    case .vector: TensorFormat(scheme: scheme)
-    }
+    TensorFormat(
+      scheme: scheme, layout: isMatrix ? scheme.matrixLayout : .rowMajor, order: order)
   }
 }
 
@@ -86,37 +80,41 @@ package struct QuantizationPolicy: Sendable, Equatable {
   }
 
   func scheme(for spec: TensorSpec) -> (Scheme, reason: String?) {
-    // Depthwise filters, stems, norms, scales and biases hold about a percent of the parameters
-    // and suffer most: they stay whole.
-    guard [.matrix, .output, .embedding, .patchConvolution].contains(spec.role) else {
-      return (.f32, nil)
-    }
+    guard spec.role.isQuantizable else { return (.f32, nil) }
     if let override = overrides.last(where: { $0.matches(spec.path) }) {
       return (override.scheme, "--tensor-type \(override.pattern)=\(override.scheme.name)")
     }
-    guard scheme == .q4 else { return (scheme, nil) }
-    if spec.role == .patchConvolution {
-      return (.q8, "downsampling writes the residual stream, which every later block reads")
+    guard let fallback = scheme.fallback, let reason = reasonForMoreBits(spec) else {
+      return (scheme, nil)
     }
-    if spec.role == .output { return (.q8, "its product is the answer") }
-    if spec.role == .embedding {
-      // A row is read for a token, so 4 bits would save no time; and its errors are the first thing
-      // that every layer sees.
-      return (.q8, "a row is read for each token: 4 bits would save no time")
+    return (fallback, reason)
+  }
+
+  /// Why a tensor is better off with more bits than the few asked for; nil where it is not.
+  private func reasonForMoreBits(_ spec: TensorSpec) -> String? {
+    let (outputs, inputs) = (spec.shape.first ?? 0, spec.shape.last ?? 0)
+    switch spec.role {
+    case .patchConvolution:
+      return "downsampling writes the residual stream, which every later block reads"
+    case .head:
+      return "its product is the answer"
+    case .embedding:
+      // The errors of a table are also the first thing that every layer sees.
+      return "a row is read for each token: \(scheme.codeBits) bits would save no time"
+    default: break
     }
-    let inputs = spec.shape.last ?? 0
     if inputs < TensorFormat.blockInputs * 2 {
-      return (.q8, "\(inputs) inputs are too few to gain from 4 bits")
+      return "\(inputs) inputs are too few to gain from \(scheme.codeBits) bits"
     }
-    if spec.path.hasSuffix(".v_proj.weight"), let outputs = spec.shape.first, outputs * 2 <= inputs
-    {
+    switch spec.role {
+    case .valueProjection where outputs * 2 <= inputs:
       // Grouped heads: a fifth of a model's loss at 4 bits comes from these few weights.
-      return (.q8, "several heads read each of its few outputs")
-    }
-    if spec.path.hasSuffix(".down_proj.weight"), let outputs = spec.shape.first, outputs < 1024 {
+      return "several heads read each of its few outputs"
+    case .downProjection where outputs < 1024:
       // Half of what 4 bits cost SmolLM2 comes from these, for an eighth of the file.
-      return (.q8, "a narrow model has no room for its error")
+      return "a narrow model has no room for its error"
+    default:
+      return nil
     }
-    return (.q4, nil)
   }
 }

@@ -63,7 +63,7 @@ package struct ConversionReport: Sendable {
       "scheme": .string(scheme.name),
       "bits_per_weight": .double((bitsPerWeight * 1000).rounded() / 1000),
       "tensors": .array(
-        entries.filter { $0.scheme != .f32 }.map { entry in
+        entries.filter { !$0.scheme.isExact }.map { entry in
           var object = JSONObject()
           object.set("name", .string(entry.name))
           object.set("scheme", .string(entry.scheme.name))

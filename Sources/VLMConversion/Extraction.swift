@@ -63,7 +63,7 @@ package struct Extraction {
         if case .values(let type) = form {
           dtype = type
         } else {
-          dtype = tensor.format.scheme.dtype
+          dtype = tensor.format.scheme.valueType
         }
         entries.append(values(tensor, name: name, dtype: dtype, counter))
       }
@@ -109,56 +109,45 @@ package struct Extraction {
   }
 
   private static func stored(_ values: [Float], _ dtype: DType) -> [UInt8] {
-    guard dtype == .f16 || dtype == .bf16 else { return values.withUnsafeBytes { Array($0) } }
-    let halves = [UInt16](unsafeUninitializedCapacity: values.count) { buffer, count in
-      if let start = buffer.baseAddress {
-        _ = HalfEncoder.encode(
-          values, count: values.count, scheme: dtype == .f16 ? .f16 : .bf16, into: start)
-      }
-      count = values.count
+    guard let scheme = Scheme(storing: dtype)?.rowMajor else {
+      preconditionFailure("a type of numbers that a scheme stores")
     }
-    return halves.withUnsafeBytes { Array($0) }
+    return [UInt8](unsafeUninitializedCapacity: values.count * scheme.elementByteCount) {
+      buffer, count in
+      if let start = buffer.baseAddress {
+        scheme.convert(values, count: values.count, into: UnsafeMutableRawPointer(start))
+      }
+      count = values.count * scheme.elementByteCount
+    }
   }
 
-  /// The parts of a q8 or q4 tensor; nil for any other.
+  /// The codes of a tensor, its scales and so on; nil where its scheme has no such parts.
   private func codes(
     _ entry: TensorEntry, name: String, _ counter: Counter
   ) -> [SafetensorsWriter.Entry]? {
-    guard entry.format.scheme == .q8 || entry.format.scheme == .q4,
-      let (outputs, inputs) = entry.format.matrixShape(entry.shape),
-      let panelBytes = entry.format.panelByteCount(inputs: inputs)
+    guard let scheme = entry.format.scheme.panels, !scheme.parts.isEmpty,
+      let (outputs, inputs) = entry.format.matrixShape(entry.shape)
     else { return nil }
+    let panelBytes = scheme.panelByteCount(inputs: inputs)
     let panels = Array(stride(from: 0, to: outputs, by: TensorFormat.panelOutputs))
       .map { $0..<min($0 + TensorFormat.panelOutputs, outputs) }
-    func part(
-      _ suffix: String, _ dtype: DType, _ width: Int?, counts: Bool = false,
-      _ decode: @escaping (PanelParts, Int) -> [UInt8]
-    ) -> SafetensorsWriter.Entry {
+    return scheme.parts.enumerated().map { index, part in
       let stream = PieceStream(panels) { [container] (range) throws(CheckpointError) in
         let start = range.lowerBound / TensorFormat.panelOutputs * panelBytes
         let place = entry.range.lowerBound + start
         defer { withExtendedLifetime(container) {} }
-        if counts { counter.add(range.count * inputs) }
+        // Each value once: of the first part, which has one for each.
+        if index == 0 { counter.add(range.count * inputs) }
         let bytes = container.file.bytes(place..<place + panelBytes)
-        return decode(
-          PanelParts(bytes, scheme: entry.format.scheme, inputs: inputs), range.count)
+        return part.read(bytes, inputs, range.count)
       }
       return SafetensorsWriter.Entry(
-        name: name + suffix, dtype: dtype, shape: width.map { [outputs, $0] } ?? [outputs]
+        name: name + part.suffix, dtype: part.type,
+        shape: part.width.map { [outputs, $0(inputs)] } ?? [outputs]
       ) { [path = container.path] offset, buffer throws(CheckpointError) in
-        try stream.fill(offset, buffer, name + suffix, of: path)
+        try stream.fill(offset, buffer, name + part.suffix, of: path)
       }
     }
-    let blocks = (inputs + TensorFormat.blockInputs - 1) / TensorFormat.blockInputs
-    let scales = part(".scales", .f32, nil) { $0.scales($1) }
-    if entry.format.scheme == .q8 {
-      return [part(".codes", .i8, inputs, counts: true) { $0.codes($1) }, scales]
-    }
-    return [
-      part(".codes", .u8, inputs, counts: true) { $0.codes($1) },
-      part(".steps", .u8, blocks) { $0.groups($1, isOffset: false) },
-      part(".offsets", .i8, blocks) { $0.groups($1, isOffset: true) }, scales,
-    ]
   }
 }
 
@@ -218,17 +207,6 @@ final class PieceStream {
         .copyBytes(from: current[used..<used + count])
       done += count
       used += count
-    }
-  }
-}
-
-extension Scheme {
-  /// The element type that holds this scheme's values as they are.
-  fileprivate var dtype: DType {
-    switch self {
-    case .f16: .f16
-    case .bf16: .bf16
-    case .f32, .q8, .q4: .f32
     }
   }
 }

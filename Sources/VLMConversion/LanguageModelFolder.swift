@@ -43,7 +43,7 @@ struct LanguageModelFolder {
     guard let path else {
       throw ConversionError(path: catalog.path, .languageModel(stated: stated))
     }
-    let base = try SafetensorsIndex.readCheckpoint(path: path).unwrapped()
+    let base = try Checkpoint.read(path: path).unwrapped()
     guard base.gguf == nil else {
       throw ConversionError(
         path: path,

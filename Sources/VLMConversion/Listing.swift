@@ -88,7 +88,7 @@ package struct Listing {
       self.extra = extra
       try container.checkUnchanged()
     case .checkpoint:
-      let catalog = try SafetensorsIndex.readCheckpoint(path: path, options: options)
+      let catalog = try Checkpoint.read(path: path, options: options)
       let isPyTorch = catalog.format.isPyTorch
       kind = isPyTorch ? "pytorch" : catalog.format == .gguf ? "gguf" : "safetensors"
       byteCount = try Self.fileBytes(catalog, path)

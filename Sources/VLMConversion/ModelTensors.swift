@@ -104,7 +104,7 @@ package struct ModelTensors {
         tensors: container.tensors.map { ModelTensor($0, of: container) }, container: container,
         catalog: nil)
     }
-    let catalog = try SafetensorsIndex.readCheckpoint(path: path, options: options)
+    let catalog = try Checkpoint.read(path: path, options: options)
     return ModelTensors(
       path: path, kind: .checkpoint, tensors: catalog.tensors.map { ModelTensor($0) },
       container: nil, catalog: catalog)

@@ -101,18 +101,23 @@ struct SourceDescriptions {
     {
       return found
     }
-    guard let side = model.description.clipSide else {
-      if model.naming == "torchvision", case .convNeXt(let config) = model.description {
-        return Self.assumed(
-          .torchvision(resize: Self.torchvisionSide(config)), "torchvision's for its models",
-          color, metadata, &notes)
-      }
+    switch model.description.config.assumedSteps(naming: model.naming) {
+    case .timm:
       return Self.assumed(.timmDefault, "timm's defaults for ImageNet", color, metadata, &notes)
+    case .torchvision(let side):
+      return Self.assumed(
+        .torchvision(resize: side), "torchvision's for its models", color, metadata, &notes)
+    case .clip(let side):
+      notes.append(
+        "no preprocessing beside the weights: assuming CLIP's, at a side of \(side); "
+          + "--preprocessor FILE names other steps")
+      return Self.clip(side)
+    case .processor(let json, let owner):
+      notes.append(
+        "no preprocessing beside the weights: assuming \(owner); --preprocessor FILE names other "
+          + "steps")
+      return try Preprocessing(checkpointConfig: json, name: owner, model: type, color: color)
     }
-    notes.append(
-      "no preprocessing beside the weights: assuming CLIP's, at a side of \(side); "
-        + "--preprocessor FILE names other steps")
-    return Self.clip(side)
   }
 
   /// What the training script's settings in the checkpoint say; what they leave open is as in
@@ -125,7 +130,7 @@ struct SourceDescriptions {
     for (key, text) in metadata {
       let last = key.split(separator: ".").last.map(String.init) ?? ""
       guard ClassNameKeys.rank(last) == nil, let json = try? JSONValue.parse(text) else { continue }
-      let stated = PictureSettingKeys.all.filter { json[$0] != nil }
+      let stated = PreprocessingSettingKeys.all.filter { json[$0] != nil }
       guard !stated.isEmpty else { continue }
       let place = "'\((key.isEmpty ? stated[0] : key).escapedForDisplay())' in the checkpoint"
       do throws(PreprocessingError) {
@@ -142,12 +147,6 @@ struct SourceDescriptions {
     notes.append(
       "no preprocessing beside the weights: assuming \(maker), \(steps.summary); \(others)")
     return steps
-  }
-
-  /// What torchvision resizes to for its ConvNeXts: tiny, small, and the larger ones.
-  private static func torchvisionSide(_ config: ConvNeXtConfig) -> Int {
-    guard config.stages.first?.channels == 96, config.stages.count == 4 else { return 232 }
-    return config.stages[2].depth == 9 ? 236 : 230
   }
 
   private static func clip(_ side: Int) -> Preprocessing {
@@ -181,23 +180,27 @@ struct SourceDescriptions {
   /// What a LLaVA does to a picture: its tower's processor, as upstream takes it, behind the
   /// padding that the model's `image_aspect_ratio` asks for.
   mutating func llavaPreprocessing(
-    _ config: LLaVAConfig, _ description: JSONValue?, _ tower: VisionTowerFolder,
+    _ config: any VisionTowerConfig, _ description: JSONValue?, _ tower: VisionTowerFolder,
     _ towerDescription: JSONValue?, given: String?, notes: inout [String]
   ) throws -> Preprocessing {
     let own = folder + "/" + Self.processorName
     let file =
       given ?? tower.file(Self.processorName) ?? (FileSystem.exists(own) ? own : nil)
     var result: Preprocessing
-    if case .multiResolution(let tower) = config.tower, given == nil {
-      // Its code makes a processor of its own, whatever lies in the folder of the CLIP.
-      result = Self.clip(tower.imageSize)
+    if let side = config.ownProcessorSide, given == nil {
+      result = Self.clip(side)
     } else if given == nil, let steps = towerDescription?["image_processor"] {
       // A vision half in GGUF says it itself; what lies beside it is another model's.
-      result = try Preprocessing(checkpointConfig: steps, name: config.tower.type)
+      result = try Preprocessing(checkpointConfig: steps, name: type(of: config).family)
     } else if let file, let json = try read(file: file) {
       result = try Preprocessing(checkpointConfig: json, name: file)
     } else if let part = try tower.path.flatMap({ path in try part(path) }) ?? part(folder) {
       result = try Preprocessing(checkpointConfig: part, name: folder + "/" + Self.partsName)
+    } else if let model = config as? any ModelConfig,
+      case .processor(let json, let owner) = model.assumedSteps(naming: "")
+    {
+      notes.append("no \(Self.processorName): assuming \(owner)")
+      result = try Preprocessing(checkpointConfig: json, name: owner)
     } else if let side = towerDescription?["image_size"]?.intValue, (1...16_384).contains(side) {
       notes.append(
         "no \(Self.processorName): assuming CLIP's, at the tower's image_size of \(side)")

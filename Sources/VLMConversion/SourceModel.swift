@@ -71,11 +71,11 @@ package struct SourceModel: Sendable {
           + "taken for what its class in transformers computes")
     }
     let preprocessing: Preprocessing?
-    if case .llava(let config) = checkpoint.description {
+    if let sight = checkpoint.description.config.sight {
       preprocessing = try descriptions.llavaPreprocessing(
-        config, description, found.tower, found.towerDescription, given: preprocessor,
+        sight, description, found.tower, found.towerDescription, given: preprocessor,
         notes: &notes)
-    } else if case .llama = checkpoint.description {
+    } else if checkpoint.description.language != nil {
       preprocessing = nil
     } else if let color = ColorMode(channels: checkpoint.description.inputChannels) {
       preprocessing = try descriptions.preprocessing(
@@ -96,8 +96,8 @@ package struct SourceModel: Sendable {
         gguf: found.catalog.gguf, file: found.weights, config: description,
         of: checkpoint.description, notes: &notes)
       if base.path == nil { descriptions = language } else { files += language.files }
-    } else if case .openCLIP(let config) = checkpoint.description {
-      sections = try descriptions.textTowerSections(config.text, description, notes: &notes)
+    } else if let text = checkpoint.description.config.text {
+      sections = try descriptions.textTowerSections(text, description, notes: &notes)
     }
     files += descriptions.files + (options.namesFile.map { [$0] } ?? [])
     let labels = try LabelSource(
@@ -123,7 +123,7 @@ package struct SourceModel: Sendable {
       let given = try Preprocessing(checkpointConfig: json, name: preprocessor)
       preprocessing = preprocessing?.padding == nil ? given : given.paddedWithMean()
     }
-    if case .llava = kind, preprocessing == nil {
+    if kind.seesPictures, preprocessing == nil {
       throw ConversionError(
         path: found.weights,
         .preprocessing("missing in its metadata: --preprocessor names a file that has it"))
@@ -139,7 +139,7 @@ package struct SourceModel: Sendable {
           gguf: nil, file: found.weights, config: try descriptions.read("config.json"),
           of: kind, notes: &notes)
         sections.merge(beside) { own, _ in own }
-      } else if case .openCLIP = kind {
+      } else if kind.config.text != nil {
         notes.append("no tokenizer in the file: the text tower takes token ids only")
       } else if kind.language != nil {
         notes.append(SourceDescriptions.untold("no tokenizer in the file"))

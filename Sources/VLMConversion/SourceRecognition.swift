@@ -74,7 +74,7 @@ struct SourceRecognition {
     var descriptions = SourceDescriptions(folder: folder)
     let adapter = Adapter(path: path, folder: folder)
     if isFolder, adapter.isPresent {
-      guard SafetensorsIndex.hasModel(folder: folder) else { throw adapter.refusal(path: weights) }
+      guard Checkpoint.hasModel(folder: folder) else { throw adapter.refusal(path: weights) }
       notes.append(
         "an adapter lies beside the model and is not merged into it: merge_and_unload of peft does")
     }
@@ -82,7 +82,7 @@ struct SourceRecognition {
       (try? ModelFileKind.of(weights)) == .container ? try Container.open(path: weights) : nil
     let stored =
       try container?.catalog
-      ?? SafetensorsIndex.readCheckpoint(path: weights, options: options, mmproj: mmproj)
+      ?? Checkpoint.read(path: weights, options: options, mmproj: mmproj)
     if case .named(let state) = options.state, !stored.format.isPyTorch,
       stored.format != .safetensors
     {
@@ -130,7 +130,7 @@ struct SourceRecognition {
     let stated = described == nil ? StatedArchitecture.unknown(description) : nil
     do {
       try Self.checkNames(catalog, weights)
-      try ForeignWeights.check(catalog, description, adapter)
+      try UnsupportedWeights.check(catalog, description, adapter)
       let choice = try ModelChoice(stored)
       catalog = choice.catalog
       if described == nil, LLaMANaming.detect(catalog.tensors.lazy.map(\.name)) == .meta,

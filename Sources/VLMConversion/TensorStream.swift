@@ -110,11 +110,9 @@ struct TensorStream {
     {
       return try copy(piece, stored, into: bytes)
     }
-    switch (format.layout, format.order, format.scheme) {
-    case (.panels, _, _): return try encodePanels(piece, into: bytes)
-    case (.rowMajor, .natural, .f32): return try encodeFloats(piece, into: bytes)
-    default: return try encodeWhole(piece, into: bytes)
-    }
+    if format.layout == .panels { return try encodePanels(piece, into: bytes) }
+    let isInPlace = format.holdsFloats && format.order == .natural
+    return try isInPlace ? encodeFloats(piece, into: bytes) : encodeWhole(piece, into: bytes)
   }
 
   private func encodePanels(
@@ -136,7 +134,7 @@ struct TensorStream {
         guard let rows = rows.baseAddress else { return QuantizationError() }
         return PanelEncoder.encode(
           rows: rows, rowCount: outputs.count, rowStride: inputs, inputs: inputs,
-          scheme: format.scheme, importance: nil, into: panel)
+          scheme: format.scheme, into: panel)
       }
       return try scratch.withValues(elements.count) { values in
         try piece.tensor.readFloats(elements, into: values)

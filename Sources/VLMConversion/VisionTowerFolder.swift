@@ -91,7 +91,7 @@ struct VisionTowerFolder {
     if let name = names.first(where: { $0.hasPrefix(CheckpointFacts.towerPrefix) }) {
       throw ConversionError(path: catalog.path, .unexpected([name]))
     }
-    let tower = try SafetensorsIndex.readCheckpoint(path: path).unwrapped()
+    let tower = try Checkpoint.read(path: path).unwrapped()
     return catalog.merging(tower, prefix: CheckpointFacts.towerPrefix)
   }
 
@@ -107,7 +107,7 @@ struct VisionTowerFolder {
         path: catalog.path,
         role == .tower ? .visionTower(stated: stated ?? "") : .slowTower(stated: stated ?? ""))
     }
-    let tower = try SafetensorsIndex.readCheckpoint(path: path).unwrapped()
+    let tower = try Checkpoint.read(path: path).unwrapped()
     // A whole CLIP has a text tower too.
     return catalog.merging(tower, prefix: prefix) {
       role == .slow || $0.hasPrefix("vision_model.")

@@ -1,19 +1,19 @@
-/// An image as its file has it: nothing scaled, dropped, composited or turned, only palettes and
-/// transparent colours expanded and gray below 8 bits stretched to 8.
+/// A decoded image before any colour conversion: not scaled, composited or rotated. Only palettes
+/// and transparent colours are expanded, and gray below 8 bits is stretched to 8.
 package struct DecodedImage: Sendable, Equatable {
   package enum Model: Int, Sendable {
     case gray = 1
     case grayAlpha = 2
     case rgb = 3
     case rgba = 4
-    /// As Adobe writes it, 255 meaning no ink.
+    /// Adobe's convention: 255 means no ink.
     case invertedCMYK = 5
 
     package var channels: Int { self == .invertedCMYK ? 4 : rawValue }
     var hasAlpha: Bool { self == .grayAlpha || self == .rgba }
   }
 
-  /// `height * width * channels`, rows top down.
+  /// Interleaved samples, `[height, width, channels]`, rows from top to bottom.
   package enum Samples: Sendable, Equatable {
     case eight([UInt8])
     case sixteen([UInt16])
@@ -23,10 +23,10 @@ package struct DecodedImage: Sendable, Equatable {
   package let height: Int
   package let model: Model
   package let samples: Samples
-  /// The alpha comes from a colour or a palette entry declared transparent, not from a channel.
+  /// Whether alpha comes from a transparent colour or palette entry, not from a channel.
   package let isAlphaDeclared: Bool
   package let orientation: Orientation
-  /// Even where the policy is Pillow's, which turns a TIFF itself.
+  /// Whether the orientation is applied even under Pillow's policy, as Pillow does for TIFF.
   package let isAlwaysTurned: Bool
 
   package init(
@@ -43,20 +43,21 @@ package struct DecodedImage: Sendable, Equatable {
   }
 }
 
-/// What becomes of alpha, of depth beyond 8 bits and of EXIF orientation.
+/// How alpha, depths beyond 8 bits and EXIF orientation are treated.
 package enum DecodePolicy: Sendable, Equatable {
-  /// What a person sees: alpha over the background, 16 bits scaled, the picture turned upright.
+  /// As displayed: alpha is composited over the background, 16 bits are scaled to 8, the
+  /// orientation is applied.
   case seen(background: RGB)
-  /// What Pillow's `Image.open(path).convert("RGB")` gives: alpha dropped, 16-bit gray clipped to
-  /// 255, 16-bit colour cut to its upper byte, orientation ignored.
+  /// As Pillow's `Image.open(path).convert("RGB")`: alpha is dropped, 16-bit gray is clipped to
+  /// 255, 16-bit colour is truncated to its upper byte, the orientation is ignored.
   case pillow
 
-  /// How a picture is turned under the policy.
+  /// The orientation to apply under the policy.
   func turn(_ orientation: Orientation, always: Bool) -> Orientation {
     self == .pillow && !always ? .upright : orientation
   }
 
-  /// Over white.
+  /// As displayed over white.
   package static let seen = DecodePolicy.seen(background: .white)
 }
 

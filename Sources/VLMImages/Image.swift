@@ -1,8 +1,8 @@
-/// A picture as the models take it: 8-bit RGB, rows top down.
+/// An 8-bit RGB image, rows from top to bottom.
 package struct Image: Sendable, Equatable {
   package let width: Int
   package let height: Int
-  /// `height * width * 3` samples, red first.
+  /// Interleaved samples, `[height, width, 3]`.
   package let pixels: [UInt8]
 
   /// - Precondition: the sizes are positive and agree with `pixels`.
@@ -14,7 +14,7 @@ package struct Image: Sendable, Equatable {
     self.pixels = pixels
   }
 
-  /// One colour all over.
+  /// An image of one colour.
   package init(width: Int, height: Int, filledWith color: RGB) {
     var pixels = [UInt8](repeating: color.red, count: width * height * 3)
     if color.green != color.red || color.blue != color.red {
@@ -28,8 +28,8 @@ package struct Image: Sendable, Equatable {
     self.init(width: width, height: height, pixels: pixels)
   }
 
-  /// This picture pasted over a larger or smaller canvas of one colour, its top left corner at
-  /// (`x`, `y`); what falls outside is dropped.
+  /// This image pasted onto a canvas of one colour, with its top left corner at (`x`, `y`). Parts
+  /// outside of the canvas are dropped.
   package func placed(
     onWidth canvasWidth: Int, height canvasHeight: Int, x: Int, y: Int, over color: RGB
   ) -> Image {
@@ -53,15 +53,15 @@ package struct Image: Sendable, Equatable {
     return Image(width: canvasWidth, height: canvasHeight, pixels: out)
   }
 
-  /// The part of `width` by `height` pixels with its top left corner at (`x`, `y`); black where
-  /// that lies outside the picture.
+  /// The crop of `width` by `height` pixels with its top left corner at (`x`, `y`); black outside
+  /// of the image.
   package func cropped(x: Int, y: Int, width: Int, height: Int) -> Image {
     if x == 0, y == 0, width == self.width, height == self.height { return self }
     return placed(onWidth: width, height: height, x: -x, y: -y, over: .black)
   }
 }
 
-/// A colour, 8 bits a channel.
+/// A colour with 8 bits per channel.
 package struct RGB: Sendable, Hashable {
   package let red: UInt8
   package let green: UInt8

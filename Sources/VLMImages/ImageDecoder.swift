@@ -1,29 +1,29 @@
 import VLMFoundation
 
-/// Image files to pictures. The first bytes decide the format, never the file's name.
+/// Decodes image files. The first bytes determine the format, not the file's name.
 package enum ImageDecoder {
-  /// Reads a file and its header; `-` is standard input. The picture is decoded when its rows are
-  /// asked for.
+  /// Reads a file and parses its header; `-` is standard input. The image is decoded when its rows
+  /// are requested.
   ///
   /// - Parameters:
-  ///   - isFast: whether a JPEG may be decoded smaller than it is, where it is resized to less than
+  ///   - isFast: whether a JPEG may be decoded at reduced size if it is then resized to less than
   ///     half of that.
-  ///   - report: is given what is to be said of a picture that was read all the same.
+  ///   - report: receives notes about damage that was accepted.
   package static func open(
     path: String, policy: DecodePolicy = .seen, limits: ImageLimits = ImageLimits(),
-    isFast: Bool = false, report: @escaping (PictureNote) -> Void = { _ in }
+    isFast: Bool = false, report: @escaping (DecodingNote) -> Void = { _ in }
   ) throws(ImageError) -> PictureFile {
     try PictureFile(
       try ImageFile.read(path: path, limits: limits), name: path, policy: policy, limits: limits,
       isFast: isFast, report: report)
   }
 
-  /// The same of a file that is in memory.
+  /// The same for a file in memory.
   ///
-  /// - Parameter name: what messages call the image.
+  /// - Parameter name: the image's name in messages.
   package static func open(
     bytes: [UInt8], name: String, policy: DecodePolicy = .seen, limits: ImageLimits = ImageLimits(),
-    isFast: Bool = false, report: @escaping (PictureNote) -> Void = { _ in }
+    isFast: Bool = false, report: @escaping (DecodingNote) -> Void = { _ in }
   ) throws(ImageError) -> PictureFile {
     try PictureFile(
       try file(bytes, name: name, limits: limits), name: name, policy: policy, limits: limits,
@@ -33,34 +33,34 @@ package enum ImageDecoder {
   /// Reads and decodes a whole file; `-` is standard input.
   package static func decode(
     path: String, policy: DecodePolicy = .seen, limits: ImageLimits = ImageLimits(),
-    report: @escaping (PictureNote) -> Void = { _ in }
+    report: @escaping (DecodingNote) -> Void = { _ in }
   ) throws(ImageError) -> Image {
     try open(path: path, policy: policy, limits: limits, report: report)
       .picture(keepsAlpha: false).color
   }
 
-  /// The same for a model that sees the channels of `color`.
+  /// The same for a model that takes the channels of `color`.
   package static func decode(
     path: String, color: ColorMode, policy: DecodePolicy = .seen,
-    limits: ImageLimits = ImageLimits(), report: @escaping (PictureNote) -> Void = { _ in }
-  ) throws(ImageError) -> Picture {
+    limits: ImageLimits = ImageLimits(), report: @escaping (DecodingNote) -> Void = { _ in }
+  ) throws(ImageError) -> ImageAndAlpha {
     try open(path: path, policy: policy, limits: limits, report: report)
       .picture(keepsAlpha: color == .rgba)
   }
 
-  /// - Parameter name: what messages call the image.
+  /// - Parameter name: the image's name in messages.
   package static func decode(
     bytes: [UInt8], name: String, policy: DecodePolicy = .seen,
-    limits: ImageLimits = ImageLimits(), report: @escaping (PictureNote) -> Void = { _ in }
+    limits: ImageLimits = ImageLimits(), report: @escaping (DecodingNote) -> Void = { _ in }
   ) throws(ImageError) -> Image {
     try open(bytes: bytes, name: name, policy: policy, limits: limits, report: report)
       .picture(keepsAlpha: false).color
   }
 
-  /// The samples as the file has them.
+  /// The decoded samples before any colour conversion.
   package static func decodeSamples(
     bytes: [UInt8], name: String, limits: ImageLimits = ImageLimits(),
-    report: (PictureNote) -> Void = { _ in }
+    report: (DecodingNote) -> Void = { _ in }
   ) throws(ImageError) -> DecodedImage {
     let reader = try RowReaders.open(
       try file(bytes, name: name, limits: limits), name: name, limits: limits)

@@ -1,30 +1,30 @@
 import VLMFoundation
 
-/// Why a file gave no image.
+/// Why an image file cannot be decoded.
 package struct ImageError: ReportableError, Equatable {
   package enum Problem: Sendable, Equatable {
     case file(FileError)
     case empty
-    /// None of the formats; the payload says what the first bytes look like, when they tell.
+    /// None of the supported formats; the payload names the likely format, if recognised.
     case unrecognized(looksLike: String?)
-    /// The bytes break the format's rules, or end early; the decoder's own words.
+    /// The file is damaged or truncated; the payload is the decoder's message.
     case corrupt(ImageFormat, String)
-    /// The same, where some rows can be had all the same.
+    /// The same, but some rows can be decoded.
     case damaged(ImageFormat, String)
-    /// A kind of the format that is not decoded; the decoder's own words.
+    /// An unsupported variant of the format; the payload is the decoder's message.
     case unsupported(ImageFormat, String)
-    /// What decodes the format is not installed: Debian's packages, and why it cannot be used.
+    /// The format's decoder is not installed: Debian's packages, and the loader's message.
     case missingLibrary(ImageFormat, packages: [String], String)
-    /// The image, or what preprocessing would make of it, is larger than allowed.
+    /// The image, or a result of preprocessing, exceeds the pixel limit.
     case tooManyPixels(width: Int, height: Int, limit: Int)
     case sideTooLong(Int, limit: Int)
     case fileTooLarge(limit: Int)
     case noMemory(bytes: Int)
-    /// More than the limits on memory leave; the payload says what would take less.
+    /// More memory than the limits leave; the payload suggests what would need less.
     case tooMuchMemory(bytes: Int, limit: Int, advice: String?)
   }
 
-  /// The file's path, or what stands for it.
+  /// The file's path, or a substitute such as "standard input".
   package let name: String
   package let problem: Problem
 
@@ -69,7 +69,7 @@ package struct ImageError: ReportableError, Equatable {
     }
   }
 
-  /// The advice to save a picture in another form.
+  /// The advice to save an image in another form.
   static func saved(again form: String) -> String { "saved again \(form) it takes less" }
 
   package var exitStatus: ExitStatus {
@@ -82,7 +82,7 @@ package struct ImageError: ReportableError, Equatable {
   }
 }
 
-/// The formats that are decoded.
+/// The supported image formats.
 package enum ImageFormat: Sendable, Equatable, CaseIterable {
   case png, jpeg, webp, gif, bmp, pnm, tiff, heic, avif
 
@@ -105,29 +105,29 @@ package enum ImageFormat: Sendable, Equatable, CaseIterable {
     allCases.dropLast().map(\.name).joined(separator: ", ") + " or \(avif.name)"
 }
 
-/// What an image may cost. Checked against the header, before anything is allocated.
+/// Resource limits for decoding. They are checked against the header before anything is allocated.
 package struct ImageLimits: Sendable, Equatable {
-  /// Width times height, of the file and of every picture that preprocessing makes of it.
+  /// Maximum number of pixels, of the file and of every intermediate image of preprocessing.
   package var maximumPixels: Int
-  /// Width and height each: a resampling filter takes memory in proportion.
+  /// Maximum width and height; a resampling filter needs memory proportional to them.
   package var maximumSide: Int
-  /// Bytes of the file.
+  /// Maximum file size in bytes.
   package var maximumFileBytes: Int
-  /// Scans of a progressive JPEG: each may touch every pixel, however short it is. Encoders
+  /// Maximum scans of a progressive JPEG. Each may touch every pixel, however short it is. Encoders
   /// write about ten.
   package var maximumScans: Int
-  /// Whether a picture that has lost rows, or whose checksums are wrong, is read all the same.
+  /// Whether images with lost rows or wrong checksums are accepted.
   package var acceptsDamage: Bool
-  /// What decoding and resizing may take beyond what the process has.
+  /// Memory that decoding and resizing may use in addition to what the process already uses.
   package var memory: Memory
 
   package enum Memory: Sendable, Equatable {
-    /// What `Machine.memoryLeft` says at the time.
+    /// As much as `Machine.memoryLeft` reports at the time.
     case system
     case bytes(Int)
   }
 
-  /// The pixel limit is the one at which Pillow refuses an image, the side that of libpng.
+  /// The pixel limit is Pillow's, the limit of a side libpng's.
   package init(
     maximumPixels: Int = 178_956_970, maximumSide: Int = 1_000_000,
     maximumFileBytes: Int = 512 << 20, maximumScans: Int = 100, acceptsDamage: Bool = false,
@@ -148,7 +148,7 @@ package struct ImageLimits: Sendable, Equatable {
     _ = try pixels(width: width, height: height, of: name)
   }
 
-  /// The number of pixels, when it is allowed.
+  /// The number of pixels, after checking the limits.
   func pixels(width: Int, height: Int, of name: String) throws(ImageError) -> Int {
     let (pixels, overflow) = width.multipliedReportingOverflow(by: height)
     guard !overflow, pixels <= maximumPixels else {

@@ -4,8 +4,8 @@ import VLMFoundation
   import Glibc
 #endif
 
-/// Whole image files in memory. They are read, not mapped: a mapping of a file that is cut short
-/// meanwhile would end the process.
+/// Reads whole image files into memory. They are not mapped, because truncating a mapped file would
+/// crash the process.
 enum ImageFile {
   /// - Parameter path: a regular file, or `-` for standard input, which may be a pipe.
   static func read(path: String, limits: ImageLimits) throws(ImageError) -> PixelBuffer {
@@ -15,7 +15,7 @@ enum ImageFile {
     func failure(_ problem: FileError.Problem) -> ImageError {
       ImageError(name: path, problem: .file(FileError(path: path, problem: problem)))
     }
-    // Non-blocking, so that a pipe nobody writes to is refused instead of waited for.
+    // Non-blocking, so that a pipe without a writer is refused instead of waited for.
     let descriptor = FileSystem.open(path, O_RDONLY | O_NONBLOCK)
     guard descriptor >= 0 else { throw failure(.call("open", errno: errno)) }
     defer { close(descriptor) }
@@ -41,7 +41,7 @@ enum ImageFile {
     }
   }
 
-  /// Reads to the end, or until there is more than the limits allow.
+  /// Reads to the end, or until the limit is exceeded.
   static func read(
     descriptor: Int32, name: String, expected: Int, limits: ImageLimits
   ) throws(ImageError) -> PixelBuffer {
@@ -50,7 +50,7 @@ enum ImageFile {
       throw ImageError(name: name, problem: .fileTooLarge(limit: limit))
     }
     try limits.require(memory: expected, for: name)
-    // A byte more than expected shows whether the file has grown.
+    // One extra byte reveals whether the file has grown.
     var file = try PixelBuffer(byteCount: max(expected + 1, 1 << 16), for: name)
     var filled = 0
     while true {

@@ -1,4 +1,4 @@
-/// How a stored picture has to be turned to be seen upright: EXIF tag 0x0112.
+/// The transformation from the stored image to its upright display: EXIF tag 0x0112.
 package enum Orientation: UInt8, Sendable, CaseIterable {
   case upright = 1
   case mirrored = 2
@@ -13,16 +13,17 @@ package enum Orientation: UInt8, Sendable, CaseIterable {
 
   package var swapsSides: Bool { rawValue >= 5 }
 
-  /// Whether what is seen from left to right is stored the other way, and from top to bottom.
+  /// Whether the displayed horizontal and vertical axes run opposite to the stored ones.
   var mirrorsAcross: Bool { [.mirrored, .halfTurn, .clockwise, .transversed].contains(self) }
   var mirrorsDown: Bool { [.halfTurn, .flipped, .transversed, .counterclockwise].contains(self) }
 }
 
 extension Image {
-  /// The picture turned upright.
+  /// The image with the orientation applied.
   package func turned(_ orientation: Orientation) -> Image {
     if orientation == .upright { return self }
-    // Where in the source the output's pixel (0, 0) lies, and one step right and one step down.
+    // Source offset of the output's pixel (0, 0), and source strides of a step right and a step
+    // down.
     let right = width - 1
     let bottom = height - 1
     let (origin, across, down): ((x: Int, y: Int), (x: Int, y: Int), (x: Int, y: Int)) =
@@ -61,20 +62,20 @@ extension Image {
   }
 }
 
-/// Finds the orientation in a TIFF structure, which is what EXIF is. Everything else in it is left
-/// alone, and nothing in it can make an image fail: what does not parse means upright.
+/// Finds the orientation in EXIF, a TIFF structure. Nothing else is parsed, and malformed EXIF
+/// never makes decoding fail: it means upright.
 enum EXIF {
   private static let orientationTag = 0x0112
-  /// Bytes of a value of each type of whole numbers: BYTE, SHORT, LONG, SSHORT, SLONG.
+  /// Size of each integer type: BYTE, SHORT, LONG, SSHORT, SLONG.
   private static let widths = [1: 1, 3: 2, 4: 4, 8: 2, 9: 4]
 
-  /// - Parameter bytes: from the byte-order mark `II` or `MM` on, or from the signature that EXIF
-  ///   has in a JPEG.
+  /// - Parameter bytes: starting at the byte-order mark `II` or `MM`, or at the signature that
+  ///   precedes it in a JPEG.
   static func orientation(_ bytes: UnsafeRawBufferPointer) -> Orientation {
     statedOrientation(bytes) ?? .upright
   }
 
-  /// The same; nil where there is no such entry.
+  /// The same; nil if there is no such entry.
   static func statedOrientation(_ stored: UnsafeRawBufferPointer) -> Orientation? {
     var bytes = stored
     while bytes.starts(with: [0x45, 0x78, 0x69, 0x66, 0, 0]) {

@@ -5,14 +5,14 @@ import VLMFoundation
   import Glibc
 #endif
 
-/// Memory for a file or for samples, which goes back to the system with its owner: what an allocator
-/// keeps of large pieces counts against the limits as if it were in use.
+/// Memory for a file or for samples, returned to the system when its owner is released. Memory that
+/// an allocator keeps for reuse would count against the limits.
 final class PixelBuffer {
   private(set) var bytes: UnsafeMutableRawBufferPointer
 
-  /// Memory that holds zeros.
+  /// Allocates zeroed memory.
   ///
-  /// - Throws: `.noMemory` where it cannot be had.
+  /// - Throws: `.noMemory` if it cannot be allocated.
   init(byteCount: Int, for name: String) throws(ImageError) {
     let memory = mmap(
       nil, max(1, byteCount), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
@@ -28,7 +28,7 @@ final class PixelBuffer {
   var samples: UnsafeMutablePointer<UInt8> { start.assumingMemoryBound(to: UInt8.self) }
   var sums: UnsafeMutablePointer<Int32> { start.assumingMemoryBound(to: Int32.self) }
 
-  /// Gives what lies behind the first `count` bytes back to the system.
+  /// Returns the memory beyond the first `count` bytes to the system.
   func shrink(to count: Int) {
     precondition(count <= bytes.count, "a part of it")
     let page = Int(sysconf(Int32(_SC_PAGESIZE)))
@@ -39,26 +39,27 @@ final class PixelBuffer {
 }
 
 enum PixelMemory {
-  /// Bytes that are not planned: what the system leaves is looked up in a dozen files.
+  /// Allocations up to this many bytes are not checked, because querying the free memory reads a
+  /// dozen files.
   static let small = 16 << 20
 
-  /// Whether memory can be had, asked before an array is made: an array that cannot grow ends the
-  /// process.
+  /// Whether memory can be allocated. Called before creating an array, because an array that cannot
+  /// be allocated ends the process.
   static func check(bytes: Int, for name: String) throws(ImageError) {
-    // A page of slack, for what the allocator and the array add.
+    // A page of slack for the headers of the allocator and the array.
     guard vlm_image_can_allocate(bytes + 4096) else {
       throw ImageError(name: name, problem: .noMemory(bytes: bytes))
     }
   }
 
-  /// Gives what the allocator keeps back to the system.
+  /// Returns memory that the allocator keeps to the system.
   static func release() { vlm_image_release_memory() }
 }
 
 extension ImageLimits {
-  /// Checks that a picture may take so much memory now, and that it can be had.
+  /// Checks that an image may use this much memory now, and that it can be allocated.
   ///
-  /// - Parameter advice: what would take less.
+  /// - Parameter advice: what would need less memory.
   func require(
     memory bytes: Int, for name: String, advice: String? = nil
   ) throws(ImageError) {

@@ -103,7 +103,7 @@ package final class PixelRows: PixelSource, @unchecked Sendable {
       }
       return
     }
-    let header = PictureHeader(width: width, height: height, model: order.model, depth: 8)
+    let header = ImageHeader(width: width, height: height, model: order.model, depth: 8)
     let conversion = SampleConversion(header, policy, keepsAlpha: alpha)
     let hasAlpha = alpha && order.model.hasAlpha
     let raw = try PixelBuffer(byteCount: step * rowBytes, for: name)

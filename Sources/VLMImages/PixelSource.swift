@@ -1,31 +1,31 @@
-/// A picture that can be read from the top down: in memory, or in a file that is decoded while it is
+/// An image that is read from top to bottom: in memory, or in a file that is decoded while it is
 /// read.
 package protocol PixelSource {
-  /// As it is seen.
+  /// Displayed size.
   var width: Int { get }
   var height: Int { get }
 
-  /// How rows that are read have to be turned to be seen upright.
+  /// The orientation to apply to the rows.
   var orientation: Orientation { get }
 
-  /// Of the rows that are read: before they are turned, and when `reduce` made them smaller.
+  /// Size of the rows as read: before the orientation is applied, after `reduce`.
   var storedSize: (width: Int, height: Int) { get }
 
-  /// How many times smaller `reduce` made each side; the last sample may stand for fewer.
+  /// Factor by which `reduce` made each side smaller; the last sample may cover less.
   var reduction: Int { get }
 
-  /// Bytes that reading holds beside what it gives.
+  /// Memory that reading needs in addition to its output, in bytes.
   var workingBytes: Int { get }
 
-  /// What would take less memory, for messages: "saved again as …".
+  /// A form that would need less memory, for messages: "saved again as …".
   var lighterForm: String? { get }
 
-  /// Makes the picture smaller while it is decoded, where that was asked for and the format can: to
-  /// no less than this share of its sides.
+  /// Requests decoding at reduced size, at least this share of each side, if allowed and supported
+  /// by the format.
   func reduce(toShare share: Double) throws(ImageError)
 
-  /// Gives all rows, at most `RowResampler.stripRows` at a time: 8-bit RGB, and where `alpha` is
-  /// asked for the opacity in three channels; nil means opaque.
+  /// Calls `body` with all rows, at most `RowResampler.stripRows` at a time: 8-bit RGB and, if
+  /// `alpha` is requested, alpha in three channels; nil means opaque.
   func readRows(
     alpha: Bool,
     _ body: (
@@ -48,11 +48,11 @@ extension Image: PixelSource {
     alpha: Bool,
     _ body: (UnsafePointer<UInt8>, UnsafePointer<UInt8>?, Int) throws(ImageError) -> Void
   ) throws(ImageError) {
-    try Picture(self).readRows(alpha: alpha, body)
+    try ImageAndAlpha(self).readRows(alpha: alpha, body)
   }
 }
 
-extension Picture: PixelSource {
+extension ImageAndAlpha: PixelSource {
   package var width: Int { color.width }
   package var height: Int { color.height }
 
@@ -82,8 +82,8 @@ extension Picture: PixelSource {
   }
 }
 
-/// A picture in a file that is in memory and whose header has been read: nothing is decoded before
-/// its rows are asked for.
+/// An image file in memory whose header has been parsed. Nothing is decoded before its rows are
+/// requested.
 package final class PictureFile: PixelSource {
   package let width: Int
   package let height: Int
@@ -93,18 +93,18 @@ package final class PictureFile: PixelSource {
   private let policy: DecodePolicy
   private let limits: ImageLimits
   private let isFast: Bool
-  private let report: (PictureNote) -> Void
+  private let report: (DecodingNote) -> Void
   private var reader: any RowReader
   private var isRead = false
   private var share = 1.0
   package private(set) var reduction = 1
 
   /// - Parameters:
-  ///   - isFast: whether the picture may be decoded smaller than it is, see `reduce`.
-  ///   - report: is given, once, what is to be said of a picture that was read all the same.
+  ///   - isFast: whether the image may be decoded at reduced size, see `reduce`.
+  ///   - report: receives notes about accepted damage, once.
   init(
     _ file: PixelBuffer, name: String, policy: DecodePolicy, limits: ImageLimits, isFast: Bool,
-    report: @escaping (PictureNote) -> Void
+    report: @escaping (DecodingNote) -> Void
   ) throws(ImageError) {
     let reader = try RowReaders.open(file, name: name, limits: limits)
     let header = reader.header
@@ -172,11 +172,11 @@ package final class PictureFile: PixelSource {
     if reader.workingBytes > PixelMemory.small { PixelMemory.release() }
   }
 
-  /// The whole picture, turned upright.
-  func picture(keepsAlpha: Bool) throws(ImageError) -> Picture {
+  /// Decodes the whole image and applies its orientation.
+  func picture(keepsAlpha: Bool) throws(ImageError) -> ImageAndAlpha {
     let hasAlpha = keepsAlpha && reader.header.model.hasAlpha
     let count = width * height * 3
-    // A picture and its turned copy, twice where the opacity is kept.
+    // An image and its rotated copy, twice if alpha is kept.
     try limits.require(
       memory: workingBytes + count * (hasAlpha ? 4 : 2), for: name,
       advice: lighterForm.map(ImageError.saved))
@@ -193,6 +193,6 @@ package final class PictureFile: PixelSource {
     func turned(_ pixels: [UInt8]) -> Image {
       Image(width: width, height: height, pixels: pixels).turned(orientation)
     }
-    return Picture(turned(colors), alpha: hasAlpha ? turned(alphas) : nil)
+    return ImageAndAlpha(turned(colors), alpha: hasAlpha ? turned(alphas) : nil)
   }
 }

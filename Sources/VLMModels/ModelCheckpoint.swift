@@ -122,7 +122,7 @@ package struct ModelCheckpoint: Sendable {
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
     var (inner, prefix) = (facts, "")
     for _ in 0..<4 {
-      if let found = try recogniseNamed(inner) { return found.prefixed(prefix) }
+      if let found = try Registry.recognise(inner) { return found.prefixed(prefix) }
       guard let part = inner.commonPart else { break }
       prefix += part
       inner = inner.with(
@@ -132,7 +132,7 @@ package struct ModelCheckpoint: Sendable {
     guard places.count == 1, let place = places.first?.prefix, !place.isEmpty else { return nil }
     let parts = facts.names.filter { $0.name.hasPrefix(place) }
     inner = facts.with(names: parts.map { (String($0.name.dropFirst(place.count)), $0.shape) })
-    return try recogniseNamed(inner)?.prefixed(place).adding(
+    return try Registry.recognise(inner)?.prefixed(place).adding(
       unused: facts.names.filter { !$0.name.hasPrefix(place) })
   }
 
@@ -186,31 +186,6 @@ package struct ModelCheckpoint: Sendable {
     result.unexpected = unexpected.map(original)
     result.frequencies = frequencies.map(original)
     return result
-  }
-
-  static func recogniseNamed(
-    _ facts: CheckpointFacts
-  ) throws(ModelError) -> ModelCheckpoint? {
-    try VisionClasses.refuse(facts.description)
-    if let llava = try TransformersLLaVA(facts) {
-      return try LLaVACheckpoint.recognise(llava.facts).map(llava.restoringNames)
-    }
-    if let llava = try GGUFLLaVA(facts) {
-      return try LLaVACheckpoint.recognise(llava.facts).map(llava.restoringNames)
-    }
-    if let found = try LLaVACheckpoint.recognise(facts) { return found }
-    if let found = try CLIPHead.recognise(facts) { return found }
-    if let found = try OpenCLIPCheckpoint.recognise(facts) { return found }
-    try CLIPDescription.refuseKin(facts)
-    if let found = try CLIPModelCheckpoint.recognise(facts) { return found }
-    if let found = try CLIPViTCheckpoint.recognise(facts) { return found }
-    if let found = try ConvNeXtCheckpoint(
-      names: facts.names, description: facts.description, activation: facts.headActivation)
-    {
-      return found.model
-    }
-    if let found = try LLaMACheckpoint.recognise(facts) { return found }
-    return nil
   }
 }
 

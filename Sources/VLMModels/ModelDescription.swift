@@ -2,112 +2,77 @@ import VLMFoundation
 import VLMTensor
 
 /// Which model a container holds, with its geometry: the content of the container's `config`.
-package enum ModelDescription: Sendable, Equatable {
-  case convNeXt(ConvNeXtConfig)
-  case llama(LLaMAConfig)
-  case llava(LLaVAConfig)
-  case clipViT(CLIPViTConfig)
-  case openCLIP(OpenCLIPConfig)
+package struct ModelDescription: Sendable, Equatable {
+  /// The value of `architecture`: the family's name.
+  package let architecture: String
+  package let config: any ModelConfig
 
-  /// The value of `architecture`.
-  package var architecture: String {
-    switch self {
-    case .convNeXt: "convnext"
-    case .llama: "llama"
-    case .llava: "llava"
-    case .clipViT: "clip_vit"
-    case .openCLIP: "open_clip"
-    }
+  private init(architecture: String, config: any ModelConfig) {
+    self.architecture = architecture
+    self.config = config
+  }
+
+  /// A model of a family.
+  package init<F: ModelFamily>(_ family: F.Type, _ config: F.Config) {
+    self.init(architecture: F.name, config: config)
+  }
+
+  package static func == (a: ModelDescription, b: ModelDescription) -> Bool {
+    a.architecture == b.architecture && a.config.isEqual(to: b.config)
   }
 
   package var json: JSONValue {
-    switch self {
-    case .convNeXt(let config):
-      ["architecture": .string(architecture), "convnext": config.json]
-    case .llama(let config):
-      ["architecture": .string(architecture), "llama": config.json]
-    case .llava(let config):
-      ["architecture": .string(architecture), "llava": config.json]
-    case .clipViT(let config):
-      ["architecture": .string(architecture), "clip_vit": config.json]
-    case .openCLIP(let config):
-      ["architecture": .string(architecture), "open_clip": config.json]
-    }
+    var object = JSONObject()
+    object.set("architecture", .string(architecture))
+    object.set(architecture, config.json)
+    return .object(object)
   }
 
   /// - Throws: `ModelError` for an unknown architecture, or a field that is missing or out of range.
   package init(json: JSONValue) throws(ModelError) {
-    switch json["architecture"]?.stringValue {
-    case "convnext": self = .convNeXt(try ConvNeXtConfig(json: json["convnext"] ?? .null))
-    case "llama": self = .llama(try LLaMAConfig(json: json["llama"] ?? .null))
-    case "llava": self = .llava(try LLaVAConfig(json: json["llava"] ?? .null))
-    case "clip_vit": self = .clipViT(try CLIPViTConfig(json: json["clip_vit"] ?? .null))
-    case "open_clip": self = .openCLIP(try OpenCLIPConfig(json: json["open_clip"] ?? .null))
-    case let other:
-      throw ModelError(
-        .configuration(
-          field: "architecture", found: other.map { "'\($0)'" } ?? "nothing",
-          expected: "'convnext', 'llama', 'llava', 'clip_vit' or 'open_clip'"))
+    let stated = json["architecture"]?.stringValue
+    for family in Registry.models where family.name == stated {
+      self = try Self.read(family, json[family.name] ?? .null)
+      return
     }
+    throw ModelError(
+      .configuration(
+        field: "architecture", found: stated.map { "'\($0)'" } ?? "nothing",
+        expected: Registry.alternatives(Registry.models.map { $0.name })))
   }
+
+  private static func read<F: ModelFamily>(
+    _ family: F.Type, _ json: JSONValue
+  ) throws(ModelError) -> ModelDescription {
+    ModelDescription(family, try F.Config(json: json))
+  }
+
+  // MARK: - What follows
 
   /// Outputs that labels may name; nil for a model that does not classify.
-  package var classCount: Int? {
-    switch self {
-    case .convNeXt(let config):
-      config.head.output.flatMap { $0.meaning == .classes ? $0.count : nil }
-    case .clipViT(let config): config.classCount
-    case .llama, .llava, .openCLIP: nil
-    }
-  }
+  package var classCount: Int? { config.text == nil ? config.image?.vector?.classCount : nil }
 
   /// Channels that an image model sees.
-  package var inputChannels: Int {
-    if case .convNeXt(let config) = self { config.inputChannels } else { 3 }
-  }
+  package var inputChannels: Int { config.image?.geometry.inputChannels ?? 3 }
 
   /// Whether the model answers questions about pictures.
-  package var seesPictures: Bool { if case .llava = self { true } else { false } }
+  package var seesPictures: Bool { config.sight != nil }
 
-  /// The side of the pictures that a CLIP was trained on; nil for other models.
-  package var clipSide: Int? {
-    switch self {
-    case .clipViT(let config): return config.imageSize
-    case .openCLIP(let config):
-      if case .clipViT(let tower) = config.image { return tower.imageSize }
-      return nil
-    case .convNeXt, .llama, .llava: return nil
-    }
-  }
+  /// The side of the pictures that an image model was trained on; nil where any will do.
+  package var trainedSide: Int? { config.image?.geometry.trainedSide }
 
   /// The language model that it is or has.
-  package var language: LLaMAConfig? {
-    switch self {
-    case .convNeXt, .clipViT, .openCLIP: nil
-    case .llama(let config): config
-    case .llava(let config): config.language
-    }
-  }
+  package var language: LLaMAConfig? { config.languageModel }
 
   /// Rows of the table of embeddings, which the ids of a tokenizer are in; nil for a model that reads
   /// no texts.
-  package var tokenRows: Int? {
-    if case .openCLIP(let config) = self { return config.text.vocabulary }
-    return language?.vocabulary
-  }
+  package var tokenRows: Int? { config.text?.vocabulary ?? config.languageModel?.vocabulary }
 
   /// Every tensor that the model has, in the order it asks for them.
   package func manifest() throws(ModelError) -> [TensorSpec] {
     let recorder = ManifestRecorder()
     guard let scalar = KernelSet(named: "scalar") else { return [] }
-    let weights = Weights(recorder, kernels: scalar)
-    switch self {
-    case .convNeXt(let config): _ = try ConvNeXt(weights, config)
-    case .llama(let config): _ = try LLaMA(weights, config)
-    case .llava(let config): _ = try LLaVA(weights, config)
-    case .clipViT(let config): _ = try CLIPViT(weights, config)
-    case .openCLIP(let config): _ = try OpenCLIP(weights, config)
-    }
+    try config.declare(Weights(recorder, kernels: scalar))
     return recorder.specs
   }
 }

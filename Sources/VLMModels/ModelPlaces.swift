@@ -52,29 +52,13 @@ package struct ModelPlace: Sendable, Equatable {
   }
 
   /// Whether `names` are those of a language model, or of an image model; nil when they are those of
-  /// nothing that is known.
+  /// nothing that is known. A language model may have the tower of an image model in it.
   private static func isLanguage(_ names: [String]) -> Bool? {
-    if LLaVANaming.detect(names) || LLaMANaming.detect(names) != nil { return true }
-    var marks = Set<String>()
-    for name in names {
-      if name.hasSuffix("multi_modal_projector.linear_1.weight"),
-        name.split(separator: ".").count <= 4
-      {
-        return true
+    for isLanguage in [true, false] {
+      for family in Registry.models where family.isLanguage == isLanguage {
+        if family.isPresent(in: names) { return isLanguage }
       }
-      if imageMarks.contains(name) { marks.insert(name) }
     }
-    if marks.contains("vision_model.embeddings.patch_embedding.weight")
-      || marks.isSuperset(of: ["embeddings.patch_embedding.weight", "embeddings.class_embedding"])
-      || marks.isSuperset(of: ["visual.conv1.weight", "visual.class_embedding"])
-    {
-      return false
-    }
-    return ConvNeXtLocation(names)?.prefix.isEmpty == true ? false : nil
+    return nil
   }
-
-  private static let imageMarks: Set<String> = [
-    "vision_model.embeddings.patch_embedding.weight", "embeddings.patch_embedding.weight",
-    "embeddings.class_embedding", "visual.conv1.weight", "visual.class_embedding",
-  ]
 }

@@ -1,16 +1,16 @@
 import VLMFoundation
 
-/// Unicode's normal forms C and D: one spelling of texts that read the same.
+/// Unicode normalization forms NFC and NFD.
 ///
-/// What a scalar stands for is in a table of our own, because the standard library does not say it;
-/// the classes of marks, which order them, are the library's. UAX #15, sections 1.3 and 3.11 of the
-/// standard.
+/// Canonical decompositions come from our own table, because the standard library does not expose
+/// them; canonical combining classes come from the library. UAX #15, and sections 1.3 and 3.11 of
+/// the standard.
 enum CanonicalForm {
-  /// Marks joined to their letters where there is a scalar for both: form C.
+  /// NFC: canonical decomposition followed by canonical composition.
   ///
   /// - Parameter text: valid UTF-8.
   static func composed(_ text: [UInt8]) -> [UInt8] {
-    // Nothing below U+0300 is changed or joined.
+    // Text below U+0300 is already normalised.
     guard text.contains(where: { $0 >= 0xcc }) else { return text }
     let scalars = decomposition(of: text)
     var result: [Unicode.Scalar] = []
@@ -31,7 +31,7 @@ enum CanonicalForm {
     return utf8(result)
   }
 
-  /// Letters and their marks apart, marks in their order: form D.
+  /// NFD: canonical decomposition.
   ///
   /// - Parameter text: valid UTF-8.
   static func decomposed(_ text: [UInt8]) -> [UInt8] {
@@ -45,7 +45,7 @@ enum CanonicalForm {
     return Array(String(view).utf8)
   }
 
-  /// The scalars of form D with their classes; 0 is a letter's, or anything's that begins anew.
+  /// The scalars of the decomposition with their combining classes; 0 for starters.
   private static func decomposition(
     of text: [UInt8]
   ) -> [(scalar: Unicode.Scalar, order: UInt8)] {
@@ -68,7 +68,7 @@ enum CanonicalForm {
     return result
   }
 
-  /// Marks of one class stay as they are.
+  /// Sorts combining marks by class. The sort is stable.
   private static func sortMarks(
     _ range: Range<Int>, _ scalars: inout [(scalar: Unicode.Scalar, order: UInt8)]
   ) {
@@ -134,7 +134,7 @@ enum CanonicalForm {
 
   // MARK: The table
 
-  /// What a scalar stands for; the second is nil where it is one other.
+  /// The canonical decomposition of a scalar; the second is nil for a singleton.
   private static let pairs: [Unicode.Scalar: (first: Unicode.Scalar, second: Unicode.Scalar?)] = {
     var result: [Unicode.Scalar: (first: Unicode.Scalar, second: Unicode.Scalar?)] = [:]
     for entry in entries {
@@ -143,7 +143,7 @@ enum CanonicalForm {
     return result
   }()
 
-  /// The scalars that two become, by 21 bits of each.
+  /// Primary composites, keyed by 21 bits of each of the two scalars.
   private static let wholes: [UInt64: Unicode.Scalar] = {
     var result: [UInt64: Unicode.Scalar] = [:]
     for entry in entries where entry.composes {

@@ -3,23 +3,23 @@ import VLMFoundation
 /// Why a tokenizer or a conversation template cannot be used.
 package struct TextError: ReportableError, Equatable {
   package enum Problem: Sendable, Equatable {
-    /// The bytes end before what they announce.
+    /// The data is truncated.
     case truncated(needed: Int, available: Int)
-    /// A value is not what it has to be; `found` is how it reads.
+    /// An invalid value; `found` is its text.
     case value(found: String, expected: String)
     case missing
     case json(String)
-    /// Well-formed, and something that this build cannot do.
+    /// Well-formed, but not supported by this build.
     case unsupported(String)
-    /// A chat template that cannot be read, or that stopped.
+    /// A chat template that cannot be parsed, or that failed.
     case template(JinjaError)
-    /// An expression that takes more steps on a text than are allowed.
+    /// An expression exceeds the step limit on a text.
     case steps
   }
 
-  /// The file's path, or what stands for it.
+  /// The file's path, or a substitute for it.
   package let file: String
-  /// Where in the file: a field, a piece.
+  /// The location in the file, such as a field or a piece.
   package let place: String
   package let problem: Problem
 

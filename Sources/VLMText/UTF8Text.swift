@@ -1,11 +1,11 @@
-/// UTF-8 by hand, for text that is known to be valid and for bytes that are not.
+/// Decodes UTF-8 in text known to be valid, and classifies arbitrary bytes.
 enum UTF8Text {
   /// The space of SentencePiece, U+2581.
   static let spaceMark: [UInt8] = [0xe2, 0x96, 0x81]
   /// U+FFFD.
   static let replacement: [UInt8] = [0xef, 0xbf, 0xbd]
 
-  /// The scalar at `offset` of valid UTF-8, and its bytes.
+  /// The scalar at `offset` of valid UTF-8, and its length in bytes.
   static func scalar(
     _ bytes: UnsafeRawBufferPointer, _ offset: Int
   ) -> (scalar: Unicode.Scalar, count: Int) {
@@ -23,18 +23,18 @@ enum UTF8Text {
     return (Unicode.Scalar(value) ?? "\u{fffd}", count)
   }
 
-  /// Bytes of the sequence that this byte leads in valid UTF-8.
+  /// Length of the sequence that starts with this byte in valid UTF-8.
   static func sequenceLength(_ lead: UInt8) -> Int {
     lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4
   }
 
-  /// The scalar that begins at `offset` of valid UTF-8; nil at its end.
+  /// The scalar that starts at `offset` of valid UTF-8; nil at the end.
   static func scalar(_ text: [UInt8], at offset: Int) -> Unicode.Scalar? {
     guard offset < text.count else { return nil }
     return text.withUnsafeBytes { scalar($0, offset).scalar }
   }
 
-  /// The scalar that ends at `offset` of valid UTF-8; nil at its start.
+  /// The scalar that ends at `offset` of valid UTF-8; nil at the start.
   static func scalar(_ text: [UInt8], before offset: Int) -> Unicode.Scalar? {
     guard offset > 0 else { return nil }
     var start = offset - 1
@@ -42,7 +42,7 @@ enum UTF8Text {
     return scalar(text, at: start)
   }
 
-  /// Where the white space that begins at `start` ends.
+  /// The end of the white space that starts at `start`.
   static func endOfSpaces(_ text: [UInt8], from start: Int) -> Int {
     var end = start
     while let scalar = scalar(text, at: end), scalar.properties.isWhitespace {
@@ -51,7 +51,7 @@ enum UTF8Text {
     return end
   }
 
-  /// Where the white space that ends at `end` begins, looking no further back than `first`.
+  /// The start of the white space that ends at `end`, searching back to `first` at most.
   static func startOfSpaces(_ text: [UInt8], from first: Int = 0, endingAt end: Int) -> Int {
     var start = end
     while start > first, let scalar = scalar(text, before: start), scalar.properties.isWhitespace {
@@ -60,17 +60,17 @@ enum UTF8Text {
     return start
   }
 
-  /// What the bytes at the start of `bytes` are.
+  /// Classifies the start of `bytes`.
   enum Prefix: Equatable {
-    /// A character of so many bytes.
+    /// A character of this many bytes.
     case character(Int)
-    /// So many bytes that no continuation makes a character: at least one.
+    /// An invalid sequence of this many bytes, at least one.
     case invalid(Int)
-    /// All of `bytes`, which more bytes may make a character.
+    /// All of `bytes` are an incomplete character.
     case incomplete
   }
 
-  /// Unicode's table 3-7: the longest start of a well-formed sequence is one invalid part.
+  /// Unicode's table 3-7: the maximal prefix of a well-formed sequence counts as one invalid part.
   static func prefix<Bytes: Collection>(_ bytes: Bytes) -> Prefix where Bytes.Element == UInt8 {
     guard let lead = bytes.first else { return .incomplete }
     var second: ClosedRange<UInt8> = 0x80...0xbf

@@ -1,5 +1,4 @@
-import Synchronization
-import VLMTensor
+import VLMFoundation
 
 #if canImport(Glibc)
   import Glibc
@@ -21,17 +20,6 @@ final class Lock: @unchecked Sendable {
     defer { pthread_mutex_unlock(mutex) }
     return try body()
   }
-}
-
-/// Ends a call that is running, from another thread or a signal handler.
-package final class CancellationFlag: Sendable {
-  private let value = Atomic<Bool>(false)
-
-  package init() {}
-
-  package func cancel() { value.store(true, ordering: .relaxed) }
-  package func reset() { value.store(false, ordering: .relaxed) }
-  package var isCancelled: Bool { value.load(ordering: .relaxed) }
 }
 
 /// Lets one call at a time into something that belongs to one caller, and ends it on request.
@@ -89,7 +77,9 @@ enum Background {
   ) async throws(VLMZError) -> R {
     let result: Result<R, any Error> = await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
-        start { continuation.resume(returning: Result { try body() }) } failed: {
+        start {
+          continuation.resume(returning: Result { try body() })
+        } failed: {
           continuation.resume(returning: .failure(noThread))
         }
       }

@@ -65,7 +65,8 @@ extension Conversation {
   @discardableResult
   public func ask(
     _ question: String, about images: [EncodedImage] = [],
-    options: AnswerOptions = AnswerOptions(), onText: @escaping @Sendable (String) -> Void = { _ in }
+    options: AnswerOptions = AnswerOptions(),
+    onText: @escaping @Sendable (String) -> Void = { _ in }
   ) async throws(VLMZError) -> Answer {
     let flag = CancellationFlag()
     return try await Background.run(flag) {
@@ -149,7 +150,8 @@ extension Model {
       model: self, tokens: tokens)
   }
 
-  func requireLanguage() throws(GenerationError) -> LanguageModel {
+  /// - Throws: `.notLanguage` for a model that writes no text.
+  package func requireLanguage() throws(GenerationError) -> LanguageModel {
     guard let language else {
       throw GenerationError(file: path, .notLanguage(architecture: architecture))
     }

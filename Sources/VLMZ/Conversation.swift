@@ -239,7 +239,7 @@ public final class Conversation: @unchecked Sendable {
         turns + [.init(.user, question), .init(.assistant, nil)], system: system,
         marksPictures: seesPictures)
     } else {
-      prompt = seesPictures ? .withPictures(question) : PromptText(question, isSaid: true)
+      prompt = seesPictures ? .withPictures(question) : PromptText(question, isMessage: true)
     }
     let bos = template.flatMap { $0.bos(prompt, tokenizer) }
     if parsesSpecial { prompt = prompt.parsingSpecial() }

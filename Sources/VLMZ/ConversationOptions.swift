@@ -1,6 +1,7 @@
 import VLMFoundation
 import VLMModels
 import VLMTensor
+import VLMText
 
 /// How an answer is made. What is nil is as the model's makers want it, where its files say so.
 public struct AnswerOptions: Sendable, Equatable {
@@ -128,7 +129,8 @@ extension Conversation {
       guard let object else {
         throw VLMZError(
           .invalidArgument,
-          "template arguments: found '\(text.escapedForDisplay(limit: 60))', expected a JSON object")
+          "template arguments: found '\(text.escapedForDisplay(limit: 60))', expected a JSON object"
+        )
       }
       for name in ["messages", "add_generation_prompt"] {
         try VLMZError.require(

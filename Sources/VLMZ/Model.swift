@@ -44,6 +44,8 @@ public final class Model: Sendable {
   package let pool: WorkerPool
   /// The layers of a model that writes text.
   package let language: LanguageModel?
+  /// The layers of a model that makes vectors of pictures.
+  package let vision: VisionModel?
 
   /// Names of the instruction sets that this machine can run, slowest first: "scalar", "avx2" …
   public static var instructionSets: [String] { KernelSet.all.map(\.name) }
@@ -74,6 +76,12 @@ public final class Model: Sendable {
     self.init(try Contents(container, kernels: kernels, pool: pool))
   }
 
+  /// The same of a file, with threads of its own.
+  package convenience init(path: String, kernels: KernelSet, threads: Int) throws {
+    try self.init(
+      try Container.open(path: path), kernels: kernels, pool: WorkerPool(threadCount: threads))
+  }
+
   /// What a model is made of, checked.
   private struct Contents {
     let container: Container
@@ -81,6 +89,7 @@ public final class Model: Sendable {
     let kernels: KernelSet
     let pool: WorkerPool
     let language: LanguageModel?
+    let vision: VisionModel?
 
     init(_ container: Container, kernels: KernelSet, pool: WorkerPool) throws {
       self.container = container
@@ -88,6 +97,7 @@ public final class Model: Sendable {
       self.pool = pool
       description = try container.modelDescription()
       language = try LanguageModel(container, description, kernels: kernels)
+      vision = try VisionModel(container, description, kernels: kernels)
     }
   }
 
@@ -97,6 +107,7 @@ public final class Model: Sendable {
     kernels = contents.kernels
     pool = contents.pool
     language = contents.language
+    vision = contents.vision
   }
 
   static func check(threads: Int) throws(VLMZError) {

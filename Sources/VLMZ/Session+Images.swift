@@ -59,7 +59,8 @@ extension Session {
     try Self.require(top: top)
     return try enter(.classifiesImages, "has classes", flag) { vision in
       try run(images, vision, flag, progress: progress).map {
-        Self.classification($0.logits ?? [], top, vision.scores, vision.labels)
+        Self.classification(
+          $0.logits ?? [], top, vision.labels?.scores ?? .softmax, vision.labels?.names)
       }
     }
   }
@@ -104,11 +105,11 @@ extension Session {
         template.contains(ZeroShot.placeholder), "template", found: "'\(template)'",
         expected: "a text with {} where the label goes")
     }
-    return try enter(.classifiesByText, "reads texts", flag) { vision in
-      let cut = try vision.classify(as: labels, templates: templates)
+    return try enter(.classifiesByText, "reads texts", flag) { _ in
+      let made = try embeddings(of: labels, templates: templates) { try flag.check() }
       return TextClasses(
-        labels: labels, embeddings: vision.labelEmbeddings.map { Embedding(values: $0) },
-        truncatedTexts: cut, model: model)
+        labels: labels, embeddings: made.embeddings.map { Embedding(values: $0) },
+        truncatedTexts: made.cut, model: model)
     }
   }
 
@@ -154,7 +155,7 @@ extension Session {
     try model.require(isOwn: classes.model, "text classes")
     return try enter(.classifiesByText, "reads texts", flag) { vision in
       let texts = classes.embeddings.map(\.values)
-      let scale = vision.openCLIP?.scale ?? 1
+      let scale = vision.clip?.scale ?? 1
       return try run(images, vision, flag, progress: progress).map { result in
         let logits = ZeroShot.logits(image: result.embedding, texts: texts, scale: scale)
         return Self.classification(logits, top, .softmax, classes.labels)
@@ -247,10 +248,10 @@ extension Session {
   private func embed(
     _ texts: [String], _ flag: CancellationFlag
   ) throws(VLMZError) -> [Embedding] {
-    try enter(.embedsTexts, "reads texts", flag) { vision in
+    try enter(.embedsTexts, "reads texts", flag) { _ in
       try texts.map { text in
         try flag.check()
-        return Embedding(values: try vision.embed(texts: [vision.ids(of: text)])[0])
+        return Embedding(values: try embed(texts: [ids(of: text)])[0])
       }
     }
   }

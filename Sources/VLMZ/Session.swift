@@ -1,3 +1,4 @@
+import VLMContainer
 import VLMFoundation
 import VLMImages
 import VLMModels
@@ -20,10 +21,17 @@ public final class Session: @unchecked Sendable {
 
   /// The model that is used.
   public let model: Model
-  let pool: WorkerPool
+  package let pool: WorkerPool
   let gate = CallGate()
-  /// Made when it is first needed, as a model that answers has none.
-  private var vision: VisionSession?
+  let towerOptions: TowerOptions
+  /// Memory for pictures of the last size.
+  var context: (any TowerContext)?
+  /// Memory for texts.
+  var textContext: TextTower.Context?
+  /// Texts that take the place of the model's classes; see `liken`.
+  package internal(set) var texts: LabelTexts?
+  /// What is made of the outputs: what the file says, unless the caller wants it otherwise.
+  package var scores: Scores
 
   /// A session with nothing in memory.
   ///
@@ -31,67 +39,92 @@ public final class Session: @unchecked Sendable {
   ///   - model: any model; what it cannot do is refused when it is asked for.
   ///   - options: how to compute.
   /// - Throws: `VLMZError` with `.invalidArgument` for a number of threads out of range.
-  public init(of model: Model, options: Options = Options()) throws(VLMZError) {
-    self.model = model
-    pool = try model.pool(threads: options.threads)
+  public convenience init(of model: Model, options: Options = Options()) throws(VLMZError) {
+    self.init(model, pool: try model.pool(threads: options.threads), TowerOptions())
   }
 
-  /// Ends the call that is running, from any thread: it throws `.cancelled` when the picture that is
-  /// computed is done. Without a call it does nothing.
+  /// A session of an image model in a file, with threads of its own.
+  ///
+  /// - Parameter wideElements: see `TowerOptions`.
+  /// - Throws: `ContainerError`, `ModelError` when the file is damaged, is not its own model, or makes
+  ///   no vectors of pictures.
+  package convenience init(
+    path: String, kernels: KernelSet, threads: Int,
+    wideElements: Int = ConvNeXtContext.defaultWideElements
+  ) throws {
+    let model = try Model(path: path, kernels: kernels, threads: threads)
+    _ = try model.requireVision()
+    self.init(model, pool: model.pool, TowerOptions(wideElements: wideElements))
+  }
+
+  private init(_ model: Model, pool: WorkerPool, _ towerOptions: TowerOptions) {
+    self.model = model
+    self.pool = pool
+    self.towerOptions = towerOptions
+    scores = model.vision?.labels?.scores ?? .softmax
+  }
+
+  /// Ends the call that is running, from any thread: it throws `.cancelled` when the picture or text
+  /// that is computed is done. Without a call it does nothing.
   public func cancel() { gate.cancel() }
 
   /// Runs `body` if nothing else is running and the model can do what is needed.
+  ///
+  /// - Parameter doing: what such a model does, for the error.
   func enter<R>(
     _ needed: Capabilities, _ doing: String, _ flag: CancellationFlag,
-    _ body: (VisionSession) throws -> R
+    _ body: (VisionModel) throws -> R
   ) throws(VLMZError) -> R {
     try gate.enter(flag) { _ in
-      guard model.capabilities.isSuperset(of: needed) else {
+      guard model.capabilities.isSuperset(of: needed), let vision = model.vision else {
         throw VLMZError(
           .notCapable,
           "\(model.path.escapedForDisplay()): found '\(model.architecture)', expected a model that "
             + doing)
       }
-      if let vision { return try body(vision) }
-      let made = try VisionSession(model.container, kernels: model.kernels, pool: pool)
-      vision = made
-      return try body(made)
+      return try body(vision)
     }
   }
 
   /// What the model makes of pictures, in their order, batch by batch: neighbours of one size share the
   /// cost of reading the weights.
   func run(
-    _ images: [Image], _ vision: VisionSession, _ flag: CancellationFlag,
-    progress: (Int, Int) -> Void
-  ) throws -> [VisionSession.Result] {
-    var results: [VisionSession.Result] = []
+    _ images: [Image], _ vision: VisionModel, _ flag: CancellationFlag,
+    progress: (_ done: Int, _ of: Int) -> Void
+  ) throws -> [ImageVector] {
+    let (steps, channels) = (vision.preprocessing, vision.config.geometry.inputChannels)
+    var results: [ImageVector] = []
     var batch: [PixelTensor] = []
     func flush() throws {
       guard !batch.isEmpty else { return }
       try flag.check()
       let full = batch
       batch = []
-      results += try vision.run(consume full)
+      let name = full.count == 1 ? images[results.count].name : model.path
+      do { results += try runEach(consume full).map { try $0.get() } } catch let error
+        as ModelError where error.file == nil
+      {
+        throw ModelError(file: name, error.problem)
+      }
       try flag.check()
       progress(results.count, images.count)
     }
     for image in images {
       try flag.check()
-      let channels = vision.preprocessing.color.channels
-      guard channels == vision.inputChannels else {
+      guard steps.color.channels == channels else {
         throw VLMZError(
-          .notCapable, "\(image.name.escapedForDisplay()): found a picture, expected "
-            + "\(vision.inputChannels) channels, which no picture has")
+          .notCapable,
+          "\(image.name.escapedForDisplay()): found a picture, expected \(channels) channels, as the "
+            + "model sees them")
       }
       let pixels = try image.withSource {
-        try vision.preprocessing.apply($0, name: image.name, limits: image.limits)
+        try steps.apply($0, name: image.name, limits: image.limits)
       }
       if let first = batch.first, first.height != pixels.height || first.width != pixels.width {
         try flush()
       }
       batch.append(pixels)
-      if batch.count >= vision.batchSize(height: pixels.height, width: pixels.width) { try flush() }
+      if batch.count >= batchSize(height: pixels.height, width: pixels.width) { try flush() }
     }
     try flush()
     return results

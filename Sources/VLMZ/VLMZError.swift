@@ -54,6 +54,8 @@ public struct VLMZError: Error, Sendable, CustomStringConvertible {
   package init(_ error: any Error) {
     switch error {
     case let error as VLMZError: self = error
+    case let error as GenerationError:
+      self.init(Self.code(of: error), error.namedAsArgument.description)
     case let error as any ReportableError:
       self.init(Self.code(of: error), error.description)
     case is CancellationError: self.init(.cancelled, "cancelled before there was a result")
@@ -98,5 +100,17 @@ public struct VLMZError: Error, Sendable, CustomStringConvertible {
         .invalidArgument,
         "\(argument): found \(found().escapedForDisplay()), expected \(expected)")
     }
+  }
+}
+
+extension GenerationError {
+  /// The same without the dashes of a command's option.
+  fileprivate var namedAsArgument: GenerationError {
+    guard case .option(let name, let found, let expected) = problem, name.hasPrefix("--") else {
+      return self
+    }
+    return GenerationError(
+      file: file, .option(String(name.dropFirst(2)), found: found, expected: expected),
+      advice: advice)
   }
 }

@@ -71,10 +71,11 @@ struct LanguageCommand: ParsableCommand {
   }
 
   func run() throws {
-    let session = try session(model)
+    let opened = try open(model)
+    let session = try generator(opened)
     var result = JSONObject()
     result.set("model", .string(model))
-    result.set("bytes", .int(session.container.tensors.reduce(0) { $0 + $1.range.count }))
+    result.set("bytes", .int(opened.container.tensors.reduce(0) { $0 + $1.range.count }))
     if let write {
       let text = try session.generate(
         write, GenerationOptions(maximumTokens: tokens, continuesPrompt: true))
@@ -98,16 +99,20 @@ struct LanguageCommand: ParsableCommand {
     return value.doubleValue.map { decimal($0, $0 < 100 ? 4 : 1) } ?? value.serialized()
   }
 
-  private func session(_ path: String) throws -> LanguageSession {
-    let count = max(window, prompt + tokens, 512)
-    return try LanguageSession(
-      path: path, kernels: try KernelSet.selected(),
-      threads: try threads ?? ThreadCount.selected(), contextLength: count, keyValueFormat: cache,
+  private func generator(_ model: Model) throws -> TextGenerator {
+    try model.requireLanguage().generator(
+      pool: model.pool, contextLength: max(window, prompt + tokens, 512), keyValueFormat: cache,
       precision: precision)
   }
 
-  private func time(_ session: LanguageSession, _ result: inout JSONObject) throws {
-    let vocabulary = session.config.vocabulary
+  private func open(_ path: String) throws -> Model {
+    try Model(
+      path: path, kernels: try Environment.kernelSet(),
+      threads: try threads ?? Environment.threadCount())
+  }
+
+  private func time(_ session: TextGenerator, _ result: inout JSONObject) throws {
+    let vocabulary = session.model.config.vocabulary
     var options = GenerationOptions(maximumTokens: tokens, stopTokens: [])
     var prompts: [Double] = []
     var steps: [Double] = []
@@ -126,7 +131,7 @@ struct LanguageCommand: ParsableCommand {
   }
 
   private func measurePerplexity(
-    _ path: String, _ session: LanguageSession, _ result: inout JSONObject
+    _ path: String, _ session: TextGenerator, _ result: inout JSONObject
   ) throws {
     guard let tokenizer = session.tokenizer else {
       throw GenerationError(file: model, .noTokenizer)
@@ -139,7 +144,7 @@ struct LanguageCommand: ParsableCommand {
     ids = Array(ids.prefix(step.multipliedReportingOverflow(by: windows).partialValue))
     let quality = try LanguageQuality(
       session, ids: ids, window: window, bos: bos, countsHalf: half,
-      reference: try reference.map { try self.session($0) })
+      reference: try reference.map { try generator(open($0)) })
     result.set("tokens", .int(quality.tokens))
     result.set("mean_loss", .double(quality.meanLoss))
     result.set("perplexity", .double(quality.perplexity))

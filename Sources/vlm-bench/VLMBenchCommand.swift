@@ -92,7 +92,7 @@ struct CasesCommand: ParsableCommand {
   }
 
   private func selectedCases() throws -> [CaseName] {
-    let kernels = try isa.map { try Benchmark.kernels(named: $0) } ?? KernelSet.selected()
+    let kernels = try isa.map { try Benchmark.kernels(named: $0) } ?? Environment.kernelSet()
     let threads = try threadCount(option: threads)
     var names = try cases.map {
       try CaseName(parsing: $0, isa: kernels.name, threads: threads)

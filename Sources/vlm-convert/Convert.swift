@@ -6,8 +6,9 @@ import VLMConversion
 import VLMFoundation
 import VLMModels
 import VLMTensor
+import VLMZ
 
-extension Scores: ExpressibleByArgument {}
+extension ScoreKind: ExpressibleByArgument {}
 
 struct Convert: ParsableCommand {
   static var configuration: CommandConfiguration {
@@ -19,11 +20,7 @@ struct Convert: ParsableCommand {
         norms, scales and biases always stay f32. With --q4 the few matrices that 4 bits hurt get \
         8, and the report says which and why.
 
-          --q4    4.5   4-bit codes, a step and an offset per 32 inputs
-          --q8    8     int8, one scale per output
-          --f16   16    IEEE half precision
-          --bf16  16    bfloat16
-          --f32   32    as the checkpoint has them
+        \(SchemeFlag.table)
         """)
   }
 
@@ -35,22 +32,8 @@ struct Convert: ParsableCommand {
   @Argument(help: "The .vlmz file to write.")
   var output: String?
 
-  enum SchemeFlag: String, EnumerableFlag {
-    case q4, q8, f16, bf16, f32
-
-    var scheme: Scheme {
-      switch self {
-      case .q4: .q4
-      case .q8: .q8
-      case .f16: .f16
-      case .bf16: .bf16
-      case .f32: .f32
-      }
-    }
-  }
-
   @Flag(exclusivity: .exclusive, help: "How to store matrices; default: --q8.")
-  var scheme: SchemeFlag = .q8
+  var scheme = SchemeFlag(scheme: .q8)
 
   @Option(
     name: .long,
@@ -75,7 +58,7 @@ struct Convert: ParsableCommand {
     help: ArgumentHelp(
       "What a classifier's outputs are: softmax, sigmoid, or raw for numbers; default: what the "
         + "checkpoint says it was trained for.", valueName: "kind"))
-  var scores: Scores?
+  var scores: ScoreKind?
 
   @Option(
     help: ArgumentHelp(
@@ -147,36 +130,45 @@ struct Convert: ParsableCommand {
   var quiet = false
 
   func validate() throws {
+    try MistakenCommand.check(input: input, output: output)
     guard input != "-" else {
       throw ValidationError("a checkpoint is mapped into memory, so it cannot come from a pipe")
     }
     guard output != "-" else { throw ValidationError(Extract.pipeMessage) }
     guard output != nil || dryRun else { throw ValidationError("expected an output file") }
     _ = try tensorType.map(Self.override)
-    _ = try activation
+    guard let headActivation, HeadActivationOption(name: headActivation) == nil else { return }
+    throw ValidationError(
+      "--head-activation: found '\(headActivation.escapedForDisplay())', expected one of "
+        + HeadActivationOption.names.joined(separator: ", "))
   }
 
-  private var activation: HeadActivationOption? {
-    get throws {
-      guard let headActivation else { return nil }
-      guard let option = HeadActivationOption(name: headActivation) else {
-        throw ValidationError(
-          "--head-activation: found '\(headActivation.escapedForDisplay())', expected one of "
-            + HeadActivationOption.names.joined(separator: ", "))
-      }
-      return option
-    }
+  /// The options as values.
+  private func options() throws -> Converter.Options {
+    var options = Converter.Options(scheme: WeightScheme(scheme.scheme))
+    options.tensorSchemes = try tensorType.map(Self.override)
+    options.state = pyTorch.state
+    options.verifiesChecksums = !pyTorch.noVerify
+    options.ignoresUnexpectedTensors = ignoreUnexpected
+    options.headActivation = headActivation
+    options.preprocessor = preprocessor
+    options.labelsFile = labelsFile
+    options.scores = scores
+    options.visionTower = visionTower
+    options.visionTowerSlow = visionTowerSlow
+    options.modelBase = modelBase
+    options.mmproj = mmproj
+    options.overwrites = force
+    options.resumes = resume
+    return options
   }
 
   func run() throws {
     for image in evaluate { InputFiles.add(path: image) }
+    let options = try options()
     let source: SourceModel
     do {
-      source = try SourceModel.open(
-        path: input, preprocessor: preprocessor, visionTower: visionTower,
-        visionTowerSlow: visionTowerSlow, modelBase: modelBase, mmproj: mmproj,
-        headActivation: try activation, options: pyTorch.options(default: .automatic),
-        labels: LabelOptions(namesFile: labelsFile, scores: scores))
+      source = try options.open(input)
     } catch {
       // Of two that are the wrong way round the first need not be there.
       guard let output, output != input else { throw error }
@@ -184,12 +176,8 @@ struct Convert: ParsableCommand {
     }
     // Said before the work, not after it.
     try Evaluation.check(source, images: evaluate)
-    let policy = QuantizationPolicy(
-      scheme: scheme.scheme, overrides: try tensorType.map(Self.override))
-    let converter = try Converter(
-      source: source, policy: policy, ignoreUnexpected: ignoreUnexpected,
-      pool: WorkerPool(threadCount: try threadCount(option: threads)))
-    for note in source.notes + converter.notes { Report.warning(note, program: "vlm-convert") }
+    let converter = try Converter(source, options, threads: try threadCount(option: threads))
+    for note in converter.notes { Report.warning(note, program: "vlm-convert") }
     let unused = source.checkpoint.unused
     if !unused.isEmpty, !quiet {
       // Those that the user wants to be left out are what has to be seen.
@@ -203,22 +191,16 @@ struct Convert: ParsableCommand {
           + examples.joined(separator: ", ") + (names.count > shown.count ? ", …" : ""))
     }
     guard let output, !dryRun else { return describe(converter) }
-    if source.catalog.sources.contains(where: { $0.isSameFile(as: output) }) {
-      throw FileError(path: output, problem: .sameFile(as: source.catalog.path))
-    }
-    if let refusal = CheckpointPath.refusalAsOutput(output) { throw refusal }
+    try converter.conversion.checkOutput(output)
     // What must not be written under any name is said first.
     if FileSystem.exists(output) { try OutputFile.check(output, overwrite: true) }
     try Extract.check(output, endsIn: ".vlmz")
     let progress = Progress(
-      "converting", total: converter.sourceByteCount, unit: .bytes, quiet: quiet)
+      "converting", total: converter.conversion.sourceByteCount, unit: .bytes, quiet: quiet)
     let start = Progress.now()
-    let report = try converter.convert(
-      to: output, overwrite: force, resume: resume,
-      note: { if !quiet { Report.note("vlm-convert: \($0)") } }
-    ) { done, _, name in
-      progress.update(done, detail: name)
-    }
+    let report = try converter.write(
+      to: output, note: { if !quiet { Report.note("vlm-convert: \($0)") } }
+    ) { progress.update($0.byteCount, detail: $0.tensor) }
     progress.finish()
     if verify { try check(output) }
     let seconds = Progress.now() - start
@@ -228,12 +210,11 @@ struct Convert: ParsableCommand {
       : try Evaluation.run(
         model: output, source: source, images: evaluate, threads: try threadCount(option: threads))
     if json {
-      var object = report.json.objectValue ?? JSONObject()
-      object.set("file_bytes", .int(report.fileByteCount))
+      var object = report.object
       if !outcomes.isEmpty { object.set("evaluation", Evaluation.json(outcomes)) }
       Report.line(JSONValue.object(object).serialized(pretty: true))
     } else if !quiet {
-      ReportText(report: report, output: output, seconds: seconds).print()
+      ReportText(report: report.details, output: output, seconds: seconds).print()
       if !outcomes.isEmpty { Evaluation.report(outcomes) }
     }
   }
@@ -246,7 +227,7 @@ struct Convert: ParsableCommand {
   }
 
   /// "pattern=scheme".
-  private static func override(_ text: String) throws -> QuantizationPolicy.Override {
+  private static func override(_ text: String) throws -> Converter.Options.TensorScheme {
     guard let split = text.lastIndex(of: "="),
       let scheme = Scheme(name: String(text[text.index(after: split)...]))
     else {
@@ -254,16 +235,16 @@ struct Convert: ParsableCommand {
         "--tensor-type: found '\(text.escapedForDisplay())', expected PATTERN=SCHEME with one of "
           + Scheme.allCases.map(\.name).joined(separator: ", "))
     }
-    return .init(pattern: String(text[..<split]), scheme: scheme)
+    return .init(String(text[..<split]), WeightScheme(scheme))
   }
 
   private func describe(_ converter: Converter) {
-    let plan = converter.plan
+    let plan = converter.conversion.plan
     Report.line(
       "\(converter.source.description.architecture) (\(converter.source.checkpoint.naming)"
         + " names), \(plan.parameterCount) parameters in \(plan.items.count) tensors")
-    Report.line("about \(byteText(plan.byteCount)) as \(scheme.rawValue)")
-    for item in plan.items where item.format.scheme != .f32 {
+    Report.line("about \(byteText(plan.byteCount)) as \(scheme.scheme.name)")
+    for item in plan.items where !item.format.scheme.isExact {
       let reason = item.reason.map { "  (\($0))" } ?? ""
       Report.line("  \(item.spec.path.escapedForDisplay())  \(item.format)\(reason)")
     }

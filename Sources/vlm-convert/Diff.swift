@@ -70,8 +70,12 @@ struct Diff: ParsableCommand {
   private func describe(_ difference: ModelDifference, isSame: Bool) {
     for note in difference.notes { Report.warning(note, program: "vlm-convert") }
     for (names, path) in [(difference.onlyInFirst, first), (difference.onlyInSecond, second)] {
-      for name in names {
+      for name in top == 0 ? names[...] : names.prefix(top) {
         Report.line("only in \(path.escapedForDisplay()): \(name.escapedForDisplay())")
+      }
+      if top > 0, names.count > top {
+        Report.line(
+          "… and \(names.count - top) more only in \(path.escapedForDisplay()); --top 0 shows all")
       }
     }
     if let example = difference.ignored.first {

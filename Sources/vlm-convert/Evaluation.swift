@@ -49,17 +49,17 @@ struct Evaluation {
   static func run(
     model: String, source: SourceModel, images: [String], threads: Int
   ) throws -> [Outcome] {
-    let kernels = try KernelSet.selected()
+    let kernels = try Environment.kernelSet()
     let exactPath = model + ".f32-for-evaluation"
-    let converter = try Converter(
+    let conversion = try Conversion(
       source: source, policy: QuantizationPolicy(scheme: .f32), ignoreUnexpected: true,
       pool: WorkerPool(threadCount: threads))
-    _ = try converter.convert(to: exactPath, overwrite: false) { _, _, _ in }
+    _ = try conversion.run(to: exactPath, overwrite: false) { _, _, _ in }
     // The mapping outlives the name, so that nothing is left behind whatever happens next.
-    let opened = Result { try VisionSession(path: exactPath, kernels: kernels, threads: threads) }
+    let opened = Result { try Session(path: exactPath, kernels: kernels, threads: threads) }
     FileSystem.unlink(exactPath)
     let exact = try opened.get()
-    let stored = try VisionSession(path: model, kernels: kernels, threads: threads)
+    let stored = try Session(path: model, kernels: kernels, threads: threads)
     return try images.map { name in
       let picture = try ImageDecoder.open(path: name) {
         Report.warning("\(name.escapedForDisplay()): \($0.description)", program: "vlm-convert")

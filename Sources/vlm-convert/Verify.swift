@@ -43,7 +43,7 @@ struct Verify: ParsableCommand {
     guard try ModelFileKind.of(file) == .container else {
       let catalog: TensorCatalog
       do throws(CheckpointError) {
-        catalog = try SafetensorsIndex.readCheckpoint(
+        catalog = try Checkpoint.read(
           path: file, options: PyTorchFile.Options(state: .everything))
       } catch {
         guard error.isDamage else { throw error }

@@ -16,7 +16,7 @@ import VLMZ
 /// about a picture that could not be shown, which is never asked without it.
 struct ChatLoop {
   let run: ConversationRun
-  let conversation: Dialogue
+  let conversation: Conversation
 
   /// Ends the answer that is being written. One for the process: a signal knows no object.
   private static let cancelled = CancellationFlag()
@@ -33,7 +33,7 @@ struct ChatLoop {
     var isTold = false
   }
 
-  init(run: ConversationRun, conversation: Dialogue) {
+  init(run: ConversationRun, conversation: Conversation) {
     self.run = run
     self.conversation = conversation
   }
@@ -74,7 +74,7 @@ struct ChatLoop {
     case "/help": Report.note(help)
     case "/clear":
       tellMissing()
-      conversation.clear()
+      conversation.forget()
       encoded = .init()
     case "/image":
       try show(words.count > 1 ? String(words[1]).trimmingSpaces() : "")
@@ -186,7 +186,7 @@ struct ChatLoop {
 
   /// The first Ctrl-C asks for the end of the answer; the second does not wait for it.
   private static let interrupt: @convention(c) () -> Void = {
-    if ChatLoop.cancelled.isCancelled { PendingOutputs.removeAllAndExit(.interrupted) }
+    if ChatLoop.cancelled.isCancelled { TerminationSignals.exit(.interrupted) }
     ChatLoop.cancelled.cancel()
   }
 

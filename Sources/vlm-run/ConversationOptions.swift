@@ -171,14 +171,10 @@ struct ConversationOptions: ParsableArguments {
 
   /// The user's word over the makers'.
   func generation(_ defaults: GenerationDefaults) -> GenerationOptions {
-    let temperature = temp ?? (defaults.samples ? defaults.temperature : 0)
-    return GenerationOptions(
-      sampling: SamplingOptions(
-        temperature: temperature, topK: topK ?? (defaults.samples ? defaults.topK : 0),
-        topP: topP ?? (defaults.samples ? defaults.topP : 1),
-        minP: minP ?? (defaults.samples ? defaults.minP : 0),
-        repeatPenalty: repeatPenalty ?? defaults.repeatPenalty, seed: seed ?? 0),
-      maximumTokens: answerLength, stopStrings: stop)
+    AnswerOptions(
+      maximumTokens: answerLength, temperature: temp, topK: topK, topP: topP, minP: minP,
+      repeatPenalty: repeatPenalty, seed: seed ?? 0, stopStrings: stop
+    ).generation(defaults)
   }
 }
 

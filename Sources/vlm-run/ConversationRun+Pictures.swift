@@ -9,11 +9,11 @@ import VLMZ
 /// One picture after the other, each by itself.
 extension ConversationRun {
   /// Asks the question of every picture. One about which it cannot be asked has a record in its place.
-  func ask(_ question: String, ofEach source: PictureSource, _ conversation: Dialogue) throws {
+  func ask(_ question: String, ofEach source: PictureSource, _ conversation: Conversation) throws {
     var table = EmbeddingTable()
     try records.finishing {
       while let picture = try source.next() {
-        conversation.clear()
+        conversation.forget()
         var encoded = Encoded()
         do {
           let tokens = try add(picture, to: conversation, &encoded)
@@ -32,7 +32,7 @@ extension ConversationRun {
   /// Writes the files that are about pictures alone, where nothing is asked.
   func look(at source: PictureSource) throws {
     var table = EmbeddingTable()
-    let recording = Recording(outputs, model.pictureSteps)
+    let recording = Recording(outputs, model.language.preprocessing)
     var count = 0
     try records.finishing {
       while let picture = try source.next() {

@@ -14,7 +14,7 @@ import VLMZ
 
 /// One call of `vlm-run` on a model that answers: a question, or a conversation.
 struct ConversationRun {
-  let model: any ConversationSession
+  let model: AnsweringModel
   let options: ConversationOptions
   let geometry: PictureGeometry
   let limits: ImageLimits
@@ -67,10 +67,11 @@ struct ConversationRun {
     if options.prompt == nil, !options.chat, !outputs.isEmpty, hasPictures {
       return try look(at: source)
     }
-    let conversation = try Dialogue(
-      model, template: try PromptChoice(model, options, quiet: quiet).template(),
+    let conversation = try Conversation(
+      with: model.model, model.generator,
+      template: try PromptChoice(model, options, quiet: quiet).template(),
       system: options.system, parsesSpecial: options.special,
-      options: options.generation(model.defaults))
+      options: options.generation(model.language.defaults))
     do throws(GenerationError) { try conversation.options.sampling.validate() } catch {
       throw Self.namingSampling(error)
     }
@@ -81,7 +82,7 @@ struct ConversationRun {
     let question = try question()
     if let question, options.each { return try ask(question, ofEach: source, conversation) }
     var encoded = Encoded()
-    let recording = Recording(outputs, model.pictureSteps)
+    let recording = Recording(outputs, model.language.preprocessing)
     var pictures: [VisualTokens] = []
     var table = EmbeddingTable()
     while let picture = try source.next() {
@@ -102,7 +103,7 @@ struct ConversationRun {
     }
     var steps: [GenerationStep] = []
     if outputs.dump != nil {
-      try model.inspect(try conversation.promptIDs(question), images: pictures) {
+      try model.generator.inspect(try conversation.promptIDs(question), images: pictures) {
         recording.add($0, $1, $2)
       }
       model.generator.observeStep = { steps.append($0) }
@@ -154,7 +155,8 @@ struct ConversationRun {
         bytes: bytes, name: picture.place, policy: policy, limits: limits, isFast: decodesFast,
         report: Report.reporter(of: picture.place))
     }
-    return try model.pixels(of: image, name: picture.place, geometry: geometry, limits: limits)
+    return try model.language.pixels(
+      of: image, name: picture.place, geometry: geometry, limits: limits)
   }
 
   /// Whether an error leaves nothing to be done with other pictures or questions.
@@ -168,7 +170,7 @@ struct ConversationRun {
   /// Encodes a picture for the next question.
   @discardableResult
   func add(
-    _ picture: PictureInput, to conversation: Dialogue, _ encoded: inout Encoded,
+    _ picture: PictureInput, to conversation: Conversation, _ encoded: inout Encoded,
     observe: ConversationObserver? = nil
   ) throws -> VisualTokens {
     let start = Progress.now()
@@ -182,9 +184,9 @@ struct ConversationRun {
   func encode(
     _ pixels: PixelTensor, of picture: PictureInput, observe: ConversationObserver?
   ) throws -> VisualTokens {
-    do { return try model.encode(pixels, observe: observe) } catch let error
-      as any ReportableError
-    {
+    do {
+      return try model.language.encode(pixels, pool: model.model.pool, observe: observe)
+    } catch let error as any ReportableError {
       throw ImageRun.error(error, about: picture.place)
     }
   }
@@ -195,15 +197,15 @@ struct ConversationRun {
   /// - Returns: whether there is one: not when it was cancelled before it began.
   @discardableResult
   func ask(
-    _ question: String, _ conversation: Dialogue, _ encoded: Encoded,
+    _ question: String, _ conversation: Conversation, _ encoded: Encoded,
     cancelled: CancellationFlag?, about picture: PictureInput? = nil
   ) throws -> Bool {
     let title = picture.map { $0.title + ": " }
     let isTerminal = isatty(STDOUT_FILENO) == 1
-    let answer: Dialogue.Answer
+    let answer: Answer
     var isBegun = false
     do {
-      answer = try conversation.ask(question, cancelled: cancelled) { piece in
+      answer = try conversation.answer(question, cancelled: cancelled) { piece in
         if !isBegun {
           warnOfLength(conversation)
           if format == .text { title.map { Report.text($0) } }
@@ -222,7 +224,7 @@ struct ConversationRun {
       Report.line(object(answer, encoded, picture).serialized(pretty: true))
     case .json, .jsonLines: records.add(object(answer, encoded, picture))
     }
-    if answer.generation.ending == .context {
+    if answer.ending == .context {
       Report.warning(
         "the answer ends because the context of \(model.capacity) positions is full; "
           + "--ctx \(2 * model.capacity) allows more"
@@ -263,8 +265,10 @@ struct ConversationRun {
 
   /// What a person should know before reading the answer to a prompt of a length that the model never
   /// learned from.
-  private func warnOfLength(_ conversation: Dialogue) {
-    guard let length = model.trainedLength, conversation.promptLength > length else { return }
+  private func warnOfLength(_ conversation: Conversation) {
+    guard let length = model.language.trainedLength, conversation.promptLength > length else {
+      return
+    }
     Report.warning(
       "the prompt has \(conversation.promptLength) positions, and the model was trained with "
         + "\(length) at most: the answer may be the worse for it", program: "vlm-run")
@@ -285,9 +289,9 @@ struct ConversationRun {
   }
 
   private func object(
-    _ answer: Dialogue.Answer, _ encoded: Encoded, _ picture: PictureInput?
+    _ answer: Answer, _ encoded: Encoded, _ picture: PictureInput?
   ) -> JSONValue {
-    let timings = answer.generation.timings
+    let timings = answer.timings
     func rounded(_ value: Double) -> JSONValue { .double((value * 1e6).rounded() / 1e6) }
     var object = picture?.members ?? JSONObject()
     object.set("schema", 1)
@@ -295,11 +299,11 @@ struct ConversationRun {
       object.set("images", encoded.list)
     }
     let values: JSONValue = [
-      "text": .string(answer.generation.text),
-      "token_ids": .array(answer.generation.tokens.map { .int($0) }),
-      "ending": .string(answer.generation.ending.rawValue),
-      "prompt_tokens": .int(answer.promptTokens),
-      "visual_tokens": .int(answer.visualTokens),
+      "text": .string(answer.text),
+      "token_ids": .array(answer.tokens.map { .int($0) }),
+      "ending": .string(answer.ending.rawValue),
+      "prompt_tokens": .int(answer.promptTokenCount),
+      "visual_tokens": .int(answer.visualTokenCount),
       "truncated_tokens": 0,
       "timings": [
         "load_seconds": rounded(loadSeconds),
@@ -320,8 +324,8 @@ struct ConversationRun {
     return .object(object)
   }
 
-  private func timings(_ answer: Dialogue.Answer, _ encoded: Encoded) -> String {
-    let timings = answer.generation.timings
+  private func timings(_ answer: Answer, _ encoded: Encoded) -> String {
+    let timings = answer.timings
     var parts: [String] = []
     if loadSeconds > 0 { parts.append("weights loaded in \(decimal(loadSeconds, 1)) s") }
     if encoded.count > 0 {
@@ -333,7 +337,7 @@ struct ConversationRun {
       "prompt \(timings.promptTokens) tokens\(reused): \(decimal(timings.promptSeconds, 2)) s, "
         + "\(decimal(timings.promptTokensPerSecond, 1)) per second")
     parts.append(
-      "answer \(answer.generation.tokens.count) tokens: "
+      "answer \(answer.tokens.count) tokens: "
         + "\(decimal(timings.tokensPerSecond, 1)) per second")
     parts.append("peak memory \(byteText(Self.peakMemory()))")
     return "[" + parts.joined(separator: "; ") + "]"

@@ -45,7 +45,9 @@ struct FolderWalk {
       }
       // A link to nothing is an error that is told, where its name says that it is a picture.
       guard status.map({ $0.st_mode & S_IFMT == S_IFREG }) ?? true else { continue }
-      guard PictureFinding.isNamedSo(path) || (status != nil && PictureFinding.beginsSo(path))
+      guard
+        ImageFileDetection.hasImageExtension(path)
+          || (status != nil && ImageFileDetection.hasImageSignature(path))
       else {
         others += 1
         continue

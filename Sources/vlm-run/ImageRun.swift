@@ -9,7 +9,7 @@ import VLMZ
 
 /// One call of `vlm-run`: images in, results out, in the order given.
 struct ImageRun {
-  let session: VisionSession
+  let session: Session
   let loader: ImageLoader
   let source: PictureSource
   let records: Records
@@ -55,7 +55,7 @@ struct ImageRun {
       let batch = pixels
       pixels = []
       let count = batch.count
-      var outcomes: [Result<VisionSession.Result, any Error>] = []
+      var outcomes: [Result<ImageVector, any Error>] = []
       do {
         if count > 0 {
           outcomes = try session.runEach(consume batch, observe: recording.observer)
@@ -124,10 +124,11 @@ struct ImageRun {
     }
     try flush()
     progress.finish()
-    let texts = session.labelEmbeddings
     try outputs.write(
-      table, texts: .init(labels: texts.isEmpty ? [] : session.labels ?? [], rows: texts),
-      width: session.embeddingWidth)
+      table,
+      texts: .init(
+        labels: session.texts?.labels ?? [], rows: session.texts?.embeddings ?? []),
+      width: session.model.vision?.embeddingWidth ?? 0)
     if !quiet, records.format == .text, done + failed > 1 {
       let seconds = Progress.now() - start
       Report.note(
@@ -157,7 +158,7 @@ struct ImageRun {
   }
 
   private func report(
-    _ picture: PictureInput, _ input: Input, _ output: VisionSession.Result, _ milliseconds: Double
+    _ picture: PictureInput, _ input: Input, _ output: ImageVector, _ milliseconds: Double
   ) {
     let candidates = output.logits.map { ClassScores.top(top, of: $0, as: session.scores) } ?? []
     guard records.format == .text else {

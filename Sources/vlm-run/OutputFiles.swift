@@ -148,17 +148,19 @@ final class Recording {
   }
 
   /// How like an image is to texts, as `--labels` asks.
-  func add(textsOf session: VisionSession, logits: [Float]?) {
-    let texts = session.labelEmbeddings
-    guard dumps, let first = texts.first, let logits else { return }
+  func add(textsOf session: Session, logits: [Float]?) {
+    guard dumps, let texts = session.texts, let first = texts.embeddings.first, let logits else {
+      return
+    }
     func add(_ name: String, _ rows: [[Float]]) {
       tensors.append((name, [rows.count, rows[0].count], rows.flatMap { $0 }))
     }
-    let ids = session.labelIDs.map { $0.map { Float($0) } }
+    let ids = texts.ids.map { $0.map { Float($0) } }
     if Set(ids.map(\.count)).count == 1 { add("text_ids", ids) }
     // As many as there are texts, which templates make more of than labels.
-    add("text_embedding_raw", session.rawLabelEmbeddings)
-    tensors.append(("text_embedding", [texts.count, first.count], texts.flatMap { $0 }))
+    add("text_embedding_raw", texts.raw)
+    tensors.append(
+      ("text_embedding", [texts.embeddings.count, first.count], texts.embeddings.flatMap { $0 }))
     tensors.append(("logits", [1, logits.count], logits))
     let chances = ZeroShot.probabilities(logits).map { Float($0) }
     tensors.append(("probs", [1, chances.count], chances))
@@ -191,8 +193,8 @@ final class Recording {
   ]
 
   /// The names that differ from ours, by ours. A classifier's outputs are logits whatever it is on.
-  static func names(of session: VisionSession) -> [String: String] {
-    guard session.isJoint else { return [:] }
+  static func names(of session: Session) -> [String: String] {
+    guard session.model.vision?.isJoint ?? false else { return [:] }
     let isClassifier = session.description.classCount != nil
     return openCLIPNames.filter { !isClassifier || $0.key != "logits" }
   }

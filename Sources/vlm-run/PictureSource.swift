@@ -50,7 +50,7 @@ final class PictureSource {
   private let limits: ImageLimits
   private let quiet: Bool
   private var walk: FolderWalk?
-  private var stream: PictureStream?
+  private var stream: ImageStream?
   private var frame = 0
   private var list: LineReader?
   private var opensList: Bool
@@ -82,7 +82,7 @@ final class PictureSource {
       if let picture = try nextOnStream(beforeWaiting) { return picture }
       if let name = arguments.popFirst() {
         if name == "-" {
-          stream = PictureStream(try ByteStream(path: "-"), limits: limits)
+          stream = ImageStream(try ByteStream(path: "-"), limits: limits)
           continue
         }
         if let picture = picture(name) { return picture }
@@ -141,7 +141,7 @@ final class PictureSource {
   private func nextOnStream(_ beforeWaiting: () throws -> Void) throws -> PictureInput? {
     guard stream != nil else { return nil }
     let place = PictureInput.place(ofFrame: frame + 1)
-    let part: PictureStream.Part?
+    let part: ImageStream.Part?
     do { part = try stream?.next(name: place, beforeWaiting: beforeWaiting) } catch let error
       as ImageError
     {

@@ -7,26 +7,24 @@ import VLMZ
 
 /// Which frame stands around questions: the user's choice, or what the file says.
 struct PromptChoice {
-  private let model: any ConversationSession
+  private let model: AnsweringModel
   private let options: ConversationOptions
   private let quiet: Bool
 
-  init(_ model: any ConversationSession, _ options: ConversationOptions, quiet: Bool) {
+  init(_ model: AnsweringModel, _ options: ConversationOptions, quiet: Bool) {
     self.model = model
     self.options = options
     self.quiet = quiet
   }
-
-  private var file: String { model.container.path }
 
   /// Nil to continue text as it stands, which is said where nobody asked for it.
   ///
   /// - Throws: `ValidationError` for a name that nothing has; `TextError`, `FileError` for a template
   ///   that cannot be read.
   func template() throws -> (any PromptTemplate)? {
-    let stored = try model.container.chatTemplates()
-    let found = try options.template.map { try named($0, stored) } ?? own(stored)
     let arguments = try options.arguments()
+    let choice = try TemplateChoice(model.model, model.language, arguments: arguments)
+    let found = try options.template.map { try named($0, choice) } ?? own(choice)
     if found == nil, options.system != nil {
       Report.warning(
         "--system: left out, as no template frames the text; --template names one",
@@ -46,7 +44,7 @@ struct PromptChoice {
         "--template-args: the template '\(chat.name)' does not look at "
           + unused.joined(separator: ", ").escapedForDisplay(), program: "vlm-run")
     }
-    if let system = options.system, !chat.tells(system: system) {
+    if let system = options.system, !chat.renders(system: system) {
       Report.warning(
         "--system: the template '\(chat.name)' leaves it out of the prompt", program: "vlm-run")
     }
@@ -55,32 +53,26 @@ struct PromptChoice {
 
   // MARK: The file's
 
-  private func own(_ stored: ChatTemplates) throws -> (any PromptTemplate)? {
-    if let program = stored[ChatTemplates.defaultName] {
-      do throws(TextError) { return try chat(program, stored) } catch {
-        guard case .template = error.problem else { throw error }
-        if let family = stored.family { return try self.family(family, stored) }
-        warnOfText("\(error)")
-        return nil
+  private func own(_ choice: TemplateChoice) throws -> (any PromptTemplate)? {
+    let (template, lack) = try choice.own()
+    switch lack {
+    case nil: break
+    case .broken(let error): warnOfText("\(error)")
+    case .noDefault:
+      warnOfText(
+        "the file has no default chat template",
+        "one of \(Self.list(choice.stored.programs.map(\.name)))")
+    case .noTemplate(let isMissed):
+      // Nothing is asked then, which is an error by itself.
+      guard model.language.tokenizer != nil else { break }
+      if isMissed || options.chat {
+        warnOfText("the file has no chat template")
+      } else if !quiet {
+        Report.note(
+          "the file has no chat template: text is continued as it stands; --template names one")
       }
     }
-    if let family = stored.family { return try self.family(family, stored) }
-    if !stored.programs.isEmpty {
-      warnOfText(
-        "the file has no default chat template", "one of \(Self.list(stored.programs.map(\.name)))")
-      return nil
-    }
-    if let name = model.templateName { return ConversationTemplate.named(name) }
-    // Nothing is asked then, which is an error by itself.
-    guard model.tokenizer != nil else { return nil }
-    let isMissed = model.tokenizer.map { ChatTemplates.areMissed($0) } ?? false
-    if isMissed || options.chat {
-      warnOfText("the file has no chat template")
-    } else if !quiet {
-      Report.note(
-        "the file has no chat template: text is continued as it stands; --template names one")
-    }
-    return nil
+    return template
   }
 
   private func warnOfText(_ reason: String, _ choice: String = "another") {
@@ -88,52 +80,21 @@ struct PromptChoice {
       "\(reason): questions are sent as bare text; --template names \(choice)", program: "vlm-run")
   }
 
-  private func chat(
-    _ program: ChatTemplates.Program, _ stored: ChatTemplates, system: String? = nil,
-    addsBOS: Bool? = nil, file: String? = nil
-  ) throws(TextError) -> ChatTemplate {
-    let arguments: JSONObject
-    do { arguments = try options.arguments() } catch { arguments = JSONObject() }
-    return try ChatTemplate(
-      program, system: system, tokens: stored.tokens(model.tokenizer),
-      addsBOS: addsBOS ?? stored.addsBOS, arguments: arguments, file: file ?? self.file)
-  }
-
-  /// A template that this build has by itself.
-  private func family(
-    _ family: ChatTemplates.Family, _ stored: ChatTemplates
-  ) throws(TextError) -> (any PromptTemplate)? {
-    if let mode = ConversationTemplate.named(family.name) {
-      return family.system.map { mode.with(system: $0) } ?? mode
-    }
-    guard let known = ChatTemplate.builtIn(family.name) else { return nil }
-    return try chat(
-      ChatTemplates.Program(name: known.name, source: known.source), stored,
-      system: family.system ?? known.system, addsBOS: true)
-  }
-
   // MARK: The user's
 
   private func named(
-    _ name: String, _ stored: ChatTemplates
+    _ name: String, _ choice: TemplateChoice
   ) throws -> (any PromptTemplate)? {
     if name == "none" { return nil }
-    if let program = stored[name] { return try chat(program, stored) }
-    if let known = try family(ChatTemplates.Family(name: name), stored) { return known }
+    if let known = try choice.named(name) { return known }
     if name.contains("/")
       || [".jinja", ".jinja2", ".j2", ".json"].contains(where: { name.hasSuffix($0) })
       || (try? MappedFile(path: name)) != nil
     {
       let source = try Self.program(of: name)
-      return try chat(
-        ChatTemplates.Program(name: name, source: source), stored, file: name)
+      return try choice.chat(ChatTemplates.Program(name: name, source: source), file: name)
     }
-    var names: [String] = []
-    for one in stored.programs.map(\.name) + ["none"] + ConversationTemplate.names
-      + ChatTemplate.builtInNames where !names.contains(one)
-    {
-      names.append(one)
-    }
+    let names = choice.names
     let near = Suggestion.nearest(to: name, of: names).map {
       "; did you mean '\($0.escapedForDisplay(limit: 60))'?"
     }

@@ -10,15 +10,16 @@ import VLMZ
 
 /// What `vlm-run` does with models that answer.
 extension VLMRun {
-  /// A session for the file's model; nil when that does not answer.
+  /// The file's model with memory for a conversation; nil when it does not answer.
   func conversationModel(
     _ container: Container, _ kernels: KernelSet
-  ) throws -> (any ConversationSession)? {
+  ) throws -> AnsweringModel? {
     guard try container.modelDescription().language != nil else { return nil }
-    let model = try Conversation.open(
+    let model = try AnsweringModel(
       container, kernels: kernels, threads: try threadCount(option: threads),
       contextLength: conversation.ctx, keyValueFormat: conversation.kv ?? .f16)
-    if conversation.ctx == nil, let usual = model.shortened {
+    guard let model else { return nil }
+    if conversation.ctx == nil, let usual = model.language.shortened(model.capacity) {
       Report.warning(
         "the memory leaves room for a context of \(model.capacity) positions, not \(usual); --ctx "
           + "sets another", program: "vlm-run")
@@ -26,7 +27,7 @@ extension VLMRun {
     return model
   }
 
-  func converse(_ model: any ConversationSession) throws {
+  func converse(_ model: AnsweringModel) throws {
     try checkOptions(model)
     var run = ConversationRun(
       model: model, options: conversation,
@@ -36,7 +37,7 @@ extension VLMRun {
       policy: try preprocessing.policy(), decodesFast: preprocessing.decodesFast,
       records: Records(format), outputs: outputs, quiet: quiet)
     if dryRun {
-      var plan = Plan(model.container, model.kernels, model.pool)
+      var plan = Plan(model.container, model.model.kernels, model.model.pool)
       let format = (conversation.kv ?? .f16).rawValue
       plan.add(
         "context", .int(model.capacity), "\(model.capacity) positions, keys and values \(format)")
@@ -47,7 +48,7 @@ extension VLMRun {
     // Said before the work, not after it.
     try outputs.check(besides: images + lists + (conversation.template.map { [$0] } ?? []))
     warnOfLength(model)
-    let idle = conversation.idleOptions(model.defaults)
+    let idle = conversation.idleOptions(model.language.defaults)
     if !idle.isEmpty {
       Report.warning(
         "\(idle.joined(separator: " and ")): no effect at temperature 0; --temp sets another",
@@ -62,7 +63,7 @@ extension VLMRun {
   /// Refuses options that have no effect on the model, or with each other.
   ///
   /// - Throws: `ValidationError` naming them.
-  private func checkOptions(_ model: any ConversationSession) throws {
+  private func checkOptions(_ model: AnsweringModel) throws {
     let hasQuestion = conversation.prompt != nil || conversation.chat
     if !model.seesPictures {
       let names = images.prefix(3).map { "'\($0.escapedForDisplay(limit: 60))'" }
@@ -116,7 +117,7 @@ extension VLMRun {
     return WeightLoading.load(container.file, data.range, quiet: quiet)
   }
 
-  private func warnOfLength(_ model: any ConversationSession) {
+  private func warnOfLength(_ model: AnsweringModel) {
     guard let length = try? model.container.modelDescription().language?.contextLength,
       model.capacity > length
     else { return }

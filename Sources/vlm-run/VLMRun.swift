@@ -145,7 +145,7 @@ struct VLMRun: ParsableCommand {
 
   func run() throws {
     try checkEndings()
-    let kernels = try KernelSet.selected()
+    let kernels = try Environment.kernelSet()
     let container: Container
     do { container = try Container.open(path: model) } catch {
       throw CheckpointPath.refusalAsContainer(model) ?? error
@@ -162,9 +162,11 @@ struct VLMRun: ParsableCommand {
     }
     // Said before the work, not after it.
     if !dryRun { try outputs.check(besides: images + labels.labelsFile + lists) }
-    let session = try VisionSession(
-      container, kernels: kernels, threads: try threadCount(option: threads))
-    if labels.isUsed, session.openCLIP == nil, session.description.classCount != nil {
+    let session = try Session(
+      of: Model(
+        container, kernels: kernels,
+        pool: WorkerPool(threadCount: try threadCount(option: threads))))
+    if labels.isUsed, session.clip == nil, session.description.classCount != nil {
       throw ValidationError(
         "\(labels.given[0]): found a classifier, expected a CLIP with its text tower; names of classes "
           + "are stored in the file: vlm-convert \(model.quotedForShell) new.vlmz --labels-file FILE"
@@ -194,9 +196,9 @@ struct VLMRun: ParsableCommand {
   }
 
   /// Takes the user's labels for classes.
-  private func liken(_ session: VisionSession) throws {
+  private func liken(_ session: Session) throws {
     let texts = try labels.texts()
-    let cut = try session.classify(as: texts, templates: labels.labelTemplate)
+    let cut = try session.liken(to: texts, templates: labels.labelTemplate)
     if let first = cut.first {
       Report.warning(
         "labels: \(cut.count == 1 ? "a text is" : "\(cut.count) texts are") longer than the text tower "
@@ -230,7 +232,7 @@ struct VLMRun: ParsableCommand {
 
   var format: Records.Format { json ? .json : jsonl ? .jsonLines : .text }
 
-  private func describe(_ session: VisionSession, _ run: ImageRun) throws {
+  private func describe(_ session: Session, _ run: ImageRun) throws {
     let (records, loader) = (run.records, run.loader)
     var plan = Plan(session.container, session.kernels, session.pool)
     plan.add("preprocessing", loader.preprocessing.json(), loader.preprocessing.json().serialized())

@@ -18,6 +18,30 @@ struct ErrorTests {
     #expect(try CommandRunner.convert("in", "out", "--tensor-type", "x=q9").status == 64)
   }
 
+  @Test("a misspelt subcommand is suggested, and one in the place of the output is refused")
+  func mistakenCommand() throws {
+    let folder = try TemporaryFolder()
+    let model = try folder.write("cx.vlmz", [1])
+    for (arguments, message) in [
+      (["inspec", model], "unknown command 'inspec'; did you mean 'inspect'? See"),
+      (["verfy"], "unknown command 'verfy'; did you mean 'verify'? See"),
+      (
+        ["--q4", "diff", model],
+        "found the command 'diff' behind an option; it comes first: vlm-convert diff; see"
+      ),
+      (
+        [model, "verify"],
+        "found 'verify' as the output, which is a command: vlm-convert verify "
+          + "\(model.quotedForShell); ./verify is a file; see"
+      ),
+    ] {
+      let outcome = try CommandRunner.run("vlm-convert", arguments)
+      #expect(outcome.status == 64)
+      #expect(outcome.errorLine == "vlm-convert: \(message) vlm-convert convert --help")
+    }
+    #expect(!FileManager.default.fileExists(atPath: "verify"))
+  }
+
   @Test(
     "a usage error is one line, with the program's name, no control characters and what to look at")
   func usageLine() throws {

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import VLMCommandLine
 import VLMTestSupport
 
 /// What the commands do with names that are no UTF-8, and where `/proc` is not there.
@@ -9,6 +10,11 @@ struct FileNameCommandTests {
   let folder: TemporaryFolder
 
   init() throws { folder = try TemporaryFolder() }
+
+  @Test("the arguments of the process are its own")
+  func arguments() {
+    #expect(ProcessArguments.all == CommandLine.arguments)
+  }
 
   @Test("a name is the bytes of the argument, of inputs and of outputs")
   func latin() throws {

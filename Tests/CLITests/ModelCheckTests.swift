@@ -24,7 +24,7 @@ struct ModelCheckTests {
     var object = try TestFiles.json(file).objectValue ?? JSONObject()
     for (key, value) in changes { object.set(key, value) }
     try folder.write("config.json", Array(JSONValue.object(object).serialized().utf8))
-    let catalog = try SafetensorsIndex.readCheckpoint(path: Self.language)
+    let catalog = try Checkpoint.read(path: Self.language)
     let entries = try catalog.tensors.map { tensor in
       SafetensorsWriter.Entry(
         name: tensor.name, shape: tensor.shape, floats: try tensor.floats())

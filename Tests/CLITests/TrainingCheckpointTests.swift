@@ -16,7 +16,7 @@ struct TrainingCheckpointTests {
   private func entries(
     _ source: String, _ prefix: String, scale: Float = 1
   ) throws -> [SafetensorsWriter.Entry] {
-    try SafetensorsIndex.readCheckpoint(path: source).tensors.map {
+    try Checkpoint.read(path: source).tensors.map {
       .init(name: prefix + $0.name, shape: $0.shape, floats: try $0.floats().map { $0 * scale })
     }
   }
@@ -159,7 +159,7 @@ struct TrainingCheckpointTests {
     let note = "the file's head is kept, as transformers 5 does"
     func head(_ change: (inout [Float]) -> Void) throws -> String {
       var values =
-        try SafetensorsIndex.readCheckpoint(path: Self.language).tensors.first {
+        try Checkpoint.read(path: Self.language).tensors.first {
           $0.name == table.name
         }?.floats() ?? []
       change(&values)
@@ -190,7 +190,7 @@ struct TrainingCheckpointTests {
       "mlp.up_proj": "feed_forward.w3", "input_layernorm": "attention_norm",
       "post_attention_layernorm": "ffn_norm", "embed_tokens": "tok_embeddings", "lm_head": "output",
     ]
-    return try SafetensorsIndex.readCheckpoint(path: source).tensors.map { tensor in
+    return try Checkpoint.read(path: source).tensors.map { tensor in
       var name = tensor.name.hasPrefix("model.") ? String(tensor.name.dropFirst(6)) : tensor.name
       for (theirs, metas) in names { name = name.replacingOccurrences(of: theirs, with: metas) }
       var values = try tensor.floats()

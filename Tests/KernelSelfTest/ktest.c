@@ -12,7 +12,7 @@ typedef struct shape {
   size_t rows, outputs, inputs, panel_begin, panel_end;
 } shape;
 
-/// Bits for y: sentinels show that nothing beside the asked range is written.
+/// Bits for y: sentinels show that nothing beside the given range is written.
 static float *sentinels(size_t count) {
   float *p = memory(count * sizeof *p);
   for (size_t i = 0; i < count; i++) p[i] = 12345.0f + (float)(i % 7);
@@ -346,8 +346,19 @@ static void test_depthwise_split(const vlm_kernels *k) {
   free(x), free(weights), free(whole), free(parts);
 }
 
+/// No set lacks a kernel.
+static void test_complete(const vlm_kernels *k) {
+  const size_t first = offsetof(vlm_kernels, gemm_scratch_bytes);
+  for (size_t at = first; at < sizeof *k; at += sizeof(void (*)(void))) {
+    void (*function)(void);
+    memcpy(&function, (const char *)k + at, sizeof function);
+    check(function != NULL, k->name, "an entry of the table", (at - first) / sizeof function, 0, 0);
+  }
+}
+
 int main(void) {
   scalar = vlm_kernels_for(VLM_ISA_SCALAR);
+  test_complete(scalar);
   test_hostile(scalar);
   for (int isa = VLM_ISA_SCALAR + 1; isa < VLM_ISA_COUNT; isa++) {
     const vlm_kernels *k = vlm_kernels_for((vlm_isa)isa);
@@ -356,6 +367,7 @@ int main(void) {
       continue;
     }
     const counts before = total;
+    test_complete(k);
     test_hostile(k);
     test_gemms(k);
     for (size_t i = 0; i < LENGTHS; i++) {

@@ -2,6 +2,7 @@
 // that is signalled, faults or hits a limit cannot be seen from inside it.
 import Glibc
 import VLMCheckpoint
+import VLMCommandLine
 import VLMFoundation
 import VLMImages
 import VLMTensor
@@ -62,13 +63,13 @@ func run(_ arguments: [String]) throws {
   case "catalog":
     // Tensors in a file, and the memory that reading its header took, in bytes.
     let before = peakMemory()
-    let catalog = try CheckpointFile.read(path: path)
+    let catalog = try Checkpoint.readFile(path: path)
     print(catalog.tensors.count, peakMemory() - before)
   case "refusal":
     // Why a file is refused, and the memory that it took to see that, in bytes.
     let before = peakMemory()
     do {
-      print(try CheckpointFile.read(path: path).tensors.count, peakMemory() - before, "read")
+      print(try Checkpoint.readFile(path: path).tensors.count, peakMemory() - before, "read")
     } catch {
       print(0, peakMemory() - before, error)
     }

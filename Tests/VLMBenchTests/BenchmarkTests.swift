@@ -5,6 +5,7 @@ import VLMBench
 import VLMFoundation
 import VLMImages
 import VLMTensor
+import VLMTestSupport
 import VLMText
 import VLMZ
 
@@ -24,7 +25,7 @@ struct BenchmarkTests {
     // 20 classes: a panel and a part of one.
     let config = try RandomModel.config(depths: [1, 1], channels: [8, 72], classes: 20)
     try RandomModel.write(config, scheme: scheme, to: path)
-    let session = try VisionSession(
+    let session = try Session(
       path: path, kernels: try KernelSet.selected(), threads: 1)
     let image = PixelTensor(
       height: 16, width: 24, values: (0..<16 * 24 * 3).map { Float($0 % 7) - 3 })
@@ -76,7 +77,7 @@ struct BenchmarkTests {
   func encoderNames() throws {
     for name in RandomEncoder.names {
       let encoder = try #require(try RandomEncoder(named: name))
-      let width = encoder.projector?.outputs ?? encoder.tower.tokenChannels
+      let width = encoder.projector?.outputs ?? encoder.tower.geometry.channels
       #expect([1024, name.hasSuffix("13b") ? 5120 : 4096].contains(width), "\(name)")
     }
     let other = try RandomEncoder(named: "convnext_tiny")

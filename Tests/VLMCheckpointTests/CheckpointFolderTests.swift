@@ -16,7 +16,7 @@ struct CheckpointFolderTests {
   }
 
   private func read() throws -> [String] {
-    try SafetensorsIndex.readCheckpoint(path: folder.url.path).tensors.map(\.name)
+    try Checkpoint.read(path: folder.url.path).tensors.map(\.name)
   }
 
   private func problem() -> CheckpointError.Problem? {
@@ -116,7 +116,7 @@ struct CheckpointFolderTests {
         ["a.w", "b.w"]
       ),
       (["module._orig_mod.a", "_orig_mod.module.b"], ["a", "b"]),
-      // Left as they are: not all begin so, two would be one, one would be none.
+      // Unchanged: not all names have the prefix, two would become equal, one would become empty.
       (["module.a", "b"], ["module.a", "b"]),
       (["a._orig_mod.w", "a.w"], ["a._orig_mod.w", "a.w"]),
       (["module.", "module.a"], ["module.", "module.a"]),
@@ -124,7 +124,7 @@ struct CheckpointFolderTests {
     ]
     for (names, expected) in cases {
       try write("model.safetensors", names)
-      let catalog = try SafetensorsIndex.readCheckpoint(path: folder.url.path)
+      let catalog = try Checkpoint.read(path: folder.url.path)
       let found = catalog.unwrapped()
       #expect(Set(found.tensors.map(\.name)) == Set(expected), "\(names)")
       #expect(expected.allSatisfy { found[$0]?.name == $0 })

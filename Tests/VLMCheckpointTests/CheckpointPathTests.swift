@@ -4,7 +4,7 @@ import VLMCheckpoint
 import VLMTensor
 import VLMTestSupport
 
-/// What people name as a checkpoint that is none, or more than one.
+/// Paths that are not a checkpoint, or more than one.
 struct CheckpointPathTests {
   let folder: TemporaryFolder
 
@@ -27,7 +27,7 @@ struct CheckpointPathTests {
   }
 
   private func error(_ path: String) -> CheckpointError? {
-    thrownError(CheckpointError.self) { try SafetensorsIndex.readCheckpoint(path: path) }
+    thrownError(CheckpointError.self) { try Checkpoint.read(path: path) }
   }
 
   private func problem(_ name: String = "") -> CheckpointError.Problem? {
@@ -71,7 +71,7 @@ struct CheckpointPathTests {
     try write("models--a--b/snapshots/def/model.safetensors", ["old"])
     try text("models--a--b/refs/main", "abc\n")
     for path in ["models--a--b", "models--a--b/"] {
-      let catalog = try SafetensorsIndex.readCheckpoint(path: folder.path(path))
+      let catalog = try Checkpoint.read(path: folder.path(path))
       #expect(catalog.tensors.map(\.name) == ["new"])
       #expect(catalog.warnings == ["reading the snapshot abc, which refs/main names"])
     }
@@ -82,10 +82,10 @@ struct CheckpointPathTests {
       #expect(problem("models--a--b") == .severalSnapshots(["snapshots/abc", "snapshots/def"]))
     }
     try FileManager.default.removeItem(atPath: folder.path("models--a--b/snapshots/def"))
-    let only = try SafetensorsIndex.readCheckpoint(path: folder.path("models--a--b"))
+    let only = try Checkpoint.read(path: folder.path("models--a--b"))
     #expect(only.warnings == ["reading the snapshot abc, the only one"])
     try text("models--a--b/refs/main", "gone")
-    let other = try SafetensorsIndex.readCheckpoint(path: folder.path("models--a--b"))
+    let other = try Checkpoint.read(path: folder.path("models--a--b"))
     #expect(
       other.warnings == [
         "reading the snapshot abc, the only one; refs/main names another, which is not there"
@@ -114,7 +114,7 @@ struct CheckpointPathTests {
     try text(
       "model.safetensors.index.json",
       #"{"weight_map": {"parts": "model-00001-of-00001.safetensors"}}"#)
-    let catalog = try SafetensorsIndex.readCheckpoint(path: folder.url.path)
+    let catalog = try Checkpoint.read(path: folder.url.path)
     #expect(catalog.tensors.map(\.name) == ["one"])
     #expect(
       catalog.warnings == [
@@ -122,7 +122,7 @@ struct CheckpointPathTests {
           + "'model.safetensors', as transformers does"
       ])
     try FileManager.default.removeItem(atPath: folder.path("model.safetensors"))
-    let parts = try SafetensorsIndex.readCheckpoint(path: folder.url.path)
+    let parts = try Checkpoint.read(path: folder.url.path)
     #expect(parts.tensors.map(\.name) == ["parts"] && parts.warnings.isEmpty)
     try FileManager.default.removeItem(atPath: folder.path("model-00001-of-00001.safetensors"))
     #expect(problem() == .missingShards(["model-00001-of-00001.safetensors"]))
@@ -186,7 +186,7 @@ struct CheckpointPathTests {
   func state() throws {
     try write("model.safetensors", ["net.a.w", "net.b", "network.w", "loss"])
     func read(_ state: String) throws -> [String] {
-      try SafetensorsIndex.readCheckpoint(
+      try Checkpoint.read(
         path: folder.url.path, options: .init(state: .named(state))
       ).tensors.map(\.name)
     }

@@ -2,7 +2,7 @@ import Testing
 import VLMCheckpoint
 import VLMTestSupport
 
-/// Names of classes that a pickle holds beside its tensors.
+/// Class names in a pickle, beside its tensors.
 struct ClassNameKeyTests {
   let make: TorchComposer
 

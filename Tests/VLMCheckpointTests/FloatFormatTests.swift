@@ -3,11 +3,11 @@ import VLMCheckpoint
 import VLMTensor
 import VLMTestSupport
 
-/// The fast conversions against slow ones that read the fields of the format.
+/// The fast conversions, compared with slow ones that decode the fields of the format.
 @Suite("Elements as floats")
 struct FloatFormatTests {
-  /// A float of `exponentBits` and `mantissaBits` as IEEE reads it; `hasInfinity` says whether the
-  /// highest exponent is special.
+  /// The value of a float with `exponentBits` and `mantissaBits` as in IEEE 754; `hasInfinity`
+  /// states whether the maximum exponent is special.
   private func reference(
     _ bits: Int, exponentBits: Int, mantissaBits: Int, hasInfinity: Bool
   ) -> Float {

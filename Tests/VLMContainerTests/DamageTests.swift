@@ -2,7 +2,7 @@ import Foundation
 import Testing
 import VLMContainer
 
-/// One small file, damaged in every way: either it is refused, or nothing is lost.
+/// A small file, damaged in every way: it is either refused, or read without loss.
 @Suite("Damaged containers")
 struct DamageTests {
   let sample: Sample
@@ -18,7 +18,7 @@ struct DamageTests {
   func bitRot() throws {
     for at in bytes.indices {
       var damaged = bytes
-      // Every bit of the header; elsewhere one that wanders.
+      // Every bit of the header; elsewhere one bit per byte, in turn.
       for bit in at < 128 ? Array(0..<8) : [(at * 5 + at >> 3) % 8] {
         damaged[at] ^= 1 << bit
         #expect(try sample.defect(damaged) != nil, "bit \(bit) of byte \(at)")
@@ -69,7 +69,7 @@ struct DamageTests {
     #expect(found > 1000)
   }
 
-  /// Makes the checksums of header, table and index right again, so that what they protect is read.
+  /// Corrects the checksums of header, table and index, so that the data they protect is read.
   private static func repair(_ bytes: inout [UInt8]) {
     func put(_ value: UInt64, at offset: Int) {
       withUnsafeBytes(of: value.littleEndian) {

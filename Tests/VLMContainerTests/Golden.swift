@@ -20,7 +20,7 @@ enum Golden {
     Array(try Data(contentsOf: URL(fileURLWithPath: path)))
   }
 
-  /// When a defect is found.
+  /// The stage at which a defect is found.
   enum Stage: Int { case open, section, verify, strict, never }
 
   /// The first defect of the file at `path` and when it is found.
@@ -63,7 +63,7 @@ enum Golden {
   }
 }
 
-/// What `body` throws; an issue is recorded when it throws nothing, or anything else.
+/// The error thrown by `body`; records an issue if it throws nothing or another type.
 func thrown<R>(
   _ comment: @autoclosure () -> Comment? = nil, sourceLocation: SourceLocation = #_sourceLocation,
   by body: () throws -> R

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 import VLMContainer
 
-/// `scripts/read_vlmz.py` is written from the document alone; the two readers must agree.
+/// `scripts/read_vlmz.py` was written from the specification alone; the two readers must agree.
 @Suite("The second reader")
 struct IndependentReaderTests {
   static let script = Golden.root.appendingPathComponent("scripts/read_vlmz.py").path
@@ -46,7 +46,7 @@ struct IndependentReaderTests {
     "it reads what the writer writes", .enabled(if: isPossible, "needs python3 and zstd"))
   func written() throws {
     let sample = try Sample()
-    // Without panels: those of the sample are no legal blocks.
+    // Without panels, because the sample's are not valid blocks.
     let summary = try sample.write(
       pieces: Sample.pieces.filter { $0.format.layout == .rowMajor })
     let path = sample.folder.path("sample.vlmz")

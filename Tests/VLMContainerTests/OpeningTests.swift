@@ -30,7 +30,7 @@ struct OpeningTests {
     #expect(container.file.withBytes(range) { $0[size - 1] } == 3)
   }
 
-  /// Bytes of the mapping of a file that are mapped in, of the whole process.
+  /// Resident bytes of the process's mappings of a file.
   private static func resident(_ name: String, under folder: String) throws -> Int? {
     // The kernel hands such a file out in pieces and states no size.
     let handle = try #require(FileHandle(forReadingAtPath: "/proc/self/smaps"))

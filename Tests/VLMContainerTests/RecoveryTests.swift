@@ -30,7 +30,7 @@ struct RecoveryTests {
     _ = try writer.finish()
   }
 
-  /// What an earlier writer would say it wrote.
+  /// The tensors that an earlier writer would have recorded.
   private static func written(_ count: Int) -> [ContainerWriter.WrittenTensor] {
     (0..<count).map { index in
       .init(

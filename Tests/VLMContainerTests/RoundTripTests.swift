@@ -118,7 +118,7 @@ struct RoundTripTests {
 
   @Test("only a file with an embedding asks for version 2 of its readers")
   func versionOfRoles() throws {
-    for (role, version) in [(TensorRole.output, 1), (.embedding, 2)] {
+    for (role, version) in [(TensorRole.head, 1), (.embedding, 2)] {
       let name = "v\(version).vlmz"
       let writer = try ContainerWriter(path: sample.folder.path(name), overwrite: false)
       try writer.add(section: .config, Sample.config)

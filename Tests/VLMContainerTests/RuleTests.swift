@@ -1,7 +1,7 @@
 import Testing
 import VLMContainer
 
-/// One test for each rule of `formats/vlmz.md`: the files made to break it are refused for it.
+/// One test per rule of `formats/vlmz.md`: files made to break it are refused with it.
 @Suite("Rules of the container")
 struct RuleTests {
   @Test("R01 the file holds a header")

@@ -2,7 +2,7 @@ import VLMContainer
 import VLMTensor
 import VLMTestSupport
 
-/// A small container with something of everything, and ways to write and read it.
+/// A small container with every feature, and functions to write and read it.
 struct Sample {
   let folder: TemporaryFolder
 
@@ -27,11 +27,11 @@ struct Sample {
     }
   }
 
-  /// Not in the order of the names. The panels hold no legal blocks.
+  /// Not sorted by name. The panels are not valid blocks.
   static let pieces = [
     Piece(
       "stem.weight", TensorFormat(scheme: .f32, order: .channelsLast), .convolution, [4, 3, 2, 2]),
-    Piece("head", TensorFormat(scheme: .q8, layout: .panels), .output, [17, 33], seed: 2),
+    Piece("head", TensorFormat(scheme: .q8, layout: .panels), .head, [17, 33], seed: 2),
     Piece("fc.weight", TensorFormat(scheme: .q4, layout: .panels), .matrix, [3, 32], seed: 3),
     Piece("norm", TensorFormat(scheme: .f32), .vector, [5], seed: 4),
     Piece("scale", TensorFormat(scheme: .f16), .vector, [], seed: 5),
@@ -69,7 +69,7 @@ struct Sample {
     try Container.open(path: folder.path(name))
   }
 
-  /// The first thing wrong with `bytes` as a file, nil when nothing is.
+  /// The first defect of `bytes` as a file; nil if none.
   func defect(_ bytes: [UInt8]) throws -> ContainerError? {
     try Golden.firstDefect(folder.write("case.vlmz", bytes), strict: false).error
   }

@@ -110,7 +110,7 @@ struct WriterTests {
     #expect(try sample.folder.read("e.vlmz") == old)
     try sample.write("e.vlmz", overwrite: true)
     #expect(try sample.folder.read("e.vlmz") != old)
-    // Who has the old file mapped keeps it.
+    // Mappings of the old file stay valid.
     #expect(opened.file.withBytes(0..<opened.file.count) { Array($0) } == old)
     #expect(try sample.folder.names == ["e.vlmz"])
   }

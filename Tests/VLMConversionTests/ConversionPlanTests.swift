@@ -27,7 +27,7 @@ struct ConversionPlanTests {
 
   @Test("every scheme but q4 is taken as it was asked for", arguments: Scheme.allCases)
   func asAsked(_ scheme: Scheme) {
-    for role in [TensorRole.matrix, .output, .embedding, .patchConvolution] {
+    for role in [TensorRole.matrix, .head, .embedding, .patchConvolution] {
       let (found, reason) = QuantizationPolicy(scheme: scheme).scheme(
         for: spec("w", [99, 77], role))
       if scheme == .q4, role != .matrix {
@@ -38,25 +38,32 @@ struct ConversionPlanTests {
     }
   }
 
-  /// Inputs, outputs and name, and whether 4 bits are kept.
-  static let matrices: [(path: String, shape: [Int], keeps: Bool)] = [
-    ("a.weight", [64, 63], false), ("a.weight", [64, 64], true), ("a.weight", [1, 4096], true),
-    ("l.0.self_attn.v_proj.weight", [512, 1024], false),
-    ("l.0.self_attn.v_proj.weight", [513, 1024], true),
-    ("l.0.self_attn.k_proj.weight", [512, 1024], true),
-    ("l.0.mlp.down_proj.weight", [1023, 4096], false),
-    ("l.0.mlp.down_proj.weight", [1024, 4096], true),
-    ("l.0.mlp.up_proj.weight", [576, 4096], true),
+  /// Role, outputs and inputs, and whether 4 bits are kept.
+  static let matrices: [(role: TensorRole, shape: [Int], keeps: Bool)] = [
+    (.matrix, [64, 63], false), (.matrix, [64, 64], true), (.matrix, [1, 4096], true),
+    (.matrix, [512, 1024], true), (.matrix, [576, 4096], true),
+    (.valueProjection, [512, 1024], false), (.valueProjection, [513, 1024], true),
+    (.valueProjection, [16, 63], false),
+    (.downProjection, [1023, 4096], false), (.downProjection, [1024, 4096], true),
+    (.downProjection, [1024, 63], false),
   ]
 
   @Test("at 4 bits a matrix that would lose too much takes 8", arguments: matrices)
-  func fourBits(_ path: String, _ shape: [Int], _ keeps: Bool) {
-    #expect(chosen(spec(path, shape, .matrix), .q4) == (keeps ? .q4 : .q8))
+  func fourBits(_ role: TensorRole, _ shape: [Int], _ keeps: Bool) {
+    #expect(chosen(spec("a.weight", shape, role), .q4) == (keeps ? .q4 : .q8))
+  }
+
+  @Test("a name decides nothing")
+  func names() {
+    let names = ["l.0.self_attn.v_proj.weight", "l.0.mlp.down_proj.weight", "lm_head.weight"]
+    for name in names {
+      #expect(chosen(spec(name, [512, 1024], .matrix), .q4) == .q4)
+    }
   }
 
   @Test("the last pattern that matches decides, and is the reason")
   func overrides() {
-    let head = spec("head.fc.weight", [10, 64], .output)
+    let head = spec("head.fc.weight", [10, 64], .head)
     let overrides = [
       QuantizationPolicy.Override(pattern: "head.*", scheme: .f16),
       .init(pattern: "*.weight", scheme: .bf16), .init(pattern: "stem.*", scheme: .f32),

@@ -20,7 +20,7 @@ struct EmbeddingPlanTests {
   @Test("4 bits are not for a table that is looked up, whether it is the output too or not")
   func fourBits() throws {
     #expect(try format(.embedding, .q4) == TensorFormat(scheme: .q8, layout: .panels))
-    #expect(try format(.output, .q4) == TensorFormat(scheme: .q8, layout: .panels))
+    #expect(try format(.head, .q4) == TensorFormat(scheme: .q8, layout: .panels))
   }
 
   @Test("every other scheme is taken as asked for")

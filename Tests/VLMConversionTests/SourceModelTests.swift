@@ -27,8 +27,8 @@ struct SourceModelTests {
     return path
   }
 
-  private func converter(_ path: String, ignoreUnexpected: Bool = false) throws -> Converter {
-    try Converter(
+  private func converter(_ path: String, ignoreUnexpected: Bool = false) throws -> Conversion {
+    try Conversion(
       source: try SourceModel.open(path: path), policy: QuantizationPolicy(scheme: .q8),
       ignoreUnexpected: ignoreUnexpected, pool: WorkerPool(threadCount: 1))
   }
@@ -86,7 +86,7 @@ struct SourceModelTests {
     let path = try write(entries, folder)
     let output = folder.path("out.vlmz")
     #expect(throws: ConversionError(path: path, .nonFinite(tensor: name, count: 2))) {
-      _ = try converter(path).convert(to: output, overwrite: false) { _, _, _ in }
+      _ = try converter(path).run(to: output, overwrite: false) { _, _, _ in }
     }
     #expect(!TestFiles.exists(output))
   }
@@ -137,7 +137,7 @@ struct SourceModelTests {
         .init(pattern: "stages.2.*", scheme: .f16),
         .init(pattern: "*blocks.5*fc2.weight", scheme: .f32),
       ])
-    let plan = try Converter(
+    let plan = try Conversion(
       source: source, policy: policy, ignoreUnexpected: false, pool: WorkerPool(threadCount: 1)
     ).plan
     func scheme(_ name: String) -> Scheme? {
@@ -149,7 +149,7 @@ struct SourceModelTests {
     #expect(scheme("stages.3.blocks.0.mlp.fc1.weight") == .q4)
     #expect(scheme("head.fc.weight") == .q8)
     #expect(throws: ConversionError.self) {
-      try Converter(
+      try Conversion(
         source: source,
         policy: QuantizationPolicy(
           scheme: .q4, overrides: [.init(pattern: "nothing*", scheme: .q8)]),

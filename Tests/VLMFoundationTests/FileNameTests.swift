@@ -82,9 +82,4 @@ struct FileNameTests {
     FileSystem.unlink(path)
     #expect(!FileSystem.exists(path))
   }
-
-  @Test("the arguments of the process are its own")
-  func arguments() {
-    #expect(ProcessArguments.all == CommandLine.arguments)
-  }
 }

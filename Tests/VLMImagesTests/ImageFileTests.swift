@@ -2,7 +2,6 @@ import Foundation
 import Testing
 
 @testable import VLMImages
-@testable import VLMText
 
 @Suite("Image files")
 struct ImageFileTests {

@@ -4,7 +4,7 @@ import VLMFoundation
 
 @testable import VLMImages
 
-/// Where images lie.
+/// Folders of the image fixtures.
 enum ImageFixtures {
   static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .deletingLastPathComponent().appendingPathComponent("Fixtures").path

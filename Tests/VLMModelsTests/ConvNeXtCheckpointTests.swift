@@ -93,7 +93,7 @@ struct ConvNeXtCheckpointTests {
   static func names(
     _ config: ConvNeXtConfig, _ naming: ConvNeXtNaming, convolutional: Bool
   ) throws -> [(name: String, shape: [Int])] {
-    try ModelDescription.convNeXt(config).manifest().map { spec in
+    try ModelDescription(ConvNeXtFamily.self, config).manifest().map { spec in
       var shape = spec.shape
       if convolutional, spec.path.contains(".mlp.fc"), shape.count == 2 { shape += [1, 1] }
       if spec.path.contains(".grn."), naming != .timm { shape = [1, 1, 1] + shape }
@@ -164,7 +164,7 @@ struct ConvNeXtCheckpointTests {
 
   @Test("the manifest has the published number of parameters", arguments: sizes)
   func parameterCount(_ size: Size) throws {
-    let manifest = try ModelDescription.convNeXt(Self.config(size)).manifest()
+    let manifest = try ModelDescription(ConvNeXtFamily.self, Self.config(size)).manifest()
     #expect(manifest.reduce(0) { $0 + $1.shape.reduce(1, *) } == size.parameters)
   }
 
@@ -192,7 +192,7 @@ struct ConvNeXtCheckpointTests {
     if naming == .openCLIP { config.head.output?.meaning = .embedding }
     #expect(found.config == config)
     #expect(found.unused == extra.map(\.name))
-    let manifest = try ModelDescription.convNeXt(config).manifest()
+    let manifest = try ModelDescription(ConvNeXtFamily.self, config).manifest()
     #expect(Set(found.tensors.keys) == Set(manifest.map(\.path)))
     for spec in manifest { #expect(found.tensors[spec.path]?.shape == spec.shape) }
   }
@@ -208,7 +208,7 @@ struct ConvNeXtCheckpointTests {
     }
     let found = try #require(try ConvNeXtCheckpoint(names: names, description: nil))
     #expect(found.naming == naming && found.config == config && found.unused.isEmpty)
-    let manifest = try ModelDescription.convNeXt(config).manifest()
+    let manifest = try ModelDescription(ConvNeXtFamily.self, config).manifest()
     #expect(Set(found.tensors.keys) == Set(manifest.map(\.path)))
   }
 
@@ -320,9 +320,9 @@ struct ConvNeXtConfigTests {
     var config = ConvNeXtCheckpointTests.config(size)
     config.stages[3].downsample = PatchGeometry(
       kernel: 2, stride: 1, dilation: 1, padding: 0, trailingPadding: 1)
-    let text = ModelDescription.convNeXt(config).json.serialized()
+    let text = ModelDescription(ConvNeXtFamily.self, config).json.serialized()
     let parsed = try ModelDescription(json: try JSONValue.parse(Array(text.utf8)))
-    #expect(parsed == .convNeXt(config))
+    #expect(parsed == ModelDescription(ConvNeXtFamily.self, config))
   }
 
   /// V43: numbers that no model has.
@@ -336,7 +336,7 @@ struct ConvNeXtConfigTests {
     ])
   func absurd(_ found: String, _ replacement: String) throws {
     let config = ConvNeXtCheckpointTests.config(ConvNeXtCheckpointTests.sizes[5])
-    let text = ModelDescription.convNeXt(config).json.serialized()
+    let text = ModelDescription(ConvNeXtFamily.self, config).json.serialized()
     #expect(text.contains(found))
     let broken = text.replacing(found, with: replacement)
     #expect(throws: ModelError.self) {

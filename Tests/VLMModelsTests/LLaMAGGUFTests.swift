@@ -38,7 +38,9 @@ struct LLaMAGGUFTests {
 
   private func config(_ changes: [String: JSONValue]) throws -> LLaMAConfig {
     let found = try recognise(changes)?.description
-    guard case .llama(let config)? = found else { throw ModelError(.missingTensor("a LLaMA")) }
+    guard let config = found?.config as? LLaMAConfig else {
+      throw ModelError(.missingTensor("a LLaMA"))
+    }
     return config
   }
 
@@ -58,7 +60,8 @@ struct LLaMAGGUFTests {
     let model = try #require(try recognise())
     #expect(
       model.description
-        == .llama(
+        == ModelDescription(
+          LLaMAFamily.self,
           LLaMAConfig(
             vocabulary: 100, hidden: 32, layers: 1, heads: 4, keyValueHeads: 2, headDimension: 8,
             feedForward: 48, epsilon: 1e-5, tiedEmbeddings: true, contextLength: 512)))
@@ -79,7 +82,7 @@ struct LLaMAGGUFTests {
   func untied() throws {
     let model = try #require(try recognise([:], [("output.weight", [100, 32])]))
     #expect(model.tensors["lm_head.weight"]?.original == "output.weight")
-    guard case .llama(let config) = model.description else {
+    guard let config = model.description.config as? LLaMAConfig else {
       Issue.record("\(model.description)")
       return
     }
@@ -147,7 +150,7 @@ struct LLaMAGGUFTests {
       #expect(found == rule)
     }
     let ones: JSONValue = .array([1.0, 1.0, 1.0, 1.0])
-    guard case .llama(let config)? = try recognise([key: ones], table)?.description else {
+    guard let config = try recognise([key: ones], table)?.description.config as? LLaMAConfig else {
       Issue.record("no LLaMA")
       return
     }

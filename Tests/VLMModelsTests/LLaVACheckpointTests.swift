@@ -106,11 +106,11 @@ struct LLaVACheckpointTests {
     #expect(found.unused.isEmpty)
     #expect(Set(found.tensors.keys) == Set(manifest.map(\.path)))
     for spec in manifest { #expect(found.tensors[spec.path]?.shape == spec.shape) }
-    guard case .llava(let config) = found.description else {
+    guard let config = found.description.config as? LLaVAConfig else {
       Issue.record("a LLaVA")
       return
     }
-    #expect(config.tower.stride == 64)
+    #expect(config.tower.geometry.stride == 64)
     #expect(config.promptLimit == 2048)
     #expect(config.projector == ProjectorConfig(layers: 2, inputs: 3072, outputs: 4096))
     #expect(try ModelDescription(json: found.description.json) == found.description)
@@ -135,7 +135,8 @@ struct LLaVACheckpointTests {
   func selectLayer() throws {
     let facts = Self.facts(CheckpointFacts.towerPrefix, [("mm_vision_select_layer", -2)])
     let found = try #require(try ModelCheckpoint.recognise(facts))
-    guard case .llava(let config) = found.description, case .convNeXt(let tower) = config.tower
+    guard let config = found.description.config as? LLaVAConfig,
+      let tower = config.tower as? ConvNeXtConfig
     else {
       Issue.record("a ConvNeXt tower")
       return

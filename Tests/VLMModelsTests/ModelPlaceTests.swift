@@ -15,16 +15,28 @@ struct ModelPlaceTests {
     "vision_model.embeddings.patch_embedding.weight", "vision_model.embeddings.class_embedding",
     "vision_model.post_layernorm.weight", "vision_model.pre_layrnorm.weight",
   ]
+  private static let sigLIP = [
+    "embeddings.patch_embedding.weight", "embeddings.patch_embedding.bias",
+    "embeddings.position_embedding.weight", "post_layernorm.weight", "head.probe",
+  ]
+  private static let timmSigLIP = [
+    "patch_embed.proj.weight", "patch_embed.proj.bias", "pos_embed", "norm.weight",
+    "attn_pool.latent",
+  ]
   private static let transformersConvNeXt = [
     "convnext.embeddings.patch_embeddings.weight", "classifier.weight", "classifier.bias",
     "convnext.encoder.stages.0.layers.0.dwconv.weight",
+  ]
+
+  private static let models = [
+    language, convNeXt, clip, sigLIP, timmSigLIP, transformersConvNeXt,
   ]
 
   private func places(_ names: [String]) -> [String] { ModelPlace.find(names).map(\.prefix) }
 
   @Test("a model under its own names is at the top, whatever is in it")
   func top() {
-    for names in [Self.language, Self.convNeXt, Self.clip, Self.transformersConvNeXt] {
+    for names in Self.models {
       #expect(places(names) == [""])
     }
     let llava =
@@ -34,7 +46,7 @@ struct ModelPlaceTests {
 
   @Test("models behind prefixes are found in the order of their first names")
   func prefixes() {
-    for names in [Self.language, Self.convNeXt, Self.clip, Self.transformersConvNeXt] {
+    for names in Self.models {
       let both = names.flatMap { ["student.backbone.\($0)", "ema.module.\($0)"] }
       #expect(places(["epoch"] + both + ["loss.weight"]) == ["student.backbone.", "ema.module."])
     }

@@ -9,7 +9,7 @@ struct VisionTowerConfigTests {
   static let encoder = TransformerConfig(
     width: 8, layers: 4, heads: 2, hidden: 16, activation: .quickGELU)
 
-  static let clip = CLIPViTConfig(
+  static let clip = ViTConfig(
     imageSize: 336, patchSize: 14, encoder: encoder, feature: .patches, usesClassToken: false)
 
   static func stage(_ channels: Int, downsample: Bool) -> JSONValue {
@@ -87,9 +87,10 @@ struct VisionTowerConfigTests {
     var simple = joint
     simple.norm = .simple
     let descriptions: [ModelDescription] = [
-      .clipViT(pooled), .clipViT(projected), .convNeXt(simple),
-      .openCLIP(OpenCLIPConfig(image: .convNeXt(joint), text: text)),
-      .openCLIP(OpenCLIPConfig(image: .clipViT(projected), text: separate)),
+      ModelDescription(ViTFamily.self, pooled), ModelDescription(ViTFamily.self, projected),
+      ModelDescription(ConvNeXtFamily.self, simple),
+      ModelDescription(CLIPFamily.self, CLIPConfig(image: joint, text: text)),
+      ModelDescription(CLIPFamily.self, CLIPConfig(image: projected, text: separate)),
     ]
     for description in descriptions {
       let read = try ModelDescription(json: description.json)
@@ -97,10 +98,10 @@ struct VisionTowerConfigTests {
       let specs = try description.manifest()
       #expect(Set(specs.map(\.path)).count == specs.count)
     }
-    let towers: [VisionTower] = [.clipViT(Self.clip), .multiResolution(try Self.tower(384))]
+    let towers: [any VisionTowerConfig] = [Self.clip, try Self.tower(384)]
     for tower in towers {
-      let read = try VisionTower(json: tower.json)
-      #expect(read == tower)
+      let read = try Registry.tower(json: Registry.json(of: tower))
+      #expect(Registry.json(of: read) == Registry.json(of: tower))
     }
   }
 
@@ -142,7 +143,7 @@ struct VisionTowerConfigTests {
   }
 
   /// The tensors of a tower by upstream's names.
-  static func names(_ config: CLIPViTConfig) -> [(name: String, shape: [Int])] {
+  static func names(_ config: ViTConfig) -> [(name: String, shape: [Int])] {
     let (width, hidden) = (config.encoder.width, config.encoder.hidden)
     var names: [(name: String, shape: [Int])] = [
       ("vision_model.embeddings.class_embedding", [width]),
@@ -166,7 +167,7 @@ struct VisionTowerConfigTests {
   @Test("layers behind the selected one and the last norm are left out")
   func selection() throws {
     let found = try #require(
-      try CLIPViTCheckpoint(
+      try ViTCheckpoint(
         names: Self.names(Self.clip), description: Self.described,
         .init(feature: .patches, layer: -2)))
     #expect(found.config.encoder.layers == 3 && found.config.encoder.heads == 2)
@@ -176,7 +177,7 @@ struct VisionTowerConfigTests {
     #expect(found.unused == ["vision_model.embeddings.position_ids"])
     for layer in [0, 5, -5, Int.min, Int.max] {
       #expect(throws: ModelError.self) {
-        try CLIPViTCheckpoint(
+        try ViTCheckpoint(
           names: Self.names(Self.clip), description: Self.described,
           .init(feature: .patches, layer: layer))
       }
@@ -192,7 +193,7 @@ struct VisionTowerConfigTests {
   @Test("a description that is another model's is refused", arguments: contradictions)
   func contradiction(_ description: JSONValue) {
     #expect(throws: ModelError.self) {
-      try CLIPViTCheckpoint(
+      try ViTCheckpoint(
         names: Self.names(Self.clip), description: description, .init(feature: .pooled))
     }
   }
@@ -203,12 +204,12 @@ struct VisionTowerConfigTests {
     let place = 2
     names[place].shape = [600, 8]
     #expect(throws: ModelError.self) {
-      try CLIPViTCheckpoint(names: names, description: nil, .init(feature: .pooled))
+      try ViTCheckpoint(names: names, description: nil, .init(feature: .pooled))
     }
     names.remove(at: place)
     let beside = "vision_model.embeddings.patch_embedding.weight"
     #expect(throws: ModelError(.missingTensor("embeddings.position", beside: beside))) {
-      try CLIPViTCheckpoint(names: names, description: nil, .init(feature: .pooled))
+      try ViTCheckpoint(names: names, description: nil, .init(feature: .pooled))
     }
   }
 }

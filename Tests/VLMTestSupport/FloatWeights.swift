@@ -18,13 +18,7 @@ package final class FloatWeights: WeightSource, @unchecked Sendable {
     guard let found = (try? values(spec.path)) ?? nil else {
       throw ModelError(.missingTensor(spec.path))
     }
-    let order: AxisOrder =
-      switch spec.role {
-      case .patchConvolution, .convolution: .channelsLast
-      case .depthwise: .tapsFirst
-      default: .natural
-      }
-    let format = TensorFormat(scheme: .f32, order: order)
+    let format = TensorFormat(scheme: .f32, order: spec.role.order)
     guard found.count == spec.shape.reduce(1, *) else {
       throw ModelError(.shape(spec.path, found: [found.count], expected: spec.shape))
     }

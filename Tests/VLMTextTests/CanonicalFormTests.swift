@@ -4,7 +4,7 @@ import VLMTestSupport
 
 @testable import VLMText
 
-/// Unicode's normal forms against those of Python's `unicodedata`.
+/// NFC and NFD, compared with Python's `unicodedata`.
 @Suite("Normal forms")
 struct CanonicalFormTests {
   private struct Row {

@@ -12,19 +12,19 @@ struct CLIPViTGoldenTests {
   struct Tower {
     let catalog: TensorCatalog
     let names: [String: String]
-    let config: CLIPViTConfig
+    let config: ViTConfig
 
-    init(_ checkpoint: String, feature: CLIPViTConfig.Feature, layer: Int = -1) throws {
-      catalog = try SafetensorsIndex.readCheckpoint(path: TestFiles.golden(checkpoint))
+    init(_ checkpoint: String, feature: ViTConfig.Feature, layer: Int = -1) throws {
+      catalog = try Checkpoint.read(path: TestFiles.golden(checkpoint))
       var names: [String: String] = [:]
       var shapes: [String: [Int]] = [:]
       for tensor in catalog.tensors {
-        guard let ours = CLIPViTNaming.canonical(tensor.name) else { continue }
+        guard let ours = ViTNaming.canonical(tensor.name) else { continue }
         names[ours] = tensor.name
         shapes[ours] = tensor.shape
       }
       self.names = names
-      config = try CLIPViTGeometry(
+      config = try ViTGeometry(
         shapes: shapes,
         description: MultiResolutionGoldenTests.json(TestFiles.golden("clip-vit/hf/config.json"))
       ).config(feature: feature, selectLayer: layer)
@@ -34,13 +34,13 @@ struct CLIPViTGoldenTests {
     func run(_ pixels: ExpectedTensor, _ scheme: Scheme) throws -> [String: [Float]] {
       let folder = try TemporaryFolder()
       let source = try CheckpointWeights(catalog, names: names, scheme: scheme, in: folder) {
-        _ = try CLIPViT($0, config)
+        _ = try ViT($0, config)
       }
       try OpenBLAS.load()
       let kernels = try KernelSet.selected()
-      let model = try CLIPViT(Weights(source, kernels: kernels), config)
+      let model = try ViT(Weights(source, kernels: kernels), config)
       let (height, width) = (pixels.shape[2], pixels.shape[3])
-      let context = try CLIPViTContext(
+      let context = try ViTContext(
         config, height: height, width: width, format: model.keyValueFormat,
         pool: WorkerPool(threadCount: 2), kernels: kernels)
       var planes = [Float](repeating: 0, count: pixels.values.count)
@@ -51,7 +51,7 @@ struct CLIPViTGoldenTests {
       }
       context.pixels.assign(planes)
       var shown: [String: [Float]] = [:]
-      let tokens = model(context) { shown[$0] = $1.array() }
+      let tokens = model(context) { shown[$0.name] = $0.value.array() }
       shown["feature"] = model.feature(tokens, context).array()
       return shown
     }

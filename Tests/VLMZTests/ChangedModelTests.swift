@@ -23,11 +23,11 @@ struct ChangedModelTests {
   init() throws { folder = try TemporaryFolder() }
 
   private func convert(_ fixture: String, _ name: String = "m.vlmz") throws -> String {
-    let converter = try Converter(
+    let conversion = try Conversion(
       source: try SourceModel.open(path: TestFiles.fixture(fixture)),
       policy: QuantizationPolicy(scheme: .f32), ignoreUnexpected: false,
       pool: WorkerPool(threadCount: 2))
-    _ = try converter.convert(to: folder.path(name), overwrite: false) { _, _, _ in }
+    _ = try conversion.run(to: folder.path(name), overwrite: false) { _, _, _ in }
     return folder.path(name)
   }
 
@@ -52,7 +52,7 @@ struct ChangedModelTests {
   @Test("between two pictures")
   func pictures() throws {
     let path = try convert("convnext-cifar10")
-    let session = try VisionSession(path: path, kernels: try KernelSet.selected(), threads: 2)
+    let session = try Session(path: path, kernels: try KernelSet.selected(), threads: 2)
     let picture = try ImageDecoder.decode(
       path: TestFiles.root.appendingPathComponent("docs/images/horse.png").path,
       color: session.preprocessing.color)
@@ -65,7 +65,7 @@ struct ChangedModelTests {
   @Test("between two questions, and in the middle of an answer, of which no more is shown")
   func answers() throws {
     let path = try convert("stories260K")
-    let session = try LanguageSession(
+    let session = try LoadedModel(
       path: path, kernels: try KernelSet.selected(), threads: 2, contextLength: 128)
     let options = GenerationOptions(maximumTokens: 20)
     var shown = 0
@@ -89,7 +89,7 @@ struct ChangedModelTests {
   @Test("between two pictures of a model that answers")
   func visualTokens() throws {
     let path = try convert("upstream/llava")
-    let session = try VisionLanguageSession(
+    let session = try LoadedModel(
       path: path, kernels: try KernelSet.selected(), threads: 2, contextLength: 64)
     let picture = try ImageDecoder.decode(
       path: TestFiles.root.appendingPathComponent("docs/images/horse.png").path,

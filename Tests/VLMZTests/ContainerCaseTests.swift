@@ -22,11 +22,11 @@ struct ContainerCaseTests {
     try model.write(path)
     let container = try Container.open(path: path)
     if try container.modelDescription().language == nil {
-      _ = try VisionSession(path: path, kernels: .best, threads: 1)
+      _ = try Session(path: path, kernels: .best, threads: 1)
     } else {
-      let session = try Conversation.open(
+      let session = try LoadedModel(
         path: path, kernels: .best, threads: 1, contextLength: 32)
-      _ = try session.container.chatTemplates()
+      _ = try session.model.container.chatTemplates()
     }
   }
 
@@ -137,7 +137,7 @@ struct ContainerCaseTests {
     model.tokenizer = try Tokenizer(sentencePiece: bytes, file: file).serialized()
     try model.with("generation.stop_tokens", [5_000_000]).write(path)
     do {
-      let session = try LanguageSession(
+      let session = try LoadedModel(
         path: path, kernels: .best, threads: 1, contextLength: 32)
       _ = try session.generate("Once upon a time", GenerationOptions(maximumTokens: 2))
       Issue.record("ids of a vocabulary of 512 in a model of 33")
@@ -193,9 +193,9 @@ struct ContainerCaseTests {
     }
     for name in ["convnext", "clip-vit"] {
       try changed(name).write(path)
-      let session = try VisionSession(path: path, kernels: .best, threads: 1)
+      let session = try Session(path: path, kernels: .best, threads: 1)
       let pixels = try session.preprocessing.apply(
-        Image(width: 30, height: 30, filledWith: .white), name: "white")
+        VLMImages.Image(width: 30, height: 30, filledWith: .white), name: "white")
       let error = thrownError(ModelError.self) { try session.run([pixels]) }
       #expect(error?.problem == .image(found: "1 channels", expected: "3, the model's"))
     }

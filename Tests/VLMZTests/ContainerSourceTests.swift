@@ -19,12 +19,12 @@ struct ContainerSourceTests {
     _ source: String, _ name: String, _ scheme: Scheme,
     overrides: [QuantizationPolicy.Override] = []
   ) throws -> (container: Container, notes: [String]) {
-    let converter = try Converter(
+    let conversion = try Conversion(
       source: try SourceModel.open(path: source),
       policy: QuantizationPolicy(scheme: scheme, overrides: overrides), ignoreUnexpected: false,
       pool: WorkerPool(threadCount: 2))
-    _ = try converter.convert(to: folder.path(name), overwrite: true) { _, _, _ in }
-    return (try Container.open(path: folder.path(name)), converter.notes)
+    _ = try conversion.run(to: folder.path(name), overwrite: true) { _, _, _ in }
+    return (try Container.open(path: folder.path(name)), conversion.notes)
   }
 
   /// Everything but what is known of their origin and errors.

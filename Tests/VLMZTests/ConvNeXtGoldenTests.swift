@@ -116,16 +116,16 @@ func convertedSession(
   _ checkpoint: String, _ scheme: Scheme, in folder: TemporaryFolder, threads: Int = 2,
   kernels: KernelSet? = nil, wideElements: Int = ConvNeXtContext.defaultWideElements,
   state: String? = nil, headActivation: HeadActivationOption? = nil
-) throws -> VisionSession {
+) throws -> Session {
   let output = folder.path("model.vlmz")
-  let converter = try Converter(
+  let conversion = try Conversion(
     source: try SourceModel.open(
       path: checkpoint, headActivation: headActivation,
       options: .init(state: state.map { .named($0) } ?? .automatic)),
     policy: QuantizationPolicy(scheme: scheme),
     ignoreUnexpected: false, pool: WorkerPool(threadCount: threads))
-  _ = try converter.convert(to: output, overwrite: true) { _, _, _ in }
-  return try VisionSession(
+  _ = try conversion.run(to: output, overwrite: true) { _, _, _ in }
+  return try Session(
     path: output, kernels: try kernels ?? KernelSet.selected(), threads: threads,
     wideElements: wideElements)
 }

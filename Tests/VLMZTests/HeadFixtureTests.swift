@@ -113,10 +113,10 @@ struct HeadFixtureTests {
 
   private func converter(
     _ names: [SafetensorsWriter.Entry], _ folder: TemporaryFolder, ignoring: Bool = false
-  ) throws -> Converter {
+  ) throws -> Conversion {
     let path = folder.path("model.safetensors")
     try SafetensorsWriter.write(path: path, overwrite: true, tensors: names)
-    return try Converter(
+    return try Conversion(
       source: try SourceModel.open(path: path), policy: QuantizationPolicy(scheme: .f32),
       ignoreUnexpected: ignoring, pool: WorkerPool(threadCount: 1))
   }
@@ -125,7 +125,7 @@ struct HeadFixtureTests {
     "a head that cannot be run is an error that names it; it is left out when that is asked for")
   func refused() throws {
     let folder = try TemporaryFolder()
-    let entries = try SafetensorsIndex.readCheckpoint(path: Self.path("wrapper-fc")).tensors.map {
+    let entries = try Checkpoint.read(path: Self.path("wrapper-fc")).tensors.map {
       SafetensorsWriter.Entry(name: $0.name, shape: $0.shape, floats: try $0.floats())
     }
     let second = SafetensorsWriter.Entry(
@@ -144,7 +144,7 @@ struct HeadFixtureTests {
   @Test("a loose parameter beside a head is a part of it")
   func loose() throws {
     let folder = try TemporaryFolder()
-    let entries = try SafetensorsIndex.readCheckpoint(path: Self.path("wrapper-fc")).tensors.map {
+    let entries = try Checkpoint.read(path: Self.path("wrapper-fc")).tensors.map {
       SafetensorsWriter.Entry(name: $0.name, shape: $0.shape, floats: try $0.floats())
     }
     let scale = SafetensorsWriter.Entry(name: "scale", shape: [], floats: [3])
@@ -168,7 +168,7 @@ struct HeadFixtureTests {
   @Test("what stands beside an image model and nothing explains is an error", arguments: decoders)
   func decoder(_ name: String, _ others: [(String, [Int])]) throws {
     let folder = try TemporaryFolder()
-    let entries = try SafetensorsIndex.readCheckpoint(path: Self.path(name)).tensors.map {
+    let entries = try Checkpoint.read(path: Self.path(name)).tensors.map {
       SafetensorsWriter.Entry(name: $0.name, shape: $0.shape, floats: try $0.floats())
     }
     let extra = others.map { other, shape in
@@ -196,7 +196,7 @@ struct HeadFixtureTests {
   @Test("a missing tensor is named with one that is there")
   func missing() throws {
     let folder = try TemporaryFolder()
-    let entries = try SafetensorsIndex.readCheckpoint(path: Self.path("open-mmlab")).tensors.map {
+    let entries = try Checkpoint.read(path: Self.path("open-mmlab")).tensors.map {
       SafetensorsWriter.Entry(name: $0.name, shape: $0.shape, floats: try $0.floats())
     }
     let gone = "backbone.stages.2.0.pointwise_conv2.bias"

@@ -18,7 +18,7 @@ struct MultiResolutionGoldenTests {
 
   static func tower(_ path: String) throws -> (TensorCatalog, MultiResolutionCheckpoint) {
     let folder = TestFiles.golden(path)
-    let catalog = try SafetensorsIndex.readCheckpoint(path: folder)
+    let catalog = try Checkpoint.read(path: folder)
     let facts = try MultiResolutionCheckpoint.Facts(
       llava: try json(folder + "/config.json"),
       clip: try json(folder + "/openai/clip-vit-large-patch14-336/config.json"))
@@ -68,7 +68,7 @@ struct MultiResolutionGoldenTests {
       FeatureShape(batch: 1, height: side, width: side, channels: 3), pixels.values
     )
     context.pixels.assign(pixels.values)
-    _ = try tower(context) { name, value, shape in shown[name] = (shape, value.array()) }
+    _ = try tower(context) { shown[$0.name] = ($0.shape, $0.value.array()) }
     // A second pass gives the same: nothing is left over from the first.
     context.pixels.assign(pixels.values)
     let again = try tower(context)

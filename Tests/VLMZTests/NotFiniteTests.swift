@@ -16,15 +16,15 @@ struct NotFiniteTests {
 
   init() throws { folder = try TemporaryFolder() }
 
-  private func session(_ name: String, _ fillings: [String: Float]) throws -> VisionSession {
+  private func session(_ name: String, _ fillings: [String: Float]) throws -> Session {
     var model = try SmallModel(name)
     model.fillings = fillings
     try model.write(path)
-    return try VisionSession(path: path, kernels: .best, threads: 2)
+    return try Session(path: path, kernels: .best, threads: 2)
   }
 
-  private func picture(_ session: VisionSession, _ value: Float = 0) -> PixelTensor {
-    let side = session.description.clipSide ?? 64
+  private func picture(_ session: Session, _ value: Float = 0) -> PixelTensor {
+    let side = session.description.trainedSide ?? 64
     let count = side * side * session.inputChannels
     return PixelTensor(height: side, width: side, values: .init(repeating: value, count: count))
   }
@@ -41,7 +41,7 @@ struct NotFiniteTests {
         specs.last { $0.path.hasSuffix("norm.bias") || $0.path.hasSuffix("norm_pre.bias") })
       var fillings = [norm.path: value]
       if value == 3e38 {
-        for spec in specs where spec.role == .output || spec.path == "projection" {
+        for spec in specs where spec.role == .head || spec.path == "projection" {
           fillings[spec.path] = value
         }
         guard fillings.count > 1 else { continue }
@@ -80,14 +80,15 @@ struct NotFiniteTests {
       let norm = try #require(specs.first { $0.path == "norm.weight" })
       model.fillings = [norm.path: value, "embed_tokens.weight": 1, "lm_head.weight": 1]
       try model.write(path)
-      let session = try LanguageSession(path: path, kernels: .best, threads: 1, contextLength: 32)
+      let session = try LoadedModel(path: path, kernels: .best, threads: 1, contextLength: 32)
       let error = thrownError(GenerationError.self) {
         try session.generate([1, 2, 3], GenerationOptions(maximumTokens: 3))
       }
       #expect(error?.problem == .notNumbers(position: 2), "\(value)")
       #expect(error?.exitStatus == .badData)
       #expect(throws: GenerationError.self) {
-        try LanguageQuality(session, ids: Array(repeating: 1, count: 8), window: 8, bos: nil)
+        try LanguageQuality(
+          session.generator, ids: Array(repeating: 1, count: 8), window: 8, bos: nil)
       }
     }
   }
@@ -99,7 +100,7 @@ struct NotFiniteTests {
       model.tensors.last { $0.path.hasPrefix("projector.") && $0.path.hasSuffix(".bias") })
     model.fillings = [bias.path: .nan]
     try model.write(path)
-    let session = try VisionLanguageSession(
+    let session = try LoadedModel(
       path: path, kernels: .best, threads: 1, contextLength: 32)
     let side = session.preprocessing.resolution ?? 28
     let pixels = PixelTensor(

@@ -33,18 +33,18 @@ struct OpenCLIPGoldenTests {
     let folder = try TemporaryFolder()
     let session = try convertedSession(
       TestFiles.golden("openclip-convnext/\(checkpoint)"), .f32, in: folder)
-    guard case .openCLIP(let config) = session.description else {
+    guard let config = session.description.config as? CLIPConfig else {
       Issue.record("no pair of towers")
       return
     }
-    #expect(config.text.encoder.heads == 2)
+    #expect(config.textTower.encoder.heads == 2)
     let pixels = try #require(expected.tensor("pixel_values"))
     let image = try #require(
       try session.run([PixelTensor(height: 64, width: 64, channelsFirst: pixels.values)]).first)
     try CLIPViTGoldenTests.check(image.embedding, "image_embedding", expected)
     let texts = try session.embed(texts: try Self.labels(expected, count: 5))
     try CLIPViTGoldenTests.check(texts.flatMap { $0 }, "text_embedding", expected)
-    let scale = try #require(session.openCLIP).scale
+    let scale = try #require(session.clip).scale
     #expect(abs(scale - 12.182494) < 1e-4)
     let logits = ZeroShot.logits(image: image.embedding, texts: texts, scale: scale)
     try CLIPViTGoldenTests.check(logits, "logits", expected)
@@ -114,7 +114,7 @@ struct OpenCLIPGoldenTests {
     let ids = try Self.labels(expected, count: texts.count)
     let found = try texts.map { try tokenizer.encodePadded($0) }
     #expect(texts.count == 11 && found == ids)
-    try session.classify(as: strings("labels"))
+    try session.liken(to: strings("labels"))
     let pixels = try #require(expected.tensor("pixel_values"))
     let image = try #require(
       try session.run([PixelTensor(height: 64, width: 64, channelsFirst: pixels.values)]).first)
@@ -135,7 +135,7 @@ struct OpenCLIPGoldenTests {
     #expect(opened.notes.contains { $0.contains("token ids only") })
     let folder = try TemporaryFolder()
     let session = try convertedSession(source.url.path, .f32, in: folder)
-    #expect(throws: GenerationError.self) { try session.classify(as: ["a cat"]) }
+    #expect(throws: GenerationError.self) { try session.liken(to: ["a cat"]) }
   }
 
   @Test("a folder's own tokenizer is the one that counts")
@@ -144,7 +144,7 @@ struct OpenCLIPGoldenTests {
     try source.write("tokenizer.json", Array(Self.letters().serialized().utf8))
     let second = try TemporaryFolder()
     let session = try convertedSession(source.url.path, .f32, in: second)
-    try session.classify(as: ["a cat", "Coin"])
+    try session.liken(to: ["a cat", "Coin"])
     #expect(session.labels == ["a cat", "Coin"])
     let expected = try Expected(TestFiles.golden("openclip-convnext/expected.safetensors"))
     let pixels = try #require(expected.tensor("pixel_values"))
@@ -153,7 +153,7 @@ struct OpenCLIPGoldenTests {
     let texts = try session.embed(texts: [
       [49_406, 26, 2, 0, 26 + 19, 49_407], [49_406, 2, 14, 8, 26 + 13, 49_407],
     ])
-    let scale = try #require(session.openCLIP).scale
+    let scale = try #require(session.clip).scale
     let logits = ZeroShot.logits(image: image.embedding, texts: texts, scale: scale)
     #expect(image.logits == logits)
   }

@@ -52,6 +52,20 @@ struct OpeningTests {
     #expect(try defects(model).count == 1)
   }
 
+  @Test("a chat template that cannot be parsed or is too large is a defect, each by its name")
+  func templates() throws {
+    let long = String(repeating: "a", count: JinjaLimits().maximumSourceBytes + 1)
+    for source in ["{% if %}", "{{ messages", "{% include 'a' %}", long] {
+      let programs = ChatTemplates([
+        .init(name: "default", source: "{{ bos_token }}"), .init(name: "tools", source: source),
+      ])
+      let model = try SmallModel("llama-bf16").with("template", programs.json)
+      let found = try defects(model)
+      #expect(found.count == 1, "\(found)")
+      #expect(found.allSatisfy { $0.hasPrefix("\(path): chat template 'tools': ") }, "\(found)")
+    }
+  }
+
   @Test("every defect is found, not the first alone")
   func several() throws {
     var model = try SmallModel("convnext").with("preprocess.filter", "sinc")
@@ -78,9 +92,9 @@ struct OpeningTests {
       #expect(try !defects(model).isEmpty, "\(name): \(field)")
       #expect(throws: (any Error).self) {
         if name == "convnext" || name == "clip-vit" {
-          _ = try VisionSession(path: path, kernels: .best, threads: 1)
+          _ = try Session(path: path, kernels: .best, threads: 1)
         } else {
-          _ = try Conversation.open(path: path, kernels: .best, threads: 1, contextLength: 32)
+          _ = try LoadedModel(path: path, kernels: .best, threads: 1, contextLength: 32)
         }
       }
     }
@@ -137,7 +151,7 @@ struct OpeningTests {
     }
     try small.write(path)
     let container = try Container.open(path: path)
-    guard case .convNeXt(let config) = try container.modelDescription() else {
+    guard let config = try container.modelDescription().config as? ConvNeXtConfig else {
       Issue.record("a ConvNeXt")
       return
     }

@@ -101,7 +101,7 @@ struct SchemeQualityTests {
     let folder = try TemporaryFolder()
     let session = try convertedSession(Self.checkpoint, .q8, in: folder)
     let shape = FeatureShape(batch: 1, height: 1 << 20, width: 1 << 20, channels: 3)
-    let config = try #require(session.config)
+    let config = try #require(session.description.config as? ConvNeXtConfig)
     #expect(throws: ModelError.self) {
       try ConvNeXtContext(
         config, capacity: shape, pool: session.pool, kernels: session.kernels)

@@ -108,7 +108,7 @@ struct UpstreamFixtureTests {
 
   @Test("a LLaVA of transformers that asks for something else is refused", arguments: refused)
   func refuses(_ key: String, _ value: JSONValue) throws {
-    let catalog = try SafetensorsIndex.readCheckpoint(path: Self.path("llava"))
+    let catalog = try Checkpoint.read(path: Self.path("llava"))
     let json = try TestFiles.json(Self.path("llava/config.json"))
     var description = try #require(json.objectValue)
     let names = catalog.tensors.map { (name: $0.name, shape: $0.shape) }

@@ -17,7 +17,7 @@ struct UpstreamConvNeXtTests {
     "simple-norm", "rms-norm", "rms-norm-first", "stride-8", "gray", "rgba", "five-channels",
   ]
 
-  private func session(_ name: String) throws -> VisionSession {
+  private func session(_ name: String) throws -> Session {
     try convertedSession(
       UpstreamFixtureTests.path("timm-" + name), .f32, in: try TemporaryFolder())
   }
@@ -67,7 +67,7 @@ struct UpstreamConvNeXtTests {
     _ name: String, _ change: (inout JSONObject) -> Void
   ) throws -> CheckpointFacts {
     let path = UpstreamFixtureTests.path("timm-" + name)
-    let catalog = try SafetensorsIndex.readCheckpoint(path: path)
+    let catalog = try Checkpoint.read(path: path)
     var description = try #require(try TestFiles.json(path + "/config.json").objectValue)
     var arguments = description["model_args"]?.objectValue ?? JSONObject()
     change(&arguments)
@@ -103,7 +103,7 @@ struct UpstreamConvNeXtTests {
       description.set("architecture", .string(name))
       let found = try ModelCheckpoint.recognise(
         CheckpointFacts(names: facts.names, description: .object(description)))
-      guard case .convNeXt(let config)? = found?.description else {
+      guard let config = found?.description.config as? ConvNeXtConfig else {
         Issue.record("no ConvNeXt")
         return
       }
@@ -115,7 +115,7 @@ struct UpstreamConvNeXtTests {
 
 /// CLIPs of transformers and open_clip, likewise.
 struct UpstreamCLIPTests {
-  private func session(_ name: String) throws -> VisionSession {
+  private func session(_ name: String) throws -> Session {
     try convertedSession(UpstreamFixtureTests.path(name), .f32, in: try TemporaryFolder())
   }
 
@@ -130,7 +130,7 @@ struct UpstreamCLIPTests {
     try UpstreamFixtureTests.check(raw, "clip-projection.image_embeds")
     let projected = try #require(raw)
     #expect(result[0].embedding == ZeroShot.normalised(projected))
-    #expect(session.isJoint && session.openCLIP == nil)
+    #expect(session.model.vision?.isJoint == true && session.clip == nil)
   }
 
   @Test(
@@ -148,22 +148,22 @@ struct UpstreamCLIPTests {
     try UpstreamFixtureTests.check(texts.flatMap { $0 }, "\(name).text_embeds")
     let image = try session.run([try UpstreamFixtureTests.pixels("clip.pixel_values")])[0]
     try UpstreamFixtureTests.check(image.embedding, "\(name).image_embeds")
-    let scale = try #require(session.openCLIP).scale
+    let scale = try #require(session.clip).scale
     let logits = ZeroShot.logits(image: image.embedding, texts: texts, scale: scale)
     try UpstreamFixtureTests.check(logits, "\(name).logits")
     // Neither the first text's end nor the second's is its largest id.
-    guard case .openCLIP(let config) = session.description else {
+    guard let config = session.description.config as? CLIPConfig else {
       Issue.record("\(session.description)")
       return
     }
-    #expect(config.text.endToken == (name == "clip-model" ? 7 : nil))
-    #expect(try OpenCLIPConfig(json: config.json) == config)
+    #expect(config.textTower.endToken == (name == "clip-model" ? 7 : nil))
+    #expect(try CLIPConfig(json: config.json) == config)
   }
 
   @Test("a whole CLIP without its text tower's parts is its vision tower")
   func parts() throws {
     let path = UpstreamFixtureTests.path("clip-model")
-    let catalog = try SafetensorsIndex.readCheckpoint(path: path)
+    let catalog = try Checkpoint.read(path: path)
     let description = try TestFiles.json(path + "/config.json")
     func found(without part: String) throws -> ModelDescription? {
       let names = catalog.tensors.filter { !$0.name.hasPrefix(part) }
@@ -172,20 +172,20 @@ struct UpstreamCLIPTests {
         CheckpointFacts(names: names, description: description))?.description
     }
     for part in ["logit_scale", "text_projection", "text_model.", "visual_projection"] {
-      guard case .clipViT(let config)? = try found(without: part) else {
+      guard let config = try found(without: part)?.config as? ViTConfig else {
         Issue.record("\(part): no vision tower")
         continue
       }
       #expect(config.projection == (part == "visual_projection" ? nil : 10))
       #expect(config.encoder.heads == 12)
-      #expect(try CLIPViTConfig(json: config.json) == config)
+      #expect(try ViTConfig(json: config.json) == config)
     }
   }
 
   @Test("vision_config_dict wins over vision_config whole, as in transformers")
   func doubleDescription() throws {
     let path = UpstreamFixtureTests.path("clip-model")
-    let catalog = try SafetensorsIndex.readCheckpoint(path: path)
+    let catalog = try Checkpoint.read(path: path)
     var description = try #require(try TestFiles.json(path + "/config.json").objectValue)
     func tower(_ double: JSONValue) throws -> TransformerConfig? {
       description.set("vision_config_dict", double)
@@ -193,8 +193,8 @@ struct UpstreamCLIPTests {
         CheckpointFacts(
           names: catalog.tensors.map { (name: $0.name, shape: $0.shape) },
           description: .object(description)))
-      guard case .openCLIP(let config)? = found?.description,
-        case .clipViT(let tower) = config.image
+      guard let config = found?.description.config as? CLIPConfig,
+        let tower = config.imageTower as? ViTConfig
       else { return nil }
       return tower.encoder
     }
@@ -218,13 +218,15 @@ struct UpstreamCLIPTests {
         atPath: UpstreamFixtureTests.path(name), toPath: folder.path(copy))
     }
     let both = try SourceModel.open(path: folder.url.path)
-    guard case .openCLIP(let config) = both.description, case .clipViT(let tower) = config.image
+    guard let config = both.description.config as? CLIPConfig,
+      let tower = config.imageTower as? ViTConfig
     else {
       Issue.record("no open_clip model")
       return
     }
     #expect(tower.encoder.activation == .quickGELU && tower.encoder.heads == 3)
-    #expect(config.text.encoder.activation == .quickGELU && config.text.encoder.heads == 4)
+    #expect(
+      config.textTower.encoder.activation == .quickGELU && config.textTower.encoder.heads == 4)
     try FileManager.default.removeItem(atPath: folder.path("open_clip_model.safetensors"))
     let other = try SourceModel.open(path: folder.url.path)
     #expect(other.description.architecture == "clip_vit")
@@ -240,7 +242,7 @@ struct UpstreamCLIPTests {
     "an option of open_clip's that makes another model is refused and named", arguments: refused)
   func options(_ part: String, _ key: String, _ value: JSONValue) throws {
     let path = UpstreamFixtureTests.path("open-clip-vit")
-    let catalog = try SafetensorsIndex.readCheckpoint(path: path)
+    let catalog = try Checkpoint.read(path: path)
     let json = try TestFiles.json(path + "/open_clip_config.json")
     var model = try #require(json["model_cfg"]?.objectValue)
     var tower = try #require(model[part]?.objectValue)

@@ -1,4 +1,4 @@
-// zlib, zstd and PCRE2 as they are, for Swift.
+// Exposes zlib, zstd and PCRE2 to Swift.
 
 #ifndef SYSTEM_LIBRARIES_H
 #define SYSTEM_LIBRARIES_H

@@ -1,10 +1,7 @@
-// The tile instructions under names of our own, so that a test on a machine without AMX can run the
-// kernels on a plain-C stand-in: -DVLM_EMULATE_AMX, which only scripts/test-kernels-amx defines.
+// The tile instructions as functions, so that a test on a machine without AMX can replace them by
+// plain C: -DVLM_EMULATE_AMX, which only scripts/test-kernels-amx defines.
 #ifndef VLM_AMX_TILES_H
 #define VLM_AMX_TILES_H
-
-#include "../internal.h"
-#include "../x86_targets.h"
 
 /// The operand of ldtilecfg: rows and bytes per row of the 8 tiles.
 typedef struct vlm_tile_config {
@@ -15,7 +12,7 @@ typedef struct vlm_tile_config {
 _Static_assert(sizeof(vlm_tile_config) == 64, "one cache line");
 
 // Tiles by use: sums of 2 row groups x 2 panels, activations of 2 row groups, codes of 2 panels.
-// The instructions want the numbers as literals.
+// The instructions take the numbers as literals.
 #define VLM_TILE_C00 0
 #define VLM_TILE_C01 1
 #define VLM_TILE_C10 2
@@ -29,10 +26,8 @@ _Static_assert(sizeof(vlm_tile_config) == 64, "one cache line");
 #include "tiles_emulated.h"
 #else
 
-VLM_TARGET_AMX_BEGIN
 VLM_INLINE void vlm_tile_configure(const vlm_tile_config *c) { _tile_loadconfig(c); }
 VLM_INLINE void vlm_tile_release(void) { _tile_release(); }
-VLM_TARGET_END
 
 #define vlm_tile_zero(t) _tile_zero(t)
 #define vlm_tile_load(t, from, stride) _tile_loadd(t, from, stride)
@@ -41,6 +36,12 @@ VLM_TARGET_END
 #define vlm_tile_dpbf16ps(c, a, b) _tile_dpbf16ps(c, a, b)
 
 #endif
+
+/// Rows of activations that one pass of tiles takes: two groups of 16.
+enum { AMX_ROWS = 32 };
+
+/// Bytes of one panel of int8 codes, inputs rounded up to whole tiles of 64.
+VLM_INLINE size_t amx_codes_bytes(size_t inputs) { return (inputs + 63) / 64 * 1024; }
 
 /// Two groups of activation rows, the second perhaps empty, against panels of 16 outputs.
 VLM_INLINE vlm_tile_config vlm_tile_config_for(size_t rows0, size_t rows1) {

@@ -1,13 +1,7 @@
-// 8 floats of AVX2 under the names that lanes/*.inc are written in; lanes/README.md.
+// 8 floats of AVX2 under the names that lanes/*.inc use; lanes/README.md.
 #ifndef VLM_LANES_AVX2_H
 #define VLM_LANES_AVX2_H
 
-#include "../internal.h"
-#include "../x86_targets.h"
-
-#define VLM_LANES_NAME(function) function##__avx2
-#define VLM_LANES_BEGIN VLM_TARGET_AVX2_BEGIN
-#define VLM_LANES_END VLM_TARGET_END
 #define VLM_GELU_PIECES 8
 /// Output columns of one pass of the depthwise kernel: 8 sums, 7 weights and an input are all 16
 /// registers.
@@ -16,8 +10,6 @@ enum { VF = 8, VLM_DEPTHWISE_COLUMNS = 8 };
 enum { VLM_ATTENTION_ROWS = 6, VLM_ATTENTION_PANELS = 1 };
 /// Rows and outputs of a tile of multiply.inc: 12 sums, 3 inputs and a weight are all 16 registers.
 enum { VLM_MULTIPLY_ROWS = 3, VLM_MULTIPLY_OUTPUTS = 4 };
-
-VLM_TARGET_AVX2_BEGIN
 
 typedef __m256 vf;
 
@@ -74,7 +66,7 @@ VLM_INLINE void vf_store_i8(int8_t *p, vf v) {
       _mm_packs_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));
   _mm_storel_epi64((__m128i *)p, _mm_packs_epi16(words, words));
 }
-/// bf16 in the upper halves of the lanes, ties to even; what is in the lower halves is of no use.
+/// bf16 in the upper halves of the lanes, ties to even; the lower halves are undefined.
 VLM_INLINE __m256i vf_round_bf16(vf v) {
   const __m256i bits = _mm256_castps_si256(v);
   const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
@@ -128,7 +120,5 @@ VLM_INLINE void vf_store_u8_n(uint8_t *p, vf v, size_t n) {
   vf_store_u8(bytes, v);
   for (size_t i = 0; i < n; i++) p[i] = bytes[i];
 }
-
-VLM_TARGET_END
 
 #endif

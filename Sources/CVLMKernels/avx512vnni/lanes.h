@@ -1,13 +1,7 @@
-// 16 floats of AVX-512 under the names that lanes/*.inc are written in; lanes/README.md.
+// 16 floats of AVX-512 under the names that lanes/*.inc use; lanes/README.md.
 #ifndef VLM_LANES_AVX512VNNI_H
 #define VLM_LANES_AVX512VNNI_H
 
-#include "../internal.h"
-#include "../x86_targets.h"
-
-#define VLM_LANES_NAME(function) function##__avx512vnni
-#define VLM_LANES_BEGIN VLM_TARGET_AVX512VNNI_BEGIN
-#define VLM_LANES_END VLM_TARGET_END
 #define VLM_GELU_PIECES 16
 /// Output columns of one pass of the depthwise kernel: 12 sums hide the latency of vfmadd, and 7
 /// weights stay in registers.
@@ -16,8 +10,6 @@ enum { VF = 16, VLM_DEPTHWISE_COLUMNS = 12 };
 enum { VLM_ATTENTION_ROWS = 12, VLM_ATTENTION_PANELS = 2 };
 /// Rows and outputs of a tile of multiply.inc: 24 sums, 4 inputs and a weight of 32 registers.
 enum { VLM_MULTIPLY_ROWS = 4, VLM_MULTIPLY_OUTPUTS = 6 };
-
-VLM_TARGET_AVX512VNNI_BEGIN
 
 typedef __m512 vf;
 
@@ -98,7 +90,5 @@ VLM_INLINE void vf_store_u8_n(uint8_t *p, vf v, size_t n) {
 VLM_INLINE void vf_store_u8(uint8_t *p, vf v) {
   _mm_storeu_si128((__m128i *)p, _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(v)));
 }
-
-VLM_TARGET_END
 
 #endif

@@ -1,21 +1,23 @@
-// The same encoders compiled for AVX2; fused multiply-add is not among the features on purpose.
+// The encoders, and the decoders of GGUF, for AVX2; fused multiply-add is not among the features on
+// purpose.
 #if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
-#define VLM_MADD_256
+#include "../targets.h"
 #include "lanes.h"
 
-#if defined(__x86_64__)
-#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
-#include "panel_body.h"
-#include "q4_body.h"
-#include "madd.h"
-#include "q4_search.h"
-#include "q4_panel_body.h"
-#pragma clang attribute pop
+#define VLM_MADD_256
 
-const vlm_encoder vlm_encoder_avx2 = {
-    VLM_ENCODE_AVX2, "avx2", encode_q8, encode_q4, encode_q4_min_max,
-    encode_f16, encode_bf16};
+VLM_TARGET_BEGIN("avx2")
+
+#include "all.inc"
+#include "gguf.inc"
+
+void vlm_gguf_decode__avx2(uint32_t type, size_t blocks, const uint8_t *bytes, float *values) {
+  gguf_decode(type, blocks, bytes, values);
+}
+
+VLM_TARGET_END
+
+const vlm_encoder vlm_encoder_avx2 = VLM_ENCODER("avx2");
+
 #endif

@@ -1,9 +1,6 @@
-// GGUF blocks for whatever the compiler assumes of the target, and the choice of a faster set.
-#include "gguf_body.h"
-
-#if defined(__x86_64__)
-void vlm_gguf_decode_avx2(uint32_t type, size_t blocks, const uint8_t *bytes, float *values);
-#endif
+// Sizes of GGUF's blocks, and the choice of a decoder.
+#include "../detect/features.h"
+#include "lanes.h"
 
 vlm_gguf_size vlm_gguf_block_size(uint32_t type) {
   switch (type) {
@@ -25,11 +22,10 @@ vlm_gguf_size vlm_gguf_block_size(uint32_t type) {
 
 void vlm_gguf_decode(uint32_t type, size_t blocks, const void *bytes, float *values) {
 #if defined(__x86_64__)
-  // This builtin asks the operating system too.
-  if (__builtin_cpu_supports("avx2")) {
-    vlm_gguf_decode_avx2(type, blocks, bytes, values);
+  if (vlm_machine_has(VLM_FEATURE_AVX2)) {
+    vlm_gguf_decode__avx2(type, blocks, bytes, values);
     return;
   }
 #endif
-  gguf_decode(type, blocks, bytes, values);
+  vlm_gguf_decode__baseline(type, blocks, bytes, values);
 }

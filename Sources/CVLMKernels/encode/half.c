@@ -1,9 +1,10 @@
-// f32 <-> f16 and bf16 in integer arithmetic, so that no compiler library or rounding mode of a
-// half-precision unit has a say, and the statistics of row-major tensors.
+// f32 <-> f16 and bf16 in integer arithmetic, so that the result depends on no compiler library and
+// no rounding mode; and the statistics of row-major tensors.
 #include <math.h>
 #include <string.h>
 
-#include "vlm_encode.h"
+#include "../detect/features.h"
+#include "../include/vlm_encode.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -47,7 +48,7 @@ void vlm_bf16_from_f32(size_t count, const float *x, uint16_t *y) {
 }
 
 #if defined(__x86_64__)
-// Of any finite value there is but one f32; NaN is made quiet by the instruction, too.
+// Every finite f16 is exactly one f32, and the instruction too makes NaN quiet.
 __attribute__((target("avx,f16c"))) static size_t f32_from_f16_by_eight(
     size_t count, const uint8_t *x, float *y) {
   size_t i = 0;
@@ -61,9 +62,7 @@ void vlm_f32_from_f16(size_t count, const void *halves, float *y) {
   const uint8_t *const x = halves;
   size_t i = 0;
 #if defined(__x86_64__)
-  // Every processor with AVX2 has F16C; older compilers cannot ask for that one.
-  if (__builtin_cpu_supports("avx2"))
-    i = f32_from_f16_by_eight(count, x, y);
+  if (vlm_machine_has(VLM_FEATURE_AVX2)) i = f32_from_f16_by_eight(count, x, y);
 #endif
   for (; i < count; i++) {
     uint16_t half;
@@ -79,10 +78,12 @@ void vlm_f32_from_f16(size_t count, const void *halves, float *y) {
   }
 }
 
-void vlm_f32_from_bf16(size_t count, const uint16_t *x, float *y) {
+void vlm_f32_from_bf16(size_t count, const void *halves, float *y) {
   for (size_t i = 0; i < count; i++) {
-    const uint32_t quiet = (x[i] & 0x7fff) > 0x7f80 ? 0x400000 : 0;
-    y[i] = float_of((uint32_t)x[i] << 16 | quiet);
+    uint16_t half;
+    memcpy(&half, (const char *)halves + i * sizeof half, sizeof half);
+    const uint32_t quiet = (half & 0x7fff) > 0x7f80 ? 0x400000 : 0;
+    y[i] = float_of((uint32_t)half << 16 | quiet);
   }
 }
 

@@ -23,6 +23,7 @@
 #ifndef VLM_BLOCKS_H
 #define VLM_BLOCKS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -54,12 +55,28 @@ static inline size_t vlm_panel_count(size_t outputs) {
   return (outputs + VLM_PANEL_OUTPUTS - 1) / VLM_PANEL_OUTPUTS;
 }
 
+/// From one row of u8 activations to the next: a whole number of 64-byte tile rows.
+static inline size_t vlm_row_code_stride(size_t inputs) { return (inputs + 63) / 64 * 64; }
+
+/// Where the code of an output (0 ..< 16) and an input is.
+static inline size_t vlm_q8_code_offset(size_t output, size_t input) {
+  return input / 4 * 64 + output * 4 + input % 4;
+}
 static inline size_t vlm_q8_tail_offset(size_t inputs) { return vlm_block_count(inputs) * 512; }
 static inline size_t vlm_q8_panel_bytes(size_t inputs) {
   return vlm_q8_tail_offset(inputs) + sizeof(vlm_panel_tail);
 }
 
+/// Where the byte is that has the code of an output (0 ..< 16) and an input, and in which half.
+static inline size_t vlm_q4_code_offset(size_t output, size_t input) {
+  return input / 8 * 64 + output * 4 + input % 4;
+}
+static inline bool vlm_q4_code_is_high(size_t input) { return input % 8 >= 4; }
 static inline size_t vlm_q4_groups_offset(size_t inputs) { return vlm_block_count(inputs) * 256; }
+/// Where the steps and offsets of a block of inputs are, a `vlm_q4_group`.
+static inline size_t vlm_q4_group_offset(size_t inputs, size_t block) {
+  return vlm_q4_groups_offset(inputs) + block * sizeof(vlm_q4_group);
+}
 static inline size_t vlm_q4_tail_offset(size_t inputs) {
   size_t groups = vlm_block_count(inputs) * sizeof(vlm_q4_group);
   return vlm_q4_groups_offset(inputs) + (groups + 63) / 64 * 64;

@@ -12,13 +12,7 @@
 #include <stdint.h>
 
 #include "vlm_blocks.h"
-
-typedef enum vlm_encode_isa {
-  VLM_ENCODE_BASELINE = 0, // what the compiler assumes of the target: SSE2, NEON
-  VLM_ENCODE_AVX2,
-  VLM_ENCODE_AVX512,       // avx512 f, bw, vl, dq
-  VLM_ENCODE_ISA_COUNT
-} vlm_encode_isa;
+#include "vlm_isa.h"
 
 /// Sums over the encoded values w and what a reader will decode for them, v.
 /// Values that are not finite, and finite ones that became infinite, are left out of the sums.
@@ -42,9 +36,9 @@ typedef struct vlm_encode_panel {
   void *scratch;           // vlm_encode_scratch_bytes(inputs) bytes, 64-byte aligned
 } vlm_encode_panel;
 
+/// Encoders of one instruction set; all write the same bytes.
 typedef struct vlm_encoder {
-  vlm_encode_isa isa;
-  const char *name;
+  const char *name; // "baseline" (what the compiler assumes: SSE2, NEON), "avx2", "avx512"
   void (*q8)(const vlm_encode_panel *, vlm_encode_stats *);
   void (*q4)(const vlm_encode_panel *, vlm_encode_stats *);
   /// q4 from each group's minimum and maximum alone: what the search is compared with.
@@ -53,14 +47,16 @@ typedef struct vlm_encoder {
   void (*bf16)(const vlm_encode_panel *, vlm_encode_stats *);
 } vlm_encoder;
 
+/// Bytes of scratch that an encoder needs for panels of `inputs` inputs.
 size_t vlm_encode_scratch_bytes(size_t inputs);
 
-/// The encoders of an instruction set, or NULL when this build or this machine cannot run them.
-const vlm_encoder *vlm_encoder_for(vlm_encode_isa isa);
-/// The fastest set that this machine can run.
+/// The fastest encoders that use no more than a kernel set's instructions, or NULL when this build
+/// or this machine cannot run that set.
+const vlm_encoder *vlm_encoder_for(vlm_isa isa);
+/// The fastest encoders that this machine can run.
 const vlm_encoder *vlm_encoder_best(void);
 
-/// Readers of panels, written for clearness; rows[n * row_stride + k] for n < row_count.
+/// Readers of panels, written to be clear; rows[n * row_stride + k] for n < row_count.
 void vlm_decode_q8(const void *panel, size_t inputs, size_t row_count, float *rows,
                    size_t row_stride);
 void vlm_decode_q4(const void *panel, size_t inputs, size_t row_count, float *rows,
@@ -85,7 +81,7 @@ void vlm_f16_from_f32(size_t count, const float *x, uint16_t *y);
 void vlm_bf16_from_f32(size_t count, const float *x, uint16_t *y);
 /// `halves` at any alignment.
 void vlm_f32_from_f16(size_t count, const void *halves, float *y);
-void vlm_f32_from_bf16(size_t count, const uint16_t *x, float *y);
+void vlm_f32_from_bf16(size_t count, const void *halves, float *y);
 
 /// Adds values w and decoded values v to the statistics, in order.
 void vlm_encode_compare(size_t count, const float *w, const float *v, vlm_encode_stats *stats);

@@ -14,19 +14,7 @@
 #include <stdint.h>
 
 #include "vlm_blocks.h"
-
-typedef enum vlm_isa {
-  VLM_ISA_SCALAR = 0,
-  VLM_ISA_AVX2,          // avx2 + fma + f16c
-  VLM_ISA_AVXVNNI,       // avx2 + avx-vnni: 256-bit dot products without AVX-512
-  VLM_ISA_AVX512VNNI,    // avx512 f, bw, vl, dq, vnni
-  VLM_ISA_AVX512BF16,    // avx512vnni + avx512 bf16
-  VLM_ISA_AMX,           // avx512bf16 + amx-tile, amx-int8, amx-bf16
-  VLM_ISA_NEON,          // Armv8.0
-  VLM_ISA_NEON_DOTPROD,  // Armv8.2 dot product
-  VLM_ISA_NEON_I8MM,     // dot product + int8 matrix multiply
-  VLM_ISA_COUNT
-} vlm_isa;
+#include "vlm_isa.h"
 
 /// Real value of a quantized activation u of row r: scale * u + minimum, u in 0...255.
 typedef struct vlm_row_quant {
@@ -161,8 +149,8 @@ typedef struct vlm_kernels {
   void (*gemm_f32_f16)(const vlm_gemm *);
   void (*gemm_f32_bf16)(const vlm_gemm *);
 
-  /// y[r][n] = sum over k of x[r][k] * w[n][k], or added to y: what a library of linear algebra does,
-  /// where there is none. x [rows][x_stride], w [outputs][inputs], y [rows][y_stride], not x.
+  /// y[r][n] = sum over k of x[r][k] * w[n][k], or added to y: what a library of linear algebra
+  /// does, where there is none. x [rows][x_stride], w [outputs][inputs], y [rows][y_stride], not x.
   void (*multiply_f32)(size_t rows, size_t inputs, size_t outputs, const float *x, size_t x_stride,
                        const float *w, bool adds, float *y, size_t y_stride);
   /// y = epilogue(y) in place, y [rows][y_stride]: for such sums.
@@ -223,9 +211,9 @@ typedef struct vlm_kernels {
 } vlm_kernels;
 
 /// Takes the VLM_ROW_OUTLIERS largest magnitudes out of each row, so that the codes of the rest are
-/// fine: `outliers` has their columns and values, largest first, the earlier of equal ones first, and
-/// x the next largest value in their place. Rows of no more columns than that keep their values;
-/// their outliers are zeros. NaN is not taken. Plain C, the same everywhere.
+/// fine: `outliers` has their columns and values, largest first, the earlier of equal ones first,
+/// and x the next largest value in their place. Rows of no more columns than that keep their
+/// values; their outliers are zeros. NaN is not taken. Plain C, the same everywhere.
 void vlm_take_outliers(size_t rows, size_t columns, float *x, size_t x_stride,
                        vlm_outlier *outliers);
 /// Takes what the codes at the outliers' columns stand for from their values.
@@ -241,9 +229,5 @@ void vlm_panel_row_bf16(const void *weights, size_t inputs, size_t output, float
 
 /// The table of an instruction set, or NULL when this build or this machine cannot run it.
 const vlm_kernels *vlm_kernels_for(vlm_isa isa);
-/// The best instruction set that this machine, its operating system included, can run.
-vlm_isa vlm_isa_best(void);
-/// "scalar" ...; NULL for a value out of range.
-const char *vlm_isa_name(vlm_isa isa);
 
 #endif

@@ -1,15 +1,7 @@
-// 4 floats of NEON under the names that lanes/*.inc are written in; lanes/README.md.
+// 4 floats of NEON under the names that lanes/*.inc use; lanes/README.md.
 #ifndef VLM_LANES_NEON_H
 #define VLM_LANES_NEON_H
 
-#include "../internal.h"
-
-#include <arm_neon.h>
-
-#define VLM_LANES_NAME(function) function##__neon
-// Armv8.0 has all that is used here.
-#define VLM_LANES_BEGIN
-#define VLM_LANES_END
 #define VLM_GELU_PIECES 0 // no lookup of floats in a register
 /// Output columns of one pass of the depthwise kernel: 8 sums and 7 weights of 32 registers.
 enum { VF = 4, VLM_DEPTHWISE_COLUMNS = 8 };
@@ -70,7 +62,7 @@ VLM_INLINE void vf_store_i8(int8_t *p, vf v) {
   vst1_s8(bytes, vqmovn_s16(vcombine_s16(words, words)));
   memcpy(p, bytes, VF);
 }
-/// bf16 in the upper halves of the lanes, ties to even; what is in the lower halves is of no use.
+/// bf16 in the upper halves of the lanes, ties to even; the lower halves are undefined.
 VLM_INLINE uint32x4_t vf_round_bf16(vf v) {
   const uint32x4_t bits = vreinterpretq_u32_f32(v);
   const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));

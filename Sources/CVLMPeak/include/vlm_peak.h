@@ -1,8 +1,8 @@
-// What a machine can do at most: loops of nothing but multiply-add instructions on registers, and a
-// loop of nothing but loads. And a kernel table that counts the time spent in each of its functions.
+// The peaks of a machine: loops of multiply-add instructions on registers alone, and a loop of
+// loads alone. And a kernel table that counts the time spent in each of its functions.
 //
 // As in the kernels: no allocation, no threads, no printing. The caller runs a loop on as many
-// threads as it wants to know about, at once, and takes the time.
+// threads as it wants to measure, at once, and takes the time.
 #ifndef VLM_PEAK_H
 #define VLM_PEAK_H
 

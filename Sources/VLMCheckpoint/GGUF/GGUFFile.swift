@@ -1,41 +1,42 @@
 import VLMFoundation
 
-/// Reads GGUF files of version 2 and 3, little-endian: typed metadata, then tensors, plain or in
-/// blocks of codes, which stay in the mapped file until they are read.
+/// Reads little-endian GGUF files of versions 2 and 3: typed metadata, then tensors, plain or
+/// block-quantized. Tensor data stays in the mapped file until it is read.
 ///
-/// The header is validated once, completely. Tensors lie one after the other in the header's order,
-/// so that none shares bytes with another.
+/// The header is validated completely when the file is opened. Tensors are contiguous in the
+/// header's order, so none share bytes.
 package struct GGUFFile: Sendable {
-  /// Tensors of a file. The largest models have some ten thousand.
+  /// Maximum tensors per file. The largest models have about ten thousand.
   package static let maximumTensors = 1 << 20
-  /// Metadata entries. Models have about thirty, with long names of licences and bases a hundred.
+  /// Maximum metadata entries. Models have about thirty; those that list many licences and base
+  /// models have about a hundred.
   package static let maximumEntries = 1 << 16
-  /// Bytes of a key; the format's own bound.
+  /// Maximum bytes of a key, set by the format.
   package static let maximumKeyBytes = 65535
-  /// Bytes of a tensor's name; the format's own bound.
+  /// Maximum bytes of a tensor's name, set by the format.
   package static let maximumNameBytes = 64
-  /// Bytes of a string. The longest are chat templates and licences.
+  /// Maximum bytes of a string. The longest are chat templates and licences.
   package static let maximumStringBytes = 16 << 20
-  /// Elements of an array. The longest are the merges of large vocabularies.
+  /// Maximum elements of an array. The longest are the merges of large vocabularies.
   package static let maximumArrayCount = 16 << 20
-  /// Arrays within each other. No file is known that nests any.
+  /// Maximum nesting of arrays. No known file nests any.
   package static let maximumDepth = 4
-  /// Extents of a shape; the format's own bound.
+  /// Maximum rank, set by the format.
   package static let maximumRank = 4
-  /// Bytes. Pages of the largest size that a machine might want to map.
+  /// Maximum alignment in bytes: the largest page size a machine might map.
   package static let maximumAlignment = 1 << 20
   static let defaultAlignment = 32
 
-  /// Of the first part, when the file is one of several.
+  /// The metadata; of the first part if the file is split.
   package let metadata: GGUFMetadata
   package let catalog: TensorCatalog
 
-  /// Whether the file starts as GGUF does.
+  /// Whether the file starts with GGUF's magic.
   package static func matches(_ file: MappedFile) -> Bool {
     file.count >= 4 && file.withBytes(0..<4) { $0.elementsEqual("GGUF".utf8) }
   }
 
-  /// Reads a file and the other parts of the same model, if there are any.
+  /// Reads a file and, if it is split, the other parts of the same model.
   ///
   /// - Throws: `CheckpointError` naming the key, tensor or byte that is wrong, or the part that is
   ///   missing.

@@ -1,34 +1,34 @@
 import VLMFoundation
 import VLMTensor
 
-/// The part of a GGUF file before its tensors' data: counts, metadata, and what each tensor is.
+/// The header of a GGUF file: counts, metadata and tensor descriptions.
 struct GGUFHeader {
-  /// What the header says of a tensor, with its place in the data checked.
+  /// A tensor's description; its position in the data has been checked.
   struct TensorInfo {
     let name: String
     let type: GGUFType
-    /// Outermost extent first, unlike in the file.
+    /// Outermost extent first; the file has the reverse order.
     let shape: [Int]
-    /// Bytes from the start of the data.
+    /// Byte offset from the start of the data.
     let range: Range<Int>
   }
 
   private(set) var metadata: GGUFMetadata
   private(set) var tensors: [TensorInfo] = []
-  /// Where the data begins in the file.
+  /// File offset of the tensor data.
   private(set) var dataStart = 0
 
-  /// Bytes that the shortest key with its value, and the shortest tensor, take.
+  /// Minimum bytes of a metadata entry, and of a tensor description.
   private static let minimumEntryBytes = 8 + 1 + 4 + 1
   private static let minimumTensorBytes = 8 + 1 + 4 + 4 + 8
   private static let maximumSharedShapes = 4096
 
   private var reader: GGUFReader
-  /// Shapes seen, so that many tensors of a few shapes share their storage.
+  /// Shapes seen so far. Tensors of equal shape share one array.
   private var shapes: Set<[Int]> = []
   private(set) var alignment = GGUFFile.defaultAlignment
 
-  /// - Parameter bytes: the whole file, which the caller keeps alive for the header's life.
+  /// - Parameter bytes: the whole file; the caller keeps it alive as long as the header.
   init(_ bytes: UnsafeRawBufferPointer, source: MappedFile) throws(CheckpointError) {
     reader = GGUFReader(bytes, source: source, base: 0)
     metadata = GGUFMetadata(entries: [], index: [:])
@@ -110,7 +110,7 @@ struct GGUFHeader {
         throw failure(.sizeOverflow(shape))
       }
       let offset = try reader.number("the tensor's offset", as: UInt64.self)
-      // Each tensor begins where the one before it ends, aligned: no gaps, no shared bytes.
+      // Each tensor begins where the previous one ends, aligned: no gaps, no shared bytes.
       guard offset == UInt64(end) else {
         throw reader.failure(.offset(found: offset, expected: end))
       }
@@ -128,7 +128,7 @@ struct GGUFHeader {
     dataStart = start
   }
 
-  /// The extents, of which the file has the innermost first.
+  /// Reads the extents, which the file stores innermost first.
   private mutating func readShape() throws(CheckpointError) -> [Int] {
     let rank = try reader.number("the count of extents", as: UInt32.self)
     guard rank <= UInt32(GGUFFile.maximumRank) else {

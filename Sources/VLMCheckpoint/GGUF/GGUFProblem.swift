@@ -1,12 +1,12 @@
 import VLMFoundation
 
-/// What can be wrong with a GGUF file, besides what any checkpoint can have.
+/// What can be wrong with a GGUF file, in addition to `CheckpointError.Problem`.
 package enum GGUFProblem: Sendable, Equatable {
   case bigEndian(version: UInt32)
   case version(UInt32)
   case truncated(field: String, offset: Int, needed: UInt64, available: Int)
   case countBeyondLimit(of: String, found: UInt64, limit: Int)
-  /// A count of things that do not fit into the bytes that are left.
+  /// A count of items that cannot fit into the remaining bytes.
   case countBeyondFile(of: String, found: UInt64, available: Int)
   case emptyKey
   case duplicateKey
@@ -23,11 +23,11 @@ package enum GGUFProblem: Sendable, Equatable {
   case notReadable(String)
   case splitName(count: Int)
   case splitField(key: String, found: String, expected: String)
-  /// `--mmproj` beside a checkpoint of another format.
+  /// `--mmproj` was given with a checkpoint of another format.
   case languageExpected(String)
-  /// `--mmproj` names something else.
+  /// `--mmproj` names a file that is not a vision file.
   case visionExpected(found: String)
-  /// How many language models and vision halves a folder has, and one of each.
+  /// The numbers of language models and vision files in a folder, and one of each.
   case halves(Int, Int, language: String, vision: String)
 
   package var text: String {

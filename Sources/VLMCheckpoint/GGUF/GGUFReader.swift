@@ -1,24 +1,24 @@
 import VLMFoundation
 
-/// Reads GGUF's numbers, strings and values in order. Nothing is allocated from a length that the
-/// file's remaining bytes do not bear out.
+/// Reads GGUF's numbers, strings and values in order. No length is trusted for an allocation before
+/// the remaining bytes confirm it.
 struct GGUFReader {
   private let bytes: UnsafeRawBufferPointer
   private let source: MappedFile
-  /// Where `bytes` begin in the file.
+  /// File offset of `bytes`.
   private let base: Int
   private var position = 0
-  /// The key or tensor that is being read, for errors.
+  /// The key or tensor being read, for error messages.
   var place = ""
 
-  /// The caller keeps `bytes`, which lie in `source` from `base` on, alive for the reader's life.
+  /// Reads `bytes`, which begin at offset `base` of `source`. The caller keeps them alive.
   init(_ bytes: UnsafeRawBufferPointer, source: MappedFile, base: Int) {
     self.bytes = bytes
     self.source = source
     self.base = base
   }
 
-  /// The byte of the file that is read next.
+  /// File offset of the next byte.
   var offset: Int { base + position }
   var remaining: Int { bytes.count - position }
   var path: String { source.path }
@@ -50,7 +50,7 @@ struct GGUFReader {
     return string
   }
 
-  /// A count of things, at most `limit`.
+  /// A count, at most `limit`.
   mutating func count(
     of things: StaticString, limit: Int
   ) throws(CheckpointError) -> Int {
@@ -61,7 +61,7 @@ struct GGUFReader {
     return Int(found)
   }
 
-  /// Checks that `count` things of `minimumBytes` or more can still follow.
+  /// Checks that `count` items of at least `minimumBytes` each fit into the remaining bytes.
   func requireRoom(
     for count: Int, _ things: StaticString, minimumBytes: Int
   ) throws(CheckpointError) {
@@ -79,7 +79,7 @@ struct GGUFReader {
     return type
   }
 
-  /// - Parameter depth: how many arrays the value is in.
+  /// - Parameter depth: the number of arrays that enclose the value.
   mutating func value(
     of type: GGUFValueType, depth: Int
   ) throws(CheckpointError) -> GGUFValue {
@@ -124,7 +124,7 @@ struct GGUFReader {
       type: type, count: count, source: source, range: base + start..<base + position)
   }
 
-  /// Where the next `needed` bytes begin, in `bytes`.
+  /// Advances by `needed` bytes and returns their offset in `bytes`.
   private mutating func advance(
     _ field: StaticString, by needed: UInt64
   ) throws(CheckpointError) -> Int {

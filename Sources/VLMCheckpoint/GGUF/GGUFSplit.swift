@@ -1,15 +1,16 @@
 import VLMFoundation
 
-/// Finds the files of a model that is split over several: `NAME-00001-of-00003.gguf` and so on,
-/// which agree about their count in their metadata.
+/// Finds the parts of a split model: `NAME-00001-of-00003.gguf` and so on. Their metadata must
+/// agree about their number.
 enum GGUFSplit {
   private static let countKey = "split.count"
   private static let numberKey = "split.no"
   private static let tensorsKey = "split.tensors.count"
-  /// Files. Each stays open.
+  /// Maximum number of parts. Each file stays open.
   static let maximumParts = 512
 
-  /// All parts in order, of which `part` is one; it alone when there are no others.
+  /// All parts of the model that `part` belongs to, in order; only `part` if the model is not
+  /// split.
   static func parts(of part: GGUFPart) throws(CheckpointError) -> [GGUFPart] {
     guard let value = part.metadata[countKey] else { return [part] }
     guard let count = value.intValue, (0...maximumParts).contains(count) else {
@@ -62,7 +63,7 @@ enum GGUFSplit {
         .splitField(key: key, found: value?.text ?? "missing", expected: expected)))
   }
 
-  /// A path that ends as `-00001-of-00003.gguf`.
+  /// A path of the form `NAME-00001-of-00003.gguf`.
   struct Name {
     let stem: String
     let number: Int

@@ -1,43 +1,43 @@
 import CVLMKernels
 import VLMTensor
 
-/// How GGUF stores the elements of a tensor: plain, or in blocks of codes with their scales.
+/// A GGUF tensor type: plain elements, or blocks of quantized values with their scales.
 package struct GGUFType: StoredElements, Equatable {
-  /// GGUF's number.
+  /// The type's number in the format.
   package let number: UInt32
 
-  /// - Returns: nil for numbers that no type has, or no longer has.
+  /// - Returns: nil for unknown and removed types.
   package init?(number: UInt32) {
     guard Self.known[number] != nil else { return nil }
     self.number = number
   }
 
-  private struct Facts: Sendable {
+  private struct Properties: Sendable {
     let name: String
     let blockElements: Int
     let blockBytes: Int
     let plain: DType?
   }
 
-  private var facts: Facts {
-    Self.known[number] ?? Facts(name: "\(number)", blockElements: 1, blockBytes: 0, plain: nil)
+  private var facts: Properties {
+    Self.known[number] ?? Properties(name: "\(number)", blockElements: 1, blockBytes: 0, plain: nil)
   }
 
-  /// "Q4_K" and the like.
+  /// The type's name, such as "Q4_K".
   package var name: String { facts.name }
-  /// Elements of a block, along a tensor's last axis; 1 where elements are plain.
+  /// Elements per block along the last axis; 1 for plain elements.
   package var blockElements: Int { facts.blockElements }
-  /// Bytes of a block.
+  /// Bytes per block.
   package var blockBytes: Int { facts.blockBytes }
-  /// The same type as any checkpoint may have it; nil for blocks.
+  /// The corresponding `DType`; nil for block types.
   package var plain: DType? { facts.plain }
 
-  /// Whether its elements can be read as floats here; others are only listed.
+  /// Whether the elements can be decoded to floats; other types can only be listed.
   package var isReadable: Bool {
     plain != nil || vlm_gguf_block_size(number).elements == blockElements
   }
 
-  /// Types that were taken out of the format again, to name them.
+  /// Types that were removed from the format, for error messages.
   static func removedName(_ number: UInt32) -> String? {
     switch number {
     case 4: "Q4_2"
@@ -52,7 +52,7 @@ package struct GGUFType: StoredElements, Equatable {
     }
   }
 
-  private static let known: [UInt32: Facts] = {
+  private static let known: [UInt32: Properties] = {
     let plain: [(UInt32, String, Int, DType)] = [
       (0, "F32", 4, .f32), (1, "F16", 2, .f16), (24, "I8", 1, .i8), (25, "I16", 2, .i16),
       (26, "I32", 4, .i32), (27, "I64", 8, .i64), (28, "F64", 8, .f64), (30, "BF16", 2, .bf16),
@@ -67,19 +67,19 @@ package struct GGUFType: StoredElements, Equatable {
       (29, "IQ1_M", 256, 56), (34, "TQ1_0", 256, 54), (35, "TQ2_0", 256, 66),
       (39, "MXFP4", 32, 17), (40, "NVFP4", 64, 36), (41, "Q1_0", 128, 18),
     ]
-    var types: [UInt32: Facts] = [:]
+    var types: [UInt32: Properties] = [:]
     for (number, name, bytes, dtype) in plain {
-      types[number] = Facts(name: name, blockElements: 1, blockBytes: bytes, plain: dtype)
+      types[number] = Properties(name: name, blockElements: 1, blockBytes: bytes, plain: dtype)
     }
     for (number, name, elements, bytes) in blocks {
-      types[number] = Facts(
+      types[number] = Properties(
         name: name, blockElements: elements, blockBytes: bytes, plain: nil)
     }
     return types
   }()
 
-  /// Bytes of a tensor of `shape`, whose last extent is a multiple of the block's elements; nil
-  /// when a product overflows.
+  /// Bytes of a tensor of `shape`, whose last extent is a multiple of the block size; nil on
+  /// overflow.
   package func byteCount(shape: [Int]) -> Int? {
     let (blockElements, blockBytes) = (blockElements, blockBytes)
     guard let elements = DType.u8.byteCount(shape: shape) else { return nil }
@@ -94,7 +94,7 @@ package struct GGUFType: StoredElements, Equatable {
     return first * bytes..<end * bytes
   }
 
-  /// - Precondition: the type is one of blocks, too.
+  /// - Precondition: the type is a block type.
   package func decode(
     _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>,
     into output: UnsafeMutableBufferPointer<Float>

@@ -6,7 +6,7 @@ package enum GGUFValueType: UInt32, Sendable, CaseIterable {
   case uint8, int8, uint16, int16, uint32, int32, float32, bool, string, array, uint64, int64
   case float64
 
-  /// Bytes of a value, at the least for those of variable length.
+  /// Bytes of a value; the minimum for types of variable length.
   var minimumBytes: Int {
     switch self {
     case .uint8, .int8, .bool: 1
@@ -36,7 +36,7 @@ package enum GGUFValue: Sendable {
     }
   }
 
-  /// Any number as a double.
+  /// The number as a double; nil for other values.
   package var doubleValue: Double? {
     switch self {
     case .unsigned(let value): Double(value)
@@ -59,16 +59,16 @@ package enum GGUFValue: Sendable {
     if case .array(let value) = self { value } else { nil }
   }
 
-  /// Elements of an array that a listing shows.
+  /// Number of array elements shown in a listing.
   static let listedElements = 8
 
-  /// The value as JSON. Of long arrays the type, the count and the first elements; numbers that
-  /// JSON does not have are null.
+  /// The value as JSON. Long arrays are shortened to type, count and first elements. Non-finite
+  /// numbers become null.
   package var json: JSONValue {
     switch self {
     case .unsigned(let value): Int64(exactly: value).map { .integer($0) } ?? .unsigned(value)
     case .signed(let value): .integer(value)
-    // The shortest text of a float is not that of its double.
+    // The shortest decimal text of a float differs from that of the same value as a double.
     case .float32(let value): value.isFinite ? .double(Double("\(value)") ?? Double(value)) : .null
     case .float64(let value): .double(value)
     case .bool(let value): .bool(value)
@@ -77,7 +77,7 @@ package enum GGUFValue: Sendable {
     }
   }
 
-  /// The value as JSON with every element; nil when the file has changed meanwhile.
+  /// The value as JSON with every array element; nil if the file has changed since it was opened.
   package var wholeJSON: JSONValue? {
     guard case .array(let array) = self else { return json }
     guard let values = array.values() else { return nil }
@@ -85,7 +85,7 @@ package enum GGUFValue: Sendable {
     return elements.count == values.count ? .array(elements) : nil
   }
 
-  /// The value for people, unescaped.
+  /// The value as readable text, unescaped.
   package var text: String {
     switch self {
     case .string(let value): value
@@ -96,16 +96,16 @@ package enum GGUFValue: Sendable {
   }
 }
 
-/// An array in a GGUF file's metadata. It stays in the mapped file, which the reader has checked,
-/// until its elements are asked for.
+/// An array in a GGUF file's metadata. It stays in the mapped file, which has been validated, until
+/// its elements are read.
 package struct GGUFArray: Sendable {
   package let type: GGUFValueType
   package let count: Int
   let source: MappedFile
-  /// The bytes of the elements.
+  /// Byte range of the elements.
   let range: Range<Int>
 
-  /// The first elements, at most `limit`; nil when the file has changed meanwhile.
+  /// The first elements, at most `limit`; nil if the file has changed since it was opened.
   package func values(limit: Int = .max) -> [GGUFValue]? {
     source.withBytes(range) { bytes in
       var reader = GGUFReader(bytes, source: source, base: range.lowerBound)
@@ -119,15 +119,15 @@ package struct GGUFArray: Sendable {
     }
   }
 
-  /// All elements, when they are strings.
+  /// All elements as strings; nil for other types.
   package var strings: [String]? {
     type == .string ? values()?.compactMap(\.stringValue) : nil
   }
 
-  /// All elements, when they are integers that fit.
+  /// All elements as `Int`; nil for other types and on overflow.
   package var integers: [Int]? { all(\.intValue) }
 
-  /// All elements, when they are numbers.
+  /// All elements as numbers; nil for other types.
   package var floats: [Float]? { all { $0.doubleValue.map { Float($0) } } }
 
   private func all<T>(_ convert: (GGUFValue) -> T?) -> [T]? {
@@ -143,7 +143,7 @@ package struct GGUFArray: Sendable {
   }
 }
 
-/// What a GGUF file says about itself: keys and values in the file's order, each key once.
+/// The metadata of a GGUF file: keys and values in the file's order, each key once.
 package struct GGUFMetadata: Sendable {
   package let entries: [(key: String, value: GGUFValue)]
   private let index: [ExactString: Int]
@@ -157,13 +157,13 @@ package struct GGUFMetadata: Sendable {
 }
 
 extension TensorCatalog {
-  /// Elements of a tensor that a description takes up: the frequencies of a wide head.
+  /// Maximum elements of a tensor included in the description: the RoPE frequencies of a wide head.
   private static let maximumDescribedElements = 1024
 
-  /// What stands for `config.json`: the metadata as one object, of long arrays the beginning only,
-  /// and the values of the tensor `frequencies` under its name, where the file has it.
+  /// The metadata as one JSON object, which takes the place of `config.json`. Long arrays are
+  /// shortened. The values of the tensor `frequencies` are included under its name, if present.
   ///
-  /// - Returns: nil unless this is a GGUF file.
+  /// - Returns: nil if this is not a GGUF file.
   package func ggufDescription(
     frequencies: String
   ) throws(CheckpointError) -> JSONValue? {

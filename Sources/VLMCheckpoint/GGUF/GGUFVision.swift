@@ -1,26 +1,26 @@
 import VLMFoundation
 
-/// The vision half of a LLaVA as llama.cpp stores it, an "mmproj": an image encoder and a projector
-/// in a file of their own, beside that of the language model.
+/// The vision file of a LLaVA in llama.cpp's layout, an "mmproj": image encoder and projector in
+/// one file, separate from the language model.
 package struct GGUFVision: Sendable {
   package let path: String
   package let metadata: GGUFMetadata
 
   private static let ending = ".gguf"
-  /// What such files are called. Their content decides; this only says which are worth a look.
+  /// Part of the name of such files. It only selects candidates; the content decides.
   private static let mark = "mmproj"
-  /// Files of a folder that are looked into.
+  /// Maximum number of files examined in a folder.
   private static let maximumFiles = 64
 
-  /// The two halves among the files `names` of `folder`, told by what they say of themselves; nil
-  /// where these are no halves of one model.
+  /// The language model and the vision file among the files `names` of `folder`, recognised by
+  /// their metadata; nil if they are not one of each.
   ///
-  /// - Parameter given: the vision half that the user names: those of the folder do not count.
-  /// - Throws: `.gguf(.halves)` where they leave a choice.
+  /// - Parameter given: the vision file that the user names; those in the folder are then ignored.
+  /// - Throws: `.gguf(.halves)` if the choice is ambiguous.
   static func halves(
     _ names: [String], folder: String, given: String?
   ) throws(CheckpointError) -> (language: String, vision: String)? {
-    // One part of a split model stands for all.
+    // One part represents a split model.
     let first = names.filter { (GGUFSplit.Name($0)?.number ?? 1) == 1 }
     guard names.allSatisfy({ $0.hasSuffix(ending) }), first.count <= maximumFiles else {
       return nil
@@ -43,7 +43,7 @@ package struct GGUFVision: Sendable {
         .halves(languages.count, visions.count, language: language, vision: vision)))
   }
 
-  /// A vision half in the folder of the language model at `path`, by its name and its content.
+  /// The vision file in the folder of the language model at `path`, found by name and content.
   package static func beside(_ path: String) -> String? {
     let folder = path.splitAtLastSlash.folder
     let names = CheckpointPath.names(folder.isEmpty ? "." : folder).filter { name in
@@ -57,7 +57,7 @@ package struct GGUFVision: Sendable {
       }
   }
 
-  /// What the file says of itself; nil when it is no GGUF file.
+  /// The file's metadata; nil if it is not a GGUF file.
   private static func metadata(of path: String) throws(CheckpointError) -> GGUFMetadata? {
     let file: MappedFile
     do throws(FileError) { file = try MappedFile(path: path) } catch {
@@ -68,10 +68,10 @@ package struct GGUFVision: Sendable {
 }
 
 extension GGUFMetadata {
-  /// Whether the file holds an image encoder, and nothing of a language model.
+  /// Whether the file holds an image encoder and no language model.
   package var isVision: Bool { self["general.architecture"]?.stringValue == "clip" }
 
-  /// All of it as one object, of long arrays the beginning only.
+  /// The metadata as one JSON object; long arrays are shortened.
   package var description: JSONValue {
     var object = JSONObject()
     for (key, value) in entries { object.set(key, value.json) }
@@ -80,16 +80,16 @@ extension GGUFMetadata {
 }
 
 extension TensorCatalog {
-  /// This language model with the tensors of its vision half at `path` after its own.
+  /// Appends the tensors of the vision file at `path` to this language model's.
   ///
-  /// - Throws: where this or that is no such half, and for a name that both have.
+  /// - Throws: if either file is of another kind, and if both have a tensor of one name.
   func joining(vision path: String) throws(CheckpointError) -> TensorCatalog {
     guard let gguf else {
       throw CheckpointError(path: self.path, problem: .gguf(.languageExpected(format.rawValue)))
     }
-    // It needs the other half, and says so.
+    // Opened alone, it is refused with a message that asks for the language model.
     if gguf.isVision { return self }
-    let other = try CheckpointFile.read(path: path)
+    let other = try Checkpoint.readFile(path: path)
     guard let metadata = other.gguf, metadata.isVision else {
       let architecture = other.gguf?["general.architecture"]?.stringValue
       throw CheckpointError(

@@ -1,9 +1,9 @@
 import CCodecs
 
-/// DEFLATE and CRC-32, as zip archives use them.
+/// DEFLATE decompression and CRC-32, as zip archives use them.
 enum Inflater {
-  /// The `count` bytes that `bytes` inflate to; nil when they inflate to fewer or more, or are
-  /// damaged. Never makes more than `count` bytes.
+  /// Decompresses `bytes` to exactly `count` bytes; nil if they are damaged or decompress to
+  /// another size. Never produces more than `count` bytes.
   static func inflate(_ bytes: UnsafeRawBufferPointer, count: Int) -> [UInt8]? {
     var isWhole = false
     let result = [UInt8](unsafeUninitializedCapacity: max(1, count)) { output, initialized in
@@ -21,7 +21,7 @@ enum Inflater {
     defer { inflateEnd(&stream) }
     guard let source = bytes.baseAddress, let target = output.baseAddress else { return false }
     var (consumed, produced) = (0, 0)
-    // zlib counts in 32 bits.
+    // zlib's counters have 32 bits.
     let piece = 1 << 30
     while true {
       let (input, room) = (min(piece, bytes.count - consumed), min(piece, count - produced))

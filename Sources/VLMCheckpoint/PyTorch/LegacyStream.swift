@@ -1,14 +1,13 @@
 import VLMFoundation
 
-/// The format before PyTorch 1.6: five pickles one after the other (a magic number, a version, facts
-/// about the machine, the object, the keys of its storages), then each storage as a count and its
-/// elements.
+/// The format before PyTorch 1.6: five pickles (magic number, protocol version, system description,
+/// object, storage keys), then each storage as a count and its elements.
 struct LegacyStream {
   let tree: PickleTree
   let places: [String: TorchStorages.Place]
 
   private static let version = 1001
-  /// Storages. Checkpoints of the largest models have some ten thousand.
+  /// Maximum number of storages. The largest checkpoints have about ten thousand.
   static let maximumStorages = 1 << 20
 
   private let path: String
@@ -96,7 +95,8 @@ struct LegacyStream {
     return keys
   }
 
-  /// Where the storages are: in the order of their keys, from `position` to the end of the file.
+  /// Locates the storages, which follow in the order of their keys from `position` to the end of
+  /// the file.
   private static func storages(
     _ file: MappedFile, _ position: Int, _ keys: [String], _ tree: PickleTree
   ) throws(CheckpointError) -> [String: TorchStorages.Place] {

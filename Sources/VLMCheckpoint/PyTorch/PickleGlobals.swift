@@ -1,13 +1,13 @@
-/// Which names a pickle may mention.
+/// Decides which global names a pickle may contain.
 ///
-/// Nothing is ever imported or called, so no name is a danger to this program. A file that mentions
-/// what only an attack would is refused all the same, even where the name is never used: whoever
-/// made it may have changed more than that.
+/// Nothing is ever imported or called, so no name endangers this program. A file that names
+/// something only an attack needs is refused all the same, even if the name is never used: its
+/// other content cannot be trusted either.
 enum PickleGlobals {
-  /// Bytes of a module's or class's name.
+  /// Maximum bytes of a module's or class's name.
   static let maximumNameBytes = 512
 
-  /// Modules that no checkpoint has business with, with all that is below them.
+  /// Modules that no checkpoint needs, with their submodules.
   private static let forbiddenModules: Set<String> = [
     "os", "posix", "nt", "posixpath", "ntpath", "sys", "subprocess", "pip", "importlib", "imp",
     "zipimport", "runpy", "pkgutil", "shutil", "socket", "socketserver", "ssl", "pty", "tty",
@@ -28,8 +28,8 @@ enum PickleGlobals {
     "torch.distributed.launch",
   ]
 
-  /// Classes of such modules that checkpoints are known to name: enumerations, versions, the module
-  /// that `torch.compile` puts around another.
+  /// Exceptions: classes of such modules that published checkpoints contain, such as enumerations,
+  /// versions, and the wrapper of `torch.compile`.
   private static let harmless: Set<String> = [
     "torch.serialization._get_layout", "torch._dynamo.eval_frame.OptimizedModule",
     "signal.Signals", "http.HTTPStatus", "inspect._ParameterKind", "inspect._empty",
@@ -38,8 +38,8 @@ enum PickleGlobals {
     "distutils.version.StrictVersion", "logging.Logger", "logging.getLogger",
   ]
 
-  /// All that `builtins` may be named for: types of plain data, and functions of data alone. Errors
-  /// end as such.
+  /// The allowed names of `builtins`: types of plain data and pure functions. Names of exceptions
+  /// are recognised by their suffix.
   private static let builtins: Set<String> = [
     "set", "frozenset", "bytearray", "bytes", "complex", "list", "dict", "tuple", "int", "float",
     "str", "bool", "object", "range", "xrange", "slice", "long", "unicode", "NoneType", "Ellipsis",
@@ -48,8 +48,7 @@ enum PickleGlobals {
     "KeyboardInterrupt",
   ]
 
-  /// Attributes that lead from a class or function to what runs code or changes files, wherever they
-  /// are met.
+  /// Attributes that give access to running code or changing files, refused on every object.
   private static let forbiddenAttributes: Set<String> = [
     "system", "popen", "eval", "exec", "execfile", "import_module", "run_path", "run_module",
     "check_output", "check_call", "Popen", "load_module", "exec_module", "unlink", "rmdir",
@@ -57,7 +56,8 @@ enum PickleGlobals {
     "removedirs", "write_text", "write_bytes", "symlink_to", "hardlink_to", "link_to", "tofile",
   ]
 
-  /// Attributes of paths that change files, too common as names to be refused of everything.
+  /// Attributes of `pathlib` paths that change files; the names are too common to be refused
+  /// elsewhere.
   private static let forbiddenOfPaths: Set<String> = [
     "open", "touch", "mkdir", "chmod", "lchmod", "rename", "replace", "copy", "copy_into", "move",
     "move_into",
@@ -67,7 +67,7 @@ enum PickleGlobals {
     "torch": ["load", "save", "hub", "ops", "classes", "compile", "import_ir_module"],
     "torch.storage": ["_load_from_bytes"],
     "torch.jit": ["load", "save", "script", "trace", "CompilationUnit"],
-    // Where the functions are defined, which is what a pickle names.
+    // A pickle names the module that defines a function.
     "torch.jit._serialization": ["load", "save", "jit_module_from_flatbuffer"],
     "torch.jit._script": ["script", "CompilationUnit"],
     "torch.jit._trace": ["trace", "trace_module"],
@@ -86,27 +86,27 @@ enum PickleGlobals {
     "codecs": ["decode", "open", "lookup", "register"],
   ]
 
-  /// What makes the name one that no checkpoint needs; nil for every other.
+  /// Why the name is refused; nil if it is allowed.
   static func refusal(_ global: PickleGlobal) -> PyTorchProblem? {
     guard isPlain(global.module), isPlain(global.name) else {
       return .oddGlobal(module: global.module, name: global.name)
     }
-    if isForbidden(global) || global.name.contains(".") && leadsAway(global) {
+    if isForbidden(global) || global.name.contains(".") && reachesOtherModules(global) {
       return .forbiddenGlobal(global.text)
     }
     return nil
   }
 
-  /// Whether a name with dots is more than a nested class or one of its members: a module may be an
-  /// attribute of another, and everything has a way to its module's functions.
-  private static func leadsAway(_ global: PickleGlobal) -> Bool {
+  /// Whether a dotted name reaches beyond a nested class or its members: a module may be an
+  /// attribute of another, and every object gives access to the functions of its module.
+  private static func reachesOtherModules(_ global: PickleGlobal) -> Bool {
     let parts = global.name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     for (index, part) in parts.enumerated() {
       if part.isEmpty || part.hasPrefix("__") { return true }
       if index > 0, forbiddenAttributes.contains(part) { return true }
       if index > 0, isOfPaths(global.module), forbiddenOfPaths.contains(part) { return true }
       if index < parts.count - 1, forbiddenModules.contains(part) { return true }
-      // The attribute as a name of the module that stands before it.
+      // Check the attribute as a name of the module before it.
       let module = ([global.module] + parts[..<index]).joined(separator: ".")
       if isForbidden(PickleGlobal(module: module, name: part)) { return true }
       if index > 0, isForbidden(PickleGlobal(module: parts[index - 1], name: part)) { return true }
@@ -130,20 +130,21 @@ enum PickleGlobals {
     if global.module == "copyreg" || global.module == "copy_reg" {
       return !["_reconstructor", "__newobj__", "__newobj_ex__"].contains(global.name)
     }
-    // Of a module: its dictionary, its loader, all builtins.
+    // Special attributes of a module: its dictionary, its loader, all builtins.
     if global.name.hasPrefix("__"), global.name.hasSuffix("__") { return true }
     var prefix = ""
     var isBelow = false
     for part in global.module.split(separator: ".") {
       prefix += (prefix.isEmpty ? "" : ".") + part
-      // A member of a class that is known.
+      // A member of an allowed class.
       if harmless.contains(prefix) { return false }
       isBelow = isBelow || forbiddenModules.contains(prefix)
     }
     return isBelow || forbiddenNames[global.module]?.contains(global.name) ?? false
   }
 
-  /// A dotted name of ASCII letters, digits and underscores: no look-alike, no blank, no escape.
+  /// A dotted name of ASCII letters, digits and underscores. Homoglyphs, spaces and escapes are
+  /// refused.
   private static func isPlain(_ name: String) -> Bool {
     !name.isEmpty && name.utf8.count <= maximumNameBytes
       && name.utf8.allSatisfy { byte in

@@ -1,8 +1,8 @@
 import VLMTensor
 
 extension PickleMachine {
-  /// What a call describes, by the function's name; an inert object for every function that is not
-  /// known here.
+  /// The value that a call describes, by the function's name; an inert object for unknown
+  /// functions.
   mutating func call(
     _ function: PickleValue, _ operand: PickleValue
   ) throws(PickleFault) -> PickleValue {
@@ -10,7 +10,7 @@ extension PickleMachine {
       throw fault("arguments are \(operand.kind), expected a tuple")
     }
     if case .module = function { return function }
-    // Called by another function, they would look at attributes that nobody has looked at here.
+    // If another function called these, they would access attributes that are not checked here.
     for argument in arguments.prefix(4) {
       guard let global = tree.global(argument), Self.readsAttributes(global) else { continue }
       throw fault(.forbiddenGlobal(global.text))
@@ -25,7 +25,7 @@ extension PickleMachine {
     case "collections":
       if let value = try collection(global, arguments) { return value }
     case "torch.jit._pickle":
-      // Lists of TorchScript, whose element types the values show anyway.
+      // TorchScript lists. Their element types follow from the values.
       guard let first = arguments.first else { throw wrongArguments(global) }
       return first
     case "torch":
@@ -64,8 +64,8 @@ extension PickleMachine {
     return object(type: function)
   }
 
-  /// `getattr(Class, "name")`, which protocols before 4 write for members of enumerations, methods
-  /// and nested classes: the name with a dot that protocol 4 writes, and held to the same rules.
+  /// `getattr(Class, "name")`, which protocols before 4 write for enumeration members, methods and
+  /// nested classes. It is treated as the dotted name that protocol 4 writes, under the same rules.
   private mutating func attribute(
     _ global: PickleGlobal, _ arguments: [PickleValue]
   ) throws(PickleFault) -> PickleValue {
@@ -73,7 +73,7 @@ extension PickleMachine {
       throw wrongArguments(global)
     }
     guard let owner = tree.global(arguments[0]) else {
-      // Of an object: of its class, where that is known.
+      // For an object, the attribute of its class, if the class is known.
       var owner = Self.anyMember
       if case .object(let index) = arguments[0],
         let type = tree.global(tree.objects[Int(index)].type)
@@ -93,7 +93,7 @@ extension PickleMachine {
     return .global(Int32(tree.globals.count - 1))
   }
 
-  /// What `operator.attrgetter` is to get of objects that are not known yet.
+  /// Checks the attributes that `operator.attrgetter` would read from an object not yet known.
   private mutating func checkAttributes(
     _ global: PickleGlobal, _ arguments: [PickleValue]
   ) throws(PickleFault) {
@@ -107,7 +107,7 @@ extension PickleMachine {
     }
   }
 
-  /// Stands for an object of which nothing is known.
+  /// Placeholder for an unknown object.
   private static var anyMember: PickleGlobal { PickleGlobal(module: "object", name: "member") }
 
   private static func readsAttributes(_ global: PickleGlobal) -> Bool {
@@ -137,7 +137,7 @@ extension PickleMachine {
     case "OrderedDict":
       let result = dictionary(hasAttributes: true)
       guard let first = arguments.first else { return result }
-      // Python 2 gives the items as a list of pairs.
+      // Python 2 passes the items as a list of pairs.
       guard arguments.count == 1, let pairs = tree.list(first), case .dict(let index) = result
       else {
         throw wrongArguments(global)
@@ -204,13 +204,13 @@ extension PickleMachine {
     case "_rebuild_wrapper_subclass": return unsupported("tensor subclass")
     case "_rebuild_xla_tensor", "_rebuild_device_tensor_from_numpy",
       "_rebuild_device_tensor_from_cpu_tensor":
-      return unsupported("tensor of a foreign device")
+      return unsupported("tensor of an unsupported device")
     default: return nil
     }
   }
 
-  /// A view whose elements PyTorch would negate or conjugate as it reads them, by a flag in the
-  /// metadata that come last; nil where there are none. What is stored are other values.
+  /// A view that PyTorch negates or conjugates lazily, by a flag in its metadata; nil without such
+  /// a flag. The stored values differ from the tensor's.
   private mutating func flagged(_ metadata: ArraySlice<PickleValue>) throws(PickleFault)
     -> PickleValue?
   {
@@ -230,7 +230,7 @@ extension PickleMachine {
     return .unsupportedTensor(Int32(tree.strings.count - 1))
   }
 
-  /// (storage, offset, shape, strides, …), checked against what the storage was declared to have.
+  /// (storage, offset, shape, strides, …), checked against the storage's declaration.
   private mutating func tensor(
     _ global: PickleGlobal, _ arguments: [PickleValue], type given: TorchType? = nil
   ) throws(PickleFault) -> PickleValue {
@@ -251,7 +251,7 @@ extension PickleMachine {
     guard type.byteCount(shape) != nil else {
       throw fault("the shape \(shape) is too large to count its bytes")
     }
-    // Elements of this type that the storage has.
+    // Capacity of the storage in elements of this type.
     let room = storage.type == nil ? storage.viewCount / type.width : storage.viewCount
     guard let end = Self.end(offset: offset, shape, strides), end <= room else {
       throw fault(
@@ -264,7 +264,7 @@ extension PickleMachine {
     return .tensor(Int32(tree.tensors.count - 1))
   }
 
-  /// One more than the last element's place; nil beyond all bounds.
+  /// One past the offset of the last element; nil on overflow.
   private static func end(offset: Int, _ shape: [Int], _ strides: [Int]) -> Int? {
     if shape.contains(0) { return offset }
     var last = offset
@@ -279,7 +279,7 @@ extension PickleMachine {
 }
 
 extension TorchType {
-  /// Bytes of a dense tensor of `shape`; nil when eight times that overflows.
+  /// Bytes of a dense tensor of `shape`; nil if eight times that overflows.
   func byteCount(_ shape: [Int]) -> Int? {
     var count = width
     for extent in shape {

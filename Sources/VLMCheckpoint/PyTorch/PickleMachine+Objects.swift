@@ -1,12 +1,12 @@
 extension PickleMachine {
-  /// What an array or a string of so many bytes takes of its own.
+  /// Heap memory of an array or a string of this size.
   static func allocation(_ bytes: Int) -> Int { bytes == 0 ? 0 : (bytes + 32 + 15) & ~15 + 16 }
 
   static func allocation(_ values: [PickleValue]) -> Int {
     allocation(values.count * MemoryLayout<PickleValue>.stride)
   }
 
-  /// A string of up to 15 bytes lies in its own 16.
+  /// Swift stores strings of up to 15 bytes inline.
   static func allocation(_ string: String) -> Int {
     string.utf8.count > 15 ? allocation(string.utf8.count) : 0
   }
@@ -55,7 +55,7 @@ extension PickleMachine {
 
   // MARK: Filling containers
 
-  /// Appends to the list on top of the stack; a list of an unknown class keeps nothing.
+  /// Appends to the list on top of the stack; items of an unknown list class are dropped.
   mutating func append(_ items: [PickleValue]) throws(PickleFault) {
     let target = try pop()
     push(target)
@@ -68,7 +68,7 @@ extension PickleMachine {
     }
   }
 
-  /// Adds to the set on top of the stack, which keeps nothing.
+  /// Adds to the set on top of the stack; its items are dropped.
   mutating func addItems(_ items: [PickleValue]) throws(PickleFault) {
     let target = try pop()
     push(target)
@@ -77,8 +77,8 @@ extension PickleMachine {
     }
   }
 
-  /// Sets keys and values, in turns, in the dictionary on top of the stack; a dictionary of an
-  /// unknown class keeps nothing.
+  /// Sets alternating keys and values in the dictionary on top of the stack; items of an unknown
+  /// dictionary class are dropped.
   mutating func setItems(_ items: [PickleValue]) throws(PickleFault) {
     guard items.count % 2 == 0 else { throw fault("a key has no value") }
     let target = try pop()
@@ -99,7 +99,7 @@ extension PickleMachine {
     }
   }
 
-  /// Gives the object on top of the stack its state. Attributes of an `OrderedDict` mean nothing.
+  /// Sets the state of the object on top of the stack. Attributes of an `OrderedDict` are ignored.
   mutating func build(_ state: PickleValue) throws(PickleFault) {
     let target = try pop()
     push(target)
@@ -111,13 +111,13 @@ extension PickleMachine {
     }
   }
 
-  /// An instance of a class, without a call.
+  /// Creates an instance of a class without calling anything.
   mutating func instance(
     _ type: PickleValue, _ arguments: PickleValue
   ) throws(PickleFault) -> PickleValue {
-    // The class of a module that was saved with its source.
+    // The class of a module that was saved with its source code.
     if case .module = type { return type }
-    // A class that an inert call gave.
+    // A class that an inert call returned.
     if case .object = type { return object(type: type) }
     guard let global = tree.global(type) else {
       throw fault("\(type.kind) is instantiated, expected a class")
@@ -131,7 +131,7 @@ extension PickleMachine {
 
   // MARK: References to storages
 
-  /// What a persistent identifier stands for: a storage, or a module with its source.
+  /// Resolves a persistent identifier: a storage, or a module with its source code.
   mutating func persistent(_ identifier: PickleValue) throws(PickleFault) -> PickleValue {
     guard let items = tree.tuple(identifier) else {
       throw fault("a persistent identifier is \(identifier.kind), expected a tuple")
@@ -170,7 +170,7 @@ extension PickleMachine {
     return .storage(Int32(tree.storages.count - 1))
   }
 
-  /// Notes where the view `name` lies: in one place of one storage, which is no view itself.
+  /// Records where the view `name` lies: at one place of one storage that is not itself a view.
   private mutating func place(view name: String, of storage: PickledStorage) throws(PickleFault) {
     guard name != storage.key, !roots.contains(name) else {
       throw fault("the storage '\(shown(name))' is a view of another")

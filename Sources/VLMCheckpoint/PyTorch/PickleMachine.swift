@@ -1,45 +1,46 @@
 import VLMFoundation
 import VLMTensor
 
-/// Reads one pickle into an inert tree.
+/// Interprets one pickle into an inert tree.
 ///
-/// The machine knows the opcodes that PyTorch's picklers write, in protocols 2 to 5, and refuses
-/// the rest. A class or function is a pair of names, an object of an unknown class its state; a few
-/// functions of PyTorch, called by name, describe tensors. Nothing is imported, called or built
-/// otherwise, nothing recurses, and memory grows with the bytes read.
+/// The machine implements the opcodes that PyTorch's picklers write, in protocols 2 to 5, and
+/// refuses all others. Classes and functions are kept as pairs of names, instances of unknown
+/// classes as their state. A few PyTorch functions are recognised by name because they describe
+/// tensors. Nothing is imported, called or constructed, nothing recurses, and memory is
+/// proportional to the bytes read.
 struct PickleMachine {
-  /// Bytes of one pickle. Descriptions of the largest published checkpoints have a few megabytes.
+  /// Maximum bytes of one pickle. Those of the largest published checkpoints have a few megabytes.
   static let maximumBytes = 256 << 20
-  /// Opcodes of one pickle. A tensor takes some forty.
+  /// Maximum opcodes of one pickle. A tensor takes about forty.
   static let maximumOperations = 8 << 20
   static let maximumMarks = 1 << 16
   static let maximumStringBytes = 16 << 20
 
   let bytes: UnsafeRawBufferPointer
-  /// Where the next byte is read.
+  /// Offset of the next byte.
   var position: Int
-  /// Where the current opcode stands.
+  /// Offset of the current opcode.
   private(set) var start: Int
   var tree = PickleTree()
   var stack: [PickleValue] = []
   private var marks: [Int] = []
   private var memo: [Int: PickleValue] = [:]
-  /// Keys of whole storages, and of views with the place that each lies in.
+  /// Keys of whole storages, and keys of views with their locations.
   var roots: Set<String> = []
   var views: [String: PickledStorage] = [:]
   private var frameEnd: Int?
-  /// Bytes of memory that the values may take.
+  /// Memory limit for the values, in bytes.
   private let maximumMemory: Int
-  /// Of the items of containers, of strings, names and extents.
+  /// Memory of container items, strings, names and extents, in bytes.
   var itemBytes = 0
-  /// Values that may still be copied from one container to another: no more than there are bytes.
+  /// Values that may still be copied between containers; bounded by the pickle's size.
   var copiesLeft: Int
 
   /// Reads the pickle that starts at byte `start` of `bytes`.
   ///
-  /// - Parameter memory: bytes that its values may take: what is repeated or is short in the file may
-  ///   be many times as large here.
-  /// - Returns: what it holds, and where the byte after it is.
+  /// - Parameter memory: memory limit for its values, in bytes. References and short opcodes make
+  ///   values much larger than the pickle.
+  /// - Returns: the tree, and the offset of the byte after the pickle.
   static func read(
     _ bytes: UnsafeRawBufferPointer, from start: Int = 0, memory: Int
   ) throws(PickleFault) -> (tree: PickleTree, end: Int) {
@@ -88,10 +89,10 @@ struct PickleMachine {
     tree.memory = memory
   }
 
-  /// Operations between two looks at the memory; each takes little more than its own bytes.
+  /// Opcodes between two memory checks; each takes little more memory than its own bytes.
   private static let checkInterval = 64
 
-  /// Bytes that everything takes. What is about to grow will be there twice for a moment, once of
+  /// Memory of all values, in bytes. An array about to grow exists twice for a moment, once at
   /// double the size.
   private var memory: Int {
     func bytes(_ count: Int, _ capacity: Int, _ stride: Int) -> Int {
@@ -100,7 +101,7 @@ struct PickleMachine {
     func bytes<T>(_ array: [T]) -> Int {
       bytes(array.count, array.capacity, MemoryLayout<T>.stride)
     }
-    // A table is filled to three quarters.
+    // Hash tables are filled to three quarters.
     let entry = MemoryLayout<PickleValue>.stride + MemoryLayout<Int>.stride
     return itemBytes + bytes(stack) + bytes(marks) + bytes(tree.strings) + bytes(tree.longs)
       + bytes(tree.sequences) + bytes(tree.dictionaries) + bytes(tree.globals)
@@ -109,7 +110,7 @@ struct PickleMachine {
       + (roots.count + views.count) * 128
   }
 
-  /// - Parameter more: bytes that will be taken besides.
+  /// - Parameter more: further bytes about to be allocated.
   private func checkMemory(and more: Int = 0) throws(PickleFault) {
     guard memory + more <= maximumMemory else {
       throw fault(.valuesTooLarge(limit: maximumMemory))
@@ -207,7 +208,7 @@ struct PickleMachine {
 
   mutating func push(_ value: PickleValue) { stack.append(value) }
 
-  /// Values above the last mark.
+  /// Number of values above the last mark.
   private var available: Int { stack.count - (marks.last ?? 0) }
 
   private func top() throws(PickleFault) -> PickleValue {
@@ -285,7 +286,7 @@ struct PickleMachine {
     return count
   }
 
-  /// Text to the next line feed, which is not part of it.
+  /// Text up to the next line feed, which is consumed but not returned.
   private mutating func line() throws(PickleFault) -> String {
     let limit = PickleGlobals.maximumNameBytes
     let rest = bytes[position...].prefix(limit + 1)
@@ -301,14 +302,14 @@ struct PickleMachine {
   private mutating func pushText(count: Int) throws(PickleFault) {
     let text = try take(try checked(count))
     let string = String(decoding: text, as: UTF8.self)
-    // Decoding repairs what is wrong, which changes the bytes.
+    // Decoding repairs invalid UTF-8, which changes the bytes.
     guard string.utf8.count == text.count, string.utf8.elementsEqual(text) else {
       throw fault("a string is not UTF-8")
     }
     pushString(string)
   }
 
-  /// A string of Python 2.
+  /// A Python 2 string.
   private mutating func pushLatin1(count: Int) throws(PickleFault) {
     let text = try take(try checked(count))
     var string = ""

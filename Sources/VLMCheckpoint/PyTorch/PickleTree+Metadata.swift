@@ -7,38 +7,37 @@ package enum ClassNameKeys {
     "class_names", "classes", "label_names", "labels", "vocab", "categories",
   ]
 
-  /// How soon `key` is looked at: those that say which index a name is for come first. Nil for a key
-  /// that is none.
+  /// Search priority of `key`: keys whose values state the index of each name come first. Nil for
+  /// other keys.
   package static func rank(_ key: String) -> Int? { all.firstIndex(of: key.lowercased()) }
 }
 
-/// Keys under which training scripts keep what they do to a picture: timm's `train.py`, torchvision's
-/// reference, and what people call the same.
-package enum PictureSettingKeys {
+/// Keys under which training scripts store preprocessing settings: timm's `train.py`, torchvision's
+/// reference script, and common synonyms.
+package enum PreprocessingSettingKeys {
   package static let all = [
     "img_size", "image_size", "input_size", "crop_pct", "crop_mode", "val_resize_size",
     "val_crop_size", "interpolation", "mean", "std",
   ]
 }
 
-/// What a training checkpoint holds beside its tensors: names of classes, and what is done to a
-/// picture.
+/// What a training checkpoint holds beside its tensors: class names and preprocessing settings.
 extension PickleTree {
-  /// Numbers of a setting at most: a height, a width and channels.
+  /// Maximum numbers in a setting: channels, height and width.
   private static let maximumNumbers = 4
   private static let maximumSettingBytes = 64
 
-  /// The settings of `PictureSettingKeys` as an object; nil where there are none.
+  /// The settings under `PreprocessingSettingKeys` as an object; nil if there are none.
   private func settings(_ dictionary: PickleDictionary) -> JSONValue? {
     var object = JSONObject()
-    for key in PictureSettingKeys.all {
+    for key in PreprocessingSettingKeys.all {
       guard let value = value(dictionary, key).flatMap(setting) else { continue }
       object.set(key, value)
     }
     return object.isEmpty ? nil : .object(object)
   }
 
-  /// A word, a number or a few.
+  /// The value as JSON: a word, a number, or a few numbers.
   private func setting(_ value: PickleValue) -> JSONValue? {
     if let text = string(value) {
       return text.isEmpty || text.utf8.count > Self.maximumSettingBytes ? nil : .string(text)
@@ -61,25 +60,27 @@ extension PickleTree {
 }
 
 extension PickleTree {
-  /// Keys of what may hold those in turn: settings and descriptions of data.
+  /// Keys of containers that may hold those: settings and dataset descriptions.
   private static let holderKeys: Set<String> = [
     "meta", "metadata", "dataset_meta", "dataset", "data", "args", "opt", "hparams",
     "hyper_parameters", "datamodule_hyper_parameters", "config", "cfg", "model_args", "info",
   ]
   private static let maximumDepth = 3
-  /// Values of all of them together; the largest set of labels in use has 21,843.
+  /// Maximum number of values in total. The largest label set in use has 21,843.
   private static let maximumValues = 1 << 18
   private static let maximumTextBytes = 8 << 20
-  /// Keys that are gone through.
+  /// Maximum number of keys examined.
   private static let maximumVisits = 1 << 20
-  /// What a value takes as JSON, in an object and as text; and a byte of text, which six may stand for.
+  /// Memory of a value as JSON, in an object and as text; and of a byte of text, which may be
+  /// escaped to six.
   private static let bytesPerValue = 512
   private static let bytesPerLetter = 32
 
-  /// Each with the keys on the way there joined by dots, and as JSON: names as an array of strings or
-  /// an object of strings or integers, settings as an object under the key of what holds them.
+  /// The metadata as JSON, each with the path of keys joined by dots: names as an array of strings
+  /// or an object of strings or integers; settings as an object under the key of their container.
   ///
-  /// - Parameter memory: bytes that they may take: a pickle may refer to one text any number of times.
+  /// - Parameter memory: memory limit in bytes. A pickle may refer to one string any number of
+  ///   times.
   func metadata(memory: Int) -> [(key: String, value: String)] {
     var found: [(key: String, value: String)] = []
     var values = min(Self.maximumValues, memory / Self.bytesPerValue)
@@ -116,7 +117,7 @@ extension PickleTree {
     return dictionary(value)
   }
 
-  /// Nil for what is no list or dictionary of names, or beyond the limits.
+  /// Nil if the value is not a list or dictionary of names, or exceeds the limits.
   private func names(_ value: PickleValue, _ values: inout Int, _ bytes: inout Int) -> JSONValue? {
     func text(_ value: PickleValue) -> String? {
       guard let string = string(value) else { return nil }

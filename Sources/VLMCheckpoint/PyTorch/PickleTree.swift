@@ -1,12 +1,12 @@
 import VLMFoundation
 
-/// A value that a pickle describes. Containers and objects are numbers into a `PickleTree`, so that
-/// cycles cost nothing and nothing is ever freed by recursion.
+/// A value that a pickle describes. Containers and objects are indices into a `PickleTree`, so
+/// cycles are harmless and nothing is freed recursively.
 enum PickleValue: Equatable, Sendable {
   case none
   case bool(Bool)
   case int(Int)
-  /// An integer beyond 64 bits; nothing but the legacy format's magic number is one.
+  /// An integer beyond 64 bits; only the legacy format's magic number is one.
   case long(Int32)
   case float(Double)
   case string(Int32)
@@ -18,12 +18,12 @@ enum PickleValue: Equatable, Sendable {
   case object(Int32)
   case storage(Int32)
   case tensor(Int32)
-  /// A tensor of a kind that cannot be read: what it is, as a string.
+  /// A tensor of an unsupported kind; the payload is the string that names it.
   case unsupportedTensor(Int32)
-  /// A pickled module: its class, as a string.
+  /// A pickled module; the payload is the string that names its class.
   case module(Int32)
 
-  /// In words, for messages.
+  /// The kind of value, for messages.
   var kind: String {
     switch self {
     case .none: "None"
@@ -44,7 +44,7 @@ enum PickleValue: Equatable, Sendable {
   }
 }
 
-/// A class or function that a pickle names. Names are kept; nothing is ever looked up by them.
+/// A class or function that a pickle names. Nothing is ever looked up by the name.
 struct PickleGlobal: Equatable, Sendable {
   let module: String
   let name: String
@@ -55,11 +55,11 @@ struct PickleGlobal: Equatable, Sendable {
 struct PickleDictionary: Sendable {
   var keys: [PickleValue] = []
   var values: [PickleValue] = []
-  /// An `OrderedDict` has attributes besides its items, a plain dictionary none.
+  /// Whether it can have attributes besides its items, as an `OrderedDict` can.
   var hasAttributes = false
 }
 
-/// An instance of a class that means nothing here: inert.
+/// An instance of an unknown class, kept inert.
 struct PickleObject: Sendable {
   let type: PickleValue
   var state: PickleValue = .none
@@ -70,9 +70,9 @@ struct PickledStorage: Equatable, Sendable {
   /// Nil for an untyped storage, whose elements are bytes.
   let type: TorchType?
   let key: String
-  /// Elements of the whole storage.
+  /// Element count of the whole storage.
   let count: Int
-  /// Elements of the whole storage that precede this view of it, and how many it has.
+  /// The part of the storage that this view covers, in elements.
   var viewStart = 0
   var viewCount: Int
 }
@@ -81,7 +81,7 @@ struct PickledStorage: Equatable, Sendable {
 struct PickledTensor: Equatable, Sendable {
   let storage: Int32
   let type: TorchType
-  /// Elements before the first one.
+  /// Storage offset of the first element, in elements.
   let offset: Int
   let shape: [Int]
   let strides: [Int]
@@ -99,7 +99,7 @@ struct PickleTree: Sendable {
   var storages: [PickledStorage] = []
   var tensors: [PickledTensor] = []
   var root = PickleValue.none
-  /// Bytes of memory that it takes.
+  /// Memory of the tree in bytes.
   var memory = 0
 
   func string(_ value: PickleValue) -> String? {
@@ -122,7 +122,7 @@ struct PickleTree: Sendable {
     if case .global(let index) = value { globals[Int(index)] } else { nil }
   }
 
-  /// The class of an object, as text.
+  /// The name of an object's class.
   func className(_ value: PickleValue) -> String? {
     guard case .object(let index) = value else { return nil }
     return global(objects[Int(index)].type)?.text ?? "an unknown class"
@@ -137,7 +137,7 @@ struct PickleTree: Sendable {
     return nil
   }
 
-  /// A tuple or list of whole numbers, none negative.
+  /// The items of a tuple or list of non-negative integers; nil for anything else.
   func extents(_ value: PickleValue) -> [Int]? {
     guard let items = tuple(value) ?? list(value) else { return nil }
     var result: [Int] = []

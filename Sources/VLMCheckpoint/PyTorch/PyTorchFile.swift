@@ -1,16 +1,16 @@
 import VLMFoundation
 import VLMTensor
 
-/// Reads what `torch.save` and `torch.jit.save` write: a zip archive with a pickle and storages, or
-/// the older stream of pickles.
+/// Reads the output of `torch.save` and `torch.jit.save`: a zip archive of a pickle and storages,
+/// or the older stream of pickles.
 ///
-/// A pickle is a program. This reader follows it only as far as it describes tensors in containers,
-/// and runs nothing: see `PickleMachine`. Storages stay in the mapped file unless they are
-/// compressed or in the other byte order.
+/// A pickle is a program. This reader interprets it only as far as it describes tensors in
+/// containers, and executes nothing: see `PickleMachine`. Storages stay in the mapped file unless
+/// they are compressed or in the other byte order.
 package enum PyTorchFile {
   package struct Options: Sendable {
     package var state: StateSelection
-    /// Whether a storage whose CRC-32 is wrong is refused.
+    /// Whether a storage with a wrong CRC-32 is refused.
     package var verifiesChecksums: Bool
 
     package init(state: StateSelection = .automatic, verifiesChecksums: Bool = true) {
@@ -19,12 +19,13 @@ package enum PyTorchFile {
     }
   }
 
-  /// Whether the file starts as a zip archive or a pickle does.
+  /// Whether the file starts like a zip archive or a pickle.
   package static func matches(_ file: MappedFile) -> Bool {
     guard file.count >= 4 else { return false }
     return file.withBytes(0..<min(file.count, 9)) { bytes in
       if isZip(bytes) { return true }
-      // A safetensors header of 640 bytes and some starts with the same two.
+      // The length of a safetensors header can start with the same two bytes; its ninth byte is a
+      // brace.
       let isSafetensors = bytes.count == 9 && bytes[8] == UInt8(ascii: "{")
       return bytes[0] == 0x80 && bytes[1] <= 5 && !isSafetensors
     }
@@ -96,7 +97,7 @@ package enum PyTorchFile {
         throw CheckpointError(path: path, place: item.name, problem: .duplicateName)
       }
       let pickled = tree.tensors[Int(item.tensor)]
-      // The machine has checked that the product is no overflow.
+      // The machine has checked that the product does not overflow.
       let bytes = pickled.type.byteCount(pickled.shape) ?? 0
       guard bytes + item.name.utf8.count <= bytesLeft else {
         throw CheckpointError(
@@ -116,7 +117,7 @@ package enum PyTorchFile {
         "\(quantized.count) quantized tensors are read as their codes: "
           + "'\(first.escapedForDisplay())'\(quantized.count > 1 ? ", …" : "")")
     }
-    // A few names of classes are had beside anything.
+    // A fixed allowance suffices for class names, whatever else is in memory.
     let metadata = tree.metadata(memory: max(memory - walk.memory, 4 << 20))
     return TensorCatalog(
       path: path, tensors: tensors, metadata: metadata,
@@ -124,10 +125,10 @@ package enum PyTorchFile {
       state: options.state == .everything ? "" : choice.path.joined(separator: "."))
   }
 
-  /// States that a warning names.
+  /// Maximum number of states listed in a warning.
   private static let maximumAlternatives = 20
 
-  /// Checks that what the pickle holds can hold tensors.
+  /// Checks that the root of the pickle can contain tensors.
   static func checkRoot(_ tree: PickleTree, _ path: String) throws(CheckpointError) {
     func failure(_ problem: PyTorchProblem) -> CheckpointError {
       CheckpointError(path: path, problem: .pyTorch(problem))
@@ -162,7 +163,7 @@ package enum PyTorchFile {
       }
       return choice
     case .named(let name):
-      // What the names of all tensors may begin with, for places in lists.
+      // The prefix for names of tensors in a top-level list.
       return StateChoice.named(name, tree)
         ?? StateChoice(value: tree.root, path: [name], alternatives: [], prefix: name + ".")
     }

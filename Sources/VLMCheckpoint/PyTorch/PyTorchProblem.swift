@@ -1,7 +1,7 @@
 import VLMFoundation
 import VLMTensor
 
-/// What can be wrong with a PyTorch checkpoint, besides what any checkpoint can have.
+/// What can be wrong with a PyTorch checkpoint, in addition to `CheckpointError.Problem`.
 package enum PyTorchProblem: Sendable, Equatable {
   // The archive
   case zip(String)
@@ -26,9 +26,9 @@ package enum PyTorchProblem: Sendable, Equatable {
   case unsupportedTensor(String)
   // The tree
   case tooManyNodes(limit: Int)
-  /// In memory, in bytes; the limit follows from the size of the file.
+  /// Memory of the pickle's values, in bytes; the limit depends on the file's size.
   case valuesTooLarge(limit: Int)
-  /// In memory, up to one of them.
+  /// Memory of the tensors up to the one named.
   case tensorsTooLarge(limit: Int)
   case tooDeep(limit: Int)
   case rootIsNoState(String)
@@ -80,7 +80,7 @@ package enum PyTorchProblem: Sendable, Equatable {
   private func shown(_ text: String) -> String { text.escapedForDisplay(limit: 120) }
 }
 
-/// A problem of a pickle and the byte of the pickle where it was met.
+/// A problem in a pickle, and its byte offset in the pickle.
 struct PickleFault: Error {
   let offset: Int
   let problem: PyTorchProblem

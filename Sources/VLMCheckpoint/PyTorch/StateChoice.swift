@@ -1,6 +1,6 @@
 import VLMFoundation
 
-/// Which part of a checkpoint is the model.
+/// Selects the part of a checkpoint that is the model.
 package enum StateSelection: Sendable, Equatable {
   /// All tensors of the file, under their full names.
   case everything
@@ -10,18 +10,17 @@ package enum StateSelection: Sendable, Equatable {
   case named(String)
 }
 
-/// Finds the state dict among optimizers, schedulers and averages.
+/// Finds the model's state dict among optimizers, schedulers and averaged copies.
 struct StateChoice {
   let value: PickleValue
-  /// Keys on the way there.
+  /// Path of keys to the state dict.
   let path: [String]
-  /// What there was to choose from at each step.
+  /// The alternatives at each step.
   let alternatives: [String]
-  /// What the names of the wanted tensors in `value` begin with; it is no part of their names.
+  /// Prefix that selects tensors in `value`; it is removed from their names.
   var prefix = ""
 
-  /// Keys that hold weights, first the ones to prefer: averaged weights are what is meant to be
-  /// used, as timm does.
+  /// Keys that hold weights, in order of preference. Averaged weights come first, as in timm.
   static let wrappers = [
     "state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "ema", "params_ema",
     "state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "params",
@@ -29,12 +28,12 @@ struct StateChoice {
 
   static func automatic(_ tree: PickleTree) -> StateChoice {
     var (value, path, alternatives) = (tree.root, [String](), [String]())
-    // A pickle may refer to one dictionary any number of times.
+    // A pickle may refer to one dictionary any number of times, so visits are bounded.
     let counts = tree.dictionaries.map { $0.values.count(where: tree.isTensor) }
     func count(_ value: PickleValue) -> Int {
       if case .dict(let index) = value { counts[Int(index)] } else { 0 }
     }
-    // Wrappers are found in each other: {"model_ema": {"module": …}}.
+    // Such keys may be nested: {"model_ema": {"module": …}}.
     for _ in 0..<4 {
       guard let dictionary = tree.dictionary(value) else { break }
       var budget = 1 << 20
@@ -54,8 +53,8 @@ struct StateChoice {
     return StateChoice(value: value, path: path, alternatives: alternatives)
   }
 
-  /// Keys of further models, whose names tell nothing here: a teacher, a generator. What has less
-  /// than half of the tensors is a part of the training.
+  /// Keys of other models in the checkpoint, such as a teacher or a generator. A value with fewer
+  /// than half of the tensors is an auxiliary part of the training.
   private static func others(
     _ tree: PickleTree, _ dictionary: PickleDictionary, _ tensorCount: (PickleValue) -> Int,
     atLeast count: Int
@@ -67,8 +66,8 @@ struct StateChoice {
     }
   }
 
-  /// The one dictionary with tensors in a dictionary that has no tensors of its own, when its key
-  /// tells nothing.
+  /// The only dictionary with tensors in a dictionary that has no tensors itself, if no key
+  /// identifies the model.
   private static func onlyState(
     _ tree: PickleTree, _ dictionary: PickleDictionary, _ tensorCount: (PickleValue) -> Int
   ) -> (key: String, value: PickleValue)? {
@@ -82,8 +81,8 @@ struct StateChoice {
     return result
   }
 
-  /// The value at `name`; keys may hold dots themselves. The last part may be what some of the keys
-  /// begin with: "state_dict.net" for those of {"state_dict": {"net.w": …, "loss.w": …}}.
+  /// The value at `name`, whose keys may contain dots. Its last part may be a prefix of keys:
+  /// "state_dict.net" selects from {"state_dict": {"net.w": …, "loss.w": …}}.
   static func named(_ name: String, _ tree: PickleTree) -> StateChoice? {
     var (value, rest, path) = (tree.root, Substring(name), [String]())
     while !rest.isEmpty {
@@ -111,7 +110,7 @@ struct StateChoice {
     return StateChoice(value: value, path: path, alternatives: [])
   }
 
-  /// What `--state` could name.
+  /// The names that `--state` accepts.
   static func choices(_ tree: PickleTree) -> [String] {
     guard let root = tree.dictionary(tree.root) else { return [] }
     var budget = 1 << 20
@@ -132,7 +131,7 @@ extension PickleTree {
     }
   }
 
-  /// Whether a dictionary holds tensors, or dictionaries that do, or a module stands for one.
+  /// Whether a dictionary contains tensors, directly or in nested dictionaries or modules.
   func hasTensors(_ value: PickleValue, depth: Int, budget: inout Int) -> Bool {
     if case .object(let index) = value, let state = dictionary(objects[Int(index)].state) {
       budget -= state.keys.count

@@ -1,10 +1,11 @@
 import VLMTensor
 
-/// Finds the tensors below a value of a pickle and names them by the way there: keys joined by
-/// dots, places in lists in brackets.
+/// Collects the tensors below a value of a pickle and names each by its path: keys joined by dots,
+/// list indices in brackets.
 struct StateWalk {
   static let maximumDepth = 64
-  /// Values looked at. A pickle may refer to the same container any number of times.
+  /// Maximum number of values visited. A pickle may refer to the same container any number of
+  /// times.
   static let maximumVisits = 4 << 20
 
   struct Found {
@@ -14,23 +15,23 @@ struct StateWalk {
 
   private let tree: PickleTree
   private let path: String
-  /// Bytes of memory that the tensors may take, with their names.
+  /// Memory limit for the tensors with their names, in bytes.
   private let maximumMemory: Int
-  /// Names of a TorchScript class's parameters and buffers; nil when all its tensors count.
+  /// Names of a TorchScript class's parameters and buffers; nil if all its tensors count.
   private let attributes: (PickleGlobal) -> Set<String>?
   private var frames: [Frame] = []
   private var open = Set<Int>()
   private(set) var found: [Found] = []
   private var visits = 0
-  /// Bytes of memory that the tensors take that are found so far.
+  /// Memory of the tensors found so far, in bytes.
   private(set) var memory = 0
-  /// What a tensor takes in a catalog, besides its name.
+  /// Memory of a tensor in a catalog, without its name.
   private static let bytesPerTensor = 512
 
   private struct Frame {
     let identity: Int
     let count: Int
-    /// What leads here from the frame below.
+    /// The key that leads here from the parent frame.
     let label: Label
     let content: Content
     var next = 0
@@ -45,12 +46,12 @@ struct StateWalk {
   private enum Content {
     case sequence(Int)
     case dictionary(Int)
-    /// The attributes of a TorchScript object that are tensors by right.
+    /// The attributes of a TorchScript object that are parameters or buffers.
     case attributes(Int, Set<String>?)
   }
 
-  /// - Parameter memory: bytes that the tensors with their names may take: a pickle may refer to a
-  ///   tensor any number of times.
+  /// - Parameter memory: memory limit for the tensors with their names, in bytes. A pickle may
+  ///   refer to a tensor any number of times.
   init(
     _ tree: PickleTree, path: String, memory: Int,
     attributes: @escaping (PickleGlobal) -> Set<String>?
@@ -124,7 +125,7 @@ struct StateWalk {
   private mutating func visitObject(_ index: Int, _ label: Label) throws(CheckpointError) {
     let object = tree.objects[index]
     guard case .dict(let state) = object.state else { return }
-    // All its keys are looked at.
+    // All keys of this frame have been visited.
     visits += tree.dictionaries[Int(state)].keys.count
     guard let type = tree.global(object.type), type.isTorchScript else {
       if let name = tree.moduleClass(.object(Int32(index))) { throw failure(.wholeModule(name)) }
@@ -134,7 +135,7 @@ struct StateWalk {
     try enter(3 * index + 2, count, label, .attributes(Int(state), attributes(type)))
   }
 
-  /// A container that is being walked already is not entered again: the pickle has a cycle.
+  /// A container that is already being walked is skipped: the pickle has a cycle.
   private mutating func enter(
     _ identity: Int, _ count: Int, _ label: Label, _ content: Content
   ) throws(CheckpointError) {
@@ -176,12 +177,12 @@ struct StateWalk {
 }
 
 extension PickleGlobal {
-  /// Whether it is a class that TorchScript compiled.
+  /// Whether TorchScript compiled the class.
   var isTorchScript: Bool { module == "__torch__" || module.hasPrefix("__torch__.") }
 }
 
 extension PickleTree {
-  /// A key as it stands in a tensor's name.
+  /// A key as part of a tensor's name.
   func keyText(_ key: PickleValue) -> String {
     switch key {
     case .string(let index): strings[Int(index)]
@@ -190,7 +191,7 @@ extension PickleTree {
     }
   }
 
-  /// The class of a pickled module; nil when the value is none.
+  /// The class of a pickled module; nil if the value is not a module.
   func moduleClass(_ value: PickleValue) -> String? {
     if case .module(let name) = value { return strings[Int(name)] }
     guard case .object(let index) = value, let state = dictionary(objects[Int(index)].state),

@@ -1,10 +1,10 @@
 import VLMFoundation
 
-/// A zip archive as PyTorch lays it out: in one folder of any name, `data.pkl` and `data/<key>`, and
-/// beside them `version`, `byteorder` and, from TorchScript, `code/` and constants.
+/// PyTorch's zip archive: one top-level folder with `data.pkl`, `data/<key>`, `version` and
+/// `byteorder`, and for TorchScript `code/` and constants.
 struct TorchArchive {
   let zip: ZipArchive
-  /// The folder with its slash; empty when the entries lie in none.
+  /// The folder with a trailing slash; empty if the entries are in no folder.
   let root: String
   let warnings: [String]
   private let isBigEndian: Bool
@@ -26,7 +26,7 @@ struct TorchArchive {
     CheckpointError(path: zip.file.path, place: place, problem: .pyTorch(problem))
   }
 
-  /// The folder of the one `data.pkl`, in which every entry must be.
+  /// The folder of the only `data.pkl`. Every entry must be in it.
   private static func root(_ zip: ZipArchive) throws(CheckpointError) -> String {
     let names = zip.entries.map(\.name)
     let pickles = names.filter { $0 == "data.pkl" || $0.hasSuffix("/data.pkl") }
@@ -44,7 +44,7 @@ struct TorchArchive {
     return root
   }
 
-  /// What an archive without a pickle may be.
+  /// The message for an archive without a pickle, which names its likely kind.
   private static func kind(_ names: [String]) -> String {
     let text = "the zip archive has no data.pkl"
     if names.isEmpty { return text + "; it is empty" }
@@ -76,7 +76,7 @@ struct TorchArchive {
     return text.hasSuffix("\n") ? String(text.dropLast()) : text
   }
 
-  /// Archives of before 2.1 do not say; all machines that wrote them were little-endian.
+  /// Archives before PyTorch 2.1 do not state the byte order. All of them are little-endian.
   private static func byteOrder(_ zip: ZipArchive, _ root: String) throws(CheckpointError) -> String
   {
     let order = try text(zip, root + "byteorder") ?? "little"
@@ -98,7 +98,7 @@ struct TorchArchive {
     return number <= 10 ? [] : ["version \(number) of the archive's format is not known here"]
   }
 
-  /// What `data.pkl` describes.
+  /// The tree that `data.pkl` describes.
   func tree() throws(CheckpointError) -> PickleTree {
     let name = root + "data.pkl"
     guard let entry = zip[name] else { throw Self.failure(zip, .noPickle("no data.pkl")) }

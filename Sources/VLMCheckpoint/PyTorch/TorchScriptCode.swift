@@ -1,9 +1,9 @@
 import VLMFoundation
 
-/// Which attributes of a TorchScript class are parameters and buffers, as its code states them:
-/// other tensors are a module's working memory, no part of its state.
+/// Reads from TorchScript code which attributes of a class are parameters and buffers. A module's
+/// other tensors are temporary values, not part of its state.
 struct TorchScriptCode {
-  /// Bytes of one source file that are looked at.
+  /// Maximum bytes examined per source file.
   private static let maximumBytes = 4 << 20
 
   private let archive: ZipArchive
@@ -20,7 +20,7 @@ struct TorchScriptCode {
     self.root = root
   }
 
-  /// Nil when the code is not there or states nothing.
+  /// Nil if the code is absent or declares no parameters or buffers.
   func attributes(_ type: PickleGlobal) -> Set<String>? {
     if let classes = cache.classes[type.module] { return classes[type.name] }
     let path = root + "code/" + type.module.split(separator: ".").joined(separator: "/") + ".py"

@@ -1,9 +1,9 @@
 import VLMFoundation
 import VLMTensor
 
-/// The bytes behind the storages that a pickle refers to.
+/// The bytes of the storages that a pickle refers to.
 struct TorchStorages {
-  /// Where a storage is in the file.
+  /// The location of a storage in the file.
   enum Place {
     case mapped(Range<Int>, crc: UInt32?)
     case deflated(ZipArchive.Entry)
@@ -16,7 +16,7 @@ struct TorchStorages {
     }
   }
 
-  /// Bytes that a checkpoint may become, for a file of `count` bytes: by inflation, by views that
+  /// Limit for the expanded size of a checkpoint of `count` bytes: by decompression, by views that
   /// repeat elements, and by tensors that share a storage.
   static func limit(fileCount count: Int) -> Int { count.multipliedClamped(by: 16) + (16 << 20) }
 
@@ -47,7 +47,7 @@ struct TorchStorages {
     CheckpointError(path: file.path, place: "storage \(key)", problem: .pyTorch(problem))
   }
 
-  /// Checks that every storage is there, has the size that is declared, and is declared in one way.
+  /// Checks that every storage is present, has its declared size, and is declared consistently.
   func check(_ tree: PickleTree) throws(CheckpointError) {
     var declared: [String: (type: TorchType?, count: Int)] = [:]
     for storage in tree.storages {
@@ -71,7 +71,7 @@ struct TorchStorages {
     }
   }
 
-  /// The tensor `name` as the catalog wants it.
+  /// The catalog entry for the tensor `name`.
   mutating func tensor(
     _ pickled: PickledTensor, name: String, _ tree: PickleTree
   ) throws(CheckpointError) -> CheckpointTensor {
@@ -92,7 +92,7 @@ struct TorchStorages {
       range: first..<first + pickled.span * width, strides: strides)
   }
 
-  /// A storage's bytes: in the file where they can be used as they are, or else made once.
+  /// A storage's bytes: in the file if they can be used unchanged, otherwise converted once.
   private mutating func bytes(
     of storage: PickledStorage, swapWidth: Int
   ) throws(CheckpointError) -> (owned: OwnedBytes?, range: Range<Int>) {
@@ -161,7 +161,7 @@ struct TorchStorages {
 }
 
 extension ZipArchive.Entry {
-  /// The entry's content, which the caller has found not to be too large.
+  /// The entry's decompressed content. The caller has checked its size.
   func inflated(_ file: MappedFile, verifies: Bool) throws(CheckpointError) -> [UInt8] {
     let content = file.withBytes(range) { bytes -> [UInt8]? in
       isDeflated ? Inflater.inflate(bytes, count: count) : Array(bytes)
@@ -184,7 +184,7 @@ extension ZipArchive.Entry {
 extension PickledTensor {
   var elementCount: Int { shape.reduce(1, *) }
 
-  /// Elements from the first to the last, both included.
+  /// Distance from the first to the last element in elements, inclusive.
   var span: Int {
     if shape.contains(0) { return 0 }
     return zip(shape, strides).reduce(1) { $0 + ($1.0 - 1) * $1.1 }

@@ -1,14 +1,14 @@
 import VLMTensor
 
-/// An element type as PyTorch names it.
+/// An element type of PyTorch.
 struct TorchType: Equatable, Sendable {
-  /// "float32", "qint8" …
+  /// PyTorch's name, such as "float32" or "qint8".
   let name: String
   /// Bytes of an element.
   let width: Int
-  /// What its elements are read as; nil when they cannot be.
+  /// The type that elements are read as; nil if unsupported.
   let dtype: DType?
-  /// Bytes that change places between byte orders: half an element when it is complex.
+  /// Unit of byte swapping: an element, or half of a complex one.
   var swapWidth: Int { name.hasPrefix("complex") ? width / 2 : width }
 
   private init(_ name: String, _ width: Int, _ dtype: DType?) {
@@ -17,12 +17,12 @@ struct TorchType: Equatable, Sendable {
     self.dtype = dtype
   }
 
-  /// By a storage class of `torch` or `torch.cuda`.
+  /// The type of a storage class of `torch` or `torch.cuda`.
   static func ofStorage(_ name: String) -> TorchType? {
     storages[name].flatMap { named[$0] }
   }
 
-  /// By a constant of `torch`.
+  /// The type of a dtype constant of `torch`.
   static func named(_ name: String) -> TorchType? { named[aliases[name] ?? name] }
 
   private static let storages = [
@@ -57,7 +57,7 @@ struct TorchType: Equatable, Sendable {
 }
 
 extension DType {
-  /// As PyTorch names it; the type's own name where PyTorch has none.
+  /// PyTorch's name of the type, or its own name if PyTorch has none.
   package var torchName: String {
     switch self {
     case .f64: "float64"

@@ -1,10 +1,10 @@
 import VLMFoundation
 
-/// The entries of a zip archive, found by its central directory and checked against it.
+/// The entries of a zip archive, located by its central directory and checked against it.
 ///
-/// An archive is read in one way or not at all: nothing before the first entry, between entries or
-/// after the directory, every local header like its directory entry, no two entries on the same
-/// bytes. So no other program can see other content in the same file.
+/// Ambiguous archives are refused: there must be nothing before the first entry, between entries or
+/// after the directory; every local header must match its directory entry; no two entries may
+/// overlap. So no other program can see different content in the same file.
 struct ZipArchive {
   struct Entry: Sendable {
     let name: String
@@ -12,15 +12,15 @@ struct ZipArchive {
     let crc: UInt32
     let flags: UInt16
     let headerOffset: Int
-    /// Bytes when inflated.
+    /// Uncompressed size in bytes.
     let count: Int
-    /// The stored bytes in the file.
+    /// Byte range of the stored data in the file.
     var range: Range<Int>
     var hasDescriptor: Bool { flags & 8 != 0 }
     var isFolder: Bool { name.hasSuffix("/") && count == 0 }
   }
 
-  /// Entries. Archives of the largest models have some ten thousand.
+  /// Maximum number of entries. The largest models have about ten thousand.
   static let maximumEntries = 1 << 20
   static let maximumNameBytes = 1024
 
@@ -51,7 +51,7 @@ struct ZipArchive {
     var position = end.directory.lowerBound
     for _ in 0..<end.count {
       let entry = try directoryEntry(&position, end: end.directory.upperBound)
-      // A folder of its own means nothing.
+      // Entries for folders are ignored.
       if entry.isFolder {
         entries.append(entry)
         continue
@@ -103,8 +103,8 @@ struct ZipArchive {
     guard file.little(start + 34, UInt16.self) == 0 else {
       throw failure("the archive is split over several disks", place: name)
     }
-    // Bits 1 and 2 tell how hard the packer tried, 3 that sizes follow the data, 11 that names are
-    // UTF-8.
+    // Bits 1 and 2 state the compression level, bit 3 that sizes follow the data, bit 11 that names
+    // are UTF-8.
     guard flags & ~0x080e == 0 else {
       throw failure(
         flags & 1 != 0
@@ -131,7 +131,7 @@ struct ZipArchive {
       return (string, string.utf8.elementsEqual(bytes))
     }
     let parts = string.split(separator: "/", omittingEmptySubsequences: false)
-    // PyTorch calls the folder as the file that it writes, which may be called anything.
+    // PyTorch names the folder after the output file, so it may have any name.
     let inner = parts.count > 1 ? string.utf8.dropFirst(parts[0].utf8.count) : string.utf8[...]
     let isPlain =
       isUTF8 && !string.isEmpty && range.count <= Self.maximumNameBytes
@@ -151,8 +151,8 @@ struct ZipArchive {
 
   // MARK: Layout
 
-  /// Finds each entry's data behind its local header, and checks that entries cover the file from
-  /// its first byte to the directory, each byte once.
+  /// Locates each entry's data after its local header, and checks that entries cover the file
+  /// exactly once from its first byte to the directory.
   private mutating func checkLayout(directoryStart: Int) throws(CheckpointError) {
     let order = entries.indices.sorted { entries[$0].headerOffset < entries[$1].headerOffset }
     var end = 0
@@ -172,7 +172,8 @@ struct ZipArchive {
     try checkGap(end..<directoryStart, after: previous)
   }
 
-  /// Between entries there is nothing, or the descriptor of the one before: its checksum and sizes.
+  /// Between entries only the data descriptor of the previous one is allowed: its checksum and
+  /// sizes.
   private func checkGap(_ gap: Range<Int>, after entry: Entry?) throws(CheckpointError) {
     if gap.isEmpty { return }
     guard let entry, entry.hasDescriptor, [12, 16, 20, 24].contains(gap.count) else {
@@ -222,7 +223,7 @@ struct ZipArchive {
     return data..<data + entry.range.count
   }
 
-  /// Sizes before the data may be left to a descriptor after it; where given, they agree.
+  /// The local header may leave its sizes to a data descriptor. If it states them, they must agree.
   private func checkSizes(
     _ entry: Entry, start: Int, extra: Range<Int>
   ) throws(CheckpointError) {

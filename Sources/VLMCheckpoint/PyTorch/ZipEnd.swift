@@ -1,11 +1,11 @@
 import VLMFoundation
 
-/// The end of a zip archive: where its directory is and how many entries it has.
+/// The end record of a zip archive: the directory's location and the number of entries.
 struct ZipEnd {
   let directory: Range<Int>
   let count: Int
 
-  /// Finds the record that ends exactly where the file does.
+  /// Finds the end record, which must end exactly at the end of the file.
   init(_ file: MappedFile) throws(CheckpointError) {
     func failure(_ text: String) -> CheckpointError {
       CheckpointError(path: file.path, problem: .pyTorch(.zip(text)))
@@ -56,7 +56,7 @@ struct ZipEnd {
       throw failure(
         "the directory has \(bytes) bytes at byte \(offset), expected to end at byte \(end)")
     }
-    // An entry of the directory takes 46 bytes at least.
+    // A directory entry takes at least 46 bytes.
     guard entries <= UInt64(length / 46) else {
       throw failure("the directory of \(length) bytes cannot have \(entries) entries")
     }
@@ -64,7 +64,7 @@ struct ZipEnd {
     count = Int(entries)
   }
 
-  /// Where the signature stands, in the part of the file where an end record can.
+  /// Offsets of the signature in the part of the file that can hold an end record.
   private static func candidates(_ file: MappedFile) -> [Int] {
     guard file.count >= 22 else { return [] }
     let first = max(0, file.count - 22 - 0xffff)
@@ -81,7 +81,7 @@ struct ZipEnd {
   }
 }
 
-/// The sizes of an entry, of which any may be in a field of its own for 64 bits.
+/// The sizes and offset of an entry, any of which may be in the zip64 extra field.
 struct ZipSizes {
   var count: UInt64
   var stored: UInt64
@@ -89,9 +89,9 @@ struct ZipSizes {
 
   var isLeftOpen: Bool { count == 0xffff_ffff && stored == 0xffff_ffff }
 
-  /// Takes the 64-bit values of those fields that are all ones.
+  /// Replaces fields that are all ones by their 64-bit values.
   ///
-  /// - Returns: whether the extra fields `range` are sound and have what is needed.
+  /// - Returns: whether the extra fields in `range` are well-formed and complete.
   mutating func extend(_ file: MappedFile, _ range: Range<Int>, hasOffset: Bool) -> Bool {
     var position = range.lowerBound
     var needed = [count, stored].filter { $0 == 0xffff_ffff }.count

@@ -2,19 +2,19 @@
   import Glibc
 #endif
 
-/// Bytes of a pipe, terminal or file as they come, those that nobody has taken yet kept.
+/// A buffered reader of a pipe, terminal or file.
 package final class ByteStream {
   /// What messages call it.
   package let name: String
   private let descriptor: Int32
   private let isOwned: Bool
   private var buffer: [UInt8] = []
-  /// Where in `buffer` the bytes that nobody has taken begin.
+  /// Where the bytes that are not taken yet begin in `buffer`.
   private var start = 0
   private var hasEnded = false
   private var block = [UInt8](repeating: 0, count: 1 << 16)
 
-  /// - Parameter descriptor: open, and stays so.
+  /// - Parameter descriptor: open; it is not closed.
   package init(descriptor: Int32, name: String) {
     self.name = name
     self.descriptor = descriptor
@@ -29,7 +29,7 @@ package final class ByteStream {
     guard descriptor >= 0 else { throw FileError(path: path, problem: .call("open", errno: errno)) }
   }
 
-  /// A stream of bytes that are there.
+  /// A stream of bytes in memory.
   package init(name: String, bytes: [UInt8]) {
     self.name = name
     descriptor = -1
@@ -48,19 +48,19 @@ package final class ByteStream {
     try buffer.withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[start...])) }
   }
 
-  /// Whether reading more would wait for whoever writes.
+  /// Whether reading more would block.
   package var wouldWait: Bool {
     if hasEnded { return false }
     var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
     return poll(&request, 1, 0) == 0
   }
 
-  /// Reads some more bytes, waiting for them where none are there.
+  /// Reads some more bytes; blocks until there are some.
   ///
   /// - Returns: false at the end.
   package func read() throws(FileError) -> Bool {
     if hasEnded { return false }
-    // Room at the front is used before the buffer grows.
+    // Reuses the room at the front before the buffer grows.
     if start > 0, start >= buffer.count / 2 {
       buffer.removeSubrange(..<start)
       start = 0
@@ -85,7 +85,7 @@ package final class ByteStream {
     }
   }
 
-  /// Takes the first `count` bytes of those that are there.
+  /// Takes the first `count` of the bytes that were read.
   package func take(_ count: Int) -> [UInt8] {
     precondition(count >= 0 && count <= available, "bytes that were read")
     if start == 0, count == buffer.count {
@@ -102,7 +102,7 @@ package final class ByteStream {
     precondition(count >= 0 && count <= available, "bytes that were read")
     start += count
     guard start == buffer.count else { return }
-    // What one long line took is given back.
+    // Frees what one long line took.
     if buffer.capacity > 1 << 20 { buffer = [] } else { buffer.removeAll(keepingCapacity: true) }
     start = 0
   }

@@ -9,7 +9,7 @@ package struct FileError: ReportableError, Equatable {
     case call(String, errno: Int32)
     /// The path names a directory, pipe, socket or device.
     case notRegular(String)
-    /// The same of an output.
+    /// The same of an output's path.
     case notReplaceable(String)
     case exists
     /// The output is the file that this standard stream goes to.
@@ -20,7 +20,7 @@ package struct FileError: ReportableError, Equatable {
     case changed
     /// Another process is writing the file.
     case busy
-    /// Something that we did not write stands where an unfinished output would go.
+    /// A file that is no unfinished output of ours is where one would be written.
     case notOurs
   }
 

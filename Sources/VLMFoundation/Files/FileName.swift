@@ -73,6 +73,13 @@ extension String {
     }
   }
 
+  /// A path as its folder, which is empty or ends in a slash, and the name in it.
+  package var splitAtLastSlash: (folder: String, name: String) {
+    guard let slash = utf8.lastIndex(of: UInt8(ascii: "/")) else { return ("", self) }
+    let end = utf8.index(after: slash)
+    return (String(self[..<end]), String(self[end...]))
+  }
+
   /// An argument that is a text and no name: what is no UTF-8 becomes U+FFFD, as in any other input.
   package var repairedText: String {
     holdsFileNameBytes ? String(decoding: fileNameBytes, as: UTF8.self) : self

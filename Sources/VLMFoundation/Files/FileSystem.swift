@@ -79,20 +79,3 @@ package enum FileSystem {
     return result
   }
 }
-
-/// The arguments of this process, as bytes that a `String` holds as it holds names of files.
-package enum ProcessArguments {
-  /// The program's name first, where there is one.
-  package static let all: [String] = (0..<vlm_argument_count()).compactMap { index in
-    vlm_argument(index).map { String(fileName: $0) }
-  }
-}
-
-extension String {
-  /// A path as its folder, which is empty or ends in a slash, and the name in it.
-  package var splitAtLastSlash: (folder: String, name: String) {
-    guard let slash = utf8.lastIndex(of: UInt8(ascii: "/")) else { return ("", self) }
-    let end = utf8.index(after: slash)
-    return (String(self[..<end]), String(self[end...]))
-  }
-}

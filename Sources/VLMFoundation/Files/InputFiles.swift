@@ -4,8 +4,8 @@ import Synchronization
   import Glibc
 #endif
 
-/// The files that a command reads, so that none of its outputs takes the place of one: files, not
-/// names, whatever links lead to them.
+/// The files that a command reads, so that no output replaces one. They are identified by device
+/// and inode, so links to them count as well.
 package enum InputFiles {
   private struct Identity: Hashable, Sendable {
     let device: UInt64
@@ -17,14 +17,14 @@ package enum InputFiles {
     }
   }
 
-  /// The path that each was read by; nil where nobody wants to know.
+  /// The path that each was opened by; nil while nothing is remembered.
   private static let paths = Mutex<[Identity: String]?>(nil)
 
-  /// From now on remembers what is read, as a command does. Whoever uses the library may well write
-  /// over what it has read.
+  /// From now on remembers what is read, for the whole process. Only commands do this: a program that
+  /// uses the library may well replace a file that it has read.
   package static func remember() { paths.withLock { $0 = $0 ?? [:] } }
 
-  /// Notes a file that will be read, where it is there.
+  /// Notes a file that will be read, if it exists.
   package static func add(path: String) {
     guard let status = FileSystem.status(path) else { return }
     add(status, path: path)
@@ -38,7 +38,7 @@ package enum InputFiles {
     }
   }
 
-  /// The path by which a file was read; nil for one that was not.
+  /// The path by which a file was opened; nil for one that was not.
   static func path(of status: stat) -> String? {
     paths.withLock { $0?[Identity(status)] }
   }

@@ -1,16 +1,16 @@
-/// Lines of a stream, each of them bounded.
+/// Reads a stream line by line, with a limit on the length of a line.
 package struct LineReader {
   package enum Line: Equatable {
-    /// Without what ends it.
+    /// Without its separator.
     case line([UInt8])
-    /// One longer than is allowed, of which nothing is kept.
+    /// One longer than the limit; its bytes are dropped.
     case tooLong
   }
 
   private let stream: ByteStream
   private let separator: UInt8
   private let limit: Int
-  /// Bytes of the stream that have no separator.
+  /// Bytes of the buffer that are known to hold no separator.
   private var searched = 0
 
   /// - Parameters:
@@ -24,7 +24,7 @@ package struct LineReader {
 
   /// The next line; nil at the end.
   ///
-  /// - Parameter beforeWaiting: called where whoever writes lets us wait.
+  /// - Parameter beforeWaiting: called before a read that would block.
   package mutating func next(
     beforeWaiting: () throws -> Void = {}
   ) throws -> Line? {
@@ -33,7 +33,7 @@ package struct LineReader {
       if let end = found ?? (stream.available > limit ? stream.available : nil) {
         searched = 0
         guard found != nil, end <= limit else {
-          // To its end, which may be a long way.
+          // Reads on to its end, in pieces.
           stream.drop(end)
           return try skip(beforeWaiting)
         }
@@ -59,7 +59,7 @@ package struct LineReader {
     return .line(line)
   }
 
-  /// Drops everything to the separator and with it.
+  /// Drops everything up to the separator, and the separator.
   private func skip(_ beforeWaiting: () throws -> Void) throws -> Line {
     while true {
       let end = stream.firstIndex(of: separator)

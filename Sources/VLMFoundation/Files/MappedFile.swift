@@ -7,8 +7,14 @@ import CVLMSystem
 /// A regular file, mapped read-only for as long as the object lives.
 ///
 /// One of the two owners of raw memory. The mapping is shared and never written, so any thread may
-/// read it. The file is opened once, without following it into a pipe or device, and its size is
-/// taken from the open descriptor.
+/// read it. The file is opened once, without waiting for a pipe or device, and its size is taken from
+/// the open descriptor.
+///
+/// A file that is truncated while it is mapped, or whose disk fails, makes a read of the lost pages
+/// raise SIGBUS in the reading thread. Nothing in a library can turn that into an error without a
+/// handler for the whole process, and the libraries install none; commands do (`FaultHandler`), and
+/// find the file's name in the table that each mapping is noted in. A file that changed without
+/// losing pages is caught by `checkUnchanged`.
 package final class MappedFile: @unchecked Sendable {
   package let path: String
   /// Bytes in the file when it was opened.
@@ -16,7 +22,7 @@ package final class MappedFile: @unchecked Sendable {
   private let base: UnsafeRawPointer?
   private let descriptor: Int32
   private let stamp: FileStamp
-  /// Where the fault handler finds this mapping.
+  /// In the table of mappings, which a program's signal handler may read.
   private let slot: Int32?
 
   /// - Parameter isInput: false for a file that is only looked at, which an output may replace.
@@ -62,8 +68,8 @@ package final class MappedFile: @unchecked Sendable {
     stamp = FileStamp(status)
   }
 
-  /// A file that was never on a disk: its bytes are a copy of `bytes`, of exactly their size, so that
-  /// a checker of memory sees a read beyond the end.
+  /// A file that is not on a disk: a copy of `bytes`, of exactly their size, so that AddressSanitizer
+  /// sees a read beyond the end.
   package init(name: String, copying bytes: UnsafeRawBufferPointer) {
     path = name
     count = bytes.count
@@ -101,14 +107,14 @@ package final class MappedFile: @unchecked Sendable {
     try body(bytes(range))
   }
 
-  /// The bytes of `range`; the caller keeps the file alive while it uses them. For the kernel
-  /// call-through; parsing code uses `withBytes`.
+  /// The bytes of `range`; the caller keeps the file alive while it uses them. For calls of C;
+  /// parsing code uses `withBytes`.
   package func bytes(_ range: Range<Int>) -> UnsafeRawBufferPointer {
     precondition(range.lowerBound >= 0 && range.upperBound <= count, "range inside the file")
     return UnsafeRawBufferPointer(start: base.map { $0 + range.lowerBound }, count: range.count)
   }
 
-  /// Tells the kernel how the range will be read; a hint, never an error.
+  /// Tells the system how the range will be read (`madvise`); a hint, never an error.
   package func advise(_ range: Range<Int>, _ advice: Int32) {
     guard let base, !range.isEmpty, !isInMemory else { return }
     let page = Int(sysconf(Int32(_SC_PAGESIZE)))
@@ -116,11 +122,12 @@ package final class MappedFile: @unchecked Sendable {
     madvise(UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start, advice)
   }
 
-  /// Lets the pages of a range go, which then are in no process's memory but may stay in the
-  /// system's cache. They come back when they are read again.
+  /// Drops the pages of a range from this process's memory; they may stay in the page cache, and are
+  /// read again when they are used.
   package func release(_ range: Range<Int>) { advise(range, MADV_DONTNEED) }
 
-  /// Costs one call of the system, so what is computed from the file is checked before it is told.
+  /// Called after something was computed from the file and before it is reported. It costs one system
+  /// call.
   ///
   /// - Throws: `.changed` when the file on disk is no longer the one that was mapped.
   package func checkUnchanged() throws(FileError) {
@@ -153,58 +160,5 @@ package final class MappedFile: @unchecked Sendable {
     guard let status = FileSystem.status(path) else { return false }
     let other = FileStamp(status)
     return other.device == stamp.device && other.inode == stamp.inode
-  }
-}
-
-/// What identifies a file's content without reading it.
-struct FileStamp: Sendable {
-  let device: UInt64
-  let inode: UInt64
-  let size: Int64
-  let modifiedSeconds: Int
-  let modifiedNanoseconds: Int
-  /// When anything about the file changed last: unlike the time before, nobody can set it.
-  private let changed: [Int]
-  /// What is about the file and not in it.
-  private let attributes: [UInt64]
-
-  init(_ status: stat) {
-    device = UInt64(status.st_dev)
-    inode = UInt64(status.st_ino)
-    size = Int64(status.st_size)
-    modifiedSeconds = Int(status.st_mtim.tv_sec)
-    modifiedNanoseconds = Int(status.st_mtim.tv_nsec)
-    changed = [Int(status.st_ctim.tv_sec), Int(status.st_ctim.tv_nsec)]
-    attributes = [
-      UInt64(status.st_mode), UInt64(status.st_nlink), UInt64(status.st_uid),
-      UInt64(status.st_gid),
-    ]
-  }
-
-  /// Whether the file may have another content by now.
-  ///
-  /// - Parameter isInPlace: whether it still has its path; a file that was moved is the same.
-  func isOfChanged(_ status: stat, isInPlace: () -> Bool) -> Bool {
-    let now = FileStamp(status)
-    guard now.device == device, now.inode == inode, now.size == size,
-      now.modifiedSeconds == modifiedSeconds, now.modifiedNanoseconds == modifiedNanoseconds
-    else { return true }
-    return now.changed != changed && now.attributes == attributes && isInPlace()
-  }
-
-  static func irregularKind(at path: String) -> String? {
-    FileSystem.status(path).flatMap { irregularKind($0) }
-  }
-
-  /// "directory", "pipe" …, or nil for a regular file.
-  static func irregularKind(_ status: stat) -> String? {
-    switch status.st_mode & S_IFMT {
-    case S_IFREG: nil
-    case S_IFDIR: "directory"
-    case S_IFIFO: "pipe"
-    case S_IFSOCK: "socket"
-    case S_IFCHR, S_IFBLK: "device"
-    default: "special file"
-    }
   }
 }

@@ -7,8 +7,9 @@ import Synchronization
 
 /// A file under construction: written beside its destination, synced, and renamed into place.
 ///
-/// Until `commit` returns, the destination is untouched; a dropped or killed `OutputFile` leaves at
-/// most a temporary sibling `.<name>.<pid>-<n>.tmp`, which `deinit` and `PendingOutputs` remove.
+/// Until `commit` returns, the destination is untouched; one that is dropped or whose process is
+/// killed leaves at most a temporary sibling `.<name>.<pid>-<n>.tmp`, which `deinit` and
+/// `PendingOutputs` remove.
 /// Two outputs for one destination never share a temporary file; the last to commit wins, or with
 /// `overwrite` false the first. Where the path is a symbolic link, the file that it leads to is
 /// replaced, and everything is beside that; a file that is replaced keeps its permissions.
@@ -29,9 +30,9 @@ package final class OutputFile {
   private var end = 0
   private var committed = false
 
-  /// Distinguishes the outputs of one process.
+  /// Numbers the outputs of one process.
   private static let serial = Atomic<Int>(0)
-  /// Temporary names tried: those left by a killed process with the same id may stand in the way.
+  /// Temporary names tried: a killed process with the same id may have left some.
   private static let attempts = 1000
 
   /// - Parameter overwrite: replace an existing file on `commit`; otherwise its presence throws,

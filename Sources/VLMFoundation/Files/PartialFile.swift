@@ -2,13 +2,13 @@
   import Glibc
 #endif
 
-/// The file that an unfinished output of some length is written to, beside its destination.
+/// `<output>.partial`: the file that a resumable output is written to, beside its destination.
 ///
-/// Whoever finds it can tell by its name and its first bytes that it is no finished file. While it
-/// is being written it is locked, so two processes never write one.
+/// Its name and its first bytes tell that it is not finished. It is locked while it is written, so
+/// two processes never write the same one.
 enum PartialFile {
   static let suffix = ".partial"
-  /// Times that a file may disappear between being opened and being locked.
+  /// How often a file may disappear between being opened and being locked.
   private static let attempts = 100
 
   /// Opens or makes the partial file at `path`, locked.
@@ -60,8 +60,8 @@ enum PartialFile {
     throw FileError(path: path, problem: .busy)
   }
 
-  /// False when the file was renamed or removed before it was locked: it is then another's no
-  /// longer, and not at `path` either.
+  /// False when the file was renamed or removed before it was locked, by the process that finished
+  /// or dropped it.
   private static func lock(_ descriptor: Int32, _ path: String) throws(FileError) -> Bool {
     // A file system without locks is used without them.
     if flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
@@ -74,7 +74,7 @@ enum PartialFile {
     return opened.st_dev == named.st_dev && opened.st_ino == named.st_ino
   }
 
-  /// Refuses a file of anybody else's.
+  /// Refuses a file that does not begin as one of ours.
   private static func check(
     _ descriptor: Int32, _ path: String, _ markers: [[UInt8]]
   ) throws(FileError) {

@@ -5,9 +5,10 @@ import Synchronization
   import Glibc
 #endif
 
-/// Temporary files of unfinished outputs, so that a signal can remove them on the way out.
+/// The temporary files of unfinished outputs of this process: data only. A program that is killed
+/// removes them on its way out, from its own signal handler or with `removeAll`.
 package enum PendingOutputs {
-  /// The slot of each path in the table that the fault handler walks.
+  /// The slot of each path in the table of CVLMSystem, which a signal handler may read.
   private static let slots = Mutex<[ExactString: Int32]>([:])
 
   /// Opens or creates `path` and notes it, in one step as `removeAll` sees it: a signal that arrives
@@ -36,25 +37,18 @@ package enum PendingOutputs {
     }
   }
 
-  /// Unlinks every unfinished output. Called from a normal thread.
-  package static func removeAll() {
-    slots.withLock { slots in removeAll(&slots) }
-  }
-
-  /// Unlinks every unfinished output and ends the process. Other threads may be running: none can
-  /// begin another output meanwhile, and no exit handler of theirs is run.
-  package static func removeAllAndExit(_ status: ExitStatus) -> Never {
+  /// Unlinks every unfinished output, for a program that is about to end. Called from a normal
+  /// thread, not from a signal handler.
+  ///
+  /// - Parameter then: called when all are removed, before any thread can begin another output.
+  package static func removeAll<Result: Sendable>(_ then: () -> Result = {}) -> Result {
     slots.withLock { slots in
-      removeAll(&slots)
-      _exit(status.rawValue)
+      for (path, slot) in slots {
+        FileSystem.unlink(path.string)
+        vlm_pending_remove(slot)
+      }
+      slots.removeAll()
+      return then()
     }
-  }
-
-  private static func removeAll(_ slots: inout [ExactString: Int32]) {
-    for (path, slot) in slots {
-      FileSystem.unlink(path.string)
-      vlm_pending_remove(slot)
-    }
-    slots.removeAll()
   }
 }

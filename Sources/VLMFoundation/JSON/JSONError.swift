@@ -1,22 +1,3 @@
-/// What a JSON text may cost. Each bound exists because the text comes from a stranger.
-package struct JSONLimits: Sendable, Equatable {
-  /// Arrays and objects within each other. Real configurations nest fewer than ten deep.
-  package var maximumDepth: Int
-  /// Bytes of text.
-  package var maximumBytes: Int
-  /// Values in the whole text: what bounds the memory of the parsed tree.
-  package var maximumNodes: Int
-
-  /// The defaults hold every published `config.json` and `tokenizer.json` several times over.
-  package init(
-    maximumDepth: Int = 64, maximumBytes: Int = 64 << 20, maximumNodes: Int = 4_000_000
-  ) {
-    self.maximumDepth = maximumDepth
-    self.maximumBytes = maximumBytes
-    self.maximumNodes = maximumNodes
-  }
-}
-
 /// Why a text is not the JSON that was expected, and the byte where that shows.
 ///
 /// The file's name is the caller's to add: wrap this in the module's own error.

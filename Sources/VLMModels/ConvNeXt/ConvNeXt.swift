@@ -34,12 +34,9 @@ package struct ConvNeXt: Sendable {
     package var embeddingCount: Int
   }
 
-  /// Sees a named intermediate: `[batch * height * width, channels]`, channels last.
-  package typealias Observer = (_ name: String, _ value: MatrixView, _ shape: FeatureShape) -> Void
-
   /// Runs the model on the images that `context.input(shape)` holds.
   package func callAsFunction(
-    _ shape: FeatureShape, _ context: ConvNeXtContext, observe: Observer? = nil
+    _ shape: FeatureShape, _ context: ConvNeXtContext, observe: TowerObserver? = nil
   ) throws(ModelError) -> Output {
     head(try trunk(shape, context, observe), context, observe)
   }
@@ -49,24 +46,24 @@ package struct ConvNeXt: Sendable {
   ///
   /// - Returns: a view into `context`, valid until it is used again.
   package func features(
-    _ shape: FeatureShape, _ context: ConvNeXtContext, observe: Observer? = nil
+    _ shape: FeatureShape, _ context: ConvNeXtContext, observe: TowerObserver? = nil
   ) throws(ModelError) -> (view: MatrixView, shape: FeatureShape) {
     let map = try trunk(shape, context, observe)
     return (map.view, map.shape)
   }
 
   private func trunk(
-    _ shape: FeatureShape, _ context: ConvNeXtContext, _ observe: Observer?
+    _ shape: FeatureShape, _ context: ConvNeXtContext, _ observe: TowerObserver?
   ) throws(ModelError) -> FeatureMap {
     let plan = try ConvNeXtPlan(config, input: shape, wideElements: 0)
     precondition(context.hasRoom(for: plan), "planned for the input")
     // `current` is read while `next` is written; then they change places.
     var current = 0
     var map = stem(context.input(shape), shape, context, into: &current)
-    observe?("stem", map.view, map.shape)
+    observe?(Observation(ConvNeXtPoint.stem, map.view, .map(map.shape)))
     for (index, stage) in stages.enumerated() {
       map = stage(map, context, &current)
-      observe?("stage\(index)", map.view, map.shape)
+      observe?(Observation(ConvNeXtPoint.stage(index), map.view, .map(map.shape)))
     }
     return map
   }
@@ -277,7 +274,7 @@ private struct Head: Sendable {
     if let final = config.output, layers == nil {
       output = try Linear(
         weights["head"]["fc"], inputs: config.hidden ?? model.pooledChannels, outputs: final.count,
-        bias: final.bias, role: .output)
+        bias: final.bias, role: .head)
     } else {
       output = nil
     }
@@ -285,7 +282,7 @@ private struct Head: Sendable {
   }
 
   func callAsFunction(
-    _ map: FeatureMap, _ context: ConvNeXtContext, _ observe: ConvNeXt.Observer?
+    _ map: FeatureMap, _ context: ConvNeXtContext, _ observe: TowerObserver?
   ) -> ConvNeXt.Output {
     let (shape, channels) = (map.shape, map.shape.channels)
     if let normBeforePool {
@@ -295,13 +292,13 @@ private struct Head: Sendable {
         normBeforePool(rows, into: rows)
       }
     }
-    observe?("features", map.view, shape)
+    observe?(Observation(ConvNeXtPoint.features, map.view, .map(shape)))
     let width = config.pooling == .mean ? channels : 2 * channels
     let vectors = Activations(
       count: shape.batch * (width + (config.hidden ?? 0) + (config.output?.count ?? 0)))
     defer { withExtendedLifetime(vectors) {} }
-    func rowShape(_ columns: Int) -> FeatureShape {
-      FeatureShape(batch: shape.batch, height: 1, width: 1, channels: columns)
+    func show(_ point: ConvNeXtPoint, _ value: MatrixView) {
+      observe?(Observation(point, value, .vectors))
     }
     var free = vectors.matrix(rows: 1, columns: vectors.count)
     func take(_ columns: Int) -> MatrixView {
@@ -322,12 +319,12 @@ private struct Head: Sendable {
         kernels.meanOfRows(rows, into: mean)
       }
     }
-    observe?("pooled", pooled, rowShape(width))
+    show(.pooled, pooled)
     var result = ConvNeXt.Output(
       pooled: pooled.array(), logits: nil, embedding: [], embeddingCount: width)
     if let normAfterPool {
       normAfterPool(pooled, into: pooled)
-      observe?("head_norm", pooled, rowShape(channels))
+      show(.headNorm, pooled)
     }
     result.embedding = pooled.array()
     let scratch = context.scratch(0).product
@@ -335,7 +332,7 @@ private struct Head: Sendable {
     if let hidden, let width = config.hidden {
       let inner = take(width)
       hidden(features, into: inner, activation: .gelu, scratch)
-      observe?("pre_logits", inner, rowShape(width))
+      show(.preLogits, inner)
       features = inner
     }
     if let final = config.output {
@@ -343,27 +340,18 @@ private struct Head: Sendable {
       if let layers {
         logits.assign(
           layers(result.embedding, rows: shape.batch) { index, value in
-            observe?("head.\(index)", value, rowShape(value.columns))
+            show(.headLayer(index), value)
           })
       }
       output?(features, into: logits, scratch)
-      observe?("logits", logits, rowShape(final.count))
+      show(.logits, logits)
       result.logits = logits.array()
       if final.meaning == .embedding {
         result.embeddingCount = final.count
-        result.embedding = Self.normalised(logits)
+        result.embedding = (0..<logits.rows).flatMap { row in
+          logits[row..<row + 1].array().unitLength
+        }
       }
-    }
-    return result
-  }
-
-  /// Each row divided by its Euclidean norm.
-  private static func normalised(_ rows: MatrixView) -> [Float] {
-    var result: [Float] = []
-    for row in 0..<rows.rows {
-      let values = rows[row..<row + 1].array()
-      let norm = values.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
-      result += values.map { Float(Double($0) / max(norm, 1e-12)) }
     }
     return result
   }

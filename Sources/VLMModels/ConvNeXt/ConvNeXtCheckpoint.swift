@@ -163,7 +163,8 @@ package struct ConvNeXtCheckpoint: Sendable {
 
   package var model: ModelCheckpoint {
     var result = ModelCheckpoint(
-      description: .convNeXt(config), naming: naming.rawValue, tensors: tensors, unused: unused,
+      description: ModelDescription(ConvNeXtFamily.self, config), naming: naming.rawValue,
+      tensors: tensors, unused: unused,
       notes: notes)
     (result.headFault, result.hasOpenHead) = (headFault, hasOpenHead)
     return result

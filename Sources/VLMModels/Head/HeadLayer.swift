@@ -160,7 +160,7 @@ struct HeadStack: Sendable {
     for (index, layer) in layers.enumerated() {
       switch layer {
       case .linear(let outputs, let bias):
-        let role: TensorRole = index == last ? .output : .matrix
+        let role: TensorRole = index == last ? .head : .matrix
         steps.append(
           .linear(
             try Linear(weights[index], inputs: width, outputs: outputs, bias: bias, role: role),

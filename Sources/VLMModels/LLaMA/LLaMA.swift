@@ -9,14 +9,14 @@ package struct LLaMA: Sendable {
   private let embedding: Embedding
   private let blocks: [LLaMABlock]
   private let norm: RMSNorm
-  private let head: MatrixProduct
+  private let lmHead: MatrixProduct
 
   /// - Throws: `ModelError` when a tensor is missing or has another shape.
   package init(_ weights: Weights, _ config: LLaMAConfig) throws(ModelError) {
     self.config = config
     embedding = try Embedding(
       weights["embed_tokens"], count: config.vocabulary, dimension: config.hidden,
-      role: config.tiedEmbeddings ? .output : .embedding)
+      role: config.tiedEmbeddings ? .head : .embedding)
     var blocks: [LLaMABlock] = []
     for index in 0..<config.layers {
       blocks.append(try LLaMABlock(weights["layers"][index], config))
@@ -24,11 +24,11 @@ package struct LLaMA: Sendable {
     self.blocks = blocks
     norm = try RMSNorm(weights["norm"], channels: config.hidden, epsilon: config.epsilon)
     if config.tiedEmbeddings {
-      head = embedding.product
+      lmHead = embedding.product
     } else {
       let weight = try weights["lm_head"].tensor(
-        "weight", [config.vocabulary, config.hidden], .output)
-      head = MatrixProduct(weight, kernels: weights.kernels)
+        "weight", [config.vocabulary, config.hidden], .head)
+      lmHead = MatrixProduct(weight, kernels: weights.kernels)
     }
   }
 
@@ -107,7 +107,7 @@ package struct LLaMA: Sendable {
   private enum Needed { case last, all }
 
   private func multiply(_ rows: MatrixView, into logits: MatrixView, _ context: LLaMAContext) {
-    context.multiply([MatrixProduct.Task(head, into: logits)], of: rows)
+    context.multiply([MatrixProduct.Task(lmHead, into: logits)], of: rows)
   }
 
   /// - Parameter finish: given normed rows of the last block's output, and where they stand.

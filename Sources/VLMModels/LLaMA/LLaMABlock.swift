@@ -24,7 +24,8 @@ struct LLaMABlock: Sendable {
       weights["input_layernorm"], channels: hidden, epsilon: config.epsilon)
     query = try Linear(attention["q_proj"], inputs: hidden, outputs: queries, bias: bias)
     key = try Linear(attention["k_proj"], inputs: hidden, outputs: keys, bias: bias)
-    value = try Linear(attention["v_proj"], inputs: hidden, outputs: keys, bias: bias)
+    value = try Linear(
+      attention["v_proj"], inputs: hidden, outputs: keys, bias: bias, role: .valueProjection)
     output = try Linear(
       attention["o_proj"], inputs: queries, outputs: hidden, bias: config.outputBias)
     innerNorm = try RMSNorm(
@@ -32,7 +33,8 @@ struct LLaMABlock: Sendable {
     let hasBias = config.feedForwardBias
     gate = try Linear(layer["gate_proj"], inputs: hidden, outputs: wide, bias: hasBias)
     up = try Linear(layer["up_proj"], inputs: hidden, outputs: wide, bias: hasBias)
-    down = try Linear(layer["down_proj"], inputs: wide, outputs: hidden, bias: hasBias)
+    down = try Linear(
+      layer["down_proj"], inputs: wide, outputs: hidden, bias: hasBias, role: .downProjection)
     kernels = weights.kernels
   }
 

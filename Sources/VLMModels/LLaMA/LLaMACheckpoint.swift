@@ -20,7 +20,8 @@ enum LLaMACheckpoint {
     }
     let parts = try Parts(facts.names, naming, description)
     var model = ModelCheckpoint(
-      description: .llama(parts.config), naming: naming.rawValue, tensors: parts.tensors,
+      description: ModelDescription(LLaMAFamily.self, parts.config), naming: naming.rawValue,
+      tensors: parts.tensors,
       unused: parts.unused, unexpected: parts.unexpected, notes: parts.notes)
     model.frequencies = parts.frequencies
     return model

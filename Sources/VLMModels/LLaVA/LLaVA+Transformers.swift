@@ -25,7 +25,7 @@ package struct TransformersLLaVA {
     try Self.check(json, "model_type", ["llava"])
     try ConfigKeys.llava.check(json, "config.json")
     try Self.check(json, "projector_hidden_act", ["gelu"])
-    try Self.check(vision, "model_type", ["clip_vision_model"])
+    try Self.check(vision, "model_type", Registry.towers.flatMap { $0.stated.towerTypes.sorted() })
     var originals: [String: String] = [:]
     var names: [CheckpointFacts.Name] = []
     for (name, shape) in facts.names {
@@ -42,6 +42,8 @@ package struct TransformersLLaVA {
     var description = Self.description(json, text)
     description.set("mm_vision_select_layer", try Self.layer(json))
     description.set("mm_vision_select_feature", try Self.feature(json))
+    description.set(
+      "vision_feature_select_strategy", json["vision_feature_select_strategy"] ?? "default")
     description.set("tie_word_embeddings", .bool(originals["lm_head.weight"] == nil))
     self.facts = CheckpointFacts(
       names: names, description: .object(description), towerDescription: vision)

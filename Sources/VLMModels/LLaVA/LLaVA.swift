@@ -3,7 +3,7 @@ import VLMTensor
 /// A vision tower, a projector and a language model, as LLaVA's `llava_arch.py` joins them.
 package struct LLaVA: Sendable {
   package let config: LLaVAConfig
-  package let encoder: VisionEncoder
+  package let tower: any VisionTower
   package let projector: Projector
   package let language: LLaMA
   private let kernels: KernelSet
@@ -11,36 +11,34 @@ package struct LLaVA: Sendable {
   /// - Throws: `ModelError` when a tensor is missing or has another shape.
   package init(_ weights: Weights, _ config: LLaVAConfig) throws(ModelError) {
     self.config = config
-    encoder = try VisionEncoder(weights["tower"], config.tower)
+    tower = try config.tower.tower(weights["tower"])
     projector = try Projector(weights["projector"], config.projector)
     language = try LLaMA(weights["language"], config.language)
     kernels = weights.kernels
   }
 
-  /// Sees a named intermediate of a picture: maps `[height * width, channels]`, channels last, and
-  /// tokens as maps of the tower's grid.
-  package typealias Observer = VisionEncoder.Observer
-
   /// The visual tokens of one picture.
   ///
   /// - Parameters:
   ///   - pixels: the preprocessed picture, `[height, width, 3]`.
+  ///   - observe: sees what the tower shows, its features, and what the projector makes of them.
   /// - Throws: `ModelError` when the picture is too small for the tower or too large for memory.
   package func encode(
-    _ pixels: [Float], height: Int, width: Int, pool: WorkerPool, observe: Observer? = nil
+    _ pixels: [Float], height: Int, width: Int, pool: WorkerPool, observe: TowerObserver? = nil
   ) throws(ModelError) -> VisualTokens {
-    let features = try encoder(
-      pixels, height: height, width: width, pool: pool, kernels: kernels
-    ) { name, view, shape in
-      // Those of LLaVA-HR's two towers say which they belong to.
-      let isNamed = config.tower.isMultiResolution && name != "features"
-      observe?(isNamed ? name : "tower.\(name)", view, shape)
-    }
+    let features = try tower.features(
+      of: pixels, height: height, width: width, pool: pool, kernels: kernels,
+      observe: observe.map { observe in
+        { seen in
+          let isFeatures = seen.role == .features
+          observe(seen.renamed(LLaVAPoint.tower(seen.point), layout: isFeatures ? .tokens : nil))
+        }
+      })
     let tokens = VisualTokens(
       gridHeight: features.gridHeight, gridWidth: features.gridWidth,
       columns: config.projector.outputs)
     projector(features.tokens, into: tokens.rows, pool: pool)
-    observe?("projector", tokens.rows, tokens.shape)
+    observe?(Observation(LLaVAPoint.projector, tokens.rows, .tokens))
     return tokens
   }
 
@@ -83,7 +81,28 @@ package final class VisualTokens: Sendable {
   package var count: Int { gridHeight * gridWidth }
   /// `[count, columns]`, from the top left, row by row. Valid while this object lives.
   package var rows: MatrixView { memory.matrix(rows: count, columns: columns) }
-  var shape: FeatureShape {
-    FeatureShape(batch: 1, height: gridHeight, width: gridWidth, channels: columns)
+}
+
+/// What can be looked at where a picture becomes visual tokens.
+package enum LLaVAPoint: ObservationPoint {
+  /// Of the tower.
+  case tower(any ObservationPoint)
+  /// What the language model reads.
+  case projector
+
+  package var name: String {
+    switch self {
+    case .tower(let point): point.nameUnderLanguageModel
+    case .projector: "projector"
+    }
+  }
+
+  package var nameUnderLanguageModel: String { name }
+
+  package var role: ObservationRole {
+    switch self {
+    case .tower(let point): point.role
+    case .projector: .other
+    }
   }
 }

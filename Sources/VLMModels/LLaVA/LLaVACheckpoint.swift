@@ -79,11 +79,14 @@ struct LLaVACheckpoint {
     let tower = try tower()
     let language = try language()
     let config = LLaVAConfig(
-      tower: tower, projector: try projector(tower, language), language: language,
-      promptLimit: try promptLimit(tower))
+      tower: tower.config, projector: try projector(tower.config.geometry.channels, language),
+      language: language,
+      // Where ConvLLaVA's own code cuts a prompt off.
+      promptLimit: tower.cutsPrompts ? try integer("tokenizer_model_max_length") : nil)
     try config.validate()
     var model = ModelCheckpoint(
-      description: .llava(config), naming: "llava", tensors: tensors, unused: unused,
+      description: ModelDescription(LLaVAFamily.self, config), naming: "llava", tensors: tensors,
+      unused: unused,
       unexpected: unexpected, notes: notes)
     model.frequencies = frequencies
     return model
@@ -91,93 +94,42 @@ struct LLaVACheckpoint {
 
   // MARK: - Parts
 
-  private mutating func tower() throws(ModelError) -> VisionTower {
+  private mutating func tower() throws(ModelError) -> TowerCheckpoint {
     guard !towerNames.isEmpty else { throw ModelError(.missingTensor("vision tower")) }
-    if MultiResolutionCheckpoint.isPresent(in: towerNames.lazy.map(\.name)) {
-      return try multiResolutionTower()
+    let facts = TowerFacts(
+      names: towerNames, llava: description, description: facts.towerDescription)
+    for family in Registry.towers {
+      guard let found = try family.tower(in: facts) else { continue }
+      try checkType(facts.description, family)
+      for (name, source) in found.tensors {
+        try set(
+          "tower.\(name)",
+          ModelCheckpoint.Source(original: towerPrefix + source.original, shape: source.shape))
+      }
+      unused += found.unused.map { towerPrefix + $0 }
+      unexpected += found.unexpected.map { towerPrefix + $0 }
+      notes += found.notes
+      return found
     }
-    if let tower = try clipTower() { return tower }
-    let selected = try integer("mm_vision_select_layer") ?? -1
-    guard
-      let found = try ConvNeXtCheckpoint(names: towerNames, description: facts.towerDescription)
-    else {
-      let example = towerPrefix + (towerNames.first?.name ?? "")
-      throw ModelError(
-        .configuration(
-          field: "vision tower", found: "'\(example)' and \(towerNames.count - 1) more tensors",
-          expected: "a ConvNeXt's, or a CLIP's, or LLaVA-HR's"))
-    }
-    let trunk = try found.tower(selectLayer: selected)
-    for (name, source) in trunk.tensors {
-      try set(
-        "tower.\(name)",
-        ModelCheckpoint.Source(original: towerPrefix + source.original, shape: source.shape))
-    }
-    unused += found.unused.map { towerPrefix + $0 }
-    // A classifier is of no use here; what is no layer of one may be a part of the trunk.
-    let strange = HeadModule.modules(of: towerNames).filter(\.isOther).flatMap(\.names)
-    unexpected += (found.headFault?.tensors ?? []).filter { strange.contains($0) }
-      .map { towerPrefix + $0 }
-    return .convNeXt(trunk.config)
+    let example = towerPrefix + (towerNames.first?.name ?? "")
+    throw ModelError(
+      .configuration(
+        field: "vision tower", found: "'\(example)' and \(towerNames.count - 1) more tensors",
+        expected: Registry.towers.reversed().map { $0.possessive }.joined(separator: ", or ")))
   }
 
-  private mutating func setTower(
-    _ sources: [String: ModelCheckpoint.Source], prefix: String
+  /// Refuses a tower that has one family's tensors and another's description.
+  private func checkType(
+    _ description: JSONValue?, _ family: any VisionTowerFamily.Type
   ) throws(ModelError) {
-    for (name, source) in sources {
-      try set(
-        "tower.\(name)",
-        ModelCheckpoint.Source(original: prefix + source.original, shape: source.shape))
-    }
-  }
-
-  /// LLaVA-HR: a tower with two towers in it.
-  private mutating func multiResolutionTower() throws(ModelError) -> VisionTower {
-    let found = try MultiResolutionCheckpoint(
-      names: towerNames,
-      facts: MultiResolutionCheckpoint.Facts(llava: description, clip: facts.towerDescription))
-    noteMissingDescription()
-    try setTower(found.tensors, prefix: towerPrefix)
-    unused += (found.dead + found.unused).map { towerPrefix + $0 }
-    unexpected += towerNames.filter {
-      found.unused.contains($0.name) && !HeadModule.isInert($0)
-    }.map { towerPrefix + $0.name }
-    return .multiResolution(found.config)
-  }
-
-  /// LLaVA-1.5: CLIP's transformer; nil when the tower is another.
-  private mutating func clipTower() throws(ModelError) -> VisionTower? {
-    let feature: CLIPViTConfig.Feature
-    switch description["mm_vision_select_feature"]?.stringValue ?? "patch" {
-    case "patch": feature = .patches
-    case "cls_patch": feature = .tokens
-    case let other:
-      throw ModelError(
-        .configuration(
-          field: "mm_vision_select_feature", found: "'\(other)'",
-          expected: "'patch' or 'cls_patch'"))
-    }
-    let layer = try integer("mm_vision_select_layer") ?? -2
-    guard
-      let found = try CLIPViTCheckpoint(
-        names: towerNames, description: facts.towerDescription,
-        CLIPViTCheckpoint.Selection(feature: feature, layer: layer))
-    else { return nil }
-    noteMissingDescription()
-    try setTower(found.tensors, prefix: towerPrefix)
-    unused += found.unused.map { towerPrefix + $0 }
-    unexpected += found.unexpected.map { towerPrefix + $0 }
-    return .clipViT(found.config)
-  }
-
-  /// What shapes cannot tell is known of OpenAI's CLIPs; of another this is a guess.
-  private mutating func noteMissingDescription() {
-    guard facts.towerDescription == nil else { return }
-    let stated = description["mm_vision_tower"]?.stringValue ?? ""
-    guard !stated.contains("clip-vit-") else { return }
-    notes.append(
-      "no config.json of the vision tower: assuming heads of 64 and quick GELU, as in OpenAI's CLIP"
-    )
+    guard let type = description?["model_type"]?.stringValue,
+      !family.stated.towerTypes.contains(type),
+      Registry.towers.contains(where: { $0.stated.towerTypes.contains(type) })
+    else { return }
+    throw ModelError(
+      .configuration(
+        field: "vision_config.model_type", found: "'\(type)'",
+        expected: "\(family.possessive), whose tensors these are"))
   }
 
   private mutating func language() throws(ModelError) -> LLaMAConfig {
@@ -193,7 +145,7 @@ struct LLaVACheckpoint {
   }
 
   private func projector(
-    _ tower: VisionTower, _ language: LLaMAConfig
+    _ channels: Int, _ language: LLaMAConfig
   ) throws(ModelError) -> ProjectorConfig {
     let type = description["mm_projector_type"]?.stringValue ?? "linear"
     guard let layers = ProjectorConfig.layers(ofType: type) else {
@@ -202,21 +154,13 @@ struct LLaVACheckpoint {
           field: "mm_projector_type", found: "'\(type)'",
           expected: "identity, linear or mlpNx_gelu"))
     }
-    if let stated = try integer("mm_hidden_size"), stated != tower.tokenChannels {
+    if let stated = try integer("mm_hidden_size"), stated != channels {
       throw ModelError(
         .configuration(
           field: "mm_hidden_size", found: "\(stated)",
-          expected: "\(tower.tokenChannels), which the vision tower has"))
+          expected: "\(channels), which the vision tower has"))
     }
-    return ProjectorConfig(layers: layers, inputs: tower.tokenChannels, outputs: language.hidden)
-  }
-
-  /// Where ConvLLaVA's own code cuts a prompt off; LLaVA-HR's does not look at it.
-  private func promptLimit(_ tower: VisionTower) throws(ModelError) -> Int? {
-    switch tower {
-    case .convNeXt, .clipViT: try integer("tokenizer_model_max_length")
-    case .multiResolution: nil
-    }
+    return ProjectorConfig(layers: layers, inputs: channels, outputs: language.hidden)
   }
 
   /// Models trained with tokens around each picture would need them in every prompt.
@@ -228,11 +172,6 @@ struct LLaVACheckpoint {
   }
 
   private func integer(_ key: String) throws(ModelError) -> Int? {
-    guard let value = description[key], !value.isNull else { return nil }
-    guard let number = value.intValue else {
-      throw ModelError(
-        .configuration(field: key, found: value.kindWithArticle, expected: "an integer"))
-    }
-    return number
+    try TowerFacts(names: [], llava: description, description: nil).integer(key)
   }
 }

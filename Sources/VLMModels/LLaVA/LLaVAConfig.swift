@@ -6,7 +6,7 @@ import VLMTensor
 ///
 /// What becomes of a picture before the tower sees it is the container's preprocessing.
 package struct LLaVAConfig: Sendable, Equatable {
-  package var tower: VisionTower
+  package var tower: any VisionTowerConfig
   package var projector: ProjectorConfig
   package var language: LLaMAConfig
   /// Positions of the longest prompt that the model was trained with, pictures included (ConvLLaVA's
@@ -14,7 +14,8 @@ package struct LLaVAConfig: Sendable, Equatable {
   package var promptLimit: Int?
 
   package init(
-    tower: VisionTower, projector: ProjectorConfig, language: LLaMAConfig, promptLimit: Int?
+    tower: any VisionTowerConfig, projector: ProjectorConfig, language: LLaMAConfig,
+    promptLimit: Int?
   ) {
     self.tower = tower
     self.projector = projector
@@ -25,11 +26,12 @@ package struct LLaVAConfig: Sendable, Equatable {
   /// Refuses parts that do not fit each other; each part has checked itself.
   package func validate() throws(ModelError) {
     try projector.validate()
-    guard projector.inputs == tower.tokenChannels else {
+    let channels = tower.geometry.channels
+    guard projector.inputs == channels else {
       throw ModelError(
         .configuration(
           field: "projector.inputs", found: "\(projector.inputs)",
-          expected: "\(tower.tokenChannels), the tower's channels"))
+          expected: "\(channels), the tower's channels"))
     }
     guard projector.outputs == language.hidden else {
       throw ModelError(
@@ -45,9 +47,14 @@ package struct LLaVAConfig: Sendable, Equatable {
     }
   }
 
+  package static func == (a: LLaVAConfig, b: LLaVAConfig) -> Bool {
+    a.tower.isEqual(to: b.tower) && a.projector == b.projector && a.language == b.language
+      && a.promptLimit == b.promptLimit
+  }
+
   package var json: JSONValue {
     [
-      "tower": tower.json, "projector": projector.json, "language": language.json,
+      "tower": Registry.json(of: tower), "projector": projector.json, "language": language.json,
       "prompt_limit": promptLimit.map { .int($0) } ?? .null,
     ]
   }
@@ -55,7 +62,7 @@ package struct LLaVAConfig: Sendable, Equatable {
   /// Reads what `json` wrote; every field is required and checked.
   package init(json: JSONValue) throws(ModelError) {
     let fields = ConfigFields(json, path: "llava")
-    tower = try VisionTower(json: json["tower"] ?? .null)
+    tower = try Registry.tower(json: json["tower"] ?? .null)
     projector = try ProjectorConfig(json: json["projector"] ?? .null)
     language = try LLaMAConfig(json: json["language"] ?? .null)
     promptLimit = fields.has("prompt_limit") ? try fields.int("prompt_limit") : nil

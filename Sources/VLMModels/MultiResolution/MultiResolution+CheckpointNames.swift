@@ -15,7 +15,7 @@ package enum MultiResolutionNaming {
   package static func meaning(_ name: String) -> Meaning {
     if let rest = name.dropping("fast_vision_tower.vision_tower.") {
       if rest == "vision_model.embeddings.position_ids" { return .dead }
-      guard let ours = CLIPViTNaming.canonical(rest) else { return .unused }
+      guard let ours = ViTNaming.canonical(rest) else { return .unused }
       return ours.hasPrefix("post_norm.") ? .dead : .tensor("fast." + ours)
     }
     if let rest = name.dropping("slow_vision_tower.vision_tower.") {

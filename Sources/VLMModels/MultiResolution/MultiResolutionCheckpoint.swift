@@ -67,7 +67,7 @@ package struct MultiResolutionCheckpoint: Sendable {
       }
     }
     let fastShapes = Self.shapes(tensors, under: "fast.")
-    var fast = try CLIPViTGeometry(shapes: fastShapes, description: facts.clip)
+    var fast = try ViTGeometry(shapes: fastShapes, description: facts.clip)
       .config(feature: .patches, usesClassToken: false)
     fast.showsClassToken = fastShapes["embeddings.class"] != nil
     let (slow, slowTensors) = try Self.slow(tensors, name: facts.slowName)

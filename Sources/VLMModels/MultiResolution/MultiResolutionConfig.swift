@@ -12,14 +12,14 @@ package struct MultiResolutionConfig: Sendable, Equatable {
   /// Side of the square input.
   package var imageSize: Int
   /// The fast path: no class token.
-  package var fast: CLIPViTConfig
+  package var fast: ViTConfig
   /// The slow path: a trunk without a head.
   package var slow: ConvNeXtConfig
   /// Whether there are adapters; a model whose vision is frozen fuses only at the end.
   package var usesAdapters: Bool
 
   package init(
-    imageSize: Int, fast: CLIPViTConfig, slow: ConvNeXtConfig, usesAdapters: Bool
+    imageSize: Int, fast: ViTConfig, slow: ConvNeXtConfig, usesAdapters: Bool
   ) {
     self.imageSize = imageSize
     self.fast = fast
@@ -82,7 +82,7 @@ package struct MultiResolutionConfig: Sendable, Equatable {
     let fields = ConfigFields(json, path: "multi_resolution")
     imageSize = try fields.int("image_size")
     usesAdapters = try fields.bool("adapters")
-    fast = try CLIPViTConfig(json: json["fast"] ?? .null, path: "multi_resolution.fast")
+    fast = try ViTConfig(json: json["fast"] ?? .null, path: "multi_resolution.fast")
     slow = try ConvNeXtConfig(json: json["slow"] ?? .null)
     try validate()
   }

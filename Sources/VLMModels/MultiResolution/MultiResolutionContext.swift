@@ -6,7 +6,7 @@ package final class MultiResolutionContext: @unchecked Sendable {
   let grids: MultiResolutionGrids
   let slowShape: FeatureShape
   let slow: ConvNeXtContext
-  let fast: CLIPViTContext
+  let fast: ViTContext
   /// The slow map within an adapter, or fitted to the fast grid: `[rows, slow channels]`.
   let inner: Activations
   /// What an adapter makes of the slow map: `[slow grid, width]`.
@@ -39,7 +39,7 @@ package final class MultiResolutionContext: @unchecked Sendable {
     slowShape = FeatureShape(batch: 1, height: height, width: width, channels: 3)
     slow = try ConvNeXtContext(
       config.slow, capacity: slowShape, pool: pool, kernels: kernels, wideElements: wideElements)
-    fast = try CLIPViTContext(
+    fast = try ViTContext(
       config.fast, height: grids.fastPixels, width: grids.fastPixels, format: format, pool: pool,
       kernels: kernels)
     inner = Activations(count: rows * channels)

@@ -3,7 +3,7 @@ import VLMTensor
 /// LLaVA-HR's vision tower, one image at a time.
 package struct MultiResolutionTower: Sendable {
   package let config: MultiResolutionConfig
-  private let fast: CLIPViT
+  private let fast: ViT
   /// How a context for this tower keeps keys and values.
   package var keyValueFormat: KeyValueFormat { fast.keyValueFormat }
   private let slow: ConvNeXt
@@ -15,7 +15,7 @@ package struct MultiResolutionTower: Sendable {
   package init(_ weights: Weights, _ config: MultiResolutionConfig) throws(ModelError) {
     self.config = config
     let (width, channels) = (config.width, config.slow.featureChannels)
-    fast = try CLIPViT(weights["fast"], config.fast)
+    fast = try ViT(weights["fast"], config.fast)
     slow = try ConvNeXt(weights["slow"], config.slow)
     var adapters: [ResolutionAdapter] = []
     for index in 0..<(config.usesAdapters ? MultiResolutionConfig.adapterCount : 0) {
@@ -25,86 +25,66 @@ package struct MultiResolutionTower: Sendable {
     self.adapters = adapters
     // Their sum is the tower's answer.
     finalFast = try Linear(
-      weights["final"]["fast"], inputs: width, outputs: width, bias: true, role: .output)
+      weights["final"]["fast"], inputs: width, outputs: width, bias: true, role: .head)
     finalSlow = try Linear(
-      weights["final"]["slow"], inputs: channels, outputs: width, bias: true, role: .output)
+      weights["final"]["slow"], inputs: channels, outputs: width, bias: true, role: .head)
   }
-
-  /// Sees a named intermediate, channels last; `shape.rows` is the value's. The names are those of
-  /// upstream's modules.
-  package typealias Observer = (_ name: String, _ value: MatrixView, _ shape: FeatureShape) -> Void
 
   /// Runs the tower on the image that `context.pixels` holds.
   ///
   /// - Returns: the visual tokens row by row of the grid, `[tokens, width]`, in the context's
   ///   memory.
   package func callAsFunction(
-    _ context: MultiResolutionContext, observe: Observer? = nil
+    _ context: MultiResolutionContext, observe: TowerObserver? = nil
   ) throws(ModelError) -> MatrixView {
-    func show(_ name: String, _ value: MatrixView, _ extent: MapExtent) {
-      let (height, width) = (extent.height, extent.width)
-      observe?(
-        name, value,
-        FeatureShape(batch: 1, height: height, width: width, channels: value.columns))
+    func show(
+      _ point: MultiResolutionPoint, _ value: MatrixView, _ layout: Observation.Layout
+    ) {
+      observe?(Observation(point, value, layout))
     }
     // The slow path writes over its input, so the copy comes first.
     let copy = context.makeSmallCopy()
-    show("fast.pixel_in", copy, context.fastPixels)
-    let high = try slowFeatures(context, observe)
-    let (grid, tokenCount) = (context.grids.fast, context.grids.fast.count)
-    func showTokens(_ name: String, _ value: MatrixView) {
-      show(name, value, value.rows == tokenCount ? grid : MapExtent(height: 1, width: value.rows))
-    }
-    let tokens = fast.embed(context.fast) { name, value in
-      showTokens(name == "hidden.0" ? "fast.pre_layernorm" : "fast.\(name)", value)
+    show(.smallCopy, copy, .map(context.fastPixels.shape(copy.columns)))
+    let high = try slow.features(context.slowShape, context.slow) { seen in
+      observe?(seen.renamed(MultiResolutionPoint.slow(seen.point)))
+    }.view
+    let tokens = fast.embed(context.fast) { seen in
+      observe?(seen.renamed(MultiResolutionPoint.fast(seen.point)))
     }
     let layers = config.fast.encoder.layers
     let quarter = adapters.isEmpty ? layers : config.layersPerQuarter
     for (index, first) in stride(from: 0, to: layers, by: quarter).enumerated() {
-      let part = first..<min(layers, first + quarter)
-      var layer = first
-      fast.run(part, tokens, context.fast) { _, value in
-        showTokens("fast.layer\(layer)", value)
-        layer += 1
+      fast.run(first..<min(layers, first + quarter), tokens, context.fast) { seen in
+        observe?(seen.renamed(MultiResolutionPoint.fast(seen.point)))
       }
       guard index < adapters.count else { continue }
-      showTokens("adapter\(index).in_fast", tokens)
-      adapters[index](tokens, high, context, isObserved: observe != nil) { name, value, extent in
-        show("adapter\(index).\(name)", value, extent)
+      show(.adapter(index, .entering), tokens, .tokens)
+      adapters[index](tokens, high, context, isObserved: observe != nil) { point, value, layout in
+        show(.adapter(index, point), value, layout)
       }
-      showTokens("adapter\(index).out", tokens)
+      show(.adapter(index, .leaving), tokens, .tokens)
     }
-    showTokens("align.in_fast", tokens)
-    return fuse(tokens, high, context, isObserved: observe != nil, observe: show)
-  }
-
-  /// The slow path's last map, without norm or pooling: `[slow grid, channels]`.
-  private func slowFeatures(
-    _ context: MultiResolutionContext, _ observe: Observer?
-  ) throws(ModelError) -> MatrixView {
-    let map = try slow.features(context.slowShape, context.slow) { name, value, shape in
-      observe?("slow.\(name)", value, shape)
-    }
-    return map.view
+    show(.fusion(.entering), tokens, .tokens)
+    return fuse(tokens, high, context, isObserved: observe != nil) { show($0, $1, .tokens) }
   }
 
   /// `A_f y + a_f + A_s h + a_s`, h fitted to the fast grid before its product.
   private func fuse(
     _ tokens: MatrixView, _ high: MatrixView, _ context: MultiResolutionContext, isObserved: Bool,
-    observe: (_ name: String, _ value: MatrixView, _ extent: MapExtent) -> Void
+    observe: (_ point: MultiResolutionPoint, _ value: MatrixView) -> Void
   ) -> MatrixView {
     let result = context.value.matrix(rows: tokens.rows, columns: config.width)
     let fitted = context.fit(
       high, into: context.inner.matrix(rows: tokens.rows, columns: high.columns))
     context.multiply(finalFast, tokens, into: result)
-    observe("align.fast_proj", result, context.grids.fast)
+    observe(.fusion(.fast), result)
     if isObserved {
       context.showProduct(finalSlow, fitted, columns: config.width) {
-        observe("align.slow_proj", $0, context.grids.fast)
+        observe(.fusion(.slow), $0)
       }
     }
     context.multiply(finalSlow, fitted, into: result, residual: result)
-    observe("visual_tokens", result, context.grids.fast)
+    observe(.visualTokens, result)
     return result
   }
 }
@@ -140,14 +120,16 @@ struct ResolutionAdapter: Sendable {
   /// In place on the fast path's `tokens`; `high` is the slow path's map and is left as it is.
   func callAsFunction(
     _ tokens: MatrixView, _ high: MatrixView, _ context: MultiResolutionContext, isObserved: Bool,
-    observe: (_ name: String, _ value: MatrixView, _ extent: MapExtent) -> Void
+    observe: (
+      _ point: MultiResolutionPoint.Adapter, _ value: MatrixView, _ layout: Observation.Layout
+    ) -> Void
   ) {
     let grids = context.grids
     let inner = context.inner.matrix(rows: high.rows, columns: high.columns)
     context.multiply(slowInner, high, into: inner, activation: .gelu)
     let projected = context.projected.matrix(rows: high.rows, columns: width)
     context.multiply(slowOuter, inner, into: projected)
-    observe("slow_proj", projected, grids.slow)
+    observe(.slow, projected, .map(grids.slow.shape(width)))
     let value = context.fit(
       projected, into: context.value.matrix(rows: tokens.rows, columns: width))
 
@@ -159,7 +141,9 @@ struct ResolutionAdapter: Sendable {
       kernels.activate(.gelu, rows)
     }
     if isObserved {
-      context.showProduct(fastOuter, branch, columns: width) { observe("fast_proj", $0, grid) }
+      context.showProduct(fastOuter, branch, columns: width) {
+        observe(.fast, $0, .map(grid.shape(width)))
+      }
     }
     context.multiply(fastOuter, branch, into: tokens, residual: tokens)
 
@@ -173,7 +157,7 @@ struct ResolutionAdapter: Sendable {
       sum += Double(gateOuter.floats[index]) * Double(hidden[0, index])
     }
     hidden[0, 0] = Float(sum)
-    observe("gate_pre_tanh", hidden[columns: 0..<1], MapExtent(height: 1, width: 1))
+    observe(.gate, hidden[columns: 0..<1], .vectors)
     let gate = tanhf(Float(sum))
     context.pool.forEach(count: grid.height) { line, _ in
       let rows = line * grid.width..<(line + 1) * grid.width

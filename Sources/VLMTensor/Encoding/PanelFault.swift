@@ -32,18 +32,15 @@ package struct PanelFault: Sendable, Equatable, CustomStringConvertible {
   package static func first(
     in panel: UnsafeRawPointer, scheme: Scheme, inputs: Int, rowCount: Int
   ) -> PanelFault? {
-    precondition((1...TensorFormat.panelOutputs).contains(rowCount), "1 to 16 rows")
-    precondition((1...TensorFormat.maximumInputs).contains(inputs), "1 to 65,536 inputs")
-    let found =
-      switch scheme {
-      case .f32: vlm_panel_fault()
-      case .f16: vlm_check_half(panel, inputs, rowCount, 1)
-      case .bf16: vlm_check_half(panel, inputs, rowCount, 2)
-      case .q8: vlm_check_q8(panel, inputs, rowCount)
-      case .q4: vlm_check_q4(panel, inputs, rowCount)
-      }
-    return Rule(rawValue: found.rule).map {
-      PanelFault(rule: $0, output: Int(found.output), block: Int(found.block))
-    }
+    PanelEncoder.checked(scheme, rowCount: rowCount, inputs: inputs)
+      .fault(in: panel, inputs: inputs, rowCount: rowCount)
+  }
+}
+
+extension PanelFault {
+  /// What a check of the C library found; nil when that is nothing.
+  init?(_ found: vlm_panel_fault) {
+    guard let rule = Rule(rawValue: found.rule) else { return nil }
+    self.init(rule: rule, output: Int(found.output), block: Int(found.block))
   }
 }

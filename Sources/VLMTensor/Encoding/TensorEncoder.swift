@@ -3,17 +3,19 @@
 package enum TensorEncoder {
   /// Encodes `values`, in C order of `shape`, as the bytes of a container.
   ///
-  /// `importance` is one weight per input of the matrix, in storage order; see `PanelEncoder`.
+  /// - Parameter statistics: of the rows that the matrix will be multiplied by; of no effect on what
+  ///   is not stored in panels.
   package static func encode(
-    values: [Float], shape: [Int], format: TensorFormat, importance: [Float]? = nil
+    values: [Float], shape: [Int], format: TensorFormat,
+    statistics: CalibrationStatistics? = nil
   ) throws(TensorEncodingError) -> (bytes: [UInt8], error: QuantizationError) {
     let (count, byteCount) = try checkedSizes(shape: shape, format: format)
     guard values.count == count else {
       throw TensorEncodingError(problem: .valueCount(found: values.count, expected: count))
     }
-    if let importance, let (_, inputs) = format.matrixShape(shape), importance.count != inputs {
+    if let statistics, let (_, inputs) = format.matrixShape(shape), statistics.inputs != inputs {
       throw TensorEncodingError(
-        problem: .importanceCount(found: importance.count, expected: inputs))
+        problem: .statisticsInputs(found: statistics.inputs, expected: "\(inputs)"))
     }
     var stored = values
     if format.order != .natural, count > 0 {
@@ -29,7 +31,7 @@ package enum TensorEncoder {
       if let start = buffer.baseAddress, byteCount > 0 {
         error = fill(
           UnsafeMutableRawPointer(start), from: stored, shape: shape, format: format,
-          importance: importance)
+          statistics: statistics)
       }
       initialized = byteCount
     }
@@ -79,43 +81,27 @@ package enum TensorEncoder {
 
   private static func fill(
     _ destination: UnsafeMutableRawPointer, from stored: [Float], shape: [Int],
-    format: TensorFormat, importance: [Float]?
+    format: TensorFormat, statistics: CalibrationStatistics?
   ) -> QuantizationError {
     var error = QuantizationError()
     switch format.layout {
-    case .rowMajor where format.scheme == .f32:
-      copy(stored, to: destination)
-      error = QuantizationError(values: stored, decoded: stored)
     case .rowMajor:
-      // Not bound in place: an array of bytes promises no alignment for 16-bit values.
-      let halves = [UInt16](unsafeUninitializedCapacity: stored.count) { buffer, initialized in
-        if let start = buffer.baseAddress {
-          error = HalfEncoder.encode(
-            stored, count: stored.count, scheme: format.scheme, into: start)
-        }
-        initialized = stored.count
+      stored.withUnsafeBufferPointer { values in
+        guard let start = values.baseAddress, let scheme = format.scheme.rowMajor else { return }
+        error = scheme.encode(start, count: values.count, into: destination)
       }
-      copy(halves, to: destination)
     case .panels:
       forEachPanel(shape: shape, format: format) { first, rows, inputs, offset in
         stored.withUnsafeBufferPointer { values in
           guard let start = values.baseAddress else { return }
-          func encode(_ weights: UnsafePointer<Float>?) -> QuantizationError {
+          error.merge(
             PanelEncoder.encode(
               rows: start + first * inputs, rowCount: rows, rowStride: inputs, inputs: inputs,
-              scheme: format.scheme, importance: weights, into: destination + offset)
-          }
-          error.merge(importance?.withUnsafeBufferPointer { encode($0.baseAddress) } ?? encode(nil))
+              scheme: format.scheme, statistics: statistics, into: destination + offset))
         }
       }
     }
     return error
-  }
-
-  private static func copy<Element>(_ values: [Element], to destination: UnsafeMutableRawPointer) {
-    values.withUnsafeBytes {
-      UnsafeMutableRawBufferPointer(start: destination, count: $0.count).copyMemory(from: $0)
-    }
   }
 
   private static func read(
@@ -123,15 +109,8 @@ package enum TensorEncoder {
     into destination: UnsafeMutablePointer<Float>
   ) {
     switch format.layout {
-    case .rowMajor where format.scheme == .f32:
-      UnsafeMutableRawPointer(destination).copyMemory(from: source, byteCount: count * 4)
     case .rowMajor:
-      let halves = [UInt16](unsafeUninitializedCapacity: count) { buffer, initialized in
-        UnsafeMutableRawBufferPointer(buffer).copyMemory(
-          from: UnsafeRawBufferPointer(start: source, count: count * 2))
-        initialized = count
-      }
-      HalfEncoder.decode(halves, count: count, scheme: format.scheme, into: destination)
+      format.scheme.rowMajor?.restore(source, count: count, into: destination)
     case .panels:
       forEachPanel(shape: shape, format: format) { first, rows, inputs, offset in
         PanelEncoder.decode(

@@ -8,6 +8,17 @@ package struct TensorEncodingError: ReportableError, Equatable {
     case valueCount(found: Int, expected: Int)
     case byteCount(found: Int, expected: Int)
     case importanceCount(found: Int, expected: Int)
+    case hessianCount(found: Int, expected: Int)
+    case hessian(HessianFault, row: Int, column: Int)
+    /// Statistics for another number of inputs than the matrix has, or than any may have.
+    case statisticsInputs(found: Int, expected: String)
+  }
+
+  /// What is wrong with a value of a Hessian.
+  package enum HessianFault: Sendable, Equatable {
+    case notFinite
+    case notSymmetric
+    case diagonalNotPositive
   }
 
   package let problem: Problem
@@ -25,6 +36,17 @@ package struct TensorEncodingError: ReportableError, Equatable {
     case .byteCount(let found, let expected): "found \(found) bytes, expected \(expected)"
     case .importanceCount(let found, let expected):
       "found \(found) importance weights, expected \(expected)"
+    case .hessianCount(let found, let expected):
+      "the Hessian: found \(found) values, expected \(expected)"
+    case .hessian(let fault, let row, let column):
+      switch fault {
+      case .notFinite: "the Hessian: row \(row), column \(column) is not a finite number"
+      case .notSymmetric: "the Hessian: row \(row), column \(column) is not its mirror image"
+      case .diagonalNotPositive:
+        "the Hessian: row \(row), column \(column) on the diagonal is not positive"
+      }
+    case .statisticsInputs(let found, let expected):
+      "statistics of \(found) inputs, expected \(expected)"
     }
   }
 }

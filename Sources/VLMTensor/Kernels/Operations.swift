@@ -27,7 +27,7 @@ extension Tensor {
   ///
   /// - Precondition: the format is f32 and the tensor has bytes.
   package var floats: UnsafePointer<Float> {
-    precondition(format.scheme == .f32, "'\(name)' holds f32")
+    precondition(format.holdsFloats, "'\(name)' holds f32")
     guard let base = bytes.baseAddress else { preconditionFailure("'\(name)' has bytes") }
     return base.assumingMemoryBound(to: Float.self)
   }

@@ -23,7 +23,7 @@ package struct Embedding: Sendable {
   /// The table as a product, for a model whose output layer is the same tensor.
   package let product: MatrixProduct
 
-  /// - Parameter role: `.output` where the table is the output layer too.
+  /// - Parameter role: `.head` where the table is the output layer too.
   package init(
     _ weights: Weights, count: Int, dimension: Int, role: TensorRole = .embedding
   ) throws(ModelError) {

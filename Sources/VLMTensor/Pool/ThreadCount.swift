@@ -9,26 +9,9 @@ package enum ThreadCount {
   /// More than any machine we know has cores; keeps a typing error from starting a million threads.
   package static let maximum = 1024
 
-  /// `VLM_THREADS` if set, else `OMP_NUM_THREADS` if it is a number, else the processors this
-  /// process may run on, within the quota of its control groups.
-  package static func selected() throws(KernelError) -> Int {
-    if let text = getenv("VLM_THREADS").map({ String(cString: $0) }), !text.isEmpty {
-      guard let count = Int(text), (1...maximum).contains(count) else {
-        throw KernelError(problem: .threadCount(text))
-      }
-      return count
-    }
-    if let text = getenv("OMP_NUM_THREADS").map({ String(cString: $0) }), let count = Int(text),
-      (1...maximum).contains(count)
-    {
-      return count
-    }
-    return available
-  }
-
   /// Processors in the affinity mask, limited by the control groups' quota, at least 1.
   package static var available: Int {
-    let count = SystemProcessors.allowed ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    let count = Machine.allowedProcessors ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
     return limited(count, ControlGroup.current)
   }
 

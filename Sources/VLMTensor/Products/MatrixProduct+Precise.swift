@@ -106,8 +106,9 @@ extension MatrixProduct {
     into y: UnsafeMutablePointer<Float>, stride: Int, adds: Bool, _ scratch: Scratch
   ) {
     let (codeStride, width) = (Self.quantizedStride(inputs), TensorFormat.panelOutputs)
-    let isQ8 = weight.format.scheme == .q8
-    let panelBytes = isQ8 ? vlm_q8_panel_bytes(inputs) : vlm_q4_panel_bytes(inputs)
+    guard let multiply = kernel.multiply,
+      let panelBytes = weight.format.panelByteCount(inputs: inputs)
+    else { preconditionFailure("weights in panels") }
     var call = vlm_gemm()
     call.rows = rows.count
     call.inputs = inputs
@@ -125,8 +126,7 @@ extension MatrixProduct {
       call.epilogue.residual_stride = stride
     }
     call.scratch = scratch.unpacked
-    let table = kernels.table.pointee
-    isQ8 ? table.gemm_u8_q8(&call) : table.gemm_u8_q4(&call)
+    multiply(&call)
   }
 }
 

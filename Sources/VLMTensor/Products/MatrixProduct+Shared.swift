@@ -22,7 +22,7 @@ extension MatrixProduct {
     ProductPieces(rows: rows, outputs: outputs, inputs: inputs)
   }
 
-  var isQuantized: Bool { weight.format.scheme == .q8 || weight.format.scheme == .q4 }
+  var isQuantized: Bool { kernel.takesCodes }
 
   /// The same product, its outputs shared out over `pool`: for few rows and many weights, which
   /// are then read once instead of once for every tile of rows.

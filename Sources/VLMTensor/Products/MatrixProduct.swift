@@ -33,12 +33,13 @@ package struct Epilogue: Sendable {
   }
 }
 
-/// A matrix of weights ready to multiply: the kernel for its scheme, looked up once.
+/// A matrix of weights ready to multiply: what its scheme multiplies with, bound once.
 package struct MatrixProduct: Sendable {
   package let inputs: Int
   package let outputs: Int
   let weight: Tensor
   package let kernels: KernelSet
+  let kernel: ProductKernel
   package var scheme: Scheme { weight.format.scheme }
 
   /// - Precondition: `weight` is f32 row-major or in panels, and is a matrix in its axis order.
@@ -49,8 +50,9 @@ package struct MatrixProduct: Sendable {
     inputs = outputs == 0 ? 0 : weight.elementCount / outputs
     self.weight = weight
     self.kernels = kernels
+    kernel = weight.format.scheme.kernel(in: kernels)
     // A placeholder has no bytes, and multiplies nothing.
-    if weight.format.scheme == .f32, !weight.bytes.isEmpty { OpenBLAS.beginLoad() }
+    if case .rowMajor = kernel, !weight.bytes.isEmpty { OpenBLAS.beginLoad() }
   }
 
   /// Space that one thread needs for products of up to `rows` rows.
@@ -94,7 +96,7 @@ package struct MatrixProduct: Sendable {
   package static let rowOutliers = Int(VLM_ROW_OUTLIERS)
 
   /// Bytes from one quantized row to the next: a whole number of 64-byte tile rows.
-  static func quantizedStride(_ inputs: Int) -> Int { (inputs + 63) / 64 * 64 }
+  package static func quantizedStride(_ inputs: Int) -> Int { vlm_row_code_stride(inputs) }
 
   /// `y[r][n] = epilogue(Σ_k x[r][k] W[n][k])` on the calling thread.
   ///
@@ -110,11 +112,19 @@ package struct MatrixProduct: Sendable {
     precondition(epilogue.bias.map { $0.elementCount == outputs } ?? true, "bias per output")
     precondition(epilogue.gamma.map { $0.elementCount == outputs } ?? true, "gamma per output")
     guard input.rows > 0 else { return }
-    switch weight.format.scheme {
-    case .f32: multiplyFloat(input, outputs: 0..<outputs, into: output, epilogue)
-    case .f16, .bf16:
-      multiplyPanels(input, panels: 0..<panelCount, into: output, epilogue, scratch)
-    case .q8, .q4: multiplyQuantized(input, into: output, epilogue, scratch)
+    switch kernel {
+    case .rowMajor: multiplyFloat(input, outputs: 0..<outputs, into: output, epilogue)
+    case .floats(let multiply):
+      var call = self.call(
+        x: input.base, stride: input.stride, rows: input.rows, output, epilogue, scratch)
+      multiply(&call)
+    case .codes(let multiply, _):
+      quantize(input, rows: 0..<input.rows, into: scratch)
+      var call = self.call(
+        x: scratch.codes, stride: Self.quantizedStride(inputs), rows: input.rows, output, epilogue,
+        scratch)
+      call.x_quant = UnsafePointer(scratch.quants)
+      multiply(&call)
     }
   }
 
@@ -146,32 +156,7 @@ package struct MatrixProduct: Sendable {
       output.rows, count, output.base + first, output.stride, &parts)
   }
 
-  func multiplyPanels(
-    _ input: MatrixView, panels: Range<Int>, into output: MatrixView, _ epilogue: Epilogue,
-    _ scratch: Scratch
-  ) {
-    var call = self.call(
-      x: input.base, stride: input.stride, rows: input.rows, output, epilogue, scratch)
-    call.panel_begin = panels.lowerBound
-    call.panel_end = panels.upperBound
-    if weight.format.scheme == .f16 {
-      kernels.table.pointee.gemm_f32_f16(&call)
-    } else {
-      kernels.table.pointee.gemm_f32_bf16(&call)
-    }
-  }
-
-  private func multiplyQuantized(
-    _ input: MatrixView, into output: MatrixView, _ epilogue: Epilogue, _ scratch: Scratch
-  ) {
-    quantize(input, rows: 0..<input.rows, into: scratch)
-    multiplyCodes(
-      of: scratch, rows: 0..<input.rows, panels: 0..<panelCount, into: output, epilogue, scratch)
-  }
-
-  private var panelCount: Int {
-    (outputs + TensorFormat.panelOutputs - 1) / TensorFormat.panelOutputs
-  }
+  private var panelCount: Int { vlm_panel_count(outputs) }
 
   /// Quantizes some rows of `input` to their place in `target`.
   func quantize(_ input: MatrixView, rows: Range<Int>, into target: Scratch) {
@@ -191,26 +176,6 @@ package struct MatrixProduct: Sendable {
     quantize(input, rows: rows, into: target)
     vlm_settle_outliers(
       rows.count, inputs, target.codes + first * stride, stride, target.quants + first, outliers)
-  }
-
-  /// Multiplies some quantized rows of `source` by some panels, to as many rows of `output`;
-  /// `scratch` is the calling thread's.
-  func multiplyCodes(
-    of source: Scratch, rows: Range<Int>, panels: Range<Int>, into output: MatrixView,
-    _ epilogue: Epilogue, _ scratch: Scratch
-  ) {
-    let stride = Self.quantizedStride(inputs)
-    var call = self.call(
-      x: source.codes + rows.lowerBound * stride, stride: stride, rows: rows.count, output,
-      epilogue, scratch)
-    call.x_quant = UnsafePointer(source.quants + rows.lowerBound)
-    call.panel_begin = panels.lowerBound
-    call.panel_end = panels.upperBound
-    if weight.format.scheme == .q8 {
-      kernels.table.pointee.gemm_u8_q8(&call)
-    } else {
-      kernels.table.pointee.gemm_u8_q4(&call)
-    }
   }
 
   func call(
@@ -236,16 +201,10 @@ extension MatrixProduct {
   package func rows(_ ids: [Int], into output: MatrixView) {
     precondition(output.rows == ids.count && output.columns == inputs, "a row per id")
     precondition(ids.allSatisfy { (0..<outputs).contains($0) }, "rows of the weight")
+    guard let base = weight.bytes.baseAddress else { return }
+    let scheme = weight.format.scheme.descriptor
     for (row, id) in ids.enumerated() {
-      let target = output.base + row * output.stride
-      let panels = weight.bytes.baseAddress
-      switch weight.format.scheme {
-      case .f32: target.update(from: weight.floats + id * inputs, count: inputs)
-      case .f16: vlm_panel_row_f16(panels, inputs, id, target)
-      case .bf16: vlm_panel_row_bf16(panels, inputs, id, target)
-      case .q8: vlm_panel_row_q8(panels, inputs, id, target)
-      case .q4: vlm_panel_row_q4(panels, inputs, id, target)
-      }
+      scheme.copyRow(id, of: base, inputs: inputs, into: output.base + row * output.stride)
     }
   }
 }

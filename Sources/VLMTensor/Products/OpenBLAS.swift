@@ -6,11 +6,9 @@ import VLMFoundation
 package enum OpenBLAS {
   /// Loads it, once.
   ///
-  /// - Throws: `KernelError` when it is not installed, or address space is limited.
-  package static func load() throws(KernelError) {
-    if let reason = vlm_blas_load() {
-      throw KernelError(problem: .openBLAS(String(cString: reason)))
-    }
+  /// - Throws: `OpenBLASError` when it is not installed, or address space is limited.
+  package static func load() throws(OpenBLASError) {
+    if let reason = vlm_blas_load() { throw OpenBLASError(reason: String(cString: reason)) }
   }
 
   /// Begins to load it beside everything else, because it takes a good part of opening a model; the

@@ -14,10 +14,9 @@ final class PreparedProducts: @unchecked Sendable {
   private let outliers: UnsafePointer<vlm_outlier>?
 
   private struct Prepared {
-    let kernel: (@convention(c) (UnsafePointer<vlm_gemm>?) -> Void)?
+    let kernel: ProductKernel.Multiply?
     /// What adds the outliers of the input's rows, where they are apart.
-    let addOutliers:
-      (@convention(c) (UnsafePointer<vlm_gemm>?, UnsafePointer<vlm_outlier>?) -> Void)?
+    let addOutliers: ProductKernel.AddOutliers?
     /// All rows; without scratch and panels.
     let call: vlm_gemm
     /// Bytes of an element of x.
@@ -48,35 +47,26 @@ final class PreparedProducts: @unchecked Sendable {
     for (index, task) in tasks.enumerated() {
       let product = task.product
       let pieces = product.pieces(rows: input.rows)
-      let (first, table) = (end, product.kernels.table.pointee)
+      let first = end
       end += pieces.count
       var (call, element) = (vlm_gemm(), 1)
-      if product.isQuantized {
+      switch product.kernel {
+      case .rowMajor: break
+      case .codes:
         call = product.call(
           x: codes.codes, stride: MatrixProduct.quantizedStride(product.inputs), rows: input.rows,
           task.output, task.epilogue, codes)
         call.x_quant = UnsafePointer(codes.quants)
-      } else if product.weight.format.scheme != .f32 {
+      case .floats:
         call = product.call(
           x: input.base, stride: input.stride, rows: input.rows, task.output, task.epilogue, codes)
         element = MemoryLayout<Float>.stride
       }
-      let kernel =
-        switch product.weight.format.scheme {
-        case .f32: nil as (@convention(c) (UnsafePointer<vlm_gemm>?) -> Void)?
-        case .f16: table.gemm_f32_f16
-        case .bf16: table.gemm_f32_bf16
-        case .q8: table.gemm_u8_q8
-        case .q4: table.gemm_u8_q4
-        }
       products.initializeElement(
         at: index,
         to: Prepared(
-          kernel: kernel,
-          addOutliers: product.weight.format.scheme == .q8
-            ? table.add_outliers_q8 : table.add_outliers_q4, call: call, element: element,
-          pieces: pieces, firstPiece: first,
-          end: end))
+          kernel: product.kernel.multiply, addOutliers: product.kernel.addOutliers, call: call,
+          element: element, pieces: pieces, firstPiece: first, end: end))
     }
     count = end
   }

@@ -1,7 +1,7 @@
-// What is in a value: attributes, items, slices, elements; and calls.
+// Access to values: attributes, items, slices, elements, and calls.
 
 extension JinjaInterpreter {
-  /// `value.name`: an attribute, or else an item.
+  /// `value.name`: an attribute, otherwise an item.
   func attribute(
     _ name: String, _ key: JinjaString, of value: JinjaObject
   ) throws(JinjaError) -> JinjaObject {
@@ -13,7 +13,7 @@ extension JinjaInterpreter {
       JinjaUndefined(.attribute(owner: owner(value), name: name)))
   }
 
-  /// `value[key]`: an item, or else an attribute.
+  /// `value[key]`: an item, otherwise an attribute.
   func item(_ key: JinjaObject, of value: JinjaObject) throws(JinjaError) -> JinjaObject {
     try refuse(undefined: value)
     switch value {
@@ -53,7 +53,7 @@ extension JinjaInterpreter {
     return value.typeName + " object"
   }
 
-  /// What Python's `getattr` finds, as far as a template may use it.
+  /// Python's `getattr`, for attributes that a template may use.
   func ownAttribute(_ name: String, of value: JinjaObject) throws(JinjaError)
     -> JinjaObject?
   {
@@ -112,7 +112,7 @@ extension JinjaInterpreter {
       } else if let integer = bound.integer {
         bounds.append(integer)
       } else {
-        // Python raises a TypeError here, which jinja2 takes for an item that is not there.
+        // Python raises a TypeError here, which jinja2 treats as a missing item.
         return .undefined(JinjaUndefined(.element(owner: owner(value), shown: "slice")))
       }
     }
@@ -130,7 +130,7 @@ extension JinjaInterpreter {
     }
   }
 
-  /// The places that a slice takes of `count`, as Python has it.
+  /// The indices that a slice selects of `count` elements, as in Python.
   static func positions(_ start: Int?, _ end: Int?, _ stride: Int, in count: Int) -> [Int] {
     func clamped(_ bound: Int?, _ initial: Int) -> Int {
       guard let bound else { return initial }
@@ -140,14 +140,14 @@ extension JinjaInterpreter {
     }
     let first = clamped(start, stride > 0 ? 0 : count - 1)
     let last = clamped(end, stride > 0 ? count : -1)
-    // A stride beyond the length takes one element at most, whatever it is.
+    // A stride beyond the length selects at most one element.
     let stride = max(-count - 1, min(count + 1, stride))
     return Array(Swift.stride(from: first, to: last, by: stride))
   }
 
   // MARK: Elements
 
-  /// - Parameter expected: how Python's message begins; that of `iter` where it is nil.
+  /// - Parameter expected: the start of Python's error message; nil for that of `iter`.
   func iterator(
     over value: JinjaObject, expected: String? = nil
   ) throws(JinjaError) -> JinjaIterator {
@@ -184,7 +184,7 @@ extension JinjaInterpreter {
     return elements
   }
 
-  /// Nil for what Python's `len` refuses.
+  /// Nil if Python's `len` raises an error.
   func length(ifKnown value: JinjaObject) -> Int? {
     switch value {
     case .undefined: 0
@@ -225,7 +225,7 @@ extension JinjaInterpreter {
   }
 }
 
-/// A loop that runs within itself.
+/// A recursive loop.
 struct JinjaRecursion {
   let statement: JinjaForStatement
   let value: JinjaObject

@@ -1,4 +1,4 @@
-/// What a function, a filter, a test or a method is called with.
+/// The arguments of a function, filter, test or method.
 struct JinjaArguments {
   var positional: [JinjaObject] = []
   private(set) var named: [(name: String, value: JinjaObject)] = []
@@ -15,16 +15,16 @@ struct JinjaArguments {
     named.append((name, value))
   }
 
-  /// The argument called `name`, which is no longer among them.
+  /// Removes and returns the keyword argument `name`.
   mutating func take(_ name: String) -> JinjaObject? {
     named.firstIndex { $0.name == name }.map { named.remove(at: $0).value }
   }
 
-  /// The arguments by parameter; nil for those that were not given.
+  /// The arguments in the order of `parameters`; nil for absent ones.
   ///
   /// - Parameters:
   ///   - function: its name, for messages.
-  ///   - required: how many of `parameters` have no default.
+  ///   - required: the number of `parameters` without a default.
   func bound(
     _ function: String, _ parameters: [String], required: Int = 0, _ run: JinjaInterpreter
   ) throws(JinjaError) -> JinjaBoundArguments {
@@ -53,7 +53,7 @@ struct JinjaArguments {
     return JinjaBoundArguments(function: function, values: values, run: run)
   }
 
-  /// As `bound`, of a function that takes arguments by place only.
+  /// As `bound`, for a function with positional parameters only.
   func placed(
     _ function: String, _ range: ClosedRange<Int>, _ run: JinjaInterpreter
   ) throws(JinjaError) -> JinjaBoundArguments {
@@ -84,7 +84,7 @@ struct JinjaBoundArguments {
     run.error(.value("\(function)() argument must be \(expected), not \(value.typeName)"))
   }
 
-  /// An integer; `initial` where none was given.
+  /// An integer; `initial` if absent.
   func integer(_ position: Int, _ initial: Int) throws(JinjaError) -> Int {
     guard let value = values[position] else { return initial }
     try run.refuse(undefined: value)
@@ -92,7 +92,7 @@ struct JinjaBoundArguments {
     return integer
   }
 
-  /// A string; nil where none was given, or where `None` was.
+  /// A string; nil if absent or `None`.
   func text(_ position: Int) throws(JinjaError) -> JinjaString? {
     guard let value = values[position] else { return nil }
     if case .null = value { return nil }
@@ -100,7 +100,7 @@ struct JinjaBoundArguments {
       try run.refuse(undefined: value)
       throw wrong(value, "str")
     }
-    // What it is compared with or looked for costs its length at least.
+    // Comparing or searching costs at least its length.
     try run.step(text.count / 4)
     return text
   }
@@ -114,14 +114,14 @@ struct JinjaBoundArguments {
     values[position]?.isTrue ?? initial
   }
 
-  /// Nil where it was not given or is `None`.
+  /// Nil if absent or `None`.
   func value(_ position: Int) -> JinjaObject? {
     if case .some(.null) = values[position] { return nil }
     return values[position]
   }
 }
 
-/// Collects the members of a dictionary; a key that comes again has its last value.
+/// Collects the members of a dictionary; the last value of a repeated key counts.
 struct JinjaDictionaryBuilder {
   private var keys: [JinjaObject] = []
   private var values: [JinjaObject] = []

@@ -1,26 +1,26 @@
 import VLMFoundation
 
-/// Why a template cannot be read, or why it stopped.
+/// Why a template cannot be parsed, or why its execution failed.
 package struct JinjaError: Error, Equatable, Sendable, CustomStringConvertible {
   package enum Problem: Sendable, Equatable {
-    /// The program cannot be read.
+    /// A syntax error.
     case syntax(String)
-    /// Something of Jinja, or of Python behind it, that is not offered here.
+    /// A feature of Jinja or Python that is not supported.
     case unsupported(String)
-    /// `found` stands where `expected` would have to.
+    /// `found` was found instead of `expected`.
     case unexpected(found: String, expected: String)
-    /// Something was done with a value that is not there; the text is jinja2's.
+    /// An undefined value was used; the text is jinja2's.
     case undefined(String)
-    /// Something was done with a value that it does not allow; the text is Python's.
+    /// An invalid operation; the text is Python's.
     case value(String)
-    /// The program itself refused, with `raise_exception`; the text is its message.
+    /// The template called `raise_exception`; the payload is its message.
     case raised(String)
     case limit(Limit, found: Int, expected: Int)
-    /// The system has no thread for it.
+    /// No thread could be created.
     case noThread
   }
 
-  /// What is bounded: see `JinjaLimits`.
+  /// The limit that was exceeded, see `JinjaLimits`.
   package enum Limit: String, Sendable, Equatable {
     case sourceBytes = "bytes of template"
     case nesting = "levels of nesting"
@@ -31,7 +31,7 @@ package struct JinjaError: Error, Equatable, Sendable, CustomStringConvertible {
     case valueDepth = "levels of values within values"
   }
 
-  /// The line of the program, from 1.
+  /// The line of the template, from 1.
   package let line: Int
   package let problem: Problem
 
@@ -40,7 +40,7 @@ package struct JinjaError: Error, Equatable, Sendable, CustomStringConvertible {
     self.problem = problem
   }
 
-  /// One line, without the file's name, which is the caller's to add.
+  /// One line, without the file's name, which the caller adds.
   package var description: String { "line \(line): \(text)" }
 
   private var text: String {
@@ -58,22 +58,22 @@ package struct JinjaError: Error, Equatable, Sendable, CustomStringConvertible {
   }
 }
 
-/// What a template may cost. Each bound exists because the program comes from a stranger.
+/// Resource limits of a template. Templates are untrusted programs.
 package struct JinjaLimits: Sendable, Equatable {
-  /// Bytes of the program. Published ones are below 40,000.
+  /// Maximum bytes of the template. Published ones are below 40,000.
   package var maximumSourceBytes: Int
-  /// Blocks and brackets within each other in the program. Published ones have fewer than 20.
+  /// Maximum nesting of blocks and brackets in the source. Published templates have fewer than 20.
   package var maximumNesting: Int
-  /// Blocks, expressions and macro calls within each other while it runs. The stack holds the
-  /// default.
+  /// Maximum nesting of blocks, expressions and macro calls at run time. The stack is large enough
+  /// for the default.
   package var maximumDepth: Int
-  /// Statements, expressions, elements and every eight characters that are gone through; things that
-  /// take longer count as several. The default is some second of work. Each character that the caller
-  /// gives allows `stepsPerCharacter` more.
+  /// Maximum steps: statements, expressions, elements, and every eight characters processed; slower
+  /// operations count as several. The default takes about a second. Each character of the caller's
+  /// input allows `stepsPerCharacter` more.
   package var maximumSteps: Int
-  /// Characters of output.
+  /// Maximum characters of output.
   package var maximumOutput: Int
-  /// Bytes of the strings and lists that are made on the way, all together.
+  /// Maximum total bytes of intermediate strings and lists.
   package var maximumMemory: Int
 
   package init(
@@ -91,6 +91,6 @@ package struct JinjaLimits: Sendable, Equatable {
   /// Published programs take one or two.
   static let stepsPerCharacter = 4
 
-  /// Lists and dictionaries within each other.
+  /// Maximum nesting of lists and dictionaries.
   static let maximumValueDepth = 80
 }

@@ -1,9 +1,9 @@
-/// Names and their values within a block.
+/// The variables of a block.
 final class JinjaScope {
   let parent: JinjaScope?
   private var names: [Int] = []
   private var values: [JinjaObject] = []
-  /// Position by name, where there are more than a few.
+  /// Index by name, used if there are more than a few.
   private var index: [Int: Int] = [:]
 
   private static let scannedCount = 16
@@ -37,21 +37,21 @@ final class JinjaScope {
   }
 }
 
-/// What a template's run knows: its variables, its output, and what it may still cost.
+/// The state of a template's execution: its variables, its output and its remaining budget.
 final class JinjaInterpreter {
-  /// What an element of a list is taken to cost.
+  /// Assumed memory of a list element, in bytes.
   static let elementBytes = 48
-  /// Of characters, which have four, eight are copied or looked at in one step.
+  /// Characters processed per step.
   private static let bytesPerStep = 32
 
   private let limits: JinjaLimits
   let now: JinjaTime?
-  /// The line of the statement or operation that is being done.
+  /// The line of the current statement or operation.
   var line = 1
   var scope = JinjaScope(parent: nil)
 
   private let symbols: JinjaSymbols
-  /// By the number of their names: what the caller gave, and what every template has.
+  /// Variables of the caller and globals, indexed by name number.
   private var variables: [JinjaObject?]
   private var namespaces: [JinjaNamespace] = []
   private var macros: [(macro: JinjaMacro, scope: JinjaScope)] = []
@@ -59,7 +59,7 @@ final class JinjaInterpreter {
   private var output: [UInt32] = []
   private var depth = 0
   private(set) var steps = 0
-  /// Steps that are allowed: the limit, and some for each character of what the caller gave.
+  /// Allowed steps: the limit, plus an allowance per character of the caller's input.
   private var maximumSteps: Int
   private var memory = 0
 
@@ -117,7 +117,7 @@ final class JinjaInterpreter {
 
   func error(_ problem: JinjaError.Problem) -> JinjaError { JinjaError(line: line, problem) }
 
-  /// Counts work: a step is what a small expression takes, some tenths of a microsecond.
+  /// Counts steps. A step is the work of a small expression, a few tenths of a microsecond.
   func step(_ count: Int = 1) throws(JinjaError) {
     let (sum, overflows) = steps.addingReportingOverflow(count)
     guard !overflows, sum <= maximumSteps else {
@@ -126,7 +126,7 @@ final class JinjaInterpreter {
     steps = sum
   }
 
-  /// Counts memory before it is taken, and the work of filling it.
+  /// Counts memory before it is allocated, and the work of filling it.
   func charge(_ bytes: Int) throws(JinjaError) {
     try step(max(0, bytes) / Self.bytesPerStep)
     let (sum, overflows) = memory.addingReportingOverflow(bytes)
@@ -136,7 +136,7 @@ final class JinjaInterpreter {
     memory = sum
   }
 
-  /// Counts memory for `count` things of `bytes` each before it is taken, and the work on each.
+  /// Counts memory for `count` items of `bytes` each before it is allocated, and the work on each.
   func charge(_ count: Int, each bytes: Int) throws(JinjaError) {
     let (product, overflows) = count.multipliedReportingOverflow(by: bytes)
     try charge(overflows ? .max : product)
@@ -149,7 +149,7 @@ final class JinjaInterpreter {
     }
   }
 
-  /// Goes one level deeper, until `leave`.
+  /// Enters a nesting level, until `leave`.
   func enter() throws(JinjaError) {
     depth += 1
     if depth > limits.maximumDepth {
@@ -216,7 +216,7 @@ final class JinjaInterpreter {
     output += text.scalars
   }
 
-  /// What `body` writes in `scope`, instead of writing it.
+  /// Executes `body` in `scope` and returns its output.
   func captured(
     _ body: [any JinjaStatement], in scope: JinjaScope
   ) throws(JinjaError) -> (JinjaObject, JinjaFlow) {
@@ -230,7 +230,7 @@ final class JinjaInterpreter {
     return (.string(JinjaString(scalars: text)), flow)
   }
 
-  /// What a loop writes that calls itself.
+  /// The output of a recursive loop call.
   func captured(
     recursively body: JinjaRecursion, in scope: JinjaScope
   ) throws(JinjaError) -> JinjaObject {
@@ -291,7 +291,7 @@ final class JinjaInterpreter {
 
   // MARK: Macros
 
-  /// A macro, or the body of a call, with the names that it sees.
+  /// A macro, or a call block's body, with its enclosing variables.
   func closure(_ macro: JinjaMacro) throws(JinjaError) -> JinjaObject {
     try charge(128)
     macros.append((macro, scope))
@@ -349,7 +349,7 @@ final class JinjaInterpreter {
   }
 }
 
-/// What a namespace holds: the only thing that a template can change.
+/// The contents of namespaces, the only mutable values of a template.
 struct JinjaNamespace {
   private var members: [String: JinjaObject] = [:]
 

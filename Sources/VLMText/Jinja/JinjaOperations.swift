@@ -1,4 +1,4 @@
-/// Operators that compute.
+/// Arithmetic operators.
 enum JinjaOperation: String, Sendable {
   case add = "+"
   case subtract = "-"
@@ -134,7 +134,8 @@ extension JinjaInterpreter {
       if rest & 1 == 1 { result = try whole(result.multipliedReportingOverflow(by: base)) }
       rest >>= 1
       if rest > 0, base != 0, base != 1 {
-        // -1 becomes 1; what else squares beyond 64 bits is needed once more.
+        // The base squares to 1 only for -1; any other overflow of the square is needed in a later
+        // step.
         base = try whole(base.multipliedReportingOverflow(by: base))
       }
     }

@@ -1,4 +1,4 @@
-/// Operators that compare.
+/// Comparison operators.
 enum JinjaRelation: String, Sendable {
   case equal = "=="
   case notEqual = "!="
@@ -30,7 +30,7 @@ extension JinjaInterpreter {
     }
   }
 
-  /// Python's `==`; as deep as the values.
+  /// Python's `==`; recurses to the depth of the values.
   func equal(_ a: JinjaObject, _ b: JinjaObject) throws(JinjaError) -> Bool {
     switch (a, b) {
     case (.string(let a), .string(let b)):
@@ -67,7 +67,7 @@ extension JinjaInterpreter {
     }
   }
 
-  /// Python's `<`, for `sign`; as deep as the values.
+  /// Python's `<` and its relatives by `sign`; recurses to the depth of the values.
   func precedes(
     _ a: JinjaObject, _ b: JinjaObject, _ sign: String = "<", isSwapped: Bool = false
   ) throws(JinjaError) -> Bool {
@@ -121,7 +121,7 @@ extension JinjaInterpreter {
     }
   }
 
-  /// `element` of `sequence` by Python's `is`, as far as a template can see it.
+  /// Whether an element is identical by Python's `is`, as far as a template can observe it.
   func same(_ a: JinjaObject, _ b: JinjaObject) throws(JinjaError) -> Bool {
     switch (a, b) {
     case (.bool(let a), .bool(let b)): return a == b

@@ -2,10 +2,10 @@
   import Glibc
 #endif
 
-/// A stack of its own for what is as deep as a stranger's program: the limits hold there, whichever
-/// thread asks.
+/// Runs deeply recursive work on a thread with a large stack, so that the nesting limits hold on
+/// any calling thread.
 enum JinjaStack {
-  /// Twice what the deepest program takes in a debug build; only what is used is memory.
+  /// Twice the need of the deepest template in a debug build. Only the used part occupies memory.
   private static let bytes = 4 << 20
 
   private final class Job {

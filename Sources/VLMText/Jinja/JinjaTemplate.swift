@@ -1,25 +1,25 @@
-/// A chat template: a program in the part of Jinja that chat templates use.
+/// A chat template: a program in the subset of Jinja that chat templates use.
 ///
-/// It means what it means to jinja2 3.1 in the environment of transformers' `apply_chat_template`:
-/// sandboxed, nothing can be changed but namespaces, `trim_blocks` and `lstrip_blocks` are on,
-/// `break` and `continue`, `{% generation %}`, `raise_exception`, `strftime_now`, a `tojson` that
-/// writes what `json.dumps` does. It reaches no file, no other template and nothing of the system but
-/// the time, and it is held to its limits.
+/// The semantics are those of jinja2 3.1 in the environment of transformers' `apply_chat_template`:
+/// sandboxed, only namespaces are mutable, `trim_blocks` and `lstrip_blocks` are on, with `break`
+/// and `continue`, `{% generation %}`, `raise_exception`, `strftime_now`, and a `tojson` equal to
+/// `json.dumps`. A template cannot access files, other templates or anything of the system except
+/// the time, and its resources are limited.
 package struct JinjaTemplate: Sendable {
-  /// What it may cost to read and to render.
+  /// The limits for parsing and rendering.
   package let limits: JinjaLimits
-  /// Variables that are looked up in what the caller gives, in no order: `messages`, `tools` …
+  /// The variables that the template reads from the caller, in no order: `messages`, `tools` …
   package let freeNames: Set<String>
-  /// String constants of the program and names after a dot: roles, keys, types of content.
+  /// String constants, and names after a dot: roles, keys, content types.
   package let words: Set<String>
 
   let body: [any JinjaStatement]
   let symbols: JinjaSymbols
 
-  /// Reads a program.
+  /// Parses a template.
   ///
-  /// - Throws: `JinjaError` with the line where it cannot be read, where it uses what is not
-  ///   offered here (`include`, `import`, `extends`, `block`), or where it passes a limit.
+  /// - Throws: `JinjaError` with the line of a syntax error, of an unsupported feature (`include`,
+  ///   `import`, `extends`, `block`), or of an exceeded limit.
   package init(_ source: String, limits: JinjaLimits = JinjaLimits()) throws(JinjaError) {
     guard source.utf8.count <= limits.maximumSourceBytes else {
       throw JinjaError(
@@ -40,17 +40,16 @@ package struct JinjaTemplate: Sendable {
     self.limits = limits
   }
 
-  /// Whether the program speaks of `word`, as a variable, as a string constant or after a dot.
+  /// Whether the template mentions `word` as a variable, a string constant or after a dot.
   package func mentions(_ word: String) -> Bool { freeNames.contains(word) || words.contains(word) }
 
-  /// Runs the program.
+  /// Renders the template.
   ///
   /// - Parameters:
-  ///   - variables: what it can look up: `messages`, `add_generation_prompt`, `bos_token` …
-  ///     A name that is given twice has its last value.
-  ///   - now: what `strftime_now` takes for now; the local time where it is nil.
-  /// - Throws: `JinjaError`: `.raised` with the program's own message where it calls
-  ///   `raise_exception`.
+  ///   - variables: the caller's variables: `messages`, `add_generation_prompt`, `bos_token` … The
+  ///     last value of a repeated name counts.
+  ///   - now: the time for `strftime_now`; nil for the local time.
+  /// - Throws: `JinjaError`; `.raised` with the template's message if it calls `raise_exception`.
   package func render(
     _ variables: [(name: String, value: JinjaValue)], now: JinjaTime? = nil
   ) throws(JinjaError) -> JinjaText {
@@ -62,13 +61,13 @@ package struct JinjaTemplate: Sendable {
   }
 }
 
-/// What a template wrote, and which parts of it came from the caller's text.
+/// The output of a template, with the origin of each part.
 package struct JinjaText: Sendable, Equatable {
-  /// A stretch that is all of one origin.
+  /// A run of text with one origin.
   package struct Run: Sendable, Equatable {
     package let text: String
-    /// True where the letters are those of a value that was given as user text, whatever the
-    /// program did with them in between; false where the program wrote them itself.
+    /// True if the characters come from a value given as user text, whatever operations the
+    /// template applied; false if the template wrote them itself.
     package let isUserText: Bool
 
     package init(text: String, isUserText: Bool) {
@@ -77,7 +76,7 @@ package struct JinjaText: Sendable, Equatable {
     }
   }
 
-  /// Not empty each, and of alternating origin.
+  /// Non-empty runs of alternating origin.
   package let runs: [Run]
 
   package init(runs: [Run]) { self.runs = runs }

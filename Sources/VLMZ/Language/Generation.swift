@@ -1,3 +1,5 @@
+import VLMText
+
 /// What to generate, and when to stop.
 package struct GenerationOptions: Sendable, Equatable {
   package var sampling: SamplingOptions

@@ -27,19 +27,15 @@ package struct LanguageModel: Sendable {
   init?(_ container: Container, _ description: ModelDescription, kernels: KernelSet) throws {
     let source = ContainerWeights(container)
     let weights = Weights(source, kernels: kernels)
-    switch description {
-    case .llama(let config):
-      layers = try ModelError.inFile(container.path) { try LLaMA(weights, config) }
-      pictures = nil
-      try source.requireAllUsed()
-      preprocessing = nil
-    case .llava(let config):
-      let model = try ModelError.inFile(container.path) { try LLaVA(weights, config) }
-      (layers, pictures) = (model.language, model)
-      try source.requireAllUsed()
-      preprocessing = try container.preprocessing(of: description)
-    default: return nil
+    guard let config = description.language else { return nil }
+    pictures = try ModelError.inFile(container.path) {
+      try (description.config as? LLaVAConfig).map { try LLaVA(weights, $0) }
     }
+    layers =
+      try pictures?.language
+      ?? ModelError.inFile(container.path) { try LLaMA(weights, config) }
+    try source.requireAllUsed()
+    preprocessing = pictures == nil ? nil : try container.preprocessing(of: description)
     defaults = try container.generationDefaults()
     tokenizer = try container.tokenizer(of: description)
     self.container = container
@@ -113,7 +109,7 @@ package struct LanguageModel: Sendable {
   ) throws -> PixelTensor {
     let (model, preprocessing) = try sighted()
     var steps = preprocessing
-    let step = model.config.tower.stride
+    let step = model.config.tower.geometry.stride
     if let side = geometry.resolution {
       let range = step...16_384
       guard range.contains(side) else {
@@ -125,7 +121,7 @@ package struct LanguageModel: Sendable {
       steps = steps.resized(toSide: side)
     }
     if geometry.keepsAspect {
-      guard model.config.tower.takesAnyAspect, let side = steps.resolution else {
+      guard model.config.tower.geometry.takesAnyAspect, let side = steps.resolution else {
         throw GenerationError(
           .option("--keep-aspect", found: "a tower for squares", expected: "one of any shape"))
       }
@@ -146,17 +142,13 @@ package struct LanguageModel: Sendable {
     let (model, _) = try sighted()
     observe?("pixel_values", [1, 3, pixels.height, pixels.width], pixels.channelsFirst())
     let tokens = try model.encode(
-      pixels.values, height: pixels.height, width: pixels.width, pool: pool
-    ) { name, view, shape in
-      guard let observe else { return }
-      if shape.rows == 1, name.hasSuffix(".gate_pre_tanh") {
-        observe(name, [1, 1], view.array())
-      } else if self.isTokens(name) {
-        observe(name, [1, shape.rows, shape.channels], view.array())
-      } else {
-        observe(name, [1, shape.channels, shape.height, shape.width], view.channelsFirst(shape))
-      }
-    }
+      pixels.values, height: pixels.height, width: pixels.width, pool: pool,
+      observe: observe.map { observe in
+        { seen in
+          let (shape, values) = seen.planar
+          observe(seen.name, shape, values)
+        }
+      })
     try container.checkUnchanged()
     try tokens.rows.requireFinite("visual tokens")
     return tokens
@@ -168,19 +160,6 @@ package struct LanguageModel: Sendable {
         file: container.path, .option("--image", found: "a picture", expected: "text alone"))
     }
     return (pictures, preprocessing)
-  }
-
-  /// Whether an intermediate is a list of tokens, `[1, count, channels]`, and no map.
-  private func isTokens(_ name: String) -> Bool {
-    if name == "tower.features" || name == "projector" { return true }
-    switch pictures?.config.tower {
-    case .convNeXt?, nil: return false
-    case .clipViT?: return true
-    case .multiResolution?:
-      return name != "fast.pixel_in"
-        && (["fast.", "align.", "visual_tokens"].contains { name.hasPrefix($0) }
-          || [".in_fast", ".out"].contains { name.hasSuffix($0) })
-    }
   }
 }
 

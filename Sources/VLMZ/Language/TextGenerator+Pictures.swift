@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMModels
 import VLMTensor
 import VLMText

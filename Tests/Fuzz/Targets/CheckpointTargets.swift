@@ -76,7 +76,7 @@ enum CheckpointTargets {
   static func index(_ bytes: UnsafeRawBufferPointer) {
     guard let folder = IndexFolder.shared, folder.write(index: bytes) else { return }
     do throws(CheckpointError) {
-      let catalog = try SafetensorsIndex.read(path: folder.indexPath)
+      let catalog = try ShardIndex.read(path: folder.indexPath)
       for tensor in catalog.tensors { touch(tensor) }
     } catch {
       report(error)

@@ -41,7 +41,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case .json: TextTargets.json(bytes)
     case .container: ContainerTarget.run(bytes)
     case .image: ImageTarget.run(bytes)
-    case .pictureStream: PictureStreamTarget.run(bytes)
+    case .pictureStream: ImageStreamTarget.run(bytes)
     case .preprocessing: TextTargets.preprocessing(bytes)
     case .modelConfig: TextTargets.modelConfig(bytes)
     case .sentencePiece: TokenizerTargets.sentencePiece(bytes)

@@ -92,11 +92,11 @@ package enum ModelTargets {
       ]
       for system in [nil, "<s>[INST] \u{0}"] {
         let prompt = try template.prompt(turns, system: system, marksPictures: true)
-        for range in prompt.said {
+        for range in prompt.messageRanges {
           precondition(range.upperBound <= prompt.bytes.count, "what is said is in the prompt")
         }
       }
-      _ = template.tells(system: "Be brief.")
+      _ = template.renders(system: "Be brief.")
     }
   }
 

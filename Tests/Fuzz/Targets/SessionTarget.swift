@@ -91,9 +91,9 @@ package enum SessionTarget {
   }
 
   private static func look(_ path: String) throws {
-    let session = try VisionSession(path: path, kernels: .best, threads: 1)
+    let session = try Session(path: path, kernels: .best, threads: 1)
     for (width, height) in [(24, 16), (1, 40)] {
-      let image = Image(width: width, height: height, filledWith: .white)
+      let image = VLMImages.Image(width: width, height: height, filledWith: .white)
       let pixels = try session.preprocessing.apply(
         image, name: "f", limits: ImageLimits(maximumPixels: maximumPixels))
       let results = try session.run([pixels])
@@ -101,38 +101,39 @@ package enum SessionTarget {
       let classes = session.description.classCount
       precondition(results[0].logits?.count == classes, "a logit for each class")
     }
-    if session.openCLIP != nil {
+    if session.clip != nil {
       let texts = try session.embed(texts: [[1, 2]])
       precondition(texts.count == 1, "a text has a result")
     }
   }
 
   private static func converse(
-    _ program: ChatTemplates.Program, _ templates: ChatTemplates, _ session: any ConversationSession
+    _ program: ChatTemplates.Program, _ templates: ChatTemplates, _ tokenizer: Tokenizer
   ) throws {
-    guard let tokenizer = session.tokenizer else { return }
     let template = try ChatTemplate(
       program, tokens: templates.tokens(tokenizer), addsBOS: templates.addsBOS, file: "f")
     _ = template.endOfAnswer(tokenizer)
   }
 
   private static func talk(_ path: String) throws {
-    let session = try Conversation.open(
-      path: path, kernels: .best, threads: 1, contextLength: maximumContext)
-    let templates = try session.container.chatTemplates()
-    for program in templates.programs { try converse(program, templates, session) }
+    let model = try Model(path: path, kernels: .best, threads: 1)
+    let language = try model.requireLanguage()
+    let generator = try language.generator(pool: model.pool, contextLength: maximumContext)
+    let templates = try model.container.chatTemplates()
+    if let tokenizer = language.tokenizer {
+      for program in templates.programs { try converse(program, templates, tokenizer) }
+    }
     var ids = [0, 1, 0]
     var images: [VisualTokens] = []
-    if session.seesPictures {
-      let image = Image(width: 24, height: 16, filledWith: .white)
-      let pixels = try session.pixels(
-        of: image, name: "f", geometry: PictureGeometry(),
-        limits: ImageLimits(maximumPixels: maximumPixels))
-      images.append(try session.encode(pixels, observe: nil))
+    if language.pictures != nil {
+      let image = VLMImages.Image(width: 24, height: 16, filledWith: .white)
+      let pixels = try language.pixels(
+        of: image, name: "f", limits: ImageLimits(maximumPixels: maximumPixels))
+      images.append(try language.encode(pixels, pool: model.pool))
       ids.insert(ImagePrompt.sentinel, at: 1)
     }
     let options = GenerationOptions(maximumTokens: 2)
-    let made = try session.generate(ids, images: images, options, cancelled: nil) { _ in }
+    let made = try generator.generate(ids, images: images, options)
     precondition(made.tokens.count <= 2, "no more tokens than asked for")
   }
 }

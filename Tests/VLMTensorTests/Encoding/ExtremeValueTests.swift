@@ -116,13 +116,13 @@ struct ExtremeValueTests {
       for (rowCount, inputs) in [(16, 352), (5, 33), (1, 1), (16, 95)] {
         let rows = distribution.values(rowCount * inputs, seed: 21)
         let importance = Distribution.uniform.values(inputs, seed: 22).map { $0 * $0 }
-        func encode(_ isa: vlm_encode_isa) -> (bytes: [UInt8], error: QuantizationError)? {
+        func encode(_ isa: vlm_isa) -> (bytes: [UInt8], error: QuantizationError)? {
           encodePanel(
             rows, rowCount: rowCount, inputs: inputs, scheme: scheme, importance: importance,
             isa: isa)
         }
-        let expected = try #require(encode(VLM_ENCODE_BASELINE))
-        for isa in [VLM_ENCODE_BASELINE, VLM_ENCODE_AVX2, VLM_ENCODE_AVX512] {
+        let expected = try #require(encode(VLM_ISA_SCALAR))
+        for isa in (0..<VLM_ISA_COUNT.rawValue).map({ vlm_isa(rawValue: $0) }) {
           guard let (bytes, error) = encode(isa) else { continue }
           #expect(bytes == expected.bytes)
           #expect(error == expected.error)

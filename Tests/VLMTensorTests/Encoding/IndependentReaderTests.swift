@@ -43,7 +43,7 @@ struct IndependentReaderTests {
       let ours = try TensorEncoder.decode(bytes: bytes, shape: shape, format: format)
       let theirs = try #require(
         try Self.python(
-          [Self.script, "decode", "\(scheme.rawValue)", "\(outputs)", "\(inputs)"], input: bytes))
+          [Self.script, "decode", "\(scheme.code)", "\(outputs)", "\(inputs)"], input: bytes))
       #expect(theirs == ours.withUnsafeBytes { [UInt8]($0) }, "\(shape)")
     }
   }

@@ -19,7 +19,7 @@ struct Q4SearchTests {
     let error = bytes.withUnsafeMutableBytes {
       PanelEncoder.encode(
         rows: rows, rowCount: rowCount, rowStride: inputs, inputs: inputs, scheme: .q4,
-        importance: nil, into: $0.baseAddress!, with: &encoder)
+        into: $0.baseAddress!, with: &encoder)
     }
     return (bytes, error)
   }

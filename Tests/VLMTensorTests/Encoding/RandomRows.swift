@@ -55,7 +55,7 @@ enum Distribution: String, CaseIterable, Sendable {
 /// Encodes one panel with the functions of one instruction set; nil where it cannot run.
 func encodePanel(
   _ rows: [Float], rowCount: Int, inputs: Int, scheme: Scheme, importance: [Float]? = nil,
-  isa: vlm_encode_isa? = nil
+  isa: vlm_isa? = nil
 ) -> (bytes: [UInt8], error: QuantizationError)? {
   guard let encoder = isa.map(vlm_encoder_for) ?? vlm_encoder_best(),
     let byteCount = TensorFormat(scheme: scheme, layout: .panels).panelByteCount(inputs: inputs)
@@ -63,12 +63,12 @@ func encodePanel(
   // Not zeros, so that a byte left unwritten shows.
   var bytes = [UInt8](repeating: 0xA5, count: byteCount)
   let error = bytes.withUnsafeMutableBytes { buffer in
-    func encode(_ weights: UnsafePointer<Float>?) -> QuantizationError {
-      PanelEncoder.encode(
-        rows: rows, rowCount: rowCount, rowStride: inputs, inputs: inputs, scheme: scheme,
-        importance: weights, into: buffer.baseAddress!, with: encoder)
+    let statistics = importance.flatMap {
+      try? CalibrationStatistics(inputs: inputs, importance: $0)
     }
-    return importance?.withUnsafeBufferPointer { encode($0.baseAddress) } ?? encode(nil)
+    return PanelEncoder.encode(
+      rows: rows, rowCount: rowCount, rowStride: inputs, inputs: inputs, scheme: scheme,
+      statistics: statistics, into: buffer.baseAddress!, with: encoder)
   }
   return (bytes, error)
 }

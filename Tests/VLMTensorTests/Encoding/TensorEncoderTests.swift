@@ -126,8 +126,10 @@ struct TensorEncoderTests {
       } == .byteCount(found: 1, expected: 640))
     #expect(
       problem { () throws(TensorEncodingError) in
-        _ = try TensorEncoder.encode(values: [1, 2], shape: [1, 2], format: q8, importance: [1])
-      } == .importanceCount(found: 1, expected: 2))
+        let statistics = try CalibrationStatistics(inputs: 1, importance: [1])
+        _ = try TensorEncoder.encode(
+          values: [1, 2], shape: [1, 2], format: q8, statistics: statistics)
+      } == .statisticsInputs(found: 1, expected: "2"))
     // 2^46 rows of q4 have fewer than 2^63 bytes and more than 2^63 values... or either overflows.
     let q4 = TensorFormat(scheme: .q4, layout: .panels)
     for outputs in [1 << 46, 1 << 47, 1 << 48] {

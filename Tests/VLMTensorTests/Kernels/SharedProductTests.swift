@@ -30,6 +30,11 @@ struct SharedProductTests {
         Packing.q8(outputs: outputs, inputs: inputs, codes: codes, scales: scales).panels.values
       case .q4:
         Packing.q4(outputs: outputs, inputs: inputs, scales: scales, using: &random).panels.values
+      default:
+        try TensorEncoder.encode(
+          values: values, shape: [outputs, inputs],
+          format: TensorFormat(scheme: scheme, layout: .panels)
+        ).bytes
       }
     let path = try folder.write("\(scheme.name)-\(outputs)", bytes)
     let format = TensorFormat(scheme: scheme, layout: scheme == .f32 ? .rowMajor : .panels)

@@ -13,7 +13,7 @@ struct WeightsTests {
     let recorder = ManifestRecorder()
     let weights = Weights(recorder, kernels: kernels)
     _ = try Linear(weights["stages"][0]["fc"], inputs: 3, outputs: 5, bias: true)
-    _ = try Linear(weights["head"], inputs: 5, outputs: 2, bias: false, role: .output)
+    _ = try Linear(weights["head"], inputs: 5, outputs: 2, bias: false, role: .head)
     _ = try Embedding(weights["embed"], count: 7, dimension: 4)
     _ = try DepthwiseConvolution(
       weights[1]["dw"], channels: 6, kernel: 7, dilation: 1, bias: false)
@@ -24,7 +24,7 @@ struct WeightsTests {
       recorder.specs == [
         TensorSpec(path: "stages.0.fc.weight", shape: [5, 3], role: .matrix),
         TensorSpec(path: "stages.0.fc.bias", shape: [5], role: .vector),
-        TensorSpec(path: "head.weight", shape: [2, 5], role: .output),
+        TensorSpec(path: "head.weight", shape: [2, 5], role: .head),
         TensorSpec(path: "embed.weight", shape: [7, 4], role: .embedding),
         TensorSpec(path: "1.dw.weight", shape: [6, 1, 7, 7], role: .depthwise),
         TensorSpec(path: "stem.weight", shape: [8, 3, 4, 4], role: .convolution),

@@ -4,7 +4,8 @@ import VLMTestSupport
 
 @testable import VLMText
 
-/// `Tests/Fixtures/templates`, which `scripts/make-template-goldens` fills with what jinja2 makes of it.
+/// `Tests/Fixtures/templates`, written by `scripts/make-template-goldens` with the results of
+/// jinja2.
 enum JinjaFixtures {
   private static let folder = TestFiles.fixture("templates") + "/"
 
@@ -29,7 +30,7 @@ enum JinjaFixtures {
     return try JinjaTemplate(source, limits: limits).render(variables, now: now)
   }
 
-  /// The error of a template that must have one.
+  /// The error of a template that must fail.
   static func error(
     _ source: String, _ context: JSONValue = [:], limits: JinjaLimits = JinjaLimits()
   ) -> JinjaError? {

@@ -2,7 +2,6 @@ import Testing
 import VLMFoundation
 import VLMTestSupport
 
-@testable import VLMImages
 @testable import VLMText
 
 @Suite struct JinjaGoldenTests {

@@ -2,7 +2,6 @@ import Foundation
 import Testing
 import VLMFoundation
 
-@testable import VLMImages
 @testable import VLMText
 
 @Suite struct JinjaLimitTests {

@@ -4,7 +4,7 @@ import VLMFoundation
 @testable import VLMText
 
 @Suite struct JinjaMarkTests {
-  /// The output with `[…]` around what came from the user, of one message that did.
+  /// The output for one user message, with `[…]` around the user's text.
   private func marked(_ source: String, _ text: String = " ab, Cd\nef ") throws -> String {
     let rendered = try JinjaTemplate(source).render([
       (name: "text", value: .text(text, isUserText: true)),

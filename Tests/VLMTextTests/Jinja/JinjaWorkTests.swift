@@ -3,8 +3,8 @@ import VLMFoundation
 
 @testable import VLMText
 
-/// That work is counted: what a template does with a text costs steps in proportion to the text, so that
-/// the limit of steps is one of time.
+/// Work is counted: processing a text costs steps in proportion to it, so that the limit of steps
+/// is a limit of time.
 @Suite struct JinjaWorkTests {
   private func steps(
     _ source: String, _ variables: [(name: String, value: JinjaValue)] = []

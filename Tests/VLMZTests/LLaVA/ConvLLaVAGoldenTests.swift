@@ -107,7 +107,7 @@ struct ConvLLaVAGolden {
     json = try TestFiles.json(TestFiles.golden("\(folder)/expected.json"))
   }
 
-  func image(_ name: String) throws -> Image {
+  func image(_ name: String) throws -> VLMImages.Image {
     try ImageDecoder.decode(path: TestFiles.golden("\(folder)/\(name)"), policy: .pillow)
   }
 
@@ -162,14 +162,14 @@ struct ConvLLaVAGolden {
 func conversation(
   _ checkpoint: String, _ scheme: Scheme, in folder: TemporaryFolder,
   keyValueFormat: KeyValueFormat = .f32, contextLength: Int = 512, visionTower: String? = nil
-) throws -> VisionLanguageSession {
+) throws -> LoadedModel {
   let output = folder.path("model.vlmz")
-  let converter = try Converter(
+  let conversion = try Conversion(
     source: try SourceModel.open(path: checkpoint, visionTower: visionTower),
     policy: QuantizationPolicy(scheme: scheme), ignoreUnexpected: false,
     pool: WorkerPool(threadCount: 2))
-  _ = try converter.convert(to: output, overwrite: true) { _, _, _ in }
-  return try VisionLanguageSession(
+  _ = try conversion.run(to: output, overwrite: true) { _, _, _ in }
+  return try LoadedModel(
     path: output, kernels: try KernelSet.selected(), threads: 2, contextLength: contextLength,
     keyValueFormat: keyValueFormat)
 }

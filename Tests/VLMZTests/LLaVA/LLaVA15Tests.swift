@@ -21,13 +21,13 @@ struct LLaVA15Tests {
   {
     let language = TestFiles.golden("llava-hr/hf-bin")
     var tensors: [SafetensorsWriter.Entry] = []
-    for tensor in try SafetensorsIndex.readCheckpoint(path: language).tensors
+    for tensor in try Checkpoint.read(path: language).tensors
     where !tensor.name.hasPrefix("model.vision_tower.") && !tensor.name.contains("inv_freq") {
       tensors.append(
         .init(name: tensor.name, shape: tensor.shape, floats: try tensor.floats()))
     }
     if withTower {
-      for tensor in try SafetensorsIndex.readCheckpoint(path: TestFiles.golden(clip)).tensors {
+      for tensor in try Checkpoint.read(path: TestFiles.golden(clip)).tensors {
         tensors.append(
           .init(
             name: "model.vision_tower.vision_tower." + tensor.name, shape: tensor.shape,
@@ -53,7 +53,7 @@ struct LLaVA15Tests {
     try Self.write(source, withTower: withTower)
     let session = try conversation(
       source.url.path, .f32, in: folder, visionTower: TestFiles.golden(Self.clip))
-    guard case .clipViT(let config) = session.config.tower else {
+    guard let config = session.tower as? ViTConfig else {
       Issue.record("no CLIP")
       return
     }

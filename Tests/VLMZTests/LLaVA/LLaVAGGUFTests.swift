@@ -32,15 +32,15 @@ struct LLaVAGGUFTests {
   private func convert(
     _ source: SourceModel, _ name: String, _ scheme: Scheme
   ) throws -> Container {
-    let converter = try Converter(
+    let conversion = try Conversion(
       source: source, policy: QuantizationPolicy(scheme: scheme), ignoreUnexpected: false,
       pool: WorkerPool(threadCount: 2))
-    _ = try converter.convert(to: folder.path(name), overwrite: true) { _, _, _ in }
+    _ = try conversion.run(to: folder.path(name), overwrite: true) { _, _, _ in }
     return try Container.open(path: folder.path(name))
   }
 
-  private func session(_ container: Container) throws -> VisionLanguageSession {
-    try VisionLanguageSession(
+  private func session(_ container: Container) throws -> LoadedModel {
+    try LoadedModel(
       container, kernels: try KernelSet.selected(), threads: 2, contextLength: 64,
       keyValueFormat: .f32)
   }
@@ -200,7 +200,7 @@ struct LLaVAGGUFTests {
     let path = try folder.write("model.gguf", bytes)
     let source = try SourceModel.open(path: path)
     let error = thrownError(ConversionError.self) {
-      try Converter(
+      try Conversion(
         source: source, policy: QuantizationPolicy(scheme: .q8), ignoreUnexpected: false,
         pool: WorkerPool(threadCount: 1))
     }
@@ -214,7 +214,7 @@ struct LLaVAGGUFTests {
   private func facts(
     _ changes: [String: JSONValue], without: String? = nil, adding: [CheckpointFacts.Name] = []
   ) throws -> CheckpointFacts {
-    let catalog = try SafetensorsIndex.readCheckpoint(
+    let catalog = try Checkpoint.read(
       path: Self.path("model.gguf"), mmproj: Self.path("mmproj.gguf"))
     var vision = try #require(catalog.vision?.metadata.description.objectValue)
     for (key, value) in changes { vision.set(key, value) }
@@ -267,7 +267,8 @@ struct LLaVAGGUFTests {
   func layers() throws {
     func layers(_ changes: [String: JSONValue], _ more: [CheckpointFacts.Name]) throws -> Int {
       let found = try ModelCheckpoint.recognise(try facts(changes, adding: more))
-      guard case .llava(let config)? = found?.description, case .clipViT(let tower) = config.tower
+      guard let config = found?.description.config as? LLaVAConfig,
+        let tower = config.tower as? ViTConfig
       else { return 0 }
       return tower.encoder.layers
     }

@@ -17,7 +17,7 @@ struct ProjectorCheckpointTests {
     _ file: String, from path: String, _ name: (String) -> String?
   ) throws {
     var entries: [SafetensorsWriter.Entry] = []
-    for tensor in try SafetensorsIndex.readCheckpoint(path: path).tensors {
+    for tensor in try Checkpoint.read(path: path).tensors {
       guard let name = name(tensor.name) else { continue }
       entries.append(.init(name: name, shape: tensor.shape, floats: try tensor.floats()))
     }

@@ -58,17 +58,15 @@ struct TrainedConvLLaVATests {
   func text() throws {
     let folder = try TemporaryFolder()
     let golden = try ConvLLaVAGolden(Self.folder)
-    let session: any ConversationSession = try conversation(
+    let session = try conversation(
       TestFiles.golden(Self.folder + "/hf-A-safetensors"), .q4, in: folder)
     let tokenizer = try #require(session.tokenizer)
-    let name = try #require(session.templateName)
+    let name = try #require(session.language.templateName)
     let template = try #require(ConversationTemplate.named(name))
-    #expect(session.seesPictures)
+    #expect(session.language.pictures != nil)
     for question in Self.questions {
       let image = try golden.image(question.image)
-      let pixels = try session.pixels(
-        of: image, name: question.image, geometry: PictureGeometry(), limits: ImageLimits())
-      let tokens = try session.encode(pixels, observe: nil)
+      let tokens = try session.encode(session.pixels(of: image, name: question.image))
       let asked = question.prompt.split(separator: "\n").last?.dropLast(" ASSISTANT:".count) ?? ""
       let prompt = template.prompt([
         .init(.user, "<image>\n" + String(asked)), .init(.assistant, nil),

@@ -92,7 +92,7 @@ struct VisionTowerFolderTests {
   @Test("a tower's folder may hold safetensors")
   func safetensors() throws {
     let copy = try Copy()
-    let tower = try SafetensorsIndex.readCheckpoint(path: copy.folder.path("vision_tower"))
+    let tower = try Checkpoint.read(path: copy.folder.path("vision_tower"))
     try SafetensorsWriter.write(
       path: copy.folder.path("vision_tower/model.safetensors"), overwrite: false,
       tensors: try tower.tensors.map {

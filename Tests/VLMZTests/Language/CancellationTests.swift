@@ -1,4 +1,5 @@
 import Testing
+import VLMFoundation
 import VLMImages
 import VLMModels
 import VLMTensor
@@ -56,20 +57,20 @@ struct CancellationTests {
     let golden = try ConvLLaVAGolden("convllava-trained")
     let session = try conversation(
       TestFiles.golden("convllava-trained/hf-A-safetensors"), .q4, in: folder)
-    let dialogue = try Dialogue(
-      session, template: ConversationTemplate.named("vicuna_v1"),
+    let dialogue = try Conversation(
+      with: session.model, session.generator, template: ConversationTemplate.named("vicuna_v1"),
       options: GenerationOptions(maximumTokens: 64))
     dialogue.add(
       try session.encode(session.pixels(of: golden.image("cup.png"), name: "cup.png")))
     let flag = CancellationFlag()
     flag.cancel()
-    let none = try dialogue.ask("Describe the image in detail.", cancelled: flag)
+    let none = try dialogue.answer("Describe the image in detail.", cancelled: flag)
     #expect(none.isUnbegun)
     flag.reset()
-    let answer = try dialogue.ask("What is in the picture?", cancelled: flag)
+    let answer = try dialogue.answer("What is in the picture?", cancelled: flag)
     #expect(!answer.isUnbegun)
-    #expect(answer.generation.text == "A cup of coffee on a table.")
+    #expect(answer.text == "A cup of coffee on a table.")
     // Nothing of the question that was broken off is in the conversation.
-    #expect(answer.promptTokens < 110)
+    #expect(answer.promptTokenCount < 110)
   }
 }

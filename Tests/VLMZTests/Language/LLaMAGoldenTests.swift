@@ -4,6 +4,7 @@ import VLMFoundation
 import VLMModels
 import VLMTensor
 import VLMTestSupport
+import VLMText
 import VLMZ
 
 /// The language models of the LLaVA goldens, from their embeddings to logits and greedy tokens.
@@ -80,7 +81,7 @@ struct CheckpointLLaMA {
   init(_ folder: String, kernels: KernelSet? = nil) throws {
     try OpenBLAS.load()
     self.kernels = try kernels ?? KernelSet.selected()
-    let catalog = try SafetensorsIndex.readCheckpoint(path: folder)
+    let catalog = try Checkpoint.read(path: folder)
     let text = try MappedFile(path: folder + "/config.json")
     let json = try text.withBytes(0..<text.count) {
       try JSONValue.parse($0, limits: JSONLimits())

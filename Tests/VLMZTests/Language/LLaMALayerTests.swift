@@ -3,6 +3,7 @@ import VLMFoundation
 import VLMModels
 import VLMTensor
 import VLMTestSupport
+import VLMText
 import VLMZ
 
 /// The forward pass against a plain one, on small random models.

@@ -1,6 +1,7 @@
 import Testing
 import VLMTensor
 import VLMTestSupport
+import VLMText
 import VLMZ
 
 struct SamplerTests {

@@ -4,6 +4,7 @@ import VLMFoundation
 import VLMModels
 import VLMTensor
 import VLMTestSupport
+import VLMText
 import VLMZ
 
 #if canImport(Glibc)
@@ -79,14 +80,14 @@ struct StoriesTests {
 struct StoriesSessionTests {
   private func session(
     _ scheme: Scheme, in folder: TemporaryFolder, contextLength: Int? = nil
-  ) throws -> LanguageSession {
+  ) throws -> LoadedModel {
     let output = folder.path("stories.vlmz")
-    let converter = try Converter(
+    let conversion = try Conversion(
       source: try SourceModel.open(path: StoriesTests.folder),
       policy: QuantizationPolicy(scheme: scheme), ignoreUnexpected: false,
       pool: WorkerPool(threadCount: 2))
-    _ = try converter.convert(to: output, overwrite: true) { _, _, _ in }
-    return try LanguageSession(
+    _ = try conversion.run(to: output, overwrite: true) { _, _, _ in }
+    return try LoadedModel(
       path: output, kernels: try KernelSet.selected(), threads: 2, contextLength: contextLength)
   }
 
@@ -164,7 +165,7 @@ struct StoriesSessionTests {
       sampling: SamplingOptions(temperature: 0.8, topP: 0.9, seed: 7), maximumTokens: 40)
     var texts: Set<String> = []
     for kernels in KernelSet.all {
-      let session = try LanguageSession(
+      let session = try LoadedModel(
         path: folder.path("stories.vlmz"), kernels: kernels, threads: 2, keyValueFormat: .f32)
       texts.insert(try session.generate([1], options).text)
     }

@@ -1,9 +1,0 @@
-// Contract and body: lanes/gate.inc.
-#if defined(__x86_64__)
-
-#include "avx512vnni.h"
-#include "lanes.h"
-
-#include "../lanes/gate.inc"
-
-#endif

@@ -1,9 +1,0 @@
-// Contract and body: lanes/rms_norm.inc.
-#if defined(__x86_64__)
-
-#include "avx512vnni.h"
-#include "lanes.h"
-
-#include "../lanes/rms_norm.inc"
-
-#endif

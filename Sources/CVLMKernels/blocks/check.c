@@ -1,0 +1,78 @@
+// The rules B02 to B06 of formats/blocks.md over any bytes. Reads the panel once and nothing else;
+// sums are 64-bit, so bytes chosen to overflow them cannot.
+#include <math.h>
+#include <string.h>
+
+#include "../include/vlm_encode.h"
+
+static const vlm_panel_fault fault_none = {0, 0, 0};
+
+static vlm_panel_fault fault(int rule, size_t output, size_t block) {
+  return (vlm_panel_fault){rule, (int)output, (int)block};
+}
+
+/// What q8 and q4 share: the tail of output n against the sum found.
+static vlm_panel_fault check_tail(const vlm_panel_tail *tail, size_t n, size_t row_count,
+                                  int64_t sum) {
+  const float scale = tail->scale[n];
+  if (!(scale >= 0) || !isfinite(scale * 127.0f)) return fault(3, n, 0);
+  if (n >= row_count && scale != 0) return fault(3, n, 0);
+  return tail->sum[n] == sum ? fault_none : fault(6, n, 0);
+}
+
+vlm_panel_fault vlm_check_q8(const void *panel, size_t inputs, size_t row_count) {
+  const int8_t *codes = panel;
+  vlm_panel_tail tail;
+  memcpy(&tail, codes + vlm_q8_tail_offset(inputs), sizeof tail);
+  const size_t padded = vlm_block_count(inputs) * VLM_BLOCK_INPUTS;
+  for (size_t n = 0; n < VLM_PANEL_OUTPUTS; n++) {
+    int64_t sum = 0;
+    for (size_t k = 0; k < padded; k++) {
+      const int code = codes[k / 4 * 64 + n * 4 + k % 4];
+      if (code != 0 && (n >= row_count || k >= inputs)) return fault(2, n, k / VLM_BLOCK_INPUTS);
+      if (code == -128) return fault(4, n, k / VLM_BLOCK_INPUTS);
+      sum += code;
+    }
+    const vlm_panel_fault found = check_tail(&tail, n, row_count, sum);
+    if (found.rule != 0) return found;
+  }
+  return fault_none;
+}
+
+vlm_panel_fault vlm_check_q4(const void *panel, size_t inputs, size_t row_count) {
+  const uint8_t *bytes = panel;
+  const size_t blocks = vlm_block_count(inputs), groups = vlm_q4_groups_offset(inputs);
+  vlm_panel_tail tail;
+  memcpy(&tail, bytes + vlm_q4_tail_offset(inputs), sizeof tail);
+  for (size_t n = 0; n < VLM_PANEL_OUTPUTS; n++) {
+    int64_t sum = 0;
+    for (size_t block = 0; block < blocks; block++) {
+      const int step = bytes[groups + block * sizeof(vlm_q4_group) + n];
+      const int offset = (int8_t)bytes[groups + block * sizeof(vlm_q4_group) + 16 + n];
+      if (offset < -127 || 15 * step + offset > 127) return fault(5, n, block);
+      if (n >= row_count && (step != 0 || offset != 0)) return fault(5, n, block);
+      for (size_t k = block * VLM_BLOCK_INPUTS; k < (block + 1) * VLM_BLOCK_INPUTS; k++) {
+        const int nibble = bytes[k / 8 * 64 + n * 4 + k % 4] >> (k % 8 < 4 ? 0 : 4) & 15;
+        if (nibble != 0 && (n >= row_count || k >= inputs)) return fault(2, n, block);
+        if (n < row_count && k < inputs) sum += step * nibble + offset;
+      }
+    }
+    const vlm_panel_fault found = check_tail(&tail, n, row_count, sum);
+    if (found.rule != 0) return found;
+  }
+  for (size_t i = groups + blocks * sizeof(vlm_q4_group); i < vlm_q4_tail_offset(inputs); i++)
+    if (bytes[i] != 0) return fault(2, 0, blocks);
+  return fault_none;
+}
+
+vlm_panel_fault vlm_check_half(const void *panel, size_t inputs, size_t row_count, size_t pair) {
+  const size_t padded = vlm_block_count(inputs) * VLM_BLOCK_INPUTS;
+  for (size_t k = 0; k < padded; k++)
+    for (size_t n = k < inputs ? row_count : 0; n < VLM_PANEL_OUTPUTS; n++) {
+      uint16_t half;
+      const size_t at = k / pair * VLM_PANEL_OUTPUTS * pair + n * pair + k % pair;
+      memcpy(&half, (const char *)panel + 2 * at, sizeof half);
+      if (half != 0) return fault(2, n, k / VLM_BLOCK_INPUTS);
+    }
+  return fault_none;
+}

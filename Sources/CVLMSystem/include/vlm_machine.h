@@ -1,0 +1,21 @@
+// Processors and memory as the system gives them to this process.
+#ifndef VLM_MACHINE_H
+#define VLM_MACHINE_H
+
+#include <stddef.h>
+
+/// Processors that this process may run on; 0 where the system does not say.
+int vlm_allowed_processors(void);
+
+/// Whether `bytes` more bytes can be had at this moment; nothing is kept.
+int vlm_can_allocate(size_t bytes);
+
+/// `bytes` bytes at a multiple of 64, for `free`. NULL where they cannot be had, unless a callback
+/// of `vlm_on_exhausted_memory` ended the process. Any thread may call.
+void *vlm_allocate(size_t bytes);
+
+/// From now on `vlm_allocate` calls `callback` before it returns NULL. For programs, which may end
+/// the process there; NULL removes it.
+void vlm_on_exhausted_memory(void (*callback)(size_t bytes));
+
+#endif

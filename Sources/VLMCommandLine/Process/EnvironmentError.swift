@@ -1,0 +1,34 @@
+import VLMFoundation
+import VLMTensor
+
+/// An environment variable whose value cannot be used.
+package struct EnvironmentError: ReportableError, Equatable {
+  package enum Problem: Sendable, Equatable {
+    /// `VLM_FORCE_ISA`, and the names that it may have on this machine.
+    case kernels(String, available: [String])
+    /// `VLM_THREADS`.
+    case threadCount(String)
+  }
+
+  package let problem: Problem
+
+  package init(_ problem: Problem) { self.problem = problem }
+
+  package var description: String {
+    switch problem {
+    case .kernels(let name, let available):
+      "VLM_FORCE_ISA: '\(name.escapedForDisplay())' cannot run here, "
+        + "expected one of \(available.joined(separator: ", "))"
+    case .threadCount(let text):
+      "VLM_THREADS: '\(text.escapedForDisplay())' is not a number of threads, "
+        + "expected 1 to \(ThreadCount.maximum)"
+    }
+  }
+
+  package var exitStatus: ExitStatus {
+    switch problem {
+    case .kernels: .unsupported
+    case .threadCount: .usage
+    }
+  }
+}

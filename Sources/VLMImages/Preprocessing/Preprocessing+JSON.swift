@@ -1,0 +1,127 @@
+import VLMFoundation
+
+extension Preprocessing {
+  /// The form stored in a container. Equal steps give the same text:
+  ///
+  ///     {"pad": [r, g, b] or null,
+  ///      "resize": {"shortest_edge": n} or {"width": w, "height": h}
+  ///        or {"short": n, "at_most": m} or null,
+  ///      "filter": "bicubic", …
+  ///      "crop": {"width": w, "height": h, "rounding": "floor" or "half_even"} or null,
+  ///      "rescale": "divide_by_255" or "none" or a factor,
+  ///      "normalize": {"mean": [r, g, b], "std": [r, g, b]} or null}
+  ///
+  /// Every key is written and required. If the model's input is not RGB, there is also `"channels":
+  /// "gray"` or `"rgba"`, with one mean and deviation per channel.
+  package func json() -> JSONValue {
+    var object = JSONObject()
+    object.set(
+      "pad",
+      padding.map { .array([$0.red, $0.green, $0.blue].map { .int(Int($0)) }) } ?? .null)
+    switch resize {
+    case nil: object.set("resize", .null)
+    case .shortestEdge(let side): object.set("resize", ["shortest_edge": .int(side)])
+    case .bounded(let short, let long):
+      object.set("resize", ["short": .int(short), "at_most": .int(long)])
+    case .exact(let width, let height):
+      object.set("resize", ["width": .int(width), "height": .int(height)])
+    }
+    object.set("filter", .string(filter.rawValue))
+    object.set(
+      "crop",
+      crop.map {
+        [
+          "width": .int($0.width), "height": .int($0.height),
+          "rounding": .string($0.rounding.rawValue),
+        ]
+      } ?? .null)
+    switch rescale {
+    case .dividedBy255: object.set("rescale", "divide_by_255")
+    case .none: object.set("rescale", "none")
+    case .multiplied(let factor): object.set("rescale", .double(factor))
+    }
+    object.set(
+      "normalize",
+      normalization.map {
+        [
+          "mean": .array($0.mean.map(JSONValue.double)),
+          "std": .array($0.deviation.map(JSONValue.double)),
+        ]
+      } ?? .null)
+    if color != .rgb { object.set("channels", .string(color.rawValue)) }
+    return .object(object)
+  }
+
+  /// Reads the form that `json` writes.
+  package init(json: JSONValue, name: String) throws(PreprocessingError) {
+    var color = ColorMode.rgb
+    if let stated = json["channels"], !stated.isNull {
+      guard let mode = stated.stringValue.flatMap(ColorMode.init(rawValue:)) else {
+        throw PreprocessingFields(json: json, name: name).failure(
+          "channels", "'rgb', 'gray' or 'rgba'")
+      }
+      color = mode
+    }
+    let fields = PreprocessingFields(json: json, name: name, color: color)
+    for key in ["pad", "resize", "filter", "crop", "rescale", "normalize"] where json[key] == nil {
+      throw fields.failure(key, "a member, or null where it may be")
+    }
+    var padding: RGB?
+    if let pad = fields.member("pad") {
+      let bytes = pad.arrayValue?.compactMap { $0.intValue.flatMap(UInt8.init(exactly:)) } ?? []
+      guard bytes.count == 3, pad.arrayValue?.count == 3 else {
+        throw fields.failure("pad", "three numbers of 0 to 255")
+      }
+      padding = RGB(bytes[0], bytes[1], bytes[2])
+    }
+    var resize: Resize?
+    if let size = fields.member("resize") {
+      if size["shortest_edge"] != nil {
+        resize = .shortestEdge(try fields.side(size["shortest_edge"], "resize"))
+      } else if size["at_most"] != nil {
+        resize = .bounded(
+          short: try fields.side(size["short"], "resize"),
+          long: try fields.side(size["at_most"], "resize"))
+      } else {
+        resize = .exact(
+          width: try fields.side(size["width"], "resize"),
+          height: try fields.side(size["height"], "resize"))
+      }
+    }
+    guard let filter = json["filter"]?.stringValue.flatMap(Resampling.init(rawValue:)) else {
+      throw fields.failure("filter", "the name of a filter")
+    }
+    var crop: Crop?
+    if let size = fields.member("crop") {
+      guard let rounding = size["rounding"]?.stringValue.flatMap(CropRounding.init(rawValue:))
+      else { throw fields.failure("crop", "a rounding of 'floor' or 'half_even'") }
+      crop = Crop(
+        width: try fields.side(size["width"], "crop"),
+        height: try fields.side(size["height"], "crop"), rounding: rounding)
+    }
+    let rescale: Rescale
+    switch json["rescale"]?.stringValue {
+    case "divide_by_255": rescale = .dividedBy255
+    case "none": rescale = .none
+    default:
+      guard fields.member("rescale") != nil else {
+        throw fields.failure("rescale", "'divide_by_255', 'none' or a factor")
+      }
+      rescale = .multiplied(try fields.positive("rescale", default: 1))
+    }
+    var normalization: Normalization?
+    if let values = fields.member("normalize") {
+      let inner = PreprocessingFields(
+        json: values, name: name, color: color, countsChannels: true)
+      for key in ["mean", "std"] where inner.member(key) == nil {
+        throw inner.failure(key, "\(color.channels) numbers")
+      }
+      normalization = try inner.normalization(mean: "mean", deviation: "std", default: .half)
+    }
+    guard padding == nil || color == .rgb else { throw fields.failure("pad", "null") }
+    self = Preprocessing(
+      padding: padding, resize: resize, filter: filter, crop: crop, rescale: rescale,
+      normalization: normalization
+    ).inColor(color)
+  }
+}

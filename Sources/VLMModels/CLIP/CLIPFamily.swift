@@ -1,0 +1,40 @@
+import VLMFoundation
+import VLMTensor
+
+/// CLIP (Radford et al., "Learning Transferable Visual Models From Natural Language Supervision"): a
+/// tower for pictures and one for texts, whose vectors are likened to each other.
+///
+/// The files are open_clip's and OpenAI's own, with a ViT or a ConvNeXt for pictures, and
+/// transformers' `CLIPModel`. What people train on top of a CLIP's image tower is found here too: the
+/// rest of the CLIP is left out then.
+package enum CLIPFamily: ModelFamily {
+  package typealias Config = CLIPConfig
+
+  package static let name = "open_clip"
+  package static let summary: String? = "open_clip with a ConvNeXt"
+
+  package static let stated = StatedClasses(
+    classes: ["CLIPModel", "MetaClip2Model"], types: ["clip", "metaclip_2"], patterns: ["CLIP…"])
+
+  private static let marks: Set<String> = ["visual.conv1.weight", "visual.class_embedding"]
+
+  package static func isPresent(in names: [String]) -> Bool { marks.intersection(names) == marks }
+
+  package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
+    if let found = try CLIPHead.recognise(facts) { return found }
+    if let found = try OpenCLIPCheckpoint.recognise(facts) { return found }
+    try CLIPDescription.refuseKin(facts)
+    return try CLIPModelCheckpoint.recognise(facts)
+  }
+}
+
+extension CLIPConfig: ModelConfig {
+  package func declare(_ weights: Weights) throws(ModelError) { _ = try CLIP(weights, self) }
+  package var image: (any VisionTowerConfig)? { imageTower }
+  package var text: TextTowerConfig? { textTower }
+
+  /// open_clip states the steps of its ConvNeXts beside them.
+  package func assumedSteps(naming: String) -> AssumedSteps {
+    imageTower.geometry.trainedSide.map { .clip(side: $0) } ?? .timm
+  }
+}

@@ -1,0 +1,152 @@
+import VLMFoundation
+import VLMTensor
+
+/// An open_clip checkpoint with both towers, recognised by its tensors' names.
+enum OpenCLIPCheckpoint {
+  /// The model that the tensors make up; nil when they are none of these.
+  ///
+  /// - Throws: `ModelError` when the tensors contradict each other or the description, and for an
+  ///   image tower of another kind.
+  static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
+    guard facts.names.contains(where: { $0.name.hasPrefix("visual.") }) else { return nil }
+    var text: [String: ModelCheckpoint.Source] = [:]
+    var imageNames: [CheckpointFacts.Name] = []
+    for (name, shape) in facts.names {
+      guard let ours = canonical(name) else {
+        imageNames.append((name, shape))
+        continue
+      }
+      let stated = ours == "logit_scale" && shape.isEmpty ? [1] : shape
+      let source = ModelCheckpoint.Source(original: name, shape: stated)
+      if let other = text.updateValue(source, forKey: ours) {
+        throw ModelError(
+          .configuration(
+            field: "tensor '\(ours)'", found: "'\(other.original)' and '\(name)'",
+            expected: "one of them"))
+      }
+    }
+    let stated = facts.description?["model_cfg"] ?? facts.description
+    // Beside it may lie another library's description instead.
+    if stated?["vision_cfg"] != nil { try ConfigKeys.openCLIP.check(stated, "model_cfg") }
+    if ConvNeXtLocation(imageNames.map(\.name))?.naming == .openCLIP {
+      try ConfigKeys.openCLIPTimm.check(stated?["vision_cfg"], "vision_cfg")
+      // Files of the image tower alone are a ConvNeXt, and so is one with a classifier on top.
+      guard text["text.tokens.weight"] != nil,
+        let image = try ConvNeXtCheckpoint(
+          names: imageNames, description: facts.description, activation: facts.headActivation)
+      else { return nil }
+      var model = image.model
+      guard image.config.head.output?.meaning == .embedding else {
+        model.leaveOutTexts(text.values.map(\.original))
+        return model
+      }
+      var found = try whole(
+        image.config, image.tensors, text, unused: image.unused, facts.description,
+        notes: image.notes)
+      found.headFault = image.headFault
+      found.unexpected = unreadTexts(imageNames)
+      return found
+    }
+    guard let image = try OpenCLIPViT(imageNames, facts.description) else {
+      try refuse(imageNames, facts.description)
+      return nil
+    }
+    var model =
+      text["text.tokens.weight"] == nil
+      ? ModelCheckpoint(
+        description: ModelDescription(ViTFamily.self, image.config), naming: "open_clip",
+        tensors: image.tensors,
+        unused: image.unused + text.values.map(\.original).sorted(), notes: image.notes)
+      : try whole(
+        image.config, image.tensors, text, unused: image.unused, facts.description,
+        notes: image.notes)
+    model.unexpected = image.unexpected
+    if model.description.config.text != nil { model.unexpected += unreadTexts(imageNames) }
+    return model
+  }
+
+  /// Those of `names`, none of them read as the text tower's, that are a text tower's all the same.
+  private static func unreadTexts(_ names: [CheckpointFacts.Name]) -> [String] {
+    names.filter { name in
+      CLIPHead.openCLIPTexts.contains(name.name.prefix { $0 != "." }) && !HeadModule.isInert(name)
+    }.map(\.name)
+  }
+
+  private static func whole(
+    _ tower: any VisionTowerConfig, _ image: [String: ModelCheckpoint.Source],
+    _ text: [String: ModelCheckpoint.Source], unused: [String], _ description: JSONValue?,
+    notes: [String] = []
+  ) throws(ModelError) -> ModelCheckpoint {
+    let isOpenAI = OpenCLIPViT.isOpenAI(unused)
+    let config = CLIPConfig(
+      image: tower, text: try textConfig(text, description, isOpenAI: isOpenAI))
+    try config.validate()
+    var tensors = text
+    for (name, source) in image { tensors["image.\(name)"] = source }
+    return ModelCheckpoint(
+      description: ModelDescription(CLIPFamily.self, config), naming: "open_clip", tensors: tensors,
+      unused: unused,
+      notes: notes)
+  }
+
+  /// What open_clip has besides, by its name.
+  private static func refuse(
+    _ names: [CheckpointFacts.Name], _ description: JSONValue?
+  ) throws(ModelError) {
+    let vision = (description?["model_cfg"] ?? description)?["vision_cfg"]
+    let kind: String
+    if names.contains(where: { $0.name.hasPrefix("visual.trunk.") }) {
+      kind = vision?["timm_model_name"]?.stringValue.map { "timm's '\($0)'" } ?? "a model of timm's"
+    } else if names.contains(where: { $0.name.hasPrefix("visual.attnpool.") }) {
+      kind = "a ResNet"
+    } else {
+      return
+    }
+    throw ModelError(
+      .configuration(
+        field: "visual", found: kind, expected: "a ConvNeXt, or open_clip's own transformer"))
+  }
+
+  /// Our name for a tensor that is not the image tower's: those of `CLIP` lie at the top, those of
+  /// `CustomTextCLIP` under "text.".
+  static func canonical(_ name: String) -> String? {
+    if name == "logit_scale" { return name }
+    let inner = name.dropping("text.") ?? name
+    switch inner {
+    case "token_embedding.weight": return "text.tokens.weight"
+    case "positional_embedding": return "text.positions"
+    case "text_projection": return "text.projection"
+    case "ln_final.weight": return "text.norm.weight"
+    case "ln_final.bias": return "text.norm.bias"
+    default: break
+    }
+    guard let rest = inner.dropping("transformer.resblocks.") else { return nil }
+    let part = rest.split(separator: ".", maxSplits: 1)
+    guard part.count == 2, let ours = layerNames[String(part[1])] else { return nil }
+    return "text.layers.\(part[0]).\(ours)"
+  }
+
+  static let layerNames = [
+    "ln_1.weight": "norm1.weight", "ln_1.bias": "norm1.bias",
+    "attn.in_proj_weight": "attention.qkv.weight", "attn.in_proj_bias": "attention.qkv.bias",
+    "attn.out_proj.weight": "attention.out.weight", "attn.out_proj.bias": "attention.out.bias",
+    "ln_2.weight": "norm2.weight", "ln_2.bias": "norm2.bias",
+    "mlp.c_fc.weight": "mlp.fc1.weight", "mlp.c_fc.bias": "mlp.fc1.bias",
+    "mlp.c_proj.weight": "mlp.fc2.weight", "mlp.c_proj.bias": "mlp.fc2.bias",
+  ]
+
+  private static func textConfig(
+    _ tensors: [String: ModelCheckpoint.Source], _ description: JSONValue?, isOpenAI: Bool
+  ) throws(ModelError) -> TextTowerConfig {
+    let model = description?["model_cfg"] ?? description
+    let stated = model?["text_cfg"]
+    try ConfigKeys.openCLIPText.check(stated, "text_cfg")
+    let facts = try TextTowerFacts(tensors.mapValues(\.shape), layout: .openCLIP)
+    // open_clip's own default is 8, whatever the width.
+    let heads = stated.map { $0["heads"]?.intValue ?? 8 } ?? max(1, facts.width / 64)
+    let isQuick = model?["quick_gelu"]?.boolValue ?? isOpenAI
+    let config = facts.config(heads: heads, activation: isQuick ? .quickGELU : .gelu)
+    try config.validate()
+    return config
+  }
+}

@@ -1,0 +1,89 @@
+import VLMFoundation
+import VLMTensor
+
+/// CLIP's text transformer: the feature of a text is what the last layer makes of its end
+/// token, normed and projected to the space that it shares with images.
+package struct TextTower: Sendable {
+  package let config: TextTowerConfig
+  private let tokens: Embedding
+  /// `[context length, width]`.
+  private let positions: Tensor
+  private let layers: [TransformerLayer]
+  private let norm: LayerNorm
+  private let projection: JointProjection
+  private let kernels: KernelSet
+
+  /// - Throws: `ModelError` when a tensor is missing or has another shape.
+  package init(_ weights: Weights, _ config: TextTowerConfig) throws(ModelError) {
+    self.config = config
+    let width = config.encoder.width
+    tokens = try Embedding(
+      weights["tokens"], count: config.vocabulary, dimension: width)
+    positions = try weights.tensor("positions", [config.contextLength, width], .vector)
+    let projections = TransformerLayer.Projections(config.layout)
+    var layers: [TransformerLayer] = []
+    for index in 0..<config.encoder.layers {
+      layers.append(try TransformerLayer(weights["layers"][index], config.encoder, projections))
+    }
+    self.layers = layers
+    norm = try LayerNorm(weights["norm"], channels: width, epsilon: config.encoder.epsilon)
+    projection = try JointProjection(
+      weights, inputs: width, outputs: config.embedding, config.layout)
+    kernels = weights.kernels
+  }
+
+  /// How a context for this tower keeps keys and values.
+  package var keyValueFormat: KeyValueFormat { layers.first?.keyValueFormat ?? .f32 }
+
+  /// Memory of one pass.
+  package final class Context: @unchecked Sendable {
+    let stream: Activations
+    let transformer: TransformerContext
+
+    /// - Parameter format: the tower's `keyValueFormat`.
+    /// - Throws: `ModelError` when a text needs more memory than the machine has.
+    package init(
+      _ config: TextTowerConfig, format: KeyValueFormat, pool: WorkerPool, kernels: KernelSet
+    ) throws(ModelError) {
+      let rows = config.contextLength
+      let plan = TransformerPlan(config.encoder, rows: rows, inputs: 0)
+      let (memory, bytes) = (Machine.memory, plan.byteCount(format))
+      guard let bytes, bytes <= memory.planned else {
+        throw ModelError(
+          .memory("a text of \(rows) tokens", needed: bytes, limit: memory.text, advice: nil))
+      }
+      stream = Activations(count: rows * config.encoder.width)
+      transformer = TransformerContext(
+        config.encoder, rows: rows, inputs: 0, format: format, pool: pool, kernels: kernels)
+    }
+  }
+
+  /// The embedding of one text, before its norm.
+  ///
+  /// - Parameter ids: as the tokenizer made them, at most `contextLength`, with or without the
+  ///   what stands behind the end.
+  /// - Throws: `ModelError` when there are none or too many, or one is not in the vocabulary.
+  package func callAsFunction(_ ids: [Int], _ context: Context) throws(ModelError) -> [Float] {
+    guard let largest = ids.max(), ids.count <= config.contextLength else {
+      throw ModelError(
+        .prompt(found: "\(ids.count) tokens", expected: "1 to \(config.contextLength)"))
+    }
+    if let wrong = ids.first(where: { $0 < 0 || $0 >= config.vocabulary }) {
+      throw ModelError(
+        .prompt(found: "token \(wrong)", expected: "0 to \(config.vocabulary - 1)"))
+    }
+    // Nobody looks back at what follows the end. transformers takes the first token where it finds
+    // none.
+    let end = ids.firstIndex(of: config.endToken ?? largest) ?? 0
+    let width = config.encoder.width
+    let x = context.stream.matrix(rows: end + 1, columns: width)
+    tokens(Array(ids[...end]), into: x)
+    for row in 0...end {
+      for column in 0..<width { x[row, column] += positions.floats[row * width + column] }
+    }
+    for layer in layers { layer(x, causal: true, context.transformer) }
+    let last = x[end..<end + 1]
+    norm(last, into: last)
+    return projection(last.array())
+  }
+}

@@ -1,0 +1,44 @@
+import VLMFoundation
+import VLMTensor
+
+/// LLaVA (Liu et al., "Visual Instruction Tuning") and the models of its build: LLaVA-1.5, ConvLLaVA,
+/// LLaVA-HR. A vision tower, a projector, and a language model that reads projected features between
+/// the tokens of the text.
+///
+/// The files are upstream's, transformers' `LlavaForConditionalGeneration`, and the two halves that
+/// llama.cpp has in GGUF.
+package enum LLaVAFamily: ModelFamily {
+  package typealias Config = LLaVAConfig
+
+  package static let name = "llava"
+  package static let summary: String? = "a LLaVA (LLaVA-1.5, ConvLLaVA, LLaVA-HR)"
+
+  package static let stated = StatedClasses(
+    classes: ["LlavaForConditionalGeneration"], types: ["llava"], patterns: ["Llava…"])
+
+  package static let isLanguage = true
+
+  package static func isPresent(in names: [String]) -> Bool {
+    LLaVANaming.detect(names)
+      || names.contains { name in
+        name.hasSuffix("multi_modal_projector.linear_1.weight")
+          && name.split(separator: ".").count <= 4
+      }
+  }
+
+  package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
+    if let llava = try TransformersLLaVA(facts) {
+      return try LLaVACheckpoint.recognise(llava.facts).map(llava.restoringNames)
+    }
+    if let llava = try GGUFLLaVA(facts) {
+      return try LLaVACheckpoint.recognise(llava.facts).map(llava.restoringNames)
+    }
+    return try LLaVACheckpoint.recognise(facts)
+  }
+}
+
+extension LLaVAConfig: ModelConfig {
+  package func declare(_ weights: Weights) throws(ModelError) { _ = try LLaVA(weights, self) }
+  package var languageModel: LLaMAConfig? { language }
+  package var sight: (any VisionTowerConfig)? { tower }
+}

@@ -1,0 +1,95 @@
+import VLMFoundation
+import VLMTensor
+
+/// LLaVA-HR's vision tower (Luo et al., "Feast Your Eyes: Mixture-of-Resolution Adaptation for
+/// Multimodal Large Language Models"): a ViT that looks at a small copy of the picture, and a ConvNeXt
+/// that looks at all of it and speaks into the ViT between its quarters.
+///
+/// It is no model by itself, only what a language model sees with. The files are LLaVA-HR's.
+package enum MultiResolutionFamily: VisionTowerFamily {
+  package typealias Tower = MultiResolutionConfig
+
+  package static let name = "multi_resolution"
+  package static let possessive = "LLaVA-HR's"
+
+  package static func tower(in facts: TowerFacts) throws(ModelError) -> TowerCheckpoint? {
+    guard MultiResolutionCheckpoint.isPresent(in: facts.names.lazy.map(\.name)) else { return nil }
+    let found = try MultiResolutionCheckpoint(
+      names: facts.names,
+      facts: MultiResolutionCheckpoint.Facts(llava: facts.llava, clip: facts.description))
+    var tower = TowerCheckpoint(config: found.config, tensors: found.tensors)
+    tower.unused = found.dead + found.unused
+    tower.unexpected = facts.names.filter {
+      found.unused.contains($0.name) && !HeadModule.isInert($0)
+    }.map(\.name)
+    tower.notes = facts.clipNotes
+    tower.cutsPrompts = false
+    return tower
+  }
+}
+
+extension MultiResolutionConfig: VisionTowerConfig {
+  package static var family: String { MultiResolutionFamily.name }
+
+  /// There is one place where such a tower stands.
+  package init(json: JSONValue, path: String) throws(ModelError) { try self.init(json: json) }
+  package func validate(_ path: String) throws(ModelError) { try validate() }
+
+  package var geometry: TowerGeometry {
+    TowerGeometry(
+      stride: slow.stride, channels: width, takesAnyAspect: false, trainedSide: imageSize,
+      maximumBatch: 1)
+  }
+
+  package func grid(height: Int, width: Int) throws(ModelError) -> MapExtent {
+    try MultiResolutionGrids(self, height: height, width: width).fast
+  }
+
+  package func requireGrid(_ path: String) throws(ModelError) {}
+  package var vector: TowerVector? { nil }
+  package var ownProcessorSide: Int? { imageSize }
+
+  package func tower(_ weights: Weights) throws(ModelError) -> any VisionTower {
+    try MultiResolutionTower(weights, self)
+  }
+}
+
+extension MultiResolutionTower: VisionTower {
+  package func context(
+    _ input: FeatureShape, pool: WorkerPool, kernels: KernelSet, options: TowerOptions
+  ) throws(ModelError) -> any TowerContext {
+    precondition(input.batch == 1, "one picture at a time")
+    return MultiResolutionTowerContext(
+      self, input,
+      try MultiResolutionContext(
+        config, height: input.height, width: input.width, format: keyValueFormat, pool: pool,
+        kernels: kernels, wideElements: options.wideElements))
+  }
+}
+
+/// LLaVA-HR's tower over pictures of one size, one at a time.
+private final class MultiResolutionTowerContext: TowerContext {
+  private let model: MultiResolutionTower
+  private let memory: MultiResolutionContext
+  let input: FeatureShape
+
+  init(_ model: MultiResolutionTower, _ input: FeatureShape, _ memory: MultiResolutionContext) {
+    (self.model, self.input, self.memory) = (model, input, memory)
+  }
+
+  var pixels: MatrixView { memory.pixels }
+
+  func features(observe: TowerObserver?) throws(ModelError) -> FeatureGrid {
+    let tokens = try model(memory, observe: observe)
+    let shape = memory.grids.fast.shape(tokens.columns)
+    observe?(Observation(MultiResolutionPoint.features, tokens, .map(shape)))
+    return FeatureGrid(view: tokens, shape: shape)
+  }
+
+  func vectors(observe: TowerObserver?) throws(ModelError) -> [ImageVector] {
+    throw ModelError(
+      .configuration(
+        field: "type", found: "'\(MultiResolutionFamily.name)'",
+        expected: "a tower that gives a vector for a picture"))
+  }
+}

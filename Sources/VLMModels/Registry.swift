@@ -1,0 +1,82 @@
+import VLMFoundation
+import VLMTensor
+
+/// Every family of models that is known. A new one is a folder and a line here.
+package enum Registry {
+  /// In the order in which a checkpoint is shown to them. A family whose models have others as their
+  /// parts stands before those: a LLaVA's names hold a CLIP's and a LLaMA's.
+  package static let families: [any Family.Type] = [
+    LLaVAFamily.self,
+    SigLIPFamily.self,
+    CLIPFamily.self,
+    MultiResolutionFamily.self,
+    ViTFamily.self,
+    ConvNeXtFamily.self,
+    LLaMAFamily.self,
+  ]
+
+  /// Those whose models fill a file.
+  package static let models = families.compactMap { $0 as? any ModelFamily.Type }
+  /// Those of vision towers.
+  package static let towers = families.compactMap { $0 as? any VisionTowerFamily.Type }
+
+  /// What a checkpoint may be, for messages.
+  package static let summary: String = {
+    let summaries = families.reversed().compactMap { $0.summary }
+    return summaries.dropLast().joined(separator: ", ") + ", or " + (summaries.last ?? "")
+  }()
+
+  /// The model of a checkpoint whose names have nothing before them; nil when it is none that is known.
+  ///
+  /// - Throws: `ModelError` when the tensors contradict each other or the description.
+  static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
+    try VisionClasses.refuse(facts.description)
+    for family in models {
+      if let found = try family.recognise(facts) { return found }
+    }
+    return nil
+  }
+
+  /// The tower that a container describes: `type`, and under its name the configuration.
+  ///
+  /// - Throws: `ModelError` for an unknown type, a field that is missing or out of range, or a tower
+  ///   that gives no grid of features.
+  package static func tower(json: JSONValue) throws(ModelError) -> any VisionTowerConfig {
+    let stated = json["type"]?.stringValue
+    for family in towers where family.name == stated {
+      let tower = try config(of: family, json[family.name] ?? .null, path: family.name)
+      try tower.requireGrid("tower.\(family.name)")
+      return tower
+    }
+    throw ModelError(
+      .configuration(
+        field: "tower.type", found: stated.map { "'\($0)'" } ?? "nothing",
+        expected: alternatives(towers.map { $0.name })))
+  }
+
+  /// What `tower(json:)` reads.
+  package static func json(of tower: any VisionTowerConfig) -> JSONValue {
+    let name = type(of: tower).family
+    var object = JSONObject()
+    object.set("type", .string(name))
+    object.set(name, tower.json)
+    return .object(object)
+  }
+
+  /// The configuration of a tower, wherever it stands.
+  static func config(
+    of family: any VisionTowerFamily.Type, _ json: JSONValue, path: String
+  ) throws(ModelError) -> any VisionTowerConfig {
+    func read<F: VisionTowerFamily>(_ family: F.Type) throws(ModelError) -> any VisionTowerConfig {
+      try F.Tower(json: json, path: path)
+    }
+    return try read(family)
+  }
+
+  /// "'a', 'b' or 'c'".
+  static func alternatives(_ names: [String]) -> String {
+    let quoted = names.map { "'\($0)'" }
+    guard let last = quoted.last, quoted.count > 1 else { return quoted.first ?? "" }
+    return quoted.dropLast().joined(separator: ", ") + " or " + last
+  }
+}

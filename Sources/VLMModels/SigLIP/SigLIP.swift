@@ -1,0 +1,97 @@
+import VLMTensor
+
+/// SigLIP's vision transformer as transformers' `SiglipVisionModel` computes it, one picture at a
+/// time.
+package struct SigLIP: Sendable {
+  package let config: SigLIPConfig
+  private let kernels: KernelSet
+  private let patchEmbedding: PatchConvolution
+  private let positions: PositionTable
+  private let layers: [TransformerLayer]
+  private let postNorm: LayerNorm?
+  private let head: AttentionPooling?
+  private let classifier: HeadStack?
+
+  /// - Throws: `ModelError` when a tensor is missing or has another shape.
+  package init(_ weights: Weights, _ config: SigLIPConfig) throws(ModelError) {
+    self.config = config
+    kernels = weights.kernels
+    let width = config.encoder.width
+    let embeddings = weights["embeddings"]
+    patchEmbedding = try PatchConvolution(
+      embeddings["patch"], inputs: 3, outputs: width,
+      geometry: PatchGeometry(kernel: config.patchSize, stride: config.patchSize), bias: true,
+      role: .patchConvolution)
+    positions = PositionTable(
+      try embeddings.tensor("position", [config.tableSide * config.tableSide, width], .vector),
+      side: config.tableSide, width: width, classRow: .absent, resampling: config.resampling)
+    var layers: [TransformerLayer] = []
+    for index in 0..<config.encoder.layers {
+      layers.append(
+        try TransformerLayer(weights["layers"][index], config.encoder, config.layout.layers))
+    }
+    self.layers = layers
+    postNorm =
+      config.feature.isVector
+      ? try LayerNorm(weights["post_norm"], channels: width, epsilon: config.encoder.epsilon) : nil
+    head = config.feature == .attentionPooled ? try AttentionPooling(weights["head"], config) : nil
+    classifier =
+      config.classifier.isEmpty
+      ? nil : try HeadStack(weights["classifier"], inputs: width, config.classifier)
+  }
+
+  /// How a context for this tower keeps keys and values.
+  var keyValueFormat: KeyValueFormat { layers.first?.keyValueFormat ?? .f32 }
+
+  /// Runs the layers on the picture that `context.pixels` holds.
+  ///
+  /// - Returns: the tokens after the last layer, `[patches, width]`, in the context's memory.
+  func tokens(_ context: SigLIPContext, observe: TowerObserver?) -> MatrixView {
+    let tokens = context.tokens
+    embed(into: tokens, context, observe: observe)
+    for (index, layer) in layers.enumerated() {
+      layer(tokens, context.transformer)
+      observe?(Observation(SigLIPPoint.hidden(index + 1), tokens, .tokens))
+    }
+    return tokens
+  }
+
+  /// The patches with their positions.
+  private func embed(
+    into tokens: MatrixView, _ context: SigLIPContext, observe: TowerObserver?
+  ) {
+    let (grid, input) = (context.grid, context.input)
+    let windows = context.transformer.inner.matrix(rows: grid.count, columns: config.patchInputs)
+    context.transformer.pool.forEach(count: grid.height) { line, _ in
+      patchEmbedding.geometry.gather(
+        context.pixels, height: input.height, width: input.width, lines: line..<line + 1,
+        into: windows[line * grid.width..<(line + 1) * grid.width])
+    }
+    context.transformer.multiply(patchEmbedding, windows, into: tokens)
+    let table = positions.rows(for: grid)
+    withExtendedLifetime(table) {
+      let rows = table.matrix(rows: tokens.rows, columns: tokens.columns)
+      observe?(Observation(SigLIPPoint.positions, rows, .tokens))
+      tokens.add(rows)
+    }
+    observe?(Observation(SigLIPPoint.hidden(0), tokens, .tokens))
+  }
+
+  /// One vector for the picture, `[1, width]` in the context's memory, of the tokens that left the
+  /// layers; they are normed in place.
+  func pooled(
+    _ tokens: MatrixView, _ context: SigLIPContext, observe: TowerObserver?
+  ) -> MatrixView {
+    if let postNorm {
+      context.transformer.forRows(tokens.rows) { postNorm(tokens[$0], into: tokens[$0]) }
+    }
+    observe?(Observation(SigLIPPoint.last, tokens, .tokens))
+    if let head { return head(context) }
+    let mean = context.transformer.branch.matrix(rows: 1, columns: tokens.columns)
+    kernels.meanOfRows(tokens, into: mean)
+    return mean
+  }
+
+  /// A logit for each class of the picture's vector; nil for a tower without a classifier.
+  func classify(_ pooled: [Float]) -> [Float]? { classifier?(pooled, rows: 1) }
+}

@@ -1,0 +1,220 @@
+import VLMFoundation
+import VLMTensor
+
+/// SigLIP's vision tower found among a checkpoint's tensors.
+struct SigLIPCheckpoint {
+  /// What is wanted of the tower.
+  enum Purpose {
+    /// A vector for the picture, or its classes where there is a classifier.
+    case image
+    /// The tokens of one of transformers' `hidden_states`, -1 the last one, for a language model.
+    /// What comes behind it is left out.
+    case layer(Int)
+  }
+
+  let config: SigLIPConfig
+  let naming: SigLIPNaming
+  /// By our name.
+  let tensors: [String: ModelCheckpoint.Source]
+  /// Tensors that are no part of what is run.
+  private(set) var unused: [String] = []
+  /// Those of them that nothing explains.
+  private(set) var unexpected: [String] = []
+  /// What a person should know, one line each.
+  private(set) var notes: [String]
+
+  /// - Parameters:
+  ///   - names: tensors with their shapes; of the tower's own everything, and what is beside it.
+  ///   - description: `config.json` or `open_clip_config.json`, if there.
+  /// - Returns: nil when there is no such tower.
+  /// - Throws: `ModelError` when the tensors contradict each other or the description.
+  init?(
+    _ names: [CheckpointFacts.Name], _ description: JSONValue?, _ purpose: Purpose
+  ) throws(ModelError) {
+    guard let (naming, prefix) = SigLIPNaming.find(Set(names.map(\.name))),
+      !SigLIPDescription.isOther(description, naming)
+    else { return nil }
+    var found: [String: ModelCheckpoint.Source] = [:]
+    var texts: [String] = []
+    for (name, shape) in names {
+      let ours = naming.classifier(name) ?? name.dropping(prefix).flatMap(naming.canonical)
+      if let ours {
+        found[ours] = ModelCheckpoint.Source(
+          original: name, shape: Self.stated(shape, of: ours))
+      } else {
+        unused.append(name)
+        if naming.isOfTexts(name) {
+          texts.append(name)
+        } else if !HeadModule.isInert((name, shape)) {
+          unexpected.append(name)
+        }
+      }
+    }
+    // A ViT of timm's with nothing to say which it is.
+    if naming == .timm, description == nil, found["head.probe"] == nil { return nil }
+    let shapes = SigLIPShapes(found.mapValues(\.shape), naming)
+    do throws(ModelError) {
+      let (config, notes) = try shapes.config(description, purpose)
+      (self.config, self.notes) = (config, notes)
+    } catch {
+      throw error.beside(found)
+    }
+    self.naming = naming
+    let config = self.config
+    tensors = found.filter { Self.isPart($0.key, of: config) }
+    unused += found.filter { !Self.isPart($0.key, of: config) }.map(\.value.original).sorted()
+    if config.feature.isVector, !texts.isEmpty {
+      notes.append(
+        "the image tower alone: the tower for texts, \(texts.count) tensors such as "
+          + "'\(texts.max() ?? "")', is left out")
+    }
+  }
+
+  /// Extents of 1 that stand in front of positions and probe say nothing.
+  private static func stated(_ shape: [Int], of ours: String) -> [Int] {
+    let rank = ["embeddings.position": 2, "head.probe": 1][ours]
+    guard let rank, shape.count > rank, shape.dropLast(rank).allSatisfy({ $0 == 1 }) else {
+      return shape
+    }
+    return Array(shape.suffix(rank))
+  }
+
+  /// Whether a tensor is of what is run; the others are the tower's too.
+  private static func isPart(_ name: String, of config: SigLIPConfig) -> Bool {
+    if name.hasPrefix("post_norm.") { return config.feature.isVector }
+    if name.hasPrefix("head.") { return config.feature == .attentionPooled }
+    if name.hasPrefix("classifier.") { return !config.classifier.isEmpty }
+    guard let rest = name.dropping("layers."), let dot = rest.firstIndex(of: ".") else {
+      return true
+    }
+    return Int(rest[..<dot]).map { $0 < config.encoder.layers } ?? true
+  }
+}
+
+/// Works out the configuration from the shapes of the tower's tensors, and from the description what
+/// shapes cannot tell.
+private struct SigLIPShapes {
+  /// By our name.
+  private let shapes: [String: [Int]]
+  private let naming: SigLIPNaming
+
+  init(_ shapes: [String: [Int]], _ naming: SigLIPNaming) {
+    (self.shapes, self.naming) = (shapes, naming)
+  }
+
+  func config(
+    _ description: JSONValue?, _ purpose: SigLIPCheckpoint.Purpose
+  ) throws(ModelError) -> (SigLIPConfig, notes: [String]) {
+    let patch = try shape("embeddings.patch.weight", rank: 4)
+    guard patch[1] == 3, patch[2] == patch[3] else {
+      throw ModelError(
+        .shape(
+          "embeddings.patch.weight", found: patch, expected: [patch[0], 3, patch[2], patch[2]]))
+    }
+    let positions = try shape("embeddings.position", rank: 2)[0]
+    let side = Int(Double(max(0, positions)).squareRoot().rounded())
+    guard side > 0, side * side == positions else {
+      throw ModelError(
+        .configuration(
+          field: "position_embedding", found: "\(positions) rows",
+          expected: "the square of a whole number"))
+    }
+    let layers = layerCount
+    guard layers > 0 else { throw ModelError(.missingTensor("layers.0.mlp.fc1.weight")) }
+    let hidden = try shape("layers.0.mlp.fc1.weight", rank: 2)[0]
+    let facts = try SigLIPDescription(
+      description, naming, width: patch[0], patchSize: patch[2], positions: positions)
+    var config = SigLIPConfig(
+      imageSize: 0, patchSize: patch[2],
+      encoder: TransformerConfig(
+        width: patch[0], layers: layers, heads: facts.heads, hidden: hidden,
+        activation: facts.activation, epsilon: facts.epsilon),
+      feature: .patches)
+    if naming == .timm {
+      (config.layout, config.resampling) = (.timm, .antialiased)
+    }
+    config.imageSize = try imageSize(side, config, facts)
+    switch purpose {
+    case .layer(let layer): config.encoder.layers = try kept(layer, of: layers)
+    case .image:
+      let hasHead = shapes["head.probe"] != nil && !facts.leavesHeadOut
+      config.feature = hasHead ? .attentionPooled : .patchMean
+      if let classes = shapes["classifier.0.weight"] {
+        // transformers' class has a pooling head that its classifier does not look at.
+        if naming == .huggingFace { config.feature = .patchMean }
+        config.classifier = [
+          .linear(outputs: classes.first ?? 0, bias: shapes["classifier.0.bias"] != nil)
+        ]
+      }
+    }
+    try config.validate()
+    try check(facts, config, layers: layers)
+    return (config, facts.notes)
+  }
+
+  private func shape(_ name: String, rank: Int) throws(ModelError) -> [Int] {
+    guard let shape = shapes[name] else { throw ModelError(.missingTensor(name)) }
+    guard shape.count == rank else {
+      throw ModelError(.shape(name, found: shape, expected: Array(repeating: -1, count: rank)))
+    }
+    return shape
+  }
+
+  private var layerCount: Int {
+    var count = 0
+    for name in shapes.keys {
+      guard let rest = name.dropping("layers."),
+        let index = rest.split(separator: ".").first.flatMap({ Int($0) }),
+        (0..<1000).contains(index)
+      else { continue }
+      count = max(count, index + 1)
+    }
+    return count
+  }
+
+  /// The side that the description states where patches fill as many rows of it, or what they fill.
+  private func imageSize(
+    _ side: Int, _ config: SigLIPConfig, _ facts: SigLIPDescription
+  ) throws(ModelError) -> Int {
+    let (filled, overflow) = side.multipliedReportingOverflow(by: config.patchSize)
+    guard !overflow, filled > 0 else { return 0 }
+    guard let stated = facts.stated.first(where: { $0.field == "image_size" })?.value else {
+      return filled
+    }
+    guard stated / config.patchSize == side else {
+      throw ModelError(
+        .configuration(
+          field: "image_size", found: "\(stated)",
+          expected: "\(filled), which the position table has"))
+    }
+    return stated
+  }
+
+  /// Layers that run for one of transformers' `hidden_states`.
+  private func kept(_ layer: Int, of layers: Int) throws(ModelError) -> Int {
+    guard (-layers...layers).contains(layer), layer != 0 else {
+      throw ModelError(
+        .configuration(
+          field: "mm_vision_select_layer", found: "\(layer)",
+          expected: "\(-layers) to \(layers), but not 0"))
+    }
+    return layer < 0 ? layers + 1 + layer : layer
+  }
+
+  /// A description that contradicts the tensors is another model's.
+  private func check(
+    _ facts: SigLIPDescription, _ config: SigLIPConfig, layers: Int
+  ) throws(ModelError) {
+    let found = [
+      "hidden_size": config.encoder.width, "embed_dim": config.encoder.width,
+      "num_hidden_layers": layers, "depth": layers, "patch_size": config.patchSize,
+      "intermediate_size": config.encoder.hidden,
+    ]
+    for (field, stated) in facts.stated {
+      guard let value = found[field], value != stated else { continue }
+      throw ModelError(
+        .configuration(
+          field: field, found: "\(stated)", expected: "\(value), which the tensors have"))
+    }
+  }
+}

@@ -1,0 +1,110 @@
+import VLMFoundation
+import VLMTensor
+
+/// Geometry of SigLIP's vision transformer; names and options follow transformers'
+/// `SiglipVisionModel`.
+package struct SigLIPConfig: Sendable, Equatable {
+  /// What is made of the last layer's tokens.
+  package enum Feature: String, Sendable, Equatable, CaseIterable {
+    /// A norm, and one vector for the picture by the attention pooling head.
+    case attentionPooled = "attention_pooled"
+    /// A norm, and the mean of the tokens.
+    case patchMean = "patch_mean"
+    /// The tokens, which no norm has seen: what a language model reads.
+    case patches
+
+    /// Whether it is one vector for the picture.
+    var isVector: Bool { self != .patches }
+  }
+
+  /// How the file keeps the projections of attention, which is how they run.
+  package enum Layout: String, Sendable, Equatable, CaseIterable {
+    /// transformers': queries, keys and values apart in the layers, one matrix in the head.
+    case huggingFace = "hugging-face"
+    /// timm's: one matrix in the layers, keys and values in one in the head.
+    case timm
+
+    var layers: TransformerLayer.Projections { self == .timm ? .fused : .separate }
+  }
+
+  /// Side of the square picture that the position table is for.
+  package var imageSize: Int
+  package var patchSize: Int
+  /// The layers; the pooling head has as many heads, and an inner layer as wide as theirs.
+  package var encoder: TransformerConfig
+  package var feature: Feature
+  package var layout = Layout.huggingFace
+  /// What becomes of the positions where a picture has another size.
+  package var resampling = PositionTable.Resampling.bicubic
+  /// From the vector to a logit per class; empty for none.
+  package var classifier: [HeadLayer] = []
+
+  package init(imageSize: Int, patchSize: Int, encoder: TransformerConfig, feature: Feature) {
+    self.imageSize = imageSize
+    self.patchSize = patchSize
+    self.encoder = encoder
+    self.feature = feature
+  }
+
+  /// Patches along a side of the position table; the picture's last pixels may fill none.
+  package var tableSide: Int { imageSize / max(1, patchSize) }
+  /// Values of one patch.
+  package var patchInputs: Int { 3 * patchSize * patchSize }
+  /// Classes that the classifier tells apart; nil for none.
+  package var classCount: Int? {
+    classifier.isEmpty ? nil : classifier.outputs(inputs: encoder.width)
+  }
+
+  /// Refuses what no SigLIP has, so that later arithmetic on the numbers cannot overflow.
+  package func validate(_ place: String = SigLIPFamily.name) throws(ModelError) {
+    try encoder.validate(place + ".encoder")
+    try ModelError.check("\(place).patch_size", patchSize, 1...128)
+    try ModelError.check("\(place).image_size", imageSize, patchSize...16_384)
+    try classifier.validate("\(place).classifier")
+    guard classifier.isEmpty || feature.isVector else {
+      throw ModelError(
+        .configuration(
+          field: "\(place).feature", found: "'\(feature.rawValue)'",
+          expected: "'attention_pooled' or 'patch_mean', as there is a classifier"))
+    }
+  }
+
+  package var json: JSONValue {
+    var object = JSONObject()
+    object.set("image_size", .int(imageSize))
+    object.set("patch_size", .int(patchSize))
+    object.set("encoder", encoder.json)
+    object.set("feature", .string(feature.rawValue))
+    object.set("layout", .string(layout.rawValue))
+    object.set("position_resampling", .string(resampling.rawValue))
+    if !classifier.isEmpty { object.set("classifier", ["layers": classifier.json]) }
+    return .object(object)
+  }
+
+  /// Reads what `json` wrote; every field is checked, and only `classifier` may be missing.
+  package init(json: JSONValue, path: String) throws(ModelError) {
+    let fields = ConfigFields(json, path: path)
+    imageSize = try fields.int("image_size")
+    patchSize = try fields.int("patch_size")
+    encoder = try TransformerConfig(try fields.object("encoder"))
+    feature = try fields.choice("feature")
+    layout = try fields.choice("layout")
+    resampling = try fields.choice("position_resampling")
+    if fields.has("classifier") { classifier = try [HeadLayer](try fields.object("classifier")) }
+    try validate(path)
+  }
+}
+
+extension ConfigFields {
+  /// One of the cases of an enumeration, by its raw value.
+  fileprivate func choice<Choice: RawRepresentable & CaseIterable>(
+    _ key: String
+  ) throws(ModelError) -> Choice where Choice.RawValue == String {
+    let name = try string(key)
+    guard let choice = Choice(rawValue: name) else {
+      throw unexpected(
+        key, name, expected: Choice.allCases.map(\.rawValue).joined(separator: ", "))
+    }
+    return choice
+  }
+}

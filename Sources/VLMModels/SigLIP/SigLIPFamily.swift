@@ -1,0 +1,82 @@
+import VLMFoundation
+import VLMTensor
+
+/// The image tower of SigLIP and SigLIP 2 (Zhai et al., "Sigmoid Loss for Language Image
+/// Pre-Training"; Tschannen et al., "SigLIP 2"): a ViT without a class token or a norm in front of
+/// its layers, whose tokens a query of its own pools by attention.
+///
+/// Alone it embeds pictures, or classifies them; many language models see with its patches. The files
+/// are transformers' `SiglipVisionModel`, `SiglipModel` and `SiglipForImageClassification`, open_clip's
+/// and timm's. A tower for texts beside it is left out. SigLIP 2's NaFlex models, which take pictures
+/// as lists of patches, are other ones.
+package enum SigLIPFamily: ModelFamily, VisionTowerFamily {
+  package typealias Config = SigLIPConfig
+  package typealias Tower = SigLIPConfig
+
+  package static let name = "siglip"
+  package static let summary: String? = "SigLIP's vision tower"
+  package static let possessive = "a SigLIP's"
+
+  package static let stated = StatedClasses(
+    classes: ["SiglipModel", "SiglipVisionModel", "SiglipForImageClassification"],
+    types: ["siglip", "siglip_vision_model"], towerTypes: ["siglip_vision_model"],
+    patterns: ["Siglip…"])
+
+  package static func isPresent(in names: [String]) -> Bool {
+    let all = Set(names)
+    guard let (naming, prefix) = SigLIPNaming.find(all) else { return false }
+    // Other ViTs of timm's have the same names, but for the pooling head's.
+    return naming == .huggingFace || all.contains(prefix + "attn_pool.latent")
+  }
+
+  package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
+    guard let found = try SigLIPCheckpoint(facts.names, facts.description, .image) else {
+      return nil
+    }
+    var model = ModelCheckpoint(
+      description: ModelDescription(SigLIPFamily.self, found.config),
+      naming: found.naming == .huggingFace ? "hugging-face" : "timm", tensors: found.tensors,
+      unused: found.unused, notes: found.notes)
+    model.unexpected = found.unexpected
+    return model
+  }
+
+  package static func tower(in facts: TowerFacts) throws(ModelError) -> TowerCheckpoint? {
+    let layer = try facts.integer("mm_vision_select_layer") ?? -2
+    guard let found = try SigLIPCheckpoint(facts.names, facts.description, .layer(layer)) else {
+      return nil
+    }
+    // transformers takes the first token for the class's, which is a patch here.
+    let strategy = facts.llava["vision_feature_select_strategy"]?.stringValue ?? "full"
+    guard strategy == "full" else {
+      throw ModelError(
+        .configuration(
+          field: "vision_feature_select_strategy", found: "'\(strategy)'",
+          expected: "'full': a SigLIP has no class token to leave out"))
+    }
+    var tower = TowerCheckpoint(config: found.config, tensors: found.tensors)
+    tower.unused = found.unused
+    tower.unexpected = found.unexpected
+    tower.notes = found.notes
+    return tower
+  }
+}
+
+extension SigLIPConfig: ModelConfig {
+  package init(json: JSONValue) throws(ModelError) {
+    try self.init(json: json, path: SigLIPFamily.name)
+  }
+
+  package func declare(_ weights: Weights) throws(ModelError) { _ = try SigLIP(weights, self) }
+
+  package var image: (any VisionTowerConfig)? { self }
+
+  /// Those of `SiglipImageProcessor`: the whole picture, squeezed into the square.
+  package func assumedSteps(naming: String) -> AssumedSteps {
+    .processor(
+      [
+        "image_processor_type": "SiglipImageProcessor",
+        "size": ["height": .int(imageSize), "width": .int(imageSize)],
+      ], of: "SigLIP's, at a side of \(imageSize)")
+  }
+}

@@ -1,0 +1,155 @@
+import Synchronization
+import VLMTensor
+
+/// A table of position vectors, and what it becomes on another grid of patches.
+package final class PositionTable: Sendable {
+  /// Which of PyTorch's bicubic interpolations (`align_corners` false) makes another grid's vectors.
+  package enum Resampling: String, Sendable, Equatable, CaseIterable {
+    /// With `antialias`: the cubic of Keys with a = -0.5, widened when the grid shrinks. Taps outside
+    /// the table are left out and the others' weights sum to 1.
+    case antialiased = "antialiased_bicubic"
+    /// Without it: a = -0.75, four taps always, the border's repeated outside the table.
+    case bicubic
+  }
+
+  /// The class token's vector, which is never resampled and stands before the patches'.
+  package enum ClassRow: Sendable {
+    /// The table has none.
+    case absent
+    /// It has one that no token gets.
+    case unused
+    case used
+  }
+
+  private let stored: Tensor
+  private let side: Int
+  private let width: Int
+  private let classRow: ClassRow
+  private let resampling: Resampling
+  /// The last grid asked for: images of one size share the work.
+  private let last = Mutex<(grid: MapExtent, rows: Activations)?>(nil)
+
+  /// - Parameter stored: `[side * side, width]`, with a row more in front for the class token's.
+  init(
+    _ stored: Tensor, side: Int, width: Int, classRow: ClassRow,
+    resampling: Resampling = .antialiased
+  ) {
+    self.stored = stored
+    self.side = side
+    self.width = width
+    self.classRow = classRow
+    self.resampling = resampling
+  }
+
+  /// The class token's, `width` values; the first patch's where there is none.
+  var classVector: UnsafePointer<Float> { stored.floats }
+
+  /// One vector per token of `grid`.
+  func rows(for grid: MapExtent) -> Activations {
+    last.withLock { last in
+      if let last, last.grid == grid { return last.rows }
+      let rows = made(for: grid)
+      last = (grid, rows)
+      return rows
+    }
+  }
+
+  private func made(for grid: MapExtent) -> Activations {
+    let (first, count) = (classRow == .used ? width : 0, grid.count * width)
+    let table = stored.floats + (classRow == .absent ? 0 : width)
+    let rows = Activations(count: first + count)
+    rows.withValues(rows.count) { values in
+      for index in 0..<first { values[index] = stored.floats[index] }
+      let patches = UnsafeMutableBufferPointer(rebasing: values[first...])
+      if grid == MapExtent(height: side, width: side) {
+        for index in 0..<count { patches[index] = table[index] }
+      } else {
+        Self.resample(
+          table, side: side, width: width, toHeight: grid.height, toWidth: grid.width, resampling,
+          into: patches)
+      }
+    }
+    return rows
+  }
+
+  /// Weights of neighbouring taps for one output.
+  struct Taps: Equatable {
+    let first: Int
+    let weights: [Float]
+  }
+
+  /// For each of `target` outputs, its taps among `source` inputs; output i is centred at
+  /// `(i + 0.5) * source / target`.
+  static func taps(source: Int, target: Int, _ resampling: Resampling = .antialiased) -> [Taps] {
+    let scale = Double(source) / Double(target)
+    return (0..<target).map { index in
+      let center = (Double(index) + 0.5) * scale
+      return switch resampling {
+      case .antialiased: antialiased(center, widening: max(scale, 1), source: source)
+      case .bicubic: fourTaps(center, source: source)
+      }
+    }
+  }
+
+  private static func antialiased(_ center: Double, widening: Double, source: Int) -> Taps {
+    let support = 2 * widening
+    let first = max(Int(center - support + 0.5), 0)
+    let end = min(Int(center + support + 0.5), source)
+    let weights = (first..<end).map { tap in
+      cubic((Double(tap) - center + 0.5) / widening, -0.5)
+    }
+    let sum = weights.reduce(0, +)
+    return Taps(first: first, weights: weights.map { Float($0 / sum) })
+  }
+
+  private static func fourTaps(_ center: Double, source: Int) -> Taps {
+    let place = center - 0.5
+    let base = Int(place.rounded(.down))
+    let inside = { (tap: Int) in min(max(tap, 0), source - 1) }
+    let first = inside(base - 1)
+    var weights = [Double](repeating: 0, count: inside(base + 2) - first + 1)
+    for tap in base - 1...base + 2 {
+      weights[inside(tap) - first] += cubic(place - Double(tap), -0.75)
+    }
+    return Taps(first: first, weights: weights.map { Float($0) })
+  }
+
+  /// Keys' cubic convolution kernel.
+  private static func cubic(_ x: Double, _ a: Double) -> Double {
+    let x = abs(x)
+    if x < 1 { return ((a + 2) * x - (a + 3)) * x * x + 1 }
+    if x < 2 { return ((x - 5) * x + 8) * x * a - 4 * a }
+    return 0
+  }
+
+  /// `[side * side, width]` to `[height * width of the grid, width]`, across and then down.
+  static func resample(
+    _ table: UnsafePointer<Float>, side: Int, width: Int, toHeight height: Int,
+    toWidth columns: Int, _ resampling: Resampling = .antialiased,
+    into result: UnsafeMutableBufferPointer<Float>
+  ) {
+    precondition(result.count == height * columns * width, "one vector per patch")
+    let across = taps(source: side, target: columns, resampling)
+    let down = taps(source: side, target: height, resampling)
+    var middle = [Float](repeating: 0, count: side * columns * width)
+    for line in 0..<side {
+      for (column, tap) in across.enumerated() {
+        let target = (line * columns + column) * width
+        for (offset, weight) in tap.weights.enumerated() {
+          let source = table + (line * side + tap.first + offset) * width
+          for index in 0..<width { middle[target + index] += source[index] * weight }
+        }
+      }
+    }
+    for (line, tap) in down.enumerated() {
+      for column in 0..<columns {
+        let target = (line * columns + column) * width
+        for index in 0..<width { result[target + index] = 0 }
+        for (offset, weight) in tap.weights.enumerated() {
+          let source = ((tap.first + offset) * columns + column) * width
+          for index in 0..<width { result[target + index] += middle[source + index] * weight }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,105 @@
+import VLMFoundation
+import VLMTensor
+
+extension ViTConfig: VisionTowerConfig {
+  package static var family: String { ViTFamily.name }
+
+  package var geometry: TowerGeometry {
+    TowerGeometry(
+      stride: patchSize, channels: encoder.width, takesAnyAspect: false, trainedSide: imageSize,
+      maximumBatch: 1)
+  }
+
+  package func requireGrid(_ path: String) throws(ModelError) {
+    guard !feature.isVector, classifier.isEmpty else {
+      throw ModelError(
+        .configuration(
+          field: "\(path).feature", found: "'\(feature.rawValue)'",
+          expected: "'patches' or 'tokens'"))
+    }
+  }
+
+  package var vector: TowerVector? {
+    guard feature.isVector else { return nil }
+    return TowerVector(
+      width: projection ?? encoder.width, isJoint: projection != nil,
+      isProjected: projection != nil, classCount: classCount)
+  }
+
+  package func tower(_ weights: Weights) throws(ModelError) -> any VisionTower {
+    try ViT(weights, self)
+  }
+}
+
+extension ViT: VisionTower {
+  package func context(
+    _ input: FeatureShape, pool: WorkerPool, kernels: KernelSet, options: TowerOptions
+  ) throws(ModelError) -> any TowerContext {
+    precondition(input.batch == 1, "one picture at a time")
+    return ViTTowerContext(
+      self, input,
+      try ViTContext(
+        config, height: input.height, width: input.width, format: keyValueFormat, pool: pool,
+        kernels: kernels))
+  }
+}
+
+/// A ViT over pictures of one size, one at a time: a transformer's rows fill the machine.
+private final class ViTTowerContext: TowerContext {
+  private let model: ViT
+  private let memory: ViTContext
+  let input: FeatureShape
+
+  init(_ model: ViT, _ input: FeatureShape, _ memory: ViTContext) {
+    (self.model, self.input, self.memory) = (model, input, memory)
+  }
+
+  var pixels: MatrixView { memory.pixels }
+
+  func features(observe: TowerObserver?) throws(ModelError) -> FeatureGrid {
+    let tokens = model(memory, observe: observe)
+    let feature = model.feature(tokens, memory)
+    // With the class token there is one row more than the grid has.
+    let isGrid = model.config.feature == .patches
+    let grid = isGrid ? memory.grid : MapExtent(height: 1, width: feature.rows)
+    observe?(Observation(ViTPoint.features, feature, .map(grid.shape(feature.columns))))
+    return FeatureGrid(view: feature, shape: grid.shape(feature.columns))
+  }
+
+  func vectors(observe: TowerObserver?) throws(ModelError) -> [ImageVector] {
+    let selected = ObservationRole.layer(model.config.encoder.layers - 1)
+    let tokens = model(memory) { [memory] seen in
+      observe?(seen)
+      guard seen.role == selected else { return }
+      let patches = seen.value[seen.value.rows - memory.grid.count..<seen.value.rows]
+      observe?(Observation(ViTPoint.selected, patches, .tokens))
+    }
+    let feature = model.feature(tokens, memory)
+    observe?(Observation(ViTPoint.last, tokens, .tokens))
+    observe?(Observation(ViTPoint.pooled, feature, .vectors))
+    let pooled = feature.array()
+    let joint = model.project(pooled)
+    let logits = model.classify(joint ?? pooled)
+    observe.show(ViTPoint.logits, logits)
+    observe.show(ViTPoint.projected, joint)
+    return [ImageVector(embedding: joint?.unitLength ?? pooled, logits: logits)]
+  }
+}
+
+extension TowerObserver? {
+  /// Shows a vector that is in no context's memory.
+  func show(_ point: any ObservationPoint, _ values: [Float]?) {
+    guard let self, let values else { return }
+    let memory = Activations(count: values.count)
+    let row = memory.matrix(rows: 1, columns: values.count)
+    row.assign(values)
+    withExtendedLifetime(memory) { self(Observation(point, row, .vectors)) }
+  }
+}
+
+extension MapExtent {
+  /// A picture's map of this extent.
+  func shape(_ channels: Int) -> FeatureShape {
+    FeatureShape(batch: 1, height: height, width: width, channels: channels)
+  }
+}

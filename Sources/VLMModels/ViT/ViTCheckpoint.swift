@@ -1,0 +1,95 @@
+import VLMFoundation
+import VLMTensor
+
+/// CLIP's vision transformer found among a checkpoint's tensors.
+package struct ViTCheckpoint: Sendable {
+  package let config: ViTConfig
+  /// By our name.
+  package let tensors: [String: ModelCheckpoint.Source]
+  /// Tensors that are no part of the tower, or of no use to what is asked of it.
+  package let unused: [String]
+  /// Those of them that are named as the tower's own and that nothing explains.
+  let unexpected: [String]
+
+  /// What LLaVA makes of a tower's tokens.
+  package struct Selection: Sendable {
+    package var feature: ViTConfig.Feature
+    /// `mm_vision_select_layer`: which of transformers' `hidden_states`, -1 the last one. What
+    /// comes behind it is left out.
+    package var layer: Int
+
+    package init(feature: ViTConfig.Feature, layer: Int = -1) {
+      self.feature = feature
+      self.layer = layer
+    }
+  }
+
+  /// - Parameters:
+  ///   - names: tensors with their shapes; the tower's begin with "vision_model." or with nothing.
+  ///   - description: `config.json` of a `CLIPVisionModel` or `CLIPModel`, if there.
+  /// - Returns: nil when there is no such tower.
+  /// - Throws: `ModelError` when the tensors contradict each other or the description.
+  package init?(
+    names: [CheckpointFacts.Name], description: JSONValue?, _ selection: Selection
+  ) throws(ModelError) {
+    guard let parts = ViTNaming.split(names) else { return nil }
+    var found: [String: ModelCheckpoint.Source] = [:]
+    var unused: [String] = []
+    var unexpected: [String] = []
+    for name in parts.others {
+      if selection.feature == .pooled, name.name == ViTNaming.projection {
+        found["projection"] = ModelCheckpoint.Source(original: name.name, shape: name.shape)
+        continue
+      }
+      unused.append(name.name)
+      // What is no part of the tower is of no use to who reads its tokens.
+      let isOther = name.name == ViTNaming.projection || ViTNaming.isOfTexts(name.name)
+      if selection.feature.isVector, !isOther, !HeadModule.isInert(name) {
+        unexpected.append(name.name)
+      }
+    }
+    for (name, prefixed) in parts.tower {
+      guard let ours = ViTNaming.canonical(prefixed) else {
+        unused.append(name.name)
+        if !HeadModule.isInert(name) { unexpected.append(name.name) }
+        continue
+      }
+      found[ours] = ModelCheckpoint.Source(original: name.name, shape: name.shape)
+    }
+    let geometry = ViTGeometry(
+      shapes: found.mapValues(\.shape), description: description)
+    let config: ViTConfig
+    do throws(ModelError) {
+      config = try geometry.config(feature: selection.feature, selectLayer: selection.layer)
+    } catch {
+      throw error.beside(found)
+    }
+    self.config = config
+    tensors = found.filter { name, _ in
+      if name.hasPrefix("post_norm.") { return selection.feature == .pooled }
+      guard let rest = name.dropping("layers."), let dot = rest.firstIndex(of: ".") else {
+        return true
+      }
+      return Int(rest[..<dot]).map { $0 < config.encoder.layers } ?? true
+    }
+    self.unused = unused
+    self.unexpected = unexpected
+  }
+
+  static let guessed =
+    "no config.json beside the weights: assuming heads of 64 and quick GELU, as in OpenAI's CLIP"
+
+  /// The tower as a model by itself, pooled; nil when the tensors are none.
+  static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
+    guard
+      let found = try ViTCheckpoint(
+        names: facts.names, description: facts.description, Selection(feature: .pooled))
+    else { return nil }
+    var model = ModelCheckpoint(
+      description: ModelDescription(ViTFamily.self, found.config), naming: "hugging-face",
+      tensors: found.tensors,
+      unused: found.unused, notes: facts.description == nil ? [guessed] : [])
+    model.unexpected = found.unexpected
+    return model
+  }
+}

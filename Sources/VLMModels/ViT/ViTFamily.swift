@@ -1,0 +1,74 @@
+import VLMFoundation
+import VLMTensor
+
+/// CLIP's vision transformer (Radford et al., "Learning Transferable Visual Models From Natural
+/// Language Supervision"): patches as tokens, a class token before them, pre-norm layers.
+///
+/// Alone it embeds pictures, or classifies them where people put a head on it; LLaVA-1.5 sees with
+/// its patches. The files are transformers', open_clip's and OpenAI's own.
+package enum ViTFamily: ModelFamily, VisionTowerFamily {
+  package typealias Config = ViTConfig
+  package typealias Tower = ViTConfig
+
+  package static let name = "clip_vit"
+  package static let summary: String? = "CLIP's vision tower"
+  package static let possessive = "a CLIP's"
+
+  package static let stated = StatedClasses(
+    classes: [
+      "CLIPVisionModel", "CLIPVisionModelWithProjection", "CLIPForImageClassification",
+      "MetaClip2VisionModel", "MetaClip2VisionModelWithProjection",
+    ],
+    types: ["clip_vision_model", "metaclip_2_vision_model"], towerTypes: ["clip_vision_model"])
+
+  /// transformers' names, with and without what stands before them.
+  private static let marks: Set<String> = [
+    "vision_model.embeddings.patch_embedding.weight", "embeddings.patch_embedding.weight",
+    "embeddings.class_embedding",
+  ]
+
+  package static func isPresent(in names: [String]) -> Bool {
+    let found = marks.intersection(names)
+    return found.contains("vision_model.embeddings.patch_embedding.weight") || found.count == 2
+  }
+
+  package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
+    try ViTCheckpoint.recognise(facts)
+  }
+
+  package static func tower(in facts: TowerFacts) throws(ModelError) -> TowerCheckpoint? {
+    let feature: ViTConfig.Feature
+    switch facts.llava["mm_vision_select_feature"]?.stringValue ?? "patch" {
+    case "patch": feature = .patches
+    case "cls_patch": feature = .tokens
+    case let other:
+      throw ModelError(
+        .configuration(
+          field: "mm_vision_select_feature", found: "'\(other)'",
+          expected: "'patch' or 'cls_patch'"))
+    }
+    let layer = try facts.integer("mm_vision_select_layer") ?? -2
+    guard
+      let found = try ViTCheckpoint(
+        names: facts.names, description: facts.description,
+        ViTCheckpoint.Selection(feature: feature, layer: layer))
+    else { return nil }
+    var tower = TowerCheckpoint(config: found.config, tensors: found.tensors)
+    tower.unused = found.unused
+    tower.unexpected = found.unexpected
+    tower.notes = facts.clipNotes
+    return tower
+  }
+}
+
+extension ViTConfig: ModelConfig {
+  package init(json: JSONValue) throws(ModelError) {
+    try self.init(json: json, path: ViTFamily.name)
+  }
+
+  package func declare(_ weights: Weights) throws(ModelError) { _ = try ViT(weights, self) }
+
+  package var image: (any VisionTowerConfig)? { self }
+
+  package func assumedSteps(naming: String) -> AssumedSteps { .clip(side: imageSize) }
+}

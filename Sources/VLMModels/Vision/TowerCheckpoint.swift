@@ -1,0 +1,59 @@
+import VLMFoundation
+import VLMTensor
+
+/// What a LLaVA's checkpoint says of its vision tower, before anything is read from its tensors.
+package struct TowerFacts: Sendable {
+  /// The tower's tensors, without what stands before all of their names.
+  package let names: [CheckpointFacts.Name]
+  /// `config.json` of the LLaVA, as upstream's code would have written it.
+  package let llava: JSONValue
+  /// `config.json` of the tower's own folder, if there.
+  package let description: JSONValue?
+
+  package init(names: [CheckpointFacts.Name], llava: JSONValue, description: JSONValue?) {
+    self.names = names
+    self.llava = llava
+    self.description = description
+  }
+
+  /// A number of the LLaVA's `config.json`; nil where it does not say.
+  ///
+  /// - Throws: `ModelError` for what is no integer.
+  package func integer(_ key: String) throws(ModelError) -> Int? {
+    guard let value = llava[key], !value.isNull else { return nil }
+    guard let number = value.intValue else {
+      throw ModelError(
+        .configuration(field: key, found: value.kindWithArticle, expected: "an integer"))
+    }
+    return number
+  }
+
+  /// What shapes cannot tell is known of OpenAI's CLIPs; of another this is a guess.
+  var clipNotes: [String] {
+    guard description == nil else { return [] }
+    guard !(llava["mm_vision_tower"]?.stringValue ?? "").contains("clip-vit-") else { return [] }
+    return [
+      "no config.json of the vision tower: assuming heads of 64 and quick GELU, as in OpenAI's CLIP"
+    ]
+  }
+}
+
+/// A vision tower found among a LLaVA's tensors.
+package struct TowerCheckpoint: Sendable {
+  package let config: any VisionTowerConfig
+  /// By our name; the checkpoint's names are those of `TowerFacts`.
+  package let tensors: [String: ModelCheckpoint.Source]
+  /// Tensors that are no part of what the language model sees with.
+  package var unused: [String] = []
+  /// Those of them that nothing explains: without them it may be another tower.
+  package var unexpected: [String] = []
+  /// What a person should know, one line each.
+  package var notes: [String] = []
+  /// Whether upstream's code for this tower cuts prompts at `tokenizer_model_max_length`.
+  package var cutsPrompts = true
+
+  package init(config: any VisionTowerConfig, tensors: [String: ModelCheckpoint.Source]) {
+    self.config = config
+    self.tensors = tensors
+  }
+}

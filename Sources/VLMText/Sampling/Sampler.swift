@@ -1,0 +1,115 @@
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// Draws tokens. The same options, logits and history give the same token on every machine whose
+/// `exp` rounds the same way.
+package struct Sampler: Sendable {
+  package let options: SamplingOptions
+  private var random: SamplingRandom
+  private var values: [Float] = []
+  private var candidates: [Candidate] = []
+
+  private struct Candidate {
+    let token: Int
+    let weight: Double
+  }
+
+  package init(_ options: SamplingOptions) {
+    self.options = options
+    random = SamplingRandom(seed: options.seed)
+  }
+
+  /// The next token, given the logits behind the last one; nil when none of them is a number.
+  ///
+  /// - Parameter history: the tokens so far, for the repeat penalty.
+  package mutating func next(_ logits: UnsafeBufferPointer<Float>, history: [Int]) -> Int? {
+    let penalised = options.repeatPenalty != 1 && !history.isEmpty
+    if options.temperature == 0, !penalised { return Self.largest(logits) }
+    values.removeAll(keepingCapacity: true)
+    values.append(contentsOf: logits)
+    if penalised { penalise(history) }
+    if options.temperature == 0 { return values.withUnsafeBufferPointer { Self.largest($0) } }
+    return draw()
+  }
+
+  /// The place of the largest value, the first of equal ones; NaN is never it.
+  package static func largest(_ values: UnsafeBufferPointer<Float>) -> Int? {
+    // Two passes that compilers turn into vector code: the value, then its place.
+    var best = -Float.infinity
+    for value in values { best = value > best ? value : best }
+    return values.firstIndex { $0 == best }
+  }
+
+  private mutating func penalise(_ history: [Int]) {
+    let penalty = Float(options.repeatPenalty)
+    for token in Set(history.suffix(options.repeatWindow)) where values.indices.contains(token) {
+      let value = values[token]
+      values[token] = value > 0 ? value / penalty : value * penalty
+    }
+  }
+
+  /// Less probable than the best one by this factor, a token is never drawn: all of a vocabulary
+  /// together would have less than one chance in 10⁷.
+  private static let negligible = 30.0
+
+  private mutating func draw() -> Int? {
+    guard let best = values.withUnsafeBufferPointer({ Self.largest($0) }) else { return nil }
+    let highest = Double(values[best])
+    guard highest.isFinite else { return best }
+    let scale = 1 / options.temperature
+    candidates.removeAll(keepingCapacity: true)
+    let floor = Float(highest - Self.negligible * options.temperature)
+    for (token, value) in values.enumerated() where value >= floor {
+      candidates.append(
+        Candidate(token: token, weight: exp((Double(value) - highest) * scale)))
+    }
+    // The most probable first, equal ones by number.
+    candidates.sort { $0.weight != $1.weight ? $0.weight > $1.weight : $0.token < $1.token }
+    if options.topK > 0 { keep(options.topK) }
+    if options.topP < 1 {
+      let limit = options.topP * total
+      var sum = 0.0
+      let count = candidates.firstIndex { candidate in
+        sum += candidate.weight
+        return sum >= limit
+      }
+      if let count { keep(count + 1) }
+    }
+    if options.minP > 0 {
+      // The best one's weight is 1.
+      keep(candidates.firstIndex { $0.weight < options.minP } ?? candidates.count)
+    }
+    var left = random.nextUnit() * total
+    for candidate in candidates {
+      left -= candidate.weight
+      if left < 0 { return candidate.token }
+    }
+    return candidates.last?.token
+  }
+
+  private var total: Double { candidates.reduce(0) { $0 + $1.weight } }
+
+  private mutating func keep(_ count: Int) {
+    candidates.removeLast(max(0, candidates.count - max(1, count)))
+  }
+}
+
+/// SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014): the
+/// state grows by 0x9E3779B97F4A7C15, and two multiplications scramble it.
+package struct SamplingRandom: Sendable {
+  private var state: UInt64
+
+  package init(seed: UInt64) { state = seed }
+
+  package mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+
+  /// The upper 53 bits as a fraction: 0 ..< 1.
+  package mutating func nextUnit() -> Double { Double(next() >> 11) / 9_007_199_254_740_992 }
+}

@@ -1,0 +1,72 @@
+import VLMConversion
+import VLMFoundation
+import VLMTensor
+
+extension Converter {
+  /// What a conversion wrote, and what the rounding cost.
+  public struct Report: Sendable {
+    /// One tensor of the container.
+    public struct Tensor: Sendable, Equatable {
+      /// The container's own name.
+      public let name: String
+      /// Extents, outermost first.
+      public let shape: [Int]
+      /// How it is stored.
+      public let scheme: WeightScheme
+      /// Bytes that it takes.
+      public let byteCount: Int
+      /// Why it is stored in another scheme than the one asked for; nil where it is not.
+      public let reason: String?
+      /// √(Σ(w − v)² / Σw²) of its weights w and what is stored for them, v. 0 where nothing was lost,
+      /// infinite where all weights are 0 and some v is not.
+      public let relativeError: Double
+      /// The largest |w − v|.
+      public let maximumError: Double
+      /// Σw·v / √(Σw² · Σv²); 1 where both are all zeros.
+      public let cosine: Double
+    }
+
+    /// Where the container is.
+    public let path: String
+    /// `Converter.notes`, and what became of an earlier conversion that was broken off.
+    public let notes: [String]
+    package let details: ConversionReport
+
+    init(path: String, details: ConversionReport, notes: [String]) {
+      self.path = path
+      self.details = details
+      self.notes = notes
+    }
+
+    /// All tensors, by name.
+    public var tensors: [Tensor] {
+      details.entries.map { entry in
+        Tensor(
+          name: entry.name, shape: entry.shape, scheme: WeightScheme(entry.scheme),
+          byteCount: entry.byteCount, reason: entry.reason,
+          relativeError: entry.error.relativeRootMeanSquareError,
+          maximumError: entry.error.maxAbsError, cosine: entry.error.cosine)
+      }
+    }
+
+    /// Bytes of the file.
+    public var fileByteCount: Int { details.fileByteCount }
+
+    /// Numbers that were learned, over all tensors.
+    public var parameterCount: Int { details.parameterCount }
+
+    /// Stored bits per parameter: codes, scales and padding of all tensors.
+    public var bitsPerWeight: Double { details.bitsPerWeight }
+
+    /// The report as one JSON object, which the container holds too, with `file_bytes` added:
+    /// docs/cli.md describes its members.
+    public var json: String { JSONValue.object(object).serialized() }
+
+    /// The members of `json`.
+    package var object: JSONObject {
+      var object = details.json.objectValue ?? JSONObject()
+      object.set("file_bytes", .int(fileByteCount))
+      return object
+    }
+  }
+}

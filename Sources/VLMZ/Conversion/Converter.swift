@@ -1,0 +1,184 @@
+import VLMConversion
+import VLMFoundation
+import VLMModels
+import VLMTensor
+
+/// Turns a checkpoint into a `.vlmz` file.
+///
+/// A converter opens and recognises the checkpoint when it is made; `plan` then says what would be
+/// written, and `convert` writes it. Weights are read, encoded and written in pieces, so memory does
+/// not grow with the model.
+///
+/// ```swift
+/// let converter = try Converter(opening: "convnext-tiny", options: .init(scheme: .q4))
+/// let report = try await converter.convert(to: "convnext.vlmz") { print($0.fraction) }
+/// print(report.bitsPerWeight)
+/// ```
+///
+/// The output appears at its path when it is complete, in one step, and replaces nothing unless
+/// `Options.overwrites`. A conversion that fails or is cancelled leaves nothing behind, or with
+/// `Options.resumes` what a later one can go on with.
+///
+/// Any thread may use a converter; one conversion runs at a time. The checkpoint's files are mapped
+/// and must not be truncated while the converter exists: reading a page that is gone raises SIGBUS.
+/// A change of their contents is noticed, and the conversion fails.
+public final class Converter: Sendable {
+  /// How far a conversion is.
+  public struct Progress: Sendable, Equatable {
+    /// Bytes of the checkpoint that are converted. They never fall, and are all at the end.
+    public let byteCount: Int
+    /// Bytes of the checkpoint in all.
+    public let totalByteCount: Int
+    /// The container's name of the tensor at hand.
+    public let tensor: String
+
+    /// From 0 to 1.
+    public var fraction: Double {
+      totalByteCount > 0 ? Double(byteCount) / Double(totalByteCount) : 1
+    }
+  }
+
+  /// One element of a stream of events.
+  public enum Event: Sendable {
+    /// Some more was converted.
+    case progress(Progress)
+    /// The last element: the file is complete.
+    case end(Report)
+  }
+
+  /// What was asked for.
+  public let options: Options
+
+  /// What a person should know before converting, one line each: what the checkpoint leaves open
+  /// and how it was taken, what will be rounded a second time.
+  public var notes: [String] { source.notes + conversion.notes }
+
+  package var source: SourceModel { conversion.source }
+  package let conversion: Conversion
+  private let gate = CallGate()
+
+  /// Opens a checkpoint and plans its conversion. The weights themselves are not read yet.
+  ///
+  /// - Parameters:
+  ///   - input: a .safetensors, PyTorch, GGUF or .vlmz file, or a folder as timm or Hugging Face
+  ///     saves it.
+  ///   - options: how to read and to write.
+  /// - Throws: `VLMZError`: `.notFound` or `.noPermission` for files that cannot be opened,
+  ///   `.badData` for a checkpoint that is damaged, lacks tensors, or is of no model known here,
+  ///   `.invalidArgument` for options that do not fit it.
+  public convenience init(
+    opening input: String, options: Options = Options()
+  ) throws(VLMZError) {
+    let threads = options.threads ?? ThreadCount.available
+    try VLMZError.require(
+      (1...ThreadCount.maximum).contains(threads), "threads", found: "\(threads)",
+      expected: "1 to \(ThreadCount.maximum)")
+    let conversion = try VLMZError.wrapping {
+      try Conversion(try options.open(input), options, threads: threads)
+    }
+    self.init(conversion, options)
+  }
+
+  /// The same of a checkpoint that is open, with errors of the modules below.
+  package convenience init(_ source: SourceModel, _ options: Options, threads: Int) throws {
+    self.init(try Conversion(source, options, threads: threads), options)
+  }
+
+  private init(_ conversion: Conversion, _ options: Options) {
+    self.conversion = conversion
+    self.options = options
+  }
+
+  // MARK: - Converting
+
+  /// Writes the container.
+  ///
+  /// - Parameters:
+  ///   - output: the path of the file to write; the folder must be there.
+  ///   - progress: called on this thread, some times for each tensor. It may call `cancel()`.
+  /// - Returns: what was written and what the rounding cost.
+  /// - Throws: `VLMZError`: `.cannotCreate` for an output that exists, that is a checkpoint or cannot
+  ///   be made, `.badData` for weights that are not finite or disagree with a checksum, `.io` for a
+  ///   full disk or a checkpoint that changed meanwhile, `.noMemory`, `.busy`, `.cancelled`.
+  @discardableResult
+  public func convert(
+    to output: String, progress: (Progress) -> Void = { _ in }
+  ) throws(VLMZError) -> Report {
+    try convert(to: output, CancellationFlag(), progress)
+  }
+
+  /// The same without holding up the task's thread. A task that is cancelled cancels the conversion.
+  ///
+  /// - Parameter progress: called on a thread of the library's.
+  @discardableResult
+  public func convert(
+    to output: String, progress: @escaping @Sendable (Progress) -> Void = { _ in }
+  ) async throws(VLMZError) -> Report {
+    let flag = CancellationFlag()
+    return try await Background.run(flag) { try self.convert(to: output, flag, progress) }
+  }
+
+  /// The same as a stream: progress, then the report.
+  ///
+  /// The conversion begins at once. It is cancelled when the stream is let go before its end.
+  /// Progress that nobody takes in time is replaced by later progress.
+  ///
+  /// - Returns: a stream whose errors are those of `convert`, as `VLMZError`.
+  public func events(convertingTo output: String) -> AsyncThrowingStream<Event, any Error> {
+    let flag = CancellationFlag()
+    return AsyncThrowingStream(bufferingPolicy: .bufferingNewest(1)) { continuation in
+      continuation.onTermination = { _ in flag.cancel() }
+      Background.start {
+        do {
+          let report = try self.convert(to: output, flag) { continuation.yield(.progress($0)) }
+          continuation.yield(.end(report))
+          continuation.finish()
+        } catch {
+          continuation.finish(throwing: VLMZError(error))
+        }
+      } failed: {
+        continuation.finish(throwing: Background.noThread)
+      }
+    }
+  }
+
+  /// Ends the conversion that is running, before its next piece; it throws `.cancelled`. Without one
+  /// it does nothing. Any thread may call.
+  public func cancel() { gate.cancel() }
+
+  private func convert(
+    to output: String, _ flag: CancellationFlag, _ progress: (Progress) -> Void
+  ) throws(VLMZError) -> Report {
+    try gate.enter(flag) { flag in
+      try write(to: output, cancelled: flag, note: { _ in }, progress: progress)
+    }
+  }
+
+  /// The same with errors of the modules below.
+  ///
+  /// - Parameter note: called with what a person should know about resuming.
+  package func write(
+    to output: String, cancelled: CancellationFlag? = nil, note: (String) -> Void,
+    progress: (Progress) -> Void
+  ) throws -> Report {
+    var notes = self.notes
+    let report = try conversion.run(
+      to: output, overwrite: options.overwrites, resume: options.resumes, cancelled: cancelled,
+      note: {
+        notes.append($0)
+        note($0)
+      }
+    ) { done, total, tensor in
+      progress(Progress(byteCount: done, totalByteCount: total, tensor: tensor))
+    }
+    return Report(path: output, details: report, notes: notes)
+  }
+}
+
+extension Conversion {
+  fileprivate init(_ source: SourceModel, _ options: Converter.Options, threads: Int) throws {
+    try self.init(
+      source: source, policy: options.policy,
+      ignoreUnexpected: options.ignoresUnexpectedTensors, pool: WorkerPool(threadCount: threads))
+  }
+}

@@ -1,0 +1,33 @@
+import VLMTensor
+import VLMText
+
+extension SamplingOptions {
+  /// - Throws: `GenerationError` naming the option that is out of range.
+  package func validate() throws(GenerationError) {
+    func check(
+      _ name: String, _ value: Double, _ range: ClosedRange<Double>
+    ) throws(GenerationError) {
+      guard range.contains(value) else {
+        throw GenerationError(
+          .option(
+            name, found: "\(value)", expected: "\(range.lowerBound) to \(range.upperBound)"))
+      }
+    }
+    try check("temperature", temperature, 0...100)
+    try check("top-k", Double(topK), 0...1e9)
+    try check("top-p", topP, 0...1)
+    try check("min-p", minP, 0...1)
+    try check("repeat penalty", repeatPenalty, 0.01...100)
+    try check("repeat window", Double(repeatWindow), 0...Double(Int.max))
+  }
+}
+
+extension Sampler {
+  /// The next token, given the row of logits behind the last one; nil when none of them is a number.
+  ///
+  /// - Parameter history: the tokens so far, for the repeat penalty.
+  package mutating func next(_ logits: MatrixView, history: [Int]) -> Int? {
+    precondition(logits.rows == 1, "one row of logits")
+    return logits.withRow(0) { next($0, history: history) }
+  }
+}

@@ -1,9 +1,0 @@
-import VLMCommandLine
-import VLMImages
-
-extension Report {
-  /// Says on standard error what a picture lacks that was read all the same.
-  static func reporter(of name: String) -> (PictureNote) -> Void {
-    { warning("\(name.escapedForDisplay()): \($0.description)", program: "vlm-run") }
-  }
-}
