@@ -1,20 +1,25 @@
-// The Swift runtime and libdispatch, which are linked into libvlmz.so, look at the environment when they
-// are loaded; with SWIFT_BACKTRACE, or where a toolchain lies beside the library, the runtime installs
-// handlers for signals. A library must do neither to the process that loads it. scripts/build-library
-// links with --wrap, so that their references to getenv, secure_getenv and environ lead here.
+// The environment that the Swift runtime and libdispatch in libvlmz.so see: one of their own.
+//
+// They look at the process's when they are loaded, and unless SWIFT_BACKTRACE says otherwise the runtime
+// installs handlers of signals where it finds its tool for backtraces beside the library. A library must
+// do neither to the process that loads it. scripts/build-library links with --wrap, so that references to
+// getenv, secure_getenv, environ and __environ in the library lead here.
 
 #include <string.h>
 
 char *__wrap_getenv(const char *name);
 char *__wrap_secure_getenv(const char *name);
 
-static char no_backtrace[] = "enable=no";
-static char *nothing[] = {NULL};
+static char backtraces[] = "SWIFT_BACKTRACE=enable=no";
+static char *variables[] = {backtraces, NULL};
 
-char **__wrap_environ = nothing;
+char **__wrap_environ = variables;
+char **__wrap___environ = variables;
 
 char *__wrap_getenv(const char *name) {
-  return strcmp(name, "SWIFT_BACKTRACE") == 0 ? no_backtrace : NULL;
+  size_t length = strlen(name);
+  if (strncmp(backtraces, name, length) != 0 || backtraces[length] != '=') return NULL;
+  return backtraces + length + 1;
 }
 
 char *__wrap_secure_getenv(const char *name) { return __wrap_getenv(name); }

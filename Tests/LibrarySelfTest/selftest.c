@@ -1,6 +1,6 @@
 // Tests of the C library, as a program in C would use it.
 //
-//   selftest FOLDER [--isa NAME] PART…
+//   selftest FOLDER [--isa NAME] [--short] PART…
 //
 // FOLDER has the models and pictures that scripts/test-library puts there. The part "write" writes what
 // the commands are compared with: embedding.f32 and answer.txt.
@@ -8,6 +8,7 @@
 #include "check.h"
 
 const char *instruction_set = NULL;
+int is_short = 0;
 
 vlmz_model *open_model(const char *path) {
   vlmz_model_options options = VLMZ_MODEL_OPTIONS_INIT;
@@ -55,7 +56,7 @@ static void name(char *path, const char *folder, const char *file) {
 int main(int argc, char **argv) {
   files files;
   if (argc < 3) {
-    fprintf(stderr, "usage: selftest FOLDER [--isa NAME] PART...\n");
+    fprintf(stderr, "usage: selftest FOLDER [--isa NAME] [--short] PART...\n");
     return 64;
   }
   name(files.classifier, argv[1], "classifier.vlmz");
@@ -69,6 +70,10 @@ int main(int argc, char **argv) {
   for (int index = 2; index < argc; index += 1) {
     if (strcmp(argv[index], "--isa") == 0 && index + 1 < argc) {
       instruction_set = argv[index += 1];
+      continue;
+    }
+    if (strcmp(argv[index], "--short") == 0) {
+      is_short = 1;
       continue;
     }
     size_t part = 0;
