@@ -1,9 +1,9 @@
 // The environment that the Swift runtime and libdispatch in libvlmz.so see: one of their own.
 //
-// They look at the process's when they are loaded, and unless SWIFT_BACKTRACE says otherwise the runtime
-// installs handlers of signals where it finds its tool for backtraces beside the library. A library must
-// do neither to the process that loads it. scripts/build-library links with --wrap, so that references to
-// getenv, secure_getenv, environ and __environ in the library lead here.
+// They look at the process's when they are loaded, and unless SWIFT_BACKTRACE says otherwise the
+// runtime installs signal handlers where it finds its tool for backtraces beside the library. A
+// library must do neither to the process that loads it. scripts/build-library links with --wrap, so
+// that references to getenv, secure_getenv, environ and __environ in the library lead here.
 
 #include <string.h>
 

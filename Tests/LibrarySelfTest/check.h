@@ -46,7 +46,7 @@ typedef struct files {
 // The instruction set that models are opened with; NULL for the best.
 extern const char *instruction_set;
 
-// Whether what is done several times to find rare faults is done once, because each step takes long.
+// Whether what is done several times to find rare faults is done once: each step takes long.
 extern int is_short;
 
 // A model of a file, with that instruction set and two threads.

@@ -2,8 +2,8 @@
 //
 //   loader LIBRARY MODEL PICTURE NAME…
 //
-// The names are those of all functions. Prints the label of the first class. Says whether the library left
-// the process alone: no handler of a signal, no part of Swift from elsewhere, no change of the mask.
+// The names are those of all functions. Prints the label of the first class. Fails unless the library
+// left the process alone: no handler of a signal, no change of the mask, no Swift from elsewhere.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -98,7 +98,8 @@ static void test_images(const files *files) {
       memset(memory, 0xee, sizeof memory);
       for (int y = 0; y < height; y += 1) {
         for (int x = 0; x < width; x += 1) {
-          unsigned char *pixel = memory + (size_t)y * row_bytes + (size_t)(x * layouts[layout].size);
+          size_t place = (size_t)y * row_bytes + (size_t)(x * layouts[layout].size);
+          unsigned char *pixel = memory + place;
           pixel[layouts[layout].red] = (unsigned char)(x * 11);
           pixel[layouts[layout].green] = (unsigned char)(y * 8);
           pixel[layouts[layout].blue] = (unsigned char)(x * y);

@@ -2,8 +2,8 @@
 //
 //   selftest FOLDER [--isa NAME] [--short] PART…
 //
-// FOLDER has the models and pictures that scripts/test-library puts there. The part "write" writes what
-// the commands are compared with: embedding.f32 and answer.txt.
+// FOLDER has the models and pictures that scripts/test-library puts there. The part "write" writes
+// what the commands are compared with: embedding.f32 and answer.txt.
 
 #include "check.h"
 
