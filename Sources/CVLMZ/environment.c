@@ -3,7 +3,7 @@
 // They look at the process's when they are loaded, and unless SWIFT_BACKTRACE says otherwise the
 // runtime installs signal handlers where it finds its tool for backtraces beside the library. A
 // library must do neither to the process that loads it. scripts/build-library links with --wrap, so
-// that references to getenv, secure_getenv, environ and __environ in the library lead here.
+// that what in the library would read the process's variables reads these.
 
 #include <string.h>
 

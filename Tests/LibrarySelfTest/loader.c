@@ -2,7 +2,7 @@
 //
 //   loader LIBRARY MODEL PICTURE NAME…
 //
-// The names are those of all functions. Prints the label of the first class. Fails unless the library
+// NAMEs are those of all functions. Prints the label of the first class. Fails unless the library
 // left the process alone: no handler of a signal, no change of the mask, no Swift from elsewhere.
 
 #define _GNU_SOURCE

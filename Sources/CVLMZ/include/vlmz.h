@@ -106,7 +106,7 @@ typedef struct vlmz_model_options {
   // An instruction set, such as "scalar" or "avx2"; NULL for the best of this machine. Integers are
   // the same on all; floating-point results may differ in their last bits.
   const char *instruction_set;
-  // Threads that compute for all sessions and conversations of the model, the caller's own included,
+  // Threads that compute for the model's sessions and conversations, the caller's own included,
   // 1 to 1024; 0 for as many processors as this process may use. Results do not depend on it.
   int32_t threads;
 } vlmz_model_options;
