@@ -17,6 +17,8 @@ let package = Package(
     .library(name: "VLMZ", targets: ["VLMZ"]),
     // What `scripts/fuzz` links; the commands are products without being named.
     .library(name: "VLMFuzz", type: .static, targets: ["VLMFuzzTargets"]),
+    // What `scripts/build-library` makes libvlmz.so of.
+    .library(name: "vlmz-objects", type: .static, targets: ["CVLMZBridge"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
@@ -59,6 +61,10 @@ let package = Package(
         "VLMFoundation", "VLMTensor", "VLMCheckpoint", "VLMContainer", "VLMImages", "VLMText",
         "VLMModels", "VLMConversion",
       ]),
+
+    // The C interface: the header, and the Swift functions behind it.
+    .target(name: "CVLMZ", cSettings: kernelFlags),
+    .target(name: "CVLMZBridge", dependencies: ["CVLMZ", "VLMZ", "VLMFoundation"]),
 
     .target(
       name: "VLMBench",

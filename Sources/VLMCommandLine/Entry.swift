@@ -6,9 +6,6 @@ import VLMTensor
   import Glibc
 #endif
 
-/// The version of the product.
-package let productVersion = "0.1.0"
-
 /// Runs a command with the conventions that all of ours share: one line of error with the status of
 /// `ExitStatus`, Ctrl-C that leaves nothing behind, a closed pipe that is no error.
 package func runCommand<Command: ParsableCommand>(_ type: Command.Type, program: String) {

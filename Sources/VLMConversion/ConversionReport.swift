@@ -3,7 +3,7 @@ import VLMTensor
 
 /// What a conversion cost, tensor by tensor.
 package struct ConversionReport: Sendable {
-  package static let toolVersion = "0.1.0"
+  package static let toolVersion = productVersion
 
   package struct Entry: Sendable {
     package let name: String

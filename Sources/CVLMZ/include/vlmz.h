@@ -1,0 +1,509 @@
+// The C interface of vlmz: models in .vlmz files that classify, embed and answer questions about
+// pictures. C11 or later, or C++.
+//
+// Status   Functions that can fail return a vlmz_status, 0 for success. After another value
+//          vlmz_last_error() has, on the same thread, one line that says what was wrong. What a
+//          function gives through pointers is written on success only; on failure pointers become
+//          NULL and counts 0.
+// Handles  Models, sessions, conversations, images, pictures and text classes are handles: one
+//          function makes each, one frees it. A handle is a number, not an address. One that is
+//          NULL, was freed or is of another kind is refused with VLMZ_INVALID_ARGUMENT. What a
+//          handle stands for stays as long as something that was made from it, or a call that was
+//          given it; so handles may be freed in any order, also while another thread is using them.
+// Results  Strings, arrays and structures that a function gives through a pointer belong to the
+//          caller, who gives them back with vlmz_free(), one call for each. Strings are UTF-8 and
+//          end with a zero byte.
+// Options  Structures of options begin with their size and are made by their VLMZ_…_INIT; later
+//          versions may add members at the end. A NULL pointer to options means the defaults.
+// Threads  "Thread-safe": any thread, at any time, with the same handles too. "One at a time": one
+//          call on the same session or conversation, others meanwhile return VLMZ_BUSY at once;
+//          different sessions and conversations of one model may be used at the same time. No
+//          function may be called from a signal handler, or in a child after fork().
+//
+// The library prints nothing, reads no environment variable, installs no signal handler and does
+// not end the process. A damaged or hostile file gives a status. A model's file is mapped while it
+// is open: replace it by renaming another over it; a process whose mapped file is cut short gets
+// SIGBUS.
+
+#ifndef VLMZ_H
+#define VLMZ_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define VLMZ_API __attribute__((visibility("default")))
+#else
+#define VLMZ_API
+#endif
+
+// ---------------------------------------------------------------- versions and errors
+
+// The interface that this header describes; see vlmz_abi_version().
+#define VLMZ_ABI_VERSION 1
+
+// The interface that the library has. A program works with a library whose number is that of its
+// header or higher; one that it does not work with has another soname. Thread-safe.
+VLMZ_API uint32_t vlmz_abi_version(void);
+
+// The library's version, such as "0.1.0". A constant: it is not freed. Thread-safe.
+VLMZ_API const char *vlmz_version(void);
+
+// What became of a call. Values may be added.
+typedef int32_t vlmz_status;
+enum {
+  VLMZ_OK = 0,
+  // An argument is NULL, out of its range, no such handle, no UTF-8, or made from another model.
+  VLMZ_INVALID_ARGUMENT = 1,
+  // The model cannot do that; see vlmz_model_capabilities().
+  VLMZ_NOT_CAPABLE = 2,
+  // This machine or this build lacks what is needed: an instruction set, a decoder.
+  VLMZ_UNSUPPORTED = 3,
+  // The file is damaged, or it is not what it should be.
+  VLMZ_BAD_DATA = 4,
+  // There is no such file, or it is not a regular file.
+  VLMZ_NOT_FOUND = 5,
+  // The file may not be read.
+  VLMZ_NO_PERMISSION = 6,
+  // The output cannot be created.
+  VLMZ_CANNOT_CREATE = 7,
+  // The system failed to read, or the model's file changed while it was in use.
+  VLMZ_IO = 8,
+  // There is less memory, or fewer threads, than the call needs.
+  VLMZ_NO_MEMORY = 9,
+  // The session or conversation is in another call.
+  VLMZ_BUSY = 10,
+  // The call was cancelled before it had a result.
+  VLMZ_CANCELLED = 11,
+  // A fault of the library.
+  VLMZ_INTERNAL = 12
+};
+
+// The name of a status, such as "VLMZ_BUSY"; "unknown" for a number that is none. A constant: it is
+// not freed. Thread-safe.
+VLMZ_API const char *vlmz_status_name(vlmz_status status);
+
+// What was wrong with the last call that failed on this thread: one line, UTF-8, control characters
+// escaped, at most 2047 bytes; "" before the first. Valid until the next call that fails on this
+// thread; it is not freed. Thread-safe.
+VLMZ_API const char *vlmz_last_error(void);
+
+// Gives back what another function gave through a pointer, unless that is a handle. NULL is
+// allowed. Thread-safe.
+VLMZ_API void vlmz_free(void *result);
+
+// ---------------------------------------------------------------- models
+
+// An opened .vlmz file. It never changes, and any number of threads may share it.
+typedef struct vlmz_model vlmz_model;
+
+typedef struct vlmz_model_options {
+  size_t size;
+  // An instruction set, such as "scalar" or "avx2"; NULL for the best of this machine. Integers are
+  // the same on all; floating-point results may differ in their last bits.
+  const char *instruction_set;
+  // Threads that compute for the model's sessions and conversations, the caller's own included,
+  // 1 to 1024; 0 for as many processors as this process may use. Results do not depend on it.
+  int32_t threads;
+} vlmz_model_options;
+
+#define VLMZ_MODEL_OPTIONS_INIT \
+  { sizeof(vlmz_model_options), NULL, 0 }
+
+// Opens and checks a file; the weights are mapped, not read.
+//
+//   path     the file's name, any bytes, ended by zero.
+//   options  or NULL.
+//   model    where the handle goes.
+//
+// Errors: VLMZ_NOT_FOUND, VLMZ_NO_PERMISSION, VLMZ_IO; VLMZ_BAD_DATA for a damaged file or one that
+// is no .vlmz; VLMZ_UNSUPPORTED for an instruction set that this machine lacks;
+// VLMZ_INVALID_ARGUMENT; VLMZ_NO_MEMORY. Thread-safe.
+VLMZ_API vlmz_status vlmz_model_open(
+    const char *path, const vlmz_model_options *options, vlmz_model **model);
+
+// What a model can do: bits of a set. Bits may be added.
+enum {
+  // vlmz_session_classify()
+  VLMZ_CLASSIFIES_IMAGES = 1,
+  // vlmz_session_embed_image()
+  VLMZ_EMBEDS_IMAGES = 2,
+  // vlmz_session_embed_text()
+  VLMZ_EMBEDS_TEXTS = 4,
+  // vlmz_session_make_text_classes() and vlmz_session_classify_by_text()
+  VLMZ_CLASSIFIES_BY_TEXT = 8,
+  // vlmz_session_encode()
+  VLMZ_SEES_PICTURES = 16,
+  // vlmz_conversation_create()
+  VLMZ_WRITES_TEXT = 32
+};
+
+// Gives what the model can do. Errors: VLMZ_INVALID_ARGUMENT. Thread-safe.
+VLMZ_API vlmz_status vlmz_model_capabilities(vlmz_model *model, uint32_t *capabilities);
+
+// Describes the model as a JSON object: architecture, parameters, schemes, classes and what their
+// scores are, labels, how a picture is prepared, the geometry of its layers, the instruction set.
+// Errors: VLMZ_INVALID_ARGUMENT, VLMZ_BAD_DATA, VLMZ_NO_MEMORY. Thread-safe.
+VLMZ_API vlmz_status vlmz_model_describe(vlmz_model *model, char **json);
+
+// Frees the handle. The file is unmapped when the last session, conversation, picture and text
+// classes of the model are gone too. NULL is allowed. Errors: VLMZ_INVALID_ARGUMENT. Thread-safe.
+VLMZ_API vlmz_status vlmz_model_free(vlmz_model *model);
+
+// ---------------------------------------------------------------- images
+
+// An image as it was taken: a file, the bytes of one, or pixels. Nothing but the header of a file
+// is decoded before it is used; each use decodes it again. It may be used with any model; uses of
+// one image at the same time take turns.
+typedef struct vlmz_image vlmz_image;
+
+typedef struct vlmz_image_options {
+  size_t size;
+  // Pixels of the largest image that is accepted; 0 for 178956970.
+  uint64_t maximum_pixels;
+  // What shines through transparent pixels, 0xRRGGBB.
+  uint32_t background;
+  // Not 0: read a file that lost rows, or whose checksums are wrong, all the same.
+  int32_t accepts_damage;
+} vlmz_image_options;
+
+#define VLMZ_IMAGE_OPTIONS_INIT \
+  { sizeof(vlmz_image_options), 0, 0xffffff, 0 }
+
+// Opens a file: PNG, JPEG, WebP, GIF, BMP, PNM, TIFF, HEIC or AVIF, whatever its name says. It is
+// read whole and may change afterwards.
+//
+//   path     the file's name, any bytes, ended by zero.
+//   options  or NULL.
+//   image    where the handle goes.
+//
+// Errors: VLMZ_NOT_FOUND, VLMZ_NO_PERMISSION, VLMZ_IO; VLMZ_BAD_DATA for no image, or one larger
+// than allowed; VLMZ_UNSUPPORTED where the library that decodes TIFF, HEIC or AVIF is not
+// installed; VLMZ_INVALID_ARGUMENT; VLMZ_NO_MEMORY. Damage behind the header shows in the first
+// use. Thread-safe.
+VLMZ_API vlmz_status vlmz_image_from_file(
+    const char *path, const vlmz_image_options *options, vlmz_image **image);
+
+// The same of the bytes of a file, which are copied. Errors: as above, but for those of the file
+// system. Thread-safe.
+VLMZ_API vlmz_status vlmz_image_from_bytes(
+    const void *bytes, size_t count, const vlmz_image_options *options, vlmz_image **image);
+
+// How the bytes of a pixel lie, 8 bits a channel. Values may be added.
+enum {
+  VLMZ_RGB8 = 1,
+  // Opacity comes last; the colours are not multiplied by it.
+  VLMZ_RGBA8 = 2,
+  VLMZ_BGR8 = 3,
+  VLMZ_BGRA8 = 4,
+  VLMZ_GRAY8 = 5
+};
+
+// Pixels that the caller owns.
+typedef struct vlmz_pixels {
+  size_t size;
+  // The first byte of the top row.
+  const void *data;
+  // Pixels of a row, and rows: 1 to 16777216 each.
+  uint32_t width;
+  uint32_t height;
+  // From a row's first byte to the next row's; 0 for rows without gaps.
+  size_t bytes_per_row;
+  // VLMZ_RGB8 …
+  int32_t format;
+  // Called once with user, from any thread, when the pixels are no longer needed; NULL for nobody.
+  void (*release)(void *user);
+  void *user;
+} vlmz_pixels;
+
+#define VLMZ_PIXELS_INIT \
+  { sizeof(vlmz_pixels), NULL, 0, 0, 0, 0, NULL, NULL }
+
+// Makes an image of pixels, which are read where they lie: they must stay, unchanged, until release
+// is called, or, without it, until the image is freed and no call that was given it is running.
+// VLMZ_RGB8 without gaps is not copied at all, other layouts a few rows at a time. On failure
+// release is not called.
+//
+//   pixels   the structure itself may go when the call is over.
+//   options  or NULL.
+//   image    where the handle goes.
+//
+// Errors: VLMZ_INVALID_ARGUMENT, VLMZ_BAD_DATA for an image larger than allowed. Thread-safe.
+VLMZ_API vlmz_status vlmz_image_from_pixels(
+    const vlmz_pixels *pixels, const vlmz_image_options *options, vlmz_image **image);
+
+// Gives width and height in pixels, turned as the file says; each pointer may be NULL. Errors:
+// VLMZ_INVALID_ARGUMENT. Thread-safe.
+VLMZ_API vlmz_status vlmz_image_get_size(vlmz_image *image, uint32_t *width, uint32_t *height);
+
+// Frees the handle. NULL is allowed. Errors: VLMZ_INVALID_ARGUMENT. Thread-safe.
+VLMZ_API vlmz_status vlmz_image_free(vlmz_image *image);
+
+// ---------------------------------------------------------------- sessions
+
+// What one caller needs to look at images: memory that is kept from call to call.
+typedef struct vlmz_session vlmz_session;
+
+typedef struct vlmz_session_options {
+  size_t size;
+  // Threads of the session's own, 1 to 1024; 0 to share the model's.
+  int32_t threads;
+} vlmz_session_options;
+
+#define VLMZ_SESSION_OPTIONS_INIT \
+  { sizeof(vlmz_session_options), 0 }
+
+// Makes a session. options may be NULL. Errors: VLMZ_INVALID_ARGUMENT, VLMZ_NO_MEMORY. Thread-safe.
+VLMZ_API vlmz_status vlmz_session_create(
+    vlmz_model *model, const vlmz_session_options *options, vlmz_session **session);
+
+// One class with its score.
+typedef struct vlmz_candidate {
+  // What the class is called; NULL where the model's file has no names.
+  const char *label;
+  // A probability, 0 to 1; any number where the model's "scores" are "raw", see
+  // vlmz_model_describe().
+  double score;
+  // The model's output, or the text's place in the list, from 0.
+  size_t index;
+} vlmz_candidate;
+
+// Classifies an image.
+//
+//   top         candidates at most, 1 or more.
+//   candidates  the best, best first; one block for vlmz_free(), labels included.
+//   count       how many.
+//
+// Errors: VLMZ_INVALID_ARGUMENT; VLMZ_NOT_CAPABLE for a model without classes; VLMZ_BAD_DATA for a
+// damaged or too small image, or weights that give no numbers; VLMZ_IO for a model's file that has
+// changed; VLMZ_NO_MEMORY, VLMZ_BUSY, VLMZ_CANCELLED. One at a time.
+VLMZ_API vlmz_status vlmz_session_classify(
+    vlmz_session *session, vlmz_image *image, size_t top, vlmz_candidate **candidates,
+    size_t *count);
+
+// Maps an image to a vector, f32. Where the model embeds texts too, it has length 1, and the cosine
+// of two vectors says how alike they are.
+//
+//   values  count of them.
+//
+// Errors: as vlmz_session_classify(). One at a time.
+VLMZ_API vlmz_status vlmz_session_embed_image(
+    vlmz_session *session, vlmz_image *image, float **values, size_t *count);
+
+// Maps a text to a vector of length 1 in the space of the images'. Text that is longer than the
+// model reads is cut. Errors: as vlmz_session_classify(); VLMZ_NOT_CAPABLE for a model that reads
+// no texts. One at a time.
+VLMZ_API vlmz_status vlmz_session_embed_text(
+    vlmz_session *session, const char *text, float **values, size_t *count);
+
+// Texts that images are compared with, as vectors. They never change, and any session of the model
+// that made them may use them.
+typedef struct vlmz_text_classes vlmz_text_classes;
+
+// Makes classes of texts, once for any number of images.
+//
+//   labels     label_count of them, 1 or more.
+//   templates  template_count texts in which {} stands for a label, such as "a photo of a {}"; a
+//              label's vector is then the direction of the mean of theirs. NULL and 0 for the
+//              labels alone.
+//   classes    where the handle goes.
+//
+// Errors: as vlmz_session_embed_text(). One at a time.
+VLMZ_API vlmz_status vlmz_session_make_text_classes(
+    vlmz_session *session, const char *const *labels, size_t label_count,
+    const char *const *templates, size_t template_count, vlmz_text_classes **classes);
+
+// Frees the handle. NULL is allowed. Errors: VLMZ_INVALID_ARGUMENT. Thread-safe.
+VLMZ_API vlmz_status vlmz_text_classes_free(vlmz_text_classes *classes);
+
+// Says which of some texts an image is most like (zero-shot classification); scores are
+// probabilities, the softmax over all texts. Parameters and errors: as vlmz_session_classify();
+// VLMZ_INVALID_ARGUMENT for classes that another model made. One at a time.
+VLMZ_API vlmz_status vlmz_session_classify_by_text(
+    vlmz_session *session, vlmz_image *image, vlmz_text_classes *classes, size_t top,
+    vlmz_candidate **candidates, size_t *count);
+
+// An image as a language model sees it: visual tokens. It never changes, and any conversation of
+// the model that made it may use it, any number of times.
+typedef struct vlmz_picture vlmz_picture;
+
+typedef struct vlmz_encoding_options {
+  size_t size;
+  // The short side of the model's input in pixels, at most 16384; 0 for the model's own.
+  int32_t resolution;
+  // Not 0: the whole image in its own proportions, for models that take it, instead of a square.
+  int32_t keeps_aspect;
+} vlmz_encoding_options;
+
+#define VLMZ_ENCODING_OPTIONS_INIT \
+  { sizeof(vlmz_encoding_options), 0, 0 }
+
+// Encodes an image for questions about it. options may be NULL. Errors: as vlmz_session_classify();
+// VLMZ_NOT_CAPABLE for a model that answers nothing about images. One at a time.
+VLMZ_API vlmz_status vlmz_session_encode(
+    vlmz_session *session, vlmz_image *image, const vlmz_encoding_options *options,
+    vlmz_picture **picture);
+
+// Gives the positions of the context that the picture takes. Errors: VLMZ_INVALID_ARGUMENT.
+// Thread-safe.
+VLMZ_API vlmz_status vlmz_picture_get_token_count(vlmz_picture *picture, size_t *count);
+
+// Frees the handle. NULL is allowed. Errors: VLMZ_INVALID_ARGUMENT. Thread-safe.
+VLMZ_API vlmz_status vlmz_picture_free(vlmz_picture *picture);
+
+// Ends the call that is running on the session as soon as it can be ended, with VLMZ_CANCELLED;
+// without one it does nothing. Errors: VLMZ_INVALID_ARGUMENT. Thread-safe.
+VLMZ_API vlmz_status vlmz_session_cancel(vlmz_session *session);
+
+// Frees the handle; a call that is running ends as it would have. NULL is allowed. Errors:
+// VLMZ_INVALID_ARGUMENT. Thread-safe.
+VLMZ_API vlmz_status vlmz_session_free(vlmz_session *session);
+
+// ---------------------------------------------------------------- conversations
+
+// Questions and answers, turn after turn, with the keys and values of all of them in memory.
+typedef struct vlmz_conversation vlmz_conversation;
+
+typedef struct vlmz_conversation_options {
+  size_t size;
+  // What frames the questions: a template of the model's file or of the library by its name, such
+  // as "vicuna_v1" or "chatml"; "none" for no roles: the text goes on where the question ends. NULL
+  // for what the file says.
+  const char *chat_template;
+  // What the model is told first; NULL for the template's own.
+  const char *system;
+  // How keys and values are stored: "f32", "f16", "bf16" or "q8"; NULL for "f16".
+  const char *key_values;
+  // Positions for text and pictures together; 0 for the model's, but not more than 4096.
+  int32_t context_length;
+  // Threads of the conversation's own, 1 to 1024; 0 to share the model's.
+  int32_t threads;
+} vlmz_conversation_options;
+
+#define VLMZ_CONVERSATION_OPTIONS_INIT \
+  { sizeof(vlmz_conversation_options), NULL, NULL, NULL, 0, 0 }
+
+// Begins a conversation with nothing said. options may be NULL. Errors: VLMZ_NOT_CAPABLE for a
+// model that writes no text or has no tokenizer; VLMZ_INVALID_ARGUMENT; VLMZ_BAD_DATA for a
+// template that cannot be read; VLMZ_NO_MEMORY for a context that is too long for the machine.
+// Thread-safe.
+VLMZ_API vlmz_status vlmz_conversation_create(
+    vlmz_model *model, const vlmz_conversation_options *options,
+    vlmz_conversation **conversation);
+
+typedef struct vlmz_answer_options {
+  size_t size;
+  // Tokens of the answer at most; 0 for 512.
+  int32_t maximum_tokens;
+  // The so many most probable tokens are drawn from; 0 for all, negative for the model's own.
+  int32_t top_k;
+  // Divides the logits, 0 to 100; 0 always takes the most probable token; negative for the model's
+  // own.
+  double temperature;
+  // The fewest most probable tokens whose probabilities add up to this are drawn from, 0 to 1;
+  // negative for the model's own.
+  double top_p;
+  // Tokens with at least this share of the highest probability are drawn from, 0 to 1; negative for
+  // the model's own.
+  double min_p;
+  // What logits of tokens that came before are divided by, 0.01 to 100; negative for the model's
+  // own.
+  double repeat_penalty;
+  // The same number gives the same text.
+  uint64_t seed;
+  // Texts that end the answer and are no part of it: stop_count of them.
+  const char *const *stops;
+  size_t stop_count;
+} vlmz_answer_options;
+
+#define VLMZ_ANSWER_OPTIONS_INIT \
+  { sizeof(vlmz_answer_options), 0, -1, -1.0, -1.0, -1.0, -1.0, 0, NULL, 0 }
+
+// Takes a piece of an answer as soon as it is certain, on the thread that asked: length bytes of
+// UTF-8 in whole characters, and a zero byte behind them. Returns 0 to go on; anything else ends
+// the answer. Of the conversation it may use vlmz_conversation_cancel() and
+// vlmz_conversation_free() alone. It must return: no exception, no longjmp.
+typedef int (*vlmz_text_callback)(const char *text, size_t length, void *user);
+
+// Why an answer ends. Values may be added.
+enum {
+  // A token that ends texts.
+  VLMZ_ENDING_STOP_TOKEN = 1,
+  // One of the stops.
+  VLMZ_ENDING_STOP_TEXT = 2,
+  // maximum_tokens were written.
+  VLMZ_ENDING_LENGTH = 3,
+  // The context is full.
+  VLMZ_ENDING_CONTEXT = 4,
+  // It was cancelled.
+  VLMZ_ENDING_CANCELLED = 5
+};
+
+// An answer. Members may be added at the end.
+typedef struct vlmz_answer {
+  // All of the text, length bytes.
+  const char *text;
+  size_t length;
+  // VLMZ_ENDING_STOP_TOKEN …
+  int32_t ending;
+  // Tokens of the answer.
+  int32_t tokens;
+  // Positions of the whole prompt that are text, and that are pictures.
+  int32_t prompt_tokens;
+  int32_t picture_tokens;
+  // Positions of the prompt that the context still held from before.
+  int32_t reused_tokens;
+  // Seconds until the first token, and for the others together.
+  double prompt_seconds;
+  double token_seconds;
+} vlmz_answer;
+
+// Asks a question; question and answer become a part of the conversation.
+//
+//   question       any text. Where pictures stand in it may be said with <image>, once for each;
+//                  otherwise they stand before it.
+//   pictures       picture_count of them, which the question is about; NULL and 0 for none.
+//                  Pictures of earlier questions are still seen.
+//   options        or NULL.
+//   callback       takes the answer piece by piece; or NULL.
+//   user           is given to callback.
+//   answer         where the whole answer goes; one block for vlmz_free(), its text included. Or
+//                  NULL.
+//
+// An answer that is cancelled after its first piece is an answer, VLMZ_OK, and its ending says so;
+// one that is cancelled before is VLMZ_CANCELLED and no part of the conversation, like one that
+// fails. Errors: VLMZ_INVALID_ARGUMENT, also for more than the context has room for;
+// VLMZ_NOT_CAPABLE for pictures that the model cannot see; VLMZ_BAD_DATA for weights that give no
+// numbers, or a template that fails; VLMZ_IO for a model's file that has changed; VLMZ_NO_MEMORY,
+// VLMZ_BUSY, VLMZ_CANCELLED. One at a time.
+VLMZ_API vlmz_status vlmz_conversation_ask(
+    vlmz_conversation *conversation, const char *question, vlmz_picture *const *pictures,
+    size_t picture_count, const vlmz_answer_options *options, vlmz_text_callback callback,
+    void *user, vlmz_answer **answer);
+
+// Forgets everything that was said and seen. Errors: VLMZ_INVALID_ARGUMENT, VLMZ_BUSY. One at a
+// time.
+VLMZ_API vlmz_status vlmz_conversation_clear(vlmz_conversation *conversation);
+
+// Gives the positions that the conversation may have, text and pictures together. Errors:
+// VLMZ_INVALID_ARGUMENT. Thread-safe.
+VLMZ_API vlmz_status vlmz_conversation_get_context_length(
+    vlmz_conversation *conversation, size_t *length);
+
+// Ends the call that is running on the conversation: an answer ends with what is written of it.
+// Without one it does nothing. Errors: VLMZ_INVALID_ARGUMENT. Thread-safe.
+VLMZ_API vlmz_status vlmz_conversation_cancel(vlmz_conversation *conversation);
+
+// Frees the handle; a call that is running ends as it would have. NULL is allowed. Errors:
+// VLMZ_INVALID_ARGUMENT. Thread-safe.
+VLMZ_API vlmz_status vlmz_conversation_free(vlmz_conversation *conversation);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,97 @@
+import CVLMZ
+import VLMZ
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// Results in memory of `malloc`, one block each, which `vlmz_free` gives back.
+enum Block {
+  /// - Throws: `.noMemory`.
+  static func allocate(_ byteCount: Int) throws -> UnsafeMutableRawPointer {
+    guard let memory = malloc(max(1, byteCount)) else {
+      throw VLMZError(.noMemory, "result: found no memory for \(byteCount) bytes")
+    }
+    return memory
+  }
+
+  /// A text with a zero byte behind it.
+  static func text(_ text: String) throws -> UnsafeMutablePointer<CChar> {
+    let memory = try allocate(text.utf8.count + 1)
+    write(text, to: memory)
+    return memory.assumingMemoryBound(to: CChar.self)
+  }
+
+  static func floats(_ values: [Float]) throws -> UnsafeMutablePointer<Float> {
+    let memory = try allocate(values.count * MemoryLayout<Float>.stride)
+    let floats = memory.bindMemory(to: Float.self, capacity: values.count)
+    values.withUnsafeBufferPointer { source in
+      if let base = source.baseAddress { floats.initialize(from: base, count: values.count) }
+    }
+    return floats
+  }
+
+  /// Candidates, and behind them the labels that they point to.
+  static func candidates(
+    _ candidates: [Classification.Candidate]
+  ) throws -> UnsafeMutablePointer<vlmz_candidate> {
+    let size = candidates.count * MemoryLayout<vlmz_candidate>.stride
+    let labels = candidates.reduce(0) { $0 + ($1.label?.utf8.count ?? 0) + 1 }
+    let memory = try allocate(size + labels)
+    let array = memory.bindMemory(to: vlmz_candidate.self, capacity: candidates.count)
+    var next = memory + size
+    for (index, candidate) in candidates.enumerated() {
+      var label: UnsafePointer<CChar>?
+      if let text = candidate.label {
+        label = UnsafePointer(next.assumingMemoryBound(to: CChar.self))
+        next = write(text, to: next)
+      }
+      (array + index).initialize(
+        to: vlmz_candidate(label: label, score: candidate.score, index: candidate.index))
+    }
+    return array
+  }
+
+  /// An answer, and behind it the text that it points to.
+  static func answer(_ answer: Answer) throws -> UnsafeMutablePointer<vlmz_answer> {
+    let size = MemoryLayout<vlmz_answer>.stride
+    let memory = try allocate(size + answer.text.utf8.count + 1)
+    let result = memory.bindMemory(to: vlmz_answer.self, capacity: 1)
+    write(answer.text, to: memory + size)
+    result.initialize(
+      to: vlmz_answer(
+        text: UnsafePointer((memory + size).assumingMemoryBound(to: CChar.self)),
+        length: answer.text.utf8.count, ending: answer.ending.number,
+        tokens: Int32(clamping: answer.tokens.count),
+        prompt_tokens: Int32(clamping: answer.promptTokenCount),
+        picture_tokens: Int32(clamping: answer.visualTokenCount),
+        reused_tokens: Int32(clamping: answer.timings.reusedTokens),
+        prompt_seconds: answer.timings.promptSeconds, token_seconds: answer.timings.stepSeconds))
+    return result
+  }
+
+  /// - Returns: the place behind the zero byte.
+  @discardableResult
+  private static func write(
+    _ text: String, to memory: UnsafeMutableRawPointer
+  ) -> UnsafeMutableRawPointer {
+    let count = text.utf8.count
+    UnsafeMutableRawBufferPointer(start: memory, count: count).copyBytes(from: text.utf8)
+    memory.storeBytes(of: 0, toByteOffset: count, as: UInt8.self)
+    return memory + count + 1
+  }
+}
+
+extension Answer.Ending {
+  fileprivate var number: Int32 {
+    let number =
+      switch self {
+      case .stopToken: VLMZ_ENDING_STOP_TOKEN
+      case .stopString: VLMZ_ENDING_STOP_TEXT
+      case .length: VLMZ_ENDING_LENGTH
+      case .context: VLMZ_ENDING_CONTEXT
+      case .cancelled: VLMZ_ENDING_CANCELLED
+      }
+    return Int32(number)
+  }
+}

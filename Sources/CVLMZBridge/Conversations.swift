@@ -1,0 +1,111 @@
+import CVLMZ
+import VLMZ
+
+/// `vlmz_conversation_create` of vlmz.h.
+@_cdecl("vlmz_conversation_create")
+public func vlmzConversationCreate(
+  _ handle: OpaquePointer?, _ options: UnsafePointer<vlmz_conversation_options>?,
+  _ conversation: UnsafeMutablePointer<OpaquePointer?>?
+) -> vlmz_status {
+  call {
+    let result = try place(conversation, "conversation", empty: nil)
+    let given = try structure(options, "options", initial: vlmz_conversation_options())
+    let made = try Conversation(with: try model(handle), options: try conversationOptions(given))
+    result.pointee = HandleTable.shared.add(made, .conversation)
+  }
+}
+
+/// `vlmz_conversation_ask` of vlmz.h.
+@_cdecl("vlmz_conversation_ask")
+public func vlmzConversationAsk(
+  _ handle: OpaquePointer?, _ question: UnsafePointer<CChar>?,
+  _ pictures: UnsafePointer<OpaquePointer?>?, _ pictureCount: Int,
+  _ options: UnsafePointer<vlmz_answer_options>?, _ callback: vlmz_text_callback?,
+  _ user: UnsafeMutableRawPointer?,
+  _ answer: UnsafeMutablePointer<UnsafeMutablePointer<vlmz_answer>?>?
+) -> vlmz_status {
+  answer?.pointee = nil
+  return call {
+    let conversation = try conversation(handle)
+    let seen = try elements(pictures, pictureCount, "pictures").map { try picture($0) }
+    let made = try conversation.ask(
+      try text(question, "question"), about: seen, options: try answerOptions(options)
+    ) { piece in
+      guard let callback else { return }
+      var piece = piece
+      let isEnough = piece.withUTF8 { bytes in
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: bytes.count + 1) { copy in
+          UnsafeMutableRawBufferPointer(copy).copyMemory(from: UnsafeRawBufferPointer(bytes))
+          copy[bytes.count] = 0
+          return callback(copy.baseAddress, bytes.count, user) != 0
+        }
+      }
+      if isEnough { conversation.cancel() }
+    }
+    answer?.pointee = try Block.answer(made)
+  }
+}
+
+/// `vlmz_conversation_clear` of vlmz.h.
+@_cdecl("vlmz_conversation_clear")
+public func vlmzConversationClear(_ handle: OpaquePointer?) -> vlmz_status {
+  call { try conversation(handle).clear() }
+}
+
+/// `vlmz_conversation_get_context_length` of vlmz.h.
+@_cdecl("vlmz_conversation_get_context_length")
+public func vlmzConversationGetContextLength(
+  _ handle: OpaquePointer?, _ length: UnsafeMutablePointer<Int>?
+) -> vlmz_status {
+  call {
+    let result = try place(length, "length", empty: 0)
+    result.pointee = try conversation(handle).contextLength
+  }
+}
+
+/// `vlmz_conversation_cancel` of vlmz.h.
+@_cdecl("vlmz_conversation_cancel")
+public func vlmzConversationCancel(_ handle: OpaquePointer?) -> vlmz_status {
+  call { try conversation(handle).cancel() }
+}
+
+/// `vlmz_conversation_free` of vlmz.h.
+@_cdecl("vlmz_conversation_free")
+public func vlmzConversationFree(_ handle: OpaquePointer?) -> vlmz_status {
+  release(handle, .conversation)
+}
+
+private func conversationOptions(
+  _ given: vlmz_conversation_options
+) throws -> Conversation.Options {
+  var options = Conversation.Options(
+    contextLength: nonzero(given.context_length),
+    system: try optionalText(given.system, "system message"),
+    threads: nonzero(given.threads))
+  if let name = try optionalText(given.chat_template, "template") {
+    options.template = .named(name)
+  }
+  if let name = try optionalText(given.key_values, "keys and values") {
+    guard let storage = Conversation.KeyValueStorage(rawValue: name) else {
+      throw invalid(
+        "keys and values", found: "another name",
+        expected: Conversation.KeyValueStorage.allCases.map(\.rawValue).joined(separator: ", "))
+    }
+    options.keyValues = storage
+  }
+  return options
+}
+
+private func answerOptions(
+  _ pointer: UnsafePointer<vlmz_answer_options>?
+) throws -> AnswerOptions {
+  guard pointer != nil else { return AnswerOptions() }
+  let given = try structure(pointer, "options", initial: vlmz_answer_options())
+  var options = AnswerOptions(
+    temperature: nonnegative(given.temperature),
+    topK: given.top_k < 0 ? nil : Int(given.top_k), topP: nonnegative(given.top_p),
+    minP: nonnegative(given.min_p), repeatPenalty: nonnegative(given.repeat_penalty),
+    seed: given.seed, stopStrings: try texts(given.stops, given.stop_count, "stops"))
+  if given.maximum_tokens != 0 { options.maximumTokens = Int(given.maximum_tokens) }
+  return options
+}

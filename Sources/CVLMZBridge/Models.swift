@@ -1,0 +1,53 @@
+import CVLMZ
+import VLMFoundation
+import VLMZ
+
+/// `vlmz_model_open` of vlmz.h.
+@_cdecl("vlmz_model_open")
+public func vlmzModelOpen(
+  _ path: UnsafePointer<CChar>?, _ options: UnsafePointer<vlmz_model_options>?,
+  _ model: UnsafeMutablePointer<OpaquePointer?>?
+) -> vlmz_status {
+  call {
+    let result = try place(model, "model", empty: nil)
+    let options = try structure(options, "options", initial: vlmz_model_options())
+    let opened = try Model(
+      opening: try fileName(path),
+      options: Model.Options(
+        threads: nonzero(options.threads),
+        instructionSet: try optionalText(options.instruction_set, "instruction set")))
+    result.pointee = HandleTable.shared.add(opened, .model)
+  }
+}
+
+/// The name of a file: any bytes.
+func fileName(_ path: UnsafePointer<CChar>?) throws -> String {
+  guard let path else { throw invalid("path", found: "NULL", expected: "the name of a file") }
+  return String(fileName: path)
+}
+
+/// `vlmz_model_capabilities` of vlmz.h.
+@_cdecl("vlmz_model_capabilities")
+public func vlmzModelCapabilities(
+  _ handle: OpaquePointer?, _ capabilities: UnsafeMutablePointer<UInt32>?
+) -> vlmz_status {
+  call {
+    let result = try place(capabilities, "capabilities", empty: 0)
+    result.pointee = try model(handle).capabilities.rawValue
+  }
+}
+
+/// `vlmz_model_describe` of vlmz.h.
+@_cdecl("vlmz_model_describe")
+public func vlmzModelDescribe(
+  _ handle: OpaquePointer?, _ json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
+) -> vlmz_status {
+  call {
+    let result = try place(json, "json", empty: nil)
+    result.pointee = try Block.text(try model(handle).describe())
+  }
+}
+
+/// `vlmz_model_free` of vlmz.h.
+@_cdecl("vlmz_model_free")
+public func vlmzModelFree(_ handle: OpaquePointer?) -> vlmz_status { release(handle, .model) }

@@ -1,0 +1,162 @@
+import CVLMZ
+import VLMZ
+
+/// `vlmz_session_create` of vlmz.h.
+@_cdecl("vlmz_session_create")
+public func vlmzSessionCreate(
+  _ handle: OpaquePointer?, _ options: UnsafePointer<vlmz_session_options>?,
+  _ session: UnsafeMutablePointer<OpaquePointer?>?
+) -> vlmz_status {
+  call {
+    let result = try place(session, "session", empty: nil)
+    let options = try structure(options, "options", initial: vlmz_session_options())
+    let made = try Session(
+      of: try model(handle), options: Session.Options(threads: nonzero(options.threads)))
+    result.pointee = HandleTable.shared.add(made, .session)
+  }
+}
+
+/// `vlmz_session_classify` of vlmz.h.
+@_cdecl("vlmz_session_classify")
+public func vlmzSessionClassify(
+  _ handle: OpaquePointer?, _ imageHandle: OpaquePointer?, _ top: Int,
+  _ candidates: UnsafeMutablePointer<UnsafeMutablePointer<vlmz_candidate>?>?,
+  _ count: UnsafeMutablePointer<Int>?
+) -> vlmz_status {
+  call {
+    try give(candidates, count) {
+      try session(handle).classify(try image(imageHandle), top: wanted(top)).candidates
+    }
+  }
+}
+
+/// `vlmz_session_embed_image` of vlmz.h.
+@_cdecl("vlmz_session_embed_image")
+public func vlmzSessionEmbedImage(
+  _ handle: OpaquePointer?, _ imageHandle: OpaquePointer?,
+  _ values: UnsafeMutablePointer<UnsafeMutablePointer<Float>?>?,
+  _ count: UnsafeMutablePointer<Int>?
+) -> vlmz_status {
+  call {
+    try give(values, count) { try session(handle).embed(try image(imageHandle)).values }
+  }
+}
+
+/// `vlmz_session_embed_text` of vlmz.h.
+@_cdecl("vlmz_session_embed_text")
+public func vlmzSessionEmbedText(
+  _ handle: OpaquePointer?, _ said: UnsafePointer<CChar>?,
+  _ values: UnsafeMutablePointer<UnsafeMutablePointer<Float>?>?,
+  _ count: UnsafeMutablePointer<Int>?
+) -> vlmz_status {
+  call {
+    try give(values, count) { try session(handle).embed(try text(said, "text")).values }
+  }
+}
+
+/// `vlmz_session_make_text_classes` of vlmz.h.
+@_cdecl("vlmz_session_make_text_classes")
+public func vlmzSessionMakeTextClasses(
+  _ handle: OpaquePointer?, _ labels: UnsafePointer<UnsafePointer<CChar>?>?, _ labelCount: Int,
+  _ templates: UnsafePointer<UnsafePointer<CChar>?>?, _ templateCount: Int,
+  _ classes: UnsafeMutablePointer<OpaquePointer?>?
+) -> vlmz_status {
+  call {
+    let result = try place(classes, "classes", empty: nil)
+    let made = try session(handle).textClasses(
+      try texts(labels, labelCount, "labels"),
+      templates: try texts(templates, templateCount, "templates"))
+    result.pointee = HandleTable.shared.add(made, .textClasses)
+  }
+}
+
+/// `vlmz_text_classes_free` of vlmz.h.
+@_cdecl("vlmz_text_classes_free")
+public func vlmzTextClassesFree(_ handle: OpaquePointer?) -> vlmz_status {
+  release(handle, .textClasses)
+}
+
+/// `vlmz_session_classify_by_text` of vlmz.h.
+@_cdecl("vlmz_session_classify_by_text")
+public func vlmzSessionClassifyByText(
+  _ handle: OpaquePointer?, _ imageHandle: OpaquePointer?, _ classes: OpaquePointer?, _ top: Int,
+  _ candidates: UnsafeMutablePointer<UnsafeMutablePointer<vlmz_candidate>?>?,
+  _ count: UnsafeMutablePointer<Int>?
+) -> vlmz_status {
+  call {
+    try give(candidates, count) {
+      try session(handle).classify(
+        try image(imageHandle), as: try textClasses(classes), top: wanted(top)
+      ).candidates
+    }
+  }
+}
+
+/// `vlmz_session_encode` of vlmz.h.
+@_cdecl("vlmz_session_encode")
+public func vlmzSessionEncode(
+  _ handle: OpaquePointer?, _ imageHandle: OpaquePointer?,
+  _ options: UnsafePointer<vlmz_encoding_options>?, _ picture: UnsafeMutablePointer<OpaquePointer?>?
+) -> vlmz_status {
+  call {
+    let result = try place(picture, "picture", empty: nil)
+    let options = try structure(options, "options", initial: vlmz_encoding_options())
+    let made = try session(handle).encode(
+      try image(imageHandle),
+      options: EncodingOptions(
+        resolution: nonzero(options.resolution), keepsAspect: options.keeps_aspect != 0))
+    result.pointee = HandleTable.shared.add(made, .picture)
+  }
+}
+
+/// `vlmz_picture_get_token_count` of vlmz.h.
+@_cdecl("vlmz_picture_get_token_count")
+public func vlmzPictureGetTokenCount(
+  _ handle: OpaquePointer?, _ count: UnsafeMutablePointer<Int>?
+) -> vlmz_status {
+  call {
+    let result = try place(count, "count", empty: 0)
+    result.pointee = try picture(handle).tokenCount
+  }
+}
+
+/// `vlmz_picture_free` of vlmz.h.
+@_cdecl("vlmz_picture_free")
+public func vlmzPictureFree(_ handle: OpaquePointer?) -> vlmz_status { release(handle, .picture) }
+
+/// `vlmz_session_cancel` of vlmz.h.
+@_cdecl("vlmz_session_cancel")
+public func vlmzSessionCancel(_ handle: OpaquePointer?) -> vlmz_status {
+  call { try session(handle).cancel() }
+}
+
+/// `vlmz_session_free` of vlmz.h.
+@_cdecl("vlmz_session_free")
+public func vlmzSessionFree(_ handle: OpaquePointer?) -> vlmz_status { release(handle, .session) }
+
+/// A number of C that is too large for Swift's is as good as the largest.
+private func wanted(_ top: Int) -> Int { top < 0 ? .max : top }
+
+private func give(
+  _ candidates: UnsafeMutablePointer<UnsafeMutablePointer<vlmz_candidate>?>?,
+  _ count: UnsafeMutablePointer<Int>?, _ make: () throws -> [Classification.Candidate]
+) throws {
+  count?.pointee = 0
+  let result = try place(candidates, "candidates", empty: nil)
+  let number = try place(count, "count", empty: 0)
+  let made = try make()
+  result.pointee = try Block.candidates(made)
+  number.pointee = made.count
+}
+
+private func give(
+  _ values: UnsafeMutablePointer<UnsafeMutablePointer<Float>?>?,
+  _ count: UnsafeMutablePointer<Int>?, _ make: () throws -> [Float]
+) throws {
+  count?.pointee = 0
+  let result = try place(values, "values", empty: nil)
+  let number = try place(count, "count", empty: 0)
+  let made = try make()
+  result.pointee = try Block.floats(made)
+  number.pointee = made.count
+}
