@@ -6,6 +6,7 @@ import VLMImages
 import VLMModels
 import VLMTensor
 import VLMTestSupport
+import VLMText
 import VLMZ
 
 /// SigLIP's tower, checkpoint → container → vectors, against transformers, timm and open_clip;
@@ -160,7 +161,7 @@ struct SigLIPGoldenTests {
     let picture = try session.encode(try Self.pixels()) { _, _, _ in }
     try Self.check(picture.rows.array(), "llava.projector")
     var logits: [Float]?
-    try session.inspect([1, 5, 7, Splice.sentinel, 11, 13], images: [picture]) { name, _, values in
+    try session.inspect([1, 5, 7, ImagePrompt.sentinel, 11, 13], images: [picture]) { name, _, values in
       if name == "logits" { logits = values }
     }
     try Self.check(logits, "llava.logits")

@@ -93,7 +93,9 @@ extension TextGenerator {
   }
 
   private func splice(_ ids: [Int], _ images: [VisualTokens]) throws -> Splice {
-    let splice = try inFile { try Splice(ids, imageTokens: images.map(\.count)) }
+    let splice = try inFile {
+      try Splice(ids, sentinel: ImagePrompt.sentinel, imageTokens: images.map(\.count))
+    }
     guard splice.count > 0 else { throw GenerationError(.emptyPrompt) }
     return splice
   }
