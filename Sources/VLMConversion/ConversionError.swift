@@ -70,7 +70,9 @@ package struct ConversionError: ReportableError, Equatable {
     case .json(_, let text): return "\(name): \(text)"
     case .unknownModel(let count, let examples):
       return "\(name): \(count) tensors of no model known here, found \(Self.list(examples)), "
-        + "expected \(Registry.summary)"
+        + "expected a ConvNeXt (names of timm, facebook, Hugging Face, torchvision, OpenMMLab or "
+        + "open_clip), CLIP's vision tower, open_clip with a ConvNeXt, LLaMA and its kin (Vicuna, Mistral, "
+        + "SmolLM2, Qwen 2), or a LLaVA (LLaVA-1.5, ConvLLaVA, LLaVA-HR)"
     case .nothingToConvert: return "\(name): holds no tensors, nothing to convert"
     case .frozenModule:
       return
@@ -149,7 +151,7 @@ package struct ConversionError: ReportableError, Equatable {
     case .architecture(let found):
       return
         "\(name): config.json says that this is a '\(found.escapedForDisplay())', which is not run "
-        + "here, expected one of \(StatedArchitecture.known)"
+        + "here, expected one of \(Registry.statedPatterns)"
     case .quantized(let kind, let tensor):
       return "\(name): the weights are quantized (\(kind.escapedForDisplay())), found tensor "
         + "'\(tensor.escapedForDisplay())', expected the model's own in f32, f16 or bf16"

@@ -127,7 +127,7 @@ struct SourceRecognition {
     for name in isOpenCLIP ? names.reversed() : names where description == nil {
       description = try descriptions.read(name)
     }
-    let stated = described == nil ? StatedArchitecture.unknown(description) : nil
+    let stated = described == nil ? Registry.unknownClass(in: description) : nil
     do {
       try Self.checkNames(catalog, weights)
       try UnsupportedWeights.check(catalog, description, adapter)

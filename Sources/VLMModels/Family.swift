@@ -8,8 +8,6 @@ package protocol Family: Sendable {
   static var name: String { get }
   /// The classes of transformers that are run, and their `model_type`s.
   static var stated: StatedClasses { get }
-  /// What is said to be known where a checkpoint is none of it: "CLIP's vision tower".
-  static var summary: String? { get }
 }
 
 /// The names that transformers' `config.json` has for a family's models.
@@ -38,17 +36,16 @@ package struct StatedClasses: Sendable {
 
 extension Family {
   package static var stated: StatedClasses { .none }
-  package static var summary: String? { nil }
 }
 
 /// A family whose models fill a file.
 package protocol ModelFamily: Family {
   associatedtype Config: ModelConfig
 
-  /// Whether its models talk, rather than make vectors of pictures.
-  static var isLanguage: Bool { get }
-  /// Whether `names` are those of one of its models, with nothing before them: what training code
-  /// holds a model under is found by it.
+  /// Whether its models write text.
+  static var writesText: Bool { get }
+  /// Whether `names`, without anything before them, are those of such a model: by them its place is
+  /// found among what else training stores.
   static func isPresent(in names: [String]) -> Bool
   /// The model that the tensors make up; nil when they are none of this family's.
   ///
@@ -57,7 +54,7 @@ package protocol ModelFamily: Family {
 }
 
 extension ModelFamily {
-  package static var isLanguage: Bool { false }
+  package static var writesText: Bool { false }
 }
 
 /// A family of vision towers, which a language model may see with.

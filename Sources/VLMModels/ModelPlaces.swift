@@ -52,10 +52,11 @@ package struct ModelPlace: Sendable, Equatable {
   }
 
   /// Whether `names` are those of a language model, or of an image model; nil when they are those of
-  /// nothing that is known. A language model may have the tower of an image model in it.
+  /// nothing that is known.
   private static func isLanguage(_ names: [String]) -> Bool? {
+    // A LLaVA has the names of an image model too.
     for isLanguage in [true, false] {
-      for family in Registry.models where family.isLanguage == isLanguage {
+      for family in Registry.models where family.writesText == isLanguage {
         if family.isPresent(in: names) { return isLanguage }
       }
     }

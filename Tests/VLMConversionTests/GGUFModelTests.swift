@@ -21,11 +21,11 @@ struct GGUFModelTests {
   private func convert(
     _ path: String, _ scheme: Scheme, ignoreUnexpected: Bool = false
   ) throws -> Container {
-    let converter = try Converter(
+    let conversion = try Conversion(
       source: try SourceModel.open(path: path), policy: QuantizationPolicy(scheme: scheme),
       ignoreUnexpected: ignoreUnexpected, pool: pool)
     let output = make.folder.path("out.vlmz")
-    _ = try converter.convert(to: output, overwrite: true) { _, _, _ in }
+    _ = try conversion.run(to: output, overwrite: true) { _, _, _ in }
     return try Container.open(path: output)
   }
 

@@ -7,7 +7,7 @@ import VLMTestSupport
 @Suite("roles of tensors")
 struct RolePlanTests {
   private func plan(_ fixture: String) throws -> ConversionPlan {
-    try Converter(
+    try Conversion(
       source: try SourceModel.open(path: TestFiles.fixture(fixture)),
       policy: QuantizationPolicy(scheme: .q4), ignoreUnexpected: true,
       pool: WorkerPool(threadCount: 1)

@@ -7,7 +7,8 @@ import VLMTestSupport
 struct SpliceTests {
   @Test("pictures take the places of their sentinels, in order")
   func order() throws {
-    let splice = try Splice([1, 7, -200, 8, -200, -200, 9], imageTokens: [4, 2, 3])
+    let splice = try Splice(
+      [1, 7, -200, 8, -200, -200, 9], sentinel: -200, imageTokens: [4, 2, 3])
     #expect(
       splice.pieces == [
         .text([1, 7]), .image(0, rows: 0..<4), .text([8]), .image(1, rows: 0..<2),
@@ -19,14 +20,14 @@ struct SpliceTests {
 
   @Test("text alone is one piece")
   func textOnly() throws {
-    let splice = try Splice([1, 2, 3], imageTokens: [])
+    let splice = try Splice([1, 2, 3], sentinel: -200, imageTokens: [])
     #expect(splice.pieces == [.text([1, 2, 3])])
-    #expect(try Splice([], imageTokens: []).pieces.isEmpty)
+    #expect(try Splice([], sentinel: -200, imageTokens: []).pieces.isEmpty)
   }
 
   @Test("what a context holds already is left out, to the position")
   func rest() throws {
-    let splice = try Splice([1, 7, -200, 8, -200], imageTokens: [4, 2])
+    let splice = try Splice([1, 7, -200, 8, -200], sentinel: -200, imageTokens: [4, 2])
     #expect(splice.pieces(from: 0) == splice.pieces)
     #expect(
       splice.pieces(from: 1)
@@ -41,7 +42,7 @@ struct SpliceTests {
   func counts() {
     for pictures in [[], [4, 4]] {
       let error = thrownError(ModelError.self) {
-        try Splice([1, -200, 2], imageTokens: pictures)
+        try Splice([1, -200, 2], sentinel: -200, imageTokens: pictures)
       }
       #expect(
         error?.description == "prompt: \(pictures.count) images, "

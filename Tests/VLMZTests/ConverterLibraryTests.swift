@@ -4,6 +4,10 @@ import Testing
 import VLMTestSupport
 import VLMZ
 
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 @Suite("The library's converter")
 struct ConverterLibraryTests {
   private static let checkpoint = TestFiles.fixture("convnext-cifar10")
@@ -133,6 +137,23 @@ struct ConverterLibraryTests {
     }
     #expect(progressed.load(ordering: .relaxed) > 0)
     #expect(try bytes("a.vlmz") == bytes("b.vlmz"))
+  }
+
+  /// What the process does on each signal.
+  private func handlers() -> [[UInt8]] {
+    (Int32(1)..<32).map { signal in
+      var action = sigaction()
+      sigaction(signal, nil, &action)
+      return withUnsafeBytes(of: action) { Array($0) }
+    }
+  }
+
+  @Test("signal handlers and the environment are the program's and stay as they were")
+  func process() throws {
+    let before = (handlers(), ProcessInfo.processInfo.environment)
+    try converter(.f32).convert(to: folder.path("m.vlmz"))
+    #expect(handlers() == before.0)
+    #expect(ProcessInfo.processInfo.environment == before.1)
   }
 
   @Test("a second conversion at the same time is refused")

@@ -70,7 +70,7 @@ struct UpstreamFixtureTests {
     let session = try conversation(Self.path(name), .f32, in: folder)
     let picture = try session.encode(try Self.pixels("clip.pixel_values")) { _, _, _ in }
     try Self.check(picture.rows.array(), "llava.projector")
-    let ids: [Int] = [1, 5, 7, Splice.sentinel, 11, 13]
+    let ids: [Int] = [1, 5, 7, ImagePrompt.sentinel, 11, 13]
     var logits: [Float]?
     try session.inspect(ids, images: [picture]) { name, _, values in
       if name == "logits" { logits = values }

@@ -11,14 +11,14 @@ package enum CLIPFamily: ModelFamily {
   package typealias Config = CLIPConfig
 
   package static let name = "open_clip"
-  package static let summary: String? = "open_clip with a ConvNeXt"
 
   package static let stated = StatedClasses(
     classes: ["CLIPModel", "MetaClip2Model"], types: ["clip", "metaclip_2"], patterns: ["CLIP…"])
 
-  private static let marks: Set<String> = ["visual.conv1.weight", "visual.class_embedding"]
-
-  package static func isPresent(in names: [String]) -> Bool { marks.intersection(names) == marks }
+  /// transformers' `CLIPModel` is found by its image tower.
+  package static func isPresent(in names: [String]) -> Bool {
+    names.contains("visual.conv1.weight") && names.contains("visual.class_embedding")
+  }
 
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
     if let found = try CLIPHead.recognise(facts) { return found }

@@ -9,13 +9,8 @@ extension LLaMAConfig {
   /// `model_type` and `architectures` of `config.json` whose language model is this one.
   ///
   /// The LLaVAs keep the language model's fields beside their own.
-  package static let types: Set<String> = [
-    "llama", "mistral", "qwen2", "llava", "llava_llama", "llava_hr",
-  ]
-  package static let architectures: Set<String> = [
-    "LlamaForCausalLM", "LLaMAForCausalLM", "LlamaModel", "MistralForCausalLM",
-    "Qwen2ForCausalLM", "LlavaLlamaForCausalLM", "LlavaHrForCausalLM",
-  ]
+  package static let types = LLaMAFamily.stated.types.union(LLaVAFamily.stated.types)
+  package static let architectures = LLaMAFamily.stated.classes.union(LLaVAFamily.upstreamClasses)
 
   /// Whether `description` is the `config.json` of a language model that this family runs.
   package static func describes(_ description: JSONValue) -> Bool {

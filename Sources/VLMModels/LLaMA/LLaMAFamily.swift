@@ -9,13 +9,16 @@ package enum LLaMAFamily: ModelFamily {
   package typealias Config = LLaMAConfig
 
   package static let name = "llama"
-  package static let summary: String? = "LLaMA and its kin (Vicuna, Mistral, SmolLM2, Qwen 2)"
 
   package static let stated = StatedClasses(
-    classes: LLaMAConfig.architectures, types: LLaMAConfig.types,
+    classes: [
+      "LlamaForCausalLM", "LLaMAForCausalLM", "LlamaModel", "MistralForCausalLM",
+      "Qwen2ForCausalLM",
+    ],
+    types: ["llama", "mistral", "qwen2"],
     patterns: ["Llama…", "Mistral…", "Qwen2…"])
 
-  package static let isLanguage = true
+  package static let writesText = true
 
   package static func isPresent(in names: [String]) -> Bool { LLaMANaming.detect(names) != nil }
 

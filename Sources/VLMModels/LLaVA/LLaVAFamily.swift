@@ -11,12 +11,15 @@ package enum LLaVAFamily: ModelFamily {
   package typealias Config = LLaVAConfig
 
   package static let name = "llava"
-  package static let summary: String? = "a LLaVA (LLaVA-1.5, ConvLLaVA, LLaVA-HR)"
+
+  /// Those of upstream's code, whose `config.json` is a language model's with more fields.
+  static let upstreamClasses: Set<String> = ["LlavaLlamaForCausalLM", "LlavaHrForCausalLM"]
 
   package static let stated = StatedClasses(
-    classes: ["LlavaForConditionalGeneration"], types: ["llava"], patterns: ["Llava…"])
+    classes: upstreamClasses.union(["LlavaForConditionalGeneration"]),
+    types: ["llava", "llava_llama", "llava_hr"], patterns: ["Llava…"])
 
-  package static let isLanguage = true
+  package static let writesText = true
 
   package static func isPresent(in names: [String]) -> Bool {
     LLaVANaming.detect(names)

@@ -6,9 +6,6 @@ import VLMTensor
 /// A position of a picture is a position like any other: it counts for rotation, for the mask and
 /// against the context limit.
 package struct Splice: Sendable, Equatable {
-  /// What `input_ids` hold where a picture goes.
-  package static let sentinel = -200
-
   package enum Piece: Sendable, Equatable {
     case text([Int])
     /// Rows of picture number `image`.
@@ -28,9 +25,12 @@ package struct Splice: Sendable, Equatable {
 
   /// Replaces the sentinels of `ids`, in order, by pictures of these many tokens.
   ///
+  /// - Parameter sentinel: what `ids` hold where a picture goes, which is no token's id.
   /// - Throws: `ModelError` when there are not as many pictures as sentinels.
-  package init(_ ids: [Int], imageTokens: [Int]) throws(ModelError) {
-    let sentinels = ids.count { $0 == Self.sentinel }
+  package init(
+    _ ids: [Int], sentinel: Int, imageTokens: [Int]
+  ) throws(ModelError) {
+    let sentinels = ids.count { $0 == sentinel }
     guard sentinels == imageTokens.count else {
       throw ModelError(
         .prompt(
@@ -45,7 +45,7 @@ package struct Splice: Sendable, Equatable {
       text = []
     }
     for id in ids {
-      guard id == Self.sentinel else {
+      guard id == sentinel else {
         text.append(id)
         continue
       }

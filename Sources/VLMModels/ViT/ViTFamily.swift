@@ -11,7 +11,6 @@ package enum ViTFamily: ModelFamily, VisionTowerFamily {
   package typealias Tower = ViTConfig
 
   package static let name = "clip_vit"
-  package static let summary: String? = "CLIP's vision tower"
   package static let possessive = "a CLIP's"
 
   package static let stated = StatedClasses(
@@ -21,15 +20,10 @@ package enum ViTFamily: ModelFamily, VisionTowerFamily {
     ],
     types: ["clip_vision_model", "metaclip_2_vision_model"], towerTypes: ["clip_vision_model"])
 
-  /// transformers' names, with and without what stands before them.
-  private static let marks: Set<String> = [
-    "vision_model.embeddings.patch_embedding.weight", "embeddings.patch_embedding.weight",
-    "embeddings.class_embedding",
-  ]
-
   package static func isPresent(in names: [String]) -> Bool {
-    let found = marks.intersection(names)
-    return found.contains("vision_model.embeddings.patch_embedding.weight") || found.count == 2
+    names.contains("vision_model.embeddings.patch_embedding.weight")
+      || names.contains("embeddings.patch_embedding.weight")
+        && names.contains("embeddings.class_embedding")
   }
 
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {

@@ -58,8 +58,10 @@ extension Converter {
     /// Stored bits per parameter: codes, scales and padding of all tensors.
     public var bitsPerWeight: Double { details.bitsPerWeight }
 
-    /// The report as one JSON object, which the container holds too, with `file_bytes` added:
-    /// docs/cli.md describes its members.
+    /// The report as one JSON object, as `vlm-convert --json` prints it: `scheme`,
+    /// `bits_per_weight`, `tensors` (those that are not f32, each with `name`, `scheme`,
+    /// `relative_rmse`, `max_abs_error`, `cosine` and maybe `reason`) and `file_bytes`. All but the
+    /// last are in the container too.
     public var json: String { JSONValue.object(object).serialized() }
 
     /// The members of `json`.

@@ -58,7 +58,7 @@ struct ConvLLaVAGoldenTests {
     for prompt in ["single", "multiturn", "textonly"] {
       let ids = try golden.ids(prompt)
       var names = Set<String>()
-      try session.inspect(ids, images: ids.contains(Splice.sentinel) ? [tokens] : []) {
+      try session.inspect(ids, images: ids.contains(ImagePrompt.sentinel) ? [tokens] : []) {
         name, shape, values in
         if golden.compare(
           prompt, name, shape, values, Self.tolerance, logits: Self.logitTolerance)
@@ -86,7 +86,7 @@ struct ConvLLaVAGoldenTests {
       #expect(found == ids)
       let options = GenerationOptions(maximumTokens: 24, stopTokens: [])
       let result = try session.generate(
-        ids, images: ids.contains(Splice.sentinel) ? [tokens] : [], options)
+        ids, images: ids.contains(ImagePrompt.sentinel) ? [tokens] : [], options)
       let expected = try golden.generated(prompt)
       #expect(result.tokens == expected, "\(prompt)")
       let answer = try golden.answer(prompt)

@@ -68,7 +68,8 @@ struct LLaVA15Tests {
     #expect(picture.count == 64)
     try CLIPViTGoldenTests.check(features, "select_layer_-2_patch", expected)
     let options = GenerationOptions(maximumTokens: 4, stopTokens: [])
-    let answer = try session.generate([1, 300, Splice.sentinel, 13], images: [picture], options)
+    let answer = try session.generate(
+      [1, 300, ImagePrompt.sentinel, 13], images: [picture], options)
     #expect(answer.tokens.count == 4)
   }
 

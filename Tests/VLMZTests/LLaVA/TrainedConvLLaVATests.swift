@@ -128,7 +128,7 @@ struct TrainedConvLLaVATests {
     #expect(second.tokens == Array(questions[1].answer.dropLast()))
     // Another picture, though it looks the same, is another picture.
     let third = try session.generate(questions[1].ids, images: [other], options)
-    let before = questions[1].ids.prefix { $0 != Splice.sentinel }.count
+    let before = questions[1].ids.prefix { $0 != ImagePrompt.sentinel }.count
     #expect(third.timings.reusedTokens == before)
     #expect(third.tokens == second.tokens)
   }

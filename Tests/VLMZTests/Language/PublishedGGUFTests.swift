@@ -31,10 +31,10 @@ struct PublishedGGUFTests {
     let pool = WorkerPool(threadCount: 2)
     let folder = try TemporaryFolder()
     let output = folder.path("out.vlmz")
-    let converter = try Converter(
+    let conversion = try Conversion(
       source: try SourceModel.open(path: Self.published),
       policy: QuantizationPolicy(scheme: scheme), ignoreUnexpected: false, pool: pool)
-    _ = try converter.convert(to: output, overwrite: true) { _, _, _ in }
+    _ = try conversion.run(to: output, overwrite: true) { _, _, _ in }
     let container = try Container.open(path: output)
     let json = try JSONValue.parse(try #require(try container.section(.config)))
     guard let config = try ModelDescription(json: json).config as? LLaMAConfig else {

@@ -1,0 +1,60 @@
+import VLMFoundation
+import VLMTensor
+
+// What transformers' `config.json` says that a model is, before anything is read from its tensors.
+
+extension Registry {
+  /// How the classes that are run are called in messages.
+  package static var statedPatterns: String {
+    let patterns = families.flatMap { $0.stated.patterns }
+    return patterns.dropLast().joined(separator: ", ") + " and " + (patterns.last ?? "")
+  }
+
+  /// The class, or else the model's type, where it is none that is run; nil where it is, or nothing
+  /// is said.
+  package static func unknownClass(in description: JSONValue?) -> String? {
+    let names = (description?["architectures"]?.arrayValue ?? []).compactMap(\.stringValue)
+    if let first = names.first {
+      let isRun = names.contains { name in
+        families.contains { $0.stated.classes.contains(name) }
+      }
+      return isRun ? nil : first
+    }
+    guard let type = description?["model_type"]?.stringValue else { return nil }
+    return families.contains { $0.stated.types.contains(type) } ? nil : type
+  }
+
+  /// What the names of classes say that have a known model inside and give something else than a
+  /// vector or classes of a picture, or text.
+  private static let otherTasks = [
+    "Segmentation", "Detection", "DepthEstimation", "Matting", "ImageModeling", "SuperResolution",
+    "KeypointMatching", "PoseEstimation", "ImageTextRetrieval",
+  ]
+  /// The same by `model_type`, of files that name no class.
+  private static let otherTaskTypes: Set<String> = [
+    "upernet", "maskformer", "mask2former", "oneformer", "clipseg", "vitmatte", "dpt", "detr",
+    "conditional_detr", "deformable_detr", "deta", "rt_detr", "grounding-dino", "omdet-turbo",
+  ]
+
+  /// Refuses models for another task that have one of ours inside.
+  ///
+  /// - Throws: `ModelError` naming the class, or else the type, that `config.json` states.
+  static func refuseOtherTasks(_ description: JSONValue?) throws(ModelError) {
+    let classes = description?["architectures"]?.arrayValue?.compactMap(\.stringValue) ?? []
+    let expected =
+      "a model that classifies or embeds images, or talks about them; segmentation, detection and "
+      + "their kin are not supported"
+    for name in classes
+    where otherTasks.contains(where: { name.contains("For") && name.contains($0) }) {
+      throw ModelError(
+        .configuration(field: "architectures", found: "'\(name)'", expected: expected))
+    }
+    if let type = description?["model_type"]?.stringValue, otherTaskTypes.contains(type) {
+      let name = classes.first ?? type
+      throw ModelError(
+        .configuration(
+          field: classes.isEmpty ? "model_type" : "architectures", found: "'\(name)'",
+          expected: expected))
+    }
+  }
+}
