@@ -70,9 +70,7 @@ package struct ConversionError: ReportableError, Equatable {
     case .json(_, let text): return "\(name): \(text)"
     case .unknownModel(let count, let examples):
       return "\(name): \(count) tensors of no model known here, found \(Self.list(examples)), "
-        + "expected a ConvNeXt (names of timm, facebook, Hugging Face, torchvision, OpenMMLab or "
-        + "open_clip), CLIP's vision tower, open_clip with a ConvNeXt, LLaMA and its kin (Vicuna, Mistral, "
-        + "SmolLM2, Qwen 2), or a LLaVA (LLaVA-1.5, ConvLLaVA, LLaVA-HR)"
+        + "expected \(Registry.summary)"
     case .nothingToConvert: return "\(name): holds no tensors, nothing to convert"
     case .frozenModule:
       return

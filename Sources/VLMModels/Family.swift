@@ -8,6 +8,9 @@ package protocol Family: Sendable {
   static var name: String { get }
   /// The classes of transformers that are run, and their `model_type`s.
   static var stated: StatedClasses { get }
+  /// What a file of its may hold, for the message about one that holds nothing known; nil for what
+  /// fills no file.
+  static var summary: String? { get }
 }
 
 /// The names that transformers' `config.json` has for a family's models.
@@ -36,6 +39,7 @@ package struct StatedClasses: Sendable {
 
 extension Family {
   package static var stated: StatedClasses { .none }
+  package static var summary: String? { nil }
 }
 
 /// A family whose models fill a file.

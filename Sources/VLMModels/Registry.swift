@@ -20,6 +20,12 @@ package enum Registry {
   /// Those of vision towers.
   package static let towers = families.compactMap { $0 as? any VisionTowerFamily.Type }
 
+  /// What a checkpoint may be, for messages.
+  package static let summary: String = {
+    let summaries = families.reversed().compactMap { $0.summary }
+    return summaries.dropLast().joined(separator: ", ") + ", or " + (summaries.last ?? "")
+  }()
+
   /// The model of a checkpoint whose names have nothing before them; nil when it is none that is known.
   ///
   /// - Throws: `ModelError` when the tensors contradict each other or the description.

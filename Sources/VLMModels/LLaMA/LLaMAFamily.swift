@@ -9,6 +9,7 @@ package enum LLaMAFamily: ModelFamily {
   package typealias Config = LLaMAConfig
 
   package static let name = "llama"
+  package static let summary: String? = "LLaMA and its kin (Vicuna, Mistral, SmolLM2, Qwen 2)"
 
   package static let stated = StatedClasses(
     classes: [

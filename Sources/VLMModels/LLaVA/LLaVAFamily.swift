@@ -11,6 +11,7 @@ package enum LLaVAFamily: ModelFamily {
   package typealias Config = LLaVAConfig
 
   package static let name = "llava"
+  package static let summary: String? = "a LLaVA (LLaVA-1.5, ConvLLaVA, LLaVA-HR)"
 
   /// Those of upstream's code, whose `config.json` is a language model's with more fields.
   static let upstreamClasses: Set<String> = ["LlavaLlamaForCausalLM", "LlavaHrForCausalLM"]
