@@ -98,8 +98,7 @@ struct ConverterLibraryTests {
     #expect(found == .cancelled)
     #expect(try files() == ["m.vlmz.partial", "m.vlmz.partial.journal"])
     let second = try converter(.q4) { $0.resumes = true }
-    let report = try second.convert(to: folder.path("m.vlmz"))
-    #expect(report.notes.contains { $0.hasPrefix("resuming: ") })
+    try second.convert(to: folder.path("m.vlmz"))
     try converter(.q4).convert(to: folder.path("whole.vlmz"))
     #expect(try files() == ["m.vlmz", "whole.vlmz"])
     #expect(try bytes("m.vlmz") == bytes("whole.vlmz"))

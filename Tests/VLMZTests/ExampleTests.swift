@@ -21,7 +21,7 @@ struct ExampleTests {
   @Test("a model that answers says what is in a picture, and a classifier names it")
   func both() throws {
     let folder = try TemporaryFolder()
-    let picture = TestFiles.golden("convllava-trained/images/cup.png")
+    let picture = TestFiles.golden("convllava-trained/cup.png")
     _ = try conversation(
       TestFiles.golden("convllava-trained/hf-A-safetensors"), .q4, in: folder)
     #expect(try describe(picture, with: folder.path("model.vlmz")) == "A cup of coffee on a table.")
