@@ -12,6 +12,9 @@ package enum MultiResolutionFamily: VisionTowerFamily {
   package static let name = "multi_resolution"
   package static let possessive = "LLaVA-HR's"
 
+  /// Its `config.json` is that of the CLIP that the fast path was made from.
+  package static let stated = StatedClasses(towerTypes: ViTFamily.stated.towerTypes)
+
   package static func tower(in facts: TowerFacts) throws(ModelError) -> TowerCheckpoint? {
     guard MultiResolutionCheckpoint.isPresent(in: facts.names.lazy.map(\.name)) else { return nil }
     let found = try MultiResolutionCheckpoint(
