@@ -24,6 +24,13 @@ extension Registry {
     return families.contains { $0.stated.types.contains(type) } ? nil : type
   }
 
+  /// The `model_type`s of towers that a language model sees with, each once.
+  static var towerTypes: [String] {
+    towers.flatMap { $0.stated.towerTypes.sorted() }.reduce(into: []) { types, type in
+      if !types.contains(type) { types.append(type) }
+    }
+  }
+
   /// What the names of classes say that have a known model inside and give something else than a
   /// vector or classes of a picture, or text.
   private static let otherTasks = [

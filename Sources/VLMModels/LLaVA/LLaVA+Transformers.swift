@@ -25,8 +25,7 @@ package struct TransformersLLaVA {
     try Self.check(json, "model_type", ["llava"])
     try ConfigKeys.llava.check(json, "config.json")
     try Self.check(json, "projector_hidden_act", ["gelu"])
-    try Self.check(
-      vision, "model_type", Set(Registry.towers.flatMap { $0.stated.towerTypes }).sorted())
+    try Self.check(vision, "model_type", Registry.towerTypes)
     var originals: [String: String] = [:]
     var names: [CheckpointFacts.Name] = []
     for (name, shape) in facts.names {

@@ -12,7 +12,7 @@ package enum MultiResolutionFamily: VisionTowerFamily {
   package static let name = "multi_resolution"
   package static let possessive = "LLaVA-HR's"
 
-  /// A folder's description of the tower is that of its ViT.
+  /// Its `config.json` is that of the CLIP that the fast path was made from.
   package static let stated = StatedClasses(towerTypes: ViTFamily.stated.towerTypes)
 
   package static func tower(in facts: TowerFacts) throws(ModelError) -> TowerCheckpoint? {
