@@ -20,7 +20,7 @@ extension Conversation {
     }
   }
 
-  /// The same without holding up the task's thread. A task that is cancelled cancels it.
+  /// The same without blocking the task's thread. Cancelling the task cancels it.
   public func encode(
     _ image: Image, options: EncodingOptions = EncodingOptions()
   ) async throws(VLMZError) -> EncodedImage {
@@ -59,9 +59,8 @@ extension Conversation {
     try ask(question, images, options, CancellationFlag(), onText)
   }
 
-  /// The same without holding up the task's thread. A task that is cancelled cancels the answer.
-  ///
-  /// - Parameter onText: called on a thread of the library's.
+  /// The same without blocking the task's thread; `onText` is called on one of the library's threads.
+  /// Cancelling the task cancels the answer.
   @discardableResult
   public func ask(
     _ question: String, about images: [EncodedImage] = [],

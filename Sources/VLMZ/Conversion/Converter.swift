@@ -107,9 +107,8 @@ public final class Converter: Sendable {
     try convert(to: output, CancellationFlag(), progress)
   }
 
-  /// The same without holding up the task's thread. A task that is cancelled cancels the conversion.
-  ///
-  /// - Parameter progress: called on a thread of the library's.
+  /// The same without blocking the task's thread; `progress` is called on one of the library's threads.
+  /// Cancelling the task cancels the conversion.
   @discardableResult
   public func convert(
     to output: String, progress: @escaping @Sendable (Progress) -> Void = { _ in }
