@@ -161,7 +161,8 @@ struct SigLIPGoldenTests {
     let picture = try session.encode(try Self.pixels()) { _, _, _ in }
     try Self.check(picture.rows.array(), "llava.projector")
     var logits: [Float]?
-    try session.inspect([1, 5, 7, ImagePrompt.sentinel, 11, 13], images: [picture]) { name, _, values in
+    try session.inspect([1, 5, 7, ImagePrompt.sentinel, 11, 13], images: [picture]) {
+      name, _, values in
       if name == "logits" { logits = values }
     }
     try Self.check(logits, "llava.logits")
