@@ -10,7 +10,7 @@ extension Conversion {
     var counts: [(from: Scheme, to: Scheme, count: Int)] = []
     for item in plan.items {
       guard let from = (try? source.tensor(item.spec.path))?.container?.format.scheme,
-        from == .q8 || from == .q4, from != item.format.scheme
+        from.codeBits <= 8, from != item.format.scheme
       else { continue }
       let to = item.format.scheme
       if let place = counts.firstIndex(where: { $0.from == from && $0.to == to }) {
@@ -23,7 +23,7 @@ extension Conversion {
     let list = counts.map { from, to, count in
       // Measured, docs/conversion.md.
       let cost =
-        to == .q4
+        to.codeBits < from.codeBits
         ? "some 1 % more error than from the checkpoint" : "no more exact than \(from.name) is"
       return "\(count) tensors from \(from.name) to \(to.name) (\(cost))"
     }
