@@ -1,5 +1,4 @@
 import Synchronization
-import VLMFoundation
 
 #if canImport(Glibc)
   import Glibc
