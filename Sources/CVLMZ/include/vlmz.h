@@ -310,7 +310,8 @@ VLMZ_API vlmz_status vlmz_session_classify(
     size_t *count);
 
 // Maps an image to a vector, f32. Where the model embeds texts too, its Euclidean norm is 1, and
-// the cosine of two vectors says how alike they are; elsewhere it is what the model's pooling gives.
+// the cosine of two vectors says how alike they are; elsewhere the vector is what the model's
+// pooling gives.
 //
 //   values  count of them.
 //
