@@ -407,7 +407,8 @@ typedef struct vlmz_conversation_options {
   // The chat template, by name: one that the model's file has, or one of the library's:
   // "vicuna_v1", "llama_2", "mpt", "chatml", "qwen2", "mistral", "llama-3", "gemma", "phi-3" and
   // others. "none" for no roles: the text goes on where the question ends. NULL for what the file
-  // says. Another name is VLMZ_INVALID_ARGUMENT; vlmz_last_error() then lists all names.
+  // says, and "none" where it says nothing. Another name is VLMZ_INVALID_ARGUMENT;
+  // vlmz_last_error() then lists all names.
   const char *chat_template;
   // What the model is told first; NULL for the template's own.
   const char *system;
@@ -505,8 +506,8 @@ typedef struct vlmz_answer {
 //
 //   question       a text, UTF-8. Where pictures stand in it may be said with <image>, once for
 //                  each; otherwise they stand before it. Another number of <image> than of pictures
-//                  is VLMZ_INVALID_ARGUMENT. A special token that is spelled in it is plain text,
-//                  but with the template "none" it is the token.
+//                  is VLMZ_INVALID_ARGUMENT. A special token that is spelled in it is plain text
+//                  where a template frames it, and the token itself without one ("none").
 //   pictures       picture_count of them, which the question is about; NULL and 0 for none.
 //                  Pictures of earlier questions are still seen, and may have been freed.
 //   options        or NULL.
