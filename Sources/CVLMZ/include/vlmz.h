@@ -2,19 +2,22 @@
 // pictures. C11 or later, or C++.
 //
 // Status   Functions that can fail return a vlmz_status, 0 for success. After another value
-//          vlmz_last_error() has, on the same thread, one line that says what was wrong. What a
-//          function gives through pointers is written on success only; on failure pointers become
-//          NULL and counts 0.
+//          vlmz_last_error() has, on the same thread, one line that says what was wrong. On
+//          failure every output is cleared: pointers become NULL, numbers 0.
+// Pointers An output may be NULL only where its function says so. What an argument points at
+//          (options, texts, arrays) is needed only until the function returns, but for pixels.
+//          Texts are UTF-8, file names any bytes. An array may be NULL if its count is 0.
 // Handles  Models, sessions, conversations, images, pictures and text classes are handles: one
 //          function makes each, one frees it. A handle is a number, not an address. One that is
-//          NULL, was freed or is of another kind is refused with VLMZ_INVALID_ARGUMENT. What a
-//          handle stands for stays as long as something that was made from it, or a call that was
-//          given it; so handles may be freed in any order, also while another thread is using them.
+//          NULL, was freed or is of another kind is refused with VLMZ_INVALID_ARGUMENT. Handles may
+//          be freed in any order, also while another thread uses them: the object behind a handle
+//          is kept until nothing that was made from it remains and no call uses it.
 // Results  Strings, arrays and structures that a function gives through a pointer belong to the
 //          caller, who gives them back with vlmz_free(), one call for each. Strings are UTF-8 and
 //          end with a zero byte.
 // Options  Structures of options begin with their size and are made by their VLMZ_…_INIT; later
-//          versions may add members at the end. A NULL pointer to options means the defaults.
+//          versions may add members at the end. One whose size is too small is refused with
+//          VLMZ_INVALID_ARGUMENT. A NULL pointer to options means the defaults.
 // Threads  "Thread-safe": any thread, at any time, with the same handles too. "One at a time": one
 //          call on the same session or conversation, others meanwhile return VLMZ_BUSY at once;
 //          different sessions and conversations of one model may be used at the same time. No
@@ -69,7 +72,7 @@ enum {
   VLMZ_NOT_FOUND = 5,
   // The file may not be read.
   VLMZ_NO_PERMISSION = 6,
-  // The output cannot be created.
+  // The output cannot be created. No function of this version gives it.
   VLMZ_CANNOT_CREATE = 7,
   // The system failed to read, or the model's file changed while it was in use.
   VLMZ_IO = 8,
@@ -92,8 +95,9 @@ VLMZ_API const char *vlmz_status_name(vlmz_status status);
 // thread; it is not freed. Thread-safe.
 VLMZ_API const char *vlmz_last_error(void);
 
-// Gives back what another function gave through a pointer, unless that is a handle. NULL is
-// allowed. Thread-safe.
+// Frees a string, an array or a structure that a function gave through a pointer. A handle is freed
+// by the _free() of its kind. Any other pointer, or the same one twice, is undefined behaviour.
+// NULL is allowed. Thread-safe.
 VLMZ_API void vlmz_free(void *result);
 
 // ---------------------------------------------------------------- models
@@ -103,8 +107,10 @@ typedef struct vlmz_model vlmz_model;
 
 typedef struct vlmz_model_options {
   size_t size;
-  // An instruction set, such as "scalar" or "avx2"; NULL for the best of this machine. Integers are
-  // the same on all; floating-point results may differ in their last bits.
+  // An instruction set, such as "scalar" or "avx2"; NULL for the best of this machine. Products of
+  // integers are the same on all; norms, activations and attention differ in their last bits, which
+  // can change how an activation is rounded to 8 bits. Between sets, scores of a q8 or q4 model may
+  // differ by a few percent of themselves; those of an f32 model agree to 6 digits.
   const char *instruction_set;
   // Threads that compute for the model's sessions and conversations, the caller's own included,
   // 1 to 1024; 0 for as many processors as this process may use. Results do not depend on it.
@@ -114,7 +120,8 @@ typedef struct vlmz_model_options {
 #define VLMZ_MODEL_OPTIONS_INIT \
   { sizeof(vlmz_model_options), NULL, 0 }
 
-// Opens and checks a file; the weights are mapped, not read.
+// Opens a file and checks its header, its sections and its index of tensors, with their checksums.
+// The weights are mapped, not read: their checksums are not checked.
 //
 //   path     the file's name, any bytes, ended by zero.
 //   options  or NULL.
@@ -145,8 +152,24 @@ enum {
 // Gives what the model can do. Errors: VLMZ_INVALID_ARGUMENT. Thread-safe.
 VLMZ_API vlmz_status vlmz_model_capabilities(vlmz_model *model, uint32_t *capabilities);
 
-// Describes the model as a JSON object: architecture, parameters, schemes, classes and what their
-// scores are, labels, how a picture is prepared, the geometry of its layers, the instruction set.
+// Describes the model as a JSON object. Members may be added.
+//
+//   schema           1
+//   architecture     such as "convnext", "llava"
+//   parameters       their number
+//   file_bytes       size of the file
+//   format_version   the highest version of the format that the library reads
+//   capabilities     array of names, such as "classifies_images"
+//   schemes          bytes of the tensors by scheme, such as {"f32": 353704, "q8": 2158592}
+//   classes          their number, or null
+//   labels           their names in order, or null
+//   scores           "softmax", "sigmoid" or "raw"; null without classes
+//   input            how an image is prepared, or null
+//   context_length   positions that the language model was made for, or null
+//   config           the geometry of the architecture
+//   instruction_set  the one in use
+//   threads          those of the model
+//
 // Errors: VLMZ_INVALID_ARGUMENT, VLMZ_BAD_DATA, VLMZ_NO_MEMORY. Thread-safe.
 VLMZ_API vlmz_status vlmz_model_describe(vlmz_model *model, char **json);
 
@@ -156,9 +179,9 @@ VLMZ_API vlmz_status vlmz_model_free(vlmz_model *model);
 
 // ---------------------------------------------------------------- images
 
-// An image as it was taken: a file, the bytes of one, or pixels. Nothing but the header of a file
-// is decoded before it is used; each use decodes it again. It may be used with any model; uses of
-// one image at the same time take turns.
+// An image: a file, the bytes of one, or pixels. Making one of a file decodes no more than its
+// header; each use decodes the file again. Any model may use it. Uses of one image at the same time
+// wait for each other.
 typedef struct vlmz_image vlmz_image;
 
 typedef struct vlmz_image_options {
@@ -188,12 +211,12 @@ typedef struct vlmz_image_options {
 VLMZ_API vlmz_status vlmz_image_from_file(
     const char *path, const vlmz_image_options *options, vlmz_image **image);
 
-// The same of the bytes of a file, which are copied. Errors: as above, but for those of the file
-// system. Thread-safe.
+// The same of the bytes of a file, which are copied; a count of 0 is VLMZ_BAD_DATA. Errors: as
+// above, but for those of the file system. Thread-safe.
 VLMZ_API vlmz_status vlmz_image_from_bytes(
     const void *bytes, size_t count, const vlmz_image_options *options, vlmz_image **image);
 
-// How the bytes of a pixel lie, 8 bits a channel. Values may be added.
+// How the bytes of a pixel lie, 8 bits a channel, sRGB. Values may be added.
 enum {
   VLMZ_RGB8 = 1,
   // Opacity comes last; the colours are not multiplied by it.
@@ -211,7 +234,8 @@ typedef struct vlmz_pixels {
   // Pixels of a row, and rows: 1 to 16777216 each.
   uint32_t width;
   uint32_t height;
-  // From a row's first byte to the next row's; 0 for rows without gaps.
+  // From a row's first byte to the next row's: at least those of its pixels; 0 for rows without
+  // gaps. Nothing behind the last pixel of the last row is read.
   size_t bytes_per_row;
   // VLMZ_RGB8 …
   int32_t format;
@@ -261,7 +285,7 @@ typedef struct vlmz_session_options {
 VLMZ_API vlmz_status vlmz_session_create(
     vlmz_model *model, const vlmz_session_options *options, vlmz_session **session);
 
-// One class with its score.
+// One class with its score. The structure never grows: it stands in arrays.
 typedef struct vlmz_candidate {
   // What the class is called; NULL where the model's file has no names.
   const char *label;
@@ -276,7 +300,7 @@ typedef struct vlmz_candidate {
 //
 //   top         candidates at most, 1 or more.
 //   candidates  the best, best first; one block for vlmz_free(), labels included.
-//   count       how many.
+//   count       how many: top, or all classes where there are fewer.
 //
 // Errors: VLMZ_INVALID_ARGUMENT; VLMZ_NOT_CAPABLE for a model without classes; VLMZ_BAD_DATA for a
 // damaged or too small image, or weights that give no numbers; VLMZ_IO for a model's file that has
@@ -285,18 +309,21 @@ VLMZ_API vlmz_status vlmz_session_classify(
     vlmz_session *session, vlmz_image *image, size_t top, vlmz_candidate **candidates,
     size_t *count);
 
-// Maps an image to a vector, f32. Where the model embeds texts too, it has length 1, and the cosine
-// of two vectors says how alike they are.
+// Maps an image to a vector, f32. Where the model embeds texts too, its Euclidean norm is 1, and
+// the cosine of two vectors says how alike they are; elsewhere the vector is what the model's
+// pooling gives.
 //
 //   values  count of them.
 //
-// Errors: as vlmz_session_classify(). One at a time.
+// Errors: as vlmz_session_classify(), but VLMZ_NOT_CAPABLE for a model that answers questions. One
+// at a time.
 VLMZ_API vlmz_status vlmz_session_embed_image(
     vlmz_session *session, vlmz_image *image, float **values, size_t *count);
 
-// Maps a text to a vector of length 1 in the space of the images'. Text that is longer than the
-// model reads is cut. Errors: as vlmz_session_classify(); VLMZ_NOT_CAPABLE for a model that reads
-// no texts. One at a time.
+// Maps a text to a vector of Euclidean norm 1 in the space of the images'. Text that is longer than
+// the model reads is cut. Errors: VLMZ_INVALID_ARGUMENT; VLMZ_NOT_CAPABLE for a model that reads no
+// texts; VLMZ_BAD_DATA for weights that give no numbers; VLMZ_IO for a model's file that has
+// changed; VLMZ_NO_MEMORY, VLMZ_BUSY, VLMZ_CANCELLED. One at a time.
 VLMZ_API vlmz_status vlmz_session_embed_text(
     vlmz_session *session, const char *text, float **values, size_t *count);
 
@@ -306,13 +333,14 @@ typedef struct vlmz_text_classes vlmz_text_classes;
 
 // Makes classes of texts, once for any number of images.
 //
-//   labels     label_count of them, 1 or more.
-//   templates  template_count texts in which {} stands for a label, such as "a photo of a {}"; a
-//              label's vector is then the direction of the mean of theirs. NULL and 0 for the
-//              labels alone.
+//   labels     label_count of them, 1 or more, none empty or of white space alone.
+//   templates  template_count texts, each with {} where the label goes, such as "a photo of a {}";
+//              a label's vector is then the mean of theirs, divided by its norm. NULL and 0 for
+//              the labels alone.
 //   classes    where the handle goes.
 //
-// Errors: as vlmz_session_embed_text(). One at a time.
+// Errors: as vlmz_session_embed_text(); VLMZ_INVALID_ARGUMENT also for a template without {}. One
+// at a time.
 VLMZ_API vlmz_status vlmz_session_make_text_classes(
     vlmz_session *session, const char *const *labels, size_t label_count,
     const char *const *templates, size_t template_count, vlmz_text_classes **classes);
@@ -321,29 +349,34 @@ VLMZ_API vlmz_status vlmz_session_make_text_classes(
 VLMZ_API vlmz_status vlmz_text_classes_free(vlmz_text_classes *classes);
 
 // Says which of some texts an image is most like (zero-shot classification); scores are
-// probabilities, the softmax over all texts. Parameters and errors: as vlmz_session_classify();
-// VLMZ_INVALID_ARGUMENT for classes that another model made. One at a time.
+// probabilities, the softmax over all texts. Parameters and errors: as vlmz_session_classify(), but
+// VLMZ_NOT_CAPABLE for a model that reads no texts, and VLMZ_INVALID_ARGUMENT also for classes that
+// another model made. One at a time.
 VLMZ_API vlmz_status vlmz_session_classify_by_text(
     vlmz_session *session, vlmz_image *image, vlmz_text_classes *classes, size_t top,
     vlmz_candidate **candidates, size_t *count);
 
 // An image as a language model sees it: visual tokens. It never changes, and any conversation of
-// the model that made it may use it, any number of times.
+// the model that made it may use it, any number of times. It may be freed as soon as the question
+// that it was given with returns: the conversation keeps what it needs.
 typedef struct vlmz_picture vlmz_picture;
 
 typedef struct vlmz_encoding_options {
   size_t size;
-  // The short side of the model's input in pixels, at most 16384; 0 for the model's own.
+  // The short side of the model's input in pixels: at least the tower's stride, at most 16384; 0
+  // for the model's own. It is rounded down to a multiple of the stride. The size that results
+  // shows in vlmz_picture_get_token_count().
   int32_t resolution;
-  // Not 0: the whole image in its own proportions, for models that take it, instead of a square.
+  // Not 0: the whole image in its own proportions instead of a square. VLMZ_INVALID_ARGUMENT for a
+  // tower that takes squares only.
   int32_t keeps_aspect;
 } vlmz_encoding_options;
 
 #define VLMZ_ENCODING_OPTIONS_INIT \
   { sizeof(vlmz_encoding_options), 0, 0 }
 
-// Encodes an image for questions about it. options may be NULL. Errors: as vlmz_session_classify();
-// VLMZ_NOT_CAPABLE for a model that answers nothing about images. One at a time.
+// Encodes an image for questions about it. options may be NULL. Errors: as vlmz_session_classify(),
+// but VLMZ_NOT_CAPABLE for a model that answers nothing about images. One at a time.
 VLMZ_API vlmz_status vlmz_session_encode(
     vlmz_session *session, vlmz_image *image, const vlmz_encoding_options *options,
     vlmz_picture **picture);
@@ -355,8 +388,9 @@ VLMZ_API vlmz_status vlmz_picture_get_token_count(vlmz_picture *picture, size_t 
 // Frees the handle. NULL is allowed. Errors: VLMZ_INVALID_ARGUMENT. Thread-safe.
 VLMZ_API vlmz_status vlmz_picture_free(vlmz_picture *picture);
 
-// Ends the call that is running on the session as soon as it can be ended, with VLMZ_CANCELLED;
-// without one it does nothing. Errors: VLMZ_INVALID_ARGUMENT. Thread-safe.
+// Ends the call that is running on the session with VLMZ_CANCELLED. A picture or text that is being
+// computed is finished first. A cancellation before the call has begun is lost: call again until
+// the call returns. Errors: VLMZ_INVALID_ARGUMENT. Thread-safe.
 VLMZ_API vlmz_status vlmz_session_cancel(vlmz_session *session);
 
 // Frees the handle; a call that is running ends as it would have. NULL is allowed. Errors:
@@ -370,15 +404,19 @@ typedef struct vlmz_conversation vlmz_conversation;
 
 typedef struct vlmz_conversation_options {
   size_t size;
-  // What frames the questions: a template of the model's file or of the library by its name, such
-  // as "vicuna_v1" or "chatml"; "none" for no roles: the text goes on where the question ends. NULL
-  // for what the file says.
+  // The chat template, by name: one that the model's file has, or one of the library's:
+  // "vicuna_v1", "llama_2", "mpt", "chatml", "qwen2", "mistral", "llama-3", "gemma", "phi-3" and
+  // others. "none" for no roles: the text goes on where the question ends. NULL for what the file
+  // says, and "none" where it says nothing. Another name is VLMZ_INVALID_ARGUMENT;
+  // vlmz_last_error() then lists all names.
   const char *chat_template;
   // What the model is told first; NULL for the template's own.
   const char *system;
   // How keys and values are stored: "f32", "f16", "bf16" or "q8"; NULL for "f16".
   const char *key_values;
-  // Positions for text and pictures together; 0 for the model's, but not more than 4096.
+  // Positions for text and pictures together, 1 to 16777216; more than the memory has room for is
+  // VLMZ_NO_MEMORY. 0 for the model's, at most 4096, and fewer where memory is short: see
+  // vlmz_conversation_get_context_length().
   int32_t context_length;
   // Threads of the conversation's own, 1 to 1024; 0 to share the model's.
   int32_t threads;
@@ -397,7 +435,7 @@ VLMZ_API vlmz_status vlmz_conversation_create(
 
 typedef struct vlmz_answer_options {
   size_t size;
-  // Tokens of the answer at most; 0 for 512.
+  // Tokens of the answer at most, 1 or more; 0 for 512.
   int32_t maximum_tokens;
   // The so many most probable tokens are drawn from; 0 for all, negative for the model's own.
   int32_t top_k;
@@ -424,9 +462,11 @@ typedef struct vlmz_answer_options {
   { sizeof(vlmz_answer_options), 0, -1, -1.0, -1.0, -1.0, -1.0, 0, NULL, 0 }
 
 // Takes a piece of an answer as soon as it is certain, on the thread that asked: length bytes of
-// UTF-8 in whole characters, and a zero byte behind them. Returns 0 to go on; anything else ends
-// the answer. Of the conversation it may use vlmz_conversation_cancel() and
-// vlmz_conversation_free() alone. It must return: no exception, no longjmp.
+// UTF-8 in whole characters, and a zero byte behind them. The text is valid until the callback
+// returns. Returns 0 to go on; anything else ends the answer. Of this conversation it may call
+// vlmz_conversation_cancel(), vlmz_conversation_free() and vlmz_conversation_get_context_length();
+// vlmz_conversation_ask() and vlmz_conversation_clear() give VLMZ_BUSY. Other handles may be used
+// without restriction. It must return: no exception, no longjmp.
 typedef int (*vlmz_text_callback)(const char *text, size_t length, void *user);
 
 // Why an answer ends. Values may be added.
@@ -450,12 +490,12 @@ typedef struct vlmz_answer {
   size_t length;
   // VLMZ_ENDING_STOP_TOKEN …
   int32_t ending;
-  // Tokens of the answer.
+  // Tokens of the answer, without the one that ended it.
   int32_t tokens;
   // Positions of the whole prompt that are text, and that are pictures.
   int32_t prompt_tokens;
   int32_t picture_tokens;
-  // Positions of the prompt that the context still held from before.
+  // Positions of the prompt, of text and of pictures, that the context still held from before.
   int32_t reused_tokens;
   // Seconds until the first token, and for the others together.
   double prompt_seconds;
@@ -464,10 +504,12 @@ typedef struct vlmz_answer {
 
 // Asks a question; question and answer become a part of the conversation.
 //
-//   question       any text. Where pictures stand in it may be said with <image>, once for each;
-//                  otherwise they stand before it.
+//   question       a text, UTF-8. Where pictures stand in it may be said with <image>, once for
+//                  each; otherwise they stand before it. Another number of <image> than of pictures
+//                  is VLMZ_INVALID_ARGUMENT. A special token that is spelled in it is plain text
+//                  where a template frames it, and the token itself without one ("none").
 //   pictures       picture_count of them, which the question is about; NULL and 0 for none.
-//                  Pictures of earlier questions are still seen.
+//                  Pictures of earlier questions are still seen, and may have been freed.
 //   options        or NULL.
 //   callback       takes the answer piece by piece; or NULL.
 //   user           is given to callback.
@@ -495,7 +537,8 @@ VLMZ_API vlmz_status vlmz_conversation_get_context_length(
     vlmz_conversation *conversation, size_t *length);
 
 // Ends the call that is running on the conversation: an answer ends with what is written of it.
-// Without one it does nothing. Errors: VLMZ_INVALID_ARGUMENT. Thread-safe.
+// A cancellation before the call has begun is lost: call again until the call returns. Errors:
+// VLMZ_INVALID_ARGUMENT. Thread-safe.
 VLMZ_API vlmz_status vlmz_conversation_cancel(vlmz_conversation *conversation);
 
 // Frees the handle; a call that is running ends as it would have. NULL is allowed. Errors:
