@@ -24,14 +24,16 @@ struct SigLIPMalformedTests {
     "architecture": "vit_base_patch16_siglip_224", "num_classes": 5, "global_pool": "map",
     "model_args": ["num_heads": 2, "img_size": 42, "patch_size": 14],
   ]
-  static let openCLIP: Names = timm.filter { !$0.name.hasPrefix("head.") }
-    .map { ("visual.trunk." + $0.name, $0.shape) }
+  /// The same without a classifier in open_clip, with a width that the base model's heads divide.
+  static let openCLIP: Names = timm.filter { !$0.name.hasPrefix("head.") }.map { name in
+    ("visual.trunk." + name.name, name.shape.map { [8: 24, 16: 48][$0] ?? $0 })
+  }
   static let openCLIPVision: JSONValue = [
     "timm_model_name": "vit_base_patch16_siglip_224", "timm_pool": "map", "timm_proj": "none",
     "image_size": 42,
   ]
 
-  static func openCLIP(_ vision: JSONValue, embedding: JSONValue = 8) -> JSONValue {
+  static func openCLIP(_ vision: JSONValue, embedding: JSONValue = 24) -> JSONValue {
     ["model_cfg": ["embed_dim": embedding, "vision_cfg": vision]]
   }
 
@@ -266,7 +268,7 @@ struct SigLIPMalformedTests {
         Self.openCLIP(Self.changed(Self.openCLIPVision, "image_size", [42, 42])), .image))
     #expect(sound.config.imageSize == 42 && sound.notes.isEmpty)
     let width = Self.text(Self.openCLIP, Self.openCLIP(Self.openCLIPVision, embedding: 99))
-    #expect(width == "config: embed_dim: found 99, expected 8, which the tensors have")
+    #expect(width == "config: embed_dim: found 99, expected 24, which the tensors have")
     for size: JSONValue in [99, [42, 56], "42"] {
       let vision = Self.changed(Self.openCLIPVision, "image_size", size)
       let text = Self.text(Self.openCLIP, Self.openCLIP(vision))
