@@ -30,17 +30,23 @@ package enum SigLIPNaming: Sendable, Equatable, CaseIterable {
   }
 
   /// Whose names `names` are, and what stands before the tower's; nil where there is no tower.
-  static func find(_ names: Set<String>) -> (naming: SigLIPNaming, prefix: String)? {
+  ///
+  /// - Parameter lacking: how many of the tensors that tell a tower may be missing.
+  static func find(
+    _ names: Set<String>, lacking: Int = 0
+  ) -> (naming: SigLIPNaming, prefix: String)? {
     for naming in allCases {
       let (present, absent) = naming.marks
-      for prefix in naming.prefixes
-      where present.allSatisfy({ names.contains(prefix + $0) }) && !names.contains(prefix + absent)
-      {
-        return (naming, prefix)
+      for prefix in naming.prefixes where !names.contains(prefix + absent) {
+        let missing = present.filter { !names.contains(prefix + $0) }
+        if missing.count <= lacking { return (naming, prefix) }
       }
     }
     return nil
   }
+
+  /// Our names of the tensors that tell a tower.
+  var requiredNames: [String] { marks.present.compactMap(canonical) }
 
   /// Whether a tensor is of the tower for texts beside this one, or of what both meet in.
   func isOfTexts(_ name: String) -> Bool {
@@ -121,7 +127,9 @@ package enum SigLIPNaming: Sendable, Equatable, CaseIterable {
   /// Of "3.mlp.fc1.weight", which has lost what layers stand in.
   private static func layer(_ name: String, of modules: [String: String]) -> String? {
     let part = name.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
-    guard part.count == 2, Int(part[0]).map({ String($0) == part[0] }) == true else { return nil }
+    guard part.count == 2, let index = Int(part[0]), String(index) == part[0],
+      SigLIPConfig.layerIndices.contains(index)
+    else { return nil }
     return module(String(part[1]), of: modules).map { "layers.\(part[0]).\($0)" }
   }
 

@@ -10,6 +10,8 @@ struct SigLIPCheckpoint {
     /// The tokens of one of transformers' `hidden_states`, -1 the last one, for a language model.
     /// What comes behind it is left out.
     case layer(Int)
+
+    var isImage: Bool { if case .image = self { true } else { false } }
   }
 
   let config: SigLIPConfig
@@ -26,13 +28,19 @@ struct SigLIPCheckpoint {
   /// - Parameters:
   ///   - names: tensors with their shapes; of the tower's own everything, and what is beside it.
   ///   - description: `config.json` or `open_clip_config.json`, if there.
-  /// - Returns: nil when there is no such tower.
+  /// - Returns: nil when there is no such tower, or it is part of a class that is not known.
   /// - Throws: `ModelError` when the tensors contradict each other or the description.
   init?(
     _ names: [CheckpointFacts.Name], _ description: JSONValue?, _ purpose: Purpose
   ) throws(ModelError) {
-    guard let (naming, prefix) = SigLIPNaming.find(Set(names.map(\.name))),
-      !SigLIPDescription.isOther(description, naming)
+    let all = Set(names.map(\.name))
+    // With a description that says what it is, one of them may be asked for by its name.
+    let place =
+      SigLIPNaming.find(all)
+      ?? (SigLIPStatement.isSigLIP(description) ? SigLIPNaming.find(all, lacking: 1) : nil)
+    guard let (naming, prefix) = place,
+      try SigLIPStatement.isOwn(description, naming, isTower: !purpose.isImage),
+      try !SigLIPDescription.isOther(description, naming)
     else { return nil }
     var found: [String: ModelCheckpoint.Source] = [:]
     var texts: [String] = []
@@ -51,13 +59,19 @@ struct SigLIPCheckpoint {
       }
     }
     // A ViT of timm's with nothing to say which it is.
-    if naming == .timm, description == nil, found["head.probe"] == nil { return nil }
+    let isNamed = try SigLIPDescription.timmName(description) != nil
+    if naming == .timm, !isNamed, !found.keys.contains(where: { $0.hasPrefix("head.") }) {
+      return nil
+    }
     let shapes = SigLIPShapes(found.mapValues(\.shape), naming)
     do throws(ModelError) {
       let (config, notes) = try shapes.config(description, purpose)
       (self.config, self.notes) = (config, notes)
     } catch {
-      throw error.beside(found)
+      guard case .missingTensor(let name, _) = error.problem else { throw error }
+      // What belongs to another part is no help in finding it.
+      let part = name.prefix { $0 != "." } + "."
+      throw error.beside(found.filter { ours, _ in ours.hasPrefix(part) })
     }
     self.naming = naming
     let config = self.config
@@ -105,6 +119,9 @@ private struct SigLIPShapes {
   func config(
     _ description: JSONValue?, _ purpose: SigLIPCheckpoint.Purpose
   ) throws(ModelError) -> (SigLIPConfig, notes: [String]) {
+    for name in naming.requiredNames where shapes[name] == nil {
+      throw ModelError(.missingTensor(name))
+    }
     let patch = try shape("embeddings.patch.weight", rank: 4)
     guard patch[1] == 3, patch[2] == patch[3] else {
       throw ModelError(
@@ -134,22 +151,24 @@ private struct SigLIPShapes {
       (config.layout, config.resampling) = (.timm, .antialiased)
     }
     config.imageSize = try imageSize(side, config, facts)
+    var notes = facts.notes
     switch purpose {
     case .layer(let layer): config.encoder.layers = try kept(layer, of: layers)
     case .image:
-      let hasHead = shapes["head.probe"] != nil && !facts.leavesHeadOut
-      config.feature = hasHead ? .attentionPooled : .patchMean
-      if let classes = shapes["classifier.0.weight"] {
-        // transformers' class has a pooling head that its classifier does not look at.
-        if naming == .huggingFace { config.feature = .patchMean }
-        config.classifier = [
-          .linear(outputs: classes.first ?? 0, bias: shapes["classifier.0.bias"] != nil)
-        ]
+      let hasHead = shapes.keys.contains { $0.hasPrefix("head.") }
+      if hasHead, shapes["head.probe"] == nil { throw ModelError(.missingTensor("head.probe")) }
+      let classes = try classCount(facts)
+      // transformers' class has a pooling head that its classifier does not look at.
+      if naming == .huggingFace, classes != nil {
+        config.feature = .patchMean
+      } else {
+        config.feature = try facts.pooling.feature(hasHead: hasHead, notes: &notes)
       }
+      if let classes { config.classifier = [.linear(outputs: classes, bias: true)] }
     }
     try config.validate()
     try check(facts, config, layers: layers)
-    return (config, facts.notes)
+    return (config, notes)
   }
 
   private func shape(_ name: String, rank: Int) throws(ModelError) -> [Int] {
@@ -160,12 +179,29 @@ private struct SigLIPShapes {
     return shape
   }
 
+  /// Rows of the classifier; nil where there is none, and none is asked for.
+  private func classCount(_ facts: SigLIPDescription) throws(ModelError) -> Int? {
+    let names = ["classifier.0.weight", "classifier.0.bias"]
+    let isStated = facts.classifies || facts.classCounts.contains { $0.value != 0 }
+    if names.contains(where: { shapes[$0] != nil }) || isStated {
+      for name in names where shapes[name] == nil { throw ModelError(.missingTensor(name)) }
+    }
+    guard shapes[names[0]] != nil else { return nil }
+    let count = try shape(names[0], rank: 2)[0]
+    for (field, stated) in facts.classCounts where stated != count {
+      throw ModelError(
+        .configuration(
+          field: field, found: "\(stated)", expected: "\(count), which the tensors have"))
+    }
+    return count
+  }
+
   private var layerCount: Int {
     var count = 0
     for name in shapes.keys {
       guard let rest = name.dropping("layers."),
         let index = rest.split(separator: ".").first.flatMap({ Int($0) }),
-        (0..<1000).contains(index)
+        SigLIPConfig.layerIndices.contains(index)
       else { continue }
       count = max(count, index + 1)
     }
@@ -178,16 +214,14 @@ private struct SigLIPShapes {
   ) throws(ModelError) -> Int {
     let (filled, overflow) = side.multipliedReportingOverflow(by: config.patchSize)
     guard !overflow, filled > 0 else { return 0 }
-    guard let stated = facts.stated.first(where: { $0.field == "image_size" })?.value else {
-      return filled
-    }
-    guard stated / config.patchSize == side else {
+    for (field, stated) in facts.imageSizes where stated / config.patchSize != side {
       throw ModelError(
         .configuration(
-          field: "image_size", found: "\(stated)",
+          field: field, found: "\(stated)",
           expected: "\(filled), which the position table has"))
     }
-    return stated
+    // timm's pictures are what patches fill.
+    return naming == .huggingFace ? facts.imageSizes.first?.value ?? filled : filled
   }
 
   /// Layers that run for one of transformers' `hidden_states`.

@@ -27,6 +27,9 @@ package struct SigLIPConfig: Sendable, Equatable {
     var layers: TransformerLayer.Projections { self == .timm ? .fused : .separate }
   }
 
+  /// Those that a layer's name may have.
+  static let layerIndices = 0..<1000
+
   /// Side of the square picture that the position table is for.
   package var imageSize: Int
   package var patchSize: Int
@@ -90,7 +93,14 @@ package struct SigLIPConfig: Sendable, Equatable {
     feature = try fields.choice("feature")
     layout = try fields.choice("layout")
     resampling = try fields.choice("position_resampling")
-    if fields.has("classifier") { classifier = try [HeadLayer](try fields.object("classifier")) }
+    if json["classifier"] != nil {
+      classifier = try [HeadLayer](try fields.object("classifier"))
+      guard !classifier.isEmpty else {
+        throw ModelError(
+          .configuration(
+            field: "\(path).classifier.layers", found: "none", expected: "at least one layer"))
+      }
+    }
     try validate(path)
   }
 }

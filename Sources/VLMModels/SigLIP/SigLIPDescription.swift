@@ -8,8 +8,13 @@ struct SigLIPDescription {
   let epsilon: Float
   /// Numbers that the tensors must agree with, by the description's own names.
   let stated: [(field: String, value: Int)]
-  /// Whether a model with a pooling head is said to be run without it.
-  let leavesHeadOut: Bool
+  /// Sides of the picture that the position table must be for, by their names.
+  let imageSizes: [(field: String, value: Int)]
+  let pooling: SigLIPPooling
+  /// Whether the class is that of a classifier.
+  let classifies: Bool
+  /// Numbers of classes that are stated.
+  let classCounts: [(field: String, value: Int)]
   /// What a person should know, one line each.
   let notes: [String]
 
@@ -19,62 +24,137 @@ struct SigLIPDescription {
   /// - Parameters:
   ///   - width: of a token, which Google's models have so many heads for.
   ///   - positions: rows of the position table.
-  /// - Throws: `ModelError` for a field that asks for other arithmetic.
+  /// - Throws: `ModelError` for a field that asks for other arithmetic, or has another type.
   init(
     _ json: JSONValue?, _ naming: SigLIPNaming, width: Int, patchSize: Int, positions: Int
   ) throws(ModelError) {
-    let guess = (Self.heads(ofWidth: width), Self.timmActivation(width, patchSize, positions))
     switch naming {
-    case .huggingFace:
-      let vision = json?["vision_config"] ?? json
-      try ConfigKeys.sigLIP.check(json, "config.json")
-      try ConfigKeys.sigLIP.check(vision, "vision_config")
-      // What is not said is the class's default, which transformers' older files leave out.
-      heads = try Self.integer(vision, "num_attention_heads") ?? (json == nil ? guess.0 : 12)
-      activation = try Self.activation(vision?["hidden_act"], "hidden_act") ?? .geluTanh
-      epsilon = vision?["layer_norm_eps"]?.doubleValue.map { Float($0) } ?? Self.epsilon
-      let names = [
-        "hidden_size", "num_hidden_layers", "intermediate_size", "patch_size", "image_size",
-      ]
-      stated = names.compactMap { name in vision?[name]?.intValue.map { (name, $0) } }
-      leavesHeadOut = vision?["vision_use_head"]?.boolValue == false
-      notes =
-        json == nil
-        ? ["no config.json beside the weights: assuming \(guess.0) heads, as in Google's SigLIP"]
-        : []
+    case .huggingFace: try self.init(huggingFace: json, width: width)
     case .timm:
-      let model = json?["model_cfg"] ?? json
-      let vision = model?["vision_cfg"]
-      let arguments = model?["model_args"]
-      if vision != nil { try ConfigKeys.sigLIPOpenCLIP.check(vision, "vision_cfg") }
-      if arguments != nil { try ConfigKeys.sigLIPTimm.check(arguments, "model_args") }
-      let name =
-        vision?["timm_model_name"]?.stringValue ?? model?["architecture"]?.stringValue
-      heads =
-        try Self.integer(arguments, "num_heads") ?? Self.heads(ofModel: name) ?? guess.0
-      let named = name.map { Self.timmActivation($0) }
-      activation =
-        try Self.activation(arguments?["act_layer"], "act_layer") ?? named ?? guess.1
-      epsilon = Self.epsilon
-      let names = ["embed_dim", "depth", "patch_size"]
-      stated = names.compactMap { name in arguments?[name]?.intValue.map { (name, $0) } }
-      leavesHeadOut = false
-      notes =
-        name == nil
-        ? [
-          "no description beside the weights: assuming \(guess.0) heads and "
-            + "\(guess.1 == .gelu ? "GELU by erf" : "GELU by tanh"), as timm's SigLIP of this size"
-        ] : []
+      let activation = Self.timmActivation(width, patchSize, positions)
+      try self.init(timm: json, width: width, activation)
     }
   }
 
-  /// Whether the description is that of another model with the same names.
-  static func isOther(_ json: JSONValue?, _ naming: SigLIPNaming) -> Bool {
-    guard naming == .timm else { return false }
+  private init(huggingFace json: JSONValue?, width: Int) throws(ModelError) {
+    let guess = Self.heads(ofWidth: width)
+    let inner = try SigLIPField.object(json, "vision_config")
+    try Self.checkParts(json, inner)
+    let vision = inner ?? json
+    try ConfigKeys.sigLIP.check(json, "config.json")
+    try ConfigKeys.sigLIP.check(vision, "vision_config")
+    // What is not said is the class's default, which transformers' older files leave out.
+    heads = try SigLIPField.integer(vision, "num_attention_heads") ?? (json == nil ? guess : 12)
+    activation = try Self.activation(vision?["hidden_act"], "hidden_act") ?? .geluTanh
+    epsilon = try SigLIPField.number(vision, "layer_norm_eps").map { Float($0) } ?? Self.epsilon
+    let names = ["hidden_size", "num_hidden_layers", "intermediate_size", "patch_size"]
+    stated = try Self.numbers(vision, names)
+    imageSizes = try Self.numbers(vision, ["image_size"])
+    try SigLIPField.checkChannels(vision, "num_channels")
+    let usesHead = try SigLIPField.bool(vision, "vision_use_head")
+    pooling = .huggingFace(usesHead: json == nil ? nil : usesHead ?? true)
+    let classes = json?["architectures"]?.arrayValue ?? []
+    classifies = classes.contains("SiglipForImageClassification")
+    let labels = try SigLIPField.object(json, "id2label")?.objectValue?.members.count
+    var counts: [(field: String, value: Int)] = []
+    if classifies, let labels { counts.append((field: "id2label", value: labels)) }
+    classCounts = counts
+    notes =
+      json == nil
+      ? ["no config.json beside the weights: assuming \(guess) heads, as in Google's SigLIP"]
+      : []
+  }
+
+  private init(
+    timm json: JSONValue?, width: Int, _ usual: Activation
+  ) throws(ModelError) {
+    let guess = Self.heads(ofWidth: width)
+    let outer = try SigLIPField.object(json, "model_cfg")
+    let model = outer ?? json
+    let vision = try SigLIPField.object(model, "vision_cfg")
+    let arguments = try SigLIPField.object(model, "model_args")
+    if vision != nil { try ConfigKeys.sigLIPOpenCLIP.check(vision, "vision_cfg") }
+    if arguments != nil { try ConfigKeys.sigLIPTimm.check(arguments, "model_args") }
+    let name = try Self.timmName(json)
+    let statedHeads = try SigLIPField.integer(arguments, "num_heads")
+    heads = statedHeads ?? Self.heads(ofModel: name) ?? guess
+    let named = name.map { Self.timmActivation($0) }
+    let statedActivation = try Self.activation(arguments?["act_layer"], "act_layer")
+    activation = statedActivation ?? named ?? usual
+    epsilon = Self.epsilon
+    var numbers = try Self.numbers(arguments, ["embed_dim", "depth"])
+    if let side = try SigLIPField.side(arguments, "patch_size") {
+      numbers.append(("patch_size", side))
+    }
+    // The tower's own output, as nothing projects it.
+    if vision != nil { numbers += try Self.numbers(model, ["embed_dim"]) }
+    stated = numbers
+    var sizes: [(field: String, value: Int)] = []
+    for (part, key) in [(vision, "image_size"), (arguments, "img_size")] {
+      if let side = try SigLIPField.side(part, key) { sizes.append((key, side)) }
+    }
+    imageSizes = sizes
+    try SigLIPField.checkChannels(arguments, "in_chans")
+    var pools: [(field: String, pool: String)] = []
+    for (part, key) in [
+      (model, "global_pool"), (arguments, "global_pool"), (vision, "timm_pool"),
+    ] {
+      if let pool = try SigLIPField.text(part, key) { pools.append((key, pool)) }
+    }
+    // open_clip's default is to take the mean, whatever the model.
+    let isMean = name?.contains("_gap_") ?? false
+    let usualPool: String? = vision != nil || name == nil ? nil : isMean ? "avg" : "map"
+    pooling = .timm(stated: pools, usual: usualPool)
+    classifies = false
+    let top = vision == nil ? try Self.numbers(model, ["num_classes"]) : []
+    let inner = try Self.numbers(arguments, ["num_classes"])
+    classCounts = top + inner
+    var assumed: [String] = []
+    if name == nil, statedHeads == nil { assumed.append("\(guess) head\(guess == 1 ? "" : "s")") }
+    if name == nil, statedActivation == nil {
+      assumed.append(usual == .gelu ? "GELU by erf" : "GELU by tanh")
+    }
+    let place =
+      json == nil
+      ? "no description beside the weights" : "the description does not say which model it is"
+    notes =
+      assumed.isEmpty
+      ? []
+      : ["\(place): assuming \(assumed.joined(separator: " and ")), as timm's SigLIP of this size"]
+  }
+
+  /// A whole model has its tower's description inside, and that one is a SigLIP's.
+  private static func checkParts(
+    _ json: JSONValue?, _ vision: JSONValue?
+  ) throws(ModelError) {
+    let whole: [JSONValue] = ["SiglipModel", "SiglipForImageClassification"]
+    let isWhole =
+      json?["model_type"] == "siglip"
+      || (json?["architectures"]?.arrayValue ?? []).contains { whole.contains($0) }
+    if isWhole, vision == nil {
+      throw ModelError(
+        .configuration(field: "vision_config", found: "nothing", expected: "an object"))
+    }
+    guard let type = try SigLIPField.text(vision, "model_type"),
+      !SigLIPFamily.stated.towerTypes.contains(type)
+    else { return }
+    throw ModelError(
+      .configuration(
+        field: "vision_config.model_type", found: "'\(type)'",
+        expected: Registry.alternatives(SigLIPFamily.stated.towerTypes.sorted())))
+  }
+
+  /// The name of timm's model that a description states.
+  static func timmName(_ json: JSONValue?) throws(ModelError) -> String? {
     let model = json?["model_cfg"] ?? json
-    let name =
-      model?["vision_cfg"]?["timm_model_name"]?.stringValue ?? model?["architecture"]?.stringValue
-    return name.map { !$0.contains("siglip") } ?? false
+    if let name = try SigLIPField.text(model?["vision_cfg"], "timm_model_name") { return name }
+    return try SigLIPField.text(model, "architecture")
+  }
+
+  /// Whether the description is that of another model with the same names.
+  static func isOther(_ json: JSONValue?, _ naming: SigLIPNaming) throws(ModelError) -> Bool {
+    guard naming == .timm else { return false }
+    return try timmName(json).map { !$0.contains("siglip") } ?? false
   }
 
   // MARK: - What is not said
@@ -109,13 +189,14 @@ struct SigLIPDescription {
 
   // MARK: - Fields
 
-  private static func integer(_ json: JSONValue?, _ key: String) throws(ModelError) -> Int? {
-    guard let value = json?[key], !value.isNull else { return nil }
-    guard let number = value.intValue else {
-      throw ModelError(
-        .configuration(field: key, found: value.kindWithArticle, expected: "an integer"))
+  private static func numbers(
+    _ json: JSONValue?, _ names: [String]
+  ) throws(ModelError) -> [(field: String, value: Int)] {
+    var numbers: [(field: String, value: Int)] = []
+    for name in names {
+      if let value = try SigLIPField.integer(json, name) { numbers.append((name, value)) }
     }
-    return number
+    return numbers
   }
 
   private static func activation(
