@@ -56,7 +56,9 @@ struct SigLIPDescription {
     let classes = json?["architectures"]?.arrayValue ?? []
     classifies = classes.contains("SiglipForImageClassification")
     let labels = try SigLIPField.object(json, "id2label")?.objectValue?.members.count
-    classCounts = classifies ? labels.map { [("id2label", $0)] } ?? [] : []
+    var counts: [(field: String, value: Int)] = []
+    if classifies, let labels { counts.append((field: "id2label", value: labels)) }
+    classCounts = counts
     notes =
       json == nil
       ? ["no config.json beside the weights: assuming \(guess) heads, as in Google's SigLIP"]
@@ -105,7 +107,8 @@ struct SigLIPDescription {
     pooling = .timm(stated: pools, usual: usualPool)
     classifies = false
     let top = vision == nil ? try Self.numbers(model, ["num_classes"]) : []
-    classCounts = try top + Self.numbers(arguments, ["num_classes"])
+    let inner = try Self.numbers(arguments, ["num_classes"])
+    classCounts = top + inner
     var assumed: [String] = []
     if name == nil, statedHeads == nil { assumed.append("\(guess) head\(guess == 1 ? "" : "s")") }
     if name == nil, statedActivation == nil {

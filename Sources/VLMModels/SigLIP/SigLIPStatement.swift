@@ -96,8 +96,9 @@ enum SigLIPPooling {
       }
       return .patchMean
     case .timm(let stated, let usual):
-      let pools = stated.isEmpty ? usual.map { [("architecture", $0)] } ?? [] : stated
-      if !hasHead, pools.contains(where: { $0.1 == "map" }) {
+      var pools = stated
+      if let usual, stated.isEmpty { pools.append((field: "architecture", pool: usual)) }
+      if !hasHead, pools.contains(where: { $0.pool == "map" }) {
         throw ModelError(.missingTensor("head.probe"))
       }
       let expected = hasHead ? "map" : "avg"
