@@ -137,7 +137,7 @@ package struct Conversion: Sendable {
           shape: tensor.0.spec.shape, checksum: record.checksum)
       })
     try journal.restart(keeping: count)
-    if journal.isForeign {
+    if journal.isOfAnotherConversion {
       note(
         "\(writer.temporaryPath.escapedForDisplay()) was made from another source, with other "
           + "flags or by another version: starting over")

@@ -20,7 +20,7 @@ package struct ConversionJournal {
   /// What an earlier process wrote about the same conversion, in its order.
   let earlier: [Record]
   /// Whether there was a journal, but of another conversion.
-  let isForeign: Bool
+  let isOfAnotherConversion: Bool
 
   static let suffix = ".journal"
   private static let marker = Array("vlm-convert journal 1\n".utf8)
@@ -33,7 +33,7 @@ package struct ConversionJournal {
     file = try JournalFile(path: partial + Self.suffix, marker: Self.marker, keeping: keeping)
     self.fingerprint = fingerprint
     let records = Self.records(file.earlier, fingerprint: fingerprint)
-    isForeign = !file.earlier.isEmpty && records == nil
+    isOfAnotherConversion = !file.earlier.isEmpty && records == nil
     earlier = records ?? []
   }
 

@@ -12,8 +12,8 @@ package enum ImageDecoder {
   package static func open(
     path: String, policy: DecodePolicy = .seen, limits: ImageLimits = ImageLimits(),
     isFast: Bool = false, report: @escaping (DecodingNote) -> Void = { _ in }
-  ) throws(ImageError) -> PictureFile {
-    try PictureFile(
+  ) throws(ImageError) -> LazyImage {
+    try LazyImage(
       try ImageFile.read(path: path, limits: limits), name: path, policy: policy, limits: limits,
       isFast: isFast, report: report)
   }
@@ -24,8 +24,8 @@ package enum ImageDecoder {
   package static func open(
     bytes: [UInt8], name: String, policy: DecodePolicy = .seen, limits: ImageLimits = ImageLimits(),
     isFast: Bool = false, report: @escaping (DecodingNote) -> Void = { _ in }
-  ) throws(ImageError) -> PictureFile {
-    try PictureFile(
+  ) throws(ImageError) -> LazyImage {
+    try LazyImage(
       try file(bytes, name: name, limits: limits), name: name, policy: policy, limits: limits,
       isFast: isFast, report: report)
   }

@@ -84,7 +84,7 @@ extension ImageAndAlpha: PixelSource {
 
 /// An image file in memory whose header has been parsed. Nothing is decoded before its rows are
 /// requested.
-package final class PictureFile: PixelSource {
+package final class LazyImage: PixelSource {
   package let width: Int
   package let height: Int
   package let orientation: Orientation

@@ -185,8 +185,8 @@ public final class Conversation: @unchecked Sendable {
       generation, promptTokens: ids.count { $0 != ImagePrompt.sentinel },
       visualTokens: all.reduce(0) { $0 + $1.count })
     guard !answer.isUnbegun else { return answer }
-    let told = template?.retold(generation.text) ?? generation.text
-    turns += [.init(.user, text), .init(.assistant, told)]
+    let answered = template?.historyText(of: generation.text) ?? generation.text
+    turns += [.init(.user, text), .init(.assistant, answered)]
     images = all
     waiting = []
     return answer
@@ -215,7 +215,7 @@ public final class Conversation: @unchecked Sendable {
     let outer = bytes - Self.bytesWithinSpace(question)
     let spaces = outer > Self.maximumFreeSpace ? outer : 0
     let counted = bytes - outer + spaces
-    guard let positions = tokenizer.fewestIDs(bytes: counted), positions > contextLength else {
+    guard let positions = tokenizer.minimumTokenCount(byteCount: counted), positions > contextLength else {
       return
     }
     throw GenerationError(
@@ -237,15 +237,16 @@ public final class Conversation: @unchecked Sendable {
     if let template {
       prompt = try template.prompt(
         turns + [.init(.user, question), .init(.assistant, nil)], system: system,
-        marksPictures: seesPictures)
+        parsesImages: seesPictures)
     } else {
-      prompt = seesPictures ? .withPictures(question) : PromptText(question, isMessage: true)
+      prompt = seesPictures ? .messageWithImages(question) : PromptText(question, isMessage: true)
     }
     let bos = template.flatMap { $0.bos(prompt, tokenizer) }
     if parsesSpecial { prompt = prompt.parsingSpecial() }
     let ids =
       seesPictures
-      ? try ImagePrompt.ids(prompt, tokenizer, bos: bos, manner: template?.manner ?? .stretches)
+      ? try ImagePrompt.ids(
+        prompt, tokenizer, bos: bos, tokenization: template?.tokenization ?? .perPart)
       : try tokenizer.encode(prompt, bos: bos, eos: false)
     let marks = ids.count { $0 == ImagePrompt.sentinel }
     guard marks == pictures.count else {

@@ -143,7 +143,7 @@ struct ConversationRun {
 
   /// The tower's input for a picture.
   func pixels(_ picture: PictureInput) throws -> PixelTensor {
-    let image: PictureFile
+    let image: LazyImage
     switch picture.content {
     case .failure(let error): throw error
     case .file:

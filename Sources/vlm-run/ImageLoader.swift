@@ -30,7 +30,7 @@ struct ImageLoader {
           expected: "a .safetensors file with pixel_values, as the model sees \(channels) channels")
       )
     }
-    let decoded: PictureFile
+    let decoded: LazyImage
     switch picture.content {
     case .failure(let error): throw error
     case .file:

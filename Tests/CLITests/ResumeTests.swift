@@ -124,7 +124,7 @@ struct ResumeTests {
   }
 
   @Test("V61 a record for other bytes is not believed")
-  func foreignRecord() throws {
+  func otherRecord() throws {
     try interrupt("--q8")
     // The last line again: a tensor out of its place.
     let lines = try model.content(model.journal).split(separator: UInt8(ascii: "\n"))

@@ -65,7 +65,7 @@ struct SourceModelTests {
     #expect(try converter(path, ignoreUnexpected: true).plan.items.count == 128)
   }
 
-  @Test("a tensor under a foreign name is left out and told about")
+  @Test("a tensor under an unknown name is left out and told about")
   func unused() throws {
     let folder = try TemporaryFolder()
     var entries = try tensors()

@@ -97,12 +97,12 @@ struct ConvNeXtCheckpointTests {
       var shape = spec.shape
       if convolutional, spec.path.contains(".mlp.fc"), shape.count == 2 { shape += [1, 1] }
       if spec.path.contains(".grn."), naming != .timm { shape = [1, 1, 1] + shape }
-      return (try foreignName(spec.path, naming), shape)
+      return (try checkpointName(spec.path, naming), shape)
     }
   }
 
   /// The inverse of `ConvNeXtNaming.canonical`, written independently from the models' own code.
-  private static func foreignName(_ name: String, _ naming: ConvNeXtNaming) throws -> String {
+  private static func checkpointName(_ name: String, _ naming: ConvNeXtNaming) throws -> String {
     let part = name.split(separator: ".").map(String.init)
     switch (naming, part[0]) {
     case (.timm, _): return name
@@ -135,7 +135,7 @@ struct ConvNeXtCheckpointTests {
     case (.openMMLab, "head"):
       return part[1] == "fc" ? "head.fc.\(part[2])" : "backbone.norm3.\(part[2])"
     case (.openMMLab, _):
-      let facebook = try foreignName(name, .facebook)
+      let facebook = try checkpointName(name, .facebook)
         .replacing("dwconv", with: "depthwise_conv").replacing("pwconv", with: "pointwise_conv")
       return "backbone." + facebook
     case (.torchvision, "stem"): return "features.0.\(part[1]).\(part[2])"

@@ -59,23 +59,23 @@ package struct ChatTemplate: PromptTemplate {
 
   // MARK: Prompts
 
-  package var manner: ImagePrompt.Manner { .whole }
+  package var tokenization: ImagePrompt.Tokenization { .whole }
 
   /// Answers are passed unchanged; templates remove the reasoning themselves.
-  package func retold(_ answer: String) -> String { answer }
+  package func historyText(of answer: String) -> String { answer }
 
   package func prompt(
-    _ turns: [Turn], system: String?, marksPictures: Bool
+    _ turns: [Turn], system: String?, parsesImages: Bool
   ) throws(TextError) -> PromptText {
     var messages: [JinjaValue] = []
     if let system = system ?? self.system {
-      messages.append(message("system", system, marksPictures: false))
+      messages.append(message("system", system, parsesImages: false))
     }
     for turn in turns {
       guard let text = turn.text else { continue }
       messages.append(
         message(
-          turn.role.rawValue, text, marksPictures: marksPictures && turn.role == .user))
+          turn.role.rawValue, text, parsesImages: parsesImages && turn.role == .user))
     }
     do throws(JinjaError) {
       return try render(messages, isOpen: turns.last.map { $0.text == nil } ?? true)
@@ -112,8 +112,8 @@ package struct ChatTemplate: PromptTemplate {
   /// A quick test, false for nearly every text.
   private static func mayHavePicture(_ text: String) -> Bool { text.utf8.contains(0xf4) }
 
-  private func message(_ role: String, _ text: String, marksPictures: Bool) -> JinjaValue {
-    let chunks = (marksPictures ? ImagePrompt.chunks(text) : [text]).map { chunk -> String in
+  private func message(_ role: String, _ text: String, parsesImages: Bool) -> JinjaValue {
+    let chunks = (parsesImages ? ImagePrompt.chunks(text) : [text]).map { chunk -> String in
       guard Self.mayHavePicture(chunk) else { return chunk }
       let scalars = chunk.unicodeScalars.map { $0 == Self.picture ? "\u{fffd}" : $0 }
       return String(String.UnicodeScalarView(scalars))
@@ -168,7 +168,7 @@ package struct ChatTemplate: PromptTemplate {
   /// The text that the template writes after an answer: a special token, or text of that form.
   package func endOfAnswer(_ tokenizer: Tokenizer) -> String? {
     let turns: [Turn] = [.init(.user, Self.probe), .init(.assistant, Self.probe)]
-    guard let text = try? prompt(turns, system: nil, marksPictures: false).text,
+    guard let text = try? prompt(turns, system: nil, parsesImages: false).text,
       let place = text.lastRange(of: Self.probe)
     else { return nil }
     let rest = String(text[place.upperBound...]).trimmingSpaces()
@@ -187,7 +187,7 @@ package struct ChatTemplate: PromptTemplate {
   /// Whether the template renders a leading system message.
   package func renders(system: String) -> Bool {
     let turns: [Turn] = [.init(.user, Self.probe), .init(.assistant, nil)]
-    guard let text = try? prompt(turns, system: system, marksPictures: false).text else {
+    guard let text = try? prompt(turns, system: system, parsesImages: false).text else {
       return true
     }
     return text.firstRange(of: system.trimmingSpaces()) != nil

@@ -64,16 +64,16 @@ package struct ConversationTemplate: Sendable, Equatable {
   ///   - turns: question, answer, question …; the last one is an answer without text, which the
   ///     model is to write.
   ///   - system: replaces the default system message.
-  ///   - marksPictures: whether `<image>` in a question is a placeholder for an image; elsewhere it
+  ///   - parsesImages: whether `<image>` in a question is a placeholder for an image; elsewhere it
   ///     never is.
   package func prompt(
-    _ turns: [Turn], system: String? = nil, marksPictures: Bool = true
+    _ turns: [Turn], system: String? = nil, parsesImages: Bool = true
   ) -> PromptText {
     var text = PromptText()
     func message(_ turn: Turn) -> PromptText? {
       guard let said = turn.text, !said.isEmpty else { return nil }
-      return marksPictures && turn.role == .user
-        ? .withPictures(said) : PromptText(said, isMessage: true)
+      return parsesImages && turn.role == .user
+        ? .messageWithImages(said) : PromptText(said, isMessage: true)
     }
     func appendSystem() {
       if let system { text.append(system, isMessage: true) } else { text.append(self.system) }

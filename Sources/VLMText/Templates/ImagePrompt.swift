@@ -6,10 +6,10 @@ package enum ImagePrompt {
   package static let sentinel = -200
 
   /// How the text around an image is tokenized.
-  package enum Manner: Sendable {
-    /// Each part is encoded as a separate text, as in LLaVA's own code.
-    case stretches
-    /// `<image>` is a special token within one text, as in transformers; same as `stretches` if the
+  package enum Tokenization: Sendable {
+    /// Each part between images is encoded as a separate text, as in LLaVA's own code.
+    case perPart
+    /// `<image>` is a special token within one text, as in transformers; same as `perPart` if the
     /// tokenizer lacks it.
     case whole
   }
@@ -21,15 +21,15 @@ package enum ImagePrompt {
   /// - Parameter bos: whether BOS is prepended; nil for the tokenizer's own setting.
   /// - Throws: the errors of `Tokenizer.encode`.
   package static func ids(
-    _ prompt: PromptText, _ tokenizer: Tokenizer, bos: Bool? = nil, manner: Manner = .stretches
+    _ prompt: PromptText, _ tokenizer: Tokenizer, bos: Bool? = nil, tokenization: Tokenization = .perPart
   ) throws(TextError) -> [Int] {
-    if manner == .whole, let id = tokenizer.addedToken(marker) {
+    if tokenization == .whole, let id = tokenizer.addedToken(marker) {
       return try tokenizer.encode(prompt, bos: bos, eos: false).map { $0 == id ? sentinel : $0 }
     }
     var ids: [Int] = []
-    for (index, stretch) in stretches(prompt).enumerated() {
+    for (index, part) in parts(prompt).enumerated() {
       if index > 0 { ids.append(sentinel) }
-      ids += try tokenizer.encode(prompt[stretch], bos: index == 0 ? bos : false, eos: false)
+      ids += try tokenizer.encode(prompt[part], bos: index == 0 ? bos : false, eos: false)
     }
     return ids
   }
@@ -38,19 +38,19 @@ package enum ImagePrompt {
   package static func count(_ text: String) -> Int { chunks(text).count - 1 }
 
   /// The number of image placeholders in the template text of a prompt.
-  package static func count(_ prompt: PromptText) -> Int { stretches(prompt).count - 1 }
+  package static func count(_ prompt: PromptText) -> Int { parts(prompt).count - 1 }
 
   /// The parts of the text between image placeholders.
   static func chunks(_ text: String) -> [String] {
     let prompt = PromptText(text)
-    return stretches(prompt).map { String(decoding: prompt.bytes[$0], as: UTF8.self) }
+    return parts(prompt).map { String(decoding: prompt.bytes[$0], as: UTF8.self) }
   }
 
   /// The byte ranges between image placeholders. Message text contains no placeholders.
-  private static func stretches(_ prompt: PromptText) -> [Range<Int>] {
+  private static func parts(_ prompt: PromptText) -> [Range<Int>] {
     let (bytes, mark) = (prompt.bytes, Array(marker.utf8))
     var messages = prompt.messageRanges[...]
-    var stretches: [Range<Int>] = []
+    var parts: [Range<Int>] = []
     var start = 0
     var at = 0
     while at < bytes.count {
@@ -59,13 +59,13 @@ package enum ImagePrompt {
       if bytes[at] == mark[0], bytes[at...].starts(with: mark),
         messages.first.map({ $0.lowerBound >= end }) ?? true
       {
-        stretches.append(start..<at)
+        parts.append(start..<at)
         (start, at) = (end, end)
       } else {
         at += 1
       }
     }
-    stretches.append(start..<bytes.count)
-    return stretches
+    parts.append(start..<bytes.count)
+    return parts
   }
 }

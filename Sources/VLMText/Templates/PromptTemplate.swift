@@ -4,7 +4,7 @@ package protocol PromptTemplate: Sendable {
 
   var name: String { get }
   /// How the text around an image is tokenized.
-  var manner: ImagePrompt.Manner { get }
+  var tokenization: ImagePrompt.Tokenization { get }
   /// Whether BOS is prepended to prompts without it if the tokenizer says so.
   var addsBOS: Bool { get }
 
@@ -14,16 +14,16 @@ package protocol PromptTemplate: Sendable {
   ///   - turns: question, answer, question …; the last one is an answer without text, which the
   ///     model is to write.
   ///   - system: replaces the default system message.
-  ///   - marksPictures: whether `<image>` in a question is a placeholder for an image.
+  ///   - parsesImages: whether `<image>` in a question is a placeholder for an image.
   /// - Throws: `TextError` if a template fails.
   func prompt(
-    _ turns: [Turn], system: String?, marksPictures: Bool
+    _ turns: [Turn], system: String?, parsesImages: Bool
   ) throws(TextError) -> PromptText
 
   /// A stop string, in addition to the model's end token.
   func endOfAnswer(_ tokenizer: Tokenizer) -> String?
-  /// A previous answer as it is repeated to the model.
-  func retold(_ answer: String) -> String
+  /// An answer as later prompts repeat it.
+  func historyText(of answer: String) -> String
 }
 
 extension PromptTemplate {
@@ -42,9 +42,9 @@ extension PromptTemplate {
 }
 
 extension ConversationTemplate: PromptTemplate {
-  package var manner: ImagePrompt.Manner { .stretches }
+  package var tokenization: ImagePrompt.Tokenization { .perPart }
   package var addsBOS: Bool { true }
   package func endOfAnswer(_ tokenizer: Tokenizer) -> String? { stop }
   /// The reference strips the model's answers.
-  package func retold(_ answer: String) -> String { answer.trimmingSpaces() }
+  package func historyText(of answer: String) -> String { answer.trimmingSpaces() }
 }

@@ -65,7 +65,7 @@ package struct PromptText: Sendable, Equatable {
   }
 
   /// Message text with image placeholders, which `text` contains as `<image>`.
-  package static func withPictures(_ text: String) -> PromptText {
+  package static func messageWithImages(_ text: String) -> PromptText {
     var prompt = PromptText()
     for (index, chunk) in ImagePrompt.chunks(text).enumerated() {
       if index > 0 { prompt.append(ImagePrompt.marker) }

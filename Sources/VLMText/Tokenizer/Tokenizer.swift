@@ -72,11 +72,11 @@ package struct Tokenizer: Sendable {
   /// Maximum bytes of a text; offsets are 32-bit integers.
   private static let maximumText = 1 << 29
 
-  /// Lower bound of the number of ids of a text of `bytes` bytes; nil if its length gives none, as
+  /// Lower bound of the number of ids of a text of `byteCount` bytes; nil if its length gives none, as
   /// when text can be dropped.
-  package func fewestIDs(bytes: Int) -> Int? {
+  package func minimumTokenCount(byteCount: Int) -> Int? {
     guard let bytesPerID else { return nil }
-    return bytes / bytesPerID + (bytes % bytesPerID == 0 ? 0 : 1)
+    return byteCount / bytesPerID + (byteCount % bytesPerID == 0 ? 0 : 1)
   }
 
   /// Maximum bytes of text per id.

@@ -91,7 +91,7 @@ package enum ModelTargets {
         .init(.assistant, nil),
       ]
       for system in [nil, "<s>[INST] \u{0}"] {
-        let prompt = try template.prompt(turns, system: system, marksPictures: true)
+        let prompt = try template.prompt(turns, system: system, parsesImages: true)
         for range in prompt.messageRanges {
           precondition(range.upperBound <= prompt.bytes.count, "what is said is in the prompt")
         }

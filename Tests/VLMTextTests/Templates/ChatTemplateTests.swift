@@ -126,13 +126,13 @@ struct ChatTemplateTests {
   @Test("a template of our own writes what the templates of its models do", arguments: families)
   func family(_ family: Family) throws {
     let template = try builtIn(family.name)
-    let alone = try template.prompt(Self.question, system: nil, marksPictures: true)
+    let alone = try template.prompt(Self.question, system: nil, parsesImages: true)
     #expect(alone.text == family.alone)
     let turns: [Turn] = [
       .init(.user, "Hi"), .init(.assistant, "Hello!"), .init(.user, "Why?"),
       .init(.assistant, nil),
     ]
-    let chat = try template.prompt(turns, system: "Be brief.", marksPictures: true)
+    let chat = try template.prompt(turns, system: "Be brief.", parsesImages: true)
     #expect(chat.text == family.chat)
     // Exactly the messages are marked as message text, in order.
     let said = chat.messageRanges.map { String(decoding: chat.bytes[$0], as: UTF8.self) }
@@ -143,7 +143,7 @@ struct ChatTemplateTests {
   func builtIns() throws {
     for name in ChatTemplate.builtInNames {
       let template = try builtIn(name)
-      let text = try template.prompt(Self.question, system: nil, marksPictures: true).text
+      let text = try template.prompt(Self.question, system: nil, parsesImages: true).text
       #expect(text.contains("Hi"), "\(name)")
       #expect(template.renders(system: "Be brief."), "\(name)")
     }
@@ -154,7 +154,7 @@ struct ChatTemplateTests {
     let turns: [Turn] = [
       .init(.user, "Hi"), .init(.assistant, "So they greet.\n</think>\n\nHello!"),
     ]
-    let prompt = try builtIn("deepseek-r1").prompt(turns, system: nil, marksPictures: true)
+    let prompt = try builtIn("deepseek-r1").prompt(turns, system: nil, parsesImages: true)
     #expect(prompt.text == "<｜User｜>Hi<｜Assistant｜>\n\nHello!<｜end▁of▁sentence｜>")
   }
 
@@ -175,19 +175,19 @@ struct ChatTemplateTests {
     let turns: [Turn] = [
       .init(.user, "<image>\nWhat, <image> or this?"), .init(.assistant, "An <image>."),
     ]
-    let parted = try template(Self.parts).prompt(turns, system: "No <image>.", marksPictures: true)
+    let parted = try template(Self.parts).prompt(turns, system: "No <image>.", parsesImages: true)
     #expect(
       parted.text
         == "system:No <image>.;user:<image>What, <image> or this?;assistant:An <image>.;")
     #expect(ImagePrompt.count(parted) == 2)
-    let either = try template(Self.both).prompt(turns, system: nil, marksPictures: true)
+    let either = try template(Self.both).prompt(turns, system: nil, parsesImages: true)
     #expect(either.text == "user:[<image>]What, [<image>] or this?;assistant:An <image>.;")
     #expect(ImagePrompt.count(either) == 2)
     let text = try template("{% for m in messages %}{{ m.content | trim }};{% endfor %}")
-    let plain = try text.prompt(turns, system: nil, marksPictures: true)
+    let plain = try text.prompt(turns, system: nil, parsesImages: true)
     #expect(plain.text == "<image>\nWhat, <image> or this?;An <image>.;")
     #expect(ImagePrompt.count(plain) == 2)
-    #expect(ImagePrompt.count(try text.prompt(turns, system: nil, marksPictures: false)) == 0)
+    #expect(ImagePrompt.count(try text.prompt(turns, system: nil, parsesImages: false)) == 0)
   }
 
   @Test("what ends an answer is what the program writes behind one")
@@ -211,12 +211,12 @@ struct ChatTemplateTests {
       "{% if messages[0].role == 'system' %}{{ raise_exception('no\nsystem') }}{% endif %}"
     let template = try template(refuses)
     let error = thrownError(TextError.self) {
-      try template.prompt(Self.question, system: "Be brief.", marksPictures: true)
+      try template.prompt(Self.question, system: "Be brief.", parsesImages: true)
     }
     let line = try #require(error?.description)
     #expect(line.hasPrefix("f: chat template 'default': line 1: "), "\(line)")
     #expect(line.contains("system") && !line.contains("\n"))
-    #expect(try template.prompt(Self.question, system: nil, marksPictures: true).text == "")
+    #expect(try template.prompt(Self.question, system: nil, parsesImages: true).text == "")
     let unread = thrownError(TextError.self) { try self.template("{% for %}") }
     #expect(unread?.description.hasPrefix("f: chat template 'default': line 1: ") == true)
   }
@@ -229,7 +229,7 @@ struct ChatTemplateTests {
     let template = try template("{{ thinks }}{{ messages[-1].content }}", arguments: arguments)
     #expect(template.unused(arguments) == ["no_such"])
     #expect(!template.renders(system: "Be brief."))
-    #expect(try template.prompt(Self.question, system: nil, marksPictures: true).text == "TrueHi")
+    #expect(try template.prompt(Self.question, system: nil, parsesImages: true).text == "TrueHi")
   }
 
   @Test(
@@ -241,7 +241,7 @@ struct ChatTemplateTests {
         .init(name: "t", source: source), tokens: [.init(name: "bos_token", text: "<s>")],
         addsBOS: addsBOS, file: "f")
       return template.bos(
-        try template.prompt([.init(.user, "<s>")], system: nil, marksPictures: false), tokenizer)
+        try template.prompt([.init(.user, "<s>")], system: nil, parsesImages: false), tokenizer)
     }
     #expect(try bos("{{ bos_token }}x", addsBOS: true) == false)
     #expect(try bos("x", addsBOS: true) == nil)

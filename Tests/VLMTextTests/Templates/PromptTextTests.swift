@@ -75,7 +75,7 @@ struct PromptTextTests {
   func pictures() {
     let both = prompt(("<image>", false), (" and <image>", true), ("<im", false), ("age>", true))
     #expect(ImagePrompt.count(both) == 1)
-    let question = PromptText.withPictures("<image>\nWhat is <b>?")
+    let question = PromptText.messageWithImages("<image>\nWhat is <b>?")
     #expect(ImagePrompt.count(question) == 1)
     #expect(question.messageRanges == [7..<20])
     #expect(ImagePrompt.count(both.parsingSpecial()) == 1)

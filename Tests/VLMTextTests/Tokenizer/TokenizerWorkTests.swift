@@ -264,11 +264,11 @@ import VLMTestSupport
         let text = (0..<Int.random(in: 1...100, using: &random)).map { _ in
           ["a", " ", "  ", "the ", "\u{3000}", "😀", "<s>"].randomElement(using: &random) ?? ""
         }.joined()
-        guard let fewest = tokenizer.fewestIDs(bytes: text.utf8.count) else { continue }
+        guard let fewest = tokenizer.minimumTokenCount(byteCount: text.utf8.count) else { continue }
         #expect(try tokenizer.encode(text, bos: false, eos: false).count >= fewest)
       }
     }
-    let least = try TokenizerFixtures.byteLevelSmall().fewestIDs(bytes: 1 << 20)
+    let least = try TokenizerFixtures.byteLevelSmall().minimumTokenCount(byteCount: 1 << 20)
     #expect(try #require(least) > 1000)
   }
 }
