@@ -24,7 +24,7 @@ public func vlmzSessionClassify(
   _ count: UnsafeMutablePointer<Int>?
 ) -> vlmz_status {
   call {
-    try give(candidates, count) {
+    try give(candidates, "candidates", count, Block.candidates) {
       try session(handle).classify(try image(imageHandle), top: wanted(top)).candidates
     }
   }
@@ -38,7 +38,9 @@ public func vlmzSessionEmbedImage(
   _ count: UnsafeMutablePointer<Int>?
 ) -> vlmz_status {
   call {
-    try give(values, count) { try session(handle).embed(try image(imageHandle)).values }
+    try give(values, "values", count, Block.floats) {
+      try session(handle).embed(try image(imageHandle)).values
+    }
   }
 }
 
@@ -50,7 +52,9 @@ public func vlmzSessionEmbedText(
   _ count: UnsafeMutablePointer<Int>?
 ) -> vlmz_status {
   call {
-    try give(values, count) { try session(handle).embed(try text(said, "text")).values }
+    try give(values, "values", count, Block.floats) {
+      try session(handle).embed(try text(said, "text")).values
+    }
   }
 }
 
@@ -84,7 +88,7 @@ public func vlmzSessionClassifyByText(
   _ count: UnsafeMutablePointer<Int>?
 ) -> vlmz_status {
   call {
-    try give(candidates, count) {
+    try give(candidates, "candidates", count, Block.candidates) {
       try session(handle).classify(
         try image(imageHandle), as: try textClasses(classes), top: wanted(top)
       ).candidates
@@ -137,26 +141,20 @@ public func vlmzSessionFree(_ handle: OpaquePointer?) -> vlmz_status { release(h
 /// A number of C that is too large for Swift's is as good as the largest.
 private func wanted(_ top: Int) -> Int { top < 0 ? .max : top }
 
-private func give(
-  _ candidates: UnsafeMutablePointer<UnsafeMutablePointer<vlmz_candidate>?>?,
-  _ count: UnsafeMutablePointer<Int>?, _ make: () throws -> [Classification.Candidate]
+/// Writes an array and its length to the caller's places.
+///
+/// - Parameters:
+///   - name: of the first place in vlmz.h, for errors.
+///   - block: copies the array to memory of `malloc`.
+private func give<Value, Element>(
+  _ values: UnsafeMutablePointer<UnsafeMutablePointer<Value>?>?, _ name: String,
+  _ count: UnsafeMutablePointer<Int>?,
+  _ block: ([Element]) throws -> UnsafeMutablePointer<Value>, _ make: () throws -> [Element]
 ) throws {
   count?.pointee = 0
-  let result = try place(candidates, "candidates", empty: nil)
+  let result = try place(values, name, empty: nil)
   let number = try place(count, "count", empty: 0)
   let made = try make()
-  result.pointee = try Block.candidates(made)
-  number.pointee = made.count
-}
-
-private func give(
-  _ values: UnsafeMutablePointer<UnsafeMutablePointer<Float>?>?,
-  _ count: UnsafeMutablePointer<Int>?, _ make: () throws -> [Float]
-) throws {
-  count?.pointee = 0
-  let result = try place(values, "values", empty: nil)
-  let number = try place(count, "count", empty: 0)
-  let made = try make()
-  result.pointee = try Block.floats(made)
+  result.pointee = try block(made)
   number.pointee = made.count
 }

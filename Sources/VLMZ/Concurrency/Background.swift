@@ -1,0 +1,55 @@
+import VLMFoundation
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// Runs what takes long on a thread of its own, so that no task waits for it.
+enum Background {
+  private final class Work {
+    let body: @Sendable () -> Void
+    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+  }
+
+  /// - Parameters:
+  ///   - flag: set when the task that waits is cancelled.
+  /// - Throws: what `body` throws; `.noMemory` when no thread can be had.
+  static func run<R: Sendable>(
+    _ flag: CancellationFlag, _ body: @escaping @Sendable () throws -> R
+  ) async throws(VLMZError) -> R {
+    let result: Result<R, any Error> = await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        start {
+          continuation.resume(returning: Result { try body() })
+        } failed: {
+          continuation.resume(returning: .failure(noThread))
+        }
+      }
+    } onCancel: {
+      flag.cancel()
+    }
+    return try VLMZError.wrapping { try result.get() }
+  }
+
+  static let noThread = VLMZError(.noMemory, "found no thread to run on")
+
+  /// Runs `body` on a thread of its own, or else `failed` on this one.
+  static func start(_ body: @escaping @Sendable () -> Void, failed: () -> Void) {
+    let box = Unmanaged.passRetained(Work(body))
+    var attributes = pthread_attr_t()
+    pthread_attr_init(&attributes)
+    defer { pthread_attr_destroy(&attributes) }
+    pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+    var thread = pthread_t()
+    let code = pthread_create(
+      &thread, &attributes,
+      { argument in
+        guard let argument else { return nil }
+        Unmanaged<Work>.fromOpaque(argument).takeRetainedValue().body()
+        return nil
+      }, box.toOpaque())
+    guard code != 0 else { return }
+    box.release()
+    failed()
+  }
+}
