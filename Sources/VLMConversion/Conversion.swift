@@ -12,14 +12,18 @@ package struct Conversion: Sendable {
   let scheme: Scheme
   let overrides: [QuantizationPolicy.Override]
   private let pool: WorkerPool
+  private let kernels: KernelSet
 
+  /// - Parameter kernels: whose instruction set the encoders may use; the bytes do not depend on it.
   /// - Throws: `ConversionError` when the checkpoint lacks a tensor of its model, has one of another
   ///   shape, or one that the model does not have.
   package init(
-    source: SourceModel, policy: QuantizationPolicy, ignoreUnexpected: Bool, pool: WorkerPool
+    source: SourceModel, policy: QuantizationPolicy, ignoreUnexpected: Bool, pool: WorkerPool,
+    kernels: KernelSet = .best
   ) throws {
     self.source = source
     self.pool = pool
+    self.kernels = kernels
     scheme = policy.scheme
     overrides = policy.overrides
     let manifest = try source.description.manifest()
@@ -171,7 +175,7 @@ package struct Conversion: Sendable {
     let needed = OutputStage.Buffers.byteCount(ofPieces: largest) + Self.workingBytes
     // A control group ends a process that takes more; it does not say no before.
     try SystemMemory.require(needed, of: Machine.memory.byteCount, for: output.path)
-    let stream = TensorStream(pool: pool)
+    let stream = TensorStream(pool: pool, kernels: kernels)
     var check = StoredCheck()
     let buffers = OutputStage.Buffers(byteCount: largest)
     let total = sourceByteCount

@@ -29,6 +29,7 @@ struct TensorPiece {
 /// number of threads.
 struct TensorStream {
   private let pool: WorkerPool
+  private let kernels: KernelSet
   private let scratch: [Scratch]
 
   /// Values and bytes of one piece, about: enough panels that no thread waits long for another.
@@ -57,8 +58,10 @@ struct TensorStream {
     }
   }
 
-  init(pool: WorkerPool) {
+  /// - Parameter kernels: whose instruction set the encoders may use.
+  init(pool: WorkerPool, kernels: KernelSet) {
     self.pool = pool
+    self.kernels = kernels
     scratch = (0..<pool.threadCount).map { _ in Scratch() }
   }
 
@@ -134,7 +137,7 @@ struct TensorStream {
         guard let rows = rows.baseAddress else { return QuantizationError() }
         return PanelEncoder.encode(
           rows: rows, rowCount: outputs.count, rowStride: inputs, inputs: inputs,
-          scheme: format.scheme, into: panel)
+          scheme: format.scheme, kernels: kernels, into: panel)
       }
       return try scratch.withValues(elements.count) { values in
         try piece.tensor.readFloats(elements, into: values)
@@ -217,7 +220,7 @@ struct TensorStream {
     var shape = piece.item.spec.shape
     if !shape.isEmpty { shape[0] = piece.outputs.count }
     let (encoded, error) = try TensorEncoder.encode(
-      values: values, shape: shape, format: piece.item.format)
+      values: values, shape: shape, format: piece.item.format, kernels: kernels)
     encoded.withUnsafeBytes { bytes.copyMemory(from: $0) }
     return error
   }

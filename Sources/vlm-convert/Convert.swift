@@ -176,7 +176,9 @@ struct Convert: ParsableCommand {
     }
     // Said before the work, not after it.
     try Evaluation.check(source, images: evaluate)
-    let converter = try Converter(source, options, threads: try threadCount(option: threads))
+    let converter = try Converter(
+      source, options, threads: try threadCount(option: threads),
+      kernels: try Environment.kernelSet())
     for note in converter.notes { Report.warning(note, program: "vlm-convert") }
     let unused = source.checkpoint.unused
     if !unused.isEmpty, !quiet {

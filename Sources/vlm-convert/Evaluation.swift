@@ -53,7 +53,7 @@ struct Evaluation {
     let exactPath = model + ".f32-for-evaluation"
     let conversion = try Conversion(
       source: source, policy: QuantizationPolicy(scheme: .f32), ignoreUnexpected: true,
-      pool: WorkerPool(threadCount: threads))
+      pool: WorkerPool(threadCount: threads), kernels: kernels)
     _ = try conversion.run(to: exactPath, overwrite: false) { _, _, _ in }
     // The mapping outlives the name, so that nothing is left behind whatever happens next.
     let opened = Result { try Session(path: exactPath, kernels: kernels, threads: threads) }

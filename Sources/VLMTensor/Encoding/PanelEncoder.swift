@@ -13,15 +13,17 @@ package enum PanelEncoder {
   ///   - scheme: one that has panels.
   ///   - statistics: of the rows that the matrix will be multiplied by, with as many inputs; nil:
   ///     all inputs weigh the same.
+  ///   - kernels: whose instruction set the encoder may use.
   ///   - destination: `TensorFormat.panelByteCount(inputs:)` bytes, all of which are written.
   /// - Returns: the error against the rows, unweighted.
   package static func encode(
     rows: UnsafePointer<Float>, rowCount: Int, rowStride: Int, inputs: Int, scheme: Scheme,
-    statistics: CalibrationStatistics? = nil, into destination: UnsafeMutableRawPointer
+    statistics: CalibrationStatistics? = nil, kernels: KernelSet,
+    into destination: UnsafeMutableRawPointer
   ) -> QuantizationError {
     encode(
       rows: rows, rowCount: rowCount, rowStride: rowStride, inputs: inputs, scheme: scheme,
-      statistics: statistics, into: destination, with: vlm_encoder_best())
+      statistics: statistics, into: destination, with: kernels.encoder)
   }
 
   /// As above with the functions of one instruction set, for comparing them.

@@ -3,11 +3,13 @@
 package enum TensorEncoder {
   /// Encodes `values`, in C order of `shape`, as the bytes of a container.
   ///
-  /// - Parameter statistics: of the rows that the matrix will be multiplied by; of no effect on what
-  ///   is not stored in panels.
+  /// - Parameters:
+  ///   - statistics: of the rows that the matrix will be multiplied by; of no effect on what is not
+  ///     stored in panels.
+  ///   - kernels: whose instruction set the encoder may use; the bytes do not depend on it.
   package static func encode(
     values: [Float], shape: [Int], format: TensorFormat,
-    statistics: CalibrationStatistics? = nil
+    statistics: CalibrationStatistics? = nil, kernels: KernelSet = .best
   ) throws(TensorEncodingError) -> (bytes: [UInt8], error: QuantizationError) {
     let (count, byteCount) = try checkedSizes(shape: shape, format: format)
     guard values.count == count else {
@@ -31,7 +33,7 @@ package enum TensorEncoder {
       if let start = buffer.baseAddress, byteCount > 0 {
         error = fill(
           UnsafeMutableRawPointer(start), from: stored, shape: shape, format: format,
-          statistics: statistics)
+          statistics: statistics, kernels: kernels)
       }
       initialized = byteCount
     }
@@ -81,7 +83,7 @@ package enum TensorEncoder {
 
   private static func fill(
     _ destination: UnsafeMutableRawPointer, from stored: [Float], shape: [Int],
-    format: TensorFormat, statistics: CalibrationStatistics?
+    format: TensorFormat, statistics: CalibrationStatistics?, kernels: KernelSet
   ) -> QuantizationError {
     var error = QuantizationError()
     switch format.layout {
@@ -97,7 +99,8 @@ package enum TensorEncoder {
           error.merge(
             PanelEncoder.encode(
               rows: start + first * inputs, rowCount: rows, rowStride: inputs, inputs: inputs,
-              scheme: format.scheme, statistics: statistics, into: destination + offset))
+              scheme: format.scheme, statistics: statistics, kernels: kernels,
+              into: destination + offset))
         }
       }
     }

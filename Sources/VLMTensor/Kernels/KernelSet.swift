@@ -14,6 +14,14 @@ package struct KernelSet: @unchecked Sendable {
     return isa == VLM_ISA_AVX512BF16 || isa == VLM_ISA_AMX
   }
 
+  /// The fastest encoders of panels that use no other instructions.
+  var encoder: UnsafePointer<vlm_encoder> {
+    guard let encoder = vlm_encoder_for(table.pointee.isa) else {
+      preconditionFailure("a set that this machine runs")
+    }
+    return encoder
+  }
+
   /// The kernels of the instruction set called `name`; nil when this build or machine lacks it.
   package init?(named name: String) {
     guard let table = Self.all.first(where: { $0.name == name })?.table else { return nil }

@@ -74,14 +74,18 @@ public final class Converter: Sendable {
       (1...ThreadCount.maximum).contains(threads), "threads", found: "\(threads)",
       expected: "1 to \(ThreadCount.maximum)")
     let conversion = try VLMZError.wrapping {
-      try Conversion(try options.open(input), options, threads: threads)
+      try Conversion(try options.open(input), options, threads: threads, kernels: .best)
     }
     self.init(conversion, options)
   }
 
   /// The same of a checkpoint that is open, with errors of the modules below.
-  package convenience init(_ source: SourceModel, _ options: Options, threads: Int) throws {
-    self.init(try Conversion(source, options, threads: threads), options)
+  ///
+  /// - Parameter kernels: whose instruction set the encoders may use; the bytes do not depend on it.
+  package convenience init(
+    _ source: SourceModel, _ options: Options, threads: Int, kernels: KernelSet
+  ) throws {
+    self.init(try Conversion(source, options, threads: threads, kernels: kernels), options)
   }
 
   private init(_ conversion: Conversion, _ options: Options) {
@@ -175,9 +179,12 @@ public final class Converter: Sendable {
 }
 
 extension Conversion {
-  fileprivate init(_ source: SourceModel, _ options: Converter.Options, threads: Int) throws {
+  fileprivate init(
+    _ source: SourceModel, _ options: Converter.Options, threads: Int, kernels: KernelSet
+  ) throws {
     try self.init(
       source: source, policy: options.policy,
-      ignoreUnexpected: options.ignoresUnexpectedTensors, pool: WorkerPool(threadCount: threads))
+      ignoreUnexpected: options.ignoresUnexpectedTensors, pool: WorkerPool(threadCount: threads),
+      kernels: kernels)
   }
 }

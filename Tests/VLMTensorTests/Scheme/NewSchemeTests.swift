@@ -36,6 +36,8 @@ private enum Plain8: PanelScheme {
         bytes[vlm_q8_code_offset(row, input)] = UInt8(bitPattern: Int8(value))
       }
     }
+    // Behind the codes of up to 63 inputs, where a test finds whose instructions were asked for.
+    bytes[bytes.count - 1] = encoder.pointee.name.map { UInt8(bitPattern: $0[3]) } ?? 0
     return QuantizationError()
   }
 
@@ -114,6 +116,23 @@ struct NewSchemeTests {
     ).bytes
     #expect(try TensorEncoder.decode(bytes: bytes, shape: [1, 2], format: format) == [5, 0])
     #expect(scheme.panels?.usesHessian == true && scheme.panels?.usesImportance == false)
+  }
+
+  @Test("its encoder is that of the kernel set, however fast the machine is")
+  func kernels() throws {
+    for kernels in KernelSet.all {
+      let bytes = try TensorEncoder.encode(
+        values: [5, 6], shape: [1, 2], format: format, kernels: kernels
+      ).bytes
+      let expected =
+        switch kernels.name {
+        case "avx2", "avxvnni": "avx2"
+        case "avx512vnni", "avx512bf16", "amx": "avx512"
+        default: "baseline"
+        }
+      #expect(String(cString: kernels.encoder.pointee.name) == expected)
+      #expect(bytes.last == Array(expected.utf8)[3], "\(kernels.name)")
+    }
   }
 
   @Test("every product runs its kernel and no other's, and its rows are its own")
