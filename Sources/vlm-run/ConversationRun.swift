@@ -171,7 +171,7 @@ struct ConversationRun {
   @discardableResult
   func add(
     _ picture: PictureInput, to conversation: Conversation, _ encoded: inout Encoded,
-    observe: ConversationObserver? = nil
+    observe: TowerObserver? = nil
   ) throws -> VisualTokens {
     let start = Progress.now()
     let tokens = try encode(try pixels(picture), of: picture, observe: observe)
@@ -182,7 +182,7 @@ struct ConversationRun {
 
   /// - Throws: errors that say which picture they are about.
   func encode(
-    _ pixels: PixelTensor, of picture: PictureInput, observe: ConversationObserver?
+    _ pixels: PixelTensor, of picture: PictureInput, observe: TowerObserver?
   ) throws -> VisualTokens {
     do {
       return try model.language.encode(pixels, pool: model.model.pool, observe: observe)

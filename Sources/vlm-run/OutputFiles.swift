@@ -2,6 +2,7 @@ import ArgumentParser
 import VLMCheckpoint
 import VLMFoundation
 import VLMImages
+import VLMModels
 import VLMTensor
 import VLMText
 import VLMZ
@@ -135,11 +136,12 @@ final class Recording {
   }
 
   /// Nil when nobody looks, which saves the model the copies.
-  var observer: ((_ name: String, _ shape: [Int], _ values: [Float]) -> Void)? {
+  var observer: TowerObserver? {
     guard dumps || explanation != nil else { return nil }
-    return { [self] name, shape, values in
-      add(name, shape, values)
-      explanation?.see(name, shape, values)
+    return { [self] seen in
+      let (shape, values) = seen.planar
+      add(seen.name, shape, values)
+      explanation?.see(seen.role, shape, values)
     }
   }
 

@@ -92,7 +92,8 @@ struct ConvNeXtGoldenTests {
     let input = PixelTensor(
       height: pixels.shape[2], width: pixels.shape[3], channelsFirst: pixels.values)
     var compared = 0
-    _ = try session.run([input]) { name, shape, values in
+    _ = try session.run([input]) { seen in
+      let (name, (shape, values)) = (seen.name, seen.planar)
       if let only = test.only, !only.contains(name) { return }
       let golden = test.prefix + (test.renamed[name] ?? name)
       guard expected.names.contains(where: { $0 == golden || $0.hasPrefix(golden + "__stride") })

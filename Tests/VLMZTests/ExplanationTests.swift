@@ -54,7 +54,7 @@ struct ExplanationTests {
   @Test("without an input there is nothing to draw")
   func nothing() {
     var explanation = Explanation(normalization: .clip)
-    explanation.see("tower.features", [1, 4, 8], ramp(32))
+    explanation.see(.visualTokens, [1, 4, 8], ramp(32))
     #expect(explanation.draw() == nil)
   }
 
@@ -69,7 +69,7 @@ struct ExplanationTests {
       let value = (colours[channel] / 255 - mean) / deviation
       values += [Float](repeating: Float(value), count: 32 * 32)
     }
-    explanation.see("pixel_values", [1, 3, 32, 32], values)
+    explanation.see(.input, [1, 3, 32, 32], values)
     let picture = try #require(explanation.draw())
     #expect(picture[150, 150] == .init(200, 100, 50))
   }
@@ -77,24 +77,24 @@ struct ExplanationTests {
   @Test("tokens get the grid that has the input's proportions, with and without a class token")
   func grid() throws {
     var wide = Explanation(normalization: .clip)
-    wide.see("pixel_values", [1, 3, 64, 128], ramp(3 * 64 * 128))
+    wide.see(.input, [1, 3, 64, 128], ramp(3 * 64 * 128))
     let inputOnly = try #require(wide.draw())
-    wide.see("features", [1, 18, 4], ramp(72))
+    wide.see(.features, [1, 18, 4], ramp(72))
     let plain = try #require(wide.draw())
     #expect(plain.width > inputOnly.width)
     var withClass = Explanation(normalization: .clip)
-    withClass.see("pixel_values", [1, 3, 64, 128], ramp(3 * 64 * 128))
-    withClass.see("features", [1, 19, 4], ramp(4) + ramp(72))
+    withClass.see(.input, [1, 3, 64, 128], ramp(3 * 64 * 128))
+    withClass.see(.features, [1, 19, 4], ramp(4) + ramp(72))
     #expect(try #require(withClass.draw()).pixels == plain.pixels)
   }
 
   @Test("gates are bars, as many as there are adapters")
   func gates() throws {
     var explanation = Explanation(normalization: .clip)
-    explanation.see("pixel_values", [1, 3, 32, 32], ramp(3 * 32 * 32))
+    explanation.see(.input, [1, 3, 32, 32], ramp(3 * 32 * 32))
     let without = try #require(explanation.draw())
-    explanation.see("adapter0.gate_pre_tanh", [1, 1, 1, 1], [0.5])
-    explanation.see("adapter1.gate_pre_tanh", [1, 1, 1, 1], [-2])
+    explanation.see(.gate(0), [1, 1, 1, 1], [0.5])
+    explanation.see(.gate(1), [1, 1, 1, 1], [-2])
     let with = try #require(explanation.draw())
     #expect(with.height > without.height)
   }

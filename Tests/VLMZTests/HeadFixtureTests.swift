@@ -68,7 +68,7 @@ struct HeadFixtureTests {
       Self.path(item.name), .f32, in: folder, headActivation: item.activation)
     let picture = try pixels(item.name)
     var seen: [String: [Float]] = [:]
-    let result = try session.run([picture, picture]) { name, _, values in seen[name] = values }
+    let result = try session.run([picture, picture]) { seen[$0.name] = $0.planar.values }
     for image in result { try check(image.logits, item.name) }
     #expect(session.description.classCount == result[0].logits?.count)
     let logits = try #require(result[0].logits)
@@ -86,8 +86,8 @@ struct HeadFixtureTests {
     let folder = try TemporaryFolder()
     let session = try convertedSession(Self.path(name), .f32, in: folder)
     var joint: [Float]?
-    let result = try session.run([try pixels(name)]) { name, _, values in
-      if name == "image_embedding_raw" { joint = values }
+    let result = try session.run([try pixels(name)]) { seen in
+      if seen.name == "image_embedding_raw" { joint = seen.planar.values }
     }
     #expect(result[0].logits == nil)
     try check(joint ?? result[0].embedding, name)
@@ -250,15 +250,15 @@ struct HeadFixtureTests {
     let pixels = try #require(expected.tensor("pixel_values"))
     let want = try #require(expected.tensor(value) ?? expected.tensor("expected"))
     let session = try convertedSession(file.isEmpty ? base : base + "/" + file, .f32, in: folder)
-    var seen: [Float]?
+    var found: [Float]?
     _ = try session.run([
       PixelTensor(
         height: pixels.shape[2], width: pixels.shape[3], channels: 3,
         channelsFirst: pixels.values)
-    ]) { name, _, values in
-      if name == value { seen = values }
+    ]) { seen in
+      if seen.name == value { found = seen.planar.values }
     }
-    let difference = maxAbsDifference(try #require(seen), want.values)
+    let difference = maxAbsDifference(try #require(found), want.values)
     #expect(difference <= 1e-4 * want.scale, "differs by \(difference)")
   }
 }

@@ -43,7 +43,7 @@ struct LoadedModel {
   }
 
   func encode(
-    _ pixels: PixelTensor, observe: ConversationObserver? = nil
+    _ pixels: PixelTensor, observe: TowerObserver? = nil
   ) throws -> VisualTokens {
     try language.encode(pixels, pool: model.pool, observe: observe)
   }

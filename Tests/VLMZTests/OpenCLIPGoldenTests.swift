@@ -184,7 +184,7 @@ struct CLIPViTSessionTests {
     var names: [String] = []
     let input = PixelTensor(height: 112, width: 112, channelsFirst: pixels.values)
     let result = try #require(
-      try session.run([input]) { name, _, _ in names.append(name) }.first)
+      try session.run([input]) { names.append($0.name) }.first)
     try CLIPViTGoldenTests.check(result.embedding, "pooler_output", expected)
     #expect(names.contains("hidden.4") && names.contains("last_hidden_state"))
     #expect(session.preprocessing.fixedSize?.width == 112)

@@ -24,7 +24,7 @@ struct SchemeQualityTests {
     let pixels = try session.preprocessing.apply(
       try ImageDecoder.decode(path: photo), name: photo)
     var result: [String: [Float]] = [:]
-    _ = try session.run([pixels]) { name, _, values in result[name] = values }
+    _ = try session.run([pixels]) { result[$0.name] = $0.planar.values }
     return result
   }
 

@@ -48,7 +48,7 @@ struct SigLIPGoldenTests {
     let session = try convertedSession(path(checkpoint), scheme, in: folder, kernels: kernels)
     var shown: [String: [Float]] = [:]
     let result = try #require(
-      try session.run([pixels]) { name, _, values in shown[name] = values }.first)
+      try session.run([pixels]) { shown[$0.name] = $0.planar.values }.first)
     return (shown, result.embedding, result.logits)
   }
 
@@ -158,7 +158,7 @@ struct SigLIPGoldenTests {
     let folder = try TemporaryFolder()
     let tower = name == "llava" ? nil : Self.path("llava-upstream/tower")
     let session = try conversation(Self.path(name), .f32, in: folder, visionTower: tower)
-    let picture = try session.encode(try Self.pixels()) { _, _, _ in }
+    let picture = try session.encode(try Self.pixels())
     try Self.check(picture.rows.array(), "llava.projector")
     var logits: [Float]?
     try session.inspect([1, 5, 7, ImagePrompt.sentinel, 11, 13], images: [picture]) {

@@ -68,7 +68,7 @@ struct UpstreamFixtureTests {
   func llava(_ name: String) throws {
     let folder = try TemporaryFolder()
     let session = try conversation(Self.path(name), .f32, in: folder)
-    let picture = try session.encode(try Self.pixels("clip.pixel_values")) { _, _, _ in }
+    let picture = try session.encode(try Self.pixels("clip.pixel_values"))
     try Self.check(picture.rows.array(), "llava.projector")
     let ids: [Int] = [1, 5, 7, ImagePrompt.sentinel, 11, 13]
     var logits: [Float]?

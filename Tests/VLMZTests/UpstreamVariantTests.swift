@@ -26,8 +26,8 @@ struct UpstreamConvNeXtTests {
   func logits(_ name: String) throws {
     var features: [Float]?
     let pixels = try UpstreamFixtureTests.pixels("timm-\(name).pixel_values")
-    let result = try session(name).run([pixels]) { part, _, values in
-      if part == "features" { features = values }
+    let result = try session(name).run([pixels]) { seen in
+      if seen.name == "features" { features = seen.planar.values }
     }
     try UpstreamFixtureTests.check(features, "timm-\(name).features")
     try UpstreamFixtureTests.check(result[0].logits, "timm-\(name).logits")
@@ -124,8 +124,8 @@ struct UpstreamCLIPTests {
     let session = try session("clip-projection")
     var raw: [Float]?
     let pixels = try UpstreamFixtureTests.pixels("clip.pixel_values")
-    let result = try session.run([pixels]) { name, _, values in
-      if name == "image_embedding_raw" { raw = values }
+    let result = try session.run([pixels]) { seen in
+      if seen.name == "image_embedding_raw" { raw = seen.planar.values }
     }
     try UpstreamFixtureTests.check(raw, "clip-projection.image_embeds")
     let projected = try #require(raw)

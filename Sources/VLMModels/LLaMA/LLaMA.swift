@@ -46,10 +46,10 @@ package struct LLaMA: Sendable {
     }
   }
 
-  /// Sees a named intermediate: `hidden.0` is what enters the first block, `hidden.N` what leaves
-  /// block N, the last one behind the final norm; `[positions, hidden]`. A long input comes in
-  /// chunks; the first row of `value` stands at `position`.
-  package typealias Observer = (_ name: String, _ value: MatrixView, _ position: Int) -> Void
+  /// Sees hidden states, `[positions, hidden]`: at `depth` 0 what enters the first block, at N what
+  /// leaves block N, the last one behind the final norm. A long input comes in chunks; the first row
+  /// of `value` stands at `position`.
+  package typealias Observer = (_ depth: Int, _ value: MatrixView, _ position: Int) -> Void
 
   /// The embeddings of tokens: `[ids.count, hidden]`.
   ///
@@ -133,7 +133,7 @@ package struct LLaMA: Sendable {
       case .tokens(let ids): embedding(Array(ids[range]), into: entering)
       case .embeddings(let rows): entering.copy(rows[range])
       }
-      observe?("hidden.0", entering, first)
+      observe?(0, entering, first)
       let isLast = chunk == chunks - 1
       // Nothing reads the last block's output but the head.
       let last = isLast ? range.count - 1..<range.count : 0..<0
@@ -146,7 +146,7 @@ package struct LLaMA: Sendable {
           rows: range.count, position: first, layer: index,
           kept: isFinal ? kept : 0..<range.count, context)
         if !isFinal {
-          observe?("hidden.\(index + 1)", context.stream(0, rows: range.count), first)
+          observe?(index + 1, context.stream(0, rows: range.count), first)
         }
       }
       context.advance(to: first + range.count)
@@ -154,7 +154,7 @@ package struct LLaMA: Sendable {
       let leaving = context.stream(0, rows: kept.count)
       let normed = context.branch(rows: kept.count, columns: config.hidden)
       context.forEachTile(rows: kept.count) { rows in norm(leaving[rows], into: normed[rows]) }
-      observe?("hidden.\(blocks.count)", normed, first + kept.lowerBound)
+      observe?(blocks.count, normed, first + kept.lowerBound)
       switch needed {
       case .all: finish(normed, first + kept.lowerBound)
       case .last where isLast: finish(normed[kept.count - 1..<kept.count], first + range.count - 1)

@@ -21,7 +21,8 @@ package struct LLaVA: Sendable {
   ///
   /// - Parameters:
   ///   - pixels: the preprocessed picture, `[height, width, 3]`.
-  ///   - observe: sees what the tower shows, its features, and what the projector makes of them.
+  ///   - observe: sees the picture, what the tower shows, its features, and what the projector makes
+  ///     of them.
   /// - Throws: `ModelError` when the picture is too small for the tower or too large for memory.
   package func encode(
     _ pixels: [Float], height: Int, width: Int, pool: WorkerPool, observe: TowerObserver? = nil
@@ -101,7 +102,7 @@ package enum LLaVAPoint: ObservationPoint {
 
   package var role: ObservationRole {
     switch self {
-    case .tower(let point): point.role
+    case .tower(let point): point.role == .features ? .visualTokens : point.role
     case .projector: .other
     }
   }

@@ -30,8 +30,10 @@ package enum ObservationRole: Sendable, Equatable {
   case highResolution
   /// How much of the high resolution adapter `Int` adds, before its tanh.
   case gate(Int)
-  /// What the tower gives; under a language model, the visual tokens.
+  /// What the tower gives.
   case features
+  /// What the tower of a language model gives: what a projector makes visual tokens of.
+  case visualTokens
   case other
 }
 

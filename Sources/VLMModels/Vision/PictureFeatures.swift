@@ -35,6 +35,7 @@ extension VisionTower {
     let shape = FeatureShape(batch: 1, height: height, width: width, channels: 3)
     let context = try context(shape, pool: pool, kernels: kernels)
     context.pixels.assign(pixels)
+    observe?(Observation(InputPoint.pixels, context.pixels, .map(shape)))
     let grid = try context.features(observe: observe)
     return withExtendedLifetime(context) { PictureFeatures(copying: grid) }
   }

@@ -1,4 +1,5 @@
 import VLMImages
+import VLMModels
 import VLMTensor
 import VLMText
 
@@ -9,8 +10,8 @@ import VLMText
 /// A picture of what a tower makes of an image: its input as it saw it, the features on the way and
 /// the tokens it gives, and, where two resolutions are joined, how far each gate is open.
 ///
-/// It watches the named intermediates of one image, keeps the few that it draws, and needs to know
-/// nothing of the model.
+/// It watches the intermediates of one image, keeps the few that it draws by their roles, and needs to
+/// know nothing of the model.
 package struct Explanation: Sendable {
   /// A map of features, channels last.
   struct FeatureMap: Sendable, Equatable {
@@ -49,34 +50,26 @@ package struct Explanation: Sendable {
   /// - Parameters:
   ///   - shape: `[1, channels, height, width]`, or `[1, tokens, channels]`; of a transformer's
   ///     tokens also `[1, channels, 1, tokens]`.
-  package mutating func see(_ name: String, _ shape: [Int], _ values: [Float]) {
-    let isTower = name.hasPrefix("tower.")
-    let name = isTower ? String(name.dropFirst(6)) : name
+  package mutating func see(_ role: ObservationRole, _ shape: [Int], _ values: [Float]) {
     guard values.count == shape.reduce(1, *), !values.isEmpty, shape.first == 1 else { return }
-    if name == "pixel_values", shape.count == 4 {
+    switch role {
+    case .input where shape.count == 4:
       pixels = picture(values, channels: shape[1], height: shape[2], width: shape[3])
-    } else if let gate = Self.index(of: name, after: "adapter", before: ".gate_pre_tanh") {
-      let value = tanh(Double(values[0]))
-      if values.count == 1, value.isFinite { gates.append((gate, value)) }
-    } else if name == "features" {
-      if let map = map(shape, values) {
-        features = (isTower ? "visual tokens" : "features", map)
-      }
-    } else if name.hasPrefix("fast.layer") {
-      low = map(shape, values) ?? low
-    } else if name.hasPrefix("slow.stage") {
-      high = map(shape, values) ?? high
-    } else if let index = Self.index(of: name, after: "stage", before: "") {
+    case .stage(let index):
       if let map = map(shape, values) { stages.append(("stage \(index)", map)) }
-    } else if let index = Self.index(of: name, after: "hidden.", before: "") {
-      if index > 0, let map = map(shape, values) { layers.append(("layer \(index)", map)) }
+    case .layer(let index) where index > 0:
+      if let map = map(shape, values) { layers.append(("layer \(index)", map)) }
+    case .lowResolution: low = map(shape, values) ?? low
+    case .highResolution: high = map(shape, values) ?? high
+    case .gate(let index):
+      let gate = tanh(Double(values[0]))
+      if values.count == 1, gate.isFinite { gates.append((index, gate)) }
+    case .features:
+      if let map = map(shape, values) { features = ("features", map) }
+    case .visualTokens:
+      if let map = map(shape, values) { features = ("visual tokens", map) }
+    case .input, .layer, .other: break
     }
-  }
-
-  /// "adapter12.gate_pre_tanh" gives 12.
-  private static func index(of name: String, after prefix: String, before suffix: String) -> Int? {
-    guard name.hasPrefix(prefix), name.hasSuffix(suffix) else { return nil }
-    return Int(name.dropFirst(prefix.count).dropLast(suffix.count))
   }
 
   /// The map that an intermediate is, thinned out where no panel could show it; tokens get the grid

@@ -137,18 +137,11 @@ package struct LanguageModel: Sendable {
   /// - Throws: `ModelError` when the picture is too small for the tower or too large for memory, or
   ///   when the tower makes no numbers of it; `GenerationError` for a model that sees no pictures.
   package func encode(
-    _ pixels: PixelTensor, pool: WorkerPool, observe: ConversationObserver? = nil
+    _ pixels: PixelTensor, pool: WorkerPool, observe: TowerObserver? = nil
   ) throws -> VisualTokens {
     let (model, _) = try sighted()
-    observe?("pixel_values", [1, 3, pixels.height, pixels.width], pixels.channelsFirst())
     let tokens = try model.encode(
-      pixels.values, height: pixels.height, width: pixels.width, pool: pool,
-      observe: observe.map { observe in
-        { seen in
-          let (shape, values) = seen.planar
-          observe(seen.name, shape, values)
-        }
-      })
+      pixels.values, height: pixels.height, width: pixels.width, pool: pool, observe: observe)
     try container.checkUnchanged()
     try tokens.rows.requireFinite("visual tokens")
     return tokens

@@ -113,28 +113,23 @@ extension TextGenerator {
   /// Runs rows of embeddings from the first position on and shows what is inside; the sequence
   /// that the context held is forgotten.
   private func inspect(_ rows: MatrixView, observe: ConversationObserver) throws {
-    var states: [(name: String, values: [Float])] = []
+    var states = [[Float]](repeating: [], count: model.config.layers + 1)
     observe("inputs_embeds", [1, rows.rows, rows.columns], rows.array())
     forget()
     var best: [Float] = []
     var last: [Float] = []
-    try model.scoreAll(.embeddings(rows), position: 0, context) { name, value, _ in
+    try model.scoreAll(.embeddings(rows), position: 0, context) { depth, value, _ in
       // A long prompt comes in chunks.
-      if let index = states.firstIndex(where: { $0.name == name }) {
-        states[index].values += value.array()
-      } else {
-        states.append((name, value.array()))
-      }
+      states[depth] += value.array()
     } body: { logits, position in
       for row in 0..<logits.rows { best.append(Float(logits.indexOfLargest(inRow: row))) }
       if position + logits.rows == rows.rows {
         last = logits[logits.rows - 1..<logits.rows].array()
       }
     }
-    for (name, values) in states {
-      observe(name, [values.count / rows.columns, rows.columns], values)
-      let index = name.split(separator: ".").last.map(String.init) ?? ""
-      observe("hidden_last.\(index)", [rows.columns], Array(values.suffix(rows.columns)))
+    for (depth, values) in states.enumerated() {
+      observe("hidden.\(depth)", [values.count / rows.columns, rows.columns], values)
+      observe("hidden_last.\(depth)", [rows.columns], Array(values.suffix(rows.columns)))
     }
     observe("argmax_all", [best.count], best)
     observe("logits", [last.count], last)

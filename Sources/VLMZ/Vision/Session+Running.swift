@@ -19,16 +19,12 @@ extension Session {
   /// One name per class, where the model has them, or the texts of `liken`.
   package var labels: [String]? { texts?.labels ?? model.vision?.labels?.names }
 
-  /// Sees a named intermediate of one batch: the values channels first, `[batch, c, h, w]`, or
-  /// `[batch, c]` for vectors.
-  package typealias Observer = (_ name: String, _ shape: [Int], _ values: [Float]) -> Void
-
   /// Runs pictures of one size as one batch; they are let go as soon as they are copied.
   ///
   /// - Throws: `ModelError` when they are too small for the model or too large for memory, or when it
   ///   makes no numbers of one of them; `FileError` when the file has changed meanwhile.
   package func run(
-    _ images: consuming [PixelTensor], observe: Observer? = nil
+    _ images: consuming [PixelTensor], observe: TowerObserver? = nil
   ) throws -> [ImageVector] {
     try runEach(images, observe: observe).map { try $0.get() }
   }
@@ -38,7 +34,7 @@ extension Session {
   ///
   /// - Throws: `ModelError` when the pictures are too small for the model or too large for memory.
   package func runEach(
-    _ images: consuming [PixelTensor], observe: Observer? = nil
+    _ images: consuming [PixelTensor], observe: TowerObserver? = nil
   ) throws -> [Result<ImageVector, any Error>] {
     let vision = try model.requireVision()
     try checkChannels(images)
@@ -56,7 +52,7 @@ extension Session {
   }
 
   private func run(
-    _ vision: VisionModel, _ images: consuming [PixelTensor], _ observe: Observer?
+    _ vision: VisionModel, _ images: consuming [PixelTensor], _ observe: TowerObserver?
   ) throws -> [ImageVector] {
     guard let (height, width) = images.first.map({ ($0.height, $0.width) }) else { return [] }
     let limit = vision.config.geometry.maximumBatch ?? images.count
@@ -70,7 +66,7 @@ extension Session {
 
   /// One pass over pictures of one size.
   private func pass(
-    _ vision: VisionModel, _ images: consuming [PixelTensor], _ observe: Observer?
+    _ vision: VisionModel, _ images: consuming [PixelTensor], _ observe: TowerObserver?
   ) throws -> [ImageVector] {
     let context = try context(
       vision,
@@ -84,14 +80,8 @@ extension Session {
     }
     // A caller that gave them up has them in memory once, not twice.
     images = []
-    let show: TowerObserver? = observe.map { observe in
-      { seen in
-        let (shape, values) = seen.planar
-        observe(seen.name, shape, values)
-      }
-    }
-    show?(Observation(InputPoint.pixels, input, .map(context.input)))
-    return try context.vectors(observe: show)
+    observe?(Observation(InputPoint.pixels, input, .map(context.input)))
+    return try context.vectors(observe: observe)
   }
 
   private func checkChannels(_ images: [PixelTensor]) throws(ModelError) {

@@ -38,9 +38,9 @@ struct ConvLLaVAGoldenTests {
     let processed = try golden.image("processed.png")
     #expect(shaped == processed)
     var compared = 0
-    let tokens = try session.encode(session.pixels(of: image, name: "input.png")) {
-      name, shape, values in
-      golden.compare(name, shape, values, Self.tolerance)
+    let tokens = try session.encode(session.pixels(of: image, name: "input.png")) { seen in
+      let (shape, values) = seen.planar
+      golden.compare(seen.name, shape, values, Self.tolerance)
       compared += 1
     }
     #expect(tokens.count == golden.visualTokens)

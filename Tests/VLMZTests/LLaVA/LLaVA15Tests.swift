@@ -64,7 +64,7 @@ struct LLaVA15Tests {
     var features: [Float] = []
     let picture = try session.encode(
       PixelTensor(height: 112, width: 112, channelsFirst: pixels.values)
-    ) { name, _, values in if name == "tower.features" { features = values } }
+    ) { if $0.name == "tower.features" { features = $0.planar.values } }
     #expect(picture.count == 64)
     try CLIPViTGoldenTests.check(features, "select_layer_-2_patch", expected)
     let options = GenerationOptions(maximumTokens: 4, stopTokens: [])

@@ -78,9 +78,7 @@ struct LLaVAGGUFTests {
     let source = try SourceModel.open(
       path: Self.path("model.gguf"), mmproj: Self.path("mmproj.gguf"))
     let session = try session(try convert(source, "model.vlmz", .f32))
-    let picture = try session.encode(
-      try UpstreamFixtureTests.pixels("clip.pixel_values")
-    ) { _, _, _ in }
+    let picture = try session.encode(try UpstreamFixtureTests.pixels("clip.pixel_values"))
     try UpstreamFixtureTests.check(picture.rows.array(), "llava.projector")
     var logits: [Float]?
     try session.inspect([1, 5, 7, ImagePrompt.sentinel, 11, 13], images: [picture]) {
@@ -97,8 +95,7 @@ struct LLaVAGGUFTests {
     let expected = try Expected(Self.path("expected.safetensors"))
     let pixels = try #require(expected.tensor("pixel_values"))
     let picture = try session.encode(
-      PixelTensor(height: 14, width: 14, channels: 3, channelsFirst: pixels.values)
-    ) { _, _, _ in }
+      PixelTensor(height: 14, width: 14, channels: 3, channelsFirst: pixels.values))
     try check(picture.rows.array(), expected, "projector")
     var logits: [Float]?
     try session.inspect([1, 5, 7, ImagePrompt.sentinel, 11, 13], images: [picture]) {

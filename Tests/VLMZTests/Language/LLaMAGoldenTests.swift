@@ -37,8 +37,8 @@ struct LLaMAGoldenTests {
     defer { withExtendedLifetime(owner) {} }
 
     var states: [String: [Float]] = [:]
-    let logits = try language.model(.embeddings(input), position: 0, context) { name, value, _ in
-      states[name, default: []] += value.array()
+    let logits = try language.model(.embeddings(input), position: 0, context) { depth, value, _ in
+      states["hidden.\(depth)", default: []] += value.array()
     }.array()
     var compared = 0
     for (name, found) in states {

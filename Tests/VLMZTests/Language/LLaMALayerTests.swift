@@ -60,12 +60,11 @@ struct LLaMALayerTests {
     var found: [Float] = []
     try model.model.scoreAll(
       .tokens(Self.ids), position: 0, context,
-      observe: { name, value, position in
-        guard let index = Int(name.dropFirst("hidden.".count)) else { return }
+      observe: { depth, value, position in
         seen += 1
-        let want = hidden[index][position..<position + value.rows].flatMap { $0 }.map { Float($0) }
+        let want = hidden[depth][position..<position + value.rows].flatMap { $0 }.map { Float($0) }
         let difference = maxAbsDifference(value.array(), want)
-        #expect(difference < 2e-5, "\(name) differs by \(difference)")
+        #expect(difference < 2e-5, "hidden.\(depth) differs by \(difference)")
       }, body: { rows, _ in found += rows.array() })
     #expect(seen == 4)
     let difference = maxAbsDifference(found, logits.flatMap { $0 }.map { Float($0) })
