@@ -83,7 +83,9 @@ package protocol ModelConfig: Sendable, Equatable {
   init(json: JSONValue) throws(ModelError)
 
   /// Builds the model on `weights`, which sees every tensor that it asks for.
-  func declare(_ weights: Weights) throws(ModelError)
+  ///
+  /// - Throws: `ModelError` when a tensor is missing or has another shape.
+  func build(_ weights: Weights) throws(ModelError) -> ModelLayers
 
   /// The tower that makes vectors of pictures; nil for a model that makes none.
   var image: (any VisionTowerConfig)? { get }

@@ -72,7 +72,7 @@ package struct ModelDescription: Sendable, Equatable {
   package func manifest() throws(ModelError) -> [TensorSpec] {
     let recorder = ManifestRecorder()
     guard let scalar = KernelSet(named: "scalar") else { return [] }
-    try config.declare(Weights(recorder, kernels: scalar))
+    _ = try config.build(Weights(recorder, kernels: scalar))
     return recorder.specs
   }
 }

@@ -96,8 +96,13 @@ public final class Model: Sendable {
       self.kernels = kernels
       self.pool = pool
       description = try container.modelDescription()
-      language = try LanguageModel(container, description, kernels: kernels)
-      vision = try VisionModel(container, description, kernels: kernels)
+      let (source, config) = (ContainerWeights(container), description.config)
+      let layers = try ModelError.inFile(container.path) {
+        try config.build(Weights(source, kernels: kernels))
+      }
+      try source.requireAllUsed()
+      language = try LanguageModel(layers, container, description, kernels: kernels)
+      vision = try VisionModel(layers, container, description)
     }
   }
 

@@ -30,7 +30,10 @@ package enum CLIPFamily: ModelFamily {
 }
 
 extension CLIPConfig: ModelConfig {
-  package func declare(_ weights: Weights) throws(ModelError) { _ = try CLIP(weights, self) }
+  package func build(_ weights: Weights) throws(ModelError) -> ModelLayers {
+    .imageAndText(try CLIP(weights, self))
+  }
+
   package var image: (any VisionTowerConfig)? { imageTower }
   package var text: TextTowerConfig? { textTower }
 

@@ -50,7 +50,9 @@ package enum ConvNeXtFamily: ModelFamily, VisionTowerFamily {
 }
 
 extension ConvNeXtConfig: ModelConfig {
-  package func declare(_ weights: Weights) throws(ModelError) { _ = try ConvNeXt(weights, self) }
+  package func build(_ weights: Weights) throws(ModelError) -> ModelLayers {
+    .image(try ConvNeXt(weights, self))
+  }
 
   package var image: (any VisionTowerConfig)? { self }
 

@@ -29,6 +29,9 @@ package enum LLaMAFamily: ModelFamily {
 }
 
 extension LLaMAConfig: ModelConfig {
-  package func declare(_ weights: Weights) throws(ModelError) { _ = try LLaMA(weights, self) }
+  package func build(_ weights: Weights) throws(ModelError) -> ModelLayers {
+    .language(try LLaMA(weights, self))
+  }
+
   package var languageModel: LLaMAConfig? { self }
 }

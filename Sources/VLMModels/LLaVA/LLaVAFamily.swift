@@ -42,7 +42,10 @@ package enum LLaVAFamily: ModelFamily {
 }
 
 extension LLaVAConfig: ModelConfig {
-  package func declare(_ weights: Weights) throws(ModelError) { _ = try LLaVA(weights, self) }
+  package func build(_ weights: Weights) throws(ModelError) -> ModelLayers {
+    .imageAndLanguage(try LLaVA(weights, self))
+  }
+
   package var languageModel: LLaMAConfig? { language }
   package var sight: (any VisionTowerConfig)? { tower }
 }

@@ -67,7 +67,9 @@ extension SigLIPConfig: ModelConfig {
     try self.init(json: json, path: SigLIPFamily.name)
   }
 
-  package func declare(_ weights: Weights) throws(ModelError) { _ = try SigLIP(weights, self) }
+  package func build(_ weights: Weights) throws(ModelError) -> ModelLayers {
+    .image(try SigLIP(weights, self))
+  }
 
   package var image: (any VisionTowerConfig)? { self }
 

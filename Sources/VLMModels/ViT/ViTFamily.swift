@@ -61,7 +61,9 @@ extension ViTConfig: ModelConfig {
     try self.init(json: json, path: ViTFamily.name)
   }
 
-  package func declare(_ weights: Weights) throws(ModelError) { _ = try ViT(weights, self) }
+  package func build(_ weights: Weights) throws(ModelError) -> ModelLayers {
+    .image(try ViT(weights, self))
+  }
 
   package var image: (any VisionTowerConfig)? { self }
 

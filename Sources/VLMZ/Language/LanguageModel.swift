@@ -21,20 +21,19 @@ package struct LanguageModel: Sendable {
   private let container: Container
   private let kernels: KernelSet
 
-  /// The layers of a container's model; nil when it writes no text.
+  /// What goes with the layers of a container's model; nil when they write no text.
   ///
-  /// - Throws: `ContainerError`, `ModelError` when the file is damaged or is not its own model.
-  init?(_ container: Container, _ description: ModelDescription, kernels: KernelSet) throws {
-    let source = ContainerWeights(container)
-    let weights = Weights(source, kernels: kernels)
-    guard let config = description.language else { return nil }
-    pictures = try ModelError.inFile(container.path) {
-      try (description.config as? LLaVAConfig).map { try LLaVA(weights, $0) }
+  /// - Throws: `ContainerError`, `TextError`, `ModelError` for a section that is damaged or does not
+  ///   fit the model.
+  init?(
+    _ layers: ModelLayers, _ container: Container, _ description: ModelDescription,
+    kernels: KernelSet
+  ) throws {
+    switch layers {
+    case .language(let model): (self.layers, pictures) = (model, nil)
+    case .imageAndLanguage(let model): (self.layers, pictures) = (model.language, model)
+    case .image, .imageAndText: return nil
     }
-    layers =
-      try pictures?.language
-      ?? ModelError.inFile(container.path) { try LLaMA(weights, config) }
-    try source.requireAllUsed()
     preprocessing = pictures == nil ? nil : try container.preprocessing(of: description)
     defaults = try container.generationDefaults()
     tokenizer = try container.tokenizer(of: description)

@@ -40,20 +40,17 @@ package struct VisionModel: Sendable {
     }
   }
 
-  /// The layers of a container's model; nil when it makes no vectors of pictures.
+  /// What goes with the layers of a container's model; nil when they make no vectors of pictures.
   ///
-  /// - Throws: `ContainerError`, `ModelError` when the file is damaged or is not its own model.
-  init?(_ container: Container, _ description: ModelDescription, kernels: KernelSet) throws {
+  /// - Throws: `ContainerError`, `ModelError` for a section that is damaged or does not fit the model.
+  init?(_ layers: ModelLayers, _ container: Container, _ description: ModelDescription) throws {
     guard let config = description.config.image else { return nil }
-    let source = ContainerWeights(container)
-    let weights = Weights(source, kernels: kernels)
-    let clip = try ModelError.inFile(container.path) {
-      try (description.config as? CLIPConfig).map { try CLIP(weights, $0) }
+    switch layers {
+    case .image(let tower): (self.tower, clip) = (tower, nil)
+    case .imageAndText(let clip): (tower, self.clip) = (clip.image, clip)
+    case .language, .imageAndLanguage: return nil
     }
     self.config = config
-    self.clip = clip
-    tower = try clip?.image ?? ModelError.inFile(container.path) { try config.tower(weights) }
-    try source.requireAllUsed()
     preprocessing = try container.preprocessing(of: description)
     labels = try container.labels(of: description)
     tokenizerSource = TokenizerSource(container, description)
