@@ -142,7 +142,9 @@ extension Model {
         of: source, name: image.name, geometry: options.geometry, limits: image.limits)
     }
     try flag.check()
-    let tokens = try ModelError.inFile(image.name) { try language.encode(pixels, pool: pool) }
+    let tokens = try ModelError.inFile(image.name) {
+      try language.encode(pixels, pool: pool, cancelled: flag)
+    }
     try flag.check()
     return EncodedImage(
       inputWidth: pixels.width, inputHeight: pixels.height, seconds: (clock.now - start).seconds,

@@ -64,7 +64,7 @@ public final class Session: @unchecked Sendable {
     scores = model.vision?.labels?.scores ?? .softmax
   }
 
-  /// Ends the call that is running, from any thread: it throws `.cancelled` when the picture or text
+  /// Ends the call that is running, from any thread: it throws `.cancelled` when the layer or the text
   /// that is computed is done. Without a call it does nothing.
   public func cancel() { gate.cancel() }
 
@@ -101,7 +101,8 @@ public final class Session: @unchecked Sendable {
       let full = batch
       batch = []
       let name = full.count == 1 ? images[results.count].name : model.path
-      do { results += try runEach(consume full).map { try $0.get() } } catch let error
+      do { results += try runEach(consume full, cancelled: flag).map { try $0.get() } } catch let
+        error
         as ModelError where error.file == nil
       {
         throw ModelError(file: name, error.problem)

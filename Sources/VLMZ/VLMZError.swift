@@ -1,5 +1,6 @@
 import VLMFoundation
 import VLMModels
+import VLMTensor
 
 /// Why a call of the library failed: a kind that a program can act on, and one line for people.
 ///
@@ -50,15 +51,18 @@ public struct VLMZError: Error, Sendable, CustomStringConvertible {
     self.message = message
   }
 
+  static let cancelled = VLMZError(.cancelled, "cancelled before there was a result")
+
   /// The public form of any error of the modules below.
   package init(_ error: any Error) {
     switch error {
     case let error as VLMZError: self = error
     case let error as GenerationError:
       self.init(Self.code(of: error), error.namedAsArgument.description)
+    case let error as ModelError where error.problem == .cancelled: self = .cancelled
     case let error as any ReportableError:
       self.init(Self.code(of: error), error.description)
-    case is CancellationError: self.init(.cancelled, "cancelled before there was a result")
+    case is CancellationError: self = .cancelled
     default: self.init(.internal, "\(error)".escapedForDisplay(limit: 1000))
     }
   }

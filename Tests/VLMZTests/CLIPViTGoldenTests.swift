@@ -51,7 +51,7 @@ struct CLIPViTGoldenTests {
       }
       context.pixels.assign(planes)
       var shown: [String: [Float]] = [:]
-      let tokens = model(context) { shown[$0.name] = $0.value.array() }
+      let tokens = try model(context) { shown[$0.name] = $0.value.array() }
       shown["feature"] = model.feature(tokens, context).array()
       return shown
     }

@@ -388,9 +388,9 @@ VLMZ_API vlmz_status vlmz_picture_get_token_count(vlmz_picture *picture, size_t 
 // Frees the handle. NULL is allowed. Errors: VLMZ_INVALID_ARGUMENT. Thread-safe.
 VLMZ_API vlmz_status vlmz_picture_free(vlmz_picture *picture);
 
-// Ends the call that is running on the session with VLMZ_CANCELLED. A picture or text that is being
-// computed is finished first. A cancellation before the call has begun is lost: call again until
-// the call returns. Errors: VLMZ_INVALID_ARGUMENT. Thread-safe.
+// Ends the call that is running on the session with VLMZ_CANCELLED. The layer of the vision tower,
+// or the text, that is being computed is finished first; a picture is decoded to its end. A
+// cancellation before the call has begun is lost: call again until the call returns. Errors: VLMZ_INVALID_ARGUMENT. Thread-safe.
 VLMZ_API vlmz_status vlmz_session_cancel(vlmz_session *session);
 
 // Frees the handle; a call that is running ends as it would have. NULL is allowed. Errors:

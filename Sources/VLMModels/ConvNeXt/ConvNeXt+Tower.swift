@@ -89,14 +89,18 @@ private final class ConvNeXtTowerContext: TowerContext {
 
   var pixels: MatrixView { memory.input(input) }
 
-  func features(observe: TowerObserver?) throws(ModelError) -> FeatureGrid {
-    let map = try model.features(input, memory, observe: observe)
+  func features(
+    observe: TowerObserver?, cancelled: CancellationFlag?
+  ) throws(ModelError) -> FeatureGrid {
+    let map = try model.features(input, memory, cancelled: cancelled, observe: observe)
     observe?(Observation(ConvNeXtPoint.features, map.view, .map(map.shape)))
     return FeatureGrid(view: map.view, shape: map.shape)
   }
 
-  func vectors(observe: TowerObserver?) throws(ModelError) -> [ImageVector] {
-    let output = try model(input, memory, observe: observe)
+  func vectors(
+    observe: TowerObserver?, cancelled: CancellationFlag?
+  ) throws(ModelError) -> [ImageVector] {
+    let output = try model(input, memory, cancelled: cancelled, observe: observe)
     let classes = model.config.vector?.classCount ?? 0
     let width = output.embeddingCount
     return (0..<input.batch).map { index in

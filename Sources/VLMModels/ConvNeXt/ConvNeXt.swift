@@ -1,5 +1,6 @@
 // ConvNeXt V1 and V2 as timm's `convnext.py` computes them, for a batch of images of one size.
 
+import VLMFoundation
 import VLMTensor
 
 package struct ConvNeXt: Sendable {
@@ -35,25 +36,33 @@ package struct ConvNeXt: Sendable {
   }
 
   /// Runs the model on the images that `context.input(shape)` holds.
+  ///
+  /// - Parameter cancelled: looked at before each block.
+  /// - Throws: `ModelError` for images that are too small, and with `.cancelled` once the flag is.
   package func callAsFunction(
-    _ shape: FeatureShape, _ context: ConvNeXtContext, observe: TowerObserver? = nil
+    _ shape: FeatureShape, _ context: ConvNeXtContext, cancelled: CancellationFlag? = nil,
+    observe: TowerObserver? = nil
   ) throws(ModelError) -> Output {
-    head(try trunk(shape, context, observe), context, observe)
+    head(try trunk(shape, context, cancelled, observe), context, observe)
   }
 
   /// The last stage's feature map as it leaves the trunk, with neither norm nor pooling: what image
   /// towers of language models take, row by row from the top left.
   ///
+  /// - Parameter cancelled: looked at before each block.
   /// - Returns: a view into `context`, valid until it is used again.
+  /// - Throws: as a whole pass.
   package func features(
-    _ shape: FeatureShape, _ context: ConvNeXtContext, observe: TowerObserver? = nil
+    _ shape: FeatureShape, _ context: ConvNeXtContext, cancelled: CancellationFlag? = nil,
+    observe: TowerObserver? = nil
   ) throws(ModelError) -> (view: MatrixView, shape: FeatureShape) {
-    let map = try trunk(shape, context, observe)
+    let map = try trunk(shape, context, cancelled, observe)
     return (map.view, map.shape)
   }
 
   private func trunk(
-    _ shape: FeatureShape, _ context: ConvNeXtContext, _ observe: TowerObserver?
+    _ shape: FeatureShape, _ context: ConvNeXtContext, _ cancelled: CancellationFlag?,
+    _ observe: TowerObserver?
   ) throws(ModelError) -> FeatureMap {
     let plan = try ConvNeXtPlan(config, input: shape, wideElements: 0)
     precondition(context.hasRoom(for: plan), "planned for the input")
@@ -62,7 +71,7 @@ package struct ConvNeXt: Sendable {
     var map = stem(context.input(shape), shape, context, into: &current)
     observe?(Observation(ConvNeXtPoint.stem, map.view, .map(map.shape)))
     for (index, stage) in stages.enumerated() {
-      map = stage(map, context, &current)
+      map = try stage(map, context, cancelled, &current)
       observe?(Observation(ConvNeXtPoint.stage(index), map.view, .map(map.shape)))
     }
     return map
@@ -224,14 +233,16 @@ private struct Stage: Sendable {
   }
 
   func callAsFunction(
-    _ input: FeatureMap, _ context: ConvNeXtContext, _ current: inout Int
-  ) -> FeatureMap {
+    _ input: FeatureMap, _ context: ConvNeXtContext, _ cancelled: CancellationFlag?,
+    _ current: inout Int
+  ) throws(ModelError) -> FeatureMap {
     var map = input
     if let downsample {
       map = context.convolve(
         map, downsample, normBefore: downsampleNorm, &current)
     }
     for block in blocks {
+      try ModelError.check(cancelled)
       let next = context.nextMap(map.shape, &current)
       block(map.view, into: next.view, map.shape, context)
       map = next

@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// A vision tower, a projector and a language model, as LLaVA's `llava_arch.py` joins them.
@@ -21,20 +22,25 @@ package struct LLaVA: Sendable {
   ///
   /// - Parameters:
   ///   - pixels: the preprocessed picture, `[height, width, 3]`.
+  ///   - cancelled: looked at before each of the tower's layers, and before the projector.
   ///   - observe: sees the picture, what the tower shows, its features, and what the projector makes
   ///     of them.
-  /// - Throws: `ModelError` when the picture is too small for the tower or too large for memory.
+  /// - Throws: `ModelError` when the picture is too small for the tower or too large for memory, or
+  ///   when the pass was cancelled.
   package func encode(
-    _ pixels: [Float], height: Int, width: Int, pool: WorkerPool, observe: TowerObserver? = nil
+    _ pixels: [Float], height: Int, width: Int, pool: WorkerPool,
+    cancelled: CancellationFlag? = nil, observe: TowerObserver? = nil
   ) throws(ModelError) -> VisualTokens {
     let features = try tower.features(
       of: pixels, height: height, width: width, pool: pool, kernels: kernels,
+      cancelled: cancelled,
       observe: observe.map { observe in
         { seen in
           let isFeatures = seen.role == .features
           observe(seen.renamed(LLaVAPoint.tower(seen.point), layout: isFeatures ? .tokens : nil))
         }
       })
+    try ModelError.check(cancelled)
     let tokens = VisualTokens(
       gridHeight: features.gridHeight, gridWidth: features.gridWidth,
       columns: config.projector.outputs)

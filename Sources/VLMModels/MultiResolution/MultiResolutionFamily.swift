@@ -82,14 +82,18 @@ private final class MultiResolutionTowerContext: TowerContext {
 
   var pixels: MatrixView { memory.pixels }
 
-  func features(observe: TowerObserver?) throws(ModelError) -> FeatureGrid {
-    let tokens = try model(memory, observe: observe)
+  func features(
+    observe: TowerObserver?, cancelled: CancellationFlag?
+  ) throws(ModelError) -> FeatureGrid {
+    let tokens = try model(memory, cancelled: cancelled, observe: observe)
     let shape = memory.grids.fast.shape(tokens.columns)
     observe?(Observation(MultiResolutionPoint.features, tokens, .map(shape)))
     return FeatureGrid(view: tokens, shape: shape)
   }
 
-  func vectors(observe: TowerObserver?) throws(ModelError) -> [ImageVector] {
+  func vectors(
+    observe: TowerObserver?, cancelled: CancellationFlag?
+  ) throws(ModelError) -> [ImageVector] {
     throw ModelError(
       .configuration(
         field: "type", found: "'\(MultiResolutionFamily.name)'",

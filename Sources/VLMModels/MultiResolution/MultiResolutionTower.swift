@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// LLaVA-HR's vision tower, one image at a time.
@@ -32,10 +33,12 @@ package struct MultiResolutionTower: Sendable {
 
   /// Runs the tower on the image that `context.pixels` holds.
   ///
+  /// - Parameter cancelled: looked at before each layer of either path.
   /// - Returns: the visual tokens row by row of the grid, `[tokens, width]`, in the context's
   ///   memory.
   package func callAsFunction(
-    _ context: MultiResolutionContext, observe: TowerObserver? = nil
+    _ context: MultiResolutionContext, cancelled: CancellationFlag? = nil,
+    observe: TowerObserver? = nil
   ) throws(ModelError) -> MatrixView {
     func show(
       _ point: MultiResolutionPoint, _ value: MatrixView, _ layout: Observation.Layout
@@ -45,7 +48,7 @@ package struct MultiResolutionTower: Sendable {
     // The slow path writes over its input, so the copy comes first.
     let copy = context.makeSmallCopy()
     show(.smallCopy, copy, .map(context.fastPixels.shape(copy.columns)))
-    let high = try slow.features(context.slowShape, context.slow) { seen in
+    let high = try slow.features(context.slowShape, context.slow, cancelled: cancelled) { seen in
       observe?(seen.renamed(MultiResolutionPoint.slow(seen.point)))
     }.view
     let tokens = fast.embed(context.fast) { seen in
@@ -54,7 +57,8 @@ package struct MultiResolutionTower: Sendable {
     let layers = config.fast.encoder.layers
     let quarter = adapters.isEmpty ? layers : config.layersPerQuarter
     for (index, first) in stride(from: 0, to: layers, by: quarter).enumerated() {
-      fast.run(first..<min(layers, first + quarter), tokens, context.fast) { seen in
+      let range = first..<min(layers, first + quarter)
+      try fast.run(range, tokens, context.fast, cancelled: cancelled) { seen in
         observe?(seen.renamed(MultiResolutionPoint.fast(seen.point)))
       }
       guard index < adapters.count else { continue }

@@ -78,15 +78,20 @@ final class SigLIPContext: TowerContext {
     rows.matrix(rows: grid.count + 1, columns: model.config.encoder.width)
   }
 
-  func features(observe: TowerObserver?) throws(ModelError) -> FeatureGrid {
-    let tokens = model.tokens(self, observe: observe)
+  func features(
+    observe: TowerObserver?, cancelled: CancellationFlag?
+  ) throws(ModelError) -> FeatureGrid {
+    let tokens = try model.tokens(self, cancelled: cancelled, observe: observe)
     let shape = grid.shape(tokens.columns)
     observe?(Observation(SigLIPPoint.features, tokens, .map(shape)))
     return FeatureGrid(view: tokens, shape: shape)
   }
 
-  func vectors(observe: TowerObserver?) throws(ModelError) -> [ImageVector] {
-    let pooled = model.pooled(model.tokens(self, observe: observe), self, observe: observe)
+  func vectors(
+    observe: TowerObserver?, cancelled: CancellationFlag?
+  ) throws(ModelError) -> [ImageVector] {
+    let tokens = try model.tokens(self, cancelled: cancelled, observe: observe)
+    let pooled = model.pooled(tokens, self, observe: observe)
     observe?(Observation(SigLIPPoint.pooled, pooled, .vectors))
     let embedding = pooled.array()
     let logits = model.classify(embedding)

@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// SigLIP's vision transformer as transformers' `SiglipVisionModel` computes it, one picture at a
@@ -45,11 +46,16 @@ package struct SigLIP: Sendable {
 
   /// Runs the layers on the picture that `context.pixels` holds.
   ///
+  /// - Parameter cancelled: looked at before each layer.
   /// - Returns: the tokens after the last layer, `[patches, width]`, in the context's memory.
-  func tokens(_ context: SigLIPContext, observe: TowerObserver?) -> MatrixView {
+  /// - Throws: `ModelError` with `.cancelled` once the flag is.
+  func tokens(
+    _ context: SigLIPContext, cancelled: CancellationFlag?, observe: TowerObserver?
+  ) throws(ModelError) -> MatrixView {
     let tokens = context.tokens
     embed(into: tokens, context, observe: observe)
     for (index, layer) in layers.enumerated() {
+      try ModelError.check(cancelled)
       layer(tokens, context.transformer)
       observe?(Observation(SigLIPPoint.hidden(index + 1), tokens, .tokens))
     }

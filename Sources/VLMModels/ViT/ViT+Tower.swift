@@ -56,8 +56,10 @@ private final class ViTTowerContext: TowerContext {
 
   var pixels: MatrixView { memory.pixels }
 
-  func features(observe: TowerObserver?) throws(ModelError) -> FeatureGrid {
-    let tokens = model(memory, observe: observe)
+  func features(
+    observe: TowerObserver?, cancelled: CancellationFlag?
+  ) throws(ModelError) -> FeatureGrid {
+    let tokens = try model(memory, cancelled: cancelled, observe: observe)
     let feature = model.feature(tokens, memory)
     // With the class token there is one row more than the grid has.
     let isGrid = model.config.feature == .patches
@@ -66,9 +68,11 @@ private final class ViTTowerContext: TowerContext {
     return FeatureGrid(view: feature, shape: grid.shape(feature.columns))
   }
 
-  func vectors(observe: TowerObserver?) throws(ModelError) -> [ImageVector] {
+  func vectors(
+    observe: TowerObserver?, cancelled: CancellationFlag?
+  ) throws(ModelError) -> [ImageVector] {
     let selected = ObservationRole.layer(model.config.encoder.layers - 1)
-    let tokens = model(memory) { [memory] seen in
+    let tokens = try model(memory, cancelled: cancelled) { [memory] seen in
       observe?(seen)
       guard seen.role == selected else { return }
       let patches = seen.value[seen.value.rows - memory.grid.count..<seen.value.rows]

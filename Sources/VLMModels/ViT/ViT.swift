@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// CLIP's vision transformer as transformers' `CLIPVisionModel` computes it, one image at a time.
@@ -54,13 +55,15 @@ package struct ViT: Sendable {
 
   /// Runs the tower on the image that `context.pixels` holds.
   ///
+  /// - Parameter cancelled: looked at before each layer.
   /// - Returns: the tokens after the last layer, `[tokens, width]`, in the context's memory; what
   ///   `config.feature` says of them is left to `feature(_:_:)`.
+  /// - Throws: `ModelError` with `.cancelled` once the flag is.
   package func callAsFunction(
-    _ context: ViTContext, observe: TowerObserver? = nil
-  ) -> MatrixView {
+    _ context: ViTContext, cancelled: CancellationFlag? = nil, observe: TowerObserver? = nil
+  ) throws(ModelError) -> MatrixView {
     let tokens = embed(context, observe: observe)
-    run(0..<layers.count, tokens, context, observe: observe)
+    try run(0..<layers.count, tokens, context, cancelled: cancelled, observe: observe)
     return tokens
   }
 
@@ -109,9 +112,10 @@ package struct ViT: Sendable {
   /// Runs some of the layers on `tokens`, in place.
   func run(
     _ range: Range<Int>, _ tokens: MatrixView, _ context: ViTContext,
-    observe: TowerObserver? = nil
-  ) {
+    cancelled: CancellationFlag?, observe: TowerObserver?
+  ) throws(ModelError) {
     for index in range {
+      try ModelError.check(cancelled)
       layers[index](tokens, context.transformer)
       observe?(Observation(ViTPoint.hidden(index + 1), tokens, .tokens))
     }

@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// The features of one picture, in memory of their own.
@@ -27,16 +28,18 @@ extension VisionTower {
   ///
   /// - Parameters:
   ///   - pixels: the preprocessed picture, `[height, width, 3]`.
-  /// - Throws: `ModelError` when the picture is too small for the tower or too large for memory.
+  ///   - cancelled: looked at before each layer.
+  /// - Throws: `ModelError` when the picture is too small for the tower or too large for memory, or
+  ///   when the pass was cancelled.
   package func features(
     of pixels: [Float], height: Int, width: Int, pool: WorkerPool, kernels: KernelSet,
-    observe: TowerObserver? = nil
+    cancelled: CancellationFlag? = nil, observe: TowerObserver? = nil
   ) throws(ModelError) -> PictureFeatures {
     let shape = FeatureShape(batch: 1, height: height, width: width, channels: 3)
     let context = try context(shape, pool: pool, kernels: kernels)
     context.pixels.assign(pixels)
     observe?(Observation(InputPoint.pixels, context.pixels, .map(shape)))
-    let grid = try context.features(observe: observe)
+    let grid = try context.features(observe: observe, cancelled: cancelled)
     return withExtendedLifetime(context) { PictureFeatures(copying: grid) }
   }
 }

@@ -138,15 +138,23 @@ package protocol TowerContext: AnyObject {
   /// Runs the tower on the pictures in `pixels` and gives its features, without what a file may have
   /// on top of them: what a projector reads.
   ///
-  /// - Parameter observe: sees the intermediates, and the features last.
+  /// - Parameters:
+  ///   - observe: sees the intermediates, and the features last.
+  ///   - cancelled: looked at before each layer.
   /// - Returns: views into this context, valid until the next pass.
-  func features(observe: TowerObserver?) throws(ModelError) -> FeatureGrid
+  /// - Throws: `ModelError` with `.cancelled` once the flag is; the next pass is as good as ever.
+  func features(
+    observe: TowerObserver?, cancelled: CancellationFlag?
+  ) throws(ModelError) -> FeatureGrid
 
   /// Runs the tower on the pictures in `pixels` and gives a vector for each, and the logits of its
   /// classes where it has a classifier.
   ///
-  /// - Throws: `ModelError` for a tower whose configuration has no `vector`.
-  func vectors(observe: TowerObserver?) throws(ModelError) -> [ImageVector]
+  /// - Parameters: as for `features`.
+  /// - Throws: `ModelError` for a tower whose configuration has no `vector`, and as `features`.
+  func vectors(
+    observe: TowerObserver?, cancelled: CancellationFlag?
+  ) throws(ModelError) -> [ImageVector]
 }
 
 /// What a tower makes of one whole picture.

@@ -77,6 +77,8 @@ package struct ModelError: ReportableError, Equatable {
     case memory(String, needed: Int?, limit: String, advice: String?)
     /// Positions that a context does not have room for, behind those that it holds.
     case contextFull(held: Int, added: Int, capacity: Int)
+    /// The caller ended a pass before there was a result.
+    case cancelled
   }
 
   /// The file that the model came from, if any.
@@ -122,6 +124,7 @@ package struct ModelError: ReportableError, Equatable {
           + ", expected at most \(limit)" + (advice.map { "; " + $0 } ?? "")
       case .contextFull(let held, let added, let capacity):
         "context: found \(held) positions and \(added) more, expected at most \(capacity)"
+      case .cancelled: "cancelled before there was a result"
       }
     return (file.map { $0.escapedForDisplay() + ": " } ?? "") + text
   }
@@ -132,12 +135,23 @@ package struct ModelError: ReportableError, Equatable {
   }
 
   package var exitStatus: ExitStatus {
-    if case .memory = problem { return .osError }
-    return .badData
+    switch problem {
+    case .memory: .osError
+    case .cancelled: .interrupted
+    default: .badData
+    }
   }
 }
 
 extension ModelError {
+  /// Ends a pass that its caller cancelled. Called between layers.
+  ///
+  /// - Parameter flag: nil for a pass that cannot be cancelled.
+  /// - Throws: `.cancelled` once the flag is.
+  package static func check(_ flag: CancellationFlag?) throws(ModelError) {
+    if let flag, flag.isCancelled { throw ModelError(.cancelled) }
+  }
+
   /// Names the file in errors of code that does not know it.
   package static func inFile<T>(_ file: String, _ body: () throws -> T) throws -> T {
     do { return try body() } catch let error as ModelError {

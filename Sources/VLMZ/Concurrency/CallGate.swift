@@ -36,6 +36,6 @@ final class CallGate: @unchecked Sendable {
 extension CancellationFlag {
   /// - Throws: `.cancelled` once it is.
   func check() throws(VLMZError) {
-    if isCancelled { throw VLMZError(.cancelled, "cancelled before there was a result") }
+    if isCancelled { throw VLMZError.cancelled }
   }
 }

@@ -133,14 +133,17 @@ package struct LanguageModel: Sendable {
   /// The visual tokens of a picture, in memory of their own. Whoever keeps them need not encode it
   /// again.
   ///
+  /// - Parameter cancelled: looked at before each of the tower's layers.
   /// - Throws: `ModelError` when the picture is too small for the tower or too large for memory, or
-  ///   when the tower makes no numbers of it; `GenerationError` for a model that sees no pictures.
+  ///   when the tower makes no numbers of it, or was cancelled; `GenerationError` for a model that sees no pictures.
   package func encode(
-    _ pixels: PixelTensor, pool: WorkerPool, observe: TowerObserver? = nil
+    _ pixels: PixelTensor, pool: WorkerPool, cancelled: CancellationFlag? = nil,
+    observe: TowerObserver? = nil
   ) throws -> VisualTokens {
     let (model, _) = try sighted()
     let tokens = try model.encode(
-      pixels.values, height: pixels.height, width: pixels.width, pool: pool, observe: observe)
+      pixels.values, height: pixels.height, width: pixels.width, pool: pool,
+      cancelled: cancelled, observe: observe)
     try container.checkUnchanged()
     try tokens.rows.requireFinite("visual tokens")
     return tokens

@@ -1,4 +1,5 @@
 import VLMContainer
+import VLMFoundation
 import VLMImages
 import VLMModels
 import VLMTensor
@@ -32,13 +33,16 @@ extension Session {
   /// The same, with an error in the place of each picture that the model makes no numbers of. Logits
   /// say how like each of the texts of `liken` a picture is, where there are any.
   ///
-  /// - Throws: `ModelError` when the pictures are too small for the model or too large for memory.
+  /// - Parameter cancelled: looked at before each layer.
+  /// - Throws: `ModelError` when the pictures are too small for the model or too large for memory, or
+  ///   when the pass was cancelled.
   package func runEach(
-    _ images: consuming [PixelTensor], observe: TowerObserver? = nil
+    _ images: consuming [PixelTensor], cancelled: CancellationFlag? = nil,
+    observe: TowerObserver? = nil
   ) throws -> [Result<ImageVector, any Error>] {
     let vision = try model.requireVision()
     try checkChannels(images)
-    let results = try run(vision, images, observe)
+    let results = try run(vision, images, cancelled, observe)
     try container.checkUnchanged()
     return results.map { result in
       Result {
@@ -52,21 +56,23 @@ extension Session {
   }
 
   private func run(
-    _ vision: VisionModel, _ images: consuming [PixelTensor], _ observe: TowerObserver?
+    _ vision: VisionModel, _ images: consuming [PixelTensor], _ cancelled: CancellationFlag?,
+    _ observe: TowerObserver?
   ) throws -> [ImageVector] {
     guard let (height, width) = images.first.map({ ($0.height, $0.width) }) else { return [] }
     let limit = vision.config.geometry.maximumBatch ?? images.count
     precondition(
       limit == 1 || images.allSatisfy { $0.height == height && $0.width == width }, "one size")
-    if images.count <= limit { return try pass(vision, images, observe) }
+    if images.count <= limit { return try pass(vision, images, cancelled, observe) }
     var results: [ImageVector] = []
-    for image in images { results += try pass(vision, [image], observe) }
+    for image in images { results += try pass(vision, [image], cancelled, observe) }
     return results
   }
 
   /// One pass over pictures of one size.
   private func pass(
-    _ vision: VisionModel, _ images: consuming [PixelTensor], _ observe: TowerObserver?
+    _ vision: VisionModel, _ images: consuming [PixelTensor], _ cancelled: CancellationFlag?,
+    _ observe: TowerObserver?
   ) throws -> [ImageVector] {
     let context = try context(
       vision,
@@ -81,7 +87,7 @@ extension Session {
     // A caller that gave them up has them in memory once, not twice.
     images = []
     observe?(Observation(InputPoint.pixels, input, .map(context.input)))
-    return try context.vectors(observe: observe)
+    return try context.vectors(observe: observe, cancelled: cancelled)
   }
 
   private func checkChannels(_ images: [PixelTensor]) throws(ModelError) {
