@@ -37,7 +37,7 @@ struct RandomTower {
         of: image.values, height: image.height, width: image.width, pool: pool, kernels: kernels)
       guard let projector else { return }
       let memory = Activations(count: features.count * projector.config.outputs)
-      projector(
+      try projector(
         features.tokens,
         into: memory.matrix(rows: features.count, columns: projector.config.outputs), pool: pool)
       withExtendedLifetime((memory, features)) {}

@@ -95,6 +95,20 @@ struct MemoryLimitTests {
     #expect(fewer.status == 0, "\(fewer.errors)")
   }
 
+  @Test("activations that the system refuses are an error that says what they are for")
+  func activations() throws {
+    _ = try model.reference("--q8")
+    let picture = TestFiles.fixture("pngsuite/basn2c08.png")
+    let command = try RunningCommand(
+      "vlm-run", [model.folder.path("reference.vlmz"), picture, "-q", "--size", "2048"],
+      prelude: "ulimit -v 300000; export VLM_THREADS=2")
+    let outcome = try command.finish()
+    #expect(outcome.status == 71)
+    #expect(outcome.errors.split(separator: "\n").count == 1)
+    #expect(outcome.errors.contains("memory: a picture of 2048×2048 needs "), "\(outcome.errors)")
+    #expect(outcome.errors.contains("which the system refuses"), "\(outcome.errors)")
+  }
+
   @Test("a picture that memory has no room for is told, and the others are run")
   func pictures() throws {
     _ = try model.reference("--q8")

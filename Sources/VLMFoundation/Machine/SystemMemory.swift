@@ -23,6 +23,9 @@ package enum SystemMemory {
     return memory
   }
 
+  /// Whether the system has so many more bytes for this process at this moment.
+  package static func has(_ bytes: Int) -> Bool { vlm_can_allocate(bytes) != 0 }
+
   /// Tells early, as an error, that memory for a piece of work cannot be had.
   ///
   /// - Parameters:
@@ -33,7 +36,7 @@ package enum SystemMemory {
   package static func require(
     _ bytes: Int, of limit: Int = .max, for path: String
   ) throws(FileError) {
-    if bytes > limit || vlm_can_allocate(bytes) == 0 {
+    if bytes > limit || !has(bytes) {
       throw FileError(path: path, problem: .call("allocating \(bytes >> 20) MB", errno: ENOMEM))
     }
   }

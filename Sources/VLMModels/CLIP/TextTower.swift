@@ -52,6 +52,7 @@ package struct TextTower: Sendable {
         throw ModelError(
           .memory("a text of \(rows) tokens", needed: bytes, limit: memory.text, advice: nil))
       }
+      try ModelError.require(memory: bytes, for: "a text of \(rows) tokens")
       stream = Activations(count: rows * config.encoder.width)
       transformer = TransformerContext(
         config.encoder, rows: rows, inputs: 0, format: format, pool: pool, kernels: kernels)
@@ -61,7 +62,7 @@ package struct TextTower: Sendable {
   /// The embedding of one text, before its norm.
   ///
   /// - Parameter ids: as the tokenizer made them, at most `contextLength`, with or without the
-  ///   what stands behind the end.
+  ///   padding behind the end.
   /// - Throws: `ModelError` when there are none or too many, or one is not in the vocabulary.
   package func callAsFunction(_ ids: [Int], _ context: Context) throws(ModelError) -> [Float] {
     guard let largest = ids.max(), ids.count <= config.contextLength else {

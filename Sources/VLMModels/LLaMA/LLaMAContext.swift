@@ -77,6 +77,7 @@ package final class LLaMAContext: @unchecked Sendable {
     self.precision = precision
     self.chunkRows = plan.chunkRows
     byteCount = bytes
+    try ModelError.require(memory: bytes, for: "a context of \(capacity) positions")
     keysAndValues = (0..<config.layers).map { _ in
       KeyValues(
         capacity: capacity, heads: config.keyValueHeads, headDimension: config.headDimension,

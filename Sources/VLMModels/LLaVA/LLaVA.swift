@@ -41,10 +41,10 @@ package struct LLaVA: Sendable {
         }
       })
     try ModelError.check(cancelled)
-    let tokens = VisualTokens(
+    let tokens = try VisualTokens(
       gridHeight: features.gridHeight, gridWidth: features.gridWidth,
       columns: config.projector.outputs)
-    projector(features.tokens, into: tokens.rows, pool: pool)
+    try projector(features.tokens, into: tokens.rows, pool: pool)
     observe?(Observation(LLaVAPoint.projector, tokens.rows, .tokens))
     return tokens
   }
@@ -78,11 +78,13 @@ package final class VisualTokens: Sendable {
   package let columns: Int
   private let memory: Activations
 
-  init(gridHeight: Int, gridWidth: Int, columns: Int) {
+  /// - Throws: `ModelError` when the system has no memory for them.
+  init(gridHeight: Int, gridWidth: Int, columns: Int) throws(ModelError) {
     self.gridHeight = gridHeight
     self.gridWidth = gridWidth
     self.columns = columns
-    memory = Activations(count: gridHeight * gridWidth * columns)
+    memory = try Activations(
+      count: gridHeight * gridWidth * columns, for: "the visual tokens of a picture")
   }
 
   package var count: Int { gridHeight * gridWidth }

@@ -85,9 +85,10 @@ package struct Projector: Sendable {
   /// - Parameters:
   ///   - tokens: `[count, inputs]`.
   ///   - output: `[count, outputs]`, not overlapping `tokens`.
+  /// - Throws: `ModelError` when the system has no memory for the hidden layer.
   package func callAsFunction(
     _ tokens: MatrixView, into output: MatrixView, pool: WorkerPool
-  ) {
+  ) throws(ModelError) {
     guard let last = layers.last else { return output.assign(tokens.array()) }
     let widest = max(config.inputs, config.outputs)
     let shared = MatrixProduct.Scratch(
@@ -95,8 +96,10 @@ package struct Projector: Sendable {
     let scratches = (0..<pool.threadCount).map { _ in
       MatrixProduct.Scratch(rows: 1, maximumInputs: widest, kernels: kernels)
     }
-    let hidden = (0..<min(2, layers.count - 1)).map { _ in
-      Activations(count: tokens.rows * config.outputs)
+    var hidden: [Activations] = []
+    for _ in 0..<min(2, layers.count - 1) {
+      hidden.append(
+        try Activations(count: tokens.rows * config.outputs, for: "the projector's hidden layer"))
     }
     var current = tokens
     for (index, layer) in layers.dropLast().enumerated() {

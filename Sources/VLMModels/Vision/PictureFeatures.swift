@@ -13,11 +13,12 @@ package struct PictureFeatures: Sendable {
   /// `[count, channels]`, from the top left, row by row. Valid while this value lives.
   package var tokens: MatrixView { memory.matrix(rows: count, columns: channels) }
 
-  init(copying grid: FeatureGrid) {
+  /// - Throws: `ModelError` when the system has no memory for them.
+  init(copying grid: FeatureGrid) throws(ModelError) {
     gridHeight = grid.shape.height
     gridWidth = grid.shape.width
     channels = grid.shape.channels
-    memory = Activations(count: grid.shape.elementCount)
+    memory = try Activations(count: grid.shape.elementCount, for: "the features of a picture")
     memory.matrix(rows: grid.shape.rows, columns: channels).assign(grid.view.array())
   }
 }
@@ -40,6 +41,7 @@ extension VisionTower {
     context.pixels.assign(pixels)
     observe?(Observation(InputPoint.pixels, context.pixels, .map(shape)))
     let grid = try context.features(observe: observe, cancelled: cancelled)
-    return withExtendedLifetime(context) { PictureFeatures(copying: grid) }
+    defer { withExtendedLifetime(context) {} }
+    return try PictureFeatures(copying: grid)
   }
 }

@@ -77,6 +77,8 @@ package struct ModelError: ReportableError, Equatable {
     case memory(String, needed: Int?, limit: String, advice: String?)
     /// Positions that a context does not have room for, behind those that it holds.
     case contextFull(held: Int, added: Int, capacity: Int)
+    /// Memory for something that the system does not give.
+    case noMemory(String, byteCount: Int)
     /// The caller ended a pass before there was a result.
     case cancelled
   }
@@ -124,6 +126,8 @@ package struct ModelError: ReportableError, Equatable {
           + ", expected at most \(limit)" + (advice.map { "; " + $0 } ?? "")
       case .contextFull(let held, let added, let capacity):
         "context: found \(held) positions and \(added) more, expected at most \(capacity)"
+      case .noMemory(let what, let byteCount):
+        "memory: \(what) needs \(max(1, byteCount >> 20)) MiB, which the system refuses"
       case .cancelled: "cancelled before there was a result"
       }
     return (file.map { $0.escapedForDisplay() + ": " } ?? "") + text
@@ -136,7 +140,7 @@ package struct ModelError: ReportableError, Equatable {
 
   package var exitStatus: ExitStatus {
     switch problem {
-    case .memory: .osError
+    case .memory, .noMemory: .osError
     case .cancelled: .interrupted
     default: .badData
     }
@@ -150,6 +154,19 @@ extension ModelError {
   /// - Throws: `.cancelled` once the flag is.
   package static func check(_ flag: CancellationFlag?) throws(ModelError) {
     if let flag, flag.isCancelled { throw ModelError(.cancelled) }
+  }
+
+  /// Tells early, as an error, that memory for a piece of work cannot be had: an allocation that fails
+  /// is a trap.
+  ///
+  /// - Parameters:
+  ///   - bytes: about to be allocated.
+  ///   - what: it is for, for the error.
+  /// - Throws: `.noMemory` when the system refuses them.
+  package static func require(memory bytes: Int, for what: String) throws(ModelError) {
+    guard SystemMemory.has(bytes) else {
+      throw ModelError(.noMemory(what, byteCount: bytes))
+    }
   }
 
   /// Names the file in errors of code that does not know it.

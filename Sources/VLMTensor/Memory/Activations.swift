@@ -10,12 +10,27 @@ package final class Activations: @unchecked Sendable {
   private let memory: ZeroedMemory
   private let base: UnsafeMutablePointer<Float>
 
+  /// For what is small, or part of a plan whose memory was asked for with `ModelError.require`: an
+  /// allocation that fails is a trap.
+  ///
   /// - Parameter count: elements.
   package init(count: Int) {
     precondition(count >= 0, "element count")
     self.count = count
     memory = ZeroedMemory(byteCount: count * MemoryLayout<Float>.stride)
     base = memory.base.bindMemory(to: Float.self, capacity: max(16, count))
+  }
+
+  /// For what may be large and is part of no plan.
+  ///
+  /// - Parameters:
+  ///   - count: elements.
+  ///   - what: it is for, for the error.
+  /// - Throws: `ModelError` with `.noMemory` when the system refuses it.
+  package convenience init(count: Int, for what: String) throws(ModelError) {
+    let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Float>.stride)
+    try ModelError.require(memory: overflow ? .max : bytes, for: what)
+    self.init(count: count)
   }
 
   /// The first `count` elements, for code that fills or reads them as a plain buffer.

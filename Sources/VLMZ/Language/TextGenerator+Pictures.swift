@@ -42,7 +42,11 @@ extension TextGenerator {
     // The last one is run in any case: its logits are what is wanted.
     let common = zip(held, wanted.dropLast()).prefix { $0 == $1 }.count
     let hidden = model.config.hidden
-    let memory = Activations(count: (wanted.count - common) * hidden)
+    let memory = try inFile {
+      try Activations(
+        count: (wanted.count - common) * hidden,
+        for: "a prompt of \(wanted.count - common) positions")
+    }
     let rows = memory.matrix(rows: wanted.count - common, columns: hidden)
     held.removeLast(held.count - common)
     let result = try inFile {
@@ -79,7 +83,9 @@ extension TextGenerator {
       embed = { try self.model.embed(ids, into: $0) }
     }
     observe("input_ids", [1, ids.count], ids.map { Float($0) })
-    let memory = Activations(count: count * hidden)
+    let memory = try inFile {
+      try Activations(count: count * hidden, for: "a prompt of \(count) positions")
+    }
     let rows = memory.matrix(rows: count, columns: hidden)
     try inFile {
       try embed(rows)
