@@ -102,11 +102,6 @@ package struct QuantizationError: Sendable, Equatable {
     sumSquaredError == 0 ? 0 : (sumSquaredError / sumSquaredValue).squareRoot()
   }
 
-  /// 10·log₁₀(Σw² / Σ(w − v)²); infinite when nothing was lost.
-  package var signalToNoiseDecibels: Double {
-    sumSquaredError == 0 ? .infinity : 10 * log10(sumSquaredValue / sumSquaredError)
-  }
-
   /// Σw·v / √(Σw² · Σv²); 1 when both are all zeros, 0 when one of them is.
   package var cosine: Double {
     if sumSquaredValue == 0, sumSquaredDecoded == 0 { return 1 }
