@@ -4,11 +4,11 @@ import VLMFoundation
   import Glibc
 #endif
 
-/// What peft, and LLaVA's own training with it, leave beside or instead of a model.
+/// The files of a LoRA adapter, which peft and LLaVA's training write beside or instead of a model.
 struct Adapter {
   /// Whether the folder has an adapter.
   let isPresent: Bool
-  /// Whether a LLaVA's projector was trained along.
+  /// Whether a LLaVA's projector was trained with it.
   private let isLLaVA: Bool
   /// The model that it is for.
   private let base: String?

@@ -2,9 +2,10 @@ import VLMFoundation
 import VLMImages
 import VLMText
 
-/// The one vocabulary of CLIP, which its checkpoints do not bring: open_clip has it in its code.
+/// CLIP's vocabulary, which is the same for all models and not in their checkpoints: open_clip has it
+/// in its code.
 package enum CLIPVocabulary {
-  /// Pieces, by which a text tower shows that it was trained with this vocabulary.
+  /// Pieces. A text tower with another number of embeddings has another vocabulary.
   package static let count = 49_408
 
   /// - Parameter context: ids that the text tower takes.

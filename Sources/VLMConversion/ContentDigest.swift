@@ -100,7 +100,7 @@ package struct FileDigest: Sendable {
     file.advise(0..<file.count, MADV_SEQUENTIAL)
     let secure = Mutex(SHA256())
     let fast = Mutex(XXH64())
-    // A stretch at a time, so that what one has read the other finds in memory.
+    // Piece by piece, so that the second hash finds in memory what the first has read.
     for start in stride(from: 0, to: file.count, by: 16 * Self.pieceBytes) {
       let stretch = start..<min(start + 16 * Self.pieceBytes, file.count)
       pool.forEach(count: 2) { piece, _ in

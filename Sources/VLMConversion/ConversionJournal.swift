@@ -2,11 +2,11 @@ import VLMContainer
 import VLMFoundation
 import VLMTensor
 
-/// What is known of the tensors in an unfinished container: a line each, behind a line that says
-/// which conversion they belong to.
+/// A record of the tensors in an unfinished container: a line that identifies the conversion, then a
+/// line for each tensor.
 ///
-/// Each line is the XXH64 of the rest, a space, and JSON, so a line that was cut off or altered
-/// ends what is believed. The bytes of the tensors are checked apart, against their checksums.
+/// Each line is the XXH64 of the rest, a space, and JSON. Reading stops at a line that is cut off or
+/// altered. The bytes of the tensors are checked separately, against their checksums.
 package struct ConversionJournal {
   /// A tensor that was written whole.
   package struct Record: Equatable {
@@ -17,7 +17,7 @@ package struct ConversionJournal {
 
   private let file: JournalFile
   private let fingerprint: String
-  /// What an earlier process wrote about the same conversion, in its order.
+  /// Records of an earlier process about the same conversion, in its order.
   let earlier: [Record]
   /// Whether there was a journal, but of another conversion.
   let isOfAnotherConversion: Bool
@@ -42,10 +42,10 @@ package struct ConversionJournal {
     JournalFile.exists(at: partial + suffix, marker: marker)
   }
 
-  /// The tensors that a journal tells of, up to the first line that is not whole; nil where it
-  /// belongs to another conversion.
+  /// The tensors that a journal lists, up to the first damaged line; nil where it belongs to another
+  /// conversion.
   ///
-  /// - Parameter bytes: of anyone's making, without the marker.
+  /// - Parameter bytes: untrusted, without the marker.
   package static func records(_ bytes: [UInt8], fingerprint: String) -> [Record]? {
     let lines = Self.lines(bytes)
     guard lines.first?["fingerprint"]?.stringValue == fingerprint else { return nil }
@@ -57,7 +57,7 @@ package struct ConversionJournal {
     return records
   }
 
-  /// What `records` reads.
+  /// The bytes that `records` reads.
   package static func content(of records: [Record], fingerprint: String) -> [UInt8] {
     let head: JSONValue = [
       "tool": .string("vlm-convert " + ConversionReport.toolVersion),

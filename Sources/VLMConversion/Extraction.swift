@@ -136,7 +136,7 @@ package struct Extraction {
         let start = range.lowerBound / TensorFormat.panelOutputs * panelBytes
         let place = entry.range.lowerBound + start
         defer { withExtendedLifetime(container) {} }
-        // Each value once: of the first part, which has one for each.
+        // Values are counted once, by the first part, which has one for each.
         if index == 0 { counter.add(range.count * inputs) }
         let bytes = container.file.bytes(place..<place + panelBytes)
         return part.read(bytes, inputs, range.count)

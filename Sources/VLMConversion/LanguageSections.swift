@@ -15,7 +15,7 @@ extension SourceDescriptions {
   /// - Parameters:
   ///   - gguf: the metadata of a GGUF file, which holds it all.
   ///   - config: `config.json`.
-  ///   - kind: the model; one with eyes needs no chat template.
+  ///   - kind: the model; one that sees pictures needs no chat template.
   mutating func languageSections(
     gguf: GGUFMetadata?, file: String, config: JSONValue?, of kind: ModelDescription,
     notes: inout [String]

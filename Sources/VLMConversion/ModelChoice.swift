@@ -30,14 +30,14 @@ struct ModelChoice {
           + states.map { "'\($0.escapedForDisplay())'" }.joined(separator: ", ")
           + "; --state chooses another"
       ])
-    // Other models are no remains.
+    // Tensors of the other models are not listed as unused.
     unused = catalog.tensors.lazy.filter { tensor in
       !places.contains { tensor.name.hasPrefix($0.prefix) }
     }.map { ($0.name, $0.shape) }
   }
 
-  /// Where the model's names have to be taken out of others; nil where they stand as they are, or
-  /// the image models' own recognition sees through what is around them, which knows their heads.
+  /// The place whose prefix has to be removed. Nil where names have none, and for image models, whose
+  /// own recognition finds the prefix and the heads beside it.
   private static func choose(
     _ places: [ModelPlace], _ stored: TensorCatalog, _ catalog: TensorCatalog
   ) throws(ConversionError) -> ModelPlace? {
@@ -51,7 +51,7 @@ struct ModelChoice {
       path: stored.path, .severalStates(places.map { state($0, stored, catalog) }))
   }
 
-  /// What `--state` has to name to get a place: by the names of the file.
+  /// What `--state` has to name to choose a place, by the names of the file.
   private static func state(
     _ place: ModelPlace, _ stored: TensorCatalog, _ catalog: TensorCatalog
   ) -> String {

@@ -189,7 +189,7 @@ package struct ModelDifference {
     guard error.notFiniteCount + error.overflowCount > 0 else { return (error, 0) }
     var mismatches = 0
     for index in 0..<a.count where !x[index].isFinite || !y[index].isFinite {
-      // Any NaN is as good as another.
+      // All NaNs count as equal.
       if x[index] != y[index], !(x[index].isNaN && y[index].isNaN) { mismatches += 1 }
     }
     return (error, mismatches)

@@ -15,7 +15,7 @@ struct SourceTensor: Sendable {
 
   var name: String { stored.name }
   var source: MappedFile { stored.source }
-  /// Where the first of its bytes lie, to read files front to back.
+  /// The position of its first byte, to read files front to back.
   var position: Int { stored.range.lowerBound }
   /// How a container has the elements; nil for a tensor of any other file.
   var container: ContainerElements? { stored.blocks as? ContainerElements }

@@ -26,7 +26,7 @@ final class SourceReader {
     let file: MappedFile
     var hash = XXH64()
     var position = 0
-    /// What lies before this has been encoded, and let go.
+    /// Bytes before this have been encoded and released.
     let released = Atomic(0)
 
     init(_ file: MappedFile) {
@@ -34,8 +34,8 @@ final class SourceReader {
       file.advise(0..<file.count, MADV_SEQUENTIAL)
     }
 
-    /// Hashes up to `end`; what lies before `needed` is let go at once. So is what the encoder was
-    /// done with first, on disks slower than it: that came back with the hashing.
+    /// Hashes up to `end`, and releases what lies before `needed` at once. On slow disks the encoder may
+    /// have finished with those pages before; hashing maps them again.
     func read(to end: Int, needed: Int) {
       while position < end {
         let next = min(position + SourceReader.chunk, end)
@@ -66,7 +66,7 @@ final class SourceReader {
     let end = range.upperBound & ~0xffff
     let start = file.released.load(ordering: .relaxed)
     guard end > start else { return }
-    // Said before it is done: the reader lets go itself of what it brings in afterwards.
+    // Set before pages are released: the reader itself releases those that it maps afterwards.
     file.released.store(end, ordering: .sequentiallyConsistent)
     file.file.release(start..<end)
   }

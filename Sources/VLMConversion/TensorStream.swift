@@ -153,8 +153,8 @@ struct TensorStream {
     }
   }
 
-  /// Takes over what a container has as it is wanted. Another encoding of the same numbers could
-  /// only lose some of them.
+  /// Copies a tensor that a container stores in the wanted format already: encoding it again could only
+  /// lose accuracy.
   private func copy(
     _ piece: TensorPiece, _ stored: ContainerElements,
     into bytes: UnsafeMutableRawBufferPointer
@@ -170,7 +170,7 @@ struct TensorStream {
       throw ContainerError(
         path: tensor.source.path, place: .tensor(tensor.name), problem: .broken(.r51, fault))
     }
-    // They are read all the same: the report counts them, and those that are no numbers.
+    // The values are read all the same, because the report counts them and those that are not finite.
     let chunk = Self.chunk(of: piece)
     let elements = piece.elements
     return try inParallel((elements.count + chunk - 1) / chunk) { part, scratch in
@@ -184,7 +184,7 @@ struct TensorStream {
     }
   }
 
-  /// Values that a thread takes at a time: as many as need reading together.
+  /// Values that a thread takes at a time: a multiple of those that must be read together.
   private static func chunk(of piece: TensorPiece) -> Int {
     guard piece.tensor.unit > 1 else { return chunkValues }
     let together = piece.tensor.unit * piece.perOutput

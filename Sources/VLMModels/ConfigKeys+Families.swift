@@ -14,13 +14,13 @@ extension ConfigKeys {
       "layer_types",
       // The context ends with the window, so no layer's counts.
       "max_window_layers",
-      // The order of a sum, and where it is made.
+      // How a sum is ordered, and in which type softmax is computed.
       "pretraining_tp", "attention_softmax_in_fp32",
       // Read where a LLaVA is recognised, or settings of its training.
       "mm_vision_tower", "mm_projector_type", "mm_hidden_size", "mm_vision_select_layer",
       "mm_vision_select_feature", "mm_use_im_start_end", "mm_use_im_patch_token",
       "vision_tower_slow", "is_multipath_encoder", "input_image_size", "image_aspect_ratio",
-      // Of tiles, which `image_aspect_ratio` would ask for.
+      // Used with tiles only, which `image_aspect_ratio` would have to ask for.
       "image_grid_pinpoints", "image_crop_resolution", "image_split_resolution",
     ],
     neutral: [
@@ -53,7 +53,7 @@ extension ConfigKeys {
       "multimodal_projector_bias": [true],
     ])
 
-  /// `CLIPVisionConfig` and `CLIPTextConfig`, and what stands about both in a `CLIPConfig`.
+  /// `CLIPVisionConfig`, `CLIPTextConfig`, and the `CLIPConfig` around both.
   static let clip = ConfigKeys(
     free: [
       "hidden_size", "intermediate_size", "projection_dim", "num_hidden_layers",

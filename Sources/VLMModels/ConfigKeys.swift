@@ -1,19 +1,18 @@
 import VLMFoundation
 import VLMTensor
 
-/// Which keys of a description leave a model's arithmetic as it is computed here.
+/// The keys of a configuration file that a family accepts.
 ///
-/// Every key that the family's own classes define is read, or of no consequence, or has to have a
-/// value that changes nothing. A key that they do not define is left alone, as those classes leave
-/// it, unless its name speaks of arithmetic: it is another model's then, whose results would be
-/// other ones.
+/// A key that the family's own classes define is read here, or has no effect on results, or must have
+/// a value that has none. A key that they do not define is ignored, as those classes ignore it, unless
+/// its name suggests arithmetic: then the file belongs to another model, and is refused.
 struct ConfigKeys {
-  /// Read by the code that makes the configuration, or of no consequence for a result.
+  /// Read by the code that makes the configuration, or without effect on results.
   let free: Set<String>
-  /// The values that change nothing, of keys that would be another model otherwise; null, what holds
-  /// nothing, and false where true is none of them, are always among them.
+  /// Keys that are accepted only with values that have no effect. Null, empty values, and false where
+  /// true is not listed, are always accepted.
   let neutral: [String: [JSONValue]]
-  /// Whether the class refuses keys that it does not define, so that none is of no consequence.
+  /// Whether the class itself refuses keys that it does not define, so that none can be ignored.
   var isClosed = false
 
   /// - Throws: `ModelError` naming the first key that is another model's, with its value.
@@ -23,7 +22,7 @@ struct ConfigKeys {
         !allowed.contains(where: { $0.isEqual(to: member.value) }),
         !member.value.isNothing || allowed == [true] && member.value == false
       else { continue }
-      // Nobody means a number by what is no number.
+      // The message lists values of the same kind as the one found.
       let isNumber = member.value.doubleValue != nil
       let texts = (isNumber ? allowed : allowed.filter { $0.doubleValue == nil })
         .map { $0.stringValue.map { "'\($0)'" } ?? $0.serialized() }
@@ -37,19 +36,19 @@ struct ConfigKeys {
     }
   }
 
-  /// The values of a key that change nothing; nil for a key that is of no consequence.
+  /// The values of a key that have no effect; nil for a key that is ignored.
   private func allowed(_ key: String) -> [JSONValue]? {
     if let values = neutral[key] ?? Self.common[key] { return values }
     guard isClosed || Self.isArithmetic(key) else { return nil }
-    // What multiplies changes nothing at 1; what counts, adds or limits is off at 0, and of experts
-    // and groups one is all there is.
+    // A factor has no effect at 1. A count, a summand or a limit is off at 0; one expert or one group
+    // is all of them.
     if Self.multipliers.contains(where: { key.hasSuffix($0) }) || key.hasPrefix("scale_") {
       return [1]
     }
     return key.hasSuffix("experts") || key.hasSuffix("groups") ? [0, 1] : [0]
   }
 
-  /// Of every class.
+  /// Keys that all classes have.
   private static let common: [String: [JSONValue]] = [
     // Weights that other tools quantize as they load them.
     "quantization_config": [], "quantization": [], "compression_config": [], "pruned_heads": [],
@@ -58,8 +57,7 @@ struct ConfigKeys {
 
   private static let multipliers = ["multiplier", "scale", "scaling", "factor", "pct"]
 
-  /// Words of the names by which configurations of other families, transformers' and GGUF's, say
-  /// what is computed otherwise.
+  /// Words in key names of other families, transformers' and GGUF's, that change what is computed.
   private static let arithmetic: Set<String> = [
     "act", "activation", "alibi", "altup", "attention", "attn", "bias", "buckets", "cap", "causal",
     "clamp", "clip", "codebooks", "dense", "expert", "experts", "ffn", "gate", "gated", "gating",
@@ -71,7 +69,7 @@ struct ConfigKeys {
     "sink", "sinks", "sliding", "softcap", "softcapping", "sparsity", "ssm", "swa", "swiglu",
     "topk", "types", "window", "yarn",
   ]
-  /// Words of names that are about training, storage or speed.
+  /// Words in key names about training, storage or speed.
   private static let harmless: Set<String> = [
     "autoset", "backend", "beam", "beams", "cache", "checkpoint", "checkpointing", "coef", "device",
     "drop",
@@ -81,7 +79,7 @@ struct ConfigKeys {
     "unsloth", "version", "xformers",
   ]
 
-  /// Whether a key's name speaks of arithmetic.
+  /// Whether a key's name suggests arithmetic.
   private static func isArithmetic(_ key: String) -> Bool {
     let words = Set(key.lowercased().split { $0 == "_" || $0 == "." }.map(String.init))
     return !words.isDisjoint(with: arithmetic) && words.isDisjoint(with: harmless)
@@ -89,19 +87,19 @@ struct ConfigKeys {
 }
 
 extension JSONValue {
-  /// Nothing that could be asked for: null, false, and what holds nothing.
+  /// Whether this is null, false or empty.
   fileprivate var isNothing: Bool {
     isNull || boolValue == false || arrayValue?.isEmpty == true || stringValue?.isEmpty == true
       || objectValue?.members.isEmpty == true
   }
 
-  /// Whether both are the same, whole numbers and fractions alike.
+  /// Whether both are equal; 1 and 1.0 are.
   fileprivate func isEqual(to other: JSONValue) -> Bool {
     if let number = doubleValue, let second = other.doubleValue { return number == second }
     return self == other
   }
 
-  /// Its text, cut where it is long; of an object about quantization its kind.
+  /// Its text for messages, at most 60 characters; the method of a quantization object.
   fileprivate var shown: String {
     let text = stringValue ?? self["quant_method"]?.stringValue ?? serialized()
     return "'\(text.prefix(60))\(text.count > 60 ? "…" : "")'"

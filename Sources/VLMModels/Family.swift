@@ -6,10 +6,10 @@ package protocol Family: Sendable {
   /// The name in a container: `architecture` of a model, `type` of a tower, and the key of the
   /// configuration beside it.
   static var name: String { get }
-  /// The classes of transformers that are run, and their `model_type`s.
+  /// The classes of transformers that this family runs, and their `model_type`s.
   static var stated: StatedClasses { get }
-  /// What a file of its may hold, for the message about one that holds nothing known; nil for what
-  /// fills no file.
+  /// The models of this family, for the message about a file that holds no known model; nil for a
+  /// family that never fills a file alone.
   static var summary: String? { get }
 }
 
@@ -19,9 +19,9 @@ package struct StatedClasses: Sendable {
   package var classes: Set<String> = []
   /// `model_type`, of files that name no class.
   package var types: Set<String> = []
-  /// `model_type` of `vision_config` in a LLaVA of transformers, for the towers that it is run with.
+  /// `model_type` of `vision_config` in transformers' LLaVAs whose tower is of this family.
   package var towerTypes: Set<String> = []
-  /// How the classes are called in messages: "Llama…".
+  /// The classes as messages abbreviate them: "Llama…".
   package var patterns: [String] = []
 
   package init(
@@ -42,14 +42,14 @@ extension Family {
   package static var summary: String? { nil }
 }
 
-/// A family whose models fill a file.
+/// A family of whole models: a container holds one.
 package protocol ModelFamily: Family {
   associatedtype Config: ModelConfig
 
   /// Whether its models write text.
   static var writesText: Bool { get }
-  /// Whether `names`, without anything before them, are those of such a model: by them its place is
-  /// found among what else training stores.
+  /// Whether `names`, which have no prefix, are those of such a model. The model is found by this in
+  /// training checkpoints that store other things beside it.
   static func isPresent(in names: [String]) -> Bool
   /// The model that the tensors make up; nil when they are none of this family's.
   ///
@@ -61,11 +61,11 @@ extension ModelFamily {
   package static var writesText: Bool { false }
 }
 
-/// A family of vision towers, which a language model may see with.
+/// A family of vision towers that a language model can use.
 package protocol VisionTowerFamily: Family {
   associatedtype Tower: VisionTowerConfig
 
-  /// Whose tensors these are, for messages: "a ConvNeXt's".
+  /// The owner of such tensors in messages: "a ConvNeXt's".
   static var possessive: String { get }
 
   /// The tower among the tensors of a LLaVA; nil when they are none of this family's.
@@ -74,7 +74,7 @@ package protocol VisionTowerFamily: Family {
   static func tower(in facts: TowerFacts) throws(ModelError) -> TowerCheckpoint?
 }
 
-/// The configuration of a model: what a container says of it, and what follows for who opens it.
+/// The configuration of a model, as a container stores it, and what callers can learn from it.
 package protocol ModelConfig: Sendable, Equatable {
   var json: JSONValue { get }
   /// Reads what `json` wrote.
@@ -89,13 +89,13 @@ package protocol ModelConfig: Sendable, Equatable {
 
   /// The tower that makes vectors of pictures; nil for a model that makes none.
   var image: (any VisionTowerConfig)? { get }
-  /// The tower for texts whose vectors are likened to those of pictures.
+  /// The text tower whose embeddings are compared with those of pictures.
   var text: TextTowerConfig? { get }
   /// The language model that it is or has.
   var languageModel: LLaMAConfig? { get }
   /// The tower through which the language model sees pictures.
   var sight: (any VisionTowerConfig)? { get }
-  /// Steps for pictures where a checkpoint has none beside it.
+  /// The preprocessing that is assumed where a checkpoint states none.
   ///
   /// - Parameter naming: whose names the checkpoint's tensors have.
   func assumedSteps(naming: String) -> AssumedSteps
@@ -111,7 +111,7 @@ extension ModelConfig {
   func isEqual(to other: any ModelConfig) -> Bool { (other as? Self) == self }
 }
 
-/// Whose steps for pictures are assumed where a checkpoint says nothing.
+/// The preprocessing that is assumed where a checkpoint states none.
 package enum AssumedSteps: Sendable, Equatable {
   /// timm's defaults for ImageNet.
   case timm
@@ -119,6 +119,6 @@ package enum AssumedSteps: Sendable, Equatable {
   case torchvision(resize: Int)
   /// CLIP's at this side.
   case clip(side: Int)
-  /// What this content of a `preprocessor_config.json` says, and whose steps that are.
+  /// This content of a `preprocessor_config.json`, and its origin for messages.
   case processor(JSONValue, of: String)
 }

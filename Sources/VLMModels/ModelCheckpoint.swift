@@ -16,7 +16,7 @@ package struct CheckpointFacts: Sendable {
   /// What the user says of a head's activations where the file leaves them open.
   package let headActivation: HeadActivationOption?
 
-  /// No checkpoint's own name has a slash here: a tower's folder is kept apart by it.
+  /// Marks tensors from a tower's folder: no checkpoint's own name has a slash in this place.
   package static let towerPrefix = "vision_tower/"
 
   package init(
@@ -39,8 +39,8 @@ package struct CheckpointFacts: Sendable {
 }
 
 extension CheckpointFacts {
-  /// The part of all names up to their first dot, with it; nil where they begin with several, or a
-  /// name has nothing else.
+  /// The first part of the names, dot included, where all have the same; nil otherwise, or where a
+  /// name ends there.
   fileprivate var commonPart: String? {
     guard let first = names.first?.name, let dot = first.firstIndex(of: ".") else { return nil }
     let part = String(first[...dot])
@@ -93,11 +93,11 @@ package struct ModelCheckpoint: Sendable {
   package private(set) var notes: [String]
   /// A classifier among the unused tensors that cannot be run.
   package var headFault: HeadFault?
-  /// Those of the unused tensors that nothing explains: without them it may be another model.
+  /// Unused tensors without a known purpose: the checkpoint may be of another model.
   package internal(set) var unexpected: [String] = []
   /// Whether an activation of the head was assumed.
   package var hasOpenHead = false
-  /// Tables of a language model's rotation, which follow from the description.
+  /// Tables of rotary frequencies, which follow from the description.
   package internal(set) var frequencies: [String] = []
 
   package init(
@@ -114,9 +114,9 @@ package struct ModelCheckpoint: Sendable {
 
   /// The model that the tensors make up; nil when they are none that we know.
   ///
-  /// Where all names begin with the same part that is none of the model's, as in a training module
-  /// that holds the model as `net`, it is passed over; so is what stands before the only model's
-  /// where there are other tensors besides, which are no part of it then.
+  /// A prefix that all names have in common, as in a training module that holds the model as `net`, is
+  /// ignored. So is the prefix of a model among other tensors, if it is the only known model; the
+  /// other tensors are then unused.
   ///
   /// - Throws: `ModelError` when the tensors contradict each other or the description.
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
@@ -190,8 +190,8 @@ package struct ModelCheckpoint: Sendable {
 }
 
 extension [String: ModelCheckpoint.Source] {
-  /// The checkpoint's name of the tensor that is nearest to our `name`, which it lacks; nil where
-  /// it has our names.
+  /// The checkpoint's name for the tensor whose name of ours is most like `name`, which is missing;
+  /// nil where both namings are the same.
   package func neighbour(of name: String) -> String? {
     let shared = { (other: String) in zip(name.utf8, other.utf8).prefix { $0 == $1 }.count }
     let best = keys.max { a, b in (shared(a), b) < (shared(b), a) }

@@ -1,18 +1,18 @@
-/// Where in a checkpoint the models that are known here lie: training code holds one as `net`, a
-/// second one as its average, a teacher beside its student.
+/// The prefix of a known model's names in a training checkpoint, which may hold several models: the
+/// trained one as `net`, its average, a teacher beside its student.
 package struct ModelPlace: Sendable, Equatable {
-  /// What the names of all its tensors begin with, and no part of the model's own names; ends in a
+  /// The common prefix of its tensors' names, which is no part of the model's own names; ends in a
   /// dot, or is empty.
   package let prefix: String
   /// Whether it is a LLaMA or a LLaVA.
   package let isLanguage: Bool
 
-  /// Parts of names that may stand before a model's.
+  /// Parts that a prefix may have at most.
   private static let maximumDepth = 6
-  /// Tensors of the smallest models.
+  /// Tensors that a model has at least.
   private static let minimumTensors = 4
 
-  /// Averaged weights are what is meant to be used, as timm does.
+  /// Whether these are averaged weights, which are preferred, as timm does.
   package var isAveraged: Bool {
     prefix.split(separator: ".").contains { part in
       part == "ema" || part.hasPrefix("ema_") || part.hasSuffix("_ema")
@@ -20,7 +20,7 @@ package struct ModelPlace: Sendable, Equatable {
     }
   }
 
-  /// The places in the order of their first names; of those within each other the outermost.
+  /// The places in the order of their first names; of nested places the outermost.
   package static func find(_ names: [String]) -> [ModelPlace] {
     var found: [(order: Int, place: ModelPlace)] = []
     var level: [(prefix: String, names: [Int])] = [("", Array(names.indices))]
@@ -51,8 +51,7 @@ package struct ModelPlace: Sendable, Equatable {
     return found.sorted { $0.order < $1.order }.map(\.place)
   }
 
-  /// Whether `names` are those of a language model, or of an image model; nil when they are those of
-  /// nothing that is known.
+  /// True for the names of a language model, false for those of an image model, nil for others.
   private static func isLanguage(_ names: [String]) -> Bool? {
     // A LLaVA has the names of an image model too.
     for isLanguage in [true, false] {

@@ -4,14 +4,14 @@ import VLMTensor
 // What transformers' `config.json` says that a model is, before anything is read from its tensors.
 
 extension Registry {
-  /// How the classes that are run are called in messages.
+  /// The supported classes as messages list them.
   package static var statedPatterns: String {
     let patterns = families.flatMap { $0.stated.patterns }
     return patterns.dropLast().joined(separator: ", ") + " and " + (patterns.last ?? "")
   }
 
-  /// The class, or else the model's type, where it is none that is run; nil where it is, or nothing
-  /// is said.
+  /// The stated class, or else the stated type, if it is not supported; nil if it is, or none is
+  /// stated.
   package static func unknownClass(in description: JSONValue?) -> String? {
     let names = (description?["architectures"]?.arrayValue ?? []).compactMap(\.stringValue)
     if let first = names.first {
@@ -31,8 +31,8 @@ extension Registry {
     }
   }
 
-  /// What the names of classes say that have a known model inside and give something else than a
-  /// vector or classes of a picture, or text.
+  /// Words in the names of classes that contain a known model but have another output than an
+  /// embedding, classes or text.
   private static let otherTasks = [
     "Segmentation", "Detection", "DepthEstimation", "Matting", "ImageModeling", "SuperResolution",
     "KeypointMatching", "PoseEstimation", "ImageTextRetrieval",
@@ -43,7 +43,7 @@ extension Registry {
     "conditional_detr", "deformable_detr", "deta", "rt_detr", "grounding-dino", "omdet-turbo",
   ]
 
-  /// Refuses models for another task that have one of ours inside.
+  /// Refuses models for another task that contain a known model.
   ///
   /// - Throws: `ModelError` naming the class, or else the type, that `config.json` states.
   static func refuseOtherTasks(_ description: JSONValue?) throws(ModelError) {

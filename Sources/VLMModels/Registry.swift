@@ -3,8 +3,8 @@ import VLMTensor
 
 /// Every family of models that is known. A new one is a folder and a line here.
 package enum Registry {
-  /// In the order in which a checkpoint is shown to them. A family whose models have others as their
-  /// parts stands before those: a LLaVA's names hold a CLIP's and a LLaMA's.
+  /// In the order in which they are asked about a checkpoint. A family whose models contain those of
+  /// others stands before them: a LLaVA's names include a CLIP's and a LLaMA's.
   package static let families: [any Family.Type] = [
     LLaVAFamily.self,
     SigLIPFamily.self,
@@ -15,9 +15,9 @@ package enum Registry {
     LLaMAFamily.self,
   ]
 
-  /// Those whose models fill a file.
+  /// Families of whole models.
   package static let models = families.compactMap { $0 as? any ModelFamily.Type }
-  /// Those of vision towers.
+  /// Families of vision towers.
   package static let towers = families.compactMap { $0 as? any VisionTowerFamily.Type }
 
   /// What a checkpoint may be, for messages.
@@ -26,7 +26,7 @@ package enum Registry {
     return summaries.dropLast().joined(separator: ", ") + ", or " + (summaries.last ?? "")
   }()
 
-  /// The model of a checkpoint whose names have nothing before them; nil when it is none that is known.
+  /// The model of a checkpoint whose names have no prefix; nil when no family knows it.
   ///
   /// - Throws: `ModelError` when the tensors contradict each other or the description.
   static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
@@ -54,7 +54,7 @@ package enum Registry {
         expected: alternatives(towers.map { $0.name })))
   }
 
-  /// What `tower(json:)` reads.
+  /// The JSON that `tower(json:)` reads.
   package static func json(of tower: any VisionTowerConfig) -> JSONValue {
     let name = type(of: tower).family
     var object = JSONObject()

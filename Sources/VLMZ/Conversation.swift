@@ -215,7 +215,8 @@ public final class Conversation: @unchecked Sendable {
     let outer = bytes - Self.bytesWithinSpace(question)
     let spaces = outer > Self.maximumFreeSpace ? outer : 0
     let counted = bytes - outer + spaces
-    guard let positions = tokenizer.minimumTokenCount(byteCount: counted), positions > contextLength else {
+    guard let positions = tokenizer.minimumTokenCount(byteCount: counted), positions > contextLength
+    else {
       return
     }
     throw GenerationError(
@@ -265,7 +266,7 @@ public final class Conversation: @unchecked Sendable {
     return ids
   }
 
-  /// The question with a mark for each of its pictures. What a model without eyes is asked is text.
+  /// The question with a placeholder for each of its pictures. For a model that sees none it is text.
   private func placed(_ question: String) throws -> String {
     guard seesPictures else { return question }
     let named = ImagePrompt.count(question)

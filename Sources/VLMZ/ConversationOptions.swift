@@ -38,7 +38,7 @@ public struct AnswerOptions: Sendable, Equatable {
     self.stopStrings = stopStrings
   }
 
-  /// The caller's word over the makers'.
+  /// The caller's options, and the model's defaults where there are none.
   package func generation(_ defaults: GenerationDefaults) -> GenerationOptions {
     let temperature = temperature ?? (defaults.samples ? defaults.temperature : 0)
     return GenerationOptions(

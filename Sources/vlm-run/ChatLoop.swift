@@ -12,8 +12,8 @@ import VLMZ
 
 /// Questions line by line, each about everything before it.
 ///
-/// Where nobody types them, a question that is an error has a record and the next is asked. So has one
-/// about a picture that could not be shown, which is never asked without it.
+/// Without a terminal, a question that fails has a record, and the next one is asked. A question about
+/// a picture that could not be read has one too; it is not asked without the picture.
 struct ChatLoop {
   let run: ConversationRun
   let conversation: Conversation
@@ -39,7 +39,7 @@ struct ChatLoop {
   }
 
   /// - Parameter encoded: the pictures that were shown before.
-  /// - Throws: the first failure of a question, when all are asked, where nobody types them.
+  /// - Throws: the first failure of a question, after the last one, without a terminal.
   mutating func run(_ encoded: ConversationRun.Encoded) throws {
     self.encoded = encoded
     if isTerminal, !run.quiet {
@@ -190,8 +190,8 @@ struct ChatLoop {
     ChatLoop.cancelled.cancel()
   }
 
-  /// A command that is no good does not end a conversation at a terminal; elsewhere the error is the
-  /// program's: the questions that follow may be about it.
+  /// A command that fails does not end a conversation at a terminal. Elsewhere it ends the program: the
+  /// questions that follow may depend on it.
   private func attempt(_ body: () throws -> Void) throws {
     do {
       try body()

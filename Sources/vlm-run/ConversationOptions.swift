@@ -169,7 +169,7 @@ struct ConversationOptions: ParsableArguments {
       .filter { $0.1 }.map { $0.0 }
   }
 
-  /// The user's word over the makers'.
+  /// The user's options, and the model's defaults where there are none.
   func generation(_ defaults: GenerationDefaults) -> GenerationOptions {
     AnswerOptions(
       maximumTokens: answerLength, temperature: temp, topK: topK, topP: topP, minP: minP,

@@ -17,7 +17,7 @@ struct ImageRun {
   let outputs: OutputFiles
   let quiet: Bool
 
-  /// An image that waits for its batch, or what there is in its place.
+  /// An image that waits for its batch, or the error in its place.
   private struct Waiting {
     let picture: PictureInput
     let result: Result<Input, any Error>
@@ -61,7 +61,7 @@ struct ImageRun {
           outcomes = try session.runEach(consume batch, observe: recording.observer)
         }
       } catch let error as any ReportableError {
-        // Images of this size are no good; those of others may be.
+        // The model takes no images of this size; it may take others.
         if error.isAbout(model: session.container.path) { throw error }
         outcomes = (0..<count).map { _ in .failure(error) }
       }

@@ -44,7 +44,7 @@ struct OutputFiles {
     if let embedNames { try Self.checkNames(embedNames) }
   }
 
-  /// Nobody asks by name for the file of names, so `--force` replaces none but our own.
+  /// `--force` replaces a file of names only if it is one of ours: the user did not name that path.
   private static func checkNames(_ path: String) throws {
     guard let file = try? MappedFile(path: path, isInput: false) else { return }
     let start = Array(namesBegin.utf8)
@@ -122,7 +122,7 @@ final class Recording {
   private(set) var tensors: [Tensor] = []
   private(set) var explanation: Explanation?
   private let dumps: Bool
-  /// What some of the model's names are called in the file.
+  /// Names of intermediates in the file where they differ from the model's.
   private let names: [String: String]
 
   init(
@@ -135,7 +135,7 @@ final class Recording {
     }
   }
 
-  /// Nil when nobody looks, which saves the model the copies.
+  /// Nil when no output file needs intermediates, which saves their copies.
   var observer: TowerObserver? {
     guard dumps || explanation != nil else { return nil }
     return { [self] seen in
@@ -149,7 +149,7 @@ final class Recording {
     if dumps { tensors.append((names[name] ?? name, shape, values)) }
   }
 
-  /// How like an image is to texts, as `--labels` asks.
+  /// The similarities of an image to the texts of `--labels`.
   func add(textsOf session: Session, logits: [Float]?) {
     guard dumps, let texts = session.texts, let first = texts.embeddings.first, let logits else {
       return
@@ -159,7 +159,7 @@ final class Recording {
     }
     let ids = texts.ids.map { $0.map { Float($0) } }
     if Set(ids.map(\.count)).count == 1 { add("text_ids", ids) }
-    // As many as there are texts, which templates make more of than labels.
+    // A row for each text; templates make several of a label.
     add("text_embedding_raw", texts.raw)
     tensors.append(
       ("text_embedding", [texts.embeddings.count, first.count], texts.embeddings.flatMap { $0 }))
@@ -194,7 +194,7 @@ final class Recording {
     "embedding": "image_embedding",
   ]
 
-  /// The names that differ from ours, by ours. A classifier's outputs are logits whatever it is on.
+  /// The names that differ from ours, by ours. A classifier's outputs are always called logits.
   static func names(of session: Session) -> [String: String] {
     guard session.model.vision?.isJoint ?? false else { return [:] }
     let isClassifier = session.description.classCount != nil

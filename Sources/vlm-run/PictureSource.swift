@@ -32,7 +32,7 @@ struct PictureInput {
     name.escapedForDisplay() + (frame.map { $0 > 1 ? " picture \($0)" : "" } ?? "")
   }
 
-  /// The members that begin its object.
+  /// The first members of its JSON object.
   var members: JSONObject {
     var object = JSONObject()
     object.set("schema", 1)

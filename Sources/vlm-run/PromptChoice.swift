@@ -17,7 +17,7 @@ struct PromptChoice {
     self.quiet = quiet
   }
 
-  /// Nil to continue text as it stands, which is said where nobody asked for it.
+  /// Nil to continue text as it stands; unless the user asked for that, a note says so.
   ///
   /// - Throws: `ValidationError` for a name that nothing has; `TextError`, `FileError` for a template
   ///   that cannot be read.

@@ -65,7 +65,7 @@ final class Records {
 }
 
 extension Error {
-  /// Whether it is about the model's file, which no other picture is any better with.
+  /// Whether it is about the model's file, so that the next picture would fail too.
   func isAbout(model path: String) -> Bool {
     self is ContainerError || (self as? FileError)?.path == path
   }

@@ -1,4 +1,4 @@
-/// Where among a checkpoint's names those of a ConvNeXt are, and whose they are.
+/// The prefix of a ConvNeXt's names in a checkpoint, and their naming.
 struct ConvNeXtLocation: Hashable {
   /// What the names look like behind `prefix`.
   enum Form: Hashable {
@@ -17,8 +17,8 @@ struct ConvNeXtLocation: Hashable {
   let prefix: String
   let form: Form
 
-  /// The place that most blocks speak for; nil where there is none, or the ConvNeXt is the smaller
-  /// part of something else.
+  /// The place under which most blocks are found; nil where there is none, or where the ConvNeXt is
+  /// the smaller part of another model.
   init?(_ names: [String]) {
     var votes: [ConvNeXtLocation: Int] = [:]
     for name in names {
@@ -98,7 +98,7 @@ struct ConvNeXtLocation: Hashable {
       naming: .openCLIP, isNamed ? inner.dropLast() : inner, form: isNamed ? .plain : .tower)
   }
 
-  /// Whether a name is of open_clip's parts for texts, which no image passes through.
+  /// Whether a name belongs to open_clip's text tower.
   func isOfTexts(_ name: String) -> Bool {
     guard naming == .openCLIP else { return false }
     let part = name.split(separator: ".", omittingEmptySubsequences: false)
@@ -106,7 +106,7 @@ struct ConvNeXtLocation: Hashable {
     return shared < part.count && CLIPHead.openCLIPTexts.contains(part[shared])
   }
 
-  /// A name as the naming has it; nil for one beside the ConvNeXt.
+  /// A name without the prefix; nil for one that is not the ConvNeXt's.
   func inside(_ name: String) -> String? {
     guard let rest = name.dropping(prefix) else { return nil }
     switch form {

@@ -15,7 +15,7 @@ struct HeadModule: Sendable {
   let names: [String]
   let shapes: [[Int]]
 
-  /// What training and loading keep beside weights, and no result depends on.
+  /// Names of state that training and loading store and no result depends on.
   private static let bookkeeping: Set<Substring> = [
     "num_batches_tracked", "position_ids", "attn_mask", "relative_position_index", "confmat",
     // What OpenAI's archives say of a CLIP, and what decoders of old keep of masks and rotations.
@@ -110,7 +110,7 @@ struct HeadModule: Sendable {
   var isLinear: Bool { if case .linear = kind { true } else { false } }
   var isOther: Bool { kind == .other }
 
-  /// Whether it is what a CLIP multiplies similarities by, which no embedding depends on.
+  /// Whether it is a CLIP's logit scale or bias, on which no embedding depends.
   var isTemperature: Bool {
     names.allSatisfy { name in
       ["logit_scale", "logit_bias"].contains(name.split(separator: ".").last)

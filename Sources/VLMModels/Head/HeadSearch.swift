@@ -28,7 +28,7 @@ package enum HeadActivationOption: Sendable, Equatable {
   }
 }
 
-/// A classifier that cannot be run: to drop it would be another model.
+/// A classifier that cannot be run. Without it the checkpoint would be another model.
 package struct HeadFault: Sendable, Equatable {
   /// Its tensors with their shapes.
   package let tensors: [String]
@@ -169,8 +169,7 @@ struct HeadSearch {
       expected: "linear layers and norms, one behind the other, from \(features) features on")
   }
 
-  /// Linear layers of which one could as well stand beside the one before it, where their names do
-  /// not say that it stands on it.
+  /// Linear layers that may be parallel instead of consecutive, where their names do not tell.
   private func several(in chain: [HeadModule], _ widths: [Int]) -> HeadFault? {
     let linears = chain.filter(\.isLinear)
     for (index, next) in linears.enumerated().dropFirst() {

@@ -9,7 +9,7 @@ package enum LLaMANaming: String, Sendable, CaseIterable {
   /// Meta's own, and Mistral's: `layers.0.attention.wq.weight`.
   case meta
 
-  /// The naming that `names` follow, nil when they are no LLaMA's.
+  /// The naming of `names`; nil when they are not a LLaMA's.
   package static func detect(_ names: some Sequence<String>) -> LLaMANaming? {
     for name in names where name.hasSuffix(".mlp.gate_proj.weight") {
       if name.hasPrefix("model.layers.") { return .huggingFace }
@@ -24,8 +24,8 @@ package enum LLaMANaming: String, Sendable, CaseIterable {
     return nil
   }
 
-  /// Whether a tensor is of a head that training by reward puts beside the model, of which no token
-  /// depends.
+  /// Whether a tensor belongs to a value head, which reinforcement learning adds and generation does
+  /// not use.
   static func isValueHead(_ name: String) -> Bool {
     name.split(separator: ".").contains { ["v_head", "value_head", "critic_head"].contains($0) }
   }

@@ -23,8 +23,8 @@ extension LLaMAConfig {
 
   /// Reads transformers' `config.json`.
   ///
-  /// - Throws: `ModelError` naming the field: another architecture, arithmetic that this is not, or
-  ///   a number that is missing where guessing it would give plausible nonsense.
+  /// - Throws: `ModelError` naming the field: another architecture, unsupported arithmetic, or a
+  ///   missing number for which a guess would give plausible nonsense.
   package init(huggingFace json: JSONValue) throws(ModelError) {
     let fields = ConfigFields(json, path: "config.json")
     try Self.checkArchitecture(json, fields)

@@ -149,7 +149,7 @@ package struct GGUFLLaVA {
     0.48145466, 0.4578275, 0.40821073, 0.26862954, 0.26130258, 0.27577711,
   ]
 
-  /// Numbers that GGUF keeps in 32 bits, as they were before where they are CLIP's.
+  /// Numbers that GGUF rounds to 32 bits; CLIP's own are restored to their full decimals.
   private static func restored(_ json: JSONValue) -> JSONValue {
     guard let values = json.arrayValue else { return json }
     return .array(

@@ -19,7 +19,7 @@ struct LLaVACheckpoint {
   /// The model that the tensors make up; nil when they are no LLaVA's.
   ///
   /// - Throws: `ModelError` when the tensors contradict each other or the description, or ask for
-  ///   arithmetic that there is not.
+  ///   arithmetic that is not supported.
   static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
     let names = facts.names.lazy.map(\.name)
     let isStated = facts.description?["mm_vision_tower"]?.stringValue != nil

@@ -2,8 +2,8 @@ import VLMFoundation
 import VLMTensor
 
 /// Geometry of LLaVA-HR's vision tower: a vision transformer that looks at a small copy of the
-/// image, and a ConvNeXt that looks at all of it and speaks into the transformer between its
-/// quarters.
+/// image, and a ConvNeXt that looks at all of it and is mixed into the transformer after each of its
+/// first three quarters.
 ///
 /// Luo et al., "Feast Your Eyes: Mixture-of-Resolution Adaptation for Multimodal Large Language
 /// Models". Where paper and code differ this follows the code: the gate is one number per image

@@ -62,7 +62,7 @@ package final class MultiResolutionContext: @unchecked Sendable {
 
   var fastPixels: MapExtent { MapExtent(height: fast.height, width: fast.width) }
 
-  /// Makes the fast path's copy of the image: corner-aligned bilinear, whatever that loses.
+  /// Makes the fast path's copy of the image: corner-aligned bilinear without antialiasing, as upstream.
   func makeSmallCopy() -> MatrixView {
     let source = MapExtent(height: slowShape.height, width: slowShape.width)
     let target = fastPixels

@@ -3,9 +3,9 @@ import VLMTensor
 
 /// LLaVA-HR's vision tower (Luo et al., "Feast Your Eyes: Mixture-of-Resolution Adaptation for
 /// Multimodal Large Language Models"): a ViT that looks at a small copy of the picture, and a ConvNeXt
-/// that looks at all of it and speaks into the ViT between its quarters.
+/// that looks at all of it and is mixed into the ViT after each of its first three quarters.
 ///
-/// It is no model by itself, only what a language model sees with. The files are LLaVA-HR's.
+/// It is used under a language model only. The files are LLaVA-HR's.
 package enum MultiResolutionFamily: VisionTowerFamily {
   package typealias Tower = MultiResolutionConfig
 

@@ -78,7 +78,7 @@ extension Container {
 
   /// How a conversation becomes text, as the file says; without programs where it does not say.
   ///
-  /// - Throws: `ContainerError`, `TextError` for a section that is no good.
+  /// - Throws: `ContainerError`, `TextError` for a section that is damaged.
   package func chatTemplates() throws -> ChatTemplates {
     guard let json = try json(.chatTemplate) else { return ChatTemplates() }
     return try ChatTemplates(json: json, file: path)

@@ -23,7 +23,7 @@ package struct TemplateChoice {
   }
 
   /// - Parameter arguments: variables for programs in Jinja.
-  /// - Throws: `ContainerError`, `TextError` for a section that is no good.
+  /// - Throws: `ContainerError`, `TextError` for a section that is damaged.
   package init(_ model: Model, _ language: LanguageModel, arguments: JSONObject) throws {
     stored = try model.container.chatTemplates()
     tokenizer = language.tokenizer
