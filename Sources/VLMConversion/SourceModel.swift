@@ -71,9 +71,9 @@ package struct SourceModel: Sendable {
           + "taken for what its class in transformers computes")
     }
     let preprocessing: Preprocessing?
-    if let sight = checkpoint.description.config.sight {
+    if let tower = checkpoint.description.config.visionTower {
       preprocessing = try descriptions.llavaPreprocessing(
-        sight, description, found.tower, found.towerDescription, given: preprocessor,
+        tower, description, found.tower, found.towerDescription, given: preprocessor,
         notes: &notes)
     } else if checkpoint.description.language != nil {
       preprocessing = nil

@@ -93,8 +93,8 @@ package protocol ModelConfig: Sendable, Equatable {
   var text: TextTowerConfig? { get }
   /// The language model that it is or has.
   var languageModel: LLaMAConfig? { get }
-  /// The tower through which the language model sees pictures.
-  var sight: (any VisionTowerConfig)? { get }
+  /// The vision tower of the language model; nil for one that reads text alone.
+  var visionTower: (any VisionTowerConfig)? { get }
   /// The preprocessing that is assumed where a checkpoint states none.
   ///
   /// - Parameter naming: whose names the checkpoint's tensors have.
@@ -105,7 +105,7 @@ extension ModelConfig {
   package var image: (any VisionTowerConfig)? { nil }
   package var text: TextTowerConfig? { nil }
   package var languageModel: LLaMAConfig? { nil }
-  package var sight: (any VisionTowerConfig)? { nil }
+  package var visionTower: (any VisionTowerConfig)? { nil }
   package func assumedSteps(naming: String) -> AssumedSteps { .timm }
 
   func isEqual(to other: any ModelConfig) -> Bool { (other as? Self) == self }

@@ -56,7 +56,7 @@ package struct ModelDescription: Sendable, Equatable {
   package var inputChannels: Int { config.image?.geometry.inputChannels ?? 3 }
 
   /// Whether the model answers questions about pictures.
-  package var seesPictures: Bool { config.sight != nil }
+  package var seesPictures: Bool { config.visionTower != nil }
 
   /// The side of the pictures that an image model was trained on; nil where any will do.
   package var trainedSide: Int? { config.image?.geometry.trainedSide }

@@ -184,7 +184,7 @@ public final class Conversation: @unchecked Sendable {
     let answer = Answer(
       generation, promptTokens: ids.count { $0 != ImagePrompt.sentinel },
       visualTokens: all.reduce(0) { $0 + $1.count })
-    guard !answer.isUnbegun else { return answer }
+    guard !answer.endedBeforeStart else { return answer }
     let answered = template?.historyText(of: generation.text) ?? generation.text
     turns += [.init(.user, text), .init(.assistant, answered)]
     images = all

@@ -140,7 +140,7 @@ public struct Answer: Sendable, Equatable {
   }
 
   /// Cancelled before its first token: as if it had never been asked for.
-  package var isUnbegun: Bool { ending == .cancelled && tokens.isEmpty }
+  package var endedBeforeStart: Bool { ending == .cancelled && tokens.isEmpty }
 }
 
 /// One element of a streamed answer.

@@ -28,7 +28,7 @@ public final class Session: @unchecked Sendable {
   var context: (any TowerContext)?
   /// Memory for texts.
   var textContext: TextTower.Context?
-  /// Texts that take the place of the model's classes; see `liken`.
+  /// Texts that take the place of the model's classes; see `setTextClasses`.
   package internal(set) var texts: LabelTexts?
   /// What is made of the outputs: what the file says, unless the caller wants it otherwise.
   package var scores: Scores

@@ -233,9 +233,9 @@ struct ConversationRun {
     if !isBegun { warnOfLength(conversation) }
     if !quiet {
       Report.note(
-        answer.isUnbegun ? "[ended before the answer began]" : timings(answer, encoded))
+        answer.endedBeforeStart ? "[ended before the answer began]" : timings(answer, encoded))
     }
-    return !answer.isUnbegun
+    return !answer.endedBeforeStart
   }
 
   /// What the command calls the option that is out of range.

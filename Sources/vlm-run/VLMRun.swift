@@ -172,7 +172,7 @@ struct VLMRun: ParsableCommand {
           + "are stored in the file: vlm-convert \(model.quotedForShell) new.vlmz --labels-file FILE"
       )
     }
-    if labels.isUsed { try liken(session) }
+    if labels.isUsed { try setTextClasses(of: session) }
     if let scores {
       guard session.description.classCount != nil else {
         throw ValidationError("--scores: expected a model with classes")
@@ -196,9 +196,9 @@ struct VLMRun: ParsableCommand {
   }
 
   /// Takes the user's labels for classes.
-  private func liken(_ session: Session) throws {
+  private func setTextClasses(of session: Session) throws {
     let texts = try labels.texts()
-    let cut = try session.liken(to: texts, templates: labels.labelTemplate)
+    let cut = try session.setTextClasses(texts, templates: labels.labelTemplate)
     if let first = cut.first {
       Report.warning(
         "labels: \(cut.count == 1 ? "a text is" : "\(cut.count) texts are") longer than the text tower "

@@ -114,7 +114,7 @@ struct OpenCLIPGoldenTests {
     let ids = try Self.labels(expected, count: texts.count)
     let found = try texts.map { try tokenizer.encodePadded($0) }
     #expect(texts.count == 11 && found == ids)
-    try session.liken(to: strings("labels"))
+    try session.setTextClasses(strings("labels"))
     let pixels = try #require(expected.tensor("pixel_values"))
     let image = try #require(
       try session.run([PixelTensor(height: 64, width: 64, channelsFirst: pixels.values)]).first)
@@ -135,7 +135,7 @@ struct OpenCLIPGoldenTests {
     #expect(opened.notes.contains { $0.contains("token ids only") })
     let folder = try TemporaryFolder()
     let session = try convertedSession(source.url.path, .f32, in: folder)
-    #expect(throws: GenerationError.self) { try session.liken(to: ["a cat"]) }
+    #expect(throws: GenerationError.self) { try session.setTextClasses(["a cat"]) }
   }
 
   @Test("a folder's own tokenizer is the one that counts")
@@ -144,7 +144,7 @@ struct OpenCLIPGoldenTests {
     try source.write("tokenizer.json", Array(Self.letters().serialized().utf8))
     let second = try TemporaryFolder()
     let session = try convertedSession(source.url.path, .f32, in: second)
-    try session.liken(to: ["a cat", "Coin"])
+    try session.setTextClasses(["a cat", "Coin"])
     #expect(session.labels == ["a cat", "Coin"])
     let expected = try Expected(TestFiles.golden("openclip-convnext/expected.safetensors"))
     let pixels = try #require(expected.tensor("pixel_values"))

@@ -47,5 +47,5 @@ extension LLaVAConfig: ModelConfig {
   }
 
   package var languageModel: LLaMAConfig? { language }
-  package var sight: (any VisionTowerConfig)? { tower }
+  package var visionTower: (any VisionTowerConfig)? { tower }
 }

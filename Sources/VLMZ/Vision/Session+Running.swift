@@ -17,7 +17,7 @@ extension Session {
   package var preprocessing: Preprocessing { model.vision?.preprocessing ?? .timmDefault }
   /// Channels of a picture as the model sees it.
   package var inputChannels: Int { model.vision?.config.geometry.inputChannels ?? 3 }
-  /// One name per class, where the model has them, or the texts of `liken`.
+  /// One name per class, where the model has them, or the texts of `setTextClasses`.
   package var labels: [String]? { texts?.labels ?? model.vision?.labels?.names }
 
   /// Runs pictures of one size as one batch; they are let go as soon as they are copied.
@@ -31,7 +31,7 @@ extension Session {
   }
 
   /// The same, with an error in the place of each picture that the model makes no numbers of. Logits
-  /// say how like each of the texts of `liken` a picture is, where there are any.
+  /// are the similarities to the texts of `setTextClasses`, where there are any.
   ///
   /// - Parameter cancelled: looked at before each layer.
   /// - Throws: `ModelError` when the pictures are too small for the model or too large for memory, or

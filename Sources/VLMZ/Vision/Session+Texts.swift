@@ -2,7 +2,7 @@ import VLMModels
 import VLMTensor
 import VLMText
 
-/// Texts that pictures are likened to, and what was made of them.
+/// Texts that pictures are compared with, and their embeddings.
 package struct LabelTexts: Sendable {
   /// In the caller's order.
   package let labels: [String]
@@ -23,7 +23,7 @@ extension Session {
   /// - Returns: texts that are longer than the tower reads, and were cut.
   /// - Throws: as `embeddings(of:templates:)`.
   @discardableResult
-  package func liken(to labels: [String], templates: [String] = []) throws -> [String] {
+  package func setTextClasses(_ labels: [String], templates: [String] = []) throws -> [String] {
     let made = try embeddings(of: labels, templates: templates)
     texts = made
     scores = .softmax

@@ -65,10 +65,10 @@ struct CancellationTests {
     let flag = CancellationFlag()
     flag.cancel()
     let none = try dialogue.answer("Describe the image in detail.", cancelled: flag)
-    #expect(none.isUnbegun)
+    #expect(none.endedBeforeStart)
     flag.reset()
     let answer = try dialogue.answer("What is in the picture?", cancelled: flag)
-    #expect(!answer.isUnbegun)
+    #expect(!answer.endedBeforeStart)
     #expect(answer.text == "A cup of coffee on a table.")
     // Nothing of the question that was broken off is in the conversation.
     #expect(answer.promptTokenCount < 110)
