@@ -1,11 +1,11 @@
 // The whole public surface of the kernels: one table of functions per instruction set.
 //
-// Rules that hold for every function here:
-//   * no allocation, no threads, no I/O, no environment, no printing, no abort;
-//   * a caller gives a range of the work, so the caller splits it over threads;
-//   * pointers need no alignment unless a contract says so; sizes may be anything, 0 included;
-//   * integer results are the same bits on every instruction set; float results agree with the
-//     scalar table within the bound stated in the kernel's file.
+// Rules for every function here:
+//   * it does not allocate, start threads, do I/O, read the environment, print or abort;
+//   * it is given a range of the work; the caller splits the work over threads;
+//   * pointers need no alignment unless stated; sizes may be any number, 0 included;
+//   * integer results are identical on every instruction set; float results agree with the scalar
+//     table within the bound stated in the kernel's file.
 #ifndef VLM_KERNELS_H
 #define VLM_KERNELS_H
 
@@ -31,8 +31,8 @@ typedef enum vlm_activation {
   VLM_ACTIVATION_SILU        // x * sigmoid(x)
 } vlm_activation;
 
-/// What becomes of a finished sum before it is stored:
-///   y = residual + gamma * activation(sum + bias), each part left out when its pointer is NULL.
+/// What is applied to a finished sum before it is stored:
+///   y = residual + gamma * activation(sum + bias), without each part whose pointer is NULL.
 typedef struct vlm_epilogue {
   const float *bias;      // [outputs]
   const float *gamma;     // [outputs]
@@ -41,7 +41,8 @@ typedef struct vlm_epilogue {
   vlm_activation activation;
 } vlm_epilogue;
 
-/// A value of a row that its codes do not hold: `value` is what they leave over at `column`.
+/// The part of an activation that its code cannot represent: `value` is added to what the code of
+/// `column` stands for.
 typedef struct vlm_outlier {
   uint32_t column;
   float value;
@@ -80,21 +81,21 @@ typedef enum vlm_kv_format {
   VLM_KV_F32 = 0,
   VLM_KV_F16, // rounded to nearest, ties to even; past 65504 infinite
   VLM_KV_Q8,  // int8, one scale a position and head: scale = max |x| / 127, code = round(x / scale)
-  VLM_KV_BF16 // rounded to nearest, ties to even; in pairs, as dot products of bf16 read them. A set
-              // that has such products rounds queries and weights as well
+  VLM_KV_BF16 // rounded to nearest, ties to even; in pairs, as bf16 dot products read them. An
+              // instruction set with such products also rounds queries and softmax weights
 } vlm_kv_format;
 
-/// Where keys and values of one head lie, for positions 0 ..< capacity. With d the head's dimension
-/// and e the number of bytes of an element (4, 2 or 1):
-///   keys     [ceil(capacity/16)][d][16]   position 16*i + j, dimension k at [i][k][j]: 16 scores
-///            are summed in the lanes of a vector, and a step of the sum reads one line
+/// The layout of one head's keys and values for positions 0 ..< capacity, d being the head's
+/// dimension:
+///   keys     [ceil(capacity/16)][d][16]   position 16*i + j, dimension k at [i][k][j]: a vector
+///            sums 16 scores in its lanes, and each step of the sum reads one line
 ///   values   [capacity][vlm_value_stride(d)]   the columns past d are zeros
 ///   scales   [capacity], q8 only
 /// bf16 lies in pairs, one in each 32-bit lane of a vector:
 ///   keys     [ceil(capacity/16)][vlm_key_rows(d)/2][16][2]   position 16*i + j, dimension 2*k + h
 ///            at [i][k][j][h]: whole AMX tiles of 32 dimensions; those past d are zeros
 ///   values   [ceil(capacity/2)][vlm_value_stride(d)][2]   position 2*i + h at [i][k][h]
-/// Whoever allocates them fills them with zeros; 64-byte alignment is best.
+/// The caller allocates them filled with zeros; 64-byte alignment is fastest.
 typedef struct vlm_kv_head {
   vlm_kv_format format;
   size_t head_dim;
@@ -115,10 +116,9 @@ static inline size_t vlm_kv_element_bytes(vlm_kv_format format) {
   return format == VLM_KV_F32 ? 4 : format == VLM_KV_Q8 ? 1 : 2;
 }
 
-/// The queries of one key-value head: `group` query heads read the same keys and values.
+/// Attention over one key-value head, whose keys and values `group` query heads share:
 ///   y[r][g] = sum over j of softmax_j(scale * q[r][g] . key[j]) * value[j]
-/// over the positions j < count, or where causal, j < min(count, position + r + 1). No head of
-/// queries is without a key: count > 0.
+/// over the positions j < count, or if causal, j < min(count, position + r + 1). count > 0.
 typedef struct vlm_attention {
   size_t rows, group;
   size_t count;
@@ -141,19 +141,19 @@ typedef struct vlm_kernels {
   size_t (*gemm_scratch_bytes)(size_t inputs);
   void (*gemm_u8_q8)(const vlm_gemm *);
   void (*gemm_u8_q4)(const vlm_gemm *);
-  /// y[r][n] += sum over the row's outliers, in their order, of value * W[n][column]: what is left
-  /// to add behind gemm_u8_q8 and gemm_u8_q4. outliers [rows][VLM_ROW_OUTLIERS], columns < inputs;
-  /// x, x_quant, epilogue and scratch are not read. The same bits on every instruction set.
+  /// y[r][n] += sum over the row's outliers, in their order, of value * W[n][column]; called after
+  /// gemm_u8_q8 and gemm_u8_q4. outliers [rows][VLM_ROW_OUTLIERS], columns < inputs; x, x_quant,
+  /// epilogue and scratch are not read. The same bits on every instruction set.
   void (*add_outliers_q8)(const vlm_gemm *, const vlm_outlier *outliers);
   void (*add_outliers_q4)(const vlm_gemm *, const vlm_outlier *outliers);
   void (*gemm_f32_f16)(const vlm_gemm *);
   void (*gemm_f32_bf16)(const vlm_gemm *);
 
-  /// y[r][n] = sum over k of x[r][k] * w[n][k], or added to y: what a library of linear algebra
-  /// does, where there is none. x [rows][x_stride], w [outputs][inputs], y [rows][y_stride], not x.
+  /// y[r][n] = sum over k of x[r][k] * w[n][k], added to y if `adds`: the f32 product where no BLAS
+  /// is loaded. x [rows][x_stride], w [outputs][inputs], y [rows][y_stride]; y must not be x.
   void (*multiply_f32)(size_t rows, size_t inputs, size_t outputs, const float *x, size_t x_stride,
                        const float *w, bool adds, float *y, size_t y_stride);
-  /// y = epilogue(y) in place, y [rows][y_stride]: for such sums.
+  /// y = epilogue(y) in place, y [rows][y_stride]; called after an f32 product.
   void (*epilogue_f32)(size_t rows, size_t outputs, float *y, size_t y_stride,
                        const vlm_epilogue *epilogue);
 
@@ -188,14 +188,15 @@ typedef struct vlm_kernels {
   void (*simple_norm_f32)(size_t rows, size_t channels, const float *x, size_t x_stride,
                           const float *weight, float epsilon, float *y, size_t y_stride);
 
-  /// Turns each pair (x[i], x[i + head_dim/2]) of each head by the angle whose cosine and sine are
-  /// given, in place:   x[i] c - x[i + head_dim/2] s,   x[i + head_dim/2] c + x[i] s
+  /// Rotary position embedding in place: rotates each pair (x[i], x[i + head_dim/2]) of each head
+  /// by the angle whose cosine c and sine s are given:
+  ///   x[i] c - x[i + head_dim/2] s,   x[i + head_dim/2] c + x[i] s
   /// x [rows][x_stride], heads * head_dim columns; cosines, sines [rows][stride], head_dim/2
   /// columns.
   void (*rotate_half_f32)(size_t rows, size_t heads, size_t head_dim, float *x, size_t x_stride,
                           const float *cosines, const float *sines, size_t stride);
 
-  /// y = activation(gate) * up; y may be gate or up.
+  /// y = activation(gate) * up, as in SwiGLU; y may be gate or up.
   void (*gate_f32)(size_t rows, size_t columns, vlm_activation activation, const float *gate,
                    size_t gate_stride, const float *up, size_t up_stride, float *y,
                    size_t y_stride);
@@ -210,24 +211,26 @@ typedef struct vlm_kernels {
   void (*attention_f32)(const vlm_attention *);
 } vlm_kernels;
 
-/// Takes the VLM_ROW_OUTLIERS largest magnitudes out of each row, so that the codes of the rest are
-/// fine: `outliers` has their columns and values, largest first, the earlier of equal ones first,
-/// and x the next largest value in their place. Rows of no more columns than that keep their
-/// values; their outliers are zeros. NaN is not taken. Plain C, the same everywhere.
+/// Removes the VLM_ROW_OUTLIERS largest magnitudes from each row, so that the rest can be quantized
+/// in smaller steps. `outliers` gets their columns and values, largest first, of equal ones the
+/// earlier first; x gets the next largest value in their place. Rows with at most VLM_ROW_OUTLIERS
+/// columns keep their values, and their outliers are zeros. NaN is never an outlier. Plain C, the
+/// same on every machine.
 void vlm_take_outliers(size_t rows, size_t columns, float *x, size_t x_stride,
                        vlm_outlier *outliers);
-/// Takes what the codes at the outliers' columns stand for from their values.
+/// Subtracts from each outlier's value what the code at its column stands for, so that only the
+/// difference remains to be added.
 void vlm_settle_outliers(size_t rows, size_t columns, const uint8_t *codes, size_t stride,
                          const vlm_row_quant *quants, vlm_outlier *outliers);
 
-/// Row `output` of a matrix in panels as floats, y [inputs]: lookups in a table of embeddings. Each
-/// value is what formats/blocks.md says it is, rounded once. Plain C, the same everywhere.
+/// Row `output` of a matrix in panels as floats, y [inputs], for lookups in a table of embeddings.
+/// Values are as formats/blocks.md defines them, rounded once. Plain C, the same on every machine.
 void vlm_panel_row_q8(const void *weights, size_t inputs, size_t output, float *y);
 void vlm_panel_row_q4(const void *weights, size_t inputs, size_t output, float *y);
 void vlm_panel_row_f16(const void *weights, size_t inputs, size_t output, float *y);
 void vlm_panel_row_bf16(const void *weights, size_t inputs, size_t output, float *y);
 
-/// The table of an instruction set, or NULL when this build or this machine cannot run it.
+/// The table of an instruction set; NULL if this build lacks it or this machine cannot run it.
 const vlm_kernels *vlm_kernels_for(vlm_isa isa);
 
 #endif
