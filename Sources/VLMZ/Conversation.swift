@@ -249,10 +249,7 @@ public final class Conversation: @unchecked Sendable {
       : try tokenizer.encode(prompt, bos: bos, eos: false)
     let marks = ids.count { $0 == ImagePrompt.sentinel }
     guard marks == pictures.count else {
-      throw GenerationError(
-        .text(
-          found: "\(marks) places for pictures in the template's prompt",
-          expected: "\(pictures.count), one per picture; --template names another"))
+      throw GenerationError(.places(found: marks, expected: pictures.count))
     }
     let visual = pictures.reduce(0) { $0 + $1.count }
     promptLength = ids.count - marks + visual

@@ -178,8 +178,8 @@ struct ResampledWindow {
     let after = made * (keepsAlpha ? 2 : 1) + furtherBytes
     try limits.require(
       memory: source.workingBytes + working * (keepsAlpha ? 2 : 1) + after, for: name,
-      advice: after > source.workingBytes
-        ? "a smaller --size takes less" : source.lighterForm.map(ImageError.saved))
+      remedy: after > source.workingBytes
+        ? .smallerSize : source.lighterForm.map { .saveAgain($0) })
     func resampler() throws(ImageError) -> RowResampler {
       try RowResampler(
         across: across, down: down, isDownFirst: isDownFirst, rowPixels: storedWidth,

@@ -75,7 +75,6 @@ enum MemoryLimit {
     if let bytes, bytes <= memory.planned { return }
     throw ModelError(
       .memory(
-        "a picture of \(width)×\(height)", needed: bytes, limit: memory.text,
-        advice: "--size with a smaller side takes less"))
+        "a picture of \(width)×\(height)", needed: bytes, limit: memory.text, .smallerSide))
   }
 }
