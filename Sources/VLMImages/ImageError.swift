@@ -17,6 +17,8 @@ package struct ImageError: ReportableError, Equatable {
     case missingLibrary(ImageFormat, packages: [String], String)
     case tooManyPixels(width: Int, height: Int, limit: Int)
     case sideTooLong(Int, limit: Int)
+    /// What preprocessing would make of the image exceeds the limit of pixels, or of a side.
+    case preparedTooLarge(width: Int, height: Int, pixels: Int, side: Int)
     case fileTooLarge(limit: Int)
     case noMemory(bytes: Int)
     /// More memory than the limits leave, and what would need less.
@@ -57,6 +59,9 @@ package struct ImageError: ReportableError, Equatable {
       return "the image has \(width) x \(height) pixels, the limit is \(limit) in all"
     case .sideTooLong(let side, let limit):
       return "the image is \(side) pixels long or wide, the limit is \(limit)"
+    case .preparedTooLarge(let width, let height, let pixels, let side):
+      return "the image would be resized to \(width) x \(height) pixels, the limit is "
+        + (max(width, height) > side ? "\(side) for a side" : "\(pixels) in all")
     case .fileTooLarge(let limit): return "the file is larger than the limit of \(limit) bytes"
     case .noMemory(let bytes): return "not enough memory for \(bytes) bytes of pixels"
     case .tooMuchMemory(let bytes, let limit, let remedy):
@@ -140,6 +145,19 @@ package struct ImageLimits: Sendable, Equatable {
   /// - Throws: `.tooManyPixels`, `.sideTooLong`.
   package func require(width: Int, height: Int, of name: String) throws(ImageError) {
     _ = try pixels(width: width, height: height, of: name)
+  }
+
+  /// Checks the sides that preprocessing gives a picture.
+  ///
+  /// - Throws: `.preparedTooLarge`.
+  func require(preparedWidth width: Int, height: Int, of name: String) throws(ImageError) {
+    let (pixels, overflow) = width.multipliedReportingOverflow(by: height)
+    guard !overflow, pixels <= maximumPixels, max(width, height) <= maximumSide else {
+      throw ImageError(
+        name: name,
+        problem: .preparedTooLarge(
+          width: width, height: height, pixels: maximumPixels, side: maximumSide))
+    }
   }
 
   /// The number of pixels, after checking the limits.
