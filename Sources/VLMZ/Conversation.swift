@@ -118,7 +118,10 @@ public final class Conversation: @unchecked Sendable {
     _ wanted: Template, _ choice: TemplateChoice
   ) throws -> (any PromptTemplate)? {
     switch wanted {
-    case .automatic: return try choice.own().template
+    case .automatic:
+      let (template, lack) = try choice.own()
+      if case .broken(let error) = lack { throw error }
+      return template
     case .none, .named("none"): return nil
     case .named(let name):
       guard let found = try choice.named(name) else {
