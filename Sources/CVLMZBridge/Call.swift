@@ -81,15 +81,15 @@ func structure<T>(
 ) throws -> T {
   guard let pointer else { return initial }
   let size = UnsafeRawPointer(pointer).loadUnaligned(as: Int.self)
-  let known = MemoryLayout<T>.size
-  // No structure will ever be so large; a number that is larger was never written.
-  guard (known...(1 << 16)).contains(size) else {
+  // No structure will ever be larger; a number that is was never written.
+  let sizes = MemoryLayout<T>.size...(1 << 16)
+  guard sizes.contains(size) else {
     throw invalid(
       "size of \(argument)", found: "\(UInt(bitPattern: size))",
-      expected: "\(known) or more, as its VLMZ_…_INIT has it")
+      expected: "\(sizes.lowerBound) to \(sizes.upperBound), as its VLMZ_…_INIT has it")
   }
   let bytes = UnsafeRawBufferPointer(start: pointer, count: size)
-  guard bytes[known...].allSatisfy({ $0 == 0 }) else {
+  guard bytes[sizes.lowerBound...].allSatisfy({ $0 == 0 }) else {
     throw invalid(
       argument, found: "members of a later version", expected: "those of this library, or zeros")
   }

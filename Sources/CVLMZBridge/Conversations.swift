@@ -1,4 +1,5 @@
 import CVLMZ
+import VLMFoundation
 import VLMZ
 
 /// `vlmz_conversation_create` of vlmz.h.
@@ -88,8 +89,9 @@ private func conversationOptions(
   if let name = try optionalText(given.key_values, "keys and values") {
     guard let storage = Conversation.KeyValueStorage(rawValue: name) else {
       throw invalid(
-        "keys and values", found: "another name",
-        expected: Conversation.KeyValueStorage.allCases.map(\.rawValue).joined(separator: ", "))
+        "keys and values", found: "'\(name.escapedForDisplay(limit: 60))'",
+        expected: "one of "
+          + Conversation.KeyValueStorage.allCases.map(\.rawValue).joined(separator: ", "))
     }
     options.keyValues = storage
   }

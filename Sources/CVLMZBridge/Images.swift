@@ -45,6 +45,12 @@ public func vlmzImageFromPixels(
         "format of pixels", found: "\(given.format)",
         expected: "1 to \(Image.PixelFormat.allCases.count)")
     }
+    // One that is negative to Swift is more than any picture has.
+    guard given.bytes_per_row >= 0 else {
+      throw invalid(
+        "bytes per row", found: "\(UInt(bitPattern: given.bytes_per_row))",
+        expected: "at most \(Image.maximumBytesPerRow)")
+    }
     let owner = PixelOwner(release: given.release, user: given.user)
     let opened = try Image(
       noCopy: given.data, width: Int(given.width), height: Int(given.height),

@@ -15,7 +15,7 @@ package struct BenchError: ReportableError, Equatable {
 
   package init(_ problem: Problem) { self.problem = problem }
 
-  package var description: String {
+  package func description(in words: Wording) -> String {
     switch problem {
     case .caseName(let name, let part, let found, let expected):
       "case '\(name.escapedForDisplay())': \(part): found '\(found.escapedForDisplay())', "

@@ -14,7 +14,7 @@ package enum Checkpoint {
   ) throws(CheckpointError) -> TensorCatalog {
     let (place, note) = try CheckpointPath.resolved(path)
     let weights = try CheckpointFolder.weights(place, mmproj: mmproj)
-    var notes = note.map { [$0] } ?? []
+    var notes = note.map { [Note($0)] } ?? []
     if case .halves(let language, let vision) = weights {
       return try readFile(path: language).joining(vision: vision).adding(notes)
     }

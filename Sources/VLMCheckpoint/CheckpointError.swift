@@ -63,8 +63,8 @@ package struct CheckpointError: ReportableError, Equatable {
     case innerFolders([String], ready: String)
     /// A download cache has several revisions and no `refs/main`.
     case severalSnapshots([String])
-    /// A checkpoint was given where a converted model is expected.
-    case unconverted(command: String)
+    /// A checkpoint was given where a converted model is expected, which could be called `output`.
+    case unconverted(output: String)
     /// The output path holds a checkpoint, which is never overwritten; the payload names its
     /// format.
     case asOutput(String)
@@ -72,7 +72,7 @@ package struct CheckpointError: ReportableError, Equatable {
     case notInPart(String)
     /// The tensor's slice in one shard does not match the others.
     case parallelPart(found: [Int], expected: String)
-    /// `--state` names a state that does not exist; `choices` lists the existing ones.
+    /// The state that was chosen does not exist; `choices` lists the existing ones.
     case noSuchState(String, choices: [String])
     /// A user's file of names is malformed: what was found, and what was expected.
     case names(String, String)
@@ -112,17 +112,17 @@ package struct CheckpointError: ReportableError, Equatable {
     }
   }
 
-  package var description: String {
-    if case .file(let error) = problem { return error.description }
-    let file = path.escapedForDisplay()
+  package func description(in words: Wording) -> String {
+    if case .file(let error) = problem { return error.description(in: words) }
+    let (file, text) = (path.escapedForDisplay(), text(words))
     return place.isEmpty ? "\(file): \(text)" : "\(file): \(place.escapedForDisplay()): \(text)"
   }
 }
 
 extension CheckpointError {
-  private var text: String {
+  private func text(_ words: Wording) -> String {
     switch problem {
-    case .file(let error): error.description
+    case .file(let error): error.description(in: words)
     case .otherKind(let kind): "this is \(kind), expected a safetensors, PyTorch or GGUF file"
     case .empty:
       "the file is empty, expected a safetensors, PyTorch or GGUF file; download it again"
@@ -213,8 +213,8 @@ extension CheckpointError {
     case .severalSnapshots(let names):
       "the download cache has \(names.count) snapshots and no refs/main, expected one; name one of "
         + names.prefix(8).map { "'\(shown($0))'" }.joined(separator: ", ")
-    case .unconverted(let command):
-      "is a checkpoint, expected a .vlmz file; convert it first: \(command)"
+    case .unconverted(let output):
+      "is a checkpoint, expected a .vlmz file" + words.end(.convert(path, to: output))
     case .asOutput(let kind):
       "is a \(kind), expected a .vlmz file to write: are the arguments the wrong way round?"
     case .notInPart(let name): "is not in '\(shown(name))', as in the other parts"
@@ -228,8 +228,8 @@ extension CheckpointError {
             + choices.prefix(20).map { "'\(shown($0))'" }.joined(separator: ", "))
     case .names(let found, let expected):
       "names of classes: found \(found), expected \(expected)"
-    case .pyTorch(let problem): problem.text
-    case .gguf(let problem): problem.text
+    case .pyTorch(let problem): problem.text(words)
+    case .gguf(let problem): problem.text(words)
     }
   }
 

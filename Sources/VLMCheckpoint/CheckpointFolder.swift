@@ -49,7 +49,7 @@ enum CheckpointFolder {
   /// Where the weights of a checkpoint are.
   enum Weights {
     /// A tensor file or an index, with notes about the choice for the user.
-    case file(String, notes: [String] = [])
+    case file(String, notes: [Note] = [])
     /// The shards of a model without an index: their names, and the folder's path with a trailing
     /// slash.
     case shards([String], folder: String)
@@ -111,7 +111,7 @@ enum CheckpointFolder {
       let note = index.map {
         "the folder has '\(first)' and '\($0)': reading '\(first)', as transformers does"
       }
-      return .file(folder + first, notes: note.map { [$0] } ?? [])
+      return .file(folder + first, notes: note.map { [Note($0)] } ?? [])
     }
     let names = CheckpointPath.names(path).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     if let broken = names.first(where: { knownNames.contains($0) }) {

@@ -87,8 +87,8 @@ package enum CheckpointPath {
       // The path continues with "/resolve/main/FILE" or "/blob/main/FILE".
       let isFile = parts.count >= 5 && ["resolve", "blob"].contains(parts[2])
       let file = isFile && parts[4...].allSatisfy(isPlain) ? parts[4...].joined(separator: "/") : ""
-      return "hf download \(parts[0])/\(parts[1])" + (file.isEmpty ? "" : " " + file)
-        + " --local-dir \(parts[1])"
+      let model = "\(parts[0])/\(parts[1])" + (file.isEmpty ? "" : " " + file)
+      return "hf download \(model) --local-dir \(parts[1])"
     }
     if ["http://", "https://"].contains(where: { path.hasPrefix($0) }) {
       return "curl -LO " + path.quotedForShell
@@ -105,7 +105,7 @@ package enum CheckpointPath {
 
   /// The download command as the end of a message; empty if there is none.
   package static func hint(toDownload path: String) -> String {
-    download(path).map { " (download it first: \($0))" } ?? ""
+    Wording.parenthesized(download(path))
   }
 
   /// The error for a path where nothing exists; nil if something does.
@@ -126,9 +126,7 @@ package enum CheckpointPath {
     let name = path.split(separator: "/").last.map(String.init) ?? "model"
     let stem = isFolder ? name : String(name.prefix(upTo: name.lastIndex(of: ".") ?? name.endIndex))
     let output = (stem.isEmpty || stem.allSatisfy { $0 == "." } ? "model" : stem) + ".vlmz"
-    return CheckpointError(
-      path: path,
-      problem: .unconverted(command: "vlm-convert \(path.quotedForShell) \(output.quotedForShell)"))
+    return CheckpointError(path: path, problem: .unconverted(output: output))
   }
 
   /// The error for an output path that holds a checkpoint, which is never overwritten; nil

@@ -9,7 +9,7 @@ struct ShardMerger {
   private var index: [ExactString: Int32] = [:]
   private var metadata: [(key: String, value: String)] = []
   private var metadataKeys = Set<ExactString>()
-  private var warnings: [String] = []
+  private var warnings: [Note] = []
   private var format: CheckpointFormat?
   private var shardOf: [ExactString: String] = [:]
   /// Number of tensors that the index does not name.
@@ -24,7 +24,7 @@ struct ShardMerger {
 
   mutating func add(_ catalog: TensorCatalog, shard: String) throws(CheckpointError) {
     format = format ?? catalog.format
-    warnings += catalog.warnings.map { "\(shard.escapedForDisplay()): \($0)" }
+    warnings += catalog.warnings.map { $0.following(shard.escapedForDisplay() + ": ") }
     for entry in catalog.metadata where metadataKeys.insert(ExactString(entry.key)).inserted {
       metadata.append(entry)
     }

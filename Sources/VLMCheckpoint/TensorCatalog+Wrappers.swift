@@ -57,7 +57,7 @@ extension TensorCatalog {
       positions, names: positions.map { String(tensors[$0].name.dropFirst(prefix.count)) })
   }
 
-  /// Applies `--state` to a file whose hierarchy is only in dotted names.
+  /// Applies the choice of a state to a file whose hierarchy is only in dotted names.
   ///
   /// - Throws: `.noSuchState` with the existing prefixes if no name begins with `state`.
   func selecting(_ state: String) throws(CheckpointError) -> TensorCatalog {

@@ -27,12 +27,12 @@ package struct TensorCatalog: Sendable {
   /// The checkpoint's metadata in file order, with unique keys.
   package let metadata: [(key: String, value: String)]
   /// Harmless deviations from the format, one line each, without the file's name.
-  package let warnings: [String]
+  package let warnings: [Note]
   /// The format of the file, or of the first shard.
   package let format: CheckpointFormat
   /// The typed metadata of a GGUF file.
   package let gguf: GGUFMetadata?
-  /// The value of `--state` that selects these tensors; empty for the whole file.
+  /// The name of the state that selects these tensors; empty for the whole file.
   package let state: String
   /// The vision file of a LLaVA in GGUF; its tensors are included.
   package private(set) var vision: GGUFVision?
@@ -41,7 +41,7 @@ package struct TensorCatalog: Sendable {
   /// - Parameter index: the position of each name in `tensors`.
   init(
     path: String, tensors: [CheckpointTensor], metadata: [(key: String, value: String)],
-    warnings: [String], index: [ExactString: Int32], format: CheckpointFormat = .safetensors,
+    warnings: [Note], index: [ExactString: Int32], format: CheckpointFormat = .safetensors,
     gguf: GGUFMetadata? = nil, state: String = ""
   ) {
     self.path = path
@@ -82,7 +82,7 @@ package struct TensorCatalog: Sendable {
   }
 
   /// The same catalog with further warnings.
-  package func adding(_ notes: [String]) -> TensorCatalog {
+  package func adding(_ notes: [Note]) -> TensorCatalog {
     guard !notes.isEmpty else { return self }
     var copy = TensorCatalog(
       path: path, tensors: tensors, metadata: metadata, warnings: warnings + notes, index: index,

@@ -80,7 +80,7 @@ private func occupyStandardDescriptors() {
 package func versionText(program: String, formatVersion: Int) -> String {
   let kernels: String
   do throws(EnvironmentError) { kernels = try Environment.kernelSet().name } catch {
-    kernels = "none, \(error.description)"
+    kernels = "none, \(error.shown)"
   }
   let all = KernelSet.all.map(\.name).joined(separator: ", ")
   return "\(program) \(productVersion)\nkernels: \(kernels) (this machine runs \(all))\n"

@@ -37,7 +37,7 @@ package enum Report {
     let text: String
     if let error = error as? any ReportableError {
       status = error.exitStatus
-      text = error.description
+      text = error.shown
     } else {
       status = .internalError
       text = "\(error)".escapedForDisplay(limit: 1000)
@@ -48,7 +48,7 @@ package enum Report {
 
   /// Prints the error as one line; the program goes on.
   package static func error(_ error: any ReportableError, program: String) {
-    show(error.description, status: error.exitStatus.rawValue, program: program)
+    show(error.shown, status: error.exitStatus.rawValue, program: program)
   }
 
   /// The same with the error as text.
@@ -91,7 +91,7 @@ package enum Report {
         if code == EPIPE { exit(0) }
         let error = FileError(path: "standard output", problem: .call("write", errno: code))
         let program = ProcessArguments.all.first?.splitAtLastSlash.name ?? "vlm"
-        fail("\(error)", status: ExitStatus.ioError.rawValue, program: program)
+        fail(error.shown, status: ExitStatus.ioError.rawValue, program: program)
       }
       done += written
     }

@@ -61,8 +61,8 @@ package struct ContainerError: ReportableError, Equatable {
     return .badData
   }
 
-  package var description: String {
-    if case .file(let error) = problem { return error.description }
+  package func description(in words: Wording) -> String {
+    if case .file(let error) = problem { return error.description(in: words) }
     let id = rule.map { " [\($0.rawValue)]" } ?? ""
     return "\(path.escapedForDisplay()): \(placeText)\(problemText)\(id)"
   }

@@ -21,7 +21,7 @@ extension SourceDescriptions {
   ///   - tokenizer: for the texts of special tokens that no file states.
   ///   - seesPictures: whether prompts are made by a processor.
   mutating func chatTemplates(
-    _ settings: JSONValue?, _ tokenizer: Tokenizer?, seesPictures: Bool, notes: inout [String]
+    _ settings: JSONValue?, _ tokenizer: Tokenizer?, seesPictures: Bool, notes: inout [Note]
   ) throws -> ChatTemplates {
     var templates = ChatTemplates(addsBOS: seesPictures)
     // What comes later is taken only for names that are not there yet.
@@ -58,7 +58,7 @@ extension SourceDescriptions {
 
   /// `chat_template.jinja`, and those beside it in a folder of their own, by their names.
   private mutating func filePrograms(
-    _ notes: inout [String]
+    _ notes: inout [Note]
   ) throws -> [ChatTemplates.Program] {
     var programs = ChatTemplates()
     if let source = try program(Self.fileName, &notes) {
@@ -76,7 +76,7 @@ extension SourceDescriptions {
   }
 
   private mutating func program(
-    _ name: String, _ notes: inout [String]
+    _ name: String, _ notes: inout [Note]
   ) throws -> String? {
     guard let path = path(of: name) else { return nil }
     let file = try MappedFile(path: path)
@@ -107,7 +107,7 @@ extension SourceDescriptions {
 
   /// The forms that `chat_template` has in JSON: a text, `[{"name", "template"}]`, or texts by name.
   private static func programs(
-    _ value: JSONValue?, _ file: String, _ notes: inout [String]
+    _ value: JSONValue?, _ file: String, _ notes: inout [Note]
   ) -> [ChatTemplates.Program] {
     switch value {
     case nil, .null: return []
@@ -134,7 +134,7 @@ extension SourceDescriptions {
   }
 
   private static func kept(
-    _ programs: [ChatTemplates.Program], of count: Int, _ file: String, _ notes: inout [String]
+    _ programs: [ChatTemplates.Program], of count: Int, _ file: String, _ notes: inout [Note]
   ) -> [ChatTemplates.Program] {
     let kept = programs.prefix(ChatTemplates.maximumPrograms - 1)
     if kept.count < count {
@@ -178,7 +178,7 @@ extension SourceDescriptions {
   /// The templates in a GGUF file's metadata: `tokenizer.chat_template`, and `tokenizer.chat_template.NAME`
   /// of others. What is not written begins with BOS as llama.cpp has it: where the tokenizer says so.
   static func chatTemplates(
-    of gguf: GGUFMetadata, _ tokenizer: Tokenizer, notes: inout [String]
+    of gguf: GGUFMetadata, _ tokenizer: Tokenizer, notes: inout [Note]
   ) -> ChatTemplates {
     let key = "tokenizer.chat_template"
     var templates = ChatTemplates(addsBOS: true)
@@ -204,30 +204,32 @@ extension SourceDescriptions {
   /// The section that holds `templates`, and what a person should know about them.
   static func section(
     _ templates: ChatTemplates, _ tokenizer: Tokenizer?, seesPictures: Bool,
-    notes: inout [String]
+    notes: inout [Note]
   ) -> [UInt8]? {
-    let text = "questions are sent as bare text unless --template names"
+    let text = "questions are sent as bare text"
     let names = templates.programs.map { $0.name.escapedForDisplay(limit: 60) }
     for program in templates.programs {
       do throws(JinjaError) { _ = try JinjaTemplate(program.source) } catch {
         let name = program.name.escapedForDisplay(limit: 60)
+        let broken = "chat template '\(name)': \(error)"
         notes.append(
-          "chat template '\(name)': \(error)"
-            + (program.name == ChatTemplates.defaultName ? ": \(text) another" : ""))
+          program.name == ChatTemplates.defaultName
+            ? Note("\(broken): \(text)", .frame("another")) : Note(broken))
       }
     }
     if templates.isEmpty {
       if !seesPictures, let tokenizer {
-        notes.append(
-          ChatTemplates.hasChatTokens(tokenizer)
-            ? "no chat template, though the vocabulary has marks of one: \(text) one"
-            : "no chat template: \(text) one")
+        let isMissed = ChatTemplates.hasChatTokens(tokenizer)
+        let lack = isMissed ? ", though the vocabulary has marks of one" : ""
+        notes.append(Note("no chat template\(lack): \(text)", .frame("one")))
       }
       return nil
     }
     if templates[ChatTemplates.defaultName] == nil {
       notes.append(
-        "no chat template is the default: \(text) one of \(names.joined(separator: ", "))")
+        Note(
+          "no chat template is the default: \(text)",
+          .frame("one of \(names.joined(separator: ", "))")))
     }
     return Array(templates.json.serialized().utf8)
   }

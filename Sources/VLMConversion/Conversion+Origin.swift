@@ -6,7 +6,7 @@ import VLMTensor
 extension Conversion {
   /// What a person should know before weights are rounded a second time, or take more room than
   /// what they still say.
-  package var notes: [String] {
+  package var notes: [Note] {
     var counts: [(from: Scheme, to: Scheme, count: Int)] = []
     for item in plan.items {
       guard let from = (try? source.tensor(item.spec.path))?.container?.format.scheme,

@@ -31,8 +31,8 @@ package struct Conversion: Sendable {
     for override in overrides where !manifest.contains(where: { override.matches($0.path) }) {
       throw ConversionError(
         path: source.catalog.path,
-        .option(
-          "--tensor-type", found: override.pattern, expected: "a pattern that some tensor matches"))
+        .setting(
+          .tensorSchemes, found: override.pattern, expected: "a pattern that some tensor matches"))
     }
     plan = ConversionPlan(manifest: manifest, policy: policy)
   }
@@ -92,7 +92,7 @@ package struct Conversion: Sendable {
     for (kind, content) in source.sections { try writer.add(section: kind, content) }
     if let container = source.container { writer.add(unknownSectionsOf: container) }
     try writer.add(section: .provenance, bytes(try provenance(digests)))
-    try writer.add(section: .report, bytes(report.json))
+    try writer.add(section: .report, bytes(report.json()))
     let summary = try writer.finish()
     journal.remove()
     report.fileByteCount = summary.fileSize

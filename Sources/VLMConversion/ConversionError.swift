@@ -23,8 +23,10 @@ package struct ConversionError: ReportableError, Equatable {
     /// Blocks of a type that is only listed.
     case notReadable(tensor: String, type: String)
     case nonFinite(tensor: String, count: Int)
+    /// Something in the checkpoint's folder, by its name.
     case option(String, found: String, expected: String)
-    case preprocessing(String)
+    case setting(Setting, found: String, expected: String)
+    case preprocessing(String, Remedy)
     /// Names of classes in a file of the user's: what was found, and what is expected.
     case labels(String, String)
     /// The weights of a LLaVA's vision tower are neither in the checkpoint nor where it says.
@@ -39,7 +41,7 @@ package struct ConversionError: ReportableError, Equatable {
     case adapter(base: String?)
     /// The same, with the projector of a LLaVA that was trained along.
     case llavaAdapter(base: String?)
-    /// Several models, by what `--state` calls them.
+    /// Several models, by the names of their states.
     case severalStates([String])
     /// Averages of parameters in a list, which have no names.
     case unnamedAverages(String)
@@ -47,7 +49,7 @@ package struct ConversionError: ReportableError, Equatable {
     case architecture(String)
     /// Weights that another tool quantized, and a tensor that shows it.
     case quantized(kind: String, tensor: String)
-    /// A file of `extract --codes`.
+    /// A file of extracted codes.
     case codes
     /// A section of a container, and what it should hold.
     case section(String, String)
@@ -63,10 +65,10 @@ package struct ConversionError: ReportableError, Equatable {
     self.problem = problem
   }
 
-  package var description: String {
+  package func description(in words: Wording) -> String {
     let name = path.escapedForDisplay()
     switch problem {
-    case .file(let error): return error.description
+    case .file(let error): return error.description(in: words)
     case .json(_, let text): return "\(name): \(text)"
     case .unknownModel(let count, let examples):
       return "\(name): \(count) tensors of no model known here, found \(Self.list(examples)), "
@@ -86,61 +88,62 @@ package struct ConversionError: ReportableError, Equatable {
         + (names == ["lm_head.weight"] ? Self.withoutHead : "")
     case .head(let fault):
       return "\(name): head \(Self.list(fault.tensors)): found \(fault.found), expected "
-        + "\(fault.expected); --ignore-unexpected leaves it out"
+        + "\(fault.expected)" + words.end(.leaveOutHead)
     case .shape(let tensor, let found, let expected):
       return "\(name): tensor '\(tensor.escapedForDisplay())': shape \(found), expected \(expected)"
     case .unexpected(let names):
       return
         "\(name): \(names.count) tensor\(names.count == 1 ? "" : "s") that the model does not have: "
-        + "\(Self.list(names)); use --ignore-unexpected to leave them out"
+        + Self.list(names) + words.end(.leaveOutTensors)
     case .notFloat(let tensor, let found):
       return "\(name): tensor '\(tensor.escapedForDisplay())': found \(found), "
         + "expected a floating-point type"
     case .notReadable(let tensor, let type):
       return
-        "\(name): tensor '\(tensor.escapedForDisplay())': \(GGUFProblem.notReadable(type).text)"
+        "\(name): tensor '\(tensor.escapedForDisplay())': \(GGUFProblem.notReadable(type).text(words))"
     case .nonFinite(let tensor, let count):
       return
         "\(name): tensor '\(tensor.escapedForDisplay())': \(count) values are NaN or infinite, "
         + "expected finite weights"
     case .option(let option, let found, let expected):
       return "\(option): found '\(found.escapedForDisplay())', expected \(expected)"
+    case .setting(let setting, let found, let expected):
+      return
+        "\(words.name(of: setting)): found '\(found.escapedForDisplay())', expected \(expected)"
     case .labels(let found, let expected):
       return "\(name): names of classes: found \(found), expected \(expected)"
-    case .preprocessing(let text): return "\(name): \(text)"
+    case .preprocessing(let text, let remedy): return "\(name): \(text)" + words.end(remedy)
     case .visionTower(let stated):
       return "\(name): the vision tower's weights are not in it, and its mm_vision_tower, "
-        + "'\(stated.escapedForDisplay())', is no folder here; download that and name the folder "
-        + "with --vision-tower" + CheckpointPath.hint(toDownload: stated)
+        + "'\(stated.escapedForDisplay())', is no folder here"
+        + words.end(.visionTower(download: CheckpointPath.download(stated)))
     case .slowTower(let stated):
       return "\(name): the weights of the high-resolution tower are not in it, and its "
-        + "vision_tower_slow, '\(stated.escapedForDisplay())', is no folder here; download timm's "
-        + "and name the folder with --vision-tower-slow"
-        + CheckpointPath.hint(toDownload: stated)
+        + "vision_tower_slow, '\(stated.escapedForDisplay())', is no folder here"
+        + words.end(.visionTowerSlow(download: CheckpointPath.download(stated)))
     case .languageModel(let stated):
-      let model = stated.map { ", '\($0.escapedForDisplay())'," } ?? ""
-      return "\(name): holds a projector alone; name the folder of the language model\(model) "
-        + "that it was trained for with --model-base"
-        + (stated.map { CheckpointPath.hint(toDownload: $0) } ?? "")
+      let download = stated.flatMap { CheckpointPath.download($0) }
+      return "\(name): holds a projector alone"
+        + words.end(.languageModel(stated: stated, download: download))
     case .visionHalf:
       return
-        "\(name): is the vision half of a LLaVA in GGUF (general.architecture 'clip'); give the "
-        + "GGUF of its language half, and this one with --mmproj '\(name)'"
+        "\(name): is the vision half of a LLaVA in GGUF (general.architecture 'clip')"
+        + words.end(.languageHalf(vision: path))
     case .adapter(let base):
       let model = base.map { "'\($0.escapedForDisplay())'" } ?? "a model"
       return
         "\(name): holds an adapter for \(model) (LoRA or the like), expected a model; merge it "
         + "into that (merge_and_unload of peft, then save_pretrained) and convert the result"
     case .llavaAdapter(let base):
-      let model = base ?? "BASE"
+      let (own, model) = (path.quotedForShell, (base ?? "BASE").quotedForShell)
       return
         "\(name): holds an adapter of a LLaVA and, in non_lora_trainables.bin, the projector that was "
         + "trained with it, expected a model; merge both with LLaVA's own script and convert the "
-        + "result: python scripts/merge_lora_weights.py --model-path \(path.quotedForShell) "
-        + "--model-base \(model.quotedForShell) --save-model-path merged"
+        + "result: python scripts/"
+        + "merge_lora_weights.py --model-path \(own) --model-base \(model) --save-model-path merged"
     case .severalStates(let states):
-      return "\(name): holds \(states.count) models, expected one; choose it with "
-        + states.prefix(8).map { "--state \($0.quotedForShell)" }.joined(separator: ", or ")
+      return "\(name): holds \(states.count) models, expected one"
+        + words.end(.chooseState(states))
     case .unnamedAverages(let tensor):
       return
         "\(name): holds averages of parameters in a list, found '\(tensor.escapedForDisplay())', "
@@ -155,7 +158,7 @@ package struct ConversionError: ReportableError, Equatable {
         + "'\(tensor.escapedForDisplay())', expected the model's own in f32, f16 or bf16"
     case .codes:
       return "\(name): holds the codes of a container, found '….codes' and '….scales', expected "
-        + "values; extract without --codes"
+        + "values" + words.end(.extractValues)
     case .section(let kind, let expected):
       return "\(name): section '\(kind)': cannot be read, expected \(expected)"
     case .metadata(let key, let expected):
@@ -175,7 +178,7 @@ package struct ConversionError: ReportableError, Equatable {
   package var exitStatus: ExitStatus {
     switch problem {
     case .file(let error): error.exitStatus
-    case .option: .usage
+    case .option, .setting: .usage
     default: .badData
     }
   }

@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// How each tensor of a model will be stored: a pure function of manifest and policy.
@@ -6,7 +7,7 @@ package struct ConversionPlan: Sendable, Equatable {
     package let spec: TensorSpec
     package var format: TensorFormat
     /// Why a matrix is stored in another scheme than the one asked for.
-    package var reason: String?
+    package var reason: Note?
 
     package var byteCount: Int { format.byteCount(shape: spec.shape) ?? 0 }
   }
@@ -79,15 +80,16 @@ package struct QuantizationPolicy: Sendable, Equatable {
     self.overrides = overrides
   }
 
-  func scheme(for spec: TensorSpec) -> (Scheme, reason: String?) {
+  func scheme(for spec: TensorSpec) -> (Scheme, reason: Note?) {
     guard spec.role.isQuantizable else { return (.f32, nil) }
     if let override = overrides.last(where: { $0.matches(spec.path) }) {
-      return (override.scheme, "--tensor-type \(override.pattern)=\(override.scheme.name)")
+      let asked = "\(override.pattern)=\(override.scheme.name)"
+      return (override.scheme, Note(.tensorSchemes, are: asked))
     }
     guard let fallback = scheme.fallback, let reason = reasonForMoreBits(spec) else {
       return (scheme, nil)
     }
-    return (fallback, reason)
+    return (fallback, Note(reason))
   }
 
   /// Why a tensor is better off with more bits than the few asked for; nil where it is not.

@@ -11,7 +11,7 @@ package struct ConversionReport: Sendable {
     package let shape: [Int]
     package let byteCount: Int
     package let error: QuantizationError
-    package let reason: String?
+    package let reason: Note?
   }
 
   package let scheme: Scheme
@@ -57,8 +57,8 @@ package struct ConversionReport: Sendable {
     }
   }
 
-  /// The container's `report` section.
-  package var json: JSONValue {
+  /// The container's `report` section, which has a library's words.
+  package func json(in words: Wording = .library) -> JSONValue {
     [
       "scheme": .string(scheme.name),
       "bits_per_weight": .double((bitsPerWeight * 1000).rounded() / 1000),
@@ -70,7 +70,9 @@ package struct ConversionReport: Sendable {
           object.set("relative_rmse", Self.rounded(entry.error.relativeRootMeanSquareError))
           object.set("max_abs_error", Self.rounded(entry.error.maxAbsError))
           object.set("cosine", Self.rounded(entry.error.cosine))
-          if let reason = entry.reason { object.set("reason", .string(reason)) }
+          if let reason = entry.reason {
+            object.set("reason", .string(reason.description(in: words)))
+          }
           return .object(object)
         }),
     ]

@@ -5,8 +5,6 @@ import VLMModels
 /// Where the language model of a LLaVA lies whose checkpoint is a projector alone, `mm_projector.bin`:
 /// what training's first stage leaves.
 struct LanguageModelFolder {
-  private static let option = "--model-base"
-
   /// The folder that the user names.
   let path: String?
   /// What `config.json` says that the model was made from.
@@ -19,8 +17,8 @@ struct LanguageModelFolder {
     if let given, !FileSystem.isFolder(given) {
       throw ConversionError(
         path: given,
-        .option(
-          Self.option, found: given,
+        .setting(
+          .modelBase, found: given,
           expected: "a folder with the language model" + CheckpointPath.hint(toDownload: given)))
     }
     path = try given.map { try CheckpointPath.resolved($0).path }
@@ -36,8 +34,8 @@ struct LanguageModelFolder {
       guard let path else { return catalog }
       throw ConversionError(
         path: catalog.path,
-        .option(
-          Self.option, found: path,
+        .setting(
+          .modelBase, found: path,
           expected: "no such option: the checkpoint is more than a projector"))
     }
     guard let path else {
@@ -47,7 +45,7 @@ struct LanguageModelFolder {
     guard base.gguf == nil else {
       throw ConversionError(
         path: path,
-        .option(Self.option, found: path, expected: "weights in safetensors or PyTorch files"))
+        .setting(.modelBase, found: path, expected: "weights in safetensors or PyTorch files"))
     }
     return catalog.merging(base, prefix: "", where: Self.isLanguage)
   }

@@ -18,7 +18,7 @@ extension SourceDescriptions {
   ///   - kind: the model; one that sees pictures needs no chat template.
   mutating func languageSections(
     gguf: GGUFMetadata?, file: String, config: JSONValue?, of kind: ModelDescription,
-    notes: inout [String]
+    notes: inout [Note]
   ) throws -> [SectionKind: [UInt8]] {
     let (seesPictures, rows) = (kind.seesPictures, kind.language?.vocabulary)
     if let gguf {
@@ -49,7 +49,7 @@ extension SourceDescriptions {
   /// The tokenizer of a text tower: `tokenizer.json` of the hub's folders, or else CLIP's own where
   /// the tower has its vocabulary and the description names no other. open_clip's files bring none.
   mutating func textTowerSections(
-    _ tower: TextTowerConfig, _ description: JSONValue?, notes: inout [String]
+    _ tower: TextTowerConfig, _ description: JSONValue?, notes: inout [Note]
   ) throws -> [SectionKind: [UInt8]] {
     func section(_ tokenizer: Tokenizer, _ file: String) throws -> [SectionKind: [UInt8]] {
       try tokenizer.requireRows(tower.vocabulary, file: file)
@@ -87,7 +87,7 @@ extension SourceDescriptions {
   /// `vocab.json` with `merges.txt`; with what the files beside it say.
   private mutating func tokenizer(
     _ configuration: JSONValue?, _ config: JSONValue?, _ generation: JSONValue?,
-    _ notes: inout [String]
+    _ notes: inout [Note]
   ) throws -> Tokenizer? {
     let json = try tokenizerJSON("tokenizer.json")
     var model = try bytes("tokenizer.model")
@@ -177,7 +177,7 @@ extension SourceDescriptions {
   }
 
   private static func sections(
-    of gguf: GGUFMetadata, file: String, seesPictures: Bool, rows: Int?, notes: inout [String]
+    of gguf: GGUFMetadata, file: String, seesPictures: Bool, rows: Int?, notes: inout [Note]
   ) throws -> [SectionKind: [UInt8]] {
     guard let kind = gguf["tokenizer.ggml.model"], kind.stringValue != "no_vocab" else {
       notes.append(

@@ -37,7 +37,9 @@ package struct Listing {
   package let byteCount: Int
   package let tensors: [Entry]
   /// Lines for people, above the tensors.
-  package let summary: [String]
+  package var summary: [Note] { facts.map { Note($0) } + notes }
+  private let facts: [String]
+  private let notes: [Note]
   private let extra: [(String, JSONValue)]
 
   /// - Parameter options: what of a PyTorch file to list, and whether to verify its checksums.
@@ -84,7 +86,7 @@ package struct Listing {
         extra.append(("\(kind)", json))
         lines.append("\(kind): \(json.serialized().escapedForDisplay(limit: 2000))")
       }
-      summary = lines
+      (facts, notes) = (lines, [])
       self.extra = extra
       try container.checkUnchanged()
     case .checkpoint:
@@ -105,8 +107,8 @@ package struct Listing {
       for (key, value) in catalog.metadata.prefix(shownMetadata) {
         lines.append("metadata \(key.escapedForDisplay()): \(value.escapedForDisplay())")
       }
-      if catalog.format != .safetensors { lines += catalog.warnings.map { "note: \($0)" } }
-      summary = lines
+      facts = lines
+      notes = catalog.format == .safetensors ? [] : catalog.warnings.map { $0.following("note: ") }
       var metadata = JSONObject()
       for (key, value) in catalog.metadata {
         metadata.set(key, catalog.gguf?[key]?.json ?? .string(value))

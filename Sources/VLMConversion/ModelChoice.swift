@@ -26,9 +26,9 @@ struct ModelChoice {
       places.count == 1
       ? chosen
       : chosen.adding([
-        "reading the state '\(Self.state(place, stored, catalog).escapedForDisplay())' of "
-          + states.map { "'\($0.escapedForDisplay())'" }.joined(separator: ", ")
-          + "; --state chooses another"
+        Note(
+          "reading the state '\(Self.state(place, stored, catalog).escapedForDisplay())' of "
+            + states.map { "'\($0.escapedForDisplay())'" }.joined(separator: ", "), .anotherState)
       ])
     // Tensors of the other models are not listed as unused.
     unused = catalog.tensors.lazy.filter { tensor in
@@ -51,7 +51,7 @@ struct ModelChoice {
       path: stored.path, .severalStates(places.map { state($0, stored, catalog) }))
   }
 
-  /// What `--state` has to name to choose a place, by the names of the file.
+  /// What a state is called that gets a place: by the names of the file.
   private static func state(
     _ place: ModelPlace, _ stored: TensorCatalog, _ catalog: TensorCatalog
   ) -> String {

@@ -31,7 +31,7 @@ package struct ModelDifference {
   /// Whether names were matched by what the tensors are in the model.
   package let isByModel: Bool
   /// Why they were not, where a file says which model it is and that cannot be read.
-  package let notes: [String]
+  package let notes: [Note]
 
   /// Whether both have the same tensors and none is further off than `tolerance`.
   package func isSame(tolerance: Double) -> Bool {
@@ -60,10 +60,10 @@ package struct ModelDifference {
     var isByModel = false
     var shared = a.shared(with: b)
     let isWhole = shared == max(a.tensors.count, b.tensors.count)
-    var notes: [String] = []
+    var notes: [Note] = []
     func canonical(_ model: ModelTensors) -> ModelTensors? {
       do { return try model.canonical(options: options) } catch {
-        notes.append("compared by names alone: \(error)")
+        notes.append(Note("compared by names alone: ", error))
         return nil
       }
     }

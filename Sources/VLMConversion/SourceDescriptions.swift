@@ -85,7 +85,7 @@ struct SourceDescriptions {
   ///   - metadata: of the checkpoint's own file; what lies beside it comes first.
   mutating func preprocessing(
     _ description: JSONValue?, given: String?, of model: ModelCheckpoint, color: ColorMode,
-    inside metadata: [(key: String, value: String)], notes: inout [String]
+    inside metadata: [(key: String, value: String)], notes: inout [Note]
   ) throws -> Preprocessing {
     let type = description?["model_type"]?.stringValue
     func steps(_ json: JSONValue, _ path: String) throws(PreprocessingError) -> Preprocessing {
@@ -109,13 +109,14 @@ struct SourceDescriptions {
         .torchvision(resize: side), "torchvision's for its models", color, metadata, &notes)
     case .clip(let side):
       notes.append(
-        "no preprocessing beside the weights: assuming CLIP's, at a side of \(side); "
-          + "--preprocessor FILE names other steps")
+        Note(
+          "no preprocessing beside the weights: assuming CLIP's, at a side of \(side)",
+          .preprocessor(.otherSteps)))
       return Self.clip(side)
     case .processor(let json, let owner):
       notes.append(
-        "no preprocessing beside the weights: assuming \(owner); --preprocessor FILE names other "
-          + "steps")
+        Note(
+          "no preprocessing beside the weights: assuming \(owner)", .preprocessor(.otherSteps)))
       return try Preprocessing(checkpointConfig: json, name: owner, model: type, color: color)
     }
   }
@@ -124,9 +125,8 @@ struct SourceDescriptions {
   /// `base`, which `maker` describes.
   private static func assumed(
     _ base: Preprocessing, _ maker: String, _ color: ColorMode,
-    _ metadata: [(key: String, value: String)], _ notes: inout [String]
+    _ metadata: [(key: String, value: String)], _ notes: inout [Note]
   ) -> Preprocessing {
-    let others = "--preprocessor FILE names other steps"
     for (key, text) in metadata {
       let last = key.split(separator: ".").last.map(String.init) ?? ""
       guard ClassNameKeys.rank(last) == nil, let json = try? JSONValue.parse(text) else { continue }
@@ -136,16 +136,19 @@ struct SourceDescriptions {
       do throws(PreprocessingError) {
         let steps = try Preprocessing.trained(json, name: place, over: base, color: color)
         notes.append(
-          "preprocessing from \(place) (\(stated.joined(separator: ", "))), the rest as \(maker): "
-            + "\(steps.summary); \(others)")
+          Note(
+            "preprocessing from \(place) (\(stated.joined(separator: ", "))), the rest as "
+              + "\(maker): \(steps.summary)", .preprocessor(.otherSteps)))
         return steps
       } catch {
-        notes.append("\(error): left out")
+        notes.append(Note("", error, ": left out"))
       }
     }
     let steps = base.inColor(color)
     notes.append(
-      "no preprocessing beside the weights: assuming \(maker), \(steps.summary); \(others)")
+      Note(
+        "no preprocessing beside the weights: assuming \(maker), \(steps.summary)",
+        .preprocessor(.otherSteps)))
     return steps
   }
 
@@ -181,7 +184,7 @@ struct SourceDescriptions {
   /// padding that the model's `image_aspect_ratio` asks for.
   mutating func llavaPreprocessing(
     _ config: any VisionTowerConfig, _ description: JSONValue?, _ tower: VisionTowerFolder,
-    _ towerDescription: JSONValue?, given: String?, notes: inout [String]
+    _ towerDescription: JSONValue?, given: String?, notes: inout [Note]
   ) throws -> Preprocessing {
     let own = folder + "/" + Self.processorName
     let file =
@@ -210,7 +213,7 @@ struct SourceDescriptions {
         path: own,
         .preprocessing(
           "missing, here and in the vision tower's folder; it alone says how large a picture the "
-            + "tower sees: --preprocessor names another"))
+            + "tower sees", .preprocessor(.absent)))
     }
     let ratio = description?["image_aspect_ratio"] ?? .null
     switch ratio {

@@ -36,16 +36,16 @@ struct LabelSource {
 
   /// - Throws: `ConversionError` for options that the model has no use for, and a file of names that
   ///   cannot be read or has too few or many.
-  func labels(notes: inout [String]) throws -> Labels {
+  func labels(notes: inout [Note]) throws -> Labels {
     guard let count else {
       if let file = options.namesFile {
         throw ConversionError(
-          path: file, .option("--labels-file", found: file, expected: "a model with classes"))
+          path: file, .setting(.labelsFile, found: file, expected: "a model with classes"))
       }
       if let scores = options.scores {
         throw ConversionError(
           path: folder,
-          .option("--scores", found: scores.rawValue, expected: "a model with classes"))
+          .setting(.scores, found: scores.rawValue, expected: "a model with classes"))
       }
       return Labels(names: nil)
     }
@@ -54,7 +54,7 @@ struct LabelSource {
   }
 
   /// What transformers' pipeline for classes makes of outputs, for every checkpoint.
-  private func scores(_ count: Int, notes: inout [String]) -> Scores {
+  private func scores(_ count: Int, notes: inout [Note]) -> Scores {
     if let given = options.scores { return given }
     if let extracted { return extracted.scores }
     let stated = description?["problem_type"]?.stringValue
@@ -64,17 +64,18 @@ struct LabelSource {
     case nil, "single_label_classification": break
     case let other?:
       notes.append(
-        "config.json: problem_type '\(other.escapedForDisplay(limit: 60))' is none that is known; "
-          + "--scores says what the outputs are")
+        Note(
+          "config.json: problem_type '\(other.escapedForDisplay(limit: 60))' is none that is known",
+          .scores))
     }
     guard count == 1 else { return .softmax }
-    notes.append("one output: its sigmoid is the score; --scores raw if it is a quantity")
+    notes.append(Note("one output: its sigmoid is the score", .rawScores))
     return .sigmoid
   }
 
   // MARK: - Names
 
-  private func names(_ count: Int, notes: inout [String]) throws -> [String]? {
+  private func names(_ count: Int, notes: inout [Note]) throws -> [String]? {
     if let file = options.namesFile {
       let names = try read(file)
       guard names.count == count else {
@@ -101,8 +102,7 @@ struct LabelSource {
     if let names = inside(count, notes: &notes) { return names }
     if let file = Self.fileNames.first(where: { FileSystem.exists(folder + "/" + $0) }) {
       notes.append(
-        "'\(file)' lies beside the weights; if it names the classes: --labels-file "
-          + (folder + "/" + file).escapedForDisplay())
+        Note("'\(file)' lies beside the weights", .labels(file: folder + "/" + file)))
     }
     return described?.count == count ? described : nil
   }
@@ -128,17 +128,19 @@ struct LabelSource {
     "label_names", "classnames", "imagenet_classes", "imagenet_class_index",
   ].flatMap { [$0 + ".txt", $0 + ".json"] }
 
-  private func noteRepeated(_ names: [String], notes: inout [String]) {
+  private func noteRepeated(_ names: [String], notes: inout [Note]) {
     var seen = Set<ExactString>()
     let repeated = names.filter { !seen.insert(ExactString($0)).inserted }
     guard let first = repeated.first else { return }
     notes.append(
-      "--labels-file: names that stand for more than one class: "
-        + "'\(first.escapedForDisplay(limit: 60))'\(repeated.count > 1 ? ", …" : "")")
+      Note(
+        .labelsFile,
+        "names that stand for more than one class: "
+          + "'\(first.escapedForDisplay(limit: 60))'\(repeated.count > 1 ? ", …" : "")"))
   }
 
   /// Names that the checkpoint's own file holds beside its tensors.
-  private func inside(_ count: Int, notes: inout [String]) -> [String]? {
+  private func inside(_ count: Int, notes: inout [Note]) -> [String]? {
     var found: [(rank: Int, ClassNames.Found)] = []
     for (key, value) in metadata {
       guard let last = key.split(separator: ".").last, !key.hasPrefix("vlmz."),
@@ -161,8 +163,9 @@ struct LabelSource {
           "has \(names.count) names for \(count) output\(count == 1 ? "" : "s")"
         } ?? "does not name 0 to N - 1, each once"
       notes.append(
-        "'\(candidate.place.escapedForDisplay())' in the checkpoint \(fault): left out; "
-          + "--labels-file gives others")
+        Note(
+          "'\(candidate.place.escapedForDisplay())' in the checkpoint \(fault): left out",
+          .otherLabels))
     }
     return nil
   }

@@ -25,7 +25,7 @@ package struct SourceModel: Sendable {
   /// Every file that was read.
   package let files: [String]
   /// What a person should know, one line each.
-  package let notes: [String]
+  package let notes: [Note]
 
   package var description: ModelDescription { checkpoint.description }
 
@@ -126,7 +126,7 @@ package struct SourceModel: Sendable {
     if kind.seesPictures, preprocessing == nil {
       throw ConversionError(
         path: found.weights,
-        .preprocessing("missing in its metadata: --preprocessor names a file that has it"))
+        .preprocessing("missing in its metadata", .preprocessor(.missing)))
     } else if preprocessing == nil, kind.language == nil, found.container == nil,
       let color = ColorMode(channels: kind.inputChannels)
     {

@@ -31,24 +31,26 @@ struct SourceRecognition {
   /// beside it was read then.
   let extracted: ExtractedModel?
   /// What a person should know of what was chosen, one line each.
-  private(set) var notes: [String] = []
+  private(set) var notes: [Note] = []
 
   /// What a person should know of the halves of a LLaVA in GGUF.
-  var halves: [String] {
+  var halves: [Note] {
     guard catalog.gguf != nil else { return [] }
     if let vision = catalog.vision?.path {
       let isGiven = vision == mmproj
       return isGiven
         ? []
         : [
-          "the folder has a LLaVA in two halves: '\(catalog.path.escapedForDisplay())' and "
-            + "'\(vision.escapedForDisplay())' are read together"
+          Note(
+            "the folder has a LLaVA in two halves: '\(catalog.path.escapedForDisplay())' and "
+              + "'\(vision.escapedForDisplay())' are read together")
         ]
     }
     return GGUFVision.beside(catalog.path).map { vision in
       [
-        "'\(vision.escapedForDisplay())' beside it is the vision half of a model: "
-          + "--mmproj '\(vision.escapedForDisplay())' converts both"
+        Note(
+          "'\(vision.escapedForDisplay())' beside it is the vision half of a model",
+          .visionHalf(vision))
       ]
     } ?? []
   }
@@ -88,8 +90,8 @@ struct SourceRecognition {
     {
       throw ConversionError(
         path: weights,
-        .option(
-          "--state", found: state,
+        .setting(
+          .state, found: state,
           expected: "no such option: \(stored.format.rawValue) files hold one state"))
     }
     guard !stored.tensors.isEmpty else {
@@ -99,16 +101,15 @@ struct SourceRecognition {
     var catalog = container == nil ? stored.unwrapped() : stored
     extracted = try container.map { try ExtractedModel($0, catalog) } ?? ExtractedModel(catalog)
     if let extracted {
-      let given = [
-        ("--vision-tower", visionTower), ("--vision-tower-slow", visionTowerSlow),
-        ("--model-base", modelBase), ("--mmproj", mmproj),
-        ("--head-activation", headActivation?.name),
+      let given: [(Setting, String?)] = [
+        (.visionTower, visionTower), (.visionTowerSlow, visionTowerSlow), (.modelBase, modelBase),
+        (.visionHalf, mmproj), (.headActivation, headActivation?.name),
       ]
-      for case (let option, let value?) in given {
+      for case (let setting, let value?) in given {
         throw ConversionError(
           path: weights,
-          .option(
-            option, found: value,
+          .setting(
+            setting, found: value,
             expected: "no such option: the file holds every part and says what it is"))
       }
       (self.catalog, checkpoint, self.descriptions) = (catalog, extracted.checkpoint, descriptions)
@@ -145,8 +146,8 @@ struct SourceRecognition {
       {
         throw ConversionError(
           path: weights,
-          .option(
-            visionTower == nil ? "--vision-tower-slow" : "--vision-tower", found: given,
+          .setting(
+            visionTower == nil ? .visionTowerSlow : .visionTower, found: given,
             expected: "no such option: the model is no LLaVA that has its tower elsewhere"))
       }
       tower = try VisionTowerFolder(description, besides: folder, given: visionTower)
@@ -173,8 +174,8 @@ struct SourceRecognition {
       if let headActivation, !found.hasOpenHead {
         throw ConversionError(
           path: weights,
-          .option(
-            "--head-activation", found: headActivation.name,
+          .setting(
+            .headActivation, found: headActivation.name,
             expected: "no such option: the model has no head whose activations are left open"))
       }
       // Parts that only that class knows.
@@ -230,8 +231,8 @@ struct SourceRecognition {
     if let vision = catalog.vision, let visionTower {
       throw ConversionError(
         path: catalog.path,
-        .option(
-          "--vision-tower", found: visionTower,
+        .setting(
+          .visionTower, found: visionTower,
           expected: "no such option: '\(vision.path.escapedForDisplay())' has the tower"))
     }
   }

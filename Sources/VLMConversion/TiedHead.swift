@@ -17,7 +17,7 @@ enum TiedHead {
   ///
   /// - Parameter notes: what a person should know is added.
   static func resolve(
-    _ description: JSONValue?, _ catalog: TensorCatalog, notes: inout [String]
+    _ description: JSONValue?, _ catalog: TensorCatalog, notes: inout [Note]
   ) throws(CheckpointError) -> JSONValue? {
     guard var object = description?.objectValue, isTied(description),
       let head = only("lm_head.weight", catalog), let table = only("embed_tokens.weight", catalog),

@@ -16,7 +16,7 @@ struct VisionTowerFolder {
 
     /// The member of `config.json` that names the folder.
     var key: String { self == .tower ? "mm_vision_tower" : "vision_tower_slow" }
-    var option: String { self == .tower ? "--vision-tower" : "--vision-tower-slow" }
+    var setting: Setting { self == .tower ? .visionTower : .visionTowerSlow }
     /// What stands before the tensors' names in a whole LLaVA-HR.
     var multiResolutionPrefix: String {
       "model.vision_tower.\(self == .tower ? "fast" : "slow")_vision_tower.vision_tower."
@@ -45,8 +45,8 @@ struct VisionTowerFolder {
       guard FileSystem.isFolder(given) else {
         throw ConversionError(
           path: given,
-          .option(
-            role.option, found: given,
+          .setting(
+            role.setting, found: given,
             expected: "a folder with the tower's weights"
               + CheckpointPath.hint(toDownload: given)))
       }

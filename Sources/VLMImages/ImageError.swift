@@ -15,13 +15,14 @@ package struct ImageError: ReportableError, Equatable {
     case unsupported(ImageFormat, String)
     /// The format's decoder is not installed: Debian's packages, and the loader's message.
     case missingLibrary(ImageFormat, packages: [String], String)
-    /// The image, or a result of preprocessing, exceeds the pixel limit.
     case tooManyPixels(width: Int, height: Int, limit: Int)
     case sideTooLong(Int, limit: Int)
+    /// What preprocessing would make of the image exceeds the limit of pixels, or of a side.
+    case preparedTooLarge(width: Int, height: Int, pixels: Int, side: Int)
     case fileTooLarge(limit: Int)
     case noMemory(bytes: Int)
-    /// More memory than the limits leave; the payload suggests what would need less.
-    case tooMuchMemory(bytes: Int, limit: Int, advice: String?)
+    /// More memory than the limits leave, and what would need less.
+    case tooMuchMemory(bytes: Int, limit: Int, Remedy?)
   }
 
   /// The file's path, or a substitute such as "standard input".
@@ -33,14 +34,14 @@ package struct ImageError: ReportableError, Equatable {
     self.problem = problem
   }
 
-  package var description: String {
-    if case .file(let error) = problem { return error.description }
-    return "\(name.escapedForDisplay()): \(text)"
+  package func description(in words: Wording) -> String {
+    if case .file(let error) = problem { return error.description(in: words) }
+    return "\(name.escapedForDisplay()): \(text(words))"
   }
 
-  private var text: String {
+  private func text(_ words: Wording) -> String {
     switch problem {
-    case .file(let error): return error.description
+    case .file(let error): return error.description(in: words)
     case .empty: return "the file is empty, expected a picture (\(ImageFormat.list))"
     case .unrecognized(let kind?): return "looks like \(kind), expected \(ImageFormat.list)"
     case .unrecognized(nil):
@@ -48,8 +49,7 @@ package struct ImageError: ReportableError, Equatable {
     case .corrupt(let format, let detail):
       return "damaged \(format.name): \(detail.escapedForDisplay())"
     case .damaged(let format, let detail):
-      return "damaged \(format.name): \(detail.escapedForDisplay()); "
-        + "--damaged accept shows what there is"
+      return "damaged \(format.name): \(detail.escapedForDisplay())" + words.end(.acceptDamage)
     case .missingLibrary(let format, let packages, let detail):
       return "\(format.name) cannot be read without \(packages.joined(separator: " and ")), "
         + "try apt-get install \(packages.joined(separator: " ")) (\(detail.escapedForDisplay()))"
@@ -59,18 +59,17 @@ package struct ImageError: ReportableError, Equatable {
       return "the image has \(width) x \(height) pixels, the limit is \(limit) in all"
     case .sideTooLong(let side, let limit):
       return "the image is \(side) pixels long or wide, the limit is \(limit)"
+    case .preparedTooLarge(let width, let height, let pixels, let side):
+      return "the image would be resized to \(width) x \(height) pixels, the limit is "
+        + (max(width, height) > side ? "\(side) for a side" : "\(pixels) in all")
     case .fileTooLarge(let limit): return "the file is larger than the limit of \(limit) bytes"
     case .noMemory(let bytes): return "not enough memory for \(bytes) bytes of pixels"
-    case .tooMuchMemory(let bytes, let limit, let advice):
-      let text =
+    case .tooMuchMemory(let bytes, let limit, let remedy):
+      return
         "the image takes \((bytes + 999_999) / 1_000_000) MB of memory, found "
-        + "\(limit / 1_000_000) MB left within the limits"
-      return advice.map { "\(text); \($0)" } ?? text
+        + "\(limit / 1_000_000) MB left within the limits" + words.end(remedy)
     }
   }
-
-  /// The advice to save an image in another form.
-  static func saved(again form: String) -> String { "saved again \(form) it takes less" }
 
   package var exitStatus: ExitStatus {
     switch problem {
@@ -146,6 +145,19 @@ package struct ImageLimits: Sendable, Equatable {
   /// - Throws: `.tooManyPixels`, `.sideTooLong`.
   package func require(width: Int, height: Int, of name: String) throws(ImageError) {
     _ = try pixels(width: width, height: height, of: name)
+  }
+
+  /// Checks the sides that preprocessing gives a picture.
+  ///
+  /// - Throws: `.preparedTooLarge`.
+  func require(preparedWidth width: Int, height: Int, of name: String) throws(ImageError) {
+    let (pixels, overflow) = width.multipliedReportingOverflow(by: height)
+    guard !overflow, pixels <= maximumPixels, max(width, height) <= maximumSide else {
+      throw ImageError(
+        name: name,
+        problem: .preparedTooLarge(
+          width: width, height: height, pixels: maximumPixels, side: maximumSide))
+    }
   }
 
   /// The number of pixels, after checking the limits.

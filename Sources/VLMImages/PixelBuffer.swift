@@ -59,9 +59,9 @@ enum PixelMemory {
 extension ImageLimits {
   /// Checks that an image may use this much memory now, and that it can be allocated.
   ///
-  /// - Parameter advice: what would need less memory.
+  /// - Parameter remedy: what would need less memory.
   func require(
-    memory bytes: Int, for name: String, advice: String? = nil
+    memory bytes: Int, for name: String, remedy: Remedy? = nil
   ) throws(ImageError) {
     let left: Int
     switch memory {
@@ -71,7 +71,7 @@ extension ImageLimits {
     guard bytes <= left else {
       throw ImageError(
         name: name,
-        problem: .tooMuchMemory(bytes: bytes, limit: max(0, left), advice: advice))
+        problem: .tooMuchMemory(bytes: bytes, limit: max(0, left), remedy))
     }
     try PixelMemory.check(bytes: bytes, for: name)
   }

@@ -179,7 +179,7 @@ package final class LazyImage: PixelSource {
     // An image and its rotated copy, twice if alpha is kept.
     try limits.require(
       memory: workingBytes + count * (hasAlpha ? 4 : 2), for: name,
-      advice: lighterForm.map(ImageError.saved))
+      remedy: lighterForm.map { .saveAgain($0) })
     var colors: [UInt8] = []
     var alphas: [UInt8] = []
     colors.reserveCapacity(count)

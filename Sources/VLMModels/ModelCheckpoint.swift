@@ -90,7 +90,7 @@ package struct ModelCheckpoint: Sendable {
   /// Tensors of the checkpoint that are no part of the model.
   package private(set) var unused: [String]
   /// What a person should know, one line each.
-  package private(set) var notes: [String]
+  package private(set) var notes: [Note]
   /// A classifier among the unused tensors that cannot be run.
   package var headFault: HeadFault?
   /// Unused tensors without a known purpose: the checkpoint may be of another model.
@@ -102,7 +102,7 @@ package struct ModelCheckpoint: Sendable {
 
   package init(
     description: ModelDescription, naming: String, tensors: [String: Source],
-    unused: [String] = [], unexpected: [String] = [], notes: [String] = []
+    unused: [String] = [], unexpected: [String] = [], notes: [Note] = []
   ) {
     self.unexpected = unexpected
     self.description = description
@@ -165,13 +165,13 @@ package struct ModelCheckpoint: Sendable {
 
   /// The same with other names for tensors of the checkpoint: `originals`, by those that they have.
   func renamed(
-    _ originals: [String: String], naming: String, notes: [String] = []
+    _ originals: [String: String], naming: String, notes: [Note] = []
   ) -> ModelCheckpoint {
     renamed(naming: naming, notes: notes) { originals[$0] ?? $0 }
   }
 
   private func renamed(
-    naming: String, notes: [String] = [], _ original: (String) -> String
+    naming: String, notes: [Note] = [], _ original: (String) -> String
   ) -> ModelCheckpoint {
     var result = ModelCheckpoint(
       description: description, naming: naming,

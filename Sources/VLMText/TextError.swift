@@ -29,7 +29,7 @@ package struct TextError: ReportableError, Equatable {
     self.problem = problem
   }
 
-  package var description: String {
+  package func description(in words: Wording) -> String {
     let head = "\(file.escapedForDisplay()): \(place.escapedForDisplay(limit: 120)): "
     switch problem {
     case .truncated(let needed, let available):

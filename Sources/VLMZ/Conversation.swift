@@ -118,7 +118,10 @@ public final class Conversation: @unchecked Sendable {
     _ wanted: Template, _ choice: TemplateChoice
   ) throws -> (any PromptTemplate)? {
     switch wanted {
-    case .automatic: return try choice.own().template
+    case .automatic:
+      let (template, lack) = try choice.own()
+      if case .broken(let error) = lack { throw error }
+      return template
     case .none, .named("none"): return nil
     case .named(let name):
       guard let found = try choice.named(name) else {
@@ -251,10 +254,7 @@ public final class Conversation: @unchecked Sendable {
       : try tokenizer.encode(prompt, bos: bos, eos: false)
     let marks = ids.count { $0 == ImagePrompt.sentinel }
     guard marks == pictures.count else {
-      throw GenerationError(
-        .text(
-          found: "\(marks) places for pictures in the template's prompt",
-          expected: "\(pictures.count), one per picture; --template names another"))
+      throw GenerationError(.places(found: marks, expected: pictures.count))
     }
     let visual = pictures.reduce(0) { $0 + $1.count }
     promptLength = ids.count - marks + visual

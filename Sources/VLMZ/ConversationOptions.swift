@@ -65,7 +65,8 @@ public struct AnswerOptions: Sendable, Equatable {
 extension Conversation {
   /// What frames the questions.
   public enum Template: Sendable, Equatable {
-    /// What the model's file says; `none` where it says nothing.
+    /// What the model's file says; `none` where it says nothing. A template of the file that cannot be
+    /// parsed is `.badData`.
     case automatic
     /// One of the file's by its name, or one that the library has: "vicuna_v1", "chatml" …
     case named(String)

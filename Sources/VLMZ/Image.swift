@@ -199,6 +199,9 @@ public struct Image: Sendable {
       name: name, limits: limits)
   }
 
+  /// More than any limit of pixels allows, and little enough to be multiplied.
+  package static let maximumBytesPerRow = 1 << 36
+
   /// - Returns: bytes from row to row.
   private static func check(
     _ width: Int, _ height: Int, _ bytesPerRow: Int?, _ format: PixelFormat
@@ -212,8 +215,11 @@ public struct Image: Sendable {
     let least = width * format.bytesPerPixel
     let stride = bytesPerRow ?? least
     try VLMZError.require(
-      (least...(1 << 36)).contains(stride), "bytes per row", found: "\(stride)",
+      stride >= least, "bytes per row", found: "\(stride)",
       expected: "\(least) or more, those of \(width) pixels")
+    try VLMZError.require(
+      stride <= maximumBytesPerRow, "bytes per row", found: "\(stride)",
+      expected: "at most \(maximumBytesPerRow)")
     return stride
   }
 

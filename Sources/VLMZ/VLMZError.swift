@@ -57,8 +57,6 @@ public struct VLMZError: Error, Sendable, CustomStringConvertible {
   package init(_ error: any Error) {
     switch error {
     case let error as VLMZError: self = error
-    case let error as GenerationError:
-      self.init(Self.code(of: error), error.namedAsArgument.description)
     case let error as ModelError where error.problem == .cancelled: self = .cancelled
     case let error as any ReportableError:
       self.init(Self.code(of: error), error.description)
@@ -71,7 +69,7 @@ public struct VLMZError: Error, Sendable, CustomStringConvertible {
     if let error = error as? GenerationError {
       switch error.problem {
       case .notLanguage, .noTokenizer: return .notCapable
-      case .tooLong, .surelyTooLong, .emptyPrompt, .text: return .invalidArgument
+      case .tooLong, .surelyTooLong, .emptyPrompt, .text, .places: return .invalidArgument
       default: break
       }
     }
@@ -104,17 +102,5 @@ public struct VLMZError: Error, Sendable, CustomStringConvertible {
         .invalidArgument,
         "\(argument): found \(found().escapedForDisplay()), expected \(expected)")
     }
-  }
-}
-
-extension GenerationError {
-  /// The same without the dashes of a command's option.
-  fileprivate var namedAsArgument: GenerationError {
-    guard case .option(let name, let found, let expected) = problem, name.hasPrefix("--") else {
-      return self
-    }
-    return GenerationError(
-      file: file, .option(String(name.dropFirst(2)), found: found, expected: expected),
-      advice: advice)
   }
 }

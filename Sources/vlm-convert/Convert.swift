@@ -179,7 +179,7 @@ struct Convert: ParsableCommand {
     let converter = try Converter(
       source, options, threads: try threadCount(option: threads),
       kernels: try Environment.kernelSet())
-    for note in converter.notes { Report.warning(note, program: "vlm-convert") }
+    for note in converter.remarks { Report.warning(note.shown, program: "vlm-convert") }
     let unused = source.checkpoint.unused
     if !unused.isEmpty, !quiet {
       // Those that the user wants to be left out are what has to be seen.
@@ -212,7 +212,7 @@ struct Convert: ParsableCommand {
       : try Evaluation.run(
         model: output, source: source, images: evaluate, threads: try threadCount(option: threads))
     if json {
-      var object = report.object
+      var object = report.object(in: .options)
       if !outcomes.isEmpty { object.set("evaluation", Evaluation.json(outcomes)) }
       Report.line(JSONValue.object(object).serialized(pretty: true))
     } else if !quiet {
@@ -224,7 +224,7 @@ struct Convert: ParsableCommand {
   private func check(_ output: String) throws {
     let defects = try Verify.defects(
       of: try Container.open(path: output), threads: try threadCount(option: threads), quiet: quiet)
-    for defect in defects { Report.note("vlm-convert: \(defect)") }
+    for defect in defects { Report.note("vlm-convert: \(defect.shown)") }
     guard defects.isEmpty else { throw ExitCode(ExitStatus.difference.rawValue) }
   }
 
@@ -247,7 +247,7 @@ struct Convert: ParsableCommand {
         + " names), \(plan.parameterCount) parameters in \(plan.items.count) tensors")
     Report.line("about \(byteText(plan.byteCount)) as \(scheme.scheme.name)")
     for item in plan.items where !item.format.scheme.isExact {
-      let reason = item.reason.map { "  (\($0))" } ?? ""
+      let reason = item.reason.map { "  (\($0.shown))" } ?? ""
       Report.line("  \(item.spec.path.escapedForDisplay())  \(item.format)\(reason)")
     }
   }

@@ -68,7 +68,7 @@ struct Diff: ParsableCommand {
   }
 
   private func describe(_ difference: ModelDifference, isSame: Bool) {
-    for note in difference.notes { Report.warning(note, program: "vlm-convert") }
+    for note in difference.notes { Report.warning(note.shown, program: "vlm-convert") }
     for (names, path) in [(difference.onlyInFirst, first), (difference.onlyInSecond, second)] {
       for name in top == 0 ? names[...] : names.prefix(top) {
         Report.line("only in \(path.escapedForDisplay()): \(name.escapedForDisplay())")

@@ -31,7 +31,7 @@ struct Inspect: ParsableCommand {
       Report.line(listing.json.serialized(pretty: true))
       return
     }
-    for line in listing.summary { Report.line(line) }
+    for line in listing.summary { Report.line(line.shown) }
     for tensor in listing.tensors {
       let shape = tensor.shape.map(String.init).joined(separator: "×")
       let digest = tensor.digest.map { "  \($0)" } ?? ""

@@ -49,7 +49,7 @@ struct ReportText {
     var order: [String] = []
     var groups: [String: [ConversionReport.Entry]] = [:]
     for entry in entries {
-      let reason = entry.reason ?? ""
+      let reason = entry.reason?.shown ?? ""
       if groups[reason] == nil { order.append(reason) }
       groups[reason, default: []].append(entry)
     }

@@ -47,7 +47,7 @@ struct Verify: ParsableCommand {
           path: file, options: PyTorchFile.Options(state: .everything))
       } catch {
         guard error.isDamage else { throw error }
-        Report.note("vlm-convert: \(error)")
+        Report.note("vlm-convert: \(error.shown)")
         throw ExitCode(ExitStatus.difference.rawValue)
       }
       let what =
@@ -58,7 +58,7 @@ struct Verify: ParsableCommand {
         case .pyTorchZip, .torchScript, .container: "structure and checksums"
         }
       if !quiet {
-        for warning in catalog.warnings { Report.warning(warning, program: "vlm-convert") }
+        for warning in catalog.warnings { Report.warning(warning.shown, program: "vlm-convert") }
         Report.line(
           "\(file.escapedForDisplay()): sound, \(catalog.tensors.count) tensors (\(what))")
       }
@@ -68,12 +68,12 @@ struct Verify: ParsableCommand {
     do throws(ContainerError) { container = try Container.open(path: file) } catch {
       // It begins as a container does, so what breaks a rule is a defect; a newer version breaks none.
       guard let rule = error.rule, ![.r03, .r06].contains(rule) else { throw error }
-      Report.note("vlm-convert: \(error)")
+      Report.note("vlm-convert: \(error.shown)")
       throw ExitCode(ExitStatus.difference.rawValue)
     }
     let defects = try Self.defects(
       of: container, threads: try threadCount(option: threads), quiet: quiet)
-    for defect in defects { Report.note("vlm-convert: \(defect)") }
+    for defect in defects { Report.note("vlm-convert: \(defect.shown)") }
     guard defects.isEmpty else { throw ExitCode(ExitStatus.difference.rawValue) }
     if !quiet {
       Report.line(

@@ -121,7 +121,7 @@ struct ChatLoop {
       self.missing?.isTold = true
       let error = InputError(
         missing.picture.name,
-        .notAsked("\(missing.error)", missing.error.exitStatus))
+        .notAsked(missing.error.shown, missing.error.exitStatus))
       return fail(error, missing.picture.members)
     }
     // The next question may do better, whoever asks it.
@@ -165,7 +165,7 @@ struct ChatLoop {
     if error is TextError { return true }
     guard let problem = (error as? GenerationError)?.problem else { return false }
     switch problem {
-    case .pictures, .tooLong, .surelyTooLong, .emptyPrompt, .text: return true
+    case .pictures, .places, .tooLong, .surelyTooLong, .emptyPrompt, .text: return true
     default: return false
     }
   }

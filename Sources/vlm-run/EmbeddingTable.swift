@@ -29,7 +29,7 @@ struct EmbeddingTable {
 
   mutating func add(failure error: any ReportableError, of picture: PictureInput) {
     rows.append(nil)
-    subjects.append(Subject(members: picture.members, error: error.description))
+    subjects.append(Subject(members: picture.members, error: error.shown))
   }
 
   /// What there is to write: values and their number of columns.

@@ -30,7 +30,7 @@ struct InputError: ReportableError, Equatable {
     self.problem = problem
   }
 
-  var description: String {
+  func description(in words: Wording) -> String {
     if case .notAsked(let reason, _) = problem { return "not asked: \(reason)" }
     return "\(name.escapedForDisplay()): \(text)"
   }

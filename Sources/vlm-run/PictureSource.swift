@@ -157,7 +157,7 @@ final class PictureSource {
       let error = InputError("standard input", .otherBytes(pictures: frame))
       // Phones put a film behind a picture.
       if frame == 1 {
-        Report.warning("\(error); they are left out", program: "vlm-run")
+        Report.warning("\(error.shown); they are left out", program: "vlm-run")
         return nil
       }
       return PictureInput(name: "-", frame: frame + 1, content: .failure(error))

@@ -57,7 +57,7 @@ struct PromptChoice {
     let (template, lack) = try choice.own()
     switch lack {
     case nil: break
-    case .broken(let error): warnOfText("\(error)")
+    case .broken(let error): warnOfText(error.shown)
     case .noDefault:
       warnOfText(
         "the file has no default chat template",

@@ -39,7 +39,7 @@ final class Records {
   func note(_ error: any ReportableError) { failure = failure ?? error.exitStatus }
 
   private static func object(_ error: any ReportableError) -> JSONValue {
-    ["message": .string(error.description), "status": .int(Int(error.exitStatus.rawValue))]
+    ["message": .string(error.shown), "status": .int(Int(error.exitStatus.rawValue))]
   }
 
   /// Prints what `--json` shows as one array, also of a run that an error ends.

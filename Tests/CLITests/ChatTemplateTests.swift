@@ -4,6 +4,7 @@ import VLMCheckpoint
 import VLMFoundation
 import VLMTensor
 import VLMTestSupport
+import VLMZ
 
 /// Chat templates from wherever they are saved, and the prompts that they make, against transformers'
 /// `apply_chat_template`: `scripts/make-chat-fixtures` made the cases and the ids.
@@ -190,6 +191,15 @@ struct ChatTemplateCommandTests {
       #expect(text.contains("chat template 'default': line 2: "), "\(text)")
       #expect(text.contains("questions are sent as bare text"), "\(text)")
     }
+    // A defect of the file, which the library does not pass over either, as it cannot say so.
+    let checked = try CommandRunner.run("vlm-convert", ["verify", folder.path("m.vlmz")])
+    #expect(checked.status == 2)
+    #expect(checked.errors.contains("chat template 'default': line 2: "), "\(checked.errors)")
+    let model = try Model(opening: folder.path("m.vlmz"))
+    let error = thrownError(VLMZError.self) { try Conversation(with: model) }
+    #expect(error?.code == .badData)
+    #expect(error?.message.contains("chat template 'default': line 2: ") == true)
+    _ = try Conversation(with: model, options: .init(template: .none))
     let other = try said([("additional_chat_templates/other.jinja", "{{ 1 }}")])
     for text in [other.converted, other.asked] {
       #expect(text.contains("--template names one of other"), "\(text)")

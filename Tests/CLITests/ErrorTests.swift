@@ -25,6 +25,7 @@ struct ErrorTests {
     for (arguments, message) in [
       (["inspec", model], "unknown command 'inspec'; did you mean 'inspect'? See"),
       (["verfy"], "unknown command 'verfy'; did you mean 'verify'? See"),
+      (["--", "verfy", model], "unknown command 'verfy'; did you mean 'verify'? See"),
       (
         ["--q4", "diff", model],
         "found the command 'diff' behind an option; it comes first: vlm-convert diff; see"

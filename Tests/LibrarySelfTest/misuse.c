@@ -146,6 +146,7 @@ static void test_sizes(const handles *good, const files *files) {
   REFUSED(vlmz_model_open(files->classifier, &options.known, &model));
   options.known.size = SIZE_MAX;
   REFUSED(vlmz_model_open(files->classifier, &options.known, &model));
+  CHECK(strstr(vlmz_last_error(), " to 65536") != NULL);
   options.known.size = sizeof options;
   options.later[15] = 1;
   REFUSED(vlmz_model_open(files->classifier, &options.known, &model));
@@ -205,6 +206,9 @@ static void test_ranges(const handles *good, const files *files) {
     pixels.release = never;
     REFUSED(vlmz_image_from_pixels(&pixels, NULL, &image));
     CHECK(image == NULL);
+    if (pixels.bytes_per_row == SIZE_MAX) {
+      CHECK(strstr(vlmz_last_error(), "found 18446744073709551615") != NULL);
+    }
   }
   vlmz_pixels pixels = VLMZ_PIXELS_INIT;
   pixels.width = pixels.height = 10;
@@ -243,6 +247,7 @@ static void test_ranges(const handles *good, const files *files) {
   frame.chat_template = NULL;
   frame.key_values = "q3";
   REFUSED(vlmz_conversation_create(good->stories, &frame, &conversation));
+  CHECK(strstr(vlmz_last_error(), "found 'q3'") != NULL);
   frame.key_values = NULL;
   frame.context_length = -5;
   REFUSED(vlmz_conversation_create(good->stories, &frame, &conversation));

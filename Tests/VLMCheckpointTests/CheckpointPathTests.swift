@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import VLMCheckpoint
+import VLMFoundation
 import VLMTensor
 import VLMTestSupport
 
@@ -118,8 +119,9 @@ struct CheckpointPathTests {
     #expect(catalog.tensors.map(\.name) == ["one"])
     #expect(
       catalog.warnings == [
-        "the folder has 'model.safetensors' and 'model.safetensors.index.json': reading "
-          + "'model.safetensors', as transformers does"
+        Note(
+          "the folder has 'model.safetensors' and 'model.safetensors.index.json': reading "
+            + "'model.safetensors', as transformers does")
       ])
     try FileManager.default.removeItem(atPath: folder.path("model.safetensors"))
     let parts = try Checkpoint.read(path: folder.url.path)
@@ -202,11 +204,10 @@ struct CheckpointPathTests {
     let path = folder.path("my model.safetensors")
     #expect(
       CheckpointPath.refusalAsContainer(path)?.problem
-        == .unconverted(command: "vlm-convert '\(path)' 'my model.vlmz'"))
+        == .unconverted(output: "my model.vlmz"))
     #expect(
       CheckpointPath.refusalAsContainer(folder.url.path)?.problem
-        == .unconverted(
-          command: "vlm-convert \(folder.url.path) \(folder.url.lastPathComponent).vlmz"))
+        == .unconverted(output: "\(folder.url.lastPathComponent).vlmz"))
     try text("x.vlmz", "VLMZ")
     #expect(CheckpointPath.refusalAsContainer(folder.path("x.vlmz")) == nil)
     #expect(CheckpointPath.refusalAsContainer("no-one/no-model")?.exitStatus == .noInput)

@@ -1,4 +1,5 @@
 import Testing
+import VLMFoundation
 import VLMTensor
 
 @testable import VLMConversion
@@ -31,7 +32,7 @@ struct ConversionPlanTests {
       let (found, reason) = QuantizationPolicy(scheme: scheme).scheme(
         for: spec("w", [99, 77], role))
       if scheme == .q4, role != .matrix {
-        #expect(found == .q8 && reason?.isEmpty == false)
+        #expect(found == .q8 && reason?.description.isEmpty == false)
       } else {
         #expect(found == scheme && reason == nil)
       }
@@ -70,7 +71,7 @@ struct ConversionPlanTests {
     ]
     let (scheme, reason) = QuantizationPolicy(scheme: .q4, overrides: overrides).scheme(for: head)
     #expect(scheme == .bf16)
-    #expect(reason == "--tensor-type *.weight=bf16")
+    #expect(reason == Note(.tensorSchemes, are: "*.weight=bf16"))
   }
 
   static let patterns: [(pattern: String, name: String, matches: Bool)] = [

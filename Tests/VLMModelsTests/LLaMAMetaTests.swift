@@ -19,13 +19,13 @@ struct LLaMAMetaTests {
 
   private func description(
     _ changes: [(String, JSONValue)] = [], queries: Int = 64, output: Bool = true
-  ) throws -> (json: JSONValue, config: LLaMAConfig, notes: [String]) {
+  ) throws -> (json: JSONValue, config: LLaMAConfig, notes: [Note]) {
     var params = JSONObject()
     let all: [(String, JSONValue)] = [
       ("dim", 64), ("n_layers", 2), ("n_heads", 8), ("norm_eps", 1e-5), ("vocab_size", -1),
     ]
     for (key, value) in all + changes { params.set(key, value) }
-    var notes: [String] = []
+    var notes: [Note] = []
     let json = try LLaMAConfig.description(
       meta: .object(params), names: Self.names(queries: queries, output: output), notes: &notes)
     return (json, try LLaMAConfig(huggingFace: json), notes)

@@ -82,7 +82,7 @@ struct UnexpectedTensorTests {
         try unexpected(LLaMAGGUFTests.names, (name, [32]), .object(json)) == [name], "\(name)")
     }
     let meta = LLaMAMetaTests.names()
-    var notes: [String] = []
+    var notes: [Note] = []
     let description = try LLaMAConfig.description(
       meta: [
         "dim": 64, "n_layers": 1, "n_heads": 8, "n_kv_heads": 8, "norm_eps": 1e-5,

@@ -72,14 +72,13 @@ struct ClassNameTests {
     #expect(try labels(path, scores: .softmax).scores == .softmax)
     #expect(try labels(path).notes.isEmpty)
     let untold = try labels(try copy("one-output", [("problem_type", .null)]))
-    #expect(
-      untold.notes == ["one output: its sigmoid is the score; --scores raw if it is a quantity"])
+    #expect(untold.notes == [Note("one output: its sigmoid is the score", .rawScores)])
     let odd = try labels(try copy("one-output", [("problem_type", "ranking")]))
     #expect(odd.notes.first?.contains("'ranking'") ?? false)
     let embedding = Self.upstream("dinov3")
     #expect(
       throws: ConversionError(
-        path: embedding, .option("--scores", found: "raw", expected: "a model with classes"))
+        path: embedding, .setting(.scores, found: "raw", expected: "a model with classes"))
     ) { try labels(embedding, scores: .raw) }
   }
 
@@ -131,7 +130,7 @@ struct ClassNameTests {
     let source = try labels(Self.upstream("classifier"), file: file)
     #expect(source.labels == ["crane", "Grünspecht", "crane"])
     #expect(
-      source.notes == ["--labels-file: names that stand for more than one class: 'crane'"])
+      source.notes == [Note(.labelsFile, "names that stand for more than one class: 'crane'")])
   }
 
   static let refused: [(String, ConversionError.Problem)] = [
@@ -175,7 +174,7 @@ struct ClassNameTests {
     let file = try folder.write("names.txt", Array("ant".utf8))
     #expect(
       throws: ConversionError(
-        path: file, .option("--labels-file", found: file, expected: "a model with classes"))
+        path: file, .setting(.labelsFile, found: file, expected: "a model with classes"))
     ) { try labels(Self.upstream("dinov3"), file: file) }
   }
 
@@ -205,7 +204,7 @@ struct ClassNameTests {
           "preprocessing from 'args' in the checkpoint (img_size, interpolation, mean)")
           && note.hasSuffix(
             "of which 160 are kept, bilinear, mean 0.5 0.4 0.3, std 0.229 0.224 0.225; "
-              + "--preprocessor FILE names other steps")
+              + "a file can name other steps")
       }, "\(timm.notes)")
     let path = folder.path("model.pth")
     try FileManager.default.copyItem(
@@ -244,12 +243,12 @@ struct ClassNameTests {
     let gap = try labels(try write(metadata: [("class_to_idx", #"{"a": 1, "b": 2, "c": 3}"#)]))
     #expect(
       gap.notes.contains(
-        "'class_to_idx' in the checkpoint does not name 0 to N - 1, each once: left out; "
-          + "--labels-file gives others"))
+        Note(
+          "'class_to_idx' in the checkpoint does not name 0 to N - 1, each once: left out",
+          .otherLabels)))
     #expect(
       source.notes.contains(
-        "'classes' in the checkpoint has 2 names for 3 outputs: left out; --labels-file gives others"
-      ))
+        Note("'classes' in the checkpoint has 2 names for 3 outputs: left out", .otherLabels)))
   }
 
   @Test("names come from the user, else the description, else the checkpoint; LABEL_0 … at last")
@@ -266,7 +265,8 @@ struct ClassNameTests {
     _ = try copy("classifier", [("id2label", generic), ("label2id", .null)])
     let beside = try labels(path)
     #expect(beside.labels?.first == "LABEL_0")
-    #expect(beside.notes.contains { $0.contains("--labels-file \(file)") })
+    #expect(
+      beside.notes.contains(Note("'classes.txt' lies beside the weights", .labels(file: file))))
   }
 
   @Test("the cases of scores give what transformers gives", .enabled(if: hasCases, casesReason))

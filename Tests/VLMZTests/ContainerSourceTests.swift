@@ -18,7 +18,7 @@ struct ContainerSourceTests {
   private func convert(
     _ source: String, _ name: String, _ scheme: Scheme,
     overrides: [QuantizationPolicy.Override] = []
-  ) throws -> (container: Container, notes: [String]) {
+  ) throws -> (container: Container, notes: [Note]) {
     let conversion = try Conversion(
       source: try SourceModel.open(path: source),
       policy: QuantizationPolicy(scheme: scheme, overrides: overrides), ignoreUnexpected: false,

@@ -109,7 +109,7 @@ struct OpeningTests {
     let error = thrownError(ModelError.self) {
       try LLaMAContext(config, capacity: 1 << 24, pool: pool, kernels: .best)
     }
-    guard case .memory(let what, let needed, let limit, let advice)? = error?.problem else {
+    guard case .memory(let what, let needed, let limit, let remedy)? = error?.problem else {
       Issue.record("\(String(describing: error))")
       return
     }
@@ -120,7 +120,7 @@ struct OpeningTests {
     let fitting = try #require(
       LLaMAContext.capacity(
         fitting: Machine.memory.planned, atMost: 1 << 24, config, format: .f16, threads: 1))
-    #expect(advice == "--ctx \(fitting) fits")
+    #expect(remedy == .shorterContext(fitting))
   }
 
   @Test("the most positions that fit are found, in round numbers")

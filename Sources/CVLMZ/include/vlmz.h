@@ -407,8 +407,8 @@ typedef struct vlmz_conversation_options {
   // The chat template, by name: one that the model's file has, or one of the library's:
   // "vicuna_v1", "llama_2", "mpt", "chatml", "qwen2", "mistral", "llama-3", "gemma", "phi-3" and
   // others. "none" for no roles: the text goes on where the question ends. NULL for what the file
-  // says, and "none" where it says nothing. Another name is VLMZ_INVALID_ARGUMENT;
-  // vlmz_last_error() then lists all names.
+  // says, and "none" where it says nothing; one that cannot be parsed is VLMZ_BAD_DATA. Another
+  // name is VLMZ_INVALID_ARGUMENT; vlmz_last_error() then lists all names.
   const char *chat_template;
   // What the model is told first; NULL for the template's own.
   const char *system;

@@ -76,7 +76,7 @@ struct GGUFPart {
   let file: MappedFile
   let metadata: GGUFMetadata
   let tensors: [CheckpointTensor]
-  let warnings: [String]
+  let warnings: [Note]
 
   init(_ file: MappedFile) throws(CheckpointError) {
     let result = file.withBytes(0..<file.count) { bytes in

@@ -23,14 +23,14 @@ package enum GGUFProblem: Sendable, Equatable {
   case notReadable(String)
   case splitName(count: Int)
   case splitField(key: String, found: String, expected: String)
-  /// `--mmproj` was given with a checkpoint of another format.
+  /// A vision half was given with a checkpoint of another format.
   case languageExpected(String)
-  /// `--mmproj` names a file that is not a vision file.
+  /// The vision half that was given is a file that is not a vision file.
   case visionExpected(found: String)
   /// The numbers of language models and vision files in a folder, and one of each.
   case halves(Int, Int, language: String, vision: String)
 
-  package var text: String {
+  package func text(_ words: Wording) -> String {
     switch self {
     case .bigEndian(let version):
       "this is a big-endian GGUF file of version \(version), expected a little-endian one; "
@@ -67,15 +67,13 @@ package enum GGUFProblem: Sendable, Equatable {
     case .splitField(let key, let found, let expected):
       "'\(key)' is \(found), expected \(expected)"
     case .languageExpected(let format):
-      "is \(format), expected the language half of a LLaVA in GGUF: --mmproj names the vision half "
-        + "of such a file"
+      "is \(format), expected the language half of a LLaVA in GGUF" + words.end(.visionHalfOfGGUF)
     case .visionExpected(let found):
-      "--mmproj: found \(found.escapedForDisplay()), expected the vision half of a LLaVA in GGUF "
-        + "(general.architecture 'clip')"
+      "\(words.name(of: .visionHalf)): found \(found.escapedForDisplay()), expected the vision half "
+        + "of a LLaVA in GGUF (general.architecture 'clip')"
     case .halves(let languages, let visions, let language, let vision):
       "the folder has \(languages) language models and \(visions) vision halves in GGUF, expected "
-        + "one of each; name the two that are meant, as in "
-        + "vlm-convert '\(language.escapedForDisplay())' OUT --mmproj '\(vision.escapedForDisplay())'"
+        + "one of each" + words.end(.nameHalves(language: language, vision: vision))
     }
   }
 }

@@ -70,7 +70,7 @@ package enum PyTorchFile {
 
   private static func catalog(
     _ tree: PickleTree, _ storages: TorchStorages, format: CheckpointFormat, options: Options,
-    warnings: [String], attributes: @escaping (PickleGlobal) -> Set<String>?
+    warnings: [Note], attributes: @escaping (PickleGlobal) -> Set<String>?
   ) throws(CheckpointError) -> TensorCatalog {
     var (storages, warnings) = (storages, warnings)
     let path = storages.file.path
@@ -147,7 +147,7 @@ package enum PyTorchFile {
   }
 
   private static func choose(
-    _ tree: PickleTree, _ selection: StateSelection, path: String, warnings: inout [String]
+    _ tree: PickleTree, _ selection: StateSelection, path: String, warnings: inout [Note]
   ) throws(CheckpointError) -> StateChoice {
     switch selection {
     case .everything: return StateChoice(value: tree.root, path: [], alternatives: [])
@@ -155,11 +155,11 @@ package enum PyTorchFile {
       let choice = StateChoice.automatic(tree)
       if choice.alternatives.count > choice.path.count {
         warnings.append(
-          "reading the state '\(choice.path.joined(separator: ".").escapedForDisplay())' of "
-            + choice.alternatives.prefix(Self.maximumAlternatives)
-            .map { "'\($0.escapedForDisplay(limit: 120))'" }.joined(separator: ", ")
-            + (choice.alternatives.count > Self.maximumAlternatives ? ", …" : "")
-            + "; --state chooses another")
+          Note(
+            "reading the state '\(choice.path.joined(separator: ".").escapedForDisplay())' of "
+              + choice.alternatives.prefix(Self.maximumAlternatives)
+              .map { "'\($0.escapedForDisplay(limit: 120))'" }.joined(separator: ", ")
+              + (choice.alternatives.count > Self.maximumAlternatives ? ", …" : ""), .anotherState))
       }
       return choice
     case .named(let name):

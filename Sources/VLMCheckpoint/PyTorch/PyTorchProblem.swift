@@ -34,14 +34,14 @@ package enum PyTorchProblem: Sendable, Equatable {
   case rootIsNoState(String)
   case noSuchState(String, choices: [String])
 
-  package var text: String {
+  package func text(_ words: Wording) -> String {
     switch self {
     case .zip(let text), .noPickle(let text), .inflate(let text), .pickle(let text),
       .legacy(let text), .storage(let text), .tensor(let text):
       text
     case .checksum(let found, let expected):
       "the CRC-32 is 0x\(String(found, radix: 16)), expected 0x\(String(expected, radix: 16)); "
-        + "the file is damaged (--no-verify reads it all the same)"
+        + "the file is damaged" + words.end(.skipChecksums)
     case .inflatesTooFar(let bytes, let limit):
       "inflates to \(bytes) bytes, expected at most \(limit) for a file of this size"
     case .byteOrder(let found): "the byte order is '\(shown(found))', expected 'little' or 'big'"

@@ -110,7 +110,7 @@ struct StateChoice {
     return StateChoice(value: value, path: path, alternatives: [])
   }
 
-  /// The names that `--state` accepts.
+  /// The names that a state can be chosen by.
   static func choices(_ tree: PickleTree) -> [String] {
     guard let root = tree.dictionary(tree.root) else { return [] }
     var budget = 1 << 20

@@ -6,7 +6,7 @@ struct TorchArchive {
   let zip: ZipArchive
   /// The folder with a trailing slash; empty if the entries are in no folder.
   let root: String
-  let warnings: [String]
+  let warnings: [Note]
   private let isBigEndian: Bool
   private let options: PyTorchFile.Options
 
@@ -88,7 +88,7 @@ struct TorchArchive {
 
   private static func checkVersion(
     _ zip: ZipArchive, _ root: String
-  ) throws(CheckpointError) -> [String] {
+  ) throws(CheckpointError) -> [Note] {
     guard let version = try text(zip, root + "version") else { return [] }
     guard let number = Int(version), number > 0 else {
       throw failure(

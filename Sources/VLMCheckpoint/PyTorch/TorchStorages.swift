@@ -27,7 +27,7 @@ struct TorchStorages {
   private var ready: [String: (owned: OwnedBytes?, range: Range<Int>)] = [:]
   private var verified = Set<String>()
   private var madeBytes = 0
-  private(set) var warnings: [String] = []
+  private(set) var warnings: [Note] = []
   private var missingChecksums = 0
 
   init(

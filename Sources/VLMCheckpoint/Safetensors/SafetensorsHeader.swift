@@ -5,7 +5,7 @@ import VLMTensor
 struct SafetensorsHeader {
   private(set) var tensors: [CheckpointTensor] = []
   private(set) var metadata: [(key: String, value: String)] = []
-  private(set) var warnings: [String] = []
+  private(set) var warnings: [Note] = []
   private(set) var index: [ExactString: Int32] = [:]
 
   private let file: MappedFile

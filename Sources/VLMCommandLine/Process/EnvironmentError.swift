@@ -14,7 +14,7 @@ package struct EnvironmentError: ReportableError, Equatable {
 
   package init(_ problem: Problem) { self.problem = problem }
 
-  package var description: String {
+  package func description(in words: Wording) -> String {
     switch problem {
     case .kernels(let name, let available):
       "VLM_FORCE_ISA: '\(name.escapedForDisplay())' cannot run here, "

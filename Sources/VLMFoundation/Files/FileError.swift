@@ -32,7 +32,7 @@ package struct FileError: ReportableError, Equatable {
     self.problem = problem
   }
 
-  package var description: String {
+  package func description(in words: Wording) -> String {
     let name = path.escapedForDisplay()
     switch problem {
     case .call(let call, let code):
@@ -49,7 +49,7 @@ package struct FileError: ReportableError, Equatable {
     case .notReplaceable(let kind):
       return "\(name): is a \(kind), expected a regular file or none"
     case .exists:
-      return "\(name): already exists; use --force to replace it"
+      return "\(name): already exists" + words.end(.overwrite)
     case .standardStream(let stream):
       return "\(name): is the file that \(stream) goes to, expected another"
     case .sameFile(let other):

@@ -92,7 +92,7 @@ extension RowReader {
     let count = header.height * header.rowBytes
     try limits.require(
       memory: workingBytes + count, for: name,
-      advice: lighterForm.map(ImageError.saved))
+      remedy: lighterForm.map { .saveAgain($0) })
     var failure: ImageError?
     func fill(_ buffer: UnsafeMutableRawBufferPointer) -> Bool {
       do throws(ImageError) {

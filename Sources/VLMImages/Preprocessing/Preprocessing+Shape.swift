@@ -2,8 +2,8 @@ extension Preprocessing {
   /// Applies all steps to an image in the channels of the colour mode.
   ///
   /// - Parameter name: the image's name in messages.
-  /// - Throws: `.tooManyPixels`, `.sideTooLong`, `.tooMuchMemory` or `.noMemory` if a step exceeds
-  ///   a limit; any error of reading the image.
+  /// - Throws: `.preparedTooLarge`, `.tooMuchMemory` or `.noMemory` if a step exceeds a
+  ///   limit; any error of reading the image.
   package func apply(
     _ source: any PixelSource, name: String, limits: ImageLimits = ImageLimits()
   ) throws(ImageError) -> PixelTensor {
@@ -28,7 +28,7 @@ extension Preprocessing {
     let kept = crop.map { ($0.width, $0.height) } ?? full
     let isWhole = full == (source.width, source.height) && kept == full
     if isWhole, color == .rgb, let image = source as? Image { return ImageAndAlpha(image) }
-    _ = try limits.pixels(width: kept.0, height: kept.1, of: name)
+    try limits.require(preparedWidth: kept.0, height: kept.1, of: name)
     if filter != .nearest {
       // Decoding at twice the target size preserves the quality of the resize.
       let share = max(
@@ -178,8 +178,8 @@ struct ResampledWindow {
     let after = made * (keepsAlpha ? 2 : 1) + furtherBytes
     try limits.require(
       memory: source.workingBytes + working * (keepsAlpha ? 2 : 1) + after, for: name,
-      advice: after > source.workingBytes
-        ? "a smaller --size takes less" : source.lighterForm.map(ImageError.saved))
+      remedy: after > source.workingBytes
+        ? .smallerSize : source.lighterForm.map { .saveAgain($0) })
     func resampler() throws(ImageError) -> RowResampler {
       try RowResampler(
         across: across, down: down, isDownFirst: isDownFirst, rowPixels: storedWidth,

@@ -20,7 +20,7 @@ package struct PreprocessingError: ReportableError, Equatable {
     self.problem = problem
   }
 
-  package var description: String {
+  package func description(in words: Wording) -> String {
     let file = name.escapedForDisplay()
     switch problem {
     case .value(let key, let found?, let expected):
@@ -29,11 +29,11 @@ package struct PreprocessingError: ReportableError, Equatable {
       return "\(file): '\(key)': missing, expected \(expected)"
     case .unknownKind:
       return "\(file): is no preprocessing configuration of transformers, timm, open_clip or "
-        + "torchvision; --preprocessor FILE names one, such as a preprocessor_config.json"
+        + "torchvision" + words.end(.preprocessor(.ofKnownKind))
     case .unknownProcessor(let key, let found):
       return "\(file): '\(key)': found '\(found.escapedForDisplay(limit: 60))', expected the image "
         + "processor of " + ImageProcessorClass.names.joined(separator: ", ")
-        + "; --preprocessor FILE names one with the model's steps"
+        + words.end(.preprocessor(.ofModel))
     }
   }
 

@@ -210,7 +210,7 @@ enum CLIPHead {
     var tensors: [String: ModelCheckpoint.Source]
     let unused: [String]
     let unexpected: [String]
-    let notes: [String]
+    let notes: [Note]
     let naming: String
   }
 

@@ -75,7 +75,7 @@ enum OpenCLIPCheckpoint {
   private static func whole(
     _ tower: any VisionTowerConfig, _ image: [String: ModelCheckpoint.Source],
     _ text: [String: ModelCheckpoint.Source], unused: [String], _ description: JSONValue?,
-    notes: [String] = []
+    notes: [Note] = []
   ) throws(ModelError) -> ModelCheckpoint {
     let isOpenAI = OpenCLIPViT.isOpenAI(unused)
     let config = CLIPConfig(

@@ -11,7 +11,7 @@ struct OpenCLIPViT {
   /// Those of them that are named as the tower's own and that nothing explains.
   let unexpected: [String]
   /// What a person should know, one line each.
-  let notes: [String]
+  let notes: [Note]
 
   /// - Parameters:
   ///   - names: tensors that are not the text tower's.
@@ -51,9 +51,9 @@ struct OpenCLIPViT {
     self.tensors = tensors
     self.unused = unused
     self.unexpected = unexpected
-    let guessed =
+    let guessed = Note(
       "no open_clip_config.json beside the weights: assuming heads of 64 and GELU; OpenAI's own "
-      + "models have quick GELU"
+        + "models have quick GELU")
     notes = model == nil && !isQuick ? [guessed] : []
   }
 

@@ -50,7 +50,7 @@ package struct TextTower: Sendable {
       let (memory, bytes) = (Machine.memory, plan.byteCount(format))
       guard let bytes, bytes <= memory.planned else {
         throw ModelError(
-          .memory("a text of \(rows) tokens", needed: bytes, limit: memory.text, advice: nil))
+          .memory("a text of \(rows) tokens", needed: bytes, limit: memory.text, nil))
       }
       try ModelError.require(memory: bytes, for: "a text of \(rows) tokens")
       stream = Activations(count: rows * config.encoder.width)

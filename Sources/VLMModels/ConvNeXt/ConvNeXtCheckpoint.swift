@@ -12,7 +12,7 @@ package struct ConvNeXtCheckpoint: Sendable {
   /// Tensors of the checkpoint that are no part of the image model.
   package private(set) var unused: [String] = []
   /// What a person should know, one line each.
-  package private(set) var notes: [String] = []
+  package private(set) var notes: [Note] = []
   /// A classifier that cannot be run; it is among the unused tensors.
   package private(set) var headFault: HeadFault?
   /// Whether an activation of the head was assumed.

@@ -1,3 +1,5 @@
+import VLMFoundation
+
 /// What the user says of the activations that a file leaves open.
 package enum HeadActivationOption: Sendable, Equatable {
   case nothing
@@ -89,13 +91,14 @@ struct HeadSearch {
     }
 
     /// What a person should know, one line each.
-    var notes: [String] {
+    var notes: [Note] {
       let head = modules.compactMap { $0 }.first.map { $0.path.joined(separator: ".") } ?? ""
-      var notes: [String] = []
+      var notes: [Note] = []
       if isOpen {
         notes.append(
-          "the file does not say what lies between the layers of the head, '\(head)' and on: taken "
-            + "for \(text); --head-activation names another, or none")
+          Note(
+            "the file does not say what lies between the layers of the head, '\(head)' and on: taken "
+              + "for \(text)", .headActivation))
       }
       for (index, layer) in layers.enumerated().dropFirst() {
         guard case .layerNorm = layer, let module = modules[index], module.position != nil else {

@@ -38,7 +38,7 @@ extension LLaMACheckpoint {
     /// Those of them that nothing explains: without them it may be another model.
     private(set) var unexpected: [String] = []
     private(set) var frequencies: [String] = []
-    private(set) var notes: [String] = []
+    private(set) var notes: [Note] = []
 
     init(
       _ names: [CheckpointFacts.Name], _ naming: LLaMANaming, _ description: JSONValue

@@ -17,7 +17,7 @@ extension LLaMAConfig {
   ///   - notes: what a person should know of what was assumed.
   /// - Throws: `ModelError` naming a field of it, or a tensor.
   package static func description(
-    meta params: JSONValue, names: [CheckpointFacts.Name], notes: inout [String]
+    meta params: JSONValue, names: [CheckpointFacts.Name], notes: inout [Note]
   ) throws(ModelError) -> JSONValue {
     let fields = ConfigFields(params, path: "params.json")
     for key in metaRefused where fields.has(key) {

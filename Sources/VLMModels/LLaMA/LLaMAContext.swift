@@ -68,7 +68,7 @@ package final class LLaMAContext: @unchecked Sendable {
       throw ModelError(
         .memory(
           "a context of \(capacity) positions", needed: plan.byteCount, limit: memory.text,
-          advice: fitting.map { "--ctx \($0) fits" }))
+          fitting.map { .shorterContext($0) }))
     }
     self.config = config
     self.pool = pool

@@ -9,7 +9,7 @@ package struct GGUFLLaVA {
   package let facts: CheckpointFacts
   /// The checkpoint's names, by upstream's.
   private let originals: [String: String]
-  private let notes: [String]
+  private let notes: [Note]
 
   /// - Returns: nil unless the tower is described by such a file.
   /// - Throws: `ModelError` for one of another model than LLaVA-1.5, by its kind, and for one that
@@ -22,7 +22,7 @@ package struct GGUFLLaVA {
       let names = try Names(facts.names, vision)
       let (layer, note) = try Self.layer(vision, names)
       let (padding, otherNote) = try Self.padding(vision)
-      (originals, notes) = (names.originals, [note, otherNote].compactMap { $0 })
+      (originals, notes) = (names.originals, [note, otherNote].compactMap { $0.map { Note($0) } })
       var description = facts.description?.objectValue ?? JSONObject()
       description.set("mm_vision_select_layer", .int(layer))
       description.set("mm_projector_type", .string("mlp\(names.projectorLayers)x_gelu"))

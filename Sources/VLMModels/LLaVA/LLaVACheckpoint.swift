@@ -14,7 +14,7 @@ struct LLaVACheckpoint {
   private var unused: [String] = []
   private var unexpected: [String] = []
   private var frequencies: [String] = []
-  private var notes: [String] = []
+  private var notes: [Note] = []
 
   /// The model that the tensors make up; nil when they are no LLaVA's.
   ///

@@ -23,7 +23,7 @@ struct SigLIPCheckpoint {
   /// Those of them that nothing explains.
   private(set) var unexpected: [String] = []
   /// What a person should know, one line each.
-  private(set) var notes: [String]
+  private(set) var notes: [Note]
 
   /// - Parameters:
   ///   - names: tensors with their shapes; of the tower's own everything, and what is beside it.
@@ -118,7 +118,7 @@ private struct SigLIPShapes {
 
   func config(
     _ description: JSONValue?, _ purpose: SigLIPCheckpoint.Purpose
-  ) throws(ModelError) -> (SigLIPConfig, notes: [String]) {
+  ) throws(ModelError) -> (SigLIPConfig, notes: [Note]) {
     for name in naming.requiredNames where shapes[name] == nil {
       throw ModelError(.missingTensor(name))
     }

@@ -16,7 +16,7 @@ struct SigLIPDescription {
   /// Numbers of classes that are stated.
   let classCounts: [(field: String, value: Int)]
   /// What a person should know, one line each.
-  let notes: [String]
+  let notes: [Note]
 
   /// What transformers' and timm's classes have alike.
   private static let epsilon: Float = 1e-6

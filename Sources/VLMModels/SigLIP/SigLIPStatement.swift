@@ -81,7 +81,7 @@ enum SigLIPPooling {
   /// - Parameter hasHead: whether the tensors have an attention pooling head.
   /// - Throws: `ModelError` where both contradict each other.
   func feature(
-    hasHead: Bool, notes: inout [String]
+    hasHead: Bool, notes: inout [Note]
   ) throws(ModelError) -> SigLIPConfig.Feature {
     switch self {
     case .huggingFace(let usesHead):

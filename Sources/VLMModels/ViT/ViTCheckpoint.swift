@@ -76,7 +76,7 @@ package struct ViTCheckpoint: Sendable {
     self.unexpected = unexpected
   }
 
-  static let guessed =
+  static let guessed: Note =
     "no config.json beside the weights: assuming heads of 64 and quick GELU, as in OpenAI's CLIP"
 
   /// The tower as a model by itself, pooled; nil when the tensors are none.

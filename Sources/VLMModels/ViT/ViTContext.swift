@@ -81,7 +81,6 @@ enum MemoryLimit {
     }
     throw ModelError(
       .memory(
-        "a picture of \(width)×\(height)", needed: bytes, limit: memory.text,
-        advice: "--size with a smaller side takes less"))
+        "a picture of \(width)×\(height)", needed: bytes, limit: memory.text, .smallerSide))
   }
 }

@@ -29,7 +29,7 @@ package struct TowerFacts: Sendable {
   }
 
   /// What shapes cannot tell is known of OpenAI's CLIPs; of another this is a guess.
-  var clipNotes: [String] {
+  var clipNotes: [Note] {
     guard description == nil else { return [] }
     guard !(llava["mm_vision_tower"]?.stringValue ?? "").contains("clip-vit-") else { return [] }
     return [
@@ -48,7 +48,7 @@ package struct TowerCheckpoint: Sendable {
   /// Those of them that nothing explains: without them it may be another tower.
   package var unexpected: [String] = []
   /// What a person should know, one line each.
-  package var notes: [String] = []
+  package var notes: [Note] = []
   /// Whether upstream's code for this tower cuts prompts at `tokenizer_model_max_length`.
   package var cutsPrompts = true
 

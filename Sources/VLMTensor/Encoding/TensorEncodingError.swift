@@ -27,7 +27,7 @@ package struct TensorEncodingError: ReportableError, Equatable {
 
   package var exitStatus: ExitStatus { .badData }
 
-  package var description: String {
+  package func description(in words: Wording) -> String {
     switch problem {
     case .formatDoesNotFit(let format, let shape):
       "shape \(shape) cannot be stored as \(format.scheme.name) in \(format.layout) layout and "

@@ -74,7 +74,7 @@ package struct ModelError: ReportableError, Equatable {
     /// Results that are NaN or infinite, of so many.
     case notFinite(String, count: Int, of: Int)
     /// What needs more memory than may be planned with, and what would need less.
-    case memory(String, needed: Int?, limit: String, advice: String?)
+    case memory(String, needed: Int?, limit: String, Remedy?)
     /// Positions that a context does not have room for, behind those that it holds.
     case contextFull(held: Int, added: Int, capacity: Int)
     /// Memory for something that the system does not give.
@@ -92,7 +92,7 @@ package struct ModelError: ReportableError, Equatable {
     self.problem = problem
   }
 
-  package var description: String {
+  package func description(in words: Wording) -> String {
     let text =
       switch problem {
       case .missingTensor(let name, let beside):
@@ -120,10 +120,10 @@ package struct ModelError: ReportableError, Equatable {
       case .notFinite(let what, let count, let total):
         "\(what): \(count) of \(total) are NaN or infinite, expected finite numbers: the weights are "
           + "damaged, or a layer overflows"
-      case .memory(let what, let needed, let limit, let advice):
+      case .memory(let what, let needed, let limit, let remedy):
         "memory: \(what) needs "
           + (needed.map { "\(($0 + (1 << 20) - 1) >> 20) MiB" } ?? "more than can be counted")
-          + ", expected at most \(limit)" + (advice.map { "; " + $0 } ?? "")
+          + ", expected at most \(limit)" + words.end(remedy)
       case .contextFull(let held, let added, let capacity):
         "context: found \(held) positions and \(added) more, expected at most \(capacity)"
       case .noMemory(let what, let byteCount):

@@ -5,7 +5,7 @@ package struct OpenBLASError: ReportableError, Equatable {
   /// The loader's words, or that address space is limited.
   package let reason: String
 
-  package var description: String {
+  package func description(in words: Wording) -> String {
     "OpenBLAS cannot be loaded: \(reason.escapedForDisplay()); install libopenblas0"
   }
 

@@ -96,8 +96,8 @@ extension Converter.Options {
       guard let option = HeadActivationOption(name: name) else {
         throw ConversionError(
           path: path,
-          .option(
-            "--head-activation", found: name,
+          .setting(
+            .headActivation, found: name,
             expected: "one of " + HeadActivationOption.names.joined(separator: ", ")))
       }
       return option

@@ -68,7 +68,7 @@ extension Converter {
       tensors: conversion.plan.items.map { item in
         Plan.Tensor(
           name: item.spec.path, shape: item.spec.shape, scheme: WeightScheme(item.format.scheme),
-          byteCount: item.byteCount, reason: item.reason)
+          byteCount: item.byteCount, reason: item.reason?.description)
       },
       ignoredTensors: source.checkpoint.unused, sourceByteCount: conversion.sourceByteCount)
   }

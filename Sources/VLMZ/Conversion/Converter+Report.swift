@@ -43,7 +43,7 @@ extension Converter {
       details.entries.map { entry in
         Tensor(
           name: entry.name, shape: entry.shape, scheme: WeightScheme(entry.scheme),
-          byteCount: entry.byteCount, reason: entry.reason,
+          byteCount: entry.byteCount, reason: entry.reason?.description,
           relativeError: entry.error.relativeRootMeanSquareError,
           maximumError: entry.error.maxAbsError, cosine: entry.error.cosine)
       }
@@ -58,15 +58,15 @@ extension Converter {
     /// Stored bits per parameter: codes, scales and padding of all tensors.
     public var bitsPerWeight: Double { details.bitsPerWeight }
 
-    /// The report as one JSON object, as `vlm-convert --json` prints it: `scheme`,
+    /// The report as one JSON object, which `vlm-convert --json` prints with its options: `scheme`,
     /// `bits_per_weight`, `tensors` (those that are not f32, each with `name`, `scheme`,
     /// `relative_rmse`, `max_abs_error`, `cosine` and maybe `reason`) and `file_bytes`. All but the
     /// last are in the container too.
-    public var json: String { JSONValue.object(object).serialized() }
+    public var json: String { JSONValue.object(object()).serialized() }
 
-    /// The members of `json`.
-    package var object: JSONObject {
-      var object = details.json.objectValue ?? JSONObject()
+    /// The members of `json`, with reasons in the given words.
+    package func object(in words: Wording = .library) -> JSONObject {
+      var object = details.json(in: words).objectValue ?? JSONObject()
       object.set("file_bytes", .int(fileByteCount))
       return object
     }

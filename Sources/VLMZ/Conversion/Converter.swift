@@ -51,7 +51,10 @@ public final class Converter: Sendable {
 
   /// What a person should know before converting, one line each: what the checkpoint leaves open
   /// and how it was taken, what will be rounded a second time.
-  public var notes: [String] { source.notes + conversion.notes }
+  public var notes: [String] { remarks.map(\.description) }
+
+  /// The same for other words than a library's.
+  package var remarks: [Note] { source.notes + conversion.notes }
 
   package var source: SourceModel { conversion.source }
   package let conversion: Conversion

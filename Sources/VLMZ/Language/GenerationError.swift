@@ -4,6 +4,7 @@ import VLMFoundation
 package struct GenerationError: ReportableError, Equatable {
   package enum Problem: Sendable, Equatable {
     case option(String, found: String, expected: String)
+    case setting(Setting, found: String, expected: String)
     /// Some of the logits are NaN or infinite: damaged weights, or an overflow.
     case notNumbers(position: Int)
     case noTokenizer
@@ -11,6 +12,8 @@ package struct GenerationError: ReportableError, Equatable {
     /// The file's model does not generate text.
     case notLanguage(architecture: String)
     case text(found: String, expected: String)
+    /// A prompt with another number of places for pictures than there are pictures.
+    case places(found: Int, expected: Int)
     /// A question that says `<image>` more or less often than there are pictures for it.
     case pictures(named: Int, given: Int)
     /// A conversation that the context has no room for: positions of its text, and pictures with all
@@ -32,11 +35,13 @@ package struct GenerationError: ReportableError, Equatable {
     self.advice = advice
   }
 
-  package var description: String {
+  package func description(in words: Wording) -> String {
     let text =
       switch problem {
       case .option(let name, let found, let expected):
         "\(name): found \(found.escapedForDisplay()), expected \(expected)"
+      case .setting(let setting, let found, let expected):
+        "\(words.name(of: setting)): found \(found.escapedForDisplay()), expected \(expected)"
       case .notNumbers(let position):
         "logits behind position \(position): found NaN or infinity, expected finite numbers: the "
           + "weights are damaged, or a layer overflows"
@@ -47,6 +52,9 @@ package struct GenerationError: ReportableError, Equatable {
       case .notLanguage(let architecture):
         "architecture: found '\(architecture.escapedForDisplay())', expected a language model"
       case .text(let found, let expected): "text: found \(found), expected \(expected)"
+      case .places(let found, let expected):
+        "text: found \(found) places for pictures in the template's prompt, expected \(expected), "
+          + "one per picture" + words.end(.anotherTemplate)
       case .pictures(let named, let given):
         "prompt: found <image> \(named == 1 ? "once" : "\(named) times") and "
           + "\(Self.count(given)), expected one <image> per picture, or none at all"
@@ -72,7 +80,7 @@ package struct GenerationError: ReportableError, Equatable {
 
   package var exitStatus: ExitStatus {
     switch problem {
-    case .option, .pictures: .usage
+    case .option, .setting, .pictures: .usage
     default: .badData
     }
   }

@@ -113,8 +113,8 @@ package struct LanguageModel: Sendable {
       let range = step...16_384
       guard range.contains(side) else {
         throw GenerationError(
-          .option(
-            "--resolution", found: "\(side)",
+          .setting(
+            .resolution, found: "\(side)",
             expected: "\(range.lowerBound) to \(range.upperBound)"))
       }
       steps = steps.resized(toSide: side)
@@ -122,7 +122,7 @@ package struct LanguageModel: Sendable {
     if geometry.keepsAspect {
       guard model.config.tower.geometry.takesAnyAspect, let side = steps.resolution else {
         throw GenerationError(
-          .option("--keep-aspect", found: "a tower for squares", expected: "one of any shape"))
+          .setting(.keepsAspect, found: "a tower for squares", expected: "one of any shape"))
       }
       steps = steps.keepingAspect(
         ofWidth: image.width, height: image.height, side: side, step: step)
@@ -152,7 +152,7 @@ package struct LanguageModel: Sendable {
   private func sighted() throws(GenerationError) -> (LLaVA, Preprocessing) {
     guard let pictures, let preprocessing else {
       throw GenerationError(
-        file: container.path, .option("--image", found: "a picture", expected: "text alone"))
+        file: container.path, .setting(.picture, found: "a picture", expected: "text alone"))
     }
     return (pictures, preprocessing)
   }

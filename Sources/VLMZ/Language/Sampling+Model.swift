@@ -4,8 +4,8 @@ import VLMText
 extension SamplingOptions {
   /// - Throws: `GenerationError` naming the option that is out of range.
   package func validate() throws(GenerationError) {
-    func check(
-      _ name: String, _ value: Double, _ range: ClosedRange<Double>
+    func check<Value: Comparable>(
+      _ name: String, _ value: Value, _ range: ClosedRange<Value>
     ) throws(GenerationError) {
       guard range.contains(value) else {
         throw GenerationError(
@@ -14,11 +14,11 @@ extension SamplingOptions {
       }
     }
     try check("temperature", temperature, 0...100)
-    try check("top-k", Double(topK), 0...1e9)
+    try check("top-k", topK, 0...1_000_000_000)
     try check("top-p", topP, 0...1)
     try check("min-p", minP, 0...1)
     try check("repeat penalty", repeatPenalty, 0.01...100)
-    try check("repeat window", Double(repeatWindow), 0...Double(Int.max))
+    try check("repeat window", repeatWindow, 0...Int.max)
   }
 }
 

@@ -95,7 +95,7 @@ extension TextGenerator {
   }
 
   private var blind: GenerationError {
-    GenerationError(file: file, .option("--image", found: "a picture", expected: "text alone"))
+    GenerationError(file: file, .setting(.picture, found: "a picture", expected: "text alone"))
   }
 
   private func splice(_ ids: [Int], _ images: [VisualTokens]) throws -> Splice {

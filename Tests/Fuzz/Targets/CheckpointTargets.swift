@@ -65,7 +65,7 @@ enum CheckpointTargets {
         CheckpointFacts(names: names, towerDescription: gguf.metadata.description))
     }
     ModelTargets.attempt {
-      var notes: [String] = []
+      var notes: [Note] = []
       let tokenizer = try Tokenizer(
         ggufMetadata: { gguf.metadata[$0]?.wholeJSON }, file: "f", notes: &notes)
       TokenizerTargets.exercise(tokenizer)

@@ -1,5 +1,6 @@
 import Testing
 import VLMCheckpoint
+import VLMFoundation
 import VLMTestSupport
 
 /// Which part of a training checkpoint is the model.
@@ -45,8 +46,7 @@ import VLMTestSupport
     #expect(catalog.tensors.map(\.name) == ["v"])
     #expect(
       catalog.warnings == [
-        "reading the state 'state_dict_ema' of 'state_dict_ema', 'state_dict'; "
-          + "--state chooses another"
+        Note("reading the state 'state_dict_ema' of 'state_dict_ema', 'state_dict'", .anotherState)
       ])
     #expect(try names(items, .named("state_dict")) == ["w"])
     #expect(try names(items, .everything) == ["state_dict.w", "state_dict_ema.v"])
@@ -60,7 +60,7 @@ import VLMTestSupport
       let catalog = try make.read(TorchComposer.zip(Pickled.state(items)))
       #expect(
         catalog.warnings == [
-          "reading the state 'model' of 'model', '\(key)'; --state chooses another"
+          Note("reading the state 'model' of 'model', '\(key)'", .anotherState)
         ])
     }
     let alone = [("model", large), ("loss", Self.state)]

@@ -1,5 +1,6 @@
 import Testing
 import VLMFoundation
+import VLMTestSupport
 
 @testable import VLMImages
 
@@ -226,8 +227,27 @@ struct PreprocessingTests {
     let wide = Image(width: 100, height: 1, filledWith: .white)
     #expect(
       throws: ImageError(
-        name: "wide", problem: .tooManyPixels(width: 100, height: 100, limit: 9999))
+        name: "wide",
+        problem: .preparedTooLarge(width: 100, height: 100, pixels: 9999, side: 1_000_000))
     ) { try steps.apply(wide, name: "wide", limits: ImageLimits(maximumPixels: 9999)) }
+  }
+
+  @Test("a picture that only resizing makes too large is not said to be too large itself")
+  func resizedTooLarge() throws {
+    let small = Image(width: 10, height: 10, filledWith: .white)
+    func line(_ steps: Preprocessing, _ limits: ImageLimits = ImageLimits()) -> String? {
+      thrownError(ImageError.self) { try steps.apply(small, name: "small", limits: limits) }?
+        .description
+    }
+    let large = Preprocessing(resize: .exact(width: 16_384, height: 16_384), normalization: nil)
+    #expect(
+      line(large)
+        == "small: the image would be resized to 16384 x 16384 pixels, the limit is 178956970 in all"
+    )
+    let long = Preprocessing(resize: .exact(width: 101, height: 1), normalization: nil)
+    #expect(
+      line(long, ImageLimits(maximumSide: 100))
+        == "small: the image would be resized to 101 x 1 pixels, the limit is 100 for a side")
   }
 
   @Test("a resolution keeps the crop's share as timm's crop_pct would, rounded down")

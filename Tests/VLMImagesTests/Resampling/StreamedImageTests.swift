@@ -212,7 +212,7 @@ struct StreamedImageTests {
     let progressive = FlatPicture.jpeg(width: 1600, height: 1200, isProgressive: true)
     #expect(problem(progressive, memory: 40 << 20) == nil)
     guard
-      case .tooMuchMemory(let bytes, 4_194_304, "saved again as a baseline JPEG it takes less")? =
+      case .tooMuchMemory(let bytes, 4_194_304, .saveAgain("as a baseline JPEG"))? =
         problem(progressive, memory: 4 << 20)
     else {
       Issue.record("not refused")
@@ -224,7 +224,7 @@ struct StreamedImageTests {
     #expect(problem(png(500, 400, interlace: 0), memory: 4 << 20) == nil)
     #expect(problem(png(500, 400, interlace: 1), memory: 8 << 20) == nil)
     guard
-      case .tooMuchMemory(_, 1_048_576, "saved again without interlacing it takes less")? =
+      case .tooMuchMemory(_, 1_048_576, .saveAgain("without interlacing"))? =
         problem(png(500, 400, interlace: 1), memory: 1 << 20)
     else {
       Issue.record("not refused")
@@ -232,8 +232,7 @@ struct StreamedImageTests {
     }
     let error = ImageError(
       name: "a.jpg",
-      problem: .tooMuchMemory(
-        bytes: 1, limit: 96_999_999, advice: ImageError.saved(again: "as a baseline JPEG")))
+      problem: .tooMuchMemory(bytes: 1, limit: 96_999_999, .saveAgain("as a baseline JPEG")))
     #expect(
       error.description
         == "a.jpg: the image takes 1 MB of memory, found 96 MB left within the limits; "

@@ -301,16 +301,18 @@ struct SigLIPMalformedTests {
     let bare = try #require(try SigLIPCheckpoint(Self.timm, nil, .image))
     #expect(
       bare.notes == [
-        "no description beside the weights: assuming 1 head and GELU by erf, as timm's SigLIP of "
-          + "this size"
+        Note(
+          "no description beside the weights: assuming 1 head and GELU by erf, as timm's SigLIP of "
+            + "this size")
       ])
     let nameless = Self.changed(Self.timmDescribed, "architecture", nil)
     let found = try #require(try SigLIPCheckpoint(Self.timm, nameless, .image))
     #expect(found.config.encoder.heads == 2)
     #expect(
       found.notes == [
-        "the description does not say which model it is: assuming GELU by erf, as timm's SigLIP "
-          + "of this size"
+        Note(
+          "the description does not say which model it is: assuming GELU by erf, as timm's SigLIP "
+            + "of this size")
       ])
   }
 

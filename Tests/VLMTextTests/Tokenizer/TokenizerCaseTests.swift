@@ -24,7 +24,7 @@ struct TokenizerCaseTests {
   }
 
   private func tokenizer(_ name: String) throws -> Tokenizer {
-    var notes: [String] = []
+    var notes: [Note] = []
     return try Tokenizer(
       tokenizerJSON: TokenizerFixtures.json(file(name + "/tokenizer.json")),
       settings: settings(name), file: name, notes: &notes)
@@ -33,7 +33,7 @@ struct TokenizerCaseTests {
   @Test("added tokens beside tokenizer.model")
   func added() throws {
     let name = "added-tokens-ignored-beside-tokenizer.model"
-    var notes: [String] = []
+    var notes: [Note] = []
     let tokenizer = try Tokenizer(
       sentencePiece: TokenizerFixtures.bytes(file(name + "/tokenizer.model")),
       prefix: .firstSegment, settings: settings(name), file: name, notes: &notes)

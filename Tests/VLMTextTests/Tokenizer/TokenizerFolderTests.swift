@@ -14,7 +14,7 @@ struct TokenizerFolderTests {
 
     var testDescription: String { name }
 
-    func tokenizer(_ notes: inout [String]) throws -> Tokenizer {
+    func tokenizer(_ notes: inout [Note]) throws -> Tokenizer {
       let beside = json["beside"]
       let settings = try TokenizerSettings(
         configuration: beside?["tokenizer_config.json"],
@@ -45,7 +45,7 @@ struct TokenizerFolderTests {
 
   @Test("ids and texts are the library's, also from a container", arguments: folders)
   func ids(_ folder: Folder) throws {
-    var notes: [String] = []
+    var notes: [Note] = []
     let read = try folder.tokenizer(&notes)
     let tokenizer = try Tokenizer(container: read.serialized(), file: folder.name)
     for entry in try #require(folder.json["cases"]?.arrayValue) {
@@ -67,7 +67,7 @@ struct TokenizerFolderTests {
 
   @Test("without special tokens they are letters", arguments: folders)
   func letters(_ folder: Folder) throws {
-    var notes: [String] = []
+    var notes: [Note] = []
     let tokenizer = try folder.tokenizer(&notes)
     let text = "x<|im_start|> <pad>y</s>"
     let ids = try tokenizer.encode(text, bos: false, eos: false, parsesSpecial: false)
@@ -84,7 +84,7 @@ struct TokenizerFolderTests {
           "300": ["content": "<own>", "special": false],
         ]
       ])
-    var notes: [String] = []
+    var notes: [Note] = []
     let bytes = try TokenizerFixtures.bytes(TokenizerFixtures.own("spm-small.model"))
     let tokenizer = try Tokenizer(
       sentencePiece: bytes, prefix: .firstSegment, settings: settings, file: "m", notes: &notes)
@@ -102,7 +102,7 @@ struct TokenizerFolderTests {
   func byte() throws {
     let settings = try TokenizerSettings(
       configuration: ["added_tokens_decoder": ["5": ["content": "<own>", "special": false]]])
-    var notes: [String] = []
+    var notes: [Note] = []
     let bytes = try TokenizerFixtures.bytes(TokenizerFixtures.own("spm-small.model"))
     let error = thrownError(TextError.self) {
       try Tokenizer(
@@ -121,7 +121,7 @@ struct TokenizerFolderTests {
           ["id": 7, "content": "<seven>", "special": true],
         ]
       ])
-    var notes: [String] = []
+    var notes: [Note] = []
     let bytes = try TokenizerFixtures.bytes(TokenizerFixtures.own("spm-small.model"))
     let tokenizer = try Tokenizer(
       sentencePiece: bytes, prefix: .firstSegment, settings: settings, file: "m", notes: &notes)
@@ -137,7 +137,7 @@ struct TokenizerFolderTests {
     let error = thrownError(TextError.self) {
       let settings = try TokenizerSettings(
         configuration: ["added_tokens_decoder": .object(object)], folder: "d/")
-      var notes: [String] = []
+      var notes: [Note] = []
       return try Tokenizer(
         sentencePiece: TokenizerFixtures.bytes(TokenizerFixtures.own("spm-small.model")),
         prefix: .never, settings: settings, file: "m", notes: &notes)

@@ -157,7 +157,7 @@ struct TokenizerTests {
       "merges": [],
     ]
     for (pre, ids) in [("qwen2", [3, 4]), ("llama-bpe", [0, 1, 2])] {
-      var notes: [String] = []
+      var notes: [Note] = []
       let tokenizer = try Tokenizer(
         ggufMetadata: { key in
           key == "tokenizer.ggml.pre"

@@ -67,7 +67,7 @@ import VLMTestSupport
       configuration: [
         "added_tokens_decoder": decoder, "additional_special_tokens": .array(list),
       ], alongside: json)
-    var notes: [String] = []
+    var notes: [Note] = []
     let tokenizer = try Tokenizer(
       tokenizerJSON: json, settings: settings, file: "test", notes: &notes)
     #expect(notes == [])

@@ -107,12 +107,12 @@ struct ProjectorCheckpointTests {
     }
   }
 
-  @Test("each part that is missing is an error that names its option")
+  @Test("each part that is missing is an error that says what to name")
   func missing() throws {
     let parts = try Parts()
     let noBase = thrownError(ConversionError.self) { try SourceModel.open(path: parts.projector) }
     #expect(noBase?.problem == .languageModel(stated: "vicuna-7b-v1.5"))
-    #expect(noBase?.description.contains("--model-base") == true)
+    #expect(noBase?.description.contains("name the folder of the language model") == true)
     let noClip = thrownError(ConversionError.self) {
       try SourceModel.open(
         path: parts.projector, visionTowerSlow: parts.slow, modelBase: parts.base)
@@ -122,7 +122,7 @@ struct ProjectorCheckpointTests {
       try SourceModel.open(path: parts.projector, visionTower: parts.clip, modelBase: parts.base)
     }
     #expect(noSlow?.problem == .slowTower(stated: "convnext_large_mlp.clip_laion2b_ft_320"))
-    #expect(noSlow?.description.contains("--vision-tower-slow") == true)
+    #expect(noSlow?.description.contains("download timm's and name its folder") == true)
     let twice = thrownError(ConversionError.self) {
       try SourceModel.open(path: Self.whole, modelBase: parts.base)
     }

@@ -79,7 +79,7 @@ struct VisionTowerFolderTests {
     #expect(error?.problem == .visionTower(stated: name))
     #expect(error?.exitStatus == .badData)
     let text = error?.description ?? ""
-    #expect(text.contains(name) && text.contains("download") && text.contains("--vision-tower"))
+    #expect(text.contains(name) && text.contains("download that and name its folder"))
 
     let given = try SourceModel.open(path: copy.path, visionTower: elsewhere.path("tower"))
     #expect(try isWhole(given))

@@ -15,5 +15,9 @@ struct SamplingOptionsTests {
       let error = thrownError(GenerationError.self) { try options.validate() }
       #expect(error?.description.hasPrefix(name) ?? false)
     }
+    let whole = thrownError(GenerationError.self) {
+      try SamplingOptions(topK: 2_000_000_000).validate()
+    }
+    #expect(whole?.description == "top-k: found 2000000000, expected 0 to 1000000000")
   }
 }

@@ -1,3 +1,5 @@
+import VLMFoundation
+
 extension Tokenizer {
   /// Reads a `tokenizer.model`, a protocol buffer written by SentencePiece's trainer.
   ///
@@ -16,7 +18,7 @@ extension Tokenizer {
   /// - Parameter notes: receives notes for the user.
   package init(
     sentencePiece bytes: [UInt8], prefix: PrefixRule, settings: TokenizerSettings, file: String,
-    notes: inout [String]
+    notes: inout [Note]
   ) throws(TextError) {
     var parts = try SentencePieceModel.read(bytes, file).parts(prefix: prefix)
     try settings.complete(&parts, places: true, notes: &notes)

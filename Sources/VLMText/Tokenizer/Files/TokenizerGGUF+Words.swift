@@ -1,7 +1,9 @@
+import VLMFoundation
+
 extension TokenizerGGUF {
   /// The pre-tokenization for each value of `tokenizer.ggml.pre`, as in llama.cpp.
   func readWords(
-    _ parts: inout TokenizerParts, _ notes: inout [String]
+    _ parts: inout TokenizerParts, _ notes: inout [Note]
   ) throws(TextError) {
     // For LLaMA 3 and Mistral Nemo if the file does not state it.
     let addsBOS: TokenizerParts.Flags = value("add_bos_token") == nil ? .addsBOS : []

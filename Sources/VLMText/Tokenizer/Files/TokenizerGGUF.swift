@@ -9,7 +9,7 @@ extension Tokenizer {
   ///   - notes: receives notes for the user about assumptions.
   package init(
     ggufMetadata metadata: @escaping (_ key: String) -> JSONValue?, file: String,
-    notes: inout [String]
+    notes: inout [Note]
   ) throws(TextError) {
     let reader = TokenizerGGUF(metadata: metadata, file: file)
     try self.init(try reader.parts(&notes), file: file)
@@ -30,7 +30,7 @@ struct TokenizerGGUF {
 
   private func id(_ key: String) -> Int? { value(key)?.intValue }
 
-  func parts(_ notes: inout [String]) throws(TextError) -> TokenizerParts {
+  func parts(_ notes: inout [Note]) throws(TextError) -> TokenizerParts {
     guard let model = value("model")?.stringValue else {
       throw TextError(file: file, place: "tokenizer.ggml.model", .missing)
     }

@@ -21,7 +21,7 @@ extension Tokenizer {
   ///   - notes: receives notes for the user.
   package init(
     tokenizerJSON json: JSONValue, settings: TokenizerSettings, file: String,
-    notes: inout [String]
+    notes: inout [Note]
   ) throws(TextError) {
     var parts = try TokenizerJSON(json: json, file: file).parts()
     // CLIP's settings are built in.

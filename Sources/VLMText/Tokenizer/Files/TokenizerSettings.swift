@@ -177,7 +177,7 @@ package struct TokenizerSettings: Sendable {
   ///     otherwise new tokens are appended, as beside a `tokenizer.json`.
   ///   - notes: receives notes for the user.
   func complete(
-    _ parts: inout TokenizerParts, places: Bool, notes: inout [String]
+    _ parts: inout TokenizerParts, places: Bool, notes: inout [Note]
   ) throws(TextError) {
     let ends = ends ?? (places ? (addsBOS ?? true, addsEOS ?? false) : nil)
     let own = parts.ends.count
@@ -223,7 +223,7 @@ package struct TokenizerSettings: Sendable {
 
   private func set(
     _ flag: TokenizerParts.Flags, _ isSet: Bool, _ id: Int?, _ role: Role,
-    _ parts: inout TokenizerParts, _ notes: inout [String]
+    _ parts: inout TokenizerParts, _ notes: inout [Note]
   ) {
     guard isSet else {
       parts.flags.remove(flag)
