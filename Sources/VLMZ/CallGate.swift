@@ -26,19 +26,21 @@ final class Lock: @unchecked Sendable {
 ///
 /// A second call is refused at once: to wait would never end where it is made from the first one's
 /// callback.
-final class CallGate: @unchecked Sendable {
+package final class CallGate: @unchecked Sendable {
   private let lock = Lock()
   /// Of the call that is running.
   private var running: CancellationFlag?
 
+  package init() {}
+
   /// Ends the call that is running as soon as it can be ended; without one it does nothing.
-  func cancel() { lock.withLock { running?.cancel() } }
+  package func cancel() { lock.withLock { running?.cancel() } }
 
   /// Runs `body` if nothing else is running.
   ///
   /// - Parameter flag: what ends this call, beside `cancel`.
   /// - Throws: `.busy`; what `body` throws, as a `VLMZError`.
-  func enter<R>(
+  package func enter<R>(
     _ flag: CancellationFlag = CancellationFlag(), _ body: (CancellationFlag) throws -> R
   ) throws(VLMZError) -> R {
     let isFree = lock.withLock {
@@ -63,7 +65,7 @@ extension CancellationFlag {
 }
 
 /// Runs what takes long on a thread of its own, so that no task waits for it.
-enum Background {
+package enum Background {
   private final class Work {
     let body: @Sendable () -> Void
     init(_ body: @escaping @Sendable () -> Void) { self.body = body }
@@ -72,7 +74,7 @@ enum Background {
   /// - Parameters:
   ///   - flag: set when the task that waits is cancelled.
   /// - Throws: what `body` throws; `.noMemory` when no thread can be had.
-  static func run<R: Sendable>(
+  package static func run<R: Sendable>(
     _ flag: CancellationFlag, _ body: @escaping @Sendable () throws -> R
   ) async throws(VLMZError) -> R {
     let result: Result<R, any Error> = await withTaskCancellationHandler {
@@ -89,10 +91,11 @@ enum Background {
     return try VLMZError.wrapping { try result.get() }
   }
 
-  static let noThread = VLMZError(.noMemory, "found no thread to run on")
+  /// What a call throws that found no thread.
+  package static let noThread = VLMZError(.noMemory, "found no thread to run on")
 
   /// Runs `body` on a thread of its own, or else `failed` on this one.
-  static func start(_ body: @escaping @Sendable () -> Void, failed: () -> Void) {
+  package static func start(_ body: @escaping @Sendable () -> Void, failed: () -> Void) {
     let box = Unmanaged.passRetained(Work(body))
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)

@@ -7,6 +7,7 @@ import VLMFoundation
 import VLMModels
 import VLMTensor
 import VLMZ
+import VLMZConverter
 
 extension ScoreKind: ExpressibleByArgument {}
 

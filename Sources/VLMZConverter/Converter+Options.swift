@@ -3,6 +3,7 @@ import VLMConversion
 import VLMFoundation
 import VLMModels
 import VLMTensor
+import VLMZ
 
 extension Converter {
   /// What `vlm-convert` can be told, as values. The defaults are right for most checkpoints.

@@ -2,6 +2,7 @@ import VLMConversion
 import VLMFoundation
 import VLMModels
 import VLMTensor
+import VLMZ
 
 /// Turns a checkpoint into a `.vlmz` file.
 ///
