@@ -24,9 +24,12 @@ package struct LanguageModel: Sendable {
   /// The layers of a container's model; nil when it writes no text.
   ///
   /// - Throws: `ContainerError`, `ModelError` when the file is damaged or is not its own model.
-  init?(_ container: Container, _ description: ModelDescription, kernels: KernelSet) throws {
+  init?(
+    _ container: Container, _ description: ModelDescription, kernels: KernelSet,
+    observer: (any ProductObserver)? = nil
+  ) throws {
     let source = ContainerWeights(container)
-    let weights = Weights(source, kernels: kernels)
+    let weights = Weights(source, kernels: kernels, observer: observer)
     guard let config = description.language else { return nil }
     pictures = try ModelError.inFile(container.path) {
       try (description.config as? LLaVAConfig).map { try LLaVA(weights, $0) }

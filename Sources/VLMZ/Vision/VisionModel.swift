@@ -43,10 +43,13 @@ package struct VisionModel: Sendable {
   /// The layers of a container's model; nil when it makes no vectors of pictures.
   ///
   /// - Throws: `ContainerError`, `ModelError` when the file is damaged or is not its own model.
-  init?(_ container: Container, _ description: ModelDescription, kernels: KernelSet) throws {
+  init?(
+    _ container: Container, _ description: ModelDescription, kernels: KernelSet,
+    observer: (any ProductObserver)? = nil
+  ) throws {
     guard let config = description.config.image else { return nil }
     let source = ContainerWeights(container)
-    let weights = Weights(source, kernels: kernels)
+    let weights = Weights(source, kernels: kernels, observer: observer)
     let clip = try ModelError.inFile(container.path) {
       try (description.config as? CLIPConfig).map { try CLIP(weights, $0) }
     }
@@ -62,7 +65,7 @@ package struct VisionModel: Sendable {
   /// The text tower's tokenizer; nil when the file has none.
   ///
   /// - Throws: `ContainerError`, `TextError`, `ModelError` for a section that is damaged.
-  func tokenizer() throws -> Tokenizer? { try tokenizerSource.read() }
+  package func tokenizer() throws -> Tokenizer? { try tokenizerSource.read() }
 
   /// Numbers in the embedding of a picture.
   package var embeddingWidth: Int { config.vector?.width ?? 0 }
