@@ -65,7 +65,8 @@ let package = Package(
     .target(
       name: "VLMZConverter",
       dependencies: [
-        "VLMFoundation", "VLMTensor", "VLMCheckpoint", "VLMModels", "VLMConversion", "VLMZ",
+        "VLMFoundation", "VLMTensor", "VLMCheckpoint", "VLMContainer", "VLMImages", "VLMText",
+        "VLMModels", "VLMConversion", "VLMZ",
       ]),
 
     // The C interface: the header, and the Swift functions behind it.
@@ -157,7 +158,11 @@ let package = Package(
         "VLMModels", "VLMTensor", "VLMText", "VLMTestSupport",
       ]),
     .testTarget(
-      name: "VLMZConverterTests", dependencies: ["VLMZConverter", "VLMZ", "VLMTestSupport"]),
+      name: "VLMZConverterTests",
+      dependencies: [
+        "VLMZConverter", "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMFoundation",
+        "VLMImages", "VLMModels", "VLMTensor", "VLMText", "VLMTestSupport", "VLMZ",
+      ]),
     .testTarget(
       name: "VLMBenchTests",
       dependencies: [
