@@ -15,6 +15,7 @@ let package = Package(
   name: "vlmz",
   products: [
     .library(name: "VLMZ", targets: ["VLMZ"]),
+    .library(name: "VLMZConverter", targets: ["VLMZConverter"]),
     // What `scripts/fuzz` links; the commands are products without being named.
     .library(name: "VLMFuzz", type: .static, targets: ["VLMFuzzTargets"]),
     // What `scripts/build-library` makes libvlmz.so of.
@@ -55,11 +56,17 @@ let package = Package(
         "VLMFoundation", "VLMTensor", "VLMCheckpoint", "VLMContainer", "VLMImages", "VLMText",
         "VLMModels",
       ]),
+    // Running a model needs neither checkpoints nor their conversion.
     .target(
       name: "VLMZ",
       dependencies: [
+        "VLMFoundation", "VLMTensor", "VLMContainer", "VLMImages", "VLMText", "VLMModels",
+      ]),
+    .target(
+      name: "VLMZConverter",
+      dependencies: [
         "VLMFoundation", "VLMTensor", "VLMCheckpoint", "VLMContainer", "VLMImages", "VLMText",
-        "VLMModels", "VLMConversion",
+        "VLMModels", "VLMConversion", "VLMZ",
       ]),
 
     // The C interface: the header, and the Swift functions behind it.
@@ -84,7 +91,7 @@ let package = Package(
       name: "vlm-convert",
       dependencies: [
         "VLMCommandLine", "VLMConversion", "VLMCheckpoint", "VLMContainer", "VLMFoundation",
-        "VLMImages", "VLMModels", "VLMTensor", "VLMText", "VLMZ",
+        "VLMImages", "VLMModels", "VLMTensor", "VLMText", "VLMZ", "VLMZConverter",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
@@ -151,6 +158,12 @@ let package = Package(
         "VLMModels", "VLMTensor", "VLMText", "VLMTestSupport",
       ]),
     .testTarget(
+      name: "VLMZConverterTests",
+      dependencies: [
+        "VLMZConverter", "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMFoundation",
+        "VLMImages", "VLMModels", "VLMTensor", "VLMText", "VLMTestSupport", "VLMZ",
+      ]),
+    .testTarget(
       name: "VLMBenchTests",
       dependencies: [
         "VLMBench", "CVLMPeak", "VLMConversion", "VLMFoundation", "VLMImages", "VLMModels",
@@ -160,7 +173,8 @@ let package = Package(
       name: "CLITests",
       dependencies: [
         "VLMCommandLine", "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMFoundation",
-        "VLMImages", "VLMTensor", "VLMText", "VLMTestSupport", "VLMZ", "vlm-convert", "vlm-run",
+        "VLMImages", "VLMTensor", "VLMText", "VLMTestSupport", "VLMZ", "VLMZConverter",
+        "vlm-convert", "vlm-run",
       ]),
     .target(
       name: "VLMFuzzTargets",

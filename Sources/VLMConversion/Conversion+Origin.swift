@@ -35,7 +35,9 @@ extension Conversion {
   /// Where the container came from: file names without folders, their sizes and hashes, the
   /// names that its tensors had there, and the flags. Nothing of the machine or the time: the same
   /// input gives the same bytes.
-  func provenance(_ digests: [String: UInt64]) throws -> JSONValue {
+  func provenance(
+    _ digests: [String: UInt64], _ statistics: (any TensorStatistics)?
+  ) throws -> JSONValue {
     var files: [JSONValue] = []
     for path in source.files {
       let name = path.split(separator: "/").last.map(String.init) ?? path
@@ -54,6 +56,7 @@ extension Conversion {
     result.set("scheme", .string(scheme.name))
     result.set(
       "tensor_types", .array(overrides.map { .string("\($0.pattern)=\($0.scheme.name)") }))
+    if let statistics { result.set("calibration", statistics.provenance) }
     result.set("naming", .string(source.checkpoint.naming))
     result.set("names", .object(try originalNames()))
     result.set("files", .array(files))

@@ -52,13 +52,15 @@ package struct Conversion: Sendable {
   ///   - resume: take over the tensors that an earlier conversion of the same source with the same
   ///     flags wrote before it was broken off, as far as their checksums are right; and leave what
   ///     is written when this one is broken off.
+  ///   - statistics: what is known of the inputs of matrices; nil: all inputs weigh the same.
   ///   - cancelled: looked at before each piece.
   ///   - note: called with what a person should know about resuming.
   ///   - progress: called on this thread with source bytes done, of all, and the tensor's name: the
   ///     bytes never fall, and are all of them at the end.
   /// - Throws: `CancellationError` once `cancelled` is.
   package func run(
-    to path: String, overwrite: Bool, resume: Bool = false, cancelled: CancellationFlag? = nil,
+    to path: String, overwrite: Bool, resume: Bool = false,
+    statistics: (any TensorStatistics)? = nil, cancelled: CancellationFlag? = nil,
     note: (String) -> Void = { _ in }, progress: (Int, Int, String) -> Void
   ) throws -> ConversionReport {
     try checkOutput(path)
@@ -66,7 +68,7 @@ package struct Conversion: Sendable {
       resumable: path, overwrite: overwrite, keeping: resume,
       takesFinished: ConversionJournal.exists(partial: OutputFile.partialPath(of: path)))
     let journal = try ConversionJournal(
-      partial: writer.temporaryPath, fingerprint: try fingerprint(), keeping: resume)
+      partial: writer.temporaryPath, fingerprint: try fingerprint(statistics), keeping: resume)
     let tensors = try tensorsInFileOrder()
     var errors = try recover(tensors, writer, journal, note: resume ? note : { _ in })
     try writer.reserve(tensorBytes: plan.byteCount)
@@ -76,11 +78,11 @@ package struct Conversion: Sendable {
     }
     let done = tensors.prefix(errors.count).reduce(0) { $0 + $1.1.byteCount }
     let digests = try encode(
-      pieces, OutputStage(writer: writer, journal: journal), errors: &errors, done: done,
-      cancelled: cancelled, progress: progress)
+      pieces, OutputStage(writer: writer, journal: journal), statistics, errors: &errors,
+      done: done, cancelled: cancelled, progress: progress)
     for file in source.catalog.sources { try file.checkInPlace() }
 
-    var report = ConversionReport(scheme: scheme)
+    var report = ConversionReport(scheme: scheme, calibration: statistics?.provenance)
     for item in plan.items { report.add(item, errors[item.spec.path] ?? QuantizationError()) }
     try writer.add(section: .config, bytes(source.description.json))
     if let preprocessing = source.preprocessing {
@@ -91,7 +93,7 @@ package struct Conversion: Sendable {
     }
     for (kind, content) in source.sections { try writer.add(section: kind, content) }
     if let container = source.container { writer.add(unknownSectionsOf: container) }
-    try writer.add(section: .provenance, bytes(try provenance(digests)))
+    try writer.add(section: .provenance, bytes(try provenance(digests, statistics)))
     try writer.add(section: .report, bytes(report.json()))
     let summary = try writer.finish()
     journal.remove()
@@ -160,8 +162,9 @@ package struct Conversion: Sendable {
   ///
   /// - Returns: the XXH64 of the checkpoint's files, by path.
   private func encode(
-    _ pieces: [TensorPiece], _ output: OutputStage, errors: inout [String: QuantizationError],
-    done: Int, cancelled: CancellationFlag?, progress: (Int, Int, String) -> Void
+    _ pieces: [TensorPiece], _ output: OutputStage, _ statistics: (any TensorStatistics)?,
+    errors: inout [String: QuantizationError], done: Int, cancelled: CancellationFlag?,
+    progress: (Int, Int, String) -> Void
   ) throws -> [String: UInt64] {
     let reader = SourceReader(source.catalog.sources)
     func request(_ index: Int) throws {
@@ -181,15 +184,20 @@ package struct Conversion: Sendable {
     let total = sourceByteCount
     var done = done
     var error = QuantizationError()
+    var known: CalibrationStatistics?
     for index in 0..<SourceReader.piecesAhead { try request(index) }
     for (index, piece) in pieces.enumerated() {
       try request(index + SourceReader.piecesAhead)
       progress(min(done, total), total, piece.item.spec.path)
       if cancelled?.isCancelled ?? false { throw CancellationError() }
-      if piece.isFirst { error = QuantizationError() }
+      if piece.isFirst {
+        error = QuantizationError()
+        known = nil
+        known = try piece.statistics(statistics)
+      }
       let buffer = buffers[index]
       try check.add(piece)
-      error.merge(try stream.encode(piece, into: buffer))
+      error.merge(try stream.encode(piece, known, into: buffer))
       for (file, range) in piece.tensor.fileRanges(ofElements: piece.elements) {
         reader.release(range, of: file)
       }
@@ -225,7 +233,7 @@ package struct Conversion: Sendable {
   }
 
   /// What decides the bytes of the container, but for the content of files that have not changed.
-  private func fingerprint() throws -> String {
+  private func fingerprint(_ statistics: (any TensorStatistics)?) throws -> String {
     let files = source.catalog.sources.map { file -> JSONValue in
       let name = file.path.split(separator: "/").last.map(String.init) ?? file.path
       return .string("\(name):\(file.identity)")
@@ -236,12 +244,15 @@ package struct Conversion: Sendable {
         .array(item.spec.shape.map { .int($0) }), .string(try source.tensor(item.spec.path).name),
       ]
     }
-    let facts: JSONValue = [
-      "tool": .string(ConversionReport.toolVersion), "format": .int(Container.formatVersion),
-      "scheme": .string(scheme.name), "files": .array(files), "tensors": .array(tensors),
-      "config": source.description.json,
-    ]
-    return hexadecimal(SHA256.hash(Array(facts.serialized().utf8)))
+    var facts = JSONObject()
+    facts.set("tool", .string(ConversionReport.toolVersion))
+    facts.set("format", .int(Container.formatVersion))
+    facts.set("scheme", .string(scheme.name))
+    facts.set("files", .array(files))
+    facts.set("tensors", .array(tensors))
+    facts.set("config", source.description.json)
+    if let statistics { facts.set("statistics", .string(statistics.fingerprint)) }
+    return hexadecimal(SHA256.hash(Array(JSONValue.object(facts).serialized().utf8)))
   }
 
   private func bytes(_ json: JSONValue) -> [UInt8] { Array(json.serialized().utf8) }

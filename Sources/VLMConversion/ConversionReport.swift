@@ -15,11 +15,16 @@ package struct ConversionReport: Sendable {
   }
 
   package let scheme: Scheme
+  /// What the conversion was calibrated on.
+  package let calibration: JSONValue?
   package private(set) var entries: [Entry] = []
   /// Bytes of the finished file.
   package var fileByteCount = 0
 
-  init(scheme: Scheme) { self.scheme = scheme }
+  init(scheme: Scheme, calibration: JSONValue? = nil) {
+    self.scheme = scheme
+    self.calibration = calibration
+  }
 
   mutating func add(_ item: ConversionPlan.Item, _ error: QuantizationError) {
     entries.append(
@@ -59,10 +64,13 @@ package struct ConversionReport: Sendable {
 
   /// The container's `report` section, which has a library's words.
   package func json(in words: Wording = .library) -> JSONValue {
-    [
-      "scheme": .string(scheme.name),
-      "bits_per_weight": .double((bitsPerWeight * 1000).rounded() / 1000),
-      "tensors": .array(
+    var report = JSONObject()
+    report.set("scheme", .string(scheme.name))
+    report.set("bits_per_weight", .double((bitsPerWeight * 1000).rounded() / 1000))
+    if let calibration { report.set("calibration", calibration) }
+    report.set(
+      "tensors",
+      .array(
         entries.filter { !$0.scheme.isExact }.map { entry in
           var object = JSONObject()
           object.set("name", .string(entry.name))
@@ -74,8 +82,8 @@ package struct ConversionReport: Sendable {
             object.set("reason", .string(reason.description(in: words)))
           }
           return .object(object)
-        }),
-    ]
+        }))
+    return .object(report)
   }
 
   /// Seven digits: the sums behind are exact to more, but no reader needs them.

@@ -21,6 +21,14 @@ struct TensorPiece {
     let share = Double(elements.count) / Double(max(1, tensor.stored.elementCount))
     return Int(Double(tensor.byteCount) * share)
   }
+
+  /// What its encoder makes use of; nil where it makes use of nothing or nothing is known.
+  func statistics(_ all: (any TensorStatistics)?) throws -> CalibrationStatistics? {
+    guard let all, item.format.layout == .panels,
+      let (_, inputs) = item.format.matrixShape(item.spec.shape)
+    else { return nil }
+    return try all.statistics(of: item.spec.path, inputs: inputs, for: item.format.scheme)
+  }
 }
 
 /// Encodes pieces of tensors, the panels of a piece in parallel.
@@ -103,8 +111,11 @@ struct TensorStream {
   }
 
   /// Encodes `piece` into the first of its `byteCount` bytes of `bytes`, which are 64-byte aligned.
+  ///
+  /// - Parameter statistics: of the matrix that it is a piece of.
   func encode(
-    _ piece: TensorPiece, into bytes: UnsafeMutableRawBufferPointer
+    _ piece: TensorPiece, _ statistics: CalibrationStatistics? = nil,
+    into bytes: UnsafeMutableRawBufferPointer
   ) throws -> QuantizationError {
     precondition(bytes.count >= piece.byteCount, "room for the piece")
     let format = piece.item.format
@@ -113,13 +124,14 @@ struct TensorStream {
     {
       return try copy(piece, stored, into: bytes)
     }
-    if format.layout == .panels { return try encodePanels(piece, into: bytes) }
+    if format.layout == .panels { return try encodePanels(piece, statistics, into: bytes) }
     let isInPlace = format.holdsFloats && format.order == .natural
     return try isInPlace ? encodeFloats(piece, into: bytes) : encodeWhole(piece, into: bytes)
   }
 
   private func encodePanels(
-    _ piece: TensorPiece, into bytes: UnsafeMutableRawBufferPointer
+    _ piece: TensorPiece, _ statistics: CalibrationStatistics?,
+    into bytes: UnsafeMutableRawBufferPointer
   ) throws -> QuantizationError {
     let (format, shape) = (piece.item.format, piece.item.spec.shape)
     guard let (_, inputs) = format.matrixShape(shape),
@@ -137,7 +149,7 @@ struct TensorStream {
         guard let rows = rows.baseAddress else { return QuantizationError() }
         return PanelEncoder.encode(
           rows: rows, rowCount: outputs.count, rowStride: inputs, inputs: inputs,
-          scheme: format.scheme, kernels: kernels, into: panel)
+          scheme: format.scheme, statistics: statistics, kernels: kernels, into: panel)
       }
       return try scratch.withValues(elements.count) { values in
         try piece.tensor.readFloats(elements, into: values)

@@ -70,10 +70,13 @@ public final class Model: Sendable {
   }
 
   /// The same of a container that is open, with errors of the modules below.
+  ///
+  /// - Parameter observer: sees what the layers multiply.
   package convenience init(
-    _ container: Container, kernels: KernelSet, pool: WorkerPool
+    _ container: Container, kernels: KernelSet, pool: WorkerPool,
+    observer: (any ProductObserver)? = nil
   ) throws {
-    self.init(try Contents(container, kernels: kernels, pool: pool))
+    self.init(try Contents(container, kernels: kernels, pool: pool, observer: observer))
   }
 
   /// The same of a file, with threads of its own.
@@ -91,14 +94,17 @@ public final class Model: Sendable {
     let language: LanguageModel?
     let vision: VisionModel?
 
-    init(_ container: Container, kernels: KernelSet, pool: WorkerPool) throws {
+    init(
+      _ container: Container, kernels: KernelSet, pool: WorkerPool,
+      observer: (any ProductObserver)? = nil
+    ) throws {
       self.container = container
       self.kernels = kernels
       self.pool = pool
       description = try container.modelDescription()
       let (source, config) = (ContainerWeights(container), description.config)
       let layers = try ModelError.inFile(container.path) {
-        try config.build(Weights(source, kernels: kernels))
+        try config.build(Weights(source, kernels: kernels, observer: observer))
       }
       try source.requireAllUsed()
       language = try LanguageModel(layers, container, description, kernels: kernels)

@@ -94,7 +94,7 @@ public struct VLMZError: Error, Sendable, CustomStringConvertible {
   }
 
   /// - Throws: `.invalidArgument` in the words of all messages, unless `isValid`.
-  static func require(
+  package static func require(
     _ isValid: Bool, _ argument: String, found: @autoclosure () -> String, expected: String
   ) throws(VLMZError) {
     guard isValid else {

@@ -7,6 +7,7 @@ import VLMFoundation
 import VLMModels
 import VLMTensor
 import VLMZ
+import VLMZConverter
 
 extension ScoreKind: ExpressibleByArgument {}
 
@@ -93,6 +94,8 @@ struct Convert: ParsableCommand {
 
   @OptionGroup var pyTorch: PyTorchOptions
 
+  @OptionGroup(title: "Calibration") var calibration: CalibrationOptions
+
   @Option(
     help: ArgumentHelp(
       "After converting, run the model and an f32 one on this image and report how far apart they "
@@ -147,6 +150,7 @@ struct Convert: ParsableCommand {
   private func options() throws -> Converter.Options {
     var options = Converter.Options(scheme: WeightScheme(scheme.scheme))
     options.tensorSchemes = try tensorType.map(Self.override)
+    options.calibration = calibration.calibration
     options.state = pyTorch.state
     options.verifiesChecksums = !pyTorch.noVerify
     options.ignoresUnexpectedTensors = ignoreUnexpected
@@ -165,6 +169,7 @@ struct Convert: ParsableCommand {
 
   func run() throws {
     for image in evaluate { InputFiles.add(path: image) }
+    calibration.noteInputs()
     let options = try options()
     let source: SourceModel
     do {
@@ -200,8 +205,10 @@ struct Convert: ParsableCommand {
     let progress = Progress(
       "converting", total: converter.conversion.sourceByteCount, unit: .bytes, quiet: quiet)
     let start = Progress.now()
+    let calibrating = CalibrationProgress(quiet: quiet)
     let report = try converter.write(
-      to: output, note: { if !quiet { Report.note("vlm-convert: \($0)") } }
+      to: output, note: { if !quiet { Report.note("vlm-convert: \($0)") } },
+      calibrating: calibrating.update
     ) { progress.update($0.byteCount, detail: $0.tensor) }
     progress.finish()
     if verify { try check(output) }

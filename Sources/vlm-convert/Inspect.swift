@@ -10,7 +10,8 @@ struct Inspect: ParsableCommand {
   static var configuration: CommandConfiguration {
     CommandConfiguration(
       commandName: "inspect",
-      abstract: "Show what a .vlmz, .safetensors, PyTorch or GGUF file holds.")
+      abstract:
+        "Show what a .vlmz, .safetensors, PyTorch or GGUF file holds, or one of statistics.")
   }
 
   @Argument(help: "A .vlmz, .safetensors, PyTorch or GGUF file, or a folder.")
@@ -25,6 +26,14 @@ struct Inspect: ParsableCommand {
   @OptionGroup var pyTorch: PyTorchOptions
 
   func run() throws {
+    if let statistics = try StatisticsListing(path: file) {
+      if json {
+        Report.line(statistics.json.serialized(pretty: true))
+      } else {
+        for line in statistics.lines { Report.line(line) }
+      }
+      return
+    }
     let listing = try Listing(
       path: file, digests: digests, options: pyTorch.options(default: .everything))
     if json {

@@ -14,6 +14,7 @@ struct ReportText {
       "\(output.escapedForDisplay()): \(byteText(report.fileByteCount)), "
         + "\(report.parameterCount) parameters, "
         + "\(decimal(report.bitsPerWeight, 2)) bits per weight, \(decimal(seconds, 1)) s")
+    if let line = calibration { Report.line(line) }
     for group in report.schemes {
       Report.line(
         "  \(pad(group.scheme.name, 5))\(group.tensors) tensors, "
@@ -37,6 +38,18 @@ struct ReportText {
             + "\(entry.scheme.name)  \(entry.name.escapedForDisplay())")
       }
     }
+  }
+
+  /// "  calibrated on 8192 tokens, 16 sequences", whatever there was.
+  private var calibration: String? {
+    guard let data = report.calibration else { return nil }
+    func part(_ key: String, _ name: String) -> String? {
+      data[key]?.intValue.flatMap { $0 > 0 ? "\($0) \(name)" : nil }
+    }
+    let parts = [
+      part("pictures", "pictures"), part("texts", "texts"), part("tokens", "tokens"),
+    ].compactMap { $0 }
+    return "  calibrated on " + parts.joined(separator: ", ")
   }
 
   private func pad(_ text: String, _ width: Int) -> String {

@@ -2,6 +2,7 @@ import Foundation
 import Testing
 import VLMTestSupport
 import VLMZ
+import VLMZConverter
 
 /// The library and the command are two doors of one conversion.
 @Suite("Conversions by the library")

@@ -2,6 +2,9 @@ import VLMFoundation
 import VLMTensor
 
 extension ConvNeXtConfig: VisionTowerConfig {
+  /// Blocks and convolutions run tile by tile.
+  package var sharesProducts: Bool { false }
+
   package static var family: String { ConvNeXtFamily.name }
 
   /// Its own errors name the field within a ConvNeXt, wherever that stands.

@@ -7,9 +7,9 @@ import VLMTensor
 package struct LLaMA: Sendable {
   package let config: LLaMAConfig
   private let embedding: Embedding
-  private let blocks: [LLaMABlock]
-  private let norm: RMSNorm
-  private let lmHead: MatrixProduct
+  let blocks: [LLaMABlock]
+  let norm: RMSNorm
+  let lmHead: MatrixProduct
 
   /// - Throws: `ModelError` when a tensor is missing or has another shape.
   package init(_ weights: Weights, _ config: LLaMAConfig) throws(ModelError) {
@@ -28,7 +28,7 @@ package struct LLaMA: Sendable {
     } else {
       let weight = try weights["lm_head"].tensor(
         "weight", [config.vocabulary, config.hidden], .head)
-      lmHead = MatrixProduct(weight, kernels: weights.kernels)
+      lmHead = weights.product(weight)
     }
   }
 

@@ -32,6 +32,9 @@ package enum MultiResolutionFamily: VisionTowerFamily {
 }
 
 extension MultiResolutionConfig: VisionTowerConfig {
+  /// Its slow tower computes tile by tile.
+  package var sharesProducts: Bool { false }
+
   package static var family: String { MultiResolutionFamily.name }
 
   /// There is one place where such a tower stands.

@@ -22,9 +22,8 @@ package struct ViT: Sendable {
     let embeddings = weights["embeddings"]
     classEmbedding = try embeddings.vector(
       "class", width, if: config.usesClassToken || config.showsClassToken)
-    patchEmbedding = MatrixProduct(
-      try embeddings["patch"].tensor("weight", [width, 3, patch, patch], .patchConvolution),
-      kernels: weights.kernels)
+    patchEmbedding = weights.product(
+      try embeddings["patch"].tensor("weight", [width, 3, patch, patch], .patchConvolution))
     positions = PositionTable(
       try embeddings.tensor("position", [config.tableRows, width], .vector),
       side: config.tableSide, width: width,

@@ -32,6 +32,10 @@ package protocol VisionTowerConfig: Sendable, Equatable {
   /// beside it; nil where it takes that one.
   var ownProcessorSide: Int? { get }
 
+  /// Whether every product of the tower is called by one thread and shared out, so that an observer
+  /// of products sees their inputs in the same order on any number of threads.
+  var sharesProducts: Bool { get }
+
   /// What the tower makes of a whole picture; nil for one that gives a grid only.
   var vector: TowerVector? { get }
 
@@ -186,6 +190,7 @@ package struct FeatureGrid {
 
 extension VisionTowerConfig {
   package var ownProcessorSide: Int? { nil }
+  package var sharesProducts: Bool { true }
 
   /// Whether `other` is the same tower, of the same family.
   func isEqual(to other: any VisionTowerConfig) -> Bool { (other as? Self) == self }

@@ -30,7 +30,7 @@ package struct Embedding: Sendable {
     let weight = try weights.tensor("weight", [count, dimension], role)
     self.count = count
     self.dimension = dimension
-    product = MatrixProduct(weight, kernels: weights.kernels)
+    product = weights.product(weight)
   }
 
   /// Rows `ids` to `y`, `[ids.count, dimension]`.

@@ -7,7 +7,7 @@ package struct Linear: Sendable {
     _ weights: Weights, inputs: Int, outputs: Int, bias hasBias: Bool, role: TensorRole = .matrix
   ) throws(ModelError) {
     let weight = try weights.tensor("weight", [outputs, inputs], role)
-    product = MatrixProduct(weight, kernels: weights.kernels)
+    product = weights.product(weight)
     bias = try weights.vector("bias", outputs, if: hasBias)
   }
 
@@ -79,7 +79,7 @@ package struct PatchConvolution: Sendable {
     let weight = try weights.tensor("weight", shape, role)
     self.geometry = geometry
     self.outputs = outputs
-    product = MatrixProduct(weight, kernels: weights.kernels)
+    product = weights.product(weight)
     bias = try weights.vector("bias", outputs, if: hasBias)
   }
 

@@ -11,19 +11,27 @@ package struct Weights: Sendable {
   private let source: any WeightSource
   private let prefix: String
   package let kernels: KernelSet
+  /// Sees what the layers multiply; nil but for calibration.
+  private let observer: (any ProductObserver)?
 
-  package init(_ source: any WeightSource, kernels: KernelSet) {
-    self.init(source: source, prefix: "", kernels: kernels)
+  package init(
+    _ source: any WeightSource, kernels: KernelSet, observer: (any ProductObserver)? = nil
+  ) {
+    self.init(source: source, prefix: "", kernels: kernels, observer: observer)
   }
 
-  private init(source: any WeightSource, prefix: String, kernels: KernelSet) {
+  private init(
+    source: any WeightSource, prefix: String, kernels: KernelSet,
+    observer: (any ProductObserver)?
+  ) {
     self.source = source
     self.prefix = prefix
     self.kernels = kernels
+    self.observer = observer
   }
 
   package subscript(scope: String) -> Weights {
-    Weights(source: source, prefix: prefix + scope + ".", kernels: kernels)
+    Weights(source: source, prefix: prefix + scope + ".", kernels: kernels, observer: observer)
   }
 
   package subscript(index: Int) -> Weights { self[String(index)] }
@@ -33,6 +41,11 @@ package struct Weights: Sendable {
     _ name: String, _ shape: [Int], _ role: TensorRole
   ) throws(ModelError) -> Tensor {
     try source.tensor(TensorSpec(path: prefix + name, shape: shape, role: role))
+  }
+
+  /// A product by a matrix that this cursor gave.
+  package func product(_ weight: Tensor) -> MatrixProduct {
+    MatrixProduct(weight, kernels: kernels, observer: observer)
   }
 
   /// The vector `name` when the configuration says that there is one.

@@ -57,6 +57,7 @@ extension MatrixProduct {
       task.product.check(input, task.output, shared, scratches, pool)
       task.product.check(input, task.output, rest.scratch, scratches, pool)
     }
+    show(input, of: tasks)
     let isSingle = input.rows == 1
     pool.forEach(count: (input.rows + Self.sharedRows - 1) / Self.sharedRows) { piece, _ in
       let start = piece * Self.sharedRows

@@ -58,6 +58,7 @@ extension MatrixProduct {
       }
       task.product.check(input, task.output, shared, scratches, pool)
     }
+    show(input, of: tasks)
     if let first = tasks.first(where: { $0.product.isQuantized }) {
       first.product.quantize(input, into: shared, pool: pool, isApart: isApart)
     }

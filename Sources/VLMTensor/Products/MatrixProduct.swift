@@ -40,16 +40,19 @@ package struct MatrixProduct: Sendable {
   let weight: Tensor
   package let kernels: KernelSet
   let kernel: ProductKernel
+  /// Sees what is multiplied; nil but for calibration.
+  let observer: (any ProductObserver)?
   package var scheme: Scheme { weight.format.scheme }
 
   /// - Precondition: `weight` is f32 row-major or in panels, and is a matrix in its axis order.
-  package init(_ weight: Tensor, kernels: KernelSet) {
+  package init(_ weight: Tensor, kernels: KernelSet, observer: (any ProductObserver)? = nil) {
     // A placeholder has the shape of its spec but no order; only its size matters.
     let outputs = weight.shape.first ?? 0
     self.outputs = outputs
     inputs = outputs == 0 ? 0 : weight.elementCount / outputs
     self.weight = weight
     self.kernels = kernels
+    self.observer = observer
     kernel = weight.format.scheme.kernel(in: kernels)
     // A placeholder has no bytes, and multiplies nothing.
     if case .rowMajor = kernel, !weight.bytes.isEmpty { OpenBLAS.beginLoad() }
@@ -112,6 +115,7 @@ package struct MatrixProduct: Sendable {
     precondition(epilogue.bias.map { $0.elementCount == outputs } ?? true, "bias per output")
     precondition(epilogue.gamma.map { $0.elementCount == outputs } ?? true, "gamma per output")
     guard input.rows > 0 else { return }
+    show(input)
     switch kernel {
     case .rowMajor: multiplyFloat(input, outputs: 0..<outputs, into: output, epilogue)
     case .floats(let multiply):

@@ -5,7 +5,7 @@ import VLMFoundation
 #endif
 
 /// Runs what takes long on a thread of its own, so that no task waits for it.
-enum Background {
+package enum Background {
   private final class Work {
     let body: @Sendable () -> Void
     init(_ body: @escaping @Sendable () -> Void) { self.body = body }
@@ -14,7 +14,7 @@ enum Background {
   /// - Parameters:
   ///   - flag: set when the task that waits is cancelled.
   /// - Throws: what `body` throws; `.noMemory` when no thread can be had.
-  static func run<R: Sendable>(
+  package static func run<R: Sendable>(
     _ flag: CancellationFlag, _ body: @escaping @Sendable () throws -> R
   ) async throws(VLMZError) -> R {
     let result: Result<R, any Error> = await withTaskCancellationHandler {
@@ -31,10 +31,11 @@ enum Background {
     return try VLMZError.wrapping { try result.get() }
   }
 
-  static let noThread = VLMZError(.noMemory, "found no thread to run on")
+  /// What a call throws that found no thread.
+  package static let noThread = VLMZError(.noMemory, "found no thread to run on")
 
   /// Runs `body` on a thread of its own, or else `failed` on this one.
-  static func start(_ body: @escaping @Sendable () -> Void, failed: () -> Void) {
+  package static func start(_ body: @escaping @Sendable () -> Void, failed: () -> Void) {
     let box = Unmanaged.passRetained(Work(body))
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)

@@ -4,19 +4,21 @@ import VLMFoundation
 ///
 /// A second call is refused at once: to wait would never end where it is made from the first one's
 /// callback.
-final class CallGate: @unchecked Sendable {
+package final class CallGate: @unchecked Sendable {
   private let lock = Lock()
   /// Of the call that is running.
   private var running: CancellationFlag?
 
+  package init() {}
+
   /// Ends the call that is running as soon as it can be ended; without one it does nothing.
-  func cancel() { lock.withLock { running?.cancel() } }
+  package func cancel() { lock.withLock { running?.cancel() } }
 
   /// Runs `body` if nothing else is running.
   ///
   /// - Parameter flag: what ends this call, beside `cancel`.
   /// - Throws: `.busy`; what `body` throws, as a `VLMZError`.
-  func enter<R>(
+  package func enter<R>(
     _ flag: CancellationFlag = CancellationFlag(), _ body: (CancellationFlag) throws -> R
   ) throws(VLMZError) -> R {
     let isFree = lock.withLock {

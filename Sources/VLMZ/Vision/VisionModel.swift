@@ -59,7 +59,7 @@ package struct VisionModel: Sendable {
   /// The text tower's tokenizer; nil when the file has none.
   ///
   /// - Throws: `ContainerError`, `TextError`, `ModelError` for a section that is damaged.
-  func tokenizer() throws -> Tokenizer? { try tokenizerSource.read() }
+  package func tokenizer() throws -> Tokenizer? { try tokenizerSource.read() }
 
   /// Numbers in the embedding of a picture.
   package var embeddingWidth: Int { config.vector?.width ?? 0 }

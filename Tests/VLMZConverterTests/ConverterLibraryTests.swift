@@ -3,6 +3,7 @@ import Synchronization
 import Testing
 import VLMTestSupport
 import VLMZ
+import VLMZConverter
 
 #if canImport(Glibc)
   import Glibc

@@ -1,7 +1,7 @@
 import VLMConversion
 import VLMFoundation
-import VLMModels
 import VLMTensor
+import VLMZ
 
 /// Turns a checkpoint into a `.vlmz` file.
 ///
@@ -29,8 +29,11 @@ public final class Converter: Sendable {
     public let byteCount: Int
     /// Bytes of the checkpoint in all.
     public let totalByteCount: Int
-    /// The container's name of the tensor at hand.
+    /// The container's name of the tensor at hand; empty during calibration.
     public let tensor: String
+    /// How much of the calibration is done, from 0 to 1, before the conversion begins; 1 where there
+    /// is none.
+    public let calibratedFraction: Double
 
     /// From 0 to 1.
     public var fraction: Double {
@@ -58,6 +61,7 @@ public final class Converter: Sendable {
 
   package var source: SourceModel { conversion.source }
   package let conversion: Conversion
+  private let threads: Int
   private let gate = CallGate()
 
   /// Opens a checkpoint and plans its conversion. The weights themselves are not read yet.
@@ -76,10 +80,11 @@ public final class Converter: Sendable {
     try VLMZError.require(
       (1...ThreadCount.maximum).contains(threads), "threads", found: "\(threads)",
       expected: "1 to \(ThreadCount.maximum)")
+    try options.calibration?.check()
     let conversion = try VLMZError.wrapping {
       try Conversion(try options.open(input), options, threads: threads, kernels: .best)
     }
-    self.init(conversion, options)
+    self.init(conversion, options, threads: threads)
   }
 
   /// The same of a checkpoint that is open, with errors of the modules below.
@@ -88,12 +93,15 @@ public final class Converter: Sendable {
   package convenience init(
     _ source: SourceModel, _ options: Options, threads: Int, kernels: KernelSet
   ) throws {
-    self.init(try Conversion(source, options, threads: threads, kernels: kernels), options)
+    self.init(
+      try Conversion(source, options, threads: threads, kernels: kernels), options,
+      threads: threads)
   }
 
-  private init(_ conversion: Conversion, _ options: Options) {
+  private init(_ conversion: Conversion, _ options: Options, threads: Int) {
     self.conversion = conversion
     self.options = options
+    self.threads = threads
   }
 
   // MARK: - Converting
@@ -156,28 +164,54 @@ public final class Converter: Sendable {
     to output: String, _ flag: CancellationFlag, _ progress: (Progress) -> Void
   ) throws(VLMZError) -> Report {
     try gate.enter(flag) { flag in
-      try write(to: output, cancelled: flag, note: { _ in }, progress: progress)
+      try write(
+        to: output, cancelled: flag, note: { _ in },
+        calibrating: { done, total, _ in progress(calibrated(Double(done) / Double(max(1, total))))
+        },
+        progress: progress)
     }
   }
 
   /// The same with errors of the modules below.
   ///
-  /// - Parameter note: called with what a person should know about resuming.
+  /// - Parameters:
+  ///   - note: called with what a person should know about calibration and resuming.
+  ///   - calibrating: called with steps done, of all, and what runs.
   package func write(
     to output: String, cancelled: CancellationFlag? = nil, note: (String) -> Void,
-    progress: (Progress) -> Void
+    calibrating: (Int, Int, String) -> Void = { _, _, _ in }, progress: (Progress) -> Void
   ) throws -> Report {
     var notes = self.notes
+    func tell(_ text: String) {
+      notes.append(text)
+      note(text)
+    }
+    let statistics = try calibrator?.statistics(
+      for: output, cancelled: cancelled, note: tell, progress: calibrating)
     let report = try conversion.run(
-      to: output, overwrite: options.overwrites, resume: options.resumes, cancelled: cancelled,
-      note: {
-        notes.append($0)
-        note($0)
-      }
+      to: output, overwrite: options.overwrites, resume: options.resumes, statistics: statistics,
+      cancelled: cancelled, note: tell
     ) { done, total, tensor in
-      progress(Progress(byteCount: done, totalByteCount: total, tensor: tensor))
+      progress(
+        Progress(
+          byteCount: done, totalByteCount: total, tensor: tensor, calibratedFraction: 1))
     }
     return Report(path: output, details: report, notes: notes)
+  }
+
+  private func calibrated(_ fraction: Double) -> Progress {
+    Progress(
+      byteCount: 0, totalByteCount: conversion.sourceByteCount, tensor: "",
+      calibratedFraction: fraction)
+  }
+
+  /// What calibrates the model, where that was asked for.
+  private var calibrator: Calibrator? {
+    options.calibration.map { calibration in
+      Calibrator(
+        source: source, plan: conversion.plan, options: calibration,
+        ignoresUnexpected: options.ignoresUnexpectedTensors, threads: threads)
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 import VLMFoundation
 import VLMTensor
+import VLMZ
 
 /// How the numbers of a tensor are stored. docs/quantization.md has the formats and what they cost.
 public struct WeightScheme: Sendable, Hashable, CustomStringConvertible {

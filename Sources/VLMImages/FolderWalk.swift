@@ -1,6 +1,4 @@
 import VLMFoundation
-import VLMImages
-import VLMText
 
 #if canImport(Glibc)
   import Glibc
@@ -10,23 +8,23 @@ import VLMText
 ///
 /// Names that begin with a dot are left out, and what is no file. Links are followed, but into no
 /// folder twice.
-struct FolderWalk {
-  let folder: String
+package struct FolderWalk {
+  package let folder: String
   /// Files that are no pictures.
-  private(set) var others = 0
+  package private(set) var others = 0
   /// Pictures, and folders that cannot be read.
-  private(set) var found = 0
+  package private(set) var found = 0
   /// Of each folder on the way what is still to do, the next last.
   private var pending: [[String]] = []
   private var visited: Set<[UInt64]> = []
 
-  init(_ folder: String) {
+  package init(_ folder: String) {
     self.folder = folder
     pending = [[folder]]
   }
 
   /// The next picture's path, or why a folder cannot be read; nil at the end.
-  mutating func next() -> Result<String, FileError>? {
+  package mutating func next() -> Result<String, FileError>? {
     while let path = pending.last?.last {
       pending[pending.count - 1].removeLast()
       defer { while pending.last?.isEmpty ?? false { pending.removeLast() } }

@@ -3,6 +3,7 @@ import VLMConversion
 import VLMFoundation
 import VLMModels
 import VLMTensor
+import VLMZ
 
 extension Converter {
   /// What `vlm-convert` can be told, as values. The defaults are right for most checkpoints.
@@ -28,6 +29,9 @@ extension Converter {
     public var scheme = WeightScheme.q8
     /// Exceptions; of several that match a tensor the last counts. Each must match some tensor.
     public var tensorSchemes: [TensorScheme] = []
+    /// What the model is run on first, so that weights are rounded where it costs least; nil for
+    /// rounding by the weights alone.
+    public var calibration: Calibration?
 
     // MARK: What is read
 

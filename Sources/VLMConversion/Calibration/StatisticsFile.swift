@@ -1,0 +1,190 @@
+import VLMCheckpoint
+import VLMContainer
+import VLMFoundation
+import VLMTensor
+
+/// A file of statistics, mapped: what `StatisticsWriter` writes. Everything is checked when it is
+/// opened but for the Hessians, which are when they are asked for.
+package struct StatisticsFile: TensorStatistics {
+  /// The key of the metadata that tells a file of statistics.
+  package static let key = "vlmz.statistics"
+  static let version = 1
+
+  package let path: String
+  package let groups: [StatisticsGroup]
+  package let provenance: JSONValue
+  package let fingerprint: String
+  private let catalog: TensorCatalog
+  /// Place of a matrix's group, by its name.
+  private let places: [String: Int]
+
+  /// Whether a catalog is that of a file of statistics.
+  package static func isStatistics(_ catalog: TensorCatalog) -> Bool {
+    catalog.metadata.contains { $0.key == key }
+  }
+
+  /// - Throws: `StatisticsError`.
+  package static func open(path: String) throws -> StatisticsFile {
+    let file: MappedFile
+    do throws(FileError) { file = try MappedFile(path: path) } catch {
+      throw StatisticsError(path: path, .file(CheckpointError(error)))
+    }
+    return try StatisticsFile(file, name: path)
+  }
+
+  init(_ file: MappedFile, name: String) throws {
+    do throws(CheckpointError) { catalog = try SafetensorsFile.read(file) } catch {
+      throw StatisticsError(path: name, .file(error))
+    }
+    path = name
+    guard let text = catalog.metadata.first(where: { $0.key == Self.key })?.value else {
+      throw StatisticsError(path: name, .notStatistics)
+    }
+    let head = try Self.head(text, path: name)
+    (groups, provenance) = (head.groups, head.provenance)
+    var places: [String: Int] = [:]
+    for (index, group) in groups.enumerated() {
+      for tensor in group.tensors {
+        guard places.updateValue(index, forKey: tensor) == nil else {
+          throw StatisticsError(path: name, .metadata("groups", expected: "a matrix in one group"))
+        }
+      }
+    }
+    self.places = places
+    try Self.check(groups, catalog, path: name)
+    // Arrays follow from rows and metadata, but other rows give other sums.
+    var hash = XXH64()
+    file.withBytes(0..<file.count) { hash.update($0) }
+    file.release(0..<file.count)
+    fingerprint = hexadecimalText(hash.digest)
+  }
+
+  private static func head(
+    _ text: String, path: String
+  ) throws -> (groups: [StatisticsGroup], provenance: JSONValue) {
+    func refuse(_ place: String, _ expected: String) -> StatisticsError {
+      StatisticsError(path: path, .metadata(place, expected: expected))
+    }
+    guard let json = try? JSONValue.parse(Array(text.utf8)) else { throw refuse(key, "JSON") }
+    guard let version = json["version"]?.intValue else { throw refuse("version", "a number") }
+    guard version == Self.version else {
+      throw StatisticsError(path: path, .version(version, expected: Self.version))
+    }
+    guard let list = json["groups"]?.arrayValue else { throw refuse("groups", "a list") }
+    let groups = try list.map { group -> StatisticsGroup in
+      let names = group["tensors"]?.arrayValue?.map(\.stringValue) ?? []
+      let tensors = names.compactMap { $0 }
+      guard !tensors.isEmpty, tensors.count == names.count,
+        let inputs = group["inputs"]?.intValue,
+        (1...TensorFormat.maximumInputs).contains(inputs),
+        let hasHessian = group["hessian"]?.boolValue
+      else {
+        throw refuse(
+          "groups", "names, 1 to \(TensorFormat.maximumInputs) inputs, whether a Hessian")
+      }
+      return StatisticsGroup(tensors: tensors, inputs: inputs, hasHessian: hasHessian)
+    }
+    return (groups, json["data"] ?? .null)
+  }
+
+  private static func check(
+    _ groups: [StatisticsGroup], _ catalog: TensorCatalog, path: String
+  ) throws {
+    for array in StatisticsArray.all(of: groups) {
+      func refuse(_ found: String, _ expected: String) -> StatisticsError {
+        StatisticsError(path: path, .array(array.name, found: found, expected: expected))
+      }
+      let wanted = "\(array.type.rawValue) [\(array.count)]"
+      guard let tensor = catalog[array.name] else { throw refuse("none", wanted) }
+      guard tensor.dtype == array.type, tensor.shape == [array.count] else {
+        throw refuse("\(tensor.dtype.rawValue) \(tensor.shape)", wanted)
+      }
+      guard array.kind != .hessian else { continue }
+      for value in doubles(tensor) where !value.isFinite {
+        throw refuse("\(value)", "finite sums")
+      }
+      if array.kind == .rows, doubles(tensor)[0] < 1 { throw refuse("no rows", "at least one") }
+      if array.kind == .squares, doubles(tensor).contains(where: { $0 < 0 }) {
+        throw refuse("a negative sum", "sums of squares")
+      }
+    }
+  }
+
+  private static func doubles(_ tensor: CheckpointTensor) -> [Double] {
+    tensor.withBytes { bytes in
+      (0..<bytes.count / 8).map { place in
+        Double(
+          bitPattern: UInt64(
+            littleEndian: bytes.loadUnaligned(fromByteOffset: place * 8, as: UInt64.self)))
+      }
+    }
+  }
+
+  // MARK: - What is asked
+
+  /// Rows, Σ x and Σ x² of a group.
+  package func moments(
+    of group: StatisticsGroup
+  ) -> (rows: Double, sums: [Double], squares: [Double]) {
+    func values(_ kind: StatisticsArray.Kind) -> [Double] {
+      catalog[StatisticsArray(kind: kind, group: group).name].map { Self.doubles($0) } ?? []
+    }
+    return (values(.rows).first ?? 1, values(.sums), values(.squares))
+  }
+
+  package func statistics(
+    of tensor: String, inputs: Int, for scheme: Scheme
+  ) throws -> CalibrationStatistics? {
+    guard scheme.wantedDetail > .none, let place = places[tensor] else { return nil }
+    let group = groups[place]
+    guard group.inputs == inputs else {
+      throw StatisticsError(
+        path: path, .inputs(tensor: tensor, found: group.inputs, expected: inputs))
+    }
+    let (rows, _, squares) = moments(of: group)
+    let importance = squares.map { Float($0 / rows) }
+    guard scheme.wantedDetail == .hessian else {
+      return try CalibrationStatistics(inputs: inputs, importance: importance)
+    }
+    guard group.hasHessian else {
+      throw StatisticsError(path: path, .noHessian(tensor: tensor, scheme: scheme.name))
+    }
+    return try CalibrationStatistics(
+      inputs: inputs, importance: importance, hessian: hessian(of: group, rows: rows))
+  }
+
+  /// What is added to the diagonal, in shares of its mean (Frantar et al., 2022, "GPTQ").
+  private static let damping = 0.05
+  /// What is taken from all else, in shares of itself (Ledoit and Wolf, 2004): of a few thousand rows
+  /// much of it is chance. Measured on held-back text, with the damping.
+  private static let shrinkage: Float = 0.1
+
+  /// `[inputs, inputs]`: the mean of x xᵀ, shrunk towards its diagonal, and that damped.
+  private func hessian(of group: StatisticsGroup, rows: Double) -> [Float] {
+    let inputs = group.inputs
+    var values = [Float](repeating: 0, count: inputs * inputs)
+    guard let tensor = catalog[StatisticsArray(kind: .hessian, group: group).name] else {
+      return values
+    }
+    let scale = Float(1 / rows)
+    tensor.withBytes { bytes in
+      var place = 0
+      for row in 0..<inputs {
+        for column in row..<inputs {
+          let bits = bytes.loadUnaligned(fromByteOffset: place * 4, as: UInt32.self)
+          let mean = Float(bitPattern: UInt32(littleEndian: bits)) * scale
+          let value = row == column ? mean : mean * (1 - Self.shrinkage)
+          values[row * inputs + column] = value
+          values[column * inputs + row] = value
+          place += 1
+        }
+      }
+    }
+    let trace = (0..<inputs).reduce(0.0) { $0 + Double(values[$1 * inputs + $1]) }
+    let share = Float(Self.damping * trace / Double(inputs))
+    // Inputs that are always zero weigh nothing; their diagonal must not be.
+    let added = share > 0 && share.isFinite ? share : 1
+    for input in 0..<inputs { values[input * inputs + input] += added }
+    return values
+  }
+}

@@ -1,0 +1,86 @@
+import VLMCheckpoint
+import VLMFoundation
+import VLMTensor
+
+/// What a file of statistics says, for people and as JSON.
+package struct StatisticsListing {
+  private let file: StatisticsFile
+  private let entries: [Entry]
+
+  /// A group and what stands out.
+  private struct Entry {
+    let group: StatisticsGroup
+    let rows: Int
+    /// √(mean x²) over all inputs.
+    let rootMeanSquare: Double
+    /// The fewest inputs that have half of Σ x².
+    let half: Int
+
+    init(_ group: StatisticsGroup, _ file: StatisticsFile) {
+      self.group = group
+      let (rows, _, squares) = file.moments(of: group)
+      self.rows = Int(min(rows, 1e15))
+      let total = squares.reduce(0, +)
+      rootMeanSquare = (total / rows / Double(group.inputs)).squareRoot()
+      var (sum, count) = (0.0, 0)
+      for square in squares.sorted(by: >) where sum < total / 2 {
+        sum += square
+        count += 1
+      }
+      half = count
+    }
+  }
+
+  /// - Returns: nil for a file of another kind.
+  /// - Throws: `StatisticsError` for a damaged file of statistics.
+  package init?(path: String) throws {
+    guard !FileSystem.isFolder(path), let catalog = try? SafetensorsFile.read(path: path),
+      StatisticsFile.isStatistics(catalog)
+    else { return nil }
+    let file = try StatisticsFile.open(path: path)
+    self.file = file
+    entries = file.groups.map { Entry($0, file) }
+  }
+
+  package var json: JSONValue {
+    [
+      "kind": "statistics", "data": file.provenance,
+      "groups": .array(
+        entries.map { entry in
+          [
+            "tensors": .array(entry.group.tensors.map { .string($0) }),
+            "inputs": .int(entry.group.inputs), "rows": .int(entry.rows),
+            "hessian": .bool(entry.group.hasHessian), "rms": .double(entry.rootMeanSquare),
+            "inputs_with_half": .int(entry.half),
+          ]
+        }),
+    ]
+  }
+
+  package var lines: [String] {
+    func number(_ key: String) -> String { file.provenance[key]?.intValue.map(String.init) ?? "?" }
+    let head =
+      "statistics of \(number("pictures")) pictures, \(number("texts")) texts, \(number("tokens")) "
+      + "tokens: \(entries.count) inputs of matrices"
+    return [head]
+      + entries.map { entry in
+        let others = entry.group.tensors.count - 1
+        return
+          "  \(entry.group.name.escapedForDisplay())\(others > 0 ? " and \(others) more" : "")  "
+          + "\(entry.group.inputs) inputs, \(entry.rows) rows, "
+          + "RMS \(Self.text(entry.rootMeanSquare)), half of the squares in \(entry.half)"
+          + (entry.group.hasHessian ? ", Hessian" : "")
+      }
+  }
+
+  /// Three digits.
+  private static func text(_ value: Double) -> String {
+    guard value > 0, value.isFinite else { return "0" }
+    var (scale, size) = (1.0, value)
+    while size < 100, scale < 1e30 {
+      size *= 10
+      scale *= 10
+    }
+    return "\((value * scale).rounded() / scale)"
+  }
+}

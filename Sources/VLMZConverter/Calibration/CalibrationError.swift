@@ -1,0 +1,63 @@
+import VLMFoundation
+
+/// A model could not be calibrated on what it was given.
+package struct CalibrationError: ReportableError, Equatable {
+  package enum Problem: Sendable, Equatable {
+    /// A folder without pictures and texts.
+    case emptyFolder
+    /// A file that is neither a picture nor a text.
+    case notData
+    /// A text larger than is read.
+    case tooLarge(bytes: Int, limit: Int)
+    /// A line of a file of conversations, from 1; what is wrong with it.
+    case conversation(line: Int, String)
+    /// The model needs data of a kind that is not there; which, and what it was given.
+    case lacks(String, given: String)
+    /// Fewer tokens than say anything.
+    case tooFewTokens(found: Int, expected: Int)
+    /// The model makes no numbers of the data.
+    case notFinite(tensor: String, count: Int)
+    /// Nothing asks for what calibration finds out.
+    case needless(scheme: String)
+  }
+
+  package let path: String
+  package let problem: Problem
+
+  package init(path: String, _ problem: Problem) {
+    self.path = path
+    self.problem = problem
+  }
+
+  package var description: String {
+    let name = path.escapedForDisplay()
+    switch problem {
+    case .emptyFolder:
+      return "\(name): no picture and no text in the folder, expected some"
+    case .notData:
+      return "\(name): neither a picture nor a text in UTF-8, expected data to calibrate on"
+    case .tooLarge(let bytes, let limit):
+      return "\(name): \(bytes) bytes of text, expected at most \(limit)"
+    case .conversation(let line, let text):
+      return "\(name): line \(line): \(text)"
+    case .lacks(let kind, let given):
+      return "--calibrate: found \(given), expected \(kind) too; 'self' makes what is lacking"
+    case .tooFewTokens(let found, let expected):
+      return "--calibrate: found \(found) tokens, expected at least \(expected)"
+    case .notFinite(let tensor, let count):
+      return "\(name): input of tensor '\(tensor.escapedForDisplay())': \(count) values are NaN or "
+        + "infinite, expected finite numbers: the weights are damaged, or a layer overflows"
+    case .needless(let scheme):
+      return
+        "--calibrate: found \(scheme), expected a scheme whose codes are searched for, such as "
+        + "q4, or --statistics for what is found out"
+    }
+  }
+
+  package var exitStatus: ExitStatus {
+    switch problem {
+    case .lacks, .needless: .usage
+    default: .badData
+    }
+  }
+}

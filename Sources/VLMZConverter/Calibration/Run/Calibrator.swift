@@ -1,0 +1,163 @@
+import VLMContainer
+import VLMConversion
+import VLMFoundation
+import VLMModels
+import VLMTensor
+import VLMText
+import VLMZ
+
+/// Calibrates one model: from data to statistics. Everything temporary is gone when it is done.
+struct Calibrator {
+  let source: SourceModel
+  let plan: ConversionPlan
+  let options: Converter.Calibration
+  let ignoresUnexpected: Bool
+  let threads: Int
+
+  /// Of a picture an image model sees so many tokens, in what `tokenCount` means for it.
+  static let tokensPerPicture = 64
+
+  /// What is heard of while it runs.
+  struct Events {
+    let cancelled: CancellationFlag?
+    let note: (String) -> Void
+    /// Steps done, of all, and what runs.
+    let progress: (Int, Int, String) -> Void
+  }
+
+  /// What is to be known of each matrix.
+  ///
+  /// - Throws: `CalibrationError` where nothing is, unless statistics are kept for later.
+  private func wanted() throws -> [String: InputStatistics.Detail] {
+    let details = plan.wantedDetails
+    if !details.isEmpty { return details }
+    guard options.statisticsFile != nil else {
+      let scheme = plan.items.first { $0.format.layout == .panels }?.format.scheme.name ?? "f32"
+      throw CalibrationError(path: source.catalog.path, .needless(scheme: scheme))
+    }
+    return Dictionary(
+      plan.items.filter { $0.spec.role.isMatrix }.map {
+        ($0.spec.path, InputStatistics.Detail.moments)
+      }, uniquingKeysWith: max)
+  }
+
+  /// Reads the statistics that are there, or gathers them.
+  ///
+  /// - Parameter output: the container that will be written; temporary files lie beside it.
+  func statistics(
+    for output: String, cancelled: CancellationFlag?, note: (String) -> Void,
+    progress: (Int, Int, String) -> Void
+  ) throws -> StatisticsFile {
+    try withoutActuallyEscaping(note) { note in
+      try withoutActuallyEscaping(progress) { progress in
+        try statistics(
+          for: output, Events(cancelled: cancelled, note: note, progress: progress))
+      }
+    }
+  }
+
+  private func statistics(for output: String, _ events: Events) throws -> StatisticsFile {
+    let isAsked = options.usesOwnData || !options.paths.isEmpty
+    if let path = options.statisticsFile, FileSystem.exists(path) || !isAsked {
+      let file = try StatisticsFile.open(path: path)
+      try check(file, isAsked ? try CalibrationData(paths: options.paths) : nil)
+      if isAsked { events.note("the statistics in \(path.escapedForDisplay()) are used") }
+      return file
+    }
+    let wanted = try wanted()
+    let data = try CalibrationData(paths: options.paths)
+    let pool = WorkerPool(threadCount: threads)
+    let container = try ReferenceContainer.open(
+      source, beside: output, ignoreUnexpected: ignoresUnexpected, pool: pool,
+      cancelled: events.cancelled
+    ) { done, total, _ in events.progress(done, total, "reading the model") }
+    let path = options.statisticsFile ?? output + ".statistics"
+    let writer = try gather(container, data, wanted, to: path, events)
+    if options.statisticsFile != nil {
+      try writer.commit()
+      return try StatisticsFile.open(path: path)
+    }
+    return try writer.opened()
+  }
+
+  private func gather(
+    _ container: Container, _ data: CalibrationData, _ wanted: [String: InputStatistics.Detail],
+    to path: String, _ events: Events
+  ) throws -> StatisticsWriter {
+    let threads = CalibrationThreads(source.description, threads: threads)
+    let kernels = KernelSet.best
+    let collector = StatisticsCollector(kernels: kernels, pool: threads.sums)
+    let model = try Model(
+      container, kernels: kernels, pool: threads.layers, observer: collector)
+    let prepared = try PreparedData(model, data, options, threads, kernels: kernels, events)
+    let run = CalibrationRun(
+      parts: prepared.parts, collector: collector, wanted: wanted,
+      budget: CalibrationRun.defaultBudget, path: source.catalog.path)
+    let provenance = try provenance(data, prepared)
+    return try run.run(cancelled: events.cancelled) { groups in
+      try StatisticsWriter(
+        path: path, overwrite: false, groups: groups, provenance: provenance, pool: threads.sums)
+    } progress: {
+      events.progress($0, $1, $2)
+    }
+  }
+
+  // MARK: - What it was calibrated on
+
+  /// What decides the statistics, beside the weights.
+  private func request(_ data: CalibrationData) throws -> JSONObject {
+    var request = JSONObject()
+    request.set("model", .string(modelDigest))
+    request.set("tokens_asked", .int(options.tokenCount))
+    request.set("own", .bool(options.usesOwnData))
+    request.set("files", .int(data.files.count))
+    request.set("data", .string(try data.digest()))
+    return request
+  }
+
+  private var modelDigest: String {
+    let digest = SHA256.hash(Array(source.description.json.serialized().utf8))
+    return String(hexadecimal(digest).prefix(16))
+  }
+
+  private func provenance(_ data: CalibrationData, _ prepared: PreparedData) throws -> JSONValue {
+    var object = try request(data)
+    object.set("pictures", .int(prepared.pictureCount))
+    object.set("texts", .int(prepared.textCount))
+    object.set("tokens", .int(prepared.tokenCount))
+    let names = data.files.prefix(16).map { $0.splitAtLastSlash.name }
+    object.set("names", .array(names.map { .string($0) }))
+    return .object(object)
+  }
+
+  /// - Parameter data: what was asked for; nil where the file is to be taken as it is.
+  private func check(_ file: StatisticsFile, _ data: CalibrationData?) throws {
+    func text(_ value: JSONValue?) -> String { value?.serialized() ?? "none" }
+    let found = file.provenance
+    guard found["model"]?.stringValue == modelDigest else {
+      throw StatisticsError(
+        path: file.path,
+        .otherData(found: "model \(text(found["model"]))", expected: "model \(modelDigest)"))
+    }
+    guard let data else { return }
+    for member in try request(data).members where found[member.key] != member.value {
+      throw StatisticsError(
+        path: file.path,
+        .otherData(
+          found: "\(member.key) \(text(found[member.key]))",
+          expected: "\(member.key) \(member.value.serialized())"))
+    }
+  }
+}
+
+extension CalibrationData {
+  /// The XXH64 of the files' contents, in their order.
+  func digest() throws -> String {
+    var hash = XXH64()
+    for path in files {
+      let file = try MappedFile(path: path)
+      file.withBytes(0..<file.count) { hash.update($0) }
+    }
+    return hexadecimalText(hash.digest)
+  }
+}

@@ -1,0 +1,105 @@
+import VLMFoundation
+import VLMModels
+import VLMTensor
+import VLMText
+import VLMZ
+
+/// A language model over sequences, block by block: all sequences pass a block before the next. What
+/// lies between blocks is kept in memory, `[positions, hidden]` f32 of each sequence.
+final class LanguagePart: CalibrationPart {
+  private let language: LanguageModel
+  private let sequences: [TokenSequence]
+  private let pool: WorkerPool
+  private let kernels: KernelSet
+  private let sightPool: WorkerPool
+  /// What enters the next block; empty until the first stage is run.
+  private var states: [State] = []
+  private var context: LLaMAContext?
+  /// Of the run on little.
+  private var probed: State
+
+  /// Rows between two blocks.
+  private struct State {
+    let memory: Activations
+    let rows: MatrixView
+
+    init(rows: Int, columns: Int) {
+      memory = Activations(count: rows * columns)
+      self.rows = memory.matrix(rows: rows, columns: columns)
+    }
+  }
+
+  let name = "text"
+  /// The blocks and the head.
+  var stageCount: Int { language.layers.config.layers + 1 }
+  var stepCount: Int { sequences.count }
+
+  /// - Parameter sightPool: threads for the tower.
+  init(
+    _ language: LanguageModel, _ sequences: [TokenSequence], pool: WorkerPool,
+    sightPool: WorkerPool, kernels: KernelSet
+  ) {
+    self.language = language
+    self.sequences = sequences
+    self.pool = pool
+    self.sightPool = sightPool
+    self.kernels = kernels
+    probed = State(rows: 1, columns: language.layers.config.hidden)
+  }
+
+  func probe(stage: Int) throws {
+    if stage == 0 {
+      let id = sequences.first?.ids.first { $0 != ImagePrompt.sentinel }
+      try language.layers.embed([id ?? 0], into: probed.rows)
+    }
+    try run(stage, on: probed, try context(length: 1))
+  }
+
+  func run(stage: Int, isLast: Bool, step: () throws -> Void) throws {
+    let isFirst = states.isEmpty
+    if isFirst { states = try sequences.map { try entering($0) } }
+    let context = try context(length: states.reduce(1) { max($0, $1.rows.rows) })
+    for state in states {
+      try step()
+      if isLast {
+        try run(stage, on: state, context)
+      } else {
+        let copy = State(rows: state.rows.rows, columns: state.rows.columns)
+        copy.rows.copy(state.rows)
+        try run(stage, on: copy, context)
+      }
+    }
+    if isLast, stage == stageCount - 1 { (states, self.context) = ([], nil) }
+  }
+
+  private func run(_ stage: Int, on state: State, _ context: LLaMAContext) throws {
+    if stage < language.layers.config.layers {
+      try language.layers.run(block: stage, on: state.rows, context)
+    } else {
+      language.layers.showHead(state.rows)
+    }
+  }
+
+  private func context(length: Int) throws -> LLaMAContext {
+    if let context, context.capacity >= length { return context }
+    let made = try language.layers.layerContext(length: length, pool: pool, kernels: kernels)
+    context = made
+    return made
+  }
+
+  /// The embeddings of a sequence, pictures in their places.
+  private func entering(_ sequence: TokenSequence) throws -> State {
+    let hidden = language.layers.config.hidden
+    guard let model = language.pictures else {
+      let state = State(rows: sequence.ids.count, columns: hidden)
+      try language.layers.embed(sequence.ids, into: state.rows)
+      return state
+    }
+    let images = try sequence.pictures.map { try language.visualTokens(of: $0, pool: sightPool) }
+    let splice = try Splice(
+      sequence.ids, sentinel: ImagePrompt.sentinel, imageTokens: images.map(\.count))
+    let state = State(rows: splice.count, columns: hidden)
+    try model.embed(splice.pieces, images: images, into: state.rows)
+    return state
+  }
+}
