@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures q4 and q8 against other 4-bit schemes: the tables of docs/quantization.md.
+"""Measures q3 to q8 against other 4-bit schemes: the tables of docs/quantization.md.
 
   python3 scripts/compare_quantizers.py [safetensors file ...]
 
@@ -46,8 +46,8 @@ ENCODE = ctypes.CFUNCTYPE(None, ctypes.POINTER(Panel), ctypes.POINTER(Stats))
 
 
 class Encoder(ctypes.Structure):
-    _fields_ = [("name", ctypes.c_char_p), ("q8", ENCODE), ("q4", ENCODE),
-                ("q4_min_max", ENCODE), ("f16", ENCODE), ("bf16", ENCODE)]
+    _fields_ = [("name", ctypes.c_char_p), ("q8", ENCODE), ("q3", ENCODE), ("q4", ENCODE),
+                ("q5", ENCODE), ("q6", ENCODE), ("q4_min_max", ENCODE), ("f16", ENCODE), ("bf16", ENCODE)]
 
 
 def load_encoders():
@@ -78,12 +78,12 @@ def encode(handle, function, weights, panel_bytes):
     scratch = np.zeros(handle.vlm_encode_scratch_bytes(inputs) + 64, np.uint8)
     aligned = scratch.ctypes.data + -scratch.ctypes.data % 64
     panel, stats = np.zeros(size, np.uint8), Stats()
-    start = time.perf_counter()
+    start = time.process_time()
     for first in range(0, outputs, 16):
         work = Panel(weights[first:].ctypes.data, min(16, outputs - first), inputs, inputs, None,
                      panel.ctypes.data, aligned)
         function(ctypes.byref(work), ctypes.byref(stats))
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     return stats.error, -(-outputs // 16) * size * 8 / weights.size, seconds
 
 
@@ -175,7 +175,9 @@ def matrices(path):
 def main():
     handle, encoders = load_encoders()
     best = encoders[-1]
-    q4_bytes = lambda blocks: blocks * 256 + (blocks * 32 + 63) // 64 * 64 + 128
+    def coded(bits):
+        return lambda blocks: blocks * 64 * bits + (blocks * 32 + 63) // 64 * 64 + 128
+
     q8_bytes = lambda blocks: blocks * 512 + 128
     random = np.random.default_rng(1)
     shape = (256, 1024)
@@ -187,8 +189,11 @@ def main():
 
     schemes = {
         "Q4_0": q4_0, "Q4_1": q4_1, "Q4_K": q4_k,
-        "q4 min/max": lambda w: encode(handle, best.q4_min_max, w, q4_bytes)[:2],
-        "q4": lambda w: encode(handle, best.q4, w, q4_bytes)[:2],
+        "q4 min/max": lambda w: encode(handle, best.q4_min_max, w, coded(4))[:2],
+        "q3": lambda w: encode(handle, best.q3, w, coded(3))[:2],
+        "q4": lambda w: encode(handle, best.q4, w, coded(4))[:2],
+        "q5": lambda w: encode(handle, best.q5, w, coded(5))[:2],
+        "q6": lambda w: encode(handle, best.q6, w, coded(6))[:2],
         "q8": lambda w: encode(handle, best.q8, w, q8_bytes)[:2]}
     print("Relative RMSE in percent (bits per weight)\n")
     print("| Weights |", " | ".join(schemes), "|")
@@ -205,11 +210,14 @@ def main():
         print(f"| {name} |", " | ".join(cells), "|")
 
     weights = random.standard_normal((512, 4096)).astype(np.float32)
-    print("\nMB/s of f32 read, one core\n\n| Instruction set | q4 | q8 |\n| --- | ---: | ---: |")
+    print("\nMB/s of f32 read, one core\n\n| Instruction set | q3 | q4 | q5 | q6 | q8 |")
+    print("| --- |", " | ".join(["---:"] * 5), "|")
     for encoder in encoders:
+        runs = [(encoder.q3, coded(3)), (encoder.q4, coded(4)), (encoder.q5, coded(5)),
+                (encoder.q6, coded(6)), (encoder.q8, q8_bytes)]
         speed = [weights.nbytes / 1e6 / min(encode(handle, f, weights, b)[2] for _ in range(3))
-                 for f, b in ((encoder.q4, q4_bytes), (encoder.q8, q8_bytes))]
-        print(f"| {encoder.name.decode()} | {speed[0]:.0f} | {speed[1]:.0f} |")
+                 for f, b in runs]
+        print(f"| {encoder.name.decode()} |", " | ".join(f"{s:.0f}" for s in speed), "|")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ P1, P2, P3, P4, P5 = (0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9
 KINDS = {1: ("tensor data", 3), 2: ("tensor index", 1), 3: ("config", 1), 4: ("labels", 0),
          5: ("preprocess", 0), 6: ("tokenizer", 0), 7: ("chat template", 0),
          8: ("generation config", 0), 9: ("provenance", 0), 10: ("report", 0)}
-SCHEMES = {1: "f32", 2: "f16", 3: "bf16", 4: "q8", 5: "q4"}
+SCHEMES = {1: "f32", 2: "f16", 3: "bf16", 4: "q8", 5: "q4", 6: "q3", 7: "q5", 8: "q6"}
 
 
 class Refused(Exception):
@@ -90,8 +90,9 @@ def byte_count(scheme, layout, order, shape):
         if inputs > 65536:
             return None
         blocks = -(-inputs // 32)
-        panel = {2: 1024 * blocks, 3: 1024 * blocks, 4: 512 * blocks + 128,
-                 5: 256 * blocks + up(32 * blocks, 64) + 128}[scheme]
+        bits = {5: 4, 6: 3, 7: 5, 8: 6}.get(scheme)
+        panel = {2: 1024 * blocks, 3: 1024 * blocks, 4: 512 * blocks + 128}.get(scheme)
+        panel = panel or 64 * bits * blocks + up(32 * blocks, 64) + 128
         size = -(-shape[0] // 16) * panel
     return size if size and size < 1 << 63 else None
 
@@ -141,7 +142,7 @@ def read_header(data):
     need(data[:8] == bytes.fromhex("89564c4d5a0d0a0a"), 2, "magic")
     (read, write, required, _, count, size, table, table_hash) = struct.unpack_from("<HHIIIQQQ",
                                                                                     data, 8)
-    need(read in (1, 2), 3, f"version {read}")
+    need(read in (1, 2, 3), 3, f"version {read}")
     need(struct.unpack_from("<Q", data, 120)[0] == xxh64(data[:120]), 4, "header hash")
     need(write >= read, 5, f"write version {write}")
     need(required == 0, 6, f"features {required:#x}")
@@ -225,7 +226,8 @@ def read_index(index, data_section, version):
             raise Refused(37, where + "name is not UTF-8") from None
         need(all(unicodedata.category(c) != "Cc" for c in text), 37, where + "control character")
         need(before is None or name > before, 38, where + "names ascend")
-        need(scheme in SCHEMES and layout < 2 and order < 3 and role < 5 + version, 40, where + "codes")
+        need(1 <= scheme <= (5 if version < 3 else 8) and layout < 2 and order < 3
+             and role <= (5 if version < 2 else 6), 40, where + "codes")
         need(all(1 <= extent < 1 << 63 for extent in shape), 42, where + f"shape {shape}")
         expected = byte_count(scheme, layout, order, shape)
         need(expected is not None, 44, where + f"no size for shape {shape}")

@@ -12,15 +12,16 @@ import struct
 import sys
 
 OUTPUTS, BLOCK = 16, 32
-F32, F16, BF16, Q8, Q4 = 1, 2, 3, 4, 5
+F32, F16, BF16, Q8, Q4, Q3, Q5, Q6 = 1, 2, 3, 4, 5, 6, 7, 8
+BITS = {Q3: 3, Q4: 4, Q5: 5, Q6: 6}  # of a code, with a step and an offset per block
 
 
 def panel_bytes(scheme, inputs):
     blocks = -(-inputs // BLOCK)
     if scheme == Q8:
         return blocks * 512 + 128
-    if scheme == Q4:
-        return blocks * 256 + -(-blocks * 32 // 64) * 64 + 128
+    if scheme in BITS:
+        return blocks * 64 * BITS[scheme] + -(-blocks * 32 // 64) * 64 + 128
     if scheme in (F16, BF16):
         return blocks * 1024
     raise ValueError(f"scheme {scheme} has no panels")
@@ -54,12 +55,13 @@ def row_major(data, scheme):
 
 
 class Panel:
-    """One panel; `code(n, k)` is the stored integer (q8: code, q4: nibble) or the half's bits."""
+    """One panel; `code(n, k)` is the stored integer or the half's bits."""
 
     def __init__(self, data, scheme, inputs):
         self.data, self.scheme, self.inputs = data, scheme, inputs
         self.blocks = -(-inputs // BLOCK)
-        if scheme in (Q8, Q4):
+        self.bits = BITS.get(scheme)
+        if scheme == Q8 or self.bits:
             tail = len(data) - 128
             self.scale = struct.unpack_from("<16f", data, tail)
             self.sum = struct.unpack_from("<16i", data, tail + 64)
@@ -67,14 +69,29 @@ class Panel:
     def code(self, n, k):
         if self.scheme == Q8:
             return struct.unpack_from("<b", self.data, k // 4 * 64 + n * 4 + k % 4)[0]
-        if self.scheme == Q4:
-            byte = self.data[k // 8 * 64 + n * 4 + k % 4]
-            return byte & 15 if k % 8 < 4 else byte >> 4
+        if self.bits:
+            first = k // BLOCK * 64 * self.bits + n * 4 + k % 4
+            return self.unpacked(self.data[first : first + 64 * self.bits : 64])[k % BLOCK // 4]
         at = k * 32 + n * 2 if self.scheme == F16 else k // 2 * 64 + n * 4 + k % 2 * 2
         return struct.unpack_from("<H", self.data, at)[0]
 
+    def unpacked(self, byte):
+        """The eight codes in as many bytes as a code has bits."""
+        if self.scheme == Q4:
+            return [b >> shift & 15 for b in byte for shift in (0, 4)]
+        if self.scheme == Q5:
+            low = [b & 31 for b in byte]
+            return low + [
+                byte[0] >> 5 | (byte[1] >> 5 & 3) << 3, byte[2] >> 5 | (byte[3] >> 5 & 3) << 3,
+                byte[4] >> 5 | (byte[1] >> 7) << 3 | (byte[3] >> 7) << 4]
+        fields = []  # of six bits, four in three bytes
+        for three in (byte[i : i + 3] for i in range(0, len(byte), 3)):
+            fields += [b & 63 for b in three]
+            fields.append(sum(b >> 6 << 2 * t for t, b in enumerate(three)))
+        return fields if self.scheme == Q6 else [f >> shift & 7 for f in fields for shift in (0, 3)]
+
     def group(self, n, block):
-        at = self.blocks * 256 + block * 32
+        at = self.blocks * 64 * self.bits + block * 32
         return self.data[at + n], struct.unpack_from("<b", self.data, at + 16 + n)[0]
 
     def integer(self, n, k):
@@ -97,7 +114,7 @@ class Panel:
             first = 0 if n >= rows else self.inputs
             if any(self.code(n, k) for k in range(first, self.blocks * BLOCK)):
                 found.append(f"B02 output {n}: padding is not zero")
-            if self.scheme not in (Q8, Q4):
+            if self.scheme != Q8 and not self.bits:
                 continue
             scale = self.scale[n]
             finite = abs(f32(127 * scale)) < float("inf")  # false for NaN too
@@ -105,14 +122,16 @@ class Panel:
                 found.append(f"B03 output {n}: scale {scale}")
             if self.scheme == Q8 and any(self.code(n, k) == -128 for k in range(self.inputs)):
                 found.append(f"B04 output {n}: code -128")
-            for block in range(self.blocks if self.scheme == Q4 else 0):
+            for block in range(self.blocks if self.bits else 0):
                 step, offset = self.group(n, block)
-                if offset < -127 or 15 * step + offset > 127 or n >= rows and (step or offset):
+                highest = ((1 << self.bits) - 1) * step + offset
+                if offset < -127 or highest > 127 or n >= rows and (step or offset):
                     found.append(f"B05 output {n} block {block}: step {step}, offset {offset}")
             total = sum(self.integer(n, k) for k in range(self.inputs)) if n < rows else 0
             if self.sum[n] != total:
                 found.append(f"B06 output {n}: sum {self.sum[n]}, expected {total}")
-        if self.scheme == Q4 and any(self.data[self.blocks * 288 : len(self.data) - 128]):
+        end = self.blocks * (64 * self.bits + 32) if self.bits else len(self.data)
+        if any(self.data[end : len(self.data) - 128]):
             found.append("B02 padding between groups and tail is not zero")
         return found
 
@@ -170,6 +189,10 @@ EXAMPLES = [
     (Q4, 16, example(448, {0: "4095ea3f", 64: "c81d62b7", 256: "10", 272: "8f7f",
                            320: "0000803e0000803e", 384: "70000000f0070000"}),
      [[0.25 * (16 * (5 * k % 16) - 113) for k in range(16)], [31.75] * 16]),
+    (Q5, 32, example(512, {0: "8025ca6f", 64: "94393ec3", 128: "08ad52f7", 192: "7ce1868b",
+                           256: "9035da7f", 320: "08", 336: "877f", 384: "0000803e0000803e",
+                           448: "60000000e00f0000"}),
+     [[0.25 * (8 * (5 * k % 32) - 121) for k in range(32)], [31.75] * 32]),
     (F16, 3, example(1024, {0: "003cff7b", 32: "00c10100", 64: "5535"}),
      [[1.0, -2.5, 0.333251953125], [65504.0, 2.0**-24, 0.0]]),
     (BF16, 3, example(1024, {0: "803f20c0", 4: "80478033", 64: "ab3e"}),

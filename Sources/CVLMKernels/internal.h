@@ -30,8 +30,9 @@ VLM_INLINE size_t vlm_panel_limit(const vlm_gemm *g) {
 VLM_INLINE const uint8_t *vlm_q8_panel(const vlm_gemm *g, size_t panel) {
   return (const uint8_t *)g->weights + panel * vlm_q8_panel_bytes(g->inputs);
 }
-VLM_INLINE const uint8_t *vlm_q4_panel(const vlm_gemm *g, size_t panel) {
-  return (const uint8_t *)g->weights + panel * vlm_q4_panel_bytes(g->inputs);
+/// A panel of q3 to q6.
+VLM_INLINE const uint8_t *vlm_qn_panel(const vlm_gemm *g, size_t bits, size_t panel) {
+  return (const uint8_t *)g->weights + panel * vlm_qn_panel_bytes(bits, g->inputs);
 }
 VLM_INLINE const uint16_t *vlm_half_panel(const vlm_gemm *g, size_t panel) {
   return (const uint16_t *)g->weights + panel * (vlm_half_panel_bytes(g->inputs) / 2);
@@ -39,11 +40,13 @@ VLM_INLINE const uint16_t *vlm_half_panel(const vlm_gemm *g, size_t panel) {
 VLM_INLINE const vlm_panel_tail *vlm_q8_tail(const vlm_gemm *g, size_t panel) {
   return (const vlm_panel_tail *)(vlm_q8_panel(g, panel) + vlm_q8_tail_offset(g->inputs));
 }
-VLM_INLINE const vlm_panel_tail *vlm_q4_tail(const vlm_gemm *g, size_t panel) {
-  return (const vlm_panel_tail *)(vlm_q4_panel(g, panel) + vlm_q4_tail_offset(g->inputs));
+VLM_INLINE const vlm_panel_tail *vlm_qn_tail(const vlm_gemm *g, size_t bits, size_t panel) {
+  const uint8_t *at = vlm_qn_panel(g, bits, panel) + vlm_qn_tail_offset(bits, g->inputs);
+  return (const vlm_panel_tail *)at;
 }
-VLM_INLINE const vlm_q4_group *vlm_q4_groups(const vlm_gemm *g, size_t panel) {
-  return (const vlm_q4_group *)(vlm_q4_panel(g, panel) + vlm_q4_groups_offset(g->inputs));
+VLM_INLINE const vlm_qn_group *vlm_qn_groups(const vlm_gemm *g, size_t bits, size_t panel) {
+  const uint8_t *at = vlm_qn_panel(g, bits, panel) + vlm_qn_groups_offset(bits, g->inputs);
+  return (const vlm_qn_group *)at;
 }
 
 /// Prefetches the lines that the sums of a tile will be written to and added to, so that they
@@ -66,15 +69,17 @@ VLM_INLINE void vlm_prefetch_outputs(
 /// How many bytes before their use the weights of few rows are prefetched, also past a panel's end.
 enum { VLM_PREFETCH_BYTES = 4096 };
 
-/// For few rows, which read a q4 matrix once: prefetches the codes VLM_PREFETCH_BYTES after those
-/// of block b, in the next panel where this one ends, and the next panel's group b. The processor's
-/// own prefetching follows the codes, but not over the groups and into the next panel.
-VLM_INLINE void vlm_prefetch_q4(const vlm_gemm *g, const uint8_t *panel, size_t block) {
-  const size_t codes = vlm_q4_groups_offset(g->inputs), bytes = vlm_q4_panel_bytes(g->inputs);
-  const size_t at = block * 256 + VLM_PREFETCH_BYTES;
+/// For few rows, which read a matrix of q3 to q6 once: prefetches the codes VLM_PREFETCH_BYTES
+/// after those of block b, in the next panel where this one ends, and the next panel's group b. The
+/// processor's own prefetching follows the codes, but not over the groups and into the next panel.
+VLM_INLINE void vlm_prefetch_qn(
+    const vlm_gemm *g, size_t bits, const uint8_t *panel, size_t block) {
+  const size_t codes = vlm_qn_groups_offset(bits, g->inputs);
+  const size_t bytes = vlm_qn_panel_bytes(bits, g->inputs);
+  const size_t at = block * bits * 64 + VLM_PREFETCH_BYTES;
   const uint8_t *ahead = panel + (at < codes ? at : at + bytes - codes);
-  for (size_t i = 0; i < 4; i++) __builtin_prefetch(ahead + i * 64);
-  if (block % 2 == 0) __builtin_prefetch(panel + bytes + codes + block * sizeof(vlm_q4_group));
+  for (size_t i = 0; i < bits; i++) __builtin_prefetch(ahead + i * 64);
+  if (block % 2 == 0) __builtin_prefetch(panel + bytes + codes + block * sizeof(vlm_qn_group));
 }
 
 /// Prefetches a panel's tail: few rows of few inputs need its scales and sums soon after its first

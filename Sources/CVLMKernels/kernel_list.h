@@ -11,9 +11,15 @@
 #define VLM_ALL_KERNELS(ENTRY, set)   \
   ENTRY(gemm_scratch_bytes, set)      \
   ENTRY(gemm_u8_q8, set)              \
+  ENTRY(gemm_u8_q3, set)              \
   ENTRY(gemm_u8_q4, set)              \
+  ENTRY(gemm_u8_q5, set)              \
+  ENTRY(gemm_u8_q6, set)              \
   ENTRY(add_outliers_q8, set)         \
+  ENTRY(add_outliers_q3, set)         \
   ENTRY(add_outliers_q4, set)         \
+  ENTRY(add_outliers_q5, set)         \
+  ENTRY(add_outliers_q6, set)         \
   ENTRY(gemm_f32_f16, set)            \
   ENTRY(gemm_f32_bf16, set)           \
   ENTRY(multiply_f32, set)            \
@@ -42,16 +48,18 @@ _Static_assert(
 
 // Sets with vectors of their own width have every kernel: scalar, avx2, avx512vnni, neon. The
 // others have these, and inherit the rest.
+#define VLM_U8_KERNELS(ENTRY, set)                                         \
+  ENTRY(gemm_u8_q8, set) ENTRY(gemm_u8_q3, set) ENTRY(gemm_u8_q4, set)     \
+  ENTRY(gemm_u8_q5, set) ENTRY(gemm_u8_q6, set)
 #define VLM_AVXVNNI_KERNELS(ENTRY) \
-  ENTRY(gemm_scratch_bytes, avxvnni) ENTRY(gemm_u8_q8, avxvnni) ENTRY(gemm_u8_q4, avxvnni)
+  ENTRY(gemm_scratch_bytes, avxvnni) VLM_U8_KERNELS(ENTRY, avxvnni)
 #define VLM_AVX512BF16_KERNELS(ENTRY) \
   ENTRY(attention_scratch_bytes, avx512bf16) ENTRY(attention_f32, avx512bf16)
 #define VLM_AMX_KERNELS(ENTRY)                                                         \
-  ENTRY(gemm_scratch_bytes, amx) ENTRY(gemm_u8_q8, amx) ENTRY(gemm_u8_q4, amx)         \
+  ENTRY(gemm_scratch_bytes, amx) VLM_U8_KERNELS(ENTRY, amx)                            \
   ENTRY(gemm_f32_bf16, amx) ENTRY(attention_scratch_bytes, amx) ENTRY(attention_f32, amx)
-#define VLM_NEON_DOTPROD_KERNELS(ENTRY) \
-  ENTRY(gemm_u8_q8, neon_dotprod) ENTRY(gemm_u8_q4, neon_dotprod)
-#define VLM_NEON_I8MM_KERNELS(ENTRY) ENTRY(gemm_u8_q8, neon_i8mm) ENTRY(gemm_u8_q4, neon_i8mm)
+#define VLM_NEON_DOTPROD_KERNELS(ENTRY) VLM_U8_KERNELS(ENTRY, neon_dotprod)
+#define VLM_NEON_I8MM_KERNELS(ENTRY) VLM_U8_KERNELS(ENTRY, neon_i8mm)
 
 #define VLM_DECLARE(name, set) __typeof__(*((vlm_kernels *)0)->name) vlm_##name##__##set;
 

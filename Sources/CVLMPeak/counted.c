@@ -30,7 +30,10 @@ static vlm_counted kind_of(const vlm_gemm *g) {
 }
 
 static void gemm_u8_q8(const vlm_gemm *g) { COUNT(kind_of(g), counted->gemm_u8_q8(g)) }
+static void gemm_u8_q3(const vlm_gemm *g) { COUNT(kind_of(g), counted->gemm_u8_q3(g)) }
 static void gemm_u8_q4(const vlm_gemm *g) { COUNT(kind_of(g), counted->gemm_u8_q4(g)) }
+static void gemm_u8_q5(const vlm_gemm *g) { COUNT(kind_of(g), counted->gemm_u8_q5(g)) }
+static void gemm_u8_q6(const vlm_gemm *g) { COUNT(kind_of(g), counted->gemm_u8_q6(g)) }
 static void gemm_f32_f16(const vlm_gemm *g) { COUNT(kind_of(g), counted->gemm_f32_f16(g)) }
 static void gemm_f32_bf16(const vlm_gemm *g) { COUNT(kind_of(g), counted->gemm_f32_bf16(g)) }
 
@@ -112,7 +115,10 @@ const vlm_kernels *vlm_counted_kernels(const vlm_kernels *kernels) {
   counted = kernels;
   table = *kernels;
   table.gemm_u8_q8 = gemm_u8_q8;
+  table.gemm_u8_q3 = gemm_u8_q3;
   table.gemm_u8_q4 = gemm_u8_q4;
+  table.gemm_u8_q5 = gemm_u8_q5;
+  table.gemm_u8_q6 = gemm_u8_q6;
   table.gemm_f32_f16 = gemm_f32_f16;
   table.gemm_f32_bf16 = gemm_f32_bf16;
   table.epilogue_f32 = epilogue_f32;

@@ -10,7 +10,7 @@ package struct CaseName: Hashable, Sendable, CustomStringConvertible {
     case depthwise(kernel: Int, height: Int, width: Int, channels: Int)
     case layerNorm(rows: Int, columns: Int)
     case gelu(rows: Int, columns: Int)
-    /// f32 rows to u8 rows, as before every product with q8 or q4.
+    /// f32 rows to u8 rows, as before every product with q3 to q8.
     case quantize(rows: Int, columns: Int)
     case rmsNorm(rows: Int, columns: Int)
     /// Causal attention of `rows` rows, the last of `keys` positions.

@@ -7,7 +7,7 @@ import VLMTensor
 /// The constants of the container format; `formats/vlmz.md` is normative.
 enum Format {
   /// The highest `Read_Version` that this build reads.
-  static let version = 2
+  static let version = 3
 
   /// The `Read_Version` that a file must have to hold a tensor of this role.
   static func version(of role: TensorRole) -> Int { role == .embedding ? 2 : 1 }

@@ -25,7 +25,7 @@ extension Converter {
     // MARK: How weights are stored
 
     /// How matrices are stored. Depthwise filters, stems, norms, scales and biases always stay f32,
-    /// and with `.q4` the few matrices that 4 bits hurt get 8: `Plan.Tensor.reason` says why.
+    /// and below 8 bits the few matrices that would lose too much get 8: `Plan.Tensor.reason` says why.
     public var scheme = WeightScheme.q8
     /// Exceptions; of several that match a tensor the last counts. Each must match some tensor.
     public var tensorSchemes: [TensorScheme] = []

@@ -32,10 +32,17 @@ public struct WeightScheme: Sendable, Hashable, CustomStringConvertible {
   /// 4-bit codes, a step and an offset per 32 inputs, one scale per output: 4.5 bits per weight.
   public static let q4 = WeightScheme(.q4)
 
+  /// 3-bit codes, otherwise as `q4`: 3.5 bits per weight.
+  public static let q3 = WeightScheme(.q3)
+  /// 5-bit codes, otherwise as `q4`: 5.5 bits per weight.
+  public static let q5 = WeightScheme(.q5)
+  /// 6-bit codes, otherwise as `q4`: 6.5 bits per weight.
+  public static let q6 = WeightScheme(.q6)
+
   /// Every scheme that can be written.
   public static var all: [WeightScheme] { Scheme.allCases.map { WeightScheme($0) } }
 
-  /// "f32", "f16", "bf16", "q8", "q4".
+  /// "f32", "f16", "bf16", "q8", "q4", "q3", "q5", "q6".
   public var name: String { scheme.name }
 
   /// The same as `name`.

@@ -18,8 +18,8 @@ struct Convert: ParsableCommand {
       abstract: "Convert a checkpoint (the default).",
       discussion: """
         Schemes, with the bits that a weight of a large matrix takes. Depthwise filters, stems, \
-        norms, scales and biases always stay f32. With --q4 the few matrices that 4 bits hurt get \
-        8, and the report says which and why.
+        norms, scales and biases always stay f32. Below 8 bits the few matrices that would lose \
+        too much get 8, and the report says which and why.
 
         \(SchemeFlag.table)
         """)

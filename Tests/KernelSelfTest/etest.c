@@ -33,19 +33,23 @@ static void test_panels(size_t inputs) {
   float *rows = memory(16 * inputs * sizeof *rows);
   for (int turn = 0; turn < 200; turn++) {
     const size_t count = (size_t)random_int(1, 16);
-    uint8_t *q8 = any_bytes(vlm_q8_panel_bytes(inputs)), *q4 = any_bytes(vlm_q4_panel_bytes(inputs));
+    uint8_t *q8 = any_bytes(vlm_q8_panel_bytes(inputs));
     uint8_t *half = any_bytes(vlm_half_panel_bytes(inputs));
     if (turn == 0) memset(q8, 0x80, vlm_q8_panel_bytes(inputs));
-    if (turn == 0) memset(q4, 0x7f, vlm_q4_panel_bytes(inputs));
     vlm_decode_q8(q8, inputs, count, rows, inputs);
-    vlm_decode_q4(q4, inputs, count, rows, inputs);
     vlm_decode_f16(half, inputs, count, rows, inputs);
     vlm_decode_bf16(half, inputs, count, rows, inputs);
     vlm_check_q8(q8, inputs, count);
-    vlm_check_q4(q4, inputs, count);
     vlm_check_half(half, inputs, count, 1);
     vlm_check_half(half, inputs, count, 2);
-    free(q8), free(q4), free(half);
+    free(q8), free(half);
+    for (size_t bits = 3; bits <= 6; bits++) {
+      uint8_t *panel = any_bytes(vlm_qn_panel_bytes(bits, inputs));
+      if (turn == 0) memset(panel, 0x7f, vlm_qn_panel_bytes(bits, inputs));
+      vlm_decode_qn(panel, bits, inputs, count, rows, inputs);
+      vlm_check_qn(panel, bits, inputs, count);
+      free(panel);
+    }
   }
   check(1, "panels", "of any bytes", inputs, 0, 0);
   free(rows);
@@ -53,9 +57,13 @@ static void test_panels(size_t inputs) {
 
 typedef void (*encode)(const vlm_encode_panel *, vlm_encode_stats *);
 
-static encode encode_of(const vlm_encoder *e, int scheme) {
-  const encode all[] = {e->q8, e->q4, e->q4_min_max, e->f16, e->bf16};
-  return all[scheme];
+enum { ENCODERS = 8 };
+/// Bits of the codes of each encoder, 16 of the halves.
+static const size_t encoder_bits[ENCODERS] = {8, 3, 4, 4, 5, 6, 16, 16};
+
+static encode encode_of(const vlm_encoder *e, int i) {
+  const encode all[ENCODERS] = {e->q8, e->q3, e->q4, e->q4_min_max, e->q5, e->q6, e->f16, e->bf16};
+  return all[i];
 }
 
 static void test_encoder(const vlm_encoder *e, size_t inputs, size_t count, int turn) {
@@ -65,10 +73,11 @@ static void test_encoder(const vlm_encoder *e, size_t inputs, size_t count, int 
     if (turn && random_bits() % 3 == 0) rows[i] = strange[random_bits() % 8];
   float *importance = random_floats(inputs, 1);
   for (size_t i = 0; i < inputs; i++) importance[i] = fabsf(importance[i]);
-  for (int scheme = 0; scheme < 5; scheme++) {
-    const size_t bytes = scheme == 0  ? vlm_q8_panel_bytes(inputs)
-                         : scheme < 3 ? vlm_q4_panel_bytes(inputs)
-                                      : vlm_half_panel_bytes(inputs);
+  for (int scheme = 0; scheme < ENCODERS; scheme++) {
+    const size_t bits = encoder_bits[scheme];
+    const size_t bytes = bits == 8    ? vlm_q8_panel_bytes(inputs)
+                         : bits == 16 ? vlm_half_panel_bytes(inputs)
+                                      : vlm_qn_panel_bytes(bits, inputs);
     uint8_t *panel = memory(bytes), *expected = memory(bytes);
     vlm_encode_stats stats = {0}, expected_stats = {0};
     vlm_encode_panel p = {
@@ -79,9 +88,9 @@ static void test_encoder(const vlm_encoder *e, size_t inputs, size_t count, int 
     p.panel = expected;
     encode_of(vlm_encoder_for(VLM_ISA_SCALAR), scheme)(&p, &expected_stats);
     check(memcmp(panel, expected, bytes) == 0, e->name, "same bytes", inputs, count, (size_t)scheme);
-    if (scheme < 3) {
-      const vlm_panel_fault fault =
-          scheme ? vlm_check_q4(panel, inputs, count) : vlm_check_q8(panel, inputs, count);
+    if (bits < 16) {
+      const vlm_panel_fault fault = bits == 8 ? vlm_check_q8(panel, inputs, count)
+                                              : vlm_check_qn(panel, bits, inputs, count);
       check(fault.rule == 0, e->name, "a sound panel", inputs, count, (size_t)scheme);
     }
     free(panel), free(expected), free(p.scratch);

@@ -4,7 +4,7 @@
 #ifndef KTEST_HOSTILE_H
 #define KTEST_HOSTILE_H
 
-#include "support.h"
+#include "schemes.h"
 
 /// Panels of any bytes; or, at `all`, each byte the same.
 static void *hostile_panels(size_t outputs, size_t bytes, int all) {
@@ -26,11 +26,11 @@ static float *hostile_floats(size_t count) {
   return p;
 }
 
-typedef void (*hostile_gemm)(const vlm_gemm *);
-
+/// A product by panels of any bytes; of u8 also the outliers.
 static void hostile_product(
-    const vlm_kernels *k, hostile_gemm f, const char *what, size_t rows, size_t inputs,
-    size_t panel_bytes, int all, int is_half) {
+    const vlm_kernels *k, gemm_function f, outlier_function add, const char *what, size_t rows,
+    size_t inputs, size_t panel_bytes, int all) {
+  const int is_half = !add;
   const size_t outputs = 17, stride = (inputs + 63) / 64 * 64, y_stride = outputs + 1;
   vlm_row_quant *quant = memory(rows * sizeof *quant);
   for (size_t r = 0; r < rows; r++) quant[r] = (vlm_row_quant){hostile_float(), hostile_float()};
@@ -52,7 +52,7 @@ static void hostile_product(
     vlm_outlier *outliers = memory(rows * VLM_ROW_OUTLIERS * sizeof *outliers);
     for (size_t i = 0; i < rows * VLM_ROW_OUTLIERS; i++)
       outliers[i] = (vlm_outlier){random_bits() % (uint32_t)inputs, hostile_float()};
-    (f == k->gemm_u8_q4 ? k->add_outliers_q4 : k->add_outliers_q8)(&g, outliers);
+    add(&g, outliers);
     free(outliers);
   }
   free(quant), free(codes), free(x), free(y), free(weights), free(g.scratch);
@@ -60,14 +60,22 @@ static void hostile_product(
 
 static void hostile_rows(size_t inputs) {
   float *y = memory(inputs * sizeof *y);
-  static void (*const readers[])(const void *, size_t, size_t, float *) = {
-      vlm_panel_row_q8, vlm_panel_row_q4, vlm_panel_row_f16, vlm_panel_row_bf16};
-  const size_t bytes[] = {
-      vlm_q8_panel_bytes(inputs), vlm_q4_panel_bytes(inputs), vlm_half_panel_bytes(inputs),
-      vlm_half_panel_bytes(inputs)};
-  for (int reader = 0; reader < 4; reader++) {
-    void *panels = hostile_panels(17, bytes[reader], -1);
-    for (size_t output = 0; output < 17; output++) readers[reader](panels, inputs, output, y);
+  for (size_t bits = 3; bits <= 16; bits++) {
+    if (bits > 6 && bits != 8 && bits != 16) continue;
+    const size_t bytes = bits == 16  ? vlm_half_panel_bytes(inputs)
+                         : bits == 8 ? vlm_q8_panel_bytes(inputs)
+                                     : vlm_qn_panel_bytes(bits, inputs);
+    void *panels = hostile_panels(17, bytes, -1);
+    for (size_t output = 0; output < 17; output++) {
+      if (bits == 16) {
+        vlm_panel_row_f16(panels, inputs, output, y);
+        vlm_panel_row_bf16(panels, inputs, output, y);
+      } else if (bits == 8) {
+        vlm_panel_row_q8(panels, inputs, output, y);
+      } else {
+        vlm_panel_row_qn(panels, bits, inputs, output, y);
+      }
+    }
     free(panels);
   }
   free(y);
@@ -104,14 +112,15 @@ static void test_hostile(const vlm_kernels *k) {
     for (size_t fill = 0; fill < sizeof all / sizeof *all; fill++)
       for (size_t rows = 1; rows < 6; rows += 4) {
         const size_t n = inputs[i];
-        hostile_product(
-            k, k->gemm_u8_q8, "hostile q8", rows, n, vlm_q8_panel_bytes(n), all[fill], 0);
-        hostile_product(
-            k, k->gemm_u8_q4, "hostile q4", rows, n, vlm_q4_panel_bytes(n), all[fill], 0);
-        hostile_product(
-            k, k->gemm_f32_f16, "hostile f16", rows, n, vlm_half_panel_bytes(n), all[fill], 1);
-        hostile_product(
-            k, k->gemm_f32_bf16, "hostile bf16", rows, n, vlm_half_panel_bytes(n), all[fill], 1);
+        for (size_t j = 0; j < U8_SCHEMES; j++) {
+          const u8_scheme *s = &u8_schemes[j];
+          hostile_product(
+              k, gemm_of(k, s), outliers_of(k, s), s->name, rows, n, u8_panel_bytes(s->bits, n),
+              all[fill]);
+        }
+        const size_t half = vlm_half_panel_bytes(n);
+        hostile_product(k, k->gemm_f32_f16, NULL, "hostile f16", rows, n, half, all[fill]);
+        hostile_product(k, k->gemm_f32_bf16, NULL, "hostile bf16", rows, n, half, all[fill]);
       }
   hostile_rows(257);
   for (size_t columns = 2; columns < 100; columns += 31) hostile_activations(k, columns);

@@ -23,8 +23,6 @@ static size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
 // MARK: - Matrix products
 
-typedef void (*gemm_function)(const vlm_gemm *);
-
 /// Runs both tables on the same epilogue and returns the arrays through y and expected.
 static void run_both(
     const vlm_kernels *k, gemm_function f, gemm_function reference, vlm_gemm *g, float *y,
@@ -37,7 +35,8 @@ static void run_both(
   free(g->scratch);
 }
 
-static void test_u8(const vlm_kernels *k, const shape *s, int q4, fill how, unsigned parts) {
+static void test_u8(
+    const vlm_kernels *k, const shape *s, const u8_scheme *scheme, fill how, unsigned parts) {
   const size_t stride = round_up(s->inputs, 64) + (parts & 1 ? 64 : 0), y_stride = s->outputs + 3;
   const size_t count = s->rows * y_stride;
   uint8_t *x_memory = memory(s->rows * stride + 1), *x = x_memory + 1; // unaligned
@@ -48,8 +47,7 @@ static void test_u8(const vlm_kernels *k, const shape *s, int q4, fill how, unsi
       x[r * stride + i] = how == FILL_RANDOM ? (uint8_t)random_bits() : 255;
     quant[r] = (vlm_row_quant){0.01f + 0.01f * random_float(), random_float()};
   }
-  uint8_t *weights =
-      q4 ? pack_q4(s->outputs, s->inputs, how) : pack_q8(s->outputs, s->inputs, how);
+  uint8_t *weights = pack_u8(scheme->bits, s->outputs, s->inputs, how);
   float *bias = random_floats(s->outputs, 1), *gamma = random_floats(s->outputs, 2);
   float *residual = random_floats(count, 3), *y = sentinels(count), *expected = sentinels(count);
   vlm_gemm g = {
@@ -60,12 +58,21 @@ static void test_u8(const vlm_kernels *k, const shape *s, int q4, fill how, unsi
   g.epilogue.gamma = parts & 2 ? gamma : NULL;
   g.epilogue.residual = parts & 4 ? residual : NULL;
   g.epilogue.residual_stride = y_stride;
-  run_both(
-      k, q4 ? k->gemm_u8_q4 : k->gemm_u8_q8, q4 ? scalar->gemm_u8_q4 : scalar->gemm_u8_q8, &g, y,
-      expected);
+  run_both(k, gemm_of(k, scheme), gemm_of(scalar, scheme), &g, y, expected);
   check(
-      memcmp(y, expected, count * sizeof *y) == 0, k->name, q4 ? "gemm_u8_q4" : "gemm_u8_q8",
-      s->rows, s->outputs, s->inputs);
+      memcmp(y, expected, count * sizeof *y) == 0, k->name, scheme->name, s->rows, s->outputs,
+      s->inputs);
+  if (s->inputs) {
+    vlm_outlier *outliers = memory(s->rows * VLM_ROW_OUTLIERS * sizeof *outliers);
+    for (size_t i = 0; i < s->rows * VLM_ROW_OUTLIERS; i++)
+      outliers[i] = (vlm_outlier){random_bits() % (uint32_t)s->inputs, random_float()};
+    g.y = y, outliers_of(k, scheme)(&g, outliers);
+    g.y = expected, outliers_of(scalar, scheme)(&g, outliers);
+    check(
+        memcmp(y, expected, count * sizeof *y) == 0, k->name, "outliers", s->rows, s->inputs,
+        scheme->bits);
+    free(outliers);
+  }
   free(x_memory), free(quant), free(weights), free(bias), free(gamma), free(residual);
   free(y), free(expected);
 }
@@ -133,19 +140,20 @@ static void test_gemms(const vlm_kernels *k) {
       for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
         const size_t panels = vlm_panel_count(outputs[n]);
         shape s = {rows[r], outputs[n], inputs[i], 0, panels};
-        for (int q4 = 0; q4 < 2; q4++) test_u8(k, &s, q4, FILL_RANDOM, (unsigned)(r + n + i) % 8);
+        for (size_t j = 0; j < U8_SCHEMES; j++)
+          test_u8(k, &s, &u8_schemes[j], FILL_RANDOM, (unsigned)(r + n + i) % 8);
         for (int bf16 = 0; bf16 < 2; bf16++) test_half(k, &s, bf16);
         if (panels < 3) continue;
         s.panel_begin = 1, s.panel_end = panels - 1;
-        for (int q4 = 0; q4 < 2; q4++) test_u8(k, &s, q4, FILL_RANDOM, 7);
+        for (size_t j = 0; j < U8_SCHEMES; j++) test_u8(k, &s, &u8_schemes[j], FILL_RANDOM, 7);
         for (int bf16 = 0; bf16 < 2; bf16++) test_half(k, &s, bf16);
       }
     }
   }
   for (int how = FILL_HIGHEST; how <= FILL_LOWEST; how++) {
-    for (int q4 = 0; q4 < 2; q4++) {
-      test_u8(k, &(shape){3, 17, 4099, 0, 2}, q4, (fill)how, 0);
-      test_u8(k, &(shape){13, 17, 65536, 0, 2}, q4, (fill)how, 0);
+    for (size_t j = 0; j < U8_SCHEMES; j++) {
+      test_u8(k, &(shape){3, 17, 4099, 0, 2}, &u8_schemes[j], (fill)how, 0);
+      test_u8(k, &(shape){13, 17, 65536, 0, 2}, &u8_schemes[j], (fill)how, 0);
     }
   }
   for (size_t row = 1; row < 40; row += 6)

@@ -55,11 +55,11 @@ struct MessageTests {
   @Test("V03 a newer version says what this build reads and what to do")
   func version() throws {
     #expect(
-      try message(golden: "R03-version-3")
-        == "m.vlmz: format version 3, this build reads up to 2; "
+      try message(golden: "R03-version-4")
+        == "m.vlmz: format version 4, this build reads up to 3; "
         + "convert the checkpoint again or update vlm-run [R03]")
     #expect(
-      try message(golden: "R03-version-0") == "m.vlmz: format version 0, expected 1 to 2 [R03]")
+      try message(golden: "R03-version-0") == "m.vlmz: format version 0, expected 1 to 3 [R03]")
   }
 
   @Test(

@@ -26,12 +26,12 @@ struct ConversionPlanTests {
     }
   }
 
-  @Test("every scheme but q4 is taken as it was asked for", arguments: Scheme.allCases)
+  @Test("every scheme of 8 bits or more is taken as it was asked for", arguments: Scheme.allCases)
   func asAsked(_ scheme: Scheme) {
     for role in [TensorRole.matrix, .head, .embedding, .patchConvolution] {
       let (found, reason) = QuantizationPolicy(scheme: scheme).scheme(
         for: spec("w", [99, 77], role))
-      if scheme == .q4, role != .matrix {
+      if scheme.codeBits < 8, role != .matrix {
         #expect(found == .q8 && reason?.description.isEmpty == false)
       } else {
         #expect(found == scheme && reason == nil)
@@ -39,7 +39,7 @@ struct ConversionPlanTests {
     }
   }
 
-  /// Role, outputs and inputs, and whether 4 bits are kept.
+  /// Role, outputs and inputs, and whether few bits are kept.
   static let matrices: [(role: TensorRole, shape: [Int], keeps: Bool)] = [
     (.matrix, [64, 63], false), (.matrix, [64, 64], true), (.matrix, [1, 4096], true),
     (.matrix, [512, 1024], true), (.matrix, [576, 4096], true),
@@ -49,9 +49,11 @@ struct ConversionPlanTests {
     (.downProjection, [1024, 63], false),
   ]
 
-  @Test("at 4 bits a matrix that would lose too much takes 8", arguments: matrices)
-  func fourBits(_ role: TensorRole, _ shape: [Int], _ keeps: Bool) {
-    #expect(chosen(spec("a.weight", shape, role), .q4) == (keeps ? .q4 : .q8))
+  @Test("at 3 to 6 bits a matrix that would lose too much takes 8", arguments: matrices)
+  func fewBits(_ role: TensorRole, _ shape: [Int], _ keeps: Bool) {
+    for scheme in [Scheme.q3, .q4, .q5, .q6] {
+      #expect(chosen(spec("a.weight", shape, role), scheme) == (keeps ? scheme : .q8))
+    }
   }
 
   @Test("a name decides nothing")

@@ -78,7 +78,9 @@ struct ContainerSourceTests {
     }
   }
 
-  @Test("what is stored as it is wanted is taken over as it is", arguments: [Scheme.q8, .q4])
+  @Test(
+    "what is stored as it is wanted is taken over as it is",
+    arguments: [Scheme.q8, .q4, .q3, .q5, .q6])
   func same(scheme: Scheme) throws {
     for (path, _) in Self.sources {
       let (between, _) = try convert(TestFiles.fixture(path), "between.vlmz", scheme)

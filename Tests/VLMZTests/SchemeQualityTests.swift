@@ -30,7 +30,10 @@ struct SchemeQualityTests {
 
   @Test(
     "features and logits keep their direction",
-    arguments: [(Scheme.f16, 0.99999), (.bf16, 0.9999), (.q8, 0.999), (.q4, 0.99)])
+    arguments: [
+      (Scheme.f16, 0.99999), (.bf16, 0.9999), (.q8, 0.999), (.q6, 0.999), (.q5, 0.997), (.q4, 0.99),
+      (.q3, 0.96),
+    ])
   func cosines(_ scheme: Scheme, _ bound: Double) throws {
     let exact = try Self.intermediates(.f32)
     let stored = try Self.intermediates(scheme)
@@ -52,13 +55,13 @@ struct SchemeQualityTests {
         let difference = maxAbsDifference(try #require(found[name]), expected)
         // Rounding differs in the last bits; a quantized activation on the edge between two codes
         // then takes the other, which moves the sums by about a code's worth.
-        let bound: Float = scheme == .q8 || scheme == .q4 ? 2e-2 : 1e-4
+        let bound: Float = scheme.arithmetic == .int8 ? 2e-2 : 1e-4
         #expect(difference <= bound * scale, "\(kernels.name) \(name): differs by \(difference)")
       }
     }
   }
 
-  @Test("the number of threads changes no bit", arguments: [Scheme.f32, .q8, .q4])
+  @Test("the number of threads changes no bit", arguments: [Scheme.f32, .q8, .q4, .q3, .q5, .q6])
   func threads(_ scheme: Scheme) throws {
     let one = try Self.intermediates(scheme, threads: 1)
     let three = try Self.intermediates(scheme, threads: 3)
@@ -68,8 +71,8 @@ struct SchemeQualityTests {
   }
 
   @Test(
-    "tile by tile and layer by layer are the same", arguments: [Scheme.f16, .bf16, .q8, .q4],
-    [1, 3])
+    "tile by tile and layer by layer are the same",
+    arguments: [Scheme.f16, .bf16, .q8, .q4, .q3, .q5, .q6], [1, 3])
   func blockOrders(_ scheme: Scheme, _ threads: Int) throws {
     let tiled = try Self.intermediates(scheme, threads: threads, wideElements: 0)
     let wide = try Self.intermediates(scheme, threads: threads, wideElements: 1 << 40)

@@ -5,15 +5,18 @@
 #include "../kernel_list.h"
 #include "../targets.h"
 
+#define VLM_CODE_BYTES 64
+
 VLM_TARGET_AMX_BEGIN
 
 #include "tiles.h"
 #include "../avx512bf16/attention_tile.inc"
-#include "../avx512vnni/expand_q4.inc"
+#include "../lanes/code_pairs.inc"
+#include "../avx512vnni/expand_qn.inc"
 #include "attention.inc"
 #include "gemm_f32_bf16.inc"
 #include "gemm_u8_q8.inc"
-#include "gemm_u8_q4.inc"
+#include "gemm_u8_qn.inc"
 
 VLM_TARGET_END
 

@@ -7,6 +7,7 @@
 #include "../targets.h"
 
 #define VLM_LANES_NAME(function) function##__avx2
+#define VLM_CODE_BYTES 32
 
 VLM_TARGET_AVX2_BEGIN
 
@@ -15,7 +16,8 @@ VLM_TARGET_AVX2_BEGIN
 #include "../lanes/all.inc"
 #include "u8.inc"
 #include "gemm_f32_half.inc"
-#include "gemm_u8_q4.inc"
+#include "../lanes/code_pairs.inc"
+#include "gemm_u8_qn.inc"
 #include "gemm_u8_q8_few.inc"
 #include "gemm_u8_q8.inc"
 

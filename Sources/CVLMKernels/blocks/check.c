@@ -11,7 +11,7 @@ static vlm_panel_fault fault(int rule, size_t output, size_t block) {
   return (vlm_panel_fault){rule, (int)output, (int)block};
 }
 
-/// What q8 and q4 share: the tail of output n against the sum found.
+/// What all panels of codes share: the tail of output n against the sum found.
 static vlm_panel_fault check_tail(const vlm_panel_tail *tail, size_t n, size_t row_count,
                                   int64_t sum) {
   const float scale = tail->scale[n];
@@ -39,28 +39,30 @@ vlm_panel_fault vlm_check_q8(const void *panel, size_t inputs, size_t row_count)
   return fault_none;
 }
 
-vlm_panel_fault vlm_check_q4(const void *panel, size_t inputs, size_t row_count) {
+vlm_panel_fault vlm_check_qn(const void *panel, size_t bits, size_t inputs, size_t row_count) {
   const uint8_t *bytes = panel;
-  const size_t blocks = vlm_block_count(inputs), groups = vlm_q4_groups_offset(inputs);
+  const size_t blocks = vlm_block_count(inputs);
+  const int highest = (1 << bits) - 1;
   vlm_panel_tail tail;
-  memcpy(&tail, bytes + vlm_q4_tail_offset(inputs), sizeof tail);
+  memcpy(&tail, bytes + vlm_qn_tail_offset(bits, inputs), sizeof tail);
   for (size_t n = 0; n < VLM_PANEL_OUTPUTS; n++) {
     int64_t sum = 0;
     for (size_t block = 0; block < blocks; block++) {
-      const int step = bytes[groups + block * sizeof(vlm_q4_group) + n];
-      const int offset = (int8_t)bytes[groups + block * sizeof(vlm_q4_group) + 16 + n];
-      if (offset < -127 || 15 * step + offset > 127) return fault(5, n, block);
+      const uint8_t *group = bytes + vlm_qn_group_offset(bits, inputs, block);
+      const int step = group[n], offset = (int8_t)group[VLM_PANEL_OUTPUTS + n];
+      if (offset < -127 || highest * step + offset > 127) return fault(5, n, block);
       if (n >= row_count && (step != 0 || offset != 0)) return fault(5, n, block);
       for (size_t k = block * VLM_BLOCK_INPUTS; k < (block + 1) * VLM_BLOCK_INPUTS; k++) {
-        const int nibble = bytes[k / 8 * 64 + n * 4 + k % 4] >> (k % 8 < 4 ? 0 : 4) & 15;
-        if (nibble != 0 && (n >= row_count || k >= inputs)) return fault(2, n, block);
-        if (n < row_count && k < inputs) sum += step * nibble + offset;
+        const int code = (int)vlm_qn_code(panel, bits, n, k);
+        if (code != 0 && (n >= row_count || k >= inputs)) return fault(2, n, block);
+        if (n < row_count && k < inputs) sum += step * code + offset;
       }
     }
     const vlm_panel_fault found = check_tail(&tail, n, row_count, sum);
     if (found.rule != 0) return found;
   }
-  for (size_t i = groups + blocks * sizeof(vlm_q4_group); i < vlm_q4_tail_offset(inputs); i++)
+  const size_t end = vlm_qn_group_offset(bits, inputs, blocks);
+  for (size_t i = end; i < vlm_qn_tail_offset(bits, inputs); i++)
     if (bytes[i] != 0) return fault(2, 0, blocks);
   return fault_none;
 }

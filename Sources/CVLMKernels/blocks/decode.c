@@ -14,19 +14,17 @@ void vlm_decode_q8(const void *panel, size_t inputs, size_t row_count, float *ro
       rows[n * row_stride + k] = tail.scale[n] * (float)codes[k / 4 * 64 + n * 4 + k % 4];
 }
 
-void vlm_decode_q4(const void *panel, size_t inputs, size_t row_count, float *rows,
+void vlm_decode_qn(const void *panel, size_t bits, size_t inputs, size_t row_count, float *rows,
                    size_t row_stride) {
-  const uint8_t *codes = panel;
   vlm_panel_tail tail;
-  memcpy(&tail, (const char *)panel + vlm_q4_tail_offset(inputs), sizeof tail);
+  memcpy(&tail, (const char *)panel + vlm_qn_tail_offset(bits, inputs), sizeof tail);
   for (size_t k = 0; k < inputs; k++) {
-    vlm_q4_group group;
-    memcpy(&group, codes + vlm_q4_groups_offset(inputs) + k / VLM_BLOCK_INPUTS * sizeof group,
-           sizeof group);
-    const unsigned shift = k % 8 < 4 ? 0 : 4;
+    vlm_qn_group group;
+    const size_t at = vlm_qn_group_offset(bits, inputs, k / VLM_BLOCK_INPUTS);
+    memcpy(&group, (const char *)panel + at, sizeof group);
     for (size_t n = 0; n < row_count; n++) {
-      const int nibble = codes[k / 8 * 64 + n * 4 + k % 4] >> shift & 15;
-      rows[n * row_stride + k] = tail.scale[n] * (float)(group.step[n] * nibble + group.offset[n]);
+      const int code = (int)vlm_qn_code(panel, bits, n, k);
+      rows[n * row_stride + k] = tail.scale[n] * (float)(group.step[n] * code + group.offset[n]);
     }
   }
 }

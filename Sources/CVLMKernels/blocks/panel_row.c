@@ -15,17 +15,16 @@ void vlm_panel_row_q8(const void *weights, size_t inputs, size_t output, float *
     y[k] = tail.scale[n] * (float)(int8_t)panel[k / 4 * 64 + n * 4 + k % 4];
 }
 
-void vlm_panel_row_q4(const void *weights, size_t inputs, size_t output, float *y) {
-  const uint8_t *panel = panel_of(weights, output, vlm_q4_panel_bytes(inputs));
+void vlm_panel_row_qn(
+    const void *weights, size_t bits, size_t inputs, size_t output, float *y) {
+  const uint8_t *panel = panel_of(weights, output, vlm_qn_panel_bytes(bits, inputs));
   const size_t n = output % VLM_PANEL_OUTPUTS;
-  const uint8_t *groups = panel + vlm_q4_groups_offset(inputs);
   vlm_panel_tail tail;
-  memcpy(&tail, panel + vlm_q4_tail_offset(inputs), sizeof tail);
+  memcpy(&tail, panel + vlm_qn_tail_offset(bits, inputs), sizeof tail);
   for (size_t k = 0; k < inputs; k++) {
-    const uint8_t *group = groups + k / VLM_BLOCK_INPUTS * sizeof(vlm_q4_group);
-    const int nibble = panel[k / 8 * 64 + n * 4 + k % 4] >> (k % 8 < 4 ? 0 : 4) & 15;
-    const int code = group[n] * nibble + (int8_t)group[VLM_PANEL_OUTPUTS + n];
-    y[k] = tail.scale[n] * (float)code;
+    const uint8_t *group = panel + vlm_qn_group_offset(bits, inputs, k / VLM_BLOCK_INPUTS);
+    const int code = (int)vlm_qn_code(panel, bits, n, k);
+    y[k] = tail.scale[n] * (float)(group[n] * code + (int8_t)group[VLM_PANEL_OUTPUTS + n]);
   }
 }
 

@@ -21,7 +21,7 @@ typedef double wide_lanes __attribute__((ext_vector_type(16)));
 /// The parts of an encoder's scratch, all 64-byte aligned.
 typedef struct tile {
   lanes *w;             // [blocks * 32] the rows transposed, zeros where padded or not finite
-  lanes *pairs;         // [blocks * 16] the rows in fractions of a unit, q4_pairs of each group
+  lanes *pairs;         // [blocks * 16] the rows in fractions of a unit, qn_pairs of each group
   lanes *low, *high;    // [blocks] the range of each group of u
   lanes *step, *offset; // [blocks] those chosen for it
   float *importance;    // [blocks * 32] at most 1, positive for k < inputs, 0 where padded

@@ -4,7 +4,7 @@
 //   * no allocation, no threads, no I/O, no environment, no abort;
 //   * every byte written is the same on every instruction set: lane-wise IEEE operations only,
 //     no fused multiply-add, no reassociation;
-//   * values that are not finite are encoded by q8 and q4 as if they were 0, and counted.
+//   * values that are not finite are encoded by q3 to q8 as if they were 0, and counted.
 #ifndef VLM_ENCODE_H
 #define VLM_ENCODE_H
 
@@ -31,7 +31,7 @@ typedef struct vlm_encode_stats {
 typedef struct vlm_encode_panel {
   const float *rows;
   size_t row_count, row_stride, inputs;
-  const float *importance; // [inputs] weights of the squared error for q4, >= 0; NULL: all equal
+  const float *importance; // [inputs] weights of the squared error, q3 to q6, >= 0; NULL: all equal
   void *panel;             // the bytes of one panel, every one of which is written
   void *scratch;           // vlm_encode_scratch_bytes(inputs) bytes, 64-byte aligned
 } vlm_encode_panel;
@@ -40,7 +40,10 @@ typedef struct vlm_encode_panel {
 typedef struct vlm_encoder {
   const char *name; // "baseline" (what the compiler assumes: SSE2, NEON), "avx2", "avx512"
   void (*q8)(const vlm_encode_panel *, vlm_encode_stats *);
+  void (*q3)(const vlm_encode_panel *, vlm_encode_stats *);
   void (*q4)(const vlm_encode_panel *, vlm_encode_stats *);
+  void (*q5)(const vlm_encode_panel *, vlm_encode_stats *);
+  void (*q6)(const vlm_encode_panel *, vlm_encode_stats *);
   /// q4 from each group's minimum and maximum alone: what the search is compared with.
   void (*q4_min_max)(const vlm_encode_panel *, vlm_encode_stats *);
   void (*f16)(const vlm_encode_panel *, vlm_encode_stats *);
@@ -59,7 +62,8 @@ const vlm_encoder *vlm_encoder_best(void);
 /// Readers of panels, written to be clear; rows[n * row_stride + k] for n < row_count.
 void vlm_decode_q8(const void *panel, size_t inputs, size_t row_count, float *rows,
                    size_t row_stride);
-void vlm_decode_q4(const void *panel, size_t inputs, size_t row_count, float *rows,
+/// `bits` is 3, 4, 5 or 6: q3 to q6.
+void vlm_decode_qn(const void *panel, size_t bits, size_t inputs, size_t row_count, float *rows,
                    size_t row_stride);
 void vlm_decode_f16(const void *panel, size_t inputs, size_t row_count, float *rows,
                     size_t row_stride);
@@ -72,7 +76,8 @@ typedef struct vlm_panel_fault {
 } vlm_panel_fault;
 
 vlm_panel_fault vlm_check_q8(const void *panel, size_t inputs, size_t row_count);
-vlm_panel_fault vlm_check_q4(const void *panel, size_t inputs, size_t row_count);
+/// `bits` is 3, 4, 5 or 6: q3 to q6.
+vlm_panel_fault vlm_check_qn(const void *panel, size_t bits, size_t inputs, size_t row_count);
 /// `pair` inputs lie side by side: 1 for f16, 2 for bf16.
 vlm_panel_fault vlm_check_half(const void *panel, size_t inputs, size_t row_count, size_t pair);
 

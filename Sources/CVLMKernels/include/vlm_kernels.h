@@ -54,9 +54,9 @@ enum { VLM_ROW_OUTLIERS = 4 };
 /// y[r][n] = epilogue( sum over k of x[r][k] * W[n][k] ) for all rows and the given panels.
 typedef struct vlm_gemm {
   size_t rows, inputs, outputs;     // M, K, N
-  const void *x;                    // [M][x_stride]: uint8_t for q8 and q4, float for f16 and bf16
+  const void *x;                    // [M][x_stride]: uint8_t for q3 to q8, float for f16 and bf16
   size_t x_stride;                  // in elements; for uint8_t a multiple of 64, >= K, zero-padded
-  const vlm_row_quant *x_quant;     // [M], q8 and q4 only
+  const vlm_row_quant *x_quant;     // [M], q3 to q8 only
   const void *weights;              // panels as in vlm_blocks.h, 64-byte aligned
   size_t panel_begin, panel_end;    // outputs 16*panel_begin ..< min(N, 16*panel_end)
   float *y;                         // [M][y_stride]
@@ -140,12 +140,18 @@ typedef struct vlm_kernels {
   /// Bytes of per-thread scratch that the gemm functions need for K inputs.
   size_t (*gemm_scratch_bytes)(size_t inputs);
   void (*gemm_u8_q8)(const vlm_gemm *);
+  void (*gemm_u8_q3)(const vlm_gemm *);
   void (*gemm_u8_q4)(const vlm_gemm *);
+  void (*gemm_u8_q5)(const vlm_gemm *);
+  void (*gemm_u8_q6)(const vlm_gemm *);
   /// y[r][n] += sum over the row's outliers, in their order, of value * W[n][column]; called after
-  /// gemm_u8_q8 and gemm_u8_q4. outliers [rows][VLM_ROW_OUTLIERS], columns < inputs; x, x_quant,
-  /// epilogue and scratch are not read. The same bits on every instruction set.
+  /// the products of u8. outliers [rows][VLM_ROW_OUTLIERS], columns < inputs; x, x_quant, epilogue
+  /// and scratch are not read. The same bits on every instruction set.
   void (*add_outliers_q8)(const vlm_gemm *, const vlm_outlier *outliers);
+  void (*add_outliers_q3)(const vlm_gemm *, const vlm_outlier *outliers);
   void (*add_outliers_q4)(const vlm_gemm *, const vlm_outlier *outliers);
+  void (*add_outliers_q5)(const vlm_gemm *, const vlm_outlier *outliers);
+  void (*add_outliers_q6)(const vlm_gemm *, const vlm_outlier *outliers);
   void (*gemm_f32_f16)(const vlm_gemm *);
   void (*gemm_f32_bf16)(const vlm_gemm *);
 
@@ -226,7 +232,8 @@ void vlm_settle_outliers(size_t rows, size_t columns, const uint8_t *codes, size
 /// Row `output` of a matrix in panels as floats, y [inputs], for lookups in a table of embeddings.
 /// Values are as formats/blocks.md defines them, rounded once. Plain C, the same on every machine.
 void vlm_panel_row_q8(const void *weights, size_t inputs, size_t output, float *y);
-void vlm_panel_row_q4(const void *weights, size_t inputs, size_t output, float *y);
+/// `bits` is 3, 4, 5 or 6: q3 to q6.
+void vlm_panel_row_qn(const void *weights, size_t bits, size_t inputs, size_t output, float *y);
 void vlm_panel_row_f16(const void *weights, size_t inputs, size_t output, float *y);
 void vlm_panel_row_bf16(const void *weights, size_t inputs, size_t output, float *y);
 

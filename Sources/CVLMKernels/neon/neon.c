@@ -6,10 +6,12 @@
 #include "../targets.h"
 
 #define VLM_LANES_NAME(function) function##__neon
+#define VLM_CODE_BYTES 16
 
 #include "lanes.h"
 #include "../lanes/all.inc"
 #include "gemm_f32_half.inc"
+#include "../lanes/code_pairs.inc"
 #include "u8_panels.inc"
 #include "gemm_u8.inc"
 

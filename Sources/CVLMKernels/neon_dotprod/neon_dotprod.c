@@ -1,7 +1,7 @@
 // Kernels of Armv8.2's dot product: integer products by sdot, the rest from neon.
 //
 // y[r][n] = epilogue( scale[n] * (x_quant[r].scale * acc + x_quant[r].minimum * sum[n]) ),
-// acc = sum over k of x[r][k] * code[n][k]      q8 panels, and q4 panels expanded to them
+// acc = sum over k of x[r][k] * code[n][k]      q8 panels, and q3 to q6 expanded to them
 //
 //   multiply   sdot is s8 x s8: it gets u - 128, which is u with its top bit flipped, and
 //              128 * sum over k of code[n][k] is added back. Codes past K are 0, so that sum is
@@ -13,8 +13,11 @@
 #include "../kernel_list.h"
 #include "../targets.h"
 
+#define VLM_CODE_BYTES 16
+
 VLM_TARGET_NEON_DOTPROD_BEGIN
 
+#include "../lanes/code_pairs.inc"
 #include "../neon/u8_panels.inc"
 
 enum { ROWS = 4 };
@@ -64,7 +67,10 @@ static void all_rows(
 }
 
 void vlm_gemm_u8_q8__neon_dotprod(const vlm_gemm *g) { each_q8_panel(g, all_rows); }
-void vlm_gemm_u8_q4__neon_dotprod(const vlm_gemm *g) { each_q4_panel(g, all_rows); }
+void vlm_gemm_u8_q3__neon_dotprod(const vlm_gemm *g) { each_qn_panel(g, 3, all_rows); }
+void vlm_gemm_u8_q4__neon_dotprod(const vlm_gemm *g) { each_qn_panel(g, 4, all_rows); }
+void vlm_gemm_u8_q5__neon_dotprod(const vlm_gemm *g) { each_qn_panel(g, 5, all_rows); }
+void vlm_gemm_u8_q6__neon_dotprod(const vlm_gemm *g) { each_qn_panel(g, 6, all_rows); }
 
 VLM_TARGET_END
 

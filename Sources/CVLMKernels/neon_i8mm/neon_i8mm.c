@@ -1,7 +1,7 @@
 // Kernels of ARM's int8 matrix multiply: integer products by usmmla, the rest from neon.
 //
 // y[r][n] = epilogue( scale[n] * (x_quant[r].scale * acc + x_quant[r].minimum * sum[n]) ),
-// acc = sum over k of x[r][k] * code[n][k]      q8 panels, and q4 panels expanded to them
+// acc = sum over k of x[r][k] * code[n][k]      q8 panels, and q3 to q6 expanded to them
 //
 //   multiply   usmmla makes 2 rows x 2 outputs over 8 inputs of u8 x s8. Two rows of codes [16][4]
 //              zipped by 32 bits are outputs of 8 inputs each; a last single row takes sudot
@@ -12,8 +12,11 @@
 #include "../kernel_list.h"
 #include "../targets.h"
 
+#define VLM_CODE_BYTES 16
+
 VLM_TARGET_NEON_I8MM_BEGIN
 
+#include "../lanes/code_pairs.inc"
 #include "../neon/u8_panels.inc"
 
 enum { PAIRS = 2 };
@@ -96,7 +99,10 @@ static void all_rows(
 }
 
 void vlm_gemm_u8_q8__neon_i8mm(const vlm_gemm *g) { each_q8_panel(g, all_rows); }
-void vlm_gemm_u8_q4__neon_i8mm(const vlm_gemm *g) { each_q4_panel(g, all_rows); }
+void vlm_gemm_u8_q3__neon_i8mm(const vlm_gemm *g) { each_qn_panel(g, 3, all_rows); }
+void vlm_gemm_u8_q4__neon_i8mm(const vlm_gemm *g) { each_qn_panel(g, 4, all_rows); }
+void vlm_gemm_u8_q5__neon_i8mm(const vlm_gemm *g) { each_qn_panel(g, 5, all_rows); }
+void vlm_gemm_u8_q6__neon_i8mm(const vlm_gemm *g) { each_qn_panel(g, 6, all_rows); }
 
 VLM_TARGET_END
 

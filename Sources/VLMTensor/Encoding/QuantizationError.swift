@@ -16,7 +16,7 @@ import CVLMKernels
 package struct QuantizationError: Sendable, Equatable {
   /// All values, those left out of the sums included.
   package private(set) var elementCount = 0
-  /// Values that were NaN or infinite. `q8` and `q4` encode them as 0; the others keep them.
+  /// Values that were NaN or infinite. `q3` to `q8` encode them as 0; the others keep them.
   package private(set) var notFiniteCount = 0
   /// Finite values that are infinite in the stored precision.
   package private(set) var overflowCount = 0

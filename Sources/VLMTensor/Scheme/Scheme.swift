@@ -11,7 +11,9 @@ package struct Scheme: Sendable {
 
 extension Scheme: CaseIterable {
   /// Every scheme, in the order of their codes: the list that a new one joins.
-  package static let allCases: [Scheme] = [.f32, .f16, .bf16, .q8, .q4]
+  package static let allCases: [Scheme] = [
+    .f32, .f16, .bf16, .q8, .q4, .q3, .q5, .q6,
+  ]
 }
 
 extension Scheme: Hashable {

@@ -33,7 +33,8 @@ struct IndependentReaderTests {
 
   @Test(
     "the Python reader finds no broken rule and decodes the same bits",
-    .enabled(if: hasPython, "needs python3"), arguments: [Scheme.f16, .bf16, .q8, .q4])
+    .enabled(if: hasPython, "needs python3"),
+    arguments: [Scheme.f16, .bf16, .q8, .q4, .q3, .q5, .q6])
   func agrees(scheme: Scheme) throws {
     let format = TensorFormat(scheme: scheme, layout: .panels)
     for (outputs, inputs) in [(17, 33), (1, 1), (33, 95)] {

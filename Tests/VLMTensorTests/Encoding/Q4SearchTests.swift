@@ -15,7 +15,7 @@ struct Q4SearchTests {
   ) -> (bytes: [UInt8], error: QuantizationError) {
     var encoder = vlm_encoder_best()!.pointee
     if !searched { encoder.q4 = encoder.q4_min_max }
-    var bytes = [UInt8](repeating: 0, count: vlm_q4_panel_bytes(inputs))
+    var bytes = [UInt8](repeating: 0, count: vlm_qn_panel_bytes(4, inputs))
     let error = bytes.withUnsafeMutableBytes {
       PanelEncoder.encode(
         rows: rows, rowCount: rowCount, rowStride: inputs, inputs: inputs, scheme: .q4,
@@ -66,7 +66,7 @@ struct Q4SearchTests {
     var exhaustive = 0.0
     bytes.withUnsafeBytes { buffer in
       for output in 0..<16 {
-        let tail = vlm_q4_tail_offset(inputs)
+        let tail = vlm_qn_tail_offset(4, inputs)
         let scale = buffer.loadUnaligned(fromByteOffset: tail + 4 * output, as: Float.self)
         for group in stride(from: output * inputs, to: (output + 1) * inputs, by: 32) {
           let x = rows[group..<group + 32].map { Double($0) / Double(scale) }

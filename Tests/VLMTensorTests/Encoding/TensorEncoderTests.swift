@@ -10,12 +10,12 @@ struct TensorEncoderTests {
 
   /// Largest relative RMSE on Gaussian weights, with rows long enough for the figure to mean much.
   static let maxRelativeRMSE: [Scheme: Double] = [
-    .f16: 0.00025, .bf16: 0.0020, .q8: 0.0095, .q4: 0.082,
+    .f16: 0.00025, .bf16: 0.0020, .q8: 0.0095, .q6: 0.025, .q5: 0.043, .q4: 0.082, .q3: 0.165,
   ]
 
   @Test(
-    "decoding gives what the statistics say was stored", arguments: [Scheme.f16, .bf16, .q8, .q4],
-    outputs)
+    "decoding gives what the statistics say was stored",
+    arguments: [Scheme.f16, .bf16, .q8, .q4, .q3, .q5, .q6], outputs)
   func statisticsMatchDecodedValues(scheme: Scheme, outputs: Int) throws {
     for inputs in Self.inputs {
       let shape = [outputs, inputs]
@@ -37,14 +37,19 @@ struct TensorEncoderTests {
 
   @Test(
     "values that a scheme can represent come back exactly",
-    arguments: [Scheme.f32, .f16, .bf16, .q8, .q4])
+    arguments: [Scheme.f32, .f16, .bf16, .q8, .q4, .q3, .q5, .q6])
   func exactRoundTrip(scheme: Scheme) throws {
     let format = TensorFormat(scheme: scheme, layout: scheme == .f32 ? .rowMajor : .panels)
-    // Every row has ±127/128, and in q4 every group is 2^-7 * (16 * nibble - 113) or coarser.
+    // Every row has ±127/128. In q3 to q6 every group is 2^-7 * (step * code + offset) or coarser,
+    // with the largest power of two that all codes fit as step, and 127 as the largest value.
     let shape = [17, 64]
     let values = (0..<17 * 64).map { index -> Float in
       let (row, input) = (index / 64, index % 64)
-      if scheme == .q4 { return Float(16 * ((input * 7 + row) % 16) - 113) / 128 }
+      if scheme.codeBits < 8 {
+        let codes = 1 << scheme.codeBits
+        let step = 256 / codes
+        return Float(step * ((input * 7 + row) % codes) + 127 - step * (codes - 1)) / 128
+      }
       return input == 0 ? 127 / 128 : Float((input * 11 + row * 3) % 255 - 127) / 128
     }
     let (bytes, error) = try TensorEncoder.encode(values: values, shape: shape, format: format)
@@ -59,10 +64,12 @@ struct TensorEncoderTests {
     }
     for inputs in Array(1...700) + [1536, 4096, 11008, 65535, 65536] {
       #expect(bytes(.q8, inputs) == vlm_q8_panel_bytes(inputs))
-      #expect(bytes(.q4, inputs) == vlm_q4_panel_bytes(inputs))
+      for scheme in [Scheme.q3, .q4, .q5, .q6] {
+        #expect(bytes(scheme, inputs) == vlm_qn_panel_bytes(scheme.codeBits, inputs))
+      }
       #expect(bytes(.f16, inputs) == vlm_half_panel_bytes(inputs))
       #expect(bytes(.bf16, inputs) == vlm_half_panel_bytes(inputs))
-      for scheme in [Scheme.q8, .q4, .f16, .bf16] {
+      for scheme in [Scheme.q8, .q4, .q3, .q5, .q6, .f16, .bf16] {
         #expect(bytes(scheme, inputs)! % 64 == 0)
         let format = TensorFormat(scheme: scheme, layout: .panels)
         #expect(format.byteCount(shape: [33, inputs]) == 3 * bytes(scheme, inputs)!)

@@ -47,6 +47,19 @@ struct WorkedExampleTests {
         320: [0, 0, 0x80, 0x3E, 0, 0, 0x80, 0x3E], 384: [0x70, 0, 0, 0, 0xF0, 0x07, 0, 0],
       ]),
     Example(
+      scheme: .q5, inputs: 32,
+      rows: (0..<32).map { 0.25 * Float(8 * (5 * $0 % 32) - 121) }
+        + [Float](repeating: 31.75, count: 32),
+      decoded: (0..<32).map { 0.25 * Float(8 * (5 * $0 % 32) - 121) }
+        + [Float](repeating: 31.75, count: 32),
+      byteCount: 512,
+      pieces: [
+        0: [0x80, 0x25, 0xCA, 0x6F], 64: [0x94, 0x39, 0x3E, 0xC3], 128: [0x08, 0xAD, 0x52, 0xF7],
+        192: [0x7C, 0xE1, 0x86, 0x8B], 256: [0x90, 0x35, 0xDA, 0x7F], 320: [0x08],
+        336: [0x87, 0x7F], 384: [0, 0, 0x80, 0x3E, 0, 0, 0x80, 0x3E],
+        448: [0x60, 0, 0, 0, 0xE0, 0x0F, 0, 0],
+      ]),
+    Example(
       scheme: .f16, inputs: 3,
       rows: [1, -2.5, 1 / 3, 65504, 0x1p-24, 0],
       decoded: [1, -2.5, 0.333251953125, 65504, 0x1p-24, 0],
@@ -105,8 +118,14 @@ struct WorkedExampleTests {
       (1, 258, 0x01, PanelFault(rule: .bracket, output: 2, block: 0)),
       (1, 320 + 3, 0x7F, PanelFault(rule: .scale, output: 0, block: 0)),
       (1, 384, 0x71, PanelFault(rule: .sum, output: 0, block: 0)),
-      (2, 1023, 0x01, PanelFault(rule: .padding, output: 15, block: 0)),
-      (3, 67, 0x80, PanelFault(rule: .padding, output: 0, block: 0)),
+      (2, 319, 0x80, PanelFault(rule: .padding, output: 15, block: 0)),
+      (2, 383, 0x01, PanelFault(rule: .padding, output: 0, block: 1)),
+      (2, 320, 0x09, PanelFault(rule: .bracket, output: 0, block: 0)),
+      (2, 336, 0x80, PanelFault(rule: .bracket, output: 0, block: 0)),
+      (2, 384 + 3, 0x7F, PanelFault(rule: .scale, output: 0, block: 0)),
+      (2, 0, 0x81, PanelFault(rule: .sum, output: 0, block: 0)),
+      (3, 1023, 0x01, PanelFault(rule: .padding, output: 15, block: 0)),
+      (4, 67, 0x80, PanelFault(rule: .padding, output: 0, block: 0)),
     ])
   func namesFaults(example: Int, byte: Int, value: UInt8, expected: PanelFault) {
     // Byte 67 of bf16 is input 3 of output 0, the first past K.

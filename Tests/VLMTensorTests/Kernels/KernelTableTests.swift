@@ -56,8 +56,11 @@ struct KernelTableTests {
     #expect(vlm_panel_count(0) == 0 && vlm_panel_count(16) == 1 && vlm_panel_count(17) == 2)
     #expect(vlm_q8_panel_bytes(0) == 128)
     #expect(vlm_q8_panel_bytes(33) == 2 * 512 + 128)
-    #expect(vlm_q4_panel_bytes(32) == 256 + 64 + 128)
-    #expect(vlm_q4_panel_bytes(96) == 3 * 256 + 128 + 128)
+    #expect(vlm_qn_panel_bytes(4, 32) == 256 + 64 + 128)
+    #expect(vlm_qn_panel_bytes(4, 96) == 3 * 256 + 128 + 128)
+    #expect(vlm_qn_panel_bytes(3, 96) == 3 * 192 + 128 + 128)
+    #expect(vlm_qn_panel_bytes(5, 64) == 2 * 320 + 64 + 128)
+    #expect(vlm_qn_panel_bytes(6, 1) == 384 + 64 + 128)
     #expect(vlm_half_panel_bytes(31) == 1024)
   }
 }

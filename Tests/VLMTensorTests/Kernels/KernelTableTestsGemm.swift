@@ -68,9 +68,19 @@ struct KernelTableGemmTests {
   func quantizedMatrices(_ shape: GemmShape, using random: inout Generator) -> [PackedMatrix] {
     let scales = random.floats(shape.outputs, 0.001...0.02)
     let codes = random.integers(shape.outputs * shape.inputs, -127...127)
-    return [
-      Packing.q8(outputs: shape.outputs, inputs: shape.inputs, codes: codes, scales: scales),
-      Packing.q4(outputs: shape.outputs, inputs: shape.inputs, scales: scales, using: &random),
+    let q8 = Packing.q8(
+      outputs: shape.outputs, inputs: shape.inputs, codes: codes, scales: scales)
+    return [q8]
+      + (3...6).map {
+        Packing.grouped(
+          bits: $0, outputs: shape.outputs, inputs: shape.inputs, scales: scales, using: &random)
+      }
+  }
+
+  /// The products of `quantizedMatrices`, in that order.
+  func quantizedProducts(_ table: vlm_kernels) -> [Gemm] {
+    [
+      table.gemm_u8_q8, table.gemm_u8_q3, table.gemm_u8_q4, table.gemm_u8_q5, table.gemm_u8_q6,
     ]
   }
 
@@ -83,7 +93,7 @@ struct KernelTableGemmTests {
     let table = try KernelTables.scalar()
     let x = Activations(shape, using: &random)
     let matrices = quantizedMatrices(shape, using: &random)
-    for (w, function) in zip(matrices, [table.gemm_u8_q8!, table.gemm_u8_q4!]) {
+    for (w, function) in zip(matrices, quantizedProducts(table)) {
       let y = product(table, function, x, w)
       for r in 0..<shape.rows {
         let scale = Double(x.quant[r].scale)
@@ -112,9 +122,7 @@ struct KernelTableGemmTests {
     let (table, scalar) = (try KernelTables.named(name), try KernelTables.scalar())
     let x = Activations(shape, using: &random)
     let matrices = quantizedMatrices(shape, using: &random)
-    let pairs = [
-      (table.gemm_u8_q8!, scalar.gemm_u8_q8!), (table.gemm_u8_q4!, scalar.gemm_u8_q4!),
-    ]
+    let pairs = zip(quantizedProducts(table), quantizedProducts(scalar))
     for (w, (function, reference)) in zip(matrices, pairs) {
       let count = vlm_panel_count(shape.outputs)
       for panels in [0..<count, count / 2..<count, 0..<count / 2] {
@@ -142,7 +150,7 @@ struct KernelTableGemmTests {
     }
   }
 
-  @Test("one-hot activations pick out single weights of int8 and int4", arguments: KernelTables.all)
+  @Test("one-hot activations pick out single weights", arguments: KernelTables.all)
   func oneHot(name: String) throws {
     var random = Generator(seed: 4)
     let table = try KernelTables.named(name)
@@ -155,8 +163,10 @@ struct KernelTableGemmTests {
     let ones = [Float](repeating: 1, count: shape.outputs)
     let codes = random.integers(shape.outputs * shape.inputs, -127...127)
     let q8 = Packing.q8(outputs: 19, inputs: 70, codes: codes, scales: ones)
-    let q4 = Packing.q4(outputs: 19, inputs: 70, scales: ones, using: &random)
-    for (w, function) in [(q8, table.gemm_u8_q8!), (q4, table.gemm_u8_q4!)] {
+    let grouped = (3...6).map {
+      Packing.grouped(bits: $0, outputs: 19, inputs: 70, scales: ones, using: &random)
+    }
+    for (w, function) in zip([q8] + grouped, quantizedProducts(table)) {
       let y = product(table, function, x, w)
       for r in 0..<shape.rows {
         for n in 0..<shape.outputs { #expect(Double(y[r * 20 + n]) == w.values[n * 70 + r]) }

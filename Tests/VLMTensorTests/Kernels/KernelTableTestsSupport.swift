@@ -79,7 +79,7 @@ struct Generator: RandomNumberGenerator {
 struct PackedMatrix {
   let outputs: Int
   let inputs: Int
-  /// The integers of q8 and q4 (without the output's scale), or the values of f16 and bf16.
+  /// The integers of q3 to q8 (without the output's scale), or the values of f16 and bf16.
   let values: [Double]
   /// Per output; empty for f16 and bf16.
   let scales: [Float]
@@ -113,12 +113,34 @@ enum Packing {
       panels: panels)
   }
 
-  /// Random nibbles; steps and offsets over all that the layout allows.
-  static func q4(
-    outputs: Int, inputs: Int, scales: [Float], using random: inout Generator
+  /// Where the bits of a code of q3 to q6 are, the lowest first: `(byte, bit)` among the `bits`
+  /// bytes of an output and an input of four, by `formats/blocks.md`. `quad` is 0..<8.
+  static func places(bits: Int, quad: Int) -> [(byte: Int, bit: Int)] {
+    switch bits {
+    case 4: return (0..<4).map { (quad / 2, quad % 2 * 4 + $0) }
+    case 5:
+      let upper = [
+        [(0, 5), (0, 6), (0, 7), (1, 5), (1, 6)], [(2, 5), (2, 6), (2, 7), (3, 5), (3, 6)],
+        [(4, 5), (4, 6), (4, 7), (1, 7), (3, 7)],
+      ]
+      return quad < 5 ? (0..<5).map { (quad, $0) } : upper[quad - 5]
+    default:
+      // Fields of six bits: three bytes have one each, and two bits each of a fourth.
+      let (field, first) = bits == 6 ? (quad, 0) : (quad / 2, quad % 2 * 3)
+      return (first..<first + bits).map {
+        field % 4 < 3
+          ? (field / 4 * 3 + field % 4, $0) : (field / 4 * 3 + $0 / 2, 6 + $0 % 2)
+      }
+    }
+  }
+
+  /// Random codes of 3 to 6 bits; steps and offsets over all that the layout allows.
+  static func grouped(
+    bits: Int, outputs: Int, inputs: Int, scales: [Float], using random: inout Generator
   ) -> PackedMatrix {
     let blocks = (inputs + 31) / 32
-    let tailOffset = blocks * 256 + (blocks * 32 + 63) / 64 * 64
+    let tailOffset = blocks * bits * 64 + (blocks * 32 + 63) / 64 * 64
+    let highest = (1 << bits) - 1
     let panelBytes = tailOffset + 128
     let panels = Block<UInt8>((outputs + 15) / 16 * panelBytes, 0)
     var values = [Double](repeating: 0, count: outputs * inputs)
@@ -126,17 +148,19 @@ enum Packing {
       let panel = n / 16 * panelBytes
       var sum = 0
       for b in 0..<blocks {
-        let step = Int.random(in: 0...16, using: &random)
-        let offset = Int.random(in: -127...(127 - 15 * step), using: &random)
-        let group = panel + blocks * 256 + b * 32
+        let step = Int.random(in: 0...(254 / highest), using: &random)
+        let offset = Int.random(in: -127...(127 - highest * step), using: &random)
+        let group = panel + blocks * bits * 64 + b * 32
         panels[group + n % 16] = UInt8(step)
         panels[group + 16 + n % 16] = UInt8(bitPattern: Int8(offset))
         for k in b * 32..<min(inputs, b * 32 + 32) {
-          let nibble = Int.random(in: 0...15, using: &random)
-          panels[panel + k / 8 * 64 + n % 16 * 4 + k % 4] |=
-            UInt8(k % 8 < 4 ? nibble : nibble << 4)
-          values[n * inputs + k] = Double(step * nibble + offset)
-          sum += step * nibble + offset
+          let code = Int.random(in: 0...highest, using: &random)
+          let first = panel + b * bits * 64 + n % 16 * 4 + k % 4
+          for (i, place) in places(bits: bits, quad: k % 32 / 4).enumerated() {
+            panels[first + place.byte * 64] |= UInt8((code >> i & 1) << place.bit)
+          }
+          values[n * inputs + k] = Double(step * code + offset)
+          sum += step * code + offset
         }
       }
       panels.store(scales[n], at: panel + tailOffset + n % 16 * 4)

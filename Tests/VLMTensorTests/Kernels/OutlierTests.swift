@@ -1,6 +1,8 @@
 import CVLMKernels
 import Testing
 
+@testable import VLMTensor
+
 @Suite("outliers of activations")
 struct OutlierTests {
   static let perRow = Int(VLM_ROW_OUTLIERS)
@@ -69,7 +71,14 @@ struct OutlierTests {
       let scales = random.floats(outputs, 0.001...0.1)
       let codes = random.integers(outputs * inputs, -127...127)
       let q8 = Packing.q8(outputs: outputs, inputs: inputs, codes: codes, scales: scales)
-      let q4 = Packing.q4(outputs: outputs, inputs: inputs, scales: scales, using: &random)
+      let grouped = (3...6).map {
+        Packing.grouped(
+          bits: $0, outputs: outputs, inputs: inputs, scales: scales, using: &random)
+      }
+      let functions: [(vlm_kernels) -> ProductKernel.AddOutliers?] = [
+        { $0.add_outliers_q8 }, { $0.add_outliers_q3 }, { $0.add_outliers_q4 },
+        { $0.add_outliers_q5 }, { $0.add_outliers_q6 },
+      ]
       let rows = 3
       let columns = random.integers(rows * Self.perRow, 0...(inputs - 1))
       let values = random.floats(rows * Self.perRow, -9...9)
@@ -77,7 +86,7 @@ struct OutlierTests {
         vlm_outlier(column: UInt32($0), value: $1)
       }
       let before = random.floats(rows * outputs, -1...1)
-      for (matrix, isQ8) in [(q8, true), (q4, false)] {
+      for (matrix, function) in zip([q8] + grouped, functions) {
         func sum(_ table: vlm_kernels) -> [Float] {
           var y = before
           y.withUnsafeMutableBufferPointer { y in
@@ -86,7 +95,7 @@ struct OutlierTests {
             call.weights = UnsafeRawPointer(matrix.panels.base)
             (call.panel_begin, call.panel_end) = (0, (outputs + 15) / 16)
             (call.y, call.y_stride) = (y.baseAddress, outputs)
-            (isQ8 ? table.add_outliers_q8 : table.add_outliers_q4)?(&call, outliers)
+            function(table)?(&call, outliers)
           }
           return y
         }

@@ -25,9 +25,11 @@ struct PanelRowTests {
     let codes = random.integers(outputs * inputs, -127...127)
     check(
       Packing.q8(outputs: outputs, inputs: inputs, codes: codes, scales: scales), vlm_panel_row_q8)
-    check(
-      Packing.q4(outputs: outputs, inputs: inputs, scales: scales, using: &random),
-      vlm_panel_row_q4)
+    for bits in 3...6 {
+      let matrix = Packing.grouped(
+        bits: bits, outputs: outputs, inputs: inputs, scales: scales, using: &random)
+      check(matrix) { vlm_panel_row_qn($0, bits, $1, $2, $3) }
+    }
     let values = random.floats(outputs * inputs, -2...2)
     check(Packing.bf16(outputs: outputs, inputs: inputs, values: values), vlm_panel_row_bf16)
     // No exponent of all ones: neither infinity nor NaN.

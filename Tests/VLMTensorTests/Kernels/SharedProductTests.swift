@@ -8,7 +8,7 @@ import VLMTestSupport
 @Suite("products shared out over threads")
 struct SharedProductTests {
   static let sets = KernelSet.all.map(\.name)
-  static let panelSchemes: [Scheme] = [.f16, .bf16, .q8, .q4]
+  static let panelSchemes: [Scheme] = [.f16, .bf16, .q8, .q4, .q3, .q5, .q6]
 
   /// A matrix of some scheme, as a tensor in a file of its own.
   func tensor(
@@ -28,8 +28,10 @@ struct SharedProductTests {
       case .bf16: Packing.bf16(outputs: outputs, inputs: inputs, values: values).panels.values
       case .q8:
         Packing.q8(outputs: outputs, inputs: inputs, codes: codes, scales: scales).panels.values
-      case .q4:
-        Packing.q4(outputs: outputs, inputs: inputs, scales: scales, using: &random).panels.values
+      case .q3, .q4, .q5, .q6:
+        Packing.grouped(
+          bits: scheme.codeBits, outputs: outputs, inputs: inputs, scales: scales, using: &random
+        ).panels.values
       default:
         try TensorEncoder.encode(
           values: values, shape: [outputs, inputs],
@@ -51,7 +53,9 @@ struct SharedProductTests {
     let folder = try TemporaryFolder()
     var random = Generator(seed: 51)
     let inputs = 96
-    let schemes: [(Scheme, Int)] = [(.q4, 200), (.q8, 64), (.f16, 70), (.bf16, 16), (.q8, 333)]
+    let schemes: [(Scheme, Int)] = [
+      (.q4, 200), (.q8, 64), (.f16, 70), (.bf16, 16), (.q8, 333), (.q3, 70), (.q5, 64), (.q6, 40),
+    ]
     let products = try schemes.map {
       MatrixProduct(
         try tensor($0.0, outputs: $0.1, inputs: inputs, in: folder, &random), kernels: kernels)

@@ -51,9 +51,9 @@ struct CalibrationStatisticsTests {
   }
 
   @Test(
-    "what a scheme does not use changes nothing; q4 uses the importance",
+    "what a scheme does not use changes nothing; q3 to q6 use the importance",
     arguments: [
-      Scheme.f16, .bf16, .q8, .q4,
+      Scheme.f16, .bf16, .q8, .q4, .q3, .q5, .q6,
     ])
   func used(scheme: Scheme) throws {
     let (rows, inputs) = (16, 64)
@@ -74,6 +74,6 @@ struct CalibrationStatisticsTests {
     let second = try bytes(CalibrationStatistics(inputs: inputs, hessian: hessian))
     #expect((second != plain) == panels.usesHessian)
     #expect(try bytes(CalibrationStatistics(inputs: inputs)) == plain)
-    #expect(panels.usesImportance == (scheme == .q4) && !panels.usesHessian)
+    #expect(panels.usesImportance == (scheme.codeBits < 8) && !panels.usesHessian)
   }
 }

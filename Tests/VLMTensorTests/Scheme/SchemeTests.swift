@@ -7,14 +7,16 @@ import Testing
 struct SchemeTests {
   @Test("codes and names are those of formats/blocks.md, in its order")
   func list() {
-    #expect(Scheme.allCases.map(\.code) == [1, 2, 3, 4, 5])
-    #expect(Scheme.allCases.map(\.name) == ["f32", "f16", "bf16", "q8", "q4"])
+    #expect(Scheme.allCases.map(\.code) == [1, 2, 3, 4, 5, 6, 7, 8])
+    #expect(
+      Scheme.allCases.map(\.name) == ["f32", "f16", "bf16", "q8", "q4", "q3", "q5", "q6"])
+    #expect(Scheme.allCases.map(\.readVersion) == [1, 1, 1, 1, 1, 3, 3, 3])
     for scheme in Scheme.allCases {
       #expect(Scheme(code: scheme.code) == scheme)
       #expect(Scheme(name: scheme.name) == scheme)
       #expect(scheme.panels != nil || scheme.rowMajor != nil)
     }
-    #expect(Scheme(code: 0) == nil && Scheme(code: 6) == nil)
+    #expect(Scheme(code: 0) == nil && Scheme(code: 9) == nil)
     #expect(Scheme(name: "Q4") == nil && Scheme(name: "") == nil)
   }
 
@@ -43,6 +45,9 @@ struct SchemeTests {
       (.f32, nil, nil), (.f16, table.gemm_f32_f16, nil), (.bf16, table.gemm_f32_bf16, nil),
       (.q8, table.gemm_u8_q8, table.add_outliers_q8),
       (.q4, table.gemm_u8_q4, table.add_outliers_q4),
+      (.q3, table.gemm_u8_q3, table.add_outliers_q3),
+      (.q5, table.gemm_u8_q5, table.add_outliers_q5),
+      (.q6, table.gemm_u8_q6, table.add_outliers_q6),
     ]
     #expect(expected.map(\.0) == Scheme.allCases)
     for (scheme, multiply, addOutliers) in expected {
@@ -53,13 +58,14 @@ struct SchemeTests {
     }
   }
 
-  @Test("only q4 has another scheme for what would lose too much, and only f32 loses nothing")
+  @Test("those below 8 bits have q8 for what would lose too much, and only f32 loses nothing")
   func properties() {
-    #expect(Scheme.allCases.map(\.fallback) == [nil, nil, nil, nil, .q8])
-    #expect(Scheme.allCases.map(\.isExact) == [true, false, false, false, false])
-    #expect(Scheme.allCases.map(\.codeBits) == [32, 16, 16, 8, 4])
-    #expect(Scheme.allCases.map(\.bitsPerWeight) == [32, 16, 16, 8, 4.5])
-    #expect(Scheme.allCases.map(\.arithmetic) == [.f32, .f32, .bf16, .int8, .int8])
+    #expect(Scheme.allCases.map(\.fallback) == [nil, nil, nil, nil, .q8, .q8, .q8, .q8])
+    #expect(Scheme.allCases.filter(\.isExact) == [.f32])
+    #expect(Scheme.allCases.map(\.codeBits) == [32, 16, 16, 8, 4, 3, 5, 6])
+    #expect(Scheme.allCases.map(\.bitsPerWeight) == [32, 16, 16, 8, 4.5, 3.5, 5.5, 6.5])
+    #expect(Scheme.allCases.prefix(3).map(\.arithmetic) == [.f32, .f32, .bf16])
+    #expect(Scheme.allCases.dropFirst(3).allSatisfy { $0.arithmetic == .int8 })
   }
 
   /// `rows` of a panel of random values, and the panel.
@@ -84,22 +90,26 @@ struct SchemeTests {
     func scale(_ bytes: [UInt8], _ row: Int) -> Float {
       bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: row * 4, as: Float.self) }
     }
-    let q8 = try panel(.q8, rows: rows, inputs: inputs)
-    let (codes8, scales8) = (try part(.q8, ".codes", q8.bytes), try part(.q8, ".scales", q8.bytes))
-    let q4 = try panel(.q4, rows: rows, inputs: inputs)
-    let (codes4, scales4) = (try part(.q4, ".codes", q4.bytes), try part(.q4, ".scales", q4.bytes))
-    let (steps, offsets) = (try part(.q4, ".steps", q4.bytes), try part(.q4, ".offsets", q4.bytes))
     let blocks = (inputs + 31) / 32
     var wrong = 0
-    for row in 0..<rows {
-      for input in 0..<inputs {
-        let place = row * inputs + input
-        let code = Float(Int8(bitPattern: codes8[place]))
-        if scale(scales8, row) * code != q8.values[place] { wrong += 1 }
-        let group = row * blocks + input / 32
-        let bracket = Int(steps[group]) * Int(codes4[place]) + Int(Int8(bitPattern: offsets[group]))
-        if scale(scales4, row) * Float(bracket) != q4.values[place] { wrong += 1 }
+    let q8 = try panel(.q8, rows: rows, inputs: inputs)
+    let codes8 = try part(.q8, ".codes", q8.bytes)
+    let scales8 = try part(.q8, ".scales", q8.bytes)
+    for place in 0..<rows * inputs {
+      let code = Float(Int8(bitPattern: codes8[place]))
+      if scale(scales8, place / inputs) * code != q8.values[place] { wrong += 1 }
+    }
+    for scheme in [Scheme.q3, .q4, .q5, .q6] {
+      let (values, bytes) = try panel(scheme, rows: rows, inputs: inputs)
+      let (codes, scales) = (try part(scheme, ".codes", bytes), try part(scheme, ".scales", bytes))
+      let steps = try part(scheme, ".steps", bytes)
+      let offsets = try part(scheme, ".offsets", bytes)
+      for place in 0..<rows * inputs {
+        let group = place / inputs * blocks + place % inputs / 32
+        let bracket = Int(steps[group]) * Int(codes[place]) + Int(Int8(bitPattern: offsets[group]))
+        if scale(scales, place / inputs) * Float(bracket) != values[place] { wrong += 1 }
       }
+      #expect(codes.allSatisfy { $0 < 1 << scheme.codeBits })
     }
     #expect(wrong == 0)
     #expect(Scheme.q8.panels?.parts.map(\.suffix) == [".codes", ".scales"])
