@@ -59,7 +59,11 @@ struct PassCancellationTests {
     let model = try conversation(test.path, .q8, in: folder)
     let pixels = try model.pixels(
       of: ImageDecoder.decode(path: SchemeQualityTests.photo), name: "photo")
-    let whole = try model.encode(pixels).rows.array()
+    func values() throws -> [Float] {
+      let tokens = try model.encode(pixels)
+      return withExtendedLifetime(tokens) { tokens.rows.array() }
+    }
+    let whole = try values()
     let flag = CancellationFlag()
     var names: [String] = []
     let error = thrownError(ModelError.self) {
@@ -70,6 +74,6 @@ struct PassCancellationTests {
     }
     #expect(error?.problem == .cancelled)
     #expect(names.last == test.last)
-    #expect(try model.encode(pixels).rows.array() == whole)
+    #expect(try values() == whole)
   }
 }
