@@ -22,7 +22,7 @@ package enum Registry {
 
   /// What a checkpoint may be, for messages.
   package static let summary: String = {
-    let summaries = families.reversed().compactMap { $0.summary }
+    let summaries = families.compactMap { $0.summary }
     return summaries.dropLast().joined(separator: ", ") + ", or " + (summaries.last ?? "")
   }()
 

@@ -109,6 +109,15 @@ struct RegistryTests {
     for family in Registry.models { #expect(text.contains("'\(family.name)'"), "\(text)") }
   }
 
+  @Test("what a checkpoint may be is listed in the families' order")
+  func summary() throws {
+    var rest = Substring(Registry.summary)
+    for summary in Registry.families.compactMap({ $0.summary }) {
+      let place = try #require(rest.range(of: summary), "\(summary) in \(Registry.summary)")
+      rest = rest[place.upperBound...]
+    }
+  }
+
   @Test("the class that config.json states is known by its family")
   func stated() {
     for family in Registry.families {

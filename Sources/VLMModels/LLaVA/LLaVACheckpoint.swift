@@ -115,7 +115,7 @@ struct LLaVACheckpoint {
     throw ModelError(
       .configuration(
         field: "vision tower", found: "'\(example)' and \(towerNames.count - 1) more tensors",
-        expected: Registry.towers.reversed().map { $0.possessive }.joined(separator: ", or ")))
+        expected: Registry.towers.map { $0.possessive }.joined(separator: ", or ")))
   }
 
   /// Refuses a tower that has one family's tensors and another's description.
