@@ -30,6 +30,7 @@ package enum Registry {
   ///
   /// - Throws: `ModelError` when the tensors contradict each other or the description.
   static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
+    try StatedClasses.check(facts.description)
     try refuseOtherTasks(facts.description)
     for family in models {
       if let found = try family.recognise(facts) { return found }
