@@ -13,6 +13,11 @@ package struct RandomEncoder: Sendable {
     "convllava-7b",
   ]
 
+  package init(tower: any VisionTowerConfig, projector: ProjectorConfig? = nil) {
+    self.tower = tower
+    self.projector = projector
+  }
+
   /// The published encoder of that name: a tower alone, or with its projector when the name is a
   /// whole model's. Nil for a name that is not among `names`.
   package init?(named name: String) throws {
@@ -41,6 +46,16 @@ package struct RandomEncoder: Sendable {
       encoder: TransformerConfig(
         width: 1024, layers: layers, heads: 16, hidden: 4096, activation: .quickGELU),
       feature: feature, usesClassToken: usesClassToken)
+  }
+
+  /// SigLIP SO400M/14 for 384 pixels.
+  static func sigLIP(layers: Int, feature: SigLIPConfig.Feature) -> SigLIPConfig {
+    SigLIPConfig(
+      imageSize: 384, patchSize: 14,
+      encoder: TransformerConfig(
+        width: 1152, layers: layers, heads: 16, hidden: 4304, activation: .geluTanh,
+        epsilon: 1e-6),
+      feature: feature)
   }
 
   private static func multiResolution(slow: String) throws -> MultiResolutionConfig {
@@ -91,6 +106,13 @@ extension ViTConfig: CountedTower {
   }
 }
 
+extension SigLIPConfig: CountedTower {
+  fileprivate func count(side: Int) -> Double {
+    let patches = side / patchSize
+    return operations(patches: patches * patches)
+  }
+}
+
 extension MultiResolutionConfig: CountedTower {
   fileprivate func count(side: Int) throws(ModelError) -> Double {
     var config = self
@@ -107,6 +129,21 @@ extension ViTConfig {
     let layer = tokens * Double(4 * width * width + 2 * width * hidden)
     let pairs = 2 * tokens * tokens * Double(width)
     return 2 * (Double(patches * patchInputs * width) + Double(encoder.layers) * (layer + pairs))
+  }
+}
+
+extension SigLIPConfig {
+  /// The same for one image, the pooling head's one query with them.
+  package func operations(patches: Int) -> Double {
+    let (width, hidden, tokens) = (encoder.width, encoder.hidden, Double(patches))
+    let layer = tokens * Double(4 * width * width + 2 * width * hidden)
+    let pairs = 2 * tokens * tokens * Double(width)
+    var sum = tokens * Double(patchInputs * width) + Double(encoder.layers) * (layer + pairs)
+    if feature == .attentionPooled {
+      sum += (2 * tokens + 2) * Double(width * width) + 2 * tokens * Double(width)
+      sum += Double(2 * width * hidden)
+    }
+    return 2 * sum
   }
 }
 

@@ -24,9 +24,10 @@ package enum RandomModel {
   package static var names: [String] { sizes.map(\.name) }
 
   private static let clipName = "clip_vit_l_336"
+  private static let sigLIPName = "siglip_so400m_384"
   /// Models of `tower` and `language` cases, for messages.
   static var allNames: [String] {
-    names + [clipName] + RandomEncoder.names + ["smollm2", "llama-7b", "llama-13b"]
+    names + [clipName, sigLIPName] + RandomEncoder.names + ["smollm2", "llama-7b", "llama-13b"]
   }
 
   /// The geometry of a ConvNeXt by its name.
@@ -42,11 +43,15 @@ package enum RandomModel {
   }
 
   /// A model that classifies or embeds images, by its name.
-  static func image(named name: String) throws -> ModelDescription {
+  package static func image(named name: String) throws -> ModelDescription {
     if name == clipName {
       return ModelDescription(
         ViTFamily.self,
         RandomEncoder.clipViT(layers: 24, feature: .pooled, usesClassToken: true))
+    }
+    if name == sigLIPName {
+      return ModelDescription(
+        SigLIPFamily.self, RandomEncoder.sigLIP(layers: 27, feature: .attentionPooled))
     }
     return ModelDescription(ConvNeXtFamily.self, try config(named: name))
   }

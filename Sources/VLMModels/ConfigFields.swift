@@ -3,8 +3,8 @@ import VLMTensor
 
 /// Required fields of a JSON object, with errors that name the field and what it should be.
 struct ConfigFields {
-  private let value: JSONValue
-  private let path: String
+  let value: JSONValue
+  let path: String
 
   init(_ value: JSONValue, path: String) {
     self.value = value
@@ -19,7 +19,7 @@ struct ConfigFields {
   func has(_ key: String) -> Bool { value[key].map { !$0.isNull } ?? false }
 
   func int(_ key: String) throws(ModelError) -> Int {
-    guard let result = value[key]?.intValue else { throw wrong(key, expected: "an integer") }
+    guard let result = value[key]?.wholeValue else { throw wrong(key, expected: "an integer") }
     return result
   }
 
@@ -87,9 +87,14 @@ struct ConfigFields {
     ModelError(.configuration(field: "\(path).\(key)", found: "'\(found)'", expected: expected))
   }
 
-  private func wrong(_ key: String, expected: String) -> ModelError {
+  func wrong(_ key: String, expected: String) -> ModelError {
     let found = value[key].map { $0.kindWithArticle } ?? "nothing"
     return ModelError(
       .configuration(field: "\(path).\(key)", found: found, expected: expected))
   }
+}
+
+extension JSONValue {
+  /// A whole number, however it is written: 8 and 8.0.
+  var wholeValue: Int? { intValue ?? doubleValue.flatMap { Int(exactly: $0) } }
 }

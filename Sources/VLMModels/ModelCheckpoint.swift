@@ -13,6 +13,8 @@ package struct CheckpointFacts: Sendable {
   package let towerDescription: JSONValue?
   /// Where that is from, for errors.
   package let towerFile: String?
+  /// What `towerDescription` is called in messages.
+  package let towerPlace: String
   /// What the user says of a head's activations where the file leaves them open.
   package let headActivation: HeadActivationOption?
 
@@ -21,12 +23,14 @@ package struct CheckpointFacts: Sendable {
 
   package init(
     names: [Name], description: JSONValue? = nil, towerDescription: JSONValue? = nil,
-    towerFile: String? = nil, headActivation: HeadActivationOption? = nil
+    towerFile: String? = nil, towerPlace: String = "config.json",
+    headActivation: HeadActivationOption? = nil
   ) {
     self.names = names
     self.description = description
     self.towerDescription = towerDescription
     self.towerFile = towerFile
+    self.towerPlace = towerPlace
     self.headActivation = headActivation
   }
 
@@ -34,7 +38,7 @@ package struct CheckpointFacts: Sendable {
   func with(names: [Name]) -> CheckpointFacts {
     CheckpointFacts(
       names: names, description: description, towerDescription: towerDescription,
-      towerFile: towerFile, headActivation: headActivation)
+      towerFile: towerFile, towerPlace: towerPlace, headActivation: headActivation)
   }
 }
 

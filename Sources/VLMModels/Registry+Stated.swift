@@ -65,3 +65,16 @@ extension Registry {
     }
   }
 }
+
+extension StatedClasses {
+  /// Refuses what is no description, and classes and types that are no names.
+  ///
+  /// - Parameter place: what the description is called in messages.
+  static func check(
+    _ description: JSONValue?, _ place: String = "config.json"
+  ) throws(ModelError) {
+    let fields = try ConfigFields(stated: description, path: place)
+    _ = try fields.statedStrings("architectures")
+    _ = try fields.statedString("model_type")
+  }
+}

@@ -22,7 +22,7 @@ package enum Registry {
 
   /// What a checkpoint may be, for messages.
   package static let summary: String = {
-    let summaries = families.reversed().compactMap { $0.summary }
+    let summaries = families.compactMap { $0.summary }
     return summaries.dropLast().joined(separator: ", ") + ", or " + (summaries.last ?? "")
   }()
 
@@ -30,6 +30,7 @@ package enum Registry {
   ///
   /// - Throws: `ModelError` when the tensors contradict each other or the description.
   static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
+    try StatedClasses.check(facts.description)
     try refuseOtherTasks(facts.description)
     for family in models {
       if let found = try family.recognise(facts) { return found }

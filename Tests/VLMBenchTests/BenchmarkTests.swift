@@ -4,6 +4,7 @@ import Testing
 import VLMBench
 import VLMFoundation
 import VLMImages
+import VLMModels
 import VLMTensor
 import VLMTestSupport
 import VLMText
@@ -71,6 +72,20 @@ struct BenchmarkTests {
     let encoder = try #require(try RandomEncoder(named: name))
     let found = try encoder.operations(side: side) / 2e9
     #expect(abs(found - expected) < 0.01 * expected, "\(found)")
+  }
+
+  @Test("operations of SigLIP are those counted by hand")
+  func sigLIPOperations() throws {
+    let model = try RandomModel.image(named: "siglip_so400m_384")
+    let tower = try #require(model.config.image as? SigLIPConfig)
+    // 729 patches: 0.494 G multiply-adds to embed them, 27 layers of 12.323, and 1.949 of the head.
+    let found = try RandomEncoder(tower: tower).operations(side: 384) / 2e9
+    #expect(abs(found - 335.17) < 0.01, "\(found)")
+    let patches = SigLIPConfig(
+      imageSize: tower.imageSize, patchSize: tower.patchSize, encoder: tower.encoder,
+      feature: .patches)
+    #expect(abs(patches.operations(patches: 729) / 2e9 - 333.22) < 0.01)
+    #expect(throws: BenchError(.unknownModel("siglip"))) { try RandomModel.image(named: "siglip") }
   }
 
   @Test("every named encoder makes tokens of its language model's width, and no other is known")

@@ -284,7 +284,7 @@ struct ConvNeXtCheckpointTests {
     #expect(
       throws: ModelError(
         .configuration(
-          field: "depths", found: "[3, 3, 27, 3]",
+          field: "model_args.depths", found: "[3, 3, 27, 3]",
           expected: "[3, 3, 9, 3], which the tensors have"))
     ) {
       try ConvNeXtCheckpoint(names: names, description: description)

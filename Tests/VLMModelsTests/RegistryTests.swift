@@ -36,6 +36,9 @@ struct RegistryTests {
         LLaVAConfig(
           tower: tower, projector: ProjectorConfig(layers: 2, inputs: 8, outputs: 32),
           language: language, promptLimit: nil)),
+      ModelDescription(
+        SigLIPFamily.self,
+        SigLIPConfig(imageSize: 224, patchSize: 16, encoder: encoder, feature: .attentionPooled)),
       ModelDescription(CLIPFamily.self, CLIPConfig(image: joint, text: text)),
       ModelDescription(ViTFamily.self, vit(.pooled)),
       ModelDescription(ConvNeXtFamily.self, try trunk()),
@@ -67,6 +70,9 @@ struct RegistryTests {
     let pairs: [(any Family.Type, any Family.Type)] = [
       (LLaVAFamily.self, LLaMAFamily.self), (LLaVAFamily.self, CLIPFamily.self),
       (LLaVAFamily.self, ViTFamily.self), (LLaVAFamily.self, ConvNeXtFamily.self),
+      (LLaVAFamily.self, SigLIPFamily.self),
+      // transformers names the parts of both alike, and of timm's only one has its own.
+      (SigLIPFamily.self, CLIPFamily.self), (SigLIPFamily.self, ViTFamily.self),
       (CLIPFamily.self, ViTFamily.self), (CLIPFamily.self, ConvNeXtFamily.self),
       (MultiResolutionFamily.self, ViTFamily.self),
       (MultiResolutionFamily.self, ConvNeXtFamily.self),
@@ -93,11 +99,11 @@ struct RegistryTests {
   @Test("what a description says follows from the parts of its model")
   func facts() throws {
     let models = try Self.models()
-    #expect(models.map(\.seesPictures) == [true, false, false, false, false])
-    #expect(models.map { $0.language != nil } == [true, false, false, false, true])
-    #expect(models.map(\.tokenRows) == [100, 50, nil, nil, 100])
-    #expect(models.map(\.trainedSide) == [nil, 336, 336, nil, nil])
-    #expect(models.map { $0.config.image != nil } == [false, true, true, true, false])
+    #expect(models.map(\.seesPictures) == [true, false, false, false, false, false])
+    #expect(models.map { $0.language != nil } == [true, false, false, false, false, true])
+    #expect(models.map(\.tokenRows) == [100, nil, 50, nil, nil, 100])
+    #expect(models.map(\.trainedSide) == [nil, 224, 336, 336, nil, nil])
+    #expect(models.map { $0.config.image != nil } == [false, true, true, true, true, false])
   }
 
   @Test("an unknown architecture is answered with every name that is known")
@@ -107,6 +113,15 @@ struct RegistryTests {
     }
     let text = try #require(error).description
     for family in Registry.models { #expect(text.contains("'\(family.name)'"), "\(text)") }
+  }
+
+  @Test("what a checkpoint may be is listed in the families' order")
+  func summary() throws {
+    var rest = Substring(Registry.summary)
+    for summary in Registry.families.compactMap({ $0.summary }) {
+      let place = try #require(rest.range(of: summary), "\(summary) in \(Registry.summary)")
+      rest = rest[place.upperBound...]
+    }
   }
 
   @Test("the class that config.json states is known by its family")

@@ -95,7 +95,7 @@ struct UnexpectedTensorTests {
     }
   }
 
-  private static func clip(texts: Bool) -> [CheckpointFacts.Name] {
+  static func clip(texts: Bool) -> [CheckpointFacts.Name] {
     var names: [CheckpointFacts.Name] = [
       ("vision_model.embeddings.class_embedding", [16]),
       ("vision_model.embeddings.patch_embedding.weight", [16, 3, 7, 7]),

@@ -11,7 +11,7 @@ package enum CLIPFamily: ModelFamily {
   package typealias Config = CLIPConfig
 
   package static let name = "open_clip"
-  package static let summary: String? = "open_clip with a ConvNeXt"
+  package static let summary: String? = "a CLIP (names of transformers, open_clip or OpenAI)"
 
   package static let stated = StatedClasses(
     classes: ["CLIPModel", "MetaClip2Model"], types: ["clip", "metaclip_2"], patterns: ["CLIP…"])

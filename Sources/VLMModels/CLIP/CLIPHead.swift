@@ -225,7 +225,7 @@ enum CLIPHead {
       return found.map {
         Tower(
           config: $0.config, tensors: $0.tensors, unused: $0.unused, unexpected: $0.unexpected,
-          notes: description == nil ? [ViTCheckpoint.guessed] : [], naming: "hugging-face")
+          notes: description == nil ? [ViTCheckpoint.guessed] : $0.notes, naming: "hugging-face")
       }
     case .openCLIP, .openCLIPTower:
       return try OpenCLIPViT(parts.tower, description).map {

@@ -24,9 +24,12 @@ enum CLIPModelCheckpoint {
         names: others, description: facts.description,
         ViTCheckpoint.Selection(feature: .pooled))
     else { return nil }
-    let config = CLIPConfig(
-      image: image.config,
-      text: try textConfig(text.mapValues(\.shape), facts.description))
+    let (textConfig, textNotes) = try textConfig(text.mapValues(\.shape), facts.description)
+    let config = CLIPConfig(image: image.config, text: textConfig)
+    if let projection = image.config.projection {
+      try ConfigFields(facts.description ?? .null, path: "config.json")
+        .check("projection_dim", is: projection)
+    }
     try config.validate()
     var tensors = text
     for (name, source) in image.tensors { tensors["image.\(name)"] = source }
@@ -35,7 +38,7 @@ enum CLIPModelCheckpoint {
     var model = ModelCheckpoint(
       description: ModelDescription(CLIPFamily.self, config), naming: "hugging-face",
       tensors: tensors, unused: unused,
-      notes: facts.description == nil ? [ViTCheckpoint.guessed] : [])
+      notes: facts.description == nil ? [ViTCheckpoint.guessed] : image.notes + textNotes)
     let left = Set(image.unused)
     model.unexpected = others.filter { left.contains($0.name) && !HeadModule.isInert($0) }
       .map(\.name)
@@ -64,28 +67,25 @@ enum CLIPModelCheckpoint {
 
   private static func textConfig(
     _ shapes: [String: [Int]], _ description: JSONValue?
-  ) throws(ModelError) -> TextTowerConfig {
-    let stated = description.map { CLIPDescription($0, "text_config").json }
-    try ConfigKeys.clip.check(stated, "text_config")
+  ) throws(ModelError) -> (TextTowerConfig, notes: [String]) {
+    let stated = try CLIPDescription(description, "text_config")
     let facts = try TextTowerFacts(shapes, layout: .huggingFace)
-    var heads = max(1, facts.width / 64)
-    if let number = stated?["num_attention_heads"]?.intValue {
-      heads = number
-    } else if stated != nil, facts.width % 8 == 0 {
-      // transformers' own default, which its newer files leave out.
-      heads = 8
-    }
-    var config = facts.config(
-      heads: heads, activation: try CLIPDescription.activation(stated),
-      epsilon: stated?["layer_norm_eps"]?.doubleValue.map { Float($0) })
+    // Heads and columns of transformers' own default.
+    let heads = try stated.heads(width: facts.width, usual: (heads: 8, width: 512))
+    let (activation, epsilon) = (try stated.activation(), try stated.epsilon())
+    var config = facts.config(heads: heads.count, activation: activation, epsilon: epsilon)
+    try facts.check(stated.fields)
     // Files from before transformers 4.30 say 2 and mean the largest id, which CLIP's end is.
-    let end = stated?["eos_token_id"]?.intValue ?? 49_407
-    let isExact = description?["model_type"]?.stringValue == "metaclip_2"
+    let end = try stated.fields.statedInt("eos_token_id", 0...(1 << 24)) ?? 49_407
+    let isExact = try stated.whole.statedString("model_type") == "metaclip_2"
     if isExact || end != 2, end != config.vocabulary - 1 {
       config.endToken = (0..<config.vocabulary).contains(end) ? end : nil
     }
     try config.validate()
-    return config
+    guard description != nil, let note = stated.assumption(heads: heads, activation, epsilon) else {
+      return (config, [])
+    }
+    return (config, [note])
   }
 }
 
@@ -121,6 +121,16 @@ struct TextTowerFacts {
     }
     self.layers = layers
     self.layout = layout
+  }
+
+  /// Refuses a description in transformers' words that contradicts the tensors.
+  func check(_ fields: ConfigFields) throws(ModelError) {
+    for (key, count) in [
+      ("hidden_size", width), ("num_hidden_layers", layers), ("intermediate_size", hidden),
+      ("vocab_size", vocabulary), ("max_position_embeddings", contextLength),
+    ] {
+      try fields.check(key, is: count)
+    }
   }
 
   /// - Parameter epsilon: nil for the usual one.

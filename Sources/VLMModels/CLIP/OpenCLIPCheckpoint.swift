@@ -25,11 +25,9 @@ enum OpenCLIPCheckpoint {
             expected: "one of them"))
       }
     }
-    let stated = facts.description?["model_cfg"] ?? facts.description
-    // Beside it may lie another library's description instead.
-    if stated?["vision_cfg"] != nil { try ConfigKeys.openCLIP.check(stated, "model_cfg") }
+    let stated = try OpenCLIPDescription(facts.description)
     if ConvNeXtLocation(imageNames.map(\.name))?.naming == .openCLIP {
-      try ConfigKeys.openCLIPTimm.check(stated?["vision_cfg"], "vision_cfg")
+      try stated.vision?.check(.openCLIPTimm)
       // Files of the image tower alone are a ConvNeXt, and so is one with a classifier on top.
       guard text["text.tokens.weight"] != nil,
         let image = try ConvNeXtCheckpoint(
@@ -93,10 +91,10 @@ enum OpenCLIPCheckpoint {
   private static func refuse(
     _ names: [CheckpointFacts.Name], _ description: JSONValue?
   ) throws(ModelError) {
-    let vision = (description?["model_cfg"] ?? description)?["vision_cfg"]
+    let name = try OpenCLIPDescription(description).timmName()
     let kind: String
     if names.contains(where: { $0.name.hasPrefix("visual.trunk.") }) {
-      kind = vision?["timm_model_name"]?.stringValue.map { "timm's '\($0)'" } ?? "a model of timm's"
+      kind = name.map { "timm's '\($0)'" } ?? "a model of timm's"
     } else if names.contains(where: { $0.name.hasPrefix("visual.attnpool.") }) {
       kind = "a ResNet"
     } else {
@@ -138,14 +136,13 @@ enum OpenCLIPCheckpoint {
   private static func textConfig(
     _ tensors: [String: ModelCheckpoint.Source], _ description: JSONValue?, isOpenAI: Bool
   ) throws(ModelError) -> TextTowerConfig {
-    let model = description?["model_cfg"] ?? description
-    let stated = model?["text_cfg"]
-    try ConfigKeys.openCLIPText.check(stated, "text_cfg")
+    let stated = try OpenCLIPDescription(description)
+    try stated.text?.check(.openCLIPText)
     let facts = try TextTowerFacts(tensors.mapValues(\.shape), layout: .openCLIP)
-    // open_clip's own default is 8, whatever the width.
-    let heads = stated.map { $0["heads"]?.intValue ?? 8 } ?? max(1, facts.width / 64)
-    let isQuick = model?["quick_gelu"]?.boolValue ?? isOpenAI
-    let config = facts.config(heads: heads, activation: isQuick ? .quickGELU : .gelu)
+    let isQuick = try stated.quickGELU() ?? isOpenAI
+    let config = facts.config(
+      heads: try stated.textHeads(width: facts.width), activation: isQuick ? .quickGELU : .gelu)
+    try stated.check(config)
     try config.validate()
     return config
   }

@@ -34,27 +34,30 @@ struct OpenCLIPViT {
     guard tensors["embeddings.patch.weight"] != nil, tensors["embeddings.class"] != nil,
       tensors["layers.0.attention.qkv.weight"] != nil
     else { return nil }
-    let model = description?["model_cfg"] ?? description
-    let vision = model?["vision_cfg"]
-    try ConfigKeys.openCLIPVision.check(vision, "vision_cfg")
-    let isQuick = model?["quick_gelu"]?.boolValue ?? Self.isOpenAI(unused)
+    let model = try OpenCLIPDescription(description)
+    try model.vision?.check(.openCLIPVision)
+    let quick = try model.quickGELU()
+    let isQuick = quick ?? Self.isOpenAI(unused)
     var stated = JSONObject()
     stated.set("hidden_act", isQuick ? "quick_gelu" : "gelu")
-    if let width = tensors["embeddings.class"]?.shape.first,
-      let head = vision?["head_width"]?.intValue, head > 0
-    {
+    let width = tensors["embeddings.class"]?.shape.first ?? 0
+    if let head = try model.vision?.statedInt("head_width", 1...TensorFormat.maximumInputs) {
       stated.set("num_attention_heads", .int(width / head))
     }
-    config = try ViTGeometry(
-      shapes: tensors.mapValues(\.shape), description: .object(stated)
-    ).config(feature: .pooled)
+    let geometry = ViTGeometry(
+      shapes: tensors.mapValues(\.shape), description: .object(stated), place: "vision_cfg")
+    config = try geometry.config(feature: .pooled)
+    try model.check(config)
     self.tensors = tensors
     self.unused = unused
     self.unexpected = unexpected
-    let guessed = Note(
-      "no open_clip_config.json beside the weights: assuming heads of 64 and GELU; OpenAI's own "
-        + "models have quick GELU")
-    notes = model == nil && !isQuick ? [guessed] : []
+    let place =
+      description == nil
+      ? "no open_clip_config.json beside the weights" : "the description has no vision_cfg"
+    var assumed = ["heads of 64"]
+    if quick == nil { assumed.append("GELU; OpenAI's own models have quick GELU") }
+    let isKnown = model.vision != nil || Self.isOpenAI(unused)
+    notes = isKnown ? [] : [Note("\(place): assuming " + assumed.joined(separator: " and "))]
   }
 
   /// OpenAI's own archives hold these beside the weights; their models have quick GELU.

@@ -58,8 +58,10 @@ package struct ConvNeXtCheckpoint: Sendable {
       tensors: parts.tensors, naming: naming, description: description
     ).config(normBeforePool: parts.normsMap)
     try takeHead(parts, place, activation)
-    try ConvNeXtGeometry(tensors: tensors, naming: naming, description: description)
-      .checkAgainstDescription(config)
+    let geometry = try ConvNeXtGeometry(
+      tensors: tensors, naming: naming, description: description)
+    try geometry.checkAgainstDescription(config)
+    try checkBias(place, isStated: geometry.isStated)
     let used = Set(tensors.values.map(\.original))
     unused = names.map(\.name).filter { !used.contains($0) }
   }
@@ -104,6 +106,23 @@ package struct ConvNeXtCheckpoint: Sendable {
       take(found, isJoint ? .embedding : .classes)
     }
     try config.validate()
+  }
+
+  /// The classifiers of all these libraries have a bias: timm and torchvision load no file that lacks
+  /// it, and transformers takes zeros with a warning.
+  ///
+  /// - Parameter isStated: whether a description says which model it is. A file without one may have
+  ///   another classifier in that place.
+  private mutating func checkBias(
+    _ place: ConvNeXtLocation, isStated: Bool
+  ) throws(ModelError) {
+    guard let output = config.head.output, output.meaning == .classes, !output.bias,
+      let name = tensors["head.fc.weight"]?.original,
+      place.inside(name).flatMap(naming.canonical) == "head.fc.weight"
+    else { return }
+    guard !isStated else { throw ModelError(.missingTensor("head.fc.bias", beside: name)) }
+    notes.append(
+      "the classifier '\(name)' has no bias, unlike those of timm, torchvision and transformers")
   }
 
   private mutating func take(
@@ -262,23 +281,44 @@ private struct ConvNeXtParts {
 
 /// Works out a configuration from tensor shapes and, where shapes cannot tell, a description.
 private struct ConvNeXtGeometry {
-  let tensors: [String: ConvNeXtCheckpoint.Source]
-  let naming: ConvNeXtNaming
-  let description: JSONValue?
+  private let tensors: [String: ConvNeXtCheckpoint.Source]
+  private let naming: ConvNeXtNaming
+  private let description: ConfigFields
+  /// timm's `model_args`, empty in the files of its released models.
+  private let arguments: ConfigFields
+  /// The model's name in timm, by any of the files that state it.
+  private let architecture: String?
+
+  /// - Throws: `ModelError` for what is no description.
+  init(
+    tensors: [String: ConvNeXtCheckpoint.Source], naming: ConvNeXtNaming, description: JSONValue?
+  ) throws(ModelError) {
+    (self.tensors, self.naming) = (tensors, naming)
+    let whole = try ConfigFields(stated: description, path: "config.json")
+    self.description = whole
+    arguments =
+      try whole.statedObject("model_args") ?? ConfigFields(.null, path: "model_args")
+    let vision = try whole.statedObject("model_cfg")?.statedObject("vision_cfg")
+    let named = try vision?.statedString("timm_model_name")
+    architecture = try whole.statedString("architecture") ?? named
+  }
+
+  /// Whether the description says which model it is.
+  var isStated: Bool { architecture != nil || description.isTyped }
 
   /// Everything but what stands on the trunk and its norms.
   ///
   /// - Parameter normBeforePool: whether `norm_pre` is a backbone's, not a head's.
   func config(normBeforePool isBackbone: Bool) throws(ModelError) -> ConvNeXtConfig {
-    if naming.isTransformers { try ConfigKeys.convNeXt.check(description, "config.json") }
-    try ConfigKeys.timm.check(modelArguments, "model_args")
+    if naming.isTransformers { try description.check(.convNeXt) }
+    try arguments.check(.timm)
     let (stem, inputChannels) = try stem()
     let stemChannels = try stemChannels(stem)
     let stages = try stages(stem: stem, inputs: stemChannels)
-    let epsilon = epsilon(stages)
+    let epsilon = try epsilon(stages)
     var headEpsilon = epsilon
     if naming == .huggingFace, !isBackbone {
-      headEpsilon = Float(description?["layer_norm_eps"]?.doubleValue ?? 1e-12)
+      headEpsilon = try description.statedEpsilon("layer_norm_eps") ?? 1e-12
     }
     let config = ConvNeXtConfig(
       inputChannels: inputChannels, stem: stem, stemChannels: stemChannels, stages: stages,
@@ -340,7 +380,10 @@ private struct ConvNeXtGeometry {
     var stride = 4
     if case .patch(let size) = stem { stride = size }
     // Others than timm have no such limit: ConvLLaVA's fifth stage halves the map once more.
-    let limit = modelArguments?["output_stride"]?.intValue ?? 32
+    let limit = try arguments.statedInt("output_stride") ?? 32
+    guard [8, 16, 32].contains(limit) else {
+      throw arguments.refusal("output_stride", found: "\(limit)", expected: "8, 16 or 32")
+    }
     let outputStride = naming == .timm || naming == .openCLIP ? limit : Int.max
     var dilation = 1
     var stages: [ConvNeXtConfig.Stage] = []
@@ -377,21 +420,12 @@ private struct ConvNeXtGeometry {
     return stages
   }
 
-  /// timm's `model_args`, empty in the files of its released models.
-  private var modelArguments: JSONValue? { description?["model_args"] }
-
-  /// The model's name in timm, by any of the files that state it.
-  private var architecture: String? {
-    description?["architecture"]?.stringValue
-      ?? description?["model_cfg"]?["vision_cfg"]?["timm_model_name"]?.stringValue
-  }
-
-  private func epsilon(_ stages: [ConvNeXtConfig.Stage]) -> Float {
+  private func epsilon(_ stages: [ConvNeXtConfig.Stage]) throws(ModelError) -> Float {
     if naming == .huggingFace { return ConvNeXtConfig.defaultEpsilon }
-    if naming == .dinov3, let value = description?["layer_norm_eps"]?.doubleValue {
-      return Float(value)
+    if naming == .dinov3, let value = try description.statedEpsilon("layer_norm_eps") {
+      return value
     }
-    if let value = modelArguments?["norm_eps"]?.doubleValue { return Float(value) }
+    if let value = try arguments.statedEpsilon("norm_eps") { return value }
     if let architecture {
       let special = architecture.contains("xxlarge") || architecture.hasPrefix("test_convnext")
       return special ? ConvNeXtConfig.xxlargeEpsilon : ConvNeXtConfig.defaultEpsilon
@@ -402,35 +436,28 @@ private struct ConvNeXtGeometry {
   }
 
   private func activation() throws(ModelError) -> Activation {
+    let names: KeyValuePairs<String, Activation> = [
+      "gelu": .gelu, "gelu_python": .gelu, "relu": .relu, "silu": .silu, "swish": .silu,
+      "gelu_tanh": .geluTanh, "gelu_new": .geluTanh, "gelu_fast": .geluTanh,
+      "gelu_pytorch_tanh": .geluTanh, "quick_gelu": .quickGELU,
+    ]
     let stated =
       naming.isTransformers
-      ? description?["hidden_act"]?.stringValue : modelArguments?["act_layer"]?.stringValue
-    guard let stated else {
-      // timm's small models for its own tests.
-      switch architecture {
-      case "test_convnext", "test_convnext2": return .geluTanh
-      case "test_convnext3": return .silu
-      default: return .gelu
-      }
-    }
-    switch stated {
-    case "gelu", "gelu_python": return .gelu
-    case "relu": return .relu
-    case "silu", "swish": return .silu
-    case "gelu_tanh", "gelu_new", "gelu_fast", "gelu_pytorch_tanh": return .geluTanh
-    case "quick_gelu": return .quickGELU
-    default:
-      throw ModelError(
-        .configuration(
-          field: "activation", found: "'\(stated)'",
-          expected: "gelu, relu, silu, gelu_tanh or quick_gelu"))
+      ? try description.statedChoice("hidden_act", names)
+      : try arguments.statedChoice("act_layer", names)
+    if let stated { return stated }
+    // timm's small models for its own tests.
+    switch architecture {
+    case "test_convnext", "test_convnext2": return .geluTanh
+    case "test_convnext3": return .silu
+    default: return .gelu
     }
   }
 
   /// timm's names for the kinds of norm. Files of its released models state none: there the model's
   /// name has to say what the tensors, which have no biases, do not.
   private func norm() throws(ModelError) -> NormKind {
-    let stated = modelArguments?["norm_layer"].flatMap { $0.isNull ? nil : $0 }
+    let stated = arguments.has("norm_layer") ? arguments.value["norm_layer"] : nil
     let hasBias = tensors.keys.contains { $0.hasPrefix("stages.") && $0.hasSuffix(".norm.bias") }
     let kind: NormKind?
     switch stated?.stringValue {
@@ -449,35 +476,34 @@ private struct ConvNeXtGeometry {
     }
     guard let kind, hasBias == (kind == .layer) || stated == nil else {
       let kinds = "layernorm, rmsnorm or simplenorm"
-      throw ModelError(
-        .configuration(
-          field: "norm_layer", found: stated?.serialized() ?? "nothing",
-          expected: hasBias
-            ? "layernorm, as the norms have biases"
-            : stated == nil ? "\(kinds), as the norms have no biases" : kinds))
+      throw arguments.refusal(
+        "norm_layer", found: stated?.serialized() ?? "nothing",
+        expected: hasBias
+          ? "layernorm, as the norms have biases"
+          : stated == nil ? "\(kinds), as the norms have no biases" : kinds)
     }
     return kind
   }
 
   func checkAgainstDescription(_ config: ConvNeXtConfig) throws(ModelError) {
-    let arguments = naming.isTransformers ? description : modelArguments
+    let fields = naming.isTransformers ? description : arguments
     let widths = naming.isTransformers ? "hidden_sizes" : "dims"
-    let facts = [("depths", config.stages.map(\.depth)), (widths, config.stages.map(\.channels))]
-    for (field, found) in facts {
-      guard let stated = arguments?[field]?.arrayValue else { continue }
-      let expected = stated.map { $0.intValue ?? -1 }
-      if expected != found {
-        throw ModelError(
-          .configuration(
-            field: field, found: "\(expected)", expected: "\(found), which the tensors have"))
-      }
+    for (key, found) in [
+      ("depths", config.stages.map(\.depth)), (widths, config.stages.map(\.channels)),
+    ] {
+      guard let stated = try fields.statedInts(key), stated != found else { continue }
+      throw fields.refusal(
+        key, found: "\(stated)", expected: "\(found), which the tensors have")
     }
+    try fields.check(
+      naming.isTransformers ? "num_channels" : "in_chans", is: config.inputChannels)
+    if case .patch(let size) = config.stem { try fields.check("patch_size", is: size) }
     // Without pooling a classifier gives a map of classes.
     let hasClasses = naming == .timm && config.head.output != nil
     let known = ["avg", "fast", "fastavg"] + (hasClasses ? [] : [""])
-    for pool in [description?["global_pool"], modelArguments?["global_pool"]] {
-      guard let pool = pool?.stringValue, !known.contains(pool) else { continue }
-      throw ModelError(.configuration(field: "global_pool", found: "'\(pool)'", expected: "'avg'"))
+    for part in [description, arguments] {
+      guard let pool = try part.statedString("global_pool"), !known.contains(pool) else { continue }
+      throw part.refusal("global_pool", found: "'\(pool)'", expected: "'avg'")
     }
   }
 }

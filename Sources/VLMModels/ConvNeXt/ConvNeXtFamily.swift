@@ -39,8 +39,10 @@ package enum ConvNeXtFamily: ModelFamily, VisionTowerFamily {
     guard
       let found = try ConvNeXtCheckpoint(names: facts.names, description: facts.description)
     else { return nil }
-    let trunk = try found.tower(selectLayer: try facts.integer("mm_vision_select_layer") ?? -1)
+    var notes: [String] = []
+    let trunk = try found.tower(selectLayer: try facts.selectedLayer(usual: -1, notes: &notes))
     var tower = TowerCheckpoint(config: trunk.config, tensors: trunk.tensors)
+    tower.notes = notes
     tower.unused = found.unused
     // A classifier is of no use here; what is no layer of one may be a part of the trunk.
     let strange = HeadModule.modules(of: facts.names).filter(\.isOther).flatMap(\.names)

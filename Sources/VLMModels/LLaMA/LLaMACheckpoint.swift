@@ -47,6 +47,11 @@ extension LLaMACheckpoint {
         naming == .gguf
         ? try LLaMAConfig(gguf: description, names: names)
         : try LLaMAConfig(huggingFace: description)
+      if naming != .gguf, !ConfigFields(description, path: "config.json").isTyped {
+        notes.append(
+          "config.json states neither model_type nor architectures: assuming a LLaMA, with \(config.heads) "
+            + "heads and a rope_theta of \(config.ropeBase)")
+      }
       for (name, shape) in names {
         switch naming.match(name) {
         case .tensor("lm_head.weight") where config.tiedEmbeddings:

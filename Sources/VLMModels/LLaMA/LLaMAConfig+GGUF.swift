@@ -16,8 +16,9 @@ extension LLaMAConfig {
   /// Refuses the metadata of a GGUF file that holds another architecture, by its name.
   static func checkGGUF(_ json: JSONValue) throws(ModelError) {
     let key = "general.architecture"
-    guard let name = json[key]?.stringValue, !ggufArchitectures.contains(name) else { return }
-    throw ConfigFields(json, path: "gguf").unexpected(
+    let fields = ConfigFields(json, path: "gguf")
+    guard let name = try fields.statedString(key), !ggufArchitectures.contains(name) else { return }
+    throw fields.unexpected(
       key, name,
       expected: ggufArchitectures.joined(separator: " or ")
         + " (LLaMA, Vicuna, Mistral, TinyLlama, SmolLM2, Qwen 2): no other kind of GGUF is read")
@@ -62,7 +63,7 @@ extension LLaMAConfig {
       keyValueHeads: try fields.int(key("attention.head_count_kv"), 1...4096, default: heads),
       headDimension: dimension,
       feedForward: try fields.int(key("feed_forward_length"), 1...TensorFormat.maximumInputs),
-      epsilon: Float(try fields.double(key("attention.layer_norm_rms_epsilon"))),
+      epsilon: try fields.epsilon(key("attention.layer_norm_rms_epsilon")),
       ropeBase: base,
       ropeScaling: try Self.scaling(
         json, fields, key("rope."), context: positions, base: base, dimension: dimension),

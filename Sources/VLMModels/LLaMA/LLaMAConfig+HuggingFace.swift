@@ -42,12 +42,12 @@ extension LLaMAConfig {
     try Self.checkLayerTypes(json, fields, isCut: window != nil)
     let hasBias = try fields.bool("attention_bias", default: isQwen)
     self.init(
-      vocabulary: try fields.int("vocab_size"), hidden: hidden,
-      layers: try fields.int("num_hidden_layers"), heads: heads,
+      vocabulary: try fields.int("vocab_size", 1...10_000_000), hidden: hidden,
+      layers: try fields.int("num_hidden_layers", 1...1000), heads: heads,
       keyValueHeads: try fields.int("num_key_value_heads", 1...4096, default: heads),
       headDimension: try fields.int("head_dim", 2...1024, default: hidden / heads),
-      feedForward: try fields.int("intermediate_size"),
-      epsilon: Float(try fields.double("rms_norm_eps")),
+      feedForward: try fields.int("intermediate_size", 1...TensorFormat.maximumInputs),
+      epsilon: try fields.epsilon("rms_norm_eps"),
       ropeBase: try Self.base(fields),
       ropeScaling: try Self.scaling(fields, positions: positions),
       tiedEmbeddings: try fields.bool("tie_word_embeddings", default: false),
@@ -63,12 +63,12 @@ extension LLaMAConfig {
   private static func checkArchitecture(
     _ json: JSONValue, _ fields: ConfigFields
   ) throws(ModelError) {
-    let names = (json["architectures"]?.arrayValue ?? []).compactMap(\.stringValue)
+    let names = try fields.statedStrings("architectures") ?? []
     if let other = names.first(where: { !architectures.contains($0) }) {
       throw fields.unexpected(
         "architectures", other, expected: architectures.sorted().joined(separator: ", "))
     }
-    if let type = json["model_type"]?.stringValue, !types.contains(type) {
+    if let type = try fields.statedString("model_type"), !types.contains(type) {
       throw fields.unexpected("model_type", type, expected: types.sorted().joined(separator: ", "))
     }
     // Two names of one function.
@@ -120,7 +120,13 @@ extension LLaMAConfig {
 
   private static func base(_ fields: ConfigFields) throws(ModelError) -> Double {
     let outer = try fields.double("rope_theta", default: 10_000)
-    return try rotation(fields)?.double("rope_theta", default: outer) ?? outer
+    let inner = try rotation(fields)
+    let base = try inner?.double("rope_theta", default: outer) ?? outer
+    guard base > 1, base <= 1e15 else {
+      throw (inner?.has("rope_theta") == true ? inner ?? fields : fields).refusal(
+        "rope_theta", found: "\(base)", expected: "more than 1, at most 1e15")
+    }
+    return base
   }
 
   private static func scaling(

@@ -19,7 +19,7 @@ extension LLaMAConfig {
   package static func description(
     meta params: JSONValue, names: [CheckpointFacts.Name], notes: inout [Note]
   ) throws(ModelError) -> JSONValue {
-    let fields = ConfigFields(params, path: "params.json")
+    let fields = try ConfigFields(stated: params, path: "params.json")
     for key in metaRefused where fields.has(key) {
       throw fields.unexpected(key, params[key]?.serialized() ?? "", expected: "none")
     }
@@ -43,7 +43,8 @@ extension LLaMAConfig {
         expected:
           "\(heads * dimension) outputs: all \(parts) files consolidated.NN.pth of the model")
     }
-    if let stated = params["vocab_size"]?.intValue, stated > 0, stated != table[0] {
+    // Files of LLaMA 1 and 2 say -1, and mean the tokenizer's.
+    if let stated = try fields.statedInt("vocab_size"), stated > 0, stated != table[0] {
       throw fields.unexpected(
         "vocab_size", "\(stated)", expected: "\(table[0]), which the tensors have")
     }
@@ -58,10 +59,13 @@ extension LLaMAConfig {
     ]
     json.set("model_type", "llama")
     for (key, value) in numbers { json.set(key, .int(value)) }
+    _ = try fields.epsilon("norm_eps")
     json.set("rms_norm_eps", .double(try fields.double("norm_eps")))
     json.set("rope_theta", .double(base))
     json.set("tie_word_embeddings", .bool(!names.contains { $0.name == "output.weight" }))
-    if let window = params["sliding_window"]?.intValue { json.set("sliding_window", .int(window)) }
+    if let window = try fields.statedInt("sliding_window", 1...maximumContext) {
+      json.set("sliding_window", .int(window))
+    }
     let isScaled = try fields.bool("use_scaled_rope", default: false)
     if isScaled {
       // The file does not say; LLaMA 3.2's two small models have another factor than 3.1 and 3.3.

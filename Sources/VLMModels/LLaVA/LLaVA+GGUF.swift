@@ -22,7 +22,8 @@ package struct GGUFLLaVA {
       let names = try Names(facts.names, vision)
       let (layer, note) = try Self.layer(vision, names)
       let (padding, otherNote) = try Self.padding(vision)
-      (originals, notes) = (names.originals, [note, otherNote].compactMap { $0.map { Note($0) } })
+      originals = names.originals
+      notes = ([note, otherNote].compactMap { $0 } + Self.assumptions(vision)).map { Note($0) }
       var description = facts.description?.objectValue ?? JSONObject()
       description.set("mm_vision_select_layer", .int(layer))
       description.set("mm_projector_type", .string("mlp\(names.projectorLayers)x_gelu"))
@@ -62,20 +63,21 @@ package struct GGUFLLaVA {
             + "without it the language half converts alone"))
     }
     func has(_ name: String) -> Bool { names.contains { $0.name == name } }
+    let fields = ConfigFields(json, path: "gguf")
     for key in ["clip.projector_type", "clip.vision.projector_type"] {
       guard let kind = json[key], kind.stringValue != "mlp" else { continue }
       throw refuse(key, kind.stringValue.map { "'\($0)'" } ?? kind.kindWithArticle)
     }
     // Older files have a flag for each kind.
-    for kind in ["minicpmv_projector", "glm_projector", "qwen2vl_merger", "audio_encoder"]
-    where json["clip.has_" + kind]?.boolValue == true {
-      throw refuse("clip.has_" + kind, "true")
+    let kinds = ["minicpmv_projector", "glm_projector", "qwen2vl_merger", "audio_encoder"]
+    for key in kinds.map({ "clip.has_" + $0 }) + ["clip.use_silu"]
+    where try fields.statedBool(key) == true {
+      throw refuse(key, "true")
     }
     for key in ["clip.has_vision_encoder", "clip.has_llava_projector"]
-    where json[key]?.boolValue == false {
+    where try fields.statedBool(key) == false {
       throw refuse(key, "false")
     }
-    if json["clip.use_silu"]?.boolValue == true { throw refuse("clip.use_silu", "true") }
     let tiles = "clip.vision.image_grid_pinpoints"
     if let value = json[tiles], value.arrayValue?.isEmpty != true {
       throw refuse(tiles, "pictures in tiles, as LLaVA-NeXT's")
@@ -99,7 +101,8 @@ package struct GGUFLLaVA {
     _ json: JSONValue, _ names: Names
   ) throws(ModelError) -> (Int, note: String?) {
     let key = "clip.vision.feature_layer"
-    let stated = json["clip.vision.block_count"]?.intValue ?? names.layers
+    let stated =
+      try ConfigFields(json, path: "gguf").statedInt("clip.vision.block_count") ?? names.layers
     let run = min(stated, names.layers)
     if let value = json[key], value.intValue != -1, value.arrayValue != [-1] {
       let only = value.arrayValue.flatMap { $0.count == 1 ? $0[0] : nil } ?? value
@@ -144,6 +147,18 @@ package struct GGUFLLaVA {
     }
   }
 
+  /// What `tower` takes where the metadata are silent, one line each.
+  private static func assumptions(_ json: JSONValue) -> [String] {
+    let values = [
+      ("clip.use_gelu", "quick GELU, as in OpenAI's CLIP"),
+      ("clip.vision.attention.layer_norm_epsilon", "1e-05"),
+    ]
+    let fields = ConfigFields(json, path: "gguf")
+    return values.filter { !fields.has($0.0) }.map { key, value in
+      "the vision half does not state \(key): assuming \(value)"
+    }
+  }
+
   /// CLIP's own means and deviations.
   private static let statistics = [
     0.48145466, 0.4578275, 0.40821073, 0.26862954, 0.26130258, 0.27577711,
@@ -175,9 +190,9 @@ package struct GGUFLLaVA {
     tower.set("image_size", .int(side))
     tower.set(
       "num_attention_heads", .int(try fields.int(prefix + "attention.head_count", 1...1024)))
-    tower.set(
-      "layer_norm_eps",
-      .double(try fields.double(prefix + "attention.layer_norm_epsilon", default: 1e-5)))
+    let epsilon = prefix + "attention.layer_norm_epsilon"
+    _ = try fields.statedEpsilon(epsilon)
+    tower.set("layer_norm_eps", .double(try fields.double(epsilon, default: 1e-5)))
     let isExact = try fields.bool("clip.use_gelu", default: false)
     tower.set("hidden_act", isExact ? "gelu" : "quick_gelu")
     tower.set("image_processor", .object(processor))

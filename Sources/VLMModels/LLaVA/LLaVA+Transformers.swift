@@ -8,24 +8,28 @@ package struct TransformersLLaVA {
   package let facts: CheckpointFacts
   /// The checkpoint's names, by upstream's.
   private let originals: [String: String]
+  /// What a person should know of what the description leaves out, one line each.
+  private let notes: [String]
 
   /// - Returns: nil when the tensors are not of this layout.
   /// - Throws: `ModelError` when the description is missing, or asks for what LLaVA-1.5 does not do.
   package init?(_ facts: CheckpointFacts) throws(ModelError) {
     guard facts.names.contains(where: { $0.name.hasSuffix(Self.projector + "linear_1.weight") })
     else { return nil }
-    guard let json = facts.description, let text = json["text_config"]?.objectValue,
-      let vision = json["vision_config"], vision.objectValue != nil
+    let fields = try ConfigFields(stated: facts.description, path: "config.json")
+    guard let json = facts.description, let texts = try fields.statedObject("text_config"),
+      let text = texts.value.objectValue, let tower = try fields.statedObject("vision_config")
     else {
       throw ModelError(
         .configuration(
           field: "config.json", found: "no text_config and vision_config",
           expected: "both, as LlavaForConditionalGeneration has them"))
     }
-    try Self.check(json, "model_type", ["llava"])
-    try ConfigKeys.llava.check(json, "config.json")
-    try Self.check(json, "projector_hidden_act", ["gelu"])
-    try Self.check(vision, "model_type", Registry.towerTypes)
+    let vision = tower.value
+    try Self.check(fields, "model_type", ["llava"])
+    try fields.check(.llava)
+    try Self.check(fields, "projector_hidden_act", ["gelu"])
+    try Self.check(tower, "model_type", Registry.towerTypes)
     var originals: [String: String] = [:]
     var names: [CheckpointFacts.Name] = []
     for (name, shape) in facts.names {
@@ -40,18 +44,20 @@ package struct TransformersLLaVA {
     }
     self.originals = originals
     var description = Self.description(json, text)
-    description.set("mm_vision_select_layer", try Self.layer(json))
-    description.set("mm_vision_select_feature", try Self.feature(json))
+    notes = try Self.notes(fields, texts)
+    description.set("mm_vision_select_layer", try Self.layer(fields))
+    description.set("mm_vision_select_feature", try Self.feature(fields))
     description.set(
       "vision_feature_select_strategy", json["vision_feature_select_strategy"] ?? "default")
     description.set("tie_word_embeddings", .bool(originals["lm_head.weight"] == nil))
     self.facts = CheckpointFacts(
-      names: names, description: .object(description), towerDescription: vision)
+      names: names, description: .object(description), towerDescription: vision,
+      towerPlace: "vision_config")
   }
 
   /// `checkpoint`, which was recognised from `facts`, with the names that the file has.
   package func restoringNames(of checkpoint: ModelCheckpoint) -> ModelCheckpoint {
-    checkpoint.renamed(originals, naming: "hugging-face")
+    checkpoint.renamed(originals, naming: "hugging-face", notes: notes)
   }
 
   // MARK: - Names
@@ -99,31 +105,52 @@ package struct TransformersLLaVA {
     return result
   }
 
-  private static func layer(_ json: JSONValue) throws(ModelError) -> JSONValue {
-    guard let stated = json["vision_feature_layer"], !stated.isNull else { return -2 }
-    let only = stated.arrayValue.flatMap { $0.count == 1 ? $0[0] : nil } ?? stated
-    guard only.intValue != nil else {
-      throw ModelError(
-        .configuration(
-          field: "vision_feature_layer", found: stated.serialized(), expected: "an integer"))
-    }
-    return only
+  /// What is taken where the description is silent of what no tensor tells.
+  private static func notes(
+    _ fields: ConfigFields, _ text: ConfigFields
+  ) throws(ModelError) -> [String] {
+    var values: [String: JSONValue] = [:]
+    for (key, value) in defaults { values[key] = value }
+    func value(_ key: String) -> String { values[key]?.serialized() ?? "" }
+    let language = text.assumption(
+      isTyped: text.isTyped,
+      [
+        "num_attention_heads": "\(value("num_attention_heads")) heads",
+        "rms_norm_eps": "an epsilon of \(value("rms_norm_eps"))",
+        "max_position_embeddings": "\(value("max_position_embeddings")) positions",
+      ], "transformers' defaults of a LLaMA")
+    // Of the whole, which its class names.
+    let layer =
+      fields.isTyped || fields.has("vision_feature_layer")
+      ? nil
+      : "config.json does not state vision_feature_layer: assuming -2, as in the published models"
+    return [language, layer].compactMap { $0 }
   }
 
-  private static func feature(_ json: JSONValue) throws(ModelError) -> JSONValue {
-    try check(json, "vision_feature_select_strategy", ["default", "full"])
-    return json["vision_feature_select_strategy"]?.stringValue == "full" ? "cls_patch" : "patch"
+  private static func layer(_ fields: ConfigFields) throws(ModelError) -> JSONValue {
+    let key = "vision_feature_layer"
+    guard let stated = fields.value[key], !stated.isNull else { return -2 }
+    let only = stated.arrayValue.flatMap { $0.count == 1 ? $0[0] : nil } ?? stated
+    guard let layer = only.wholeValue else {
+      throw fields.refusal(key, found: stated.serialized(), expected: "an integer")
+    }
+    return .int(layer)
+  }
+
+  private static func feature(_ fields: ConfigFields) throws(ModelError) -> JSONValue {
+    let key = "vision_feature_select_strategy"
+    try check(fields, key, ["default", "full"])
+    return fields.value[key]?.stringValue == "full" ? "cls_patch" : "patch"
   }
 
   private static func check(
-    _ json: JSONValue, _ field: String, _ known: [String]
+    _ fields: ConfigFields, _ key: String, _ known: [String]
   ) throws(ModelError) {
-    guard let stated = json[field], !stated.isNull else { return }
+    guard let stated = fields.value[key], !stated.isNull else { return }
     guard let text = stated.stringValue, known.contains(text) else {
-      throw ModelError(
-        .configuration(
-          field: field, found: stated.serialized(),
-          expected: known.map { "\"\($0)\"" }.joined(separator: " or ")))
+      throw fields.refusal(
+        key, found: stated.serialized(),
+        expected: known.map { "\"\($0)\"" }.joined(separator: " or "))
     }
   }
 }

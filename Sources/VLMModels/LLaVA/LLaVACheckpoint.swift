@@ -82,7 +82,7 @@ struct LLaVACheckpoint {
       tower: tower.config, projector: try projector(tower.config.geometry.channels, language),
       language: language,
       // Where ConvLLaVA's own code cuts a prompt off.
-      promptLimit: tower.cutsPrompts ? try integer("tokenizer_model_max_length") : nil)
+      promptLimit: tower.cutsPrompts ? try fields.statedInt("tokenizer_model_max_length") : nil)
     try config.validate()
     var model = ModelCheckpoint(
       description: ModelDescription(LLaVAFamily.self, config), naming: "llava", tensors: tensors,
@@ -97,7 +97,9 @@ struct LLaVACheckpoint {
   private mutating func tower() throws(ModelError) -> TowerCheckpoint {
     guard !towerNames.isEmpty else { throw ModelError(.missingTensor("vision tower")) }
     let facts = TowerFacts(
-      names: towerNames, llava: description, description: facts.towerDescription)
+      names: towerNames, llava: description, description: facts.towerDescription,
+      place: facts.towerPlace)
+    try StatedClasses.check(facts.description, facts.place)
     for family in Registry.towers {
       guard let found = try family.tower(in: facts) else { continue }
       try checkType(facts.description, family)
@@ -115,7 +117,7 @@ struct LLaVACheckpoint {
     throw ModelError(
       .configuration(
         field: "vision tower", found: "'\(example)' and \(towerNames.count - 1) more tensors",
-        expected: Registry.towers.reversed().map { $0.possessive }.joined(separator: ", or ")))
+        expected: Registry.towers.map { $0.possessive }.joined(separator: ", or ")))
   }
 
   /// Refuses a tower that has one family's tensors and another's description.
@@ -147,31 +149,25 @@ struct LLaVACheckpoint {
   private func projector(
     _ channels: Int, _ language: LLaMAConfig
   ) throws(ModelError) -> ProjectorConfig {
-    let type = description["mm_projector_type"]?.stringValue ?? "linear"
+    let type = try fields.statedString("mm_projector_type") ?? "linear"
     guard let layers = ProjectorConfig.layers(ofType: type) else {
-      throw ModelError(
-        .configuration(
-          field: "mm_projector_type", found: "'\(type)'",
-          expected: "identity, linear or mlpNx_gelu"))
+      throw fields.refusal(
+        "mm_projector_type", found: "'\(type)'", expected: "identity, linear or mlpNx_gelu")
     }
-    if let stated = try integer("mm_hidden_size"), stated != channels {
-      throw ModelError(
-        .configuration(
-          field: "mm_hidden_size", found: "\(stated)",
-          expected: "\(channels), which the vision tower has"))
+    if let stated = try fields.statedInt("mm_hidden_size"), stated != channels {
+      throw fields.refusal(
+        "mm_hidden_size", found: "\(stated)",
+        expected: "\(channels), which the vision tower has")
     }
     return ProjectorConfig(layers: layers, inputs: channels, outputs: language.hidden)
   }
 
   /// Models trained with tokens around each picture would need them in every prompt.
   private func refuseSpecialTokens() throws(ModelError) {
-    guard description["mm_use_im_start_end"]?.boolValue != true else {
-      throw ModelError(
-        .configuration(field: "mm_use_im_start_end", found: "true", expected: "false"))
+    guard try fields.statedBool("mm_use_im_start_end") != true else {
+      throw fields.refusal("mm_use_im_start_end", found: "true", expected: "false")
     }
   }
 
-  private func integer(_ key: String) throws(ModelError) -> Int? {
-    try TowerFacts(names: [], llava: description, description: nil).integer(key)
-  }
+  private var fields: ConfigFields { ConfigFields(description, path: "config.json") }
 }

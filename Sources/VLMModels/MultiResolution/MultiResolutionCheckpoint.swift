@@ -13,6 +13,8 @@ package struct MultiResolutionCheckpoint: Sendable {
     package var slowName: String
     /// `config.json` of the CLIP that `mm_vision_tower` names, where it is at hand.
     package var clip: JSONValue?
+    /// What that is called in messages.
+    package var clipPlace = "config.json"
 
     package init(imageSize: Int, isFrozen: Bool?, slowName: String, clip: JSONValue?) {
       self.imageSize = imageSize
@@ -21,15 +23,13 @@ package struct MultiResolutionCheckpoint: Sendable {
       self.clip = clip
     }
 
-    /// - Throws: `ModelError` when `input_image_size` is missing.
+    /// - Throws: `ModelError` when `input_image_size` is missing, or a field has another type.
     package init(llava config: JSONValue, clip: JSONValue?) throws(ModelError) {
-      guard let size = config["input_image_size"]?.intValue else {
-        throw ModelError(
-          .configuration(field: "input_image_size", found: "nothing", expected: "an integer"))
-      }
+      let fields = ConfigFields(config, path: "config.json")
       self.init(
-        imageSize: size, isFrozen: config["freeze_vision"]?.boolValue,
-        slowName: config["vision_tower_slow"]?.stringValue ?? "", clip: clip)
+        imageSize: try fields.int("input_image_size", 1...16_384),
+        isFrozen: try fields.statedBool("freeze_vision"),
+        slowName: try fields.statedString("vision_tower_slow") ?? "", clip: clip)
     }
   }
 
@@ -40,6 +40,8 @@ package struct MultiResolutionCheckpoint: Sendable {
   package let dead: [String]
   /// Tensors under names that the tower has not.
   package let unused: [String]
+  /// What a person should know, one line each.
+  let notes: [String]
 
   /// Whether `names`, without what stands before a tower's, are such a tower's.
   package static func isPresent(in names: some Sequence<String>) -> Bool {
@@ -67,8 +69,10 @@ package struct MultiResolutionCheckpoint: Sendable {
       }
     }
     let fastShapes = Self.shapes(tensors, under: "fast.")
-    var fast = try ViTGeometry(shapes: fastShapes, description: facts.clip)
-      .config(feature: .patches, usesClassToken: false)
+    let geometry = ViTGeometry(
+      shapes: fastShapes, description: facts.clip, place: facts.clipPlace)
+    var fast = try geometry.config(feature: .patches, usesClassToken: false)
+    notes = try geometry.notes()
     fast.showsClassToken = fastShapes["embeddings.class"] != nil
     let (slow, slowTensors) = try Self.slow(tensors, name: facts.slowName)
     for (name, source) in slowTensors { tensors["slow." + name] = source }

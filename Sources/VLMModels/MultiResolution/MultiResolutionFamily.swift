@@ -17,15 +17,15 @@ package enum MultiResolutionFamily: VisionTowerFamily {
 
   package static func tower(in facts: TowerFacts) throws(ModelError) -> TowerCheckpoint? {
     guard MultiResolutionCheckpoint.isPresent(in: facts.names.lazy.map(\.name)) else { return nil }
-    let found = try MultiResolutionCheckpoint(
-      names: facts.names,
-      facts: MultiResolutionCheckpoint.Facts(llava: facts.llava, clip: facts.description))
+    var own = try MultiResolutionCheckpoint.Facts(llava: facts.llava, clip: facts.description)
+    own.clipPlace = facts.place
+    let found = try MultiResolutionCheckpoint(names: facts.names, facts: own)
     var tower = TowerCheckpoint(config: found.config, tensors: found.tensors)
     tower.unused = found.dead + found.unused
     tower.unexpected = facts.names.filter {
       found.unused.contains($0.name) && !HeadModule.isInert($0)
     }.map(\.name)
-    tower.notes = facts.clipNotes
+    tower.notes = facts.clipNotes + found.notes
     tower.cutsPrompts = false
     return tower
   }

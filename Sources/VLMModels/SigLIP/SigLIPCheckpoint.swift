@@ -28,18 +28,20 @@ struct SigLIPCheckpoint {
   /// - Parameters:
   ///   - names: tensors with their shapes; of the tower's own everything, and what is beside it.
   ///   - description: `config.json` or `open_clip_config.json`, if there.
+  ///   - place: what the description is called in messages.
   /// - Returns: nil when there is no such tower, or it is part of a class that is not known.
   /// - Throws: `ModelError` when the tensors contradict each other or the description.
   init?(
-    _ names: [CheckpointFacts.Name], _ description: JSONValue?, _ purpose: Purpose
+    _ names: [CheckpointFacts.Name], _ description: JSONValue?, place: String = "config.json",
+    _ purpose: Purpose
   ) throws(ModelError) {
     let all = Set(names.map(\.name))
     // With a description that says what it is, one of them may be asked for by its name.
-    let place =
+    let site =
       SigLIPNaming.find(all)
       ?? (SigLIPStatement.isSigLIP(description) ? SigLIPNaming.find(all, lacking: 1) : nil)
-    guard let (naming, prefix) = place,
-      try SigLIPStatement.isOwn(description, naming, isTower: !purpose.isImage),
+    guard let (naming, prefix) = site,
+      try SigLIPStatement.isOwn(description, naming, isTower: !purpose.isImage, place: place),
       try !SigLIPDescription.isOther(description, naming)
     else { return nil }
     var found: [String: ModelCheckpoint.Source] = [:]
@@ -63,7 +65,7 @@ struct SigLIPCheckpoint {
     if naming == .timm, !isNamed, !found.keys.contains(where: { $0.hasPrefix("head.") }) {
       return nil
     }
-    let shapes = SigLIPShapes(found.mapValues(\.shape), naming)
+    let shapes = SigLIPShapes(found.mapValues(\.shape), naming, place)
     do throws(ModelError) {
       let (config, notes) = try shapes.config(description, purpose)
       (self.config, self.notes) = (config, notes)
@@ -111,9 +113,11 @@ private struct SigLIPShapes {
   /// By our name.
   private let shapes: [String: [Int]]
   private let naming: SigLIPNaming
+  /// What the description is called in messages.
+  private let place: String
 
-  init(_ shapes: [String: [Int]], _ naming: SigLIPNaming) {
-    (self.shapes, self.naming) = (shapes, naming)
+  init(_ shapes: [String: [Int]], _ naming: SigLIPNaming, _ place: String) {
+    (self.shapes, self.naming, self.place) = (shapes, naming, place)
   }
 
   func config(
@@ -140,7 +144,8 @@ private struct SigLIPShapes {
     guard layers > 0 else { throw ModelError(.missingTensor("layers.0.mlp.fc1.weight")) }
     let hidden = try shape("layers.0.mlp.fc1.weight", rank: 2)[0]
     let facts = try SigLIPDescription(
-      description, naming, width: patch[0], patchSize: patch[2], positions: positions)
+      description, naming, place: place, width: patch[0], patchSize: patch[2],
+      positions: positions)
     var config = SigLIPConfig(
       imageSize: 0, patchSize: patch[2],
       encoder: TransformerConfig(
@@ -244,11 +249,8 @@ private struct SigLIPShapes {
       "num_hidden_layers": layers, "depth": layers, "patch_size": config.patchSize,
       "intermediate_size": config.encoder.hidden,
     ]
-    for (field, stated) in facts.stated {
-      guard let value = found[field], value != stated else { continue }
-      throw ModelError(
-        .configuration(
-          field: field, found: "\(stated)", expected: "\(value), which the tensors have"))
+    for (fields, key) in facts.stated {
+      if let count = found[key] { try fields.check(key, is: count) }
     }
   }
 }

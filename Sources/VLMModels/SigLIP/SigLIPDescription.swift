@@ -6,8 +6,8 @@ struct SigLIPDescription {
   let heads: Int
   let activation: Activation
   let epsilon: Float
-  /// Numbers that the tensors must agree with, by the description's own names.
-  let stated: [(field: String, value: Int)]
+  /// Numbers that the tensors must agree with, where they are there.
+  let stated: [(fields: ConfigFields, key: String)]
   /// Sides of the picture that the position table must be for, by their names.
   let imageSizes: [(field: String, value: Int)]
   let pooling: SigLIPPooling
@@ -22,100 +22,120 @@ struct SigLIPDescription {
   private static let epsilon: Float = 1e-6
 
   /// - Parameters:
+  ///   - place: what the description is called in messages.
   ///   - width: of a token, which Google's models have so many heads for.
   ///   - positions: rows of the position table.
   /// - Throws: `ModelError` for a field that asks for other arithmetic, or has another type.
   init(
-    _ json: JSONValue?, _ naming: SigLIPNaming, width: Int, patchSize: Int, positions: Int
+    _ json: JSONValue?, _ naming: SigLIPNaming, place: String, width: Int, patchSize: Int,
+    positions: Int
   ) throws(ModelError) {
+    let whole = json == nil ? nil : try ConfigFields(stated: json, path: place)
     switch naming {
-    case .huggingFace: try self.init(huggingFace: json, width: width)
+    case .huggingFace: try self.init(huggingFace: whole, width: width)
     case .timm:
       let activation = Self.timmActivation(width, patchSize, positions)
-      try self.init(timm: json, width: width, activation)
+      try self.init(timm: whole, width: width, patchSize: patchSize, activation)
     }
   }
 
-  private init(huggingFace json: JSONValue?, width: Int) throws(ModelError) {
+  private init(huggingFace whole: ConfigFields?, width: Int) throws(ModelError) {
+    let inner = try whole?.statedObject("vision_config")
+    try Self.checkParts(whole, inner)
+    try whole?.check(.sigLIP)
+    try inner?.check(.sigLIP)
+    let vision = inner ?? whole ?? ConfigFields(.null, path: "config.json")
+    let isTyped = vision.isTyped || whole?.isTyped ?? false
     let guess = Self.heads(ofWidth: width)
-    let inner = try SigLIPField.object(json, "vision_config")
-    try Self.checkParts(json, inner)
-    let vision = inner ?? json
-    try ConfigKeys.sigLIP.check(json, "config.json")
-    try ConfigKeys.sigLIP.check(vision, "vision_config")
-    // What is not said is the class's default, which transformers' older files leave out.
-    heads = try SigLIPField.integer(vision, "num_attention_heads") ?? (json == nil ? guess : 12)
-    activation = try Self.activation(vision?["hidden_act"], "hidden_act") ?? .geluTanh
-    epsilon = try SigLIPField.number(vision, "layer_norm_eps").map { Float($0) } ?? Self.epsilon
-    let names = ["hidden_size", "num_hidden_layers", "intermediate_size", "patch_size"]
-    stated = try Self.numbers(vision, names)
-    imageSizes = try Self.numbers(vision, ["image_size"])
-    try SigLIPField.checkChannels(vision, "num_channels")
-    let usesHead = try SigLIPField.bool(vision, "vision_use_head")
-    pooling = .huggingFace(usesHead: json == nil ? nil : usesHead ?? true)
-    let classes = json?["architectures"]?.arrayValue ?? []
+    let found =
+      whole == nil
+      ? (count: guess, isUsual: false)
+      : try vision.heads(width: width, usual: (heads: 12, width: 768), guess: guess)
+    heads = found.count
+    activation = try vision.statedChoice("hidden_act", Self.activations) ?? .geluTanh
+    epsilon = try vision.statedEpsilon("layer_norm_eps") ?? Self.epsilon
+    self.stated = ["hidden_size", "num_hidden_layers", "intermediate_size", "patch_size"]
+      .map { (vision, $0) }
+    imageSizes = try vision.statedInt("image_size").map { [(vision.name("image_size"), $0)] } ?? []
+    try vision.check("num_channels", is: 3)
+    let usesHead = try vision.statedBool("vision_use_head")
+    pooling = .huggingFace(usesHead: whole == nil ? nil : usesHead ?? true)
+    let classes = try whole?.statedStrings("architectures") ?? []
     classifies = classes.contains("SiglipForImageClassification")
-    let labels = try SigLIPField.object(json, "id2label")?.objectValue?.members.count
-    var counts: [(field: String, value: Int)] = []
-    if classifies, let labels { counts.append((field: "id2label", value: labels)) }
-    classCounts = counts
-    notes =
-      json == nil
-      ? ["no config.json beside the weights: assuming \(guess) heads, as in Google's SigLIP"]
-      : []
+    let labels = try whole?.statedObject("id2label")?.count
+    classCounts = classifies ? labels.map { [("config.json.id2label", $0)] } ?? [] : []
+    let counted = "\(heads) head\(heads == 1 ? "" : "s")"
+    let origin = "as in Google's SigLIP"
+    if whole == nil {
+      notes = ["no config.json beside the weights: assuming \(counted), \(origin)"]
+    } else {
+      let note = vision.assumption(
+        isTyped: isTyped,
+        [
+          "num_attention_heads": counted, "hidden_act": "GELU by tanh",
+          "layer_norm_eps": "an epsilon of \(Self.epsilon.shortestDouble)",
+        ], found.isUsual ? "transformers' defaults" : origin)
+      notes = note.map { [$0] } ?? []
+    }
   }
 
   private init(
-    timm json: JSONValue?, width: Int, _ usual: Activation
+    timm whole: ConfigFields?, width: Int, patchSize: Int, _ usual: Activation
   ) throws(ModelError) {
     let guess = Self.heads(ofWidth: width)
-    let outer = try SigLIPField.object(json, "model_cfg")
-    let model = outer ?? json
-    let vision = try SigLIPField.object(model, "vision_cfg")
-    let arguments = try SigLIPField.object(model, "model_args")
-    if vision != nil { try ConfigKeys.sigLIPOpenCLIP.check(vision, "vision_cfg") }
-    if arguments != nil { try ConfigKeys.sigLIPTimm.check(arguments, "model_args") }
-    let name = try Self.timmName(json)
-    let statedHeads = try SigLIPField.integer(arguments, "num_heads")
+    let none = ConfigFields(.null, path: "config.json")
+    let model = try whole?.statedObject("model_cfg") ?? whole ?? none
+    let vision = try model.statedObject("vision_cfg")
+    let arguments = try model.statedObject("model_args") ?? none
+    try vision?.check(.sigLIPOpenCLIP)
+    if model.has("model_args") { try arguments.check(.sigLIPTimm) }
+    let name = try Self.timmName(whole?.value)
+    let statedHeads = try arguments.statedHeads("num_heads", width: width, of: "embed_dim")
     heads = statedHeads ?? Self.heads(ofModel: name) ?? guess
     let named = name.map { Self.timmActivation($0) }
-    let statedActivation = try Self.activation(arguments?["act_layer"], "act_layer")
+    let statedActivation = try arguments.statedChoice("act_layer", Self.activations)
     activation = statedActivation ?? named ?? usual
     epsilon = Self.epsilon
-    var numbers = try Self.numbers(arguments, ["embed_dim", "depth"])
-    if let side = try SigLIPField.side(arguments, "patch_size") {
-      numbers.append(("patch_size", side))
-    }
+    var numbers: [(fields: ConfigFields, key: String)] = [
+      (arguments, "embed_dim"), (arguments, "depth"),
+    ]
     // The tower's own output, as nothing projects it.
-    if vision != nil { numbers += try Self.numbers(model, ["embed_dim"]) }
+    if vision != nil { numbers.append((model, "embed_dim")) }
     stated = numbers
+    if let side = try arguments.statedSide("patch_size"), side != patchSize {
+      throw arguments.refusal(
+        "patch_size", found: "\(side)", expected: "\(patchSize), which the tensors have")
+    }
     var sizes: [(field: String, value: Int)] = []
-    for (part, key) in [(vision, "image_size"), (arguments, "img_size")] {
-      if let side = try SigLIPField.side(part, key) { sizes.append((key, side)) }
+    for (part, key) in [(vision ?? none, "image_size"), (arguments, "img_size")] {
+      if let side = try part.statedSide(key) { sizes.append((part.name(key), side)) }
     }
     imageSizes = sizes
-    try SigLIPField.checkChannels(arguments, "in_chans")
+    try arguments.check("in_chans", is: 3)
     var pools: [(field: String, pool: String)] = []
     for (part, key) in [
-      (model, "global_pool"), (arguments, "global_pool"), (vision, "timm_pool"),
+      (model, "global_pool"), (arguments, "global_pool"), (vision ?? none, "timm_pool"),
     ] {
-      if let pool = try SigLIPField.text(part, key) { pools.append((key, pool)) }
+      if let pool = try part.statedString(key) { pools.append((part.name(key), pool)) }
     }
     // open_clip's default is to take the mean, whatever the model.
     let isMean = name?.contains("_gap_") ?? false
     let usualPool: String? = vision != nil || name == nil ? nil : isMean ? "avg" : "map"
     pooling = .timm(stated: pools, usual: usualPool)
     classifies = false
-    let top = vision == nil ? try Self.numbers(model, ["num_classes"]) : []
-    let inner = try Self.numbers(arguments, ["num_classes"])
-    classCounts = top + inner
+    var counts: [(field: String, value: Int)] = []
+    for part in vision == nil ? [model, arguments] : [arguments] {
+      let key = "num_classes"
+      if let count = try part.statedInt(key) { counts.append((part.name(key), count)) }
+    }
+    classCounts = counts
     var assumed: [String] = []
     if name == nil, statedHeads == nil { assumed.append("\(guess) head\(guess == 1 ? "" : "s")") }
     if name == nil, statedActivation == nil {
       assumed.append(usual == .gelu ? "GELU by erf" : "GELU by tanh")
     }
     let place =
-      json == nil
+      whole == nil
       ? "no description beside the weights" : "the description does not say which model it is"
     notes =
       assumed.isEmpty
@@ -125,30 +145,32 @@ struct SigLIPDescription {
 
   /// A whole model has its tower's description inside, and that one is a SigLIP's.
   private static func checkParts(
-    _ json: JSONValue?, _ vision: JSONValue?
+    _ whole: ConfigFields?, _ vision: ConfigFields?
   ) throws(ModelError) {
-    let whole: [JSONValue] = ["SiglipModel", "SiglipForImageClassification"]
-    let isWhole =
-      json?["model_type"] == "siglip"
-      || (json?["architectures"]?.arrayValue ?? []).contains { whole.contains($0) }
-    if isWhole, vision == nil {
-      throw ModelError(
-        .configuration(field: "vision_config", found: "nothing", expected: "an object"))
+    let classes: Set<String> = ["SiglipModel", "SiglipForImageClassification"]
+    if let whole, vision == nil {
+      let type = try whole.statedString("model_type")
+      let names = try whole.statedStrings("architectures") ?? []
+      if type == "siglip" || names.contains(where: classes.contains) {
+        throw whole.wrong("vision_config", expected: "an object")
+      }
     }
-    guard let type = try SigLIPField.text(vision, "model_type"),
+    guard let type = try vision?.statedString("model_type"), let vision,
       !SigLIPFamily.stated.towerTypes.contains(type)
     else { return }
-    throw ModelError(
-      .configuration(
-        field: "vision_config.model_type", found: "'\(type)'",
-        expected: Registry.alternatives(SigLIPFamily.stated.towerTypes.sorted())))
+    throw vision.refusal(
+      "model_type", found: "'\(type)'",
+      expected: Registry.alternatives(SigLIPFamily.stated.towerTypes.sorted()))
   }
 
   /// The name of timm's model that a description states.
   static func timmName(_ json: JSONValue?) throws(ModelError) -> String? {
-    let model = json?["model_cfg"] ?? json
-    if let name = try SigLIPField.text(model?["vision_cfg"], "timm_model_name") { return name }
-    return try SigLIPField.text(model, "architecture")
+    let whole = try ConfigFields(stated: json, path: "config.json")
+    let model = try whole.statedObject("model_cfg") ?? whole
+    if let name = try model.statedObject("vision_cfg")?.statedString("timm_model_name") {
+      return name
+    }
+    return try model.statedString("architecture")
   }
 
   /// Whether the description is that of another model with the same names.
@@ -187,33 +209,11 @@ struct SigLIPDescription {
     return isLater ? .geluTanh : .gelu
   }
 
-  // MARK: - Fields
-
-  private static func numbers(
-    _ json: JSONValue?, _ names: [String]
-  ) throws(ModelError) -> [(field: String, value: Int)] {
-    var numbers: [(field: String, value: Int)] = []
-    for name in names {
-      if let value = try SigLIPField.integer(json, name) { numbers.append((name, value)) }
-    }
-    return numbers
-  }
-
-  private static func activation(
-    _ value: JSONValue?, _ key: String
-  ) throws(ModelError) -> Activation? {
-    guard let value, !value.isNull else { return nil }
-    switch value.stringValue {
-    case "gelu_pytorch_tanh", "gelu_tanh": return .geluTanh
-    case "gelu": return .gelu
-    case "quick_gelu": return .quickGELU
-    case let other:
-      throw ModelError(
-        .configuration(
-          field: key, found: other.map { "'\($0)'" } ?? value.kindWithArticle,
-          expected: "'gelu_pytorch_tanh', 'gelu_tanh', 'gelu' or 'quick_gelu'"))
-    }
-  }
+  /// By the names of both libraries.
+  private static let activations: KeyValuePairs<String, Activation> = [
+    "gelu_pytorch_tanh": .geluTanh, "gelu_tanh": .geluTanh, "gelu": .gelu,
+    "quick_gelu": .quickGELU,
+  ]
 }
 
 extension ConfigKeys {

@@ -42,22 +42,24 @@ package enum SigLIPFamily: ModelFamily, VisionTowerFamily {
   }
 
   package static func tower(in facts: TowerFacts) throws(ModelError) -> TowerCheckpoint? {
-    let layer = try facts.integer("mm_vision_select_layer") ?? -2
-    guard let found = try SigLIPCheckpoint(facts.names, facts.description, .layer(layer)) else {
-      return nil
-    }
+    var notes: [String] = []
+    let layer = try facts.selectedLayer(usual: -2, notes: &notes)
+    guard
+      let found = try SigLIPCheckpoint(
+        facts.names, facts.description, place: facts.place, .layer(layer))
+    else { return nil }
     // transformers takes the first token for the class's, which is a patch here.
-    let strategy = facts.llava["vision_feature_select_strategy"]?.stringValue ?? "full"
+    let key = "vision_feature_select_strategy"
+    let strategy = try facts.fields.statedString(key) ?? "full"
     guard strategy == "full" else {
-      throw ModelError(
-        .configuration(
-          field: "vision_feature_select_strategy", found: "'\(strategy)'",
-          expected: "'full': a SigLIP has no class token to leave out"))
+      throw facts.fields.refusal(
+        key, found: "'\(strategy)'",
+        expected: "'full': a SigLIP has no class token to leave out")
     }
     var tower = TowerCheckpoint(config: found.config, tensors: found.tensors)
     tower.unused = found.unused
     tower.unexpected = found.unexpected
-    tower.notes = found.notes
+    tower.notes = notes + found.notes
     return tower
   }
 }

@@ -22,52 +22,34 @@ enum SigLIPStatement {
   /// Whether the stated class has these tensors; true where none is stated, false for a class that
   /// no family has, which whoever opens the checkpoint refuses by its name.
   ///
-  /// - Parameter isTower: whether it is the tower of a language model.
+  /// - Parameters:
+  ///   - isTower: whether it is the tower of a language model.
+  ///   - place: what the description is called in messages.
   /// - Throws: `ModelError` for the class of another family, for class and type that contradict each
   ///   other, and for what is no description at all.
   static func isOwn(
-    _ json: JSONValue?, _ naming: SigLIPNaming, isTower: Bool
+    _ json: JSONValue?, _ naming: SigLIPNaming, isTower: Bool, place: String
   ) throws(ModelError) -> Bool {
-    guard let json else { return true }
-    guard json.objectValue != nil else {
-      throw ModelError(
-        .configuration(
-          field: "config.json", found: json.kindWithArticle, expected: "an object"))
-    }
+    try StatedClasses.check(json, place)
+    let fields = ConfigFields(json ?? .null, path: place)
     let own = naming == .huggingFace ? SigLIPFamily.stated : wrappers
-    let names = try classes(json)
-    let type = try SigLIPField.text(json, "model_type")
+    func other(_ key: String, _ found: String, _ expected: Set<String>) -> ModelError {
+      fields.refusal(
+        key, found: "'\(found)'",
+        expected: Registry.alternatives(expected.sorted()) + ", as the tensors are a SigLIP's")
+    }
+    let names = try fields.statedStrings("architectures") ?? []
     if let first = names.first, !names.contains(where: { own.classes.contains($0) }) {
       if !isTower, Registry.unknownClass(in: json) != nil { return false }
       throw other("architectures", first, own.classes)
     }
-    if let type, !own.types.contains(type) {
+    if let type = try fields.statedString("model_type"), !own.types.contains(type) {
       if !isTower, Registry.unknownClass(in: json) != nil { return false }
       // Whoever reads the language model says so with the field's whole name.
       if isTower, Registry.towerTypes.contains(type) { return true }
       throw other("model_type", type, own.types)
     }
     return true
-  }
-
-  private static func classes(_ json: JSONValue) throws(ModelError) -> [String] {
-    guard let stated = json["architectures"], !stated.isNull else { return [] }
-    let names = (stated.arrayValue ?? []).compactMap(\.stringValue)
-    guard let all = stated.arrayValue, all.count == names.count else {
-      throw ModelError(
-        .configuration(
-          field: "architectures", found: stated.kindWithArticle, expected: "an array of strings"))
-    }
-    return names
-  }
-
-  private static func other(
-    _ field: String, _ found: String, _ expected: Set<String>
-  ) -> ModelError {
-    ModelError(
-      .configuration(
-        field: field, found: "'\(found)'",
-        expected: Registry.alternatives(expected.sorted()) + ", as the tensors are a SigLIP's"))
   }
 }
 
@@ -111,66 +93,5 @@ enum SigLIPPooling {
       }
       return hasHead ? .attentionPooled : .patchMean
     }
-  }
-}
-
-/// Fields of a description; null says nothing, and what has another type is refused.
-enum SigLIPField {
-  /// A whole number, however it is written.
-  static func integer(_ json: JSONValue?, _ key: String) throws(ModelError) -> Int? {
-    guard let value = json?[key], !value.isNull else { return nil }
-    guard let number = whole(value) else { throw wrong(key, value, "an integer") }
-    return number
-  }
-
-  /// The side of a square: a whole number, or the same one twice.
-  static func side(_ json: JSONValue?, _ key: String) throws(ModelError) -> Int? {
-    guard let value = json?[key], let array = value.arrayValue else {
-      return try integer(json, key)
-    }
-    guard array.count == 2, let side = whole(array[0]), whole(array[1]) == side else {
-      throw ModelError(
-        .configuration(
-          field: key, found: value.serialized(), expected: "an integer, or the same one twice"))
-    }
-    return side
-  }
-
-  static func number(_ json: JSONValue?, _ key: String) throws(ModelError) -> Double? {
-    guard let value = json?[key], !value.isNull else { return nil }
-    guard let number = value.doubleValue else { throw wrong(key, value, "a number") }
-    return number
-  }
-
-  static func bool(_ json: JSONValue?, _ key: String) throws(ModelError) -> Bool? {
-    guard let value = json?[key], !value.isNull else { return nil }
-    guard let result = value.boolValue else { throw wrong(key, value, "true or false") }
-    return result
-  }
-
-  static func text(_ json: JSONValue?, _ key: String) throws(ModelError) -> String? {
-    guard let value = json?[key], !value.isNull else { return nil }
-    guard let result = value.stringValue else { throw wrong(key, value, "a string") }
-    return result
-  }
-
-  static func object(_ json: JSONValue?, _ key: String) throws(ModelError) -> JSONValue? {
-    guard let value = json?[key], !value.isNull else { return nil }
-    guard value.objectValue != nil else { throw wrong(key, value, "an object") }
-    return value
-  }
-
-  /// Refuses pictures of other channels than three.
-  static func checkChannels(_ json: JSONValue?, _ key: String) throws(ModelError) {
-    guard let count = try integer(json, key), count != 3 else { return }
-    throw ModelError(.configuration(field: key, found: "\(count)", expected: "3"))
-  }
-
-  private static func whole(_ value: JSONValue) -> Int? {
-    value.intValue ?? value.doubleValue.flatMap { Int(exactly: $0) }
-  }
-
-  private static func wrong(_ key: String, _ value: JSONValue, _ expected: String) -> ModelError {
-    ModelError(.configuration(field: key, found: value.kindWithArticle, expected: expected))
   }
 }

@@ -10,6 +10,8 @@ package struct ViTCheckpoint: Sendable {
   package let unused: [String]
   /// Those of them that are named as the tower's own and that nothing explains.
   let unexpected: [String]
+  /// What a person should know, one line each.
+  let notes: [String]
 
   /// What LLaVA makes of a tower's tokens.
   package struct Selection: Sendable {
@@ -27,10 +29,12 @@ package struct ViTCheckpoint: Sendable {
   /// - Parameters:
   ///   - names: tensors with their shapes; the tower's begin with "vision_model." or with nothing.
   ///   - description: `config.json` of a `CLIPVisionModel` or `CLIPModel`, if there.
+  ///   - place: what the description is called in messages.
   /// - Returns: nil when there is no such tower.
   /// - Throws: `ModelError` when the tensors contradict each other or the description.
   package init?(
-    names: [CheckpointFacts.Name], description: JSONValue?, _ selection: Selection
+    names: [CheckpointFacts.Name], description: JSONValue?, place: String = "config.json",
+    _ selection: Selection
   ) throws(ModelError) {
     guard let parts = ViTNaming.split(names) else { return nil }
     var found: [String: ModelCheckpoint.Source] = [:]
@@ -57,7 +61,7 @@ package struct ViTCheckpoint: Sendable {
       found[ours] = ModelCheckpoint.Source(original: name.name, shape: name.shape)
     }
     let geometry = ViTGeometry(
-      shapes: found.mapValues(\.shape), description: description)
+      shapes: found.mapValues(\.shape), description: description, place: place)
     let config: ViTConfig
     do throws(ModelError) {
       config = try geometry.config(feature: selection.feature, selectLayer: selection.layer)
@@ -65,6 +69,7 @@ package struct ViTCheckpoint: Sendable {
       throw error.beside(found)
     }
     self.config = config
+    notes = try geometry.notes()
     tensors = found.filter { name, _ in
       if name.hasPrefix("post_norm.") { return selection.feature == .pooled }
       guard let rest = name.dropping("layers."), let dot = rest.firstIndex(of: ".") else {
@@ -88,7 +93,7 @@ package struct ViTCheckpoint: Sendable {
     var model = ModelCheckpoint(
       description: ModelDescription(ViTFamily.self, found.config), naming: "hugging-face",
       tensors: found.tensors,
-      unused: found.unused, notes: facts.description == nil ? [guessed] : [])
+      unused: found.unused, notes: facts.description == nil ? [guessed] : found.notes)
     model.unexpected = found.unexpected
     return model
   }

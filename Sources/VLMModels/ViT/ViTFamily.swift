@@ -32,26 +32,20 @@ package enum ViTFamily: ModelFamily, VisionTowerFamily {
   }
 
   package static func tower(in facts: TowerFacts) throws(ModelError) -> TowerCheckpoint? {
-    let feature: ViTConfig.Feature
-    switch facts.llava["mm_vision_select_feature"]?.stringValue ?? "patch" {
-    case "patch": feature = .patches
-    case "cls_patch": feature = .tokens
-    case let other:
-      throw ModelError(
-        .configuration(
-          field: "mm_vision_select_feature", found: "'\(other)'",
-          expected: "'patch' or 'cls_patch'"))
-    }
-    let layer = try facts.integer("mm_vision_select_layer") ?? -2
+    let feature: ViTConfig.Feature =
+      try facts.fields.statedChoice(
+        "mm_vision_select_feature", ["patch": .patches, "cls_patch": .tokens]) ?? .patches
+    var notes = facts.clipNotes
+    let layer = try facts.selectedLayer(usual: -2, notes: &notes)
     guard
       let found = try ViTCheckpoint(
-        names: facts.names, description: facts.description,
+        names: facts.names, description: facts.description, place: facts.place,
         ViTCheckpoint.Selection(feature: feature, layer: layer))
     else { return nil }
     var tower = TowerCheckpoint(config: found.config, tensors: found.tensors)
     tower.unused = found.unused
     tower.unexpected = found.unexpected
-    tower.notes = facts.clipNotes
+    tower.notes = notes + found.notes
     return tower
   }
 }

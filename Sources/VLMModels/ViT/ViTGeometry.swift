@@ -7,28 +7,32 @@ package struct ViTGeometry {
   /// By our name.
   private let shapes: [String: [Int]]
   private let description: JSONValue?
-  /// The whole of which that may be a part.
-  private let whole: JSONValue?
+  private let place: String
 
   /// - Parameters:
   ///   - shapes: of the tower's tensors, by our names.
   ///   - description: `config.json` of a `CLIPVisionModel` or a `CLIPModel`, if there. Without it
   ///     the heads are 64 wide and the activation is quick GELU, as in every CLIP of OpenAI's.
-  package init(shapes: [String: [Int]], description: JSONValue?) {
+  ///   - place: what the description is called in messages.
+  package init(
+    shapes: [String: [Int]], description: JSONValue?, place: String = "config.json"
+  ) {
     self.shapes = shapes
-    whole = description
-    self.description = description.map { CLIPDescription($0, "vision_config").json }
+    self.description = description
+    self.place = place
   }
 
   /// - Parameters:
   ///   - feature: what is made of the tokens.
   ///   - selectLayer: an index into transformers' `hidden_states`, of which -1 is what leaves the
   ///     last layer; layers behind the one selected are left out.
+  /// - Throws: `ModelError` when the tensors contradict each other or the description, and for a
+  ///   field of another type.
   package func config(
     feature: ViTConfig.Feature, usesClassToken: Bool = true, selectLayer: Int = -1
   ) throws(ModelError) -> ViTConfig {
-    try ConfigKeys.clip.check(whole, "config.json")
-    try ConfigKeys.clip.check(description, "vision_config")
+    let stated = try CLIPDescription(description, "vision_config", place: place)
+    try stated.whole.check(.clip)
     let patch = try shape("embeddings.patch.weight", rank: 4)
     let table = try shape("embeddings.position", rank: 2)
     guard patch[1] == 3, patch[2] == patch[3] else {
@@ -57,11 +61,10 @@ package struct ViTGeometry {
     var config = ViTConfig(
       imageSize: overflow ? 0 : imageSize, patchSize: patch[2],
       encoder: TransformerConfig(
-        width: patch[0], layers: kept, heads: try heads(width: patch[0]),
-        hidden: try shape("layers.0.mlp.fc1.weight", rank: 2)[0], activation: try activation(),
-        epsilon: Float(
-          description?["layer_norm_eps"]?.doubleValue
-            ?? Double(TransformerConfig.defaultEpsilon))),
+        width: patch[0], layers: kept, heads: try heads(stated, patch[0]).count,
+        hidden: try shape("layers.0.mlp.fc1.weight", rank: 2)[0],
+        activation: try stated.activation(),
+        epsilon: try stated.epsilon()),
       feature: feature, usesClassToken: usesClassToken)
     config.layout = shapes["layers.0.attention.qkv.weight"] == nil ? .huggingFace : .openCLIP
     if feature == .pooled, let projection = shapes["projection"] {
@@ -75,8 +78,25 @@ package struct ViTGeometry {
       config.projection = projection[outputs]
     }
     try config.validate()
-    try check(config, layers: layers)
+    try check(config, layers: layers, stated.fields)
     return config
+  }
+
+  /// What `config` takes where the description is silent, one line each.
+  func notes() throws(ModelError) -> [String] {
+    guard description != nil else { return [] }
+    let stated = try CLIPDescription(description, "vision_config", place: place)
+    let width = try shape("embeddings.patch.weight", rank: 4)[0]
+    let note = stated.assumption(
+      heads: try heads(stated, width), try stated.activation(), try stated.epsilon())
+    return note.map { [$0] } ?? []
+  }
+
+  /// By transformers' own default, where it is one.
+  private func heads(
+    _ stated: CLIPDescription, _ width: Int
+  ) throws(ModelError) -> (count: Int, isUsual: Bool) {
+    try stated.heads(width: width, usual: (heads: 12, width: 768))
   }
 
   private func shape(_ name: String, rank: Int) throws(ModelError) -> [Int] {
@@ -98,44 +118,16 @@ package struct ViTGeometry {
     return count
   }
 
-  private func heads(width: Int) throws(ModelError) -> Int {
-    guard let stated = description?["num_attention_heads"], !stated.isNull else {
-      // transformers' own default, which its newer files leave out.
-      let isStated = description?["hidden_size"] != nil || description?["patch_size"] != nil
-      return isStated && width % 12 == 0 ? 12 : max(1, width / 64)
-    }
-    guard let heads = stated.intValue else {
-      throw ModelError(
-        .configuration(
-          field: "num_attention_heads", found: stated.kindWithArticle, expected: "an integer"))
-    }
-    return heads
-  }
-
-  private func activation() throws(ModelError) -> Activation {
-    try CLIPDescription.activation(description)
-  }
-
   /// A description that contradicts the tensors is another model's.
-  private func check(_ config: ViTConfig, layers: Int) throws(ModelError) {
-    let facts = [
-      ("hidden_size", config.encoder.width), ("num_hidden_layers", layers),
-      ("intermediate_size", config.encoder.hidden), ("patch_size", config.patchSize),
-    ]
-    for (field, found) in facts {
-      guard let stated = description?[field]?.intValue, stated != found else { continue }
-      throw ModelError(
-        .configuration(
-          field: field, found: "\(stated)", expected: "\(found), which the tensors have"))
-    }
-    if let stated = description?["image_size"]?.intValue,
-      stated / config.patchSize != config.tableSide
-    {
-      throw ModelError(
-        .configuration(
-          field: "image_size", found: "\(stated)",
-          expected: "\(config.imageSize), which the position table has"))
-    }
+  private func check(
+    _ config: ViTConfig, layers: Int, _ fields: ConfigFields
+  ) throws(ModelError) {
+    try fields.check("hidden_size", is: config.encoder.width)
+    try fields.check("num_hidden_layers", is: layers)
+    try fields.check("intermediate_size", is: config.encoder.hidden)
+    try fields.check("patch_size", is: config.patchSize)
+    try fields.check("num_channels", is: 3)
+    try fields.checkSide("image_size", patches: config.tableSide, patchSize: config.patchSize)
   }
 
   private static func squareRoot(_ value: Int) -> Int {

@@ -9,23 +9,34 @@ package struct TowerFacts: Sendable {
   package let llava: JSONValue
   /// `config.json` of the tower's own folder, if there.
   package let description: JSONValue?
+  /// What that is called in messages.
+  package let place: String
 
-  package init(names: [CheckpointFacts.Name], llava: JSONValue, description: JSONValue?) {
+  package init(
+    names: [CheckpointFacts.Name], llava: JSONValue, description: JSONValue?,
+    place: String = "config.json"
+  ) {
     self.names = names
     self.llava = llava
     self.description = description
+    self.place = place
   }
 
-  /// A number of the LLaVA's `config.json`; nil where it does not say.
+  /// Of the LLaVA's `config.json`.
+  var fields: ConfigFields { ConfigFields(llava, path: "config.json") }
+
+  /// `mm_vision_select_layer`: which of transformers' `hidden_states` is read. Upstream's code does
+  /// not run without it.
   ///
-  /// - Throws: `ModelError` for what is no integer.
-  package func integer(_ key: String) throws(ModelError) -> Int? {
-    guard let value = llava[key], !value.isNull else { return nil }
-    guard let number = value.intValue else {
-      throw ModelError(
-        .configuration(field: key, found: value.kindWithArticle, expected: "an integer"))
-    }
-    return number
+  /// - Parameters:
+  ///   - usual: that of the published models.
+  ///   - notes: gets a line where it is not stated.
+  func selectedLayer(usual: Int, notes: inout [String]) throws(ModelError) -> Int {
+    let key = "mm_vision_select_layer"
+    if let layer = try fields.statedInt(key) { return layer }
+    notes.append(
+      "config.json does not state \(key): assuming \(usual), as in the published models")
+    return usual
   }
 
   /// What shapes cannot tell is known of OpenAI's CLIPs; of another this is a guess.

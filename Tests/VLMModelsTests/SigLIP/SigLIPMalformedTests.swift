@@ -105,14 +105,17 @@ struct SigLIPMalformedTests {
     for pool in ["avg", "token", ""] {
       let text = Self.text(
         Self.timm, Self.changed(Self.timmDescribed, "global_pool", .string(pool)))
-      #expect(text.hasPrefix("config: global_pool: found '\(pool)', expected 'map'"), "\(text)")
+      #expect(
+        text.hasPrefix("config: config.json.global_pool: found '\(pool)', expected 'map'"),
+        "\(text)")
       let vision = Self.changed(Self.openCLIPVision, "timm_pool", .string(pool))
       let open = Self.text(Self.openCLIP, Self.openCLIP(vision))
       #expect(open.contains("timm_pool: found '\(pool)'"), "\(open)")
     }
     let mean = Self.without(Self.timm, "attn_pool.")
     let text = Self.text(mean, Self.changed(Self.timmDescribed, "global_pool", "token"))
-    #expect(text.hasPrefix("config: global_pool: found 'token', expected 'avg'"), "\(text)")
+    #expect(
+      text.hasPrefix("config: config.json.global_pool: found 'token', expected 'avg'"), "\(text)")
     let gap = Self.changed(
       Self.changed(Self.timmDescribed, "global_pool", nil), "architecture",
       "vit_base_patch16_siglip_gap_224")
@@ -150,7 +153,7 @@ struct SigLIPMalformedTests {
   @Test("another family's class is refused, and so is what is no name", arguments: others)
   func otherClass(_ key: String, _ value: JSONValue, _ found: String) {
     let text = Self.text(Self.names, Self.changed(Self.described, key, value))
-    #expect(text.hasPrefix("config: \(key): found \(found)"), "\(text)")
+    #expect(text.hasPrefix("config: config.json.\(key): found \(found)"), "\(text)")
   }
 
   @Test("a class beside the type of another is refused")
@@ -158,7 +161,7 @@ struct SigLIPMalformedTests {
     let stated = Self.changed(Self.described, "architectures", ["SiglipVisionModel"])
     for type in ["clip_vision_model", "siglip2_vision_model"] {
       let text = Self.text(Self.names, Self.changed(stated, "model_type", .string(type)))
-      #expect(text.hasPrefix("config: model_type: found '\(type)'"), "\(text)")
+      #expect(text.hasPrefix("config: config.json.model_type: found '\(type)'"), "\(text)")
     }
   }
 
@@ -201,7 +204,9 @@ struct SigLIPMalformedTests {
   func classCounts() throws {
     for count in [0, 9] {
       let text = Self.text(Self.timm, Self.changed(Self.timmDescribed, "num_classes", .int(count)))
-      #expect(text == "config: num_classes: found \(count), expected 5, which the tensors have")
+      #expect(
+        text
+          == "config: config.json.num_classes: found \(count), expected 5, which the tensors have")
     }
     let model: JSONValue = [
       "architectures": ["SiglipForImageClassification"], "model_type": "siglip",
@@ -209,7 +214,7 @@ struct SigLIPMalformedTests {
       "id2label": ["0": "a", "1": "b"],
     ]
     let whole = Self.names + Self.classes
-    #expect(Self.text(whole, model).hasPrefix("config: id2label: found 2, expected 5"))
+    #expect(Self.text(whole, model).hasPrefix("config: config.json.id2label: found 2, expected 5"))
     #expect(Self.text(Self.names, model) == "tensor 'classifier.0.weight': missing")
     let silent = Self.changed(model, "id2label", nil)
     // The head that its classifier does not look at may be left out.
@@ -232,7 +237,7 @@ struct SigLIPMalformedTests {
   @Test("a field of another type or with another value is refused by name", arguments: fields)
   func field(_ key: String, _ value: JSONValue, _ expected: String) {
     let text = Self.text(Self.names, Self.changed(Self.described, key, value))
-    #expect(text.hasPrefix("config: \(key): found "), "\(text)")
+    #expect(text.hasPrefix("config: config.json.\(key): found "), "\(text)")
     #expect(text.contains("expected \(expected)"), "\(text)")
   }
 
@@ -253,7 +258,7 @@ struct SigLIPMalformedTests {
     let list = Self.text(Self.names, [])
     #expect(list == "config: config.json: found an array, expected an object")
     let whole = Self.text(Self.names, Self.changed(Self.described, "model_type", "siglip"))
-    #expect(whole == "config: vision_config: found nothing, expected an object")
+    #expect(whole == "config: config.json.vision_config: found nothing, expected an object")
     let other: JSONValue = [
       "model_type": "siglip", "vision_config": ["model_type": "siglip2_vision_model"],
     ]
@@ -268,11 +273,11 @@ struct SigLIPMalformedTests {
         Self.openCLIP(Self.changed(Self.openCLIPVision, "image_size", [42, 42])), .image))
     #expect(sound.config.imageSize == 42 && sound.notes.isEmpty)
     let width = Self.text(Self.openCLIP, Self.openCLIP(Self.openCLIPVision, embedding: 99))
-    #expect(width == "config: embed_dim: found 99, expected 24, which the tensors have")
+    #expect(width == "config: model_cfg.embed_dim: found 99, expected 24, which the tensors have")
     for size: JSONValue in [99, [42, 56], "42"] {
       let vision = Self.changed(Self.openCLIPVision, "image_size", size)
       let text = Self.text(Self.openCLIP, Self.openCLIP(vision))
-      #expect(text.hasPrefix("config: image_size: found "), "\(text)")
+      #expect(text.hasPrefix("config: vision_cfg.image_size: found "), "\(text)")
     }
     #expect(Self.text(Self.openCLIP, Self.openCLIP(3)).contains("vision_cfg"))
     let named = Self.changed(Self.openCLIPVision, "timm_model_name", 7)
