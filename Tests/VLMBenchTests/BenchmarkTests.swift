@@ -19,7 +19,7 @@ struct BenchmarkTests {
 
   @Test(
     "a random model of every scheme opens and gives finite numbers",
-    arguments: [Scheme.f32, .f16, .bf16, .q8, .q4])
+    arguments: Scheme.allCases)
   func randomModel(_ scheme: Scheme) throws {
     let path = temporaryPath()
     defer { try? FileManager.default.removeItem(atPath: path) }

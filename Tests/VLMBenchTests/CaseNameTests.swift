@@ -45,7 +45,7 @@ struct CaseNameTests {
     arguments: [
       ("", "parts"), ("gemm/q8", "parts"), ("gemm/q8/M1.K2.N3/avx2/t1/x", "parts"),
       ("sort/f32/R1.C1", "operation"), ("depthwise8/f32/1x1x1", "operation"),
-      ("gemm/q5/M1.K2.N3", "scheme"), ("gemm/q8/M1.N2.K3", "shape"), ("gemm/q8/M0.K2.N3", "shape"),
+      ("gemm/q7/M1.K2.N3", "scheme"), ("gemm/q8/M1.N2.K3", "shape"), ("gemm/q8/M0.K2.N3", "shape"),
       ("gemm/q8/M1.K2", "shape"), ("gelu/f32/R99999999999999999999.C1", "shape"),
       ("gelu/f32/R1048576.C1048576", "shape"), ("gemv/q8/K65537.N1", "inputs"),
       ("tower/convnext_tiny/q8/-1", "shape"), ("gelu/f32/R1.C1/avx2/2", "threads"),

@@ -1,9 +1,7 @@
 // The rules B02 to B06 of formats/blocks.md over any bytes. Reads the panel once and nothing else;
 // sums are 64-bit, so bytes chosen to overflow them cannot.
-#include <math.h>
-#include <string.h>
-
 #include "../include/vlm_encode.h"
+#include "../internal.h"
 
 static const vlm_panel_fault fault_none = {0, 0, 0};
 
@@ -39,7 +37,9 @@ vlm_panel_fault vlm_check_q8(const void *panel, size_t inputs, size_t row_count)
   return fault_none;
 }
 
-vlm_panel_fault vlm_check_qn(const void *panel, size_t bits, size_t inputs, size_t row_count) {
+/// Every value of a file passes here: a loop for each number of bits.
+VLM_INLINE vlm_panel_fault check_qn(
+    const void *panel, const size_t bits, size_t inputs, size_t row_count) {
   const uint8_t *bytes = panel;
   const size_t blocks = vlm_block_count(inputs);
   const int highest = (1 << bits) - 1;
@@ -65,6 +65,15 @@ vlm_panel_fault vlm_check_qn(const void *panel, size_t bits, size_t inputs, size
   for (size_t i = end; i < vlm_qn_tail_offset(bits, inputs); i++)
     if (bytes[i] != 0) return fault(2, 0, blocks);
   return fault_none;
+}
+
+vlm_panel_fault vlm_check_qn(const void *panel, size_t bits, size_t inputs, size_t row_count) {
+  switch (bits) {
+  case 3: return check_qn(panel, 3, inputs, row_count);
+  case 4: return check_qn(panel, 4, inputs, row_count);
+  case 5: return check_qn(panel, 5, inputs, row_count);
+  default: return check_qn(panel, 6, inputs, row_count);
+  }
 }
 
 vlm_panel_fault vlm_check_half(const void *panel, size_t inputs, size_t row_count, size_t pair) {

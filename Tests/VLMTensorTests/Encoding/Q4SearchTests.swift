@@ -11,14 +11,14 @@ struct Q4SearchTests {
   ]
 
   private func encode(
-    _ rows: [Float], rowCount: Int, inputs: Int, searched: Bool
+    _ rows: [Float], rowCount: Int, inputs: Int, scheme: Scheme = .q4, searched: Bool
   ) -> (bytes: [UInt8], error: QuantizationError) {
     var encoder = vlm_encoder_best()!.pointee
     if !searched { encoder.q4 = encoder.q4_min_max }
-    var bytes = [UInt8](repeating: 0, count: vlm_qn_panel_bytes(4, inputs))
+    var bytes = [UInt8](repeating: 0, count: vlm_qn_panel_bytes(scheme.codeBits, inputs))
     let error = bytes.withUnsafeMutableBytes {
       PanelEncoder.encode(
-        rows: rows, rowCount: rowCount, rowStride: inputs, inputs: inputs, scheme: .q4,
+        rows: rows, rowCount: rowCount, rowStride: inputs, inputs: inputs, scheme: scheme,
         into: $0.baseAddress!, with: &encoder)
     }
     return (bytes, error)
@@ -39,15 +39,15 @@ struct Q4SearchTests {
   }
 
   /// The least Σ(x − b)² over all steps and offsets, x in units of the scale.
-  private func leastError(_ x: [Double]) -> Double {
+  private func leastError(_ x: [Double], highest: Int) -> Double {
     var least = Double.infinity
-    for step in 0...16 {
-      for offset in -127...(127 - 15 * step) {
+    for step in 0...(254 / highest) {
+      for offset in -127...(127 - highest * step) {
         var error = 0.0
         for value in x where error < least {
           let position = step == 0 ? 0 : (value - Double(offset)) / Double(step)
-          let nibble = max(0, min(15, position.rounded()))
-          let left = value - Double(step) * nibble - Double(offset)
+          let code = max(0, min(Double(highest), position.rounded()))
+          let left = value - Double(step) * code - Double(offset)
           error += left * left
         }
         least = min(least, error)
@@ -58,19 +58,21 @@ struct Q4SearchTests {
 
   @Test(
     "for the scale chosen, groups come within 1 % of an exhaustive search over steps and offsets",
-    arguments: [Distribution.gaussian, .laplace, .studentT5])
-  func nearExhaustive(distribution: Distribution) {
+    arguments: [Distribution.gaussian, .laplace, .studentT5], [Scheme.q3, .q4, .q5, .q6])
+  func nearExhaustive(distribution: Distribution, scheme: Scheme) {
     let inputs = 96
     let rows = distribution.values(16 * inputs, seed: 11)
-    let (bytes, error) = encode(rows, rowCount: 16, inputs: inputs, searched: true)
+    let (bytes, error) = encode(
+      rows, rowCount: 16, inputs: inputs, scheme: scheme, searched: true)
     var exhaustive = 0.0
     bytes.withUnsafeBytes { buffer in
       for output in 0..<16 {
-        let tail = vlm_qn_tail_offset(4, inputs)
+        let tail = vlm_qn_tail_offset(scheme.codeBits, inputs)
         let scale = buffer.loadUnaligned(fromByteOffset: tail + 4 * output, as: Float.self)
         for group in stride(from: output * inputs, to: (output + 1) * inputs, by: 32) {
           let x = rows[group..<group + 32].map { Double($0) / Double(scale) }
-          exhaustive += leastError(x) * Double(scale) * Double(scale)
+          let least = leastError(x, highest: (1 << scheme.codeBits) - 1)
+          exhaustive += least * Double(scale) * Double(scale)
         }
       }
     }
