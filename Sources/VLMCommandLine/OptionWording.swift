@@ -6,6 +6,7 @@ extension Wording {
 
   @Sendable private static func optionName(of setting: Setting) -> String {
     switch setting {
+    case .calibration: "--calibrate"
     case .headActivation: "--head-activation"
     case .labelsFile: "--labels-file"
     case .modelBase: "--model-base"
@@ -27,6 +28,10 @@ extension Wording {
     case .skipChecksums: " (--no-verify reads it all the same)"
     case .convert(let path, let output):
       "; convert it first: vlm-convert \(path.quotedForShell) \(output.quotedForShell)"
+    case .ownData: "; '--calibrate self' makes what is lacking"
+    case .calibrateAgain: "; calibrate again with another --statistics"
+    case .keepStatistics: "; remove the file, or leave --calibrate out to use it"
+    case .keepStatisticsOnly: "; or --statistics to keep what is found out"
     case .anotherState: "; --state chooses another"
     case .chooseState(let states):
       "; choose it with "

@@ -193,7 +193,7 @@ package struct Conversion: Sendable {
       if piece.isFirst {
         error = QuantizationError()
         known = nil
-        known = try piece.statistics(statistics)
+        known = try piece.statistics(statistics, kernels: kernels, pool: pool)
       }
       let buffer = buffers[index]
       try check.add(piece)

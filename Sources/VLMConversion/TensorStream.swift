@@ -23,11 +23,14 @@ struct TensorPiece {
   }
 
   /// What its encoder makes use of; nil where it makes use of nothing or nothing is known.
-  func statistics(_ all: (any TensorStatistics)?) throws -> CalibrationStatistics? {
+  func statistics(
+    _ all: (any TensorStatistics)?, kernels: KernelSet, pool: WorkerPool
+  ) throws -> CalibrationStatistics? {
     guard let all, item.format.layout == .panels,
       let (_, inputs) = item.format.matrixShape(item.spec.shape)
     else { return nil }
-    return try all.statistics(of: item.spec.path, inputs: inputs, for: item.format.scheme)
+    return try all.statistics(
+      of: item.spec.path, inputs: inputs, for: item.format.scheme, kernels: kernels, pool: pool)
   }
 }
 

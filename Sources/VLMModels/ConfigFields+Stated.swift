@@ -183,12 +183,12 @@ extension ConfigFields {
   ///   - whose: where these values come from.
   func assumption(
     isTyped: Bool, _ values: KeyValuePairs<String, String>, _ whose: String
-  ) -> String? {
+  ) -> Note? {
     let left = values.filter { !has($0.key) }
     guard let first = left.first, !isTyped || first.key == values.first?.key else { return nil }
-    return
+    return Note(
       "\(path) does not state \(Self.list(left.map(\.key))): assuming "
-      + "\(Self.list(left.map(\.value))), \(whose)"
+        + "\(Self.list(left.map(\.value))), \(whose)")
   }
 
   /// "a, b and c".

@@ -172,7 +172,7 @@ struct ConverterLibraryTests {
 
   @Test("wrong options are errors that say which")
   func options() throws {
-    #expect(code { _ = try WeightScheme(named: "q3") } == .invalidArgument)
+    #expect(code { _ = try WeightScheme(named: "q7") } == .invalidArgument)
     #expect(WeightScheme.all.map(\.name).contains("q4"))
     #expect(try WeightScheme(named: "bf16") == .bf16)
     let wrong: [(inout Converter.Options) -> Void] = [

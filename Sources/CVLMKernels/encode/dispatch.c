@@ -29,5 +29,5 @@ const vlm_encoder *vlm_encoder_best(void) { return encoder_within(vlm_machine_fe
 
 size_t vlm_encode_scratch_bytes(size_t inputs) {
   const size_t blocks = vlm_block_count(inputs), padded = blocks * VLM_BLOCK_INPUTS;
-  return padded * (sizeof(lanes) / 2 * 3 + sizeof(float)) + 4 * blocks * sizeof(lanes);
+  return padded * (2 * sizeof(lanes) + sizeof(float)) + 4 * blocks * sizeof(lanes);
 }

@@ -22,6 +22,7 @@ typedef double wide_lanes __attribute__((ext_vector_type(16)));
 typedef struct tile {
   lanes *w;             // [blocks * 32] the rows transposed, zeros where padded or not finite
   lanes *pairs;         // [blocks * 16] the rows in fractions of a unit, qn_pairs of each group
+  lanes *places;        // [blocks * 32] what codes are rounded from, once `pairs` have been read
   lanes *low, *high;    // [blocks] the range of each group of u
   lanes *step, *offset; // [blocks] those chosen for it
   float *importance;    // [blocks * 32] at most 1, positive for k < inputs, 0 where padded
@@ -38,8 +39,14 @@ void vlm_gguf_decode__avx2(uint32_t type, size_t blocks, const uint8_t *bytes, f
 
 VLM_INLINE tile tile_of(const vlm_encode_panel *p) {
   const size_t blocks = vlm_block_count(p->inputs), padded = blocks * VLM_BLOCK_INPUTS;
-  lanes *w = p->scratch, *pairs = w + padded, *low = pairs + padded / 2;
-  return (tile){w,           pairs,       low, low + blocks, low + 2 * blocks, low + 3 * blocks,
+  lanes *w = p->scratch, *pairs = w + padded, *low = pairs + padded;
+  return (tile){w,
+                pairs,
+                pairs,
+                low,
+                low + blocks,
+                low + 2 * blocks,
+                low + 3 * blocks,
                 (float *)(low + 4 * blocks)};
 }
 

@@ -32,6 +32,12 @@ typedef struct vlm_encode_panel {
   const float *rows;
   size_t row_count, row_stride, inputs;
   const float *importance; // [inputs] weights of the squared error, q3 to q6, >= 0; NULL: all equal
+  /// H = L D Lᵀ, the Hessian of the squared error of the products, for q3 to q8: L [inputs][inputs],
+  /// unit upper triangular, of which what lies above the diagonal is read; D [inputs], > 0. Both in
+  /// `order`, a permutation of the inputs that keeps those of a block of 32 together. NULL: an
+  /// input's error is not made up for by others.
+  const float *factor, *pivots;
+  const uint32_t *order;
   void *panel;             // the bytes of one panel, every one of which is written
   void *scratch;           // vlm_encode_scratch_bytes(inputs) bytes, 64-byte aligned
 } vlm_encode_panel;

@@ -29,12 +29,12 @@ package struct StatisticsError: ReportableError, Equatable {
     self.problem = problem
   }
 
-  package var description: String {
+  package func description(in words: Wording) -> String {
     let name = path.escapedForDisplay()
     switch problem {
-    case .file(let error): return error.description
+    case .file(let error): return error.description(in: words)
     case .notStatistics:
-      return "\(name): no metadata '\(StatisticsFile.key)', expected a file that --statistics wrote"
+      return "\(name): no metadata '\(StatisticsFile.key)', expected a file of statistics"
     case .version(let found, let expected):
       return "\(name): version \(found) of statistics, expected \(expected)"
     case .metadata(let place, let expected):
@@ -47,10 +47,10 @@ package struct StatisticsError: ReportableError, Equatable {
         + "expected \(expected): they are of another model"
     case .noHessian(let tensor, let scheme):
       return "\(name): tensor '\(tensor.escapedForDisplay())': no Hessian, which \(scheme) makes "
-        + "use of; calibrate again into another file"
+        + "use of" + words.end(.calibrateAgain)
     case .otherData(let found, let expected):
-      return "\(name): statistics of \(found), expected \(expected); remove the file, or leave "
-        + "--calibrate out to use it"
+      return "\(name): statistics of \(found), expected \(expected)"
+        + words.end(.keepStatistics)
     }
   }
 

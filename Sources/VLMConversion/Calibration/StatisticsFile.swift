@@ -133,7 +133,7 @@ package struct StatisticsFile: TensorStatistics {
   }
 
   package func statistics(
-    of tensor: String, inputs: Int, for scheme: Scheme
+    of tensor: String, inputs: Int, for scheme: Scheme, kernels: KernelSet, pool: WorkerPool
   ) throws -> CalibrationStatistics? {
     guard scheme.wantedDetail > .none, let place = places[tensor] else { return nil }
     let group = groups[place]
@@ -150,7 +150,8 @@ package struct StatisticsFile: TensorStatistics {
       throw StatisticsError(path: path, .noHessian(tensor: tensor, scheme: scheme.name))
     }
     return try CalibrationStatistics(
-      inputs: inputs, importance: importance, hessian: hessian(of: group, rows: rows))
+      inputs: inputs, importance: importance, hessian: hessian(of: group, rows: rows),
+      kernels: kernels, pool: pool)
   }
 
   /// What is added to the diagonal, in shares of its mean (Frantar et al., 2022, "GPTQ").

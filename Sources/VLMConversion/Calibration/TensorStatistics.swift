@@ -6,10 +6,12 @@ package protocol TensorStatistics: Sendable {
   /// What an encoder of `scheme` makes use of, for the matrix of that name; nil where nothing is
   /// known of it.
   ///
-  /// - Parameter inputs: columns of the matrix as it is stored.
+  /// - Parameters:
+  ///   - inputs: columns of the matrix as it is stored.
+  ///   - pool: threads for factoring a Hessian.
   /// - Throws: where what is known is another matrix's, or not enough for the scheme.
   func statistics(
-    of tensor: String, inputs: Int, for scheme: Scheme
+    of tensor: String, inputs: Int, for scheme: Scheme, kernels: KernelSet, pool: WorkerPool
   ) throws -> CalibrationStatistics?
 
   /// Decides, with the source and the flags, the bytes of the container.

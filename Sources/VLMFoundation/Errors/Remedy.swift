@@ -12,6 +12,17 @@ package enum Remedy: Sendable, Hashable {
   /// Convert the checkpoint, and read the result.
   case convert(String, to: String)
 
+  // MARK: Calibration
+
+  /// Let the model make the data that are lacking.
+  case ownData
+  /// Gather statistics anew, in another file.
+  case calibrateAgain
+  /// Use the statistics that are there, or remove them.
+  case keepStatistics
+  /// Gather statistics although the scheme has no use for them.
+  case keepStatisticsOnly
+
   // MARK: Which part of a checkpoint
 
   /// Choose another state than the one that was taken.

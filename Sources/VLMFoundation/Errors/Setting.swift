@@ -5,6 +5,7 @@
 package enum Setting: Sendable, Hashable, CaseIterable {
   // MARK: Of a conversion
 
+  case calibration
   case headActivation
   case labelsFile
   case modelBase

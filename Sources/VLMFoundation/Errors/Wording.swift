@@ -25,6 +25,7 @@ package struct Wording: Sendable {
 
   @Sendable private static func libraryName(of setting: Setting) -> String {
     switch setting {
+    case .calibration: "calibration"
     case .headActivation: "head activation"
     case .labelsFile: "labels file"
     case .modelBase: "model base"
@@ -46,6 +47,10 @@ package struct Wording: Sendable {
       .acceptDamage:
       ""
     case .convert: "; convert it first"
+    case .ownData: "; the model can make what is lacking itself"
+    case .calibrateAgain: "; calibrate again into another file"
+    case .keepStatistics: "; remove the file, or give no data to use it"
+    case .keepStatisticsOnly: "; or a file for the statistics"
     case .anotherState: "; another can be chosen"
     case .chooseState(let states): "; choose " + quoted(states)
     case .leaveOutHead: "; it can be left out"

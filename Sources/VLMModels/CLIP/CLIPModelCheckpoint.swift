@@ -67,7 +67,7 @@ enum CLIPModelCheckpoint {
 
   private static func textConfig(
     _ shapes: [String: [Int]], _ description: JSONValue?
-  ) throws(ModelError) -> (TextTowerConfig, notes: [String]) {
+  ) throws(ModelError) -> (TextTowerConfig, notes: [Note]) {
     let stated = try CLIPDescription(description, "text_config")
     let facts = try TextTowerFacts(shapes, layout: .huggingFace)
     // Heads and columns of transformers' own default.

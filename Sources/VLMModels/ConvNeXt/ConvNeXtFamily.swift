@@ -39,7 +39,7 @@ package enum ConvNeXtFamily: ModelFamily, VisionTowerFamily {
     guard
       let found = try ConvNeXtCheckpoint(names: facts.names, description: facts.description)
     else { return nil }
-    var notes: [String] = []
+    var notes: [Note] = []
     let trunk = try found.tower(selectLayer: try facts.selectedLayer(usual: -1, notes: &notes))
     var tower = TowerCheckpoint(config: trunk.config, tensors: trunk.tensors)
     tower.notes = notes

@@ -9,7 +9,7 @@ package struct TransformersLLaVA {
   /// The checkpoint's names, by upstream's.
   private let originals: [String: String]
   /// What a person should know of what the description leaves out, one line each.
-  private let notes: [String]
+  private let notes: [Note]
 
   /// - Returns: nil when the tensors are not of this layout.
   /// - Throws: `ModelError` when the description is missing, or asks for what LLaVA-1.5 does not do.
@@ -108,7 +108,7 @@ package struct TransformersLLaVA {
   /// What is taken where the description is silent of what no tensor tells.
   private static func notes(
     _ fields: ConfigFields, _ text: ConfigFields
-  ) throws(ModelError) -> [String] {
+  ) throws(ModelError) -> [Note] {
     var values: [String: JSONValue] = [:]
     for (key, value) in defaults { values[key] = value }
     func value(_ key: String) -> String { values[key]?.serialized() ?? "" }
@@ -120,7 +120,7 @@ package struct TransformersLLaVA {
         "max_position_embeddings": "\(value("max_position_embeddings")) positions",
       ], "transformers' defaults of a LLaMA")
     // Of the whole, which its class names.
-    let layer =
+    let layer: Note? =
       fields.isTyped || fields.has("vision_feature_layer")
       ? nil
       : "config.json does not state vision_feature_layer: assuming -2, as in the published models"

@@ -41,7 +41,7 @@ package struct MultiResolutionCheckpoint: Sendable {
   /// Tensors under names that the tower has not.
   package let unused: [String]
   /// What a person should know, one line each.
-  let notes: [String]
+  let notes: [Note]
 
   /// Whether `names`, without what stands before a tower's, are such a tower's.
   package static func isPresent(in names: some Sequence<String>) -> Bool {

@@ -42,7 +42,7 @@ package enum SigLIPFamily: ModelFamily, VisionTowerFamily {
   }
 
   package static func tower(in facts: TowerFacts) throws(ModelError) -> TowerCheckpoint? {
-    var notes: [String] = []
+    var notes: [Note] = []
     let layer = try facts.selectedLayer(usual: -2, notes: &notes)
     guard
       let found = try SigLIPCheckpoint(

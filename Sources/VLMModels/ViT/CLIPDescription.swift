@@ -67,7 +67,7 @@ struct CLIPDescription {
   /// What is taken where the description is silent; nil where it says enough.
   func assumption(
     heads: (count: Int, isUsual: Bool), _ activation: Activation, _ epsilon: Float
-  ) -> String? {
+  ) -> Note? {
     fields.assumption(
       isTyped: isTyped,
       [

@@ -11,7 +11,7 @@ package struct ViTCheckpoint: Sendable {
   /// Those of them that are named as the tower's own and that nothing explains.
   let unexpected: [String]
   /// What a person should know, one line each.
-  let notes: [String]
+  let notes: [Note]
 
   /// What LLaVA makes of a tower's tokens.
   package struct Selection: Sendable {

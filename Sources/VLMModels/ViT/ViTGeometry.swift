@@ -83,7 +83,7 @@ package struct ViTGeometry {
   }
 
   /// What `config` takes where the description is silent, one line each.
-  func notes() throws(ModelError) -> [String] {
+  func notes() throws(ModelError) -> [Note] {
     guard description != nil else { return [] }
     let stated = try CLIPDescription(description, "vision_config", place: place)
     let width = try shape("embeddings.patch.weight", rank: 4)[0]

@@ -31,7 +31,7 @@ package struct TowerFacts: Sendable {
   /// - Parameters:
   ///   - usual: that of the published models.
   ///   - notes: gets a line where it is not stated.
-  func selectedLayer(usual: Int, notes: inout [String]) throws(ModelError) -> Int {
+  func selectedLayer(usual: Int, notes: inout [Note]) throws(ModelError) -> Int {
     let key = "mm_vision_select_layer"
     if let layer = try fields.statedInt(key) { return layer }
     notes.append(

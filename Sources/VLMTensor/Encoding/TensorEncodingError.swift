@@ -19,6 +19,8 @@ package struct TensorEncodingError: ReportableError, Equatable {
     case notFinite
     case notSymmetric
     case diagonalNotPositive
+    /// Found when an input is left to be explained by those before it.
+    case notPositiveDefinite
   }
 
   package let problem: Problem
@@ -44,6 +46,7 @@ package struct TensorEncodingError: ReportableError, Equatable {
       case .notSymmetric: "the Hessian: row \(row), column \(column) is not its mirror image"
       case .diagonalNotPositive:
         "the Hessian: row \(row), column \(column) on the diagonal is not positive"
+      case .notPositiveDefinite: "the Hessian: not positive definite, which shows at input \(row)"
       }
     case .statisticsInputs(let found, let expected):
       "statistics of \(found) inputs, expected \(expected)"

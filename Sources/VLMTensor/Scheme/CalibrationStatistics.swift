@@ -10,15 +10,18 @@ package struct CalibrationStatistics: Sendable {
   /// `[inputs]` weights of the squared error of an input's weights, as the mean of x². They are
   /// divided by the largest; zero, negative and NaN count as next to nothing.
   package let importance: [Float]?
-  /// `[inputs, inputs]`, row-major: the Hessian of the squared error of the products, a multiple of
-  /// Σ x xᵀ, to whose diagonal the caller has added what keeps it positive (Frantar et al., 2022,
-  /// "GPTQ").
-  package let hessian: [Float]?
+  /// The Hessian of the squared error of the products, as encoders take it.
+  package let factor: HessianFactor?
 
+  /// - Parameters:
+  ///   - hessian: `[inputs, inputs]`, row-major: a multiple of Σ x xᵀ, to whose diagonal the caller
+  ///     has added what keeps it positive (Frantar et al., 2022, "GPTQ").
+  ///   - pool: threads for factoring it; nil for the calling one.
   /// - Throws: where a count is not that of `inputs`, or the Hessian is not finite, not symmetric to
-  ///   the last bit or not positive on its diagonal.
+  ///   the last bit or not positive definite.
   package init(
-    inputs: Int, importance: [Float]? = nil, hessian: [Float]? = nil
+    inputs: Int, importance: [Float]? = nil, hessian: [Float]? = nil, kernels: KernelSet = .best,
+    pool: WorkerPool? = nil
   ) throws(TensorEncodingError) {
     guard (1...TensorFormat.maximumInputs).contains(inputs) else {
       throw TensorEncodingError(
@@ -31,7 +34,11 @@ package struct CalibrationStatistics: Sendable {
     if let hessian { try Self.check(hessian, inputs: inputs) }
     self.inputs = inputs
     self.importance = importance
-    self.hessian = hessian
+    if let hessian {
+      factor = try HessianFactor(hessian, inputs: inputs, kernels: kernels, pool: pool)
+    } else {
+      factor = nil
+    }
   }
 
   private static func check(_ hessian: [Float], inputs: Int) throws(TensorEncodingError) {

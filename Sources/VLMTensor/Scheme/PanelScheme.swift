@@ -60,24 +60,34 @@ package struct PanelSource {
 
   /// Runs an encoder of the C library on these rows.
   ///
-  /// - Parameter weights: `[inputs]` weights of the squared error, for an encoder that takes them.
+  /// - Parameter weighs: whether the encoder takes the importance of inputs where no Hessian is known.
   func encode(
     by function: (UnsafePointer<vlm_encode_panel>?, UnsafeMutablePointer<vlm_encode_stats>?) ->
       Void,
-    weights: [Float]? = nil, into panel: UnsafeMutableRawPointer
+    weighs: Bool = false, into panel: UnsafeMutableRawPointer
   ) -> QuantizationError {
     let scratch = UnsafeMutableRawPointer.allocate(
       byteCount: vlm_encode_scratch_bytes(inputs), alignment: 64)
     defer { scratch.deallocate() }
-    func run(_ importance: UnsafePointer<Float>?) -> QuantizationError {
-      var call = vlm_encode_panel(
-        rows: rows, row_count: rowCount, row_stride: rowStride, inputs: inputs,
-        importance: importance, panel: panel, scratch: scratch)
+    var call = vlm_encode_panel()
+    (call.rows, call.row_count, call.row_stride) = (rows, rowCount, rowStride)
+    (call.inputs, call.panel, call.scratch) = (inputs, panel, scratch)
+    func run() -> QuantizationError {
       var stats = vlm_encode_stats()
       function(&call, &stats)
       return QuantizationError(stats)
     }
-    return weights?.withUnsafeBufferPointer { run($0.baseAddress) } ?? run(nil)
+    if let factor = statistics?.factor {
+      return factor.withPointers { values, pivots, order, weights in
+        (call.factor, call.pivots, call.order, call.importance) = (values, pivots, order, weights)
+        return run()
+      }
+    }
+    guard weighs, let importance = statistics?.importance else { return run() }
+    return importance.withUnsafeBufferPointer {
+      call.importance = $0.baseAddress
+      return run()
+    }
   }
 }
 

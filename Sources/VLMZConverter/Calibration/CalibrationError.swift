@@ -29,8 +29,9 @@ package struct CalibrationError: ReportableError, Equatable {
     self.problem = problem
   }
 
-  package var description: String {
+  package func description(in words: Wording) -> String {
     let name = path.escapedForDisplay()
+    let setting = words.name(of: .calibration)
     switch problem {
     case .emptyFolder:
       return "\(name): no picture and no text in the folder, expected some"
@@ -41,16 +42,16 @@ package struct CalibrationError: ReportableError, Equatable {
     case .conversation(let line, let text):
       return "\(name): line \(line): \(text)"
     case .lacks(let kind, let given):
-      return "--calibrate: found \(given), expected \(kind) too; 'self' makes what is lacking"
+      return "\(setting): found \(given), expected \(kind) too" + words.end(.ownData)
     case .tooFewTokens(let found, let expected):
-      return "--calibrate: found \(found) tokens, expected at least \(expected)"
+      return "\(setting): found \(found) tokens, expected at least \(expected)"
     case .notFinite(let tensor, let count):
       return "\(name): input of tensor '\(tensor.escapedForDisplay())': \(count) values are NaN or "
         + "infinite, expected finite numbers: the weights are damaged, or a layer overflows"
     case .needless(let scheme):
       return
-        "--calibrate: found \(scheme), expected a scheme whose codes are searched for, such as "
-        + "q4, or --statistics for what is found out"
+        "\(setting): found \(scheme), expected a scheme whose codes are chosen, such as q4"
+        + words.end(.keepStatisticsOnly)
     }
   }
 

@@ -27,9 +27,7 @@ private enum Plain8: PanelScheme {
       start: panel, count: panelByteCount(inputs: source.inputs))
     for index in bytes.indices { bytes[index] = 0 }
     // A stand-in for an encoder that takes the Hessian: it rounds where an input's diagonal is 1.
-    let diagonal = source.statistics?.hessian.map { values in
-      (0..<source.inputs).map { values[$0 * source.inputs + $0] }
-    }
+    let diagonal = source.statistics?.factor?.weights
     for row in 0..<source.rowCount {
       for input in 0..<source.inputs where diagonal.map({ $0[input] == 1 }) ?? true {
         let value = source.rows[row * source.rowStride + input]

@@ -20,6 +20,7 @@ extension GroupedScheme {
   static func panelByteCount(inputs: Int) -> Int { vlm_qn_panel_bytes(codeBits, inputs) }
 
   static var usesImportance: Bool { true }
+  static var usesHessian: Bool { true }
 
   static func decode(
     panel: UnsafeRawPointer, inputs: Int, rowCount: Int, into rows: UnsafeMutablePointer<Float>,

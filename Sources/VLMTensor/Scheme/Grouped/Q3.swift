@@ -17,8 +17,7 @@ enum Q3: GroupedScheme {
     _ source: PanelSource, into panel: UnsafeMutableRawPointer,
     with encoder: UnsafePointer<vlm_encoder>
   ) -> QuantizationError {
-    source.encode(
-      by: encoder.pointee.q3, weights: source.statistics?.importance, into: panel)
+    source.encode(by: encoder.pointee.q3, weighs: true, into: panel)
   }
 
   static func kernel(in table: vlm_kernels) -> ProductKernel {

@@ -16,8 +16,7 @@ enum Q4: GroupedScheme {
     _ source: PanelSource, into panel: UnsafeMutableRawPointer,
     with encoder: UnsafePointer<vlm_encoder>
   ) -> QuantizationError {
-    source.encode(
-      by: encoder.pointee.q4, weights: source.statistics?.importance, into: panel)
+    source.encode(by: encoder.pointee.q4, weighs: true, into: panel)
   }
 
   static func kernel(in table: vlm_kernels) -> ProductKernel {

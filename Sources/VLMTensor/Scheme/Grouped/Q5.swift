@@ -17,8 +17,7 @@ enum Q5: GroupedScheme {
     _ source: PanelSource, into panel: UnsafeMutableRawPointer,
     with encoder: UnsafePointer<vlm_encoder>
   ) -> QuantizationError {
-    source.encode(
-      by: encoder.pointee.q5, weights: source.statistics?.importance, into: panel)
+    source.encode(by: encoder.pointee.q5, weighs: true, into: panel)
   }
 
   static func kernel(in table: vlm_kernels) -> ProductKernel {

@@ -5,7 +5,8 @@ extension Scheme {
   package static let q8 = Scheme(Q8.self)
 }
 
-/// q8: one scale per output, absmax / 127, and codes rounded to the nearest; no search.
+/// q8: one scale per output, absmax / 127, and codes rounded to the nearest; with a Hessian each is
+/// rounded so that it makes up for the errors of others.
 enum Q8: PanelScheme {
   static let code: UInt8 = 4
   static let name = "q8"
@@ -15,6 +16,7 @@ enum Q8: PanelScheme {
   static let bitsPerWeight = 8.0
   static let valueType = DType.f32
   static let arithmetic = ProductArithmetic.int8
+  static let usesHessian = true
 
   static func panelByteCount(inputs: Int) -> Int { vlm_q8_panel_bytes(inputs) }
 

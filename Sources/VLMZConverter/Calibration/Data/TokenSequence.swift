@@ -41,15 +41,16 @@ struct DialogueEncoder {
     var prompt: PromptText
     if let template {
       prompt = try template.prompt(
-        turns + [.init(.assistant, nil)], system: dialogue.system, marksPictures: seesPictures)
+        turns + [.init(.assistant, nil)], system: dialogue.system, parsesImages: seesPictures)
     } else {
       let text = turns.compactMap(\.text).joined(separator: "\n") + "\n"
-      prompt = seesPictures ? .withPictures(text) : PromptText(text, isMessage: true)
+      prompt = seesPictures ? .messageWithImages(text) : PromptText(text, isMessage: true)
     }
     let bos = template.flatMap { $0.bos(prompt, tokenizer) }
     var ids =
       seesPictures
-      ? try ImagePrompt.ids(prompt, tokenizer, bos: bos, manner: template?.manner ?? .stretches)
+      ? try ImagePrompt.ids(
+        prompt, tokenizer, bos: bos, tokenization: template?.tokenization ?? .perPart)
       : try tokenizer.encode(prompt, bos: bos, eos: false)
     if let answer {
       ids += try tokenizer.encode(

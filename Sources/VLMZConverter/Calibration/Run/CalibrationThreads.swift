@@ -16,7 +16,7 @@ struct CalibrationThreads {
   init(_ description: ModelDescription, threads: Int) {
     layers = WorkerPool(threadCount: threads)
     sums = WorkerPool(threadCount: threads)
-    let tower = description.config.image ?? description.config.sight
+    let tower = description.config.image ?? description.config.visionTower
     towers = tower?.sharesProducts ?? true ? layers : WorkerPool(threadCount: 1)
   }
 }
