@@ -4,7 +4,8 @@ import VLMTestSupport
 
 /// `VLM_FORCE_ISA`, where it must not show in what is written.
 struct ForcedKernelsTests {
-  @Test("a conversion writes the same bytes on scalar kernels", arguments: ["--q4", "--q8", "--f16"])
+  @Test(
+    "a conversion writes the same bytes on scalar kernels", arguments: ["--q4", "--q8", "--f16"])
   func conversion(scheme: String) throws {
     let folder = try TemporaryFolder()
     func convert(_ name: String, _ environment: [String: String]) throws -> Data {

@@ -128,7 +128,7 @@ struct StatedFieldsTests {
     #expect(stated.notes.isEmpty)
     let empty = try Self.recognise(names, [:])
     #expect(
-      empty.notes == [
+      empty.notes.map(\.description) == [
         "config.json does not state num_attention_heads, hidden_act and layer_norm_eps: assuming "
           + "1 head, quick GELU and an epsilon of 1e-05, as in OpenAI's CLIP",
         "text_config does not state num_attention_heads, hidden_act and layer_norm_eps: assuming "
@@ -304,7 +304,7 @@ struct StatedFieldsTests {
           + "'\(scope)weight'")
       let found = try Self.recognise(names, nil)
       #expect(
-        found.notes.contains(
+        found.notes.map(\.description).contains(
           "the classifier '\(scope)weight' has no bias, unlike those of timm, torchvision and "
             + "transformers"))
       #expect(found.tensors["head.fc.weight"] != nil && found.tensors["head.fc.bias"] == nil)
@@ -381,7 +381,7 @@ struct StatedFieldsTests {
     let llava: JSONValue = ["mm_vision_select_layer": -2]
     func notes(_ json: JSONValue?) throws -> [String] {
       let facts = TowerFacts(names: names, llava: llava, description: json)
-      return try #require(try ViTFamily.tower(in: facts)).notes
+      return try #require(try ViTFamily.tower(in: facts)).notes.map(\.description)
     }
     let heads = "num_attention_heads, hidden_act and layer_norm_eps: assuming 1 head"
     #expect(try notes([:]).contains { $0.contains(heads) })
@@ -415,7 +415,7 @@ struct StatedFieldsTests {
     let found = try #require(try SigLIPCheckpoint(names, [:], .image))
     #expect(found.config.encoder.heads == 1)
     #expect(
-      found.notes == [
+      found.notes.map(\.description) == [
         "config.json does not state num_attention_heads, hidden_act and layer_norm_eps: assuming "
           + "1 head, GELU by tanh and an epsilon of 1e-06, as in Google's SigLIP"
       ])

@@ -21,7 +21,8 @@ package enum ImagePrompt {
   /// - Parameter bos: whether BOS is prepended; nil for the tokenizer's own setting.
   /// - Throws: the errors of `Tokenizer.encode`.
   package static func ids(
-    _ prompt: PromptText, _ tokenizer: Tokenizer, bos: Bool? = nil, tokenization: Tokenization = .perPart
+    _ prompt: PromptText, _ tokenizer: Tokenizer, bos: Bool? = nil,
+    tokenization: Tokenization = .perPart
   ) throws(TextError) -> [Int] {
     if tokenization == .whole, let id = tokenizer.addedToken(marker) {
       return try tokenizer.encode(prompt, bos: bos, eos: false).map { $0 == id ? sentinel : $0 }
