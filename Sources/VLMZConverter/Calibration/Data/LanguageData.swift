@@ -43,25 +43,18 @@ struct LanguageData {
   private var seesPictures: Bool { language.pictures != nil }
   private var context: Int { min(language.layers.config.contextLength, Self.longest) }
 
-  /// About `count` tokens.
+  /// About `count` tokens; the model writes what is lacking.
   ///
-  /// - Parameters:
-  ///   - usesOwn: the model writes what is lacking.
-  ///   - step: called with the tokens so far while the model writes.
-  /// - Throws: `CalibrationError` for data of other kinds than the model reads, and for too few.
+  /// - Parameter step: called with the tokens so far while the model writes.
+  /// - Throws: `CalibrationError` for too few.
   func sequences(
-    _ data: CalibrationData, count: Int, usesOwn: Bool, step: (Int) -> Void
+    _ data: CalibrationData, count: Int, step: (Int) -> Void
   ) throws -> [TokenSequence] {
     var data = data
     // A model that sees nothing cannot make sense of what is said about pictures.
     if !seesPictures { data.dialogues.removeAll { !$0.pictures.isEmpty } }
     let pictured = data.dialogues.filter { !$0.pictures.isEmpty }
     if seesPictures, pictured.isEmpty, data.pictures.isEmpty {
-      guard usesOwn else {
-        throw CalibrationError(
-          path: model.path,
-          .lacks("pictures, or conversations about pictures", given: data.summary))
-      }
       data.pictures = (0..<max(1, count / 256)).map { .drawn($0) }
     }
     var sequences = try asked(data, count: count)
@@ -71,11 +64,8 @@ struct LanguageData {
         sequences = try share(
           [sequences, try told(data.pictures, count: count, step)], count: count)
       }
-    } else if sequences.isEmpty, usesOwn {
+    } else if sequences.isEmpty {
       sequences = try written(count: count, step)
-    }
-    guard !sequences.isEmpty else {
-      throw CalibrationError(path: model.path, .lacks("text", given: data.summary))
     }
     let total = sequences.reduce(0) { $0 + positions($1) }
     let fewest = min(count, Self.fewestTokens)
