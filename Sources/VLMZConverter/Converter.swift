@@ -186,6 +186,11 @@ public final class Converter: Sendable {
       notes.append(text)
       note(text)
     }
+    if calibrator != nil {
+      // Said before the work, not after it.
+      try conversion.checkOutput(output)
+      try OutputFile.check(output, overwrite: options.overwrites)
+    }
     let statistics = try calibrator?.statistics(
       for: output, cancelled: cancelled, note: tell, progress: calibrating)
     let report = try conversion.run(

@@ -202,15 +202,20 @@ struct Convert: ParsableCommand {
     // What must not be written under any name is said first.
     if FileSystem.exists(output) { try OutputFile.check(output, overwrite: true) }
     try Extract.check(output, endsIn: ".vlmz")
-    let progress = Progress(
-      "converting", total: converter.conversion.sourceByteCount, unit: .bytes, quiet: quiet)
+    var progress: Progress?
     let start = Progress.now()
     let calibrating = CalibrationProgress(quiet: quiet)
     let report = try converter.write(
       to: output, note: { if !quiet { Report.note("vlm-convert: \($0)") } },
       calibrating: calibrating.update
-    ) { progress.update($0.byteCount, detail: $0.tensor) }
-    progress.finish()
+    ) { step in
+      let line =
+        progress
+        ?? Progress("converting", total: step.totalByteCount, unit: .bytes, quiet: quiet)
+      progress = line
+      line.update(step.byteCount, detail: step.tensor)
+    }
+    progress?.finish()
     if verify { try check(output) }
     let seconds = Progress.now() - start
     let outcomes =

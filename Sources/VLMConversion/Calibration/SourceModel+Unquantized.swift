@@ -20,11 +20,12 @@ extension SourceModel {
       let stored = try tensor(spec.path).stored
       let scheme: Scheme
       if let elements = stored.blocks {
-        scheme = (elements as? ContainerElements)?.format.scheme == .f32 ? .f32 : .f16
+        let isExact = (elements as? ContainerElements)?.format.scheme.isExact ?? false
+        scheme = isExact ? .f32 : .f16
       } else {
         scheme = stored.dtype == .f32 ? .f32 : Scheme(storing: stored.dtype) ?? .f32
       }
-      if scheme != .f32 { overrides.append(.init(pattern: spec.path, scheme: scheme)) }
+      if !scheme.isExact { overrides.append(.init(pattern: spec.path, scheme: scheme)) }
     }
     return QuantizationPolicy(scheme: .f32, overrides: overrides)
   }

@@ -114,7 +114,8 @@ enum CalibrationText {
     let text = file.withBytes(0..<file.count) { bytes in
       bytes.contains(0) ? nil : String(validating: bytes, as: UTF8.self)
     }
-    guard let text, !text.isEmpty else { throw CalibrationError(path: path, .notData) }
+    let isBlank = text?.unicodeScalars.allSatisfy { $0.properties.isWhitespace } ?? true
+    guard let text, !isBlank else { throw CalibrationError(path: path, .notData) }
     return text
   }
 }

@@ -12,6 +12,7 @@ import VLMText
 /// The same number always gives the same picture.
 enum DeadLeaves {
   private static let side = 448
+  private static let maximumLeaves = 5000
 
   static func picture(_ number: Int) -> Image {
     // Landscape, portrait, square.
@@ -19,8 +20,10 @@ enum DeadLeaves {
       [(side, side * 3 / 4), (side * 3 / 4, side), (side, side)][abs(number) % 3]
     var random = SamplingRandom(seed: 0x1eaf ^ UInt64(bitPattern: Int64(number)))
     var canvas = Canvas(width: width, height: height, light: Color.light(&random))
-    // Enough to hide every pixel some times over.
-    for _ in 0..<700 { canvas.paint(Leaf(width: width, height: height, &random)) }
+    // From the front to the back, until nothing shines through.
+    for _ in 0..<maximumLeaves where !canvas.isCovered {
+      canvas.paint(Leaf(width: width, height: height, &random))
+    }
     return Image(width: width, height: height, pixels: canvas.pixels)
   }
 
@@ -97,16 +100,22 @@ enum DeadLeaves {
     }
   }
 
-  /// What is painted on, from the back to the front.
+  /// What is painted on, from the front to the back.
   struct Canvas {
     let width: Int
     let height: Int
     let light: Color
     private(set) var pixels: [UInt8]
+    private var covered: [Bool]
+    private var left: Int
+
+    var isCovered: Bool { left == 0 }
 
     init(width: Int, height: Int, light: Color) {
       (self.width, self.height, self.light) = (width, height, light)
       pixels = [UInt8](repeating: 128, count: width * height * 3)
+      left = width * height
+      covered = [Bool](repeating: false, count: left)
     }
 
     mutating func paint(_ leaf: Leaf) {
@@ -116,11 +125,13 @@ enum DeadLeaves {
       guard !columns.isEmpty, !rows.isEmpty else { return }
       pixels.withUnsafeMutableBufferPointer { pixels in
         for row in rows {
-          for column in columns {
+          for column in columns where !covered[row * width + column] {
             let (dx, dy) = (Float(column) - leaf.x, Float(row) - leaf.y)
             let u = (dx * leaf.cosine + dy * leaf.sine) / leaf.long
             let v = (dy * leaf.cosine - dx * leaf.sine) / leaf.short
             guard leaf.contains(u, v) else { continue }
+            covered[row * width + column] = true
+            left -= 1
             let noise = Noise.value(column, row, seed: leaf.seed)
             let gain = exp(leaf.shade * u + leaf.roughness * noise)
             let place = (row * width + column) * 3

@@ -43,39 +43,30 @@ struct LanguageData {
   private var seesPictures: Bool { language.pictures != nil }
   private var context: Int { min(language.layers.config.contextLength, Self.longest) }
 
-  /// About `count` tokens.
+  /// About `count` tokens; the model writes what is lacking.
   ///
-  /// - Parameters:
-  ///   - usesOwn: the model writes what is lacking.
-  ///   - step: called with the tokens so far while the model writes.
-  /// - Throws: `CalibrationError` for data of other kinds than the model reads, and for too few.
+  /// - Parameter step: called with the tokens so far while the model writes.
+  /// - Throws: `CalibrationError` for too few.
   func sequences(
-    _ data: CalibrationData, count: Int, usesOwn: Bool, step: (Int) -> Void
+    _ data: CalibrationData, count: Int, step: (Int) -> Void
   ) throws -> [TokenSequence] {
     var data = data
     // A model that sees nothing cannot make sense of what is said about pictures.
     if !seesPictures { data.dialogues.removeAll { !$0.pictures.isEmpty } }
     let pictured = data.dialogues.filter { !$0.pictures.isEmpty }
     if seesPictures, pictured.isEmpty, data.pictures.isEmpty {
-      guard usesOwn else {
-        throw CalibrationError(
-          path: model.path,
-          .lacks("pictures, or conversations about pictures", given: data.summary))
-      }
-      data.pictures = (0..<max(1, count / 256)).map { .drawn($0) }
+      data.pictures = (0...count / fewestTokensOfPicture).map { .drawn($0) }
     }
     var sequences = try asked(data, count: count)
     if seesPictures {
       // Pictures without words, where no conversation has any.
       if pictured.isEmpty {
         sequences = try share(
-          [sequences, try told(data.pictures, count: count, step)], count: count)
+          [sequences, try told(data.pictures, count: sequences.isEmpty ? count : count / 2, step)],
+          count: count)
       }
-    } else if sequences.isEmpty, usesOwn {
+    } else if sequences.isEmpty {
       sequences = try written(count: count, step)
-    }
-    guard !sequences.isEmpty else {
-      throw CalibrationError(path: model.path, .lacks("text", given: data.summary))
     }
     let total = sequences.reduce(0) { $0 + positions($1) }
     let fewest = min(count, Self.fewestTokens)
@@ -92,6 +83,9 @@ struct LanguageData {
     else { return 576 }
     return max(1, grid.count)
   }
+
+  /// Of a picture with a question and a short answer.
+  private var fewestTokensOfPicture: Int { visualTokens + 40 }
 
   func positions(_ sequence: TokenSequence) -> Int {
     sequence.positions(visual: sequence.pictures.isEmpty ? 0 : visualTokens)
@@ -120,7 +114,7 @@ struct LanguageData {
       let total = kind.reduce(0) { $0 + positions($1) }
       let limit = count / kinds.count
       guard total > limit else { return kind }
-      let wanted = max(1, kind.count * limit / total)
+      let wanted = max(1, (kind.count * limit + total - 1) / total)
       return (0..<wanted).map { kind[$0 * kind.count / wanted] }
     }
   }
@@ -131,21 +125,23 @@ struct LanguageData {
   private func told(
     _ pictures: [CalibrationData.Picture], count: Int, _ step: (Int) -> Void
   ) throws -> [TokenSequence] {
-    let each = visualTokens + Self.pictureAnswer + 40
-    let wanted = max(1, min(pictures.count, (count + each - 1) / each))
+    let (pictures, each) = (
+      pictures.evenly(count / fewestTokensOfPicture + 1), visualTokens + Self.pictureAnswer + 40
+    )
     let generator = try language.generator(
       pool: model.pool, contextLength: min(context, each + 512))
     let conversation = try Conversation(with: model, generator, template: template)
     var result: [TokenSequence] = []
-    for index in 0..<wanted {
-      let picture = pictures[index * pictures.count / wanted]
+    var total = 0
+    for (index, picture) in pictures.enumerated() where total < count {
       conversation.forget()
       conversation.add(try language.visualTokens(of: picture, pool: sightPool))
       let question = OwnTexts.aboutPictures[index % OwnTexts.aboutPictures.count]
       let ids = try answered(
         conversation, question, Self.pictureAnswer, temperature: 0, seed: UInt64(index))
       result.append(TokenSequence(ids: ids, pictures: [picture]))
-      step(result.reduce(0) { $0 + positions($1) })
+      total += positions(result[index])
+      step(total)
     }
     return result
   }

@@ -14,9 +14,6 @@ struct Calibrator {
   let ignoresUnexpected: Bool
   let threads: Int
 
-  /// Of a picture an image model sees so many tokens, in what `tokenCount` means for it.
-  static let tokensPerPicture = 64
-
   /// What is heard of while it runs.
   struct Events {
     let cancelled: CancellationFlag?
@@ -66,11 +63,15 @@ struct Calibrator {
     }
     let wanted = try wanted()
     let data = try CalibrationData(paths: options.paths)
+    if !options.usesOwnData {
+      try data.requireKinds(of: source.description, path: source.catalog.path)
+    }
     let pool = WorkerPool(threadCount: threads)
     let container = try ReferenceContainer.open(
       source, beside: output, ignoreUnexpected: ignoresUnexpected, pool: pool,
       cancelled: events.cancelled
     ) { done, total, _ in events.progress(done, total, "reading the model") }
+    // Without a name of its own the file never gets to that place.
     let path = options.statisticsFile ?? output + ".statistics"
     let writer = try gather(container, data, wanted, to: path, events)
     if options.statisticsFile != nil {
@@ -96,7 +97,8 @@ struct Calibrator {
     let provenance = try provenance(data, prepared)
     return try run.run(cancelled: events.cancelled) { groups in
       try StatisticsWriter(
-        path: path, overwrite: false, groups: groups, provenance: provenance, pool: threads.sums)
+        path: path, overwrite: options.statisticsFile == nil, groups: groups,
+        provenance: provenance, pool: threads.sums)
     } progress: {
       events.progress($0, $1, $2)
     }

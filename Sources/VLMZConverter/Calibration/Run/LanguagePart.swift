@@ -9,6 +9,7 @@ import VLMZ
 final class LanguagePart: CalibrationPart {
   private let language: LanguageModel
   private let sequences: [TokenSequence]
+  private let positions: Int
   private let pool: WorkerPool
   private let kernels: KernelSet
   private let sightPool: WorkerPool
@@ -34,13 +35,16 @@ final class LanguagePart: CalibrationPart {
   var stageCount: Int { language.layers.config.layers + 1 }
   var stepCount: Int { sequences.count }
 
-  /// - Parameter sightPool: threads for the tower.
+  /// - Parameters:
+  ///   - positions: of all sequences, about.
+  ///   - sightPool: threads for the tower.
   init(
-    _ language: LanguageModel, _ sequences: [TokenSequence], pool: WorkerPool,
+    _ language: LanguageModel, _ sequences: [TokenSequence], positions: Int, pool: WorkerPool,
     sightPool: WorkerPool, kernels: KernelSet
   ) {
     self.language = language
     self.sequences = sequences
+    self.positions = positions
     self.pool = pool
     self.sightPool = sightPool
     self.kernels = kernels
@@ -56,8 +60,12 @@ final class LanguagePart: CalibrationPart {
   }
 
   func run(stage: Int, isLast: Bool, step: () throws -> Void) throws {
-    let isFirst = states.isEmpty
-    if isFirst { states = try sequences.map { try entering($0) } }
+    if states.isEmpty {
+      // What lies between blocks.
+      let bytes = positions * language.layers.config.hidden * MemoryLayout<Float>.stride
+      try SystemMemory.require(bytes, of: Machine.memory.planned, for: "calibration")
+      states = try sequences.map { try entering($0) }
+    }
     let context = try context(length: states.reduce(1) { max($0, $1.rows.rows) })
     for state in states {
       try step()

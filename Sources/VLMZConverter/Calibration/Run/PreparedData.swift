@@ -15,8 +15,14 @@ struct PreparedData {
   /// Positions that language models read; ids of captions.
   private(set) var tokenCount = 0
 
-  /// - Parameter model: the one that is observed.
-  /// - Throws: `CalibrationError` for data of other kinds than the model takes.
+  /// Of a picture an image model sees so many tokens, in what `tokenCount` means for it; of a caption
+  /// a text tower reads so many, about.
+  private static let (tokensPerPicture, tokensPerCaption) = (64, 16)
+
+  /// - Parameters:
+  ///   - model: the one that is observed.
+  ///   - data: of the kinds that it takes; its own fill in for those that are not there.
+  /// - Throws: `CalibrationError` for too few tokens, and what the model throws.
   init(
     _ model: Model, _ data: CalibrationData, _ options: Converter.Calibration,
     _ threads: CalibrationThreads, kernels: KernelSet, _ events: Calibrator.Events
@@ -24,26 +30,27 @@ struct PreparedData {
     if let language = model.language {
       let source = try LanguageData(
         model, language, sightPool: threads.towers, cancelled: events.cancelled)
-      let sequences = try source.sequences(
-        data, count: options.tokenCount, usesOwn: options.usesOwnData
-      ) { events.progress(min($0, options.tokenCount), options.tokenCount, "writing") }
+      let sequences = try source.sequences(data, count: options.tokenCount) {
+        events.progress(min($0, options.tokenCount), options.tokenCount, "writing")
+      }
       let pictures = sequences.flatMap(\.pictures)
       if !pictures.isEmpty { parts.append(SightPart(language, pictures, pool: threads.towers)) }
-      parts.append(
-        LanguagePart(
-          language, sequences, pool: threads.layers, sightPool: threads.towers, kernels: kernels))
       pictureCount = pictures.count
       textCount = sequences.count
       tokenCount = sequences.reduce(0) { $0 + source.positions($1) }
+      parts.append(
+        LanguagePart(
+          language, sequences, positions: tokenCount, pool: threads.layers,
+          sightPool: threads.towers, kernels: kernels))
       return
     }
-    let pictures = try Self.pictures(model, data, options)
+    let pictures = Self.pictures(data, options)
     let session = try Session(
       of: model, options: .init(threads: threads.towers.threadCount))
     parts.append(VisionPart(session, pictures))
     pictureCount = pictures.count
     guard let clip = session.clip else { return }
-    let captions = try Self.captions(model, data, options)
+    let captions = Self.captions(data, options)
     let length = clip.text.config.contextLength
     guard let tokenizer = try model.vision?.tokenizer() else {
       throw GenerationError(file: model.path, .noTokenizer)
@@ -56,35 +63,25 @@ struct PreparedData {
 
   /// What an image model looks at, evenly chosen.
   private static func pictures(
-    _ model: Model, _ data: CalibrationData, _ options: Converter.Calibration
-  ) throws -> [CalibrationData.Picture] {
+    _ data: CalibrationData, _ options: Converter.Calibration
+  ) -> [CalibrationData.Picture] {
     let given = data.pictures + data.dialogues.flatMap(\.pictures)
-    let count = max(1, options.tokenCount / Calibrator.tokensPerPicture)
-    guard given.isEmpty else { return given.evenly(count) }
-    guard options.usesOwnData else {
-      throw CalibrationError(path: model.path, .lacks("pictures", given: data.summary))
-    }
-    return (0..<count).map { .drawn($0) }
+    let count = max(1, options.tokenCount / tokensPerPicture)
+    return given.isEmpty ? (0..<count).map { .drawn($0) } : given.evenly(count)
   }
 
   /// What a text tower reads: lines of texts, and what was said.
   private static func captions(
-    _ model: Model, _ data: CalibrationData, _ options: Converter.Calibration
-  ) throws -> [String] {
+    _ data: CalibrationData, _ options: Converter.Calibration
+  ) -> [String] {
     let lines = data.texts.flatMap { $0.split(whereSeparator: \.isNewline).map(String.init) }
     let said = data.dialogues.flatMap { $0.turns.compactMap(\.text) }
       .map { $0.split(separator: ImagePrompt.marker).joined(separator: " ") }
     let given = (lines + said).filter { text in
       text.unicodeScalars.contains { !$0.properties.isWhitespace }
     }
-    guard given.isEmpty else {
-      return given.evenly(max(1, options.tokenCount / 16))
-    }
-    guard options.usesOwnData else {
-      throw CalibrationError(
-        path: model.path, .lacks("texts, such as captions", given: data.summary))
-    }
-    return OwnTexts.captions
+    return given.isEmpty
+      ? OwnTexts.captions : given.evenly(max(1, options.tokenCount / tokensPerCaption))
   }
 }
 

@@ -18,7 +18,7 @@ enum ReferenceContainer {
     let conversion = try Conversion(
       source: source, policy: try source.unquantizedPolicy(), ignoreUnexpected: ignoreUnexpected,
       pool: pool)
-    _ = try conversion.run(to: path, overwrite: true, cancelled: cancelled, progress: progress)
+    _ = try conversion.run(to: path, overwrite: false, cancelled: cancelled, progress: progress)
     defer { FileSystem.unlink(path) }
     return try Container.open(path: path)
   }

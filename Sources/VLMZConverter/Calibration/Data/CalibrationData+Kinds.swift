@@ -1,0 +1,27 @@
+import VLMModels
+
+/// Which kinds of data a model is calibrated on.
+extension CalibrationData {
+  /// Refuses data that lack a kind which the model needs, before anything is run.
+  ///
+  /// - Parameter path: the model's, for errors.
+  func requireKinds(
+    of description: ModelDescription, path: String
+  ) throws(CalibrationError) {
+    func require(_ isThere: Bool, _ kind: String) throws(CalibrationError) {
+      if !isThere { throw CalibrationError(path: path, .lacks(kind, given: summary)) }
+    }
+    let hasPictured = dialogues.contains { !$0.pictures.isEmpty }
+    if description.seesPictures {
+      return try require(
+        hasPictured || !pictures.isEmpty, "pictures, or conversations about pictures")
+    }
+    if description.language != nil {
+      let hasTalk = dialogues.contains { $0.pictures.isEmpty }
+      return try require(hasTalk || !texts.isEmpty, "text")
+    }
+    try require(hasPictured || !pictures.isEmpty, "pictures")
+    guard description.config.text != nil else { return }
+    try require(!texts.isEmpty || !dialogues.isEmpty, "texts, such as captions")
+  }
+}

@@ -1,0 +1,122 @@
+import Foundation
+import Testing
+import VLMFoundation
+import VLMTestSupport
+import VLMText
+
+@testable import VLMZConverter
+
+@Suite("Data to calibrate on")
+struct CalibrationDataTests {
+  let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  private func write(_ bytes: [UInt8], _ name: String) throws -> String {
+    let path = folder.path(name)
+    try Data(bytes).write(to: URL(fileURLWithPath: path))
+    return path
+  }
+
+  private func write(_ text: String, _ name: String) throws -> String {
+    try write(Array(text.utf8), name)
+  }
+
+  @Test("the content of a file decides what it is")
+  func kinds() throws {
+    let picture = try Data(
+      contentsOf: URL(fileURLWithPath: CalibrationFixture.pictures + "/coffee.png"))
+    let named = try write(Array(picture), "picture.txt")
+    let text = try write("{ is no object", "text.jsonl")
+    let talk = try write(
+      """
+      {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}
+
+      {"text": "Only text."}
+      """, "talk")
+    let data = try CalibrationData(paths: [named, text, talk])
+    #expect(data.pictures == [.file(named)])
+    #expect(data.texts == ["{ is no object", "Only text."])
+    #expect(data.dialogues.count == 1)
+    #expect(data.dialogues.first?.turns.map(\.text) == ["Hi", "Hello"])
+    #expect(data.files == [named, text, talk])
+  }
+
+  @Test("LLaVA's and servers' conversations name their pictures beside the file")
+  func pictures() throws {
+    let llava = #"""
+      [{"id": 1, "image": "a/1.jpg", "conversations": [
+        {"from": "human", "value": "<image>\nWhat?"}, {"from": "gpt", "value": "A cat."}]}]
+      """#
+    let server = #"""
+      {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": \#
+      [{"type": "image", "path": "/p/2.png"}, {"type": "text", "text": "And this?"}]}]}
+      {"images": ["3.png", "4.png"], "messages": [{"role": "user", "content": "Compare."}]}
+      """#
+    let first = try #require(try DialogueFile.dialogues(in: llava, path: "d/x.json"))
+    #expect(first.map(\.pictures) == [[.file("d/a/1.jpg")]])
+    #expect(first[0].turns.map(\.text) == ["<image>\nWhat?", "A cat."])
+    let second = try #require(try DialogueFile.dialogues(in: server, path: "x.jsonl"))
+    #expect(second[0].pictures == [.file("/p/2.png")])
+    #expect(second[0].system == "Be brief.")
+    #expect(second[0].turns.map(\.text) == ["<image>And this?"])
+    #expect(second[1].pictures == [.file("3.png"), .file("4.png")])
+    #expect(second[1].turns[0].text == "<image>\n<image>\nCompare.")
+  }
+
+  @Test(
+    "a line that is wrong is named",
+    arguments: [
+      (#"{"messages": []}"#, 1), (#"{"messages": [{"role": "user"}]}"#, 1),
+      (#"{"messages": [{"role": "tool", "content": "x"}]}"#, 1),
+      (#"{"messages": [{"content": "x"}]}"#, 1), (#"{"image": 3, "text": "x"}"#, 1),
+      (#"{"text": "x"}"# + "\n\nnonsense", 3),
+      (CalibrationDataTests.twoMarks, 2),
+    ])
+  func wrong(_ text: String, _ line: Int) throws {
+    do {
+      _ = try DialogueFile.dialogues(in: text, path: "f")
+      Issue.record("read \(text)")
+    } catch {
+      guard case .conversation(let found, _) = error.problem else {
+        Issue.record("\(error)")
+        return
+      }
+      #expect(found == line)
+    }
+  }
+
+  @Test("what is no data is refused")
+  func refused() throws {
+    let bytes = try write([0, 1, 2, 0xff], "bytes")
+    let latin = try write([0x61, 0xe9, 0x62], "latin")
+    let empty = try write([], "empty")
+    for path in [bytes, latin, empty] {
+      #expect(throws: CalibrationError(path: path, .notData)) {
+        try CalibrationData(paths: [path])
+      }
+    }
+    let hollow = folder.path("hollow")
+    try FileManager.default.createDirectory(atPath: hollow, withIntermediateDirectories: true)
+    #expect(throws: CalibrationError(path: hollow, .emptyFolder)) {
+      try CalibrationData(paths: [hollow])
+    }
+  }
+
+  /// One picture and two places for it, behind a line that is right.
+  private static let twoMarks = #"""
+    {"text": "x"}
+    {"image": "a.png", "messages": [{"role": "user", "content": "<image><image>"}]}
+    """#
+
+  @Test("a sequence is cut behind a whole picture or not at all")
+  func cuts() {
+    let mark = ImagePrompt.sentinel
+    let sequence = TokenSequence(ids: [1, 2, mark, 3, 4], pictures: [.drawn(1)])
+    #expect(sequence.positions(visual: 10) == 14)
+    #expect(sequence.cut(to: 14, visual: 10) == sequence)
+    #expect(sequence.cut(to: 13, visual: 10)?.ids == [1, 2, mark, 3])
+    #expect(sequence.cut(to: 11, visual: 10) == nil)
+    #expect(TokenSequence(ids: [1, 2, 3]).cut(to: 2, visual: 10)?.ids == [1, 2])
+  }
+}

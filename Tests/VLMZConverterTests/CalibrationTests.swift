@@ -1,0 +1,207 @@
+import Foundation
+import Testing
+import VLMConversion
+import VLMFoundation
+import VLMImages
+import VLMTensor
+import VLMTestSupport
+import VLMText
+import VLMZ
+
+@testable import VLMZConverter
+
+@Suite("Calibrated conversions")
+struct CalibrationTests {
+  let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  private func write(_ text: String, _ name: String) throws -> String {
+    let path = folder.path(name)
+    try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+    return path
+  }
+
+  private func files() throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: folder.url.path).sorted()
+  }
+
+  private func generator(_ path: String) throws -> TextGenerator {
+    let model = try Model(path: path, kernels: .best, threads: 2)
+    return try model.requireLanguage().generator(pool: model.pool, contextLength: 256)
+  }
+
+  /// Stories that stories260K in f32 tells, as ids: one for each seed.
+  private func stories(_ generator: TextGenerator, seeds: Range<UInt64>) throws -> [Int] {
+    try seeds.flatMap { seed in
+      generator.forget()
+      return try generator.generate(
+        .tokens([1]),
+        GenerationOptions(
+          sampling: SamplingOptions(temperature: 1, seed: seed), maximumTokens: 200)
+      ).tokens
+    }
+  }
+
+  @Test("a text changes the weights of a language model for the better")
+  func text() throws {
+    let exactPath = folder.path("exact.vlmz")
+    try CalibrationFixture.converter(CalibrationFixture.stories, .f32, nil).convert(to: exactPath)
+    let exact = try generator(exactPath)
+    let told = try stories(exact, seeds: 100..<112)
+    let data = try write(try #require(exact.tokenizer).decode(told), "text.txt")
+    let plain = try CalibrationFixture.bytes(
+      CalibrationFixture.stories, nil, to: folder.path("plain.vlmz"))
+    let calibrated = try CalibrationFixture.bytes(
+      CalibrationFixture.stories, .init(on: [data], tokenCount: 2048),
+      to: folder.path("text.vlmz"))
+    #expect(plain != calibrated)
+    #expect(plain.count / 4096 == calibrated.count / 4096)
+    // Other stories than it was calibrated on.
+    let ids = try stories(exact, seeds: 0..<6)
+    let divergences = try ["plain.vlmz", "text.vlmz"].map { name in
+      let quality = try LanguageQuality(
+        try generator(folder.path(name)), ids: ids, window: 128, bos: 1, reference: exact)
+      return try #require(quality.meanDivergence)
+    }
+    #expect(divergences[1] < 0.95 * divergences[0], "\(divergences)")
+    #expect(!(try files()).contains { $0.contains("calibration") || $0.contains("statistics") })
+  }
+
+  @Test("saved statistics give the same bytes, and any number of threads does")
+  func saved() throws {
+    let data = try write(CalibrationFixture.text(words: 400), "text.txt")
+    let kept = folder.path("kept.safetensors")
+    var options = Converter.Calibration(on: [data], tokenCount: 512)
+    let first = try CalibrationFixture.bytes(
+      CalibrationFixture.stories, options, to: folder.path("a.vlmz"), threads: 1)
+    options.statisticsFile = kept
+    let second = try CalibrationFixture.bytes(
+      CalibrationFixture.stories, options, to: folder.path("b.vlmz"), threads: 3)
+    #expect(try files().contains("kept.safetensors"))
+    let third = try CalibrationFixture.bytes(
+      CalibrationFixture.stories, .init(statisticsFile: kept), to: folder.path("c.vlmz"))
+    // With the data it is checked that they are the same.
+    let fourth = try CalibrationFixture.bytes(
+      CalibrationFixture.stories, options, to: folder.path("d.vlmz"))
+    #expect(first == second)
+    #expect(second == third)
+    #expect(third == fourth)
+    options.tokenCount = 600
+    #expect(throws: VLMZError.self) {
+      try CalibrationFixture.converter(CalibrationFixture.stories, .q4, options)
+        .convert(to: folder.path("e.vlmz"))
+    }
+    #expect(throws: VLMZError.self) {
+      try CalibrationFixture.converter(
+        CalibrationFixture.classifier, .q4, .init(statisticsFile: kept)
+      ).convert(to: folder.path("e.vlmz"))
+    }
+  }
+
+  @Test("pictures bring a classifier's answers closer to those of f32")
+  func pictures() throws {
+    func outputs(_ scheme: WeightScheme, _ calibration: Converter.Calibration?) throws -> [[Float]]
+    {
+      let path = folder.path("m.vlmz")
+      try CalibrationFixture.converter(CalibrationFixture.classifier, scheme, calibration)
+        .convert(to: path)
+      let session = try Session(path: path, kernels: .best, threads: 2)
+      return try ["cat.png", "coins.png", "cup.png", "rocket.png"].map { name in
+        let file = TestFiles.golden("convllava-trained/" + name)
+        let pixels = try session.preprocessing.apply(ImageDecoder.open(path: file), name: name)
+        return try session.run([pixels])[0].embedding
+      }
+    }
+    let exact = try outputs(.f32, nil)
+    func error(_ found: [[Float]]) -> Double {
+      zip(exact.joined(), found.joined()).reduce(0) { $0 + pow(Double($1.0 - $1.1), 2) }
+    }
+    let plain = error(try outputs(.q4, nil))
+    let calibrated = error(
+      try outputs(.q4, .init(on: [CalibrationFixture.pictures], tokenCount: 256)))
+    #expect(calibrated < plain, "squared error \(plain) without, \(calibrated) with")
+  }
+
+  @Test("both towers of a CLIP are calibrated, and a LLaVA with eyes and text")
+  func families() throws {
+    let captions = try write("a photo of a cat\na dog\n\ntwo birds on a wire\n", "captions")
+    for (input, data) in [
+      (CalibrationFixture.clip, [CalibrationFixture.pictures, captions]),
+      (
+        CalibrationFixture.llava,
+        ["cup", "cat", "coins"].map {
+          TestFiles.golden("convllava-trained/\($0).png")
+        }
+      ),
+    ] {
+      let kept = folder.path("kept")
+      let converter = try CalibrationFixture.converter(
+        input, .q4, .init(on: data, tokenCount: 256, statisticsFile: kept))
+      try converter.convert(to: folder.path("m.vlmz"))
+      let file = try StatisticsFile.open(path: kept)
+      let known = Set(file.groups.flatMap(\.tensors))
+      for (name, _) in converter.conversion.plan.wantedDetails {
+        #expect(known.contains(name), "\(name)")
+      }
+      try FileManager.default.removeItem(atPath: kept)
+    }
+  }
+
+  @Test("a model that is given no data writes its own, always the same")
+  func own() throws {
+    let options = Converter.Calibration(usesOwnData: true, tokenCount: 256)
+    let (a, b) = (folder.path("a.vlmz"), folder.path("b.vlmz"))
+    let first = try CalibrationFixture.bytes(CalibrationFixture.stories, options, to: a)
+    #expect(try CalibrationFixture.bytes(CalibrationFixture.stories, options, to: b) == first)
+    let plain = try CalibrationFixture.bytes(CalibrationFixture.stories, nil, to: b)
+    #expect(plain != first)
+    #expect(DeadLeaves.picture(4) == DeadLeaves.picture(4))
+    #expect(DeadLeaves.picture(4) != DeadLeaves.picture(7))
+  }
+
+  @Test("a cancelled calibration leaves nothing behind")
+  func cancelled() throws {
+    let data = try write(CalibrationFixture.text(words: 400), "text.txt")
+    let converter = try CalibrationFixture.converter(
+      CalibrationFixture.stories, .q4, .init(on: [data], tokenCount: 512))
+    var seen: [Double] = []
+    #expect(throws: VLMZError.self) {
+      try converter.convert(to: folder.path("m.vlmz")) { progress in
+        seen.append(progress.calibratedFraction)
+        if seen.count == 30 { converter.cancel() }
+      }
+    }
+    #expect(seen.count >= 30 && seen.allSatisfy { (0...1).contains($0) })
+    #expect(try files() == ["text.txt"])
+  }
+
+  @Test("data of a kind that a model does not take are refused with what to give")
+  func kinds() throws {
+    let text = try write(CalibrationFixture.text(words: 400), "text.txt")
+    let short = try write("Once upon a time", "short.txt")
+    let cases: [(String, [String], VLMZError.Code)] = [
+      (CalibrationFixture.classifier, [text], .invalidArgument),
+      (CalibrationFixture.stories, [CalibrationFixture.pictures], .invalidArgument),
+      (CalibrationFixture.clip, [CalibrationFixture.pictures], .invalidArgument),
+      (CalibrationFixture.llava, [text], .invalidArgument),
+      (CalibrationFixture.stories, [short], .badData),
+      (CalibrationFixture.stories, [folder.path("absent")], .notFound),
+    ]
+    for (input, paths, code) in cases {
+      let converter = try CalibrationFixture.converter(
+        input, .q4, .init(on: paths, tokenCount: 256))
+      do {
+        try converter.convert(to: folder.path("m.vlmz"))
+        Issue.record("\(input) took \(paths)")
+      } catch { #expect(error.code == code, "\(error)") }
+    }
+    let needless = try CalibrationFixture.converter(
+      CalibrationFixture.stories, .q8, .init(on: [text]))
+    #expect(throws: VLMZError.self) { try needless.convert(to: folder.path("m.vlmz")) }
+    #expect(throws: VLMZError.self) {
+      _ = try CalibrationFixture.converter(CalibrationFixture.stories, .q4, .init())
+    }
+    #expect(try files() == ["short.txt", "text.txt"])
+  }
+}
