@@ -46,9 +46,11 @@ struct TensorEncoderTests {
     let values = (0..<17 * 64).map { index -> Float in
       let (row, input) = (index / 64, index % 64)
       if scheme.codeBits < 8 {
+        // Every group has the lowest and the highest code.
         let codes = 1 << scheme.codeBits
-        let step = 256 / codes
-        return Float(step * ((input * 7 + row) % codes) + 127 - step * (codes - 1)) / 128
+        let (step, place) = (256 / codes, (input * 7 + row) % min(codes, 32))
+        let code = codes <= 32 ? place : place == 31 ? 63 : 2 * place
+        return Float(step * code + 127 - step * (codes - 1)) / 128
       }
       return input == 0 ? 127 / 128 : Float((input * 11 + row * 3) % 255 - 127) / 128
     }
