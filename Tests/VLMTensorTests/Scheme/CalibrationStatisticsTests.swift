@@ -27,7 +27,7 @@ struct CalibrationStatisticsTests {
     let wrong: [([Float], TensorEncodingError.HessianFault, row: Int, column: Int)] = [
       ([1, 0, 0, .nan], .notFinite, 1, 1), ([1, .infinity, 0, 1], .notFinite, 1, 0),
       ([1, 0.5, 0.25, 1], .notSymmetric, 1, 0), ([0, 0, 0, 1], .diagonalNotPositive, 0, 0),
-      ([1, 0, 0, -1], .diagonalNotPositive, 1, 1),
+      ([1, 0, 0, -1], .diagonalNotPositive, 1, 1), ([1, 2, 2, 1], .notPositiveDefinite, 0, 0),
     ]
     for (hessian, fault, row, column) in wrong {
       #expect(
@@ -51,7 +51,7 @@ struct CalibrationStatisticsTests {
   }
 
   @Test(
-    "what a scheme does not use changes nothing; q3 to q6 use the importance",
+    "what a scheme does not use changes nothing; q3 to q6 use the importance, and q8 too the Hessian",
     arguments: [
       Scheme.f16, .bf16, .q8, .q4, .q3, .q5, .q6,
     ])
@@ -74,6 +74,7 @@ struct CalibrationStatisticsTests {
     let second = try bytes(CalibrationStatistics(inputs: inputs, hessian: hessian))
     #expect((second != plain) == panels.usesHessian)
     #expect(try bytes(CalibrationStatistics(inputs: inputs)) == plain)
-    #expect(panels.usesImportance == (scheme.codeBits < 8) && !panels.usesHessian)
+    #expect(panels.usesImportance == (scheme.codeBits < 8))
+    #expect(panels.usesHessian == (scheme.codeBits <= 8))
   }
 }
