@@ -19,7 +19,7 @@ package enum DefaultCases {
     for scheme in [Scheme.bf16, .f32] {
       work.append(.product(scheme, rows: 2304, inputs: 768, outputs: 3072))
     }
-    for scheme in [Scheme.q8, .q4, .bf16] {
+    for scheme in [Scheme.q8, .q6, .q5, .q4, .q3, .bf16] {
       work.append(.product(scheme, rows: 1, inputs: 4096, outputs: 4096))
     }
     // A language model of 7 billion parameters, and one of 135 million, token by token.

@@ -33,7 +33,7 @@ struct TrainedConvLLaVATests {
     }
   }()
 
-  @Test("every answer is upstream's, whatever the scheme", arguments: [Scheme.f32, .f16, .q8, .q4])
+  @Test("every answer is upstream's, whatever the scheme", arguments: Scheme.allCases)
   func answers(_ scheme: Scheme) throws {
     #expect(Self.questions.count == 12)
     let folder = try TemporaryFolder()
