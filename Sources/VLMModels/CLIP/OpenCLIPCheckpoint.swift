@@ -91,7 +91,7 @@ enum OpenCLIPCheckpoint {
   private static func refuse(
     _ names: [CheckpointFacts.Name], _ description: JSONValue?
   ) throws(ModelError) {
-    let name = try OpenCLIPDescription(description).timmName()
+    let name = try OpenCLIPDescription(description).timmName
     let kind: String
     if names.contains(where: { $0.name.hasPrefix("visual.trunk.") }) {
       kind = name.map { "timm's '\($0)'" } ?? "a model of timm's"

@@ -6,6 +6,8 @@ struct OpenCLIPDescription {
   private let model: ConfigFields
   let vision: ConfigFields?
   let text: ConfigFields?
+  /// The name of a model of timm's that sees the pictures.
+  let timmName: String?
 
   /// - Throws: `ModelError` for what is no object.
   init(_ description: JSONValue?) throws(ModelError) {
@@ -13,15 +15,13 @@ struct OpenCLIPDescription {
     model = try whole.statedObject("model_cfg") ?? whole
     vision = try model.statedObject("vision_cfg")
     text = try model.statedObject("text_cfg")
+    timmName = try vision?.statedString("timm_model_name")
     // Beside the weights may lie another library's description instead.
     if vision != nil { try model.check(.openCLIP) }
   }
 
   /// Whether activations are quick GELU; nil where nothing is said.
   func quickGELU() throws(ModelError) -> Bool? { try model.statedBool("quick_gelu") }
-
-  /// The name of a model of timm's that sees the pictures.
-  func timmName() throws(ModelError) -> String? { try vision?.statedString("timm_model_name") }
 
   /// Heads of the tower for texts, 8 whatever the width where it is described and nothing is said.
   func textHeads(width: Int) throws(ModelError) -> Int {
