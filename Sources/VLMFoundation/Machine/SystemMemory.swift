@@ -24,7 +24,7 @@ package enum SystemMemory {
   }
 
   /// Whether the system has so many more bytes for this process at this moment.
-  package static func has(_ bytes: Int) -> Bool { vlm_can_allocate(bytes) != 0 }
+  package static func has(_ bytes: Int) -> Bool { bytes == 0 || vlm_can_allocate(bytes) != 0 }
 
   /// Tells early, as an error, that memory for a piece of work cannot be had.
   ///
