@@ -191,6 +191,7 @@ public final class Converter: Sendable {
       try conversion.checkOutput(output)
       try OutputFile.check(output, overwrite: options.overwrites)
     }
+    if calibrator != nil, let note = conversion.noteOfKeptMatrices { tell(note) }
     let statistics = try calibrator?.statistics(
       for: output, cancelled: cancelled, note: tell, progress: calibrating)
     let report = try conversion.run(
@@ -214,7 +215,7 @@ public final class Converter: Sendable {
   private var calibrator: Calibrator? {
     options.calibration.map { calibration in
       Calibrator(
-        source: source, plan: conversion.plan, options: calibration,
+        conversion: conversion, options: calibration,
         ignoresUnexpected: options.ignoresUnexpectedTensors, threads: threads)
     }
   }

@@ -197,7 +197,7 @@ struct CalibrationTests {
       } catch { #expect(error.code == code, "\(error)") }
     }
     let needless = try CalibrationFixture.converter(
-      CalibrationFixture.stories, .q8, .init(on: [text]))
+      CalibrationFixture.stories, .f16, .init(on: [text]))
     #expect(throws: VLMZError.self) { try needless.convert(to: folder.path("m.vlmz")) }
     #expect(throws: VLMZError.self) {
       _ = try CalibrationFixture.converter(CalibrationFixture.stories, .q4, .init())

@@ -80,8 +80,8 @@ struct LanguageCalibrationTests {
       language.layers.config, capacity: 64, keyValueFormat: .f32, precision: .fast,
       pool: model.pool, kernels: .best)
     for sequence in Self.sequences {
-      try language.layers(.tokens(sequence.ids), position: 0, context) { name, rows, _ in
-        guard let layer = Int(name.dropFirst("hidden.".count)), layer < layers else { return }
+      try language.layers(.tokens(sequence.ids), position: 0, context) { layer, rows, _ in
+        guard layer < layers else { return }
         for row in 0..<rows.rows {
           let x = rows[row..<row + 1].array().map { Double($0) }
           let mean = x.reduce(0) { $0 + $1 * $1 } / Double(hidden)

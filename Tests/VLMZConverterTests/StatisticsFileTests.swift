@@ -45,13 +45,16 @@ struct StatisticsFileTests {
     #expect(rows == 4)
     #expect(sums == [4, 4, 3])
     #expect(squares == [6, 10, 5])
-    let found = try #require(try file.statistics(of: "b", inputs: 3, for: .q4))
-    #expect(found.importance == [1.5, 2.5, 1.25])
-    #expect(try file.statistics(of: "b", inputs: 3, for: .q8)?.inputs == nil)
-    #expect(try file.statistics(of: "c", inputs: 3, for: .q4)?.inputs == nil)
-    #expect(throws: StatisticsError.self) {
-      try file.statistics(of: "a", inputs: 4, for: .q4)
+    func known(_ tensor: String, _ inputs: Int, _ scheme: Scheme) throws -> CalibrationStatistics? {
+      try file.statistics(
+        of: tensor, inputs: inputs, for: scheme, kernels: .best, pool: WorkerPool(threadCount: 1))
     }
+    let found = try #require(try known("b", 3, .q4))
+    #expect(found.importance == [1.5, 2.5, 1.25])
+    #expect(found.factor?.inputs == 3)
+    #expect(try known("b", 3, .f16)?.inputs == nil)
+    #expect(try known("c", 3, .q4)?.inputs == nil)
+    #expect(throws: StatisticsError.self) { try known("a", 4, .q4) }
     // Any reader of safetensors finds the triangle: (0,0) (0,1) (0,2) (1,1) (1,2) (2,2).
     let triangle = try #require(try Expected(file.path).tensor("a.hessian"))
     #expect(triangle.values == [6, 1, 3, 10, 1, 5])

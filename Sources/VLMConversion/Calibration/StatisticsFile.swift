@@ -149,9 +149,17 @@ package struct StatisticsFile: TensorStatistics {
     guard group.hasHessian else {
       throw StatisticsError(path: path, .noHessian(tensor: tensor, scheme: scheme.name))
     }
-    return try CalibrationStatistics(
-      inputs: inputs, importance: importance, hessian: hessian(of: group, rows: rows),
-      kernels: kernels, pool: pool)
+    do {
+      return try CalibrationStatistics(
+        inputs: inputs, importance: importance, hessian: hessian(of: group, rows: rows),
+        kernels: kernels, pool: pool)
+    } catch {
+      throw StatisticsError(
+        path: path,
+        .array(
+          StatisticsArray(kind: .hessian, group: group).name, found: error.description,
+          expected: "sums of x xᵀ"))
+    }
   }
 
   /// What is added to the diagonal, in shares of its mean (Frantar et al., 2022, "GPTQ").

@@ -24,4 +24,18 @@ extension CalibrationData {
     guard description.config.text != nil else { return }
     try require(!texts.isEmpty || !dialogues.isEmpty, "texts, such as captions")
   }
+
+  /// What the model does not read, in words; nil where it reads all.
+  func leftOut(by description: ModelDescription) -> String? {
+    var left = CalibrationData()
+    let seesPictures = description.seesPictures || description.language == nil
+    if !seesPictures {
+      left.pictures = pictures
+      left.dialogues = dialogues.filter { !$0.pictures.isEmpty }
+    } else if description.language == nil, description.config.text == nil {
+      left.texts = texts
+      left.dialogues = dialogues.filter { $0.pictures.isEmpty }
+    }
+    return left.summary == "nothing" ? nil : left.summary
+  }
 }

@@ -52,6 +52,9 @@ struct CalibrationData: Sendable {
     return parts.isEmpty ? "nothing" : parts.joined(separator: " and ")
   }
 
+  /// Nothing.
+  init() {}
+
   /// Everything at `paths`, in their order, folders by the bytes of their names.
   ///
   /// - Throws: `CalibrationError` for what is no data, `FileError` for what cannot be read.

@@ -8,11 +8,13 @@ import VLMZ
 
 /// Calibrates one model: from data to statistics. Everything temporary is gone when it is done.
 struct Calibrator {
-  let source: SourceModel
-  let plan: ConversionPlan
+  let conversion: Conversion
   let options: Converter.Calibration
   let ignoresUnexpected: Bool
   let threads: Int
+
+  private var source: SourceModel { conversion.source }
+  private var plan: ConversionPlan { conversion.plan }
 
   /// What is heard of while it runs.
   struct Events {
@@ -57,7 +59,7 @@ struct Calibrator {
     let isAsked = options.usesOwnData || !options.paths.isEmpty
     if let path = options.statisticsFile, FileSystem.exists(path) || !isAsked {
       let file = try StatisticsFile.open(path: path)
-      try check(file, isAsked ? try CalibrationData(paths: options.paths) : nil)
+      try check(file, isAsked ? try CalibrationData(paths: options.paths) : nil, events)
       if isAsked { events.note("the statistics in \(path.escapedForDisplay()) are used") }
       return file
     }
@@ -66,6 +68,9 @@ struct Calibrator {
     if !options.usesOwnData {
       try data.requireKinds(of: source.description, path: source.catalog.path)
     }
+    if let left = data.leftOut(by: source.description) {
+      events.note("calibration: \(left) left out: the model does not read them")
+    }
     let pool = WorkerPool(threadCount: threads)
     let container = try ReferenceContainer.open(
       source, beside: output, ignoreUnexpected: ignoresUnexpected, pool: pool,
@@ -73,7 +78,13 @@ struct Calibrator {
     ) { done, total, _ in events.progress(done, total, "reading the model") }
     // Without a name of its own the file never gets to that place.
     let path = options.statisticsFile ?? output + ".statistics"
-    let writer = try gather(container, data, wanted, to: path, events)
+    let writer: StatisticsWriter
+    do { writer = try gather(container, data, wanted, to: path, events) } catch let error
+      as GenerationError where error.file == container.path
+    {
+      // The file that was run has no name that anybody knows.
+      throw GenerationError(file: source.catalog.path, error.problem, advice: error.advice)
+    }
     if options.statisticsFile != nil {
       try writer.commit()
       return try StatisticsFile.open(path: path)
@@ -110,6 +121,7 @@ struct Calibrator {
   private func request(_ data: CalibrationData) throws -> JSONObject {
     var request = JSONObject()
     request.set("model", .string(modelDigest))
+    request.set("weights", .string(try conversion.weightsDigest()))
     request.set("tokens_asked", .int(options.tokenCount))
     request.set("own", .bool(options.usesOwnData))
     request.set("files", .int(data.files.count))
@@ -133,21 +145,31 @@ struct Calibrator {
   }
 
   /// - Parameter data: what was asked for; nil where the file is to be taken as it is.
-  private func check(_ file: StatisticsFile, _ data: CalibrationData?) throws {
-    func text(_ value: JSONValue?) -> String { value?.serialized() ?? "none" }
+  private func check(
+    _ file: StatisticsFile, _ data: CalibrationData?, _ events: Events
+  ) throws {
+    func refuse(_ found: String, _ expected: String) -> StatisticsError {
+      StatisticsError(path: file.path, .otherData(found: found, expected: expected))
+    }
     let found = file.provenance
     guard found["model"]?.stringValue == modelDigest else {
-      throw StatisticsError(
-        path: file.path,
-        .otherData(found: "model \(text(found["model"]))", expected: "model \(modelDigest)"))
+      throw refuse("another model", "this one's")
     }
-    guard let data else { return }
+    guard let data else {
+      if found["weights"]?.stringValue != (try conversion.weightsDigest()) {
+        events.note(
+          "the statistics in \(file.path.escapedForDisplay()) are of other weights of the same "
+            + "shapes, as a fine-tuned model has: its own would fit better")
+      }
+      return
+    }
+    let names = [
+      "weights": "weights", "tokens_asked": "numbers of tokens", "own": "data",
+      "files": "numbers of files", "data": "data",
+    ]
     for member in try request(data).members where found[member.key] != member.value {
-      throw StatisticsError(
-        path: file.path,
-        .otherData(
-          found: "\(member.key) \(text(found[member.key]))",
-          expected: "\(member.key) \(member.value.serialized())"))
+      let name = names[member.key] ?? member.key
+      throw refuse("other \(name)", "the same")
     }
   }
 }
