@@ -188,6 +188,11 @@ public final class Converter: Sendable {
     }
     if calibrator != nil {
       // Said before the work, not after it.
+      if let path = options.calibration?.statisticsFile,
+        path == output || path.hasPrefix(output + ".")
+      {
+        throw StatisticsError(path: path, .isOutput(output))
+      }
       try conversion.checkOutput(output)
       try OutputFile.check(output, overwrite: options.overwrites)
     }

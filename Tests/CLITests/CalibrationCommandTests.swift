@@ -51,16 +51,17 @@ struct CalibrationCommandTests {
     let cases: [([String], Int32, String)] = [
       (
         ["--calibrate", TestFiles.root.appendingPathComponent("docs/images").path], 64,
-        "'self' makes what is lacking"
+        "self' makes what is lacking"
       ),
       (["--calibrate", folder.path("absent")], 66, "absent"),
       (["--calibrate", text, "--calibration-tokens", "5"], 64, "256"),
       (["--calibration-tokens", "512"], 64, "needs --calibrate"),
-      (["--calibrate", text, "--q8"], 64, "codes are searched for"),
+      (["--calibrate", text, "--f16"], 64, "codes are chosen"),
+      (["--calibrate", text, "--statistics", output], 73, "another file"),
       (["--statistics", text], 65, "text.txt"),
     ]
     for (arguments, status, message) in cases {
-      let scheme = arguments.contains("--q8") ? [] : ["--q4"]
+      let scheme = arguments.contains("--f16") ? [] : ["--q4"]
       let outcome = try CommandRunner.run("vlm-convert", [input, output] + scheme + arguments)
       #expect(outcome.status == status, "\(arguments): \(outcome.errors)")
       #expect(outcome.errors.contains(message), "\(arguments): \(outcome.errors)")

@@ -178,7 +178,7 @@ struct HeadFixtureTests {
     let error = thrownError(ConversionError.self) { try converter(entries + extra, folder) }
     let text = error?.description ?? ""
     #expect(
-      text.contains("'\(extra[0].name)'") && text.hasSuffix("they can be left out"), "\(text)")
+      text.contains("'\(extra[0].name)'") && text.hasSuffix("can be left out"), "\(text)")
     _ = try converter(entries + extra, folder, ignoring: true)
   }
 

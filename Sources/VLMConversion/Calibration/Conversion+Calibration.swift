@@ -1,3 +1,4 @@
+import VLMContainer
 import VLMFoundation
 import VLMTensor
 

@@ -17,6 +17,8 @@ package struct StatisticsError: ReportableError, Equatable {
     case inputs(tensor: String, found: Int, expected: Int)
     /// The scheme's encoder wants Σ x xᵀ, and only moments are there.
     case noHessian(tensor: String, scheme: String)
+    /// It would be written where the conversion writes.
+    case isOutput(String)
     /// What the statistics were gathered with, and what was asked for.
     case otherData(found: String, expected: String)
   }
@@ -48,6 +50,10 @@ package struct StatisticsError: ReportableError, Equatable {
     case .noHessian(let tensor, let scheme):
       return "\(name): tensor '\(tensor.escapedForDisplay())': no Hessian, which \(scheme) makes "
         + "use of" + words.end(.calibrateAgain)
+    case .isOutput(let output):
+      return
+        "\(name): the conversion writes to \(output.escapedForDisplay()) and names that begin so, "
+        + "expected another file for statistics"
     case .otherData(let found, let expected):
       return "\(name): statistics of \(found), expected \(expected)"
         + words.end(.keepStatistics)
@@ -58,6 +64,7 @@ package struct StatisticsError: ReportableError, Equatable {
     switch problem {
     case .file(let error): error.exitStatus
     case .noHessian, .otherData: .usage
+    case .isOutput: .cannotCreate
     default: .badData
     }
   }

@@ -162,11 +162,11 @@ package struct StatisticsFile: TensorStatistics {
     }
   }
 
-  /// What is added to the diagonal, in shares of its mean (Frantar et al., 2022, "GPTQ").
+  /// What is added to the diagonal at least, in shares of its mean (Frantar et al., 2022, "GPTQ").
   private static let damping = 0.05
-  /// What is taken from all else, in shares of itself (Ledoit and Wolf, 2004): of a few thousand rows
-  /// much of it is chance. Measured on held-back text, with the damping.
-  private static let shrinkage: Float = 0.1
+  /// What is taken from all else at least, in shares of itself (Ledoit and Wolf, 2004): of a few thousand
+  /// rows much of it is chance. Measured on held-back text, with the damping.
+  private static let shrinkage = 0.1
 
   /// `[inputs, inputs]`: the mean of x xᵀ, shrunk towards its diagonal, and that damped.
   private func hessian(of group: StatisticsGroup, rows: Double) -> [Float] {
@@ -176,13 +176,17 @@ package struct StatisticsFile: TensorStatistics {
       return values
     }
     let scale = Float(1 / rows)
+    // Of fewer rows than inputs nearly all is chance, and so is much of the diagonal.
+    let chance = Double(inputs) / (Double(inputs) + rows)
+    let kept = Float(1 - max(Self.shrinkage, chance))
+    let damping = max(Self.damping, chance * chance)
     tensor.withBytes { bytes in
       var place = 0
       for row in 0..<inputs {
         for column in row..<inputs {
           let bits = bytes.loadUnaligned(fromByteOffset: place * 4, as: UInt32.self)
           let mean = Float(bitPattern: UInt32(littleEndian: bits)) * scale
-          let value = row == column ? mean : mean * (1 - Self.shrinkage)
+          let value = row == column ? mean : mean * kept
           values[row * inputs + column] = value
           values[column * inputs + row] = value
           place += 1
@@ -190,7 +194,7 @@ package struct StatisticsFile: TensorStatistics {
       }
     }
     let trace = (0..<inputs).reduce(0.0) { $0 + Double(values[$1 * inputs + $1]) }
-    let share = Float(Self.damping * trace / Double(inputs))
+    let share = Float(damping * trace / Double(inputs))
     // Inputs that are always zero weigh nothing; their diagonal must not be.
     let added = share > 0 && share.isFinite ? share : 1
     for input in 0..<inputs { values[input * inputs + input] += added }

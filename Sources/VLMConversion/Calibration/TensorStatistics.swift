@@ -30,11 +30,11 @@ extension Scheme {
 }
 
 extension ConversionPlan {
-  /// What is to be known of the inputs of each matrix, by its name; matrices that no encoder asks
-  /// about are left out.
+  /// What is to be known of the inputs of each matrix, by its name. Matrices that no encoder asks about
+  /// are left out, and so are tables of embeddings: their rows are looked up, not multiplied.
   package var wantedDetails: [String: InputStatistics.Detail] {
     var details: [String: InputStatistics.Detail] = [:]
-    for item in items {
+    for item in items where item.spec.role != .embedding {
       let detail = item.format.layout == .panels ? item.format.scheme.wantedDetail : .none
       if detail > .none { details[item.spec.path] = detail }
     }

@@ -60,7 +60,13 @@ struct Calibrator {
     if let path = options.statisticsFile, FileSystem.exists(path) || !isAsked {
       let file = try StatisticsFile.open(path: path)
       try check(file, isAsked ? try CalibrationData(paths: options.paths) : nil, events)
-      if isAsked { events.note("the statistics in \(path.escapedForDisplay()) are used") }
+      if plan.wantedDetails.isEmpty {
+        events.note(
+          "the statistics in \(path.escapedForDisplay()) change nothing: no matrix is rounded by them"
+        )
+      } else if isAsked {
+        events.note("the statistics in \(path.escapedForDisplay()) are used")
+      }
       return file
     }
     let wanted = try wanted()
@@ -105,6 +111,11 @@ struct Calibrator {
     let run = CalibrationRun(
       parts: prepared.parts, collector: collector, wanted: wanted,
       budget: CalibrationRun.defaultBudget, path: source.catalog.path)
+    if prepared.isScarce {
+      events.note(
+        "\(prepared.pictureCount) picture\(prepared.pictureCount == 1 ? "" : "s") to calibrate on: of fewer "
+          + "than \(PreparedData.enoughPictures) the model may get worse, compare on others")
+    }
     let provenance = try provenance(data, prepared)
     return try run.run(cancelled: events.cancelled) { groups in
       try StatisticsWriter(

@@ -14,6 +14,10 @@ struct PreparedData {
   private(set) var textCount = 0
   /// Positions that language models read; ids of captions.
   private(set) var tokenCount = 0
+  /// Whether an image model sees so few pictures that they say little of others.
+  private(set) var isScarce = false
+
+  static let enoughPictures = 16
 
   /// Of a picture an image model sees so many tokens, in what `tokenCount` means for it; of a caption
   /// a text tower reads so many, about.
@@ -49,6 +53,7 @@ struct PreparedData {
       of: model, options: .init(threads: threads.towers.threadCount))
     parts.append(VisionPart(session, pictures))
     pictureCount = pictures.count
+    isScarce = pictureCount < Self.enoughPictures
     guard let clip = session.clip else { return }
     let captions = Self.captions(data, options)
     let length = clip.text.config.contextLength
