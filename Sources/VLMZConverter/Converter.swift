@@ -188,9 +188,8 @@ public final class Converter: Sendable {
     }
     if calibrator != nil {
       // Said before the work, not after it.
-      if let path = options.calibration?.statisticsFile,
-        path == output || path.hasPrefix(output + ".")
-      {
+      let own = ["", ".partial", ".partial.journal", ".for-calibration"].map { output + $0 }
+      if let path = options.calibration?.statisticsFile, own.contains(path) {
         throw StatisticsError(path: path, .isOutput(output))
       }
       try conversion.checkOutput(output)
