@@ -51,7 +51,6 @@ struct FeedbackTests {
         values, try encode(values, rows, inputs, scheme, nil), rows, inputs, scheme, hessian)
       let bytes = try encode(values, rows, inputs, scheme, try statistics(hessian, inputs))
       let fed = try error(values, bytes, rows, inputs, scheme, hessian)
-      // 0.35 to 0.71 were measured.
       #expect(fed < 0.8 * plain, "\(inputs) inputs: \(fed / plain)")
     }
   }
