@@ -51,8 +51,8 @@ package struct StatisticsError: ReportableError, Equatable {
       return "\(name): tensor '\(tensor.escapedForDisplay())': no Hessian, which \(scheme) makes "
         + "use of" + words.end(.calibrateAgain)
     case .isOutput(let output):
-      return "\(name): the conversion to \(output.escapedForDisplay()) writes there, expected another "
-        + "file for statistics"
+      return "\(name): the conversion to \(output.escapedForDisplay()) writes there, expected "
+        + "another file for statistics"
     case .otherData(let found, let expected):
       return "\(name): statistics of \(found), expected \(expected)"
         + words.end(.keepStatistics)
