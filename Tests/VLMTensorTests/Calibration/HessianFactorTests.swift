@@ -63,6 +63,8 @@ struct HessianFactorTests {
     var hessian = [Float](repeating: 0, count: inputs * inputs)
     for input in 0..<inputs { hessian[input * inputs + input] = Float(input + 1) }
     let order = try HessianFactor(hessian, inputs: inputs, kernels: .best, pool: nil).order
-    #expect(order == (64..<70).reversed() + (32..<64).reversed() + (0..<32).reversed())
+    var expected: [UInt32] = []
+    for block in [64..<70, 32..<64, 0..<32] { expected += block.reversed().map { UInt32($0) } }
+    #expect(order == expected)
   }
 }
