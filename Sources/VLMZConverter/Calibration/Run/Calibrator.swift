@@ -79,7 +79,8 @@ struct Calibrator {
     }
     let pool = WorkerPool(threadCount: threads)
     let container = try ReferenceContainer.open(
-      source, beside: output, ignoreUnexpected: ignoresUnexpected, pool: pool,
+      source, in: .eightBitLanguage, beside: output, ignoreUnexpected: ignoresUnexpected,
+      pool: pool,
       cancelled: events.cancelled
     ) { done, total, _ in events.progress(done, total, "reading the model") }
     // Without a name of its own the file never gets to that place.

@@ -19,6 +19,9 @@ final class LanguagePart: CalibrationPart {
   /// Of the run on little.
   private var probed: State
 
+  /// Of a model in 8 bits the first positions, whose activations are huge, need more than codes.
+  private static let precision = LLaMAContext.Precision.balanced
+
   /// Rows between two blocks.
   private struct State {
     let memory: Activations
@@ -90,7 +93,8 @@ final class LanguagePart: CalibrationPart {
 
   private func context(length: Int) throws -> LLaMAContext {
     if let context, context.capacity >= length { return context }
-    let made = try language.layers.layerContext(length: length, pool: pool, kernels: kernels)
+    let made = try language.layers.layerContext(
+      length: length, precision: Self.precision, pool: pool, kernels: kernels)
     context = made
     return made
   }
