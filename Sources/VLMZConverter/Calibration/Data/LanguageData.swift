@@ -12,6 +12,8 @@ struct LanguageData {
   private let template: (any PromptTemplate)?
   private let sightPool: WorkerPool
   private let cancelled: CancellationFlag?
+  /// Tells pictures that can be used from others.
+  let check: PictureCheck
 
   /// Positions of a window of text.
   static let window = 512
@@ -27,8 +29,10 @@ struct LanguageData {
   ///   - model: writes answers where there are none; not while it is observed.
   ///   - sightPool: threads for its tower.
   init(
-    _ model: Model, _ language: LanguageModel, sightPool: WorkerPool, cancelled: CancellationFlag?
+    _ model: Model, _ language: LanguageModel, sightPool: WorkerPool, cancelled: CancellationFlag?,
+    check: PictureCheck
   ) throws {
+    self.check = check
     self.model = model
     self.language = language
     self.sightPool = sightPool
@@ -57,7 +61,10 @@ struct LanguageData {
     if seesPictures, pictured.isEmpty, data.pictures.isEmpty {
       data.pictures = (0...count / fewestTokensOfPicture).map { .drawn($0) }
     }
-    var sequences = try asked(data, count: count)
+    // A conversation is worth nothing without one of its pictures.
+    var sequences = try asked(data, count: count).filter { sequence in
+      try sequence.pictures.allSatisfy { try check.isUsable($0) }
+    }
     if seesPictures {
       // Pictures without words, where no conversation has any.
       if pictured.isEmpty {
@@ -68,6 +75,7 @@ struct LanguageData {
     } else if sequences.isEmpty {
       sequences = try written(count: count, step)
     }
+    try check.requireMost()
     let total = sequences.reduce(0) { $0 + positions($1) }
     let fewest = min(count, Self.fewestTokens)
     guard total >= fewest else {
@@ -134,13 +142,15 @@ struct LanguageData {
     var result: [TokenSequence] = []
     var total = 0
     for (index, picture) in pictures.enumerated() where total < count {
+      guard try check.isUsable(picture) else { continue }
       conversation.forget()
       conversation.add(try language.visualTokens(of: picture, pool: sightPool))
       let question = OwnTexts.aboutPictures[index % OwnTexts.aboutPictures.count]
       let ids = try answered(
         conversation, question, Self.pictureAnswer, temperature: 0, seed: UInt64(index))
-      result.append(TokenSequence(ids: ids, pictures: [picture]))
-      total += positions(result[index])
+      let sequence = TokenSequence(ids: ids, pictures: [picture])
+      result.append(sequence)
+      total += positions(sequence)
       step(total)
     }
     return result

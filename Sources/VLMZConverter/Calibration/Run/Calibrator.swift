@@ -22,6 +22,11 @@ struct Calibrator {
     let note: (String) -> Void
     /// Steps done, of all, and what runs.
     let progress: (Int, Int, String) -> Void
+
+    /// Notes what is left out.
+    func leftOut(_ defect: CalibrationError) {
+      note("calibration: left out: \(defect.description)")
+    }
   }
 
   /// What is to be known of each matrix.
@@ -74,6 +79,7 @@ struct Calibrator {
     if !options.usesOwnData {
       try data.requireKinds(of: source.description, path: source.catalog.path)
     }
+    for defect in data.defects { events.leftOut(defect) }
     if let left = data.leftOut(by: source.description) {
       events.note("calibration: \(left) left out: the model does not read them")
     }
@@ -151,6 +157,7 @@ struct Calibrator {
     object.set("pictures", .int(prepared.pictureCount))
     object.set("texts", .int(prepared.textCount))
     object.set("tokens", .int(prepared.tokenCount))
+    object.set("left_out", .int(data.defects.count + prepared.leftOutCount))
     let names = data.files.prefix(16).map { $0.splitAtLastSlash.name }
     object.set("names", .array(names.map { .string($0) }))
     return .object(object)
@@ -191,7 +198,11 @@ extension CalibrationData {
   func digest() throws -> String {
     var hash = XXH64()
     for path in files {
-      let file = try MappedFile(path: path)
+      // What a conversation names and is not there is left out.
+      guard let file = try? MappedFile(path: path) else {
+        [0 as UInt8].withUnsafeBytes { hash.update($0) }
+        continue
+      }
       file.withBytes(0..<file.count) { hash.update($0) }
     }
     return hexadecimalText(hash.digest)

@@ -16,6 +16,8 @@ struct PreparedData {
   private(set) var tokenCount = 0
   /// Whether an image model sees so few pictures that they say little of others.
   private(set) var isScarce = false
+  /// Pictures that cannot be used.
+  private(set) var leftOutCount = 0
 
   static let enoughPictures = 16
 
@@ -33,13 +35,17 @@ struct PreparedData {
   ) throws {
     if let language = model.language {
       let source = try LanguageData(
-        model, language, sightPool: threads.towers, cancelled: events.cancelled)
+        model, language, sightPool: threads.towers, cancelled: events.cancelled,
+        check: PictureCheck(tell: events.leftOut) {
+          _ = try language.pixels(of: $0.open(), name: $0.name)
+        })
       let sequences = try source.sequences(data, count: options.tokenCount) {
         events.progress(min($0, options.tokenCount), options.tokenCount, "writing")
       }
       let pictures = sequences.flatMap(\.pictures)
       if !pictures.isEmpty { parts.append(SightPart(language, pictures, pool: threads.towers)) }
       pictureCount = pictures.count
+      leftOutCount = source.check.defects.count
       textCount = sequences.count
       tokenCount = sequences.reduce(0) { $0 + source.positions($1) }
       parts.append(
@@ -48,9 +54,14 @@ struct PreparedData {
           sightPool: threads.towers, kernels: kernels))
       return
     }
-    let pictures = Self.pictures(data, options)
     let session = try Session(
       of: model, options: .init(threads: threads.towers.threadCount))
+    let check = PictureCheck(tell: events.leftOut) {
+      _ = try session.preprocessing.apply($0.open(), name: $0.name)
+    }
+    let pictures = try Self.pictures(data, options).filter { try check.isUsable($0) }
+    try check.requireMost()
+    leftOutCount = check.defects.count
     parts.append(VisionPart(session, pictures))
     pictureCount = pictures.count
     isScarce = pictureCount < Self.enoughPictures
