@@ -32,7 +32,8 @@ package struct StatisticsFile: TensorStatistics {
     return try StatisticsFile(file, name: path)
   }
 
-  init(_ file: MappedFile, name: String) throws {
+  /// The same of a file that is mapped.
+  package init(_ file: MappedFile, name: String) throws {
     do throws(CheckpointError) { catalog = try SafetensorsFile.read(file) } catch {
       throw StatisticsError(path: name, .file(error))
     }
