@@ -118,11 +118,6 @@ struct Calibrator {
     let run = CalibrationRun(
       parts: prepared.parts, collector: collector, wanted: wanted,
       budget: CalibrationRun.defaultBudget, path: source.catalog.path)
-    if prepared.isScarce {
-      events.note(
-        "\(prepared.pictureCount) picture\(prepared.pictureCount == 1 ? "" : "s") to calibrate on: of fewer "
-          + "than \(PreparedData.enoughPictures) the model may get worse, compare on others")
-    }
     let provenance = try provenance(data, prepared)
     return try run.run(cancelled: events.cancelled) { groups in
       try StatisticsWriter(
@@ -155,6 +150,7 @@ struct Calibrator {
   private func provenance(_ data: CalibrationData, _ prepared: PreparedData) throws -> JSONValue {
     var object = try request(data)
     object.set("pictures", .int(prepared.pictureCount))
+    object.set("drawn", .int(prepared.drawnCount))
     object.set("texts", .int(prepared.textCount))
     object.set("tokens", .int(prepared.tokenCount))
     object.set("left_out", .int(data.defects.count + prepared.leftOutCount))
