@@ -34,7 +34,8 @@ struct PreparedData {
   /// - Throws: `CalibrationError` for too few tokens, and what the model throws.
   init(
     _ model: Model, _ data: CalibrationData, _ options: Converter.Calibration,
-    _ threads: CalibrationThreads, kernels: KernelSet, _ events: Calibrator.Events
+    _ threads: CalibrationThreads, kernels: KernelSet, _ events: Calibrator.Events,
+    _ keeper: CalibrationKeeper?
   ) throws {
     if let language = model.language {
       let source = try LanguageData(
@@ -42,9 +43,14 @@ struct PreparedData {
         check: PictureCheck(tell: events.leftOut) {
           _ = try language.pixels(of: $0.open(), name: $0.name)
         })
-      let sequences = try source.sequences(data, count: options.tokenCount) {
-        events.progress(min($0, options.tokenCount), options.tokenCount, "writing")
-      }
+      let kept = keeper?.found?.sequences ?? []
+      let sequences =
+        try !kept.isEmpty
+        ? kept
+        : source.sequences(data, count: options.tokenCount) {
+          events.progress(min($0, options.tokenCount), options.tokenCount, "writing")
+        }
+      keeper?.sequences = sequences
       let pictures = sequences.flatMap(\.pictures)
       if !pictures.isEmpty {
         let drawn = Self.joining(pictures)
@@ -52,7 +58,8 @@ struct PreparedData {
         drawnCount = drawn.count
       }
       pictureCount = pictures.count
-      leftOutCount = source.check.defects.count
+      leftOutCount = keeper?.found?.leftOut ?? source.check.defects.count
+      keeper?.leftOut = leftOutCount
       textCount = sequences.count
       tokenCount = sequences.reduce(0) { $0 + source.positions($1) }
       parts.append(
