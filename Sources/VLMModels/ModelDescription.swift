@@ -75,4 +75,13 @@ package struct ModelDescription: Sendable, Equatable {
     _ = try config.build(Weights(recorder, kernels: scalar))
     return recorder.specs
   }
+
+  /// Names of the tensors of the language model that it is or has.
+  package func languageTensors() throws(ModelError) -> Set<String> {
+    guard let language, let scalar = KernelSet(named: "scalar") else { return [] }
+    let recorder = ManifestRecorder()
+    let weights = Weights(recorder, kernels: scalar)
+    _ = try LLaMA(seesPictures ? weights[LLaVA.languageName] : weights, language)
+    return Set(recorder.specs.map(\.path))
+  }
 }

@@ -188,7 +188,10 @@ public final class Converter: Sendable {
     }
     if calibrator != nil {
       // Said before the work, not after it.
-      let own = ["", ".partial", ".partial.journal", ".for-calibration"].map { output + $0 }
+      let own = [
+        "", ".partial", ".partial.journal", ".for-calibration", ".for-calibration.partial",
+        ".partial.statistics", ".partial.statistics.partial", ".partial.statistics.progress",
+      ].map { output + $0 }
       if let path = options.calibration?.statisticsFile, own.contains(path) {
         throw StatisticsError(path: path, .isOutput(output))
       }
@@ -206,6 +209,7 @@ public final class Converter: Sendable {
         Progress(
           byteCount: done, totalByteCount: total, tensor: tensor, calibratedFraction: 1))
     }
+    calibrator?.removeLeftovers(of: output)
     return Report(path: output, details: report, notes: notes)
   }
 
@@ -220,7 +224,8 @@ public final class Converter: Sendable {
     options.calibration.map { calibration in
       Calibrator(
         conversion: conversion, options: calibration,
-        ignoresUnexpected: options.ignoresUnexpectedTensors, threads: threads)
+        ignoresUnexpected: options.ignoresUnexpectedTensors, threads: threads,
+        resumes: options.resumes)
     }
   }
 }

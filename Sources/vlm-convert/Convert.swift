@@ -113,14 +113,15 @@ struct Convert: ParsableCommand {
       "Go on with a conversion that was broken off, and leave this one to go on with if it is.",
       discussion: """
         What is in OUT.partial is checked against its checksums and taken over when the source, \
-        the flags and the version are the same; otherwise the conversion starts over.
+        the flags and the version are the same; otherwise the conversion starts over. A calibration \
+        goes on behind the last block that was done.
         """))
   var resume = false
 
   @Flag(help: "Read the finished file back and check every byte.")
   var verify = false
 
-  @Flag(help: "Say what would be written, and stop.")
+  @Flag(help: "Say what would be written and calibrated on, and stop.")
   var dryRun = false
 
   @Flag(help: "Print the report as JSON.")
@@ -197,7 +198,7 @@ struct Convert: ParsableCommand {
           + "of the model, left out: "
           + examples.joined(separator: ", ") + (names.count > shown.count ? ", …" : ""))
     }
-    guard let output, !dryRun else { return describe(converter) }
+    guard let output, !dryRun else { return try describe(converter) }
     try converter.conversion.checkOutput(output)
     // What must not be written under any name is said first.
     if FileSystem.exists(output) { try OutputFile.check(output, overwrite: true) }
@@ -252,7 +253,7 @@ struct Convert: ParsableCommand {
     return .init(String(text[..<split]), WeightScheme(scheme))
   }
 
-  private func describe(_ converter: Converter) {
+  private func describe(_ converter: Converter) throws {
     let plan = converter.conversion.plan
     Report.line(
       "\(converter.source.description.architecture) (\(converter.source.checkpoint.naming)"
@@ -261,6 +262,11 @@ struct Convert: ParsableCommand {
     for item in plan.items where !item.format.scheme.isExact {
       let reason = item.reason.map { "  (\($0.shown))" } ?? ""
       Report.line("  \(item.spec.path.escapedForDisplay())  \(item.format)\(reason)")
+    }
+    guard let preview = try converter.calibrationPreview() else { return }
+    Report.line("calibration on \(preview.summary)")
+    for defect in preview.defects {
+      Report.warning("left out: \(defect.shown)", program: "vlm-convert")
     }
   }
 }

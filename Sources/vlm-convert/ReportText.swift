@@ -47,7 +47,8 @@ struct ReportText {
       data[key]?.intValue.flatMap { $0 > 0 ? "\($0) \(name)" : nil }
     }
     let parts = [
-      part("pictures", "pictures"), part("texts", "texts"), part("tokens", "tokens"),
+      part("pictures", "pictures"), part("drawn", "drawn pictures"), part("texts", "texts"),
+      part("tokens", "tokens"), part("left_out", "left out"),
     ].compactMap { $0 }
     return "  calibrated on " + parts.joined(separator: ", ")
   }

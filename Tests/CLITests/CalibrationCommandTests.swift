@@ -44,6 +44,22 @@ struct CalibrationCommandTests {
       listing.output.contains("layers.0.self_attn.q_proj.weight and 2 more  64 inputs, 512 rows"))
   }
 
+  @Test("a dry run looks at the data and writes nothing")
+  func dryRun() throws {
+    let latin = folder.path("latin.txt")
+    try Data([0x61, 0xe9, 0x62]).write(to: URL(fileURLWithPath: latin))
+    let outcome = try CommandRunner.run(
+      "vlm-convert",
+      [input, "--q4", "--dry-run", "--calibrate", try text(), "--calibrate", latin])
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(outcome.output.contains("calibration on 1 text, "), "\(outcome.output)")
+    #expect(outcome.output.contains(" tokens of text"))
+    #expect(outcome.errors.contains("left out: ") && outcome.errors.contains("latin.txt"))
+    let wrong = try CommandRunner.run(
+      "vlm-convert", [input, "--q4", "--dry-run", "--calibrate", latin])
+    #expect(wrong.status == 65, "\(wrong.errors)")
+  }
+
   @Test("what cannot be calibrated on is refused before anything is written")
   func refusals() throws {
     let output = folder.path("m.vlmz")

@@ -53,10 +53,10 @@ struct CalibrationDataTests {
       [{"type": "image", "path": "/p/2.png"}, {"type": "text", "text": "And this?"}]}]}
       {"images": ["3.png", "4.png"], "messages": [{"role": "user", "content": "Compare."}]}
       """#
-    let first = try #require(try DialogueFile.dialogues(in: llava, path: "d/x.json"))
+    let first = try #require(DialogueFile.dialogues(in: llava, path: "d/x.json")).dialogues
     #expect(first.map(\.pictures) == [[.file("d/a/1.jpg")]])
     #expect(first[0].turns.map(\.text) == ["<image>\nWhat?", "A cat."])
-    let second = try #require(try DialogueFile.dialogues(in: server, path: "x.jsonl"))
+    let second = try #require(DialogueFile.dialogues(in: server, path: "x.jsonl")).dialogues
     #expect(second[0].pictures == [.file("/p/2.png")])
     #expect(second[0].system == "Be brief.")
     #expect(second[0].turns.map(\.text) == ["<image>And this?"])
@@ -74,16 +74,58 @@ struct CalibrationDataTests {
       (CalibrationDataTests.twoMarks, 2),
     ])
   func wrong(_ text: String, _ line: Int) throws {
+    let defects = try #require(DialogueFile.dialogues(in: text, path: "f")).defects
+    #expect(defects.count == 1)
+    guard case .conversation(let found, _)? = defects.first?.problem else {
+      Issue.record("\(defects)")
+      return
+    }
+    #expect(found == line)
+  }
+
+  @Test("a few files and lines that are wrong are left out, more than half are refused")
+  func leftOut() throws {
+    let latin = try write([0x61, 0xe9, 0x62], "latin")
+    let good = try write("Once upon a time", "good")
+    let talk = try write(
+      """
+      {"text": "One."}
+      {"text": "Two."}
+      {"messages": 3}
+      """, "talk")
+    let data = try CalibrationData(paths: [latin, good, talk])
+    #expect(data.texts == ["Once upon a time", "One.", "Two."])
+    #expect(data.defects.map(\.path) == [latin, talk])
+    #expect(data.files == [good, talk])
     do {
-      _ = try DialogueFile.dialogues(in: text, path: "f")
-      Issue.record("read \(text)")
-    } catch {
-      guard case .conversation(let found, _) = error.problem else {
+      _ = try CalibrationData(paths: [latin, latin, good])
+      Issue.record("read more damage than text")
+    } catch let error as CalibrationError {
+      guard case .mostlyDamaged(2, 3, _) = error.problem else {
         Issue.record("\(error)")
         return
       }
-      #expect(found == line)
+      #expect(error.description.contains("latin"))
     }
+  }
+
+  @Test("pictures that cannot be decoded are found once, and told")
+  func damagedPictures() throws {
+    let png = try Data(
+      contentsOf: URL(fileURLWithPath: CalibrationFixture.pictures + "/coffee.png"))
+    let half = try write(Array(png.prefix(png.count / 2)), "half.png")
+    var told: [CalibrationError] = []
+    let check = PictureCheck(tell: { told.append($0) }) {
+      try $0.open().readRows(alpha: false) { _, _, _ in }
+    }
+    let whole = CalibrationFixture.pictures + "/coffee.png"
+    #expect(try check.isUsable(.file(whole)))
+    for _ in 0..<2 { #expect(try !check.isUsable(.file(half))) }
+    #expect(try check.isUsable(.drawn(3)))
+    #expect(told.map(\.path) == [half])
+    try check.requireMost()
+    #expect(try !check.isUsable(.file(folder.path("absent.png"))))
+    #expect(throws: CalibrationError.self) { try check.requireMost() }
   }
 
   @Test("what is no data is refused")

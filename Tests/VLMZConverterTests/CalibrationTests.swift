@@ -176,6 +176,73 @@ struct CalibrationTests {
     #expect(try files() == ["text.txt"])
   }
 
+  @Test("a calibration that was broken off goes on, to the same bytes")
+  func resumed() throws {
+    let data = try write(CalibrationFixture.text(words: 400), "text.txt")
+    func convert(_ name: String, stopAt: Int? = nil) throws -> [String] {
+      var options = Converter.Options(scheme: .q4)
+      options.calibration = .init(on: [data], tokenCount: 512)
+      options.threads = 2
+      options.resumes = true
+      let converter = try Converter(opening: CalibrationFixture.stories, options: options)
+      let flag = CancellationFlag()
+      var (notes, texts) = ([String](), 0)
+      _ = try converter.write(
+        to: folder.path(name), cancelled: flag, note: { notes.append($0) },
+        calibrating: { _, _, what in
+          texts += what == "text" ? 1 : 0
+          if texts == stopAt { flag.cancel() }
+        }, progress: { _ in })
+      return notes
+    }
+    _ = try convert("whole.vlmz")
+    // A stage has one sequence or two here; in the third or later it ends.
+    #expect(throws: CancellationError.self) { try convert("m.vlmz", stopAt: 4) }
+    let left = try files()
+    #expect(left.contains("m.vlmz.partial.statistics.partial"), "\(left)")
+    #expect(left.contains("m.vlmz.partial.statistics.progress"), "\(left)")
+    let notes = try convert("m.vlmz")
+    #expect(notes.contains { $0.hasPrefix("calibration goes on: ") }, "\(notes)")
+    #expect(try files() == ["m.vlmz", "text.txt", "whole.vlmz"])
+    let bytes = try ["whole.vlmz", "m.vlmz"].map {
+      try Data(contentsOf: URL(fileURLWithPath: folder.path($0)))
+    }
+    #expect(bytes[0] == bytes[1])
+    // Damaged progress is none.
+    #expect(throws: CancellationError.self) { try convert("n.vlmz", stopAt: 4) }
+    let progress = folder.path("n.vlmz.partial.statistics.progress")
+    var damaged = try Data(contentsOf: URL(fileURLWithPath: progress))
+    damaged[damaged.count / 2] ^= 1
+    try damaged.write(to: URL(fileURLWithPath: progress))
+    #expect(try !convert("n.vlmz").contains { $0.hasPrefix("calibration goes on: ") })
+    #expect(try Data(contentsOf: URL(fileURLWithPath: folder.path("n.vlmz"))) == bytes[0])
+  }
+
+  @Test("one damaged picture is left out with its name, and counted")
+  func damagedPicture() throws {
+    let pictures = folder.path("pictures")
+    try FileManager.default.createDirectory(atPath: pictures, withIntermediateDirectories: true)
+    for name in ["coffee.png", "chelsea.png"] {
+      try FileManager.default.copyItem(
+        atPath: CalibrationFixture.pictures + "/" + name, toPath: pictures + "/" + name)
+    }
+    let png = try Data(contentsOf: URL(fileURLWithPath: pictures + "/coffee.png"))
+    try png.prefix(png.count / 2).write(to: URL(fileURLWithPath: pictures + "/broken.png"))
+    let kept = folder.path("kept")
+    let converter = try CalibrationFixture.converter(
+      CalibrationFixture.classifier, .q4,
+      .init(on: [pictures], tokenCount: 256, statisticsFile: kept))
+    var notes: [String] = []
+    _ = try converter.write(
+      to: folder.path("m.vlmz"), note: { notes.append($0) }, progress: { _ in })
+    #expect(notes.contains { $0.contains("left out") && $0.contains("broken.png") }, "\(notes)")
+    let data = try StatisticsFile.open(path: kept).provenance
+    #expect(data["pictures"]?.intValue == 2)
+    #expect(data["left_out"]?.intValue == 1)
+    // Of few pictures the model would get worse: drawn ones join them.
+    #expect(data["drawn"]?.intValue == 30)
+  }
+
   @Test("data of a kind that a model does not take are refused with what to give")
   func kinds() throws {
     let text = try write(CalibrationFixture.text(words: 400), "text.txt")

@@ -124,4 +124,71 @@ struct LanguageCalibrationTests {
       try Data(contentsOf: URL(fileURLWithPath: whole.path))
         == Data(contentsOf: URL(fileURLWithPath: parts.path)))
   }
+
+  /// stories260K in 8 bits.
+  private func eightBits() throws -> Model {
+    let path = folder.path("q8.vlmz")
+    try CalibrationFixture.converter(CalibrationFixture.stories, .q8, nil).convert(to: path)
+    return try Model(path: path, kernels: .best, threads: 2)
+  }
+
+  @Test("a step of several sequences gives the logits of each alone")
+  func steps() throws {
+    let model = try eightBits()
+    let layers = try model.requireLanguage().layers
+    func context() throws -> LLaMAContext {
+      try layers.sequenceContext(length: 40, format: .f32, pool: model.pool, kernels: .best)
+    }
+    let contexts = try [context(), context()]
+    let shared = try layers.sharedContext(count: 2, pool: model.pool, kernels: .best)
+    let (long, short) = (Self.sequences[0].ids, Self.sequences[1].ids)
+    var last: [[Float]] = [[], []]
+    for position in long.indices {
+      // The shorter one begins later.
+      let start = long.count - short.count
+      let ids = position < start ? [long[position]] : [long[position], short[position - start]]
+      try layers.step(ids, Array(contexts.prefix(ids.count)), shared: shared) { row, logits in
+        last[row] = logits.array()
+      }
+    }
+    for (row, sequence) in Self.sequences.enumerated() {
+      let alone = try layers.sequenceContext(
+        length: 40, format: .f32, pool: model.pool, kernels: .best)
+      var expected: [Float] = []
+      for (position, id) in sequence.ids.enumerated() {
+        expected = try layers(.tokens([id]), position: position, alone).array()
+      }
+      let size = expected.map(abs).max() ?? 0
+      #expect(size > 1)
+      for (a, b) in zip(last[row], expected) { #expect(abs(a - b) <= 1e-4 * size) }
+    }
+  }
+
+  @Test("texts that are written together are those that are written alone")
+  func writing() throws {
+    let model = try eightBits()
+    let language = try model.requireLanguage()
+    let starts = (0..<20).map {
+      TextWriter.Start(ids: $0 % 2 == 0 ? [1] : [1, 403, 407], length: 12 + $0, seed: UInt64($0))
+    }
+    let writer = try TextWriter(
+      language.layers, length: 32, stopTokens: [2], pool: model.pool, kernels: .best,
+      cancelled: nil)
+    var steps: [Int] = []
+    let together = try writer.write(starts) { steps.append($0) }
+    #expect(steps == steps.sorted() && !steps.isEmpty)
+    for (start, text) in zip(starts, together) {
+      #expect(text.starts(with: start.ids) && text.count <= start.length && !text.contains(2))
+    }
+    #expect(Set(together).count == together.count)
+    for index in [0, 7, 19] {
+      #expect(try writer.write([starts[index]]) { _ in }.first == together[index])
+    }
+    let flag = CancellationFlag()
+    flag.cancel()
+    let cancelled = try TextWriter(
+      language.layers, length: 32, stopTokens: [2], pool: model.pool, kernels: .best,
+      cancelled: flag)
+    #expect(throws: CancellationError.self) { try cancelled.write(starts) { _ in } }
+  }
 }

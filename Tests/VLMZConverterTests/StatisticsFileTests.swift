@@ -96,6 +96,64 @@ struct StatisticsFileTests {
       name: name, dtype: .f64, shape: [values.count], bytes: values.withUnsafeBytes { Array($0) })
   }
 
+  @Test("a Hessian whose diagonal is not Σ x² is refused when it is asked for")
+  func diagonal() throws {
+    func known(_ triangle: [Float]) throws -> CalibrationStatistics? {
+      let path = folder.path(UUID().uuidString)
+      let text = #"{"version":1,"groups":[{"tensors":["a"],"inputs":3,"hessian":true}]}"#
+      try SafetensorsWriter.write(
+        path: path, overwrite: true, metadata: [(StatisticsFile.key, text)],
+        tensors: [
+          doubles("a.rows", [4]), doubles("a.sums", [4, 4, 3]), doubles("a.squares", [6, 10, 5]),
+          .init(name: "a.hessian", shape: [6], floats: triangle),
+        ])
+      return try StatisticsFile.open(path: path).statistics(
+        of: "a", inputs: 3, for: .q4, kernels: .best, pool: WorkerPool(threadCount: 1))
+    }
+    #expect(try known([6, 1, 3, 10, 1, 5])?.factor?.inputs == 3)
+    #expect(try known([6.001, 1, 3, 10, 1, 5])?.factor?.inputs == 3)
+    for wrong in [[6, 1, 3, 12, 1, 5], [0, 1, 3, 10, 1, 5], [.nan, 1, 3, 10, 1, 5]] as [[Float]] {
+      #expect(throws: StatisticsError.self) { try known(wrong) }
+    }
+  }
+
+  @Test("an unfinished file is no statistics, goes when it is dropped, and can be gone on with")
+  func unfinished() throws {
+    let path = folder.path("s")
+    let pool = WorkerPool(threadCount: 1)
+    func writer(keeping: Bool) throws -> StatisticsWriter {
+      try StatisticsWriter(
+        path: path, overwrite: false, groups: [group], provenance: ["tokens": 4], pool: pool,
+        keeping: keeping)
+    }
+    var digest = ""
+    do {
+      let first = try writer(keeping: true)
+      #expect(try !first.holds(["a": "0"]))
+      try first.restart()
+      digest = try first.write(group, statistics())
+    }
+    let partial = path + ".partial"
+    #expect(throws: StatisticsError.self) { try StatisticsFile.open(path: partial) }
+    do {
+      let second = try writer(keeping: true)
+      #expect(try !second.holds(["a": "0000000000000000"]))
+      #expect(try second.holds(["a": digest]))
+      try second.commit()
+    }
+    #expect(try StatisticsFile.open(path: path).moments(of: group).squares == [6, 10, 5])
+    #expect(!FileManager.default.fileExists(atPath: partial))
+    // What a killed process left is taken over, and goes.
+    try FileManager.default.removeItem(atPath: path)
+    do {
+      let third = try writer(keeping: true)
+      try third.restart()
+    }
+    #expect(FileManager.default.fileExists(atPath: partial))
+    do { _ = try writer(keeping: false) }
+    #expect(!FileManager.default.fileExists(atPath: partial))
+  }
+
   @Test("files that contradict themselves are refused")
   func malformed() throws {
     #expect(try damaged() == nil)

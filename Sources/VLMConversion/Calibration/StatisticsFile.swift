@@ -32,7 +32,8 @@ package struct StatisticsFile: TensorStatistics {
     return try StatisticsFile(file, name: path)
   }
 
-  init(_ file: MappedFile, name: String) throws {
+  /// The same of a file that is mapped.
+  package init(_ file: MappedFile, name: String) throws {
     do throws(CheckpointError) { catalog = try SafetensorsFile.read(file) } catch {
       throw StatisticsError(path: name, .file(error))
     }
@@ -149,9 +150,10 @@ package struct StatisticsFile: TensorStatistics {
     guard group.hasHessian else {
       throw StatisticsError(path: path, .noHessian(tensor: tensor, scheme: scheme.name))
     }
+    let hessian = try hessian(of: group, rows: rows, squares: squares)
     do {
       return try CalibrationStatistics(
-        inputs: inputs, importance: importance, hessian: hessian(of: group, rows: rows),
+        inputs: inputs, importance: importance, hessian: hessian,
         kernels: kernels, pool: pool)
     } catch {
       throw StatisticsError(
@@ -169,7 +171,11 @@ package struct StatisticsFile: TensorStatistics {
   private static let shrinkage = 0.1
 
   /// `[inputs, inputs]`: the mean of x xᵀ, shrunk towards its diagonal, and that damped.
-  private func hessian(of group: StatisticsGroup, rows: Double) -> [Float] {
+  ///
+  /// - Throws: `StatisticsError` where the diagonal is not Σ x², which is kept apart.
+  private func hessian(
+    of group: StatisticsGroup, rows: Double, squares: [Double]
+  ) throws -> [Float] {
     let inputs = group.inputs
     var values = [Float](repeating: 0, count: inputs * inputs)
     guard let tensor = catalog[StatisticsArray(kind: .hessian, group: group).name] else {
@@ -180,9 +186,10 @@ package struct StatisticsFile: TensorStatistics {
     let chance = Double(inputs) / (Double(inputs) + rows)
     let kept = Float(1 - max(Self.shrinkage, chance))
     let damping = max(Self.damping, chance * chance)
-    tensor.withBytes { bytes in
+    try tensor.withBytes { bytes in
       var place = 0
       for row in 0..<inputs {
+        try checkDiagonal(of: group, input: row, place, squares[row], bytes)
         for column in row..<inputs {
           let bits = bytes.loadUnaligned(fromByteOffset: place * 4, as: UInt32.self)
           let mean = Float(bitPattern: UInt32(littleEndian: bits)) * scale
@@ -199,5 +206,23 @@ package struct StatisticsFile: TensorStatistics {
     let added = share > 0 && share.isFinite ? share : 1
     for input in 0..<inputs { values[input * inputs + input] += added }
     return values
+  }
+
+  /// How far an element of the diagonal, a sum in f32, may be from the same sum in f64.
+  private static let tolerance = 0.01
+
+  private func checkDiagonal(
+    of group: StatisticsGroup, input: Int, _ place: Int, _ square: Double,
+    _ bytes: UnsafeRawBufferPointer
+  ) throws {
+    let bits = bytes.loadUnaligned(fromByteOffset: place * 4, as: UInt32.self)
+    let found = Double(Float(bitPattern: UInt32(littleEndian: bits)))
+    guard !(abs(found - square) <= Self.tolerance * square + Double(Float.leastNormalMagnitude))
+    else { return }
+    throw StatisticsError(
+      path: path,
+      .array(
+        StatisticsArray(kind: .hessian, group: group).name,
+        found: "\(found) on the diagonal of input \(input)", expected: "Σ x², \(square)"))
   }
 }

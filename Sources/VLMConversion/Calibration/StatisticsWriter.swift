@@ -1,12 +1,21 @@
+import VLMContainer
 import VLMFoundation
 import VLMTensor
 
 /// Writes a file of statistics, a group at a time and in any order, so that none need stay in memory.
 ///
-/// The file appears at its path when it is complete; one that is dropped leaves nothing.
+/// The file appears at its path when it is complete. Until then it is `<path>.partial`, which begins
+/// with a marker instead of a header: one that is dropped leaves nothing, unless it is kept for a later
+/// calibration, and what a killed process left is taken over.
 package final class StatisticsWriter {
+  private static let marker = Array("vlm-convert statistics 1\n".utf8)
+
   private let output: OutputFile
   private let pool: WorkerPool
+  /// What the finished file begins with.
+  private let head: [UInt8]
+  private let arrayBytes: Int
+  private let groups: [String: StatisticsGroup]
   /// Offset of each array in the file, by its name.
   private var offsets: [String: Int] = [:]
 
@@ -14,12 +23,16 @@ package final class StatisticsWriter {
   ///   - groups: every group that will be written.
   ///   - provenance: what the statistics are of.
   ///   - pool: adds up what is left of the rows.
+  ///   - keeping: leave the unfinished file when this object is dropped, and what an earlier process
+  ///     left in it until `restart` or `holds`.
   package init(
     path: String, overwrite: Bool, groups: [StatisticsGroup], provenance: JSONValue,
-    pool: WorkerPool
+    pool: WorkerPool, keeping: Bool = false
   ) throws {
     self.pool = pool
-    output = try OutputFile(path: path, overwrite: overwrite)
+    self.groups = Dictionary(groups.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    output = try OutputFile(
+      path: path, overwrite: overwrite, marker: Self.marker, keeping: keeping)
     var header = JSONObject()
     header.set("__metadata__", .object(Self.metadata(groups, provenance)))
     var end = 0
@@ -35,9 +48,53 @@ package final class StatisticsWriter {
     }
     var text = Array(JSONValue.object(header).serialized().utf8)
     while text.count % 8 != 0 { text.append(0x20) }
-    try output.reserve(8 + text.count + end)
-    try output.write(withUnsafeBytes(of: UInt64(text.count).littleEndian) { Array($0) } + text)
-    for name in offsets.keys { offsets[name]? += output.count }
+    head = withUnsafeBytes(of: UInt64(text.count).littleEndian) { Array($0) } + text
+    arrayBytes = end
+    for name in offsets.keys { offsets[name]? += head.count }
+    if !keeping { try restart() }
+  }
+
+  /// Of groups and provenance: the same for a calibration that can go on where another was.
+  package var headDigest: String { hexadecimalText(XXH64.hash(head)) }
+
+  /// Begins anew, whatever the unfinished file holds.
+  package func restart() throws {
+    try output.resume(at: 0)
+    try output.reserve(head.count + arrayBytes)
+    try output.write(Self.marker + head.dropFirst(Self.marker.count))
+  }
+
+  /// Whether the unfinished file holds these groups, each with the digest that `write` gave; then it is
+  /// gone on with.
+  package func holds(_ digests: [String: String]) throws -> Bool {
+    guard try output.partialByteCount() >= head.count else { return false }
+    for (name, digest) in digests {
+      guard let group = groups[name] else { return false }
+      var hash = XXH64()
+      for array in Self.arrays(of: group) {
+        guard let offset = offsets[array.name] else { return false }
+        var bytes = [UInt8](repeating: 0, count: min(array.byteCount, 1 << 22))
+        for start in stride(from: 0, to: array.byteCount, by: bytes.count) {
+          let count = min(bytes.count, array.byteCount - start)
+          let isThere = try bytes.withUnsafeMutableBytes { bytes in
+            let part = UnsafeMutableRawBufferPointer(rebasing: bytes[..<count])
+            guard try output.read(at: offset + start, into: part) else { return false }
+            hash.update(UnsafeRawBufferPointer(part))
+            return true
+          }
+          guard isThere else { return false }
+        }
+      }
+      guard hexadecimalText(hash.digest) == digest else { return false }
+    }
+    try output.resume(at: max(head.count, min(output.partialByteCount(), head.count + arrayBytes)))
+    return true
+  }
+
+  /// The arrays of a group in the order in which `write` writes them.
+  private static func arrays(of group: StatisticsGroup) -> [StatisticsArray] {
+    StatisticsArray.Kind.allCases.filter { $0 != .hessian || group.hasHessian }
+      .map { StatisticsArray(kind: $0, group: group) }
   }
 
   private static func metadata(_ groups: [StatisticsGroup], _ provenance: JSONValue) -> JSONObject {
@@ -58,29 +115,52 @@ package final class StatisticsWriter {
   }
 
   /// Writes what was gathered of a group.
-  package func write(_ group: StatisticsGroup, _ statistics: InputStatistics) throws {
+  ///
+  /// - Returns: a digest of it.
+  @discardableResult
+  package func write(_ group: StatisticsGroup, _ statistics: InputStatistics) throws -> String {
+    var hash = XXH64()
     precondition(group.inputs == statistics.inputs, "statistics of the group's inputs")
     func write(_ kind: StatisticsArray.Kind, _ values: [Double]) throws {
       guard let offset = offsets[StatisticsArray(kind: kind, group: group).name] else { return }
-      try values.withUnsafeBytes { try output.write($0, at: offset) }
+      try values.withUnsafeBytes {
+        hash.update($0)
+        try output.write($0, at: offset)
+      }
     }
     try write(.rows, [Double(statistics.rowCount)])
     try write(.sums, statistics.sums)
     try write(.squares, statistics.squares)
     guard group.hasHessian, let gram = statistics.gram,
       var offset = offsets[StatisticsArray(kind: .hessian, group: group).name]
-    else { return }
+    else { return hexadecimalText(hash.digest) }
     try gram.withUpperTriangle(pool: pool) { row in
+      hash.update(UnsafeRawBufferPointer(row))
       try output.write(UnsafeRawBufferPointer(row), at: offset)
       offset += row.count * MemoryLayout<Float>.stride
+    }
+    return hexadecimalText(hash.digest)
+  }
+
+  /// Makes what was written so far last.
+  package func sync() throws { try output.sync() }
+
+  /// The header finally replaces the marker.
+  private func finish() throws {
+    try head.withUnsafeBytes {
+      try output.write(UnsafeRawBufferPointer(rebasing: $0[..<Self.marker.count]), at: 0)
     }
   }
 
   /// Puts the file in its place.
-  package func commit() throws { try output.commit() }
+  package func commit() throws {
+    try finish()
+    try output.commit()
+  }
 
   /// The file before it is in its place. What is mapped of it stays when this object is dropped.
   package func opened() throws -> StatisticsFile {
-    try StatisticsFile(try MappedFile(path: output.temporaryPath), name: output.path)
+    try finish()
+    return try StatisticsFile(try MappedFile(path: output.temporaryPath), name: output.path)
   }
 }

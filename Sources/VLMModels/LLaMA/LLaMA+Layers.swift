@@ -5,15 +5,17 @@ import VLMTensor
 extension LLaMA {
   /// Memory for one sequence in one block.
   ///
-  /// - Parameter length: positions of the longest sequence.
+  /// - Parameters:
+  ///   - length: positions of the longest sequence.
+  ///   - precision: of products with matrices in codes.
   /// - Throws: `ModelError` when that needs more memory than the machine has.
   package func layerContext(
-    length: Int, pool: WorkerPool, kernels: KernelSet
+    length: Int, precision: LLaMAContext.Precision, pool: WorkerPool, kernels: KernelSet
   ) throws(ModelError) -> LLaMAContext {
     var single = config
     single.layers = 1
     return try LLaMAContext(
-      single, capacity: length, chunkRows: length, keyValueFormat: .f32, precision: .fast,
+      single, capacity: length, chunkRows: length, keyValueFormat: .f32, precision: precision,
       pool: pool, kernels: kernels)
   }
 

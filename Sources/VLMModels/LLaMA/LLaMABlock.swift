@@ -45,19 +45,8 @@ struct LLaMABlock: Sendable {
     rows count: Int, position: Int, layer: Int, kept: Range<Int>, _ context: LLaMAContext
   ) {
     let h = context.stream(0, rows: count)
-    let normed = context.branch(rows: count, columns: config.hidden)
-    context.forEachTile(rows: count) { rows in inputNorm(h[rows], into: normed[rows]) }
-    let (q, k, v) = context.projections(rows: count)
-    context.multiply(
-      [query.task(into: q), key.task(into: k), value.task(into: v)], of: normed)
-    let (cosines, sines) = context.rotation(rows: count)
+    let (q, k, v) = project(h, context)
     let stored = context.keysAndValues[layer]
-    context.forEachTile(rows: count) { rows in
-      kernels.rotateHalf(
-        q[rows], heads: config.heads, cosines: cosines[rows], sines: sines[rows])
-      kernels.rotateHalf(
-        k[rows], heads: config.keyValueHeads, cosines: cosines[rows], sines: sines[rows])
-    }
     // A few rows are stored in less time than it takes to wake the other threads.
     stored.store(keys: k, values: v, at: position, pool: count > 8 ? context.pool : nil)
     guard !kept.isEmpty else { return }
@@ -65,16 +54,59 @@ struct LLaMABlock: Sendable {
     context.attention(
       q[kept], stored, count: position + kept.upperBound, causalFrom: position + kept.lowerBound,
       into: mixed, scratches: context.attentionScratches, pool: context.pool)
-    let middle = context.stream(1, rows: kept.count)
-    context.multiply([output.task(into: middle, residual: h[kept])], of: mixed)
-    let inner = context.branch(rows: kept.count, columns: config.hidden)
-    context.forEachTile(rows: kept.count) { rows in innerNorm(middle[rows], into: inner[rows]) }
-    let (gates, ups) = context.gated(rows: kept.count)
+    leave(h[kept], mixed, context)
+  }
+
+  /// Runs the next position of each of several sequences: row r of `shared.stream(0)` is that of
+  /// `sequences[r]`, whose keys and values it joins.
+  func step(_ sequences: [LLaMAContext], layer: Int, _ shared: LLaMAContext) {
+    let count = sequences.count
+    let h = shared.stream(0, rows: count)
+    let (q, k, v) = project(h, shared)
+    let mixed = shared.branch(rows: count, columns: config.queryColumns)
+    for (row, sequence) in sequences.enumerated() {
+      let (stored, position) = (sequence.keysAndValues[layer], sequence.count)
+      let own = row..<row + 1
+      stored.store(keys: k[own], values: v[own], at: position)
+      shared.attention(
+        q[own], stored, count: position + 1, causalFrom: position, into: mixed[own],
+        scratches: shared.attentionScratches, pool: shared.pool)
+    }
+    leave(h, mixed, shared)
+  }
+
+  /// Queries and keys, rotated, and values, in `context.projections`.
+  private func project(
+    _ h: MatrixView, _ context: LLaMAContext
+  ) -> (MatrixView, MatrixView, MatrixView) {
+    let normed = context.branch(rows: h.rows, columns: config.hidden)
+    context.forEachTile(rows: h.rows) { rows in inputNorm(h[rows], into: normed[rows]) }
+    let (q, k, v) = context.projections(rows: h.rows)
+    context.multiply(
+      [query.task(into: q), key.task(into: k), value.task(into: v)], of: normed)
+    let (cosines, sines) = context.rotation(rows: h.rows)
+    context.forEachTile(rows: h.rows) { rows in
+      kernels.rotateHalf(
+        q[rows], heads: config.heads, cosines: cosines[rows], sines: sines[rows])
+      kernels.rotateHalf(
+        k[rows], heads: config.keyValueHeads, cosines: cosines[rows], sines: sines[rows])
+    }
+    return (q, k, v)
+  }
+
+  /// All behind the attention, which made `mixed` of `h`: into the first rows of the stream.
+  private func leave(_ h: MatrixView, _ mixed: MatrixView, _ context: LLaMAContext) {
+    let count = h.rows
+    let middle = context.stream(1, rows: count)
+    context.multiply([output.task(into: middle, residual: h)], of: mixed)
+    let inner = context.branch(rows: count, columns: config.hidden)
+    context.forEachTile(rows: count) { rows in innerNorm(middle[rows], into: inner[rows]) }
+    let (gates, ups) = context.gated(rows: count)
     context.multiply([gate.task(into: gates), up.task(into: ups)], of: inner)
-    context.forEachTile(rows: kept.count) { rows in
+    context.forEachTile(rows: count) { rows in
       kernels.gate(.silu, gates[rows], times: ups[rows], into: gates[rows])
     }
-    let leaving = context.stream(0, rows: kept.count)
+    let leaving = context.stream(0, rows: count)
     context.multiply([down.task(into: leaving, residual: middle)], of: gates)
   }
 }

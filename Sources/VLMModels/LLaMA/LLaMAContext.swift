@@ -168,7 +168,7 @@ package final class LLaMAContext: @unchecked Sendable {
   func advance(to position: Int) { count = position }
 
   /// Computes sines and cosines of a chunk's angles: `position * frequency` in f32, as upstream.
-  func prepareRotation(positions: Range<Int>) {
+  func prepareRotation(positions: some Collection<Int>) {
     let (cosines, sines) = rotation(rows: positions.count)
     let factor = config.ropeScaling.attentionFactor
     for (row, position) in positions.enumerated() {

@@ -9,12 +9,15 @@ package struct LLaVA: Sendable {
   package let language: LLaMA
   private let kernels: KernelSet
 
+  /// What the names of the language model's tensors begin with.
+  static let languageName = "language"
+
   /// - Throws: `ModelError` when a tensor is missing or has another shape.
   package init(_ weights: Weights, _ config: LLaVAConfig) throws(ModelError) {
     self.config = config
     tower = try config.tower.tower(weights["tower"])
     projector = try Projector(weights["projector"], config.projector)
-    language = try LLaMA(weights["language"], config.language)
+    language = try LLaMA(weights[Self.languageName], config.language)
     kernels = weights.kernels
   }
 

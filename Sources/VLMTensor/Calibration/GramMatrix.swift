@@ -18,7 +18,9 @@ package final class GramMatrix: @unchecked Sendable {
   /// Rows of a block: enough that a product of matrices, not their addition, takes the time.
   private static let blockRows = 256
   /// Rows of the sums that a thread makes at a time.
-  private static let pieceRows = 64
+  private static let pieceRows = 128
+  /// Inputs that a thread transposes at a time.
+  private static let pieceInputs = 128
   /// Values of a row that are transposed together: a line of the cache.
   private static let together = 16
 
@@ -37,20 +39,26 @@ package final class GramMatrix: @unchecked Sendable {
     precondition(rows.columns == inputs, "rows of the matrix's inputs")
     var first = 0
     while first < rows.rows {
-      let place = collected % Self.together
-      let count = min(rows.rows - first, Self.together - place)
-      collect(rows[first..<first + count])
+      let count = min(rows.rows - first, Self.blockRows - collected)
+      collect(rows[first..<first + count], pool)
       first += count
       if collected == Self.blockRows { addBlock(pool) }
     }
   }
 
-  /// Takes some rows that lie within one line of the block.
-  private func collect(_ rows: MatrixView) {
-    block.withValues(inputs * Self.blockRows) { values in
-      for input in 0..<inputs {
-        let line = input * Self.blockRows + collected
-        for row in 0..<rows.rows { values[line + row] = rows.base[row * rows.stride + input] }
+  /// Takes some rows that the block has room for.
+  private func collect(_ rows: MatrixView, _ pool: WorkerPool) {
+    let target = block.matrix(rows: inputs, columns: Self.blockRows)
+    let place = collected
+    pool.forEach(count: (inputs + Self.pieceInputs - 1) / Self.pieceInputs) { piece, _ in
+      let own = piece * Self.pieceInputs..<min(inputs, (piece + 1) * Self.pieceInputs)
+      for start in stride(from: 0, to: rows.rows, by: Self.together) {
+        let count = min(Self.together, rows.rows - start)
+        for input in own {
+          let from = rows.base + start * rows.stride + input
+          let line = target.base + input * target.stride + place + start
+          for row in 0..<count { line[row] = from[row * rows.stride] }
+        }
       }
     }
     collected += rows.rows

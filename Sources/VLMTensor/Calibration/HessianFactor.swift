@@ -1,4 +1,5 @@
 import CVLMKernels
+import CVLMSystem
 
 /// H = L D Lᵀ of a Hessian, L unit upper triangular: how far the error of one input is made up for by
 /// those that are quantized after it (Chee et al., 2023, "QuIP").
@@ -95,6 +96,8 @@ private struct TriangularFactor {
   let pool: WorkerPool?
 
   private static let width = 64
+  /// From so many rows on the library is worth its loading.
+  private static let libraryRows = 1024
   private var count: Int { pivots.count }
 
   /// - Returns: the row of the first pivot that is not positive.
@@ -173,11 +176,17 @@ private struct TriangularFactor {
       }
     }
     let target = SharedRows(matrix)
+    let usesLibrary = first >= Self.libraryRows && OpenBLAS.isThere
     forEachPiece(of: first) { rows in
       let start = rows.lowerBound
-      kernels.table.pointee.multiply_f32(
-        rows.count, size, first - start, x.base + start * size, size, weights.base + start * size,
-        true, target.base + start * count + start, count)
+      let (x, weights) = (x.base + start * size, weights.base + start * size)
+      let y = target.base + start * count + start
+      if usesLibrary {
+        vlm_sgemm(rows.count, first - start, size, x, size, weights, 1, y, count)
+      } else {
+        kernels.table.pointee.multiply_f32(
+          rows.count, size, first - start, x, size, weights, true, y, count)
+      }
     }
     withExtendedLifetime((left, right)) {}
   }

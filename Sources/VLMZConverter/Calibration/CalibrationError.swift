@@ -7,6 +7,10 @@ package struct CalibrationError: ReportableError, Equatable {
     case emptyFolder
     /// A file that is neither a picture nor a text.
     case notData
+    /// A picture that cannot be decoded, or does not fit the model; why.
+    case picture(String)
+    /// More is damaged than can be used; the first of it.
+    case mostlyDamaged(count: Int, total: Int, first: String)
     /// A text larger than is read.
     case tooLarge(bytes: Int, limit: Int)
     /// A line of a file of conversations, from 1; what is wrong with it.
@@ -37,6 +41,11 @@ package struct CalibrationError: ReportableError, Equatable {
       return "\(name): no picture and no text in the folder, expected some"
     case .notData:
       return "\(name): neither a picture nor a text in UTF-8, expected data to calibrate on"
+    case .picture(let reason):
+      return reason
+    case .mostlyDamaged(let count, let total, let first):
+      return "\(setting): \(count) of \(total) pictures, texts and conversations cannot be used, "
+        + "expected at most half: \(first)"
     case .tooLarge(let bytes, let limit):
       return "\(name): \(bytes) bytes of text, expected at most \(limit)"
     case .conversation(let line, let text):
@@ -60,5 +69,20 @@ package struct CalibrationError: ReportableError, Equatable {
     case .lacks, .needless: .usage
     default: .badData
     }
+  }
+}
+
+extension CalibrationError {
+  /// Some damage is left out; where it is more than what is left, the data are not what the user thinks.
+  ///
+  /// - Throws: the first of `defects` where nothing can be used, `.mostlyDamaged` for more than half.
+  static func requireMost(usable: Int, defects: [CalibrationError]) throws(CalibrationError) {
+    guard let first = defects.first else { return }
+    if usable == 0 { throw first }
+    guard defects.count > usable else { return }
+    throw CalibrationError(
+      path: first.path,
+      .mostlyDamaged(
+        count: defects.count, total: defects.count + usable, first: first.description))
   }
 }

@@ -8,7 +8,7 @@ extension Converter {
   /// those, and CLIPs both. docs/quantization.md says what is gained.
   public struct Calibration: Sendable, Equatable {
     /// Pictures, folders of them, texts, and conversations in JSON Lines. The content of a file
-    /// decides what it is, not its name.
+    /// decides what it is, not its name. What is damaged is left out, if it is no more than half.
     public var paths: [String]
     /// Whether the model's own data fill in for kinds that `paths` lack: a language model writes
     /// text, and image models see pictures that the program draws. Always the same ones.

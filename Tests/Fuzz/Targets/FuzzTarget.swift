@@ -29,6 +29,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   case conversation
   case session
   case journal
+  /// Of a calibration.
+  case statistics
   /// The metadata of what `extract` writes.
   case extracted
 
@@ -52,6 +54,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case .conversation: ModelTargets.conversation(bytes)
     case .session: SessionTarget.run(bytes)
     case .journal: JournalTarget.run(bytes)
+    case .statistics: StatisticsTarget.run(bytes)
     case .extracted: ExtractedTarget.run(bytes)
     }
   }

@@ -39,6 +39,8 @@ struct CalibrationData: Sendable {
   var dialogues: [Dialogue] = []
   /// Every file that was read, for the report.
   private(set) var files: [String] = []
+  /// What was found and cannot be read: files, and lines of conversations.
+  private(set) var defects: [CalibrationError] = []
 
   /// "3 pictures and 1 text", for messages.
   var summary: String {
@@ -57,11 +59,16 @@ struct CalibrationData: Sendable {
 
   /// Everything at `paths`, in their order, folders by the bytes of their names.
   ///
-  /// - Throws: `CalibrationError` for what is no data, `FileError` for what cannot be read.
+  /// A file that is no data and a line that is no conversation are left out, as long as there is more
+  /// that can be used.
+  ///
+  /// - Throws: `CalibrationError` where most or all is no data, `FileError` for what cannot be read.
   init(paths: [String]) throws {
     for path in paths {
       if FileSystem.isFolder(path) { try add(folder: path) } else { try add(file: path) }
     }
+    try CalibrationError.requireMost(
+      usable: pictures.count + texts.count + dialogues.count, defects: defects)
   }
 
   /// A folder's pictures and those within; its texts where it has no pictures.
@@ -87,11 +94,16 @@ struct CalibrationData: Sendable {
 
   private mutating func add(file path: String) throws {
     if ImageFileDetection.hasImageSignature(path) { return add(picture: path) }
-    let text = try CalibrationText.read(path)
+    let text: String
+    do { text = try CalibrationText.read(path) } catch let error as CalibrationError {
+      return defects.append(error)
+    }
     files.append(path)
-    guard let dialogues = try DialogueFile.dialogues(in: text, path: path) else {
+    guard let found = DialogueFile.dialogues(in: text, path: path) else {
       return texts.append(text)
     }
+    defects += found.defects
+    let dialogues = found.dialogues
     for dialogue in dialogues {
       for case .file(let picture) in dialogue.pictures { files.append(picture) }
     }

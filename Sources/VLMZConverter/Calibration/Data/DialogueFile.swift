@@ -7,20 +7,24 @@ import VLMText
 /// `messages`, a list of `role` and `content`, which may be a list of parts; or `text`. Its pictures
 /// are in `image` or `images`, or are parts of the messages, and lie beside the file.
 enum DialogueFile {
+  /// What is in a file.
+  struct Found: Sendable {
+    var dialogues: [CalibrationData.Dialogue] = []
+    /// Lines that are wrong, or elements of the array.
+    var defects: [CalibrationError] = []
+  }
+
   /// Nil for a text that is no such file.
-  ///
-  /// - Throws: `CalibrationError` with the line that is wrong.
-  static func dialogues(
-    in text: String, path: String
-  ) throws(CalibrationError) -> [CalibrationData.Dialogue]? {
+  static func dialogues(in text: String, path: String) -> Found? {
     let folder = path.splitAtLastSlash.folder
     if text.utf8.first(where: { !isSpace($0) }) == UInt8(ascii: "["),
       let list = try? JSONValue.parse(Array(text.utf8)).arrayValue,
       list.contains(where: { $0.objectValue != nil })
     {
-      return try read(list.enumerated().map { ($0.offset + 1, $0.element) }, path, folder)
+      return read(list.enumerated().map { ($0.offset + 1, $0.element) }, path, folder)
     }
     var objects: [(Int, JSONValue)] = []
+    var defects: [CalibrationError] = []
     var number = 0
     for line in text.utf8.split(separator: 0x0a, omittingEmptySubsequences: false) {
       number += 1
@@ -28,26 +32,32 @@ enum DialogueFile {
       guard let json = try? JSONValue.parse(Array(line)), json.objectValue != nil else {
         // The first line says what the file is.
         guard !objects.isEmpty else { return nil }
-        throw CalibrationError(
-          path: path, .conversation(line: number, "found no JSON object, expected one"))
+        defects.append(
+          CalibrationError(
+            path: path, .conversation(line: number, "found no JSON object, expected one")))
+        continue
       }
       objects.append((number, json))
     }
-    return objects.isEmpty ? nil : try read(objects, path, folder)
+    guard !objects.isEmpty else { return nil }
+    var found = read(objects, path, folder)
+    found.defects = defects + found.defects
+    return found
   }
 
   private static func isSpace(_ byte: UInt8) -> Bool { [0x20, 0x09, 0x0a, 0x0d].contains(byte) }
 
   private static func read(
     _ objects: [(line: Int, json: JSONValue)], _ path: String, _ folder: String
-  ) throws(CalibrationError) -> [CalibrationData.Dialogue] {
-    var result: [CalibrationData.Dialogue] = []
+  ) -> Found {
+    var result = Found()
     for (line, json) in objects {
       var reader = Reader(folder: folder)
       if let problem = reader.read(json) {
-        throw CalibrationError(path: path, .conversation(line: line, problem))
+        result.defects.append(CalibrationError(path: path, .conversation(line: line, problem)))
+      } else {
+        result.dialogues.append(reader.dialogue)
       }
-      result.append(reader.dialogue)
     }
     return result
   }

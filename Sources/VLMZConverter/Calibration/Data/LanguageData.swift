@@ -12,6 +12,8 @@ struct LanguageData {
   private let template: (any PromptTemplate)?
   private let sightPool: WorkerPool
   private let cancelled: CancellationFlag?
+  /// Tells pictures that can be used from others.
+  let check: PictureCheck
 
   /// Positions of a window of text.
   static let window = 512
@@ -27,8 +29,10 @@ struct LanguageData {
   ///   - model: writes answers where there are none; not while it is observed.
   ///   - sightPool: threads for its tower.
   init(
-    _ model: Model, _ language: LanguageModel, sightPool: WorkerPool, cancelled: CancellationFlag?
+    _ model: Model, _ language: LanguageModel, sightPool: WorkerPool, cancelled: CancellationFlag?,
+    check: PictureCheck
   ) throws {
+    self.check = check
     self.model = model
     self.language = language
     self.sightPool = sightPool
@@ -57,7 +61,10 @@ struct LanguageData {
     if seesPictures, pictured.isEmpty, data.pictures.isEmpty {
       data.pictures = (0...count / fewestTokensOfPicture).map { .drawn($0) }
     }
-    var sequences = try asked(data, count: count)
+    // A conversation is worth nothing without one of its pictures.
+    var sequences = try asked(data, count: count).filter { sequence in
+      try sequence.pictures.allSatisfy { try check.isUsable($0) }
+    }
     if seesPictures {
       // Pictures without words, where no conversation has any.
       if pictured.isEmpty {
@@ -68,6 +75,7 @@ struct LanguageData {
     } else if sequences.isEmpty {
       sequences = try written(count: count, step)
     }
+    try check.requireMost()
     let total = sequences.reduce(0) { $0 + positions($1) }
     let fewest = min(count, Self.fewestTokens)
     guard total >= fewest else {
@@ -134,60 +142,72 @@ struct LanguageData {
     var result: [TokenSequence] = []
     var total = 0
     for (index, picture) in pictures.enumerated() where total < count {
+      guard try check.isUsable(picture) else { continue }
       conversation.forget()
       conversation.add(try language.visualTokens(of: picture, pool: sightPool))
       let question = OwnTexts.aboutPictures[index % OwnTexts.aboutPictures.count]
       let ids = try answered(
         conversation, question, Self.pictureAnswer, temperature: 0, seed: UInt64(index))
-      result.append(TokenSequence(ids: ids, pictures: [picture]))
-      total += positions(result[index])
+      let sequence = TokenSequence(ids: ids, pictures: [picture])
+      result.append(sequence)
+      total += positions(sequence)
       step(total)
     }
     return result
   }
 
-  /// What the model writes by itself: from its start token, and in answer to questions where it has a
-  /// template.
+  /// What the model writes by itself: in answer to questions where it has a template, half of it, and
+  /// from its start token.
   private func written(count: Int, _ step: (Int) -> Void) throws -> [TokenSequence] {
     let length = min(Self.window, context)
-    let generator = try language.generator(
-      pool: model.pool, contextLength: min(context, length + 512))
-    var result: [TokenSequence] = []
-    var total = 0
-    func add(_ ids: [Int]) {
-      result.append(TokenSequence(ids: ids))
-      total += ids.count
-      step(total)
-    }
+    let encoder = DialogueEncoder(tokenizer: tokenizer, template: template, seesPictures: false)
+    var starts: [TextWriter.Start] = []
+    var planned = 0
     if template != nil {
-      let conversation = try Conversation(with: model, generator, template: template)
-      var index = 0
-      while total < count / 2, index < OwnTexts.questions.count {
-        conversation.forget()
-        add(
-          try answered(
-            conversation, OwnTexts.questions[index], Self.textAnswer, temperature: 1,
-            seed: UInt64(index)))
-        index += 1
+      for (index, question) in OwnTexts.questions.enumerated() where planned < count / 2 {
+        let ids = try encoder.sequence(.init(turns: [.init(.user, question)])).ids
+        let room = min(ids.count + Self.textAnswer, context)
+        guard ids.count < room else { continue }
+        starts.append(.init(ids: ids, length: room, seed: UInt64(index)))
+        planned += room
       }
     }
+    let writer = try TextWriter(
+      language.layers, length: max(length, starts.map(\.length).max() ?? 0),
+      stopTokens: stopTokens, pool: model.pool, kernels: model.kernels, cancelled: cancelled)
+    var random = SamplingRandom(seed: 0x5e1f)
+    var (result, total) = ([TokenSequence](), 0)
     // A model that ends at once could go on for ever.
     var attempts = count / 8 + 16
-    var random = SamplingRandom(seed: 0x5e1f)
     while total < count, attempts > 0 {
-      attempts -= 1
-      generator.forget()
-      let start = tokenizer.bos ?? Int(random.next() % UInt64(language.layers.config.vocabulary))
-      let made = try generator.generate(
-        .tokens([start]),
-        GenerationOptions(
-          sampling: SamplingOptions(temperature: 1, seed: random.next()),
-          maximumTokens: min(length, count - total) - 1), cancelled: cancelled)
-      if cancelled?.isCancelled ?? false { throw CancellationError() }
-      guard made.tokens.count > 1 else { continue }
-      add([start] + made.tokens)
+      while planned < count {
+        let first = tokenizer.bos ?? Int(random.next() % UInt64(language.layers.config.vocabulary))
+        let room = min(length, max(2, count - planned))
+        starts.append(.init(ids: [first], length: room, seed: random.next()))
+        planned += room
+      }
+      attempts -= starts.count
+      let before = total
+      let texts = try writer.write(starts) { step(before + $0) }
+      for (start, ids) in zip(starts, texts) where ids.count > start.ids.count {
+        result.append(TokenSequence(ids: ids))
+        total += ids.count
+      }
+      (starts, planned) = ([], total)
     }
     return result
+  }
+
+  /// What ends a text, and an answer.
+  private var stopTokens: Set<Int> {
+    var tokens = Set(language.defaults.stopTokens)
+    if tokens.isEmpty, let eos = tokenizer.eos { tokens.insert(eos) }
+    if let end = template?.endOfAnswer(tokenizer), let id = tokenizer.id(of: end),
+      tokenizer.isSpecial(id)
+    {
+      tokens.insert(id)
+    }
+    return tokens
   }
 
   /// The ids of a question's prompt and of the model's answer.

@@ -19,4 +19,18 @@ protocol CalibrationPart: AnyObject {
   ///   - isLast: whether the next run is that of another stage; otherwise the same is run again.
   ///   - step: called before each step.
   func run(stage: Int, isLast: Bool, step: () throws -> Void) throws
+
+  /// What the next stage starts from, for a calibration that goes on later; empty where it starts from
+  /// the data.
+  var states: [MatrixView] { get }
+
+  /// Takes over what `states` was behind the stage before `stage`.
+  ///
+  /// - Returns: whether they are of these data.
+  func restore(_ states: [MatrixView], before stage: Int) throws -> Bool
+}
+
+extension CalibrationPart {
+  var states: [MatrixView] { [] }
+  func restore(_ states: [MatrixView], before stage: Int) -> Bool { states.isEmpty }
 }

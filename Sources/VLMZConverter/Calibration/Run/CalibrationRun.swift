@@ -16,6 +16,8 @@ struct CalibrationRun {
   let budget: Int
   /// Of the model, for errors.
   let path: String
+  /// Keeps how far it is; nil for a calibration that nobody goes on with.
+  var keeper: CalibrationKeeper?
 
   /// A quarter of the memory that is planned with, 2 GB at most.
   static var defaultBudget: Int { min(2 << 30, Machine.memory.planned / 4) }
@@ -39,8 +41,9 @@ struct CalibrationRun {
     let stages = try probe(cancelled)
     let writer = try makeWriter(stages.flatMap(\.groups))
     let total = stages.reduce(0) { $0 + $1.passes.count * $1.part.stepCount }
-    var done = 0
-    for stage in stages {
+    let first = try keeper.map { try $0.start(writer, stages.map { ($0.part, $0.index) }) } ?? 0
+    var done = stages[..<first].reduce(0) { $0 + $1.passes.count * $1.part.stepCount }
+    for (number, stage) in stages.enumerated().dropFirst(first) {
       for (pass, hessians) in stage.passes.enumerated() {
         begin(stage, pass: pass, hessians)
         try stage.part.run(stage: stage.index, isLast: pass == stage.passes.count - 1) {
@@ -50,6 +53,7 @@ struct CalibrationRun {
         }
         try write(collector.end(), stage, to: writer)
       }
+      try keeper?.keep(writer, stages: number + 1, states: stage.part.states)
     }
     progress(total, total, "")
     return writer
@@ -115,7 +119,8 @@ struct CalibrationRun {
       guard let planned = stage.groups.first(where: { $0.tensors == group.tensors }) else {
         continue
       }
-      try writer.write(planned, statistics)
+      let digest = try writer.write(planned, statistics)
+      keeper?.groups[planned.name] = digest
     }
   }
 }

@@ -1,3 +1,4 @@
+import VLMCheckpoint
 import VLMContainer
 import VLMConversion
 import VLMFoundation
@@ -12,6 +13,23 @@ struct Calibrator {
   let options: Converter.Calibration
   let ignoresUnexpected: Bool
   let threads: Int
+  /// Whether a calibration that is broken off is gone on with later.
+  let resumes: Bool
+
+  /// Where statistics are that nobody asked for, until the conversion is done.
+  private static func keptStatistics(for output: String) -> String {
+    output + ".partial.statistics"
+  }
+
+  /// Removes what this calibration, or an earlier one for the same output, left for a later one.
+  func removeLeftovers(of output: String) {
+    guard options.statisticsFile == nil else { return }
+    let path = Self.keptStatistics(for: output)
+    if let catalog = try? SafetensorsFile.read(path: path), StatisticsFile.isStatistics(catalog) {
+      FileSystem.unlink(path)
+    }
+    CalibrationCheckpoint.remove(CalibrationKeeper.path(statistics: path))
+  }
 
   private var source: SourceModel { conversion.source }
   private var plan: ConversionPlan { conversion.plan }
@@ -22,6 +40,11 @@ struct Calibrator {
     let note: (String) -> Void
     /// Steps done, of all, and what runs.
     let progress: (Int, Int, String) -> Void
+
+    /// Notes what is left out.
+    func leftOut(_ defect: CalibrationError) {
+      note("calibration: left out: \(defect.description)")
+    }
   }
 
   /// What is to be known of each matrix.
@@ -57,7 +80,8 @@ struct Calibrator {
 
   private func statistics(for output: String, _ events: Events) throws -> StatisticsFile {
     let isAsked = options.usesOwnData || !options.paths.isEmpty
-    if let path = options.statisticsFile, FileSystem.exists(path) || !isAsked {
+    let kept = options.statisticsFile ?? (resumes ? Self.keptStatistics(for: output) : nil)
+    if let path = kept, FileSystem.exists(path) || !isAsked {
       let file = try StatisticsFile.open(path: path)
       try check(file, isAsked ? try CalibrationData(paths: options.paths) : nil, events)
       if plan.wantedDetails.isEmpty {
@@ -74,25 +98,32 @@ struct Calibrator {
     if !options.usesOwnData {
       try data.requireKinds(of: source.description, path: source.catalog.path)
     }
+    for defect in data.defects { events.leftOut(defect) }
     if let left = data.leftOut(by: source.description) {
       events.note("calibration: \(left) left out: the model does not read them")
     }
     let pool = WorkerPool(threadCount: threads)
     let container = try ReferenceContainer.open(
-      source, beside: output, ignoreUnexpected: ignoresUnexpected, pool: pool,
+      source, in: .eightBitLanguage, beside: output, ignoreUnexpected: ignoresUnexpected,
+      pool: pool,
       cancelled: events.cancelled
     ) { done, total, _ in events.progress(done, total, "reading the model") }
     // Without a name of its own the file never gets to that place.
-    let path = options.statisticsFile ?? output + ".statistics"
+    let path = kept ?? Self.keptStatistics(for: output)
+    let keeper =
+      resumes
+      ? CalibrationKeeper(
+        statistics: path, request: .object(try request(data)), note: events.note) : nil
     let writer: StatisticsWriter
-    do { writer = try gather(container, data, wanted, to: path, events) } catch let error
+    do { writer = try gather(container, data, wanted, to: path, events, keeper) } catch let error
       as GenerationError where error.file == container.path
     {
       // The file that was run has no name that anybody knows.
       throw GenerationError(file: source.catalog.path, error.problem, advice: error.advice)
     }
-    if options.statisticsFile != nil {
+    if kept != nil {
       try writer.commit()
+      keeper?.end()
       return try StatisticsFile.open(path: path)
     }
     return try writer.opened()
@@ -100,27 +131,22 @@ struct Calibrator {
 
   private func gather(
     _ container: Container, _ data: CalibrationData, _ wanted: [String: InputStatistics.Detail],
-    to path: String, _ events: Events
+    to path: String, _ events: Events, _ keeper: CalibrationKeeper?
   ) throws -> StatisticsWriter {
     let threads = CalibrationThreads(source.description, threads: threads)
     let kernels = KernelSet.best
     let collector = StatisticsCollector(kernels: kernels, pool: threads.sums)
     let model = try Model(
       container, kernels: kernels, pool: threads.layers, observer: collector)
-    let prepared = try PreparedData(model, data, options, threads, kernels: kernels, events)
+    let prepared = try PreparedData(model, data, options, threads, kernels: kernels, events, keeper)
     let run = CalibrationRun(
       parts: prepared.parts, collector: collector, wanted: wanted,
-      budget: CalibrationRun.defaultBudget, path: source.catalog.path)
-    if prepared.isScarce {
-      events.note(
-        "\(prepared.pictureCount) picture\(prepared.pictureCount == 1 ? "" : "s") to calibrate on: of fewer "
-          + "than \(PreparedData.enoughPictures) the model may get worse, compare on others")
-    }
+      budget: CalibrationRun.defaultBudget, path: source.catalog.path, keeper: keeper)
     let provenance = try provenance(data, prepared)
     return try run.run(cancelled: events.cancelled) { groups in
       try StatisticsWriter(
         path: path, overwrite: options.statisticsFile == nil, groups: groups,
-        provenance: provenance, pool: threads.sums)
+        provenance: provenance, pool: threads.sums, keeping: keeper != nil)
     } progress: {
       events.progress($0, $1, $2)
     }
@@ -148,8 +174,10 @@ struct Calibrator {
   private func provenance(_ data: CalibrationData, _ prepared: PreparedData) throws -> JSONValue {
     var object = try request(data)
     object.set("pictures", .int(prepared.pictureCount))
+    object.set("drawn", .int(prepared.drawnCount))
     object.set("texts", .int(prepared.textCount))
     object.set("tokens", .int(prepared.tokenCount))
+    object.set("left_out", .int(data.defects.count + prepared.leftOutCount))
     let names = data.files.prefix(16).map { $0.splitAtLastSlash.name }
     object.set("names", .array(names.map { .string($0) }))
     return .object(object)
@@ -190,7 +218,11 @@ extension CalibrationData {
   func digest() throws -> String {
     var hash = XXH64()
     for path in files {
-      let file = try MappedFile(path: path)
+      // What a conversation names and is not there is left out.
+      guard let file = try? MappedFile(path: path) else {
+        [0 as UInt8].withUnsafeBytes { hash.update($0) }
+        continue
+      }
       file.withBytes(0..<file.count) { hash.update($0) }
     }
     return hexadecimalText(hash.digest)

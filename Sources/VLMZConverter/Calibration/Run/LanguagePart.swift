@@ -14,10 +14,13 @@ final class LanguagePart: CalibrationPart {
   private let kernels: KernelSet
   private let sightPool: WorkerPool
   /// What enters the next block; empty until the first stage is run.
-  private var states: [State] = []
+  private var held: [State] = []
   private var context: LLaMAContext?
   /// Of the run on little.
   private var probed: State
+
+  /// Of a model in 8 bits the first positions, whose activations are huge, need more than codes.
+  private static let precision = LLaMAContext.Precision.balanced
 
   /// Rows between two blocks.
   private struct State {
@@ -60,14 +63,14 @@ final class LanguagePart: CalibrationPart {
   }
 
   func run(stage: Int, isLast: Bool, step: () throws -> Void) throws {
-    if states.isEmpty {
+    if held.isEmpty {
       // What lies between blocks.
       let bytes = positions * language.layers.config.hidden * MemoryLayout<Float>.stride
       try SystemMemory.require(bytes, of: Machine.memory.planned, for: "calibration")
-      states = try sequences.map { try entering($0) }
+      held = try sequences.map { try entering($0) }
     }
-    let context = try context(length: states.reduce(1) { max($0, $1.rows.rows) })
-    for state in states {
+    let context = try context(length: held.reduce(1) { max($0, $1.rows.rows) })
+    for state in held {
       try step()
       if isLast {
         try run(stage, on: state, context)
@@ -77,7 +80,23 @@ final class LanguagePart: CalibrationPart {
         try run(stage, on: copy, context)
       }
     }
-    if isLast, stage == stageCount - 1 { (states, self.context) = ([], nil) }
+    if isLast, stage == stageCount - 1 { (held, self.context) = ([], nil) }
+  }
+
+  var states: [MatrixView] { held.map(\.rows) }
+
+  func restore(_ states: [MatrixView], before stage: Int) throws -> Bool {
+    guard stage > 0 else { return states.isEmpty }
+    let hidden = language.layers.config.hidden
+    guard states.count == sequences.count, states.allSatisfy({ $0.columns == hidden }) else {
+      return false
+    }
+    held = states.map { rows in
+      let state = State(rows: rows.rows, columns: rows.columns)
+      state.rows.copy(rows)
+      return state
+    }
+    return true
   }
 
   private func run(_ stage: Int, on state: State, _ context: LLaMAContext) throws {
@@ -90,7 +109,8 @@ final class LanguagePart: CalibrationPart {
 
   private func context(length: Int) throws -> LLaMAContext {
     if let context, context.capacity >= length { return context }
-    let made = try language.layers.layerContext(length: length, pool: pool, kernels: kernels)
+    let made = try language.layers.layerContext(
+      length: length, precision: Self.precision, pool: pool, kernels: kernels)
     context = made
     return made
   }

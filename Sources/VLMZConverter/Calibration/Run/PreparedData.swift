@@ -14,10 +14,15 @@ struct PreparedData {
   private(set) var textCount = 0
   /// Positions that language models read; ids of captions.
   private(set) var tokenCount = 0
-  /// Whether an image model sees so few pictures that they say little of others.
-  private(set) var isScarce = false
+  /// Pictures that the program draws, which join those that are given.
+  private(set) var drawnCount = 0
+  /// Pictures that cannot be used.
+  private(set) var leftOutCount = 0
 
-  static let enoughPictures = 16
+  /// Of few pictures, or of pictures all alike, the model would get worse than without any: the
+  /// positions of one picture are much the same. Drawn ones join them, so that there are at least so
+  /// many, and in any case one for every four.
+  private static let fewestPictures = 32
 
   /// Of a picture an image model sees so many tokens, in what `tokenCount` means for it; of a caption
   /// a text tower reads so many, about.
@@ -29,17 +34,32 @@ struct PreparedData {
   /// - Throws: `CalibrationError` for too few tokens, and what the model throws.
   init(
     _ model: Model, _ data: CalibrationData, _ options: Converter.Calibration,
-    _ threads: CalibrationThreads, kernels: KernelSet, _ events: Calibrator.Events
+    _ threads: CalibrationThreads, kernels: KernelSet, _ events: Calibrator.Events,
+    _ keeper: CalibrationKeeper?
   ) throws {
     if let language = model.language {
       let source = try LanguageData(
-        model, language, sightPool: threads.towers, cancelled: events.cancelled)
-      let sequences = try source.sequences(data, count: options.tokenCount) {
-        events.progress(min($0, options.tokenCount), options.tokenCount, "writing")
-      }
+        model, language, sightPool: threads.towers, cancelled: events.cancelled,
+        check: PictureCheck(tell: events.leftOut) {
+          _ = try language.pixels(of: $0.open(), name: $0.name)
+        })
+      let kept = keeper?.found?.sequences ?? []
+      let sequences =
+        try !kept.isEmpty
+        ? kept
+        : source.sequences(data, count: options.tokenCount) {
+          events.progress(min($0, options.tokenCount), options.tokenCount, "writing")
+        }
+      keeper?.sequences = sequences
       let pictures = sequences.flatMap(\.pictures)
-      if !pictures.isEmpty { parts.append(SightPart(language, pictures, pool: threads.towers)) }
+      if !pictures.isEmpty {
+        let drawn = Self.joining(pictures)
+        parts.append(SightPart(language, pictures + drawn, pool: threads.towers))
+        drawnCount = drawn.count
+      }
       pictureCount = pictures.count
+      leftOutCount = keeper?.found?.leftOut ?? source.check.defects.count
+      keeper?.leftOut = leftOutCount
       textCount = sequences.count
       tokenCount = sequences.reduce(0) { $0 + source.positions($1) }
       parts.append(
@@ -48,12 +68,19 @@ struct PreparedData {
           sightPool: threads.towers, kernels: kernels))
       return
     }
-    let pictures = Self.pictures(data, options)
     let session = try Session(
       of: model, options: .init(threads: threads.towers.threadCount))
+    let check = PictureCheck(tell: events.leftOut) {
+      _ = try session.preprocessing.apply($0.open(), name: $0.name)
+    }
+    let given = try Self.pictures(data, options).filter { try check.isUsable($0) }
+    try check.requireMost()
+    leftOutCount = check.defects.count
+    let drawn = Self.joining(given)
+    let pictures = given + drawn
+    drawnCount = drawn.count
     parts.append(VisionPart(session, pictures))
-    pictureCount = pictures.count
-    isScarce = pictureCount < Self.enoughPictures
+    pictureCount = given.count
     guard let clip = session.clip else { return }
     let captions = Self.captions(data, options)
     let length = clip.text.config.contextLength
@@ -64,6 +91,15 @@ struct PreparedData {
     parts.append(CaptionPart(session, ids))
     textCount = ids.count
     tokenCount = ids.reduce(0) { $0 + $1.count }
+  }
+
+  /// What joins pictures that are given.
+  private static func joining(
+    _ given: [CalibrationData.Picture]
+  ) -> [CalibrationData.Picture] {
+    let files = given.count { if case .file = $0 { true } else { false } }
+    guard files > 0 else { return [] }
+    return (0..<max(fewestPictures - files, (files + 3) / 4)).map { .drawn($0) }
   }
 
   /// What an image model looks at, evenly chosen.

@@ -3,20 +3,21 @@ import VLMConversion
 import VLMFoundation
 import VLMTensor
 
-/// The model in a form that loses nothing, which calibration runs.
+/// The model in the form that calibration runs.
 enum ReferenceContainer {
-  /// A source that is a container of floats is used itself. Any other is converted beside `output`,
+  /// A source that is a container of this form is used itself. Any other is converted beside `output`,
   /// and the file's name is gone when this returns; its mapping stays.
   ///
   /// - Throws: what the conversion throws.
   static func open(
-    _ source: SourceModel, beside output: String, ignoreUnexpected: Bool, pool: WorkerPool,
-    cancelled: CancellationFlag?, progress: (Int, Int, String) -> Void
+    _ source: SourceModel, in form: SourceModel.RunForm, beside output: String,
+    ignoreUnexpected: Bool, pool: WorkerPool, cancelled: CancellationFlag?,
+    progress: (Int, Int, String) -> Void
   ) throws -> Container {
-    if let container = source.unquantizedContainer { return container }
+    if let container = try source.container(in: form) { return container }
     let path = output + ".for-calibration"
     let conversion = try Conversion(
-      source: source, policy: try source.unquantizedPolicy(), ignoreUnexpected: ignoreUnexpected,
+      source: source, policy: try source.policy(for: form), ignoreUnexpected: ignoreUnexpected,
       pool: pool)
     _ = try conversion.run(to: path, overwrite: false, cancelled: cancelled, progress: progress)
     defer { FileSystem.unlink(path) }
