@@ -98,8 +98,9 @@ struct Convert: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "After converting, run the model and an f32 one on this image and report how far apart they "
-        + "are. Repeatable.", valueName: "image"))
+      "After converting, run the model and an unquantized one on this and report how far apart they "
+        + "are: a picture, a folder of them, a text, or conversations in JSON Lines. Repeatable.",
+      valueName: "path"))
   var evaluate: [String] = []
 
   @Flag(help: "Leave out tensors that the model does not have.")
@@ -169,7 +170,7 @@ struct Convert: ParsableCommand {
   }
 
   func run() throws {
-    for image in evaluate { InputFiles.add(path: image) }
+    for path in evaluate { InputFiles.add(path: path) }
     calibration.noteInputs()
     let options = try options()
     let source: SourceModel
@@ -181,7 +182,7 @@ struct Convert: ParsableCommand {
       throw CheckpointPath.refusalAsOutput(output) ?? error
     }
     // Said before the work, not after it.
-    try Evaluation.check(source, images: evaluate)
+    let evaluation = try ConversionEvaluation(source, paths: evaluate)
     let converter = try Converter(
       source, options, threads: try threadCount(option: threads),
       kernels: try Environment.kernelSet())
@@ -219,18 +220,15 @@ struct Convert: ParsableCommand {
     progress?.finish()
     if verify { try check(output) }
     let seconds = Progress.now() - start
-    let outcomes =
-      evaluate.isEmpty
-      ? []
-      : try Evaluation.run(
-        model: output, source: source, images: evaluate, threads: try threadCount(option: threads))
+    let judged = try evaluation?.run(
+      model: output, threads: try threadCount(option: threads), quiet: quiet)
     if json {
       var object = report.object(in: .options)
-      if !outcomes.isEmpty { object.set("evaluation", Evaluation.json(outcomes)) }
+      if let evaluation, let judged { object.set("evaluation", evaluation.json(judged)) }
       Report.line(JSONValue.object(object).serialized(pretty: true))
     } else if !quiet {
       ReportText(report: report.details, output: output, seconds: seconds).print()
-      if !outcomes.isEmpty { Evaluation.report(outcomes) }
+      if let evaluation, let judged { evaluation.report(judged) }
     }
   }
 

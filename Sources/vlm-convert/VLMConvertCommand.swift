@@ -15,6 +15,6 @@ struct VLMConvertCommand: ParsableCommand {
       """,
     version: versionText(program: "vlm-convert", formatVersion: Container.formatVersion),
     subcommands: [
-      Convert.self, Inspect.self, Verify.self, Extract.self, Diff.self, Hash.self,
+      Convert.self, Evaluate.self, Inspect.self, Verify.self, Extract.self, Diff.self, Hash.self,
     ], defaultSubcommand: Convert.self)
 }

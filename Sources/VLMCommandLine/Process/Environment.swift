@@ -15,6 +15,9 @@ package enum Environment {
     return text.isEmpty ? nil : text
   }
 
+  /// Where files lie for the while; nil where `TMPDIR` does not say.
+  package static var temporaryFolder: String? { value("TMPDIR") }
+
   /// The best kernels of this machine, or those that `VLM_FORCE_ISA` names.
   ///
   /// - Throws: `EnvironmentError` when the variable names a set that is unknown or cannot run here.

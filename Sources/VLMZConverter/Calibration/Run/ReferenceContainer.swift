@@ -3,19 +3,20 @@ import VLMConversion
 import VLMFoundation
 import VLMTensor
 
-/// The model in the form that calibration runs.
+/// The model in a form that loses little or nothing, which calibration and evaluation run.
 enum ReferenceContainer {
   /// A source that is a container of this form is used itself. Any other is converted beside `output`,
   /// and the file's name is gone when this returns; its mapping stays.
   ///
+  /// - Parameter suffix: of the file's name while it is there.
   /// - Throws: what the conversion throws.
   static func open(
     _ source: SourceModel, in form: SourceModel.RunForm, beside output: String,
-    ignoreUnexpected: Bool, pool: WorkerPool, cancelled: CancellationFlag?,
-    progress: (Int, Int, String) -> Void
+    suffix: String = ".for-calibration", ignoreUnexpected: Bool, pool: WorkerPool,
+    cancelled: CancellationFlag?, progress: (Int, Int, String) -> Void
   ) throws -> Container {
     if let container = try source.container(in: form) { return container }
-    let path = output + ".for-calibration"
+    let path = output + suffix
     let conversion = try Conversion(
       source: source, policy: try source.policy(for: form), ignoreUnexpected: ignoreUnexpected,
       pool: pool)

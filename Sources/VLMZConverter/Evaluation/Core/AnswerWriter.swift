@@ -7,13 +7,6 @@ import VLMZ
 
 /// Writes the answers that a model finds most probable, as in ordinary use.
 final class AnswerWriter {
-  /// An answer.
-  struct Written: Sendable {
-    /// With the token that ended it, where one did.
-    let tokens: [Int]
-    let text: String
-  }
-
   private let model: Model
   private let language: LanguageModel
   private let template: (any PromptTemplate)?
@@ -34,8 +27,9 @@ final class AnswerWriter {
   /// The answer to a sequence's prompt.
   ///
   /// - Parameter tokens: at most.
+  /// - Returns: its ids, with the token that ended it, where one did.
   /// - Throws: errors for pictures that cannot be read, `CancellationError`, what the model throws.
-  func answer(_ sequence: TokenSequence, tokens: Int) throws -> Written {
+  func answer(_ sequence: TokenSequence, tokens: Int) throws -> [Int] {
     let images = try sequence.pictures.map { picture in
       let pixels = try language.pixels(of: picture, preprocessing)
       do { return try language.encode(pixels, pool: model.pool, cancelled: cancelled) } catch let
@@ -50,11 +44,11 @@ final class AnswerWriter {
     var chosen: [Int] = []
     conversation.generator.observeStep = { chosen.append($0.token) }
     defer { conversation.generator.observeStep = nil }
-    let made = try conversation.answer(
+    _ = try conversation.answer(
       toPrompt: prompt, images: images, GenerationOptions(maximumTokens: tokens),
       cancelled: cancelled)
     if cancelled?.isCancelled ?? false { throw CancellationError() }
-    return Written(tokens: chosen, text: made.text)
+    return chosen
   }
 
   /// One with room for so many positions.
@@ -70,7 +64,7 @@ final class AnswerWriter {
 
   /// Whether an error is a picture's, so that others may do.
   static func isAboutPicture(_ error: any ReportableError) -> Bool {
-    error is ImageError || error is FileError || (error as? ModelError)?.isAboutPicture ?? false
+    error is ImageError || (error as? ModelError)?.isAboutPicture ?? false
   }
 }
 

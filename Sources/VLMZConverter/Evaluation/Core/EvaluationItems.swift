@@ -36,7 +36,7 @@ struct EvaluationItems: Sendable {
     /// Questions with answers that the reference answers itself too, to see whether another model
     /// does so alike. They are no part of `Measurement.loss`.
     var answers = 0
-    /// Tokens of an answer that the reference writes.
+    /// Tokens of an answer that the reference writes; 0 for no answers at all.
     var answerTokens = 48
   }
 
@@ -56,8 +56,16 @@ struct EvaluationItems: Sendable {
     if let language = model.language {
       sequences = try SequenceData(model, language).sequences(
         data.readable(bySighted: language.pictures != nil), count: limits.tokens)
+      guard limits.answerTokens > 0 else {
+        sequences.removeAll { $0.countedTokens == 0 }
+        return
+      }
       let writer = try AnswerWriter(model, preprocessing: preprocessing, cancelled: cancelled)
-      try answer(with: writer, limits, progress)
+      do { try answer(with: writer, limits, progress) } catch let error as ModelError
+        where error.problem == .cancelled
+      {
+        throw CancellationError()
+      }
       return
     }
     let all = data.pictures + data.dialogues.flatMap(\.pictures)
@@ -85,7 +93,7 @@ struct EvaluationItems: Sendable {
       do {
         let answer = try writer.answer(sequences[index], tokens: limits.answerTokens)
         var sequence = sequences[index]
-        sequence.ids = sequence.ids.prefix(sequence.promptCount) + answer.tokens
+        sequence.ids = sequence.ids.prefix(sequence.promptCount) + answer
         sequence.kind = .ownAnswer
         written[index] = sequence
       } catch let error as any ReportableError where AnswerWriter.isAboutPicture(error) {

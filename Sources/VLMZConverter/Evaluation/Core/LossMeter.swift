@@ -95,12 +95,19 @@ package final class LossMeter {
     _ model: Model, cancelled: CancellationFlag? = nil,
     progress: @escaping Progress = { _, _, _ in }
   ) throws -> Measurement {
+    try compare(model, cancelled: cancelled, progress: progress).measurement
+  }
+
+  /// The same, with the items that could not be compared.
+  func compare(
+    _ model: Model, cancelled: CancellationFlag?, progress: @escaping Progress
+  ) throws -> Comparison {
     let comparison = Comparison(
       items, reference: outputs, scores: model.vision?.labels?.scores ?? .softmax, pool: pool)
     try ModelPass(
       model: model, items: items, preprocessing: preprocessing, cancelled: cancelled,
       progress: progress
     ).run(into: comparison)
-    return comparison.measurement
+    return comparison
   }
 }

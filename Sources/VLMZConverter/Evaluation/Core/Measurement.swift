@@ -73,6 +73,9 @@ package struct Measurement: Sendable, Equatable {
 
   package init() {}
 
+  /// Whether nothing was measured.
+  package var isEmpty: Bool { pictures.isEmpty && captionCosines.isEmpty && sequences.isEmpty }
+
   /// What is lost against the reference, in one number, 0 for nothing: the mean divergence in nats of
   /// tokens, or of pictures with classes; else the mean of one less the cosine, over the embeddings of
   /// pictures and of texts. Nil without a reference.

@@ -51,7 +51,9 @@ struct ModelPass {
       try check()
       progress(index, items.pictures.count, "pictures")
       let pixels: PixelTensor
-      do { pixels = try steps.apply(picture.open(), name: picture.name) } catch {
+      do throws(ImageError) {
+        pixels = try steps.apply(picture.open(), name: picture.name)
+      } catch {
         sink.skip(.picture(index), error)
         continue
       }
