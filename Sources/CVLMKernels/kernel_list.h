@@ -25,6 +25,7 @@
   ENTRY(multiply_f32, set)            \
   ENTRY(epilogue_f32, set)            \
   ENTRY(quantize_rows_u8, set)        \
+  ENTRY(take_outliers, set)           \
   ENTRY(layer_norm_f32, set)          \
   ENTRY(depthwise_f32, set)           \
   ENTRY(activation_f32, set)          \

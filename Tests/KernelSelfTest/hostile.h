@@ -49,10 +49,10 @@ static void hostile_product(
   for (size_t r = 0; r < rows; r++) ok &= y[r * y_stride + outputs] == 12345;
   check(ok, k->name, what, rows, inputs, (size_t)all);
   if (!is_half) {
-    vlm_outlier *outliers = memory(rows * VLM_ROW_OUTLIERS * sizeof *outliers);
-    for (size_t i = 0; i < rows * VLM_ROW_OUTLIERS; i++)
+    vlm_outlier *outliers = memory(rows * VLM_MAX_OUTLIERS * sizeof *outliers);
+    for (size_t i = 0; i < rows * VLM_MAX_OUTLIERS; i++)
       outliers[i] = (vlm_outlier){random_bits() % (uint32_t)inputs, hostile_float()};
-    add(&g, outliers);
+    add(&g, VLM_MAX_OUTLIERS, outliers);
     free(outliers);
   }
   free(quant), free(codes), free(x), free(y), free(weights), free(g.scratch);
@@ -88,11 +88,11 @@ static void hostile_activations(const vlm_kernels *k, size_t columns) {
   float *x = hostile_floats(ROWS * columns);
   uint8_t *codes = memory(ROWS * stride);
   vlm_row_quant quant[ROWS];
-  vlm_outlier outliers[ROWS * VLM_ROW_OUTLIERS];
+  vlm_outlier outliers[ROWS * VLM_MAX_OUTLIERS];
   for (size_t i = 0; i < columns; i++) x[i] = NAN, x[columns + i] = hostile_float();
-  vlm_take_outliers(ROWS, columns, x, columns, outliers);
+  k->take_outliers(ROWS, columns, VLM_MAX_OUTLIERS, x, columns, outliers);
   k->quantize_rows_u8(ROWS, columns, x, columns, codes, stride, quant);
-  vlm_settle_outliers(ROWS, columns, codes, stride, quant, outliers);
+  vlm_settle_outliers(ROWS, columns, VLM_MAX_OUTLIERS, codes, stride, quant, outliers);
   for (int format = VLM_KV_F32; format <= VLM_KV_BF16; format++) {
     vlm_kv_head kv = kv_memory((vlm_kv_format)format, columns, 32);
     k->store_keys_values(&kv, 3, ROWS, x, columns, x, columns);

@@ -63,11 +63,12 @@ static void test_u8(
       memcmp(y, expected, count * sizeof *y) == 0, k->name, scheme->name, s->rows, s->outputs,
       s->inputs);
   if (s->inputs) {
-    vlm_outlier *outliers = memory(s->rows * VLM_ROW_OUTLIERS * sizeof *outliers);
-    for (size_t i = 0; i < s->rows * VLM_ROW_OUTLIERS; i++)
+    const size_t per_row = 1 + parts % VLM_MAX_OUTLIERS;
+    vlm_outlier *outliers = memory(s->rows * per_row * sizeof *outliers);
+    for (size_t i = 0; i < s->rows * per_row; i++)
       outliers[i] = (vlm_outlier){random_bits() % (uint32_t)s->inputs, random_float()};
-    g.y = y, outliers_of(k, scheme)(&g, outliers);
-    g.y = expected, outliers_of(scalar, scheme)(&g, outliers);
+    g.y = y, outliers_of(k, scheme)(&g, per_row, outliers);
+    g.y = expected, outliers_of(scalar, scheme)(&g, per_row, outliers);
     check(
         memcmp(y, expected, count * sizeof *y) == 0, k->name, "outliers", s->rows, s->inputs,
         scheme->bits);
@@ -180,6 +181,26 @@ static void test_quantize(const vlm_kernels *k, size_t columns, float offset, fl
       memcmp(q, expected, rows * q_stride) == 0 && memcmp(quant, expected_quant, sizeof quant) == 0,
       k->name, "quantize_rows_u8", columns, 0, 0);
   free(x), free(q), free(expected);
+}
+
+static void test_take_outliers(const vlm_kernels *k, size_t columns, size_t per_row, int kind) {
+  const size_t rows = 3, stride = columns + 1, count = rows * stride;
+  float *x = random_floats(count, 1), *expected = memory(count * sizeof *x);
+  for (size_t i = 0; i < count; i++) {
+    if (kind == 1) x[i] = x[i] > 0.9f ? x[i] * 1e6f : 0; // hardly a value but zeros
+    if (kind == 2) x[i] = rintf(x[i] * 2);               // equal ones
+    if (kind == 3) x[i] = random_bits() % 4 ? x[i] : hostile_float();
+    if (kind == 4) x[i] = random_bits() % 16 ? NAN : x[i];
+  }
+  memcpy(expected, x, count * sizeof *x);
+  vlm_outlier outliers[3 * VLM_MAX_OUTLIERS], wanted[3 * VLM_MAX_OUTLIERS];
+  k->take_outliers(rows, columns, per_row, x, stride, outliers);
+  scalar->take_outliers(rows, columns, per_row, expected, stride, wanted);
+  check(
+      memcmp(x, expected, count * sizeof *x) == 0 &&
+          memcmp(outliers, wanted, rows * per_row * sizeof *wanted) == 0,
+      k->name, "take_outliers", columns, per_row, (size_t)kind);
+  free(x), free(expected);
 }
 
 static void test_layer_norm(const vlm_kernels *k, size_t channels, float offset, int in_place) {
@@ -382,6 +403,9 @@ int main(void) {
       test_quantize(k, lengths[i], 0, 1);
       test_quantize(k, lengths[i], 100, 1e-3f);
       test_quantize(k, lengths[i], 0, 3e-38f);
+      for (int kind = 0; kind < 5; kind++)
+        for (size_t per_row = 1; per_row <= VLM_MAX_OUTLIERS; per_row++)
+          test_take_outliers(k, lengths[i], per_row, kind);
       for (int in_place = 0; in_place < 2; in_place++) {
         test_layer_norm(k, lengths[i], 0, in_place);
         test_layer_norm(k, lengths[i], 100, in_place);

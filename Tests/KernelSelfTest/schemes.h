@@ -7,7 +7,7 @@
 #include "support.h"
 
 typedef void (*gemm_function)(const vlm_gemm *);
-typedef void (*outlier_function)(const vlm_gemm *, const vlm_outlier *);
+typedef void (*outlier_function)(const vlm_gemm *, size_t, const vlm_outlier *);
 
 typedef struct u8_scheme {
   const char *name;

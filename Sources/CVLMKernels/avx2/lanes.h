@@ -41,6 +41,9 @@ VLM_INLINE vf vf_lookup(const float *table, vf index) {
 VLM_INLINE vf vf_rint(vf a) {
   return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
+VLM_INLINE unsigned vf_at_least(vf a, vf b) {
+  return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ));
+}
 VLM_INLINE vf vf_select_gt(vf a, vf b, vf yes, vf no) {
   return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_GT_OQ));
 }

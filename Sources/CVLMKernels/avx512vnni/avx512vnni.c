@@ -3,6 +3,7 @@
 
 #include "../halves.h"
 #include "../kernel_list.h"
+#include "../largest.h"
 #include "../targets.h"
 
 #define VLM_LANES_NAME(function) function##__avx512vnni

@@ -37,6 +37,7 @@ VLM_INLINE vf vf_lookup(const float *table, vf index) {
 VLM_INLINE vf vf_rint(vf a) {
   return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
+VLM_INLINE unsigned vf_at_least(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ); }
 VLM_INLINE vf vf_select_gt(vf a, vf b, vf yes, vf no) {
   return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), no, yes);
 }

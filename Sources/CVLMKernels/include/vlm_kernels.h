@@ -48,8 +48,8 @@ typedef struct vlm_outlier {
   float value;
 } vlm_outlier;
 
-/// Outliers of a row of activations.
-enum { VLM_ROW_OUTLIERS = 4 };
+/// Outliers of a row of activations at most.
+enum { VLM_MAX_OUTLIERS = 16 };
 
 /// y[r][n] = epilogue( sum over k of x[r][k] * W[n][k] ) for all rows and the given panels.
 typedef struct vlm_gemm {
@@ -145,13 +145,13 @@ typedef struct vlm_kernels {
   void (*gemm_u8_q5)(const vlm_gemm *);
   void (*gemm_u8_q6)(const vlm_gemm *);
   /// y[r][n] += sum over the row's outliers, in their order, of value * W[n][column]; called after
-  /// the products of u8. outliers [rows][VLM_ROW_OUTLIERS], columns < inputs; x, x_quant, epilogue
-  /// and scratch are not read. The same bits on every instruction set.
-  void (*add_outliers_q8)(const vlm_gemm *, const vlm_outlier *outliers);
-  void (*add_outliers_q3)(const vlm_gemm *, const vlm_outlier *outliers);
-  void (*add_outliers_q4)(const vlm_gemm *, const vlm_outlier *outliers);
-  void (*add_outliers_q5)(const vlm_gemm *, const vlm_outlier *outliers);
-  void (*add_outliers_q6)(const vlm_gemm *, const vlm_outlier *outliers);
+  /// the products of u8. outliers [rows][per_row], columns < inputs; x, x_quant, epilogue and
+  /// scratch are not read. The same bits on every instruction set.
+  void (*add_outliers_q8)(const vlm_gemm *, size_t per_row, const vlm_outlier *outliers);
+  void (*add_outliers_q3)(const vlm_gemm *, size_t per_row, const vlm_outlier *outliers);
+  void (*add_outliers_q4)(const vlm_gemm *, size_t per_row, const vlm_outlier *outliers);
+  void (*add_outliers_q5)(const vlm_gemm *, size_t per_row, const vlm_outlier *outliers);
+  void (*add_outliers_q6)(const vlm_gemm *, size_t per_row, const vlm_outlier *outliers);
   void (*gemm_f32_f16)(const vlm_gemm *);
   void (*gemm_f32_bf16)(const vlm_gemm *);
 
@@ -167,6 +167,13 @@ typedef struct vlm_kernels {
   /// ties to even; a constant row has scale 0 and u 0. Writes zeros up to q_stride.
   void (*quantize_rows_u8)(size_t rows, size_t columns, const float *x, size_t x_stride,
                            uint8_t *q, size_t q_stride, vlm_row_quant *quant);
+  /// Removes the `per_row` largest magnitudes from each row, at most VLM_MAX_OUTLIERS, so that the
+  /// rest can be quantized in smaller steps. outliers [rows][per_row] gets their columns and values,
+  /// largest first, of equal ones the earlier first; x gets the next largest value in their place.
+  /// Rows with at most `per_row` columns keep their values, and their outliers are zeros. NaN is
+  /// never an outlier.
+  void (*take_outliers)(size_t rows, size_t columns, size_t per_row, float *x, size_t x_stride,
+                        vlm_outlier *outliers);
 
   /// Per row: (x - mean) / sqrt(variance + epsilon) * weight + bias; biased variance, f32 out.
   /// weight and bias may be NULL. y may be x.
@@ -217,17 +224,11 @@ typedef struct vlm_kernels {
   void (*attention_f32)(const vlm_attention *);
 } vlm_kernels;
 
-/// Removes the VLM_ROW_OUTLIERS largest magnitudes from each row, so that the rest can be quantized
-/// in smaller steps. `outliers` gets their columns and values, largest first, of equal ones the
-/// earlier first; x gets the next largest value in their place. Rows with at most VLM_ROW_OUTLIERS
-/// columns keep their values, and their outliers are zeros. NaN is never an outlier. Plain C, the
-/// same on every machine.
-void vlm_take_outliers(size_t rows, size_t columns, float *x, size_t x_stride,
-                       vlm_outlier *outliers);
 /// Subtracts from each outlier's value what the code at its column stands for, so that only the
-/// difference remains to be added.
-void vlm_settle_outliers(size_t rows, size_t columns, const uint8_t *codes, size_t stride,
-                         const vlm_row_quant *quants, vlm_outlier *outliers);
+/// difference remains to be added; outliers [rows][per_row] as take_outliers leaves them. Plain C,
+/// the same on every machine.
+void vlm_settle_outliers(size_t rows, size_t columns, size_t per_row, const uint8_t *codes,
+                         size_t stride, const vlm_row_quant *quants, vlm_outlier *outliers);
 
 /// Row `output` of a matrix in panels as floats, y [inputs], for lookups in a table of embeddings.
 /// Values are as formats/blocks.md defines them, rounded once. Plain C, the same on every machine.

@@ -35,6 +35,10 @@ VLM_INLINE vf vf_abs(vf a) { return vabsq_f32(a); }
 VLM_INLINE vf vf_min(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
 VLM_INLINE vf vf_max(vf a, vf b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
 VLM_INLINE vf vf_rint(vf a) { return vrndnq_f32(a); }
+VLM_INLINE unsigned vf_at_least(vf a, vf b) {
+  const uint32x4_t bits = {1, 2, 4, 8};
+  return vaddvq_u32(vandq_u32(vcgeq_f32(a, b), bits));
+}
 VLM_INLINE vf vf_select_gt(vf a, vf b, vf yes, vf no) {
   return vbslq_f32(vcgtq_f32(a, b), yes, no);
 }

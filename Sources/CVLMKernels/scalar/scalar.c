@@ -1,6 +1,7 @@
 // The reference: what these functions compute is what is right. Plain C, on any processor.
 #include "../halves.h"
 #include "../kernel_list.h"
+#include "../largest.h"
 
 #include "activations.inc"
 #include "attention.inc"

@@ -107,7 +107,7 @@ package struct LLaMA: Sendable {
   private enum Needed { case last, all }
 
   private func multiply(_ rows: MatrixView, into logits: MatrixView, _ context: LLaMAContext) {
-    context.multiply([MatrixProduct.Task(lmHead, into: logits)], of: rows)
+    context.multiply([MatrixProduct.Task(lmHead, into: logits)], of: rows, outliers: .many)
   }
 
   /// - Parameter finish: given normed rows of the last block's output, and where they stand.

@@ -98,7 +98,8 @@ package final class LLaMAContext: @unchecked Sendable {
     rotationBuffer = Activations(count: plan.rotationCount)
     logitRows = plan.logitRows
     sharedProduct = MatrixProduct.Scratch(
-      rows: plan.chunkRows, maximumInputs: plan.maximumInputs, kernels: kernels)
+      rows: plan.chunkRows, maximumInputs: plan.maximumInputs, kernels: kernels,
+      keepsOutliers: true)
     restProduct = MatrixProduct.Rest(
       rows: plan.chunkRows, maximumInputs: plan.maximumInputs, threads: pool.threadCount,
       kernels: kernels)
@@ -227,12 +228,16 @@ package final class LLaMAContext: @unchecked Sendable {
   }
 
   /// Products of one input, by all threads; `x` may be overwritten.
-  func multiply(_ tasks: [MatrixProduct.Task], of x: MatrixView) {
+  ///
+  /// - Parameter outliers: of a row of `x`, where the precision is `.balanced`.
+  func multiply(
+    _ tasks: [MatrixProduct.Task], of x: MatrixView, outliers: MatrixProduct.Outliers = .some
+  ) {
     switch precision {
     case .fast, .balanced:
       MatrixProduct.run(
         tasks, of: x, shared: sharedProduct, scratches: products, pool: pool,
-        keepsOutliers: precision == .balanced)
+        outliers: precision == .balanced ? outliers : .none)
     case .exact:
       MatrixProduct.runPrecisely(
         tasks, of: x, shared: sharedProduct, rest: restProduct,
@@ -279,9 +284,9 @@ struct LLaMAPlan {
     rotationCount = rows * config.headDimension
     maximumInputs = max(config.hidden, config.queryColumns, config.feedForward)
     let floats = 2 * streamCount + branchCount + wideCount + logitCount + rotationCount
-    // Quantized rows, and what the kernels unpack per thread.
+    // Quantized rows with their outliers, and what the kernels unpack per thread.
     let activations =
-      4 * floats + rows * (maximumInputs + 72) + threads * (256 * maximumInputs)
+      4 * floats + rows * (maximumInputs + 200) + threads * (256 * maximumInputs)
       + MatrixProduct.Rest.byteCount(rows: rows, maximumInputs: maximumInputs, threads: threads)
     let perLayer = KeyValues.byteCount(
       capacity: capacity, heads: config.keyValueHeads, headDimension: config.headDimension,

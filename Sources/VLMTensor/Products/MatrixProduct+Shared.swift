@@ -1,3 +1,5 @@
+import CVLMKernels
+
 // MARK: - By all threads
 
 extension MatrixProduct {
@@ -13,6 +15,27 @@ extension MatrixProduct {
       self.product = product
       self.output = output
       self.epilogue = epilogue
+    }
+  }
+
+  /// The largest values of each row of an input, which are multiplied as floats, apart from the codes
+  /// of the others.
+  package enum Outliers: Sendable {
+    case none
+    case some
+    /// For products whose errors nothing averages, so that they are worth more.
+    case many
+
+    /// How many of each row. Weights of fewer than 8 bits have by far the larger error, and it takes
+    /// more to unpack a column of theirs.
+    func perRow(_ tasks: [Task]) -> Int {
+      guard tasks.allSatisfy({ $0.product.isQuantized }) else { return 0 }
+      let isFine = tasks.allSatisfy { $0.product.scheme == .q8 }
+      switch self {
+      case .none: return 0
+      case .some: return isFine ? 8 : 4
+      case .many: return isFine ? Int(VLM_MAX_OUTLIERS) : 4
+      }
     }
   }
 
@@ -45,25 +68,26 @@ extension MatrixProduct {
   ///   - input: `[rows, inputs]` of every product; no output overlaps it or another output.
   ///   - shared: room for the quantized rows.
   ///   - scratches: one for each of the pool's threads.
-  ///   - keepsOutliers: the largest values of each row are multiplied as floats, apart from the
-  ///     codes of the others; then `input` is overwritten, and tasks have no activation and gamma.
+  ///   - outliers: kept apart where all products are quantized; then `input` is overwritten, and
+  ///     tasks have no activation and gamma.
   package static func run(
     _ tasks: [Task], of input: MatrixView, shared: Scratch, scratches: [Scratch], pool: WorkerPool,
-    keepsOutliers: Bool = false
+    outliers: Outliers = .none
   ) {
-    let isApart = keepsOutliers && tasks.allSatisfy { $0.product.isQuantized }
+    let perRow = outliers.perRow(tasks)
+    precondition(input.rows * perRow <= shared.outlierRoom, "room for outliers")
     for task in tasks {
-      if isApart {
+      if perRow > 0 {
         precondition(task.epilogue.activation == .none && task.epilogue.gamma == nil, "a sum")
       }
       task.product.check(input, task.output, shared, scratches, pool)
     }
     show(input, of: tasks)
     if let first = tasks.first(where: { $0.product.isQuantized }) {
-      first.product.quantize(input, into: shared, pool: pool, isApart: isApart)
+      first.product.quantize(input, into: shared, pool: pool, outliers: perRow)
     }
     let shares = PreparedProducts(
-      tasks, of: input, codes: shared, scratches: scratches, addsOutliers: isApart)
+      tasks, of: input, codes: shared, scratches: scratches, outliers: perRow)
     pool.forEach(count: shares.count) { piece, worker in shares.multiply(piece, worker) }
   }
 
@@ -77,15 +101,17 @@ extension MatrixProduct {
   }
 
   /// Few rows are quantized by the caller: that takes less time than waking the others.
+  ///
+  /// - Parameter outliers: of each row, which are kept apart.
   private func quantize(
-    _ input: MatrixView, into shared: Scratch, pool: WorkerPool, isApart: Bool = false
+    _ input: MatrixView, into shared: Scratch, pool: WorkerPool, outliers: Int
   ) {
     let pieces = (input.rows + Self.sharedRows - 1) / Self.sharedRows
     pool.forEach(count: pieces) { piece, _ in
       let start = piece * Self.sharedRows
       let rows = start..<min(input.rows, start + Self.sharedRows)
-      if isApart {
-        quantizeApart(input, rows: rows, into: shared)
+      if outliers > 0 {
+        quantizeApart(input, rows: rows, perRow: outliers, into: shared)
       } else {
         quantize(input, rows: rows, into: shared)
       }

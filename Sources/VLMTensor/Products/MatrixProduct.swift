@@ -64,16 +64,19 @@ package struct MatrixProduct: Sendable {
     private let quantized: AlignedBytes
     private let rowQuants: AlignedBytes
     private let rowOutliers: AlignedBytes
+    /// Outliers that there is room for.
+    let outlierRoom: Int
     private let kernel: AlignedBytes
     let maximumInputs: Int
 
-    package init(rows: Int, maximumInputs: Int, kernels: KernelSet) {
+    /// - Parameter keepsOutliers: whether there is room for those of each row.
+    package init(rows: Int, maximumInputs: Int, kernels: KernelSet, keepsOutliers: Bool = false) {
       self.rows = rows
       self.maximumInputs = maximumInputs
       quantized = AlignedBytes(count: rows * MatrixProduct.quantizedStride(maximumInputs))
       rowQuants = AlignedBytes(count: rows * MemoryLayout<vlm_row_quant>.stride)
-      rowOutliers = AlignedBytes(
-        count: rows * MatrixProduct.rowOutliers * MemoryLayout<vlm_outlier>.stride)
+      outlierRoom = keepsOutliers ? rows * Int(VLM_MAX_OUTLIERS) : 0
+      rowOutliers = AlignedBytes(count: outlierRoom * MemoryLayout<vlm_outlier>.stride)
       kernel = AlignedBytes(count: kernels.table.pointee.gemm_scratch_bytes(maximumInputs))
     }
 
@@ -89,14 +92,11 @@ package struct MatrixProduct: Sendable {
     /// What the kernel unpacks to.
     var unpacked: UnsafeMutableRawPointer { kernel.base }
 
-    /// What `run` keeps apart from the codes of each row.
+    /// What `run` keeps apart from the codes of each row, as many as `Outliers` says.
     var outliers: UnsafeMutablePointer<vlm_outlier> {
       rowOutliers.base.assumingMemoryBound(to: vlm_outlier.self)
     }
   }
-
-  /// Values of a row that `run` keeps apart from its codes, where it is asked to.
-  package static let rowOutliers = Int(VLM_ROW_OUTLIERS)
 
   /// Bytes from one quantized row to the next: a whole number of 64-byte tile rows.
   package static func quantizedStride(_ inputs: Int) -> Int { vlm_row_code_stride(inputs) }
@@ -170,16 +170,17 @@ package struct MatrixProduct: Sendable {
       target.codes + rows.lowerBound * stride, stride, target.quants + rows.lowerBound)
   }
 
-  /// Quantizes some rows of `input` without their outliers, which it overwrites.
-  func quantizeApart(_ input: MatrixView, rows: Range<Int>, into target: Scratch) {
+  /// Quantizes some rows of `input` without their `perRow` outliers, which it overwrites.
+  func quantizeApart(_ input: MatrixView, rows: Range<Int>, perRow: Int, into target: Scratch) {
     let stride = Self.quantizedStride(inputs)
     let first = rows.lowerBound
-    let outliers = target.outliers + first * Self.rowOutliers
-    vlm_take_outliers(
-      rows.count, inputs, input.base + first * input.stride, input.stride, outliers)
+    let outliers = target.outliers + first * perRow
+    kernels.table.pointee.take_outliers(
+      rows.count, inputs, perRow, input.base + first * input.stride, input.stride, outliers)
     quantize(input, rows: rows, into: target)
     vlm_settle_outliers(
-      rows.count, inputs, target.codes + first * stride, stride, target.quants + first, outliers)
+      rows.count, inputs, perRow, target.codes + first * stride, stride, target.quants + first,
+      outliers)
   }
 
   func call(

@@ -10,8 +10,9 @@ final class PreparedProducts: @unchecked Sendable {
   private let tasks: [MatrixProduct.Task]
   private let input: MatrixView
   private let owners: [MatrixProduct.Scratch]
-  /// Of all rows, where they are apart from the codes.
-  private let outliers: UnsafePointer<vlm_outlier>?
+  /// Of all rows, `outliersPerRow` of each: 0 where the codes stand for all of a row.
+  private let outliers: UnsafePointer<vlm_outlier>
+  private let outliersPerRow: Int
 
   private struct Prepared {
     let kernel: ProductKernel.Multiply?
@@ -29,13 +30,14 @@ final class PreparedProducts: @unchecked Sendable {
   /// - Parameters:
   ///   - codes: the input's rows, quantized, where a product takes them so.
   ///   - scratches: one for each thread.
-  ///   - addsOutliers: the rows' outliers are not in the codes; all products are quantized then.
+  ///   - outliers: of each row, which are not in the codes; all products are quantized then.
   init(
     _ tasks: [MatrixProduct.Task], of input: MatrixView, codes: MatrixProduct.Scratch,
-    scratches: [MatrixProduct.Scratch], addsOutliers: Bool = false
+    scratches: [MatrixProduct.Scratch], outliers: Int = 0
   ) {
     self.tasks = tasks
-    outliers = addsOutliers ? UnsafePointer(codes.outliers) : nil
+    self.outliers = UnsafePointer(codes.outliers)
+    outliersPerRow = outliers
     self.input = input
     owners = scratches + [codes]
     products = .allocate(capacity: tasks.count)
@@ -103,10 +105,11 @@ final class PreparedProducts: @unchecked Sendable {
     call.panel_end = (columns.upperBound + width - 1) / width
     call.scratch = unpacked[worker]
     kernel(&call)
-    if let outliers {
+    if outliersPerRow > 0 {
       // The epilogue is done; these are added to what it left.
       call.epilogue = vlm_epilogue()
-      products[index].addOutliers?(&call, outliers + row * MatrixProduct.rowOutliers)
+      products[index].addOutliers?(
+        &call, outliersPerRow, outliers + row * outliersPerRow)
     }
   }
 }

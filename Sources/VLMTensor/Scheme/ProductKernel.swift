@@ -7,9 +7,9 @@ package enum ProductKernel: @unchecked Sendable {
   // Addresses of functions, which nobody changes.
   /// `y = epilogue(x Wᵀ)` for some panels of W.
   package typealias Multiply = @convention(c) (UnsafePointer<vlm_gemm>?) -> Void
-  /// `y += o Wᵀ` for the few values o that are apart from the codes of each row.
+  /// `y += o Wᵀ` for the few values o, so many of each row, that are apart from its codes.
   package typealias AddOutliers =
-    @convention(c) (UnsafePointer<vlm_gemm>?, UnsafePointer<vlm_outlier>?) -> Void
+    @convention(c) (UnsafePointer<vlm_gemm>?, Int, UnsafePointer<vlm_outlier>?) -> Void
 
   /// f32 weights in the order of the matrix, which a library of linear algebra multiplies.
   case rowMajor

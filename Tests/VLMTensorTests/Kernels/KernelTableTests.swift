@@ -46,6 +46,7 @@ struct KernelTableTests {
     #expect(table.depthwise_f32 != nil && table.activation_f32 != nil)
     #expect(table.sum_squares_f32 != nil && table.scale_shift_f32 != nil)
     #expect(table.rms_norm_f32 != nil && table.rotate_half_f32 != nil && table.gate_f32 != nil)
+    #expect(table.take_outliers != nil)
     #expect(table.add_outliers_q8 != nil && table.add_outliers_q4 != nil)
     #expect(table.store_keys_values != nil && table.attention_f32 != nil)
     #expect(table.attention_scratch_bytes != nil)

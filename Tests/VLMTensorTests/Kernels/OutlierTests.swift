@@ -5,22 +5,25 @@ import Testing
 
 @Suite("outliers of activations")
 struct OutlierTests {
-  static let perRow = Int(VLM_ROW_OUTLIERS)
+  static let perRow = 4
 
-  func take(_ values: [Float]) -> (rest: [Float], outliers: [vlm_outlier]) {
+  func take(
+    _ values: [Float], perRow: Int = perRow, by table: String = "scalar"
+  ) throws -> (rest: [Float], outliers: [vlm_outlier]) {
     var rest = values
-    var outliers = [vlm_outlier](repeating: vlm_outlier(), count: Self.perRow)
-    vlm_take_outliers(1, values.count, &rest, values.count, &outliers)
+    var outliers = [vlm_outlier](repeating: vlm_outlier(column: 7, value: 7), count: perRow)
+    try KernelTables.named(table).take_outliers(
+      1, values.count, perRow, &rest, values.count, &outliers)
     return (rest, outliers)
   }
 
   @Test("the largest magnitudes are taken, and the next largest stands in their place")
-  func largest() {
+  func largest() throws {
     var values = (0..<70).map { Float($0 % 7) / 7 }
     for (column, value) in [(3, Float(-9)), (17, 8), (40, -30), (69, 9), (20, -2)] {
       values[column] = value
     }
-    let (rest, outliers) = take(values)
+    let (rest, outliers) = try take(values)
     #expect(outliers.map(\.column) == [40, 3, 69, 17])
     #expect(outliers.map(\.value) == [-30, -9, 9, 8])
     for column in values.indices {
@@ -29,19 +32,43 @@ struct OutlierTests {
   }
 
   @Test("a row of no more values than are kept apart stays as it is", arguments: [1, 2, 3, 4])
-  func short(count: Int) {
+  func short(count: Int) throws {
     let values = (0..<count).map { Float($0 + 1) }
-    let (rest, outliers) = take(values)
+    let (rest, outliers) = try take(values)
     #expect(rest == values && outliers.allSatisfy { $0.value == 0 && $0.column == 0 })
   }
 
   @Test("NaN stays in the row, so that its codes are not finite")
-  func notANumber() {
+  func notANumber() throws {
     var values = (0..<33).map { Float($0) }
     values[5] = .nan
-    let (rest, outliers) = take(values)
+    let (rest, outliers) = try take(values)
     #expect(rest[5].isNaN)
     #expect(outliers.map(\.column) == [32, 31, 30, 29])
+  }
+
+  @Test("every instruction set takes the same ones", arguments: KernelTables.vectorised)
+  func takenAlike(table: String) throws {
+    var random = Generator(seed: 73)
+    for columns in [1, 8, 9, 63, 64, 65, 130, 576, 1000] {
+      // Even magnitudes, some far larger than the rest, many alike, NaN and infinities.
+      let even = random.floats(columns, -1...1)
+      let rows = [
+        even, even.map { $0 * $0 * $0 * $0 * $0 * $0 * $0 }, even.map { ($0 * 3).rounded() },
+        even.map { $0 > 0.8 ? .nan : $0 < -0.99 ? .infinity : $0 },
+        even.map { $0 > -0.9 ? .nan : $0 }, even.map { $0 > 0.95 ? $0 : 0 },
+      ]
+      for row in rows {
+        for perRow in 1...Int(VLM_MAX_OUTLIERS) {
+          let expected = try take(row, perRow: perRow)
+          let found = try take(row, perRow: perRow, by: table)
+          #expect(found.rest.map(\.bitPattern) == expected.rest.map(\.bitPattern))
+          #expect(found.outliers.map(\.column) == expected.outliers.map(\.column))
+          #expect(
+            found.outliers.map(\.value.bitPattern) == expected.outliers.map(\.value.bitPattern))
+        }
+      }
+    }
   }
 
   @Test("codes and what they leave over make the value again")
@@ -50,12 +77,12 @@ struct OutlierTests {
     let columns = 100
     var values = random.floats(columns, -1...1)
     (values[7], values[64]) = (55, -90)
-    var (rest, outliers) = take(values)
+    var (rest, outliers) = try take(values)
     var codes = [UInt8](repeating: 0, count: 128)
     var quant = vlm_row_quant()
     try KernelTables.scalar().quantize_rows_u8(1, columns, &rest, columns, &codes, 128, &quant)
     #expect(quant.scale < 0.01)
-    vlm_settle_outliers(1, columns, codes, 128, &quant, &outliers)
+    vlm_settle_outliers(1, columns, Self.perRow, codes, 128, &quant, &outliers)
     for outlier in outliers {
       let column = Int(outlier.column)
       let found = quant.scale * Float(codes[column]) + quant.minimum + outlier.value
@@ -79,9 +106,9 @@ struct OutlierTests {
         { $0.add_outliers_q8 }, { $0.add_outliers_q3 }, { $0.add_outliers_q4 },
         { $0.add_outliers_q5 }, { $0.add_outliers_q6 },
       ]
-      let rows = 3
-      let columns = random.integers(rows * Self.perRow, 0...(inputs - 1))
-      let values = random.floats(rows * Self.perRow, -9...9)
+      let (rows, perRow) = (3, outputs % 2 == 0 ? Int(VLM_MAX_OUTLIERS) : 3)
+      let columns = random.integers(rows * perRow, 0...(inputs - 1))
+      let values = random.floats(rows * perRow, -9...9)
       let outliers = zip(columns, values).map {
         vlm_outlier(column: UInt32($0), value: $1)
       }
@@ -95,7 +122,7 @@ struct OutlierTests {
             call.weights = UnsafeRawPointer(matrix.panels.base)
             (call.panel_begin, call.panel_end) = (0, (outputs + 15) / 16)
             (call.y, call.y_stride) = (y.baseAddress, outputs)
-            function(table)?(&call, outliers)
+            function(table)?(&call, perRow, outliers)
           }
           return y
         }
@@ -104,7 +131,7 @@ struct OutlierTests {
         for r in 0..<rows {
           for n in 0..<outputs {
             var wanted = Double(before[r * outputs + n])
-            for j in r * Self.perRow..<(r + 1) * Self.perRow {
+            for j in r * perRow..<(r + 1) * perRow {
               let code = matrix.values[n * inputs + columns[j]]
               wanted += Double(scales[n]) * Double(code) * Double(values[j])
             }

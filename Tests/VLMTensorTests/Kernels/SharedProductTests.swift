@@ -100,6 +100,59 @@ struct SharedProductTests {
     }
   }
 
+  @Test(
+    "values kept apart from the codes take most of their error, on any number of threads",
+    arguments: sets)
+  func outliers(name: String) throws {
+    let kernels = try #require(KernelSet(named: name))
+    let folder = try TemporaryFolder()
+    var random = Generator(seed: 55)
+    let (inputs, rows) = (200, 40)
+    // Heavy tails, as activations have them.
+    let values = random.floats(rows * inputs, -1...1).map { $0 / (1.001 - abs($0)) }
+    let x = Activations(count: rows * inputs)
+    let input = x.matrix(rows: rows, columns: inputs)
+    let shared = MatrixProduct.Scratch(
+      rows: rows, maximumInputs: inputs, kernels: kernels, keepsOutliers: true)
+    for scheme in [Scheme.q8, .q4] {
+      let product = MatrixProduct(
+        try tensor(scheme, outputs: 70, inputs: inputs, in: folder, &random), kernels: kernels)
+      let table = Activations(count: 70 * inputs)
+      let weights = table.matrix(rows: 70, columns: inputs)
+      product.rows(Array(0..<70), into: weights)
+      let exact = (0..<rows * 70).map { place in
+        (0..<inputs).reduce(0.0) {
+          $0 + Double(values[place / 70 * inputs + $1]) * Double(weights[place % 70, $1])
+        }
+      }
+      func product(_ outliers: MatrixProduct.Outliers, threads: Int) -> [Float] {
+        input.assign(values)
+        let y = Activations(count: rows * 70)
+        let output = y.matrix(rows: rows, columns: 70)
+        let scratches = (0..<threads).map { _ in
+          MatrixProduct.Scratch(rows: 1, maximumInputs: inputs, kernels: kernels)
+        }
+        MatrixProduct.run(
+          [.init(product, into: output)], of: input, shared: shared, scratches: scratches,
+          pool: WorkerPool(threadCount: threads), outliers: outliers)
+        defer { withExtendedLifetime(y) {} }
+        return output.array()
+      }
+      func error(_ outliers: MatrixProduct.Outliers) -> Double {
+        zip(product(outliers, threads: 1), exact).reduce(0) {
+          $0 + (Double($1.0) - $1.1) * (Double($1.0) - $1.1)
+        }
+      }
+      let (none, some, many) = (error(.none), error(.some), error(.many))
+      #expect(some < none / 20)
+      // Only 8-bit weights are worth more than a few.
+      #expect(scheme == .q8 ? many < some / 2 : many == some)
+      #expect(product(.many, threads: 3) == product(.many, threads: 1))
+      withExtendedLifetime(table) {}
+    }
+    withExtendedLifetime(x) {}
+  }
+
   @Test("a row of a weight is what a product with unit vectors gives", arguments: panelSchemes)
   func rows(scheme: Scheme) throws {
     let kernels = try #require(KernelSet(named: "scalar"))

@@ -68,9 +68,9 @@ private enum Plain8: PanelScheme {
           }
         }
       },
-      { call, outliers in
+      { call, perRow, outliers in
         guard let call = call?.pointee, let outliers else { return }
-        for row in 0..<call.rows { call.y[row * call.y_stride] += outliers[row * 4].value }
+        for row in 0..<call.rows { call.y[row * call.y_stride] += outliers[row * perRow].value }
       })
   }
 
