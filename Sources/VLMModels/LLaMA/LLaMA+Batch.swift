@@ -51,7 +51,7 @@ extension LLaMA {
     while start < ids.count {
       let part = start..<min(ids.count, start + shared.logitRows)
       let logits = shared.logits(rows: part.count)
-      shared.multiply([MatrixProduct.Task(lmHead, into: logits)], of: normed[part])
+      shared.multiply([MatrixProduct.Task(lmHead, into: logits)], of: normed[part], outliers: .many)
       for row in part { body(row, logits[row - start..<row - start + 1]) }
       start = part.upperBound
     }
