@@ -18,7 +18,7 @@ extension SourceModel {
     let names = try eightBitNames()
     guard let container,
       container.tensors.allSatisfy({
-        names.contains($0.name) ? $0.format.scheme == .q8 : $0.format.scheme.codeBits > 8
+        names.contains($0.name) ? $0.format.scheme.codeBits == 8 : $0.format.scheme.codeBits > 8
       })
     else { return nil }
     return container
