@@ -28,7 +28,8 @@ struct ConversionEvaluation {
     var options = Evaluator.Options()
     options.checkpoint.ignoresUnexpectedTensors = true
     let evaluator = try Evaluator(
-      try Container.open(path: model), .checkpoint(source), options, threads: threads,
+      try Container.open(path: model), .checkpoint(source, path: source.catalog.path), options,
+      threads: threads,
       kernels: try Environment.kernelSet())
     let progress = StagedProgress(quiet: quiet)
     let result = try evaluator.run(on: paths) { text in

@@ -33,9 +33,10 @@ struct EvaluationTable {
     var lines = [title]
     let names = rows.reduce(24) { max($0, $1.name.count) } + 2
     let hasReference = rows.contains { !$0.reference.isEmpty }
-    if hasReference { lines.append(pad("", names) + padded("model", "reference")) }
+    if hasReference { lines.append("  " + pad("", names) + padded("model", "reference")) }
     for row in rows {
-      lines.append("  " + pad(row.name, names - 2) + padded(row.model, row.reference))
+      let line = "  " + pad(row.name, names) + padded(row.model, row.reference)
+      lines.append(row.model.isEmpty ? "  " + row.name : line)
     }
     lines += changes
     if let loss = evaluation.loss {
@@ -117,8 +118,9 @@ struct EvaluationTable {
   }
 
   private mutating func add(_ predictions: Evaluation.Predictions, _ name: String) {
+    add(name, "")
     add(
-      name + ": perplexity", decimal(predictions.perplexity, 4),
+      "perplexity", decimal(predictions.perplexity, 4),
       predictions.referencePerplexity.map { decimal($0, 4) } ?? "")
     if let divergence = predictions.divergence { add("divergence", divergence: divergence) }
     if let share = predictions.sameBestToken { add("same most probable token", percent(share)) }

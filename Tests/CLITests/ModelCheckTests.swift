@@ -100,11 +100,12 @@ struct ModelCheckTests {
   }
 
   @Test(
-    "--evaluate of a model that writes text, or with a picture that is none, is refused at once")
+    "--evaluate of a text model on a picture, or with a picture that is none, is refused at once")
   func evaluate() throws {
     try copy()
     var (status, line) = try refusal("--evaluate", TestFiles.fixture("pngsuite/basn2c08.png"))
-    #expect(status == 64 && line.contains("a model that writes text"), "\(line)")
+    #expect(
+      status == 64 && line.contains("found 1 picture, expected text or conversations"), "\(line)")
     let classifier = TestFiles.fixture("convnext-cifar10")
     let missing = try CommandRunner.convert(
       classifier, output, "-q", "--evaluate", folder.path("none.png"))

@@ -137,7 +137,7 @@ struct EvaluationRun {
   ) throws -> R {
     switch reference {
     case .container(let container): return try body(container)
-    case .checkpoint(let source):
+    case .checkpoint(let source, _):
       let name = evaluator.model.path.splitAtLastSlash.name
       let base = folder.isEmpty || folder.hasSuffix("/") ? folder : folder + "/"
       let container = try ReferenceContainer.open(

@@ -55,12 +55,13 @@ public final class Evaluator: Sendable {
   /// What a model is compared with.
   package enum Reference: Sendable {
     case container(Container)
-    case checkpoint(SourceModel)
+    /// With the path that it was opened with.
+    case checkpoint(SourceModel, path: String)
 
     package var path: String {
       switch self {
       case .container(let container): container.path
-      case .checkpoint(let source): source.catalog.path
+      case .checkpoint(_, let path): path
       }
     }
 
@@ -68,7 +69,7 @@ public final class Evaluator: Sendable {
     func description() throws -> ModelDescription {
       switch self {
       case .container(let container): try container.modelDescription()
-      case .checkpoint(let source): source.description
+      case .checkpoint(let source, _): source.description
       }
     }
   }
@@ -216,7 +217,7 @@ extension Evaluator.Reference {
   package init(path: String, _ options: Converter.Options) throws {
     switch try ModelFileKind.of(path) {
     case .container: self = .container(try Container.open(path: path))
-    case .checkpoint: self = .checkpoint(try options.open(path))
+    case .checkpoint: self = .checkpoint(try options.open(path), path: path)
     }
   }
 }
