@@ -80,7 +80,7 @@ public final class Converter: Sendable {
     try VLMZError.require(
       (1...ThreadCount.maximum).contains(threads), "threads", found: "\(threads)",
       expected: "1 to \(ThreadCount.maximum)")
-    try options.calibration?.check()
+    try options.check()
     let conversion = try VLMZError.wrapping {
       try Conversion(try options.open(input), options, threads: threads, kernels: .best)
     }
@@ -195,17 +195,13 @@ public final class Converter: Sendable {
       try conversion.checkOutput(output)
       try OutputFile.check(output, overwrite: options.overwrites)
     }
-    if calibrator != nil, let note = conversion.noteOfKeptMatrices { tell(note) }
+    if calibrator != nil, budget == nil, let note = conversion.noteOfKeptMatrices { tell(note) }
     let statistics = try calibrator?.statistics(
-      for: output, cancelled: cancelled, note: tell, progress: calibrating)
-    let report = try conversion.run(
-      to: output, overwrite: options.overwrites, resume: options.resumes, statistics: statistics,
-      cancelled: cancelled, note: tell
-    ) { done, total, tensor in
-      progress(
-        Progress(
-          byteCount: done, totalByteCount: total, tensor: tensor, calibratedFraction: 1))
-    }
+      for: output, cancelled: cancelled, note: tell, progress: calibrating
+    ).limited(by: options.calibration?.effort)
+    let run = BudgetedRun(
+      converter: self, statistics: statistics, output: output, cancelled: cancelled)
+    let report = try run.write(note: tell, calibrating: calibrating, progress: progress)
     return Report(path: output, details: report, notes: notes)
   }
 
@@ -216,11 +212,12 @@ public final class Converter: Sendable {
   }
 
   /// What calibrates the model, where that was asked for.
-  private var calibrator: Calibrator? {
+  var calibrator: Calibrator? {
     options.calibration.map { calibration in
       Calibrator(
-        conversion: conversion, options: calibration,
-        ignoresUnexpected: options.ignoresUnexpectedTensors, threads: threads)
+        conversion: budget == nil ? conversion : conversion.unrestricted, options: calibration,
+        ignoresUnexpected: options.ignoresUnexpectedTensors, threads: threads,
+        weighs: budget != nil && calibration.effort != .fast)
     }
   }
 }
@@ -233,5 +230,6 @@ extension Conversion {
       source: source, policy: options.policy,
       ignoreUnexpected: options.ignoresUnexpectedTensors, pool: WorkerPool(threadCount: threads),
       kernels: kernels)
+    if let path = options.planFile { self = try PlanFile(path: path).applied(to: self) }
   }
 }

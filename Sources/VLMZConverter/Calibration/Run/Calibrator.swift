@@ -12,6 +12,8 @@ struct Calibrator {
   let options: Converter.Calibration
   let ignoresUnexpected: Bool
   let threads: Int
+  /// Whether the model is run with errors in each matrix, to find out what they cost.
+  var weighs = false
 
   private var source: SourceModel { conversion.source }
   private var plan: ConversionPlan { conversion.plan }
@@ -28,7 +30,7 @@ struct Calibrator {
   ///
   /// - Throws: `CalibrationError` where nothing is, unless statistics are kept for later.
   private func wanted() throws -> [String: InputStatistics.Detail] {
-    let details = plan.wantedDetails
+    let details = plan.wantedDetails.mapValues { min($0, options.mostDetail) }
     if !details.isEmpty { return details }
     guard options.statisticsFile != nil else {
       let scheme = plan.items.first { $0.format.layout == .panels }?.format.scheme.name ?? "f32"
@@ -117,13 +119,24 @@ struct Calibrator {
           + "than \(PreparedData.enoughPictures) the model may get worse, compare on others")
     }
     let provenance = try provenance(data, prepared)
-    return try run.run(cancelled: events.cancelled) { groups in
+    let writer = try run.run(cancelled: events.cancelled) { groups in
       try StatisticsWriter(
         path: path, overwrite: options.statisticsFile == nil, groups: groups,
         provenance: provenance, pool: threads.sums)
     } progress: {
       events.progress($0, $1, $2)
     }
+    guard weighs else { return writer }
+    let sensitivities = SensitivityRun(
+      container: container, description: source.description, parts: prepared.parts,
+      collector: collector, statistics: try writer.opened(), kernels: kernels,
+      pool: threads.layers, amount: options.comparedAmount(parameters: plan.parameterCount))
+    for (group, values) in try sensitivities.run(
+      cancelled: events.cancelled, progress: events.progress)
+    {
+      try writer.write(group, sensitivities: values)
+    }
+    return writer
   }
 
   // MARK: - What it was calibrated on

@@ -7,9 +7,9 @@ import VLMZ
 /// A language model over sequences, block by block: all sequences pass a block before the next. What
 /// lies between blocks is kept in memory, `[positions, hidden]` f32 of each sequence.
 final class LanguagePart: CalibrationPart {
-  private let language: LanguageModel
-  private let sequences: [TokenSequence]
-  private let positions: Int
+  let language: LanguageModel
+  let sequences: [TokenSequence]
+  let positions: Int
   private let pool: WorkerPool
   private let kernels: KernelSet
   private let sightPool: WorkerPool
@@ -18,9 +18,11 @@ final class LanguagePart: CalibrationPart {
   private var context: LLaMAContext?
   /// Of the run on little.
   private var probed: State
+  /// Of the runs with a matrix replaced.
+  var comparison = Comparison()
 
   /// Rows between two blocks.
-  private struct State {
+  struct State {
     let memory: Activations
     let rows: MatrixView
 
@@ -88,7 +90,7 @@ final class LanguagePart: CalibrationPart {
     }
   }
 
-  private func context(length: Int) throws -> LLaMAContext {
+  func context(length: Int) throws -> LLaMAContext {
     if let context, context.capacity >= length { return context }
     let made = try language.layers.layerContext(length: length, pool: pool, kernels: kernels)
     context = made
@@ -96,7 +98,7 @@ final class LanguagePart: CalibrationPart {
   }
 
   /// The embeddings of a sequence, pictures in their places.
-  private func entering(_ sequence: TokenSequence) throws -> State {
+  func entering(_ sequence: TokenSequence) throws -> State {
     let hidden = language.layers.config.hidden
     guard let model = language.pictures else {
       let state = State(rows: sequence.ids.count, columns: hidden)
