@@ -195,6 +195,17 @@ public final class Conversation: @unchecked Sendable {
     return answer
   }
 
+  /// Answers a prompt that is made already; it becomes no part of the conversation.
+  ///
+  /// - Parameter ids: with `ImagePrompt.sentinel` for each of `images`.
+  /// - Throws: as `TextGenerator.generate`.
+  package func answer(
+    toPrompt ids: [Int], images: [VisualTokens], _ options: GenerationOptions,
+    cancelled: CancellationFlag? = nil
+  ) throws -> Generation {
+    try generator.generate(ids, images: images, complete(options), cancelled: cancelled)
+  }
+
   /// The prompt's ids if `question` were asked now.
   package func promptIDs(_ question: String) throws -> [Int] {
     try refuseTooLong(question)

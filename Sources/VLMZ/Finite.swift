@@ -14,7 +14,7 @@ extension UnsafeBufferPointer where Element == Float {
 
 extension MatrixView {
   /// Values that are NaN or infinite.
-  var notFiniteCount: Int {
+  package var notFiniteCount: Int {
     (0..<rows).reduce(0) { count, row in count + withRow(row) { $0.notFiniteCount } }
   }
 

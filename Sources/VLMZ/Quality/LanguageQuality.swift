@@ -109,25 +109,12 @@ package struct LanguageQuality: Sendable {
   private mutating func add(
     _ q: UnsafeBufferPointer<Float>, from p: UnsafeBufferPointer<Float>?, next: Int
   ) {
-    let qNorm = Self.logSum(q)
+    let qSum = TokenProbabilities.logSum(q)
     tokens += 1
-    loss += qNorm - Double(q[next])
+    loss += qSum - Double(q[next])
     guard let p else { return }
-    let pNorm = Self.logSum(p)
-    var sum = 0.0
-    for index in p.indices {
-      let log = Double(p[index]) - pNorm
-      sum += exp(log) * (log - (Double(q[index]) - qNorm))
-    }
-    divergence += sum
+    divergence += TokenProbabilities.divergence(
+      of: q, qSum, from: p, TokenProbabilities.logSum(p))
     if Sampler.largest(p) == Sampler.largest(q) { agreements += 1 }
-  }
-
-  /// ln Σ exp(x), in f64.
-  private static func logSum(_ values: UnsafeBufferPointer<Float>) -> Double {
-    let highest = Double(Sampler.largest(values).map { values[$0] } ?? 0)
-    var sum = 0.0
-    for value in values { sum += exp(Double(value) - highest) }
-    return log(sum) + highest
   }
 }

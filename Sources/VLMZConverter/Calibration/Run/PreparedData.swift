@@ -75,18 +75,23 @@ struct PreparedData {
     return given.isEmpty ? (0..<count).map { .drawn($0) } : given.evenly(count)
   }
 
-  /// What a text tower reads: lines of texts, and what was said.
+  /// What a text tower reads.
   private static func captions(
     _ data: CalibrationData, _ options: Converter.Calibration
   ) -> [String] {
+    let given = lines(of: data)
+    return given.isEmpty
+      ? OwnTexts.captions : given.evenly(max(1, options.tokenCount / tokensPerCaption))
+  }
+
+  /// Lines of texts, and what was said, as captions.
+  static func lines(of data: CalibrationData) -> [String] {
     let lines = data.texts.flatMap { $0.split(whereSeparator: \.isNewline).map(String.init) }
     let said = data.dialogues.flatMap { $0.turns.compactMap(\.text) }
       .map { $0.split(separator: ImagePrompt.marker).joined(separator: " ") }
-    let given = (lines + said).filter { text in
+    return (lines + said).filter { text in
       text.unicodeScalars.contains { !$0.properties.isWhitespace }
     }
-    return given.isEmpty
-      ? OwnTexts.captions : given.evenly(max(1, options.tokenCount / tokensPerCaption))
   }
 }
 

@@ -3,8 +3,24 @@ import VLMText
 
 /// What a language model reads at once: ids, with a sentinel where a picture stands.
 struct TokenSequence: Sendable, Equatable {
+  /// What stands behind the prompt.
+  enum Kind: Sendable, Equatable {
+    /// The rest of a window of text.
+    case text
+    /// An answer that the data have, or none.
+    case givenAnswer
+    /// The answer that a model finds most probable, its end included.
+    case ownAnswer
+  }
+
   var ids: [Int]
   var pictures: [CalibrationData.Picture] = []
+  /// Ids at the beginning that are only read; how well the model predicts those behind them is what
+  /// is judged. No picture stands among those.
+  var promptCount = 1
+  var kind = Kind.text
+  /// What was asked last, for messages.
+  var question = ""
 
   /// Positions, where a picture has `visual` of them.
   func positions(visual: Int) -> Int { ids.count - pictures.count + pictures.count * visual }
@@ -12,7 +28,8 @@ struct TokenSequence: Sendable, Equatable {
   /// At most `limit` positions of its beginning, pictures whole; nil where there is no room for one.
   func cut(to limit: Int, visual: Int) -> TokenSequence? {
     guard positions(visual: visual) > limit else { return self }
-    var (kept, left) = (TokenSequence(ids: []), limit)
+    var (kept, left) = (self, limit)
+    (kept.ids, kept.pictures) = ([], [])
     for id in ids {
       let isPicture = id == ImagePrompt.sentinel
       guard left >= (isPicture ? visual : 1) else { break }
@@ -21,6 +38,13 @@ struct TokenSequence: Sendable, Equatable {
       if isPicture { kept.pictures.append(pictures[kept.pictures.count]) }
     }
     return kept.ids.isEmpty || kept.pictures.count < min(1, pictures.count) ? nil : kept
+  }
+}
+
+extension TokenSequence {
+  /// A window of text. Its first half is only read, as llama.cpp measures perplexity.
+  init(windowOf ids: [Int]) {
+    self.init(ids: ids, promptCount: ids.count / 2 + 1)
   }
 }
 
@@ -52,10 +76,20 @@ struct DialogueEncoder {
       ? try ImagePrompt.ids(
         prompt, tokenizer, bos: bos, tokenization: template?.tokenization ?? .perPart)
       : try tokenizer.encode(prompt, bos: bos, eos: false)
+    let promptCount = ids.count
     if let answer {
       ids += try tokenizer.encode(
         PromptText(answer, isMessage: true), bos: false, eos: tokenizer.eos != nil)
     }
-    return TokenSequence(ids: ids, pictures: dialogue.pictures)
+    return TokenSequence(
+      ids: ids, pictures: dialogue.pictures, promptCount: promptCount, kind: .givenAnswer,
+      question: Self.question(turns))
+  }
+
+  /// What is asked last, without the places of pictures.
+  private static func question(_ turns: [ConversationTemplate.Turn]) -> String {
+    let text = turns.last { $0.role == .user }?.text ?? ""
+    return text.split(separator: ImagePrompt.marker).joined(separator: " ")
+      .split(whereSeparator: \.isWhitespace).joined(separator: " ")
   }
 }
