@@ -19,7 +19,7 @@ package struct ConversionReport: Sendable {
   /// What the conversion was calibrated on.
   package let calibration: JSONValue?
   /// What a budget was spent on; nil without one.
-  package let spending: Spending?
+  package var spending: Spending?
   package private(set) var entries: [Entry] = []
   /// Bytes of the finished file.
   package var fileByteCount = 0

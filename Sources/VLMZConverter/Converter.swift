@@ -196,11 +196,11 @@ public final class Converter: Sendable {
       try OutputFile.check(output, overwrite: options.overwrites)
     }
     if calibrator != nil, budget == nil, let note = conversion.noteOfKeptMatrices { tell(note) }
-    let statistics = try calibrator?.statistics(
-      for: output, cancelled: cancelled, note: tell, progress: calibrating
-    ).limited(by: options.calibration?.effort)
+    let findings = try calibrator?.statistics(
+      for: output, cancelled: cancelled, note: tell, progress: calibrating)
     let run = BudgetedRun(
-      converter: self, statistics: statistics, output: output, cancelled: cancelled)
+      converter: self, statistics: findings?.statistics.limited(by: options.calibration?.effort),
+      meter: findings?.meter, output: output, cancelled: cancelled)
     let report = try run.write(note: tell, calibrating: calibrating, progress: progress)
     return Report(path: output, details: report, notes: notes)
   }
@@ -217,7 +217,7 @@ public final class Converter: Sendable {
       Calibrator(
         conversion: budget == nil ? conversion : conversion.unrestricted, options: calibration,
         ignoresUnexpected: options.ignoresUnexpectedTensors, threads: threads,
-        weighs: budget != nil && calibration.effort != .fast)
+        weighs: budget != nil && calibration.effort != .fast, measures: budget != nil)
     }
   }
 }

@@ -29,9 +29,9 @@ package struct BudgetPlanner {
     self.statistics = statistics
     let hasSensitivities = statistics?.hasSensitivities ?? false
     basis = statistics == nil ? .weights : hasSensitivities ? .measured : .products
-    let config = conversion.source.description
-    unit =
-      config.language != nil || config.classCount != nil ? .divergence : .featureError
+    let description = conversion.source.description
+    let classifies = description.classCount != nil && conversion.source.scores != .raw
+    unit = description.language != nil || classifies ? .divergence : .featureError
     let schemes = SchemeErrors.schemes(withHalves: withHalves)
     var errors = SchemeErrors(conversion, statistics)
     // Matrices of one group one after the other: their Hessian is factored once.
@@ -77,7 +77,8 @@ package struct BudgetPlanner {
   /// - Parameters:
   ///   - correction: what losses are multiplied by, as conversions before have shown.
   ///   - excess: bytes by which a file before was larger than was planned.
-  /// - Throws: `ConversionError` for a budget that no mixture keeps to, with the least that is possible.
+  /// - Throws: `ConversionError` for a budget that no mixture keeps to, with the least that is
+  ///   possible.
   package func plan(
     _ budget: Budget, correction: Double = 1, excess: Int = 0
   ) throws(ConversionError) -> Conversion {
@@ -125,6 +126,22 @@ package struct BudgetPlanner {
       }
       mixture = found
     }
+    return planned(mixture, budget, solver, correction: correction)
+  }
+
+  /// The same; where no mixture loses so little, the one that loses least.
+  package func nearest(_ budget: Budget, correction: Double) throws(ConversionError) -> Conversion {
+    do { return try plan(budget, correction: correction) } catch {
+      guard case .loss = budget else { throw error }
+      let solver = MixtureSolver(items)
+      return planned(solver.best, budget, solver, correction: correction)
+    }
+  }
+
+  private func planned(
+    _ mixture: Mixture, _ budget: Budget, _ solver: MixtureSolver, correction: Double
+  ) -> Conversion {
+    let fixed = fixedByteCount
     var schemes: [String: Scheme] = [:]
     for (item, place) in zip(items, mixture.places) {
       schemes[item.name] = item.choices[place].scheme
@@ -141,8 +158,8 @@ package struct BudgetPlanner {
 }
 
 extension Conversion {
-  /// The same with a choice of schemes for all matrices that no pattern names: in the fewest bits that
-  /// make use of everything that can be known.
+  /// The same with a choice of schemes for all matrices that no pattern names: in the fewest bits
+  /// that make use of everything that can be known.
   package var unrestricted: Conversion {
     var conversion = self
     conversion.label = "mixed"

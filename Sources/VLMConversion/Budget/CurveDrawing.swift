@@ -4,8 +4,8 @@ import VLMFoundation
   import Glibc
 #endif
 
-/// The predicted loss over the size of a model, drawn: the loss on a logarithmic axis, the mixture that
-/// was chosen, and what it was found to lose.
+/// The predicted loss over the size of a model, drawn: the loss on a logarithmic axis, the mixture
+/// that was chosen, and what it was found to lose.
 package struct CurveDrawing {
   private let spending: Spending
   private let points: [(megabytes: Double, loss: Double)]

@@ -34,8 +34,8 @@ package struct MixtureItem: Sendable, Equatable {
     self.choices = choices.sorted { ($0.byteCount, $0.loss) < ($1.byteCount, $1.loss) }
   }
 
-  /// Places of the choices that lie on the lower convex hull of loss over bytes: from each to the next
-  /// a byte gains less.
+  /// Places of the choices that lie on the lower convex hull of loss over bytes: from each to the
+  /// next a byte gains less.
   var hull: [Int] {
     var hull: [Int] = []
     func gain(_ from: Int, _ to: Int) -> Double {

@@ -1,12 +1,13 @@
 import VLMTensor
 
-/// Chooses a scheme for each matrix, so that the sum of losses is least within a number of bytes, or
-/// the number of bytes within a loss.
+/// Chooses a scheme for each matrix, so that the sum of losses is least within a number of bytes,
+/// or the number of bytes within a loss.
 ///
-/// Each matrix goes along its convex hull, and of all matrices the step that gains most for a byte is
-/// taken next (Lagrange's rule, which is right but for the last steps). The last bytes are filled with
-/// what still fits. The few largest matrices, such as a head, whose steps may be too large for what is
-/// left, are tried in each of their schemes. The same items give the same mixture.
+/// Each matrix goes along its convex hull, and of all matrices the step that gains most for a byte
+/// is taken next (Lagrange's rule, which is right but for the last steps). The last bytes are
+/// filled with what still fits. The few largest matrices, such as a head, whose steps may be too
+/// large for what is left, are tried in each of their schemes. The same items give the same
+/// mixture.
 package struct MixtureSolver: Sendable {
   package let items: [MixtureItem]
   private let hulls: [[Int]]
@@ -130,7 +131,8 @@ package struct MixtureSolver: Sendable {
     return starts
   }
 
-  /// Takes steps in their order as far as they may be taken; an item whose step may not stays there.
+  /// Takes steps in their order as far as they may be taken; an item whose step may not stays
+  /// there.
   ///
   /// - Parameters:
   ///   - may: whether a step is taken: bytes so far, and those that it adds.

@@ -16,8 +16,8 @@ package struct PlanFile: Sendable {
   /// Nobody's report is larger.
   private static let maximumByteCount = 64 << 20
 
-  /// - Throws: `FileError`, `ContainerError`, `ConversionError` for a file that cannot be read, or is
-  ///   no plan.
+  /// - Throws: `FileError`, `ContainerError`, `ConversionError` for a file that cannot be read, or
+  ///   is no plan.
   package init(path: String) throws {
     self.path = path
     let file = try MappedFile(path: path)
@@ -67,8 +67,8 @@ package struct PlanFile: Sendable {
     architecture = json["architecture"]?.stringValue
   }
 
-  /// The plan of a conversion with the schemes of this file; tensors that it does not name are f32, as a
-  /// report leaves them out.
+  /// The plan of a conversion with the schemes of this file; tensors that it does not name are f32,
+  /// as a report leaves them out.
   ///
   /// - Parameter conversion: patterns decide before the file.
   /// - Throws: `ConversionError` for a plan of another model.

@@ -28,14 +28,16 @@ package struct Spending: Sendable {
   package let basis: Basis
   package let items: [MixtureItem]
   package let mixture: Mixture
-  /// The loss for each number of bytes, from the smallest mixture to the best; bytes of all tensors.
+  /// The loss for each number of bytes, from the smallest mixture to the best; bytes of all
+  /// tensors.
   package let curve: [(byteCount: Int, loss: Double)]
   /// Bytes of the tensors that no choice is made for.
   package let fixedByteCount: Int
-  /// What the losses of the matrices were multiplied by, because a conversion before lost so much more
-  /// than was expected.
+  /// What the losses of the matrices were multiplied by, because a conversion before lost so much
+  /// more than was expected.
   package let correction: Double
-  /// What the written model was found to lose on data that were held back; nil where it was not run.
+  /// What the written model was found to lose on data that were held back; nil where it was not
+  /// run.
   package var measuredLoss: Double?
 
   /// What the model is expected to lose.
@@ -68,7 +70,7 @@ package struct Spending: Sendable {
   }
 
   /// "layers.3.mlp.up_proj.weight" → "layers.*.mlp.up_proj.weight".
-  private static func kind(of name: String) -> String {
+  package static func kind(of name: String) -> String {
     name.split(separator: ".", omittingEmptySubsequences: false)
       .map { $0.allSatisfy(\.isNumber) && !$0.isEmpty ? "*" : String($0) }.joined(separator: ".")
   }

@@ -109,7 +109,8 @@ package struct StatisticsFile: TensorStatistics {
         throw refuse("\(value)", "finite sums")
       }
       if array.kind == .rows, doubles(tensor)[0] < 1 { throw refuse("no rows", "at least one") }
-      if [.squares, .sensitivity].contains(array.kind), doubles(tensor).contains(where: { $0 < 0 }) {
+      if [.squares, .sensitivity].contains(array.kind), doubles(tensor).contains(where: { $0 < 0 })
+      {
         throw refuse("a negative value", "0 or more")
       }
     }

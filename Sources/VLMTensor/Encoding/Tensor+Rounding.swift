@@ -8,10 +8,12 @@ extension Tensor {
   /// - Parameters:
   ///   - scheme: one that has panels.
   ///   - statistics: what its encoder goes by.
+  ///   - every: one of so many panels of 16 outputs is rounded, the one in the middle; the others
+  ///     stay as they are.
   /// - Precondition: a matrix in its scheme's matrix layout.
   package func rounded(
-    to scheme: Scheme, _ statistics: CalibrationStatistics?, kernels: KernelSet,
-    pool: WorkerPool
+    to scheme: Scheme, _ statistics: CalibrationStatistics?, every step: Int = 1,
+    kernels: KernelSet, pool: WorkerPool
   ) -> Tensor {
     guard let (outputs, inputs) = format.matrixShape(shape),
       let panelBytes = TensorFormat(scheme: scheme, layout: .panels)
@@ -24,6 +26,13 @@ extension Tensor {
       let target = SharedBytes(target)
       pool.forEach(count: (outputs + width - 1) / width) { panel, _ in
         let rows = panel * width..<min(outputs, (panel + 1) * width)
+        if panel % step != step / 2 {
+          let stored =
+            format.layout == .panels
+            ? panel * ownPanel..<(panel + 1) * ownPanel
+            : rows.lowerBound * rowBytes..<rows.upperBound * rowBytes
+          return target.copy(stored, of: bytes)
+        }
         let memory = Activations(count: rows.count * inputs)
         copy(rows: rows, into: memory.matrix(rows: rows.count, columns: inputs))
         let encoded = UnsafeMutableRawPointer.allocate(byteCount: panelBytes, alignment: 64)
@@ -61,8 +70,8 @@ extension Tensor {
     }
   }
 
-  /// Σ e M eᵀ / Σ w M wᵀ over rows w of this matrix and e, what they are away from those of `other`,
-  /// with M the metric of the inputs; 0 where the rows do nothing.
+  /// Σ e M eᵀ / Σ w M wᵀ over rows w of this matrix and e, what they are away from those of
+  /// `other`, with M the metric of the inputs; 0 where the rows do nothing.
   ///
   /// - Parameter samples: the rows that are compared.
   package func relativeError(
@@ -91,6 +100,11 @@ extension Tensor {
 /// Bytes of which each thread writes its own.
 private struct SharedBytes: @unchecked Sendable {
   let base: UnsafeMutableRawPointer
+
+  func copy(_ range: Range<Int>, of bytes: UnsafeRawBufferPointer) {
+    UnsafeMutableRawBufferPointer(start: base + range.lowerBound, count: range.count)
+      .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[range]))
+  }
 
   init(_ buffer: UnsafeMutableRawBufferPointer) {
     precondition(buffer.baseAddress != nil, "a matrix with values")

@@ -3,17 +3,18 @@ import VLMFoundation
 import VLMZ
 
 extension Converter {
-  /// What a conversion may spend, so that each matrix gets the scheme by which the model loses least.
+  /// What a conversion may spend, so that each matrix gets the scheme by which the model loses
+  /// least.
   ///
-  /// With calibration what each matrix costs is found out by running the model; without it the errors
-  /// of weights have to do. docs/quantization.md says how.
+  /// With calibration what each matrix costs is found out by running the model; without it the
+  /// errors of weights have to do. docs/quantization.md says how.
   public enum Budget: Sendable, Equatable {
     /// Bytes of the whole file, which is not larger.
     case size(bytes: Int)
     /// Stored bits per parameter, as `Report.bitsPerWeight` counts them.
     case bitsPerWeight(Double)
-    /// What the model may lose: divergence in nats of a model that writes or names classes, else the
-    /// relative squared error of features. What was written is run where data were held back.
+    /// What the model may lose: divergence in nats of a model that writes or names classes, else
+    /// the relative squared error of features. What was written is run where data were held back.
     case loss(Double)
 
     var value: VLMConversion.Budget {
@@ -64,11 +65,11 @@ extension Converter {
     return .scheme(scheme, byteCount: conversion.plan.byteCount)
   }
 
-  /// What `convert` would write within the budget. Weights are read, and statistics where they are kept
-  /// in a file; nothing is written.
+  /// What `convert` would write within the budget. Weights are read, and statistics where they are
+  /// kept in a file; nothing is written.
   ///
-  /// - Throws: `VLMZError`, `.invalidArgument` for a budget that cannot be kept, or a calibration whose
-  ///   statistics are not there yet.
+  /// - Throws: `VLMZError`, `.invalidArgument` for a budget that cannot be kept, or a calibration
+  ///   whose statistics are not there yet.
   public func budgetPlan() throws(VLMZError) -> Plan {
     try VLMZError.wrapping { Plan(try settled(note: { _ in }), source) }
   }
@@ -85,9 +86,10 @@ extension Converter {
       }
       statistics = try calibrator?.statistics(
         for: "", cancelled: nil, note: note, progress: calibrating
-      ).limited(by: calibration.effort)
+      ).statistics.limited(by: calibration.effort)
     }
-    return try BudgetedRun(converter: self, statistics: statistics, output: "", cancelled: nil)
-      .planned(note: note, calibrating: calibrating)
+    return try BudgetedRun(
+      converter: self, statistics: statistics, meter: nil, output: "", cancelled: nil
+    ).planned(note: note, calibrating: calibrating)
   }
 }

@@ -13,8 +13,8 @@ extension Converter.Calibration {
   func comparedAmount(parameters: Int) -> SensitivityRun.Amount {
     let pictures = parameters < 5_000_000 ? 32 : parameters < 200_000_000 ? 6 : 2
     return effort == .best
-      ? .init(positions: 4096, pictures: 4 * pictures)
-      : .init(positions: 1024, pictures: pictures)
+      ? .init(positions: 2048, pictures: 4 * pictures)
+      : .init(positions: 512, pictures: pictures)
   }
 }
 

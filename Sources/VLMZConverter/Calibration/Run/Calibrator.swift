@@ -14,6 +14,15 @@ struct Calibrator {
   let threads: Int
   /// Whether the model is run with errors in each matrix, to find out what they cost.
   var weighs = false
+  /// Whether what is written will be measured on data that are held back.
+  var measures = false
+
+  /// What a calibration finds out.
+  struct Findings {
+    let statistics: StatisticsFile
+    /// Measures what containers lose; nil where no data are held back.
+    var meter: LossMeter?
+  }
 
   private var source: SourceModel { conversion.source }
   private var plan: ConversionPlan { conversion.plan }
@@ -48,7 +57,7 @@ struct Calibrator {
   func statistics(
     for output: String, cancelled: CancellationFlag?, note: (String) -> Void,
     progress: (Int, Int, String) -> Void
-  ) throws -> StatisticsFile {
+  ) throws -> Findings {
     try withoutActuallyEscaping(note) { note in
       try withoutActuallyEscaping(progress) { progress in
         try statistics(
@@ -57,7 +66,7 @@ struct Calibrator {
     }
   }
 
-  private func statistics(for output: String, _ events: Events) throws -> StatisticsFile {
+  private func statistics(for output: String, _ events: Events) throws -> Findings {
     let isAsked = options.usesOwnData || !options.paths.isEmpty
     if let path = options.statisticsFile, FileSystem.exists(path) || !isAsked {
       let file = try StatisticsFile.open(path: path)
@@ -69,7 +78,7 @@ struct Calibrator {
       } else if isAsked {
         events.note("the statistics in \(path.escapedForDisplay()) are used")
       }
-      return file
+      return Findings(statistics: file, meter: isAsked ? try meter(output, events) : nil)
     }
     let wanted = try wanted()
     let data = try CalibrationData(paths: options.paths)
@@ -79,15 +88,14 @@ struct Calibrator {
     if let left = data.leftOut(by: source.description) {
       events.note("calibration: \(left) left out: the model does not read them")
     }
-    let pool = WorkerPool(threadCount: threads)
-    let container = try ReferenceContainer.open(
-      source, beside: output, ignoreUnexpected: ignoresUnexpected, pool: pool,
-      cancelled: events.cancelled
-    ) { done, total, _ in events.progress(done, total, "reading the model") }
+    let container = try reference(output, events)
     // Without a name of its own the file never gets to that place.
     let path = options.statisticsFile ?? output + ".statistics"
     let writer: StatisticsWriter
-    do { writer = try gather(container, data, wanted, to: path, events) } catch let error
+    var meter: LossMeter?
+    do {
+      (writer, meter) = try gather(container, data, wanted, to: path, for: output, events)
+    } catch let error
       as GenerationError where error.file == container.path
     {
       // The file that was run has no name that anybody knows.
@@ -95,15 +103,45 @@ struct Calibrator {
     }
     if options.statisticsFile != nil {
       try writer.commit()
-      return try StatisticsFile.open(path: path)
+      return Findings(statistics: try StatisticsFile.open(path: path), meter: meter)
     }
-    return try writer.opened()
+    return Findings(statistics: try writer.opened(), meter: meter)
+  }
+
+  private func reference(_ output: String, _ events: Events) throws -> Container {
+    try ReferenceContainer.open(
+      source, beside: output, ignoreUnexpected: ignoresUnexpected,
+      pool: WorkerPool(threadCount: threads), cancelled: events.cancelled
+    ) { done, total, _ in events.progress(done, total, "reading the model") }
+  }
+
+  /// What measures the container that will be written, where statistics are there already.
+  private func meter(_ output: String, _ events: Events) throws -> LossMeter? {
+    // What a model says itself takes longer than all else.
+    guard measures, !output.isEmpty, !options.usesOwnData else { return nil }
+    let threads = CalibrationThreads(source.description, threads: threads)
+    let model = try Model(
+      try reference(output, events), kernels: .best, pool: threads.layers)
+    let data = try CalibrationData(paths: options.paths)
+    let prepared = try PreparedData(model, data, options, threads, kernels: .best, events)
+    return try meter(model, prepared, output, events)
+  }
+
+  private func meter(
+    _ model: Model, _ prepared: PreparedData, _ output: String, _ events: Events
+  ) throws -> LossMeter? {
+    guard measures, !output.isEmpty, !prepared.heldBack.isEmpty else { return nil }
+    return try LossMeter(
+      reference: model, prepared.heldBack,
+      folder: output.contains("/") ? output.splitAtLastSlash.folder : ".", pool: model.pool,
+      cancelled: events.cancelled
+    ) { done, total, _ in events.progress(done, total, "reading what is held back") }
   }
 
   private func gather(
     _ container: Container, _ data: CalibrationData, _ wanted: [String: InputStatistics.Detail],
-    to path: String, _ events: Events
-  ) throws -> StatisticsWriter {
+    to path: String, for output: String, _ events: Events
+  ) throws -> (StatisticsWriter, LossMeter?) {
     let threads = CalibrationThreads(source.description, threads: threads)
     let kernels = KernelSet.best
     let collector = StatisticsCollector(kernels: kernels, pool: threads.sums)
@@ -126,7 +164,8 @@ struct Calibrator {
     } progress: {
       events.progress($0, $1, $2)
     }
-    guard weighs else { return writer }
+    let meter = try meter(model, prepared, output, events)
+    guard weighs else { return (writer, meter) }
     let sensitivities = SensitivityRun(
       container: container, description: source.description, parts: prepared.parts,
       collector: collector, statistics: try writer.opened(), kernels: kernels,
@@ -136,7 +175,7 @@ struct Calibrator {
     {
       try writer.write(group, sensitivities: values)
     }
-    return writer
+    return (writer, meter)
   }
 
   // MARK: - What it was calibrated on

@@ -14,6 +14,8 @@ struct PreparedData {
   private(set) var textCount = 0
   /// Positions that language models read; ids of captions.
   private(set) var tokenCount = 0
+  /// What the model is not calibrated on, to see afterwards what was lost.
+  private(set) var heldBack = EvaluationItems()
   /// Whether an image model sees so few pictures that they say little of others.
   private(set) var isScarce = false
 
@@ -34,9 +36,11 @@ struct PreparedData {
     if let language = model.language {
       let source = try LanguageData(
         model, language, sightPool: threads.towers, cancelled: events.cancelled)
-      let sequences = try source.sequences(data, count: options.tokenCount) {
+      let all = try source.sequences(data, count: options.tokenCount) {
         events.progress(min($0, options.tokenCount), options.tokenCount, "writing")
       }
+      let sequences = all.notHeldBack
+      heldBack.sequences = all.heldBack.compactMap(\.judged)
       let pictures = sequences.flatMap(\.pictures)
       if !pictures.isEmpty { parts.append(SightPart(language, pictures, pool: threads.towers)) }
       pictureCount = pictures.count
@@ -48,12 +52,14 @@ struct PreparedData {
           sightPool: threads.towers, kernels: kernels))
       return
     }
-    let pictures = Self.pictures(data, options)
+    let all = Self.pictures(data, options)
+    let pictures = all.notHeldBack
+    heldBack.pictures = all.heldBack
     let session = try Session(
       of: model, options: .init(threads: threads.towers.threadCount))
     parts.append(VisionPart(session, pictures))
     pictureCount = pictures.count
-    isScarce = pictureCount < Self.enoughPictures
+    isScarce = all.count < Self.enoughPictures
     guard let clip = session.clip else { return }
     let captions = Self.captions(data, options)
     let length = clip.text.config.contextLength
@@ -61,9 +67,10 @@ struct PreparedData {
       throw GenerationError(file: model.path, .noTokenizer)
     }
     let ids = try captions.map { try tokenizer.encodePadded($0, length: length) }
-    parts.append(CaptionPart(session, ids))
-    textCount = ids.count
-    tokenCount = ids.reduce(0) { $0 + $1.count }
+    heldBack.captions = ids.heldBack
+    parts.append(CaptionPart(session, ids.notHeldBack))
+    textCount = ids.notHeldBack.count
+    tokenCount = ids.notHeldBack.reduce(0) { $0 + $1.count }
   }
 
   /// What an image model looks at, evenly chosen.

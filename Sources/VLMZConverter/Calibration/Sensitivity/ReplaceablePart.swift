@@ -4,13 +4,11 @@ import VLMModels
 import VLMTensor
 import VLMZ
 
-/// A part of a model that can be run with another matrix in place of one, to see what its errors do.
+/// A part of a model that can be run with another matrix in place of one, to see what its errors
+/// do.
 protocol ReplaceablePart: CalibrationPart {
-  /// Steps that one comparison takes, for progress.
-  var comparisonSteps: Int { get }
-
-  /// Runs a stage as it is on some of the data, and keeps what it makes. Called for all stages in their
-  /// order.
+  /// Runs a stage as it is on some of the data, and keeps what it makes. Called for all stages in
+  /// their order.
   ///
   /// - Parameter amount: how much of the data; see `SensitivityRun.Amount`.
   func beginComparing(stage: Int, _ amount: SensitivityRun.Amount) throws
@@ -20,8 +18,15 @@ protocol ReplaceablePart: CalibrationPart {
   /// - Throws: what the model throws that cannot be run with it.
   func loss(stage: Int, with replaced: ReplacedModel) throws -> Double
 
+  /// What the losses of a matrix are to be multiplied by, when all stages are done.
+  func correction(of tensor: String) -> Double
+
   /// Lets go what is kept.
   func endComparing()
+}
+
+extension ReplaceablePart {
+  func correction(of tensor: String) -> Double { 1 }
 }
 
 /// A model that is not built yet, with another matrix in place of one of its container's.
@@ -58,8 +63,8 @@ struct ReplacedModel {
 /// How noise in what lies between layers shows in what a model says.
 enum ResidualNoise {
   /// Nats of divergence of the next token for a relative squared error of 1 in the rows between two
-  /// blocks, as far as it grows with the error. Of a language model with 30 blocks, by a backward pass:
-  /// 1.05 to 1.12 for all blocks but the first and the last.
+  /// blocks, as far as it grows with the error. Of a language model with 30 blocks, by a backward
+  /// pass: 1.05 to 1.12 for all blocks but the first and the last.
   static let divergence = 1.1
 
   /// The mean over rows of ‖y − x‖² / ‖x‖².

@@ -5,9 +5,9 @@ import VLMModels
 import VLMTensor
 import VLMZ
 
-/// Finds out what a model loses by errors in each of its matrices: runs it on a little of the data with
-/// one matrix at a time rounded to few bits, and divides what that costs by the relative error of the
-/// matrix's products.
+/// Finds out what a model loses by errors in each of its matrices: runs it on a little of the data
+/// with one matrix at a time rounded to few bits, and divides what that costs by the relative error
+/// of the matrix's products.
 struct SensitivityRun {
   /// How much of the data is run for each matrix.
   struct Amount {
@@ -29,7 +29,11 @@ struct SensitivityRun {
 
   /// What the matrices are rounded to: errors that show above all others, and are still small.
   private static let scheme = Scheme.q4
-  private static let samplePanels = 6
+  private static let samplePanels = 8
+  /// Of a matrix of twice as many outputs half are rounded, and so on up to a quarter.
+  private static let (fewestOutputs, mostPart) = (512, 4)
+  /// Outputs for each input from which a matrix counts as a table of a vocabulary.
+  private static let tableShape = 8
 
   /// A group of matrices with what the model loses by a relative error of 1 in each; 0 where that
   /// cannot be told.
@@ -44,6 +48,7 @@ struct SensitivityRun {
     for part in parts {
       guard let part = part as? any ReplaceablePart else { continue }
       defer { part.endComparing() }
+      let first = found.count
       for stage in 0..<part.stageCount {
         if cancelled?.isCancelled ?? false { throw CancellationError() }
         collector.begin { _ in .moments }
@@ -54,15 +59,21 @@ struct SensitivityRun {
         try part.beginComparing(stage: stage, amount)
         for group in groups {
           let metric = statistics.metric(of: group)
-          let known = try importance(of: group)
+          let known = try known(of: group)
           var values: [Double] = []
           for name in group.tensors {
             if cancelled?.isCancelled ?? false { throw CancellationError() }
             progress(done, total, "finding out what matrices cost")
             done += 1
-            values.append(try sensitivity(of: name, part, stage, known, metric))
+            values.append(try sensitivity(of: name, in: group, part, stage, known, metric))
           }
           found.append((group, values))
+        }
+      }
+      for place in first..<found.count {
+        let (group, values) = found[place]
+        found[place].values = zip(group.tensors, values).map { name, value in
+          value * part.correction(of: name)
         }
       }
     }
@@ -71,16 +82,23 @@ struct SensitivityRun {
   }
 
   private func sensitivity(
-    of name: String, _ part: any ReplaceablePart, _ stage: Int, _ known: CalibrationStatistics,
-    _ metric: ProductMetric
+    of name: String, in group: StatisticsGroup, _ part: any ReplaceablePart, _ stage: Int,
+    _ known: CalibrationStatistics?, _ metric: ProductMetric
   ) throws -> Double {
     guard let entry = container.tensor(named: name) else { return 0 }
     let tensor = Tensor(
       name: entry.name, shape: entry.shape, format: entry.format, file: container.file,
       range: entry.range)
-    let rounded = tensor.rounded(to: Self.scheme, known, kernels: kernels, pool: pool)
-    let error = tensor.relativeError(
-      of: rounded, metric, samples: samples(of: tensor), kernels: kernels)
+    guard let (outputs, inputs) = tensor.format.matrixShape(tensor.shape) else { return 0 }
+    // Of many outputs some show as much, and take less time.
+    let isTable = outputs > Self.tableShape * inputs
+    let step = isTable ? 1 : min(Self.mostPart, max(1, outputs / Self.fewestOutputs))
+    let rounded = tensor.rounded(
+      to: Self.scheme, isTable ? try importance(of: group) : known, every: step,
+      kernels: kernels, pool: pool)
+    let samples = samples(outputs: outputs, every: step)
+    let error =
+      tensor.relativeError(of: rounded, metric, samples: samples, kernels: kernels) / Double(step)
     guard error > 0 else { return 0 }
     let loss = try part.loss(
       stage: stage,
@@ -91,21 +109,28 @@ struct SensitivityRun {
     return value.isFinite ? max(0, value) : 0
   }
 
-  /// Errors of the kind that calibration leaves: few where inputs are large.
+  /// What the encoder goes by that the conversion uses: with the errors that it will leave, a few
+  /// huge inputs weigh as much as they will.
+  private func known(of group: StatisticsGroup) throws -> CalibrationStatistics? {
+    try statistics.statistics(
+      of: group.name, inputs: group.inputs, for: Self.scheme, kernels: kernels, pool: pool)
+  }
+
+  /// The importance alone, for tables whose many outputs would take long.
   private func importance(of group: StatisticsGroup) throws -> CalibrationStatistics {
     let (rows, _, squares) = statistics.moments(of: group)
     return try CalibrationStatistics(
       inputs: group.inputs, importance: squares.map { Float($0 / rows) })
   }
 
-  /// Panels in the middle of equal parts.
-  private func samples(of tensor: Tensor) -> [Range<Int>] {
-    let (outputs, _) = tensor.format.matrixShape(tensor.shape) ?? (0, 0)
+  /// Some of the panels that are rounded, in the middle of equal parts.
+  private func samples(outputs: Int, every step: Int) -> [Range<Int>] {
     let width = TensorFormat.panelOutputs
     let panels = (outputs + width - 1) / width
-    let count = min(panels, Self.samplePanels)
+    let rounded = (0..<panels).filter { $0 % step == step / 2 }
+    let count = min(rounded.count, Self.samplePanels)
     return (0..<count).map { index in
-      let panel = (2 * index + 1) * panels / (2 * count)
+      let panel = rounded[(2 * index + 1) * rounded.count / (2 * count)]
       return panel * width..<min(outputs, (panel + 1) * width)
     }
   }

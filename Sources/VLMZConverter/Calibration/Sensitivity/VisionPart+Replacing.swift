@@ -4,11 +4,9 @@ import VLMModels
 import VLMTensor
 import VLMZ
 
-/// Towers with a matrix replaced: of a classifier the divergence of its classes, of others the relative
-/// error of what they make.
+/// Towers with a matrix replaced: of a classifier the divergence of its classes, of others the
+/// relative error of what they make.
 extension VisionPart: ReplaceablePart {
-  var comparisonSteps: Int { compared.count }
-
   func beginComparing(stage: Int, _ amount: SensitivityRun.Amount) throws {
     compared = try pictures.evenly(amount.pictures).map { picture in
       let pixels = try session.preprocessing.apply(picture.open(), name: picture.name)
@@ -40,8 +38,6 @@ extension VisionPart: ReplaceablePart {
 }
 
 extension CaptionPart: ReplaceablePart {
-  var comparisonSteps: Int { compared.count }
-
   func beginComparing(stage: Int, _ amount: SensitivityRun.Amount) throws {
     // A caption is a fraction of a picture's work.
     compared = try ids.evenly(2 * amount.pictures).map { ids in
@@ -63,8 +59,6 @@ extension CaptionPart: ReplaceablePart {
 }
 
 extension SightPart: ReplaceablePart {
-  var comparisonSteps: Int { compared.count }
-
   func beginComparing(stage: Int, _ amount: SensitivityRun.Amount) throws {
     compared = try pictures.evenly(amount.pictures).map { picture in
       let pixels = try language.pixels(of: picture.open(), name: picture.name)
