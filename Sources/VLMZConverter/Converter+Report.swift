@@ -59,7 +59,7 @@ extension Converter {
     public var bitsPerWeight: Double { details.bitsPerWeight }
 
     /// What a budget's mixture was expected to lose: nats of divergence of a model that writes or names
-    /// classes, else the relative squared error of features. Nil without a budget.
+    /// classes, else one less the cosine of embeddings. Nil without a budget.
     public var predictedLoss: Double? { details.spending?.loss }
 
     /// What the written model was found to lose, on data of the calibration that were held back; nil where

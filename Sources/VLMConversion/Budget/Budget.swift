@@ -47,13 +47,13 @@ package enum Budget: Sendable, Equatable {
 package enum LossUnit: String, Sendable {
   /// The divergence of probabilities (KL) in nats: of the next token, or of a class.
   case divergence
-  /// ‖Δ‖² / ‖f‖² of features, embeddings or visual tokens.
+  /// One less the cosine of embeddings, which is half the relative squared error of small ones.
   case featureError = "feature_error"
 
   package var text: String {
     switch self {
     case .divergence: "nats of divergence"
-    case .featureError: "relative squared error of features"
+    case .featureError: "less cosine of embeddings"
     }
   }
 }

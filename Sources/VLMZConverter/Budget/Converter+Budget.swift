@@ -14,7 +14,7 @@ extension Converter {
     /// Stored bits per parameter, as `Report.bitsPerWeight` counts them.
     case bitsPerWeight(Double)
     /// What the model may lose: divergence in nats of a model that writes or names classes, else
-    /// the relative squared error of features. What was written is run where data were held back.
+    /// one less the cosine of embeddings. What was written is run where data were held back.
     case loss(Double)
 
     var value: VLMConversion.Budget {

@@ -85,13 +85,15 @@ enum ResidualNoise {
     return sum / Double(max(1, exact.rows))
   }
 
-  /// ‖y − x‖² / ‖x‖² of vectors.
-  static func relative(_ values: [Float], of exact: [Float]) -> Double {
-    var (error, value) = (0.0, 0.0)
+  /// One less the cosine of vectors; 0 where one is all zeros.
+  static func turn(_ values: [Float], from exact: [Float]) -> Double {
+    var (product, value, other) = (0.0, 0.0, 0.0)
     for (x, y) in zip(exact, values) {
-      error += Double(y - x) * Double(y - x)
+      product += Double(x) * Double(y)
       value += Double(x) * Double(x)
+      other += Double(y) * Double(y)
     }
-    return value > 0 ? error / value : 0
+    let length = value.squareRoot() * other.squareRoot()
+    return length > 0 ? max(0, 1 - product / length) : 0
   }
 }

@@ -20,7 +20,7 @@ extension VisionPart: ReplaceablePart {
       let found = try other.run([kept.pixels])[0]
       return sum + Self.loss(found, of: kept.vector, as: session.scores)
     }
-    return sum / Double(max(1, compared.count))
+    return session.shareOfTower * sum / Double(max(1, compared.count))
   }
 
   /// Of one picture.
@@ -30,11 +30,16 @@ extension VisionPart: ReplaceablePart {
     {
       return divergence
     }
-    return ResidualNoise.relative(
-      found.logits ?? found.embedding, of: exact.logits ?? exact.embedding)
+    return ResidualNoise.turn(
+      found.logits ?? found.embedding, from: exact.logits ?? exact.embedding)
   }
 
   func endComparing() { compared = [] }
+}
+
+extension Session {
+  /// What a tower's loss counts in the model's: of two towers the mean does.
+  fileprivate var shareOfTower: Double { clip == nil ? 1 : 0.5 }
 }
 
 extension CaptionPart: ReplaceablePart {
@@ -49,10 +54,10 @@ extension CaptionPart: ReplaceablePart {
     let other = try Session(of: try replaced.model())
     let sum = try compared.reduce(0.0) { sum, kept in
       sum
-        + ResidualNoise.relative(
-          try other.embed(texts: [kept.ids]).flatMap { $0 }, of: kept.vector)
+        + ResidualNoise.turn(
+          try other.embed(texts: [kept.ids]).flatMap { $0 }, from: kept.vector)
     }
-    return sum / Double(max(1, compared.count))
+    return session.shareOfTower * sum / Double(max(1, compared.count))
   }
 
   func endComparing() { compared = [] }
