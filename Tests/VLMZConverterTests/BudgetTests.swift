@@ -92,10 +92,9 @@ struct BudgetTests {
           error.description.components(separatedBy: "at least ").last?.prefix {
             $0.isNumber || $0 == "."
           })
-        let told: Converter.Budget =
-          if case .size = budget { .size(bytes: try #require(Int(number))) } else {
-            .bitsPerWeight(try #require(Double(number)))
-          }
+        let value = try #require(Double(number))
+        let isSize = number.allSatisfy(\.isNumber)
+        let told: Converter.Budget = isSize ? .size(bytes: Int(value)) : .bitsPerWeight(value)
         _ = try convert(CalibrationFixture.stories, options(told))
       }
     }
@@ -140,7 +139,8 @@ struct BudgetTests {
       CalibrationFixture.stories,
       options(.size(bytes: 280_000), .init(statisticsFile: kept)), to: "b.vlmz")
     #expect(second.fileByteCount > first.fileByteCount)
-    #expect(try #require(second.predictedLoss) < (try #require(first.predictedLoss)))
+    let losses = try [first, second].map { try #require($0.predictedLoss) }
+    #expect(losses[1] < losses[0])
     let json = try JSONValue.parse(Array(first.json.utf8))
     #expect(json["budget"]?["basis"] == "measured")
     #expect(json["budget"]?["spent"]?.arrayValue?.count == 8)
