@@ -6,11 +6,15 @@ extension Wording {
 
   @Sendable private static func optionName(of setting: Setting) -> String {
     switch setting {
+    case .bits: "--bits"
     case .calibration: "--calibrate"
     case .headActivation: "--head-activation"
     case .labelsFile: "--labels-file"
+    case .loss: "--loss"
     case .modelBase: "--model-base"
+    case .plan: "--plan"
     case .scores: "--scores"
+    case .size: "--size"
     case .state: "--state"
     case .tensorSchemes: "--tensor-type"
     case .visionHalf: "--mmproj"

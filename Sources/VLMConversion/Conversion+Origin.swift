@@ -53,7 +53,7 @@ extension Conversion {
     var result = JSONObject()
     result.set("tool", "vlm-convert")
     result.set("version", .string(ConversionReport.toolVersion))
-    result.set("scheme", .string(scheme.name))
+    result.set("scheme", .string(label))
     result.set(
       "tensor_types", .array(overrides.map { .string("\($0.pattern)=\($0.scheme.name)") }))
     if let statistics { result.set("calibration", statistics.provenance) }

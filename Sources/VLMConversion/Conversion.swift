@@ -8,11 +8,14 @@ import VLMTensor
 /// and written in pieces of bounded size, so that memory does not grow with the model.
 package struct Conversion: Sendable {
   package let source: SourceModel
-  package let plan: ConversionPlan
-  let scheme: Scheme
+  package internal(set) var plan: ConversionPlan
+  /// How matrices are stored, in a word: a scheme, or "mixed" where each has its own.
+  package internal(set) var label: String
+  /// What a budget was spent on; nil without one.
+  package internal(set) var spending: Spending?
   let overrides: [QuantizationPolicy.Override]
-  private let pool: WorkerPool
-  private let kernels: KernelSet
+  let pool: WorkerPool
+  let kernels: KernelSet
 
   /// - Parameter kernels: whose instruction set the encoders may use; the bytes do not depend on it.
   /// - Throws: `ConversionError` when the checkpoint lacks a tensor of its model, has one of another
@@ -24,7 +27,7 @@ package struct Conversion: Sendable {
     self.source = source
     self.pool = pool
     self.kernels = kernels
-    scheme = policy.scheme
+    label = policy.scheme.name
     overrides = policy.overrides
     let manifest = try source.description.manifest()
     try source.requireMatch(manifest, ignoreUnexpected: ignoreUnexpected)
@@ -82,23 +85,42 @@ package struct Conversion: Sendable {
       done: done, cancelled: cancelled, progress: progress)
     for file in source.catalog.sources { try file.checkInPlace() }
 
-    var report = ConversionReport(scheme: scheme, calibration: statistics?.provenance)
-    for item in plan.items { report.add(item, errors[item.spec.path] ?? QuantizationError()) }
-    try writer.add(section: .config, bytes(source.description.json))
-    if let preprocessing = source.preprocessing {
-      try writer.add(section: .preprocess, bytes(preprocessing.json()))
+    var report = self.report(errors, statistics)
+    for (kind, content) in try sections(report, digests, statistics) {
+      try writer.add(section: kind, content)
     }
-    if let labels = Labels(names: source.labels, scores: source.scores).json {
-      try writer.add(section: .labels, bytes(labels))
-    }
-    for (kind, content) in source.sections { try writer.add(section: kind, content) }
     if let container = source.container { writer.add(unknownSectionsOf: container) }
-    try writer.add(section: .provenance, bytes(try provenance(digests, statistics)))
-    try writer.add(section: .report, bytes(report.json()))
     let summary = try writer.finish()
     journal.remove()
     report.fileByteCount = summary.fileSize
     return report
+  }
+
+  func report(
+    _ errors: [String: QuantizationError], _ statistics: (any TensorStatistics)?
+  ) -> ConversionReport {
+    var report = ConversionReport(
+      label: label, calibration: statistics?.provenance, spending: spending)
+    for item in plan.items { report.add(item, errors[item.spec.path] ?? QuantizationError()) }
+    return report
+  }
+
+  /// The contents of all sections that the conversion makes, but for the tensors.
+  func sections(
+    _ report: ConversionReport, _ digests: [String: UInt64],
+    _ statistics: (any TensorStatistics)?
+  ) throws -> [(kind: SectionKind, content: [UInt8])] {
+    var sections = [(kind: SectionKind.config, content: bytes(source.description.json))]
+    if let preprocessing = source.preprocessing {
+      sections.append((.preprocess, bytes(preprocessing.json())))
+    }
+    if let labels = Labels(names: source.labels, scores: source.scores).json {
+      sections.append((.labels, bytes(labels)))
+    }
+    for (kind, content) in source.sections { sections.append((kind, content)) }
+    sections.append((.provenance, bytes(try provenance(digests, statistics))))
+    sections.append((.report, bytes(report.json())))
+    return sections
   }
 
   /// Refuses what may not be written to, whatever the caller allows to be replaced.
@@ -247,7 +269,7 @@ package struct Conversion: Sendable {
     var facts = JSONObject()
     facts.set("tool", .string(ConversionReport.toolVersion))
     facts.set("format", .int(Container.formatVersion))
-    facts.set("scheme", .string(scheme.name))
+    facts.set("scheme", .string(label))
     facts.set("files", .array(files))
     facts.set("tensors", .array(tensors))
     facts.set("config", source.description.json)

@@ -26,6 +26,8 @@ package struct ConversionError: ReportableError, Equatable {
     /// Something in the checkpoint's folder, by its name.
     case option(String, found: String, expected: String)
     case setting(Setting, found: String, expected: String)
+    /// A plan that cannot be read, or is another model's.
+    case plan(found: String, expected: String)
     case preprocessing(String, Remedy)
     /// Names of classes in a file of the user's: what was found, and what is expected.
     case labels(String, String)
@@ -110,6 +112,8 @@ package struct ConversionError: ReportableError, Equatable {
     case .setting(let setting, let found, let expected):
       return
         "\(words.name(of: setting)): found '\(found.escapedForDisplay())', expected \(expected)"
+    case .plan(let found, let expected):
+      return "\(name): plan: found \(found), expected \(expected)"
     case .labels(let found, let expected):
       return "\(name): names of classes: found \(found), expected \(expected)"
     case .preprocessing(let text, let remedy): return "\(name): \(text)" + words.end(remedy)

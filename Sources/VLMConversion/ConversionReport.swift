@@ -14,16 +14,20 @@ package struct ConversionReport: Sendable {
     package let reason: Note?
   }
 
-  package let scheme: Scheme
+  /// How matrices are stored, in a word.
+  package let label: String
   /// What the conversion was calibrated on.
   package let calibration: JSONValue?
+  /// What a budget was spent on; nil without one.
+  package var spending: Spending?
   package private(set) var entries: [Entry] = []
   /// Bytes of the finished file.
   package var fileByteCount = 0
 
-  init(scheme: Scheme, calibration: JSONValue? = nil) {
-    self.scheme = scheme
+  init(label: String, calibration: JSONValue? = nil, spending: Spending? = nil) {
+    self.label = label
     self.calibration = calibration
+    self.spending = spending
   }
 
   mutating func add(_ item: ConversionPlan.Item, _ error: QuantizationError) {
@@ -65,9 +69,10 @@ package struct ConversionReport: Sendable {
   /// The container's `report` section, which has a library's words.
   package func json(in words: Wording = .library) -> JSONValue {
     var report = JSONObject()
-    report.set("scheme", .string(scheme.name))
+    report.set("scheme", .string(label))
     report.set("bits_per_weight", .double((bitsPerWeight * 1000).rounded() / 1000))
     if let calibration { report.set("calibration", calibration) }
+    if let spending { report.set("budget", spending.json) }
     report.set(
       "tensors",
       .array(
@@ -87,7 +92,7 @@ package struct ConversionReport: Sendable {
   }
 
   /// Seven digits: the sums behind are exact to more, but no reader needs them.
-  private static func rounded(_ value: Double) -> JSONValue {
+  static func rounded(_ value: Double) -> JSONValue {
     guard value != 0, value.isFinite else { return .double(value) }
     var scale = 1.0
     var size = abs(value)

@@ -71,12 +71,16 @@ public final class Model: Sendable {
 
   /// The same of a container that is open, with errors of the modules below.
   ///
-  /// - Parameter observer: sees what the layers multiply.
+  /// - Parameters:
+  ///   - observer: sees what the layers multiply.
+  ///   - replacement: a matrix in place of the container's of that name.
   package convenience init(
     _ container: Container, kernels: KernelSet, pool: WorkerPool,
-    observer: (any ProductObserver)? = nil
+    observer: (any ProductObserver)? = nil, replacing replacement: Tensor? = nil
   ) throws {
-    self.init(try Contents(container, kernels: kernels, pool: pool, observer: observer))
+    self.init(
+      try Contents(
+        container, kernels: kernels, pool: pool, observer: observer, replacing: replacement))
   }
 
   /// The same of a file, with threads of its own.
@@ -96,15 +100,16 @@ public final class Model: Sendable {
 
     init(
       _ container: Container, kernels: KernelSet, pool: WorkerPool,
-      observer: (any ProductObserver)? = nil
+      observer: (any ProductObserver)? = nil, replacing replacement: Tensor? = nil
     ) throws {
       self.container = container
       self.kernels = kernels
       self.pool = pool
       description = try container.modelDescription()
       let (source, config) = (ContainerWeights(container), description.config)
+      let overlay: (any WeightSource)? = replacement.map { OverlayWeights(source, replacing: $0) }
       let layers = try ModelError.inFile(container.path) {
-        try config.build(Weights(source, kernels: kernels, observer: observer))
+        try config.build(Weights(overlay ?? source, kernels: kernels, observer: observer))
       }
       try source.requireAllUsed()
       language = try LanguageModel(layers, container, description, kernels: kernels)

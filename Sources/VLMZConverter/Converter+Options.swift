@@ -27,6 +27,12 @@ extension Converter {
     /// How matrices are stored. Depthwise filters, stems, norms, scales and biases always stay f32,
     /// and below 8 bits the few matrices that would lose too much get 8: `Plan.Tensor.reason` says why.
     public var scheme = WeightScheme.q8
+    /// What the file may take, or the model lose, in place of `scheme`: each matrix gets the scheme that
+    /// the model loses least by. Patterns of `tensorSchemes` still decide for theirs.
+    public var budget: Budget?
+    /// A file whose mixture of schemes is taken in place of `scheme`: the JSON of a `Report` or a
+    /// `Plan`, or a container. Tensors that it does not name are stored in f32.
+    public var planFile: String?
     /// Exceptions; of several that match a tensor the last counts. Each must match some tensor.
     public var tensorSchemes: [TensorScheme] = []
     /// What the model is run on first, so that weights are rounded where it costs least; nil for
@@ -86,6 +92,16 @@ extension Converter {
 }
 
 extension Converter.Options {
+  /// - Throws: `VLMZError` with `.invalidArgument` for numbers out of range, or options that exclude one
+  ///   another.
+  func check() throws(VLMZError) {
+    try calibration?.check()
+    try budget?.check()
+    guard budget == nil || planFile == nil else {
+      throw VLMZError(.invalidArgument, "plan file: found a budget too, expected one of them")
+    }
+  }
+
   var policy: QuantizationPolicy {
     QuantizationPolicy(
       scheme: scheme.scheme,

@@ -28,6 +28,8 @@ extension Converter {
     public let ignoredTensors: [String]
     /// Bytes of the checkpoint that will be read.
     public let sourceByteCount: Int
+    /// What a budget is spent on.
+    let budget: JSONValue?
 
     /// Bytes of all tensors as stored.
     public var byteCount: Int { tensors.reduce(0) { $0 + $1.byteCount } }
@@ -37,7 +39,7 @@ extension Converter {
 
     /// The plan as one JSON object: `schema` (1), `architecture`, `naming`, `parameters`, `bytes`,
     /// `source_bytes`, `tensors` (each with `name`, `shape`, `scheme`, `bytes` and maybe `reason`)
-    /// and `ignored`.
+    /// and `ignored`; within a budget `budget` too.
     public var json: String {
       let tensors = tensors.map { tensor -> JSONValue in
         var object = JSONObject()
@@ -56,20 +58,27 @@ extension Converter {
       object.set("bytes", .int(byteCount))
       object.set("source_bytes", .int(sourceByteCount))
       object.set("tensors", .array(tensors))
+      if let budget { object.set("budget", budget) }
       object.set("ignored", .array(ignoredTensors.map { .string($0) }))
       return JSONValue.object(object).serialized()
     }
   }
 
-  /// What `convert` would write, without reading or writing anything.
-  public var plan: Plan {
-    Plan(
+  /// What `convert` would write, without reading or writing anything; with a budget, what it would
+  /// write without: see `budgetPlan`.
+  public var plan: Plan { Plan(conversion, source) }
+}
+
+extension Converter.Plan {
+  package init(_ conversion: Conversion, _ source: SourceModel) {
+    self.init(
       architecture: source.description.architecture, naming: source.checkpoint.naming,
       tensors: conversion.plan.items.map { item in
-        Plan.Tensor(
+        Tensor(
           name: item.spec.path, shape: item.spec.shape, scheme: WeightScheme(item.format.scheme),
           byteCount: item.byteCount, reason: item.reason?.description)
       },
-      ignoredTensors: source.checkpoint.unused, sourceByteCount: conversion.sourceByteCount)
+      ignoredTensors: source.checkpoint.unused, sourceByteCount: conversion.sourceByteCount,
+      budget: conversion.spending?.json)
   }
 }

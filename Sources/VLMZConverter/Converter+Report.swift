@@ -58,6 +58,14 @@ extension Converter {
     /// Stored bits per parameter: codes, scales and padding of all tensors.
     public var bitsPerWeight: Double { details.bitsPerWeight }
 
+    /// What a budget's mixture was expected to lose: nats of divergence of a model that writes or names
+    /// classes, else one less the cosine of embeddings. Nil without a budget.
+    public var predictedLoss: Double? { details.spending?.loss }
+
+    /// What the written model was found to lose, on data of the calibration that were held back; nil where
+    /// there were none.
+    public var measuredLoss: Double? { details.spending?.measuredLoss }
+
     /// The report as one JSON object, which `vlm-convert --json` prints with its options: `scheme`,
     /// `bits_per_weight`, `tensors` (those that are not f32, each with `name`, `scheme`,
     /// `relative_rmse`, `max_abs_error`, `cosine` and maybe `reason`) and `file_bytes`. All but the

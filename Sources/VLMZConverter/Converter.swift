@@ -80,7 +80,7 @@ public final class Converter: Sendable {
     try VLMZError.require(
       (1...ThreadCount.maximum).contains(threads), "threads", found: "\(threads)",
       expected: "1 to \(ThreadCount.maximum)")
-    try options.calibration?.check()
+    try options.check()
     let conversion = try VLMZError.wrapping {
       try Conversion(try options.open(input), options, threads: threads, kernels: .best)
     }
@@ -198,17 +198,13 @@ public final class Converter: Sendable {
       try conversion.checkOutput(output)
       try OutputFile.check(output, overwrite: options.overwrites)
     }
-    if calibrator != nil, let note = conversion.noteOfKeptMatrices { tell(note) }
-    let statistics = try calibrator?.statistics(
+    if calibrator != nil, budget == nil, let note = conversion.noteOfKeptMatrices { tell(note) }
+    let findings = try calibrator?.statistics(
       for: output, cancelled: cancelled, note: tell, progress: calibrating)
-    let report = try conversion.run(
-      to: output, overwrite: options.overwrites, resume: options.resumes, statistics: statistics,
-      cancelled: cancelled, note: tell
-    ) { done, total, tensor in
-      progress(
-        Progress(
-          byteCount: done, totalByteCount: total, tensor: tensor, calibratedFraction: 1))
-    }
+    let run = BudgetedRun(
+      converter: self, statistics: findings?.statistics.limited(by: options.calibration?.effort),
+      meter: findings?.meter, output: output, cancelled: cancelled)
+    let report = try run.write(note: tell, calibrating: calibrating, progress: progress)
     calibrator?.removeLeftovers(of: output)
     return Report(path: output, details: report, notes: notes)
   }
@@ -220,12 +216,13 @@ public final class Converter: Sendable {
   }
 
   /// What calibrates the model, where that was asked for.
-  private var calibrator: Calibrator? {
+  var calibrator: Calibrator? {
     options.calibration.map { calibration in
       Calibrator(
-        conversion: conversion, options: calibration,
+        conversion: budget == nil ? conversion : conversion.unrestricted, options: calibration,
         ignoresUnexpected: options.ignoresUnexpectedTensors, threads: threads,
-        resumes: options.resumes)
+        resumes: options.resumes, weighs: budget != nil && calibration.effort != .fast,
+        measures: budget != nil)
     }
   }
 }
@@ -238,5 +235,6 @@ extension Conversion {
       source: source, policy: options.policy,
       ignoreUnexpected: options.ignoresUnexpectedTensors, pool: WorkerPool(threadCount: threads),
       kernels: kernels)
+    if let path = options.planFile { self = try PlanFile(path: path).applied(to: self) }
   }
 }

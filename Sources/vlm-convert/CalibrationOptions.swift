@@ -14,7 +14,8 @@ struct CalibrationOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Tokens to calibrate on; of pictures one for every 64. Default: 8192.", valueName: "n"))
+      "Tokens to calibrate on; of pictures one for every 64. Default: 8192; with --effort best 32768.",
+      valueName: "n"))
   var calibrationTokens: Int?
 
   @Option(
@@ -40,11 +41,16 @@ struct CalibrationOptions: ParsableArguments {
   }
 
   /// The options as a value; nil without any.
-  var calibration: Converter.Calibration? {
-    guard !calibrate.isEmpty || statistics != nil else { return nil }
+  func calibration(_ effort: Converter.Effort?) throws -> Converter.Calibration? {
+    guard !calibrate.isEmpty || statistics != nil else {
+      guard effort == nil else { throw ValidationError("--effort needs --calibrate") }
+      return nil
+    }
     var calibration = Converter.Calibration(
       on: calibrate.filter { $0 != Self.own }, usesOwnData: calibrate.contains(Self.own),
       statisticsFile: statistics)
+    if let effort { calibration.effort = effort }
+    if effort == .best { calibration.tokenCount = 32768 }
     if let calibrationTokens { calibration.tokenCount = calibrationTokens }
     return calibration
   }

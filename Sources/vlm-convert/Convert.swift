@@ -19,7 +19,8 @@ struct Convert: ParsableCommand {
       discussion: """
         Schemes, with the bits that a weight of a large matrix takes. Depthwise filters, stems, \
         norms, scales and biases always stay f32. Below 8 bits the few matrices that would lose \
-        too much get 8, and the report says which and why.
+        too much get 8, and the report says which and why. With --calibrate or a budget each \
+        matrix has the scheme by which the model loses least.
 
         \(SchemeFlag.table)
         """)
@@ -34,7 +35,9 @@ struct Convert: ParsableCommand {
   var output: String?
 
   @Flag(exclusivity: .exclusive, help: "How to store matrices; default: --q8.")
-  var scheme = SchemeFlag(scheme: .q8)
+  var scheme: SchemeFlag?
+
+  @OptionGroup(title: "Budget, in place of a scheme") var budget: BudgetOptions
 
   @Option(
     name: .long,
@@ -140,6 +143,10 @@ struct Convert: ParsableCommand {
       throw ValidationError("a checkpoint is mapped into memory, so it cannot come from a pipe")
     }
     guard output != "-" else { throw ValidationError(Extract.pipeMessage) }
+    guard scheme == nil || budget.count == 0 else {
+      throw ValidationError(
+        "expected one of --\(scheme?.scheme.name ?? "q8"), --size, --bits, --loss and --plan")
+    }
     guard output != nil || dryRun else { throw ValidationError("expected an output file") }
     _ = try tensorType.map(Self.override)
     guard let headActivation, HeadActivationOption(name: headActivation) == nil else { return }
@@ -150,9 +157,11 @@ struct Convert: ParsableCommand {
 
   /// The options as values.
   private func options() throws -> Converter.Options {
-    var options = Converter.Options(scheme: WeightScheme(scheme.scheme))
+    var options = Converter.Options(scheme: scheme.map { WeightScheme($0.scheme) } ?? .q8)
+    options.budget = try budget.budget()
+    options.planFile = budget.plan
     options.tensorSchemes = try tensorType.map(Self.override)
-    options.calibration = calibration.calibration
+    options.calibration = try calibration.calibration(budget.effort)
     options.state = pyTorch.state
     options.verifiesChecksums = !pyTorch.noVerify
     options.ignoresUnexpectedTensors = ignoreUnexpected
@@ -172,6 +181,7 @@ struct Convert: ParsableCommand {
   func run() throws {
     for path in evaluate { InputFiles.add(path: path) }
     calibration.noteInputs()
+    if let plan = budget.plan { InputFiles.add(path: plan) }
     let options = try options()
     let source: SourceModel
     do {
@@ -204,6 +214,7 @@ struct Convert: ParsableCommand {
     // What must not be written under any name is said first.
     if FileSystem.exists(output) { try OutputFile.check(output, overwrite: true) }
     try Extract.check(output, endsIn: ".vlmz")
+    if let curve = budget.curve { try OutputFile.check(curve, overwrite: force) }
     var progress: Progress?
     let start = Progress.now()
     let calibrating = CalibrationProgress(quiet: quiet)
@@ -218,6 +229,7 @@ struct Convert: ParsableCommand {
       line.update(step.byteCount, detail: step.tensor)
     }
     progress?.finish()
+    try budget.draw(report.details.spending, overwrite: force)
     if verify { try check(output) }
     let seconds = Progress.now() - start
     let judged = try evaluation?.run(
@@ -252,11 +264,21 @@ struct Convert: ParsableCommand {
   }
 
   private func describe(_ converter: Converter) throws {
-    let plan = converter.conversion.plan
+    let calibrating = CalibrationProgress(quiet: quiet)
+    let planned = try converter.settled(
+      note: { if !quiet { Report.note("vlm-convert: \($0)") } },
+      calibrating: calibrating.update)
+    try budget.draw(planned.spending, overwrite: force)
+    if json {
+      let plan = Converter.Plan(planned, converter.source)
+      return Report.line(try JSONValue.parse(Array(plan.json.utf8)).serialized(pretty: true))
+    }
+    let plan = planned.plan
     Report.line(
       "\(converter.source.description.architecture) (\(converter.source.checkpoint.naming)"
         + " names), \(plan.parameterCount) parameters in \(plan.items.count) tensors")
-    Report.line("about \(byteText(plan.byteCount)) as \(scheme.scheme.name)")
+    Report.line("about \(byteText(plan.byteCount)) as \(planned.label)")
+    if let spending = planned.spending { SpendingText(spending).print() }
     for item in plan.items where !item.format.scheme.isExact {
       let reason = item.reason.map { "  (\($0.shown))" } ?? ""
       Report.line("  \(item.spec.path.escapedForDisplay())  \(item.format)\(reason)")

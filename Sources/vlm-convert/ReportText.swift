@@ -15,6 +15,7 @@ struct ReportText {
         + "\(report.parameterCount) parameters, "
         + "\(decimal(report.bitsPerWeight, 2)) bits per weight, \(decimal(seconds, 1)) s")
     if let line = calibration { Report.line(line) }
+    if let spending = report.spending { SpendingText(spending).print() }
     for group in report.schemes {
       Report.line(
         "  \(pad(group.scheme.name, 5))\(group.tensors) tensors, "

@@ -56,7 +56,8 @@ struct CalibrationTests {
       CalibrationFixture.stories, .init(on: [data], tokenCount: 2048),
       to: folder.path("text.vlmz"))
     #expect(plain != calibrated)
-    #expect(plain.count / 4096 == calibrated.count / 4096)
+    // The report says more, the tensors take no more.
+    #expect(calibrated.count < plain.count + 4096)
     // Other stories than it was calibrated on.
     let ids = try stories(exact, seeds: 0..<6)
     let divergences = try ["plain.vlmz", "text.vlmz"].map { name in

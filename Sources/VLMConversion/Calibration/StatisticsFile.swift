@@ -13,10 +13,12 @@ package struct StatisticsFile: TensorStatistics {
   package let path: String
   package let groups: [StatisticsGroup]
   package let provenance: JSONValue
-  package let fingerprint: String
-  private let catalog: TensorCatalog
+  package internal(set) var fingerprint: String
+  /// Whether Hessians are given to the encoders that take them.
+  var usesHessians = true
+  let catalog: TensorCatalog
   /// Place of a matrix's group, by its name.
-  private let places: [String: Int]
+  let places: [String: Int]
 
   /// Whether a catalog is that of a file of statistics.
   package static func isStatistics(_ catalog: TensorCatalog) -> Bool {
@@ -96,7 +98,10 @@ package struct StatisticsFile: TensorStatistics {
         StatisticsError(path: path, .array(array.name, found: found, expected: expected))
       }
       let wanted = "\(array.type.rawValue) [\(array.count)]"
-      guard let tensor = catalog[array.name] else { throw refuse("none", wanted) }
+      guard let tensor = catalog[array.name] else {
+        if array.kind == .sensitivity { continue }
+        throw refuse("none", wanted)
+      }
       guard tensor.dtype == array.type, tensor.shape == [array.count] else {
         throw refuse("\(tensor.dtype.rawValue) \(tensor.shape)", wanted)
       }
@@ -105,13 +110,14 @@ package struct StatisticsFile: TensorStatistics {
         throw refuse("\(value)", "finite sums")
       }
       if array.kind == .rows, doubles(tensor)[0] < 1 { throw refuse("no rows", "at least one") }
-      if array.kind == .squares, doubles(tensor).contains(where: { $0 < 0 }) {
-        throw refuse("a negative sum", "sums of squares")
+      if [.squares, .sensitivity].contains(array.kind), doubles(tensor).contains(where: { $0 < 0 })
+      {
+        throw refuse("a negative value", "0 or more")
       }
     }
   }
 
-  private static func doubles(_ tensor: CheckpointTensor) -> [Double] {
+  static func doubles(_ tensor: CheckpointTensor) -> [Double] {
     tensor.withBytes { bytes in
       (0..<bytes.count / 8).map { place in
         Double(
@@ -144,7 +150,7 @@ package struct StatisticsFile: TensorStatistics {
     }
     let (rows, _, squares) = moments(of: group)
     let importance = squares.map { Float($0 / rows) }
-    guard scheme.wantedDetail == .hessian else {
+    guard scheme.wantedDetail == .hessian, usesHessians else {
       return try CalibrationStatistics(inputs: inputs, importance: importance)
     }
     guard group.hasHessian else {
@@ -172,9 +178,10 @@ package struct StatisticsFile: TensorStatistics {
 
   /// `[inputs, inputs]`: the mean of x xᵀ, shrunk towards its diagonal, and that damped.
   ///
+  /// - Parameter isDamped: false for the first step alone.
   /// - Throws: `StatisticsError` where the diagonal is not Σ x², which is kept apart.
-  private func hessian(
-    of group: StatisticsGroup, rows: Double, squares: [Double]
+  func hessian(
+    of group: StatisticsGroup, rows: Double, squares: [Double], isDamped: Bool = true
   ) throws -> [Float] {
     let inputs = group.inputs
     var values = [Float](repeating: 0, count: inputs * inputs)
@@ -200,6 +207,7 @@ package struct StatisticsFile: TensorStatistics {
         }
       }
     }
+    guard isDamped else { return values }
     let trace = (0..<inputs).reduce(0.0) { $0 + Double(values[$1 * inputs + $1]) }
     let share = Float(damping * trace / Double(inputs))
     // Inputs that are always zero weigh nothing; their diagonal must not be.

@@ -25,9 +25,10 @@ package struct StatisticsGroup: Sendable, Equatable {
 /// | `NAME.rows` | F64 | `[1]` | rows that were seen |
 /// | `NAME.sums` | F64 | `[inputs]` | Σ x |
 /// | `NAME.squares` | F64 | `[inputs]` | Σ x² |
+/// | `NAME.sensitivity` | F64 | `[matrices]` | what the model loses by a relative squared error of 1 in the products of each matrix; 0: not known. Files of before lack it |
 /// | `NAME.hessian` | F32 | `[inputs (inputs + 1) / 2]` | Σ x xᵀ, its upper triangle row by row |
 struct StatisticsArray: Equatable {
-  enum Kind: String, CaseIterable { case rows, sums, squares, hessian }
+  enum Kind: String, CaseIterable { case rows, sums, squares, sensitivity, hessian }
 
   let kind: Kind
   let group: StatisticsGroup
@@ -40,6 +41,7 @@ struct StatisticsArray: Equatable {
     switch kind {
     case .rows: 1
     case .sums, .squares: group.inputs
+    case .sensitivity: group.tensors.count
     case .hessian: group.inputs * (group.inputs + 1) / 2
     }
   }
@@ -49,7 +51,7 @@ struct StatisticsArray: Equatable {
   /// The arrays of a file in their order: those of 8-byte values first, so that all are aligned.
   static func all(of groups: [StatisticsGroup]) -> [StatisticsArray] {
     let moments = groups.flatMap { group in
-      [Kind.rows, .sums, .squares].map { StatisticsArray(kind: $0, group: group) }
+      [Kind.rows, .sums, .squares, .sensitivity].map { StatisticsArray(kind: $0, group: group) }
     }
     return moments
       + groups.filter(\.hasHessian).map { StatisticsArray(kind: .hessian, group: $0) }

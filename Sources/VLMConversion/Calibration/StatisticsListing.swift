@@ -15,6 +15,8 @@ package struct StatisticsListing {
     let rootMeanSquare: Double
     /// The fewest inputs that have half of Σ x².
     let half: Int
+    /// What the model loses by errors in each matrix; nil where that was not found out.
+    let sensitivities: [Double]?
 
     init(_ group: StatisticsGroup, _ file: StatisticsFile) {
       self.group = group
@@ -28,6 +30,22 @@ package struct StatisticsListing {
         count += 1
       }
       half = count
+      let found = group.tensors.map { file.sensitivity(of: $0) }
+      sensitivities = found.contains { $0 != nil } ? found.map { $0 ?? 0 } : nil
+    }
+
+    var json: JSONValue {
+      var object: JSONObject = JSONObject()
+      object.set("tensors", .array(group.tensors.map { .string($0) }))
+      object.set("inputs", .int(group.inputs))
+      object.set("rows", .int(rows))
+      object.set("hessian", .bool(group.hasHessian))
+      object.set("rms", .double(rootMeanSquare))
+      object.set("inputs_with_half", .int(half))
+      if let sensitivities {
+        object.set("sensitivities", .array(sensitivities.map { .double($0) }))
+      }
+      return .object(object)
     }
   }
 
@@ -45,15 +63,7 @@ package struct StatisticsListing {
   package var json: JSONValue {
     [
       "kind": "statistics", "data": file.provenance,
-      "groups": .array(
-        entries.map { entry in
-          [
-            "tensors": .array(entry.group.tensors.map { .string($0) }),
-            "inputs": .int(entry.group.inputs), "rows": .int(entry.rows),
-            "hessian": .bool(entry.group.hasHessian), "rms": .double(entry.rootMeanSquare),
-            "inputs_with_half": .int(entry.half),
-          ]
-        }),
+      "groups": .array(entries.map(\.json)),
     ]
   }
 
@@ -70,6 +80,9 @@ package struct StatisticsListing {
           + "\(entry.group.inputs) inputs, \(entry.rows) rows, "
           + "RMS \(Self.text(entry.rootMeanSquare)), half of the squares in \(entry.half)"
           + (entry.group.hasHessian ? ", Hessian" : "")
+          + (entry.sensitivities.map {
+            ", loss by relative error " + $0.map(significant).joined(separator: " ")
+          } ?? "")
       }
   }
 

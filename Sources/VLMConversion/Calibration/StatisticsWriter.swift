@@ -152,6 +152,17 @@ package final class StatisticsWriter {
     }
   }
 
+  /// Writes what the model loses by errors of a group's matrices.
+  ///
+  /// - Parameter values: for each matrix of the group.
+  package func write(_ group: StatisticsGroup, sensitivities values: [Double]) throws {
+    precondition(group.tensors.count == values.count, "a value for each matrix")
+    guard let offset = offsets[StatisticsArray(kind: .sensitivity, group: group).name] else {
+      return
+    }
+    try values.withUnsafeBytes { try output.write($0, at: offset) }
+  }
+
   /// Puts the file in its place.
   package func commit() throws {
     try finish()

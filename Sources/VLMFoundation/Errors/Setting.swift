@@ -5,11 +5,18 @@
 package enum Setting: Sendable, Hashable, CaseIterable {
   // MARK: Of a conversion
 
+  case bits
   case calibration
   case headActivation
   case labelsFile
+  /// What a model may lose.
+  case loss
   case modelBase
+  /// A file whose schemes are taken.
+  case plan
   case scores
+  /// Bytes of a file.
+  case size
   case state
   case tensorSchemes
   /// The vision half of a model in GGUF.

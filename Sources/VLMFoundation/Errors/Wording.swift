@@ -25,11 +25,15 @@ package struct Wording: Sendable {
 
   @Sendable private static func libraryName(of setting: Setting) -> String {
     switch setting {
+    case .bits: "bits per weight"
     case .calibration: "calibration"
     case .headActivation: "head activation"
     case .labelsFile: "labels file"
+    case .loss: "loss"
     case .modelBase: "model base"
+    case .plan: "plan file"
     case .scores: "scores"
+    case .size: "size of the file"
     case .state: "state"
     case .tensorSchemes: "tensor schemes"
     case .visionHalf: "vision half"

@@ -85,6 +85,25 @@ package final class MappedFile: @unchecked Sendable {
     base = UnsafeRawPointer(copy)
   }
 
+  /// A file that is not on a disk and as long as it is said to be, 64-byte aligned.
+  ///
+  /// - Parameter fill: writes all of the bytes.
+  package init(
+    name: String, byteCount: Int, _ fill: (UnsafeMutableRawBufferPointer) throws -> Void
+  ) rethrows {
+    let bytes = SystemMemory.allocate(byteCount)
+    do { try fill(bytes) } catch {
+      bytes.deallocate()
+      throw error
+    }
+    path = name
+    count = byteCount
+    descriptor = -1
+    slot = nil
+    stamp = FileStamp(stat())
+    base = UnsafeRawPointer(bytes.baseAddress)
+  }
+
   /// Whether the bytes are a copy, not a mapping.
   private var isInMemory: Bool { descriptor < 0 }
 

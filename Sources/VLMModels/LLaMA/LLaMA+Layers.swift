@@ -39,6 +39,26 @@ extension LLaMA {
     rows.copy(stream)
   }
 
+  /// The logits behind every row, some rows at a time.
+  ///
+  /// - Parameters:
+  ///   - rows: `[positions, hidden]`, what the last block made; overwritten with their norms.
+  ///   - context: of `layerContext`.
+  ///   - body: given logits `[some rows, vocabulary]`, and the place of the first of them in `rows`.
+  package func score(
+    _ rows: MatrixView, _ context: LLaMAContext, body: (_ logits: MatrixView, _ row: Int) -> Void
+  ) {
+    norm(rows, into: rows)
+    var first = 0
+    while first < rows.rows {
+      let part = first..<min(rows.rows, first + context.logitRows)
+      let logits = context.logits(rows: part.count)
+      context.multiply([MatrixProduct.Task(lmHead, into: logits)], of: rows[part])
+      body(logits, first)
+      first = part.upperBound
+    }
+  }
+
   /// Shows the observer of products what the head multiplies: the norms of what the last block made.
   ///
   /// - Parameter rows: `[positions, hidden]`; overwritten with their norms.

@@ -19,6 +19,8 @@ extension Converter {
     /// Where statistics are kept. A file that is there is used instead of `paths`; otherwise it is
     /// written. nil to keep none.
     public var statisticsFile: String?
+    /// How much work is put into it.
+    public var effort = Effort.normal
 
     /// Calibration on files.
     ///

@@ -15,6 +15,17 @@ struct Calibrator {
   let threads: Int
   /// Whether a calibration that is broken off is gone on with later.
   let resumes: Bool
+  /// Whether the model is run with errors in each matrix, to find out what they cost.
+  var weighs = false
+  /// Whether what is written will be measured on data that are held back.
+  var measures = false
+
+  /// What a calibration finds out.
+  struct Findings {
+    let statistics: StatisticsFile
+    /// Measures what containers lose; nil where no data are held back.
+    var meter: LossMeter?
+  }
 
   /// Where statistics are that nobody asked for, until the conversion is done.
   private static func keptStatistics(for output: String) -> String {
@@ -51,7 +62,7 @@ struct Calibrator {
   ///
   /// - Throws: `CalibrationError` where nothing is, unless statistics are kept for later.
   private func wanted() throws -> [String: InputStatistics.Detail] {
-    let details = plan.wantedDetails
+    let details = plan.wantedDetails.mapValues { min($0, options.mostDetail) }
     if !details.isEmpty { return details }
     guard options.statisticsFile != nil else {
       let scheme = plan.items.first { $0.format.layout == .panels }?.format.scheme.name ?? "f32"
@@ -69,7 +80,7 @@ struct Calibrator {
   func statistics(
     for output: String, cancelled: CancellationFlag?, note: (String) -> Void,
     progress: (Int, Int, String) -> Void
-  ) throws -> StatisticsFile {
+  ) throws -> Findings {
     try withoutActuallyEscaping(note) { note in
       try withoutActuallyEscaping(progress) { progress in
         try statistics(
@@ -78,7 +89,7 @@ struct Calibrator {
     }
   }
 
-  private func statistics(for output: String, _ events: Events) throws -> StatisticsFile {
+  private func statistics(for output: String, _ events: Events) throws -> Findings {
     let isAsked = options.usesOwnData || !options.paths.isEmpty
     let kept = options.statisticsFile ?? (resumes ? Self.keptStatistics(for: output) : nil)
     if let path = kept, FileSystem.exists(path) || !isAsked {
@@ -91,7 +102,7 @@ struct Calibrator {
       } else if isAsked {
         events.note("the statistics in \(path.escapedForDisplay()) are used")
       }
-      return file
+      return Findings(statistics: file, meter: isAsked ? try meter(output, events) : nil)
     }
     let wanted = try wanted()
     let data = try CalibrationData(paths: options.paths)
@@ -102,12 +113,7 @@ struct Calibrator {
     if let left = data.leftOut(by: source.description) {
       events.note("calibration: \(left) left out: the model does not read them")
     }
-    let pool = WorkerPool(threadCount: threads)
-    let container = try ReferenceContainer.open(
-      source, in: .eightBitLanguage, beside: output, ignoreUnexpected: ignoresUnexpected,
-      pool: pool,
-      cancelled: events.cancelled
-    ) { done, total, _ in events.progress(done, total, "reading the model") }
+    let container = try reference(.eightBitLanguage, output, events)
     // Without a name of its own the file never gets to that place.
     let path = kept ?? Self.keptStatistics(for: output)
     let keeper =
@@ -115,7 +121,10 @@ struct Calibrator {
       ? CalibrationKeeper(
         statistics: path, request: .object(try request(data)), note: events.note) : nil
     let writer: StatisticsWriter
-    do { writer = try gather(container, data, wanted, to: path, events, keeper) } catch let error
+    var meter: LossMeter?
+    do {
+      (writer, meter) = try gather(container, data, wanted, to: path, for: output, events, keeper)
+    } catch let error
       as GenerationError where error.file == container.path
     {
       // The file that was run has no name that anybody knows.
@@ -124,15 +133,47 @@ struct Calibrator {
     if kept != nil {
       try writer.commit()
       keeper?.end()
-      return try StatisticsFile.open(path: path)
+      return Findings(statistics: try StatisticsFile.open(path: path), meter: meter)
     }
-    return try writer.opened()
+    return Findings(statistics: try writer.opened(), meter: meter)
+  }
+
+  private func reference(
+    _ form: SourceModel.RunForm, _ output: String, _ events: Events
+  ) throws -> Container {
+    try ReferenceContainer.open(
+      source, in: form, beside: output, ignoreUnexpected: ignoresUnexpected,
+      pool: WorkerPool(threadCount: threads), cancelled: events.cancelled
+    ) { done, total, _ in events.progress(done, total, "reading the model") }
+  }
+
+  /// What measures the container that will be written, where statistics are there already.
+  private func meter(_ output: String, _ events: Events) throws -> LossMeter? {
+    // What a model says itself takes longer than all else.
+    guard measures, !output.isEmpty, !options.usesOwnData else { return nil }
+    let threads = CalibrationThreads(source.description, threads: threads)
+    let model = try Model(
+      try reference(.unquantized, output, events), kernels: .best, pool: threads.layers)
+    let data = try CalibrationData(paths: options.paths)
+    let prepared = try PreparedData(model, data, options, threads, kernels: .best, events, nil)
+    return try meter(model, prepared, output, events)
+  }
+
+  private func meter(
+    _ model: Model, _ prepared: PreparedData, _ output: String, _ events: Events
+  ) throws -> LossMeter? {
+    guard measures, !output.isEmpty, !prepared.heldBack.isEmpty else { return nil }
+    return try LossMeter(
+      reference: model, prepared.heldBack,
+      folder: output.contains("/") ? output.splitAtLastSlash.folder : ".", pool: model.pool,
+      cancelled: events.cancelled
+    ) { done, total, _ in events.progress(done, total, "reading what is held back") }
   }
 
   private func gather(
     _ container: Container, _ data: CalibrationData, _ wanted: [String: InputStatistics.Detail],
-    to path: String, _ events: Events, _ keeper: CalibrationKeeper?
-  ) throws -> StatisticsWriter {
+    to path: String, for output: String, _ events: Events, _ keeper: CalibrationKeeper?
+  ) throws -> (StatisticsWriter, LossMeter?) {
     let threads = CalibrationThreads(source.description, threads: threads)
     let kernels = KernelSet.best
     let collector = StatisticsCollector(kernels: kernels, pool: threads.sums)
@@ -143,13 +184,42 @@ struct Calibrator {
       parts: prepared.parts, collector: collector, wanted: wanted,
       budget: CalibrationRun.defaultBudget, path: source.catalog.path, keeper: keeper)
     let provenance = try provenance(data, prepared)
-    return try run.run(cancelled: events.cancelled) { groups in
+    let writer = try run.run(cancelled: events.cancelled) { groups in
       try StatisticsWriter(
         path: path, overwrite: options.statisticsFile == nil, groups: groups,
         provenance: provenance, pool: threads.sums, keeping: keeper != nil)
     } progress: {
       events.progress($0, $1, $2)
     }
+    guard weighs || measures else { return (writer, nil) }
+    let exact = try exact(model, container, prepared, collector, data, output, events)
+    let meter = try meter(exact.model, exact.prepared, output, events)
+    guard weighs else { return (writer, meter) }
+    let sensitivities = SensitivityRun(
+      container: exact.container, description: source.description, parts: exact.prepared.parts,
+      collector: collector, statistics: try writer.opened(), kernels: kernels,
+      pool: threads.layers, amount: options.comparedAmount(parameters: plan.parameterCount))
+    for (group, values) in try sensitivities.run(
+      cancelled: events.cancelled, progress: events.progress)
+    {
+      try writer.write(group, sensitivities: values)
+    }
+    return (writer, meter)
+  }
+
+  /// The unquantized model with the same data: what matrices and whole models lose is told against it.
+  private func exact(
+    _ model: Model, _ container: Container, _ prepared: PreparedData,
+    _ collector: StatisticsCollector, _ data: CalibrationData, _ output: String, _ events: Events
+  ) throws -> (container: Container, model: Model, prepared: PreparedData) {
+    // Only language models were run in another form.
+    guard source.description.language != nil else { return (container, model, prepared) }
+    let exact = try reference(.unquantized, output, events)
+    let threads = CalibrationThreads(source.description, threads: threads)
+    let own = try Model(exact, kernels: .best, pool: threads.layers, observer: collector)
+    let same = try PreparedData(
+      own, data, options, threads, kernels: .best, events, nil, written: prepared.sequences)
+    return (exact, own, same)
   }
 
   // MARK: - What it was calibrated on

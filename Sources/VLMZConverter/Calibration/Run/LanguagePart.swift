@@ -7,9 +7,9 @@ import VLMZ
 /// A language model over sequences, block by block: all sequences pass a block before the next. What
 /// lies between blocks is kept in memory, `[positions, hidden]` f32 of each sequence.
 final class LanguagePart: CalibrationPart {
-  private let language: LanguageModel
-  private let sequences: [TokenSequence]
-  private let positions: Int
+  let language: LanguageModel
+  let sequences: [TokenSequence]
+  let positions: Int
   private let pool: WorkerPool
   private let kernels: KernelSet
   private let sightPool: WorkerPool
@@ -18,12 +18,14 @@ final class LanguagePart: CalibrationPart {
   private var context: LLaMAContext?
   /// Of the run on little.
   private var probed: State
+  /// Of the runs with a matrix replaced.
+  var comparison = Comparison()
 
   /// Of a model in 8 bits the first positions, whose activations are huge, need more than codes.
   private static let precision = LLaMAContext.Precision.balanced
 
   /// Rows between two blocks.
-  private struct State {
+  struct State {
     let memory: Activations
     let rows: MatrixView
 
@@ -107,7 +109,7 @@ final class LanguagePart: CalibrationPart {
     }
   }
 
-  private func context(length: Int) throws -> LLaMAContext {
+  func context(length: Int) throws -> LLaMAContext {
     if let context, context.capacity >= length { return context }
     let made = try language.layers.layerContext(
       length: length, precision: Self.precision, pool: pool, kernels: kernels)
@@ -116,7 +118,7 @@ final class LanguagePart: CalibrationPart {
   }
 
   /// The embeddings of a sequence, pictures in their places.
-  private func entering(_ sequence: TokenSequence) throws -> State {
+  func entering(_ sequence: TokenSequence) throws -> State {
     let hidden = language.layers.config.hidden
     guard let model = language.pictures else {
       let state = State(rows: sequence.ids.count, columns: hidden)

@@ -18,6 +18,10 @@ struct PreparedData {
   private(set) var drawnCount = 0
   /// Pictures that cannot be used.
   private(set) var leftOutCount = 0
+  /// All that a language model reads, what is held back too.
+  private(set) var sequences: [TokenSequence] = []
+  /// What the model is not calibrated on, to see afterwards what was lost.
+  private(set) var heldBack = EvaluationItems()
 
   /// Of few pictures, or of pictures all alike, the model would get worse than without any: the
   /// positions of one picture are much the same. Drawn ones join them, so that there are at least so
@@ -31,11 +35,12 @@ struct PreparedData {
   /// - Parameters:
   ///   - model: the one that is observed.
   ///   - data: of the kinds that it takes; its own fill in for those that are not there.
+  ///   - written: what a language model reads, where that is made already.
   /// - Throws: `CalibrationError` for too few tokens, and what the model throws.
   init(
     _ model: Model, _ data: CalibrationData, _ options: Converter.Calibration,
     _ threads: CalibrationThreads, kernels: KernelSet, _ events: Calibrator.Events,
-    _ keeper: CalibrationKeeper?
+    _ keeper: CalibrationKeeper?, written: [TokenSequence]? = nil
   ) throws {
     if let language = model.language {
       let source = try LanguageData(
@@ -43,14 +48,16 @@ struct PreparedData {
         check: PictureCheck(tell: events.leftOut) {
           _ = try language.pixels(of: $0.open(), name: $0.name)
         })
-      let kept = keeper?.found?.sequences ?? []
-      let sequences =
+      let kept = written ?? keeper?.found?.sequences ?? []
+      self.sequences =
         try !kept.isEmpty
         ? kept
         : source.sequences(data, count: options.tokenCount) {
           events.progress(min($0, options.tokenCount), options.tokenCount, "writing")
         }
-      keeper?.sequences = sequences
+      keeper?.sequences = self.sequences
+      let sequences = self.sequences.notHeldBack
+      heldBack.sequences = self.sequences.heldBack.compactMap(\.judged)
       let pictures = sequences.flatMap(\.pictures)
       if !pictures.isEmpty {
         let drawn = Self.joining(pictures)
@@ -76,11 +83,12 @@ struct PreparedData {
     let given = try Self.pictures(data, options).filter { try check.isUsable($0) }
     try check.requireMost()
     leftOutCount = check.defects.count
-    let drawn = Self.joining(given)
-    let pictures = given + drawn
+    heldBack.pictures = given.heldBack
+    let drawn = Self.joining(given.notHeldBack)
+    let pictures = given.notHeldBack + drawn
     drawnCount = drawn.count
     parts.append(VisionPart(session, pictures))
-    pictureCount = given.count
+    pictureCount = pictures.count - drawn.count
     guard let clip = session.clip else { return }
     let captions = Self.captions(data, options)
     let length = clip.text.config.contextLength
@@ -88,9 +96,10 @@ struct PreparedData {
       throw GenerationError(file: model.path, .noTokenizer)
     }
     let ids = try captions.map { try tokenizer.encodePadded($0, length: length) }
-    parts.append(CaptionPart(session, ids))
-    textCount = ids.count
-    tokenCount = ids.reduce(0) { $0 + $1.count }
+    heldBack.captions = ids.heldBack
+    parts.append(CaptionPart(session, ids.notHeldBack))
+    textCount = ids.notHeldBack.count
+    tokenCount = ids.notHeldBack.reduce(0) { $0 + $1.count }
   }
 
   /// What joins pictures that are given.

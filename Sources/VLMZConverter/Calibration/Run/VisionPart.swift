@@ -6,8 +6,10 @@ import VLMZ
 
 /// The tower of an image model over pictures, with what stands on it.
 final class VisionPart: CalibrationPart {
-  private let session: Session
-  private let pictures: [CalibrationData.Picture]
+  let session: Session
+  let pictures: [CalibrationData.Picture]
+  /// Pictures, with what is made of them, of the runs with a matrix replaced.
+  var compared: [(pixels: PixelTensor, vector: ImageVector)] = []
 
   let name = "pictures"
   let stageCount = 1
@@ -40,8 +42,10 @@ final class VisionPart: CalibrationPart {
 
 /// The text tower of a CLIP over captions.
 final class CaptionPart: CalibrationPart {
-  private let session: Session
-  private let ids: [[Int]]
+  let session: Session
+  let ids: [[Int]]
+  /// Captions, with what is made of them, of the runs with a matrix replaced.
+  var compared: [(ids: [Int], vector: [Float])] = []
 
   let name = "captions"
   let stageCount = 1
@@ -66,9 +70,11 @@ final class CaptionPart: CalibrationPart {
 
 /// The eyes of a LLaVA, tower and projector, over the pictures that its language model reads.
 final class SightPart: CalibrationPart {
-  private let language: LanguageModel
-  private let pictures: [CalibrationData.Picture]
-  private let pool: WorkerPool
+  let language: LanguageModel
+  let pictures: [CalibrationData.Picture]
+  let pool: WorkerPool
+  /// Pictures, with what is made of them, of the runs with a matrix replaced.
+  var compared: [(pixels: PixelTensor, tokens: VisualTokens)] = []
 
   let name = "pictures"
   let stageCount = 1

@@ -1,0 +1,127 @@
+import VLMContainer
+import VLMConversion
+import VLMFoundation
+import VLMTensor
+
+/// One conversion, planned within the budget where there is one.
+struct BudgetedRun {
+  let converter: Converter
+  let statistics: StatisticsFile?
+  /// Measures what is lost, where data are held back.
+  let meter: LossMeter?
+  let output: String
+  let cancelled: CancellationFlag?
+
+  /// The conversion with the mixture that the budget allows.
+  func planned(
+    note: (String) -> Void, calibrating: (Int, Int, String) -> Void
+  ) throws -> Conversion {
+    guard let budget = converter.budget else { return converter.conversion }
+    return try planner(budget, note: note, calibrating: calibrating).plan(budget)
+  }
+
+  /// Writes the container.
+  func write(
+    note: (String) -> Void, calibrating: (Int, Int, String) -> Void,
+    progress: (Converter.Progress) -> Void
+  ) throws -> ConversionReport {
+    let options = converter.options
+    guard let budget = converter.budget else {
+      return try run(converter.conversion, options.overwrites, note, progress)
+    }
+    let planner = try planner(budget, note: note, calibrating: calibrating)
+    var planned = try planner.plan(budget)
+    var report = try run(planned, options.overwrites, note, progress)
+    if case .size(let limit) = budget {
+      // What other sections take is known when they are compressed.
+      var excess = 0
+      while report.fileByteCount > limit {
+        excess += report.fileByteCount - limit
+        planned = try planner.plan(budget, excess: excess)
+        report = try run(planned, true, note, progress)
+      }
+    }
+    guard let meter else {
+      if statistics != nil { note("no data are held back to measure what is lost") }
+      return report
+    }
+    for attempt in 1... {
+      let measured = try loss(meter, calibrating)
+      report.spending?.measuredLoss = measured
+      guard case .loss(let wanted) = budget, attempt < Self.mostConversions,
+        let predicted = planned.spending?.mixture.loss, predicted > 0, measured > 0,
+        measured > wanted || measured < Self.closeEnough * wanted
+      else { break }
+      // The estimate errs by much the same factor nearby.
+      let corrected = try planner.nearest(budget, correction: measured / predicted)
+      guard corrected.plan != planned.plan else { break }
+      planned = corrected
+      report = try run(planned, true, note, progress)
+    }
+    if case .loss(let wanted) = budget, let measured = report.spending?.measuredLoss,
+      measured > wanted
+    {
+      note(
+        "the model loses \(significant(measured)) on data that were held back, more than the "
+          + "\(significant(wanted)) that were asked for")
+    }
+    return report
+  }
+
+  /// Conversions for a loss, at most.
+  private static let mostConversions = 3
+  /// A measured loss of so much of the one that was asked for is as good as that.
+  private static let closeEnough = 0.85
+
+  /// What the container that was written loses on data that were held back.
+  private func loss(
+    _ meter: LossMeter, _ calibrating: (Int, Int, String) -> Void
+  ) throws -> Double {
+    let loss = try withoutActuallyEscaping(calibrating) { calibrating in
+      try meter.loss(of: try Container.open(path: output), cancelled: cancelled) {
+        done, total, _ in calibrating(done, total, "measuring what is lost")
+      }
+    }
+    calibrating(1, 1, "")
+    return loss
+  }
+
+  private func planner(
+    _ budget: VLMConversion.Budget, note: (String) -> Void,
+    calibrating: (Int, Int, String) -> Void
+  ) throws -> BudgetPlanner {
+    if let statistics {
+      if !statistics.hasSensitivities, converter.options.calibration?.effort != .fast {
+        note(
+          "the statistics do not say what the model loses by each matrix: constants for their roles "
+            + "are taken; statistics gathered anew do better")
+      }
+    } else {
+      note(
+        "without calibration the schemes are chosen by the errors of weights: calibrated, a model of "
+          + "the same size loses less")
+    }
+    let planner = try BudgetPlanner(
+      converter.conversion.unrestricted, statistics,
+      withHalves: converter.conversion.exceedsBytes(budget), cancelled: cancelled
+    ) { done, total in
+      calibrating(done, total, "weighing matrices")
+    }
+    calibrating(1, 1, "")
+    return planner
+  }
+
+  private func run(
+    _ conversion: Conversion, _ overwrites: Bool, _ note: (String) -> Void,
+    _ progress: (Converter.Progress) -> Void
+  ) throws -> ConversionReport {
+    try conversion.run(
+      to: output, overwrite: overwrites, resume: converter.options.resumes,
+      statistics: statistics, cancelled: cancelled, note: note
+    ) { done, total, tensor in
+      progress(
+        Converter.Progress(
+          byteCount: done, totalByteCount: total, tensor: tensor, calibratedFraction: 1))
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import Foundation
+import Testing
+import VLMFoundation
+import VLMTestSupport
+
+/// `vlm-convert --size`, `--bits`, `--loss` and `--plan`.
+@Suite("Budgets by the command")
+struct BudgetCommandTests {
+  let folder: TemporaryFolder
+  private let input = TestFiles.fixture("convnext-cifar10")
+
+  init() throws { folder = try TemporaryFolder() }
+
+  @Test("a size is kept, told and drawn, and its plan can be replayed")
+  func size() throws {
+    let (output, curve) = (folder.path("m.vlmz"), folder.path("c.svg"))
+    let plain = try CommandRunner.convert(input, folder.path("q8.vlmz"), "--q8", "-q")
+    try #require(plain.status == 0)
+    let bytes = try Data(contentsOf: URL(fileURLWithPath: folder.path("q8.vlmz"))).count * 7 / 10
+    let outcome = try CommandRunner.convert(
+      input, output, "--size", "\(bytes)B", "--curve", curve)
+    try #require(outcome.status == 0, "\(outcome.errors)")
+    #expect(try Data(contentsOf: URL(fileURLWithPath: output)).count <= bytes)
+    #expect(outcome.errors.contains("without calibration"))
+    #expect(outcome.output.contains("nats of divergence expected"))
+    #expect(outcome.output.contains("stages.*.blocks.*.mlp.fc1.weight: "))
+    let drawing = try String(contentsOfFile: curve, encoding: .utf8)
+    #expect(drawing.hasPrefix("<svg ") && drawing.hasSuffix("</svg>\n"))
+    let dry = try CommandRunner.convert(input, "--dry-run", "--json", "--size", "\(bytes)B")
+    try #require(dry.status == 0, "\(dry.errors)")
+    let plan = try JSONValue.parse(Array(dry.output.utf8))
+    #expect(plan["budget"]?["kind"] == "size")
+    try Data(dry.output.utf8).write(to: URL(fileURLWithPath: folder.path("plan.json")))
+    let again = try CommandRunner.convert(
+      input, folder.path("n.vlmz"), "--plan", folder.path("plan.json"), "--json")
+    try #require(again.status == 0, "\(again.errors)")
+    let report = try JSONValue.parse(Array(again.output.utf8))
+    let planned = plan["tensors"]?.arrayValue?.filter { $0["scheme"] != "f32" }
+    #expect(
+      report["tensors"]?.arrayValue?.map { $0["scheme"] } == planned?.map { $0["scheme"] })
+  }
+
+  @Test("budgets that are none are refused in a line")
+  func refusals() throws {
+    let output = folder.path("m.vlmz")
+    let cases: [([String], Int32, String)] = [
+      (["--size", "4,5GB"], 64, "--size: found '4,5GB', expected a number and a unit"),
+      (["--size", "-1"], 64, "--size"), (["--size", "1e400MB"], 64, "1e400MB"),
+      (["--size", "NaN"], 64, "NaN"), (["--size", ""], 64, "--size"),
+      (["--size", "5XB"], 64, "5XB"), (["--size", "0"], 64, "expected a number"),
+      (["--size", "99999999999TB"], 64, "expected a number"),
+      (["--size", "1.2.3MB"], 64, "1.2.3MB"), (["--size", "1kB"], 64, "expected at least"),
+      (["--bits", "NaN"], 64, "--bits: found 'NaN'"), (["--bits", "0.5"], 64, "1 to 32"),
+      (["--bits", "1.5"], 64, "expected at least"), (["--loss", "0"], 64, "--loss"),
+      (["--loss", "1e-3"], 64, "--loss"), (["--q4", "--size", "1MB"], 64, "expected one of"),
+      (["--bits", "5", "--loss", "1"], 64, "expected one of"),
+      (["--plan", folder.path("absent")], 66, "absent"),
+      (["--plan", input + "/config.json"], 65, "no list 'tensors'"),
+      (["--bits", "5", "--curve", "c.png"], 64, ".svg or .json"),
+      (["--effort", "best"], 64, "--effort needs --calibrate"),
+      (["--bits", "5", "--dry-run", "--calibrate", "self"], 64, "no statistics to plan by"),
+    ]
+    for (arguments, status, message) in cases {
+      let outcome = try CommandRunner.run("vlm-convert", [input, output] + arguments)
+      #expect(outcome.status == status, "\(arguments): \(outcome.errors)")
+      #expect(outcome.errors.contains(message), "\(arguments): \(outcome.errors)")
+    }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path).isEmpty)
+  }
+}
