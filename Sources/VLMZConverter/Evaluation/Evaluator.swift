@@ -234,15 +234,18 @@ extension Evaluator {
     if description.language == nil, source.preprocessing == nil {
       throw EvaluationError(.channels(description.inputChannels))
     }
-    try data.require(by: description, hasReference: true)
     var areNamed = true
     for path in paths {
-      if !FileSystem.isFolder(path), ImageFileDetection.hasImageSignature(path) {
+      // What is called a picture and is none is surely not meant as a text.
+      let isPicture =
+        ImageFileDetection.hasImageSignature(path) || ImageFileDetection.hasImageExtension(path)
+      if isPicture, !FileSystem.isFolder(path) {
         _ = try source.preprocessing?.apply(try ImageDecoder.open(path: path), name: path)
       } else {
         areNamed = false
       }
     }
+    try data.require(by: description, hasReference: true)
     return areNamed
   }
 }
