@@ -6,8 +6,8 @@ import VLMTensor
 /// Each matrix goes along its convex hull, and of all matrices the step that gains most for a byte
 /// is taken next (Lagrange's rule, which is right but for the last steps). The last bytes are
 /// filled with what still fits. The few largest matrices, such as a head, whose steps may be too
-/// large for what is left, are tried in each of their schemes. The same items give the same
-/// mixture.
+/// large for what is left, are tried in each of their schemes. In the end matrices exchange bytes as
+/// long as that gains. The same items give the same mixture.
 package struct MixtureSolver: Sendable {
   package let items: [MixtureItem]
   private let hulls: [[Int]]
@@ -69,6 +69,10 @@ package struct MixtureSolver: Sendable {
 
   /// The mixture of at most `bytes` bytes that loses least; nil where none is so small.
   package func mixture(within bytes: Int) -> Mixture? {
+    walked(within: bytes).map { exchanged($0, within: bytes) }
+  }
+
+  private func walked(within bytes: Int) -> Mixture? {
     best(
       of: starts.map { start in
         filled(walk(from: start) { mixture, step in mixture + step <= bytes }, within: bytes)
@@ -100,7 +104,7 @@ package struct MixtureSolver: Sendable {
     var curve: [Mixture] = []
     for point in 0..<count {
       let bytes = low + (high - low) * Double(point) / Double(count - 1)
-      guard let found = mixture(within: Int(bytes.rounded(.up))) else { continue }
+      guard let found = walked(within: Int(bytes.rounded(.up))) else { continue }
       if let last = curve.last, found.byteCount <= last.byteCount { continue }
       curve.append(found)
     }
@@ -176,6 +180,45 @@ package struct MixtureSolver: Sendable {
       places[best.item] = best.place
     }
     return Mixture(places, of: items)
+  }
+
+  /// Exchanges, at most.
+  private static let mostExchanges = 64
+
+  /// Takes bytes from one item for another as long as both together lose less.
+  private func exchanged(_ mixture: Mixture, within bytes: Int) -> Mixture {
+    var mixture = mixture
+    for _ in 0..<Self.mostExchanges {
+      guard let places = exchange(in: mixture, within: bytes) else { break }
+      mixture = filled(Mixture(places, of: items), within: bytes)
+    }
+    return mixture
+  }
+
+  /// The exchange of two items that gains most; nil where none does.
+  private func exchange(in mixture: Mixture, within bytes: Int) -> [Int]? {
+    let left = bytes - mixture.byteCount
+    var best: (places: [Int], gain: Double)?
+    for (giver, held) in mixture.places.enumerated() {
+      let choices = items[giver].choices
+      for lower in 0..<held {
+        let freed = left + choices[held].byteCount - choices[lower].byteCount
+        let cost = choices[lower].weighedLoss - choices[held].weighedLoss
+        for (taker, place) in mixture.places.enumerated() where taker != giver {
+          let others = items[taker].choices
+          for higher in others.indices.dropFirst(place + 1)
+          where others[higher].byteCount - others[place].byteCount <= freed {
+            let gain = others[place].weighedLoss - others[higher].weighedLoss - cost
+            if gain > best?.gain ?? 0 {
+              var places = mixture.places
+              (places[giver], places[taker]) = (lower, higher)
+              best = (places, gain)
+            }
+          }
+        }
+      }
+    }
+    return best?.places
   }
 
   private func best(

@@ -62,6 +62,10 @@ package final class StatisticsWriter {
     try output.resume(at: 0)
     try output.reserve(head.count + arrayBytes)
     try output.write(Self.marker + head.dropFirst(Self.marker.count))
+    // What may never be found out is not known.
+    for group in groups.values {
+      try write(group, sensitivities: group.tensors.map { _ in 0 })
+    }
   }
 
   /// Whether the unfinished file holds these groups, each with the digest that `write` gave; then it is
@@ -91,9 +95,10 @@ package final class StatisticsWriter {
     return true
   }
 
-  /// The arrays of a group in the order in which `write` writes them.
+  /// The arrays of a group that are gathered, in the order in which `write` writes them.
   private static func arrays(of group: StatisticsGroup) -> [StatisticsArray] {
-    StatisticsArray.Kind.allCases.filter { $0 != .hessian || group.hasHessian }
+    let kinds: [StatisticsArray.Kind] = [.rows, .sums, .squares]
+    return (kinds + (group.hasHessian ? [.hessian] : []))
       .map { StatisticsArray(kind: $0, group: group) }
   }
 

@@ -34,7 +34,8 @@ extension LLaMA {
     while start < rows.rows {
       let part = start..<min(rows.rows, start + context.logitRows)
       let logits = context.logits(rows: part.count)
-      context.multiply([MatrixProduct.Task(lmHead, into: logits)], of: normed[part], outliers: .many)
+      context.multiply(
+        [MatrixProduct.Task(lmHead, into: logits)], of: normed[part], outliers: .many)
       try body(logits, start)
       start = part.upperBound
     }
