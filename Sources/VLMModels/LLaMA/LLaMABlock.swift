@@ -75,7 +75,7 @@ struct LLaMABlock: Sendable {
       kernels.gate(.silu, gates[rows], times: ups[rows], into: gates[rows])
     }
     let leaving = context.stream(0, rows: kept.count)
-    // Two fifths of what 8-bit activations cost SmolLM2 come from these, and a quarter from the head.
+    // Nearly half of what 8-bit activations cost SmolLM2 comes from these, a quarter from the head.
     context.multiply([down.task(into: leaving, residual: middle)], of: gates, outliers: .many)
   }
 }
