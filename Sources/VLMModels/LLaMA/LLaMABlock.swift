@@ -107,7 +107,7 @@ struct LLaMABlock: Sendable {
       kernels.gate(.silu, gates[rows], times: ups[rows], into: gates[rows])
     }
     let leaving = context.stream(0, rows: count)
-    // Two fifths of what 8-bit activations cost SmolLM2 come from these, and a quarter from the head.
+    // Nearly half of what 8-bit activations cost SmolLM2 comes from these, a quarter from the head.
     context.multiply([down.task(into: leaving, residual: middle)], of: gates, outliers: .many)
   }
 }

@@ -23,7 +23,7 @@ extension MatrixProduct {
   package enum Outliers: Sendable {
     case none
     case some
-    /// For products whose errors nothing averages, so that they are worth more.
+    /// For the products that cause most of the error: down projections and the head.
     case many
 
     /// How many of each row. Weights of fewer than 8 bits have by far the larger error, and it takes
@@ -33,7 +33,7 @@ extension MatrixProduct {
       let isFine = tasks.allSatisfy { $0.product.scheme == .q8 }
       switch self {
       case .none: return 0
-      case .some: return isFine ? 8 : 4
+      case .some: return isFine ? 6 : 4
       case .many: return isFine ? Int(VLM_MAX_OUTLIERS) : 4
       }
     }

@@ -96,6 +96,10 @@ struct BudgetedRun {
           "the statistics do not say what the model loses by each matrix: constants for their roles "
             + "are taken; statistics gathered anew do better")
       }
+    } else if converter.options.calibration != nil {
+      note(
+        "planned by the errors of weights: what matrices cost the model is found out when it is "
+          + "calibrated, and the schemes may then be others")
     } else {
       note(
         "without calibration the schemes are chosen by the errors of weights: calibrated, a model of "

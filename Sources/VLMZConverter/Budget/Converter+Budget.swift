@@ -68,8 +68,10 @@ extension Converter {
   /// What `convert` would write within the budget. Weights are read, and statistics where they are
   /// kept in a file; nothing is written.
   ///
-  /// - Throws: `VLMZError`, `.invalidArgument` for a budget that cannot be kept, or a calibration
-  ///   whose statistics are not there yet.
+  /// Without statistics it goes by the errors of weights, and `convert` may choose otherwise once the
+  /// model is calibrated.
+  ///
+  /// - Throws: `VLMZError`, `.invalidArgument` for a budget that cannot be kept.
   public func budgetPlan() throws(VLMZError) -> Plan {
     try VLMZError.wrapping { Plan(try settled(note: { _ in }), source) }
   }
@@ -80,10 +82,9 @@ extension Converter {
   ) throws -> Conversion {
     guard budget != nil else { return conversion }
     var statistics: StatisticsFile?
-    if let calibration = options.calibration {
-      guard let path = calibration.statisticsFile, FileSystem.exists(path) else {
-        throw CalibrationError(path: source.catalog.path, .noStatistics)
-      }
+    if let calibration = options.calibration, let path = calibration.statisticsFile,
+      FileSystem.exists(path)
+    {
       statistics = try calibrator?.statistics(
         for: "", cancelled: nil, note: note, progress: calibrating
       ).statistics.limited(by: calibration.effort)

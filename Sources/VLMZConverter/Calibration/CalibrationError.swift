@@ -21,8 +21,6 @@ package struct CalibrationError: ReportableError, Equatable {
     case tooFewTokens(found: Int, expected: Int)
     /// The model makes no numbers of the data.
     case notFinite(tensor: String, count: Int)
-    /// A plan within a budget goes by statistics that are yet to be gathered.
-    case noStatistics
     /// Nothing asks for what calibration finds out.
     case needless(scheme: String)
   }
@@ -59,9 +57,6 @@ package struct CalibrationError: ReportableError, Equatable {
     case .notFinite(let tensor, let count):
       return "\(name): input of tensor '\(tensor.escapedForDisplay())': \(count) values are NaN or "
         + "infinite, expected finite numbers: the weights are damaged, or a layer overflows"
-    case .noStatistics:
-      return "\(setting): found no statistics to plan by, expected a file of them"
-        + words.end(.keepStatisticsOnly)
     case .needless(let scheme):
       return
         "\(setting): found \(scheme), expected a scheme whose codes are chosen, such as q4"
@@ -71,7 +66,7 @@ package struct CalibrationError: ReportableError, Equatable {
 
   package var exitStatus: ExitStatus {
     switch problem {
-    case .lacks, .needless, .noStatistics: .usage
+    case .lacks, .needless: .usage
     default: .badData
     }
   }

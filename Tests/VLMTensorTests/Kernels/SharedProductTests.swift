@@ -125,7 +125,7 @@ struct SharedProductTests {
           $0 + Double(values[place / 70 * inputs + $1]) * Double(weights[place % 70, $1])
         }
       }
-      func multiplied(_ outliers: MatrixProduct.Outliers, threads: Int) -> [Float] {
+      func products(_ outliers: MatrixProduct.Outliers, threads: Int) -> [Float] {
         input.assign(values)
         let y = Activations(count: rows * 70)
         let output = y.matrix(rows: rows, columns: 70)
@@ -139,7 +139,7 @@ struct SharedProductTests {
         return output.array()
       }
       func error(_ outliers: MatrixProduct.Outliers) -> Double {
-        zip(multiplied(outliers, threads: 1), exact).reduce(0) {
+        zip(products(outliers, threads: 1), exact).reduce(0) {
           $0 + (Double($1.0) - $1.1) * (Double($1.0) - $1.1)
         }
       }
@@ -147,7 +147,7 @@ struct SharedProductTests {
       #expect(some < none / 20)
       // Only 8-bit weights are worth more than a few.
       #expect(scheme == .q8 ? many < some / 2 : many == some)
-      #expect(multiplied(.many, threads: 3) == multiplied(.many, threads: 1))
+      #expect(products(.many, threads: 3) == products(.many, threads: 1))
       withExtendedLifetime(table) {}
     }
     withExtendedLifetime(x) {}
