@@ -22,9 +22,13 @@ package final class Container: Sendable {
   package static let magic = Format.magic
 
   /// Opens and validates the file at `path`.
-  package static func open(path: String) throws(ContainerError) -> Container {
+  ///
+  /// - Parameter isInput: false for a file that the process made itself and may replace.
+  package static func open(
+    path: String, isInput: Bool = true
+  ) throws(ContainerError) -> Container {
     let file: MappedFile
-    do { file = try MappedFile(path: path) } catch { throw ContainerError(error) }
+    do { file = try MappedFile(path: path, isInput: isInput) } catch { throw ContainerError(error) }
     return try Container(file)
   }
 

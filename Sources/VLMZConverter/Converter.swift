@@ -57,7 +57,9 @@ public final class Converter: Sendable {
   public var notes: [String] { remarks.map(\.description) }
 
   /// The same for other words than a library's.
-  package var remarks: [Note] { source.notes + conversion.notes }
+  ///
+  /// What a budget plans is told once it is planned.
+  package var remarks: [Note] { source.notes + (budget == nil ? conversion.notes : []) }
 
   package var source: SourceModel { conversion.source }
   package let conversion: Conversion
@@ -197,6 +199,12 @@ public final class Converter: Sendable {
       }
       try conversion.checkOutput(output)
       try OutputFile.check(output, overwrite: options.overwrites)
+    }
+    if let budget { try conversion.unrestricted.requireRoom(for: budget) }
+    if options.planFile != nil, options.calibration == nil {
+      tell(
+        "a plan has schemes only: codes are chosen by the weights alone, unless the model is "
+          + "calibrated, or statistics are given, as it was before")
     }
     if calibrator != nil, budget == nil, let note = conversion.noteOfKeptMatrices { tell(note) }
     let findings = try calibrator?.statistics(

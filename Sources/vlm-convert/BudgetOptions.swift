@@ -100,10 +100,11 @@ struct BudgetOptions: ParsableArguments {
     return Int(value * factor)
   }
 
-  /// A decimal number without sign and exponent.
+  /// A decimal number without a sign before it: 0.02, 2e-2.
   private static func number(_ text: String) -> Double? {
-    guard !text.isEmpty, text.utf8.count <= 24,
-      text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || $0 == 46 }),
+    let others = Array(".eE-".utf8)
+    guard text.utf8.count <= 24, text.utf8.first.map({ $0 != others[3] }) ?? false,
+      text.utf8.allSatisfy({ (48...57).contains($0) || others.contains($0) }),
       let value = Double(text), value.isFinite
     else { return nil }
     return value

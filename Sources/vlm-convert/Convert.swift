@@ -209,6 +209,11 @@ struct Convert: ParsableCommand {
           + "of the model, left out: "
           + examples.joined(separator: ", ") + (names.count > shown.count ? ", …" : ""))
     }
+    guard budget.curve == nil || converter.hasBudget else {
+      throw ValidationError(
+        "--curve: found no budget, expected --size, --bits, --loss, or fewer than 8 bits with --calibrate"
+      )
+    }
     guard let output, !dryRun else { return try describe(converter) }
     try converter.conversion.checkOutput(output)
     // What must not be written under any name is said first.

@@ -19,7 +19,9 @@ struct SpendingText {
     switch spending.basis {
     case .measured: break
     case .products: Report.line("  what matrices cost is taken for constants of their roles")
-    case .weights: Report.line("  chosen by errors of weights: without calibration it is a guess")
+    case .weights:
+      Report.line(
+        "  chosen by errors of weights, which is a guess: calibration finds out what matrices cost")
     }
     for kind in spending.kinds {
       let schemes = kind.schemes.map { "\($0.scheme.name) \($0.count)" }

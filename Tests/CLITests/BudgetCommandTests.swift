@@ -52,11 +52,12 @@ struct BudgetCommandTests {
       (["--size", "1.2.3MB"], 64, "1.2.3MB"), (["--size", "1kB"], 64, "expected at least"),
       (["--bits", "NaN"], 64, "--bits: found 'NaN'"), (["--bits", "0.5"], 64, "1 to 32"),
       (["--bits", "1.5"], 64, "expected at least"), (["--loss", "0"], 64, "--loss"),
-      (["--loss", "1e-3"], 64, "--loss"), (["--q4", "--size", "1MB"], 64, "expected one of"),
+      (["--loss", "1e"], 64, "--loss"), (["--q4", "--size", "1MB"], 64, "expected one of"),
       (["--bits", "5", "--loss", "1"], 64, "expected one of"),
       (["--plan", folder.path("absent")], 66, "absent"),
       (["--plan", input + "/config.json"], 65, "no list 'tensors'"),
       (["--bits", "5", "--curve", "c.png"], 64, ".svg or .json"),
+      (["--q4", "--curve", "c.svg"], 64, "found no budget"),
       (["--effort", "best"], 64, "--effort needs --calibrate"),
     ]
     for (arguments, status, message) in cases {

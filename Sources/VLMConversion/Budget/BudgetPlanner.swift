@@ -56,7 +56,7 @@ package struct BudgetPlanner {
         choices: zip(schemes, measured).map { scheme, error in
           let bytes = item.spec.role.format(scheme: scheme).byteCount(shape: item.spec.shape) ?? 0
           return .init(
-            scheme: scheme, byteCount: ContainerSize.padded(bytes), loss: sensitivity * error)
+            scheme: scheme, byteCount: bytes, loss: sensitivity * error)
         })
     }
     progress(order.count, order.count)
@@ -64,11 +64,22 @@ package struct BudgetPlanner {
     overhead = try conversion.overhead(statistics)
   }
 
-  /// Bytes of the tensors that no choice is made for.
-  private var fixedByteCount: Int {
+  /// Bytes of the tensors that no choice is made for, as the budget counts them.
+  private func fixedByteCount(_ budget: Budget) -> Int {
     let plan = conversion.plan
     return plan.items.indices.filter { !conversion.isFree($0) }.reduce(0) {
-      $0 + ContainerSize.padded(plan.items[$1].byteCount)
+      $0 + budget.counted(plan.items[$1].byteCount)
+    }
+  }
+
+  /// The choices with their bytes as the budget counts them.
+  private func items(_ budget: Budget) -> [MixtureItem] {
+    items.map { item in
+      MixtureItem(
+        name: item.name, role: item.role,
+        choices: item.choices.map {
+          .init(scheme: $0.scheme, byteCount: budget.counted($0.byteCount), loss: $0.loss)
+        })
     }
   }
 
@@ -82,8 +93,8 @@ package struct BudgetPlanner {
   package func plan(
     _ budget: Budget, correction: Double = 1, excess: Int = 0
   ) throws(ConversionError) -> Conversion {
-    let solver = MixtureSolver(items)
-    let fixed = fixedByteCount
+    let solver = MixtureSolver(items(budget))
+    let fixed = fixedByteCount(budget)
     let parameters = conversion.plan.parameterCount
     func refuse(_ found: String, _ expected: String) -> ConversionError {
       ConversionError(
@@ -95,9 +106,7 @@ package struct BudgetPlanner {
     case .size(let bytes):
       let smallest = solver.smallestByteCount + fixed + overhead + excess
       guard let found = solver.mixture(within: bytes - fixed - overhead - excess) else {
-        throw refuse(
-          "\(bytes) bytes",
-          "at least \(smallest), which the model takes in the fewest bits")
+        throw conversion.refusal(of: budget, "\(bytes) bytes", least: "\(smallest)")
       }
       mixture = found
     case .bits(let bits):
@@ -107,8 +116,7 @@ package struct BudgetPlanner {
       guard let found = solver.mixture(within: bytes - fixed) else {
         // Rounded up: what is told must work.
         let least = (smallest * 100).rounded(.up) / 100
-        throw refuse(
-          "\(bits)", "at least \(decimal(least, 2)), which the model takes in the fewest bits")
+        throw conversion.refusal(of: budget, "\(bits)", least: decimal(least, 2))
       }
       mixture = found
     case .scheme(_, let bytes):
@@ -133,7 +141,7 @@ package struct BudgetPlanner {
   package func nearest(_ budget: Budget, correction: Double) throws(ConversionError) -> Conversion {
     do { return try plan(budget, correction: correction) } catch {
       guard case .loss = budget else { throw error }
-      let solver = MixtureSolver(items)
+      let solver = MixtureSolver(items(budget))
       return planned(solver.best, budget, solver, correction: correction)
     }
   }
@@ -141,16 +149,16 @@ package struct BudgetPlanner {
   private func planned(
     _ mixture: Mixture, _ budget: Budget, _ solver: MixtureSolver, correction: Double
   ) -> Conversion {
-    let fixed = fixedByteCount
+    let fixed = fixedByteCount(budget)
     var schemes: [String: Scheme] = [:]
-    for (item, place) in zip(items, mixture.places) {
+    for (item, place) in zip(solver.items, mixture.places) {
       schemes[item.name] = item.choices[place].scheme
     }
     var planned = conversion
     planned.plan = conversion.plan.with(schemes)
     if case .scheme(let scheme, _) = budget { planned.label = scheme.name }
     planned.spending = Spending(
-      budget: budget, unit: unit, basis: basis, items: items, mixture: mixture,
+      budget: budget, unit: unit, basis: basis, items: solver.items, mixture: mixture,
       curve: solver.curve(points: 100).map { ($0.byteCount + fixed, $0.loss) },
       fixedByteCount: fixed, correction: correction)
     return planned
@@ -169,6 +177,41 @@ extension Conversion {
       conversion.plan.items[index].reason = nil
     }
     return conversion
+  }
+
+  /// Refuses a budget of bytes that nothing keeps to, before a model is run for it.
+  ///
+  /// - Throws: `ConversionError` with the least that is possible.
+  package func requireRoom(for budget: Budget) throws {
+    let bytes = plan.items.indices.reduce(0) { sum, index in
+      let item = plan.items[index]
+      let formats =
+        isFree(index)
+        ? SchemeErrors.schemes(withHalves: false).map { item.spec.role.format(scheme: $0) }
+        : [item.format]
+      let least = formats.compactMap { $0.byteCount(shape: item.spec.shape) }.min() ?? 0
+      return sum + budget.counted(least)
+    }
+    switch budget {
+    case .size(let limit):
+      let least = bytes + (try overhead(nil))
+      if limit < least { throw refusal(of: budget, "\(limit) bytes", least: "\(least)") }
+    case .bits(let bits):
+      // Rounded up: what is told must work.
+      let least = (800 * Double(bytes) / Double(max(1, plan.parameterCount))).rounded(.up) / 100
+      if bits < least { throw refusal(of: budget, "\(bits)", least: decimal(least, 2)) }
+    case .scheme, .loss: break
+    }
+  }
+
+  fileprivate func refusal(
+    of budget: Budget, _ found: String, least: String
+  ) -> ConversionError {
+    ConversionError(
+      path: source.catalog.path,
+      .setting(
+        budget.setting, found: found,
+        expected: "at least \(least), which the model takes in the fewest bits"))
   }
 
   /// Whether a budget leaves room for more than 8 bits of every matrix.
@@ -217,6 +260,13 @@ extension Conversion {
       sections: sections.map(\.content),
       tensors: plan.items.map { ($0.spec.path, $0.spec.shape.count) },
       container: source.container) + 512 + 48 * kinds
+  }
+}
+
+extension Budget {
+  /// What a tensor counts of the budget: in a file it is padded.
+  func counted(_ byteCount: Int) -> Int {
+    if case .size = self { ContainerSize.padded(byteCount) } else { byteCount }
   }
 }
 

@@ -71,9 +71,14 @@ package struct CurveDrawing {
       "<polyline fill=\"none\" stroke=\"#1f5fa8\" stroke-width=\"2\" points=\""
         + path.joined(separator: " ") + "\"/>")
     let chosen = Double(spending.byteCount) / 1e6
-    if spending.loss > 0 { lines += mark(chosen, spending.loss, "#1f5fa8", "predicted") }
-    if let measured = spending.measuredLoss, measured > 0 {
-      lines += mark(chosen, measured, "#b3261e", "measured")
+    let measured = spending.measuredLoss ?? 0
+    // The upper of the two has its text above, so that neither covers the other.
+    if spending.loss > 0 {
+      lines += mark(
+        chosen, spending.loss, "#1f5fa8", "predicted", isAbove: spending.loss >= measured)
+    }
+    if measured > 0 {
+      lines += mark(chosen, measured, "#b3261e", "measured", isAbove: measured > spending.loss)
     }
     return (lines + ["</svg>", ""]).joined(separator: "\n")
   }
@@ -94,14 +99,14 @@ package struct CurveDrawing {
 
   /// A dot with its value, on the side where there is room.
   private func mark(
-    _ megabytes: Double, _ loss: Double, _ color: String, _ name: String
+    _ megabytes: Double, _ loss: Double, _ color: String, _ name: String, isAbove: Bool
   ) -> [String] {
     let (x, y) = (x(megabytes), y(loss))
     let isRight = x > Self.width * 0.7
     return [
       "<circle cx=\"\(decimal(x, 1))\" cy=\"\(decimal(y, 1))\" r=\"5\" fill=\"\(color)\"/>",
       text(
-        x + (isRight ? -10 : 10), y - 8, "\(name) \(significant(loss))",
+        x + (isRight ? -10 : 10), y + (isAbove ? -8 : 16), "\(name) \(significant(loss))",
         anchor: isRight ? "end" : "start"),
     ]
   }

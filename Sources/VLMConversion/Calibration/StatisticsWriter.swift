@@ -177,6 +177,10 @@ package final class StatisticsWriter {
   /// The file before it is in its place. What is mapped of it stays when this object is dropped.
   package func opened() throws -> StatisticsFile {
     try finish()
-    return try StatisticsFile(try MappedFile(path: output.temporaryPath), name: output.path)
+    let file = try StatisticsFile(
+      try MappedFile(path: output.temporaryPath, isInput: false), name: output.path)
+    // A calibration that is broken off after this leaves an unfinished file.
+    try Self.marker.withUnsafeBytes { try output.write($0, at: 0) }
+    return file
   }
 }

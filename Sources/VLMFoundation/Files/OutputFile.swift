@@ -222,11 +222,35 @@ package final class OutputFile {
     // could report, syncing has reported.
     close(descriptor)
     descriptor = -1
-    syncFolder()
+    Self.syncFolder(of: destination)
+  }
+
+  /// Notes a finished file that may yet be put elsewhere: a process that is ended by a signal removes it.
+  package static func hold(_ path: String) { PendingOutputs.add(path) }
+
+  /// Removes what is held, if it is still there.
+  package static func discard(_ path: String) {
+    FileSystem.unlink(path)
+    PendingOutputs.remove(path)
+  }
+
+  /// Puts a finished file that is held in its place.
+  ///
+  /// - Throws: as the initialisers do for what is there.
+  package static func move(
+    _ held: String, to path: String, overwrite: Bool
+  ) throws(FileError) {
+    let destination = try OutputDestination(path, overwrite: overwrite)
+    guard FileSystem.rename(held, to: destination.path, replaces: overwrite) == 0 else {
+      let code = errno
+      throw FileError(path: path, problem: code == EEXIST ? .exists : .call("rename", errno: code))
+    }
+    PendingOutputs.remove(held)
+    syncFolder(of: destination)
   }
 
   /// Makes the rename last. The file is in place already, so a failure here is none of the caller's.
-  private func syncFolder() {
+  private static func syncFolder(of destination: OutputDestination) {
     let folder = destination.path.splitAtLastSlash.folder
     let handle = FileSystem.open(folder.isEmpty ? "." : folder, O_RDONLY | O_DIRECTORY)
     guard handle >= 0 else { return }

@@ -30,6 +30,14 @@ package enum PendingOutputs {
     return try result.get()
   }
 
+  /// Notes a file that is there.
+  static func add(_ path: String) {
+    slots.withLock { slots in
+      guard slots[ExactString(path)] == nil else { return }
+      slots[ExactString(path)] = path.withFileName { vlm_pending_add($0) }
+    }
+  }
+
   /// Forgets `path`, which has been renamed or unlinked.
   static func remove(_ path: String) {
     slots.withLock { slots in

@@ -25,42 +25,67 @@ struct BudgetedRun {
     note: (String) -> Void, calibrating: (Int, Int, String) -> Void,
     progress: (Converter.Progress) -> Void
   ) throws -> ConversionReport {
-    let options = converter.options
+    let overwrites = converter.options.overwrites
     guard let budget = converter.budget else {
-      return try run(converter.conversion, options.overwrites, note, progress)
+      return try run(converter.conversion, to: output, overwrites, note, progress)
     }
     let planner = try planner(budget, note: note, calibrating: calibrating)
+    if case .loss(let wanted) = budget, let meter {
+      return try write(
+        losing: wanted, planner, meter, note: note, calibrating: calibrating, progress: progress)
+    }
     var planned = try planner.plan(budget)
-    var report = try run(planned, options.overwrites, note, progress)
+    for remark in planned.notes { note(remark.description) }
+    var report = try run(planned, to: output, overwrites, note, progress)
     if case .size(let limit) = budget {
       // What other sections take is known when they are compressed.
       var excess = 0
       while report.fileByteCount > limit {
         excess += report.fileByteCount - limit
         planned = try planner.plan(budget, excess: excess)
-        report = try run(planned, true, note, progress)
+        report = try run(planned, to: output, true, note, progress)
       }
     }
-    guard let meter else {
-      if statistics != nil { note("no data are held back to measure what is lost") }
-      return report
+    if let meter {
+      report.spending?.measuredLoss = try loss(of: output, meter, calibrating)
+    } else if statistics != nil {
+      note(
+        "no data are held back to measure what is lost: that takes calibration on 8 texts of 512 "
+          + "tokens, conversations or pictures, or more")
     }
+    return report
+  }
+
+  /// Writes the smallest container that loses at most `wanted` on data that are held back. What is
+  /// tried on the way lies beside the output, and only the last goes to its place.
+  private func write(
+    losing wanted: Double, _ planner: BudgetPlanner, _ meter: LossMeter, note: (String) -> Void,
+    calibrating: (Int, Int, String) -> Void, progress: (Converter.Progress) -> Void
+  ) throws -> ConversionReport {
+    let options = converter.options
+    let budget = VLMConversion.Budget.loss(wanted)
+    let attempted = output + ".attempt"
+    var planned = try planner.plan(budget)
+    for remark in planned.notes { note(remark.description) }
+    var report = try run(planned, to: attempted, options.resumes, note, progress)
+    OutputFile.hold(attempted)
+    defer { OutputFile.discard(attempted) }
+    var measured = 0.0
     for attempt in 1... {
-      let measured = try loss(meter, calibrating)
+      measured = try loss(of: attempted, meter, calibrating)
       report.spending?.measuredLoss = measured
-      guard case .loss(let wanted) = budget, attempt < Self.mostConversions,
-        let predicted = planned.spending?.mixture.loss, predicted > 0, measured > 0,
-        measured > wanted || measured < Self.closeEnough * wanted
+      guard attempt < Self.mostConversions, let predicted = planned.spending?.mixture.loss,
+        predicted > 0, measured > 0, measured > wanted || measured < Self.closeEnough * wanted
       else { break }
       // The estimate errs by much the same factor nearby.
       let corrected = try planner.nearest(budget, correction: measured / predicted)
       guard corrected.plan != planned.plan else { break }
       planned = corrected
-      report = try run(planned, true, note, progress)
+      report = try run(planned, to: attempted, true, note, progress)
+      OutputFile.hold(attempted)
     }
-    if case .loss(let wanted) = budget, let measured = report.spending?.measuredLoss,
-      measured > wanted
-    {
+    try OutputFile.move(attempted, to: output, overwrite: options.overwrites)
+    if measured > wanted {
       note(
         "the model loses \(significant(measured)) on data that were held back, more than the "
           + "\(significant(wanted)) that were asked for")
@@ -75,11 +100,12 @@ struct BudgetedRun {
 
   /// What the container that was written loses on data that were held back.
   private func loss(
-    _ meter: LossMeter, _ calibrating: (Int, Int, String) -> Void
+    of path: String, _ meter: LossMeter, _ calibrating: (Int, Int, String) -> Void
   ) throws -> Double {
     let loss = try withoutActuallyEscaping(calibrating) { calibrating in
-      try meter.loss(of: try Container.open(path: output), cancelled: cancelled) {
-        done, total, _ in calibrating(done, total, "measuring what is lost")
+      let container = try Container.open(path: path, isInput: false)
+      return try meter.loss(of: container, cancelled: cancelled) { done, total, _ in
+        calibrating(done, total, "measuring what is lost")
       }
     }
     calibrating(1, 1, "")
@@ -116,11 +142,11 @@ struct BudgetedRun {
   }
 
   private func run(
-    _ conversion: Conversion, _ overwrites: Bool, _ note: (String) -> Void,
+    _ conversion: Conversion, to path: String, _ overwrites: Bool, _ note: (String) -> Void,
     _ progress: (Converter.Progress) -> Void
   ) throws -> ConversionReport {
     try conversion.run(
-      to: output, overwrite: overwrites, resume: converter.options.resumes,
+      to: path, overwrite: overwrites, resume: converter.options.resumes,
       statistics: statistics, cancelled: cancelled, note: note
     ) { done, total, tensor in
       progress(

@@ -65,6 +65,9 @@ extension Converter {
     return .scheme(scheme, byteCount: conversion.plan.byteCount)
   }
 
+  /// Whether schemes are chosen for single matrices.
+  package var hasBudget: Bool { budget != nil }
+
   /// What `convert` would write within the budget. Weights are read, and statistics where they are
   /// kept in a file; nothing is written.
   ///

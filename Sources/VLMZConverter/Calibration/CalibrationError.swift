@@ -44,7 +44,7 @@ package struct CalibrationError: ReportableError, Equatable {
     case .picture(let reason):
       return reason
     case .mostlyDamaged(let count, let total, let first):
-      return "\(setting): \(count) of \(total) pictures, texts and conversations cannot be used, "
+      return "\(count) of \(total) pictures, texts and conversations cannot be used, "
         + "expected at most half: \(first)"
     case .tooLarge(let bytes, let limit):
       return "\(name): \(bytes) bytes of text, expected at most \(limit)"

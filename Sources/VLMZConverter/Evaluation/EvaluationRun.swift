@@ -71,6 +71,7 @@ struct EvaluationRun {
         note("the reference prepares pictures otherwise: they are prepared as the model says")
       }
       let items = try items(other, preprocessing)
+      for error in data.defects { warn(error.description) }
       for error in items.unreadable { warn(error.description) }
       return try LossMeter(
         reference: other, items, preprocessing: preprocessing, folder: folder, pool: pool,
@@ -82,7 +83,8 @@ struct EvaluationRun {
     for (_, error) in comparison.skipped { warn(error.description) }
     return Measured(
       items: meter.items, measurement: comparison.measurement,
-      skipped: meter.items.unreadable + meter.outputs.skipped.map(\.error)
+      skipped: data.defects as [any ReportableError] + meter.items.unreadable
+        + meter.outputs.skipped.map(\.error)
         + comparison.skipped.map(\.error), diskByteCount: meter.outputs.byteCount)
   }
 
@@ -100,13 +102,15 @@ struct EvaluationRun {
       model: model, items: items, preprocessing: nil, cancelled: cancelled,
       progress: { report("model", $0, $1, $2) }
     ).run(into: comparison)
+    for error in data.defects { warn(error.description) }
     for (_, error) in comparison.skipped { warn(error.description) }
     let measurement = comparison.measurement
     guard !measurement.isEmpty else {
       throw EvaluationError(.nothingLeft(comparison.skipped.first?.error.description))
     }
     return Measured(
-      items: items, measurement: measurement, skipped: comparison.skipped.map(\.error))
+      items: items, measurement: measurement,
+      skipped: data.defects as [any ReportableError] + comparison.skipped.map(\.error))
   }
 
   private var limits: EvaluationItems.Limits {

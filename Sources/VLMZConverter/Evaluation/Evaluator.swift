@@ -103,10 +103,13 @@ public final class Evaluator: Sendable {
       ("tokens", options.tokenCount), ("pictures", options.pictureCount ?? 1),
       ("answer tokens", options.answerTokens),
     ] {
-      try VLMZError.require(value >= 1, name, found: "\(value)", expected: "1 or more")
+      try VLMZError.require(
+        Self.counts.contains(value), name, found: "\(value)",
+        expected: "1 to \(Self.counts.upperBound)")
     }
     try VLMZError.require(
-      options.answerCount >= 0, "answers", found: "\(options.answerCount)", expected: "0 or more")
+      (0...Self.counts.upperBound).contains(options.answerCount), "answers",
+      found: "\(options.answerCount)", expected: "0 to \(Self.counts.upperBound)")
     let opened = try VLMZError.wrapping {
       let container = try Container.open(path: model)
       let reference = try reference.map { try Reference(path: $0, options.checkpoint) }
@@ -128,6 +131,9 @@ public final class Evaluator: Sendable {
     self.init(
       model: model, reference: reference, options: options, threads: threads, kernels: kernels)
   }
+
+  /// What numbers of data may be.
+  private static let counts = 1...(1 << 24)
 
   private static func check(_ model: Container, like reference: Reference?) throws {
     guard let reference else { return }

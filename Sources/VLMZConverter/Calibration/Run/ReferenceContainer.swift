@@ -20,8 +20,12 @@ enum ReferenceContainer {
     let conversion = try Conversion(
       source: source, policy: try source.policy(for: form), ignoreUnexpected: ignoreUnexpected,
       pool: pool)
-    _ = try conversion.run(to: path, overwrite: false, cancelled: cancelled, progress: progress)
-    defer { FileSystem.unlink(path) }
-    return try Container.open(path: path)
+    // What a killed process left is replaced; anything else at that place stays.
+    let isLeft = (try? Container.open(path: path, isInput: false)) != nil
+    try OutputFile.check(path, overwrite: isLeft)
+    OutputFile.hold(path)
+    defer { OutputFile.discard(path) }
+    _ = try conversion.run(to: path, overwrite: isLeft, cancelled: cancelled, progress: progress)
+    return try Container.open(path: path, isInput: false)
   }
 }
