@@ -95,8 +95,9 @@ struct Evaluate: ParsableCommand {
     for (name, value, least) in [
       ("--tokens", tokens, 16), ("--pictures", pictures ?? 1, 1), ("--answers", answers, 0),
       ("--answer-tokens", answerTokens, 1),
-    ] where value < least {
-      throw ValidationError("\(name): found \(value), expected \(least) or more")
+    ] where !(least...Evaluator.mostData).contains(value) {
+      throw ValidationError(
+        "\(name): found \(value), expected \(least) to \(Evaluator.mostData)")
     }
     if let failAbove {
       guard failAbove >= 0, failAbove.isFinite else {

@@ -52,8 +52,7 @@ package struct SchemeErrors {
     let metric = knowledge?.metric ?? .weights
     let sample = Self.sample(outputs: outputs)
     let kernels = conversion.kernels
-    let found = Mutex([Double](repeating: 0, count: sample.count * (schemes.count + 1)))
-    let failure = Mutex<(any Error)?>(nil)
+    let outcome = Outcome(count: sample.count * (schemes.count + 1))
     let shape = item.spec.shape
     conversion.pool.forEach(count: sample.count * schemes.count) { part, _ in
       let (place, index) = (part / schemes.count, part % schemes.count)
@@ -68,22 +67,30 @@ package struct SchemeErrors {
             weights, schemes[index], knowledge?.statistics, kernels: kernels)
         }
         let error = isKept ? 0 : metric.sum(of: weights, kernels: kernels)
-        found.withLock { found in
+        outcome.sums.withLock { found in
           if index == 0 { found[place * (schemes.count + 1)] = own }
           found[place * (schemes.count + 1) + 1 + index] = error
         }
       } catch {
-        failure.withLock { $0 = $0 ?? error }
+        outcome.failure.withLock { $0 = $0 ?? error }
       }
     }
-    if let error = failure.withLock({ $0 }) { throw error }
-    let sums = found.withLock { found in
+    if let error = outcome.failure.withLock({ $0 }) { throw error }
+    let sums = outcome.sums.withLock { found in
       (0...schemes.count).map { index in
         sample.indices.reduce(0.0) { $0 + found[$1 * (schemes.count + 1) + index] }
       }
     }
     let optimism = knowledge?.optimism ?? 1
     return sums.dropFirst().map { sums[0] > 0 ? optimism * $0 / sums[0] : 0 }
+  }
+
+  /// What several threads find out.
+  private final class Outcome: Sendable {
+    let sums: Mutex<[Double]>
+    let failure = Mutex<(any Error)?>(nil)
+
+    init(count: Int) { sums = Mutex([Double](repeating: 0, count: count)) }
   }
 
   private mutating func knowledge(of tensor: String, inputs: Int) throws -> GroupKnowledge? {

@@ -132,8 +132,9 @@ public final class Evaluator: Sendable {
       model: model, reference: reference, options: options, threads: threads, kernels: kernels)
   }
 
-  /// What numbers of data may be.
-  private static let counts = 1...(1 << 24)
+  /// Tokens, pictures and answers, at most.
+  package static let mostData = 1 << 24
+  private static let counts = 1...mostData
 
   private static func check(_ model: Container, like reference: Reference?) throws {
     guard let reference else { return }
