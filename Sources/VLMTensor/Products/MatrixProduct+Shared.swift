@@ -30,7 +30,7 @@ extension MatrixProduct {
     /// more to unpack a column of theirs.
     func perRow(_ tasks: [Task]) -> Int {
       guard tasks.allSatisfy({ $0.product.isQuantized }) else { return 0 }
-      let isFine = tasks.allSatisfy { $0.product.scheme == .q8 }
+      let isFine = tasks.allSatisfy { $0.product.scheme.codeBits == 8 }
       switch self {
       case .none: return 0
       case .some: return isFine ? 6 : 4
