@@ -27,9 +27,8 @@ package enum TerminationSignals {
     vlm_on_interrupt(callback)
   }
 
-  /// Removes the unfinished outputs and ends the process. Other threads may be running: none can
-  /// begin another output meanwhile, and no exit handler of theirs is run.
+  /// Removes the unfinished outputs and ends the process.
   package static func exit(_ status: ExitStatus) -> Never {
-    PendingOutputs.removeAll { _exit(status.rawValue) }
+    PendingOutputs.endProcess(status.rawValue)
   }
 }

@@ -210,6 +210,7 @@ package final class OutputFile {
     try call("truncate") { ftruncate(descriptor, off_t(end)) }
     takeAccess()
     try sync()
+    PendingOutputs.stopIfEnding()
     let renamed = FileSystem.rename(temporaryPath, to: destination.path, replaces: overwrite)
     guard renamed == 0 else {
       let code = errno
@@ -241,6 +242,7 @@ package final class OutputFile {
     _ held: String, to path: String, overwrite: Bool
   ) throws(FileError) {
     let destination = try OutputDestination(path, overwrite: overwrite)
+    PendingOutputs.stopIfEnding()
     guard FileSystem.rename(held, to: destination.path, replaces: overwrite) == 0 else {
       let code = errno
       throw FileError(path: path, problem: code == EEXIST ? .exists : .call("rename", errno: code))

@@ -10,6 +10,8 @@ import Synchronization
 package enum PendingOutputs {
   /// The slot of each path in the table of CVLMSystem, which a signal handler may read.
   private static let slots = Mutex<[ExactString: Int32]>([:])
+  /// Whether `endProcess` has been called.
+  private static let isEnding = Atomic<Bool>(false)
 
   /// Opens or creates `path` and notes it, in one step as `removeAll` sees it: a signal that arrives
   /// meanwhile waits for the note.
@@ -27,7 +29,14 @@ package enum PendingOutputs {
       }
       return result
     }
+    stopIfEnding()
     return try result.get()
+  }
+
+  /// Does not return once the process is to end: a thread with little left to do could otherwise
+  /// finish an output before a busy machine lets the other one end the process.
+  static func stopIfEnding() {
+    while isEnding.load(ordering: .acquiring) { pause() }
   }
 
   /// Notes a file that is there.
@@ -47,16 +56,25 @@ package enum PendingOutputs {
 
   /// Unlinks every unfinished output, for a program that is about to end. Called from a normal
   /// thread, not from a signal handler.
-  ///
-  /// - Parameter then: called when all are removed, before any thread can begin another output.
-  package static func removeAll<Result: Sendable>(_ then: () -> Result = {}) -> Result {
-    slots.withLock { slots in
-      for (path, slot) in slots {
-        FileSystem.unlink(path.string)
-        vlm_pending_remove(slot)
-      }
-      slots.removeAll()
-      return then()
+  package static func removeAll() {
+    slots.withLock { removeAll(&$0) }
+  }
+
+  /// As `removeAll`, and ends the process before any thread can begin or finish another output. No
+  /// exit handler is run, since other threads may be running.
+  package static func endProcess(_ status: Int32) -> Never {
+    isEnding.store(true, ordering: .releasing)
+    return slots.withLock { slots in
+      removeAll(&slots)
+      _exit(status)
     }
+  }
+
+  private static func removeAll(_ slots: inout [ExactString: Int32]) {
+    for (path, slot) in slots {
+      FileSystem.unlink(path.string)
+      vlm_pending_remove(slot)
+    }
+    slots.removeAll()
   }
 }
