@@ -11,56 +11,71 @@ import VLMZ
   import Glibc
 #endif
 
-/// stories260K, a trained model of 260,000 parameters with grouped heads and tied embeddings,
-/// against what transformers made of it.
+/// Trained models that tell stories, with grouped heads and tied embeddings, against what
+/// transformers made of them: stories260K, and a Qwen2 with biases that learned from it.
 struct StoriesTests {
   static let folder = TestFiles.fixture("stories260K")
-  let language: CheckpointLLaMA
-  let expected: JSONValue
 
-  init() throws {
-    language = try CheckpointLLaMA(Self.folder)
-    let text = try MappedFile(path: Self.folder + "/expected.json")
-    expected = try text.withBytes(0..<text.count) {
-      try JSONValue.parse($0, limits: JSONLimits())
+  private struct Story {
+    let language: CheckpointLLaMA
+    let expected: JSONValue
+
+    init(_ name: String) throws {
+      let folder = TestFiles.fixture(name)
+      language = try CheckpointLLaMA(folder)
+      let text = try MappedFile(path: folder + "/expected.json")
+      expected = try text.withBytes(0..<text.count) {
+        try JSONValue.parse($0, limits: JSONLimits())
+      }
+    }
+
+    func ids(_ name: String) throws -> [Int] {
+      try #require(expected[name]?.arrayValue).compactMap(\.intValue)
+    }
+
+    func greedy(_ prompt: [Int], count: Int, format: KeyValueFormat) throws -> Generation {
+      let generator = TextGenerator(
+        model: language.model, context: try language.context(capacity: 512, format: format),
+        stopTokens: [])
+      return try generator.generate(.tokens(prompt), GenerationOptions(maximumTokens: count))
     }
   }
 
-  private func ids(_ name: String) throws -> [Int] {
-    try #require(expected[name]?.arrayValue).compactMap(\.intValue)
-  }
-
-  private func greedy(_ prompt: [Int], count: Int, format: KeyValueFormat) throws -> Generation {
-    let generator = TextGenerator(
-      model: language.model, context: try language.context(capacity: 512, format: format),
-      stopTokens: [])
-    return try generator.generate(.tokens(prompt), GenerationOptions(maximumTokens: count))
-  }
-
-  /// Heads of 8 elements are hard on 8 bits: the story takes another turn after 120 tokens.
+  /// Heads of 8 elements are hard on 8 bits: stories260K's story takes another turn after 120 tokens.
   @Test(
     "it tells the story from the beginning",
-    arguments: [(KeyValueFormat.f32, 200), (.f16, 200), (.q8, 100)])
-  func story(_ format: KeyValueFormat, _ count: Int) throws {
-    let want = Array(try ids("greedy_from_bos").prefix(count))
+    arguments: [
+      ("stories260K", KeyValueFormat.f32, 200), ("stories260K", .f16, 200),
+      ("stories260K", .q8, 100), ("stories-qwen2", .f32, 200), ("stories-qwen2", .f16, 200),
+    ])
+  func story(_ name: String, _ format: KeyValueFormat, _ count: Int) throws {
+    let story = try Story(name)
+    let want = Array(try story.ids("greedy_from_bos").prefix(count))
     #expect(want.count == count)
-    let result = try greedy([1], count: want.count, format: format)
+    let result = try story.greedy([1], count: want.count, format: format)
     #expect(result.tokens == want)
     #expect(result.timings.steps == want.count - 1)
   }
 
-  @Test("it continues a prompt")
-  func prompt() throws {
-    let want = try ids("prompt_greedy")
-    #expect(try greedy(ids("prompt_ids"), count: want.count, format: .f16).tokens == want)
+  @Test("it continues a prompt", arguments: ["stories260K", "stories-qwen2"])
+  func prompt(_ name: String) throws {
+    let story = try Story(name)
+    let want = try story.ids("prompt_greedy")
+    let prompt = try story.ids("prompt_ids")
+    #expect(try story.greedy(prompt, count: want.count, format: .f16).tokens == want)
   }
 
-  @Test("logits and mean loss over the prompt are upstream's")
-  func numbers() throws {
-    let prompt = try ids("prompt_ids")
+  @Test(
+    "logits and mean loss over the prompt are upstream's",
+    arguments: ["stories260K", "stories-qwen2"])
+  func numbers(_ name: String) throws {
+    let story = try Story(name)
+    let language = story.language
+    let prompt = try story.ids("prompt_ids")
     let context = try language.context(capacity: 64)
     let last = try language.model(.tokens(prompt), position: 0, context).array()
-    let first = try #require(expected["last_logits_first8"]?.arrayValue).compactMap(\.doubleValue)
+    let first = try #require(story.expected["last_logits_first8"]?.arrayValue)
+      .compactMap(\.doubleValue)
     #expect(maxAbsDifference(Array(last.prefix(8)), first.map { Float($0) }) < 1e-3)
     var sum = 0.0
     try language.model.scoreAll(.tokens(prompt), position: 0, context) { logits, position in
@@ -71,7 +86,7 @@ struct StoriesTests {
         sum += total - values[prompt[position + row + 1]]
       }
     }
-    let want = try #require(expected["prompt_mean_nll"]?.doubleValue)
+    let want = try #require(story.expected["prompt_mean_nll"]?.doubleValue)
     #expect(abs(sum / Double(prompt.count - 1) - want) < 1e-5)
   }
 }
