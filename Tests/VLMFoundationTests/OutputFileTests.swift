@@ -87,6 +87,14 @@ struct OutputFileTests {
       FileError(path: "", problem: .call("create", errno: ENOENT)).exitStatus == .cannotCreate)
   }
 
+  @Test("a folder that is not there is known before anything is written")
+  func missingFolder() throws {
+    let path = folder.path("none/file")
+    #expect(throws: FileError.self) { try OutputFile.check(path, overwrite: true) }
+    try OutputFile.check(folder.path("file"), overwrite: true)
+    #expect(!FileManager.default.fileExists(atPath: folder.path("file")))
+  }
+
   @Test("a link stays, and the file that it leads to is replaced or made")
   func links() throws {
     for name in ["a", "b"] {

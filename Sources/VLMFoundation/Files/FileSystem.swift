@@ -27,6 +27,11 @@ package enum FileSystem {
   /// Whether something is at `path`, links followed.
   package static func exists(_ path: String) -> Bool { call(path) { access($0, F_OK) } == 0 }
 
+  /// Whether this process may make files in a folder.
+  package static func canWrite(in folder: String) -> Bool {
+    call(folder) { access($0, W_OK | X_OK) } == 0
+  }
+
   /// The names in a folder but for `.` and `..`, in no order, `limit` at most; nil where it cannot be
   /// read.
   package static func names(in folder: String, limit: Int = .max) -> [String]? {

@@ -79,7 +79,10 @@ package final class OutputFile {
   ///
   /// - Throws: as the initialisers do for what is there.
   package static func check(_ path: String, overwrite: Bool) throws(FileError) {
-    _ = try OutputDestination(path, overwrite: overwrite)
+    let folder = try OutputDestination(path, overwrite: overwrite).path.splitAtLastSlash.folder
+    guard FileSystem.canWrite(in: folder.isEmpty ? "." : folder) else {
+      throw FileError(path: path, problem: .call("create", errno: errno))
+    }
   }
 
   /// An output whose temporary file, `<path>.partial`, can be found again and continued.
