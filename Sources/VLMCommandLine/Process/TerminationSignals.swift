@@ -27,8 +27,9 @@ package enum TerminationSignals {
     vlm_on_interrupt(callback)
   }
 
-  /// Removes the unfinished outputs and ends the process.
+  /// Removes the unfinished outputs and ends the process. No exit handler is run, since other threads
+  /// may be running.
   package static func exit(_ status: ExitStatus) -> Never {
-    PendingOutputs.endProcess(status.rawValue)
+    PendingOutputs.removeAll { _exit(status.rawValue) }
   }
 }

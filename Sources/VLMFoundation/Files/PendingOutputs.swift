@@ -10,7 +10,7 @@ import Synchronization
 package enum PendingOutputs {
   /// The slot of each path in the table of CVLMSystem, which a signal handler may read.
   private static let slots = Mutex<[ExactString: Int32]>([:])
-  /// Whether `endProcess` has been called.
+  /// Whether the process is to end.
   private static let isEnding = Atomic<Bool>(false)
 
   /// Opens or creates `path` and notes it, in one step as `removeAll` sees it: a signal that arrives
@@ -60,13 +60,12 @@ package enum PendingOutputs {
     slots.withLock { removeAll(&$0) }
   }
 
-  /// As `removeAll`, and ends the process before any thread can begin or finish another output. No
-  /// exit handler is run, since other threads may be running.
-  package static func endProcess(_ status: Int32) -> Never {
+  /// As `removeAll`, and ends the process before any thread can begin or finish another output.
+  package static func removeAll(_ end: () -> Never) -> Never {
     isEnding.store(true, ordering: .releasing)
     return slots.withLock { slots in
       removeAll(&slots)
-      _exit(status)
+      end()
     }
   }
 
