@@ -11,6 +11,10 @@ import VLMZ
 /// are alike at all positions, and attention does not average them out. So the matrices of one
 /// kind, such as the values of all blocks, are also replaced together, in a stream of their own
 /// through all blocks. The divergence that is left in the end corrects the losses of the kind.
+///
+/// Where a few inputs of a block are huge, at one position mostly, all later positions attend to that
+/// one, and its noise shows there alone. Such blocks are followed to the probabilities, and left out of
+/// the streams: there are two or three of them in a model (Sun et al., 2024, "Massive activations").
 extension LanguagePart: ReplaceablePart {
   /// What is kept of a stage.
   struct Comparison {
@@ -18,8 +22,12 @@ extension LanguagePart: ReplaceablePart {
     var entering: [State] = []
     /// What leaves a block.
     var leaving: [State] = []
-    /// `[rows, vocabulary]` of the head.
+    /// `[rows, vocabulary]` of the head, or behind a stage that is followed to the end.
     var logits: [[Float]] = []
+    /// Whether the stage is followed to the end.
+    var isFollowed = false
+    /// The matrices whose losses were measured so.
+    var followed: Set<String> = []
     /// What enters and leaves the stage where all matrices of a kind are replaced.
     var streams: [String: Stream] = [:]
     /// What losses are multiplied by, for each kind.
@@ -41,7 +49,9 @@ extension LanguagePart: ReplaceablePart {
   /// What the few positions are trusted with.
   private static let correctionRange = 0.2...8.0
 
-  func beginComparing(stage: Int, _ amount: SensitivityRun.Amount) throws {
+  func beginComparing(
+    stage: Int, _ amount: SensitivityRun.Amount, isDominated: Bool
+  ) throws {
     if stage == 0 {
       comparison = Comparison()
       comparison.entering = try sample(positions: amount.positions)
@@ -62,6 +72,10 @@ extension LanguagePart: ReplaceablePart {
       comparison.leaving = try comparison.entering.map { state in
         try run(stage, of: language.layers, on: state)
       }
+      comparison.isFollowed = isDominated
+      guard isDominated else { return }
+      comparison.logits = try logits(
+        of: language.layers, behind: scored(try ends(of: comparison.leaving, after: stage)))
     } else {
       let streams = comparison.streams.mapValues { (scored($0.entering), $0.loss) }
       let exact = scored(comparison.entering)
@@ -83,6 +97,12 @@ extension LanguagePart: ReplaceablePart {
       guard let rows = comparison.entering.first else { return 0 }
       return divergence(try logits(of: model, behind: rows))
     }
+    if comparison.isFollowed {
+      comparison.followed.insert(replaced.replacement.name)
+      let leaving = try comparison.entering.map { try run(stage, of: model, on: $0) }
+      return divergence(
+        try logits(of: language.layers, behind: scored(try ends(of: leaving, after: stage))))
+    }
     var (sum, rows) = (0.0, 0)
     for (state, exact) in zip(comparison.entering, comparison.leaving) {
       let found = try run(stage, of: model, on: state)
@@ -99,7 +119,8 @@ extension LanguagePart: ReplaceablePart {
   }
 
   func correction(of tensor: String) -> Double {
-    comparison.corrections[Spending.kind(of: tensor)] ?? 1
+    if comparison.followed.contains(tensor) { return 1 }
+    return comparison.corrections[Spending.kind(of: tensor)] ?? 1
   }
 
   func endComparing() { comparison = Comparison() }
@@ -122,6 +143,17 @@ extension LanguagePart: ReplaceablePart {
     copy.rows.copy(state.rows)
     try model.run(block: block, on: copy.rows, try context(length: state.rows.rows))
     return copy
+  }
+
+  /// What the last block makes of what block `stage` made.
+  private func ends(of states: [State], after stage: Int) throws -> [State] {
+    try states.map { state in
+      var end = state
+      for block in (stage + 1)..<max(stage + 1, language.layers.config.layers) {
+        end = try run(block, of: language.layers, on: end)
+      }
+      return end
+    }
   }
 
   /// Rows whose logits are compared, evenly chosen; the first of a sequence are like no other.
