@@ -11,10 +11,6 @@ import VLMZ
 /// are alike at all positions, and attention does not average them out. So the matrices of one
 /// kind, such as the values of all blocks, are also replaced together, in a stream of their own
 /// through all blocks. The divergence that is left in the end corrects the losses of the kind.
-///
-/// Where a few inputs of a block are huge, at one position mostly, all later positions attend to that
-/// one, and its noise shows there alone. Such blocks are followed to the probabilities, and left out of
-/// the streams: there are two or three of them in a model (Sun et al., 2024, "Massive activations").
 extension LanguagePart: ReplaceablePart {
   /// What is kept of a stage.
   struct Comparison {
@@ -22,12 +18,8 @@ extension LanguagePart: ReplaceablePart {
     var entering: [State] = []
     /// What leaves a block.
     var leaving: [State] = []
-    /// `[rows, vocabulary]` of the head, or behind a stage that is followed to the end.
+    /// `[rows, vocabulary]` of the head.
     var logits: [[Float]] = []
-    /// Whether the stage is followed to the end.
-    var isFollowed = false
-    /// The matrices whose losses were measured so.
-    var followed: Set<String> = []
     /// What enters and leaves the stage where all matrices of a kind are replaced.
     var streams: [String: Stream] = [:]
     /// What losses are multiplied by, for each kind.
@@ -49,9 +41,7 @@ extension LanguagePart: ReplaceablePart {
   /// What the few positions are trusted with.
   private static let correctionRange = 0.2...8.0
 
-  func beginComparing(
-    stage: Int, _ amount: SensitivityRun.Amount, isDominated: Bool
-  ) throws {
+  func beginComparing(stage: Int, _ amount: SensitivityRun.Amount) throws {
     if stage == 0 {
       comparison = Comparison()
       comparison.entering = try sample(positions: amount.positions)
@@ -72,10 +62,6 @@ extension LanguagePart: ReplaceablePart {
       comparison.leaving = try comparison.entering.map { state in
         try run(stage, of: language.layers, on: state)
       }
-      comparison.isFollowed = isDominated
-      guard isDominated else { return }
-      comparison.logits = try logits(
-        of: language.layers, behind: scored(try ends(of: comparison.leaving, after: stage)))
     } else {
       let streams = comparison.streams.mapValues { (scored($0.entering), $0.loss) }
       let exact = scored(comparison.entering)
@@ -97,12 +83,6 @@ extension LanguagePart: ReplaceablePart {
       guard let rows = comparison.entering.first else { return 0 }
       return divergence(try logits(of: model, behind: rows))
     }
-    if comparison.isFollowed {
-      comparison.followed.insert(replaced.replacement.name)
-      let leaving = try comparison.entering.map { try run(stage, of: model, on: $0) }
-      return divergence(
-        try logits(of: language.layers, behind: scored(try ends(of: leaving, after: stage))))
-    }
     var (sum, rows) = (0.0, 0)
     for (state, exact) in zip(comparison.entering, comparison.leaving) {
       let found = try run(stage, of: model, on: state)
@@ -119,8 +99,7 @@ extension LanguagePart: ReplaceablePart {
   }
 
   func correction(of tensor: String) -> Double {
-    if comparison.followed.contains(tensor) { return 1 }
-    return comparison.corrections[Spending.kind(of: tensor)] ?? 1
+    comparison.corrections[Spending.kind(of: tensor)] ?? 1
   }
 
   func endComparing() { comparison = Comparison() }
@@ -143,17 +122,6 @@ extension LanguagePart: ReplaceablePart {
     copy.rows.copy(state.rows)
     try model.run(block: block, on: copy.rows, try context(length: state.rows.rows))
     return copy
-  }
-
-  /// What the last block makes of what block `stage` made.
-  private func ends(of states: [State], after stage: Int) throws -> [State] {
-    try states.map { state in
-      var end = state
-      for block in (stage + 1)..<max(stage + 1, language.layers.config.layers) {
-        end = try run(block, of: language.layers, on: end)
-      }
-      return end
-    }
   }
 
   /// Rows whose logits are compared, evenly chosen; the first of a sequence are like no other.

@@ -10,11 +10,8 @@ protocol ReplaceablePart: CalibrationPart {
   /// Runs a stage as it is on some of the data, and keeps what it makes. Called for all stages in
   /// their order.
   ///
-  /// - Parameters:
-  ///   - amount: how much of the data; see `SensitivityRun.Amount`.
-  ///   - isDominated: whether a few inputs of one of the stage's matrices are larger than all others.
-  func beginComparing(
-    stage: Int, _ amount: SensitivityRun.Amount, isDominated: Bool) throws
+  /// - Parameter amount: how much of the data; see `SensitivityRun.Amount`.
+  func beginComparing(stage: Int, _ amount: SensitivityRun.Amount) throws
 
   /// What the model loses with the other matrix, in the unit of `LossUnit`.
   ///

@@ -56,8 +56,7 @@ struct SensitivityRun {
         let groups = collector.end().compactMap { group in
           statistics.groups.first { $0.tensors == group.tensors }
         }
-        try part.beginComparing(
-          stage: stage, amount, isDominated: groups.contains(where: isDominated))
+        try part.beginComparing(stage: stage, amount)
         for group in groups {
           let metric = try statistics.metric(of: group)
           let known = try known(of: group)
@@ -108,13 +107,6 @@ struct SensitivityRun {
         replacement: rounded))
     let value = loss / error
     return value.isFinite ? max(0, value) : 0
-  }
-
-  /// Whether two inputs have half of the squares of all.
-  private func isDominated(_ group: StatisticsGroup) -> Bool {
-    let squares = statistics.moments(of: group).squares
-    let largest = squares.sorted(by: >).prefix(2).reduce(0, +)
-    return squares.count > 4 && 2 * largest >= squares.reduce(0, +)
   }
 
   /// What the encoder goes by that the conversion uses: with the errors that it will leave, a few

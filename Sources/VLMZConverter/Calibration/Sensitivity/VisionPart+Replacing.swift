@@ -7,9 +7,7 @@ import VLMZ
 /// Towers with a matrix replaced: of a classifier the divergence of its classes, of others the
 /// relative error of what they make.
 extension VisionPart: ReplaceablePart {
-  func beginComparing(
-    stage: Int, _ amount: SensitivityRun.Amount, isDominated: Bool
-  ) throws {
+  func beginComparing(stage: Int, _ amount: SensitivityRun.Amount) throws {
     compared = try pictures.evenly(amount.pictures).map { picture in
       let pixels = try session.preprocessing.apply(picture.open(), name: picture.name)
       return (pixels, try session.run([pixels])[0])
@@ -45,9 +43,7 @@ extension Session {
 }
 
 extension CaptionPart: ReplaceablePart {
-  func beginComparing(
-    stage: Int, _ amount: SensitivityRun.Amount, isDominated: Bool
-  ) throws {
+  func beginComparing(stage: Int, _ amount: SensitivityRun.Amount) throws {
     // A caption is a fraction of a picture's work.
     compared = try ids.evenly(2 * amount.pictures).map { ids in
       (ids, try session.embed(texts: [ids]).flatMap { $0 })
@@ -68,9 +64,7 @@ extension CaptionPart: ReplaceablePart {
 }
 
 extension SightPart: ReplaceablePart {
-  func beginComparing(
-    stage: Int, _ amount: SensitivityRun.Amount, isDominated: Bool
-  ) throws {
+  func beginComparing(stage: Int, _ amount: SensitivityRun.Amount) throws {
     compared = try pictures.evenly(amount.pictures).map { picture in
       let pixels = try language.pixels(of: picture.open(), name: picture.name)
       return (pixels, try language.encode(pixels, pool: pool))
