@@ -143,15 +143,22 @@ package struct StatisticsFile: TensorStatistics {
   package func moments(
     of group: StatisticsGroup
   ) -> (rows: Double, sums: [Double], squares: [Double]) {
-    func values(_ kind: StatisticsArray.Kind) -> [Double] {
-      catalog[StatisticsArray(kind: kind, group: group).name].map { Self.doubles($0) } ?? []
-    }
-    let (rows, sums, squares) = (values(.rows).first ?? 1, values(.sums), values(.squares))
+    let (rows, sums, squares) = storedMoments(of: group)
     guard let divisors = self.divisors[group.name] else { return (rows, sums, squares) }
     return (
       rows, zip(sums, divisors).map { $0 / Double($1) },
       zip(squares, divisors).map { $0 / Double($1 * $1) }
     )
+  }
+
+  /// The same before anything was rescaled.
+  func storedMoments(
+    of group: StatisticsGroup
+  ) -> (rows: Double, sums: [Double], squares: [Double]) {
+    func values(_ kind: StatisticsArray.Kind) -> [Double] {
+      catalog[StatisticsArray(kind: kind, group: group).name].map { Self.doubles($0) } ?? []
+    }
+    return (values(.rows).first ?? 1, values(.sums), values(.squares))
   }
 
   package func statistics(
