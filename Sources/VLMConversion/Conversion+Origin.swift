@@ -57,6 +57,8 @@ extension Conversion {
     result.set(
       "tensor_types", .array(overrides.map { .string("\($0.pattern)=\($0.scheme.name)") }))
     if let statistics { result.set("calibration", statistics.provenance) }
+    let rescaled = rescaling.kinds
+    if !rescaled.isEmpty { result.set("rescaled", .array(rescaled.map { .string($0) })) }
     result.set("naming", .string(source.checkpoint.naming))
     result.set("names", .object(try originalNames()))
     result.set("files", .array(files))

@@ -13,6 +13,8 @@ package struct Conversion: Sendable {
   package internal(set) var label: String
   /// What a budget was spent on; nil without one.
   package internal(set) var spending: Spending?
+  /// How inputs of matrices are scaled before they are rounded.
+  package internal(set) var rescaling = Rescaling()
   let overrides: [QuantizationPolicy.Override]
   let pool: WorkerPool
   let kernels: KernelSet
@@ -100,7 +102,8 @@ package struct Conversion: Sendable {
     _ errors: [String: QuantizationError], _ statistics: (any TensorStatistics)?
   ) -> ConversionReport {
     var report = ConversionReport(
-      label: label, calibration: statistics?.provenance, spending: spending)
+      label: label, calibration: statistics?.provenance, rescaled: rescaling.kinds,
+      spending: spending)
     for item in plan.items { report.add(item, errors[item.spec.path] ?? QuantizationError()) }
     return report
   }
@@ -139,7 +142,7 @@ package struct Conversion: Sendable {
     for (index, file) in source.catalog.sources.enumerated() {
       order[ObjectIdentifier(file)] = index
     }
-    let tensors = try plan.items.map { ($0, try source.tensor($0.spec.path)) }
+    let tensors = try plan.items.map { ($0, try tensor($0.spec.path)) }
     let places = tensors.map { _, tensor in
       (order[ObjectIdentifier(tensor.source)] ?? order.count, tensor.position)
     }

@@ -18,15 +18,21 @@ package struct ConversionReport: Sendable {
   package let label: String
   /// What the conversion was calibrated on.
   package let calibration: JSONValue?
+  /// Kinds of matrices whose inputs were rescaled.
+  package let rescaled: [String]
   /// What a budget was spent on; nil without one.
   package var spending: Spending?
   package private(set) var entries: [Entry] = []
   /// Bytes of the finished file.
   package var fileByteCount = 0
 
-  init(label: String, calibration: JSONValue? = nil, spending: Spending? = nil) {
+  init(
+    label: String, calibration: JSONValue? = nil, rescaled: [String] = [],
+    spending: Spending? = nil
+  ) {
     self.label = label
     self.calibration = calibration
+    self.rescaled = rescaled
     self.spending = spending
   }
 
@@ -72,6 +78,7 @@ package struct ConversionReport: Sendable {
     report.set("scheme", .string(label))
     report.set("bits_per_weight", .double((bitsPerWeight * 1000).rounded() / 1000))
     if let calibration { report.set("calibration", calibration) }
+    if !rescaled.isEmpty { report.set("rescaled", .array(rescaled.map { .string($0) })) }
     if let spending { report.set("budget", spending.json) }
     report.set(
       "tensors",

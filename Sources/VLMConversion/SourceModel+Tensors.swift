@@ -3,15 +3,28 @@ import VLMFoundation
 import VLMModels
 import VLMTensor
 
-/// A tensor of a checkpoint, its rows in our order.
+/// A tensor of a checkpoint, its rows in our order, and scaled where that is asked for.
 struct SourceTensor: Sendable {
   let stored: CheckpointTensor
   private let rows: RowOrder
+  private var factors: Rescaling.Factors?
 
   init(_ stored: CheckpointTensor, rows: RowOrder) {
     self.stored = stored
     self.rows = rows
   }
+
+  /// The same with its values multiplied.
+  ///
+  /// - Parameter factors: of rows in our order; nil to leave it as it is.
+  func scaled(by factors: Rescaling.Factors?) -> SourceTensor {
+    var tensor = self
+    tensor.factors = factors
+    return tensor
+  }
+
+  /// Whether `readFloats` gives other values than are stored.
+  var isScaled: Bool { factors != nil }
 
   var name: String { stored.name }
   var source: MappedFile { stored.source }
@@ -33,6 +46,18 @@ struct SourceTensor: Sendable {
 
   /// Writes the elements `range`, counted in C order, into `output` as 32-bit floats.
   func readFloats(
+    _ range: Range<Int>, into output: UnsafeMutableBufferPointer<Float>
+  ) throws(CheckpointError) {
+    try readStored(range, into: output)
+    guard let factors, let count = stored.shape.first, count > 0 else { return }
+    let width = max(1, stored.elementCount / count)
+    for (place, element) in range.enumerated() {
+      let (row, column) = (element / width, element % width)
+      output[place] *= (factors.rows?[row] ?? 1) * (factors.columns?[column] ?? 1)
+    }
+  }
+
+  private func readStored(
     _ range: Range<Int>, into output: UnsafeMutableBufferPointer<Float>
   ) throws(CheckpointError) {
     guard rows != .stored, let count = stored.shape.first, count > 0 else {

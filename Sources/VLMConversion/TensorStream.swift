@@ -123,7 +123,7 @@ struct TensorStream {
     precondition(bytes.count >= piece.byteCount, "room for the piece")
     let format = piece.item.format
     if let stored = piece.tensor.container, stored.format == format,
-      stored.shape == piece.item.spec.shape
+      stored.shape == piece.item.spec.shape, !piece.tensor.isScaled
     {
       return try copy(piece, stored, into: bytes)
     }

@@ -50,13 +50,17 @@ package struct BudgetPlanner {
       let item = conversion.plan.items[index]
       let sensitivity =
         statistics?.sensitivity(of: item.spec.path) ?? LossConstants.loss(of: item.spec.role)
+      // Behind a norm a few inputs dominate every row alike; elsewhere they are rare and huge.
+      let isDominated =
+        item.spec.role == .downProjection && statistics?.isDominated(item.spec.path) ?? false
+      let caution = isDominated ? LossConstants.caution : 1
       let measured = try errors.measure(item, schemes)
       found[index] = MixtureItem(
         name: item.spec.path, role: item.spec.role,
         choices: zip(schemes, measured).map { scheme, error in
           let bytes = item.spec.role.format(scheme: scheme).byteCount(shape: item.spec.shape) ?? 0
           return .init(
-            scheme: scheme, byteCount: bytes, loss: sensitivity * error)
+            scheme: scheme, byteCount: bytes, loss: caution * sensitivity * error)
         })
     }
     progress(order.count, order.count)

@@ -43,7 +43,7 @@ package struct SchemeErrors {
   package mutating func measure(
     _ item: ConversionPlan.Item, _ schemes: [Scheme]
   ) throws -> [Double] {
-    let tensor = try conversion.source.tensor(item.spec.path)
+    let tensor = try conversion.tensor(item.spec.path)
     let formats = schemes.map { item.spec.role.format(scheme: $0) }
     guard let first = formats.first, let (outputs, inputs) = first.matrixShape(item.spec.shape),
       outputs > 0, inputs > 0

@@ -15,6 +15,18 @@ extension StatisticsFile {
     return value > 0 ? value : nil
   }
 
+  /// Whether two inputs of a matrix have half of Σ x². Of a down projection these are massive
+  /// activations (Sun et al., 2024), which few positions have, and other texts at other positions.
+  package func isDominated(_ tensor: String) -> Bool {
+    guard let group = group(of: tensor), group.inputs > Self.fewestInputs else { return false }
+    let squares = storedMoments(of: group).squares
+    let largest = squares.sorted(by: >).prefix(2).reduce(0, +)
+    return 2 * largest >= squares.reduce(0, +)
+  }
+
+  /// Of fewer inputs two may well have half.
+  private static let fewestInputs = 64
+
   /// Whether the model was run to find out what errors cost.
   package var hasSensitivities: Bool {
     groups.contains { $0.tensors.contains { sensitivity(of: $0) != nil } }

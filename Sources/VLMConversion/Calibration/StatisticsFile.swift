@@ -14,6 +14,8 @@ package struct StatisticsFile: TensorStatistics {
   package let groups: [StatisticsGroup]
   package let provenance: JSONValue
   package internal(set) var fingerprint: String
+  /// What inputs are divided by from here on, for each matrix; 1 where it has none.
+  private var divisors: [String: [Float]] = [:]
   /// Whether Hessians are given to the encoders that take them.
   var usesHessians = true
   let catalog: TensorCatalog
@@ -129,8 +131,28 @@ package struct StatisticsFile: TensorStatistics {
 
   // MARK: - What is asked
 
+  /// The same statistics of the rescaled inputs.
+  func divided(by rescaling: Rescaling) -> StatisticsFile {
+    var file = self
+    file.divisors = rescaling.divisors
+    if !rescaling.divisors.isEmpty { file.fingerprint += "-rescaled" }
+    return file
+  }
+
   /// Rows, Σ x and Σ x² of a group.
   package func moments(
+    of group: StatisticsGroup
+  ) -> (rows: Double, sums: [Double], squares: [Double]) {
+    let (rows, sums, squares) = storedMoments(of: group)
+    guard let divisors = self.divisors[group.name] else { return (rows, sums, squares) }
+    return (
+      rows, zip(sums, divisors).map { $0 / Double($1) },
+      zip(squares, divisors).map { $0 / Double($1 * $1) }
+    )
+  }
+
+  /// The same before anything was rescaled.
+  func storedMoments(
     of group: StatisticsGroup
   ) -> (rows: Double, sums: [Double], squares: [Double]) {
     func values(_ kind: StatisticsArray.Kind) -> [Double] {
@@ -189,6 +211,8 @@ package struct StatisticsFile: TensorStatistics {
       return values
     }
     let scale = Float(1 / rows)
+    let divisors = self.divisors[group.name]
+    func divisor(_ input: Int) -> Float { divisors?[input] ?? 1 }
     // Of fewer rows than inputs nearly all is chance, and so is much of the diagonal.
     let chance = Double(inputs) / (Double(inputs) + rows)
     let kept = Float(1 - max(Self.shrinkage, chance))
@@ -196,10 +220,13 @@ package struct StatisticsFile: TensorStatistics {
     try tensor.withBytes { bytes in
       var place = 0
       for row in 0..<inputs {
-        try checkDiagonal(of: group, input: row, place, squares[row], bytes)
+        let own = divisor(row)
+        try checkDiagonal(
+          of: group, input: row, place, squares[row] * Double(own * own), bytes)
         for column in row..<inputs {
           let bits = bytes.loadUnaligned(fromByteOffset: place * 4, as: UInt32.self)
-          let mean = Float(bitPattern: UInt32(littleEndian: bits)) * scale
+          let mean =
+            Float(bitPattern: UInt32(littleEndian: bits)) * scale / (own * divisor(column))
           let value = row == column ? mean : mean * kept
           values[row * inputs + column] = value
           values[column * inputs + row] = value

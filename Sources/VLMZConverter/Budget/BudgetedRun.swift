@@ -131,8 +131,9 @@ struct BudgetedRun {
         "without calibration the schemes are chosen by the errors of weights: calibrated, a model of "
           + "the same size loses less")
     }
+    let rescaled = try converter.conversion.unrestricted.rescaled(by: statistics)
     let planner = try BudgetPlanner(
-      converter.conversion.unrestricted, statistics,
+      rescaled.conversion, rescaled.statistics,
       withHalves: converter.conversion.exceedsBytes(budget), cancelled: cancelled
     ) { done, total in
       calibrating(done, total, "weighing matrices")
@@ -145,9 +146,11 @@ struct BudgetedRun {
     _ conversion: Conversion, to path: String, _ overwrites: Bool, _ note: (String) -> Void,
     _ progress: (Converter.Progress) -> Void
   ) throws -> ConversionReport {
-    try conversion.run(
+    // By the schemes that were chosen, so that a plan of them does the same.
+    let rescaled = try conversion.rescaled(by: statistics)
+    return try rescaled.conversion.run(
       to: path, overwrite: overwrites, resume: converter.options.resumes,
-      statistics: statistics, cancelled: cancelled, note: note
+      statistics: rescaled.statistics, cancelled: cancelled, note: note
     ) { done, total, tensor in
       progress(
         Converter.Progress(
