@@ -2,7 +2,7 @@ import CVLMZ
 import VLMZ
 import VLMZConverter
 
-/// `vlmz_convert` of vlmz.h.
+/// `vlmz_convert` of vlmz_convert.h.
 @_cdecl("vlmz_convert")
 public func vlmzConvert(
   _ checkpoint: UnsafePointer<CChar>?, _ output: UnsafePointer<CChar>?,

@@ -1,6 +1,7 @@
 // Checkpoints become models.
 
 #include <unistd.h>
+#include <vlmz_convert.h>
 
 #include "check.h"
 

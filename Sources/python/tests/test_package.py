@@ -14,6 +14,12 @@ import vlmz
 from vlmz import _library
 
 
+def headers() -> str:
+    """The C interface."""
+    folder = REPOSITORY / "Sources/CVLMZ/include"
+    return "".join((folder / name).read_text() for name in ("vlmz.h", "vlmz_convert.h"))
+
+
 def test_the_package_is_the_installed_one() -> None:
     assert REPOSITORY not in Path(vlmz.__file__).resolve().parents
     assert metadata.version("vlmz") == vlmz.__version__
@@ -41,7 +47,7 @@ def test_the_library_needs_nothing_but_what_manylinux_promises_and_the_wheel_has
 
 def test_structures_are_as_large_as_the_header_says() -> None:
     """Members are those of vlmz.h, in its order."""
-    header = (REPOSITORY / "Sources/CVLMZ/include/vlmz.h").read_text()
+    header = headers()
     header = re.sub(r"//.*", "", header)
     structures = {
         "vlmz_model_options": _library.ModelOptions,
@@ -74,7 +80,7 @@ def test_structures_are_as_large_as_the_header_says() -> None:
 
 
 def test_functions_of_the_header_are_all_known_or_not_needed() -> None:
-    header = (REPOSITORY / "Sources/CVLMZ/include/vlmz.h").read_text()
+    header = headers()
     declared = set(re.findall(r"^VLMZ_API vlmz_status (vlmz_\w+)\(", header, re.MULTILINE))
     # Those of one image; calls of several are used for one too.
     unused = {
@@ -99,7 +105,7 @@ def test_everything_public_is_documented_and_typed() -> None:
 
 
 def test_each_status_of_the_header_has_an_exception_of_its_own() -> None:
-    header = (REPOSITORY / "Sources/CVLMZ/include/vlmz.h").read_text()
+    header = headers()
     statuses = {int(number) for number in re.findall(r"^  VLMZ_[A-Z_]+ = (\d+)", header.split(
         "vlmz_status_name")[0], re.MULTILINE)}
     kinds = {
