@@ -71,7 +71,8 @@ let package = Package(
 
     // The C interface: the header, and the Swift functions behind it.
     .target(name: "CVLMZ", cSettings: kernelFlags),
-    .target(name: "CVLMZBridge", dependencies: ["CVLMZ", "VLMZ", "VLMFoundation"]),
+    .target(
+      name: "CVLMZBridge", dependencies: ["CVLMZ", "VLMZ", "VLMZConverter", "VLMFoundation"]),
 
     .target(
       name: "VLMBench",

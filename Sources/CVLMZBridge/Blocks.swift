@@ -52,6 +52,33 @@ enum Block {
     return array
   }
 
+  /// Features, behind them their values, and behind those their names.
+  static func features(_ features: [Feature]) throws -> UnsafeMutablePointer<vlmz_feature> {
+    let size = features.count * MemoryLayout<vlmz_feature>.stride
+    let valueBytes = features.reduce(0) { $0 + $1.values.count * MemoryLayout<Float>.stride }
+    let names = features.reduce(0) { $0 + $1.name.utf8.count + 1 }
+    let memory = try allocate(size + valueBytes + names)
+    let array = memory.bindMemory(to: vlmz_feature.self, capacity: features.count)
+    var (values, name) = (memory + size, memory + size + valueBytes)
+    for (index, feature) in features.enumerated() {
+      let floats = values.bindMemory(to: Float.self, capacity: feature.values.count)
+      feature.values.withUnsafeBufferPointer { source in
+        if let base = source.baseAddress { floats.initialize(from: base, count: source.count) }
+      }
+      // No feature has more extents than a map.
+      let shape =
+        feature.shape.prefix(4) + Array(repeating: 1, count: max(0, 4 - feature.shape.count))
+      (array + index).initialize(
+        to: vlmz_feature(
+          name: UnsafePointer(name.assumingMemoryBound(to: CChar.self)),
+          values: UnsafePointer(floats), shape: (shape[0], shape[1], shape[2], shape[3]),
+          rank: feature.shape.count))
+      values += feature.values.count * MemoryLayout<Float>.stride
+      name = write(feature.name, to: name)
+    }
+    return array
+  }
+
   /// An answer, and behind it the text that it points to.
   static func answer(_ answer: Answer) throws -> UnsafeMutablePointer<vlmz_answer> {
     let size = MemoryLayout<vlmz_answer>.stride

@@ -30,6 +30,21 @@ public func vlmzSessionClassify(
   }
 }
 
+/// `vlmz_session_classify_images` of vlmz.h.
+@_cdecl("vlmz_session_classify_images")
+public func vlmzSessionClassifyImages(
+  _ handle: OpaquePointer?, _ images: UnsafePointer<OpaquePointer?>?, _ imageCount: Int,
+  _ top: Int, _ candidates: UnsafeMutablePointer<UnsafeMutablePointer<vlmz_candidate>?>?,
+  _ count: UnsafeMutablePointer<Int>?
+) -> vlmz_status {
+  call {
+    try giveRows(candidates, "candidates", count, Block.candidates) {
+      try session(handle).classify(try several(images, imageCount), top: wanted(top))
+        .map(\.candidates)
+    }
+  }
+}
+
 /// `vlmz_session_embed_image` of vlmz.h.
 @_cdecl("vlmz_session_embed_image")
 public func vlmzSessionEmbedImage(
@@ -40,6 +55,20 @@ public func vlmzSessionEmbedImage(
   call {
     try give(values, "values", count, Block.floats) {
       try session(handle).embed(try image(imageHandle)).values
+    }
+  }
+}
+
+/// `vlmz_session_embed_images` of vlmz.h.
+@_cdecl("vlmz_session_embed_images")
+public func vlmzSessionEmbedImages(
+  _ handle: OpaquePointer?, _ images: UnsafePointer<OpaquePointer?>?, _ imageCount: Int,
+  _ values: UnsafeMutablePointer<UnsafeMutablePointer<Float>?>?,
+  _ count: UnsafeMutablePointer<Int>?
+) -> vlmz_status {
+  call {
+    try giveRows(values, "values", count, Block.floats) {
+      try session(handle).embed(try several(images, imageCount)).map(\.values)
     }
   }
 }
@@ -92,6 +121,39 @@ public func vlmzSessionClassifyByText(
       try session(handle).classify(
         try image(imageHandle), as: try textClasses(classes), top: wanted(top)
       ).candidates
+    }
+  }
+}
+
+/// `vlmz_session_classify_images_by_text` of vlmz.h.
+@_cdecl("vlmz_session_classify_images_by_text")
+public func vlmzSessionClassifyImagesByText(
+  _ handle: OpaquePointer?, _ images: UnsafePointer<OpaquePointer?>?, _ imageCount: Int,
+  _ classes: OpaquePointer?, _ top: Int,
+  _ candidates: UnsafeMutablePointer<UnsafeMutablePointer<vlmz_candidate>?>?,
+  _ count: UnsafeMutablePointer<Int>?
+) -> vlmz_status {
+  call {
+    try giveRows(candidates, "candidates", count, Block.candidates) {
+      try session(handle).classify(
+        try several(images, imageCount), as: try textClasses(classes), top: wanted(top)
+      ).map(\.candidates)
+    }
+  }
+}
+
+/// `vlmz_session_features` of vlmz.h.
+@_cdecl("vlmz_session_features")
+public func vlmzSessionFeatures(
+  _ handle: OpaquePointer?, _ imageHandle: OpaquePointer?,
+  _ names: UnsafePointer<UnsafePointer<CChar>?>?, _ nameCount: Int,
+  _ features: UnsafeMutablePointer<UnsafeMutablePointer<vlmz_feature>?>?,
+  _ count: UnsafeMutablePointer<Int>?
+) -> vlmz_status {
+  call {
+    try give(features, "features", count, Block.features) {
+      try session(handle).features(
+        of: try image(imageHandle), named: try texts(names, nameCount, "names"))
     }
   }
 }
@@ -157,4 +219,29 @@ private func give<Value, Element>(
   let made = try make()
   result.pointee = try block(made)
   number.pointee = made.count
+}
+
+/// The same of rows that are equally long; the caller is told their length.
+private func giveRows<Value, Element>(
+  _ values: UnsafeMutablePointer<UnsafeMutablePointer<Value>?>?, _ name: String,
+  _ count: UnsafeMutablePointer<Int>?,
+  _ block: ([Element]) throws -> UnsafeMutablePointer<Value>, _ make: () throws -> [[Element]]
+) throws {
+  var length = 0
+  try give(values, name, count, block) {
+    let rows = try make()
+    length = rows.first?.count ?? 0
+    return rows.flatMap { $0 }
+  }
+  count?.pointee = length
+}
+
+/// A caller's images.
+///
+/// - Throws: `.invalidArgument` also for none.
+private func several(
+  _ handles: UnsafePointer<OpaquePointer?>?, _ count: Int
+) throws -> [Image] {
+  guard count != 0 else { throw invalid("images", found: "none", expected: "one or more") }
+  return try elements(handles, count, "images").map { try image($0) }
 }

@@ -129,7 +129,8 @@ extension Model {
   }
 
   func encode(
-    _ image: Image, _ options: EncodingOptions, pool: WorkerPool, _ flag: CancellationFlag
+    _ image: Image, _ options: EncodingOptions, pool: WorkerPool, _ flag: CancellationFlag,
+    observe: TowerObserver? = nil
   ) throws -> EncodedImage {
     guard capabilities.contains(.seesPictures), let language else {
       throw VLMZError(
@@ -143,7 +144,7 @@ extension Model {
     }
     try flag.check()
     let tokens = try ModelError.inFile(image.name) {
-      try language.encode(pixels, pool: pool, cancelled: flag)
+      try language.encode(pixels, pool: pool, cancelled: flag, observe: observe)
     }
     try flag.check()
     return EncodedImage(

@@ -92,7 +92,6 @@ public final class Session: @unchecked Sendable {
     _ images: [Image], _ vision: VisionModel, _ flag: CancellationFlag,
     progress: (_ done: Int, _ of: Int) -> Void
   ) throws -> [ImageVector] {
-    let (steps, channels) = (vision.preprocessing, vision.config.geometry.inputChannels)
     var results: [ImageVector] = []
     var batch: [PixelTensor] = []
     func flush() throws {
@@ -112,15 +111,7 @@ public final class Session: @unchecked Sendable {
     }
     for image in images {
       try flag.check()
-      guard steps.color.channels == channels else {
-        throw VLMZError(
-          .notCapable,
-          "\(image.name.escapedForDisplay()): found a picture, expected \(channels) channels, as the "
-            + "model sees them")
-      }
-      let pixels = try image.withSource {
-        try steps.apply($0, name: image.name, limits: image.limits)
-      }
+      let pixels = try pixels(of: image, vision)
       if let first = batch.first, first.height != pixels.height || first.width != pixels.width {
         try flush()
       }
@@ -129,5 +120,21 @@ public final class Session: @unchecked Sendable {
     }
     try flush()
     return results
+  }
+
+  /// The model's input for a picture.
+  ///
+  /// - Throws: `.notCapable` for a model that sees other channels; `ImageError`.
+  func pixels(of image: Image, _ vision: VisionModel) throws -> PixelTensor {
+    let (steps, channels) = (vision.preprocessing, vision.config.geometry.inputChannels)
+    guard steps.color.channels == channels else {
+      throw VLMZError(
+        .notCapable,
+        "\(image.name.escapedForDisplay()): found a picture, expected \(channels) channels, as the "
+          + "model sees them")
+    }
+    return try image.withSource {
+      try steps.apply($0, name: image.name, limits: image.limits)
+    }
   }
 }

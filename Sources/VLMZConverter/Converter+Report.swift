@@ -72,6 +72,13 @@ extension Converter {
     /// last are in the container too.
     public var json: String { JSONValue.object(object()).serialized() }
 
+    /// `json` with `notes` too.
+    public func describe() -> String {
+      var object = object()
+      object.set("notes", .array(notes.map { .string($0) }))
+      return JSONValue.object(object).serialized()
+    }
+
     /// The members of `json`, with reasons in the given words.
     package func object(in words: Wording = .library) -> JSONObject {
       var object = details.json(in: words).objectValue ?? JSONObject()

@@ -51,7 +51,7 @@ struct ImageRun {
       guard !waiting.isEmpty else { return }
       let begin = Progress.now()
       let recording = Recording(
-        outputs, loader.preprocessing, names: Recording.names(of: session))
+        outputs, loader.preprocessing, names: session.featureNames)
       let batch = pixels
       pixels = []
       let count = batch.count

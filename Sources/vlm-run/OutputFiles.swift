@@ -187,19 +187,6 @@ final class Recording {
   static func holdsIDs(_ name: String) -> Bool {
     ["input_ids", "text_ids", "argmax_all", "gen_ids"].contains(name)
   }
-
-  /// What open_clip calls the parts of its image tower.
-  private static let openCLIPNames = [
-    "features": "trunk_features", "head_norm": "trunk_out", "logits": "image_embedding_raw",
-    "embedding": "image_embedding",
-  ]
-
-  /// The names that differ from ours, by ours. A classifier's outputs are always called logits.
-  static func names(of session: Session) -> [String: String] {
-    guard session.model.vision?.isJoint ?? false else { return [:] }
-    let isClassifier = session.description.classCount != nil
-    return openCLIPNames.filter { !isClassifier || $0.key != "logits" }
-  }
 }
 
 extension Preprocessing.Normalization {

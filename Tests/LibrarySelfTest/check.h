@@ -41,6 +41,8 @@ typedef struct files {
   char cup[4096];
   char embedding[4096];
   char answer[4096];
+  // A folder as timm saves it, which the classifier was made of.
+  char checkpoint[4096];
 } files;
 
 // The instruction set that models are opened with; NULL for the best.
@@ -62,6 +64,8 @@ void test_misuse(const files *files);
 void test_threads(const files *files);
 void test_cancellation(const files *files);
 void test_growth(const files *files);
+void test_many_images(const files *files);
+void test_conversion(const files *files);
 void write_results(const files *files);
 
 #endif

@@ -47,6 +47,7 @@ static const struct {
     {"results", test_results},           {"misuse", test_misuse},
     {"threads", test_threads},           {"cancellation", test_cancellation},
     {"growth", test_growth},             {"write", write_results},
+    {"images", test_many_images},        {"conversion", test_conversion},
 };
 
 static void name(char *path, const char *folder, const char *file) {
@@ -67,6 +68,7 @@ int main(int argc, char **argv) {
   name(files.cup, argv[1], "cup.png");
   name(files.embedding, argv[1], "embedding.f32");
   name(files.answer, argv[1], "answer.txt");
+  name(files.checkpoint, argv[1], "checkpoint");
   for (int index = 2; index < argc; index += 1) {
     if (strcmp(argv[index], "--isa") == 0 && index + 1 < argc) {
       instruction_set = argv[index += 1];

@@ -1,5 +1,5 @@
 // The C interface of vlmz: models in .vlmz files that classify, embed and answer questions about
-// pictures. C11 or later, or C++.
+// pictures. vlmz_convert.h makes such files. C11 or later, or C++.
 //
 // Status   Functions that can fail return a vlmz_status, 0 for success. After another value
 //          vlmz_last_error() has, on the same thread, one line that says what was wrong. On
@@ -47,7 +47,7 @@ extern "C" {
 // ---------------------------------------------------------------- versions and errors
 
 // The interface that this header describes; see vlmz_abi_version().
-#define VLMZ_ABI_VERSION 1
+#define VLMZ_ABI_VERSION 2
 
 // The interface that the library has. A program works with a library whose number is that of its
 // header or higher; one that it does not work with has another soname. Thread-safe.
@@ -72,13 +72,13 @@ enum {
   VLMZ_NOT_FOUND = 5,
   // The file may not be read.
   VLMZ_NO_PERMISSION = 6,
-  // The output cannot be created. No function of this version gives it.
+  // The output exists or cannot be created.
   VLMZ_CANNOT_CREATE = 7,
   // The system failed to read, or the model's file changed while it was in use.
   VLMZ_IO = 8,
   // There is less memory, or fewer threads, than the call needs.
   VLMZ_NO_MEMORY = 9,
-  // The session or conversation is in another call.
+  // The session or conversation is in another call, or another process writes the file.
   VLMZ_BUSY = 10,
   // The call was cancelled before it had a result.
   VLMZ_CANCELLED = 11,
@@ -309,6 +309,17 @@ VLMZ_API vlmz_status vlmz_session_classify(
     vlmz_session *session, vlmz_image *image, size_t top, vlmz_candidate **candidates,
     size_t *count);
 
+// The same of several images. Neighbours whose inputs have one size are computed together, which is
+// faster and gives the same numbers.
+//
+//   images      image_count of them, 1 or more.
+//   candidates  those of the first image, then those of the next; count of each image.
+//
+// Errors: as for one image; the first failure ends the call. One at a time. Since version 2.
+VLMZ_API vlmz_status vlmz_session_classify_images(
+    vlmz_session *session, vlmz_image *const *images, size_t image_count, size_t top,
+    vlmz_candidate **candidates, size_t *count);
+
 // Maps an image to a vector, f32. Where the model embeds texts too, its Euclidean norm is 1, and
 // the cosine of two vectors says how alike they are; elsewhere the vector is what the model's
 // pooling gives.
@@ -319,6 +330,12 @@ VLMZ_API vlmz_status vlmz_session_classify(
 // at a time.
 VLMZ_API vlmz_status vlmz_session_embed_image(
     vlmz_session *session, vlmz_image *image, float **values, size_t *count);
+
+// The same of several images: image_count rows of count values; see
+// vlmz_session_classify_images(). Since version 2.
+VLMZ_API vlmz_status vlmz_session_embed_images(
+    vlmz_session *session, vlmz_image *const *images, size_t image_count, float **values,
+    size_t *count);
 
 // Maps a text to a vector of Euclidean norm 1 in the space of the images'. Text that is longer than
 // the model reads is cut. Errors: VLMZ_INVALID_ARGUMENT; VLMZ_NOT_CAPABLE for a model that reads no
@@ -356,6 +373,36 @@ VLMZ_API vlmz_status vlmz_session_classify_by_text(
     vlmz_session *session, vlmz_image *image, vlmz_text_classes *classes, size_t top,
     vlmz_candidate **candidates, size_t *count);
 
+// The same of several images; see vlmz_session_classify_images(). Since version 2.
+VLMZ_API vlmz_status vlmz_session_classify_images_by_text(
+    vlmz_session *session, vlmz_image *const *images, size_t image_count,
+    vlmz_text_classes *classes, size_t top, vlmz_candidate **candidates, size_t *count);
+
+// An intermediate of a model. The structure never grows: it stands in arrays.
+typedef struct vlmz_feature {
+  // What vlm-run --dump calls it, such as "stage2", "hidden.11", "projector".
+  const char *name;
+  // As many as the product of the extents, the last of them running fastest.
+  const float *values;
+  // rank extents, outermost first: maps 1, channels, height, width; tokens 1, tokens, channels;
+  // vectors 1, channels. The others are 1.
+  size_t shape[4];
+  size_t rank;
+} vlmz_feature;
+
+// Gives what a model makes of an image on the way to its answer.
+//
+//   names     name_count features that are wanted; NULL and 0 for all, which takes much memory.
+//   features  count of them, in the order in which they come to be; one block for vlmz_free(),
+//             names and values included.
+//
+// Errors: as vlmz_session_classify(), but VLMZ_NOT_CAPABLE for a model that sees no images, and
+// VLMZ_INVALID_ARGUMENT also for a name that the model does not have: vlmz_last_error() then lists
+// all. One at a time. Since version 2.
+VLMZ_API vlmz_status vlmz_session_features(
+    vlmz_session *session, vlmz_image *image, const char *const *names, size_t name_count,
+    vlmz_feature **features, size_t *count);
+
 // An image as a language model sees it: visual tokens. It never changes, and any conversation of
 // the model that made it may use it, any number of times. It may be freed as soon as the question
 // that it was given with returns: the conversation keeps what it needs.
@@ -390,7 +437,8 @@ VLMZ_API vlmz_status vlmz_picture_free(vlmz_picture *picture);
 
 // Ends the call that is running on the session with VLMZ_CANCELLED. The layer of the vision tower,
 // or the text, that is being computed is finished first; a picture is decoded to its end. A
-// cancellation before the call has begun is lost: call again until the call returns. Errors: VLMZ_INVALID_ARGUMENT. Thread-safe.
+// cancellation before the call has begun is lost: call again until the call returns. Errors:
+// VLMZ_INVALID_ARGUMENT. Thread-safe.
 VLMZ_API vlmz_status vlmz_session_cancel(vlmz_session *session);
 
 // Frees the handle; a call that is running ends as it would have. NULL is allowed. Errors:

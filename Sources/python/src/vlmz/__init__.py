@@ -1,0 +1,88 @@
+"""Vision and vision-language models from memory-mapped `.vlmz` files.
+
+>>> import vlmz
+>>> model = vlmz.open("clip.vlmz")
+>>> model.embed(["a.jpg", "b.jpg"]) @ model.embed(texts="a photo of a dog")
+
+docs/python.md has more examples. Everything is safe to call from any thread; the GIL is released while
+the library computes. After `fork` a process cannot use the library if its parent did: start workers of
+`multiprocessing` by the "spawn" or "forkserver" method.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import metadata
+
+from ._chat import Answer, AnswerStream, Chat, Turn
+from ._convert import ConversionProgress, convert
+from ._errors import (
+    BadDataError,
+    BusyError,
+    CancelledError,
+    CannotCreateError,
+    InternalError,
+    InvalidArgumentError,
+    NoPermissionError,
+    NotCapableError,
+    NotFoundError,
+    OutOfMemoryError,
+    ReadWriteError,
+    UnsupportedError,
+    VlmzError,
+)
+from ._images import Image, ImageSource
+from ._model import Candidate, Model, TextClasses
+
+__version__ = metadata.version("vlmz")
+
+__all__ = [
+    "Answer",
+    "AnswerStream",
+    "BadDataError",
+    "BusyError",
+    "CancelledError",
+    "Candidate",
+    "CannotCreateError",
+    "Chat",
+    "ConversionProgress",
+    "Image",
+    "ImageSource",
+    "InternalError",
+    "InvalidArgumentError",
+    "Model",
+    "NoPermissionError",
+    "NotCapableError",
+    "NotFoundError",
+    "OutOfMemoryError",
+    "ReadWriteError",
+    "TextClasses",
+    "Turn",
+    "UnsupportedError",
+    "VlmzError",
+    "__version__",
+    "convert",
+    "open",
+]
+
+
+def open(
+    path: str | os.PathLike[str],
+    *,
+    threads: int | None = None,
+    instruction_set: str | None = None,
+) -> Model:
+    """Opens a `.vlmz` file. Its weights are mapped, not read.
+
+    Args:
+        path: the file's name.
+        threads: that compute for the model; None for as many processors as this process may use.
+            Results do not depend on it.
+        instruction_set: such as "scalar" or "avx2"; None for the best of this machine.
+
+    Raises:
+        NotFoundError, NoPermissionError, ReadWriteError: for a file that cannot be read.
+        BadDataError: for a damaged file, or one that is no `.vlmz`.
+        UnsupportedError: for an instruction set that this machine lacks.
+    """
+    return Model(path, threads=threads, instruction_set=instruction_set)
