@@ -113,7 +113,8 @@ extension Answer.Ending {
   fileprivate var number: Int32 {
     let number =
       switch self {
-      case .stopToken: VLMZ_ENDING_STOP_TOKEN
+      // Formats, which alone make answers complete, are no part of this interface.
+      case .stopToken, .complete: VLMZ_ENDING_STOP_TOKEN
       case .stopString: VLMZ_ENDING_STOP_TEXT
       case .length: VLMZ_ENDING_LENGTH
       case .context: VLMZ_ENDING_CONTEXT

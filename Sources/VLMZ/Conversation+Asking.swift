@@ -47,7 +47,7 @@ extension Conversation {
   /// - Returns: the answer, also of a call that was cancelled: its ending says so. One that was
   ///   cancelled before its first token is no part of the conversation, nor is its question.
   /// - Throws: `VLMZError`, after which the conversation is as it was: `.invalidArgument` for options
-  ///   out of range, an empty prompt, another number of `<image>` than of pictures, pictures of another
+  ///   out of range, a format that cannot be read, an empty prompt, another number of `<image>` than of pictures, pictures of another
   ///   model, or more than the context has room for; `.notCapable` for pictures that the model cannot
   ///   see; `.badData` for weights that make no numbers, or a template that fails; `.io` for a file
   ///   that has changed; `.busy`.
@@ -110,12 +110,13 @@ extension Conversation {
       if !images.isEmpty, !seesPictures {
         throw VLMZError(.notCapable, "\(model.path.escapedForDisplay()): sees no pictures")
       }
-      let options = try options.validated(language.defaults)
+      var generation = try options.validated(language.defaults)
+      generation.grammar = try language.grammar(of: options.format)
       // Pictures belong to the question that they came with, whatever becomes of it.
       dropWaiting()
       defer { dropWaiting() }
       for image in images { add(image.tokens) }
-      return try answer(question, options, cancelled: flag, emit: onText)
+      return try answer(question, generation, cancelled: flag, emit: onText)
     }
   }
 }

@@ -22,11 +22,14 @@ public struct AnswerOptions: Sendable, Equatable {
   public var seed: UInt64
   /// Texts that end the answer and are no part of it.
   public var stopStrings: [String]
+  /// What the answer must be; `.text`, anything, by default.
+  public var format: AnswerFormat
 
   /// Options that differ from the defaults where they are given.
   public init(
     maximumTokens: Int = 512, temperature: Double? = nil, topK: Int? = nil, topP: Double? = nil,
-    minP: Double? = nil, repeatPenalty: Double? = nil, seed: UInt64 = 0, stopStrings: [String] = []
+    minP: Double? = nil, repeatPenalty: Double? = nil, seed: UInt64 = 0, stopStrings: [String] = [],
+    format: AnswerFormat = .text
   ) {
     self.maximumTokens = maximumTokens
     self.temperature = temperature
@@ -36,9 +39,11 @@ public struct AnswerOptions: Sendable, Equatable {
     self.repeatPenalty = repeatPenalty
     self.seed = seed
     self.stopStrings = stopStrings
+    self.format = format
   }
 
-  /// The caller's options, and the model's defaults where there are none.
+  /// The caller's options, and the model's defaults where there are none; without `format`, which takes
+  /// a model's vocabulary.
   package func generation(_ defaults: GenerationDefaults) -> GenerationOptions {
     let temperature = temperature ?? (defaults.samples ? defaults.temperature : 0)
     return GenerationOptions(

@@ -91,6 +91,8 @@ public struct Answer: Sendable, Equatable {
     case length
     /// The context is full.
     case context
+    /// The answer is all that `AnswerOptions.format` allows.
+    case complete
     /// `cancel()` was called, or the task was cancelled.
     case cancelled
   }

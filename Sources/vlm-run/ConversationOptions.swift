@@ -68,6 +68,16 @@ struct ConversationOptions: ParsableArguments {
   var stop: [String] = []
 
   @Option(
+    help: ArgumentHelp(
+      "Answer with JSON that is valid for this JSON Schema: a file, or the schema itself.",
+      valueName: "file|json"))
+  var schema: String?
+
+  @Option(
+    help: ArgumentHelp("Answer with a text of this grammar in GBNF.", valueName: "file"))
+  var grammar: String?
+
+  @Option(
     parsing: .unconditional,
     help: ArgumentHelp("What the model is told first.", valueName: "text"),
     transform: \.repairedText)
@@ -118,6 +128,9 @@ struct ConversationOptions: ParsableArguments {
     guard !each || prompt != nil else {
       throw ValidationError("--each: expected the question, -p TEXT, that is asked of each picture")
     }
+    guard schema == nil || grammar == nil else {
+      throw ValidationError("--schema and --grammar exclude each other")
+    }
     if let ctx, ctx < 1 { throw ValidationError("--ctx: found \(ctx), expected 1 or more") }
     _ = try arguments()
   }
@@ -148,7 +161,8 @@ struct ConversationOptions: ParsableArguments {
       ("--max-tokens", maxTokens != nil), ("--temp", temp != nil), ("--top-k", topK != nil),
       ("--top-p", topP != nil), ("--min-p", minP != nil),
       ("--repeat-penalty", repeatPenalty != nil), ("--seed", seed != nil),
-      ("--stop", !stop.isEmpty), ("--system", system != nil), ("--template", template != nil),
+      ("--stop", !stop.isEmpty), ("--schema", schema != nil), ("--grammar", grammar != nil),
+      ("--system", system != nil), ("--template", template != nil),
       ("--template-args", templateArguments != nil),
       (special == false ? "--no-special" : "--special", special != nil), ("--kv", kv != nil),
       ("--ctx", ctx != nil),

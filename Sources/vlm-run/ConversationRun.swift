@@ -22,6 +22,8 @@ struct ConversationRun {
   let decodesFast: Bool
   let records: Records
   let outputs: OutputFiles
+  /// What answers must be.
+  var answerFormat = AnswerFormat.text
   /// What it took to bring the weights into memory.
   var loadSeconds = 0.0
   let quiet: Bool
@@ -67,11 +69,13 @@ struct ConversationRun {
     if options.prompt == nil, !options.chat, !outputs.isEmpty, hasPictures {
       return try look(at: source)
     }
+    var generation = options.generation(model.language.defaults)
+    generation.grammar = try model.language.grammar(of: answerFormat)
     let conversation = try Conversation(
       with: model.model, model.generator,
       template: try PromptChoice(model, options, quiet: quiet).template(),
       system: options.system, parsesSpecial: options.special,
-      options: options.generation(model.language.defaults))
+      options: generation)
     do throws(GenerationError) { try conversation.options.sampling.validate() } catch {
       throw Self.namingSampling(error)
     }

@@ -29,13 +29,15 @@ extension VLMRun {
 
   func converse(_ model: AnsweringModel) throws {
     try checkOptions(model)
+    let answer = AnswerForm(conversation)
+    let format = try answer.format()
     var run = ConversationRun(
       model: model, options: conversation,
       geometry: PictureGeometry(
         resolution: try preprocessing.side(), keepsAspect: conversation.keepAspect),
       limits: preprocessing.limits,
       policy: try preprocessing.policy(), decodesFast: preprocessing.decodesFast,
-      records: Records(format), outputs: outputs, quiet: quiet)
+      records: Records(self.format), outputs: outputs, answerFormat: format, quiet: quiet)
     if dryRun {
       var plan = Plan(model.container, model.model.kernels, model.model.pool)
       let format = (conversation.kv ?? .f16).rawValue
@@ -46,7 +48,8 @@ extension VLMRun {
       return try plan.show(source, run.records) { try run.pixels($0) }
     }
     // Said before the work, not after it.
-    try outputs.check(besides: images + lists + (conversation.template.map { [$0] } ?? []))
+    try outputs.check(
+      besides: images + lists + answer.files + (conversation.template.map { [$0] } ?? []))
     warnOfLength(model)
     let idle = conversation.idleOptions(model.language.defaults)
     if !idle.isEmpty {

@@ -22,12 +22,23 @@ package struct Sampler: Sendable {
 
   /// The next token, given the logits behind the last one; nil when none of them is a number.
   ///
-  /// - Parameter history: the tokens so far, for the repeat penalty.
-  package mutating func next(_ logits: UnsafeBufferPointer<Float>, history: [Int]) -> Int? {
+  /// - Parameters:
+  ///   - history: the tokens so far, for the repeat penalty.
+  ///   - allowed: the tokens among which to choose, before anything else is done; nil for all.
+  package mutating func next(
+    _ logits: UnsafeBufferPointer<Float>, history: [Int], allowed: TokenMask? = nil
+  ) -> Int? {
     let penalised = options.repeatPenalty != 1 && !history.isEmpty
-    if options.temperature == 0, !penalised { return Self.largest(logits) }
+    if options.temperature == 0, !penalised {
+      let best = Self.largest(logits)
+      guard let allowed, let best, !allowed.contains(best) else { return best }
+    }
     values.removeAll(keepingCapacity: true)
     values.append(contentsOf: logits)
+    if let allowed {
+      for token in values.indices where !allowed.contains(token) { values[token] = -.infinity }
+      guard values.contains(where: { $0 > -.infinity }) else { return nil }
+    }
     if penalised { penalise(history) }
     if options.temperature == 0 { return values.withUnsafeBufferPointer { Self.largest($0) } }
     return draw()

@@ -14,6 +14,9 @@ package struct StreamDecoder: Sendable {
     assembler = TextAssembler(replacesEachByte: tokenizer.isSpaced)
   }
 
+  /// Whether a space that the next token begins with is left out.
+  package var skipsSpace: Bool { isStart && tokenizer.isSpaced && tokenizer.prefix != .never }
+
   /// The text that is complete after `id`; empty inside a character.
   package mutating func append(_ id: Int) -> String {
     guard tokenizer.pieces.ends.indices.contains(id) else { return "" }

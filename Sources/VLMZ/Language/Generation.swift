@@ -12,16 +12,19 @@ package struct GenerationOptions: Sendable, Equatable {
   /// The text goes on where the prompt ends, so that a space it begins with is kept; an answer
   /// loses it.
   package var continuesPrompt: Bool
+  /// What the text must be; nil for any. It ends where nothing may follow.
+  package var grammar: GrammarMatcher?
 
   package init(
     sampling: SamplingOptions = .greedy, maximumTokens: Int = 512, stopTokens: Set<Int>? = nil,
-    stopStrings: [String] = [], continuesPrompt: Bool = false
+    stopStrings: [String] = [], continuesPrompt: Bool = false, grammar: GrammarMatcher? = nil
   ) {
     self.sampling = sampling
     self.maximumTokens = maximumTokens
     self.stopTokens = stopTokens
     self.stopStrings = stopStrings
     self.continuesPrompt = continuesPrompt
+    self.grammar = grammar
   }
 }
 

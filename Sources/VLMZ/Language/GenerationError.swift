@@ -7,6 +7,9 @@ package struct GenerationError: ReportableError, Equatable {
     case setting(Setting, found: String, expected: String)
     /// Some of the logits are NaN or infinite: damaged weights, or an overflow.
     case notNumbers(position: Int)
+    /// No token of the vocabulary goes on with what the format asks for, or finding one takes too much
+    /// work.
+    case noAllowedToken(after: Int)
     case noTokenizer
     case emptyPrompt
     /// The file's model does not generate text.
@@ -45,6 +48,9 @@ package struct GenerationError: ReportableError, Equatable {
       case .notNumbers(let position):
         "logits behind position \(position): found NaN or infinity, expected finite numbers: the "
           + "weights are damaged, or a layer overflows"
+      case .noAllowedToken(let count):
+        "format: found no token that may follow \(count) of the answer, expected one: the grammar asks "
+          + "for what the vocabulary cannot write, or is too ambiguous"
       case .noTokenizer:
         "tokenizer: found none in the file, expected one; copy tokenizer.json beside the weights and "
           + "convert again"

@@ -18,6 +18,7 @@ package struct LanguageModel: Sendable {
   package let tokenizer: Tokenizer?
   /// How the model's makers want text to be generated.
   package let defaults: GenerationDefaults
+  private let grammars: GrammarCache?
   private let container: Container
   private let kernels: KernelSet
 
@@ -37,6 +38,7 @@ package struct LanguageModel: Sendable {
     preprocessing = pictures == nil ? nil : try container.preprocessing(of: description)
     defaults = try container.generationDefaults()
     tokenizer = try container.tokenizer(of: description)
+    grammars = tokenizer.map { GrammarCache($0) }
     self.container = container
     self.kernels = kernels
   }
@@ -94,6 +96,17 @@ package struct LanguageModel: Sendable {
       model: layers, pictures: pictures, context: context, tokenizer: tokenizer,
       stopTokens: Set(defaults.stopTokens), file: container.path,
       checkWeights: { try container.checkUnchanged() })
+  }
+
+  /// What keeps an answer to `format`; nil where that allows anything. Those used last are kept, with
+  /// what was found out about the vocabulary.
+  ///
+  /// - Throws: `VLMZError` with `.invalidArgument` for a format that cannot be read; `GenerationError` for
+  ///   a file without a tokenizer.
+  package func grammar(of format: AnswerFormat) throws -> GrammarMatcher? {
+    if format == .text { return nil }
+    guard let grammars else { throw GenerationError(file: container.path, .noTokenizer) }
+    return try grammars.matcher(of: format)
   }
 
   // MARK: - Pictures

@@ -99,12 +99,19 @@ package final class TextGenerator {
       _ = decoder?.append(last)
     }
     let ends = options.stopTokens ?? stopTokens
+    var constraint = options.grammar?.constraint(
+      endTokens: ends, skipsSpace: decoder?.skipsSpace ?? false)
+    var allowed = options.grammar.map { TokenMask(count: $0.vocabulary.count) }
     func show(_ text: String) {
       guard !text.isEmpty else { return }
       result.text += text
       emit(text)
     }
     generation: while true {
+      if constraint?.isComplete ?? false {
+        result.ending = .complete
+        break
+      }
       if result.tokens.count >= options.maximumTokens {
         result.ending = .length
         break
@@ -113,7 +120,16 @@ package final class TextGenerator {
         result.ending = .cancelled
         break
       }
-      guard logits.notFiniteCount == 0, let token = sampler.next(logits, history: history) else {
+      if var mask = allowed {
+        constraint?.allowed(into: &mask)
+        allowed = mask
+        guard !mask.isEmpty else {
+          throw GenerationError(file: file, .noAllowedToken(after: result.tokens.count))
+        }
+      }
+      guard logits.notFiniteCount == 0,
+        let token = sampler.next(logits, history: history, allowed: allowed)
+      else {
         throw GenerationError(.notNumbers(position: context.count - 1))
       }
       observeStep?(GenerationStep(token: token, logits: logits.array()))
@@ -122,12 +138,15 @@ package final class TextGenerator {
         break
       }
       result.tokens.append(token)
+      constraint?.accept(token)
       show(stops.push(decoder?.append(token) ?? ""))
       if stops.isStopped {
         result.ending = .stopString
         break
       }
-      if result.tokens.count >= options.maximumTokens { continue }
+      if result.tokens.count >= options.maximumTokens || constraint?.isComplete ?? false {
+        continue
+      }
       if context.count >= context.capacity {
         result.ending = .context
         break

@@ -27,6 +27,9 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   /// A chat template, run.
   case template
   case conversation
+  /// In GBNF, followed by tokens.
+  case grammar
+  case jsonSchema = "json-schema"
   case session
   case journal
   /// Of a calibration.
@@ -52,6 +55,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case .checkpointConfig: ModelTargets.checkpoint(bytes)
     case .template: TemplateTarget.run(bytes)
     case .conversation: ModelTargets.conversation(bytes)
+    case .grammar: GrammarTargets.gbnf(bytes)
+    case .jsonSchema: GrammarTargets.schema(bytes)
     case .session: SessionTarget.run(bytes)
     case .journal: JournalTarget.run(bytes)
     case .statistics: StatisticsTarget.run(bytes)
