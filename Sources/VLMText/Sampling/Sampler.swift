@@ -22,13 +22,18 @@ package struct Sampler: Sendable {
 
   /// The next token, given the logits behind the last one; nil when none of them is a number.
   ///
-  /// - Parameter history: the tokens so far, for the repeat penalty.
-  package mutating func next(_ logits: UnsafeBufferPointer<Float>, history: [Int]) -> Int? {
+  /// - Parameters:
+  ///   - history: the tokens so far, for the repeat penalty.
+  ///   - allowed: a bit for each token that may be drawn, 64 in a word; nil for all.
+  package mutating func next(
+    _ logits: UnsafeBufferPointer<Float>, history: [Int], allowed: [UInt64]? = nil
+  ) -> Int? {
     let penalised = options.repeatPenalty != 1 && !history.isEmpty
-    if options.temperature == 0, !penalised { return Self.largest(logits) }
+    if options.temperature == 0, !penalised, allowed == nil { return Self.largest(logits) }
     values.removeAll(keepingCapacity: true)
     values.append(contentsOf: logits)
     if penalised { penalise(history) }
+    if let allowed { forbid(allBut: allowed) }
     if options.temperature == 0 { return values.withUnsafeBufferPointer { Self.largest($0) } }
     return draw()
   }
@@ -39,6 +44,15 @@ package struct Sampler: Sendable {
     var best = -Float.infinity
     for value in values { best = value > best ? value : best }
     return values.firstIndex { $0 == best }
+  }
+
+  /// What is not allowed becomes as improbable as can be.
+  private mutating func forbid(allBut allowed: [UInt64]) {
+    for token in values.indices {
+      let isAllowed =
+        token / 64 < allowed.count && allowed[token / 64] >> UInt64(token % 64) & 1 == 1
+      if !isAllowed { values[token] = -.infinity }
+    }
   }
 
   private mutating func penalise(_ history: [Int]) {

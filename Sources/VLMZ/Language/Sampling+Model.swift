@@ -25,9 +25,13 @@ extension SamplingOptions {
 extension Sampler {
   /// The next token, given the row of logits behind the last one; nil when none of them is a number.
   ///
-  /// - Parameter history: the tokens so far, for the repeat penalty.
-  package mutating func next(_ logits: MatrixView, history: [Int]) -> Int? {
+  /// - Parameters:
+  ///   - history: the tokens so far, for the repeat penalty.
+  ///   - allowed: a bit for each token that may be drawn, 64 in a word; nil for all.
+  package mutating func next(
+    _ logits: MatrixView, history: [Int], allowed: [UInt64]? = nil
+  ) -> Int? {
     precondition(logits.rows == 1, "one row of logits")
-    return logits.withRow(0) { next($0, history: history) }
+    return logits.withRow(0) { next($0, history: history, allowed: allowed) }
   }
 }

@@ -26,16 +26,21 @@ extension TextGenerator {
   /// - Parameters:
   ///   - ids: the whole conversation, `ImagePrompt.sentinel` where a picture goes.
   ///   - images: the pictures, in their order.
+  ///   - constraint: what the text must be like.
   ///   - emit: called with each piece of text as soon as it is certain.
   /// - Throws: `ModelError` when the numbers of pictures differ or the context is too short,
   ///   `GenerationError`.
   package func generate(
     _ ids: [Int], images: [VisualTokens] = [], _ options: GenerationOptions,
-    cancelled: CancellationFlag? = nil, emit: (String) -> Void = { _ in }
+    constraint: (any TokenConstraint)? = nil, cancelled: CancellationFlag? = nil,
+    emit: (String) -> Void = { _ in }
   ) throws -> Generation {
     guard let pictures else {
       guard images.isEmpty, !ids.contains(ImagePrompt.sentinel) else { throw blind }
-      return try inFile { try generate(.tokens(ids), options, cancelled: cancelled, emit: emit) }
+      return try inFile {
+        try generate(
+          .tokens(ids), options, constraint: constraint, cancelled: cancelled, emit: emit)
+      }
     }
     let splice = try splice(ids, images)
     let wanted = Self.positions(splice, images)
@@ -53,7 +58,8 @@ extension TextGenerator {
       try pictures.embed(splice.pieces(from: common), images: images, into: rows)
       return try withExtendedLifetime(memory) {
         try generate(
-          .embeddings(rows, position: common), options, cancelled: cancelled, emit: emit)
+          .embeddings(rows, position: common), options, constraint: constraint,
+          cancelled: cancelled, emit: emit)
       }
     }
     // A prompt that was cancelled is held in part.

@@ -73,12 +73,14 @@ package final class TextGenerator {
   /// Continues `prompt`.
   ///
   /// - Parameters:
+  ///   - constraint: what the text must be like.
   ///   - cancelled: looked at before each token, and before each block of the prompt's run.
   ///   - observe: sees the hidden states of the prompt.
   ///   - emit: called with each piece of text as soon as it is certain.
   /// - Throws: `ModelError` when the context is too short for the prompt, `GenerationError`.
   package func generate(
-    _ prompt: Prompt, _ options: GenerationOptions, cancelled: CancellationFlag? = nil,
+    _ prompt: Prompt, _ options: GenerationOptions, constraint: (any TokenConstraint)? = nil,
+    cancelled: CancellationFlag? = nil,
     observe: LLaMA.Observer? = nil, emit: (String) -> Void = { _ in }
   ) throws -> Generation {
     try options.sampling.validate()
@@ -92,44 +94,29 @@ package final class TextGenerator {
       result.ending = .cancelled
       return result
     }
-    var sampler = Sampler(options.sampling)
-    var stops = StopStrings(options.stopStrings)
-    var decoder = tokenizer?.stream()
-    if options.continuesPrompt, case .tokens(let ids) = prompt, let last = ids.last {
-      _ = decoder?.append(last)
-    }
-    let ends = options.stopTokens ?? stopTokens
+    var promptEnd: Int?
+    if case .tokens(let ids) = prompt { promptEnd = ids.last }
+    var writer = AnswerWriter(
+      options, tokenizer: tokenizer, stopTokens: stopTokens, promptEnd: promptEnd,
+      constraint: constraint)
     func show(_ text: String) {
       guard !text.isEmpty else { return }
       result.text += text
       emit(text)
     }
-    generation: while true {
-      if result.tokens.count >= options.maximumTokens {
-        result.ending = .length
-        break
-      }
+    while writer.ending == nil {
       if cancelled?.isCancelled ?? false {
-        result.ending = .cancelled
+        writer.end(.cancelled)
         break
       }
-      guard logits.notFiniteCount == 0, let token = sampler.next(logits, history: history) else {
-        throw GenerationError(.notNumbers(position: context.count - 1))
-      }
+      guard
+        let token = try writer.choose(logits, history: history, position: context.count - 1)
+      else { break }
       observeStep?(GenerationStep(token: token, logits: logits.array()))
-      if ends.contains(token) {
-        result.ending = .stopToken
-        break
-      }
-      result.tokens.append(token)
-      show(stops.push(decoder?.append(token) ?? ""))
-      if stops.isStopped {
-        result.ending = .stopString
-        break
-      }
-      if result.tokens.count >= options.maximumTokens { continue }
+      show(writer.append(token))
+      if writer.ending != nil { break }
       if context.count >= context.capacity {
-        result.ending = .context
+        writer.end(.context)
         break
       }
       let step = clock.now
@@ -139,10 +126,9 @@ package final class TextGenerator {
       result.timings.steps += 1
       result.timings.stepSeconds += (clock.now - step).seconds
     }
-    if !stops.isStopped {
-      show(stops.push(decoder?.finish() ?? ""))
-      show(stops.finish())
-    }
+    show(writer.finish())
+    result.tokens = writer.tokens
+    result.ending = writer.ending ?? .length
     return result
   }
 
