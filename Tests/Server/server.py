@@ -36,13 +36,19 @@ class Server:
     def __exit__(self, *_):
         if self.process.poll() is None:
             self.stop()
+        self.close()
 
     def stop(self, number=signal.SIGTERM):
         """Ends the server; returns its exit status."""
         self.process.send_signal(number)
         status = self.process.wait(timeout=60)
-        self.reader.join(timeout=10)
+        self.close()
         return status
+
+    def close(self):
+        self.reader.join(timeout=60)
+        self.process.stdout.close()
+        self.process.stderr.close()
 
     def request(self, method, path, body=None, headers=None):
         """Returns the status, the headers and the body."""
