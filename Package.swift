@@ -183,7 +183,7 @@ let package = Package(
       ]),
     .testTarget(
       name: "VLMServerTests",
-      dependencies: ["VLMServer", "VLMFoundation", "VLMTestSupport", "VLMZ"]),
+      dependencies: ["VLMServer", "VLMFoundation", "VLMZ"]),
     .testTarget(
       name: "VLMBenchTests",
       dependencies: [

@@ -22,7 +22,7 @@ final class Front: Sendable {
     self.limits = limits
   }
 
-  /// Serves the connections of a socket, until `stop`. The object lives as long as the process.
+  /// Serves the connections of a socket, until `stop`.
   ///
   /// - Throws: `FileError` where there are no threads or no memory for it.
   func serve(_ socket: ListeningSocket) throws(FileError) {
@@ -46,7 +46,9 @@ final class Front: Sendable {
       front.ended(Unmanaged<Exchange>.fromOpaque(owner).takeRetainedValue(), Int(how))
     }
     guard let server = vlm_http_start(socket.descriptor, &limits, &callbacks) else {
-      throw FileError(path: socket.address, problem: .call("serve", errno: errno))
+      let code = errno
+      Unmanaged.passUnretained(self).release()
+      throw FileError(path: socket.address, problem: .call("serve", errno: code))
     }
     servers.append(server)
   }
@@ -125,7 +127,11 @@ final class Front: Sendable {
 
   /// Ends every connection.
   func stop() {
-    for server in servers { vlm_http_stop(server) }
+    for server in servers {
+      vlm_http_stop(server)
+      // Nobody calls back any more.
+      Unmanaged.passUnretained(self).release()
+    }
     servers = []
   }
 }

@@ -413,8 +413,8 @@ class LifeTests(unittest.TestCase):
             self.assertEqual(json.loads(refused[2])["error"]["code"], "queue_full")
 
     def test_termination_lets_answers_finish(self):
-        with Server(model("stories"), "--port", "0") as server:
-            body = {"prompt": "Once", "max_tokens": 480, "temperature": 1, "stream": True, "n": 4}
+        with Server(model("stories"), "--port", "0", "--drain", "300") as server:
+            body = {"prompt": "Once", "max_tokens": 200, "temperature": 1, "stream": True, "n": 4}
             with concurrent.futures.ThreadPoolExecutor(1) as pool:
                 answer = pool.submit(server.request, "POST", "/v1/completions", body)
                 end = time.monotonic() + 60

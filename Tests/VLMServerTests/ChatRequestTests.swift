@@ -103,9 +103,11 @@ import VLMZ
     let many = refused(said("[\(picture), \(picture), \(picture)]"))
     #expect(many?.message.contains("at most 2 pictures") == true)
     let limits = ServerLimits(picturePixels: 1)
-    let tall = pixel.replacing("AAAAAQAAAAEI", with: "AAAAAQAAAAII")
+    let wide =
+      "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAIAAAABCAIAAAB7QOjdAAAAC0lEQVR42mP4"
+      + "DwYAFPIF+zepC7kAAAAASUVORK5CYII="
     #expect(refusal { _ = try ExplainRequest(["input": .string(pixel)], limits: limits) } == nil)
-    #expect(refusal { _ = try ExplainRequest(["input": .string(tall)], limits: limits) } != nil)
+    #expect(refusal { _ = try ExplainRequest(["input": .string(wide)], limits: limits) } != nil)
   }
 
   @Test(
