@@ -157,7 +157,7 @@ static ssize_t read_pieces(void *context, uint64_t position, char *buffer, size_
   pthread_mutex_lock(&exchange->server->lock);
   ssize_t result = 0;
   size_t waiting = exchange->pending_end - exchange->pending_start;
-  if (exchange->is_gone || exchange->is_broken) {
+  if (exchange->is_gone || exchange->is_broken || exchange->server->is_ending) {
     result = MHD_CONTENT_READER_END_WITH_ERROR;
   } else if (waiting > 0) {
     size_t taken = waiting < count ? waiting : count;

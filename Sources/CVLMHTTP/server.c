@@ -224,6 +224,11 @@ static enum MHD_Result handle_request(
     pthread_mutex_unlock(&server->lock);
     return send_answer(exchange, handle);
   }
+  if (server->is_ending) {
+    // The library cannot be stopped while a connection waits.
+    pthread_mutex_unlock(&server->lock);
+    return MHD_NO;
+  }
   if (exchange->connection->phase == PHASE_WORK) {
     // Woken without an answer.
     exchange->is_suspended = true;
