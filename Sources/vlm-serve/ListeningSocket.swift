@@ -22,7 +22,7 @@ struct ListeningSocket {
     var text = [CChar](repeating: 0, count: 160)
     address =
       vlm_listen_address(descriptor, &text, text.count)
-      ? String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      ? String(fileName: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) })
       : "descriptor \(descriptor)"
     isLocal = vlm_listen_is_local(descriptor)
   }
@@ -47,9 +47,12 @@ struct ListeningSocket {
   /// - Parameter mode: who may connect, as of a file.
   /// - Throws: `FileError` where somebody listens there already, or something else is there.
   static func unix(path: String, mode: UInt32) throws(FileError) -> ListeningSocket {
-    let descriptor = vlm_listen_unix(path, mode)
+    let (descriptor, code) = path.withFileName { name in
+      let descriptor = vlm_listen_unix(name, mode)
+      return (descriptor, errno)
+    }
     guard descriptor >= 0 else {
-      throw FileError(path: path, problem: .call("listen", errno: errno))
+      throw FileError(path: path, problem: .call("listen", errno: code))
     }
     return ListeningSocket(descriptor: descriptor, path: path)
   }

@@ -61,7 +61,7 @@ struct VLMServe: ParsableCommand {
     let served = try open(limits)
     let sockets = try address.sockets()
     defer {
-      for path in sockets.compactMap(\.path) { unlink(path) }
+      for path in sockets.compactMap(\.path) { FileSystem.unlink(path) }
     }
     if keys == nil, let open = sockets.first(where: { !$0.isLocal }) {
       Report.warning(

@@ -22,8 +22,8 @@ package struct BrowserGuard: Sendable {
       guard Self.isAddress(name) || name == "localhost" || names.contains(name) else {
         throw APIError(
           status: 403,
-          "Host: found '\(name.escapedForDisplay(limit: 80))', expected an address, localhost or a name "
-            + "that --server-name gives", code: "unknown_host")
+          "Host: found '\(name.escapedForDisplay(limit: 80))', expected an address, localhost or "
+            + "one of the server's names", code: "unknown_host")
       }
     }
     guard let origin = head.origin else { return }

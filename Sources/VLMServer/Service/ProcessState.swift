@@ -26,12 +26,9 @@ struct ProcessState: Sendable {
       state.residentBytes = pages[1] * page
       state.privateBytes = (pages[1] - pages[2]) * page
     }
-    if let folder = opendir("/proc/self/fd") {
-      // Not the two dots, nor the folder's own.
-      var count = -3
-      while readdir(folder) != nil { count += 1 }
-      closedir(folder)
-      state.openDescriptors = max(0, count)
+    if let names = FileSystem.names(in: "/proc/self/fd") {
+      // Not the folder's own.
+      state.openDescriptors = max(0, names.count - 1)
     }
     let status = ControlGroup.content("/proc/self/status") ?? ""
     if let line = status.split(separator: "\n").first(where: { $0.hasPrefix("Threads:") }) {
