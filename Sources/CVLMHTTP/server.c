@@ -296,6 +296,17 @@ static bool is_late(const struct vlm_http_server *server, const struct connectio
   return false;
 }
 
+// Whether the client has closed its side, so that nobody waits for the answer, or the rest of a request
+// cannot come any more. The library does not notice that in the middle of a head.
+static bool has_left(const struct connection *connection) {
+  struct pollfd state = {.fd = connection->descriptor, .events = POLLRDHUP};
+  if (poll(&state, 1, 0) <= 0 || !(state.revents & (POLLRDHUP | POLLHUP | POLLERR))) return false;
+  if (connection->phase >= PHASE_WORK) return connection->exchange != NULL;
+  // What has come before is read first.
+  char next;
+  return recv(connection->descriptor, &next, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 // An exchange whose client is gone: it need not be answered any more. The caller has the lock, and
 // calls `gone` without it if this returns true, then releases the exchange.
 static bool lose(struct vlm_http_exchange *exchange) {
@@ -327,9 +338,9 @@ static void *watch(void *context) {
         is_lost = true;
         // The library notices, and closes the connection.
         shutdown(connection->descriptor, SHUT_RDWR);
-      } else if (connection->exchange != NULL && connection->phase >= PHASE_WORK) {
-        struct pollfd state = {.fd = connection->descriptor, .events = POLLRDHUP};
-        is_lost = poll(&state, 1, 0) > 0 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR));
+      } else if (has_left(connection)) {
+        is_lost = true;
+        if (connection->phase < PHASE_WORK) shutdown(connection->descriptor, SHUT_RDWR);
       }
       if (is_lost && count < capacity && lose(connection->exchange)) {
         lost[count++] = connection->exchange;
