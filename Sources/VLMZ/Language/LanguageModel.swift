@@ -96,6 +96,9 @@ package struct LanguageModel: Sendable {
       checkWeights: { try container.checkUnchanged() })
   }
 
+  /// - Throws: `ContainerError` when the weights are no longer what they were.
+  package func checkWeights() throws { try container.checkUnchanged() }
+
   // MARK: - Pictures
 
   /// The tower's input for a picture.

@@ -66,18 +66,19 @@ struct ActiveAnswer {
   /// Ends an answer that goes on.
   mutating func end(_ reason: Answer.Ending) { writer.end(reason) }
 
+  /// Why it has ended: from outside, or by itself.
+  func reason(or other: GenerationEnd.Reason?) -> GenerationEnd.Reason {
+    other ?? writer.ending?.reason ?? .length
+  }
+
   /// Tells how it ended.
   ///
   /// - Parameter reason: from outside; nil for the answer's own.
-  /// - Returns: the reason that was told.
-  @discardableResult
-  mutating func finish(_ reason: GenerationEnd.Reason? = nil) -> GenerationEnd.Reason {
-    let reason = reason ?? writer.ending?.reason ?? .length
+  mutating func finish(_ reason: GenerationEnd.Reason? = nil) {
     ticket.finish(
       GenerationEnd(
-        reason: reason, text: writer.finish(), usage: usage,
+        reason: self.reason(or: reason), text: writer.finish(), usage: usage,
         completionTokens: writer.tokens.count))
-    return reason
   }
 
   /// The probabilities behind a row of logits: softmax in f64.

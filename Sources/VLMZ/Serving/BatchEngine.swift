@@ -5,7 +5,7 @@ import VLMModels
 ///
 /// The next tokens of all answers are rows of the same products, so that one pass over the weights serves
 /// them all, and prompts are read in pieces between them. An answer is the same, bit by bit, alone and in
-/// company, and the same as a `Conversation` gives for the same options; `docs/serving.md` says for which
+/// company, and the same as a `Conversation` gives for the same options; `docs/batching.md` says for which
 /// weights that holds.
 ///
 /// Any thread may call. The engine computes on one thread of its own and on the model's; it ends when it
@@ -14,6 +14,7 @@ public final class BatchEngine: Sendable {
   /// The model that answers.
   public let model: Model
   private let framer: RequestFramer
+  private let pagePositions: Int
   let core: EngineCore
 
   /// Starts an engine.
@@ -25,11 +26,20 @@ public final class BatchEngine: Sendable {
   public convenience init(
     model: Model, options: BatchEngineOptions = BatchEngineOptions()
   ) throws(VLMZError) {
-    try self.init(model: model, options: options, startsThread: true)
+    try self.init(
+      model: model, options: options, pagePositions: AnswerScheduler.defaultPagePositions)
+    try core.start(seesPictures: seesPictures)
   }
 
-  /// - Parameter startsThread: false for tests, which call `core.turn()` themselves.
-  init(model: Model, options: BatchEngineOptions, startsThread: Bool) throws(VLMZError) {
+  /// One that does nothing by itself: `core.turn()` and `core.prepareNext()` are called instead.
+  ///
+  /// - Parameters:
+  ///   - pagePositions: a multiple of `KeyValuePages.panel`.
+  ///   - now: what deadlines and latencies go by.
+  init(
+    model: Model, options: BatchEngineOptions, pagePositions: Int,
+    now: @escaping @Sendable () -> ContinuousClock.Instant = { ContinuousClock().now }
+  ) throws(VLMZError) {
     try options.validate()
     var framing = Conversation.Options()
     framing.templateArguments = options.templateArguments
@@ -38,15 +48,16 @@ public final class BatchEngine: Sendable {
       let language = try model.requireLanguage()
       let choice = try TemplateChoice(model, language, arguments: arguments)
       let template = try Conversation.template(options.template, choice)
-      let scheduler = try AnswerScheduler(model, language, options)
+      let scheduler = try AnswerScheduler(model, language, options, pagePositions: pagePositions)
       let frame = try PromptFrame(
         model, template: template, contextLength: scheduler.contextLength)
       return (scheduler, RequestFramer(model: model, frame: frame, options: options))
     }
     self.model = model
     self.framer = framer
-    core = EngineCore(scheduler, options)
-    if startsThread { try core.start() }
+    self.pagePositions = pagePositions
+    let preparer = PromptPreparer(model, framer.frame, options, pagePositions: pagePositions)
+    core = EngineCore(scheduler, preparer, options, now: now)
   }
 
   deinit { core.stop() }
@@ -68,8 +79,16 @@ public final class BatchEngine: Sendable {
   public func submit(_ request: GenerationRequest) throws(EngineError) -> GenerationStream {
     try core.requireRoom()
     let content: EngineTicket.Content
-    do { content = try framer.content(of: request) } catch { throw EngineError(error) }
-    return try core.submit(content)
+    var prompt: PreparedPrompt?
+    do {
+      content = try framer.content(of: request)
+      if content.pictures.isEmpty {
+        prompt = try PreparedPrompt(
+          content.ids, images: [], digests: [], scope: framer.options.scope(of: content.client),
+          pagePositions: pagePositions)
+      }
+    } catch { throw EngineError(error) }
+    return try core.submit(content, prompt)
   }
 
   /// What the engine does and has done.

@@ -41,6 +41,8 @@ public struct EngineStatistics: Sendable, Equatable {
   /// Bytes of a page.
   public internal(set) var pageBytes = 0
 
+  /// Seconds that an answer takes once it has begun, an average in which the last ones weigh most.
+  public internal(set) var secondsPerAnswer = 1.0
   /// Seconds from submission to the first token.
   public internal(set) var firstToken = LatencyHistogram()
   /// Seconds from one token of an answer to its next.
