@@ -37,6 +37,9 @@ let package = Package(
       }),
     .target(name: "CVLMPeak", dependencies: ["CVLMKernels"], cSettings: kernelFlags),
     // Signal handlers and what else only a program may do; no library depends on it.
+    // HTTP on libmicrohttpd, which the server alone needs.
+    .target(
+      name: "CVLMHTTP", cSettings: kernelFlags, linkerSettings: [.linkedLibrary("microhttpd")]),
     .target(name: "CVLMCommandLine", dependencies: ["CVLMSystem"], cSettings: kernelFlags),
 
     // Libraries, lowest first; a layer imports only what stands above it here.
@@ -74,6 +77,14 @@ let package = Package(
     .target(
       name: "CVLMZBridge", dependencies: ["CVLMZ", "VLMZ", "VLMZConverter", "VLMFoundation"]),
 
+    // The server's interface, without its sockets.
+    .target(
+      name: "VLMServer",
+      dependencies: [
+        "VLMFoundation", "VLMTensor", "VLMContainer", "VLMImages", "VLMText", "VLMModels", "VLMZ",
+      ],
+      resources: [.embedInCode("Page/page.html")]),
+
     .target(
       name: "VLMBench",
       dependencies: [
@@ -100,6 +111,13 @@ let package = Package(
       dependencies: [
         "VLMCommandLine", "VLMCheckpoint", "VLMContainer", "VLMFoundation", "VLMImages",
         "VLMModels", "VLMTensor", "VLMText", "VLMZ",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+    .executableTarget(
+      name: "vlm-serve",
+      dependencies: [
+        "CVLMHTTP", "VLMCommandLine", "VLMContainer", "VLMFoundation", "VLMServer", "VLMTensor",
+        "VLMZ",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
@@ -165,6 +183,9 @@ let package = Package(
         "VLMImages", "VLMModels", "VLMTensor", "VLMText", "VLMTestSupport", "VLMZ",
       ]),
     .testTarget(
+      name: "VLMServerTests",
+      dependencies: ["VLMServer", "VLMFoundation", "VLMZ"]),
+    .testTarget(
       name: "VLMBenchTests",
       dependencies: [
         "VLMBench", "CVLMPeak", "VLMConversion", "VLMFoundation", "VLMImages", "VLMModels",
@@ -181,7 +202,7 @@ let package = Package(
       name: "VLMFuzzTargets",
       dependencies: [
         "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMFoundation", "VLMImages",
-        "VLMModels", "VLMTensor", "VLMText", "VLMZ", "CCodecs",
+        "VLMModels", "VLMServer", "VLMTensor", "VLMText", "VLMZ", "CCodecs",
       ],
       path: "Tests/Fuzz/Targets"),
     .testTarget(

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "vlm_command.h"
@@ -15,8 +16,10 @@ static sem_t termination_arrived;
 static volatile sig_atomic_t termination_signal;
 static void (*termination_callback)(int);
 static void (*_Atomic interrupt_callback)(void);
+static void (*_Atomic shutdown_callback)(void);
 
 void vlm_on_interrupt(void (*callback)(void)) { interrupt_callback = callback; }
+void vlm_on_shutdown(void (*callback)(void)) { shutdown_callback = callback; }
 
 static void on_termination(int signal_number) {
   int saved = errno;
@@ -41,6 +44,12 @@ static void *wait_for_termination(void *unused) {
   pthread_sigmask(SIG_UNBLOCK, &set, NULL);
   for (;;) {
     while (sem_wait(&termination_arrived) != 0) {
+    }
+    void (*shut_down)(void) = atomic_exchange(&shutdown_callback, NULL);
+    if (shut_down != NULL) {
+      termination_signal = 0;
+      shut_down();
+      continue;
     }
     void (*interrupted)(void) = interrupt_callback;
     if (termination_signal != SIGINT || interrupted == NULL) {

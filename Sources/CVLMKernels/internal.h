@@ -139,4 +139,26 @@ VLM_INLINE size_t vlm_visible_keys(const vlm_attention *a, size_t row) {
   return a->causal ? vlm_min_size(a->count, a->position + row + 1) : a->count;
 }
 
+/// Positions that lie one behind the other.
+typedef struct {
+  vlm_kv_head kv; // whose position `first` is the first of them
+  size_t first, count;
+} vlm_kv_run;
+
+/// Those from position `at` on, `most` at most.
+VLM_INLINE vlm_kv_run vlm_kv_run_at(const vlm_attention *a, size_t at, size_t most) {
+  vlm_kv_run run = {a->kv, at, most};
+  if (!a->pages) return run;
+  const size_t away = a->pages[at / a->page_keys];
+  run.first = at % a->page_keys;
+  run.count = vlm_min_size(most, a->page_keys - run.first);
+  run.kv.keys = (uint8_t *)a->kv.keys + away;
+  run.kv.values = (uint8_t *)a->kv.values + away;
+  if (a->kv.format == VLM_KV_Q8) {
+    run.kv.key_scales = a->kv.key_scales + away / sizeof(float);
+    run.kv.value_scales = a->kv.value_scales + away / sizeof(float);
+  }
+  return run;
+}
+
 #endif

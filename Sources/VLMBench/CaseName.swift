@@ -20,6 +20,8 @@ package struct CaseName: Hashable, Sendable, CustomStringConvertible {
     case tower(model: String, Scheme, side: Int)
     /// `rows` positions of a language model, the last of `positions`: a prompt, or one token.
     case language(model: String, Scheme, rows: Int, positions: Int)
+    /// The next token of so many answers at once, each of so many positions.
+    case answers(model: String, Scheme, count: Int, positions: Int)
   }
 
   package let work: Work
@@ -45,6 +47,7 @@ package struct CaseName: Hashable, Sendable, CustomStringConvertible {
     case .quantize: "quantize/u8"
     case .tower(let model, let scheme, _): "tower/\(model)/\(scheme.name)"
     case .language(let model, let scheme, _, _): "language/\(model)/\(scheme.name)"
+    case .answers(let model, let scheme, _, _): "answers/\(model)/\(scheme.name)"
     }
   }
 
@@ -60,6 +63,7 @@ package struct CaseName: Hashable, Sendable, CustomStringConvertible {
       "R\(rows).K\(keys).H\(heads).G\(keyValueHeads).D\(dimension)"
     case .tower(_, _, let side): "\(side)"
     case .language(_, _, let rows, let positions): "R\(rows).K\(positions)"
+    case .answers(_, _, let count, let positions): "A\(count).K\(positions)"
     }
   }
 
@@ -81,6 +85,7 @@ extension CaseName.Work {
       max(rows, keys) * min(heads * dimension, 1 << 31)
     case .tower(_, _, let side): 3 * side * side
     case .language(_, _, _, let positions): positions
+    case .answers(_, _, let count, let positions): count * positions
     }
   }
 }
@@ -99,7 +104,7 @@ extension CaseName {
       BenchError(.caseName(text, part: part, found: found, expected: expected))
     }
     let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-    let isTower = parts[0] == "tower" || parts[0] == "language"
+    let isTower = ["tower", "language", "answers"].contains(parts[0])
     let fixed = isTower ? 4 : 3
     guard (fixed...fixed + 2).contains(parts.count) else {
       throw wrong("parts", "\(parts.count)", "\(fixed) to \(fixed + 2)")
@@ -170,6 +175,10 @@ extension CaseName {
       let e = try extents("R<rows>.K<positions>", ["R", "K"], ".")
       guard e[0] <= e[1] else { throw wrong("rows", "\(e[0])", "at most the \(e[1]) positions") }
       work = .language(model: parts[1], scheme, rows: e[0], positions: e[1])
+    case "answers":
+      let e = try extents("A<answers>.K<positions>", ["A", "K"], ".")
+      guard e[0] <= 256 else { throw wrong("answers", "\(e[0])", "at most 256") }
+      work = .answers(model: parts[1], scheme, count: e[0], positions: e[1])
     default:
       guard parts[0].hasPrefix("depthwise"),
         let kernel = Int(parts[0].dropFirst("depthwise".count)), (1...63).contains(kernel),
@@ -177,7 +186,8 @@ extension CaseName {
       else {
         throw wrong(
           "operation", parts[0],
-          "gemm, gemv, attention, depthwise<odd>, layer_norm, rms_norm, gelu, quantize, tower or language"
+          "gemm, gemv, attention, depthwise<odd>, layer_norm, rms_norm, gelu, quantize, tower, language or "
+            + "answers"
         )
       }
       let e = try extents("<height>x<width>x<channels>", [nil, nil, nil], "x")

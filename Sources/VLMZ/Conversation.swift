@@ -14,23 +14,17 @@ import VLMText
 public final class Conversation: @unchecked Sendable {
   /// The model that answers.
   public let model: Model
-  package let language: LanguageModel
   /// The language model with the sequence that it holds.
   package let generator: TextGenerator
-  package let tokenizer: Tokenizer
-  /// Nil: no roles; the text goes on where the prompt ends.
-  package let template: (any PromptTemplate)?
+  /// What makes prompts of what is said.
+  package let frame: PromptFrame
   /// Instead of the template's system message.
   package let system: String?
-  /// Whether special tokens that are spelled in what is said are such; otherwise they are text.
-  package let parsesSpecial: Bool
   /// What holds for questions that say nothing else.
   package let options: GenerationOptions
   /// Positions of the last prompt, pictures included.
   package private(set) var promptLength = 0
   let gate = CallGate()
-  /// What ends an answer beyond the model's own tokens.
-  private let endOfAnswer: String?
   private var turns: [ConversationTemplate.Turn] = []
   private var images: [VisualTokens] = []
   /// Pictures that the next question is about.
@@ -61,60 +55,46 @@ public final class Conversation: @unchecked Sendable {
         keyValueFormat: options.keyValues.format)
       return (generator, template)
     }
-    let made = try VLMZError.wrapping {
-      try Parts(model, generator, template)
+    let frame = try VLMZError.wrapping {
+      try PromptFrame(
+        model, template: template, parsesSpecial: options.parsesSpecialTokens,
+        contextLength: generator.context.capacity)
     }
-    self.init(made, system: options.system, parsesSpecial: options.parsesSpecialTokens, nil)
+    self.init(model, generator, frame, system: options.system, nil)
   }
 
   /// The same with a sequence that was made for it, and with errors of the modules below.
   ///
   /// - Parameters:
-  ///   - parsesSpecial: nil for yes without a template, where the user writes the frame too, and no
-  ///     with one.
+  ///   - parsesSpecial: as `PromptFrame` has it.
   ///   - options: what holds for questions that say nothing else; nil for what the makers want.
   /// - Throws: `GenerationError` for a model that writes no text, or a file without a tokenizer.
   package convenience init(
     with model: Model, _ generator: TextGenerator, template: (any PromptTemplate)?,
     system: String? = nil, parsesSpecial: Bool? = nil, options: GenerationOptions? = nil
   ) throws {
-    self.init(
-      try Parts(model, generator, template), system: system, parsesSpecial: parsesSpecial, options)
-  }
-
-  /// What a conversation is made of, checked.
-  private struct Parts {
-    let model: Model
-    let language: LanguageModel
-    let generator: TextGenerator
-    let tokenizer: Tokenizer
-    let template: (any PromptTemplate)?
-
-    init(_ model: Model, _ generator: TextGenerator, _ template: (any PromptTemplate)?) throws {
-      language = try model.requireLanguage()
-      guard let tokenizer = language.tokenizer else {
-        throw GenerationError(file: model.path, .noTokenizer)
-      }
-      (self.model, self.generator) = (model, generator)
-      (self.tokenizer, self.template) = (tokenizer, template)
-    }
+    let frame = try PromptFrame(
+      model, template: template, parsesSpecial: parsesSpecial,
+      contextLength: generator.context.capacity)
+    self.init(model, generator, frame, system: system, options)
   }
 
   private init(
-    _ parts: Parts, system: String?, parsesSpecial: Bool?, _ options: GenerationOptions?
+    _ model: Model, _ generator: TextGenerator, _ frame: PromptFrame, system: String?,
+    _ options: GenerationOptions?
   ) {
-    model = parts.model
-    language = parts.language
-    generator = parts.generator
-    tokenizer = parts.tokenizer
-    template = parts.template
+    self.model = model
+    self.generator = generator
+    self.frame = frame
     self.system = system
-    self.parsesSpecial = parsesSpecial ?? (parts.template == nil)
-    endOfAnswer = parts.template?.endOfAnswer(parts.tokenizer)
-    self.options = options ?? AnswerOptions().generation(parts.language.defaults)
+    self.options = options ?? AnswerOptions().generation(frame.language.defaults)
   }
 
-  private static func template(
+  package var language: LanguageModel { frame.language }
+  package var tokenizer: Tokenizer { frame.tokenizer }
+  package var template: (any PromptTemplate)? { frame.template }
+
+  static func template(
     _ wanted: Template, _ choice: TemplateChoice
   ) throws -> (any PromptTemplate)? {
     switch wanted {
@@ -142,7 +122,7 @@ public final class Conversation: @unchecked Sendable {
 
   /// Positions that the conversation may have, text and pictures together.
   public var contextLength: Int { generator.context.capacity }
-  package var seesPictures: Bool { language.pictures != nil }
+  package var seesPictures: Bool { frame.seesPictures }
 
   /// Ends the call that is running, from any thread: an answer ends with what is written of it.
   /// Without a call it does nothing.
@@ -178,17 +158,17 @@ public final class Conversation: @unchecked Sendable {
     _ question: String, _ options: GenerationOptions? = nil, cancelled: CancellationFlag? = nil,
     emit: (String) -> Void = { _ in }
   ) throws -> Answer {
-    try refuseTooLong(question)
+    try frame.refuseTooLong(question)
     let text = try placed(question)
     let all = images + waiting
     let ids = try ids(text, all)
     let generation = try generator.generate(
-      ids, images: all, complete(options ?? self.options), cancelled: cancelled, emit: emit)
+      ids, images: all, frame.complete(options ?? self.options), cancelled: cancelled, emit: emit)
     let answer = Answer(
       generation, promptTokens: ids.count { $0 != ImagePrompt.sentinel },
       visualTokens: all.reduce(0) { $0 + $1.count })
     guard !answer.endedBeforeStart else { return answer }
-    let answered = template?.historyText(of: generation.text) ?? generation.text
+    let answered = frame.historyText(of: generation.text)
     turns += [.init(.user, text), .init(.assistant, answered)]
     images = all
     waiting = []
@@ -203,106 +183,27 @@ public final class Conversation: @unchecked Sendable {
     toPrompt ids: [Int], images: [VisualTokens], _ options: GenerationOptions,
     cancelled: CancellationFlag? = nil
   ) throws -> Generation {
-    try generator.generate(ids, images: images, complete(options), cancelled: cancelled)
+    try generator.generate(ids, images: images, frame.complete(options), cancelled: cancelled)
   }
 
   /// The prompt's ids if `question` were asked now.
   package func promptIDs(_ question: String) throws -> [Int] {
-    try refuseTooLong(question)
+    try frame.refuseTooLong(question)
     return try ids(try placed(question), images + waiting)
   }
 
-  /// Bytes of white space at a question's ends, both together, that do not count until it is
-  /// rendered: a template may take them off.
-  private static let maximumFreeSpace = 1 << 20
-
-  /// Bytes of a question that are framed and encoded in any case, so that an error can say exactly
-  /// what it takes.
-  private static let maximumFreeText = 1 << 20
-
-  /// Refuses a long question that cannot fit the context whatever its letters are, before any work is
-  /// put into it: framing and encoding take many times the memory of a text. White space at its ends
-  /// counts where it is more than `maximumFreeSpace`, as if every template kept it.
-  private func refuseTooLong(_ question: String) throws(GenerationError) {
-    let bytes = question.utf8.count
-    guard bytes > max(contextLength, Self.maximumFreeText) else { return }
-    let outer = bytes - Self.bytesWithinSpace(question)
-    let spaces = outer > Self.maximumFreeSpace ? outer : 0
-    let counted = bytes - outer + spaces
-    guard let positions = tokenizer.minimumTokenCount(byteCount: counted), positions > contextLength
-    else {
-      return
-    }
-    throw GenerationError(
-      .surelyTooLong(
-        bytes: bytes, spaces: spaces, positions: positions, capacity: contextLength))
-  }
-
-  /// Bytes from the first character that is no white space to the last.
-  private static func bytesWithinSpace(_ text: String) -> Int {
-    let scalars = text.unicodeScalars
-    guard let first = scalars.firstIndex(where: { !$0.properties.isWhitespace }),
-      let last = scalars.lastIndex(where: { !$0.properties.isWhitespace })
-    else { return 0 }
-    return text.utf8.distance(from: first, to: scalars.index(after: last))
-  }
-
   private func ids(_ question: String, _ pictures: [VisualTokens]) throws -> [Int] {
-    var prompt: PromptText
-    if let template {
-      prompt = try template.prompt(
-        turns + [.init(.user, question), .init(.assistant, nil)], system: system,
-        parsesImages: seesPictures)
-    } else {
-      prompt = seesPictures ? .messageWithImages(question) : PromptText(question, isMessage: true)
-    }
-    let bos = template.flatMap { $0.bos(prompt, tokenizer) }
-    if parsesSpecial { prompt = prompt.parsingSpecial() }
-    let ids =
-      seesPictures
-      ? try ImagePrompt.ids(
-        prompt, tokenizer, bos: bos, tokenization: template?.tokenization ?? .perPart)
-      : try tokenizer.encode(prompt, bos: bos, eos: false)
-    let marks = ids.count { $0 == ImagePrompt.sentinel }
-    guard marks == pictures.count else {
-      throw GenerationError(.places(found: marks, expected: pictures.count))
-    }
+    let ids = try frame.ids(
+      turns + [.init(.user, question)], system: system, pictures: pictures.count)
     let visual = pictures.reduce(0) { $0 + $1.count }
-    promptLength = ids.count - marks + visual
-    guard promptLength <= contextLength else {
-      throw GenerationError(
-        .tooLong(
-          text: ids.count - marks, pictures: marks, visual: visual, capacity: contextLength))
-    }
+    promptLength = frame.length(ids, visual: visual)
+    try frame.requireRoom(ids, visual: visual)
     return ids
   }
 
-  /// The question with a placeholder for each of its pictures. For a model that sees none it is text.
+  /// The question with a placeholder for each of its pictures.
   private func placed(_ question: String) throws -> String {
-    guard seesPictures else { return question }
-    let named = ImagePrompt.count(question)
-    if named == waiting.count { return question }
-    guard named == 0 else { throw GenerationError(.pictures(named: named, given: waiting.count)) }
-    let separator = ConversationTemplate.imageSeparator
-    return String(repeating: ImagePrompt.marker + separator, count: waiting.count) + question
-  }
-
-  /// The end of an answer: what the file says, the template's own mark, and the tokenizer's EOS
-  /// where nothing says anything.
-  private func complete(_ options: GenerationOptions) -> GenerationOptions {
-    var options = options
-    var tokens = options.stopTokens ?? Set(language.defaults.stopTokens)
-    if tokens.isEmpty, let eos = tokenizer.eos { tokens.insert(eos) }
-    for stop in options.stopStrings + (endOfAnswer.map { [$0] } ?? []) {
-      if let id = tokenizer.id(of: stop), tokenizer.isSpecial(id) {
-        tokens.insert(id)
-      } else if !options.stopStrings.contains(stop) {
-        options.stopStrings.append(stop)
-      }
-    }
-    options.stopTokens = tokens
-    if template == nil { options.continuesPrompt = true }
-    return options
+    try frame.placed(question, pictures: waiting.count)
   }
 }
 

@@ -30,4 +30,8 @@ int vlm_on_termination(void (*callback)(int signal));
 // makes SIGINT end the process again. Needs `vlm_on_termination` first.
 void vlm_on_interrupt(void (*callback)(void));
 
+// Calls `callback`, on the thread of `vlm_on_termination`, for the next of its signals instead; the one
+// after that ends the process. Needs `vlm_on_termination` first.
+void vlm_on_shutdown(void (*callback)(void));
+
 #endif

@@ -56,8 +56,9 @@ static inline size_t vlm_panel_count(size_t outputs) {
   return (outputs + VLM_PANEL_OUTPUTS - 1) / VLM_PANEL_OUTPUTS;
 }
 
-/// From one row of u8 activations to the next: a whole number of 64-byte tile rows.
-static inline size_t vlm_row_code_stride(size_t inputs) { return (inputs + 63) / 64 * 64; }
+/// From one row of u8 activations to the next: an odd number of 64-byte tile rows, so that the rows
+/// of a tile do not compete for the same cache sets.
+static inline size_t vlm_row_code_stride(size_t inputs) { return ((inputs + 63) / 64 | 1) * 64; }
 
 /// Where the code of an output (0 ..< 16) and an input is.
 static inline size_t vlm_q8_code_offset(size_t output, size_t input) {

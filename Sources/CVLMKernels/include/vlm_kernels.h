@@ -119,6 +119,9 @@ static inline size_t vlm_kv_element_bytes(vlm_kv_format format) {
 /// Attention over one key-value head, whose keys and values `group` query heads share:
 ///   y[r][g] = sum over j of softmax_j(scale * q[r][g] . key[j]) * value[j]
 /// over the positions j < count, or if causal, j < min(count, position + r + 1). count > 0.
+///
+/// Keys and values may lie in pages, each laid out as a head of its own with page_keys positions. The
+/// bits of y do not depend on it.
 typedef struct vlm_attention {
   size_t rows, group;
   size_t count;
@@ -127,7 +130,10 @@ typedef struct vlm_attention {
   float scale;
   const float *q;                   // [rows][q_stride], query head g of the group at g * head_dim
   size_t q_stride;
-  vlm_kv_head kv;
+  vlm_kv_head kv;                   // of the first position, or with pages of one at distance 0
+  const size_t *pages;              // [ceil(count/page_keys)] bytes from kv's places to those of each
+                                    // page, multiples of 64; NULL: all positions lie in kv
+  size_t page_keys;                 // with pages: a multiple of VLM_KV_PANEL, of bf16 twice that
   float *y;                         // [rows][y_stride], laid out as q; not q itself
   size_t y_stride;
   void *scratch;                    // attention_scratch_bytes(head_dim) bytes, 64-byte aligned

@@ -27,6 +27,12 @@ package enum TerminationSignals {
     vlm_on_interrupt(callback)
   }
 
+  /// The next SIGINT, SIGTERM or SIGHUP calls `callback`, on a thread of its own, instead of ending the
+  /// process; the one after it ends the process.
+  package static func onShutdown(_ callback: @convention(c) () -> Void) {
+    vlm_on_shutdown(callback)
+  }
+
   /// Removes the unfinished outputs and ends the process. No exit handler is run, since other threads
   /// may be running.
   package static func exit(_ status: ExitStatus) -> Never {

@@ -122,7 +122,7 @@ package struct ControlGroup: Sendable {
 
   private static let maximumBytes = 1 << 16
 
-  static func content(_ path: String) -> String? {
+  package static func content(_ path: String) -> String? {
     guard let file = fopen(path, "re") else { return nil }
     defer { fclose(file) }
     var bytes = [UInt8](repeating: 0, count: maximumBytes)

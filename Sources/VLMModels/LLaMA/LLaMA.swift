@@ -59,6 +59,9 @@ package struct LLaMA: Sendable {
     embedding(ids, into: output)
   }
 
+  /// The same for ids that were checked.
+  func look(up ids: [Int], into output: MatrixView) { embedding(ids, into: output) }
+
   /// Runs the positions of `input`, which follow the first `position` ones that `context` holds;
   /// what it held from there on is forgotten.
   ///
@@ -163,7 +166,8 @@ package struct LLaMA: Sendable {
     }
   }
 
-  private func check(_ ids: [Int]) throws(ModelError) {
+  /// - Throws: `ModelError` for an id that is not in the vocabulary.
+  func check(_ ids: [Int]) throws(ModelError) {
     if let wrong = ids.first(where: { $0 < 0 || $0 >= config.vocabulary }) {
       throw ModelError(
         .configuration(

@@ -75,6 +75,34 @@ struct LLaMABlock: Sendable {
     leave(h, mixed, shared)
   }
 
+  /// Runs rows of several sequences, which are those of `context.stream(0)`.
+  ///
+  /// - Parameter kept: the rows that are wanted, ascending; they replace the stream, from its first row
+  ///   on. Nil: all.
+  func callAsFunction(
+    _ rows: PagedRows, layer: Int, kept: [Int]?, in memory: KeyValuePages, _ context: LLaMAContext
+  ) {
+    let h = context.stream(0, rows: rows.count)
+    let (q, k, v) = project(h, context)
+    // A few rows are stored in less time than it takes to wake the other threads.
+    memory.store(
+      keys: k, values: v, as: rows, layer: layer, pool: rows.count > 8 ? context.pool : nil)
+    var wanted = rows
+    if let kept {
+      wanted = rows.keeping(kept)
+      for (place, row) in kept.enumerated() where place != row {
+        h[place..<place + 1].copy(h[row..<row + 1])
+        q[place..<place + 1].copy(q[row..<row + 1])
+      }
+    }
+    guard wanted.count > 0 else { return }
+    let mixed = context.branch(rows: wanted.count, columns: config.queryColumns)
+    context.attention(
+      q[0..<wanted.count], as: wanted, of: memory, layer: layer, into: mixed,
+      scratches: context.attentionScratches, pool: context.pool)
+    leave(h[0..<wanted.count], mixed, context)
+  }
+
   /// Queries and keys, rotated, and values, in `context.projections`.
   private func project(
     _ h: MatrixView, _ context: LLaMAContext

@@ -1,10 +1,6 @@
 import VLMFoundation
 import VLMTensor
 
-#if canImport(Glibc)
-  import Glibc
-#endif
-
 /// One sequence: the keys and values of its positions, and the memory of a forward pass over a
 /// chunk of them. All of it is planned from shapes and allocated once.
 package final class LLaMAContext: @unchecked Sendable {
@@ -33,9 +29,7 @@ package final class LLaMAContext: @unchecked Sendable {
   /// For what 8-bit codes leave over.
   let restProduct: MatrixProduct.Rest
   let products: [MatrixProduct.Scratch]
-  private var frequencies: [Float]
-  /// The length that `frequencies` were made for; `.dynamic` goes by it.
-  private var rotationLength = 0
+  private var frequencies = RotationFrequencies()
 
   /// Rows of logits that exist at a time: a vocabulary is wide.
   let logitRows: Int
@@ -106,7 +100,6 @@ package final class LLaMAContext: @unchecked Sendable {
     products = (0..<pool.threadCount).map { _ in
       MatrixProduct.Scratch(rows: 1, maximumInputs: plan.maximumInputs, kernels: kernels)
     }
-    frequencies = []
   }
 
   /// The most positions that fit so many bytes, in round numbers; nil where hardly any do.
@@ -148,22 +141,7 @@ package final class LLaMAContext: @unchecked Sendable {
         .contextFull(held: position, added: added, capacity: capacity))
     }
     count = position
-    guard case .dynamic(_, let original) = config.ropeScaling else {
-      if frequencies.isEmpty { setFrequencies(length: 1) }
-      return
-    }
-    // As transformers does it: longer sequences change the base, a short one resets it.
-    let length = position + added
-    if frequencies.isEmpty || length > rotationLength || length <= original {
-      setFrequencies(length: length)
-    }
-  }
-
-  private func setFrequencies(length: Int) {
-    rotationLength = length
-    frequencies = config.ropeScaling.frequencies(
-      base: config.ropeBase, dimension: config.headDimension, length: length
-    ).map { Float($0) }
+    frequencies.prepare(config, length: position + added)
   }
 
   func advance(to position: Int) { count = position }
@@ -171,13 +149,8 @@ package final class LLaMAContext: @unchecked Sendable {
   /// Computes sines and cosines of a chunk's angles: `position * frequency` in f32, as upstream.
   func prepareRotation(positions: some Collection<Int>) {
     let (cosines, sines) = rotation(rows: positions.count)
-    let factor = config.ropeScaling.attentionFactor
     for (row, position) in positions.enumerated() {
-      for (column, frequency) in frequencies.enumerated() {
-        let angle = Double(Float(position) * frequency)
-        cosines[row, column] = Float(cos(angle) * factor)
-        sines[row, column] = Float(sin(angle) * factor)
-      }
+      frequencies.turn(position, config, row, cosines, sines)
     }
   }
 

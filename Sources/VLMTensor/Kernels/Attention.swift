@@ -9,7 +9,7 @@ package struct Attention: Sendable {
   package let keyValueHeads: Int
   package let headDimension: Int
   package let scale: Float
-  private let kernels: KernelSet
+  let kernels: KernelSet
 
   /// - Parameter scale: of the scores; usually 1/√headDimension.
   /// - Precondition: `queryHeads` is a multiple of `keyValueHeads`; neighbouring query heads share.
@@ -27,8 +27,8 @@ package struct Attention: Sendable {
 
   /// Space that one thread needs.
   package final class Scratch: @unchecked Sendable {
-    fileprivate let headDimension: Int
-    fileprivate let bytes: AlignedBytes
+    let headDimension: Int
+    let bytes: AlignedBytes
 
     package init(_ attention: Attention, kernels: KernelSet) {
       headDimension = attention.headDimension
@@ -38,7 +38,7 @@ package struct Attention: Sendable {
   }
 
   /// Rows of queries, times the query heads that share keys, that one thread takes at a time.
-  private static let rowsAtATime = 48
+  static let rowsAtATime = 48
   private static let tilesAtATime = 4
   private static let piecesPerThread = 8
 
@@ -79,7 +79,8 @@ package struct Attention: Sendable {
         rows: min(rows, queries.rows - start), group: group, count: count,
         causal: causalFrom != nil, position: (causalFrom ?? 0) + start, scale: scale,
         q: queries.base + start * queries.stride + column, q_stride: queries.stride,
-        kv: kv.head(head), y: output.base + start * output.stride + column,
+        kv: kv.head(head), pages: nil, page_keys: 0,
+        y: output.base + start * output.stride + column,
         y_stride: output.stride, scratch: scratches[worker].bytes.base)
       kernels.table.pointee.attention_f32(&call)
     }

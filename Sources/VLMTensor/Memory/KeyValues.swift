@@ -32,62 +32,15 @@ package final class KeyValues: @unchecked Sendable {
   package let headDimension: Int
   package let format: KeyValueFormat
   private let kernels: KernelSet
-  private let plan: Plan
+  private let plan: KeyValuePlan
   private let bytes: AlignedBytes
-
-  /// Where the parts of one head lie.
-  private struct Plan {
-    let values: Int
-    let keyScales: Int
-    let valueScales: Int
-    let headBytes: Int
-    let byteCount: Int
-
-    init?(capacity: Int, heads: Int, headDimension: Int, format: KeyValueFormat) {
-      guard capacity >= 0, heads >= 0, headDimension >= 0,
-        let positions = Self.roundedUp(capacity, to: Int(VLM_KV_PANEL)),
-        let columns = Self.roundedUp(headDimension, to: 16),
-        let rows = Self.roundedUp(headDimension, to: format == .bf16 ? 32 : 1),
-        let keys = Self.product(positions, rows, format.elementBytes),
-        let values = Self.product(positions, columns, format.elementBytes),
-        let scales = Self.product(positions, format == .q8 ? 4 : 0, 1)
-      else { return nil }
-      var end = 0
-      // Whole lines, so that no two parts share one.
-      func place(_ size: Int) -> Int? {
-        guard let size = Self.roundedUp(size, to: 64) else { return nil }
-        let (sum, overflow) = end.addingReportingOverflow(size)
-        guard !overflow else { return nil }
-        defer { end = sum }
-        return end
-      }
-      guard place(keys) != nil, let values = place(values), let keyScales = place(scales),
-        let valueScales = place(scales), let total = Self.product(end, heads, 1)
-      else { return nil }
-      self.values = values
-      self.keyScales = keyScales
-      self.valueScales = valueScales
-      headBytes = end
-      byteCount = total
-    }
-
-    static func roundedUp(_ value: Int, to multiple: Int) -> Int? {
-      let (sum, overflow) = value.addingReportingOverflow(multiple - 1)
-      return overflow ? nil : sum / multiple * multiple
-    }
-
-    static func product(_ a: Int, _ b: Int, _ c: Int) -> Int? {
-      let (first, overflow) = a.multipliedReportingOverflow(by: b)
-      let (second, overflow2) = first.multipliedReportingOverflow(by: c)
-      return overflow || overflow2 ? nil : second
-    }
-  }
 
   /// Bytes that keys and values take, nil when their number overflows.
   package static func byteCount(
     capacity: Int, heads: Int, headDimension: Int, format: KeyValueFormat
   ) -> Int? {
-    Plan(capacity: capacity, heads: heads, headDimension: headDimension, format: format)?.byteCount
+    KeyValuePlan(
+      capacity: capacity, heads: heads, headDimension: headDimension, format: format)?.byteCount
   }
 
   /// - Parameter kernels: what stores them; any set stores the same bits.
@@ -96,7 +49,8 @@ package final class KeyValues: @unchecked Sendable {
     capacity: Int, heads: Int, headDimension: Int, format: KeyValueFormat,
     kernels: KernelSet = .best
   ) {
-    let plan = Plan(capacity: capacity, heads: heads, headDimension: headDimension, format: format)
+    let plan = KeyValuePlan(
+      capacity: capacity, heads: heads, headDimension: headDimension, format: format)
     guard let plan else { preconditionFailure("a size that was checked") }
     self.capacity = capacity
     self.heads = heads
@@ -150,11 +104,5 @@ package final class KeyValues: @unchecked Sendable {
     Array(UnsafeRawBufferPointer(start: bytes.base, count: plan.byteCount))
   }
 
-  func head(_ index: Int) -> vlm_kv_head {
-    let base = bytes.base + index * plan.headBytes
-    return vlm_kv_head(
-      format: format.kernel, head_dim: headDimension, keys: base, values: base + plan.values,
-      key_scales: (base + plan.keyScales).assumingMemoryBound(to: Float.self),
-      value_scales: (base + plan.valueScales).assumingMemoryBound(to: Float.self))
-  }
+  func head(_ index: Int) -> vlm_kv_head { plan.head(index, at: bytes.base, format: format) }
 }

@@ -109,6 +109,9 @@ package struct LanguageModel: Sendable {
     return try grammars.matcher(of: format)
   }
 
+  /// - Throws: `ContainerError` when the weights are no longer what they were.
+  package func checkWeights() throws { try container.checkUnchanged() }
+
   // MARK: - Pictures
 
   /// The tower's input for a picture.

@@ -35,7 +35,10 @@ extension TextGenerator {
   ) throws -> Generation {
     guard let pictures else {
       guard images.isEmpty, !ids.contains(ImagePrompt.sentinel) else { throw blind }
-      return try inFile { try generate(.tokens(ids), options, cancelled: cancelled, emit: emit) }
+      return try inFile {
+        try generate(
+          .tokens(ids), options, cancelled: cancelled, emit: emit)
+      }
     }
     let splice = try splice(ids, images)
     let wanted = Self.positions(splice, images)

@@ -92,63 +92,26 @@ package final class TextGenerator {
       result.ending = .cancelled
       return result
     }
-    var sampler = Sampler(options.sampling)
-    var stops = StopStrings(options.stopStrings)
-    var decoder = tokenizer?.stream()
-    if options.continuesPrompt, case .tokens(let ids) = prompt, let last = ids.last {
-      _ = decoder?.append(last)
-    }
-    let ends = options.stopTokens ?? stopTokens
-    var constraint = options.grammar?.constraint(
-      endTokens: ends, skipsSpace: decoder?.skipsSpace ?? false)
-    var allowed = options.grammar.map { TokenMask(count: $0.vocabulary.count) }
+    var promptEnd: Int?
+    if case .tokens(let ids) = prompt { promptEnd = ids.last }
+    var writer = AnswerWriter(
+      options, tokenizer: tokenizer, stopTokens: stopTokens, promptEnd: promptEnd, file: file)
     func show(_ text: String) {
       guard !text.isEmpty else { return }
       result.text += text
       emit(text)
     }
-    generation: while true {
-      if constraint?.isComplete ?? false {
-        result.ending = .complete
-        break
-      }
-      if result.tokens.count >= options.maximumTokens {
-        result.ending = .length
-        break
-      }
+    while writer.ending == nil {
       if cancelled?.isCancelled ?? false {
-        result.ending = .cancelled
+        writer.end(.cancelled)
         break
       }
-      if var mask = allowed {
-        constraint?.allowed(into: &mask)
-        allowed = mask
-        guard !mask.isEmpty else {
-          throw GenerationError(file: file, .noAllowedToken(after: result.tokens.count))
-        }
-      }
-      guard logits.notFiniteCount == 0,
-        let token = sampler.next(logits, history: history, allowed: allowed)
-      else {
-        throw GenerationError(.notNumbers(position: context.count - 1))
-      }
+      let token = try writer.choose(logits, history: history, position: context.count - 1)
       observeStep?(GenerationStep(token: token, logits: logits.array()))
-      if ends.contains(token) {
-        result.ending = .stopToken
-        break
-      }
-      result.tokens.append(token)
-      constraint?.accept(token)
-      show(stops.push(decoder?.append(token) ?? ""))
-      if stops.isStopped {
-        result.ending = .stopString
-        break
-      }
-      if result.tokens.count >= options.maximumTokens || constraint?.isComplete ?? false {
-        continue
-      }
+      show(writer.append(token))
+      if writer.ending != nil { break }
       if context.count >= context.capacity {
-        result.ending = .context
+        writer.end(.context)
         break
       }
       let step = clock.now
@@ -158,10 +121,9 @@ package final class TextGenerator {
       result.timings.steps += 1
       result.timings.stepSeconds += (clock.now - step).seconds
     }
-    if !stops.isStopped {
-      show(stops.push(decoder?.finish() ?? ""))
-      show(stops.finish())
-    }
+    show(writer.finish())
+    result.tokens = writer.tokens
+    result.ending = writer.ending ?? .length
     return result
   }
 

@@ -36,6 +36,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   case statistics
   /// The metadata of what `extract` writes.
   case extracted
+  /// The body of a request to the server.
+  case request
 
   package func run(_ bytes: UnsafeRawBufferPointer) {
     switch self {
@@ -61,6 +63,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case .journal: JournalTarget.run(bytes)
     case .statistics: StatisticsTarget.run(bytes)
     case .extracted: ExtractedTarget.run(bytes)
+    case .request: RequestTarget.run(bytes)
     }
   }
 }

@@ -138,4 +138,48 @@ struct AttentionReference {
     withExtendedLifetime(owner) {}
     return result
   }
+
+  /// The same with keys and values in pages that lie in another order.
+  func runPaged(_ kernels: KernelSet, format: KeyValueFormat, pagePositions: Int, threads: Int = 2)
+    -> [Float]
+  {
+    let pageCount = (count + pagePositions - 1) / pagePositions
+    let memory = KeyValuePages(
+      pageCount: pageCount + 1, pagePositions: pagePositions, layers: 2, heads: keyValueHeads,
+      headDimension: dimension, format: format, kernels: kernels)
+    let attention = Attention(
+      queryHeads: queryHeads, keyValueHeads: keyValueHeads, headDimension: dimension, scale: scale,
+      kernels: kernels)
+    let width = keyValueHeads * dimension
+    let owner = Activations(count: count * width * 2 + rows * queryHeads * dimension * 2)
+    let all = owner.matrix(rows: 1, columns: owner.count)
+    let (k, afterKeys) = all.split(rows: count, columns: width)
+    let (v, afterValues) = afterKeys.split(rows: count, columns: width)
+    let (q, afterQueries) = afterValues.split(rows: rows, columns: queryHeads * dimension)
+    let (y, _) = afterQueries.split(rows: rows, columns: queryHeads * dimension)
+    k.assign(keys)
+    v.assign(values)
+    q.assign(queries)
+    let table = PageTable(of: memory, positions: count)
+    for page in (0..<pageCount).reversed() { table.append(page + 1) }
+    let pool = WorkerPool(threadCount: threads)
+    let first = count / 3
+    for range in [0..<first, first..<count] where !range.isEmpty {
+      var part = PagedRows()
+      part.append(range.count, at: range.lowerBound, in: table)
+      memory.store(
+        keys: k[range], values: v[range], as: part, layer: 1,
+        pool: range.lowerBound > 0 ? pool : nil)
+    }
+    // The last row apart from the others, as if it were another sequence's.
+    var queried = PagedRows()
+    if rows > 1 { queried.append(rows - 1, at: count - rows, in: table) }
+    queried.append(1, at: count - 1, in: table)
+    let scratches = (0..<threads).map { _ in Attention.Scratch(attention, kernels: kernels) }
+    attention(
+      q, as: queried, of: memory, layer: 1, into: y, scratches: scratches, pool: pool)
+    let result = y.array()
+    withExtendedLifetime(owner) {}
+    return result
+  }
 }

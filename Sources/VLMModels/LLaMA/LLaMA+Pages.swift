@@ -1,0 +1,170 @@
+import VLMTensor
+
+/// A sequence whose keys and values lie in pages, some of which it may share with others.
+package final class PagedSequence {
+  package let table: PageTable
+  /// Positions that are stored.
+  package private(set) var count = 0
+  /// Positions that the prompt has, whatever pieces it is run in; `RotaryScaling.dynamic` goes by it.
+  private let promptLength: Int
+  private var frequencies = RotationFrequencies()
+
+  /// - Parameters:
+  ///   - positions: that it may come to.
+  ///   - promptLength: positions that are known from the beginning.
+  package init(in memory: KeyValuePages, positions: Int, promptLength: Int) {
+    table = PageTable(of: memory, positions: positions)
+    self.promptLength = promptLength
+  }
+
+  /// Takes a page over that holds the next positions already.
+  package func adopt(_ page: Int, positions: Int) {
+    precondition(count == table.positions, "whole pages before it")
+    table.append(page)
+    count += positions
+    precondition(count == table.positions, "a whole page")
+  }
+
+  /// Forgets every position from `length` on; the pages stay.
+  package func truncate(to length: Int) {
+    precondition(length >= 0 && length <= count, "a prefix of what is stored")
+    count = length
+  }
+
+  fileprivate func begin(_ config: LLaMAConfig, adding added: Int) {
+    frequencies.prepare(config, length: max(promptLength, count + added))
+  }
+
+  fileprivate func turn(
+    _ position: Int, _ config: LLaMAConfig, _ row: Int, _ cosines: MatrixView, _ sines: MatrixView
+  ) {
+    frequencies.turn(position, config, row, cosines, sines)
+  }
+
+  fileprivate func advance(by added: Int) { count += added }
+}
+
+/// The next positions of several sequences as rows of one pass over the weights.
+extension LLaMA {
+  /// What a sequence goes on with.
+  package struct Part {
+    package let sequence: PagedSequence
+    package let input: Input
+    /// Whether the logits behind the last position are wanted.
+    package let needsLogits: Bool
+
+    /// - Precondition: the sequence has pages for the positions.
+    package init(_ sequence: PagedSequence, _ input: Input, needsLogits: Bool) {
+      self.sequence = sequence
+      self.input = input
+      self.needsLogits = needsLogits
+    }
+  }
+
+  /// Memory for passes of up to `rows` rows, and for no keys and values.
+  ///
+  /// - Throws: `ModelError` when that needs more memory than the machine has.
+  package func workspace(
+    rows: Int, precision: LLaMAContext.Precision = .balanced, pool: WorkerPool, kernels: KernelSet
+  ) throws(ModelError) -> LLaMAContext {
+    var bare = config
+    bare.layers = 0
+    return try LLaMAContext(
+      bare, capacity: rows, chunkRows: rows, precision: precision, pool: pool, kernels: kernels)
+  }
+
+  /// Empty pages for sequences of this model.
+  ///
+  /// - Throws: `ModelError` when the system has no memory for them.
+  package func pages(
+    count: Int, positions: Int, format: KeyValueFormat, kernels: KernelSet
+  ) throws(ModelError) -> KeyValuePages {
+    let bytes = pageBytes(positions: positions, format: format)
+      .map { $0.multipliedReportingOverflow(by: count) }
+    let needed = bytes.map { $0.overflow ? Int.max : $0.partialValue } ?? Int.max
+    try ModelError.require(memory: needed, for: "\(count) pages of \(positions) positions")
+    return KeyValuePages(
+      pageCount: count, pagePositions: positions, layers: config.layers,
+      heads: config.keyValueHeads, headDimension: config.headDimension, format: format,
+      kernels: kernels)
+  }
+
+  /// Bytes that the keys and values of a page take; nil when their number overflows.
+  package func pageBytes(positions: Int, format: KeyValueFormat) -> Int? {
+    KeyValuePages.pageBytes(
+      positions: positions, layers: config.layers, heads: config.keyValueHeads,
+      headDimension: config.headDimension, format: format)
+  }
+
+  /// Runs the next positions of several sequences, each of which grows by its own.
+  ///
+  /// A row's bits do not depend on the rows beside it, but where matrices are f32 and OpenBLAS
+  /// multiplies them.
+  ///
+  /// - Parameters:
+  ///   - parts: of different sequences, no more rows together than `context` has.
+  ///   - context: of `workspace`.
+  ///   - body: called for each part that needs them, in their order, with logits `[1, vocabulary]`
+  ///     that are valid during the call.
+  /// - Throws: `ModelError` for an id out of range; then nothing has changed.
+  package func callAsFunction(
+    _ parts: [Part], in memory: KeyValuePages, _ context: LLaMAContext,
+    body: (_ part: Int, _ logits: MatrixView) -> Void
+  ) throws(ModelError) {
+    var rows = PagedRows()
+    for part in parts {
+      if case .tokens(let ids) = part.input { try check(ids) }
+      rows.append(part.input.count, at: part.sequence.count, in: part.sequence.table)
+    }
+    guard rows.count > 0 else { return }
+    precondition(rows.count <= context.chunkRows, "rows that fit")
+    enter(parts, rows, context)
+    let wanted = parts.indices.filter { parts[$0].needsLogits }
+    for (index, block) in blocks.enumerated() {
+      let isFinal = index == blocks.count - 1
+      // Nothing reads the last block's output but the head.
+      let kept = isFinal ? wanted.map { rows.parts[$0].rows.upperBound - 1 } : nil
+      block(rows, layer: index, kept: kept, in: memory, context)
+    }
+    for (part, place) in zip(parts, rows.parts) { part.sequence.advance(by: place.rows.count) }
+    finish(wanted, context, body)
+  }
+
+  /// Embeddings and angles of all rows.
+  private func enter(
+    _ parts: [Part], _ rows: PagedRows, _ context: LLaMAContext
+  ) {
+    let stream = context.stream(0, rows: rows.count)
+    let (cosines, sines) = context.rotation(rows: rows.count)
+    for (part, place) in zip(parts, rows.parts) {
+      switch part.input {
+      case .tokens(let ids): look(up: ids, into: stream[place.rows])
+      case .embeddings(let given): stream[place.rows].copy(given)
+      }
+      part.sequence.begin(config, adding: place.rows.count)
+      for row in place.rows {
+        let position = place.position + row - place.rows.lowerBound
+        part.sequence.turn(position, config, row, cosines, sines)
+      }
+    }
+  }
+
+  /// The head, for the rows that the last block has kept.
+  private func finish(
+    _ wanted: [Int], _ context: LLaMAContext, _ body: (_ part: Int, _ logits: MatrixView) -> Void
+  ) {
+    guard !wanted.isEmpty else { return }
+    let leaving = context.stream(0, rows: wanted.count)
+    let normed = context.branch(rows: wanted.count, columns: config.hidden)
+    context.forEachTile(rows: wanted.count) { rows in norm(leaving[rows], into: normed[rows]) }
+    var start = 0
+    while start < wanted.count {
+      let part = start..<min(wanted.count, start + context.logitRows)
+      let logits = context.logits(rows: part.count)
+      context.multiply(
+        [MatrixProduct.Task(lmHead, into: logits)], of: normed[part], outliers: .many)
+      for row in part { body(wanted[row], logits[row - start..<row - start + 1]) }
+      start = part.upperBound
+    }
+  }
+}

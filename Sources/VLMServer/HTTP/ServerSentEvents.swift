@@ -1,0 +1,12 @@
+import VLMFoundation
+
+/// The frames of `text/event-stream`, as OpenAI's clients read it: each event is one line of JSON, and
+/// the last says `[DONE]`.
+package enum ServerSentEvents {
+  package static let type = "text/event-stream"
+  /// The last event.
+  package static let done = "data: [DONE]\n\n"
+
+  /// An event; JSON on one line has no line break of its own.
+  package static func event(_ value: JSONValue) -> String { "data: " + value.serialized() + "\n\n" }
+}

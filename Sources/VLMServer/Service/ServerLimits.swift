@@ -1,0 +1,38 @@
+/// What a request may ask for, and what it may cost.
+package struct ServerLimits: Sendable, Equatable {
+  /// Bytes of a request's body.
+  package var bodyBytes: Int
+  /// Pictures of a request.
+  package var pictures: Int
+  /// Pixels of a picture.
+  package var picturePixels: Int
+  /// Tokens of an answer; longer ones end there.
+  package var answerTokens: Int
+  /// Answers to one request: `n`, and prompts of a completion.
+  package var choices: Int
+  /// Texts or pictures of one request for embeddings or classes.
+  package var inputs: Int
+  /// Bytes of a text that is embedded or a label.
+  package var textBytes: Int
+  /// Requests for embeddings and classes that may wait for a model.
+  package var waiting: Int
+  /// How long a request may take once it is complete.
+  package var deadline: Duration
+
+  /// Limits that differ from the defaults where they are given.
+  package init(
+    bodyBytes: Int = 32 << 20, pictures: Int = 16, picturePixels: Int = 50_000_000,
+    answerTokens: Int = 4096, choices: Int = 8, inputs: Int = 256, textBytes: Int = 1 << 16,
+    waiting: Int = 64, deadline: Duration = .seconds(600)
+  ) {
+    self.bodyBytes = bodyBytes
+    self.pictures = pictures
+    self.picturePixels = picturePixels
+    self.answerTokens = answerTokens
+    self.choices = choices
+    self.inputs = inputs
+    self.textBytes = textBytes
+    self.waiting = waiting
+    self.deadline = deadline
+  }
+}

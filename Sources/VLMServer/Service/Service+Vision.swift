@@ -1,0 +1,138 @@
+import VLMFoundation
+import VLMZ
+
+/// Embeddings, classes and drawings of pictures.
+extension Service {
+  func embed(_ body: JSONValue, _ record: RequestRecord) async throws -> Response {
+    let served = try model(of: body, record)
+    let request = try EmbeddingRequest(body, limits: limits)
+    let hasTexts = request.inputs.contains { if case .text = $0 { true } else { false } }
+    let sessions = try sessions(
+      served, hasTexts ? .embedsTexts : .embedsImages,
+      hasTexts ? "reads no texts" : "embeds no pictures")
+    let (embeddings, tokens) = try await withinDeadline {
+      try await sessions.withSession { session in
+        try await Self.embeddings(request.inputs, session)
+      }
+    }
+    metrics.count { content in
+      for input in request.inputs {
+        if case .text = input { content.textsLooked += 1 } else { content.picturesLooked += 1 }
+      }
+    }
+    if let wanted = request.dimensions, let width = embeddings.first?.values.count, wanted != width
+    {
+      throw APIError.invalid("dimensions", found: "\(wanted)", expected: "\(width), the model's")
+    }
+    record.set { $0.promptTokens = tokens }
+    let data = embeddings.enumerated().map { index, embedding -> JSONValue in
+      [
+        "object": "embedding", "index": .int(index),
+        "embedding": request.isBase64
+          ? .string(Base64.encode(Self.littleEndian(embedding.values)))
+          : .array(embedding.values.map { .double(Double($0)) }),
+      ]
+    }
+    return Response([
+      "object": "list", "data": .array(data), "model": .string(served.name),
+      "usage": ["prompt_tokens": .int(tokens), "total_tokens": .int(tokens)],
+    ])
+  }
+
+  /// Embeddings in the order of the inputs; neighbours of one kind are computed together.
+  private static func embeddings(
+    _ inputs: [EmbeddingInput], _ session: Session
+  ) async throws -> ([Embedding], tokens: Int) {
+    let images = inputs.compactMap { if case .image(let image) = $0 { image } else { nil } }
+    let texts = inputs.compactMap { if case .text(let text) = $0 { text } else { nil } }
+    var ofImages = images.isEmpty ? [] : try await session.embed(images)[...]
+    var ofTexts = texts.isEmpty ? [] : try await session.embed(texts)[...]
+    let tokens = try texts.reduce(0) { try $0 + session.tokenCount(of: $1) }
+    let all = inputs.compactMap { input -> Embedding? in
+      switch input {
+      case .image: ofImages.popFirst()
+      case .text: ofTexts.popFirst()
+      }
+    }
+    return (all, tokens)
+  }
+
+  private static func littleEndian(_ values: [Float]) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(values.count * 4)
+    for value in values {
+      withUnsafeBytes(of: value.bitPattern.littleEndian) { bytes.append(contentsOf: $0) }
+    }
+    return bytes
+  }
+
+  func classify(_ body: JSONValue, _ record: RequestRecord) async throws -> Response {
+    let served = try model(of: body, record)
+    let request = try ClassifyRequest(body, limits: limits)
+    let sessions: SessionPool
+    if request.labels != nil {
+      sessions = try self.sessions(
+        served, .classifiesByText, "reads no texts, so that labels mean nothing")
+    } else {
+      sessions = try self.sessions(
+        served, .classifiesImages, "has no classes of its own; 'labels' gives some to choose from")
+    }
+    let results = try await withinDeadline {
+      try await sessions.withSession { session -> [Classification] in
+        guard let labels = request.labels else {
+          return try await session.classify(request.images, top: request.top)
+        }
+        let classes = try await served.textClasses(
+          labels, templates: request.templates, session: session)
+        var results: [Classification] = []
+        for image in request.images {
+          results.append(try await session.classify(image, as: classes, top: request.top))
+        }
+        return results
+      }
+    }
+    metrics.count { $0.picturesLooked += request.images.count }
+    let data = results.enumerated().map { index, result -> JSONValue in
+      [
+        "object": "classification", "index": .int(index), "scores": .string(result.scores.rawValue),
+        "classes": .array(
+          result.candidates.map { candidate in
+            [
+              "index": .int(candidate.index),
+              "label": candidate.label.map { .string($0) } ?? .null,
+              "score": .double(candidate.score),
+            ]
+          }),
+      ]
+    }
+    return Response(["object": "list", "model": .string(served.name), "data": .array(data)])
+  }
+
+  func explain(_ body: JSONValue, _ record: RequestRecord) async throws -> Response {
+    let served = try model(of: body, record)
+    let request = try ExplainRequest(body, limits: limits)
+    let model = served.model
+    guard !model.capabilities.isDisjoint(with: [.embedsImages, .seesPictures]) else {
+      throw APIError(
+        status: 400, "model: '\(served.name)' sees no pictures", parameter: "model",
+        code: "not_capable")
+    }
+    let bytes = try await withinDeadline {
+      if let sessions = served.sessions {
+        return try await sessions.withSession { try await $0.explain(request.image) }
+      }
+      return try await model.explain(request.image)
+    }
+    return Response(type: "image/png", body: .bytes(bytes))
+  }
+
+  private func sessions(
+    _ served: ServedModel, _ needed: Capabilities, _ lack: String
+  ) throws(APIError) -> SessionPool {
+    guard served.model.capabilities.isSuperset(of: needed), let sessions = served.sessions else {
+      throw APIError(
+        status: 400, "model: '\(served.name)' \(lack)", parameter: "model", code: "not_capable")
+    }
+    return sessions
+  }
+}

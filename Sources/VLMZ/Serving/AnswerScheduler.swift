@@ -1,0 +1,296 @@
+import VLMFoundation
+import VLMModels
+import VLMTensor
+import VLMText
+
+/// Computes all answers: decides which rows share the next pass over the weights, runs it, and tells of
+/// the tokens. Belongs to the engine's thread.
+///
+/// Each pass has the next token of every answer that is being written, and rows of the prompts that are
+/// being read: all prompts get as many, but for those that need fewer. So a short prompt is read within
+/// the first passes, however long the others are.
+final class AnswerScheduler {
+  let contextLength: Int
+  let pagePositions: Int
+  private let language: LanguageModel
+  private let tokenizer: Tokenizer
+  private let options: BatchEngineOptions
+  private let memory: KeyValuePages
+  private let workspace: LLaMAContext
+  /// Rows of prompts with pictures; nil for a model that sees none.
+  private let embedded: Activations?
+  private let sharesPrefixes: Bool
+
+  private var active: [EngineSequence] = []
+  private var ledger: PageLedger
+  /// Pages that a sequence is about to compute; others with the same prefix wait for them.
+  private var pending: [PageKey: ObjectIdentifier] = [:]
+  private var counts = EngineStatistics()
+  /// What is told once the counts are known to everybody.
+  private var farewells: [() -> Void] = []
+
+  /// Positions of a page: as few as keep the reading of keys in long runs.
+  static let defaultPagePositions = 64
+
+  /// - Throws: `ModelError` when the pages of one context do not fit the memory; `GenerationError` for a
+  ///   file without a tokenizer.
+  init(
+    _ model: Model, _ language: LanguageModel, _ options: BatchEngineOptions, pagePositions: Int
+  ) throws {
+    guard let tokenizer = language.tokenizer else {
+      throw GenerationError(file: model.path, .noTokenizer)
+    }
+    (self.language, self.tokenizer, self.options) = (language, tokenizer, options)
+    self.pagePositions = pagePositions
+    let layers = language.layers
+    let plan = try ModelError.inFile(model.path) {
+      try PagePlan(layers, options, pagePositions: pagePositions)
+    }
+    contextLength = plan.contextLength
+    let rows = options.maximumActive + options.prefillRows
+    (memory, workspace) = try ModelError.inFile(model.path) {
+      (
+        try layers.pages(
+          count: plan.pageCount, positions: pagePositions, format: options.keyValues.format,
+          kernels: model.kernels),
+        try layers.workspace(rows: rows, pool: model.pool, kernels: model.kernels)
+      )
+    }
+    embedded =
+      language.pictures == nil
+      ? nil : Activations(count: options.prefillRows * layers.config.hidden)
+    ledger = PageLedger(count: plan.pageCount)
+    // There keys depend on how long the sequence was when they were computed.
+    if case .dynamic = layers.config.ropeScaling {
+      sharesPrefixes = false
+    } else {
+      sharesPrefixes = options.prefixSharing != .none
+    }
+    counts.pages = plan.pageCount
+    counts.pagePositions = pagePositions
+    counts.pageBytes = memory.pageBytes
+  }
+
+  var isBusy: Bool { !active.isEmpty }
+
+  // MARK: - Coming and going
+
+  /// Begins an answer; false when it has to wait.
+  func admit(
+    _ ticket: EngineTicket, _ prompt: PreparedPrompt, at now: ContinuousClock.Instant
+  ) -> Bool {
+    guard active.count < options.maximumActive else { return false }
+    // The last token of an answer is not run.
+    let positions = prompt.count + min(ticket.options.maximumTokens, contextLength) - 1
+    let pages =
+      (min(contextLength, max(prompt.count, positions)) + pagePositions - 1) / pagePositions
+    guard ledger.promise(pages) else { return false }
+    let usage = PromptUsage(
+      promptTokens: prompt.count, visualTokens: prompt.visualCount, cachedTokens: 0)
+    // A conversation of a model that sees pictures runs embeddings, which no penalty knows.
+    let history =
+      language.pictures != nil
+      ? [Int](repeating: TextGenerator.embedded, count: prompt.count) : ticket.ids
+    let sequence = EngineSequence(
+      ticket, prompt, ActiveAnswer(ticket, usage: usage, history: history, tokenizer: tokenizer),
+      in: memory, promised: pages, began: now)
+    counts.promptTokens += prompt.count
+    share(sequence)
+    ticket.yield(.began(sequence.answer.usage))
+    active.append(sequence)
+    return true
+  }
+
+  private func share(_ sequence: EngineSequence) {
+    guard sharesPrefixes else { return }
+    let isFirst = sequence.answer.usage.cachedTokens == 0
+    let shared = sequence.share(&ledger)
+    counts.cachedTokens += shared
+    if shared > 0, isFirst { counts.prefixHits += 1 }
+  }
+
+  private func leave(_ sequence: EngineSequence) {
+    active.removeAll { $0 === sequence }
+    forgetPending(sequence)
+    sequence.leave(&ledger)
+  }
+
+  private func end(_ sequence: EngineSequence, _ reason: GenerationEnd.Reason? = nil) {
+    leave(sequence)
+    counts.ended[sequence.answer.reason(or: reason), default: 0] += 1
+    farewells.append { sequence.answer.finish(reason) }
+  }
+
+  private func fail(_ sequence: EngineSequence, _ error: any Error) {
+    leave(sequence)
+    counts.failed += 1
+    let error = EngineError(error)
+    farewells.append { sequence.ticket.fail(error) }
+  }
+
+  /// Ends all answers.
+  func stop() {
+    for sequence in active { end(sequence, .cancelled) }
+  }
+
+  /// Tells those whose answers have ended.
+  func sayFarewell() {
+    let all = farewells
+    farewells = []
+    for farewell in all { farewell() }
+  }
+
+  /// What there is to count, but for those who wait.
+  var statistics: EngineStatistics {
+    var counts = counts
+    counts.active = active.count
+    counts.pagesInUse = ledger.heldCount
+    counts.pagesKept = ledger.keptCount
+    return counts
+  }
+
+  // MARK: - A pass
+
+  /// Ends what is cancelled or late, and runs the next pass over the weights.
+  func turn(_ clock: () -> ContinuousClock.Instant) {
+    let now = clock()
+    for sequence in active {
+      if let reason = sequence.ticket.interruption(at: now) { end(sequence, reason) }
+    }
+    let plan = nextRows()
+    guard !plan.isEmpty else { return }
+    do {
+      try run(plan, clock)
+    } catch {
+      // What a single answer is to blame for was told to it alone.
+      for sequence in active { fail(sequence, error) }
+    }
+  }
+
+  private typealias Planned = (sequence: EngineSequence, rows: Int)
+
+  /// Which sequences have how many rows in the next pass.
+  private func nextRows() -> [Planned] {
+    var plan: [Planned] = active.filter { !$0.isReading }.map { ($0, 1) }
+    var left = plan.isEmpty ? options.prefillRows : max(1, options.prefillRows / 4)
+    // The fewest rows first: what these leave is for the others.
+    let reading = active.filter(\.isReading).enumerated().sorted {
+      ($0.element.missing, $0.offset) < ($1.element.missing, $1.offset)
+    }.map(\.element)
+    var free: [EngineSequence] = []
+    for sequence in reading {
+      share(sequence)
+      guard !isWaitingForPages(sequence) else { continue }
+      announcePages(of: sequence)
+      free.append(sequence)
+    }
+    // Whoever computes what others wait for does not wait itself; but nothing must depend on that.
+    if free.isEmpty, plan.isEmpty { free = reading }
+    for (place, sequence) in free.enumerated() where left > 0 {
+      let rows = min(sequence.missing, max(1, left / (free.count - place)))
+      left -= rows
+      plan.append((sequence, rows))
+    }
+    return plan
+  }
+
+  private func isWaitingForPages(_ sequence: EngineSequence) -> Bool {
+    guard sharesPrefixes, let key = sequence.nextKey, let owner = pending[key] else { return false }
+    return owner != ObjectIdentifier(sequence)
+  }
+
+  private func announcePages(of sequence: EngineSequence) {
+    guard sharesPrefixes, !sequence.hasAnnounced else { return }
+    sequence.hasAnnounced = true
+    for key in sequence.keysAhead where pending[key] == nil {
+      pending[key] = ObjectIdentifier(sequence)
+    }
+  }
+
+  private func forgetPending(_ sequence: EngineSequence) {
+    guard sequence.hasAnnounced else { return }
+    sequence.hasAnnounced = false
+    for key in sequence.prompt.keys where pending[key] == ObjectIdentifier(sequence) {
+      pending[key] = nil
+    }
+  }
+
+  private func run(_ plan: [Planned], _ clock: () -> ContinuousClock.Instant) throws {
+    var parts: [LLaMA.Part] = []
+    var stored: [[PromptPosition]] = []
+    var used = 0
+    for (sequence, rows) in plan {
+      let range = sequence.paged.count..<sequence.paged.count + rows
+      sequence.makeRoom(for: rows, &ledger)
+      if let token = sequence.next {
+        parts.append(LLaMA.Part(sequence.paged, .tokens([token]), needsLogits: true))
+        stored.append([.token(token)])
+      } else {
+        parts.append(
+          LLaMA.Part(
+            sequence.paged, try input(sequence.prompt, range, &used),
+            needsLogits: range.upperBound == sequence.prompt.count))
+        stored.append(Array(sequence.prompt.positions[range]))
+      }
+    }
+    var failures: [(EngineSequence, any Error)] = []
+    var fault: (any Error)?
+    var isChecked = false
+    try language.layers(parts, in: memory, workspace) { part, logits in
+      if !isChecked {
+        isChecked = true
+        do { try language.checkWeights() } catch { fault = error }
+      }
+      guard fault == nil else { return }
+      let sequence = plan[part].sequence
+      do { try take(logits, sequence, at: clock()) } catch { failures.append((sequence, error)) }
+    }
+    if let fault { throw fault }
+    counts.passes += 1
+    counts.passRows += plan.reduce(0) { $0 + $1.rows }
+    for ((sequence, _), positions) in zip(plan, stored) {
+      sequence.note(positions, &ledger, names: sharesPrefixes)
+      if !sequence.isReading { forgetPending(sequence) }
+    }
+    for (sequence, error) in failures { fail(sequence, error) }
+    let now = clock()
+    for (sequence, _) in plan where sequence.answer.writer.ending != nil {
+      let seconds = (now - sequence.began).seconds
+      counts.secondsPerAnswer += (seconds - counts.secondsPerAnswer) / 8
+      end(sequence)
+    }
+  }
+
+  /// Positions of a prompt as the model takes them.
+  ///
+  /// - Parameter used: rows of `embedded` that are taken.
+  private func input(
+    _ prompt: PreparedPrompt, _ range: Range<Int>, _ used: inout Int
+  ) throws(ModelError) -> LLaMA.Input {
+    if let tokens = prompt.tokens(range) { return .tokens(tokens) }
+    guard let pictures = language.pictures, let embedded else { return .tokens([]) }
+    let all = embedded.matrix(rows: options.prefillRows, columns: language.layers.config.hidden)
+    let rows = all[used..<used + range.count]
+    used += range.count
+    try prompt.embed(range, pictures, into: rows)
+    return .embeddings(rows)
+  }
+
+  private func take(
+    _ logits: MatrixView, _ sequence: EngineSequence, at now: ContinuousClock.Instant
+  ) throws(GenerationError) {
+    let (before, last) = (sequence.answer.writer.tokens.count, sequence.answer.lastToken)
+    let position = sequence.paged.count - 1
+    sequence.next = try sequence.answer.take(logits, position: position, at: now)
+    if sequence.next != nil, sequence.paged.count >= contextLength {
+      sequence.answer.end(.context)
+    }
+    guard sequence.answer.writer.tokens.count > before else { return }
+    counts.completionTokens += 1
+    if let last {
+      counts.betweenTokens.add((now - last).seconds)
+    } else {
+      counts.firstToken.add((now - sequence.ticket.submitted).seconds)
+    }
+  }
+}

@@ -1,0 +1,240 @@
+import VLMFoundation
+import VLMModels
+import VLMText
+
+/// The part of an engine that any thread may call: who waits, whether it runs on, and what it counts.
+///
+/// Requests with pictures pass through `encoding` first, on a thread of their own, so that no answer waits
+/// for a tower. The scheduler belongs to the thread that calls `turn`, the preparer to the one that calls
+/// `prepareNext`.
+final class EngineCore: @unchecked Sendable {
+  private let options: BatchEngineOptions
+  private let monitor = Monitor()
+  private let scheduler: AnswerScheduler
+  private let preparer: PromptPreparer
+  private let now: @Sendable () -> ContinuousClock.Instant
+
+  private enum Phase { case running, draining, stopped }
+  private typealias Ready = (ticket: EngineTicket, prompt: PreparedPrompt)
+
+  // Guarded by `monitor`.
+  private var phase = Phase.running
+  /// Requests whose pictures are to be encoded.
+  private var encoding = FairQueue<EngineTicket>()
+  private var queue = FairQueue<Ready>()
+  private var isEncoding = false
+  private var isComputing = false
+  private var drained: [CheckedContinuation<Void, Never>] = []
+  /// What is counted here, and what the scheduler counted last.
+  private var own = EngineStatistics()
+  private var computed: EngineStatistics
+
+  init(
+    _ scheduler: AnswerScheduler, _ preparer: PromptPreparer, _ options: BatchEngineOptions,
+    now: @escaping @Sendable () -> ContinuousClock.Instant
+  ) {
+    self.scheduler = scheduler
+    self.preparer = preparer
+    self.options = options
+    self.now = now
+    computed = scheduler.statistics
+  }
+
+  /// - Throws: `.noMemory` when no thread can be had.
+  func start(seesPictures: Bool) throws(VLMZError) {
+    var isStarted = true
+    Background.start { [self] in
+      while awaitWork() { turn() }
+    } failed: {
+      isStarted = false
+    }
+    if isStarted, seesPictures {
+      Background.start { [self] in
+        while awaitPictures() { prepareNext() }
+      } failed: {
+        isStarted = false
+        stop()
+      }
+    }
+    guard isStarted else { throw Background.noThread }
+  }
+
+  // MARK: - For callers
+
+  /// - Throws: what `submit` throws whatever the request is.
+  func requireRoom() throws(EngineError) {
+    if let error = monitor.withLock({ refusal() }) { throw error }
+  }
+
+  /// Why no request is taken now; the caller holds the lock.
+  private func refusal() -> EngineError? {
+    guard phase == .running else { return .stopped }
+    let free = computed.active < options.maximumActive && waitingCount == 0
+    guard waitingCount >= options.maximumWaiting, !free else { return nil }
+    own.refused += 1
+    let seconds =
+      computed.secondsPerAnswer * Double(waitingCount + 1) / Double(options.maximumActive)
+    return .busy(retryAfter: .seconds(min(60, max(1, seconds.rounded(.up)))))
+  }
+
+  private var waitingCount: Int { queue.count + encoding.count + (isEncoding ? 1 : 0) }
+
+  /// - Parameter prompt: nil for one whose pictures are to be encoded.
+  func submit(
+    _ content: EngineTicket.Content, _ prompt: PreparedPrompt?
+  ) throws(EngineError) -> GenerationStream {
+    let flag = CancellationFlag()
+    let (events, continuation) = AsyncThrowingStream.makeStream(
+      of: GenerationEvent.self, throwing: (any Error).self)
+    continuation.onTermination = { _ in flag.cancel() }
+    let ticket = EngineTicket(content, flag: flag, now: now(), continuation)
+    let error = monitor.withLock { () -> EngineError? in
+      if let error = refusal() { return error }
+      if let prompt {
+        queue.append((ticket, prompt), client: ticket.client)
+      } else {
+        encoding.append(ticket, client: ticket.client)
+      }
+      own.accepted += 1
+      monitor.signal()
+      return nil
+    }
+    if let error { throw error }
+    return GenerationStream(events, flag)
+  }
+
+  var statistics: EngineStatistics {
+    monitor.withLock {
+      var counts = computed
+      counts.waiting = waitingCount
+      counts.accepted = own.accepted
+      counts.refused = own.refused
+      counts.failed += own.failed
+      counts.picturesEncoded = own.picturesEncoded
+      counts.pictureHits = own.pictureHits
+      counts.ended.merge(own.ended) { $0 + $1 }
+      return counts
+    }
+  }
+
+  func drain() async {
+    await withCheckedContinuation { continuation in
+      let isOver = monitor.withLock {
+        if phase == .running { phase = .draining }
+        if isIdle { return true }
+        drained.append(continuation)
+        return false
+      }
+      if isOver { continuation.resume() }
+    }
+  }
+
+  func stop() {
+    monitor.withLock {
+      phase = .stopped
+      monitor.signal()
+    }
+  }
+
+  private var isIdle: Bool { waitingCount == 0 && !isComputing }
+
+  /// Whether there is anything to compute, to encode or to end.
+  var hasWork: Bool { monitor.withLock { !isIdle } }
+
+  // MARK: - For the engine's threads
+
+  /// Waits until there is something to compute; false when there never will be.
+  private func awaitWork() -> Bool {
+    monitor.withLock {
+      while !isComputing, queue.isEmpty, !(phase == .stopped && !isEncoding && encoding.isEmpty) {
+        monitor.wait()
+      }
+      return isComputing || !queue.isEmpty
+    }
+  }
+
+  private func awaitPictures() -> Bool {
+    monitor.withLock {
+      while encoding.isEmpty, phase != .stopped { monitor.wait() }
+      return !encoding.isEmpty
+    }
+  }
+
+  /// Ends those that wait in vain.
+  private func dismiss() {
+    let time = now()
+    let over = monitor.withLock { () -> [(EngineTicket, GenerationEnd.Reason)] in
+      let isStopped = phase == .stopped
+      func reason(_ ticket: EngineTicket) -> GenerationEnd.Reason? {
+        ticket.interruption(at: time) ?? (isStopped ? .cancelled : nil)
+      }
+      let tickets =
+        queue.removeAll { reason($0.ticket) != nil }.map(\.ticket)
+        + encoding.removeAll { reason($0) != nil }
+      let over = tickets.map { ($0, reason($0) ?? .cancelled) }
+      for (_, reason) in over { own.ended[reason, default: 0] += 1 }
+      return over
+    }
+    for (ticket, reason) in over { ticket.finish(reason) }
+  }
+
+  /// One round: those that are over leave, those that fit come in, and one pass over the weights.
+  func turn() {
+    dismiss()
+    monitor.withLock { isComputing = true }
+    if monitor.withLock({ phase == .stopped }) { scheduler.stop() }
+    while let (ticket, prompt) = monitor.withLock({ queue.first }),
+      scheduler.admit(ticket, prompt, at: now())
+    {
+      monitor.withLock { _ = queue.popFirst() }
+    }
+    scheduler.turn(now)
+    let waiting = monitor.withLock { () -> [CheckedContinuation<Void, Never>] in
+      computed = scheduler.statistics
+      isComputing = scheduler.isBusy
+      if phase == .stopped { monitor.signal() }
+      return idleWaiters()
+    }
+    scheduler.sayFarewell()
+    for continuation in waiting { continuation.resume() }
+  }
+
+  /// Those who wait for the engine to be idle, if it is; the caller holds the lock.
+  private func idleWaiters() -> [CheckedContinuation<Void, Never>] {
+    guard isIdle else { return [] }
+    defer { drained = [] }
+    return drained
+  }
+
+  /// Encodes the pictures of the next request that has some.
+  func prepareNext() {
+    dismiss()
+    let next = monitor.withLock { () -> EngineTicket? in
+      let next = encoding.popFirst()
+      isEncoding = next != nil
+      return next
+    }
+    var failure: (any Error)?
+    var prompt: PreparedPrompt?
+    if let next {
+      do { prompt = try preparer.prepare(next) } catch { failure = error }
+    }
+    let interruption = next?.interruption(at: now())
+    let waiting = monitor.withLock { () -> [CheckedContinuation<Void, Never>] in
+      isEncoding = false
+      own.picturesEncoded = preparer.encodedCount
+      own.pictureHits = preparer.hitCount
+      if let next, let prompt {
+        queue.append((next, prompt), client: next.client)
+      } else if failure != nil {
+        if let interruption { own.ended[interruption, default: 0] += 1 } else { own.failed += 1 }
+      }
+      monitor.signal()
+      return idleWaiters()
+    }
+    if let failure, let next {
+      if let interruption { next.finish(interruption) } else { next.fail(EngineError(failure)) }
+    }
+    for continuation in waiting { continuation.resume() }
+  }
+}

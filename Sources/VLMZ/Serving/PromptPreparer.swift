@@ -1,0 +1,96 @@
+import VLMContainer
+import VLMFoundation
+import VLMImages
+import VLMModels
+import VLMTensor
+import VLMText
+
+/// Encodes the pictures of prompts; keeps those that were used last. Belongs to one thread.
+final class PromptPreparer {
+  private let model: Model
+  private let language: LanguageModel
+  private let frame: PromptFrame
+  private let options: BatchEngineOptions
+  private let pagePositions: Int
+  /// Encoded pictures, the one that was used last at the end.
+  private var kept: [(digest: PictureDigest, tokens: VisualTokens)] = []
+  private(set) var encodedCount = 0
+  private(set) var hitCount = 0
+
+  init(
+    _ model: Model, _ frame: PromptFrame, _ options: BatchEngineOptions, pagePositions: Int
+  ) {
+    self.model = model
+    language = frame.language
+    self.frame = frame
+    self.options = options
+    self.pagePositions = pagePositions
+  }
+
+  /// The prompt of a ticket, its pictures encoded.
+  ///
+  /// - Throws: what a picture is refused for, and `.tooLong` for more than the context has room for.
+  func prepare(_ ticket: EngineTicket) throws -> PreparedPrompt {
+    var images: [VisualTokens] = []
+    var digests: [PictureDigest] = []
+    for picture in ticket.pictures {
+      let (digest, tokens) = try encode(picture, ticket.flag)
+      images.append(tokens)
+      digests.append(digest)
+    }
+    let visual = images.reduce(0) { $0 + $1.count }
+    try frame.requireRoom(ticket.ids, visual: visual)
+    return try PreparedPrompt(
+      ticket.ids, images: images, digests: digests, scope: options.scope(of: ticket.client),
+      pagePositions: pagePositions)
+  }
+
+  private func encode(
+    _ picture: GenerationRequest.Picture, _ flag: CancellationFlag
+  ) throws -> (PictureDigest, VisualTokens) {
+    switch picture {
+    case .encoded(let image):
+      let rows = image.tokens.rows
+      let digest = PictureDigest("tokens", shape: [rows.rows, rows.columns]) { hash in
+        for row in 0..<rows.rows { rows.withRow(row) { hash.update(UnsafeRawBufferPointer($0)) } }
+      }
+      return (digest, image.tokens)
+    case .image(let image):
+      let pixels = try image.withSource { source in
+        try language.pixels(of: source, name: image.name, limits: image.limits)
+      }
+      let digest = PictureDigest("pixels", shape: [pixels.height, pixels.width]) { hash in
+        pixels.values.withUnsafeBytes { hash.update($0) }
+      }
+      if let place = kept.firstIndex(where: { $0.digest == digest }) {
+        hitCount += 1
+        kept.append(kept.remove(at: place))
+        return (digest, kept[kept.count - 1].tokens)
+      }
+      try flag.check()
+      let tokens = try ModelError.inFile(image.name) {
+        try language.encode(pixels, pool: model.pool, cancelled: flag)
+      }
+      try flag.check()
+      encodedCount += 1
+      keep(digest, tokens)
+      return (digest, tokens)
+    }
+  }
+
+  private func keep(_ digest: PictureDigest, _ tokens: VisualTokens) {
+    func bytes(_ tokens: VisualTokens) -> Int {
+      tokens.count * tokens.columns * MemoryLayout<Float>.stride
+    }
+    kept.append((digest, tokens))
+    var total = kept.reduce(0) { $0 + bytes($1.tokens) }
+    while total > options.pictureCacheBytes, !kept.isEmpty {
+      total -= bytes(kept.removeFirst().tokens)
+    }
+  }
+}
+
+extension BatchEngineOptions {
+  /// Who shares what a client's prompts have computed.
+  func scope(of client: String) -> String { prefixSharing == .perClient ? client : "" }
+}

@@ -1,0 +1,92 @@
+import VLMFoundation
+import VLMModels
+import VLMText
+
+/// Makes what the engine computes of what a request says, by the same steps as a conversation.
+struct RequestFramer: Sendable {
+  let model: Model
+  let frame: PromptFrame
+  let options: BatchEngineOptions
+
+  /// - Throws: `VLMZError`, or an error of the modules below, for a request that cannot be answered.
+  func content(of request: GenerationRequest) throws -> EngineTicket.Content {
+    try VLMZError.require(
+      (0...100).contains(request.alternatives ?? 0), "alternatives",
+      found: "\(request.alternatives ?? 0)", expected: "0 to 100")
+    var generation = try request.options.validated(frame.language.defaults)
+    generation.grammar = try frame.language.grammar(of: request.options.format)
+    generation.sampling.seed &+= UInt64(bitPattern: Int64(request.choice))
+    if let most = options.maximumTokens {
+      generation.maximumTokens = min(generation.maximumTokens, most)
+    }
+    var content = EngineTicket.Content(
+      ids: [], pictures: [], options: generation, alternatives: request.alternatives,
+      client: request.client,
+      deadline: [request.deadline, options.deadline].compactMap { $0 }.min())
+    switch request.prompt {
+    case .messages(let messages): try add(messages, to: &content)
+    case .text(let text):
+      let bare = frame.withoutTemplate
+      try bare.refuseTooLong(text)
+      content.ids = try bare.ids([.init(.user, text)], system: nil, pictures: 0)
+      content.options = bare.complete(generation)
+    case .tokens(let ids):
+      let vocabulary = frame.language.layers.config.vocabulary
+      if let wrong = ids.first(where: { $0 < 0 || $0 >= vocabulary }) {
+        throw VLMZError(
+          .invalidArgument,
+          "token id: found \(wrong), expected 0 to \(vocabulary - 1)")
+      }
+      content.ids = ids
+      content.options = frame.withoutTemplate.complete(generation)
+    }
+    guard !content.ids.isEmpty else { throw GenerationError(.emptyPrompt) }
+    try frame.requireRoom(content.ids, visual: content.pictures.count)
+    return content
+  }
+
+  private func add(
+    _ messages: [GenerationRequest.Message], to content: inout EngineTicket.Content
+  ) throws {
+    var system: String?
+    var turns: [PromptFrame.Turn] = []
+    for message in messages {
+      try frame.refuseTooLong(message.text)
+      try VLMZError.require(
+        message.role == .user || message.pictures.isEmpty, "pictures",
+        found: "one of the \(message.role.rawValue)'s", expected: "the user's only")
+      switch message.role {
+      case .system:
+        try VLMZError.require(
+          turns.isEmpty, "messages", found: "a system message behind others",
+          expected: "system messages first")
+        system = system.map { $0 + "\n" + message.text } ?? message.text
+      case .user:
+        try check(message.pictures)
+        let text = try frame.placed(message.text, pictures: message.pictures.count)
+        turns.append(.init(.user, text))
+        content.pictures += message.pictures
+      case .assistant:
+        turns.append(.init(.assistant, frame.historyText(of: message.text)))
+      }
+    }
+    try VLMZError.require(
+      turns.last?.role == .user, "messages",
+      found: turns.isEmpty ? "none of a user" : "an assistant's message last",
+      expected: "a user's message last")
+    if frame.template == nil {
+      try VLMZError.require(
+        turns.count == 1 && system == nil, "messages", found: "\(messages.count) messages",
+        expected: "a single user's message for a model without a template")
+    }
+    content.ids = try frame.ids(turns, system: system, pictures: content.pictures.count)
+    content.options = frame.complete(content.options)
+  }
+
+  private func check(_ pictures: [GenerationRequest.Picture]) throws {
+    if !pictures.isEmpty, !frame.seesPictures {
+      throw VLMZError(.notCapable, "\(model.path.escapedForDisplay()): sees no pictures")
+    }
+    for case .encoded(let image) in pictures { try model.require(isOwn: image.model, "picture") }
+  }
+}

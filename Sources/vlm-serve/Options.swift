@@ -1,0 +1,209 @@
+import ArgumentParser
+import CVLMHTTP
+import VLMCommandLine
+import VLMFoundation
+import VLMServer
+import VLMZ
+
+/// Where the server listens.
+struct AddressOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The address to listen on; default: 127.0.0.1, which this machine alone reaches. 0.0.0.0 or :: "
+        + "is every address that it has.", valueName: "address"))
+  var host: String?
+
+  @Option(help: "The port; 0 takes a free one, which is printed. Default: 8080.")
+  var port: UInt16?
+
+  @Option(
+    help: ArgumentHelp("Listen on a socket in the file system instead.", valueName: "path"))
+  var unix: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Who may connect to it, in octal; default: 600, this user alone.", valueName: "mode"))
+  var unixMode: String?
+
+  func validate() throws {
+    guard unix == nil || (host == nil && port == nil) else {
+      throw ValidationError("--unix excludes --host and --port")
+    }
+    guard unixMode == nil || unix != nil else {
+      throw ValidationError("--unix-mode: expected --unix")
+    }
+    _ = try mode()
+  }
+
+  private func mode() throws -> UInt32 {
+    guard let unixMode else { return 0o600 }
+    guard let mode = UInt32(unixMode, radix: 8), mode <= 0o777 else {
+      throw ValidationError("--unix-mode: found '\(unixMode)', expected 0 to 777 in octal")
+    }
+    return mode
+  }
+
+  /// The sockets of a service manager, or the one that the options name.
+  ///
+  /// - Throws: `FileError` where one cannot be had, `ValidationError` for an address that is a name.
+  func sockets() throws -> [ListeningSocket] {
+    let inherited = try ListeningSocket.inherited()
+    guard inherited.isEmpty else {
+      guard unix == nil, host == nil, port == nil else {
+        throw ValidationError("LISTEN_FDS: the sockets are given, which leaves no other address")
+      }
+      return inherited
+    }
+    if let unix { return [try .unix(path: unix, mode: try mode())] }
+    let host = host ?? "127.0.0.1"
+    let isAddress =
+      host == "localhost" || host.contains(":") || host.allSatisfy { $0.isNumber || $0 == "." }
+    guard isAddress else {
+      throw ValidationError(
+        "--host: found '\(host.escapedForDisplay())', expected an address such as 127.0.0.1 or ::1")
+    }
+    return [try .tcp(host: host, port: port ?? 8080)]
+  }
+}
+
+/// Who may ask.
+struct CallerOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "A key that callers have to show. Others on this machine may see it: --api-key-file is safer.",
+      valueName: "key"))
+  var apiKey: [String] = []
+
+  @Option(help: ArgumentHelp("A file with such keys, one a line.", valueName: "file"))
+  var apiKeyFile: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "A name that the server is called by, beside addresses and localhost; without keys others are "
+        + "refused, as web pages of others may come by them.", valueName: "name"))
+  var serverName: [String] = []
+
+  /// - Throws: `FileError`; `ValidationError` for a file without keys.
+  func keys() throws -> APIKeys? {
+    var keys = apiKey
+    guard !keys.contains("") else { throw ValidationError("--api-key: found an empty key") }
+    if let apiKeyFile {
+      let file = try MappedFile(path: apiKeyFile)
+      guard file.count <= 1 << 20 else {
+        throw ValidationError("--api-key-file: found \(file.count) bytes, expected keys")
+      }
+      let text = String(decoding: file.withBytes(0..<file.count) { Array($0) }, as: UTF8.self)
+      let found = APIKeys.keys(in: text)
+      guard !found.isEmpty else {
+        throw ValidationError("--api-key-file: found no key in '\(apiKeyFile.escapedForDisplay())'")
+      }
+      keys += found
+    }
+    return keys.isEmpty ? nil : APIKeys(keys)
+  }
+}
+
+/// What a request may cost.
+struct LimitOptions: ParsableArguments {
+  @Option(help: "MiB of a request's body; default: 32.")
+  var maxBody: Int?
+
+  @Option(help: "Pictures of a request; default: 16.")
+  var maxPictures: Int?
+
+  @Option(help: "Megapixels of a picture; default: 50.")
+  var maxPixels: Int?
+
+  @Option(help: "Tokens of an answer, which ends there; default: 4096.")
+  var maxTokens: Int?
+
+  @Option(help: "Connections at once; default: 256.")
+  var connections: Int?
+
+  @Option(
+    help:
+      "Requests that may wait for each model, before others are told to come later; default: 64.")
+  var queue: Int?
+
+  @Option(help: "Seconds that an answer may take; default: 600.")
+  var timeout: Int?
+
+  @Option(help: "Seconds that a client may take to send a request's head; default: 30.")
+  var clientTimeout: Int?
+
+  @Option(
+    name: .customLong("drain"), help: "Seconds that answers may take at the end; default: 30.")
+  var drainSeconds: Int?
+
+  var drain: Int { drainSeconds ?? 30 }
+
+  func validate() throws {
+    for (option, value, range) in [
+      ("--max-body", maxBody, 1...1024), ("--max-pictures", maxPictures, 0...1024),
+      ("--max-pixels", maxPixels, 1...1000), ("--max-tokens", maxTokens, 1...1_000_000),
+      ("--connections", connections, 1...10_000), ("--queue", queue, 0...100_000),
+      ("--timeout", timeout, 1...86_400), ("--client-timeout", clientTimeout, 1...3600),
+      ("--drain", drainSeconds, 0...86_400),
+    ] {
+      if let value, !range.contains(value) {
+        throw ValidationError(
+          "\(option): found \(value), expected \(range.lowerBound) to \(range.upperBound)")
+      }
+    }
+  }
+
+  var limits: ServerLimits {
+    ServerLimits(
+      bodyBytes: (maxBody ?? 32) << 20, pictures: maxPictures ?? 16,
+      picturePixels: (maxPixels ?? 50) * 1_000_000, answerTokens: maxTokens ?? 4096,
+      waiting: queue ?? 64, deadline: .seconds(timeout ?? 600))
+  }
+
+  var connectionLimits: vlm_http_limits {
+    let milliseconds = UInt32(clientTimeout ?? 30) * 1000
+    return vlm_http_limits(
+      connections: UInt32(connections ?? 256), head_bytes: 64 << 10,
+      head_milliseconds: milliseconds, grace_milliseconds: milliseconds, slowest_rate: 16 << 10,
+      pending_bytes: 8 << 20)
+  }
+}
+
+/// How answers are made.
+struct AnswerOptionsGroup: ParsableArguments {
+  @Option(help: "Answers that are computed at the same time; default: 8.")
+  var parallel: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Positions of a prompt with its answer; default: the model's, at most 4096.",
+      valueName: "positions"))
+  var ctx: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "How keys and values are stored: f16, f32 or q8; default: f16.", valueName: "format"))
+  var kv: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "What frames messages: a template of the file or of this build; default: the file's.",
+      valueName: "name"))
+  var template: String?
+
+  func validate() throws {
+    if let kv, !["f16", "f32", "q8"].contains(kv) {
+      throw ValidationError("--kv: found '\(kv)', expected f16, f32 or q8")
+    }
+    if let parallel, !(1...256).contains(parallel) {
+      throw ValidationError("--parallel: found \(parallel), expected 1 to 256")
+    }
+  }
+
+  func engine(_ limits: ServerLimits) -> BatchEngineOptions {
+    BatchEngineOptions(
+      maximumActive: parallel ?? 8, maximumWaiting: limits.waiting, contextLength: ctx,
+      keyValues: kv.flatMap { Conversation.KeyValueStorage(rawValue: $0) } ?? .f16,
+      maximumTokens: limits.answerTokens, deadline: limits.deadline,
+      template: template.map { .named($0) } ?? .automatic)
+  }
+}

@@ -1,0 +1,153 @@
+import ArgumentParser
+import CVLMHTTP
+import VLMCommandLine
+import VLMContainer
+import VLMFoundation
+import VLMServer
+import VLMTensor
+import VLMZ
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+@main
+struct VLMServe: ParsableCommand {
+  static func main() { runCommand(VLMServe.self, program: "vlm-serve") }
+
+  static let configuration = CommandConfiguration(
+    commandName: "vlm-serve",
+    abstract: "Serve models from .vlmz files over HTTP, as OpenAI's clients call them.",
+    discussion: """
+      Examples: vlm-serve llava.vlmz
+                vlm-serve chat=llava.vlmz clip.vlmz --port 8000 --api-key-file keys.txt
+                vlm-serve llava.vlmz --unix /run/vlmz.sock
+
+      Requests call a model by its name: what stands before '=', or else the file's name without its \
+      ending. A page to ask from a browser is at /. The first SIGTERM or SIGINT lets answers that were \
+      begun finish; a second one does not.
+      """,
+    version: versionText(program: "vlm-serve", formatVersion: Container.formatVersion))
+
+  @Argument(
+    help: ArgumentHelp(
+      "Models, with the names that requests call them by.", valueName: "[name=]model"))
+  var models: [String]
+
+  @OptionGroup(title: "Address")
+  var address: AddressOptions
+
+  @OptionGroup(title: "Callers")
+  var callers: CallerOptions
+
+  @OptionGroup(title: "Limits")
+  var bounds: LimitOptions
+
+  @OptionGroup(title: "Answers")
+  var answers: AnswerOptionsGroup
+
+  @Option(help: "Threads of all models together; default: the processors this process may use.")
+  var threads: Int?
+
+  @Flag(help: "Write what happens as JSON, an object per line.")
+  var json = false
+
+  @Flag(name: .shortAndLong, help: "No line on standard error for each request.")
+  var quiet = false
+
+  func run() throws {
+    let limits = bounds.limits
+    let keys = try callers.keys()
+    let served = try open(limits)
+    let sockets = try address.sockets()
+    defer {
+      for path in sockets.compactMap(\.path) { FileSystem.unlink(path) }
+    }
+    if keys == nil, let open = sockets.first(where: { !$0.isLocal }) {
+      Report.warning(
+        "\(open.address): other machines can ask without a key; --api-key-file names one",
+        program: "vlm-serve")
+    }
+    let service = Service(
+      models: served, limits: limits, keys: keys,
+      browsers: BrowserGuard(
+        names: callers.serverName,
+        // Nobody's browser is led to a path, and who has a key knows whom it asks.
+        trustsAllNames: keys != nil || sockets.allSatisfy { $0.url.hasPrefix("unix:") }))
+    let front = Front(
+      service, log: RequestLog(form: quiet ? .none : json ? .json : .text),
+      limits: bounds.connectionLimits)
+    Shutdown.prepare()
+    for socket in sockets { try front.serve(socket) }
+    announce(sockets, served)
+    ServiceManager.tell("READY=1\nSTATUS=Serving \(served.map(\.name).joined(separator: ", "))")
+    Shutdown.wait()
+    ServiceManager.tell("STOPPING=1")
+    finish(front, service)
+  }
+
+  private func announce(_ sockets: [ListeningSocket], _ served: [ServedModel]) {
+    if json {
+      let line: JSONValue = [
+        "listening": .array(sockets.map { .string($0.url) }),
+        "models": .array(served.map { .string($0.name) }),
+      ]
+      Report.line(line.serialized())
+    } else {
+      for socket in sockets { Report.line("listening on \(socket.url)") }
+    }
+  }
+
+  /// Lets answers that were begun finish, until the time for that is over.
+  private func finish(_ front: Front, _ service: Service) {
+    front.drain()
+    Task { await service.drain() }
+    let end = ContinuousClock.now + .seconds(bounds.drain)
+    while front.openExchanges > 0, ContinuousClock.now < end { usleep(20_000) }
+    let left = front.openExchanges
+    if left > 0 {
+      Report.warning(
+        "\(left == 1 ? "an answer" : "\(left) answers") broken off after \(bounds.drain) s",
+        program: "vlm-serve")
+    }
+    service.stop()
+    front.stop()
+  }
+
+  // MARK: - Models
+
+  private func open(_ limits: ServerLimits) throws -> [ServedModel] {
+    let kernels = try Environment.kernelSet()
+    let pool = WorkerPool(threadCount: try threadCount(option: threads))
+    var served: [ServedModel] = []
+    for argument in models {
+      let (name, path) = Self.nameAndPath(argument)
+      guard !served.contains(where: { $0.name == name }) else {
+        throw ValidationError(
+          "'\(name.escapedForDisplay())' names two models; NAME=MODEL gives one another")
+      }
+      let container = try Container.open(path: path)
+      let model = try Model(container, kernels: kernels, pool: pool)
+      if let data = container.sections.first(where: { $0.kind == .tensorData }) {
+        WeightLoading.load(container.file, data.range, quiet: quiet)
+      }
+      served.append(
+        try ServedModel(
+          name: name, model: model, engine: answers.engine(limits), limits: limits,
+          opened: Int(time(nil))))
+    }
+    return served
+  }
+
+  /// "chat=models/llava.vlmz" is ("chat", "models/llava.vlmz"); a path alone gives its file's name.
+  static func nameAndPath(_ argument: String) -> (name: String, path: String) {
+    if let equals = argument.firstIndex(of: "="), !FileSystem.exists(argument) {
+      let name = argument[..<equals]
+      if !name.isEmpty, !name.contains("/") {
+        return (String(name), String(argument[argument.index(after: equals)...]))
+      }
+    }
+    let file = argument.splitAtLastSlash.name
+    return (file.hasSuffix(".vlmz") ? String(file.dropLast(5)) : file, argument)
+  }
+}

@@ -1,0 +1,67 @@
+import Testing
+import VLMFoundation
+import VLMServer
+import VLMZ
+
+@Suite struct OtherRequestTests {
+  private func completion(_ text: String) throws -> CompletionRequest {
+    try CompletionRequest(try body(text), limits: small)
+  }
+
+  @Test func completionsTakeTextsAndIDsOrSeveralOfThem() throws {
+    guard case .text("a")? = try completion(#"{"prompt": "a"}"#).prompts.first else {
+      Issue.record("a text")
+      return
+    }
+    guard case .tokens([1, 2])? = try completion(#"{"prompt": [1, 2]}"#).prompts.first else {
+      Issue.record("ids")
+      return
+    }
+    #expect(try completion(#"{"prompt": ["a", "b"], "n": 2}"#).prompts.count == 2)
+    #expect(try completion(#"{"prompt": [[1], [2], [3]]}"#).prompts.count == 3)
+    #expect(try completion(#"{"prompt": "a"}"#).parameters.options.maximumTokens == 16)
+  }
+
+  @Test(
+    "completions that cannot be are refused",
+    arguments: [
+      #"{}"#, #"{"prompt": []}"#, #"{"prompt": [1, "a"]}"#, #"{"prompt": [-1]}"#,
+      #"{"prompt": "a", "echo": true}"#, #"{"prompt": "a", "best_of": 3}"#,
+      #"{"prompt": ["a", "b", "c"], "n": 8}"#, #"{"prompt": "a", "suffix": "b"}"#, #"[]"#,
+    ])
+  func refusesCompletions(_ text: String) {
+    #expect(refusal { _ = try completion(text) }?.status == 400)
+  }
+
+  @Test func embeddingsTakeTextsAndPictures() throws {
+    let request = try EmbeddingRequest(
+      try body(#"{"input": ["a", "\#(pixel)"], "encoding_format": "base64", "dimensions": 4}"#),
+      limits: small)
+    #expect(request.inputs.count == 2)
+    #expect(request.isBase64)
+    #expect(request.dimensions == 4)
+  }
+
+  @Test(
+    "embeddings that cannot be are refused",
+    arguments: [
+      #"{"input": []}"#, #"{"input": ""}"#, #"{"input": [1, 2]}"#, #"{"input": [[1]]}"#,
+      #"{"input": "a", "encoding_format": "f16"}"#, #"{"input": {"type": "text"}}"#,
+    ])
+  func refusesEmbeddings(_ text: String) throws {
+    let value = try body(text)
+    #expect(refusal { _ = try EmbeddingRequest(value, limits: small) }?.status == 400)
+  }
+
+  @Test func classesAreTheModelsOrThoseGiven() throws {
+    let own = try ClassifyRequest(try body(#"{"input": "\#(pixel)"}"#), limits: small)
+    #expect(own.labels == nil)
+    #expect(own.top == 5)
+    let given = try ClassifyRequest(
+      try body(#"{"input": ["\#(pixel)"], "labels": ["a", "b"], "templates": "a photo of {}"}"#),
+      limits: small)
+    #expect(given.labels == ["a", "b"])
+    #expect(given.templates == ["a photo of {}"])
+    #expect(given.top == 2)
+  }
+}

@@ -1,0 +1,73 @@
+import Synchronization
+import VLMTensor
+import VLMTestSupport
+
+@testable import VLMZ
+
+/// An engine that computes only when it is told to, so that tests know what happens in which order.
+struct ServedModel {
+  let model: Model
+  let engine: BatchEngine
+  let clock = ManualClock()
+  private let folder: LibraryModels
+
+  /// Positions of a page: few, so that short prompts have several.
+  static let page = KeyValuePages.panel
+
+  init(_ models: LibraryModels, _ options: BatchEngineOptions = BatchEngineOptions()) throws {
+    folder = models
+    model = try models.open()
+    let clock = clock
+    engine = try BatchEngine(model: model, options: options, pagePositions: Self.page) { clock.now }
+  }
+
+  /// One that tells stories.
+  static func stories(_ options: BatchEngineOptions = BatchEngineOptions()) throws -> ServedModel {
+    try ServedModel(.stories(), options)
+  }
+
+  /// Computes until there is nothing left to do; returns the number of rounds.
+  @discardableResult
+  func finish() -> Int {
+    var rounds = 0
+    while engine.core.hasWork {
+      engine.core.prepareNext()
+      engine.core.turn()
+      rounds += 1
+    }
+    return rounds
+  }
+
+  /// The answers to all requests, which are computed together.
+  func answers(_ requests: [GenerationRequest]) async throws -> [GenerationResult] {
+    let streams = try requests.map { try engine.submit($0) }
+    finish()
+    var results: [GenerationResult] = []
+    for stream in streams { results.append(try await stream.result()) }
+    return results
+  }
+
+  func answer(_ request: GenerationRequest) async throws -> GenerationResult {
+    try await answers([request])[0]
+  }
+
+  /// What a conversation of its own answers.
+  func alone(_ text: String, _ options: AnswerOptions) throws -> Answer {
+    try Conversation(with: model).ask(text, options: options)
+  }
+}
+
+/// A clock that goes only when it is told to.
+final class ManualClock: Sendable {
+  private let start = ContinuousClock().now
+  private let passed = Atomic<Int>(0)
+
+  var now: ContinuousClock.Instant { start + .seconds(passed.load(ordering: .relaxed)) }
+  func pass(seconds: Int) { passed.add(seconds, ordering: .relaxed) }
+}
+
+/// A text of so many words, for prompts of several pages.
+func story(words: Int, _ first: String = "Once") -> String {
+  let some = ["upon", "a", "time", "there", "was", "a", "little", "girl", "named", "Lily"]
+  return first + (0..<words).map { " " + some[$0 % some.count] }.joined()
+}
