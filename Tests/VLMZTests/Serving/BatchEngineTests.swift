@@ -78,7 +78,7 @@ struct BatchEngineTests {
     let served = try ServedModel.stories(BatchEngineOptions(contextLength: 50))
     let options = AnswerOptions(maximumTokens: 500, temperature: 1.5, seed: 2)
     let found = try await served.answer(GenerationRequest(.text("Once"), options: options))
-    let alone = try Conversation(with: served.model, options: .init(contextLength: 50))
+    let alone = try await Conversation(with: served.model, options: .init(contextLength: 50))
       .ask("Once", options: options)
     #expect(found.tokens.map(\.id) == alone.tokens)
     #expect(found.end?.reason == .length)

@@ -24,7 +24,7 @@ struct EnginePictureTests {
     ])
     #expect(found[0].text == "A cup of coffee on a table.")
     let conversation = try Conversation(with: served.model)
-    let cup = try conversation.encode(LibraryModels.picture("cup.png"))
+    let cup = try await conversation.encode(LibraryModels.picture("cup.png"))
     #expect(try found[1].text == alone(served, "Describe the image in detail.", [cup], options))
     #expect(try found[2].text == alone(served, "What is a cup?", [], options))
     let counts = served.engine.statistics
@@ -50,9 +50,9 @@ struct EnginePictureTests {
     let served = try ServedModel(.sighted())
     let options = AnswerOptions(maximumTokens: 24)
     let conversation = try Conversation(with: served.model)
-    let cup = try conversation.encode(LibraryModels.picture("cup.png"))
-    let first = try conversation.ask("What is in the picture?", about: [cup], options: options)
-    let second = try conversation.ask("Is it hot?", options: options)
+    let cup = try await conversation.encode(LibraryModels.picture("cup.png"))
+    let first = try await conversation.ask("What is in the picture?", about: [cup], options: options)
+    let second = try await conversation.ask("Is it hot?", options: options)
     let found = try await served.answer(
       GenerationRequest(
         .messages([
