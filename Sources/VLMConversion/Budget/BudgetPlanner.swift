@@ -43,13 +43,20 @@ package struct BudgetPlanner {
       }
       return (group(a), a) < (group(b), b)
     }
+    let inLanguage = try description.languageTensors()
+    let inBlocks = Set(
+      conversion.plan.items.filter {
+        inLanguage.contains($0.spec.path) && ![.head, .embedding].contains($0.spec.role)
+      }.map(\.spec.path))
     var found: [Int: MixtureItem] = [:]
     for (done, index) in order.enumerated() {
       if cancelled?.isCancelled ?? false { throw CancellationError() }
       progress(done, order.count)
       let item = conversion.plan.items[index]
       let sensitivity =
-        statistics?.sensitivity(of: item.spec.path) ?? LossConstants.loss(of: item.spec.role)
+        statistics?.sensitivity(of: item.spec.path).map {
+          inBlocks.contains(item.spec.path) ? LossConstants.togetherInBlocks * $0 : $0
+        } ?? LossConstants.loss(of: item.spec.role)
       // Behind a norm a few inputs dominate every row alike; elsewhere they are rare and huge.
       let isDominated =
         item.spec.role == .downProjection && statistics?.isDominated(item.spec.path) ?? false
