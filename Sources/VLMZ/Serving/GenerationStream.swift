@@ -73,7 +73,9 @@ public struct GenerationEnd: Sendable, Equatable {
 ///
 /// Events wait until they are read: no more than the answer has tokens.
 public struct GenerationStream: AsyncSequence, Sendable {
+  /// What comes, piece by piece.
   public typealias Element = GenerationEvent
+  /// Goes through the events once.
   public typealias AsyncIterator = AsyncThrowingStream<GenerationEvent, any Error>.Iterator
 
   private let events: AsyncThrowingStream<GenerationEvent, any Error>

@@ -51,7 +51,8 @@ struct EnginePictureTests {
     let options = AnswerOptions(maximumTokens: 24)
     let conversation = try Conversation(with: served.model)
     let cup = try await conversation.encode(LibraryModels.picture("cup.png"))
-    let first = try await conversation.ask("What is in the picture?", about: [cup], options: options)
+    let first = try await conversation.ask(
+      "What is in the picture?", about: [cup], options: options)
     let second = try await conversation.ask("Is it hot?", options: options)
     let found = try await served.answer(
       GenerationRequest(
