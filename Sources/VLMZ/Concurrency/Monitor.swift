@@ -25,9 +25,9 @@ final class Monitor: @unchecked Sendable {
     return try body()
   }
 
-  /// Gives the lock away until `signal` is called, or for no reason; the caller holds it.
+  /// Gives the lock away until `wakeAll` is called, or for no reason; the caller holds it.
   func wait() { pthread_cond_wait(condition, mutex) }
 
   /// Wakes all that wait.
-  func signal() { pthread_cond_broadcast(condition) }
+  func wakeAll() { pthread_cond_broadcast(condition) }
 }

@@ -96,7 +96,7 @@ final class EngineCore: @unchecked Sendable {
         encoding.append(ticket, client: ticket.client)
       }
       own.accepted += 1
-      monitor.signal()
+      monitor.wakeAll()
       return nil
     }
     if let error { throw error }
@@ -132,7 +132,7 @@ final class EngineCore: @unchecked Sendable {
   func stop() {
     monitor.withLock {
       phase = .stopped
-      monitor.signal()
+      monitor.wakeAll()
     }
   }
 
@@ -192,7 +192,7 @@ final class EngineCore: @unchecked Sendable {
     let waiting = monitor.withLock { () -> [CheckedContinuation<Void, Never>] in
       computed = scheduler.statistics
       isComputing = scheduler.isBusy
-      if phase == .stopped { monitor.signal() }
+      if phase == .stopped { monitor.wakeAll() }
       return idleWaiters()
     }
     scheduler.sayFarewell()
@@ -229,7 +229,7 @@ final class EngineCore: @unchecked Sendable {
       } else if failure != nil {
         if let interruption { own.ended[interruption, default: 0] += 1 } else { own.failed += 1 }
       }
-      monitor.signal()
+      monitor.wakeAll()
       return idleWaiters()
     }
     if let failure, let next {
