@@ -27,6 +27,8 @@ struct MemoryLimitTests {
       case 0: worked += 1
       // The loader found no room for the program itself.
       case 127: continue
+      // Swift's runtime found none, which ends it at a trap; no code of ours has run in less.
+      case -1 where worked + refused == 0 && outcome.errors.isEmpty: continue
       default:
         #expect(outcome.status == 71, "\(kilobytes) kB: \(outcome.errors)")
         let lines = outcome.errors.split(separator: "\n").filter { !$0.contains("warning: ") }
