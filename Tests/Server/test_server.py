@@ -171,6 +171,26 @@ class ServerTests(unittest.TestCase):
 
     # ---- Pictures and texts ----
 
+    def test_answers_keep_to_a_schema(self):
+        schema = {
+            "type": "object", "additionalProperties": False, "required": ["animal", "legs"],
+            "properties": {"animal": {"type": "string", "maxLength": 8},
+                           "legs": {"type": "integer", "minimum": 0, "maximum": 8}}}
+        wanted = {"type": "json_schema", "json_schema": {"name": "seen", "schema": schema}}
+        for seed in (1, 2):
+            status, answer = self.server.post("/v1/chat/completions", chat(
+                "What is in the picture?", CAT, response_format=wanted, temperature=1.5, seed=seed,
+                max_tokens=200))
+            self.assertEqual(status, 200, answer)
+            self.assertEqual(answer["choices"][0]["finish_reason"], "stop")
+            found = json.loads(answer["choices"][0]["message"]["content"])
+            self.assertEqual(list(found), ["animal", "legs"])
+            self.assertLessEqual(len(found["animal"]), 8)
+            self.assertIn(found["legs"], range(9))
+        wanted["json_schema"]["schema"] = {"type": "array", "uniqueItems": True}
+        self.refused(
+            "/v1/chat/completions", chat("What?", response_format=wanted), 400)
+
     def test_classes_equal_those_of_vlm_run(self):
         status, answer = self.server.post(
             "/v1/classify", {"model": "cifar", "input": [data_uri(HORSE)], "top": 3})
