@@ -90,14 +90,14 @@ struct GrammarParserTests {
 
   @Test("hostile grammars are bounded: nesting, repetitions of repetitions, rules, size")
   func limits() {
-    let nested = String(repeating: "(", count: 100_000)
-    for source in [
-      "root ::= " + nested, "root ::= ((((\"x\"{2000}){2000}){2000}){2000})",
-      "root ::= \"x\"" + String(repeating: "?", count: 100_000),
-      (0..<5000).map { "r\($0) ::= \"x\"" }.joined(separator: "\n"),
-      "root ::= \"" + String(repeating: "x", count: 1 << 20) + "\"",
-      "root ::= " + String(repeating: "\"x\"? ", count: 5000),
-    ] {
+    func many(_ text: String, _ count: Int) -> String { String(repeating: text, count: count) }
+    let rules: [String] = (0..<5000).map { "r\($0) ::= \"x\"" }
+    let sources: [String] = [
+      "root ::= \(many("(", 100_000))", #"root ::= (((("x"{2000}){2000}){2000}){2000})"#,
+      "root ::= \"x\"\(many("?", 100_000))", rules.joined(separator: "\n"),
+      "root ::= \"\(many("x", 1 << 20))\"", "root ::= \(many("\"x\"? ", 5000))",
+    ]
+    for source in sources {
       #expect(throws: TextError.self) { try Grammar(gbnf: source) }
     }
   }

@@ -148,16 +148,17 @@ struct SchemaTests {
 
   @Test("a hostile schema is bounded")
   func limits() {
-    let deep =
-      String(repeating: "{\"items\":", count: 100) + "{}" + String(repeating: "}", count: 100)
+    let opening = String(repeating: "{\"items\":", count: 100)
+    let deep = "\(opening){}\(String(repeating: "}", count: 100))"
     let pairs = (0..<40).map { _ in "{\"anyOf\":[{\"minLength\":1},{\"minLength\":2}]}" }
     let counted = "{\"type\":\"array\",\"items\":{\"type\":\"array\",\"minItems\":100000}}"
-    for schema in [
+    let schemas: [String] = [
       deep, "{\"allOf\":[\(pairs.joined(separator: ","))]}", counted,
       "{\"type\":\"string\",\"maxLength\":1000000000000}", "{\"$ref\":\"#\"}",
       "{\"$defs\":{\"a\":{\"$ref\":\"#/$defs/b\"},\"b\":{\"$ref\":\"#/$defs/a\"}},\"$ref\":\"#/$defs/a\"}",
       "{\"pattern\":\"(((((a{4000}){4000}){4000}){4000}){4000})\"}",
-    ] {
+    ]
+    for schema in schemas {
       #expect(throws: TextError.self, "\(schema.prefix(60))") {
         try Grammar(jsonSchema: Array(schema.utf8))
       }
