@@ -34,6 +34,9 @@ struct VLMServe: ParsableCommand {
       "Models, with the names that requests call them by.", valueName: "[name=]model"))
   var models: [String]
 
+  @OptionGroup
+  var trusted: TrustOptions
+
   @OptionGroup(title: "Address")
   var address: AddressOptions
 
@@ -126,7 +129,7 @@ struct VLMServe: ParsableCommand {
         throw ValidationError(
           "'\(name.escapedForDisplay())' names two models; NAME=MODEL gives one another")
       }
-      let container = try Container.open(path: path)
+      let container = try trusted.open(path, quiet: quiet)
       let model = try Model(container, kernels: kernels, pool: pool)
       if let data = container.sections.first(where: { $0.kind == .tensorData }) {
         WeightLoading.load(container.file, data.range, quiet: quiet)

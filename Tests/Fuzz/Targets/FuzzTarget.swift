@@ -38,6 +38,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   case extracted
   /// The body of a request to the server.
   case request
+  /// A key or a signature of minisign's.
+  case signature
 
   package func run(_ bytes: UnsafeRawBufferPointer) {
     switch self {
@@ -64,6 +66,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case .statistics: StatisticsTarget.run(bytes)
     case .extracted: ExtractedTarget.run(bytes)
     case .request: RequestTarget.run(bytes)
+    case .signature: SignatureTarget.run(bytes)
     }
   }
 }
