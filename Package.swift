@@ -50,6 +50,8 @@ let package = Package(
       name: "VLMCheckpoint", dependencies: ["VLMFoundation", "VLMTensor", "CVLMKernels", "CCodecs"]),
     .target(
       name: "VLMContainer", dependencies: ["VLMFoundation", "VLMTensor", "CCodecs", "CVLMSystem"]),
+    .target(
+      name: "VLMDelta", dependencies: ["VLMFoundation", "VLMTensor", "VLMContainer", "CCodecs"]),
     .target(name: "VLMImages", dependencies: ["VLMFoundation", "CCodecs"]),
     .target(name: "VLMText", dependencies: ["VLMFoundation", "CCodecs"]),
     .target(name: "VLMModels", dependencies: ["VLMFoundation", "VLMTensor"]),
@@ -102,8 +104,8 @@ let package = Package(
     .executableTarget(
       name: "vlm-convert",
       dependencies: [
-        "VLMCommandLine", "VLMConversion", "VLMCheckpoint", "VLMContainer", "VLMFoundation",
-        "VLMImages", "VLMModels", "VLMTensor", "VLMText", "VLMZ", "VLMZConverter",
+        "VLMCommandLine", "VLMConversion", "VLMCheckpoint", "VLMContainer", "VLMDelta",
+        "VLMFoundation", "VLMImages", "VLMModels", "VLMTensor", "VLMText", "VLMZ", "VLMZConverter",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
@@ -156,6 +158,9 @@ let package = Package(
         "VLMContainer", "VLMFoundation", "VLMTensor", "VLMTestSupport", "CVLMSystem",
       ]),
     .testTarget(
+      name: "VLMDeltaTests",
+      dependencies: ["VLMDelta", "VLMContainer", "VLMFoundation", "VLMTensor", "VLMTestSupport"]),
+    .testTarget(
       name: "VLMImagesTests",
       dependencies: ["VLMImages", "VLMFoundation", "VLMTestSupport", "SystemProbe"]),
     .testTarget(
@@ -201,8 +206,8 @@ let package = Package(
     .target(
       name: "VLMFuzzTargets",
       dependencies: [
-        "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMFoundation", "VLMImages",
-        "VLMModels", "VLMServer", "VLMTensor", "VLMText", "VLMZ", "CCodecs",
+        "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMDelta", "VLMFoundation",
+        "VLMImages", "VLMModels", "VLMServer", "VLMTensor", "VLMText", "VLMZ", "CCodecs",
       ],
       path: "Tests/Fuzz/Targets"),
     .testTarget(
