@@ -54,6 +54,8 @@ let package = Package(
       name: "VLMContainer", dependencies: ["VLMFoundation", "VLMTensor", "CCodecs", "CVLMSystem"]),
     .target(
       name: "VLMSignature", dependencies: ["VLMFoundation", "VLMContainer", "CVLMSignature"]),
+    .target(
+      name: "VLMDelta", dependencies: ["VLMFoundation", "VLMTensor", "VLMContainer", "CCodecs"]),
     .target(name: "VLMImages", dependencies: ["VLMFoundation", "CCodecs"]),
     .target(name: "VLMText", dependencies: ["VLMFoundation", "CCodecs"]),
     .target(name: "VLMModels", dependencies: ["VLMFoundation", "VLMTensor"]),
@@ -107,8 +109,9 @@ let package = Package(
     .executableTarget(
       name: "vlm-convert",
       dependencies: [
-        "VLMCommandLine", "VLMConversion", "VLMCheckpoint", "VLMContainer", "VLMFoundation",
-        "VLMImages", "VLMModels", "VLMSignature", "VLMTensor", "VLMText", "VLMZ", "VLMZConverter",
+        "VLMCheckpoint", "VLMCommandLine", "VLMContainer", "VLMConversion", "VLMDelta",
+        "VLMFoundation", "VLMImages", "VLMModels", "VLMSignature", "VLMTensor", "VLMText", "VLMZ",
+        "VLMZConverter",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
@@ -166,6 +169,9 @@ let package = Package(
         "VLMSignature", "VLMContainer", "VLMFoundation", "VLMTensor", "VLMTestSupport",
       ]),
     .testTarget(
+      name: "VLMDeltaTests",
+      dependencies: ["VLMDelta", "VLMContainer", "VLMFoundation", "VLMTensor", "VLMTestSupport"]),
+    .testTarget(
       name: "VLMImagesTests",
       dependencies: ["VLMImages", "VLMFoundation", "VLMTestSupport", "SystemProbe"]),
     .testTarget(
@@ -211,7 +217,7 @@ let package = Package(
     .target(
       name: "VLMFuzzTargets",
       dependencies: [
-        "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMFoundation", "VLMImages",
+        "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMDelta", "VLMFoundation", "VLMImages",
         "VLMModels", "VLMServer", "VLMSignature", "VLMTensor", "VLMText", "VLMZ", "CCodecs",
       ],
       path: "Tests/Fuzz/Targets"),

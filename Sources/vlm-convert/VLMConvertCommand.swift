@@ -17,5 +17,6 @@ struct VLMConvertCommand: ParsableCommand {
     subcommands: [
       Convert.self, Evaluate.self, Inspect.self, Verify.self, Extract.self, Diff.self, Hash.self,
       Sign.self, VerifySignature.self, GenerateKey.self,
+      Delta.self, Apply.self,
     ], defaultSubcommand: Convert.self)
 }

@@ -258,7 +258,7 @@ package final class OutputFile {
   }
 
   /// Makes the rename last. The file is in place already, so a failure here is none of the caller's.
-  private static func syncFolder(of destination: OutputDestination) {
+  static func syncFolder(of destination: OutputDestination) {
     let folder = destination.path.splitAtLastSlash.folder
     let handle = FileSystem.open(folder.isEmpty ? "." : folder, O_RDONLY | O_DIRECTORY)
     guard handle >= 0 else { return }

@@ -14,6 +14,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   case gguf
   case json
   case container = "vlmz"
+  /// Between two containers.
+  case delta = "vlmzd"
   case image
   /// Pictures one after the other.
   case pictureStream = "picture-stream"
@@ -49,6 +51,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case .gguf: CheckpointTargets.gguf(bytes)
     case .json: TextTargets.json(bytes)
     case .container: ContainerTarget.run(bytes)
+    case .delta: DeltaTarget.run(bytes)
     case .image: ImageTarget.run(bytes)
     case .pictureStream: ImageStreamTarget.run(bytes)
     case .preprocessing: TextTargets.preprocessing(bytes)
