@@ -38,7 +38,8 @@ struct ChatMessages {
     guard let last = messages.last, last.role == .user else {
       throw .invalid(
         "messages", found: "the role '\(messages.last?.role.rawValue ?? "")' last",
-        expected: "the role 'user' last")
+        expected: "the role 'user' last: an answer that is begun is not gone on with here, and "
+          + "completions do so with a text")
     }
     return messages
   }
