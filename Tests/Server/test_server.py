@@ -242,7 +242,7 @@ class ServerTests(unittest.TestCase):
 
     def test_errors_name_the_parameter(self):
         path = "/v1/chat/completions"
-        self.refused(path, chat("Hi", tools=[{"type": "function"}]), 400, "tools")
+        self.refused(path, chat("Hi", tools=[{"type": "function"}]), 400, "tools[0].function")
         self.refused(path, chat("Hi", frequency_penalty=9), 400, "frequency_penalty")
         self.refused(path, chat("Hi", temprature=1), 400, "temprature", "unknown_parameter")
         self.refused(path, chat("Hi", temperature=9), 400, "temperature")
@@ -300,6 +300,34 @@ class ServerTests(unittest.TestCase):
         for more in ({"guided_choice": ["yes", "no"]}, {"grammar": 'root ::= "yes" | "no"'}):
             answer = self.server.post("/v1/chat/completions", chat("Is there a cup?", CUP, **more))[1]
             self.assertIn(answer["choices"][0]["message"]["content"], ("yes", "no"))
+
+    def test_calls_that_are_required_fit_their_schemas(self):
+        schema = {"type": "object", "properties": {"animal": {"enum": ["cat", "cup"]}},
+                  "required": ["animal"], "additionalProperties": False}
+        tools = [{"type": "function", "function": {"name": "seen", "parameters": schema}}]
+        body = chat("What is in the picture?", CAT, tools=tools, tool_choice="required", max_tokens=200)
+        status, answer = self.server.post("/v1/chat/completions", body)
+        self.assertEqual(status, 200, answer)
+        choice = answer["choices"][0]
+        self.assertEqual(choice["finish_reason"], "tool_calls")
+        self.assertIsNone(choice["message"]["content"])
+        (call,) = choice["message"]["tool_calls"]
+        self.assertEqual((call["type"], call["function"]["name"]), ("function", "seen"))
+        self.assertIn(json.loads(call["function"]["arguments"])["animal"], ("cat", "cup"))
+        # The result goes back, and the conversation on.
+        body["messages"] += [
+            choice["message"], {"role": "tool", "tool_call_id": call["id"], "content": "noted"}]
+        del body["tool_choice"]
+        status, answer = self.server.post("/v1/chat/completions", body)
+        self.assertEqual(status, 200, answer)
+        # In pieces the call comes whole.
+        body = chat("What?", CAT, tools=tools, tool_choice="required", max_tokens=200, stream=True)
+        _, _, data = self.server.request("POST", "/v1/chat/completions", body)
+        chunks = [json.loads(event[6:]) for event in data.decode().split("\n\n")[:-2]]
+        deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+        (calls,) = [delta["tool_calls"] for delta in deltas if "tool_calls" in delta]
+        self.assertEqual(calls[0]["index"], 0)
+        self.assertEqual(chunks[-1]["choices"][0]["finish_reason"], "tool_calls")
 
     def test_pages_that_are_let_in_may_ask(self):
         page = {"Origin": "http://localhost:3000"}

@@ -63,7 +63,7 @@ import VLMZ
   @Test(
     "what cannot be followed is refused by name",
     arguments: [
-      (#", "tools": [{"type": "function"}]"#, "tools"),
+      (#", "tools": [{"type": "function"}]"#, "tools[0].function"),
       (#", "presence_penalty": 3"#, "presence_penalty"),
       (#", "temprature": 1"#, "temprature"), (#", "temperature": 2.5"#, "temperature"),
       (#", "n": 0"#, "n"), (#", "n": 1.5"#, "n"), (#", "stream": "yes""#, "stream"),

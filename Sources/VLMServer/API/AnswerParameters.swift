@@ -13,6 +13,8 @@ package struct AnswerParameters: Sendable {
   package var alternatives: Int?
   /// Variables for the chat template: a JSON object; nil for none.
   package var templateArguments: String?
+  /// Functions that the answer may ask for; nil for none.
+  package var tools: ToolUse?
 
   static let known = Set<String>([
     "model", "stream", "stream_options", "stop", "seed", "temperature", "top_p", "top_k", "min_p",

@@ -8,13 +8,12 @@ package struct ChatRequest: Sendable {
 
   private static let known = AnswerParameters.known.union([
     "messages", "max_completion_tokens", "logprobs", "top_logprobs", "chat_template_kwargs",
-    "reasoning_effort",
+    "reasoning_effort", "tools", "tool_choice",
   ])
 
   /// What would change the answer and is not followed, with the values that ask for nothing.
   private static let neutral: [String: [JSONValue]] = [
-    "tools": [[]], "functions": [[]], "tool_choice": ["none", "auto"],
-    "function_call": ["none", "auto"], "modalities": [["text"]],
+    "functions": [[]], "function_call": ["none", "auto"], "modalities": [["text"]],
   ]
 
   /// - Throws: `APIError` naming the parameter that is wrong or cannot be followed.
@@ -31,7 +30,8 @@ package struct ChatRequest: Sendable {
     for (index, turn) in turns.enumerated() {
       try reader.add(try Fields(turn, at: "messages[\(index)]"))
     }
-    messages = try reader.finish()
+    let tools = try ToolUse(fields)
+    messages = try reader.finish(tools: tools)
     let older = try fields.integer("max_tokens", 1...Int.max)
     let tokens = try fields.integer("max_completion_tokens", 1...Int.max) ?? older
     let tells = try fields.bool("logprobs") ?? false
@@ -43,6 +43,15 @@ package struct ChatRequest: Sendable {
       fields, maximumTokens: tokens, alternatives: tells ? alternatives ?? 0 : nil, limits: limits,
       randomSeed: randomSeed)
     parameters.templateArguments = try Self.templateArguments(fields)
+    parameters.tools = tools
+    if let format = tools?.format {
+      guard parameters.options.format == .text else {
+        throw .invalid(
+          "tool_choice", found: "a call that is required, and a form of the answer",
+          expected: "one of them")
+      }
+      parameters.options.format = format
+    }
     self.parameters = parameters
   }
 
