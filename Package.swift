@@ -124,8 +124,8 @@ let package = Package(
     .executableTarget(
       name: "vlm-serve",
       dependencies: [
-        "CVLMHTTP", "VLMCommandLine", "VLMContainer", "VLMFoundation", "VLMServer", "VLMTensor",
-        "VLMZ",
+        "CVLMHTTP", "VLMCheckpoint", "VLMCommandLine", "VLMContainer", "VLMFoundation", "VLMModels",
+        "VLMServer", "VLMTensor", "VLMZ",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(

@@ -81,7 +81,7 @@ final class Front: Sendable {
       return limit
     } catch {
       exchange.record.set { $0.error = error.message }
-      var response = Response(error)
+      var response = service.refusal(error, of: exchange.head)
       response.headers.append(("Connection", "close"))
       exchange.sendAtOnce(response)
       return 0
@@ -92,7 +92,7 @@ final class Front: Sendable {
     if exchange.isTooLarge {
       let error = service.tooLarge
       exchange.record.set { $0.error = error.message }
-      exchange.sendAtOnce(Response(error))
+      exchange.sendAtOnce(service.refusal(error, of: exchange.head))
       return
     }
     let body = exchange.takeBody()

@@ -1,6 +1,7 @@
 // What each function gives when it is used rightly.
 
 #include <math.h>
+#include <stddef.h>
 
 #include "check.h"
 
@@ -313,6 +314,24 @@ static void test_stories(const files *files) {
   CHECK(answer->ending == VLMZ_ENDING_STOP_TEXT);
   CHECK(strstr(answer->text, "there") == NULL);
   vlmz_free(answer);
+  OK(vlmz_conversation_clear(conversation));
+  // As a program has it that was compiled with version 2.
+  how.size = offsetof(vlmz_answer_options, json_schema);
+  how.grammar = "root ::= [0-9]";
+  OK(vlmz_conversation_ask(
+      conversation, "Once upon a time,", NULL, 0, &how, NULL, NULL, &answer));
+  CHECK(answer->ending == VLMZ_ENDING_STOP_TEXT);
+  vlmz_free(answer);
+  OK(vlmz_conversation_clear(conversation));
+  how.size = sizeof how;
+  OK(vlmz_conversation_ask(
+      conversation, "Once upon a time,", NULL, 0, &how, NULL, NULL, &answer));
+  CHECK(answer->ending == VLMZ_ENDING_COMPLETE);
+  CHECK(answer->length == 1 && answer->text[0] >= '0' && answer->text[0] <= '9');
+  vlmz_free(answer);
+  how.json_schema = "{}";
+  EXPECT(VLMZ_INVALID_ARGUMENT, vlmz_conversation_ask(
+      conversation, "Once", NULL, 0, &how, NULL, NULL, &answer));
   OK(vlmz_conversation_clear(conversation));
   // Drawn with one seed, twice the same; the context ends it.
   char *texts[2];

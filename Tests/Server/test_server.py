@@ -242,8 +242,8 @@ class ServerTests(unittest.TestCase):
 
     def test_errors_name_the_parameter(self):
         path = "/v1/chat/completions"
-        self.refused(path, chat("Hi", tools=[{"type": "function"}]), 400, "tools")
-        self.refused(path, chat("Hi", frequency_penalty=0.5), 400, "frequency_penalty")
+        self.refused(path, chat("Hi", tools=[{"type": "function"}]), 400, "tools[0].function")
+        self.refused(path, chat("Hi", frequency_penalty=9), 400, "frequency_penalty")
         self.refused(path, chat("Hi", temprature=1), 400, "temprature", "unknown_parameter")
         self.refused(path, chat("Hi", temperature=9), 400, "temperature")
         self.refused(path, {**chat("Hi"), "model": "gpt-4o"}, 404, "model", "model_not_found")
@@ -283,6 +283,66 @@ class ServerTests(unittest.TestCase):
         self.assertEqual(self.server.request("GET", "/v1/chat/completions")[0], 405)
         self.assertEqual(self.server.request("DELETE", "/health")[0], 405)
         self.assertEqual(self.server.request("GET", "/../../etc/passwd")[0], 404)
+
+    def test_penalties_and_biases_change_answers(self):
+        body = {"model": "stories", "prompt": "Once", "max_tokens": 60, "temperature": 0}
+        plain = self.server.post("/v1/completions", body)[1]["choices"][0]["text"]
+        for more in ({"frequency_penalty": 2}, {"presence_penalty": 2}):
+            status, answer = self.server.post("/v1/completions", {**body, **more})
+            self.assertEqual(status, 200, answer)
+            self.assertNotEqual(answer["choices"][0]["text"], plain)
+        forced = self.server.post(
+            "/v1/completions", {**body, "max_tokens": 3, "logit_bias": {"300": 100}, "logprobs": 0})[1]
+        tokens = forced["choices"][0]["logprobs"]["tokens"]
+        self.assertEqual(len(set(tokens)), 1)
+
+    def test_choices_and_grammars_of_other_servers_hold(self):
+        for more in ({"guided_choice": ["yes", "no"]}, {"grammar": 'root ::= "yes" | "no"'}):
+            answer = self.server.post("/v1/chat/completions", chat("Is there a cup?", CUP, **more))[1]
+            self.assertIn(answer["choices"][0]["message"]["content"], ("yes", "no"))
+
+    def test_calls_that_are_required_fit_their_schemas(self):
+        schema = {"type": "object", "properties": {"animal": {"enum": ["cat", "cup"]}},
+                  "required": ["animal"], "additionalProperties": False}
+        tools = [{"type": "function", "function": {"name": "seen", "parameters": schema}}]
+        body = chat("What is in the picture?", CAT, tools=tools, tool_choice="required", max_tokens=200)
+        status, answer = self.server.post("/v1/chat/completions", body)
+        self.assertEqual(status, 200, answer)
+        choice = answer["choices"][0]
+        self.assertEqual(choice["finish_reason"], "tool_calls")
+        self.assertIsNone(choice["message"]["content"])
+        (call,) = choice["message"]["tool_calls"]
+        self.assertEqual((call["type"], call["function"]["name"]), ("function", "seen"))
+        self.assertIn(json.loads(call["function"]["arguments"])["animal"], ("cat", "cup"))
+        # The result goes back, and the conversation on.
+        body["messages"] += [
+            choice["message"], {"role": "tool", "tool_call_id": call["id"], "content": "noted"}]
+        del body["tool_choice"]
+        status, answer = self.server.post("/v1/chat/completions", body)
+        self.assertEqual(status, 200, answer)
+        # In pieces the call comes whole.
+        body = chat("What?", CAT, tools=tools, tool_choice="required", max_tokens=200, stream=True)
+        _, _, data = self.server.request("POST", "/v1/chat/completions", body)
+        chunks = [json.loads(event[6:]) for event in data.decode().split("\n\n")[:-2]]
+        deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+        (calls,) = [delta["tool_calls"] for delta in deltas if "tool_calls" in delta]
+        self.assertEqual(calls[0]["index"], 0)
+        self.assertEqual(chunks[-1]["choices"][0]["finish_reason"], "tool_calls")
+
+    def test_pages_that_are_let_in_may_ask(self):
+        page = {"Origin": "http://localhost:3000"}
+        ask = {**page, "Access-Control-Request-Method": "POST"}
+        self.assertEqual(self.server.request("OPTIONS", "/v1/models", headers=ask)[0], 403)
+        with Server(
+            model("stories"), "--port", "0", "-q", "--allow-origin", "http://localhost:3000",
+        ) as server:
+            status, headers, _ = server.request("OPTIONS", "/v1/completions", headers=ask)
+            self.assertEqual(status, 204)
+            self.assertIn("Authorization", headers["Access-Control-Allow-Headers"])
+            body = {"prompt": "Once", "max_tokens": 2, "stream": True}
+            status, headers, _ = server.request("POST", "/v1/completions", body, page)
+            self.assertEqual(status, 200)
+            self.assertEqual(headers["Access-Control-Allow-Origin"], "http://localhost:3000")
 
     def test_requests_of_other_pages_are_refused(self):
         for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}):
@@ -430,6 +490,10 @@ class LifeTests(unittest.TestCase):
             refused = answers[statuses.index(429)]
             self.assertGreaterEqual(int(refused[1]["Retry-After"]), 1)
             self.assertEqual(json.loads(refused[2])["error"]["code"], "queue_full")
+            # What will never fit is not a matter of time.
+            status, headers, data = server.request("POST", "/v1/completions", {**body, "n": 3})
+            self.assertEqual((status, headers["Retry-After"]), (400, None))
+            self.assertEqual(json.loads(data)["error"]["param"], "n")
 
     def test_termination_lets_answers_finish(self):
         with Server(model("stories"), "--port", "0", "--drain", "300") as server:

@@ -47,7 +47,7 @@ extern "C" {
 // ---------------------------------------------------------------- versions and errors
 
 // The interface that this header describes; see vlmz_abi_version().
-#define VLMZ_ABI_VERSION 2
+#define VLMZ_ABI_VERSION 3
 
 // The interface that the library has. A program works with a library whose number is that of its
 // header or higher; one that it does not work with has another soname. Thread-safe.
@@ -503,10 +503,24 @@ typedef struct vlmz_answer_options {
   // Texts that end the answer and are no part of it: stop_count of them.
   const char *const *stops;
   size_t stop_count;
+  // What follows is since version 3. What the answer must be, one of these at most; the rest NULL and
+  // 0 for any text. docs/grammars.md says what they may have.
+  //
+  // JSON that is valid for this schema, JSON Schema draft 2020-12.
+  const char *json_schema;
+  // A text of this grammar in GBNF, the notation of llama.cpp.
+  const char *grammar;
+  // Not 0: any JSON object.
+  int32_t json_object;
+  // What is taken off the logit of a token that the answer has, once and for each time that it has it,
+  // -100 to 100.
+  double presence_penalty;
+  double frequency_penalty;
 } vlmz_answer_options;
 
-#define VLMZ_ANSWER_OPTIONS_INIT \
-  { sizeof(vlmz_answer_options), 0, -1, -1.0, -1.0, -1.0, -1.0, 0, NULL, 0 }
+#define VLMZ_ANSWER_OPTIONS_INIT                                                                  \
+  { sizeof(vlmz_answer_options), 0, -1, -1.0, -1.0, -1.0, -1.0, 0, NULL, 0, NULL, NULL, 0, 0.0, \
+    0.0 }
 
 // Takes a piece of an answer as soon as it is certain, on the thread that asked: length bytes of
 // UTF-8 in whole characters, and a zero byte behind them. The text is valid until the callback
@@ -522,7 +536,9 @@ enum {
   VLMZ_ENDING_STOP_TEXT = 2,  // One of the stops.
   VLMZ_ENDING_LENGTH = 3,  // maximum_tokens were written.
   VLMZ_ENDING_CONTEXT = 4,  // The context is full.
-  VLMZ_ENDING_CANCELLED = 5  // It was cancelled.
+  VLMZ_ENDING_CANCELLED = 5,  // It was cancelled.
+  // It is all that json_schema, grammar or json_object allow. Since version 3.
+  VLMZ_ENDING_COMPLETE = 6
 };
 
 // An answer. Members may be added at the end.

@@ -73,6 +73,10 @@ package struct ClassifyRequest: Sendable {
       images.append(try VisionInput.image(element, at: place, limits: limits))
     }
     self.images = images
+    // One text would be one label, of which every picture is, whatever was meant.
+    if let value = fields["labels"], value.stringValue != nil {
+      throw fields.invalid("labels", value, expected: "an array of strings")
+    }
     labels = try fields.strings("labels", atMost: 10_000)
     templates = try fields.strings("templates", atMost: 100) ?? []
     top = try fields.integer("top", 1...1_000_000) ?? (labels == nil ? 5 : labels?.count ?? 5)
@@ -112,6 +116,17 @@ enum VisionInput {
     }
     if value.intValue != nil || value.arrayValue != nil {
       throw .unsupported(place, "found ids of tokens, which mean nothing to this model; send texts")
+    }
+    if value["type"]?.stringValue == "text" {
+      let fields = try Fields(value, at: place)
+      try fields.refuseOthers(known: ["type", "text"])
+      guard let text = try fields.string("text"), !text.isEmpty, text.utf8.count <= limits.textBytes
+      else {
+        throw .invalid(
+          fields.name("text"), found: fields["text"].map { Fields.shown($0) } ?? "none",
+          expected: "a string of 1 to \(limits.textBytes) bytes")
+      }
+      return .text(text)
     }
     return .image(try image(value, at: place, limits: limits))
   }

@@ -11,24 +11,30 @@ package struct APIKeys: Sendable {
   }
 
   /// Whether an `Authorization` header holds one of the keys.
+  package func accept(authorization: String?) -> Bool {
+    holder(authorization: authorization) != nil
+  }
+
+  /// Which of the keys an `Authorization` header holds, from 0; nil for none.
   ///
   /// Hashes of one length are compared in full, with each key: the time that it takes tells nothing of
   /// the keys, not even which one it was.
-  package func accept(authorization: String?) -> Bool {
+  package func holder(authorization: String?) -> Int? {
     var given = ""
     if let authorization, authorization.utf8.count <= 4096 {
       let parts = authorization.split(separator: " ", maxSplits: 1)
       if parts.count == 2, parts[0].lowercased() == "bearer" { given = String(parts[1]) }
     }
     let digest = SHA256.hash(Array(given.utf8))
-    var isAny: UInt8 = 0
-    for known in digests {
+    var place = 0
+    for (index, known) in digests.enumerated() {
       var difference: UInt8 = 0
       for (a, b) in zip(known, digest) { difference |= a ^ b }
-      // 1 where there is no difference, without a branch.
-      isAny |= UInt8((UInt16(difference) &- 1) >> 8 & 1)
+      // All ones where there is no difference, without a branch.
+      let isSame = Int((UInt16(difference) &- 1) >> 8 & 1)
+      place |= -isSame & (index + 1)
     }
-    return isAny == 1 && !given.isEmpty
+    return place == 0 || given.isEmpty ? nil : place - 1
   }
 
   /// The keys of a file: one a line, with comments behind '#' at a line's beginning.

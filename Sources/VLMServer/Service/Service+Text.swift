@@ -3,7 +3,10 @@ import VLMZ
 
 /// Chats and completions.
 extension Service {
-  func chat(_ body: JSONValue, _ record: RequestRecord) async throws -> Response {
+  /// - Parameter client: whose request it is; clients take turns.
+  func chat(
+    _ body: JSONValue, client: String, _ record: RequestRecord
+  ) async throws -> Response {
     let served = try model(of: body, record)
     let engine = try writer(served)
     let request = try ChatRequest(body, limits: limits)
@@ -15,17 +18,20 @@ extension Service {
     let json = AnswerJSON(
       .chat, created: Self.now, model: served.name, tellsUsage: request.parameters.tellsUsage)
     return try await answer(
-      [.messages(request.messages)], request.parameters, request.format, engine, json, record)
+      [.messages(request.messages)], request.parameters, client, engine, json, record)
   }
 
-  func complete(_ body: JSONValue, _ record: RequestRecord) async throws -> Response {
+  /// See `chat`.
+  func complete(
+    _ body: JSONValue, client: String, _ record: RequestRecord
+  ) async throws -> Response {
     let served = try model(of: body, record)
     let engine = try writer(served)
     let request = try CompletionRequest(body, limits: limits)
     let json = AnswerJSON(
       .completion, created: Self.now, model: served.name,
       tellsUsage: request.parameters.tellsUsage)
-    return try await answer(request.prompts, request.parameters, .text, engine, json, record)
+    return try await answer(request.prompts, request.parameters, client, engine, json, record)
   }
 
   private func writer(_ served: ServedModel) throws(APIError) -> BatchEngine {
@@ -41,18 +47,24 @@ extension Service {
   // MARK: - Answers
 
   private func answer(
-    _ prompts: [GenerationRequest.Prompt], _ parameters: AnswerParameters,
-    _ format: AnswerFormat, _ engine: BatchEngine, _ json: AnswerJSON, _ record: RequestRecord
+    _ prompts: [GenerationRequest.Prompt], _ parameters: AnswerParameters, _ client: String,
+    _ engine: BatchEngine, _ json: AnswerJSON, _ record: RequestRecord
   ) async throws -> Response {
-    var options = parameters.options
-    options.format = format
+    let answers = prompts.count * parameters.count
+    // Not a matter of time: there will never be room for so many.
+    guard answers <= engine.capacity else {
+      throw APIError.invalid(
+        "n", found: "\(answers) answers",
+        expected: "at most \(engine.capacity), which this server computes or lets wait")
+    }
     var streams: [GenerationStream] = []
     do {
       for prompt in prompts {
         for choice in 0..<parameters.count {
           let request = GenerationRequest(
-            prompt, options: options, choice: choice,
-            alternatives: parameters.alternatives, deadline: limits.deadline)
+            prompt, options: parameters.options, choice: choice,
+            alternatives: parameters.alternatives, client: client,
+            templateArguments: parameters.templateArguments, deadline: limits.deadline)
           streams.append(try engine.submit(request))
         }
       }

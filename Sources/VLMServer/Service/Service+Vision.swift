@@ -9,7 +9,7 @@ extension Service {
     let hasTexts = request.inputs.contains { if case .text = $0 { true } else { false } }
     let sessions = try sessions(
       served, hasTexts ? .embedsTexts : .embedsImages,
-      hasTexts ? "reads no texts" : "embeds no pictures")
+      hasTexts ? "embeds no texts" : "embeds no pictures")
     let (embeddings, tokens) = try await withinDeadline {
       try await sessions.withSession { session in
         try await Self.embeddings(request.inputs, session)
@@ -72,10 +72,16 @@ extension Service {
     let sessions: SessionPool
     if request.labels != nil {
       sessions = try self.sessions(
-        served, .classifiesByText, "reads no texts, so that labels mean nothing")
+        served, .classifiesByText,
+        served.model.capabilities.contains(.classifiesImages)
+          ? "has classes of its own and compares no pictures with texts: leave 'labels' out"
+          : Self.lackOfClasses(served))
     } else {
       sessions = try self.sessions(
-        served, .classifiesImages, "has no classes of its own; 'labels' gives some to choose from")
+        served, .classifiesImages,
+        served.model.capabilities.contains(.classifiesByText)
+          ? "has no classes of its own; 'labels' gives some to choose from"
+          : Self.lackOfClasses(served))
     }
     let results = try await withinDeadline {
       try await sessions.withSession { session -> [Classification] in
@@ -106,6 +112,16 @@ extension Service {
       ]
     }
     return Response(["object": "list", "model": .string(served.name), "data": .array(data)])
+  }
+
+  /// What is said of a model that classifies in no way.
+  private static func lackOfClasses(_ served: ServedModel) -> String {
+    let others = [
+      served.engine == nil ? nil : Route.chat.rawValue,
+      served.model.capabilities.contains(.embedsImages) ? Route.embeddings.rawValue : nil,
+    ].compactMap { $0 }
+    return "classifies no pictures"
+      + (others.isEmpty ? "" : "; it answers " + others.joined(separator: " and "))
   }
 
   func explain(_ body: JSONValue, _ record: RequestRecord) async throws -> Response {

@@ -32,10 +32,12 @@ package final class Service: Sendable {
   ///
   /// - Throws: `APIError` for a request that is not answered whatever its body says.
   package func admit(_ head: RequestHead) throws(APIError) -> Route {
-    try browsers.check(head)
+    let isPreflight = try browsers.check(head) == .preflight
     guard let (route, _) = Route.find(head.path) else {
       throw .notFound(head.method, head.path)
     }
+    // A browser asks whether it may ask, without a key.
+    if isPreflight { return route }
     guard route.allows(head.method) else {
       throw .methodNotAllowed(head.method, allowed: route.takesBody ? "POST" : "GET")
     }
@@ -69,12 +71,18 @@ package final class Service: Sendable {
     to head: RequestHead, body: [UInt8], record: RequestRecord
   ) async -> Response {
     do {
-      return try await answer(head, body, record)
+      if try browsers.check(head) == .preflight { return browsers.consent(to: head) }
+      return browsers.marked(try await answer(head, body, record), for: head)
     } catch {
       let error = APIError(error)
       record.set { $0.error = error.message }
-      return Response(error)
+      return refusal(error, of: head)
     }
+  }
+
+  /// What a request is refused with, in a form that a page which may ask can read.
+  package func refusal(_ error: APIError, of head: RequestHead) -> Response {
+    browsers.marked(Response(error), for: head)
   }
 
   private func answer(
@@ -93,12 +101,17 @@ package final class Service: Sendable {
       return Response(type: MetricsText.type, body: .bytes(Array(text.utf8)))
     case .models: return Response(["object": "list", "data": .array(models.map(\.json))])
     case .model: return Response(try model(named: rest).json)
-    case .chat: return try await chat(try json(body), record)
-    case .completions: return try await complete(try json(body), record)
+    case .chat: return try await chat(try json(body), client: client(head), record)
+    case .completions: return try await complete(try json(body), client: client(head), record)
     case .embeddings: return try await embed(try json(body), record)
     case .classify: return try await classify(try json(body), record)
     case .explain: return try await explain(try json(body), record)
     }
+  }
+
+  /// Who shares a key takes turns as one; without keys all are alike.
+  private func client(_ head: RequestHead) -> String {
+    keys?.holder(authorization: head.authorization).map { "key \($0)" } ?? ""
   }
 
   private func json(_ body: [UInt8]) throws(APIError) -> JSONValue {

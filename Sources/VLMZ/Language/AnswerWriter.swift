@@ -65,7 +65,7 @@ package struct AnswerWriter {
       }
     }
     guard logits.notFiniteCount == 0,
-      let token = sampler.next(logits, history: history, allowed: mask)
+      let token = sampler.next(logits, history: history, answer: tokens, allowed: mask)
     else { throw GenerationError(.notNumbers(position: position)) }
     return token
   }

@@ -46,12 +46,14 @@ public final class BatchEngine: Sendable {
     let arguments = try framing.arguments()
     let (scheduler, framer) = try VLMZError.wrapping {
       let language = try model.requireLanguage()
-      let choice = try TemplateChoice(model, language, arguments: arguments)
-      let template = try Conversation.template(options.template, choice)
+      // A template that nothing has is said before memory is taken.
+      _ = try Conversation.template(
+        options.template, try TemplateChoice(model, language, arguments: arguments))
       let scheduler = try AnswerScheduler(model, language, options, pagePositions: pagePositions)
-      let frame = try PromptFrame(
-        model, template: template, contextLength: scheduler.contextLength)
-      return (scheduler, RequestFramer(model: model, frame: frame, options: options))
+      let frames = try PromptFrames(
+        model, language, options.template, arguments: arguments,
+        contextLength: scheduler.contextLength)
+      return (scheduler, RequestFramer(model: model, frames: frames, options: options))
     }
     self.model = model
     self.framer = framer
@@ -64,6 +66,9 @@ public final class BatchEngine: Sendable {
 
   /// Positions that a prompt and its answer may have together, pictures included.
   public var contextLength: Int { framer.frame.contextLength }
+
+  /// Requests that it has at most, those that wait included.
+  public var capacity: Int { framer.options.capacity }
 
   /// Whether prompts may have pictures.
   public var seesPictures: Bool { framer.frame.seesPictures }

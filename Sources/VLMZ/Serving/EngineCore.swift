@@ -69,8 +69,8 @@ final class EngineCore: @unchecked Sendable {
   /// Why no request is taken now; the caller holds the lock.
   private func refusal() -> EngineError? {
     guard phase == .running else { return .stopped }
-    let free = computed.active < options.maximumActive && waitingCount == 0
-    guard waitingCount >= options.maximumWaiting, !free else { return nil }
+    // Those that wait for the next pass to begin take a place among the answers, not one of the queue.
+    guard computed.active + waitingCount >= options.capacity else { return nil }
     own.refused += 1
     let seconds =
       computed.secondsPerAnswer * Double(waitingCount + 1) / Double(options.maximumActive)
@@ -186,7 +186,10 @@ final class EngineCore: @unchecked Sendable {
     while let (ticket, prompt) = monitor.withLock({ queue.first }),
       scheduler.admit(ticket, prompt, at: now())
     {
-      monitor.withLock { _ = queue.popFirst() }
+      monitor.withLock {
+        _ = queue.popFirst()
+        computed.active += 1
+      }
     }
     scheduler.turn(now)
     let waiting = monitor.withLock { () -> [CheckedContinuation<Void, Never>] in

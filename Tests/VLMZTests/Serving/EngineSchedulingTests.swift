@@ -158,7 +158,7 @@ struct EngineSchedulingTests {
 
   @Test("a request too many is refused with the time after which to come again")
   func bound() async throws {
-    let served = try ServedModel.stories(BatchEngineOptions(maximumActive: 1, maximumWaiting: 2))
+    let served = try ServedModel.stories(BatchEngineOptions(maximumActive: 1, maximumWaiting: 1))
     let request = GenerationRequest(.text("Once"), options: AnswerOptions(maximumTokens: 4))
     let first = try served.engine.submit(request)
     let second = try served.engine.submit(request)
@@ -173,6 +173,21 @@ struct EngineSchedulingTests {
     served.finish()
     #expect(try await first.result().text == second.result().text)
     _ = try await served.answer(request)
+  }
+
+  @Test("as many requests at once are taken as are computed and as may wait")
+  func burst() async throws {
+    let served = try ServedModel.stories(BatchEngineOptions(maximumActive: 2, maximumWaiting: 1))
+    #expect(served.engine.capacity == 3)
+    let request = GenerationRequest(.text("Once"), options: AnswerOptions(maximumTokens: 4))
+    var streams: [GenerationStream] = []
+    for _ in 0..<6 {
+      if let stream = try? served.engine.submit(request) { streams.append(stream) }
+    }
+    #expect(streams.count == 3)
+    served.finish()
+    for stream in streams { _ = try await stream.result() }
+    #expect(served.engine.statistics.refused == 3)
   }
 
   @Test("clients take turns, each in the order of its requests")
