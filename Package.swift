@@ -50,6 +50,10 @@ let package = Package(
       name: "VLMCheckpoint", dependencies: ["VLMFoundation", "VLMTensor", "CVLMKernels", "CCodecs"]),
     .target(
       name: "VLMContainer", dependencies: ["VLMFoundation", "VLMTensor", "CCodecs", "CVLMSystem"]),
+    // The packed form of a container, for transfers.
+    .target(
+      name: "VLMTransport",
+      dependencies: ["VLMFoundation", "VLMTensor", "VLMContainer", "CCodecs", "CVLMSystem"]),
     .target(name: "VLMImages", dependencies: ["VLMFoundation", "CCodecs"]),
     .target(name: "VLMText", dependencies: ["VLMFoundation", "CCodecs"]),
     .target(name: "VLMModels", dependencies: ["VLMFoundation", "VLMTensor"]),
@@ -63,7 +67,8 @@ let package = Package(
     .target(
       name: "VLMZ",
       dependencies: [
-        "VLMFoundation", "VLMTensor", "VLMContainer", "VLMImages", "VLMText", "VLMModels",
+        "VLMFoundation", "VLMTensor", "VLMContainer", "VLMTransport", "VLMImages", "VLMText",
+        "VLMModels",
       ]),
     .target(
       name: "VLMZConverter",
@@ -96,14 +101,15 @@ let package = Package(
     .target(
       name: "VLMCommandLine",
       dependencies: [
-        "CVLMCommandLine", "VLMFoundation", "VLMTensor",
+        "CVLMCommandLine", "VLMFoundation", "VLMTensor", "VLMContainer", "VLMTransport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
       name: "vlm-convert",
       dependencies: [
         "VLMCommandLine", "VLMConversion", "VLMCheckpoint", "VLMContainer", "VLMFoundation",
-        "VLMImages", "VLMModels", "VLMTensor", "VLMText", "VLMZ", "VLMZConverter",
+        "VLMImages", "VLMModels", "VLMTensor", "VLMText", "VLMTransport", "VLMZ",
+        "VLMZConverter",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
@@ -156,6 +162,11 @@ let package = Package(
         "VLMContainer", "VLMFoundation", "VLMTensor", "VLMTestSupport", "CVLMSystem",
       ]),
     .testTarget(
+      name: "VLMTransportTests",
+      dependencies: [
+        "VLMTransport", "VLMContainer", "VLMFoundation", "VLMTensor", "VLMTestSupport",
+      ]),
+    .testTarget(
       name: "VLMImagesTests",
       dependencies: ["VLMImages", "VLMFoundation", "VLMTestSupport", "SystemProbe"]),
     .testTarget(
@@ -195,14 +206,14 @@ let package = Package(
       name: "CLITests",
       dependencies: [
         "VLMCommandLine", "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMFoundation",
-        "VLMImages", "VLMTensor", "VLMText", "VLMTestSupport", "VLMZ", "VLMZConverter",
-        "vlm-convert", "vlm-run",
+        "VLMImages", "VLMTensor", "VLMText", "VLMTestSupport", "VLMTransport", "VLMZ",
+        "VLMZConverter", "vlm-convert", "vlm-run",
       ]),
     .target(
       name: "VLMFuzzTargets",
       dependencies: [
         "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMFoundation", "VLMImages",
-        "VLMModels", "VLMServer", "VLMTensor", "VLMText", "VLMZ", "CCodecs",
+        "VLMModels", "VLMServer", "VLMTensor", "VLMText", "VLMTransport", "VLMZ", "CCodecs",
       ],
       path: "Tests/Fuzz/Targets"),
     .testTarget(

@@ -14,6 +14,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   case gguf
   case json
   case container = "vlmz"
+  /// The packed form of a container.
+  case packed = "vlmzp"
   case image
   /// Pictures one after the other.
   case pictureStream = "picture-stream"
@@ -47,6 +49,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case .gguf: CheckpointTargets.gguf(bytes)
     case .json: TextTargets.json(bytes)
     case .container: ContainerTarget.run(bytes)
+    case .packed: PackedTarget.run(bytes)
     case .image: ImageTarget.run(bytes)
     case .pictureStream: ImageStreamTarget.run(bytes)
     case .preprocessing: TextTargets.preprocessing(bytes)
