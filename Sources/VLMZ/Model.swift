@@ -4,6 +4,7 @@ import VLMImages
 import VLMModels
 import VLMTensor
 import VLMText
+import VLMTransport
 
 /// An opened `.vlmz` file: the mapped weights and all that is needed to use them.
 ///
@@ -23,11 +24,22 @@ public final class Model: Sendable {
     public var threads: Int?
     /// The instruction set, one of `Model.instructionSets`; nil for the best of this machine.
     public var instructionSet: String?
+    /// The folder that a packed model (`.vlmzp`) is unpacked into once, by its root hash; nil refuses
+    /// such files. Processes may share it.
+    public var cacheFolder: String?
+    /// Bytes that the models in that folder may take together. Those that were not opened for longest
+    /// are removed for another, but none in use.
+    public var cacheByteLimit: Int
 
     /// Options that differ from the defaults where they are given.
-    public init(threads: Int? = nil, instructionSet: String? = nil) {
+    public init(
+      threads: Int? = nil, instructionSet: String? = nil, cacheFolder: String? = nil,
+      cacheByteLimit: Int = 16_000_000_000
+    ) {
       self.threads = threads
       self.instructionSet = instructionSet
+      self.cacheFolder = cacheFolder
+      self.cacheByteLimit = cacheByteLimit
     }
   }
 
@@ -53,7 +65,7 @@ public final class Model: Sendable {
   /// Opens and checks a file. The weights themselves are not read; see `vlm-convert verify`.
   ///
   /// - Parameters:
-  ///   - path: of a `.vlmz` file, a regular one.
+  ///   - path: of a `.vlmz` file, a regular one, or of a packed one with a `cacheFolder`.
   ///   - options: how to compute.
   /// - Throws: `VLMZError`: `.notFound` or `.noPermission` when the file cannot be opened,
   ///   `.badData` when it is damaged or is no `.vlmz`, `.unsupported` for an instruction set that
@@ -62,9 +74,15 @@ public final class Model: Sendable {
     let threads = options.threads ?? ThreadCount.available
     try Self.check(threads: threads)
     let kernels = try Self.kernels(named: options.instructionSet)
-    let container = try VLMZError.wrapping { try Container.open(path: path) }
+    let pool = WorkerPool(threadCount: threads)
+    let cache = options.cacheFolder.map {
+      ModelCache(folder: $0, limit: options.cacheByteLimit)
+    }
+    let container = try VLMZError.wrapping {
+      try ModelCache.open(path: path, cache: cache, pool: pool)
+    }
     let made = try VLMZError.wrapping {
-      try Contents(container, kernels: kernels, pool: WorkerPool(threadCount: threads))
+      try Contents(container, kernels: kernels, pool: pool)
     }
     self.init(made)
   }

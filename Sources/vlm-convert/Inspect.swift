@@ -5,6 +5,7 @@ import VLMContainer
 import VLMConversion
 import VLMFoundation
 import VLMTensor
+import VLMTransport
 
 struct Inspect: ParsableCommand {
   static var configuration: CommandConfiguration {
@@ -26,6 +27,15 @@ struct Inspect: ParsableCommand {
   @OptionGroup var pyTorch: PyTorchOptions
 
   func run() throws {
+    if PackedInput.isPacked(file) {
+      let summary = try PackedSummary(path: file)
+      if json {
+        Report.line(summary.json.serialized(pretty: true))
+      } else {
+        for line in summary.lines { Report.line(line) }
+      }
+      return
+    }
     if let statistics = try StatisticsListing(path: file) {
       if json {
         Report.line(statistics.json.serialized(pretty: true))

@@ -16,5 +16,6 @@ struct VLMConvertCommand: ParsableCommand {
     version: versionText(program: "vlm-convert", formatVersion: Container.formatVersion),
     subcommands: [
       Convert.self, Evaluate.self, Inspect.self, Verify.self, Extract.self, Diff.self, Hash.self,
+      Pack.self, Unpack.self,
     ], defaultSubcommand: Convert.self)
 }

@@ -147,7 +147,10 @@ struct VLMRun: ParsableCommand {
     try checkEndings()
     let kernels = try Environment.kernelSet()
     let container: Container
-    do { container = try Container.open(path: model) } catch {
+    do {
+      container = try openModel(
+        model, threads: try threadCount(option: threads), quiet: quiet, program: "vlm-run")
+    } catch let error as ContainerError {
       throw CheckpointPath.refusalAsContainer(model) ?? error
     }
     if let model = try conversationModel(container, kernels) { return try converse(model) }

@@ -126,7 +126,8 @@ struct VLMServe: ParsableCommand {
         throw ValidationError(
           "'\(name.escapedForDisplay())' names two models; NAME=MODEL gives one another")
       }
-      let container = try Container.open(path: path)
+      let container = try openModel(
+        path, threads: pool.threadCount, quiet: quiet, program: "vlm-serve")
       let model = try Model(container, kernels: kernels, pool: pool)
       if let data = container.sections.first(where: { $0.kind == .tensorData }) {
         WeightLoading.load(container.file, data.range, quiet: quiet)
@@ -148,6 +149,7 @@ struct VLMServe: ParsableCommand {
       }
     }
     let file = argument.splitAtLastSlash.name
-    return (file.hasSuffix(".vlmz") ? String(file.dropLast(5)) : file, argument)
+    let ending = [".vlmz", ".vlmzp"].first { file.hasSuffix($0) } ?? ""
+    return (String(file.dropLast(ending.count)), argument)
   }
 }
