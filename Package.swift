@@ -56,6 +56,10 @@ let package = Package(
       name: "VLMSignature", dependencies: ["VLMFoundation", "VLMContainer", "CVLMSignature"]),
     .target(
       name: "VLMDelta", dependencies: ["VLMFoundation", "VLMTensor", "VLMContainer", "CCodecs"]),
+    // The packed form of a container, for transfers.
+    .target(
+      name: "VLMTransport",
+      dependencies: ["VLMFoundation", "VLMTensor", "VLMContainer", "CCodecs", "CVLMSystem"]),
     .target(name: "VLMImages", dependencies: ["VLMFoundation", "CCodecs"]),
     .target(name: "VLMText", dependencies: ["VLMFoundation", "CCodecs"]),
     .target(name: "VLMModels", dependencies: ["VLMFoundation", "VLMTensor"]),
@@ -69,8 +73,8 @@ let package = Package(
     .target(
       name: "VLMZ",
       dependencies: [
-        "VLMFoundation", "VLMTensor", "VLMContainer", "VLMSignature", "VLMImages", "VLMText",
-        "VLMModels",
+        "VLMContainer", "VLMFoundation", "VLMImages", "VLMModels", "VLMSignature", "VLMTensor",
+        "VLMText", "VLMTransport",
       ]),
     .target(
       name: "VLMZConverter",
@@ -103,15 +107,16 @@ let package = Package(
     .target(
       name: "VLMCommandLine",
       dependencies: [
-        "CVLMCommandLine", "VLMContainer", "VLMFoundation", "VLMSignature", "VLMTensor",
+        "VLMContainer", "VLMFoundation", "VLMSignature", "VLMTensor", "VLMTransport",
+        "CVLMCommandLine",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
       name: "vlm-convert",
       dependencies: [
         "VLMCheckpoint", "VLMCommandLine", "VLMContainer", "VLMConversion", "VLMDelta",
-        "VLMFoundation", "VLMImages", "VLMModels", "VLMSignature", "VLMTensor", "VLMText", "VLMZ",
-        "VLMZConverter",
+        "VLMFoundation", "VLMImages", "VLMModels", "VLMSignature", "VLMTensor", "VLMText",
+        "VLMTransport", "VLMZ", "VLMZConverter",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
@@ -172,6 +177,11 @@ let package = Package(
       name: "VLMDeltaTests",
       dependencies: ["VLMDelta", "VLMContainer", "VLMFoundation", "VLMTensor", "VLMTestSupport"]),
     .testTarget(
+      name: "VLMTransportTests",
+      dependencies: [
+        "VLMTransport", "VLMContainer", "VLMFoundation", "VLMTensor", "VLMTestSupport",
+      ]),
+    .testTarget(
       name: "VLMImagesTests",
       dependencies: ["VLMImages", "VLMFoundation", "VLMTestSupport", "SystemProbe"]),
     .testTarget(
@@ -211,14 +221,15 @@ let package = Package(
       name: "CLITests",
       dependencies: [
         "VLMCommandLine", "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMFoundation",
-        "VLMImages", "VLMTensor", "VLMText", "VLMTestSupport", "VLMZ", "VLMZConverter",
-        "vlm-convert", "vlm-run", "vlm-serve",
+        "VLMImages", "VLMTensor", "VLMTestSupport", "VLMText", "VLMTransport", "VLMZ",
+        "VLMZConverter", "vlm-convert", "vlm-run", "vlm-serve",
       ]),
     .target(
       name: "VLMFuzzTargets",
       dependencies: [
         "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMDelta", "VLMFoundation", "VLMImages",
-        "VLMModels", "VLMServer", "VLMSignature", "VLMTensor", "VLMText", "VLMZ", "CCodecs",
+        "VLMModels", "VLMServer", "VLMSignature", "VLMTensor", "VLMText", "VLMTransport", "VLMZ",
+        "CCodecs",
       ],
       path: "Tests/Fuzz/Targets"),
     .testTarget(

@@ -19,9 +19,27 @@ package struct TrustOptions: ParsableArguments {
   /// - Throws: `ContainerError`, `SignatureError`.
   package func open(_ path: String, quiet: Bool) throws -> Container {
     guard let keys = try TrustedKeys(trust) else { return try Container.open(path: path) }
+    return try Self.showingProgress(quiet) {
+      try Container.open(path: path, signedBy: keys, progress: $0)
+    }
+  }
+
+  /// Checks the signature of a container that was unpacked from `packed`, where keys were given.
+  ///
+  /// - Throws: `SignatureError`.
+  package func check(_ container: Container, unpackedFrom packed: String, quiet: Bool) throws {
+    guard let keys = try TrustedKeys(trust) else { return }
+    try Self.showingProgress(quiet) {
+      try keys.verify(container, unpackedFrom: packed, progress: $0)
+    }
+  }
+
+  private static func showingProgress<Result>(
+    _ quiet: Bool, _ body: (@escaping (Int, Int) -> Void) throws -> Result
+  ) rethrows -> Result {
     var progress: Progress?
     defer { progress?.finish() }
-    return try Container.open(path: path, signedBy: keys) { done, total in
+    return try body { done, total in
       if progress == nil {
         progress = Progress("checking the signature", total: total, unit: .bytes, quiet: quiet)
       }

@@ -40,6 +40,26 @@ package struct TrustedKeys: Sendable, Equatable {
     }
     return (found, key)
   }
+
+  /// Checks that one of the keys signed a container that was unpacked, every byte of it. Its signature
+  /// is the one that it would have if it lay, unpacked, beside the packed file: `model.vlmz.minisig` for
+  /// `model.vlmzp`.
+  ///
+  /// - Parameters:
+  ///   - packed: the name of the packed file.
+  ///   - progress: called with the bytes that were hashed, and the total.
+  /// - Throws: `SignatureError`.
+  package func verify(
+    _ container: Container, unpackedFrom packed: String, progress: ((Int, Int) -> Void)? = nil
+  ) throws(SignatureError) {
+    let unpacked = packed.hasSuffix(".vlmzp") ? String(packed.dropLast()) : packed
+    let file = container.file, path = Signature.path(of: unpacked)
+    guard FileSystem.exists(path) else {
+      throw SignatureError(path: packed, .notSigned(expected: path))
+    }
+    let (signature, _) = try verify(file, signature: path) { progress?($0, file.count) }
+    try container.checkStatements(of: signature)
+  }
 }
 
 extension Container {

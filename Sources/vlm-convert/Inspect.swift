@@ -6,6 +6,7 @@ import VLMConversion
 import VLMDelta
 import VLMFoundation
 import VLMTensor
+import VLMTransport
 
 struct Inspect: ParsableCommand {
   static var configuration: CommandConfiguration {
@@ -56,6 +57,15 @@ struct Inspect: ParsableCommand {
         Report.line(delta.json.serialized(pretty: true))
       } else {
         for line in delta.lines { Report.line(line) }
+      }
+      return
+    }
+    if PackedInput.isPacked(file) {
+      let summary = try PackedSummary(path: file)
+      if json {
+        Report.line(summary.json.serialized(pretty: true))
+      } else {
+        for line in summary.lines { Report.line(line) }
       }
       return
     }

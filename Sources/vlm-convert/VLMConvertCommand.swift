@@ -18,5 +18,6 @@ struct VLMConvertCommand: ParsableCommand {
       Convert.self, Evaluate.self, Inspect.self, Verify.self, Extract.self, Diff.self, Hash.self,
       Sign.self, VerifySignature.self, GenerateKey.self,
       Delta.self, Apply.self,
+      Pack.self, Unpack.self,
     ], defaultSubcommand: Convert.self)
 }

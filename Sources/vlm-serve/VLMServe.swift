@@ -130,7 +130,10 @@ struct VLMServe: ParsableCommand {
           "'\(name.escapedForDisplay())' names two models; NAME=MODEL gives one another")
       }
       let container: Container
-      do { container = try trusted.open(path, quiet: quiet) } catch {
+      do {
+        container = try openModel(
+          path, trusting: trusted, threads: pool.threadCount, quiet: quiet, program: "vlm-serve")
+      } catch let error as ContainerError {
         throw CheckpointPath.refusalAsContainer(path) ?? error
       }
       let model = try Model(container, kernels: kernels, pool: pool)
@@ -173,6 +176,7 @@ struct VLMServe: ParsableCommand {
       }
     }
     let file = argument.splitAtLastSlash.name
-    return (file.hasSuffix(".vlmz") ? String(file.dropLast(5)) : file, argument)
+    let ending = [".vlmz", ".vlmzp"].first { file.hasSuffix($0) } ?? ""
+    return (String(file.dropLast(ending.count)), argument)
   }
 }

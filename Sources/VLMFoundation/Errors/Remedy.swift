@@ -16,6 +16,17 @@ package enum Remedy: Sendable, Hashable {
   /// Say the password of a secret key.
   case password
 
+  // MARK: Packed files
+
+  /// Unpack this file, and use the result.
+  case unpack(String)
+  /// Continue a transfer from this byte of the packed file.
+  case continueTransfer(from: Int)
+  /// Transfer the file from its first byte.
+  case transferFromStart
+  /// Begin the output anew.
+  case startTransferAgain
+
   // MARK: Calibration
 
   /// Let the model make the data that are lacking.

@@ -92,6 +92,8 @@ package enum FileKind {
     Signature(
       [0x89, 0x56, 0x4c, 0x4d, 0x44],
       "a .vlmzd delta, from which 'vlm-convert apply' makes a model"),
+    Signature(
+      [0x89, 0x56, 0x4c, 0x5a, 0x50], "a packed .vlmzp; unpack it first: vlm-convert unpack"),
     Signature("GGUF", "a GGUF file"),
     Signature("PK\u{3}\u{4}", "a zip archive (a PyTorch checkpoint?)"),
     Signature("PK\u{5}\u{6}", "an empty zip archive"),

@@ -16,6 +16,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   case container = "vlmz"
   /// Between two containers.
   case delta = "vlmzd"
+  /// The packed form of a container.
+  case packed = "vlmzp"
   case image
   /// Pictures one after the other.
   case pictureStream = "picture-stream"
@@ -52,6 +54,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case .json: TextTargets.json(bytes)
     case .container: ContainerTarget.run(bytes)
     case .delta: DeltaTarget.run(bytes)
+    case .packed: PackedTarget.run(bytes)
     case .image: ImageTarget.run(bytes)
     case .pictureStream: ImageStreamTarget.run(bytes)
     case .preprocessing: TextTargets.preprocessing(bytes)
