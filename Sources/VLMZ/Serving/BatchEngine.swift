@@ -35,9 +35,11 @@ public final class BatchEngine: Sendable {
   ///
   /// - Parameters:
   ///   - pagePositions: a multiple of `KeyValuePages.panel`.
+  ///   - masks: finds what grammars allow.
   ///   - now: what deadlines and latencies go by.
   init(
     model: Model, options: BatchEngineOptions, pagePositions: Int,
+    masks: MaskWorker = MaskWorker(),
     now: @escaping @Sendable () -> ContinuousClock.Instant = { ContinuousClock().now }
   ) throws(VLMZError) {
     try options.validate()
@@ -48,7 +50,8 @@ public final class BatchEngine: Sendable {
       let language = try model.requireLanguage()
       let choice = try TemplateChoice(model, language, arguments: arguments)
       let template = try Conversation.template(options.template, choice)
-      let scheduler = try AnswerScheduler(model, language, options, pagePositions: pagePositions)
+      let scheduler = try AnswerScheduler(
+        model, language, options, pagePositions: pagePositions, masks: masks)
       let frame = try PromptFrame(
         model, template: template, contextLength: scheduler.contextLength)
       return (scheduler, RequestFramer(model: model, frame: frame, options: options))
