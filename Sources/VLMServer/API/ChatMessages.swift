@@ -5,9 +5,12 @@ import VLMZ
 struct ChatMessages {
   private let limits: ServerLimits
   private var messages: [GenerationRequest.Message] = []
-  private var pictureCount = 0
+  private var budget: PictureBudget
 
-  init(limits: ServerLimits) { self.limits = limits }
+  init(limits: ServerLimits) {
+    self.limits = limits
+    budget = PictureBudget(limits)
+  }
 
   mutating func add(_ fields: Fields) throws(APIError) {
     try fields.refuseOthers(
@@ -105,12 +108,9 @@ struct ChatMessages {
       uri = text
     case nil: throw .invalid(place, found: "none", expected: "an object with 'url'")
     }
-    pictureCount += 1
-    guard pictureCount <= limits.pictures else {
-      throw .invalid(
-        place, found: "picture \(pictureCount)", expected: "at most \(limits.pictures) pictures")
-    }
-    return try DataURI.image(uri, parameter: place, limits: limits)
+    let image = try DataURI.image(uri, parameter: place, limits: limits)
+    try budget.take(image, at: place)
+    return image
   }
 
   /// - Parameter pieces: texts, and nil for pictures.

@@ -46,20 +46,15 @@ extension Service {
   ) async throws -> Response {
     var options = parameters.options
     options.format = format
-    var streams: [GenerationStream] = []
-    do {
-      for prompt in prompts {
-        for choice in 0..<parameters.count {
-          let request = GenerationRequest(
-            prompt, options: options, choice: choice,
-            alternatives: parameters.alternatives, deadline: limits.deadline)
-          streams.append(try engine.submit(request))
-        }
+    let client = record.content.client
+    let requests = prompts.flatMap { prompt in
+      (0..<parameters.count).map { choice in
+        GenerationRequest(
+          prompt, options: options, choice: choice, alternatives: parameters.alternatives,
+          client: client, deadline: limits.deadline)
       }
-    } catch {
-      for stream in streams { stream.cancel() }
-      throw error
     }
+    let streams = try await submit(requests, engine, client)
     let writing = AnswerWriting(
       json: json, parameters: parameters, promptCount: prompts.count,
       feed: AnswerFeed(streams), record: record)
@@ -67,5 +62,27 @@ extension Service {
     // The first event is awaited here, so that a prompt that is refused has a status of its own.
     let begun = try await writing.begin()
     return Response(type: ServerSentEvents.type, body: .stream { await begun.write(to: $0) })
+  }
+
+  /// Hands requests to the engine; none where one is refused.
+  private func submit(
+    _ requests: [GenerationRequest], _ engine: BatchEngine, _ client: String
+  ) async throws -> [GenerationStream] {
+    @Sendable func all() throws -> [GenerationStream] {
+      var streams: [GenerationStream] = []
+      do {
+        for request in requests { streams.append(try engine.submit(request)) }
+      } catch {
+        for stream in streams { stream.cancel() }
+        throw error
+      }
+      return streams
+    }
+    guard let format = requests.first?.options.format, format != .text else { return try all() }
+    // A form is read on a thread of its own: the tasks' few threads are for those who wait for less.
+    return try await formReaders.withResource(for: client) { _ in
+      let result = try await Background.result { Result { try all() } }
+      return try result.get()
+    }
   }
 }

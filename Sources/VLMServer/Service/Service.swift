@@ -13,6 +13,8 @@ package final class Service: Sendable {
   package let metrics = Metrics()
   private let keys: APIKeys?
   private let browsers: BrowserGuard
+  /// Lets one form of an answer at a time be read: a large schema takes a processor for a while.
+  let formReaders: FairPool<Void>
 
   /// - Parameters:
   ///   - models: one or more, each of another name.
@@ -24,6 +26,7 @@ package final class Service: Sendable {
     self.limits = limits
     self.keys = keys
     self.browsers = browsers
+    formReaders = FairPool([()], waiting: limits.waiting)
   }
 
   // MARK: - Heads
@@ -47,7 +50,22 @@ package final class Service: Sendable {
           : "the API key is not one of this server's",
         type: "authentication_error", code: "invalid_api_key")
     }
+    if !route.takesBody, let length = head.statedLength, length > 0 {
+      throw APIError(
+        status: 400, "body: found \(length) bytes, expected none with \(head.method)",
+        code: "unexpected_body")
+    }
     return route
+  }
+
+  /// Who takes turns with others: the caller's key, or else its address.
+  func client(of head: RequestHead) -> String {
+    keys?.number(authorization: head.authorization).map { "key \($0)" } ?? head.peer
+  }
+
+  /// The answer to a request that needs no work, and must not wait for others': whether the process lives.
+  package func answerAtOnce(_ route: Route) -> Response? {
+    route == .health ? Response(["status": "ok"]) : nil
   }
 
   /// Bytes that the body of a request may have.
@@ -60,6 +78,13 @@ package final class Service: Sendable {
       code: "body_too_large")
   }
 
+  /// What a body is refused with while those of others take as much memory as they may.
+  package var shortOfMemory: APIError {
+    APIError(
+      status: 503, "body: found no memory for it beside those of other requests; try again later",
+      type: "server_error", code: "no_memory", retryAfter: 1)
+  }
+
   // MARK: - Answers
 
   /// Answers a request. Cancelling the task cancels the work.
@@ -68,6 +93,7 @@ package final class Service: Sendable {
   package func respond(
     to head: RequestHead, body: [UInt8], record: RequestRecord
   ) async -> Response {
+    record.set { $0.client = client(of: head) }
     do {
       return try await answer(head, body, record)
     } catch {

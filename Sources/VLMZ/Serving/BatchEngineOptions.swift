@@ -65,6 +65,9 @@ public struct BatchEngineOptions: Sendable, Equatable {
     self.templateArguments = templateArguments
   }
 
+  /// The largest `contextLength` of any model.
+  package static var maximumContext: Int { LLaMAConfig.maximumContext }
+
   /// - Throws: `.invalidArgument` naming the bound that is out of range.
   func validate() throws(VLMZError) {
     func check(_ name: String, _ value: Int, _ range: ClosedRange<Int>) throws(VLMZError) {
