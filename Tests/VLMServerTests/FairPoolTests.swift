@@ -39,10 +39,9 @@ import Testing
     try await pool.withResource(for: "a") { _ in
       let leaves = Task { try await pool.withResource(for: "a") { $0 } }
       await waiting(1, pool)
-      let refused = await #expect(throws: APIError.self) {
+      await #expect(throws: APIError.overloaded(retryAfter: 1)) {
         try await pool.withResource(for: "b") { $0 }
       }
-      _ = refused
       leaves.cancel()
       let result = await leaves.result
       #expect(throws: APIError.cancelled) { try result.get() }

@@ -226,11 +226,12 @@ struct EngineSchedulingTests {
     let first = try served.engine.submit(GenerationRequest(.text("Once"), options: options))
     let second = try served.engine.submit(GenerationRequest(.text("The dog"), options: options))
     // Time is asked for as a round begins, and for each request that is let in.
+    let core = served.engine.core
     served.clock.onLook(2) {
       first.cancel()
-      served.engine.core.prepareNext()
+      core.prepareNext()
     }
-    served.engine.core.turn()
+    core.turn()
     served.finish()
     #expect(try await first.result().end?.reason == .cancelled)
     #expect(try await second.result().text == served.alone("The dog", options).text)
