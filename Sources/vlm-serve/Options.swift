@@ -121,7 +121,11 @@ struct CallerOptions: ParsableArguments {
       guard file.count <= 1 << 20 else {
         throw ValidationError("--api-key-file: found \(file.count) bytes, expected keys")
       }
-      let text = String(decoding: file.withBytes(0..<file.count) { Array($0) }, as: UTF8.self)
+      let bytes = file.withBytes(0..<file.count) { Array($0) }
+      guard let text = String(validating: bytes, as: UTF8.self) else {
+        throw ValidationError(
+          "--api-key-file: '\(apiKeyFile.escapedForDisplay())' is no text in UTF-8")
+      }
       let found = APIKeys.keys(in: text)
       guard !found.isEmpty else {
         throw ValidationError("--api-key-file: found no key in '\(apiKeyFile.escapedForDisplay())'")
@@ -193,7 +197,7 @@ struct LimitOptions: ParsableArguments {
     return vlm_http_limits(
       connections: UInt32(connections ?? 256), head_bytes: 64 << 10,
       head_milliseconds: milliseconds, grace_milliseconds: milliseconds, slowest_rate: 16 << 10,
-      pending_bytes: 8 << 20)
+      pending_bytes: 8 << 20, bodies_bytes: max(256 << 20, 4 * (maxBody ?? 32) << 20))
   }
 }
 
@@ -229,6 +233,10 @@ struct AnswerOptionsGroup: ParsableArguments {
   func validate() throws {
     if let kv, !["f16", "f32", "q8"].contains(kv) {
       throw ValidationError("--kv: found '\(kv)', expected f16, f32 or q8")
+    }
+    if let ctx, !(1...BatchEngineOptions.maximumContext).contains(ctx) {
+      throw ValidationError(
+        "--ctx: found \(ctx), expected 1 to \(BatchEngineOptions.maximumContext)")
     }
     if let parallel, !(1...256).contains(parallel) {
       throw ValidationError("--parallel: found \(parallel), expected 1 to 256")

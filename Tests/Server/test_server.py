@@ -395,6 +395,46 @@ class ServerTests(unittest.TestCase):
         self.wait_until(lambda: self.server.metrics()[cancelled] > before)
         self.wait_until(lambda: self.server.metrics()['vlmz_answers_active{model="stories"}'] == 0)
 
+    # ---- Heads ----
+
+    def raw(self, head, body=b""):
+        """The status of an answer and all of its bytes, up to where the server closes the connection."""
+        with socket.create_connection((self.server.host, self.server.port)) as connection:
+            connection.settimeout(60)
+            connection.sendall(head.replace("\n", "\r\n").encode("latin-1") + b"\r\n\r\n" + body)
+            answer = b""
+            while piece := connection.recv(65536):
+                answer += piece
+        return int(answer.split()[1]), answer
+
+    def test_heads_that_others_may_read_otherwise_are_refused_and_end_the_connection(self):
+        post = "POST /v1/completions HTTP/1.1\nHost: localhost\n"
+        smuggled = b"0\r\n\r\nGET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        for head in (
+            post + "Content-Length: 4\nContent-Length: 5",
+            post + "Content-Length: 4\nTransfer-Encoding: chunked",
+            post + "Transfer-Encoding: gzip",
+            post + "Transfer-Encoding: gzip\nTransfer-Encoding: chunked",
+            "GET /health HTTP/1.1\nHost: localhost\nHost: localhost",
+            "GET /health HTTP/1.1\nHost: localhost\nContent-Length: 3",
+        ):
+            status, answer = self.raw(head, smuggled)
+            self.assertEqual(status, 400, head)
+            self.assertEqual(answer.count(b"HTTP/1.1 "), 1, head)
+
+    def test_lengths_far_beyond_the_limit_are_refused_at_once(self):
+        head = "POST /v1/completions HTTP/1.1\nHost: localhost\nContent-Length: "
+        self.assertEqual(self.raw(head + "999999999999")[0], 413)
+
+    def test_targets_may_be_whole_and_are_not_cut_short(self):
+        close = "\nConnection: close"
+        whole = "GET http://localhost/health HTTP/1.1\nHost: localhost" + close
+        self.assertEqual(self.raw(whole)[0], 200)
+        foreign = "GET http://evil.example/health HTTP/1.1\nHost: localhost" + close
+        self.assertEqual(self.raw(foreign)[0], 403)
+        cut = "GET /health%00/x HTTP/1.1\nHost: localhost" + close
+        self.assertEqual(self.raw(cut)[0], 404)
+
     def wait_until(self, condition):
         end = time.monotonic() + 60
         while not condition():
@@ -474,6 +514,44 @@ class LifeTests(unittest.TestCase):
                     self.assertEqual(connection.recv(100), b"")
                     self.assertLess(time.monotonic() - begin, 30)
             self.assertEqual(server.request("GET", "/health")[0], 200)
+
+    def test_an_unfinished_body_does_not_hold_up_the_end(self):
+        with Server(model("stories"), "--port", "0", "--drain", "50", "-q") as server:
+            with socket.create_connection((server.host, server.port)) as connection:
+                connection.sendall(
+                    b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+                self.assertEqual(server.request("GET", "/health")[0], 200)
+                begin = time.monotonic()
+                self.assertEqual(server.stop(), 0)
+                self.assertLess(time.monotonic() - begin, 40)
+
+    def test_idle_connections_make_room_for_others(self):
+        arguments = [model("stories"), "--port", "0", "--connections", "8", "--client-timeout", "600"]
+        with Server(*arguments, "-q") as server:
+            idle = [socket.create_connection((server.host, server.port)) for _ in range(20)]
+            self.assertEqual(server.request("GET", "/health")[0], 200)
+            for connection in idle:
+                connection.close()
+            self.assertEqual(server.stop(), 0)
+
+    def test_a_key_waits_for_one_request_of_another_not_for_all(self):
+        path = os.path.join(MODELS, "two-keys.txt")
+        with open(path, "w") as file:
+            file.write("many\nfew\n")
+        arguments = [model("stories"), "--port", "0", "--api-key-file", path, "--parallel", "1", "-q"]
+        with Server(*arguments) as server, concurrent.futures.ThreadPoolExecutor(25) as pool:
+            def ask(key):
+                body = {"prompt": "Once", "max_tokens": 200, "temperature": 2}
+                headers = {"Authorization": "Bearer " + key}
+                self.assertEqual(server.request("POST", "/v1/completions", body, headers)[0], 200)
+
+            others = [pool.submit(ask, "many") for _ in range(24)]
+            concurrent.futures.wait(others, return_when=concurrent.futures.FIRST_COMPLETED)
+            pool.submit(ask, "few").result()
+            self.assertGreater(sum(not other.done() for other in others), 8)
+            for other in others:
+                other.result()
+            self.assertEqual(server.stop(), 0)
 
     def test_full_queue_is_told_with_a_time_to_come_back(self):
         arguments = [model("stories"), "--port", "0", "--parallel", "1", "--queue", "1", "-q"]

@@ -117,10 +117,10 @@ import VLMServer
 
   @Test func keysTellTheirHolders() {
     let keys = APIKeys(["one", "two", "three"])
-    #expect(keys.holder(authorization: "Bearer one") == 0)
-    #expect(keys.holder(authorization: "Bearer three") == 2)
-    #expect(keys.holder(authorization: "Bearer four") == nil)
-    #expect(keys.holder(authorization: nil) == nil)
+    #expect(keys.number(authorization: "Bearer one ") == 1)
+    #expect(keys.number(authorization: "Bearer three") == 3)
+    #expect(keys.number(authorization: "Bearer four") == nil)
+    #expect(keys.number(authorization: nil) == nil)
   }
 
   @Test func keysMakeNamesSuperfluousButNotOrigins() {

@@ -89,7 +89,8 @@ package struct AnswerParameters: Sendable {
   private static func seed(_ fields: Fields) throws(APIError) -> UInt64? {
     guard let value = fields["seed"] else { return nil }
     if let seed = value.unsignedValue { return seed }
-    guard let seed = value.intValue else {
+    // Clients in languages without integers write 5.0.
+    guard let seed = value.intValue ?? value.doubleValue.flatMap({ Int(exactly: $0) }) else {
       throw fields.invalid("seed", value, expected: "an integer of 64 bits")
     }
     return UInt64(bitPattern: Int64(seed))

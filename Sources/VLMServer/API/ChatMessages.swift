@@ -5,11 +5,14 @@ import VLMZ
 struct ChatMessages {
   private let limits: ServerLimits
   private var messages: [GenerationRequest.Message] = []
-  private var pictureCount = 0
+  private var budget: PictureBudget
   /// Whether the last message is the result of a call, which the next result joins.
   private var isResult = false
 
-  init(limits: ServerLimits) { self.limits = limits }
+  init(limits: ServerLimits) {
+    self.limits = limits
+    budget = PictureBudget(limits)
+  }
 
   mutating func add(_ fields: Fields) throws(APIError) {
     if try fields.string("role") == "tool" { return try addResult(fields) }
@@ -176,12 +179,9 @@ struct ChatMessages {
       uri = text
     case nil: throw .invalid(place, found: "none", expected: "an object with 'url'")
     }
-    pictureCount += 1
-    guard pictureCount <= limits.pictures else {
-      throw .invalid(
-        place, found: "picture \(pictureCount)", expected: "at most \(limits.pictures) pictures")
-    }
-    return try DataURI.image(uri, parameter: place, limits: limits)
+    let image = try DataURI.image(uri, parameter: place, limits: limits)
+    try budget.take(image, at: place)
+    return image
   }
 
   /// - Parameter pieces: texts, and nil for pictures.

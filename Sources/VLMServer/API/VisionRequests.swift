@@ -36,9 +36,12 @@ package struct EmbeddingRequest: Sendable {
         "input", found: "\(elements.count) inputs", expected: "1 to \(limits.inputs)")
     }
     var inputs: [EmbeddingInput] = []
+    var budget = PictureBudget(limits)
     for (index, element) in elements.enumerated() {
       let place = value.arrayValue == nil ? "input" : "input[\(index)]"
-      inputs.append(try VisionInput.any(element, at: place, limits: limits))
+      let input = try VisionInput.any(element, at: place, limits: limits)
+      if case .image(let image) = input { try budget.take(image, at: place) }
+      inputs.append(input)
     }
     self.inputs = inputs
   }
@@ -68,9 +71,12 @@ package struct ClassifyRequest: Sendable {
         "input", found: "\(elements.count) pictures", expected: "1 to \(limits.inputs)")
     }
     var images: [Image] = []
+    var budget = PictureBudget(limits)
     for (index, element) in elements.enumerated() {
       let place = value.arrayValue == nil ? "input" : "input[\(index)]"
-      images.append(try VisionInput.image(element, at: place, limits: limits))
+      let image = try VisionInput.image(element, at: place, limits: limits)
+      try budget.take(image, at: place)
+      images.append(image)
     }
     self.images = images
     // One text would be one label, of which every picture is, whatever was meant.

@@ -12,29 +12,28 @@ package struct APIKeys: Sendable {
 
   /// Whether an `Authorization` header holds one of the keys.
   package func accept(authorization: String?) -> Bool {
-    holder(authorization: authorization) != nil
+    number(authorization: authorization) != nil
   }
 
-  /// Which of the keys an `Authorization` header holds, from 0; nil for none.
+  /// The number, from 1 on, of the key that an `Authorization` header holds; nil where it holds none.
   ///
   /// Hashes of one length are compared in full, with each key: the time that it takes tells nothing of
   /// the keys, not even which one it was.
-  package func holder(authorization: String?) -> Int? {
+  package func number(authorization: String?) -> Int? {
     var given = ""
     if let authorization, authorization.utf8.count <= 4096 {
       let parts = authorization.split(separator: " ", maxSplits: 1)
-      if parts.count == 2, parts[0].lowercased() == "bearer" { given = String(parts[1]) }
+      if parts.count == 2, parts[0].lowercased() == "bearer" { given = parts[1].trimmingWhitespace() }
     }
     let digest = SHA256.hash(Array(given.utf8))
-    var place = 0
+    var number = 0
     for (index, known) in digests.enumerated() {
       var difference: UInt8 = 0
       for (a, b) in zip(known, digest) { difference |= a ^ b }
-      // All ones where there is no difference, without a branch.
-      let isSame = Int((UInt16(difference) &- 1) >> 8 & 1)
-      place |= -isSame & (index + 1)
+      // All bits where there is no difference, without a branch.
+      number |= (index + 1) & -Int((UInt16(difference) &- 1) >> 8 & 1)
     }
-    return place == 0 || given.isEmpty ? nil : place - 1
+    return number > 0 && !given.isEmpty ? number : nil
   }
 
   /// The keys of a file: one a line, with comments behind '#' at a line's beginning.

@@ -13,6 +13,8 @@ package final class Service: Sendable {
   package let metrics = Metrics()
   private let keys: APIKeys?
   private let browsers: BrowserGuard
+  /// Lets one form of an answer at a time be read: a large schema takes a processor for a while.
+  let formReaders: FairPool<Void>
 
   /// - Parameters:
   ///   - models: one or more, each of another name.
@@ -24,6 +26,7 @@ package final class Service: Sendable {
     self.limits = limits
     self.keys = keys
     self.browsers = browsers
+    formReaders = FairPool([()], waiting: limits.waiting)
   }
 
   // MARK: - Heads
@@ -49,7 +52,22 @@ package final class Service: Sendable {
           : "the API key is not one of this server's",
         type: "authentication_error", code: "invalid_api_key")
     }
+    if !route.takesBody, let length = head.statedLength, length > 0 {
+      throw APIError(
+        status: 400, "body: found \(length) bytes, expected none with \(head.method)",
+        code: "unexpected_body")
+    }
     return route
+  }
+
+  /// Who takes turns with others: the caller's key, or else its address.
+  func client(of head: RequestHead) -> String {
+    keys?.number(authorization: head.authorization).map { "key \($0)" } ?? head.peer
+  }
+
+  /// The answer to a request that needs no work, and must not wait for others': whether the process lives.
+  package func answerAtOnce(_ route: Route) -> Response? {
+    route == .health ? Response(["status": "ok"]) : nil
   }
 
   /// Bytes that the body of a request may have.
@@ -62,6 +80,13 @@ package final class Service: Sendable {
       code: "body_too_large")
   }
 
+  /// What a body is refused with while those of others take as much memory as they may.
+  package var shortOfMemory: APIError {
+    APIError(
+      status: 503, "body: found no memory for it beside those of other requests; try again later",
+      type: "server_error", code: "no_memory", retryAfter: 1)
+  }
+
   // MARK: - Answers
 
   /// Answers a request. Cancelling the task cancels the work.
@@ -70,6 +95,7 @@ package final class Service: Sendable {
   package func respond(
     to head: RequestHead, body: [UInt8], record: RequestRecord
   ) async -> Response {
+    record.set { $0.client = client(of: head) }
     do {
       if try browsers.check(head) == .preflight { return browsers.consent(to: head) }
       return browsers.marked(try await answer(head, body, record), for: head)
@@ -101,17 +127,12 @@ package final class Service: Sendable {
       return Response(type: MetricsText.type, body: .bytes(Array(text.utf8)))
     case .models: return Response(["object": "list", "data": .array(models.map(\.json))])
     case .model: return Response(try model(named: rest).json)
-    case .chat: return try await chat(try json(body), client: client(head), record)
-    case .completions: return try await complete(try json(body), client: client(head), record)
+    case .chat: return try await chat(try json(body), record)
+    case .completions: return try await complete(try json(body), record)
     case .embeddings: return try await embed(try json(body), record)
     case .classify: return try await classify(try json(body), record)
     case .explain: return try await explain(try json(body), record)
     }
-  }
-
-  /// Who shares a key takes turns as one; without keys all are alike.
-  private func client(_ head: RequestHead) -> String {
-    keys?.holder(authorization: head.authorization).map { "key \($0)" } ?? ""
   }
 
   private func json(_ body: [UInt8]) throws(APIError) -> JSONValue {

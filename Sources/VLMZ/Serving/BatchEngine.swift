@@ -35,9 +35,11 @@ public final class BatchEngine: Sendable {
   ///
   /// - Parameters:
   ///   - pagePositions: a multiple of `KeyValuePages.panel`.
+  ///   - masks: finds what grammars allow.
   ///   - now: what deadlines and latencies go by.
   init(
     model: Model, options: BatchEngineOptions, pagePositions: Int,
+    masks: MaskWorker = MaskWorker(),
     now: @escaping @Sendable () -> ContinuousClock.Instant = { ContinuousClock().now }
   ) throws(VLMZError) {
     try options.validate()
@@ -49,7 +51,8 @@ public final class BatchEngine: Sendable {
       // A template that nothing has is said before memory is taken.
       _ = try Conversation.template(
         options.template, try TemplateChoice(model, language, arguments: arguments))
-      let scheduler = try AnswerScheduler(model, language, options, pagePositions: pagePositions)
+      let scheduler = try AnswerScheduler(
+        model, language, options, pagePositions: pagePositions, masks: masks)
       let frames = try PromptFrames(
         model, language, options.template, arguments: arguments,
         contextLength: scheduler.contextLength)

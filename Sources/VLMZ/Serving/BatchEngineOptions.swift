@@ -68,6 +68,9 @@ public struct BatchEngineOptions: Sendable, Equatable {
   /// Requests that an engine has at most, those that wait included.
   public var capacity: Int { maximumActive + maximumWaiting }
 
+  /// The largest `contextLength` of any model.
+  package static var maximumContext: Int { LLaMAConfig.maximumContext }
+
   /// - Throws: `.invalidArgument` naming the bound that is out of range.
   func validate() throws(VLMZError) {
     func check(_ name: String, _ value: Int, _ range: ClosedRange<Int>) throws(VLMZError) {
