@@ -135,18 +135,12 @@ VLMZ_API vlmz_status vlmz_model_open(
 
 // What a model can do: bits of a set. Bits may be added.
 enum {
-  // vlmz_session_classify()
-  VLMZ_CLASSIFIES_IMAGES = 1,
-  // vlmz_session_embed_image()
-  VLMZ_EMBEDS_IMAGES = 2,
-  // vlmz_session_embed_text()
-  VLMZ_EMBEDS_TEXTS = 4,
-  // vlmz_session_make_text_classes() and vlmz_session_classify_by_text()
-  VLMZ_CLASSIFIES_BY_TEXT = 8,
-  // vlmz_session_encode()
-  VLMZ_SEES_PICTURES = 16,
-  // vlmz_conversation_create()
-  VLMZ_WRITES_TEXT = 32
+  VLMZ_CLASSIFIES_IMAGES = 1,  // vlmz_session_classify()
+  VLMZ_EMBEDS_IMAGES = 2,  // vlmz_session_embed_image()
+  VLMZ_EMBEDS_TEXTS = 4,  // vlmz_session_embed_text()
+  VLMZ_CLASSIFIES_BY_TEXT = 8,  // vlmz_session_make_text_classes() and vlmz_session_classify_by_text()
+  VLMZ_SEES_PICTURES = 16,  // vlmz_session_encode()
+  VLMZ_WRITES_TEXT = 32  // vlmz_conversation_create()
 };
 
 // Gives what the model can do. Errors: VLMZ_INVALID_ARGUMENT. Thread-safe.
@@ -504,24 +498,19 @@ typedef struct vlmz_answer_options {
   // Texts that end the answer and are no part of it: stop_count of them.
   const char *const *stops;
   size_t stop_count;
-  // What follows is since version 3. What the answer must be, one of these at most; the rest NULL and
-  // 0 for any text. docs/grammars.md says what they may have.
-  //
-  // JSON that is valid for this schema, JSON Schema draft 2020-12.
+  // Since version 3: what the answer must be, one of these at most; docs/grammars.md says more. JSON
+  // that is valid for a JSON Schema, a text of a grammar in GBNF, or, if not 0, any JSON object.
   const char *json_schema;
-  // A text of this grammar in GBNF, the notation of llama.cpp.
   const char *grammar;
-  // Not 0: any JSON object.
   int32_t json_object;
-  // What is taken off the logit of a token that the answer has, once and for each time that it has it,
-  // -100 to 100.
+  // Since version 3: what is taken off the logit of a token that the answer has, once and for each
+  // time that it has it, -100 to 100.
   double presence_penalty;
   double frequency_penalty;
 } vlmz_answer_options;
 
-#define VLMZ_ANSWER_OPTIONS_INIT                                                                  \
-  { sizeof(vlmz_answer_options), 0, -1, -1.0, -1.0, -1.0, -1.0, 0, NULL, 0, NULL, NULL, 0, 0.0, \
-    0.0 }
+#define VLMZ_ANSWER_OPTIONS_INIT \
+  { sizeof(vlmz_answer_options), 0, -1, -1., -1., -1., -1., 0, NULL, 0, NULL, NULL, 0, 0., 0. }
 
 // Takes a piece of an answer as soon as it is certain, on the thread that asked: length bytes of
 // UTF-8 in whole characters, and a zero byte behind them. The text is valid until the callback
@@ -533,18 +522,12 @@ typedef int (*vlmz_text_callback)(const char *text, size_t length, void *user);
 
 // Why an answer ends. Values may be added.
 enum {
-  // A token that ends texts.
-  VLMZ_ENDING_STOP_TOKEN = 1,
-  // One of the stops.
-  VLMZ_ENDING_STOP_TEXT = 2,
-  // maximum_tokens were written.
-  VLMZ_ENDING_LENGTH = 3,
-  // The context is full.
-  VLMZ_ENDING_CONTEXT = 4,
-  // It was cancelled.
-  VLMZ_ENDING_CANCELLED = 5,
-  // It is all that json_schema, grammar or json_object allow. Since version 3.
-  VLMZ_ENDING_COMPLETE = 6
+  VLMZ_ENDING_STOP_TOKEN = 1,  // A token that ends texts.
+  VLMZ_ENDING_STOP_TEXT = 2,  // One of the stops.
+  VLMZ_ENDING_LENGTH = 3,  // maximum_tokens were written.
+  VLMZ_ENDING_CONTEXT = 4,  // The context is full.
+  VLMZ_ENDING_CANCELLED = 5,  // It was cancelled.
+  VLMZ_ENDING_COMPLETE = 6  // All that json_schema, grammar or json_object allow. Since version 3.
 };
 
 // An answer. Members may be added at the end.
