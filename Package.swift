@@ -41,6 +41,8 @@ let package = Package(
     .target(
       name: "CVLMHTTP", cSettings: kernelFlags, linkerSettings: [.linkedLibrary("microhttpd")]),
     .target(name: "CVLMCommandLine", dependencies: ["CVLMSystem"], cSettings: kernelFlags),
+    .target(
+      name: "CVLMSignature", cSettings: kernelFlags, linkerSettings: [.linkedLibrary("sodium")]),
 
     // Libraries, lowest first; a layer imports only what stands above it here.
     .target(name: "VLMFoundation", dependencies: ["CVLMSystem"]),
@@ -50,6 +52,10 @@ let package = Package(
       name: "VLMCheckpoint", dependencies: ["VLMFoundation", "VLMTensor", "CVLMKernels", "CCodecs"]),
     .target(
       name: "VLMContainer", dependencies: ["VLMFoundation", "VLMTensor", "CCodecs", "CVLMSystem"]),
+    .target(
+      name: "VLMSignature", dependencies: ["VLMFoundation", "VLMContainer", "CVLMSignature"]),
+    .target(
+      name: "VLMDelta", dependencies: ["VLMFoundation", "VLMTensor", "VLMContainer", "CCodecs"]),
     .target(name: "VLMImages", dependencies: ["VLMFoundation", "CCodecs"]),
     .target(name: "VLMText", dependencies: ["VLMFoundation", "CCodecs"]),
     .target(name: "VLMModels", dependencies: ["VLMFoundation", "VLMTensor"]),
@@ -63,7 +69,8 @@ let package = Package(
     .target(
       name: "VLMZ",
       dependencies: [
-        "VLMFoundation", "VLMTensor", "VLMContainer", "VLMImages", "VLMText", "VLMModels",
+        "VLMFoundation", "VLMTensor", "VLMContainer", "VLMSignature", "VLMImages", "VLMText",
+        "VLMModels",
       ]),
     .target(
       name: "VLMZConverter",
@@ -96,14 +103,15 @@ let package = Package(
     .target(
       name: "VLMCommandLine",
       dependencies: [
-        "CVLMCommandLine", "VLMFoundation", "VLMTensor",
+        "CVLMCommandLine", "VLMContainer", "VLMFoundation", "VLMSignature", "VLMTensor",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
       name: "vlm-convert",
       dependencies: [
-        "VLMCommandLine", "VLMConversion", "VLMCheckpoint", "VLMContainer", "VLMFoundation",
-        "VLMImages", "VLMModels", "VLMTensor", "VLMText", "VLMZ", "VLMZConverter",
+        "VLMCheckpoint", "VLMCommandLine", "VLMContainer", "VLMConversion", "VLMDelta",
+        "VLMFoundation", "VLMImages", "VLMModels", "VLMSignature", "VLMTensor", "VLMText", "VLMZ",
+        "VLMZConverter",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
@@ -156,6 +164,14 @@ let package = Package(
         "VLMContainer", "VLMFoundation", "VLMTensor", "VLMTestSupport", "CVLMSystem",
       ]),
     .testTarget(
+      name: "VLMSignatureTests",
+      dependencies: [
+        "VLMSignature", "VLMContainer", "VLMFoundation", "VLMTensor", "VLMTestSupport",
+      ]),
+    .testTarget(
+      name: "VLMDeltaTests",
+      dependencies: ["VLMDelta", "VLMContainer", "VLMFoundation", "VLMTensor", "VLMTestSupport"]),
+    .testTarget(
       name: "VLMImagesTests",
       dependencies: ["VLMImages", "VLMFoundation", "VLMTestSupport", "SystemProbe"]),
     .testTarget(
@@ -196,13 +212,13 @@ let package = Package(
       dependencies: [
         "VLMCommandLine", "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMFoundation",
         "VLMImages", "VLMTensor", "VLMText", "VLMTestSupport", "VLMZ", "VLMZConverter",
-        "vlm-convert", "vlm-run",
+        "vlm-convert", "vlm-run", "vlm-serve",
       ]),
     .target(
       name: "VLMFuzzTargets",
       dependencies: [
-        "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMFoundation", "VLMImages",
-        "VLMModels", "VLMServer", "VLMTensor", "VLMText", "VLMZ", "CCodecs",
+        "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMDelta", "VLMFoundation", "VLMImages",
+        "VLMModels", "VLMServer", "VLMSignature", "VLMTensor", "VLMText", "VLMZ", "CCodecs",
       ],
       path: "Tests/Fuzz/Targets"),
     .testTarget(

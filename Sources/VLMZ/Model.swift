@@ -2,6 +2,7 @@ import VLMContainer
 import VLMFoundation
 import VLMImages
 import VLMModels
+import VLMSignature
 import VLMTensor
 import VLMText
 
@@ -23,11 +24,19 @@ public final class Model: Sendable {
     public var threads: Int?
     /// The instruction set, one of `Model.instructionSets`; nil for the best of this machine.
     public var instructionSet: String?
+    /// Public keys of minisign's, in base64 or as names of their files: one of them has to have
+    /// signed the file, in a signature beside it, `<path>.minisig`. Every byte is read and hashed at
+    /// opening, about a second for a gigabyte, before anything in it is looked at. nil: no signature
+    /// is looked for; an empty list is refused.
+    public var trustedKeys: [String]?
 
     /// Options that differ from the defaults where they are given.
-    public init(threads: Int? = nil, instructionSet: String? = nil) {
+    public init(
+      threads: Int? = nil, instructionSet: String? = nil, trustedKeys: [String]? = nil
+    ) {
       self.threads = threads
       self.instructionSet = instructionSet
+      self.trustedKeys = trustedKeys
     }
   }
 
@@ -50,23 +59,33 @@ public final class Model: Sendable {
   /// Names of the instruction sets that this machine can run, slowest first: "scalar", "avx2" …
   public static var instructionSets: [String] { KernelSet.all.map(\.name) }
 
-  /// Opens and checks a file. The weights themselves are not read; see `vlm-convert verify`.
+  /// Opens and checks a file. The weights themselves are not read, unless keys are trusted; see
+  /// `vlm-convert verify`.
   ///
   /// - Parameters:
   ///   - path: of a `.vlmz` file, a regular one.
   ///   - options: how to compute.
   /// - Throws: `VLMZError`: `.notFound` or `.noPermission` when the file cannot be opened,
   ///   `.badData` when it is damaged or is no `.vlmz`, `.unsupported` for an instruction set that
-  ///   this machine lacks, `.invalidArgument` for a number of threads out of range.
+  ///   this machine lacks, `.invalidArgument` for a number of threads out of range, `.notTrusted`
+  ///   for a file that none of the trusted keys signed.
   public convenience init(opening path: String, options: Options = Options()) throws(VLMZError) {
     let threads = options.threads ?? ThreadCount.available
     try Self.check(threads: threads)
     let kernels = try Self.kernels(named: options.instructionSet)
-    let container = try VLMZError.wrapping { try Container.open(path: path) }
+    let container = try VLMZError.wrapping { try Self.open(path, trusting: options.trustedKeys) }
     let made = try VLMZError.wrapping {
       try Contents(container, kernels: kernels, pool: WorkerPool(threadCount: threads))
     }
     self.init(made)
+  }
+
+  private static func open(_ path: String, trusting arguments: [String]?) throws -> Container {
+    guard let arguments else { return try Container.open(path: path) }
+    guard let keys = try TrustedKeys(arguments) else {
+      throw VLMZError(.invalidArgument, "trusted keys: found none, expected one or more")
+    }
+    return try Container.open(path: path, signedBy: keys)
   }
 
   /// The same of a container that is open, with errors of the modules below.

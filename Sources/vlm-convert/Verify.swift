@@ -39,6 +39,18 @@ struct Verify: ParsableCommand {
     return defects + container.contentDefects().filter { !known.contains($0.description) }
   }
 
+  /// The defects of the bytes of `container`, whatever they mean.
+  static func damage(
+    of container: Container, threads: Int, quiet: Bool
+  ) throws -> [ContainerError] {
+    let progress = Progress("verifying", total: container.file.count, unit: .bytes, quiet: quiet)
+    defer { progress.finish() }
+    let pool = WorkerPool(threadCount: threads)
+    return try container.verify(
+      strict: false, progress: { done, _ in progress.update(done) },
+      loop: { count, body in pool.forEach(count: count) { piece, _ in body(piece) } })
+  }
+
   func run() throws {
     guard try ModelFileKind.of(file) == .container else {
       let catalog: TensorCatalog

@@ -87,6 +87,9 @@ struct VLMRun: ParsableCommand {
   @OptionGroup(title: "Conversation")
   var conversation: ConversationOptions
 
+  @OptionGroup
+  var trusted: TrustOptions
+
   @OptionGroup(title: "Preprocessing")
   var preprocessing: PreprocessingOptions
 
@@ -147,7 +150,7 @@ struct VLMRun: ParsableCommand {
     try checkEndings()
     let kernels = try Environment.kernelSet()
     let container: Container
-    do { container = try Container.open(path: model) } catch {
+    do { container = try trusted.open(model, quiet: quiet) } catch {
       throw CheckpointPath.refusalAsContainer(model) ?? error
     }
     if let model = try conversationModel(container, kernels) { return try converse(model) }

@@ -35,6 +35,9 @@ struct VLMServe: ParsableCommand {
       "Models, with the names that requests call them by.", valueName: "[name=]model"))
   var models: [String]
 
+  @OptionGroup
+  var trusted: TrustOptions
+
   @OptionGroup(title: "Address")
   var address: AddressOptions
 
@@ -127,7 +130,7 @@ struct VLMServe: ParsableCommand {
           "'\(name.escapedForDisplay())' names two models; NAME=MODEL gives one another")
       }
       let container: Container
-      do { container = try Container.open(path: path) } catch {
+      do { container = try trusted.open(path, quiet: quiet) } catch {
         throw CheckpointPath.refusalAsContainer(path) ?? error
       }
       let model = try Model(container, kernels: kernels, pool: pool)

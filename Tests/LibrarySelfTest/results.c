@@ -9,11 +9,11 @@ static void test_versions(void) {
   CHECK(vlmz_abi_version() >= VLMZ_ABI_VERSION);
   CHECK(strchr(vlmz_version(), '.') != NULL);
   CHECK(strcmp(vlmz_status_name(VLMZ_OK), "VLMZ_OK") == 0);
-  for (vlmz_status status = VLMZ_OK; status <= VLMZ_INTERNAL; status += 1) {
+  for (vlmz_status status = VLMZ_OK; status <= VLMZ_NOT_TRUSTED; status += 1) {
     CHECK(strncmp(vlmz_status_name(status), "VLMZ_", 5) == 0);
   }
   CHECK(strcmp(vlmz_status_name(-1), "unknown") == 0);
-  CHECK(strcmp(vlmz_status_name(VLMZ_INTERNAL + 1), "unknown") == 0);
+  CHECK(strcmp(vlmz_status_name(VLMZ_NOT_TRUSTED + 1), "unknown") == 0);
   vlmz_free(NULL);
 }
 

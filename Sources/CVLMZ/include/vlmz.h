@@ -62,28 +62,18 @@ enum {
   VLMZ_OK = 0,
   // An argument is NULL, out of its range, no such handle, no UTF-8, or made from another model.
   VLMZ_INVALID_ARGUMENT = 1,
-  // The model cannot do that; see vlmz_model_capabilities().
-  VLMZ_NOT_CAPABLE = 2,
-  // This machine or this build lacks what is needed: an instruction set, a decoder.
-  VLMZ_UNSUPPORTED = 3,
-  // The file is damaged, or it is not what it should be.
-  VLMZ_BAD_DATA = 4,
-  // There is no such file, or it is not a regular file.
-  VLMZ_NOT_FOUND = 5,
-  // The file may not be read.
-  VLMZ_NO_PERMISSION = 6,
-  // The output exists or cannot be created.
-  VLMZ_CANNOT_CREATE = 7,
-  // The system failed to read, or the model's file changed while it was in use.
-  VLMZ_IO = 8,
-  // There is less memory, or fewer threads, than the call needs.
-  VLMZ_NO_MEMORY = 9,
-  // The session or conversation is in another call, or another process writes the file.
-  VLMZ_BUSY = 10,
-  // The call was cancelled before it had a result.
-  VLMZ_CANCELLED = 11,
-  // A fault of the library.
-  VLMZ_INTERNAL = 12
+  VLMZ_NOT_CAPABLE = 2,  // The model cannot do that; see vlmz_model_capabilities().
+  VLMZ_UNSUPPORTED = 3,  // This machine or build lacks an instruction set, a decoder or the like.
+  VLMZ_BAD_DATA = 4,  // The file is damaged, or it is not what it should be.
+  VLMZ_NOT_FOUND = 5,  // There is no such file, or it is not a regular file.
+  VLMZ_NO_PERMISSION = 6,  // The file may not be read.
+  VLMZ_CANNOT_CREATE = 7,  // The output exists or cannot be created.
+  VLMZ_IO = 8,  // The system failed to read, or the model's file changed while it was in use.
+  VLMZ_NO_MEMORY = 9,  // There is less memory, or fewer threads, than the call needs.
+  VLMZ_BUSY = 10,  // The session or conversation is in a call, or another process writes the file.
+  VLMZ_CANCELLED = 11,  // The call was cancelled before it had a result.
+  VLMZ_INTERNAL = 12,  // A fault of the library.
+  VLMZ_NOT_TRUSTED = 13  // The file is not signed by a key that is trusted. Since version 2.
 };
 
 // The name of a status, such as "VLMZ_BUSY"; "unknown" for a number that is none. A constant: it is
@@ -133,12 +123,25 @@ typedef struct vlmz_model_options {
 VLMZ_API vlmz_status vlmz_model_open(
     const char *path, const vlmz_model_options *options, vlmz_model **model);
 
+// The same of a file that somebody signed, with minisign or "vlm-convert sign". The signature is the
+// file PATH.minisig. Every byte of the model's file is read and hashed, about a second for a
+// gigabyte, before anything in it is looked at.
+//
+//   keys  key_count of them, 1 or more: minisign's public keys, 56 characters of base64, or names
+//         of their files. One of them has to have signed.
+//
+// Errors: also VLMZ_NOT_TRUSTED, for a file that none of the keys signed; VLMZ_BAD_DATA for a key or
+// a signature that is none. Thread-safe. Since version 2.
+VLMZ_API vlmz_status vlmz_model_open_signed(
+    const char *path, const char *const *keys, size_t key_count,
+    const vlmz_model_options *options, vlmz_model **model);
+
 // What a model can do: bits of a set. Bits may be added.
 enum {
   VLMZ_CLASSIFIES_IMAGES = 1,  // vlmz_session_classify()
   VLMZ_EMBEDS_IMAGES = 2,  // vlmz_session_embed_image()
   VLMZ_EMBEDS_TEXTS = 4,  // vlmz_session_embed_text()
-  VLMZ_CLASSIFIES_BY_TEXT = 8,  // vlmz_session_make_text_classes() and vlmz_session_classify_by_text()
+  VLMZ_CLASSIFIES_BY_TEXT = 8,  // vlmz_session_classify_by_text()
   VLMZ_SEES_PICTURES = 16,  // vlmz_session_encode()
   VLMZ_WRITES_TEXT = 32  // vlmz_conversation_create()
 };
@@ -213,8 +216,7 @@ VLMZ_API vlmz_status vlmz_image_from_bytes(
 // How the bytes of a pixel lie, 8 bits a channel, sRGB. Values may be added.
 enum {
   VLMZ_RGB8 = 1,
-  // Opacity comes last; the colours are not multiplied by it.
-  VLMZ_RGBA8 = 2,
+  VLMZ_RGBA8 = 2,  // Opacity comes last; the colours are not multiplied by it.
   VLMZ_BGR8 = 3,
   VLMZ_BGRA8 = 4,
   VLMZ_GRAY8 = 5
@@ -503,8 +505,7 @@ typedef struct vlmz_answer_options {
   const char *json_schema;
   const char *grammar;
   int32_t json_object;
-  // Since version 3: what is taken off the logit of a token that the answer has, once and for each
-  // time that it has it, -100 to 100.
+  // Since version 3: off the logits of the answer's tokens, once and for each time, -100 to 100.
   double presence_penalty;
   double frequency_penalty;
 } vlmz_answer_options;

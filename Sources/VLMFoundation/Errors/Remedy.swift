@@ -11,6 +11,10 @@ package enum Remedy: Sendable, Hashable {
   case skipChecksums
   /// Convert the checkpoint, and read the result.
   case convert(String, to: String)
+  /// Put the signature of this model beside it, or sign it.
+  case sign(String)
+  /// Say the password of a secret key.
+  case password
 
   // MARK: Calibration
 

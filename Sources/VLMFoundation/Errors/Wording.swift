@@ -48,8 +48,9 @@ package struct Wording: Sendable {
   @Sendable private static func libraryEnd(of remedy: Remedy) -> String {
     switch remedy {
     case .overwrite, .skipChecksums, .extractValues, .visionHalfOfGGUF, .anotherTemplate,
-      .acceptDamage:
+      .acceptDamage, .password:
       ""
+    case .sign: "; it comes with the model from whoever signed that"
     case .convert: "; convert it first"
     case .ownData: "; the model can make what is lacking itself"
     case .calibrateAgain: "; calibrate again into another file"

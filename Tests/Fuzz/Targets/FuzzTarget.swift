@@ -14,6 +14,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   case gguf
   case json
   case container = "vlmz"
+  /// Between two containers.
+  case delta = "vlmzd"
   case image
   /// Pictures one after the other.
   case pictureStream = "picture-stream"
@@ -38,6 +40,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   case extracted
   /// The body of a request to the server.
   case request
+  /// A key or a signature of minisign's.
+  case signature
 
   package func run(_ bytes: UnsafeRawBufferPointer) {
     switch self {
@@ -47,6 +51,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case .gguf: CheckpointTargets.gguf(bytes)
     case .json: TextTargets.json(bytes)
     case .container: ContainerTarget.run(bytes)
+    case .delta: DeltaTarget.run(bytes)
     case .image: ImageTarget.run(bytes)
     case .pictureStream: ImageStreamTarget.run(bytes)
     case .preprocessing: TextTargets.preprocessing(bytes)
@@ -64,6 +69,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case .statistics: StatisticsTarget.run(bytes)
     case .extracted: ExtractedTarget.run(bytes)
     case .request: RequestTarget.run(bytes)
+    case .signature: SignatureTarget.run(bytes)
     }
   }
 }

@@ -6,6 +6,7 @@ import ctypes
 import operator
 import os
 import threading
+from collections.abc import Sequence
 from ctypes import (
     POINTER,
     Structure,
@@ -172,6 +173,9 @@ ConversionCallback = ctypes.CFUNCTYPE(c_int, POINTER(CConversionProgress), c_voi
 # Names of the functions that give a status, with the types of their arguments.
 _CALLS: dict[str, list[Any]] = {
     "vlmz_model_open": [c_char_p, POINTER(ModelOptions), POINTER(c_void_p)],
+    "vlmz_model_open_signed": [
+        c_char_p, POINTER(c_char_p), c_size_t, POINTER(ModelOptions), POINTER(c_void_p),
+    ],
     "vlmz_model_capabilities": [c_void_p, POINTER(c_uint32)],
     "vlmz_model_describe": [c_void_p, POINTER(c_void_p)],
     "vlmz_model_free": [c_void_p],
@@ -291,6 +295,11 @@ def check(status: int) -> None:
 def texts(values: list[str]) -> Any:
     """An array of UTF-8 texts."""
     return (c_char_p * len(values))(*(text(value) for value in values))
+
+
+def file_names(paths: Sequence[str | os.PathLike[str]]) -> Any:
+    """An array of names of files."""
+    return (c_char_p * len(paths))(*(file_name(path) for path in paths))
 
 
 def text(value: str) -> bytes:

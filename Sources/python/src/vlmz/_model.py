@@ -74,16 +74,27 @@ class Model:
         *,
         threads: int | None = None,
         instruction_set: str | None = None,
+        trusted_keys: Sequence[str | os.PathLike[str]] | None = None,
     ) -> None:
         self._path = os.fspath(path)
-        self._arguments = (threads, instruction_set)
+        # A single text is a sequence of letters, none of which is a key.
+        if isinstance(trusted_keys, str):
+            trusted_keys = [trusted_keys]
+        keys = None if trusted_keys is None else [os.fspath(key) for key in trusted_keys]
+        self._arguments = (threads, instruction_set, keys)
         options = c.ModelOptions(
             threads=c.number(threads, "threads", least=1),
             instruction_set=None if instruction_set is None else c.text(instruction_set),
         )
         pointer = ctypes.c_void_p()
+        name = c.file_name(path)
         try:
-            check(library().vlmz_model_open(c.file_name(path), options, pointer))
+            if keys is None:
+                check(library().vlmz_model_open(name, options, pointer))
+            else:
+                check(
+                    library().vlmz_model_open_signed(
+                        name, c.file_names(keys), len(keys), options, pointer))
         except (BadDataError, NotFoundError) as error:
             if not _is_checkpoint(self._path):
                 raise
@@ -594,8 +605,10 @@ def _is_checkpoint(path: str | bytes) -> bool:
     return name.endswith(_CHECKPOINTS) and os.path.isfile(name)
 
 
-def _reopen(path: str, threads: int | None, instruction_set: str | None) -> Model:
-    return Model(path, threads=threads, instruction_set=instruction_set)
+def _reopen(
+    path: str, threads: int | None, instruction_set: str | None, keys: list[str] | None = None
+) -> Model:
+    return Model(path, threads=threads, instruction_set=instruction_set, trusted_keys=keys)
 
 
 def _handles(images: Sequence[Image]) -> Any:
