@@ -63,16 +63,14 @@ enum {
   // An argument is NULL, out of its range, no such handle, no UTF-8, or made from another model.
   VLMZ_INVALID_ARGUMENT = 1,
   VLMZ_NOT_CAPABLE = 2,  // The model cannot do that; see vlmz_model_capabilities().
-  // This machine or this build lacks what is needed: an instruction set, a decoder.
-  VLMZ_UNSUPPORTED = 3,
+  VLMZ_UNSUPPORTED = 3,  // This machine or build lacks an instruction set, a decoder or the like.
   VLMZ_BAD_DATA = 4,  // The file is damaged, or it is not what it should be.
   VLMZ_NOT_FOUND = 5,  // There is no such file, or it is not a regular file.
   VLMZ_NO_PERMISSION = 6,  // The file may not be read.
   VLMZ_CANNOT_CREATE = 7,  // The output exists or cannot be created.
   VLMZ_IO = 8,  // The system failed to read, or the model's file changed while it was in use.
   VLMZ_NO_MEMORY = 9,  // There is less memory, or fewer threads, than the call needs.
-  // The session or conversation is in another call, or another process writes the file.
-  VLMZ_BUSY = 10,
+  VLMZ_BUSY = 10,  // The session or conversation is in a call, or another process writes the file.
   VLMZ_CANCELLED = 11,  // The call was cancelled before it had a result.
   VLMZ_INTERNAL = 12,  // A fault of the library.
   VLMZ_NOT_TRUSTED = 13  // The file is not signed by a key that is trusted. Since version 2.
@@ -143,8 +141,7 @@ enum {
   VLMZ_CLASSIFIES_IMAGES = 1,  // vlmz_session_classify()
   VLMZ_EMBEDS_IMAGES = 2,  // vlmz_session_embed_image()
   VLMZ_EMBEDS_TEXTS = 4,  // vlmz_session_embed_text()
-  // vlmz_session_make_text_classes() and vlmz_session_classify_by_text()
-  VLMZ_CLASSIFIES_BY_TEXT = 8,
+  VLMZ_CLASSIFIES_BY_TEXT = 8,  // vlmz_session_classify_by_text()
   VLMZ_SEES_PICTURES = 16,  // vlmz_session_encode()
   VLMZ_WRITES_TEXT = 32  // vlmz_conversation_create()
 };
@@ -503,24 +500,18 @@ typedef struct vlmz_answer_options {
   // Texts that end the answer and are no part of it: stop_count of them.
   const char *const *stops;
   size_t stop_count;
-  // What follows is since version 3. What the answer must be, one of these at most; the rest NULL and
-  // 0 for any text. docs/grammars.md says what they may have.
-  //
-  // JSON that is valid for this schema, JSON Schema draft 2020-12.
+  // Since version 3: what the answer must be, one of these at most; docs/grammars.md says more. JSON
+  // that is valid for a JSON Schema, a text of a grammar in GBNF, or, if not 0, any JSON object.
   const char *json_schema;
-  // A text of this grammar in GBNF, the notation of llama.cpp.
   const char *grammar;
-  // Not 0: any JSON object.
   int32_t json_object;
-  // What is taken off the logit of a token that the answer has, once and for each time that it has it,
-  // -100 to 100.
+  // Since version 3: off the logits of the answer's tokens, once and for each time, -100 to 100.
   double presence_penalty;
   double frequency_penalty;
 } vlmz_answer_options;
 
-#define VLMZ_ANSWER_OPTIONS_INIT                                                                  \
-  { sizeof(vlmz_answer_options), 0, -1, -1.0, -1.0, -1.0, -1.0, 0, NULL, 0, NULL, NULL, 0, 0.0, \
-    0.0 }
+#define VLMZ_ANSWER_OPTIONS_INIT \
+  { sizeof(vlmz_answer_options), 0, -1, -1., -1., -1., -1., 0, NULL, 0, NULL, NULL, 0, 0., 0. }
 
 // Takes a piece of an answer as soon as it is certain, on the thread that asked: length bytes of
 // UTF-8 in whole characters, and a zero byte behind them. The text is valid until the callback
@@ -537,8 +528,7 @@ enum {
   VLMZ_ENDING_LENGTH = 3,  // maximum_tokens were written.
   VLMZ_ENDING_CONTEXT = 4,  // The context is full.
   VLMZ_ENDING_CANCELLED = 5,  // It was cancelled.
-  // It is all that json_schema, grammar or json_object allow. Since version 3.
-  VLMZ_ENDING_COMPLETE = 6
+  VLMZ_ENDING_COMPLETE = 6  // All that json_schema, grammar or json_object allow. Since version 3.
 };
 
 // An answer. Members may be added at the end.
