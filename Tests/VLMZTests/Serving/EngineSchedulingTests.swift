@@ -209,9 +209,11 @@ struct EngineSchedulingTests {
   func puttingBack() throws {
     var queue = FairQueue<String>()
     for name in ["a1", "a2", "b1", "c1"] { queue.append(name, client: String(name.prefix(1))) }
-    queue.putBack(try #require(queue.popFirst()), client: "a")
+    let refused = queue.popFirst()
+    queue.putBack(try #require(refused), client: "a")
     #expect(queue.count == 4)
-    queue.giveWay(try #require(queue.popFirst()), client: "a")
+    let yielding = queue.popFirst()
+    queue.giveWay(try #require(yielding), client: "a")
     var order: [String] = []
     while let next = queue.popFirst() { order.append(next) }
     #expect(order == ["b1", "c1", "a1", "a2"])
