@@ -13,7 +13,7 @@ struct TransportTests {
     folder = try TemporaryFolder()
     model = folder.path("model.vlmz")
     packed = folder.path("model.vlmzp")
-    let made = try CommandRunner.convert(Shared.fixture("convnext-cifar10"), model, "--q8", "-q")
+    let made = try CommandRunner.convert(TestFiles.fixture("convnext-cifar10"), model, "--q8", "-q")
     try #require(made.status == 0, "\(made.errors)")
     let outcome = try CommandRunner.convert("pack", model, packed)
     try #require(outcome.status == 0, "\(outcome.errors)")
