@@ -245,7 +245,7 @@ struct ConversationRun {
   /// What the command calls the option that is out of range.
   private static func namingSampling(_ error: GenerationError) -> GenerationError {
     guard case .option(let name, let found, let expected) = error.problem else { return error }
-    let word = name == "temperature" ? "temp" : name.replacing(" ", with: "-")
+    let word = name == "temperature" ? "temp" : String(name.map { $0 == " " ? "-" : $0 })
     return GenerationError(.option("--" + word, found: found, expected: expected))
   }
 

@@ -26,8 +26,7 @@ package enum ZeroShot {
   /// The templates with a label in their places.
   package static func fill(_ templates: [String], with label: String) -> [String] {
     templates.map { template in
-      template.split(separator: placeholder, omittingEmptySubsequences: false)
-        .joined(separator: label)
+      template.parts(between: placeholder).joined(separator: label)
     }
   }
 

@@ -57,8 +57,7 @@ enum OwnTexts {
   static var captions: [String] {
     frames.flatMap { frame in
       things.map { thing in
-        let parts = frame.split(separator: "{}", omittingEmptySubsequences: false)
-        return parts.joined(separator: thing)
+        frame.parts(between: "{}").joined(separator: thing)
       }
     }
   }

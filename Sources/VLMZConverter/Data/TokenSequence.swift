@@ -89,7 +89,7 @@ struct DialogueEncoder {
   /// What is asked last, without the places of pictures.
   private static func question(_ turns: [ConversationTemplate.Turn]) -> String {
     let text = turns.last { $0.role == .user }?.text ?? ""
-    return text.split(separator: ImagePrompt.marker).joined(separator: " ")
+    return text.parts(between: ImagePrompt.marker).joined(separator: " ")
       .split(whereSeparator: \.isWhitespace).joined(separator: " ")
   }
 }

@@ -133,7 +133,9 @@ struct PreparedData {
   static func lines(of data: CalibrationData) -> [String] {
     let lines = data.texts.flatMap { $0.split(whereSeparator: \.isNewline).map(String.init) }
     let said = data.dialogues.flatMap { $0.turns.compactMap(\.text) }
-      .map { $0.split(separator: ImagePrompt.marker).joined(separator: " ") }
+      .map { text in
+        text.parts(between: ImagePrompt.marker).filter { !$0.isEmpty }.joined(separator: " ")
+      }
     return (lines + said).filter { text in
       text.unicodeScalars.contains { !$0.properties.isWhitespace }
     }

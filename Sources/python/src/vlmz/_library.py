@@ -256,9 +256,11 @@ def library() -> ctypes.CDLL:
 
 
 def _load() -> ctypes.CDLL:
-    path = Path(__file__).with_name("libvlmz.so.0")
+    # The wheel has the library in it; a distribution's package has the system's.
+    own = Path(__file__).with_name("libvlmz.so.0")
+    path = str(own) if own.exists() else own.name
     try:
-        found = ctypes.CDLL(str(path))
+        found = ctypes.CDLL(path)
     except OSError as error:
         raise UnsupportedError(f"cannot load the library of the package: {error}") from error
     found.vlmz_abi_version.restype = c_uint32

@@ -1,0 +1,79 @@
+# shellcheck shell=bash disable=SC2034
+# What the scripts share that build for others' machines; they source it from the root of the checkout.
+#
+# Without PACKAGING in the environment it changes nothing: a build as `swift build` makes it. With
+# PACKAGING=1 the same sources give the same bytes in any folder, without symbols for a debugger: whoever
+# needs those builds the same version without. PACKAGING_TARGET=arm64 cross-builds, in the chroot that
+# scripts/build-packages makes; PACKAGING_SYSROOT=DIR links with the libraries that scripts/build-tarball
+# has unpacked there.
+
+# For swift build; for swiftc that compiles; for swiftc that links.
+build_flags=()
+compile_flags=()
+link_flags=()
+# For the linker itself.
+linker_flags=()
+cc=(cc)
+strip="strip"
+nm="nm"
+# What runs a program that was built.
+runner=()
+foundation=.build/packaging-foundation
+
+if [[ ${PACKAGING:-} ]]; then
+  # The same versions of what we depend on, too.
+  cp scripts/packaging/dependencies.json Package.resolved
+  build_flags+=(--scratch-path .build/packaging -debug-info-format none
+    -Xswiftc -file-prefix-map -Xswiftc "$PWD=." -Xcc "-ffile-prefix-map=$PWD=."
+    # What nothing refers to is left out, function by function.
+    -Xswiftc -Xfrontend -Xswiftc -function-sections -Xcc -ffunction-sections -Xcc -fdata-sections
+    # ArgumentParser is compiled with a Foundation that has what it uses; see make_foundation.
+    -Xswiftc "-I$PWD/$foundation" -Xlinker "$PWD/$foundation/FoundationEssentials.o")
+  compile_flags+=(-swift-version 6 -O -wmo -parse-as-library -static -Xfrontend -function-sections
+    -file-prefix-map "$PWD=.")
+  link_flags+=(-use-ld=lld)
+  linker_flags+=(--icf=safe --as-needed)
+  if [[ ${PACKAGING_SYSROOT:-} ]]; then
+    # Linked with the libraries of an older system, beside which others may lie: they are taken first, also
+    # for one another, hence the older kind of path.
+    mkdir -p "$foundation"
+    cc -O2 -c scripts/packaging/libstdcxx.c -o "$foundation/libstdcxx.o"
+    link_flags+=(-Xclang-linker "--sysroot=$PACKAGING_SYSROOT" "$foundation/libstdcxx.o")
+    linker_flags+=(--disable-new-dtags '-rpath=$ORIGIN/../lib')
+    runner=(env "LD_LIBRARY_PATH=$PACKAGING_SYSROOT/bundled")
+  else
+    # Relative relocations take a hundredth of the place, where the C library knows the packed form: that
+    # is from glibc 2.36 on.
+    linker_flags+=(-z pack-relative-relocs)
+  fi
+fi
+
+if [[ ${PACKAGING_TARGET:-} == arm64 ]]; then
+  sysroot=/sysroot
+  target=(-target aarch64-unknown-linux-gnu -sdk "$sysroot")
+  runtime=$sysroot/usr/libexec/swift/lib
+  build_flags+=(--swift-sdks-path /sdk --swift-sdk debian13-arm64 -Xswiftc -no-toolchain-stdlib-rpath)
+  compile_flags+=("${target[@]}" -resource-dir "$runtime/swift")
+  link_flags+=("${target[@]}" -resource-dir "$runtime/swift_static")
+  cc=(aarch64-linux-gnu-gcc)
+  strip=aarch64-linux-gnu-strip
+  nm=aarch64-linux-gnu-nm
+  runner=(qemu-aarch64 -L "$sysroot")
+fi
+
+# Compiles the module that stands in for Swift's FoundationEssentials, which is 5 MB in each program.
+make_foundation() {
+  mkdir -p "$foundation"
+  swiftc "${compile_flags[@]}" -module-name FoundationEssentials -emit-module -emit-object \
+    scripts/packaging/FoundationEssentials.swift \
+    -emit-module-path "$foundation/FoundationEssentials.swiftmodule" -o "$foundation/FoundationEssentials.o"
+}
+
+# The version of the product, of which there is one.
+product_version() {
+  local version
+  version=$(sed -n 's/^package let productVersion = "\(.*\)"$/\1/p' \
+    Sources/VLMFoundation/Machine/ProductVersion.swift)
+  [[ $version ]] || { printf 'no version in ProductVersion.swift\n' >&2; return 1; }
+  printf '%s\n' "$version"
+}
