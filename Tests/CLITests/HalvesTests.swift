@@ -91,7 +91,7 @@ struct HalvesTests {
     let (base, out) = (folder.path("base.vlmz"), folder.path("out.vlmz"))
     _ = try run(TestFiles.fixture("convnext-cifar10"), base, "--q8", "-q")
     let outcome = try run(base, out, "--q4")
-    #expect(outcome.errors.contains("rounded before: 22 tensors from q8 to q4"))
+    #expect(outcome.errors.contains("rounded before: 16 tensors from q8 to q4"))
     #expect(try run(base, out, "--q8", "--force").errors.isEmpty)
   }
 }
