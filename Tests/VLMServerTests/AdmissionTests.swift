@@ -117,7 +117,7 @@ import VLMServer
 
   @Test func keysTellTheirHolders() {
     let keys = APIKeys(["one", "two", "three"])
-    #expect(keys.number(authorization: "Bearer one ") == 1)
+    #expect(keys.number(authorization: "Bearer one") == 1)
     #expect(keys.number(authorization: "Bearer three") == 3)
     #expect(keys.number(authorization: "Bearer four") == nil)
     #expect(keys.number(authorization: nil) == nil)

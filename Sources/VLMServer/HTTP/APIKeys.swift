@@ -23,7 +23,7 @@ package struct APIKeys: Sendable {
     var given = ""
     if let authorization, authorization.utf8.count <= 4096 {
       let parts = authorization.split(separator: " ", maxSplits: 1)
-      if parts.count == 2, parts[0].lowercased() == "bearer" { given = parts[1].trimmingWhitespace() }
+      if parts.count == 2, parts[0].lowercased() == "bearer" { given = String(parts[1]) }
     }
     let digest = SHA256.hash(Array(given.utf8))
     var number = 0
