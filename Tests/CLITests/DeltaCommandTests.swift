@@ -103,7 +103,8 @@ struct DeltaCommandTests {
       try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any])
     #expect(object["kind"] as? String == "vlmzd")
     let made = object["target"] as? [String: Any]
-    #expect(made?["content_hash"] as? String == (try Self.root(Self.new)))
+    let root = try Self.root(Self.new)
+    #expect(made?["content_hash"] as? String == root)
     let again = try CommandRunner.convert(
       "delta", Self.old, Self.new, delta, "--force", "--json")
     let report = try #require(

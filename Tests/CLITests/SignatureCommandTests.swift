@@ -97,7 +97,8 @@ struct SignatureCommandTests {
     let outcome = try CommandRunner.run("vlm-convert", arguments + ["--json"])
     let json = try JSONValue.parse(Array(outcome.output.utf8))
     #expect(json["signed"] == .bool(true))
-    #expect(json["key"]?.stringValue == (try Self.text(of: "a.pub")))
+    let key = try Self.text(of: "a.pub")
+    #expect(json["key"]?.stringValue == key)
     #expect(json["trusted_comment"]?.stringValue?.hasSuffix("\tcifar 1.0") == true)
     let other = try CommandRunner.convert(
       "verify-signature", model, "--key", Self.fixture("b.pub"), "--signature", folder.path("s"),

@@ -121,7 +121,8 @@ struct RefusalTests {
     let target = DeltaApplication(delta, to: try Container.open(path: Self.target))
     #expect(target.isApplied)
     #expect(thrown { try target.check() }?.problem == .alreadyApplied)
-    #expect(!DeltaApplication(delta, to: try Container.open(path: Self.base)).isApplied)
+    let base = try Container.open(path: Self.base)
+    #expect(!DeltaApplication(delta, to: base).isApplied)
   }
 
   @Test("files of other kinds are named")

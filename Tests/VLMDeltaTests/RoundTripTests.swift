@@ -105,7 +105,8 @@ struct RoundTripTests {
       for new in files {
         let made = try DeltaMaker(from: Container.open(path: old), to: Container.open(path: new))
           .write(to: pair.delta, overwrite: true)
-        #expect(made.target.byteCount == (try Pair.bytes(new).count))
+        let size = try Pair.bytes(new).count
+        #expect(made.target.byteCount == size)
         let application = DeltaApplication(
           try DeltaFile.open(path: pair.delta), to: try Container.open(path: old))
         #expect(application.isApplied == (old == new))

@@ -23,7 +23,7 @@ indirect enum GrammarExpression: Sendable, Equatable {
   /// Matches the empty text.
   static let empty = GrammarExpression.sequence([])
   /// Matches no text.
-  static let never = GrammarExpression.choice([])
+  static var never: GrammarExpression { .choice([]) }
 
   static func text(_ text: String) -> GrammarExpression { .bytes(Array(text.utf8)) }
 
