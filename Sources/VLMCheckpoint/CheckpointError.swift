@@ -123,9 +123,10 @@ extension CheckpointError {
   private func text(_ words: Wording) -> String {
     switch problem {
     case .file(let error): error.description(in: words)
-    case .otherKind(let kind): "this is \(kind), expected a safetensors, PyTorch or GGUF file"
+    case .otherKind(let kind):
+      "this is \(kind), expected a .vlmz, safetensors, PyTorch or GGUF file"
     case .empty:
-      "the file is empty, expected a safetensors, PyTorch or GGUF file; download it again"
+      "the file is empty, expected a .vlmz, safetensors, PyTorch or GGUF file; download it again"
     case .headerTooSmall(let bytes): "the header ends after \(bytes) bytes, expected at least 10"
     case .headerLengthBeyondLimit(let length, let limit):
       "the header length is \(length), expected at most \(limit)"

@@ -36,8 +36,13 @@ extension BillOfMaterials {
     model.set(
       "hashes", [["alg": "SHA-256", "content": .string(hexadecimal(sha256))]])
     if let license {
-      model.set(
-        "licenses", [["license": ["name": .string(license), "acknowledgement": "declared"]]])
+      let stated: JSONValue =
+        if let identifier = SPDXLicense.identifier(license) {
+          ["id": .string(identifier), "acknowledgement": "declared"]
+        } else {
+          ["name": .string(license), "acknowledgement": "declared"]
+        }
+      model.set("licenses", [["license": stated]])
     }
     model.set("pedigree", .object(pedigree))
     model.set("modelCard", .object(card))

@@ -44,9 +44,10 @@ extension BillOfMaterials {
     package.set(
       "checksums",
       [["algorithm": "SHA256", "checksumValue": .string(hexadecimal(sha256))]])
-    // The source's own words are no expression of SPDX.
     package.set("licenseConcluded", "NOASSERTION")
-    package.set("licenseDeclared", "NOASSERTION")
+    // Other words of the source's are no expression of SPDX.
+    let identifier = license.flatMap { SPDXLicense.identifier($0) }
+    package.set("licenseDeclared", .string(identifier ?? "NOASSERTION"))
     if let license {
       package.set("licenseComments", .string("The source states: \(license)"))
     }

@@ -43,7 +43,9 @@ package struct BillOfMaterials {
   let parameterCount: Int
   /// How many tensors have each scheme, by the schemes' names.
   let schemes: [(name: String, tensors: Int)]
+}
 
+extension BillOfMaterials {
   /// Reads all of the file, for its SHA-256.
   ///
   /// - Throws: `ConversionError` for a config or a provenance that is no JSON, `ContainerError`,

@@ -13,7 +13,7 @@ package struct PublicKey: Sendable, Hashable {
   static let algorithm = Array("Ed".utf8)
   private static let byteCount = 42
   /// Base64 digits of `byteCount` bytes, which need no padding.
-  private static let digitCount = 56
+  static let digitCount = 56
 
   init(number: [UInt8], bytes: [UInt8]) {
     self.number = number
@@ -42,6 +42,7 @@ package struct PublicKey: Sendable, Hashable {
   }
 
   private init(_ text: KeyText) throws(SignatureError) {
+    guard !SecretKey.isSecret(text) else { throw SignatureError(path: text.path, .secretKey) }
     guard let key = PublicKey(decoded: try text.bytes(1, count: Self.byteCount)) else {
       throw SignatureError(
         path: text.path,
@@ -59,15 +60,15 @@ package struct PublicKey: Sendable, Hashable {
     }
     do throws(SignatureError) { try self.init(path: argument) } catch {
       // A key that lost a character would be a file that is not there.
-      guard argument.hasPrefix("RW"), (40...80).contains(argument.utf8.count),
+      guard argument.hasPrefix("RW"),
         argument.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "+/=".contains($0)) }),
         !FileSystem.exists(argument)
       else { throw error }
+      let count = argument.utf8.count
+      // What may be secret is not shown.
+      let shown = count > 80 ? "\(argument.prefix(4))…" : argument
       throw SignatureError(
-        path: argument,
-        .line(
-          nil, found: "\(argument.utf8.count) characters",
-          expected: "the \(Self.digitCount) of a public key, or a file"))
+        path: shown, count == SecretKey.digitCount ? .secretKey : .noKey(characters: count))
     }
   }
 

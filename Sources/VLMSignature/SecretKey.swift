@@ -12,6 +12,8 @@ package final class SecretKey {
   private var secret: [UInt8]
 
   private static let byteCount = 158
+  /// Base64 digits of `byteCount` bytes, with their padding.
+  static let digitCount = 212
   private static let bodyByteCount = 104
   private static let scrypt = Array("Sc".utf8)
   private static let unprotected: [UInt8] = [0, 0]
@@ -61,6 +63,11 @@ package final class SecretKey {
   }
 
   deinit { Self.wipe(&secret) }
+
+  /// Whether a file has the form of a secret key, by its length.
+  static func isSecret(_ text: KeyText) -> Bool {
+    text.lines[1].utf8.count == digitCount && text.lines[1].hasPrefix("RW")
+  }
 
   /// Reads a key.
   ///

@@ -23,6 +23,10 @@ package struct SignatureError: ReportableError, Equatable {
     case tooLong(limit: Int)
     /// A line, from 1; nil for the whole file.
     case line(Int?, found: String, expected: String)
+    /// A text that begins as a public key does, is none, and names no file.
+    case noKey(characters: Int)
+    /// A secret key where a public one is expected.
+    case secretKey
     /// A signature of the file itself and not of its hash.
     case legacy
     /// A secret key whose parts do not belong together.
@@ -68,7 +72,8 @@ package struct SignatureError: ReportableError, Equatable {
     case .file(let error): error.exitStatus
     case .notSigned, .otherKey, .otherBytes, .comment, .root, .passwordNeeded, .wrongPassword:
       .noPermission
-    case .tooLong, .line, .legacy, .damagedKey, .cost: .badData
+    case .tooLong, .line, .secretKey, .legacy, .damagedKey, .cost: .badData
+    case .noKey: .noInput
     case .commentText: .usage
     case .keyExists: .cannotCreate
     case .memory: .osError
@@ -101,6 +106,12 @@ package struct SignatureError: ReportableError, Equatable {
     case .tooLong(let limit): "found more than \(limit) bytes, expected a key or signature"
     case .line(let line, let found, let expected):
       (line.map { "line \($0): " } ?? "") + "found \(found), expected \(expected)"
+    case .noKey(let characters):
+      "found \(characters) characters, neither a public key (\(PublicKey.digitCount) characters of "
+        + "base64) nor a file"
+    case .secretKey:
+      "is a secret key, expected the public one, minisign's or vlm-convert's .pub beside it; keep the "
+        + "secret one where models are signed"
     case .legacy:
       "found a signature of the file itself, expected one of its hash; sign again with minisign 0.11 "
         + "or later, or with its -H"

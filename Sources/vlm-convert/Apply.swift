@@ -4,6 +4,7 @@ import VLMContainer
 import VLMConversion
 import VLMDelta
 import VLMFoundation
+import VLMSignature
 import VLMTensor
 
 struct Apply: ParsableCommand {
@@ -42,6 +43,9 @@ struct Apply: ParsableCommand {
 
   func validate() throws {
     guard output != "-" else { throw ValidationError(Extract.pipeMessage) }
+    for name in [delta, model] where name == "-" {
+      throw ValidationError("apply maps its files and reads no pipe; ./- is a file")
+    }
     guard output == nil || keepOld == nil else {
       throw ValidationError("--keep-old: with --output the old file stays where it is")
     }
@@ -76,13 +80,53 @@ struct Apply: ParsableCommand {
       }
       try OutputFile.check(keptPath, overwrite: force)
     }
+    let oldSignature = try openSignature()
     try work(application)
+    if let oldSignature, let keptSignaturePath { try keep(oldSignature, at: keptSignaturePath) }
+    if !quiet { tellOfSignature() }
     guard !quiet else { return }
     let target = application.delta.target
     let kept = keptPath.map { "; the old file is \($0.escapedForDisplay())" } ?? ""
     Report.line(
       "\((output ?? model).escapedForDisplay()): \(byteText(target.byteCount)), "
         + "root hash \(hexadecimal(target.rootHash))\(kept)")
+  }
+
+  /// The name of the signature beside the model; nil where there is none, or the model stays.
+  private var signaturePath: String? {
+    let path = Signature.path(of: model)
+    return output == nil && FileSystem.exists(path) ? path : nil
+  }
+
+  /// Where that of the old file is kept.
+  private var keptSignaturePath: String? {
+    guard let keptPath, signaturePath != nil else { return nil }
+    return Signature.path(of: keptPath)
+  }
+
+  /// The signature that is to be kept; nil where none is.
+  private func openSignature() throws(FileError) -> MappedFile? {
+    guard let signaturePath, let keptSignaturePath else { return nil }
+    try OutputFile.check(keptSignaturePath, overwrite: force)
+    return try MappedFile(path: signaturePath)
+  }
+
+  /// Copies a signature. A second name would not do: who copies the new signature over the old one
+  /// would change both.
+  private func keep(_ signature: MappedFile, at path: String) throws(FileError) {
+    defer { withExtendedLifetime(signature) {} }
+    let output = try OutputFile(path: path, overwrite: force)
+    try output.write(signature.bytes(0..<signature.count))
+    try output.commit()
+  }
+
+  /// A signature that was of the old file stays where it is, and is that of no file there.
+  private func tellOfSignature() {
+    guard let signaturePath else { return }
+    let kept = keptSignaturePath.map { "; the old file has it as \($0.escapedForDisplay())" } ?? ""
+    Report.note(
+      "vlm-convert: note: \(signaturePath.escapedForDisplay()) is the old file's signature and not "
+        + "the new one's; put the new one's in its place\(kept)")
   }
 
   private func work(_ application: DeltaApplication) throws {

@@ -33,6 +33,9 @@ struct VerifySignature: ParsableCommand {
   var quiet = false
 
   func validate() throws {
+    guard file != "-" else {
+      throw ValidationError("verify-signature maps its file and reads no pipe; ./- is a file")
+    }
     guard !key.isEmpty else {
       throw ValidationError("--key: expected the public key of whoever should have signed")
     }

@@ -72,6 +72,11 @@ struct VLMServe: ParsableCommand {
         "\(open.address): other machines can ask without a key; --api-key-file names one",
         program: "vlm-serve")
     }
+    if keys == nil, callers.allowOrigin.contains("*") {
+      Report.warning(
+        "--allow-origin '*': every page that a browser of this machine opens can ask without a key; "
+          + "--api-key-file names one", program: "vlm-serve")
+    }
     let service = Service(
       models: served, limits: limits, keys: keys,
       browsers: callers.browsers(

@@ -58,6 +58,30 @@ struct DeltaCommandTests {
     #expect(copy.errors.contains("is already what the delta makes; copy it"))
   }
 
+  @Test("an old signature is told of, and kept with the old file")
+  func signatures() throws {
+    try folder.write("m.vlmz.minisig", [1, 2])
+    let other = try CommandRunner.convert("apply", delta, model, "-o", folder.path("o.vlmz"))
+    #expect(other.status == 0 && other.errors == "", "\(other.errors)")
+    let first = try CommandRunner.convert("apply", delta, model, "--keep-old", ".old")
+    #expect(first.status == 0, "\(first.errors)")
+    #expect(first.errors.contains("m.vlmz.minisig is the old file's signature"), "\(first.errors)")
+    #expect(try folder.read("m.vlmz.old.minisig") == [1, 2])
+    #expect(try folder.read("m.vlmz.minisig") == [1, 2])
+    // Neither changes with the other.
+    try Data([3]).write(to: URL(fileURLWithPath: folder.path("m.vlmz.minisig")))
+    #expect(try folder.read("m.vlmz.old.minisig") == [1, 2])
+    // A signature that was kept before is no less in the way than a file.
+    try folder.write("m.vlmz", base)
+    try FileManager.default.removeItem(atPath: folder.path("m.vlmz.old"))
+    let second = try CommandRunner.convert("apply", delta, model, "--keep-old", ".old")
+    #expect(second.status == 73 && second.errors.contains("m.vlmz.old.minisig"), "\(second.errors)")
+    #expect(try folder.read("m.vlmz") == base)
+    let forced = try CommandRunner.convert(
+      "apply", delta, model, "--keep-old", ".old", "--force", "-q")
+    #expect(forced.status == 0 && forced.errors == "", "\(forced.errors)")
+  }
+
   @Test("refusals are one line, and leave the model")
   func refusals() throws {
     var broken = try folder.read("d.vlmzd")
@@ -77,6 +101,10 @@ struct DeltaCommandTests {
       (["delta", Self.old, Self.goldens + "/damaged.vlmz", folder.path("x.vlmzd")], 65, "[R50]"),
       (["delta", Self.old, Self.new, folder.path("x.safetensors")], 64, "ends in .vlmzd"),
       (["delta", Self.old, Self.new, "-"], 64, "cannot go to a pipe"),
+      (["apply", "-", model], 64, "reads no pipe"),
+      (["apply", delta, "-"], 64, "reads no pipe"),
+      (["verify", delta], 65, "expected a .vlmz, safetensors, PyTorch or GGUF file"),
+      (["verify", delta], 65, "out of its base ('vlm-convert inspect' shows which)"),
     ]
     let names = try folder.names
     for (arguments, status, text) in cases {

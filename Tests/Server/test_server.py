@@ -329,6 +329,43 @@ class ServerTests(unittest.TestCase):
         self.assertEqual(calls[0]["index"], 0)
         self.assertEqual(chunks[-1]["choices"][0]["finish_reason"], "tool_calls")
 
+    def test_calls_that_are_cut_off_are_no_text(self):
+        schema = {"type": "object", "properties": {"animals": {"type": "array", "minItems": 50,
+                  "items": {"enum": ["cat", "cup"]}}}, "required": ["animals"]}
+        tools = [{"type": "function", "function": {"name": "seen", "parameters": schema}}]
+        body = chat("What?", CAT, tools=tools, tool_choice="required", max_tokens=30)
+        status, answer = self.server.post("/v1/chat/completions", body)
+        self.assertEqual(status, 200, answer)
+        (choice,) = answer["choices"]
+        self.assertEqual(choice["finish_reason"], "length")
+        self.assertIsNone(choice["message"]["content"])
+        self.assertEqual(choice["message"]["tool_calls"][0]["function"]["name"], "seen")
+        _, _, data = self.server.request("POST", "/v1/chat/completions", {**body, "stream": True})
+        chunks = [json.loads(event[6:]) for event in data.decode().split("\n\n")[:-2]]
+        deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+        self.assertFalse([delta for delta in deltas if delta.get("content")])
+        (calls,) = [delta["tool_calls"] for delta in deltas if "tool_calls" in delta]
+        self.assertEqual(calls[0]["function"]["name"], "seen")
+        self.assertEqual(chunks[-1]["choices"][0]["finish_reason"], "length")
+
+    def test_functions_without_parameters_are_called_with_an_empty_object(self):
+        for more in ({}, {"parameters": {"type": "object", "properties": {}}}):
+            tools = [{"type": "function", "function": {"name": "look", **more}}]
+            body = chat("What?", CAT, tools=tools, tool_choice="required", max_tokens=200)
+            choice = self.server.post("/v1/chat/completions", body)[1]["choices"][0]
+            self.assertEqual(choice["message"]["tool_calls"][0]["function"]["arguments"], "{}")
+
+    def test_biases_of_tokens_beyond_the_vocabulary_are_refused(self):
+        body = {"model": "stories", "prompt": "Once", "logit_bias": {"1000000000": 1}}
+        self.refused("/v1/completions", body, 400, "logit_bias")
+
+    def test_every_page_without_keys_is_warned_of(self):
+        for more, warns in ((("--api-key", "k"), False), ((), True)):
+            with Server(model("stories"), "--port", "0", "--allow-origin", "*", *more) as server:
+                server.stop()
+                found = [line for line in server.errors if "--allow-origin '*'" in line]
+                self.assertEqual(len(found), int(warns), server.errors)
+
     def test_pages_that_are_let_in_may_ask(self):
         page = {"Origin": "http://localhost:3000"}
         ask = {**page, "Access-Control-Request-Method": "POST"}

@@ -76,6 +76,78 @@ import VLMZ
     }
   }
 
+  @Test(
+    "a function without parameters takes an empty object alone",
+    arguments: [
+      "", #", "parameters": {}"#, #", "parameters": {"type": "object", "properties": {}}"#,
+      #", "parameters": {"type": "object", "properties": {}, "required": [], "title": "None"}"#,
+    ])
+  func takesNothing(_ parameters: String) throws {
+    let request = try chat(
+      question,
+      #""tools": [{"function": {"name": "time"\#(parameters)}}], "tool_choice": "required""#)
+    guard case .jsonSchema(let schema) = request.parameters.options.format else {
+      Issue.record("a schema, found \(request.parameters.options.format)")
+      return
+    }
+    let arguments = try JSONValue.parse(schema)["$defs"]?["tool0"]
+    #expect(
+      arguments == ["type": "object", "properties": [:], "additionalProperties": false])
+  }
+
+  @Test("parameters that are named in another way are kept")
+  func takesSomething() throws {
+    for parameters in [
+      #"{"anyOf": [{"type": "object"}]}"#, #"{"type": "object", "additionalProperties": true}"#,
+      #"{"type": "object", "properties": {"a": {}}}"#,
+    ] {
+      let request = try chat(
+        question, #""tools": [{"function": {"name": "a", "parameters": \#(parameters)}}]"#)
+      let kept = try JSONValue.parse(parameters)
+      #expect(request.parameters.tools?.functions.first?.parameters == kept)
+    }
+  }
+
+  @Test("a required call that was cut off is a call as far as it came")
+  func cutCalls() throws {
+    let both = try #require(try tools(#", "tool_choice": "required""#).parameters.tools)
+    let cases: [(String, ToolUse.Call?)] = [
+      ("", nil), (#"{"name": "wea"#, nil),
+      (#"{"name": "weather""#, .init(name: "weather", arguments: "")),
+      (#"{"name": "weather", "argum"#, .init(name: "weather", arguments: "")),
+      (
+        #"{"name": "weather", "arguments": {"place": "Bo"#,
+        .init(name: "weather", arguments: #"{"place": "Bo"#)
+      ),
+      (#"{ "name":"time","arguments":{}"#, .init(name: "time", arguments: "{}")),
+    ]
+    for (text, call) in cases {
+      let reply = both.reply(text)
+      #expect(reply.content == "", "\(text)")
+      #expect(reply.calls == (call.map { [$0] } ?? []), "\(text)")
+      #expect(reply.reason("length") == "length", "\(text)")
+    }
+    #expect(both.reply(#"{"name": "time", "arguments": {}}"#).reason("length") == "tool_calls")
+    let choice = #", "tool_choice": {"type": "function", "function": {"name": "time"}}"#
+    let one = try #require(try tools(choice).parameters.tools)
+    #expect(one.reply(#"{"na"#).calls == [ToolUse.Call(name: "time", arguments: "")])
+  }
+
+  @Test func aChoiceThatIsNoneOfTheToolsIsNamed() {
+    let message = refusal {
+      _ = try tools(#", "tool_choice": {"type": "function", "function": {"name": "tides"}}"#)
+    }?.message
+    #expect(message?.contains("found the function 'tides'") == true, "\(message ?? "accepted")")
+  }
+
+  @Test func biasesOfTokensThatThereAreNotAreRefused() throws {
+    let parameters = try chat(question, #""logit_bias": {"7": 1, "9": -1}"#).parameters
+    try parameters.checkBiases(vocabulary: 10)
+    let error = refusal { try parameters.checkBiases(vocabulary: 9) }
+    #expect(error?.parameter == "logit_bias")
+    #expect(error?.message.contains("found token 9") == true)
+  }
+
   @Test func resultsOfCallsAreOneMessage() throws {
     let call = #"{"id": "a", "type": "function", "function": {"name": "time", "arguments": "{}"}}"#
     let request = try chat(

@@ -141,10 +141,10 @@ struct RefusalTests {
   func shortKey() throws {
     let key = try SignedModel.key("a.pub").base64
     let short = String(key.dropLast())
-    #expect(
-      thrownError(SignatureError.self) { try PublicKey(short) }?.problem
-        == .line(
-          nil, found: "55 characters", expected: "the 56 of a public key, or a file"))
+    for text in [short, "RWQabc"] {
+      let error = thrownError(SignatureError.self) { try PublicKey(text) }
+      #expect(error?.problem == .noKey(characters: text.utf8.count))
+    }
     let missing = thrownError(SignatureError.self) { try PublicKey("no-such.pub") }
     #expect(missing?.exitStatus == .noInput)
   }
@@ -175,8 +175,18 @@ struct RefusalTests {
       thrownError(SignatureError.self) {
         try SecretKey.read(path: SignedModel.fixture("a.pub")) { nil }
       }?.exitStatus == .badData)
-    #expect(
-      thrownError(SignatureError.self) { try PublicKey(path: SignedModel.fixture("a.key")) }?
-        .exitStatus == .badData)
+    for name in ["a.key", "a-protected.key"] {
+      let path = SignedModel.fixture(name)
+      let file = thrownError(SignatureError.self) { try PublicKey(path) }
+      #expect(file == SignatureError(path: path, .secretKey))
+      #expect(file?.exitStatus == .badData)
+      // As a text, which is not shown.
+      let bytes = try SignedModel.bytes(path)
+      let line = bytes.split(separator: 0x0a)[1]
+      let text = String(decoding: line, as: UTF8.self)
+      let error = thrownError(SignatureError.self) { try PublicKey(text) }
+      #expect(error?.problem == .secretKey)
+      #expect(error?.description.contains(text.dropFirst(8).prefix(20)) == false)
+    }
   }
 }

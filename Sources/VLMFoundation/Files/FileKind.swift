@@ -91,7 +91,8 @@ package enum FileKind {
     Signature([0x89, 0x56, 0x4c, 0x4d, 0x5a], "a .vlmz container"),
     Signature(
       [0x89, 0x56, 0x4c, 0x4d, 0x44],
-      "a .vlmzd delta, from which 'vlm-convert apply' makes a model"),
+      "a .vlmzd delta, from which 'vlm-convert apply' makes a model out of its base ('vlm-convert "
+        + "inspect' shows which)"),
     Signature(
       [0x89, 0x56, 0x4c, 0x5a, 0x50], "a packed .vlmzp; unpack it first: vlm-convert unpack"),
     Signature("GGUF", "a GGUF file"),

@@ -85,6 +85,16 @@ package struct AnswerParameters: Sendable {
     return biases
   }
 
+  /// Refuses a bias of a token that a model does not have, which would change nothing.
+  ///
+  /// - Parameter count: tokens of its vocabulary.
+  func checkBiases(vocabulary count: Int) throws(APIError) {
+    guard let last = options.tokenBiases.keys.max(), last >= count else { return }
+    throw .invalid(
+      "logit_bias", found: "token \(last)", expected: "ids of the model's tokens, 0 to \(count - 1)"
+    )
+  }
+
   /// Any 64 bits; a negative number is the one with the same bits.
   private static func seed(_ fields: Fields) throws(APIError) -> UInt64? {
     guard let value = fields["seed"] else { return nil }

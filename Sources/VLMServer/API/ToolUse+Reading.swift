@@ -7,6 +7,11 @@ extension ToolUse {
     var content: String
     /// In the order of the answer.
     var calls: [Call] = []
+    /// Whether the last call ends before its end, as the answer did.
+    var isCut = false
+
+    /// Why the answer ended, as the API tells it; `reason` is why the engine ended it.
+    func reason(_ reason: String) -> String { calls.isEmpty || isCut ? reason : "tool_calls" }
   }
 
   private static let opening = "<tool_call>"
@@ -16,6 +21,9 @@ extension ToolUse {
   func reply(_ text: String) -> Reply {
     // Under a schema, and of models whose marks are special tokens, it is the call alone.
     if let call = call(text) { return Reply(content: "", calls: [call]) }
+    if isRequired {
+      return Reply(content: "", calls: beginning(text).map { [$0] } ?? [], isCut: true)
+    }
     var reply = Reply(content: "")
     var rest = text[...]
     while let start = rest.firstRange(of: Self.opening) {
@@ -33,6 +41,28 @@ extension ToolUse {
     reply.content += rest
     if !reply.calls.isEmpty { reply.content = reply.content.withoutOuterSpace }
     return reply
+  }
+
+  /// The call that `text` is the beginning of, with its arguments as far as they came; nil where it may
+  /// be one of several functions. The schema of `format` puts the name first.
+  private func beginning(_ text: String) -> Call? {
+    var rest = text[...]
+    func take(_ part: String) -> Bool {
+      rest = rest.drop(while: \.isWhitespace)
+      guard rest.hasPrefix(part) else { return false }
+      rest = rest.dropFirst(part.count)
+      return true
+    }
+    guard take("{"), take("\"name\""), take(":"), take("\""),
+      let end = rest.firstIndex(of: "\"")
+    else { return functions.count == 1 ? Call(name: functions[0].name, arguments: "") : nil }
+    let name = String(rest[..<end])
+    guard functions.contains(where: { $0.name == name }) else { return nil }
+    rest = rest[end...].dropFirst()
+    guard take(","), take("\"arguments\""), take(":") else {
+      return Call(name: name, arguments: "")
+    }
+    return Call(name: name, arguments: String(rest.drop(while: \.isWhitespace)))
   }
 
   /// `{"name": …, "arguments": {…}}`; Llama's models write `parameters`.

@@ -48,9 +48,13 @@ package struct ToolUse: Sendable, Equatable {
       let named = choice?["function"]?["name"]?.stringValue
       functions = functions.filter { $0.name == named }
       guard !functions.isEmpty else {
-        throw request.invalid(
-          "tool_choice", choice ?? .null,
-          expected: "none, auto, required, or an object that names one of 'tools'")
+        let expected = "none, auto, required, or an object that names one of 'tools'"
+        guard let named else {
+          throw request.invalid("tool_choice", choice ?? .null, expected: expected)
+        }
+        throw .invalid(
+          "tool_choice", found: "the function '\(named.escapedForDisplay(limit: 64))'",
+          expected: expected)
       }
       isRequired = true
     }
@@ -79,11 +83,33 @@ package struct ToolUse: Sendable, Equatable {
         fields.name("name"), found: fields["name"].map { Fields.shown($0) } ?? "none",
         expected: "1 to 64 letters, digits, '_', '-' or '.'")
     }
-    let parameters = fields["parameters"] ?? ["type": "object", "properties": [:]]
-    guard parameters.objectValue != nil else {
+    let parameters = fields["parameters"] ?? Self.nothing
+    guard let schema = parameters.objectValue else {
       throw fields.invalid("parameters", parameters, expected: "a JSON Schema")
     }
-    return Function(name: name, description: value, parameters: parameters)
+    return Function(
+      name: name, description: value,
+      parameters: Self.takesNothing(schema) ? Self.nothing : parameters)
+  }
+
+  /// The schema of `{}` alone.
+  private static let nothing: JSONValue = [
+    "type": "object", "properties": [:], "additionalProperties": false,
+  ]
+
+  /// Whether a schema of arguments names none. As JSON Schema has it, any would do then; what is meant
+  /// is a function without arguments.
+  private static func takesNothing(_ schema: JSONObject) -> Bool {
+    schema.members.allSatisfy { member in
+      switch member.key {
+      case "type": member.value == "object"
+      case "properties": member.value.objectValue?.members.isEmpty ?? member.value.isNull
+      case "required": member.value.arrayValue?.isEmpty ?? member.value.isNull
+      case "additionalProperties": member.value == false || member.value.isNull
+      case "$schema", "title", "description", "strict": true
+      default: false
+      }
+    }
   }
 
   private static func isNameByte(_ byte: UInt8) -> Bool {

@@ -43,7 +43,7 @@ struct AnswerWriting: Sendable {
         json.choice(
           index, text: reply?.content ?? choice.text, calls: reply?.calls ?? [],
           tokens: parameters.alternatives == nil ? nil : choice.tokens,
-          reason: reply?.calls.isEmpty ?? true ? reason : "tool_calls"))
+          reason: reply?.reason(reason) ?? reason))
     }
     usage.tell(record)
     return json.whole(values, usage: usage.total)
@@ -131,8 +131,8 @@ extension AnswerWriting.Begun {
         }
         if let calls = reply?.calls, !calls.isEmpty {
           try send(json.calls(index, calls))
-          reason = "tool_calls"
         }
+        reason = reply?.reason(reason) ?? reason
         usage.add(end, index)
         usage.tell(writing.record)
         try send(json.last(index, reason: reason))

@@ -51,6 +51,7 @@ extension Service {
         "n", found: "\(answers) answers",
         expected: "at most \(engine.capacity), which this server computes or lets wait")
     }
+    try parameters.checkBiases(vocabulary: engine.vocabularyCount)
     let client = record.content.client
     let requests = prompts.flatMap { prompt in
       (0..<parameters.count).map { choice in

@@ -73,6 +73,9 @@ public final class BatchEngine: Sendable {
   /// Requests that it has at most, those that wait included.
   public var capacity: Int { framer.options.capacity }
 
+  /// Tokens that answers are made of: ids from 0 to this, excluded.
+  package var vocabularyCount: Int { framer.frame.language.layers.config.vocabulary }
+
   /// Whether prompts may have pictures.
   public var seesPictures: Bool { framer.frame.seesPictures }
 

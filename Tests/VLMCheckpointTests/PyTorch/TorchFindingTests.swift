@@ -90,6 +90,7 @@ import VLMTestSupport
 
   @Test("models of other formats are told by their first bytes", arguments: formats)
   func otherFormats(bytes: [UInt8], kind: String) throws {
-    try make.expectRefusal(bytes, "this is \(kind), expected a safetensors, PyTorch or GGUF file")
+    try make.expectRefusal(
+      bytes, "this is \(kind), expected a .vlmz, safetensors, PyTorch or GGUF file")
   }
 }
