@@ -127,11 +127,16 @@ struct TransportTests {
     #expect(outcome.status == 73)
     #expect(
       outcome.errorLine.hasSuffix(
-        "is packed, and there is no folder to unpack it into; unpack it first: "
+        "is packed, and VLM_CACHE_GB is 0, so that nothing is unpacked; unpack it first: "
           + "vlm-convert unpack \(packed) \(model)"))
     let wrong = try CommandRunner.run(
       "vlm-run", [packed, "--dry-run"], environment: ["VLM_CACHE_GB": "much"])
     #expect(wrong.status == 64)
+    let file = try folder.write("file", [])
+    let blocked = try CommandRunner.run(
+      "vlm-run", [packed, "--dry-run"], environment: ["XDG_CACHE_HOME": file])
+    #expect(blocked.status == 73)
+    #expect(blocked.errorLine.contains("mkdir failed"))
   }
 
   @Test("inspect and verify read a packed file, and other commands say what it is")
