@@ -29,6 +29,7 @@ package final class ProgressLine {
 /// user's cache once.
 ///
 /// - Parameters:
+///   - trusted: whose signature the model has to have; nil where that is not asked.
 ///   - threads: that unpack.
 ///   - quiet: do not tell that it was unpacked.
 package func openModel(
@@ -37,12 +38,19 @@ package func openModel(
   guard PackedInput.isPacked(path) else {
     return try trusted?.open(path, quiet: quiet) ?? Container.open(path: path)
   }
+  let check = try trusted?.check(ofPacked: path, quiet: quiet)
   let limit = try Environment.cacheLimit() ?? ModelCache.defaultLimit
+  guard limit > 0 else { throw EnvironmentError(.noCache(path)) }
   let cache = Environment.cacheFolder.map { ModelCache(folder: $0, limit: limit) }
   let line = ProgressLine("unpacking", quiet: quiet)
   let name = path.escapedForDisplay()
-  let container = try ModelCache.open(
-    path: path, cache: limit > 0 ? cache : nil, pool: WorkerPool(threadCount: threads),
+  defer { line.finish() }
+  return try ModelCache.open(
+    path: path, cache: cache, pool: WorkerPool(threadCount: threads),
+    check: { container in
+      line.finish()
+      try check?(container)
+    },
     report: { event in
       line.finish()
       guard !quiet else { return }
@@ -55,6 +63,4 @@ package func openModel(
       }
     }
   ) { done, total in line.update(done, of: total) }
-  try trusted?.check(container, unpackedFrom: path, quiet: quiet)
-  return container
 }

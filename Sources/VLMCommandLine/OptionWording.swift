@@ -37,7 +37,7 @@ extension Wording {
     case .password: "; --password-file FILE says it"
     case .unpack(let path):
       "; unpack it first: vlm-convert unpack \(path.quotedForShell) "
-        + "\((path.hasSuffix(".vlmzp") ? String(path.dropLast()) : path + ".vlmz").quotedForShell)"
+        + path.unpackedName.quotedForShell
     case .continueTransfer(let offset):
       "; what came is kept: --resume continues, and needs the file from byte \(offset) on "
         + "(curl -r \(offset)-)"

@@ -24,13 +24,17 @@ package struct TrustOptions: ParsableArguments {
     }
   }
 
-  /// Checks the signature of a container that was unpacked from `packed`, where keys were given.
+  /// The check of a container that is unpacked from `packed`, where keys were given. That one of them
+  /// made a signature is found out here, before anything is unpacked.
   ///
-  /// - Throws: `SignatureError`.
-  package func check(_ container: Container, unpackedFrom packed: String, quiet: Bool) throws {
-    guard let keys = try TrustedKeys(trust) else { return }
-    try Self.showingProgress(quiet) {
-      try keys.verify(container, unpackedFrom: packed, progress: $0)
+  /// - Throws: `SignatureError`, as the check does.
+  package func check(
+    ofPacked packed: String, quiet: Bool
+  ) throws -> ((Container) throws -> Void)? {
+    guard let keys = try TrustedKeys(trust) else { return nil }
+    let signature = try keys.signature(ofPacked: packed)
+    return { container in
+      try Self.showingProgress(quiet) { try keys.verify(container, by: signature, progress: $0) }
     }
   }
 

@@ -33,32 +33,51 @@ package struct TrustedKeys: Sendable, Equatable {
       throw SignatureError(path: file.path, .notSigned(expected: path))
     }
     let found = try Signature(path: path)
-    let key = try found.author(among: keys)
-    let digest = try BLAKE2b.digest(of: file, progress: progress)
-    guard key.verifies(found.signature, of: digest) else {
-      throw SignatureError(path: file.path, .otherBytes(signature: path, key: key.identifier))
-    }
-    return (found, key)
+    return (found, try verify(file, by: found, progress: progress))
   }
 
-  /// Checks that one of the keys signed a container that was unpacked, every byte of it. Its signature
-  /// is the one that it would have if it lay, unpacked, beside the packed file: `model.vlmz.minisig` for
-  /// `model.vlmzp`.
+  /// The signature of what a packed file unpacks to, by one of the keys. It is the one that the
+  /// container would have if it lay, unpacked, beside the packed file: `model.vlmz.minisig` for
+  /// `model.vlmzp`. Nothing is unpacked for this.
+  ///
+  /// - Parameter packed: the name of the packed file.
+  /// - Throws: `SignatureError`, where it is not there or by none of the keys.
+  package func signature(ofPacked packed: String) throws(SignatureError) -> Signature {
+    let unpacked = packed.unpackedName
+    let path = Signature.path(of: unpacked)
+    guard FileSystem.exists(path) else {
+      throw SignatureError(path: unpacked, .notSigned(expected: path))
+    }
+    let found = try Signature(path: path)
+    _ = try found.author(among: keys)
+    return found
+  }
+
+  /// Checks that one of the keys signed a container that was unpacked, every byte of it.
   ///
   /// - Parameters:
-  ///   - packed: the name of the packed file.
+  ///   - signature: that of the container.
   ///   - progress: called with the bytes that were hashed, and the total.
   /// - Throws: `SignatureError`.
   package func verify(
-    _ container: Container, unpackedFrom packed: String, progress: ((Int, Int) -> Void)? = nil
+    _ container: Container, by signature: Signature, progress: ((Int, Int) -> Void)? = nil
   ) throws(SignatureError) {
-    let unpacked = packed.hasSuffix(".vlmzp") ? String(packed.dropLast()) : packed
-    let file = container.file, path = Signature.path(of: unpacked)
-    guard FileSystem.exists(path) else {
-      throw SignatureError(path: packed, .notSigned(expected: path))
-    }
-    let (signature, _) = try verify(file, signature: path) { progress?($0, file.count) }
+    let file = container.file
+    _ = try verify(file, by: signature) { progress?($0, file.count) }
     try container.checkStatements(of: signature)
+  }
+
+  /// The key, one of these, by which a signature is right.
+  private func verify(
+    _ file: MappedFile, by found: Signature, progress: ((Int) -> Void)?
+  ) throws(SignatureError) -> PublicKey {
+    let key = try found.author(among: keys)
+    let digest = try BLAKE2b.digest(of: file, progress: progress)
+    guard key.verifies(found.signature, of: digest) else {
+      throw SignatureError(
+        path: file.path, .otherBytes(signature: found.path, key: key.identifier))
+    }
+    return key
   }
 }
 

@@ -2,18 +2,20 @@ import VLMContainer
 import VLMFoundation
 import VLMTensor
 
-#if canImport(Glibc)
-  import Glibc
-#endif
-
 /// A folder of containers that were packed, each unpacked once.
 ///
-/// `<root hash>.vlmz` is a container. `<root hash>.lock` is shared by every process that uses it, for
-/// as long as it runs, and exclusive to one that removes it: what is in use stays. Its time of
-/// modification is when the container was last opened. `<root hash>.unpack` is exclusive to the
-/// process that unpacks, so that of two that start at once one waits for the other.
+/// An entry belongs to one packed file: its key is SHA-256 of the root hash that the file states and
+/// of what identifies the file. The root hash alone would not do. It is made of XXH64, so that
+/// another file with the same one can be constructed, and its container would stand in place of the
+/// first.
+///
+/// `<key>.vlmz` is a container. `<key>.lock` is shared by every process that uses it, for as long as
+/// it runs, and exclusive to one that removes it: what is in use stays. Its time of modification is
+/// when the container was last opened. `<key>.unpack` is exclusive to the process that unpacks, so
+/// that of two that start at once one waits for the other.
 package struct ModelCache: Sendable, Equatable {
-  /// The folder; it is made when it is needed.
+  /// The folder; it is made when it is needed. It has to be the user's own, and no one else may write
+  /// to it.
   package let folder: String
   /// Bytes that all containers in it may have together.
   package let limit: Int
@@ -36,63 +38,86 @@ package struct ModelCache: Sendable, Equatable {
     case found(at: String)
   }
 
-  private static let modelSuffix = ".vlmz"
-  private static let lockSuffix = ".lock"
-  private static let unpackSuffix = ".unpack"
-  private static let rootDigits = 64
+  static let modelSuffix = ".vlmz"
+  static let lockSuffix = ".lock"
+  static let unpackSuffix = ".unpack"
 
   /// Opens the container of a packed file, which is unpacked where it is not there.
   ///
   /// - Parameters:
-  ///   - input: at the beginning of the packed file.
+  ///   - input: at the beginning of the packed file, a regular one.
+  ///   - check: throws for a container that may not be used. One that was there is then unpacked
+  ///     again; one that was just unpacked is removed.
   ///   - report: told what happens, as it does.
-  /// - Throws: `TransportError`.
+  /// - Throws: `TransportError`, or what `check` throws.
   package func open(
-    _ input: PackedInput, pool: WorkerPool, report: (Event) -> Void = { _ in },
+    _ input: PackedInput, pool: WorkerPool, check: (Container) throws -> Void = { _ in },
+    report: (Event) -> Void = { _ in },
     progress: @escaping (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws -> Container {
     let start = try input.peek(PackedFormat.headerSize)
     let header = try start.withUnsafeResult { (bytes) throws(TransportError) in
       try PackedHeader(bytes, path: input.name)
     }
-    func refusal(_ error: FileError) -> TransportError {
-      TransportError(path: input.name, place: .file, problem: .cache(error))
+    guard let key = Self.key(header, input) else {
+      throw refusal(FileError(path: input.name, problem: .notRegular("pipe")), of: input)
     }
-    let root = hexadecimal(header.rootHash)
-    let path = self.path(root, Self.modelSuffix)
-    let (use, turn): (CacheLock, CacheLock)
-    do throws(FileError) {
-      try makeFolder()
-      use = try CacheLock.shared(self.path(root, Self.lockSuffix))
-      if let container = container(path, header) {
-        return Self.used(container, use, .found(at: path), report)
-      }
-      turn = try CacheLock.exclusive(self.path(root, Self.unpackSuffix)) { report(.waiting) }
-    } catch { throw refusal(error) }
-    // The other one may have done it.
-    if let container = container(path, header) {
+    let path = self.path(key, Self.modelSuffix)
+    try makeFolder(for: input)
+    let use: CacheLock
+    do throws(FileError) { use = try CacheLock.shared(self.path(key, Self.lockSuffix)) } catch {
+      throw refusal(error, of: input)
+    }
+    var refused: String?
+    if let container = sound(path, header, check, &refused) {
       return Self.used(container, use, .found(at: path), report)
     }
+    let turn: CacheLock
+    do throws(FileError) {
+      turn = try CacheLock.exclusive(self.path(key, Self.unpackSuffix)) { report(.waiting) }
+    } catch { throw refusal(error, of: input) }
     defer { withExtendedLifetime(turn) {} }
+    // The other one may have done it.
+    if let container = sound(path, header, check, &refused) {
+      return Self.used(container, use, .found(at: path), report)
+    }
+    let container = try unpack(input, key, header, pool, progress)
+    do { try check(container) } catch {
+      FileSystem.unlink(path)
+      throw error
+    }
+    // Not before: a file that only states a size removes nothing.
+    makeRoom(for: header.containerSize, besides: key)
+    return Self.used(container, use, .unpacked(to: path), report)
+  }
+
+  /// Unpacks an entry whose locks are held.
+  private func unpack(
+    _ input: PackedInput, _ key: String, _ header: PackedHeader, _ pool: WorkerPool,
+    _ progress: @escaping (_ done: Int, _ total: Int) -> Void
+  ) throws -> Container {
     guard header.containerSize <= limit else {
       throw TransportError(
         path: input.name, place: .file,
         problem: .exceedsCache(bytes: header.containerSize, limit: limit))
     }
+    let path = self.path(key, Self.modelSuffix)
     // Whoever unpacked before and was killed has left these, if anybody.
-    removeRests(of: root)
-    makeRoom(for: header.containerSize, besides: root)
+    removeRests(of: key)
+    // One that is refused; a link is removed itself, not what it leads to.
+    FileSystem.unlink(path)
     do {
       _ = try Unpacker(input, pool: pool).unpack(
         to: path, overwrite: true, keeping: .nothing, progress: progress)
     } catch let error as TransportError {
-      if case .file(let error) = error.problem, error.path != input.name { throw refusal(error) }
+      if case .file(let error) = error.problem, error.path != input.name {
+        throw refusal(error, of: input)
+      }
       throw error
     }
-    do throws(ContainerError) {
-      let container = try Container.open(path: path)
-      return Self.used(container, use, .unpacked(to: path), report)
-    } catch { throw TransportError(path: input.name, place: .file, problem: .source(error)) }
+    do throws(ContainerError) { return try Container.open(path: path, isInput: false) } catch {
+      throw TransportError(path: input.name, place: .file, problem: .source(error))
+    }
   }
 
   /// A container that this process uses from now on.
@@ -106,79 +131,38 @@ package struct ModelCache: Sendable, Equatable {
     return container
   }
 
-  private func path(_ root: String, _ suffix: String) -> String { "\(folder)/\(root)\(suffix)" }
+  // MARK: Entries
 
-  /// The container at `path`, if it is there and the one that `header` is of.
-  private func container(_ path: String, _ header: PackedHeader) -> Container? {
-    // One that is damaged will be replaced.
-    guard let container = try? Container.open(path: path, isInput: false),
-      container.rootHash == header.rootHash, container.file.count == header.containerSize
+  /// The key of a packed file's entry; nil for what is no regular file.
+  private static func key(_ header: PackedHeader, _ input: PackedInput) -> String? {
+    guard let identity = input.identity else { return nil }
+    return hexadecimal(SHA256.hash(header.rootHash + Array(identity.utf8)))
+  }
+
+  func path(_ key: String, _ suffix: String) -> String { "\(folder)/\(key)\(suffix)" }
+
+  /// The container at `path`, if it is there, is the one that `header` is of, and passes `check`.
+  ///
+  /// - Parameter refused: the identity of a file that did not pass, which is not checked again.
+  private func sound(
+    _ path: String, _ header: PackedHeader, _ check: (Container) throws -> Void,
+    _ refused: inout String?
+  ) -> Container? {
+    // One that is damaged, or leads elsewhere, will be replaced.
+    guard FileSystem.isOwnFile(path),
+      let container = try? Container.open(path: path, isInput: false),
+      container.rootHash == header.rootHash, container.file.count == header.containerSize,
+      container.file.identity != refused
     else { return nil }
+    do { try check(container) } catch {
+      refused = container.file.identity
+      return nil
+    }
     return container
   }
 
-  /// Makes the folder and those that it is in, for nobody else to see.
-  private func makeFolder() throws(FileError) {
-    var made = folder.hasPrefix("/") ? "" : "."
-    for part in folder.split(separator: "/") {
-      made += "/" + part
-      if FileSystem.isFolder(made) { continue }
-      let code = made.withFileName { mkdir($0, 0o700) == 0 ? 0 : errno }
-      guard code == 0 || code == EEXIST else {
-        throw FileError(path: made, problem: .call("mkdir", errno: code))
-      }
-    }
-  }
-
-  // MARK: Room
-
-  private struct Entry {
-    let root: String
-    let bytes: Int
-    /// Nanoseconds since 1970.
-    let lastUse: Int
-  }
-
-  /// Removes the containers that were not opened for longest, until `bytes` more fit. What is in use
-  /// stays, even if the limit is passed.
-  private func makeRoom(for bytes: Int, besides root: String) {
-    let entries = entries().filter { $0.root != root }
-    var total = entries.reduce(bytes) { $0 + $1.bytes }
-    for entry in entries.sorted(by: { ($0.lastUse, $0.root) < ($1.lastUse, $1.root) }) {
-      if total <= limit { return }
-      let lock = try? CacheLock.unused(path(entry.root, Self.lockSuffix))
-      guard let lock else { continue }
-      removeRests(of: entry.root)
-      for suffix in [Self.modelSuffix, Self.unpackSuffix, Self.lockSuffix] {
-        FileSystem.unlink(path(entry.root, suffix))
-      }
-      withExtendedLifetime(lock) {}
-      total -= entry.bytes
-    }
-  }
-
-  private func entries() -> [Entry] {
-    (FileSystem.names(in: folder) ?? []).compactMap { name in
-      let root = String(name.prefix(Self.rootDigits))
-      guard name == root + Self.modelSuffix, Self.isRoot(root),
-        let status = FileSystem.status("\(folder)/\(name)", followsLinks: false)
-      else { return nil }
-      let lock = FileSystem.status(path(root, Self.lockSuffix), followsLinks: false) ?? status
-      let time = Int(lock.st_mtim.tv_sec) * 1_000_000_000 + Int(lock.st_mtim.tv_nsec)
-      return Entry(root: root, bytes: Int(status.st_size), lastUse: time)
-    }
-  }
-
-  private static func isRoot(_ text: String) -> Bool {
-    text.utf8.count == rootDigits && text.utf8.allSatisfy { "0123456789abcdef".utf8.contains($0) }
-  }
-
-  /// Removes unfinished outputs of a container whose lock is held: nobody is writing them.
-  private func removeRests(of root: String) {
-    for name in FileSystem.names(in: folder) ?? []
-    where name.hasPrefix(".\(root)\(Self.modelSuffix).") && name.hasSuffix(".tmp") {
-      FileSystem.unlink("\(folder)/\(name)")
-    }
+  func refusal(_ error: FileError, of input: PackedInput) -> TransportError {
+    TransportError(path: input.name, place: .file, problem: .cache(error))
   }
 }
 
@@ -188,17 +172,24 @@ extension ModelCache {
   /// - Parameters:
   ///   - cache: where a packed file is unpacked to; nil for nowhere.
   ///   - pool: threads that unpack.
-  /// - Throws: `ContainerError`, or `TransportError` of a packed file.
+  ///   - check: throws for a container that may not be used.
+  /// - Throws: `ContainerError`, or `TransportError` of a packed file, or what `check` throws.
   package static func open(
-    path: String, cache: ModelCache?, pool: WorkerPool, report: (Event) -> Void = { _ in },
+    path: String, cache: ModelCache?, pool: WorkerPool,
+    check: (Container) throws -> Void = { _ in }, report: (Event) -> Void = { _ in },
     progress: @escaping (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws -> Container {
-    guard PackedInput.isPacked(path) else { return try Container.open(path: path) }
+    guard PackedInput.isPacked(path) else {
+      let container = try Container.open(path: path)
+      // It may have been packed when the caller looked.
+      try check(container)
+      return container
+    }
     guard let cache else { throw TransportError(path: path, place: .file, problem: .noCache) }
     let input: PackedInput
     do throws(FileError) { input = try PackedInput(path: path) } catch {
       throw TransportError(error)
     }
-    return try cache.open(input, pool: pool, report: report, progress: progress)
+    return try cache.open(input, pool: pool, check: check, report: report, progress: progress)
   }
 }

@@ -15,6 +15,9 @@ package final class PackedInput {
   private let isSeekable: Bool
   /// Bytes of a regular file; nil for a pipe.
   package let byteCount: Int?
+  /// What tells a regular file from any other and from its later self: device, inode, size and time
+  /// of modification; nil for a pipe or memory.
+  let identity: String?
 
   /// - Parameter path: a file or pipe; `-` for standard input.
   package init(path: String) throws(FileError) {
@@ -27,6 +30,7 @@ package final class PackedInput {
     var status = stat()
     isSeekable = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
     byteCount = isSeekable ? Int(status.st_size) : nil
+    identity = isSeekable ? MappedFile.identity(status) : nil
     if isSeekable { InputFiles.add(status, path: name) }
   }
 
@@ -45,6 +49,7 @@ package final class PackedInput {
     self.name = name
     descriptor = -1
     isSeekable = false
+    identity = nil
     byteCount = bytes.count
     pushed = bytes
   }

@@ -36,6 +36,12 @@ package struct TransportError: ReportableError, Equatable {
     case noCache
     /// The folder to unpack into cannot be used.
     case cache(FileError)
+    /// The folder to unpack into is another user's.
+    case foreignCache(folder: String)
+    /// Others may write to the folder to unpack into.
+    case writableCache(folder: String)
+    /// The file has no signature, since what it unpacks to is what is signed.
+    case signedUnpacked
   }
 
   package let path: String
@@ -58,7 +64,10 @@ package struct TransportError: ReportableError, Equatable {
   /// The rule that is broken; nil for what is no fault of a packed file.
   package var rule: PackedRule? {
     switch problem {
-    case .file, .source, .otherTransfer, .nothingToContinue, .exceedsCache, .noCache, .cache: nil
+    case .file, .source, .otherTransfer, .nothingToContinue, .exceedsCache, .noCache, .cache,
+      .foreignCache,
+      .writableCache, .signedUnpacked:
+      nil
     case .foreign: .p02
     case .version: .p03
     case .container: .p24
@@ -68,9 +77,11 @@ package struct TransportError: ReportableError, Equatable {
 
   package var exitStatus: ExitStatus {
     switch problem {
+    case .cache(let error) where error.isOfFolder: .cannotCreate
     case .file(let error), .cache(let error): error.exitStatus
     case .source(let error): error.exitStatus
     case .exceedsCache, .noCache: .cannotCreate
+    case .foreignCache, .writableCache: .noPermission
     default: .badData
     }
   }
@@ -88,7 +99,7 @@ package struct TransportError: ReportableError, Equatable {
 
   private var remedy: Remedy? {
     switch problem {
-    case .exceedsCache, .noCache, .cache: .unpack(path)
+    case .exceedsCache, .noCache, .cache, .foreignCache, .signedUnpacked: .unpack(path)
     case .otherTransfer: .startTransferAgain
     case .nothingToContinue: .transferFromStart
     case .container: .transferFromStart
@@ -128,6 +139,20 @@ package struct TransportError: ReportableError, Equatable {
     case .noCache: "is packed, and there is no folder to unpack it into"
     case .cache(let error):
       "is packed, and cannot be unpacked into the cache: \(error.description(in: words))"
+    case .foreignCache(let folder):
+      "is packed, and the cache '\(folder.escapedForDisplay())' is another user's, expected a "
+        + "folder of one's own"
+    case .writableCache(let folder):
+      "is packed, and others may write to the cache '\(folder.escapedForDisplay())'; keep them "
+        + "out: chmod go-w \(folder.quotedForShell)"
+    case .signedUnpacked: "is packed, and what is signed is the file that it unpacks to"
     }
+  }
+}
+
+extension FileError {
+  /// Whether a folder could not be made.
+  fileprivate var isOfFolder: Bool {
+    if case .call("mkdir", _) = problem { true } else { false }
   }
 }

@@ -79,7 +79,8 @@ package struct Unpacker {
       if keeping != .nothing {
         if written.frameCount > 0 {
           output.keep()
-          error.resumesAt = written.packedOffset
+          // Behind the end nothing is lacking: what is wrong would be wrong again.
+          error.resumesAt = error.rule == .p23 ? nil : written.packedOffset
         } else {
           output.discard()
         }
@@ -92,6 +93,25 @@ package struct Unpacker {
       header: reader.header, frameCount: reader.position.frameCount,
       packedSize: reader.position.packedOffset + PackedFormat.recordSize,
       keptBytes: kept.rawOffset)
+  }
+
+  /// The header of the input, if the container that it is of is at `path` already and sound. The
+  /// input stays at its beginning.
+  ///
+  /// - Throws: `TransportError` for an input that cannot be read.
+  package func finished(at path: String) throws -> PackedHeader? {
+    let bytes: [UInt8]
+    do throws(FileError) { bytes = try input.peek(PackedFormat.headerSize) } catch {
+      throw TransportError(error)
+    }
+    let header = bytes.withUnsafeBytes { try? PackedHeader($0, path: input.name) }
+    guard let header, let container = try? Container.open(path: path, isInput: false),
+      container.rootHash == header.rootHash, container.file.count == header.containerSize
+    else { return nil }
+    let defects = try? container.verify(
+      strict: false,
+      loop: { count, body in pool.forEach(count: count) { piece, _ in body(piece) } })
+    return defects?.isEmpty == true ? header : nil
   }
 
   /// Decodes everything and writes nothing: every rule but that what comes out is a container.

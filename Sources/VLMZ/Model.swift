@@ -30,8 +30,8 @@ public final class Model: Sendable {
     /// opening, about a second for a gigabyte, before anything in it is looked at. nil: no signature
     /// is looked for; an empty list is refused. Of a packed file, what it unpacks to is signed.
     public var trustedKeys: [String]?
-    /// The folder that a packed model (`.vlmzp`) is unpacked into once, by its root hash; nil refuses
-    /// such files. Processes may share it.
+    /// The folder that packed models (`.vlmzp`) are unpacked into, each file once; nil refuses such
+    /// files. It has to be the user's own, and no other may write to it. Processes may share it.
     public var cacheFolder: String?
     /// Bytes that the models in that folder may take together. Those that were not opened for longest
     /// are removed for another, but none in use.
@@ -102,9 +102,11 @@ public final class Model: Sendable {
       throw VLMZError(.invalidArgument, "trusted keys: found none, expected one or more")
     }
     guard PackedInput.isPacked(path) else { return try Container.open(path: path, signedBy: keys) }
-    let container = try ModelCache.open(path: path, cache: cache, pool: pool)
-    try keys.verify(container, unpackedFrom: path)
-    return container
+    // Before anything is unpacked.
+    let signature = try keys.signature(ofPacked: path)
+    return try ModelCache.open(
+      path: path, cache: cache, pool: pool,
+      check: { container in try keys.verify(container, by: signature) })
   }
 
   /// The same of a container that is open, with errors of the modules below.

@@ -53,11 +53,20 @@ struct Unpack: ParsableCommand {
       throw TransportError(path: error.path, place: .file, problem: .file(error))
     }
     let pool = WorkerPool(threadCount: try threadCount(option: threads))
+    let unpacker = Unpacker(source, pool: pool)
+    if resume, let header = try unpacker.finished(at: output) {
+      if !quiet {
+        Report.line(
+          "\(output.escapedForDisplay()): already unpacked, nothing to do; root hash "
+            + hexadecimal(header.rootHash))
+      }
+      return
+    }
     let line = ProgressLine("unpacking", quiet: quiet)
     let summary: Unpacker.Summary
     do {
       defer { line.finish() }
-      summary = try Unpacker(source, pool: pool).unpack(
+      summary = try unpacker.unpack(
         to: output, overwrite: force, keeping: resume ? .continued : .partial
       ) { done, total in line.update(done, of: total) }
     }

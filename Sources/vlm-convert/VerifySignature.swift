@@ -3,6 +3,7 @@ import VLMCommandLine
 import VLMContainer
 import VLMFoundation
 import VLMSignature
+import VLMTransport
 
 struct VerifySignature: ParsableCommand {
   static var configuration: CommandConfiguration {
@@ -43,6 +44,10 @@ struct VerifySignature: ParsableCommand {
 
   func run() throws {
     guard let keys = try TrustedKeys(key) else { return }
+    // Any file may have a signature of its own, a packed one too.
+    if signature == nil, !FileSystem.exists(Signature.path(of: file)), PackedInput.isPacked(file) {
+      throw TransportError(path: file, place: .file, problem: .signedUnpacked)
+    }
     let mapped = try MappedFile(path: file)
     let progress = Progress("hashing", total: mapped.count, unit: .bytes, quiet: quiet || json)
     defer { progress.finish() }

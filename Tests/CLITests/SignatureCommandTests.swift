@@ -85,6 +85,63 @@ struct SignatureCommandTests {
     #expect(outcome.errorLine.hasPrefix("vlm-serve: \(model): is not signed"))
   }
 
+  @Test("a packed model is trusted by the signature of what it unpacks to, before it is unpacked")
+  func packed() throws {
+    let packed = model + "p"
+    #expect(try CommandRunner.convert("pack", model, packed, "-q").status == 0)
+    let environment = ["XDG_CACHE_HOME": folder.path("cache")]
+    func run(_ key: String) throws -> CommandRunner.Outcome {
+      try CommandRunner.run(
+        "vlm-run", [packed, Self.picture, "--trust", Self.fixture(key)], environment: environment)
+    }
+    let unsigned = try run("a.pub")
+    #expect(unsigned.status == 77)
+    #expect(
+      unsigned.errorLine
+        == "vlm-run: \(model): is not signed: there is no '\(model).minisig', expected the file's "
+        + "signature there; it comes with the model, or is made by vlm-convert sign '\(model)' "
+        + "--key FILE")
+    #expect(try sign("-q").status == 0)
+    #expect(try run("b.pub").status == 77)
+    #expect(!FileManager.default.fileExists(atPath: folder.path("cache")), "nothing was unpacked")
+    let first = try run("a.pub")
+    #expect(first.status == 0 && first.output.contains("horse"), "\(first.errors)")
+    #expect(first.errors.contains("unpacked for this and later runs"))
+
+    // One that was exchanged in the cache is unpacked again.
+    let cached = folder.url.appendingPathComponent("cache/vlmz")
+    let name = try #require(
+      try FileManager.default.contentsOfDirectory(atPath: cached.path)
+        .first { $0.hasSuffix(".vlmz") })
+    var bytes = try folder.read("cache/vlmz/" + name)
+    bytes[bytes.count / 2] ^= 1
+    try folder.write("cache/vlmz/" + name, bytes)
+    let second = try run("a.pub")
+    #expect(second.status == 0 && second.errors.contains("unpacked for this"), "\(second.errors)")
+    #expect(second.output == first.output)
+
+    // Another model under the signature.
+    let other = try CommandRunner.convert(
+      TestFiles.fixture("convnext-cifar10"), folder.path("other.vlmz"), "--q4", "-q")
+    #expect(other.status == 0)
+    #expect(
+      try CommandRunner.convert("pack", folder.path("other.vlmz"), packed, "-q", "--force").status
+        == 0)
+    let exchanged = try run("a.pub")
+    #expect(exchanged.status == 77 && exchanged.errors.contains("is not the file that key"))
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: cached.path)
+        .filter { $0.hasSuffix(".vlmz") } == [name])
+
+    let verified = try CommandRunner.convert(
+      "verify-signature", packed, "--key", Self.fixture("a.pub"))
+    #expect(verified.status == 65)
+    #expect(
+      verified.errorLine.hasSuffix(
+        "is packed, and what is signed is the file that it unpacks to; unpack it first: "
+          + "vlm-convert unpack '\(packed)' '\(model)'"))
+  }
+
   @Test("verify-signature prints who signed and what else was signed, also as JSON")
   func verifySignature() throws {
     #expect(try sign("-q", "--comment", "cifar 1.0", "-o", folder.path("s")).status == 0)

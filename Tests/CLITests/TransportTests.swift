@@ -61,6 +61,31 @@ struct TransportTests {
     #expect(try folder.names == ["back.vlmz", "model.vlmz", "model.vlmzp"])
   }
 
+  @Test("an output that is there already is left as it is with --resume, if it is the right one")
+  func alreadyUnpacked() throws {
+    let outcome = try CommandRunner.convert("unpack", "--resume", packed, model)
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(outcome.output.hasPrefix("\(model): already unpacked, nothing to do; root hash "))
+    var bytes = Array(try content("model.vlmz"))
+    bytes[bytes.count / 2] ^= 1
+    let damaged = try folder.write("damaged.vlmz", bytes)
+    let refused = try CommandRunner.convert("unpack", "--resume", packed, damaged)
+    #expect(refused.status == 73)
+    #expect(try Array(content("damaged.vlmz")) == bytes)
+  }
+
+  @Test("P23 bytes behind the end are an error that continuing would not help")
+  func trailingBytes() throws {
+    let longer = try folder.write("longer.vlmzp", Array(try content("model.vlmzp")) + [0])
+    let outcome = try CommandRunner.convert("unpack", longer, folder.path("back.vlmz"))
+    #expect(outcome.status == 65)
+    #expect(outcome.errorLine.hasSuffix(": bytes follow the end [P23]"))
+    // What came is kept all the same: the right file completes it.
+    let right = try CommandRunner.convert("unpack", "--resume", packed, folder.path("back.vlmz"))
+    #expect(right.status == 0, "\(right.errors)")
+    #expect(right.errors.contains("resumed after "))
+  }
+
   @Test("a model is unpacked into the cache by the first run, and found by the second")
   func cache() throws {
     let environment = ["XDG_CACHE_HOME": folder.path("cache")]
@@ -102,11 +127,16 @@ struct TransportTests {
     #expect(outcome.status == 73)
     #expect(
       outcome.errorLine.hasSuffix(
-        "is packed, and there is no folder to unpack it into; unpack it first: "
+        "is packed, and VLM_CACHE_GB is 0, so that nothing is unpacked; unpack it first: "
           + "vlm-convert unpack \(packed) \(model)"))
     let wrong = try CommandRunner.run(
       "vlm-run", [packed, "--dry-run"], environment: ["VLM_CACHE_GB": "much"])
     #expect(wrong.status == 64)
+    let file = try folder.write("file", [])
+    let blocked = try CommandRunner.run(
+      "vlm-run", [packed, "--dry-run"], environment: ["XDG_CACHE_HOME": file])
+    #expect(blocked.status == 73)
+    #expect(blocked.errorLine.contains("mkdir failed"))
   }
 
   @Test("inspect and verify read a packed file, and other commands say what it is")

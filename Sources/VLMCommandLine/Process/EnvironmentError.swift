@@ -10,6 +10,8 @@ package struct EnvironmentError: ReportableError, Equatable {
     case threadCount(String)
     /// `VLM_CACHE_GB`.
     case cacheLimit(String)
+    /// The same is 0, and this file is packed.
+    case noCache(String)
   }
 
   package let problem: Problem
@@ -26,6 +28,9 @@ package struct EnvironmentError: ReportableError, Equatable {
         + "expected 1 to \(ThreadCount.maximum)"
     case .cacheLimit(let text):
       "VLM_CACHE_GB: '\(text.escapedForDisplay())' is no number of gigabytes, expected 0 to 1000000"
+    case .noCache(let path):
+      "\(path.escapedForDisplay()): is packed, and VLM_CACHE_GB is 0, so that nothing is unpacked"
+        + words.end(.unpack(path))
     }
   }
 
@@ -33,6 +38,7 @@ package struct EnvironmentError: ReportableError, Equatable {
     switch problem {
     case .kernels: .unsupported
     case .threadCount, .cacheLimit: .usage
+    case .noCache: .cannotCreate
     }
   }
 }

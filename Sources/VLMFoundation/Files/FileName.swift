@@ -103,3 +103,8 @@ extension Unicode.Scalar {
   /// The byte that the character stands for in a name; nil for any other character.
   package var fileNameByte: UInt8? { isFileNameByte ? UInt8(truncatingIfNeeded: value) : nil }
 }
+
+extension String {
+  /// What the file that a packed one unpacks to is called beside it: `model.vlmz` for `model.vlmzp`.
+  package var unpackedName: String { hasSuffix(".vlmzp") ? String(dropLast()) : self + ".vlmz" }
+}

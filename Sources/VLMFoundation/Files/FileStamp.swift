@@ -27,6 +27,9 @@ struct FileStamp: Sendable {
     ]
   }
 
+  /// Tells the file, as it was, from any other and from its later self.
+  var text: String { "\(device):\(inode):\(size):\(modifiedSeconds).\(modifiedNanoseconds)" }
+
   /// Whether the file may have another content by now.
   ///
   /// - Parameter isInPlace: whether it still has its path; a file that was moved is the same.

@@ -24,6 +24,12 @@ package enum FileSystem {
 
   package static func isFolder(_ path: String) -> Bool { kind(path) == S_IFDIR }
 
+  /// Whether a regular file of this process's user is at `path`, and no link.
+  package static func isOwnFile(_ path: String) -> Bool {
+    guard let status = status(path, followsLinks: false) else { return false }
+    return status.st_mode & S_IFMT == S_IFREG && status.st_uid == geteuid()
+  }
+
   /// Whether something is at `path`, links followed.
   package static func exists(_ path: String) -> Bool { call(path) { access($0, F_OK) } == 0 }
 

@@ -168,10 +168,10 @@ package final class MappedFile: @unchecked Sendable {
 
   /// What tells this file, as it was when opened, from any other and from its later self, without
   /// a look at its bytes: device, inode, size and time of modification.
-  package var identity: String {
-    "\(stamp.device):\(stamp.inode):\(stamp.size):\(stamp.modifiedSeconds)."
-      + "\(stamp.modifiedNanoseconds)"
-  }
+  package var identity: String { stamp.text }
+
+  /// The same of what `fstat` says of a file.
+  package static func identity(_ status: stat) -> String { FileStamp(status).text }
 
   /// Whether `path` leads to this very file, by whatever name.
   package func isSameFile(as path: String) -> Bool {
