@@ -41,6 +41,8 @@ let package = Package(
     .target(
       name: "CVLMHTTP", cSettings: kernelFlags, linkerSettings: [.linkedLibrary("microhttpd")]),
     .target(name: "CVLMCommandLine", dependencies: ["CVLMSystem"], cSettings: kernelFlags),
+    .target(
+      name: "CVLMSignature", cSettings: kernelFlags, linkerSettings: [.linkedLibrary("sodium")]),
 
     // Libraries, lowest first; a layer imports only what stands above it here.
     .target(name: "VLMFoundation", dependencies: ["CVLMSystem"]),
@@ -50,6 +52,14 @@ let package = Package(
       name: "VLMCheckpoint", dependencies: ["VLMFoundation", "VLMTensor", "CVLMKernels", "CCodecs"]),
     .target(
       name: "VLMContainer", dependencies: ["VLMFoundation", "VLMTensor", "CCodecs", "CVLMSystem"]),
+    .target(
+      name: "VLMSignature", dependencies: ["VLMFoundation", "VLMContainer", "CVLMSignature"]),
+    .target(
+      name: "VLMDelta", dependencies: ["VLMFoundation", "VLMTensor", "VLMContainer", "CCodecs"]),
+    // The packed form of a container, for transfers.
+    .target(
+      name: "VLMTransport",
+      dependencies: ["VLMFoundation", "VLMTensor", "VLMContainer", "CCodecs", "CVLMSystem"]),
     .target(name: "VLMImages", dependencies: ["VLMFoundation", "CCodecs"]),
     .target(name: "VLMText", dependencies: ["VLMFoundation", "CCodecs"]),
     .target(name: "VLMModels", dependencies: ["VLMFoundation", "VLMTensor"]),
@@ -63,7 +73,8 @@ let package = Package(
     .target(
       name: "VLMZ",
       dependencies: [
-        "VLMFoundation", "VLMTensor", "VLMContainer", "VLMImages", "VLMText", "VLMModels",
+        "VLMContainer", "VLMFoundation", "VLMImages", "VLMModels", "VLMSignature", "VLMTensor",
+        "VLMText", "VLMTransport",
       ]),
     .target(
       name: "VLMZConverter",
@@ -96,14 +107,16 @@ let package = Package(
     .target(
       name: "VLMCommandLine",
       dependencies: [
-        "CVLMCommandLine", "VLMFoundation", "VLMTensor",
+        "VLMContainer", "VLMFoundation", "VLMSignature", "VLMTensor", "VLMTransport",
+        "CVLMCommandLine",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
       name: "vlm-convert",
       dependencies: [
-        "VLMCommandLine", "VLMConversion", "VLMCheckpoint", "VLMContainer", "VLMFoundation",
-        "VLMImages", "VLMModels", "VLMTensor", "VLMText", "VLMZ", "VLMZConverter",
+        "VLMCheckpoint", "VLMCommandLine", "VLMContainer", "VLMConversion", "VLMDelta",
+        "VLMFoundation", "VLMImages", "VLMModels", "VLMSignature", "VLMTensor", "VLMText",
+        "VLMTransport", "VLMZ", "VLMZConverter",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
@@ -116,8 +129,8 @@ let package = Package(
     .executableTarget(
       name: "vlm-serve",
       dependencies: [
-        "CVLMHTTP", "VLMCommandLine", "VLMContainer", "VLMFoundation", "VLMServer", "VLMTensor",
-        "VLMZ",
+        "CVLMHTTP", "VLMCheckpoint", "VLMCommandLine", "VLMContainer", "VLMFoundation", "VLMModels",
+        "VLMServer", "VLMTensor", "VLMZ",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
@@ -154,6 +167,19 @@ let package = Package(
       name: "VLMContainerTests",
       dependencies: [
         "VLMContainer", "VLMFoundation", "VLMTensor", "VLMTestSupport", "CVLMSystem",
+      ]),
+    .testTarget(
+      name: "VLMSignatureTests",
+      dependencies: [
+        "VLMSignature", "VLMContainer", "VLMFoundation", "VLMTensor", "VLMTestSupport",
+      ]),
+    .testTarget(
+      name: "VLMDeltaTests",
+      dependencies: ["VLMDelta", "VLMContainer", "VLMFoundation", "VLMTensor", "VLMTestSupport"]),
+    .testTarget(
+      name: "VLMTransportTests",
+      dependencies: [
+        "VLMTransport", "VLMContainer", "VLMFoundation", "VLMTensor", "VLMTestSupport",
       ]),
     .testTarget(
       name: "VLMImagesTests",
@@ -195,14 +221,15 @@ let package = Package(
       name: "CLITests",
       dependencies: [
         "VLMCommandLine", "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMFoundation",
-        "VLMImages", "VLMTensor", "VLMText", "VLMTestSupport", "VLMZ", "VLMZConverter",
-        "vlm-convert", "vlm-run",
+        "VLMImages", "VLMTensor", "VLMTestSupport", "VLMText", "VLMTransport", "VLMZ",
+        "VLMZConverter", "vlm-convert", "vlm-run", "vlm-serve",
       ]),
     .target(
       name: "VLMFuzzTargets",
       dependencies: [
-        "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMFoundation", "VLMImages",
-        "VLMModels", "VLMServer", "VLMTensor", "VLMText", "VLMZ", "CCodecs",
+        "VLMCheckpoint", "VLMContainer", "VLMConversion", "VLMDelta", "VLMFoundation", "VLMImages",
+        "VLMModels", "VLMServer", "VLMSignature", "VLMTensor", "VLMText", "VLMTransport", "VLMZ",
+        "CCodecs",
       ],
       path: "Tests/Fuzz/Targets"),
     .testTarget(

@@ -97,8 +97,8 @@ def byte_count(scheme, layout, order, shape):
     return size if size and size < 1 << 63 else None
 
 
-def unzstd(frame, raw_size):
-    """Section "Zstd sections"."""
+def unzstd(frame, raw_size, decode=True):
+    """Section "Zstd sections"; without `decode` only what the frame says of itself."""
     need(len(frame) >= 5 and frame[:4] == b"\x28\xb5\x2f\xfd" and not frame[4] & 8, 26, "no frame")
     descriptor = frame[4]
     single = descriptor >> 5 & 1
@@ -123,6 +123,8 @@ def unzstd(frame, raw_size):
         at += 3 + (1 if kind == 1 else block >> 3)
     at += 4 if descriptor & 4 else 0
     need(at == len(frame), 30, f"frame ends at {at} of {len(frame)}")
+    if not decode:
+        return None
     try:
         import zstandard
         try:

@@ -50,6 +50,9 @@ void vlm_http_release(vlm_http_exchange *exchange) {
   free(exchange->path);
   free(exchange->body);
   free(exchange->pending);
+  pthread_mutex_lock(&exchange->server->lock);
+  exchange->server->bodies_count -= exchange->body_reserved;
+  pthread_mutex_unlock(&exchange->server->lock);
   free_headers(exchange->request_headers);
   free_headers(exchange->answer_headers);
   if (exchange->response != NULL) MHD_destroy_response(exchange->response);
@@ -94,6 +97,31 @@ void vlm_http_forget_body(vlm_http_exchange *exchange) {
 }
 
 bool vlm_http_is_too_large(const vlm_http_exchange *exchange) { return exchange->is_too_large; }
+
+bool vlm_http_is_short_of_memory(const vlm_http_exchange *exchange) {
+  return exchange->is_short_of_memory;
+}
+
+const char *vlm_http_framing_fault(const vlm_http_exchange *exchange) {
+  const char *length = NULL;
+  for (const struct header *header = exchange->request_headers; header; header = header->next) {
+    if (strcasecmp(header->name, "content-length") != 0) continue;
+    if (length != NULL && strcmp(length, header->value) != 0) {
+      return "two lengths, expected one 'Content-Length'";
+    }
+    length = header->value;
+  }
+  unsigned codings = vlm_http_header_count(exchange, "transfer-encoding");
+  if (codings > 0 && length != NULL) {
+    return "a length and a transfer coding, expected 'Content-Length' or 'Transfer-Encoding'";
+  }
+  if (codings > 1 || (codings == 1 && strcasecmp(vlm_http_header(exchange, "transfer-encoding"),
+                                                 "chunked") != 0)) {
+    return "another transfer coding, expected 'Transfer-Encoding: chunked'";
+  }
+  if (vlm_http_header_count(exchange, "host") > 1) return "two hosts, expected one 'Host'";
+  return NULL;
+}
 
 void vlm_http_set_owner(vlm_http_exchange *exchange, void *owner) { exchange->owner = owner; }
 void *vlm_http_owner(const vlm_http_exchange *exchange) { return exchange->owner; }

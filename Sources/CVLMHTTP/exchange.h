@@ -47,7 +47,9 @@ struct vlm_http_server {
   // Guards everything below, and the exchanges' own state.
   pthread_mutex_t lock;
   struct connection *connections;
-  size_t connection_count, exchange_count;
+  size_t connection_count;
+  // Bytes of all bodies.
+  size_t bodies_count;
   pthread_t watch;
   // Wakes the watch for its end.
   pthread_cond_t ending;
@@ -72,7 +74,9 @@ struct vlm_http_exchange {
   size_t body_count, body_capacity, body_limit;
   // Bytes that came, those that were not kept included.
   uint64_t received;
-  bool is_too_large;
+  // Bytes of the server's that the body takes.
+  size_t body_reserved;
+  bool is_too_large, is_short_of_memory;
   void *owner;
 
   // The answer. Everything from here on is guarded by the server's lock.

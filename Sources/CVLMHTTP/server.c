@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -71,6 +72,15 @@ static struct connection *connection_of(struct MHD_Connection *handle) {
 
 static void write_peer(struct MHD_Connection *handle, char text[64]) {
   strcpy(text, "unix");
+  const union MHD_ConnectionInfo *socket =
+      MHD_get_connection_info(handle, MHD_CONNECTION_INFO_CONNECTION_FD);
+  struct ucred user;
+  socklen_t count = sizeof user;
+  if (socket != NULL &&
+      getsockopt(socket->connect_fd, SOL_SOCKET, SO_PEERCRED, &user, &count) == 0 &&
+      user.pid != 0) {
+    snprintf(text, 64, "unix:%u", (unsigned)user.uid);
+  }
   const union MHD_ConnectionInfo *info =
       MHD_get_connection_info(handle, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
   if (info == NULL || info->client_addr == NULL) return;
@@ -93,6 +103,12 @@ static enum MHD_Result keep_header(
   if (header == NULL) return MHD_NO;
   header->name = strdup(name);
   header->value = strdup(value != NULL ? value : "");
+  if (header->value != NULL) {
+    // White space at the end is no part of a value (RFC 9110, 5.5).
+    size_t end = strlen(header->value);
+    while (end > 0 && (header->value[end - 1] == ' ' || header->value[end - 1] == '\t')) end--;
+    header->value[end] = '\0';
+  }
   // In the order that they came in.
   struct header **last = &exchange->request_headers;
   while (*last != NULL) last = &(*last)->next;
@@ -100,14 +116,15 @@ static enum MHD_Result keep_header(
   return header->name != NULL && header->value != NULL ? MHD_YES : MHD_NO;
 }
 
-// A length as RFC 9110 writes it; -1 for anything else. The library has refused what is no number.
+// A length as RFC 9110 writes it, at most `INT64_MAX`; -1 for anything else. The library has refused
+// what is no number.
 static int64_t stated_length(const struct vlm_http_exchange *exchange) {
   const char *text = vlm_http_header(exchange, "content-length");
   if (text == NULL || *text == '\0') return -1;
   int64_t length = 0;
   for (; *text != '\0'; text++) {
-    if (*text < '0' || *text > '9' || length > INT64_MAX / 10 - 10) return -1;
-    length = length * 10 + (*text - '0');
+    if (*text < '0' || *text > '9') return -1;
+    length = length > INT64_MAX / 10 - 10 ? INT64_MAX : length * 10 + (*text - '0');
   }
   return length;
 }
@@ -128,7 +145,6 @@ static struct vlm_http_exchange *begin_exchange(
   pthread_mutex_lock(&server->lock);
   connection->exchange = exchange;
   set_phase(connection, PHASE_BODY, 0);
-  server->exchange_count++;
   pthread_mutex_unlock(&server->lock);
   return exchange;
 }
@@ -136,32 +152,55 @@ static struct vlm_http_exchange *begin_exchange(
 // How many times the limit is read of a body that is too large.
 #define PATIENCE 4
 
+// The room that a body gets first, whatever it says of its length; then it is doubled. So what a client
+// only announces takes nothing from others.
+#define FIRST_CAPACITY (64 << 10)
+
+// Takes more of the server's memory for a body. False where there is none.
+static bool grow_body(struct vlm_http_exchange *exchange, size_t needed) {
+  size_t capacity = exchange->body_capacity > 0 ? exchange->body_capacity * 2 : FIRST_CAPACITY;
+  if (capacity < needed) capacity = needed;
+  if (capacity > exchange->body_limit) capacity = exchange->body_limit;
+  struct vlm_http_server *server = exchange->server;
+  pthread_mutex_lock(&server->lock);
+  size_t more = capacity - exchange->body_capacity;
+  bool fits = more <= server->limits.bodies_bytes - server->bodies_count;
+  if (fits) {
+    server->bodies_count += more;
+    exchange->body_reserved += more;
+  }
+  pthread_mutex_unlock(&server->lock);
+  if (!fits) return false;
+  uint8_t *larger = realloc(exchange->body, capacity);
+  if (larger == NULL) return false;
+  exchange->body = larger;
+  exchange->body_capacity = capacity;
+  return true;
+}
+
+// Gives back what a body takes that nobody will look at.
+static void drop_body(struct vlm_http_exchange *exchange) {
+  vlm_http_forget_body(exchange);
+  pthread_mutex_lock(&exchange->server->lock);
+  exchange->server->bodies_count -= exchange->body_reserved;
+  exchange->body_reserved = 0;
+  pthread_mutex_unlock(&exchange->server->lock);
+}
+
 // Keeps a part of a body; one that is too large is read on for a while, but not kept, so that a
 // client that writes before it reads learns why it is refused. False where it does not end.
 static bool keep_body(struct vlm_http_exchange *exchange, const char *data, size_t count) {
   exchange->received += count;
-  if (exchange->is_too_large) return exchange->received / PATIENCE <= exchange->body_limit;
+  if (exchange->is_too_large || exchange->is_short_of_memory) {
+    return exchange->received / PATIENCE <= exchange->body_limit;
+  }
   if (count > exchange->body_limit - exchange->body_count) {
     exchange->is_too_large = true;
   } else if (count > exchange->body_capacity - exchange->body_count) {
-    size_t capacity = exchange->body_capacity > 0 ? exchange->body_capacity * 2 : 16 << 10;
-    if (exchange->body_capacity == 0 && exchange->stated_length > 0) {
-      capacity = (size_t)exchange->stated_length;
-    }
-    if (capacity > exchange->body_limit) capacity = exchange->body_limit;
-    if (capacity < exchange->body_count + count) capacity = exchange->body_count + count;
-    uint8_t *larger = realloc(exchange->body, capacity);
-    if (larger == NULL) {
-      exchange->is_too_large = true;
-    } else {
-      exchange->body = larger;
-      exchange->body_capacity = capacity;
-    }
+    exchange->is_short_of_memory = !grow_body(exchange, exchange->body_count + count);
   }
-  if (exchange->is_too_large) {
-    free(exchange->body);
-    exchange->body = NULL;
-    exchange->body_count = exchange->body_capacity = 0;
+  if (exchange->is_too_large || exchange->is_short_of_memory) {
+    drop_body(exchange);
     return true;
   }
   memcpy(exchange->body + exchange->body_count, data, count);
@@ -271,7 +310,6 @@ static void complete_request(
     set_phase(exchange->connection, PHASE_HEAD, 0);
   }
   exchange->connection = NULL;
-  server->exchange_count--;
   pthread_mutex_unlock(&server->lock);
   if (!is_answered && !was_gone) server->callbacks.gone(server->callbacks.context, exchange);
   server->callbacks.ended(server->callbacks.context, exchange, how);
@@ -317,6 +355,16 @@ static bool lose(struct vlm_http_exchange *exchange) {
   return true;
 }
 
+// How long a connection may be idle, milliseconds, while others wait to be let in.
+#define IDLE_WHEN_FULL 1000
+
+// Whether a connection waits for its next request while there is no room for others.
+static bool is_in_the_way(const struct vlm_http_server *server,
+                          const struct connection *connection, int64_t now) {
+  return server->connection_count >= server->limits.connections &&
+         connection->phase == PHASE_HEAD && now - connection->since > IDLE_WHEN_FULL;
+}
+
 static void *watch(void *context) {
   struct vlm_http_server *server = context;
   size_t capacity = server->limits.connections + 1;
@@ -337,6 +385,9 @@ static void *watch(void *context) {
         connection->is_cut_off = true;
         is_lost = true;
         // The library notices, and closes the connection.
+        shutdown(connection->descriptor, SHUT_RDWR);
+      } else if (!connection->is_cut_off && is_in_the_way(server, connection, now)) {
+        connection->is_cut_off = true;
         shutdown(connection->descriptor, SHUT_RDWR);
       } else if (has_left(connection)) {
         is_lost = true;
@@ -360,6 +411,31 @@ static void *watch(void *context) {
 }
 
 // ---- Server ----
+
+static int digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+// Called by the library to decode percent escapes in place. "%00" stays: behind it a text in C would
+// end, and two paths would be one.
+static size_t unescape(void *context, struct MHD_Connection *handle, char *text) {
+  (void)context, (void)handle;
+  char *end = text;
+  for (const char *at = text; *at != '\0'; at++) {
+    int high = *at == '%' ? digit(at[1]) : -1;
+    int low = high >= 0 ? digit(at[2]) : -1;
+    if (low >= 0 && (high | low) != 0) {
+      *end++ = (char)(high << 4 | low);
+      at += 2;
+    } else {
+      *end++ = *at;
+    }
+  }
+  *end = '\0';
+  return (size_t)(end - text);
+}
 
 void vlm_server_release(struct vlm_http_server *server) {
   if (--server->references > 0) return;
@@ -394,7 +470,8 @@ vlm_http_server *vlm_http_start(
       server, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)socket, MHD_OPTION_CONNECTION_LIMIT,
       limits->connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, limits->head_bytes,
       MHD_OPTION_NOTIFY_COMPLETED, complete_request, server, MHD_OPTION_NOTIFY_CONNECTION,
-      notice_connection, server, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_THREAD_STACK_SIZE,
+      notice_connection, server, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
+      MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_THREAD_STACK_SIZE,
       (size_t)1 << 20, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
   if (server->daemon == NULL) {
     int code = errno != 0 ? errno : ENOMEM;
@@ -412,7 +489,11 @@ void vlm_http_stop_listening(vlm_http_server *server) {
 
 size_t vlm_http_open_exchanges(vlm_http_server *server) {
   pthread_mutex_lock(&server->lock);
-  size_t count = server->exchange_count;
+  size_t count = 0;
+  for (const struct connection *connection = server->connections; connection != NULL;
+       connection = connection->next) {
+    if (connection->exchange != NULL && connection->phase >= PHASE_WORK) count++;
+  }
   pthread_mutex_unlock(&server->lock);
   return count;
 }

@@ -15,6 +15,8 @@ static const vlm_kernels scalar = {
 #define FROM_AVX512VNNI VLM_ALL_KERNELS(ENTRY, avx512vnni)
 #define FROM_AVX512BF16 FROM_AVX512VNNI VLM_AVX512BF16_KERNELS(ENTRY)
 
+static const vlm_kernels sse41 = {
+    .isa = VLM_ISA_SSE41, .name = "sse41", VLM_ALL_KERNELS(ENTRY, sse41)};
 static const vlm_kernels avx2 = {
     .isa = VLM_ISA_AVX2, .name = "avx2", VLM_ALL_KERNELS(ENTRY, avx2)};
 static const vlm_kernels avxvnni = {
@@ -41,6 +43,7 @@ static const vlm_kernels neon_i8mm = {
 static const vlm_kernels *const tables[VLM_ISA_COUNT] = {
     [VLM_ISA_SCALAR] = &scalar,
 #if defined(__x86_64__)
+    [VLM_ISA_SSE41] = &sse41,
     [VLM_ISA_AVX2] = &avx2,
     [VLM_ISA_AVXVNNI] = &avxvnni,
     [VLM_ISA_AVX512VNNI] = &avx512vnni,
@@ -67,7 +70,7 @@ vlm_isa vlm_isa_best(void) {
 
 const char *vlm_isa_name(vlm_isa isa) {
   static const char *const names[VLM_ISA_COUNT] = {
-      "scalar", "avx2", "avxvnni", "avx512vnni", "avx512bf16", "amx", "neon", "neon-dotprod",
-      "neon-i8mm"};
+      "scalar", "sse41", "avx2", "avxvnni", "avx512vnni", "avx512bf16", "amx", "neon",
+      "neon-dotprod", "neon-i8mm"};
   return (unsigned)isa < VLM_ISA_COUNT ? names[isa] : NULL;
 }

@@ -47,8 +47,8 @@ _Static_assert(
     "VLM_ALL_KERNELS names every function of vlm_kernels");
 #undef VLM_COUNT_ENTRY
 
-// Sets with vectors of their own width have every kernel: scalar, avx2, avx512vnni, neon. The
-// others have these, and inherit the rest.
+// Sets with vectors of their own width have every kernel: scalar, sse41, avx2, avx512vnni, neon.
+// The others have these, and inherit the rest.
 #define VLM_U8_KERNELS(ENTRY, set)                                         \
   ENTRY(gemm_u8_q8, set) ENTRY(gemm_u8_q3, set) ENTRY(gemm_u8_q4, set)     \
   ENTRY(gemm_u8_q5, set) ENTRY(gemm_u8_q6, set)
@@ -76,6 +76,8 @@ _Static_assert(
 
 VLM_ALL_KERNELS(VLM_DECLARE, scalar)
 #if defined(__x86_64__)
+VLM_ALL_KERNELS(VLM_DECLARE, sse41)
+VLM_DECLARE_FINISH(sse41)
 VLM_ALL_KERNELS(VLM_DECLARE, avx2)
 VLM_DECLARE_FINISH(avx2)
 VLM_AVXVNNI_KERNELS(VLM_DECLARE)

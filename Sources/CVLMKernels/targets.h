@@ -16,7 +16,7 @@
 
 #include <immintrin.h>
 
-
+#define VLM_TARGET_SSE41_BEGIN VLM_TARGET_BEGIN("sse4.1") // with SSSE3
 #define VLM_TARGET_AVX2_BEGIN VLM_TARGET_BEGIN("avx2,fma,f16c")
 #define VLM_TARGET_AVXVNNI_BEGIN VLM_TARGET_BEGIN("avx2,fma,f16c,avxvnni")
 #define VLM_TARGET_AVX512VNNI_BEGIN \

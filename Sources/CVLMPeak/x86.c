@@ -1,5 +1,5 @@
 // Multiply-add loops of x86. Each keeps enough independent sums in registers to cover the latency
-// of its instruction on every processor known: 12 with 256 and 512 bits, 4 AMX tiles.
+// of its instruction on every processor known: 12 with 128 to 512 bits, 4 AMX tiles.
 #if defined(__x86_64__)
 
 #include "loops.h"
@@ -23,6 +23,11 @@ enum { SUMS = 12 };
     }                                                                                              \
   }
 
+__attribute__((target("sse4.1"))) static void int8_sse41(size_t rounds) {
+  LOOP(__m128i, _mm_setzero_si128(), _mm_set1_epi16(1),
+       _mm_add_epi32(sum[i], _mm_madd_epi16(a, b)))
+}
+
 __attribute__((target("avx2"))) static void int8_avx2(size_t rounds) {
   LOOP(__m256i, _mm256_setzero_si256(), _mm256_set1_epi16(1),
        _mm256_add_epi32(sum[i], _mm256_madd_epi16(a, b)))
@@ -40,6 +45,10 @@ __attribute__((target("avx512f,avx512vnni"))) static void int8_avx512(size_t rou
 __attribute__((target("avx512f,avx512bf16"))) static void bf16_avx512(size_t rounds) {
   LOOP(__m512, _mm512_setzero_ps(), _mm512_setzero_ps(),
        _mm512_dpbf16_ps(sum[i], (__m512bh)a, (__m512bh)b))
+}
+
+__attribute__((target("sse4.1"))) static void f32_sse41(size_t rounds) {
+  LOOP(__m128, _mm_setzero_ps(), _mm_set1_ps(1), _mm_add_ps(sum[i], _mm_mul_ps(a, b)))
 }
 
 __attribute__((target("avx2,fma"))) static void f32_avx2(size_t rounds) {
@@ -98,6 +107,10 @@ size_t vlm_machine_peak_loops(vlm_peak_loop *loops) {
   size_t count = 0;
 #define ADD(text, what, set, operations, function) \
   loops[count++] = (vlm_peak_loop){text, what, set, operations, function}
+  if (vlm_kernels_for(VLM_ISA_SSE41)) {
+    ADD("pmaddwd xmm", VLM_PEAK_INT8, VLM_ISA_SSE41, SUMS * 8 * 2.0, int8_sse41);
+    ADD("mulps xmm", VLM_PEAK_F32, VLM_ISA_SSE41, SUMS * 4 * 2.0, f32_sse41);
+  }
   if (vlm_kernels_for(VLM_ISA_AVX2)) {
     ADD("vpmaddwd ymm", VLM_PEAK_INT8, VLM_ISA_AVX2, SUMS * 16 * 2.0, int8_avx2);
     ADD("vfmadd ymm", VLM_PEAK_F32, VLM_ISA_AVX2, SUMS * 8 * 2.0, f32_avx2);

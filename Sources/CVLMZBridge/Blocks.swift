@@ -113,8 +113,8 @@ extension Answer.Ending {
   fileprivate var number: Int32 {
     let number =
       switch self {
-      // Formats, which alone make answers complete, are no part of this interface.
-      case .stopToken, .complete: VLMZ_ENDING_STOP_TOKEN
+      case .stopToken: VLMZ_ENDING_STOP_TOKEN
+      case .complete: VLMZ_ENDING_COMPLETE
       case .stopString: VLMZ_ENDING_STOP_TEXT
       case .length: VLMZ_ENDING_LENGTH
       case .context: VLMZ_ENDING_CONTEXT

@@ -73,20 +73,33 @@ func elements<T>(
 
 /// A structure that begins with its size, as a later header may have it.
 ///
-/// - Parameter initial: what NULL means.
+/// - Parameters:
+///   - initial: what NULL means.
+///   - older: sizes that it had in earlier headers; members that it lacks are zero then.
 /// - Throws: `.invalidArgument` for one that is too small, or that has members which this library does not
 ///   know and which are not zero.
 func structure<T>(
-  _ pointer: UnsafePointer<T>?, _ argument: String, initial: T
+  _ pointer: UnsafePointer<T>?, _ argument: String, initial: T, older: [Int?] = []
 ) throws -> T {
   guard let pointer else { return initial }
   let size = UnsafeRawPointer(pointer).loadUnaligned(as: Int.self)
   // No structure will ever be larger; a number that is was never written.
   let sizes = MemoryLayout<T>.size...(1 << 16)
+  if older.contains(size) {
+    // Zeros are a value of every member of the interface.
+    return withUnsafeTemporaryAllocation(of: T.self, capacity: 1) { copy in
+      let bytes = UnsafeMutableRawBufferPointer(copy)
+      bytes.initializeMemory(as: UInt8.self, repeating: 0)
+      bytes.copyMemory(from: UnsafeRawBufferPointer(start: pointer, count: size))
+      return copy[0]
+    }
+  }
   guard sizes.contains(size) else {
     throw invalid(
       "size of \(argument)", found: "\(UInt(bitPattern: size))",
-      expected: "\(sizes.lowerBound) to \(sizes.upperBound), as its VLMZ_…_INIT has it")
+      expected:
+        "\(older.compactMap(\.self).min() ?? sizes.lowerBound) to \(sizes.upperBound), as its VLMZ_…_INIT has it"
+    )
   }
   let bytes = UnsafeRawBufferPointer(start: pointer, count: size)
   guard bytes[sizes.lowerBound...].allSatisfy({ $0 == 0 }) else {

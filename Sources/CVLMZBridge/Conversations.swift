@@ -102,12 +102,33 @@ private func answerOptions(
   _ pointer: UnsafePointer<vlmz_answer_options>?
 ) throws -> AnswerOptions {
   guard pointer != nil else { return AnswerOptions() }
-  let given = try structure(pointer, "options", initial: vlmz_answer_options())
+  let given = try structure(
+    pointer, "options", initial: vlmz_answer_options(),
+    older: [MemoryLayout<vlmz_answer_options>.offset(of: \.json_schema)])
   var options = AnswerOptions(
     temperature: nonnegative(given.temperature),
     topK: given.top_k < 0 ? nil : Int(given.top_k), topP: nonnegative(given.top_p),
     minP: nonnegative(given.min_p), repeatPenalty: nonnegative(given.repeat_penalty),
-    seed: given.seed, stopStrings: try texts(given.stops, given.stop_count, "stops"))
+    presencePenalty: given.presence_penalty, frequencyPenalty: given.frequency_penalty,
+    seed: given.seed, stopStrings: try texts(given.stops, given.stop_count, "stops"),
+    format: try format(given))
   if given.maximum_tokens != 0 { options.maximumTokens = Int(given.maximum_tokens) }
   return options
+}
+
+/// What an answer must be.
+///
+/// - Throws: `.invalidArgument` for more than one form.
+private func format(_ given: vlmz_answer_options) throws -> AnswerFormat {
+  let formats: [AnswerFormat] = [
+    try optionalText(given.json_schema, "json schema").map { .jsonSchema($0) },
+    try optionalText(given.grammar, "grammar").map { .grammar($0) },
+    given.json_object == 0 ? nil : .jsonObject,
+  ].compactMap { $0 }
+  guard formats.count <= 1 else {
+    throw invalid(
+      "format", found: "\(formats.count) of json schema, grammar and json object",
+      expected: "one at most")
+  }
+  return formats.first ?? .text
 }

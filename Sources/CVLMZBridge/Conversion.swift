@@ -1,4 +1,5 @@
 import CVLMZ
+import VLMFoundation
 import VLMZ
 import VLMZConverter
 
@@ -11,7 +12,8 @@ public func vlmzConvert(
 ) -> vlmz_status {
   report?.pointee = nil
   return call {
-    let given = try structure(options, "options", initial: vlmz_conversion_options())
+    let given = try structure(
+      options, "options", initial: vlmz_conversion_options(), older: [olderSize])
     let output = try fileName(output)
     let converter = try Converter(
       opening: try fileName(checkpoint), options: try conversionOptions(given))
@@ -41,7 +43,13 @@ private func conversionOptions(
     given.tensor_schemes, given.tensor_scheme_count, "tensor schemes"
   ).map(tensorScheme)
   options.calibration = try calibration(given)
-  if given.bits_per_weight != 0 { options.budget = .bitsPerWeight(given.bits_per_weight) }
+  options.budget = try budget(given)
+  options.planFile = try optionalFileName(given.plan)
+  if let name = try optionalText(given.scores, "scores") {
+    options.scores = try choice(name, "scores")
+  }
+  options.headActivation = try optionalText(given.head_activation, "head activation")
+  options.verifiesChecksums = given.accepts_wrong_checksums == 0
   options.labelsFile = try optionalFileName(given.labels)
   options.preprocessor = try optionalFileName(given.preprocessor)
   options.state = try optionalText(given.state, "state")
@@ -56,6 +64,38 @@ private func conversionOptions(
   return options
 }
 
+/// What the structure had in version 2, whose end was padded.
+private let olderSize = MemoryLayout<vlmz_conversion_options>.offset(of: \.maximum_bytes)
+
+/// What the file may take, or the model lose; nil for a scheme.
+///
+/// - Throws: `.invalidArgument` where several things say how matrices are stored.
+private func budget(_ given: vlmz_conversion_options) throws -> Converter.Budget? {
+  let stated = [
+    ("scheme", given.scheme != nil), ("bits per weight", given.bits_per_weight != 0),
+    ("maximum of bytes", given.maximum_bytes != 0), ("maximum loss", given.maximum_loss != 0),
+    ("plan", given.plan != nil),
+  ].filter(\.1).map(\.0)
+  guard stated.count <= 1 else {
+    throw invalid("scheme", found: stated.joined(separator: " and "), expected: "one of them")
+  }
+  if given.bits_per_weight != 0 { return .bitsPerWeight(given.bits_per_weight) }
+  if given.maximum_bytes != 0 { return .size(bytes: Int(clamping: given.maximum_bytes)) }
+  return given.maximum_loss == 0 ? nil : .loss(given.maximum_loss)
+}
+
+/// The value of that name.
+private func choice<T: RawRepresentable & CaseIterable>(
+  _ name: String, _ argument: String
+) throws -> T where T.RawValue == String {
+  guard let value = T(rawValue: name) else {
+    throw invalid(
+      argument, found: "'\(name.escapedForDisplay(limit: 60))'",
+      expected: "one of " + T.allCases.map(\.rawValue).joined(separator: ", "))
+  }
+  return value
+}
+
 /// What the model is run on first; nil for nothing.
 private func calibration(
   _ given: vlmz_conversion_options
@@ -64,10 +104,19 @@ private func calibration(
     .map(fileName)
   let statistics = try optionalFileName(given.statistics)
   let usesOwnData = given.calibrates_on_own_data != 0
-  guard !paths.isEmpty || statistics != nil || usesOwnData else { return nil }
+  let effort: Converter.Effort? = try optionalText(given.effort, "effort").map {
+    try choice($0, "effort")
+  }
+  guard !paths.isEmpty || statistics != nil || usesOwnData else {
+    guard effort == nil else {
+      throw invalid("effort", found: "no calibration", expected: "one")
+    }
+    return nil
+  }
   var calibration = Converter.Calibration(
     on: paths, usesOwnData: usesOwnData, statisticsFile: statistics)
   if let count = nonzero(given.calibration_tokens) { calibration.tokenCount = count }
+  if let effort { calibration.effort = effort }
   return calibration
 }
 

@@ -41,6 +41,7 @@ private func statusName(_ status: vlmz_status) -> StaticString {
   case .busy: "VLMZ_BUSY"
   case .cancelled: "VLMZ_CANCELLED"
   case .internal: "VLMZ_INTERNAL"
+  case .notTrusted: "VLMZ_NOT_TRUSTED"
   case nil: "unknown"
   }
 }

@@ -8,16 +8,35 @@ public func vlmzModelOpen(
   _ path: UnsafePointer<CChar>?, _ options: UnsafePointer<vlmz_model_options>?,
   _ model: UnsafeMutablePointer<OpaquePointer?>?
 ) -> vlmz_status {
+  call { try openModel(path, options, model, trustedKeys: nil) }
+}
+
+/// `vlmz_model_open_signed` of vlmz.h.
+@_cdecl("vlmz_model_open_signed")
+public func vlmzModelOpenSigned(
+  _ path: UnsafePointer<CChar>?, _ keys: UnsafePointer<UnsafePointer<CChar>?>?, _ keyCount: Int,
+  _ options: UnsafePointer<vlmz_model_options>?, _ model: UnsafeMutablePointer<OpaquePointer?>?
+) -> vlmz_status {
   call {
-    let result = try place(model, "model", empty: nil)
-    let options = try structure(options, "options", initial: vlmz_model_options())
-    let opened = try Model(
-      opening: try fileName(path),
-      options: Model.Options(
-        threads: nonzero(options.threads),
-        instructionSet: try optionalText(options.instruction_set, "instruction set")))
-    result.pointee = HandleTable.shared.add(opened, .model)
+    // An empty list is the library's to refuse: it never means that anybody is trusted.
+    let keys = try elements(keys, keyCount, "keys").map { try fileName($0) }
+    try openModel(path, options, model, trustedKeys: keys)
   }
+}
+
+private func openModel(
+  _ path: UnsafePointer<CChar>?, _ options: UnsafePointer<vlmz_model_options>?,
+  _ model: UnsafeMutablePointer<OpaquePointer?>?, trustedKeys: [String]?
+) throws {
+  let result = try place(model, "model", empty: nil)
+  let options = try structure(options, "options", initial: vlmz_model_options())
+  let opened = try Model(
+    opening: try fileName(path),
+    options: Model.Options(
+      threads: nonzero(options.threads),
+      instructionSet: try optionalText(options.instruction_set, "instruction set"),
+      trustedKeys: trustedKeys))
+  result.pointee = HandleTable.shared.add(opened, .model)
 }
 
 /// The name of a file: any bytes.

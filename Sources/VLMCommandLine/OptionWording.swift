@@ -32,6 +32,17 @@ extension Wording {
     case .skipChecksums: " (--no-verify reads it all the same)"
     case .convert(let path, let output):
       "; convert it first: vlm-convert \(path.quotedForShell) \(output.quotedForShell)"
+    case .sign(let path):
+      "; it comes with the model, or is made by vlm-convert sign \(path.quotedForShell) --key FILE"
+    case .password: "; --password-file FILE says it"
+    case .unpack(let path):
+      "; unpack it first: vlm-convert unpack \(path.quotedForShell) "
+        + "\((path.hasSuffix(".vlmzp") ? String(path.dropLast()) : path + ".vlmz").quotedForShell)"
+    case .continueTransfer(let offset):
+      "; what came is kept: --resume continues, and needs the file from byte \(offset) on "
+        + "(curl -r \(offset)-)"
+    case .transferFromStart: "; transfer it from its first byte"
+    case .startTransferAgain: "; without --resume it is begun anew"
     case .ownData: "; '--calibrate self' makes what is lacking"
     case .calibrateAgain: "; calibrate again with another --statistics"
     case .keepStatistics: "; remove the file, or leave --calibrate out to use it"

@@ -9,6 +9,8 @@ package final class Container: Sendable {
   package let path: String
   /// SHA-256 over the decoded sections. It identifies the content, regardless of compression.
   package let rootHash: [UInt8]
+  /// XXH64 of the header, which covers the hashes of all stored bytes.
+  package let headerHash: UInt64
   /// All sections in file order, including those of unknown kinds.
   package let sections: [SectionEntry]
   /// All tensors, sorted by the bytes of their names.
@@ -38,6 +40,7 @@ package final class Container: Sendable {
     self.file = file
     path = file.path
     rootHash = contents.header.rootHash
+    headerHash = file.withBytes(0..<Format.headerSize) { $0.little(Format.hashedHeaderSize) }
     sections = contents.sections
     tensors = contents.tensors
     // Names are unique even up to canonical equivalence [R39].

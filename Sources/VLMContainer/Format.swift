@@ -84,23 +84,28 @@ extension UnsafeRawBufferPointer {
   /// The little-endian integer at `offset`.
   ///
   /// - Precondition: the integer is inside of the buffer.
-  func little<T: FixedWidthInteger>(_ offset: Int, as: T.Type = T.self) -> T {
+  package func little<T: FixedWidthInteger>(_ offset: Int, as: T.Type = T.self) -> T {
     precondition(offset >= 0 && offset <= count - MemoryLayout<T>.size, "field inside the buffer")
     return T(littleEndian: loadUnaligned(fromByteOffset: offset, as: T.self))
   }
 
-  func slice(_ range: Range<Int>) -> UnsafeRawBufferPointer {
+  /// The bytes of `range`.
+  ///
+  /// - Precondition: `range` is inside of the buffer.
+  package func slice(_ range: Range<Int>) -> UnsafeRawBufferPointer {
     precondition(range.lowerBound >= 0 && range.upperBound <= count, "range inside the buffer")
     return UnsafeRawBufferPointer(rebasing: self[range])
   }
 }
 
 extension [UInt8] {
-  mutating func append<T: FixedWidthInteger>(little value: T) {
+  /// Appends an integer, lowest byte first.
+  package mutating func append<T: FixedWidthInteger>(little value: T) {
     Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) }
   }
 
-  mutating func appendZeros(_ count: Int) {
+  /// Appends so many zeros.
+  package mutating func appendZeros(_ count: Int) {
     append(contentsOf: repeatElement(0, count: count))
   }
 }

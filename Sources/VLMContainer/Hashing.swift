@@ -61,11 +61,13 @@ package func hexadecimal(_ bytes: [UInt8]) -> String {
   return String(decoding: text, as: UTF8.self)
 }
 
-func hexadecimal(_ value: UInt64) -> String {
+/// Sixteen lower-case hexadecimal digits.
+package func hexadecimal(_ value: UInt64) -> String {
   let text = String(value, radix: 16)
   return String(repeating: "0", count: 16 - text.count) + text
 }
 
-func isZero(_ bytes: UnsafeRawBufferPointer) -> Bool {
+/// Whether every byte is zero.
+package func isZero(_ bytes: UnsafeRawBufferPointer) -> Bool {
   vlm_is_zero(bytes.baseAddress, bytes.count)
 }

@@ -1,7 +1,7 @@
 import CCodecs
 
 /// The zstd frame of a section: no dictionary, with content size, bounded window.
-enum ZstdFrame {
+package enum ZstdFrame {
   private static let magic: UInt32 = 0xfd2f_b528
 
   /// Compresses `bytes` on one thread; deterministic for a given library version. Nil if the
@@ -53,17 +53,21 @@ enum ZstdFrame {
     return bytes
   }
 
-  struct Failure: Error {
-    let rule: Rule
-    let text: String
+  /// The first rule that a frame breaks.
+  package struct Failure: Error {
+    package let rule: Rule
+    package let text: String
     init(_ rule: Rule, _ text: String) {
       self.rule = rule
       self.text = text
     }
   }
 
-  /// Validates the frame header (RFC 8878, section 3.1.1.1).
-  private static func check(_ frame: UnsafeRawBufferPointer, rawSize: Int) throws(Failure) {
+  /// Validates the frame header (RFC 8878, section 3.1.1.1), and that there is one frame and nothing
+  /// else [R26 to R30].
+  package static func check(
+    _ frame: UnsafeRawBufferPointer, rawSize: Int
+  ) throws(Failure) {
     guard frame.count >= 5, frame.little(0, as: UInt32.self) == magic, frame[4] & 0x08 == 0 else {
       throw Failure(.r26, "is no standard zstd frame")
     }

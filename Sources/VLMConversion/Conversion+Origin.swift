@@ -59,6 +59,7 @@ extension Conversion {
     if let statistics { result.set("calibration", statistics.provenance) }
     let rescaled = rescaling.kinds
     if !rescaled.isEmpty { result.set("rescaled", .array(rescaled.map { .string($0) })) }
+    if let license = source.license { result.set("license", .string(license)) }
     result.set("naming", .string(source.checkpoint.naming))
     result.set("names", .object(try originalNames()))
     result.set("files", .array(files))
@@ -93,5 +94,17 @@ extension Conversion {
       latest.set(member.key, member.value)
     }
     return [.object(latest)] + (origin["made_from"]?.arrayValue ?? [])
+  }
+}
+
+extension SourceModel {
+  /// Longer statements of a licence are its text, not its name.
+  private static let longestLicense = 256
+
+  /// The licence that the checkpoint says it is under, in its own words; nil where it says nothing.
+  var license: String? {
+    let stated =
+      catalog.gguf?["general.license"]?.stringValue ?? origin?["license"]?.stringValue ?? ""
+    return (1...Self.longestLicense).contains(stated.utf8.count) ? stated : nil
   }
 }

@@ -18,6 +18,12 @@ public struct AnswerOptions: Sendable, Equatable {
   /// What logits of tokens that came before are divided by, or multiplied with where negative: 0.01 to
   /// 100; 1 for no change.
   public var repeatPenalty: Double?
+  /// What is taken off the logit of a token that the answer has, −100 to 100; 0 for nothing.
+  public var presencePenalty: Double
+  /// The same for each time that the answer has it: −100 to 100.
+  public var frequencyPenalty: Double
+  /// What is added to logits, by token: −100 to 100. Tokens that the vocabulary lacks are passed over.
+  public var tokenBiases: [Int: Double]
   /// The same number gives the same text.
   public var seed: UInt64
   /// Texts that end the answer and are no part of it.
@@ -28,8 +34,9 @@ public struct AnswerOptions: Sendable, Equatable {
   /// Options that differ from the defaults where they are given.
   public init(
     maximumTokens: Int = 512, temperature: Double? = nil, topK: Int? = nil, topP: Double? = nil,
-    minP: Double? = nil, repeatPenalty: Double? = nil, seed: UInt64 = 0, stopStrings: [String] = [],
-    format: AnswerFormat = .text
+    minP: Double? = nil, repeatPenalty: Double? = nil, presencePenalty: Double = 0,
+    frequencyPenalty: Double = 0, tokenBiases: [Int: Double] = [:], seed: UInt64 = 0,
+    stopStrings: [String] = [], format: AnswerFormat = .text
   ) {
     self.maximumTokens = maximumTokens
     self.temperature = temperature
@@ -37,6 +44,9 @@ public struct AnswerOptions: Sendable, Equatable {
     self.topP = topP
     self.minP = minP
     self.repeatPenalty = repeatPenalty
+    self.presencePenalty = presencePenalty
+    self.frequencyPenalty = frequencyPenalty
+    self.tokenBiases = tokenBiases
     self.seed = seed
     self.stopStrings = stopStrings
     self.format = format
@@ -51,7 +61,8 @@ public struct AnswerOptions: Sendable, Equatable {
         temperature: temperature, topK: topK ?? (defaults.samples ? defaults.topK : 0),
         topP: topP ?? (defaults.samples ? defaults.topP : 1),
         minP: minP ?? (defaults.samples ? defaults.minP : 0),
-        repeatPenalty: repeatPenalty ?? defaults.repeatPenalty, seed: seed),
+        repeatPenalty: repeatPenalty ?? defaults.repeatPenalty, presencePenalty: presencePenalty,
+        frequencyPenalty: frequencyPenalty, biases: tokenBiases, seed: seed),
       maximumTokens: maximumTokens, stopStrings: stopStrings)
   }
 

@@ -2,8 +2,10 @@ import VLMContainer
 import VLMFoundation
 import VLMImages
 import VLMModels
+import VLMSignature
 import VLMTensor
 import VLMText
+import VLMTransport
 
 /// An opened `.vlmz` file: the mapped weights and all that is needed to use them.
 ///
@@ -23,11 +25,28 @@ public final class Model: Sendable {
     public var threads: Int?
     /// The instruction set, one of `Model.instructionSets`; nil for the best of this machine.
     public var instructionSet: String?
+    /// Public keys of minisign's, in base64 or as names of their files: one of them has to have
+    /// signed the file, in a signature beside it, `<path>.minisig`. Every byte is read and hashed at
+    /// opening, about a second for a gigabyte, before anything in it is looked at. nil: no signature
+    /// is looked for; an empty list is refused. Of a packed file, what it unpacks to is signed.
+    public var trustedKeys: [String]?
+    /// The folder that a packed model (`.vlmzp`) is unpacked into once, by its root hash; nil refuses
+    /// such files. Processes may share it.
+    public var cacheFolder: String?
+    /// Bytes that the models in that folder may take together. Those that were not opened for longest
+    /// are removed for another, but none in use.
+    public var cacheByteLimit: Int
 
     /// Options that differ from the defaults where they are given.
-    public init(threads: Int? = nil, instructionSet: String? = nil) {
+    public init(
+      threads: Int? = nil, instructionSet: String? = nil, trustedKeys: [String]? = nil,
+      cacheFolder: String? = nil, cacheByteLimit: Int = 16_000_000_000
+    ) {
       self.threads = threads
       self.instructionSet = instructionSet
+      self.trustedKeys = trustedKeys
+      self.cacheFolder = cacheFolder
+      self.cacheByteLimit = cacheByteLimit
     }
   }
 
@@ -50,23 +69,42 @@ public final class Model: Sendable {
   /// Names of the instruction sets that this machine can run, slowest first: "scalar", "avx2" …
   public static var instructionSets: [String] { KernelSet.all.map(\.name) }
 
-  /// Opens and checks a file. The weights themselves are not read; see `vlm-convert verify`.
+  /// Opens and checks a file. The weights themselves are not read, unless keys are trusted; see
+  /// `vlm-convert verify`.
   ///
   /// - Parameters:
-  ///   - path: of a `.vlmz` file, a regular one.
+  ///   - path: of a `.vlmz` file, a regular one, or of a packed one with a `cacheFolder`.
   ///   - options: how to compute.
   /// - Throws: `VLMZError`: `.notFound` or `.noPermission` when the file cannot be opened,
   ///   `.badData` when it is damaged or is no `.vlmz`, `.unsupported` for an instruction set that
-  ///   this machine lacks, `.invalidArgument` for a number of threads out of range.
+  ///   this machine lacks, `.invalidArgument` for a number of threads out of range, `.notTrusted`
+  ///   for a file that none of the trusted keys signed.
   public convenience init(opening path: String, options: Options = Options()) throws(VLMZError) {
     let threads = options.threads ?? ThreadCount.available
     try Self.check(threads: threads)
     let kernels = try Self.kernels(named: options.instructionSet)
-    let container = try VLMZError.wrapping { try Container.open(path: path) }
+    let pool = WorkerPool(threadCount: threads)
+    let container = try VLMZError.wrapping { try Self.open(path, options, pool) }
     let made = try VLMZError.wrapping {
-      try Contents(container, kernels: kernels, pool: WorkerPool(threadCount: threads))
+      try Contents(container, kernels: kernels, pool: pool)
     }
     self.init(made)
+  }
+
+  private static func open(
+    _ path: String, _ options: Options, _ pool: WorkerPool
+  ) throws -> Container {
+    let cache = options.cacheFolder.map { ModelCache(folder: $0, limit: options.cacheByteLimit) }
+    guard let arguments = options.trustedKeys else {
+      return try ModelCache.open(path: path, cache: cache, pool: pool)
+    }
+    guard let keys = try TrustedKeys(arguments) else {
+      throw VLMZError(.invalidArgument, "trusted keys: found none, expected one or more")
+    }
+    guard PackedInput.isPacked(path) else { return try Container.open(path: path, signedBy: keys) }
+    let container = try ModelCache.open(path: path, cache: cache, pool: pool)
+    try keys.verify(container, unpackedFrom: path)
+    return container
   }
 
   /// The same of a container that is open, with errors of the modules below.

@@ -57,7 +57,10 @@ extension Session {
     _ images: [Image], _ top: Int, _ flag: CancellationFlag, _ progress: (Int, Int) -> Void
   ) throws(VLMZError) -> [Classification] {
     try Self.require(top: top)
-    return try enter(.classifiesImages, "has classes", flag) { vision in
+    let needed =
+      model.capabilities.contains(.classifiesByText)
+      ? "has classes of its own; this one chooses among labels that it is given" : "has classes"
+    return try enter(.classifiesImages, needed, flag) { vision in
       try run(images, vision, flag, progress: progress).map {
         Self.classification(
           $0.logits ?? [], top, vision.labels?.scores ?? .softmax, vision.labels?.names)
@@ -105,7 +108,7 @@ extension Session {
         template.contains(ZeroShot.placeholder), "template", found: "'\(template)'",
         expected: "a text with {} where the label goes")
     }
-    return try enter(.classifiesByText, "reads texts", flag) { _ in
+    return try enter(.classifiesByText, "compares pictures with texts", flag) { _ in
       let made = try embeddings(of: labels, templates: templates) { try flag.check() }
       return TextClasses(
         labels: labels, embeddings: made.embeddings.map { Embedding(values: $0) },
@@ -153,7 +156,7 @@ extension Session {
     let top = top ?? classes.labels.count
     try Self.require(top: top)
     try model.require(isOwn: classes.model, "text classes")
-    return try enter(.classifiesByText, "reads texts", flag) { vision in
+    return try enter(.classifiesByText, "compares pictures with texts", flag) { vision in
       let texts = classes.embeddings.map(\.values)
       let scale = vision.clip?.scale ?? 1
       return try run(images, vision, flag, progress: progress).map { result in
@@ -248,7 +251,7 @@ extension Session {
   private func embed(
     _ texts: [String], _ flag: CancellationFlag
   ) throws(VLMZError) -> [Embedding] {
-    try enter(.embedsTexts, "reads texts", flag) { _ in
+    try enter(.embedsTexts, "embeds texts", flag) { _ in
       try texts.map { text in
         try flag.check()
         return Embedding(values: try embed(texts: [ids(of: text)])[0])

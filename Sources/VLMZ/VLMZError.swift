@@ -1,5 +1,6 @@
 import VLMFoundation
 import VLMModels
+import VLMSignature
 import VLMTensor
 
 /// Why a call of the library failed: a kind that a program can act on, and one line for people.
@@ -33,6 +34,8 @@ public struct VLMZError: Error, Sendable, CustomStringConvertible {
     case cancelled = 11
     /// A fault of the library.
     case `internal` = 12
+    /// The file is not signed by a key that is trusted.
+    case notTrusted = 13
   }
 
   /// What kind of failure it is.
@@ -73,6 +76,7 @@ public struct VLMZError: Error, Sendable, CustomStringConvertible {
       default: break
       }
     }
+    if let error = error as? SignatureError, error.isDistrust { return .notTrusted }
     switch error.exitStatus {
     case .usage: return .invalidArgument
     case .badData, .difference: return .badData

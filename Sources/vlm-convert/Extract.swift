@@ -49,9 +49,9 @@ struct Extract: ParsableCommand {
   var quiet = false
 
   private static let otherEndings = [
-    ".vlmz", ".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar", ".pkl", ".gguf", ".npz",
-    ".npy", ".onnx", ".h5", ".hdf5", ".keras", ".tflite", ".msgpack", ".pb", ".zip", ".json",
-    ".txt", ".md", ".png", ".jpg", ".jpeg",
+    ".vlmz", ".vlmzp", ".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar", ".pkl", ".gguf",
+    ".npz", ".npy", ".onnx", ".h5", ".hdf5", ".keras", ".tflite", ".msgpack", ".pb", ".zip",
+    ".json", ".txt", ".md", ".png", ".jpg", ".jpeg",
   ]
 
   /// Refuses names of other formats: whoever reads the file by its name would not find what that says.

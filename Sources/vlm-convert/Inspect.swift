@@ -3,15 +3,18 @@ import VLMCheckpoint
 import VLMCommandLine
 import VLMContainer
 import VLMConversion
+import VLMDelta
 import VLMFoundation
 import VLMTensor
+import VLMTransport
 
 struct Inspect: ParsableCommand {
   static var configuration: CommandConfiguration {
     CommandConfiguration(
       commandName: "inspect",
       abstract:
-        "Show what a .vlmz, .safetensors, PyTorch or GGUF file holds, or one of statistics.")
+        "Show what a .vlmz, .safetensors, PyTorch or GGUF file holds, a delta, or one of statistics."
+    )
   }
 
   @Argument(help: "A .vlmz, .safetensors, PyTorch or GGUF file, or a folder.")
@@ -23,9 +26,49 @@ struct Inspect: ParsableCommand {
   @Flag(help: "With the first 16 hexadecimal digits of the SHA-256 of every tensor's bytes.")
   var digests = false
 
+  enum BillFormat: String, ExpressibleByArgument, CaseIterable {
+    case cyclonedx, spdx
+  }
+
+  @Option(
+    help: ArgumentHelp(
+      "Print the bill of materials of a .vlmz file: CycloneDX 1.6 or SPDX 2.3, as JSON.",
+      valueName: "cyclonedx|spdx"))
+  var bom: BillFormat?
+
   @OptionGroup var pyTorch: PyTorchOptions
 
+  func validate() throws {
+    guard bom == nil || !json && !digests else {
+      throw ValidationError("--bom prints a document of its own: it does not go with --json")
+    }
+  }
+
   func run() throws {
+    if let bom {
+      let pool = WorkerPool(threadCount: try threadCount(option: nil))
+      let bill = try BillOfMaterials(Container.open(path: file), pool: pool)
+      let document = bom == .cyclonedx ? bill.cycloneDX : bill.spdx
+      Report.line(document.serialized(pretty: true))
+      return
+    }
+    if let delta = try DeltaListing(path: file) {
+      if json {
+        Report.line(delta.json.serialized(pretty: true))
+      } else {
+        for line in delta.lines { Report.line(line) }
+      }
+      return
+    }
+    if PackedInput.isPacked(file) {
+      let summary = try PackedSummary(path: file)
+      if json {
+        Report.line(summary.json.serialized(pretty: true))
+      } else {
+        for line in summary.lines { Report.line(line) }
+      }
+      return
+    }
     if let statistics = try StatisticsListing(path: file) {
       if json {
         Report.line(statistics.json.serialized(pretty: true))

@@ -16,5 +16,8 @@ struct VLMConvertCommand: ParsableCommand {
     version: versionText(program: "vlm-convert", formatVersion: Container.formatVersion),
     subcommands: [
       Convert.self, Evaluate.self, Inspect.self, Verify.self, Extract.self, Diff.self, Hash.self,
+      Sign.self, VerifySignature.self, GenerateKey.self,
+      Delta.self, Apply.self,
+      Pack.self, Unpack.self,
     ], defaultSubcommand: Convert.self)
 }

@@ -5,6 +5,7 @@ import VLMContainer
 import VLMConversion
 import VLMFoundation
 import VLMTensor
+import VLMTransport
 import VLMZ
 
 struct Verify: ParsableCommand {
@@ -39,7 +40,44 @@ struct Verify: ParsableCommand {
     return defects + container.contentDefects().filter { !known.contains($0.description) }
   }
 
+  /// The defects of the bytes of `container`, whatever they mean.
+  static func damage(
+    of container: Container, threads: Int, quiet: Bool
+  ) throws -> [ContainerError] {
+    let progress = Progress("verifying", total: container.file.count, unit: .bytes, quiet: quiet)
+    defer { progress.finish() }
+    let pool = WorkerPool(threadCount: threads)
+    return try container.verify(
+      strict: false, progress: { done, _ in progress.update(done) },
+      loop: { count, body in pool.forEach(count: count) { piece, _ in body(piece) } })
+  }
+
+  private func verifyPacked() throws {
+    let line = ProgressLine("verifying", quiet: quiet)
+    defer { line.finish() }
+    do {
+      let input: PackedInput
+      do throws(FileError) { input = try PackedInput(path: file) } catch {
+        throw TransportError(path: error.path, place: .file, problem: .file(error))
+      }
+      let pool = WorkerPool(threadCount: try threadCount(option: threads))
+      let summary = try Unpacker(input, pool: pool).verify { line.update($0, of: $1) }
+      line.finish()
+      if !quiet {
+        Report.line(
+          "\(file.escapedForDisplay()): sound, \(byteText(summary.packedSize)), "
+            + "\(summary.frameCount) frames (unpacking verifies the tensors too)")
+      }
+    } catch let error as TransportError {
+      guard let rule = error.rule, rule != .p03 else { throw error }
+      line.finish()
+      Report.note("vlm-convert: \(error.shown)")
+      throw ExitCode(ExitStatus.difference.rawValue)
+    }
+  }
+
   func run() throws {
+    if PackedInput.isPacked(file) { return try verifyPacked() }
     guard try ModelFileKind.of(file) == .container else {
       let catalog: TensorCatalog
       do throws(CheckpointError) {

@@ -162,7 +162,7 @@ struct ImageRun {
   ) {
     let candidates = output.logits.map { ClassScores.top(top, of: $0, as: session.scores) } ?? []
     guard records.format == .text else {
-      records.add(object(picture, candidates, milliseconds))
+      records.add(object(picture, output, candidates, milliseconds))
       return
     }
     Report.line(
@@ -184,19 +184,27 @@ struct ImageRun {
   }
 
   private func object(
-    _ picture: PictureInput, _ candidates: [ClassScores.Candidate], _ milliseconds: Double
+    _ picture: PictureInput, _ output: ImageVector, _ candidates: [ClassScores.Candidate],
+    _ milliseconds: Double
   ) -> JSONValue {
     var object = picture.members
-    object.set(
-      "top",
-      .array(
-        candidates.map { candidate in
-          [
-            "index": .int(candidate.index),
-            "label": session.labels.map { .string($0[candidate.index]) } ?? .null,
-            session.scores == .raw ? "score" : "probability": .double(candidate.score),
-          ]
-        }))
+    if output.logits != nil || outputs.embed != nil {
+      object.set(
+        "top",
+        .array(
+          candidates.map { candidate in
+            [
+              "index": .int(candidate.index),
+              "label": session.labels.map { .string($0[candidate.index]) } ?? .null,
+              session.scores == .raw ? "score" : "probability": .double(candidate.score),
+            ]
+          }))
+    } else {
+      // All that the model has to say, and written nowhere else; as few digits as tell an f32.
+      object.set(
+        "embedding",
+        .array(output.embedding.map { .double(Double($0.description) ?? Double($0)) }))
+    }
     object.set("milliseconds", .double((milliseconds * 1000).rounded() / 1000))
     return .object(object)
   }

@@ -87,6 +87,9 @@ struct VLMRun: ParsableCommand {
   @OptionGroup(title: "Conversation")
   var conversation: ConversationOptions
 
+  @OptionGroup
+  var trusted: TrustOptions
+
   @OptionGroup(title: "Preprocessing")
   var preprocessing: PreprocessingOptions
 
@@ -147,7 +150,11 @@ struct VLMRun: ParsableCommand {
     try checkEndings()
     let kernels = try Environment.kernelSet()
     let container: Container
-    do { container = try Container.open(path: model) } catch {
+    do {
+      container = try openModel(
+        model, trusting: trusted, threads: try threadCount(option: threads), quiet: quiet,
+        program: "vlm-run")
+    } catch let error as ContainerError {
       throw CheckpointPath.refusalAsContainer(model) ?? error
     }
     if let model = try conversationModel(container, kernels) { return try converse(model) }

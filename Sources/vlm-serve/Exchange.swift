@@ -21,15 +21,15 @@ final class Exchange: PieceWriter, Sendable {
       vlm_http_header(handle, name).map { String(cString: $0) }
     }
     let length = vlm_http_stated_length(handle)
+    peer = String(cString: vlm_http_peer(handle))
+    let target = RequestTarget(String(cString: vlm_http_path(handle)))
     head = RequestHead(
-      method: String(cString: vlm_http_method(handle)),
-      path: String(cString: vlm_http_path(handle)),
+      method: String(cString: vlm_http_method(handle)), path: target.path,
       // Of two, the one that is checked need not be the one that somebody else looks at.
       authorization: vlm_http_header_count(handle, "authorization") == 1
         ? header("authorization") : nil,
-      host: header("host"), origin: header("origin"),
+      host: target.host ?? header("host"), origin: header("origin"), peer: peer,
       statedLength: length >= 0 ? Int(length) : nil)
-    peer = String(cString: vlm_http_peer(handle))
   }
 
   deinit { vlm_http_release(handle) }
@@ -39,6 +39,9 @@ final class Exchange: PieceWriter, Sendable {
   /// Whether the client waits for a word before it sends the body.
   var waitsForConsent: Bool { vlm_http_header(handle, "expect") != nil }
   var isTooLarge: Bool { vlm_http_is_too_large(handle) }
+  var isShortOfMemory: Bool { vlm_http_is_short_of_memory(handle) }
+  /// What is wrong with the head's account of where the request ends; nil for nothing.
+  var framingFault: String? { vlm_http_framing_fault(handle).map { String(cString: $0) } }
 
   /// The body, which is not kept.
   func takeBody() -> [UInt8] {

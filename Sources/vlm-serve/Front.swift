@@ -71,17 +71,22 @@ final class Front: Sendable {
     vlm_http_set_owner(handle, Unmanaged.passRetained(exchange).toOpaque())
     service.metrics.begin()
     do throws(APIError) {
+      if let fault = exchange.framingFault { throw APIError.malformed(fault) }
       let route = try service.admit(exchange.head)
       exchange.route.withLock { $0 = route }
       let limit = service.bodyLimit(route)
-      if let length = exchange.head.statedLength, length > limit, exchange.waitsForConsent {
+      // A client that is not too far beyond the limit is let finish, or it would not read the answer.
+      if let length = exchange.head.statedLength, length > limit,
+        exchange.waitsForConsent || length / 4 > limit
+      {
         throw service.tooLarge
       }
       if isDraining.load(ordering: .relaxed), route != .health { throw APIError.stopping }
+      if let response = service.answerAtOnce(route) { exchange.sendAtOnce(response) }
       return limit
     } catch {
       exchange.record.set { $0.error = error.message }
-      var response = Response(error)
+      var response = service.refusal(error, of: exchange.head)
       response.headers.append(("Connection", "close"))
       exchange.sendAtOnce(response)
       return 0
@@ -89,10 +94,10 @@ final class Front: Sendable {
   }
 
   private func request(_ exchange: Exchange) {
-    if exchange.isTooLarge {
-      let error = service.tooLarge
+    if exchange.isTooLarge || exchange.isShortOfMemory {
+      let error = exchange.isTooLarge ? service.tooLarge : service.shortOfMemory
       exchange.record.set { $0.error = error.message }
-      exchange.sendAtOnce(Response(error))
+      exchange.sendAtOnce(service.refusal(error, of: exchange.head))
       return
     }
     let body = exchange.takeBody()

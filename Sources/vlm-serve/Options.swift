@@ -83,6 +83,35 @@ struct CallerOptions: ParsableArguments {
         + "refused, as web pages of others may come by them.", valueName: "name"))
   var serverName: [String] = []
 
+  @Option(
+    help: ArgumentHelp(
+      "A web page elsewhere that may ask, by its origin, such as http://localhost:3000; '*' for every "
+        + "page. Default: none but this server's own.", valueName: "origin"))
+  var allowOrigin: [String] = []
+
+  func validate() throws {
+    for origin in allowOrigin where origin != "*" {
+      let parts = origin.split(separator: "/", omittingEmptySubsequences: false)
+      guard parts.count == 3, ["http:", "https:"].contains(parts[0].lowercased()), parts[1].isEmpty,
+        !parts[2].isEmpty
+      else {
+        throw ValidationError(
+          "--allow-origin: found '\(origin.escapedForDisplay(limit: 80))', expected '*' or an origin "
+            + "such as http://localhost:3000, without a path")
+      }
+    }
+  }
+
+  /// Which browsers are answered.
+  ///
+  /// - Parameter trustsAllNames: see `BrowserGuard`.
+  func browsers(trustsAllNames: Bool) -> BrowserGuard {
+    BrowserGuard(
+      names: serverName, trustsAllNames: trustsAllNames, origins: allowOrigin,
+      remedies: .init(
+        name: "; --server-name adds one", origin: "; --allow-origin lets others ask"))
+  }
+
   /// - Throws: `FileError`; `ValidationError` for a file without keys.
   func keys() throws -> APIKeys? {
     var keys = apiKey
@@ -92,7 +121,11 @@ struct CallerOptions: ParsableArguments {
       guard file.count <= 1 << 20 else {
         throw ValidationError("--api-key-file: found \(file.count) bytes, expected keys")
       }
-      let text = String(decoding: file.withBytes(0..<file.count) { Array($0) }, as: UTF8.self)
+      let bytes = file.withBytes(0..<file.count) { Array($0) }
+      guard let text = String(validating: bytes, as: UTF8.self) else {
+        throw ValidationError(
+          "--api-key-file: '\(apiKeyFile.escapedForDisplay())' is no text in UTF-8")
+      }
       let found = APIKeys.keys(in: text)
       guard !found.isEmpty else {
         throw ValidationError("--api-key-file: found no key in '\(apiKeyFile.escapedForDisplay())'")
@@ -164,7 +197,7 @@ struct LimitOptions: ParsableArguments {
     return vlm_http_limits(
       connections: UInt32(connections ?? 256), head_bytes: 64 << 10,
       head_milliseconds: milliseconds, grace_milliseconds: milliseconds, slowest_rate: 16 << 10,
-      pending_bytes: 8 << 20)
+      pending_bytes: 8 << 20, bodies_bytes: max(256 << 20, 4 * (maxBody ?? 32) << 20))
   }
 }
 
@@ -190,9 +223,20 @@ struct AnswerOptionsGroup: ParsableArguments {
       valueName: "name"))
   var template: String?
 
+  @Option(
+    name: .customLong("template-args"),
+    help: ArgumentHelp(
+      "Variables for the template: a JSON object, such as '{\"enable_thinking\": false}'; requests give "
+        + "theirs beside them.", valueName: "json"))
+  var templateArguments: String?
+
   func validate() throws {
     if let kv, !["f16", "f32", "q8"].contains(kv) {
       throw ValidationError("--kv: found '\(kv)', expected f16, f32 or q8")
+    }
+    if let ctx, !(1...BatchEngineOptions.maximumContext).contains(ctx) {
+      throw ValidationError(
+        "--ctx: found \(ctx), expected 1 to \(BatchEngineOptions.maximumContext)")
     }
     if let parallel, !(1...256).contains(parallel) {
       throw ValidationError("--parallel: found \(parallel), expected 1 to 256")
@@ -204,6 +248,6 @@ struct AnswerOptionsGroup: ParsableArguments {
       maximumActive: parallel ?? 8, maximumWaiting: limits.waiting, contextLength: ctx,
       keyValues: kv.flatMap { Conversation.KeyValueStorage(rawValue: $0) } ?? .f16,
       maximumTokens: limits.answerTokens, deadline: limits.deadline,
-      template: template.map { .named($0) } ?? .automatic)
+      template: template.map { .named($0) } ?? .automatic, templateArguments: templateArguments)
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import CVLMHTTP
+import VLMCheckpoint
 import VLMCommandLine
 import VLMContainer
 import VLMFoundation
@@ -33,6 +34,9 @@ struct VLMServe: ParsableCommand {
     help: ArgumentHelp(
       "Models, with the names that requests call them by.", valueName: "[name=]model"))
   var models: [String]
+
+  @OptionGroup
+  var trusted: TrustOptions
 
   @OptionGroup(title: "Address")
   var address: AddressOptions
@@ -70,8 +74,7 @@ struct VLMServe: ParsableCommand {
     }
     let service = Service(
       models: served, limits: limits, keys: keys,
-      browsers: BrowserGuard(
-        names: callers.serverName,
+      browsers: callers.browsers(
         // Nobody's browser is led to a path, and who has a key knows whom it asks.
         trustsAllNames: keys != nil || sockets.allSatisfy { $0.url.hasPrefix("unix:") }))
     let front = Front(
@@ -126,17 +129,42 @@ struct VLMServe: ParsableCommand {
         throw ValidationError(
           "'\(name.escapedForDisplay())' names two models; NAME=MODEL gives one another")
       }
-      let container = try Container.open(path: path)
+      let container: Container
+      do {
+        container = try openModel(
+          path, trusting: trusted, threads: pool.threadCount, quiet: quiet, program: "vlm-serve")
+      } catch let error as ContainerError {
+        throw CheckpointPath.refusalAsContainer(path) ?? error
+      }
       let model = try Model(container, kernels: kernels, pool: pool)
       if let data = container.sections.first(where: { $0.kind == .tensorData }) {
         WeightLoading.load(container.file, data.range, quiet: quiet)
       }
-      served.append(
-        try ServedModel(
-          name: name, model: model, engine: answers.engine(limits), limits: limits,
-          opened: Int(time(nil))))
+      let one = try ServedModel(
+        name: name, model: model, engine: answers.engine(limits), limits: limits,
+        opened: Int(time(nil)))
+      if let engine = one.engine { warn(engine, name, container) }
+      served.append(one)
     }
     return served
+  }
+
+  /// What whoever starts the server should know of the contexts that its options ask for.
+  private func warn(_ engine: BatchEngine, _ name: String, _ container: Container) {
+    let (counts, length) = (engine.statistics, engine.contextLength)
+    let fitting = counts.pages * counts.pagePositions / max(1, length)
+    let parallel = answers.parallel ?? 8
+    if fitting < parallel {
+      Report.warning(
+        "\(name.escapedForDisplay()): memory has room for \(max(1, fitting)) answers of "
+          + "\(length) positions at once (\(counts.pages * counts.pageBytes >> 20) MiB of keys and "
+          + "values), not for \(parallel); shorter ones share it", program: "vlm-serve")
+    }
+    if let trained = (try? container.modelDescription().language)?.contextLength, length > trained {
+      Report.warning(
+        "\(name.escapedForDisplay()): --ctx \(length), of a model made for \(trained): answers behind "
+          + "that may be the worse for it", program: "vlm-serve")
+    }
   }
 
   /// "chat=models/llava.vlmz" is ("chat", "models/llava.vlmz"); a path alone gives its file's name.
@@ -148,6 +176,7 @@ struct VLMServe: ParsableCommand {
       }
     }
     let file = argument.splitAtLastSlash.name
-    return (file.hasSuffix(".vlmz") ? String(file.dropLast(5)) : file, argument)
+    let ending = [".vlmz", ".vlmzp"].first { file.hasSuffix($0) } ?? ""
+    return (String(file.dropLast(ending.count)), argument)
   }
 }

@@ -157,6 +157,10 @@ static void test_gemms(const vlm_kernels *k) {
       test_u8(k, &(shape){13, 17, 65536, 0, 2}, &u8_schemes[j], (fill)how, 0);
     }
   }
+  // More rows, panels and inputs than a block of any set.
+  const shape blocks = {50, 300, 600, 0, vlm_panel_count(300)};
+  for (size_t j = 0; j < U8_SCHEMES; j++) test_u8(k, &blocks, &u8_schemes[j], FILL_RANDOM, 0);
+  for (int bf16 = 0; bf16 < 2; bf16++) test_half(k, &blocks, bf16);
   for (size_t row = 1; row < 40; row += 6)
     for (int bf16 = 0; bf16 < 2; bf16++) test_row_alone(k, row, bf16);
 }

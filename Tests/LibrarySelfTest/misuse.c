@@ -294,6 +294,15 @@ static void test_kinds(const handles *good, const files *files, const char *fold
   EXPECT(VLMZ_NOT_CAPABLE, vlmz_session_encode(good->blind, good->image, NULL, &picture));
   EXPECT(VLMZ_NOT_FOUND, vlmz_model_open("/no/such/file.vlmz", NULL, &model));
   CHECK(strstr(vlmz_last_error(), "/no/such/file.vlmz") != NULL);
+  // Nobody's key, and a model without a signature.
+  const char *keys[] = {"RWQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", NULL};
+  EXPECT(VLMZ_NOT_TRUSTED, vlmz_model_open_signed(files->classifier, keys, 1, NULL, &model));
+  CHECK(model == NULL && strstr(vlmz_last_error(), "is not signed") != NULL);
+  REFUSED(vlmz_model_open_signed(files->classifier, keys, 0, NULL, &model));
+  REFUSED(vlmz_model_open_signed(files->classifier, keys, 2, NULL, &model));
+  REFUSED(vlmz_model_open_signed(files->classifier, NULL, 1, NULL, &model));
+  keys[0] = "/no/such/key.pub";
+  EXPECT(VLMZ_NOT_FOUND, vlmz_model_open_signed(files->classifier, keys, 1, NULL, &model));
   EXPECT(VLMZ_NOT_FOUND, vlmz_image_from_file("/no/such/file.png", NULL, &image));
   EXPECT(VLMZ_BAD_DATA, vlmz_model_open(files->horse, NULL, &model));
   EXPECT(VLMZ_BAD_DATA, vlmz_image_from_file(files->classifier, NULL, &image));

@@ -1,6 +1,7 @@
 // What each function gives when it is used rightly.
 
 #include <math.h>
+#include <stddef.h>
 
 #include "check.h"
 
@@ -8,11 +9,11 @@ static void test_versions(void) {
   CHECK(vlmz_abi_version() >= VLMZ_ABI_VERSION);
   CHECK(strchr(vlmz_version(), '.') != NULL);
   CHECK(strcmp(vlmz_status_name(VLMZ_OK), "VLMZ_OK") == 0);
-  for (vlmz_status status = VLMZ_OK; status <= VLMZ_INTERNAL; status += 1) {
+  for (vlmz_status status = VLMZ_OK; status <= VLMZ_NOT_TRUSTED; status += 1) {
     CHECK(strncmp(vlmz_status_name(status), "VLMZ_", 5) == 0);
   }
   CHECK(strcmp(vlmz_status_name(-1), "unknown") == 0);
-  CHECK(strcmp(vlmz_status_name(VLMZ_INTERNAL + 1), "unknown") == 0);
+  CHECK(strcmp(vlmz_status_name(VLMZ_NOT_TRUSTED + 1), "unknown") == 0);
   vlmz_free(NULL);
 }
 
@@ -313,6 +314,24 @@ static void test_stories(const files *files) {
   CHECK(answer->ending == VLMZ_ENDING_STOP_TEXT);
   CHECK(strstr(answer->text, "there") == NULL);
   vlmz_free(answer);
+  OK(vlmz_conversation_clear(conversation));
+  // As a program has it that was compiled with version 2.
+  how.size = offsetof(vlmz_answer_options, json_schema);
+  how.grammar = "root ::= [0-9]";
+  OK(vlmz_conversation_ask(
+      conversation, "Once upon a time,", NULL, 0, &how, NULL, NULL, &answer));
+  CHECK(answer->ending == VLMZ_ENDING_STOP_TEXT);
+  vlmz_free(answer);
+  OK(vlmz_conversation_clear(conversation));
+  how.size = sizeof how;
+  OK(vlmz_conversation_ask(
+      conversation, "Once upon a time,", NULL, 0, &how, NULL, NULL, &answer));
+  CHECK(answer->ending == VLMZ_ENDING_COMPLETE);
+  CHECK(answer->length == 1 && answer->text[0] >= '0' && answer->text[0] <= '9');
+  vlmz_free(answer);
+  how.json_schema = "{}";
+  EXPECT(VLMZ_INVALID_ARGUMENT, vlmz_conversation_ask(
+      conversation, "Once", NULL, 0, &how, NULL, NULL, &answer));
   OK(vlmz_conversation_clear(conversation));
   // Drawn with one seed, twice the same; the context ends it.
   char *texts[2];

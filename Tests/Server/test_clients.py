@@ -4,9 +4,11 @@ import asyncio
 import json
 import os
 import unittest
+from typing import Literal
 
 import numpy
 import openai
+import pydantic
 import pydantic_ai
 from pydantic_ai import Agent, BinaryContent
 from pydantic_ai.models.openai import OpenAIChatModel
@@ -97,7 +99,7 @@ class ClientTests(unittest.TestCase):
         self.assertEqual(caught.exception.code, "model_not_found")
         with self.assertRaises(openai.BadRequestError) as caught:
             self.client.chat.completions.create(
-                model="llava", messages=messages, presence_penalty=1)
+                model="llava", messages=messages, presence_penalty=3)
         self.assertEqual(caught.exception.param, "presence_penalty")
         with self.assertRaises(openai.AuthenticationError):
             openai.OpenAI(base_url=self.server.url + "/v1", api_key="no").models.list()
@@ -121,6 +123,18 @@ class ClientTests(unittest.TestCase):
             result.output, vlm_run(model("llava"), CUP, "-p", "What is in the picture?")["text"])
         again = self.agent().run_sync("Is there an animal?", message_history=result.all_messages())
         self.assertTrue(again.output)
+
+    def test_agent_gets_a_result_of_its_type(self):
+        class Seen(pydantic.BaseModel):
+            animal: Literal["cat", "cup"]
+
+        provider = OpenAIProvider(base_url=self.server.url + "/v1", api_key=KEY)
+        # By its own way, which is a call that is required.
+        agent = Agent(OpenAIChatModel("llava", provider=provider), output_type=Seen)
+        with open(CUP, "rb") as file:
+            picture = BinaryContent(file.read(), media_type="image/png")
+        found = agent.run_sync(["What is in the picture?", picture]).output
+        self.assertIsInstance(found, Seen)
 
     def test_agent_streams(self):
         async def text():

@@ -242,8 +242,8 @@ class ServerTests(unittest.TestCase):
 
     def test_errors_name_the_parameter(self):
         path = "/v1/chat/completions"
-        self.refused(path, chat("Hi", tools=[{"type": "function"}]), 400, "tools")
-        self.refused(path, chat("Hi", frequency_penalty=0.5), 400, "frequency_penalty")
+        self.refused(path, chat("Hi", tools=[{"type": "function"}]), 400, "tools[0].function")
+        self.refused(path, chat("Hi", frequency_penalty=9), 400, "frequency_penalty")
         self.refused(path, chat("Hi", temprature=1), 400, "temprature", "unknown_parameter")
         self.refused(path, chat("Hi", temperature=9), 400, "temperature")
         self.refused(path, {**chat("Hi"), "model": "gpt-4o"}, 404, "model", "model_not_found")
@@ -283,6 +283,66 @@ class ServerTests(unittest.TestCase):
         self.assertEqual(self.server.request("GET", "/v1/chat/completions")[0], 405)
         self.assertEqual(self.server.request("DELETE", "/health")[0], 405)
         self.assertEqual(self.server.request("GET", "/../../etc/passwd")[0], 404)
+
+    def test_penalties_and_biases_change_answers(self):
+        body = {"model": "stories", "prompt": "Once", "max_tokens": 60, "temperature": 0}
+        plain = self.server.post("/v1/completions", body)[1]["choices"][0]["text"]
+        for more in ({"frequency_penalty": 2}, {"presence_penalty": 2}):
+            status, answer = self.server.post("/v1/completions", {**body, **more})
+            self.assertEqual(status, 200, answer)
+            self.assertNotEqual(answer["choices"][0]["text"], plain)
+        forced = self.server.post(
+            "/v1/completions", {**body, "max_tokens": 3, "logit_bias": {"300": 100}, "logprobs": 0})[1]
+        tokens = forced["choices"][0]["logprobs"]["tokens"]
+        self.assertEqual(len(set(tokens)), 1)
+
+    def test_choices_and_grammars_of_other_servers_hold(self):
+        for more in ({"guided_choice": ["yes", "no"]}, {"grammar": 'root ::= "yes" | "no"'}):
+            answer = self.server.post("/v1/chat/completions", chat("Is there a cup?", CUP, **more))[1]
+            self.assertIn(answer["choices"][0]["message"]["content"], ("yes", "no"))
+
+    def test_calls_that_are_required_fit_their_schemas(self):
+        schema = {"type": "object", "properties": {"animal": {"enum": ["cat", "cup"]}},
+                  "required": ["animal"], "additionalProperties": False}
+        tools = [{"type": "function", "function": {"name": "seen", "parameters": schema}}]
+        body = chat("What is in the picture?", CAT, tools=tools, tool_choice="required", max_tokens=200)
+        status, answer = self.server.post("/v1/chat/completions", body)
+        self.assertEqual(status, 200, answer)
+        choice = answer["choices"][0]
+        self.assertEqual(choice["finish_reason"], "tool_calls")
+        self.assertIsNone(choice["message"]["content"])
+        (call,) = choice["message"]["tool_calls"]
+        self.assertEqual((call["type"], call["function"]["name"]), ("function", "seen"))
+        self.assertIn(json.loads(call["function"]["arguments"])["animal"], ("cat", "cup"))
+        # The result goes back, and the conversation on.
+        body["messages"] += [
+            choice["message"], {"role": "tool", "tool_call_id": call["id"], "content": "noted"}]
+        del body["tool_choice"]
+        status, answer = self.server.post("/v1/chat/completions", body)
+        self.assertEqual(status, 200, answer)
+        # In pieces the call comes whole.
+        body = chat("What?", CAT, tools=tools, tool_choice="required", max_tokens=200, stream=True)
+        _, _, data = self.server.request("POST", "/v1/chat/completions", body)
+        chunks = [json.loads(event[6:]) for event in data.decode().split("\n\n")[:-2]]
+        deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+        (calls,) = [delta["tool_calls"] for delta in deltas if "tool_calls" in delta]
+        self.assertEqual(calls[0]["index"], 0)
+        self.assertEqual(chunks[-1]["choices"][0]["finish_reason"], "tool_calls")
+
+    def test_pages_that_are_let_in_may_ask(self):
+        page = {"Origin": "http://localhost:3000"}
+        ask = {**page, "Access-Control-Request-Method": "POST"}
+        self.assertEqual(self.server.request("OPTIONS", "/v1/models", headers=ask)[0], 403)
+        with Server(
+            model("stories"), "--port", "0", "-q", "--allow-origin", "http://localhost:3000",
+        ) as server:
+            status, headers, _ = server.request("OPTIONS", "/v1/completions", headers=ask)
+            self.assertEqual(status, 204)
+            self.assertIn("Authorization", headers["Access-Control-Allow-Headers"])
+            body = {"prompt": "Once", "max_tokens": 2, "stream": True}
+            status, headers, _ = server.request("POST", "/v1/completions", body, page)
+            self.assertEqual(status, 200)
+            self.assertEqual(headers["Access-Control-Allow-Origin"], "http://localhost:3000")
 
     def test_requests_of_other_pages_are_refused(self):
         for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}):
@@ -334,6 +394,46 @@ class ServerTests(unittest.TestCase):
             connection.recv(100)
         self.wait_until(lambda: self.server.metrics()[cancelled] > before)
         self.wait_until(lambda: self.server.metrics()['vlmz_answers_active{model="stories"}'] == 0)
+
+    # ---- Heads ----
+
+    def raw(self, head, body=b""):
+        """The status of an answer and all of its bytes, up to where the server closes the connection."""
+        with socket.create_connection((self.server.host, self.server.port)) as connection:
+            connection.settimeout(60)
+            connection.sendall(head.replace("\n", "\r\n").encode("latin-1") + b"\r\n\r\n" + body)
+            answer = b""
+            while piece := connection.recv(65536):
+                answer += piece
+        return int(answer.split()[1]), answer
+
+    def test_heads_that_others_may_read_otherwise_are_refused_and_end_the_connection(self):
+        post = "POST /v1/completions HTTP/1.1\nHost: localhost\n"
+        smuggled = b"0\r\n\r\nGET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        for head in (
+            post + "Content-Length: 4\nContent-Length: 5",
+            post + "Content-Length: 4\nTransfer-Encoding: chunked",
+            post + "Transfer-Encoding: gzip",
+            post + "Transfer-Encoding: gzip\nTransfer-Encoding: chunked",
+            "GET /health HTTP/1.1\nHost: localhost\nHost: localhost",
+            "GET /health HTTP/1.1\nHost: localhost\nContent-Length: 3",
+        ):
+            status, answer = self.raw(head, smuggled)
+            self.assertEqual(status, 400, head)
+            self.assertEqual(answer.count(b"HTTP/1.1 "), 1, head)
+
+    def test_lengths_far_beyond_the_limit_are_refused_at_once(self):
+        head = "POST /v1/completions HTTP/1.1\nHost: localhost\nContent-Length: "
+        self.assertEqual(self.raw(head + "999999999999")[0], 413)
+
+    def test_targets_may_be_whole_and_are_not_cut_short(self):
+        close = "\nConnection: close"
+        whole = "GET http://localhost/health HTTP/1.1\nHost: localhost" + close
+        self.assertEqual(self.raw(whole)[0], 200)
+        foreign = "GET http://evil.example/health HTTP/1.1\nHost: localhost" + close
+        self.assertEqual(self.raw(foreign)[0], 403)
+        cut = "GET /health%00/x HTTP/1.1\nHost: localhost" + close
+        self.assertEqual(self.raw(cut)[0], 404)
 
     def wait_until(self, condition):
         end = time.monotonic() + 60
@@ -415,6 +515,44 @@ class LifeTests(unittest.TestCase):
                     self.assertLess(time.monotonic() - begin, 30)
             self.assertEqual(server.request("GET", "/health")[0], 200)
 
+    def test_an_unfinished_body_does_not_hold_up_the_end(self):
+        with Server(model("stories"), "--port", "0", "--drain", "50", "-q") as server:
+            with socket.create_connection((server.host, server.port)) as connection:
+                connection.sendall(
+                    b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+                self.assertEqual(server.request("GET", "/health")[0], 200)
+                begin = time.monotonic()
+                self.assertEqual(server.stop(), 0)
+                self.assertLess(time.monotonic() - begin, 40)
+
+    def test_idle_connections_make_room_for_others(self):
+        arguments = [model("stories"), "--port", "0", "--connections", "8", "--client-timeout", "600"]
+        with Server(*arguments, "-q") as server:
+            idle = [socket.create_connection((server.host, server.port)) for _ in range(20)]
+            self.assertEqual(server.request("GET", "/health")[0], 200)
+            for connection in idle:
+                connection.close()
+            self.assertEqual(server.stop(), 0)
+
+    def test_a_key_waits_for_one_request_of_another_not_for_all(self):
+        path = os.path.join(MODELS, "two-keys.txt")
+        with open(path, "w") as file:
+            file.write("many\nfew\n")
+        arguments = [model("stories"), "--port", "0", "--api-key-file", path, "--parallel", "1", "-q"]
+        with Server(*arguments) as server, concurrent.futures.ThreadPoolExecutor(25) as pool:
+            def ask(key):
+                body = {"prompt": "Once", "max_tokens": 200, "temperature": 2}
+                headers = {"Authorization": "Bearer " + key}
+                self.assertEqual(server.request("POST", "/v1/completions", body, headers)[0], 200)
+
+            others = [pool.submit(ask, "many") for _ in range(24)]
+            concurrent.futures.wait(others, return_when=concurrent.futures.FIRST_COMPLETED)
+            pool.submit(ask, "few").result()
+            self.assertGreater(sum(not other.done() for other in others), 8)
+            for other in others:
+                other.result()
+            self.assertEqual(server.stop(), 0)
+
     def test_full_queue_is_told_with_a_time_to_come_back(self):
         arguments = [model("stories"), "--port", "0", "--parallel", "1", "--queue", "1", "-q"]
         with Server(*arguments) as server:
@@ -430,6 +568,10 @@ class LifeTests(unittest.TestCase):
             refused = answers[statuses.index(429)]
             self.assertGreaterEqual(int(refused[1]["Retry-After"]), 1)
             self.assertEqual(json.loads(refused[2])["error"]["code"], "queue_full")
+            # What will never fit is not a matter of time.
+            status, headers, data = server.request("POST", "/v1/completions", {**body, "n": 3})
+            self.assertEqual((status, headers["Retry-After"]), (400, None))
+            self.assertEqual(json.loads(data)["error"]["param"], "n")
 
     def test_termination_lets_answers_finish(self):
         with Server(model("stories"), "--port", "0", "--drain", "300") as server:

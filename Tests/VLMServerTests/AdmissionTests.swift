@@ -65,6 +65,64 @@ import VLMServer
     #expect(status(service(names: ["Models.lan"]), head) == expected)
   }
 
+  private func pages(_ origins: [String], keys: [String] = []) -> Service {
+    Service(
+      models: [], limits: small, keys: keys.isEmpty ? nil : APIKeys(keys),
+      browsers: BrowserGuard(
+        names: [], trustsAllNames: true, origins: origins,
+        remedies: .init(origin: "; let it in")))
+  }
+
+  private func header(_ response: Response, _ name: String) -> String? {
+    response.headers.first { $0.name == name }?.value
+  }
+
+  @Test func pagesThatMayAskAreAnsweredAndTold() async throws {
+    let service = pages(["http://localhost:3000"], keys: ["one"])
+    let preflight = RequestHead(
+      method: "OPTIONS", path: "/v1/models", host: "a", origin: "http://localhost:3000")
+    #expect(status(service, preflight) == 200)
+    let consent = await service.respond(to: preflight, body: [], record: RequestRecord())
+    #expect(consent.status == 204)
+    #expect(header(consent, "Access-Control-Allow-Origin") == "http://localhost:3000")
+    #expect(header(consent, "Access-Control-Allow-Headers") == "Authorization, *")
+    let get = RequestHead(
+      method: "GET", path: "/health", host: "a", origin: "http://localhost:3000")
+    let answer = await service.respond(to: get, body: [], record: RequestRecord())
+    #expect(header(answer, "Access-Control-Allow-Origin") == "http://localhost:3000")
+    #expect(header(answer, "Vary") == "Origin")
+    let refused = service.refusal(.stopping, of: get)
+    #expect(header(refused, "Access-Control-Allow-Origin") == "http://localhost:3000")
+    // Consent is no key.
+    #expect(
+      status(
+        service,
+        RequestHead(
+          method: "GET", path: "/v1/models", host: "a", origin: "http://localhost:3000")) == 401)
+  }
+
+  @Test func otherPagesLearnHowToBeLetIn() {
+    let service = pages(["http://localhost:3000"])
+    for method in ["GET", "OPTIONS"] {
+      let head = RequestHead(method: method, path: "/health", host: "a", origin: "http://b")
+      let error = refusal { _ = try service.admit(head) }
+      #expect(error?.status == 403)
+      #expect(error?.message.hasSuffix("; let it in") == true)
+      #expect(header(service.refusal(.stopping, of: head), "Access-Control-Allow-Origin") == nil)
+    }
+    let anyone = RequestHead(method: "GET", path: "/health", host: "a", origin: "null")
+    #expect(status(pages(["*"]), anyone) == 200)
+    #expect(status(pages([]), RequestHead(method: "OPTIONS", path: "/health", host: "a")) == 405)
+  }
+
+  @Test func keysTellTheirHolders() {
+    let keys = APIKeys(["one", "two", "three"])
+    #expect(keys.number(authorization: "Bearer one ") == 1)
+    #expect(keys.number(authorization: "Bearer three") == 3)
+    #expect(keys.number(authorization: "Bearer four") == nil)
+    #expect(keys.number(authorization: nil) == nil)
+  }
+
   @Test func keysMakeNamesSuperfluousButNotOrigins() {
     let service = service(keys: ["one"])
     #expect(status(service, RequestHead(method: "GET", path: "/health", host: "a.example")) == 200)

@@ -63,15 +63,20 @@ import VLMZ
   @Test(
     "what cannot be followed is refused by name",
     arguments: [
-      (#", "tools": [{"type": "function"}]"#, "tools"),
-      (#", "presence_penalty": 1"#, "presence_penalty"),
+      (#", "tools": [{"type": "function"}]"#, "tools[0].function"),
+      (#", "presence_penalty": 3"#, "presence_penalty"),
       (#", "temprature": 1"#, "temprature"), (#", "temperature": 2.5"#, "temperature"),
       (#", "n": 0"#, "n"), (#", "n": 1.5"#, "n"), (#", "stream": "yes""#, "stream"),
       (#", "stream_options": {"include_usage": true}"#, "stream_options"),
       (#", "top_logprobs": 3"#, "top_logprobs"), (#", "stop": [""]"#, "stop"),
       (#", "seed": 1.5"#, "seed"),
       (#", "response_format": {"type": "xml"}"#, "response_format.type"),
-      (#", "logit_bias": {"5": 1}"#, "logit_bias"), (#", "modalities": ["audio"]"#, "modalities"),
+      (#", "logit_bias": {"x": 1}"#, "logit_bias"),
+      (#", "logit_bias": {"5": 101}"#, "logit_bias"),
+      (#", "guided_choice": "yes""#, "guided_choice"),
+      (#", "grammar": "root ::= [a]", "guided_json": {}"#, "guided_json"),
+      (#", "chat_template_kwargs": 1"#, "chat_template_kwargs"),
+      (#", "modalities": ["audio"]"#, "modalities"),
     ])
   func refusesByName(_ more: String, _ name: String) {
     let error = refused(said(#""Hi""#, more))
@@ -127,6 +132,41 @@ import VLMZ
         #", "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": \#(schema)}}"#
       ))
     let expected = AnswerFormat.jsonSchema(try body(schema).serialized())
-    #expect(request.format == expected)
+    #expect(request.parameters.options.format == expected)
+  }
+
+  @Test func formsOfOtherServersAreKnown() throws {
+    func format(_ more: String) throws -> AnswerFormat {
+      try chat(said(#""Hi""#, ", " + more)).parameters.options.format
+    }
+    #expect(try format(#""grammar": "root ::= [a]""#) == .grammar("root ::= [a]"))
+    #expect(try format(#""guided_grammar": "root ::= [a]""#) == .grammar("root ::= [a]"))
+    #expect(try format(#""guided_json": {"type": "null"}"#) == .jsonSchema(#"{"type":"null"}"#))
+    #expect(try format(#""json_schema": {"type": "null"}"#) == .jsonSchema(#"{"type":"null"}"#))
+    let text = try format(#""guided_json": "{\"type\": \"null\"}""#)
+    #expect(text == .jsonSchema(#"{"type": "null"}"#))
+    let choice = try format(#""guided_choice": ["yes", "say \"no\"\\\n"]"#)
+    #expect(choice == .grammar("root ::= \"yes\" | \"say \\\"no\\\"\\\\\\n\"\n"))
+    try choice.validate()
+  }
+
+  @Test func penaltiesAndBiasesReachTheOptions() throws {
+    let more =
+      #", "presence_penalty": 0.5, "frequency_penalty": -1, "logit_bias": {"5": -100, "7": 2.5}"#
+    let options = try chat(said(#""Hi""#, more)).parameters.options
+    #expect(options.presencePenalty == 0.5)
+    #expect(options.frequencyPenalty == -1)
+    #expect(options.tokenBiases == [5: -100, 7: 2.5])
+  }
+
+  @Test func variablesForTheTemplateAreHandedOn() throws {
+    let given = try chat(
+      said(
+        #""Hi""#,
+        #", "chat_template_kwargs": {"enable_thinking": true}, "reasoning_effort": "none""#)
+    )
+    let found = try body(try #require(given.parameters.templateArguments))
+    #expect(found == ["reasoning_effort": "none", "enable_thinking": true])
+    #expect(try chat(said(#""Hi""#)).parameters.templateArguments == nil)
   }
 }

@@ -42,6 +42,24 @@ import VLMZ
     #expect(request.dimensions == 4)
   }
 
+  @Test func partsOfMessagesAreEmbeddedToo() throws {
+    let request = try EmbeddingRequest(
+      try body(
+        #"{"input": [{"type": "text", "text": "a"},"#
+          + #" {"type": "image_url", "image_url": {"url": "\#(pixel)"}}]}"#), limits: small)
+    guard case .text("a") = request.inputs[0], case .image = request.inputs[1] else {
+      Issue.record("a text and a picture, found \(request.inputs)")
+      return
+    }
+  }
+
+  @Test func labelsAreAList() throws {
+    let value = try body(#"{"input": "\#(pixel)", "labels": "cat,dog"}"#)
+    let error = refusal { _ = try ClassifyRequest(value, limits: small) }
+    #expect(error?.parameter == "labels")
+    #expect(error?.message == "labels: found 'cat,dog', expected an array of strings")
+  }
+
   @Test(
     "embeddings that cannot be are refused",
     arguments: [

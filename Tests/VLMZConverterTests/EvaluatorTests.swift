@@ -66,7 +66,7 @@ struct EvaluatorTests {
       "Airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "TRUCK",
     ]
     let data = try pieces(classes, names)
-    let model = try convert(CalibrationFixture.classifier, .q4)
+    let model = try convert(CalibrationFixture.classifier, .q8)
     let result = try evaluate(model, CalibrationFixture.classifier, on: [data])
     let found = try #require(result.classes)
     #expect(found.pictureCount == 54)
@@ -88,7 +88,7 @@ struct EvaluatorTests {
     #expect(alone.loss == nil)
     #expect(alone.classes?.divergence == nil)
     let files = try FileManager.default.contentsOfDirectory(atPath: folder.url.path)
-    #expect(files.sorted() == ["pieces", "q4.vlmz"])
+    #expect(files.sorted() == ["pieces", "q8.vlmz"])
   }
 
   @Test("formulas agree with numpy's")
@@ -285,6 +285,25 @@ struct EvaluatedAccuracyTests {
     let classes = try #require(result.classes)
     #expect(classes.pictureCount == 2000)
     #expect(classes.knownCount == 2000)
-    #expect(classes.reliability?.accuracy == 0.7415)
+    let accuracy = try #require(classes.reliability?.accuracy)
+    let wanted = try Self.percentOfPyTorch()
+    #expect(abs(100 * accuracy - wanted) < 1e-9)
+  }
+
+  private static func percentOfPyTorch() throws -> Double {
+    let expected = try TestFiles.json(TestFiles.fixture("convnext-cifar10/expected.json"))
+    return try #require(expected["top1_shared_2000"]?.doubleValue)
+  }
+
+  @Test("q3 calibrated on a few photographs is right within half a point of PyTorch")
+  func threeBits() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.path("q3.vlmz")
+    let calibration = Converter.Calibration(on: [CalibrationFixture.pictures])
+    try CalibrationFixture.converter(CalibrationFixture.classifier, .q3, calibration).convert(to: path)
+    let result = try Evaluator(judging: path).evaluate(on: [TestFiles.asset("cifar10-test")])
+    let accuracy = try #require(result.classes?.reliability?.accuracy)
+    let wanted = try Self.percentOfPyTorch()
+    #expect(100 * accuracy >= wanted - 0.5, "\(accuracy)")
   }
 }

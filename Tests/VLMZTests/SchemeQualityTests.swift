@@ -201,7 +201,8 @@ struct TrainedModelTests {
     #expect(listed.count == 100)
   }
 
-  /// The bounds are the project's promise: 0.3 points at q8 and q6, 0.5 at q5, 1 point at q4 and q3.
+  /// The bounds are the project's promise: 0.3 points at q8 and q6, 0.5 at q5, 1 point at q4. For q3, which
+  /// wants calibration, `EvaluatedAccuracyTests` has it.
   @Test("top-1 on 2,000 images stays within the promised distance of f32")
   func accuracy() throws {
     let names = [
@@ -209,7 +210,7 @@ struct TrainedModelTests {
     ]
     let folder = try TemporaryFolder()
     var correct: [Scheme: Int] = [:]
-    for scheme in [Scheme.f32, .q8, .q6, .q5, .q4, .q3] {
+    for scheme in [Scheme.f32, .q8, .q6, .q5, .q4] {
       // The scalar kernels take minutes; one set is enough here, all agree above.
       let session = try convertedSession(
         SchemeQualityTests.checkpoint, scheme, in: folder, kernels: KernelSet.all.last)
@@ -227,8 +228,10 @@ struct TrainedModelTests {
       }
     }
     let exact = try #require(correct[.f32])
-    #expect(exact == 1483, "PyTorch gets 74.15 % of 2,000")
-    for (scheme, points) in [(Scheme.q8, 0.3), (.q6, 0.3), (.q5, 0.5), (.q4, 1), (.q3, 1)] {
+    let expected = try TestFiles.json(TestFiles.fixture("convnext-cifar10/expected.json"))
+    let percent = try #require(expected["top1_shared_2000"]?.doubleValue)
+    #expect(abs(Double(exact) / 20 - percent) < 1e-9, "PyTorch gets \(percent) % of 2,000")
+    for (scheme, points) in [(Scheme.q8, 0.3), (.q6, 0.3), (.q5, 0.5), (.q4, 1)] {
       let found = correct[scheme] ?? 0
       #expect(Double(exact - found) / 20 <= points, "\(scheme): \(found)")
     }

@@ -40,6 +40,8 @@ typedef struct {
   unsigned slowest_rate;
   // Bytes of an answer in pieces that may wait for the client; with more it is broken off.
   size_t pending_bytes;
+  // Bytes that the bodies of all requests may take together, from their coming to their answers' end.
+  size_t bodies_bytes;
 } vlm_http_limits;
 
 typedef struct {
@@ -65,7 +67,7 @@ vlm_http_server *vlm_http_start(
 // Takes no more connections; those that are open live on. The listening socket is closed.
 void vlm_http_stop_listening(vlm_http_server *server);
 
-// Exchanges whose head has come and whose answer has not been sent.
+// Exchanges whose request has come whole and whose answer has not been sent.
 size_t vlm_http_open_exchanges(vlm_http_server *server);
 size_t vlm_http_open_connections(vlm_http_server *server);
 
@@ -77,7 +79,7 @@ void vlm_http_stop(vlm_http_server *server);
 void vlm_http_retain(vlm_http_exchange *exchange);
 void vlm_http_release(vlm_http_exchange *exchange);
 
-// Valid as long as the exchange. The path has its percent escapes decoded, and no query.
+// Valid as long as the exchange. The path has its percent escapes decoded, but for "%00", and no query.
 const char *vlm_http_method(const vlm_http_exchange *exchange);
 const char *vlm_http_path(const vlm_http_exchange *exchange);
 // A header's value by its name, letters of any case; NULL where it was not sent. Several headers of
@@ -85,14 +87,20 @@ const char *vlm_http_path(const vlm_http_exchange *exchange);
 const char *vlm_http_header(const vlm_http_exchange *exchange, const char *name);
 // How many headers of this name were sent.
 unsigned vlm_http_header_count(const vlm_http_exchange *exchange, const char *name);
-// What the head says of the body's length; -1 where it says nothing.
+// What is wrong with the head's account of where the request ends, in words for "found …, expected
+// …"; NULL for nothing. Another program between the client and this one may see another request in it.
+const char *vlm_http_framing_fault(const vlm_http_exchange *exchange);
+// What the head says of the body's length, `INT64_MAX` for more than that; -1 where it says nothing.
 int64_t vlm_http_stated_length(const vlm_http_exchange *exchange);
 // The body, once the request is whole.
 const uint8_t *vlm_http_body(const vlm_http_exchange *exchange, size_t *count);
 // Frees the body, which somebody has copied.
 void vlm_http_forget_body(vlm_http_exchange *exchange);
 bool vlm_http_is_too_large(const vlm_http_exchange *exchange);
-// The client's address as text, "unix" for a local one. Valid as long as the exchange.
+// Whether the body was not kept because bodies take as much memory as they may, or there is no more.
+bool vlm_http_is_short_of_memory(const vlm_http_exchange *exchange);
+// The client's address as text; "unix:1000" for the user 1000 of this machine. Valid as long as the
+// exchange.
 const char *vlm_http_peer(const vlm_http_exchange *exchange);
 // A pointer of the caller's.
 void vlm_http_set_owner(vlm_http_exchange *exchange, void *owner);

@@ -21,11 +21,13 @@ unsigned vlm_machine_features(void) {
 }
 
 unsigned vlm_isa_features(vlm_isa isa) {
-  const unsigned avx512 = VLM_FEATURE_AVX2 | VLM_FEATURE_AVX512 | VLM_FEATURE_AVX512VNNI;
+  const unsigned avx2 = VLM_FEATURE_SSE41 | VLM_FEATURE_AVX2;
+  const unsigned avx512 = avx2 | VLM_FEATURE_AVX512 | VLM_FEATURE_AVX512VNNI;
   const unsigned bf16 = avx512 | VLM_FEATURE_AVX512BF16;
   switch (isa) {
-  case VLM_ISA_AVX2: return VLM_FEATURE_AVX2;
-  case VLM_ISA_AVXVNNI: return VLM_FEATURE_AVX2 | VLM_FEATURE_AVXVNNI;
+  case VLM_ISA_SSE41: return VLM_FEATURE_SSE41;
+  case VLM_ISA_AVX2: return avx2;
+  case VLM_ISA_AVXVNNI: return avx2 | VLM_FEATURE_AVXVNNI;
   case VLM_ISA_AVX512VNNI: return avx512;
   case VLM_ISA_AVX512BF16: return bf16;
   case VLM_ISA_AMX: return bf16 | VLM_FEATURE_AMX;

@@ -16,6 +16,7 @@ enum {
   VLM_FEATURE_NEON = 1 << 6,
   VLM_FEATURE_DOTPROD = 1 << 7,    // NEON's dot products of bytes
   VLM_FEATURE_I8MM = 1 << 8,       // NEON's matrix products of bytes
+  VLM_FEATURE_SSE41 = 1 << 9,      // with SSSE3
 };
 
 /// All features of this machine. Detected by the first call and kept; callable from any thread.

@@ -44,15 +44,20 @@ static bool has_amx(unsigned edx, uint64_t xcr0) {
 
 unsigned vlm_detect_features(void) {
   unsigned a, b, c, d, b7, c7, d7;
-  const unsigned fma = 1u << 12, osxsave = 1u << 27, f16c = 1u << 29;
-  if (!__get_cpuid(1, &a, &b, &c, &d) || !all_set(c, fma | osxsave | f16c)) return 0;
-  if (!__get_cpuid_count(7, 0, &a, &b7, &c7, &d7)) return 0;
+  const unsigned ssse3 = 1u << 9, fma = 1u << 12, sse41 = 1u << 19, osxsave = 1u << 27;
+  const unsigned f16c = 1u << 29;
+  // SSE's registers are saved wherever x86-64 runs.
+  if (!__get_cpuid(1, &a, &b, &c, &d) || !all_set(c, ssse3 | sse41)) return 0;
+  unsigned features = VLM_FEATURE_SSE41;
+  if (!all_set(c, fma | osxsave | f16c)) return features;
+  if (!__get_cpuid_count(7, 0, &a, &b7, &c7, &d7)) return features;
 
   const uint64_t xcr0 = read_xcr0();
   const unsigned avx2 = 1u << 5;
-  if (!all_set(b7, avx2) || (xcr0 & XCR0_AVX) != XCR0_AVX) return 0;
+  if (!all_set(b7, avx2) || (xcr0 & XCR0_AVX) != XCR0_AVX) return features;
 
-  unsigned features = VLM_FEATURE_AVX2, a71 = 0;
+  features |= VLM_FEATURE_AVX2;
+  unsigned a71 = 0;
   const unsigned avx_vnni = 1u << 4, avx512_bf16 = 1u << 5;
   // Leaf 7 says in EAX which subleaf is its last.
   if (a >= 1 && __get_cpuid_count(7, 1, &a71, &b, &c, &d) && all_set(a71, avx_vnni))

@@ -10,6 +10,7 @@ static const struct {
 #if defined(__x86_64__)
     {&vlm_encoder_avx512, VLM_FEATURE_AVX512},
     {&vlm_encoder_avx2, VLM_FEATURE_AVX2},
+    {&vlm_encoder_sse41, VLM_FEATURE_SSE41},
 #endif
     {&vlm_encoder_baseline, 0},
 };

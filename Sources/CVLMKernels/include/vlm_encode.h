@@ -44,7 +44,7 @@ typedef struct vlm_encode_panel {
 
 /// Encoders of one instruction set; all write the same bytes.
 typedef struct vlm_encoder {
-  const char *name; // "baseline" (what the compiler assumes: SSE2, NEON), "avx2", "avx512"
+  const char *name; // "baseline" (what the compiler assumes: SSE2, NEON), "sse41", "avx2", "avx512"
   void (*q8)(const vlm_encode_panel *, vlm_encode_stats *);
   void (*q3)(const vlm_encode_panel *, vlm_encode_stats *);
   void (*q4)(const vlm_encode_panel *, vlm_encode_stats *);

@@ -5,6 +5,7 @@
 /// In order of preference on either architecture.
 typedef enum vlm_isa {
   VLM_ISA_SCALAR = 0,
+  VLM_ISA_SSE41,         // sse4.1 + ssse3: x86-64 without AVX
   VLM_ISA_AVX2,          // avx2 + fma + f16c
   VLM_ISA_AVXVNNI,       // avx2 + avx-vnni: 256-bit dot products without AVX-512
   VLM_ISA_AVX512VNNI,    // avx512 f, bw, vl, dq, vnni

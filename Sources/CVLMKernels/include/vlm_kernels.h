@@ -141,7 +141,7 @@ typedef struct vlm_attention {
 
 typedef struct vlm_kernels {
   vlm_isa isa;
-  const char *name;                 // "scalar", "avx2", "avx512vnni", "amx", ...
+  const char *name;                 // "scalar", "sse41", "avx2", "amx", ...
 
   /// Bytes of per-thread scratch that the gemm functions need for K inputs.
   size_t (*gemm_scratch_bytes)(size_t inputs);

@@ -47,7 +47,7 @@ extern "C" {
 // ---------------------------------------------------------------- versions and errors
 
 // The interface that this header describes; see vlmz_abi_version().
-#define VLMZ_ABI_VERSION 2
+#define VLMZ_ABI_VERSION 3
 
 // The interface that the library has. A program works with a library whose number is that of its
 // header or higher; one that it does not work with has another soname. Thread-safe.
@@ -62,28 +62,18 @@ enum {
   VLMZ_OK = 0,
   // An argument is NULL, out of its range, no such handle, no UTF-8, or made from another model.
   VLMZ_INVALID_ARGUMENT = 1,
-  // The model cannot do that; see vlmz_model_capabilities().
-  VLMZ_NOT_CAPABLE = 2,
-  // This machine or this build lacks what is needed: an instruction set, a decoder.
-  VLMZ_UNSUPPORTED = 3,
-  // The file is damaged, or it is not what it should be.
-  VLMZ_BAD_DATA = 4,
-  // There is no such file, or it is not a regular file.
-  VLMZ_NOT_FOUND = 5,
-  // The file may not be read.
-  VLMZ_NO_PERMISSION = 6,
-  // The output exists or cannot be created.
-  VLMZ_CANNOT_CREATE = 7,
-  // The system failed to read, or the model's file changed while it was in use.
-  VLMZ_IO = 8,
-  // There is less memory, or fewer threads, than the call needs.
-  VLMZ_NO_MEMORY = 9,
-  // The session or conversation is in another call, or another process writes the file.
-  VLMZ_BUSY = 10,
-  // The call was cancelled before it had a result.
-  VLMZ_CANCELLED = 11,
-  // A fault of the library.
-  VLMZ_INTERNAL = 12
+  VLMZ_NOT_CAPABLE = 2,  // The model cannot do that; see vlmz_model_capabilities().
+  VLMZ_UNSUPPORTED = 3,  // This machine or build lacks an instruction set, a decoder or the like.
+  VLMZ_BAD_DATA = 4,  // The file is damaged, or it is not what it should be.
+  VLMZ_NOT_FOUND = 5,  // There is no such file, or it is not a regular file.
+  VLMZ_NO_PERMISSION = 6,  // The file may not be read.
+  VLMZ_CANNOT_CREATE = 7,  // The output exists or cannot be created.
+  VLMZ_IO = 8,  // The system failed to read, or the model's file changed while it was in use.
+  VLMZ_NO_MEMORY = 9,  // There is less memory, or fewer threads, than the call needs.
+  VLMZ_BUSY = 10,  // The session or conversation is in a call, or another process writes the file.
+  VLMZ_CANCELLED = 11,  // The call was cancelled before it had a result.
+  VLMZ_INTERNAL = 12,  // A fault of the library.
+  VLMZ_NOT_TRUSTED = 13  // The file is not signed by a key that is trusted. Since version 2.
 };
 
 // The name of a status, such as "VLMZ_BUSY"; "unknown" for a number that is none. A constant: it is
@@ -133,20 +123,27 @@ typedef struct vlmz_model_options {
 VLMZ_API vlmz_status vlmz_model_open(
     const char *path, const vlmz_model_options *options, vlmz_model **model);
 
+// The same of a file that somebody signed, with minisign or "vlm-convert sign". The signature is the
+// file PATH.minisig. Every byte of the model's file is read and hashed, about a second for a
+// gigabyte, before anything in it is looked at.
+//
+//   keys  key_count of them, 1 or more: minisign's public keys, 56 characters of base64, or names
+//         of their files. One of them has to have signed.
+//
+// Errors: also VLMZ_NOT_TRUSTED, for a file that none of the keys signed; VLMZ_BAD_DATA for a key or
+// a signature that is none. Thread-safe. Since version 2.
+VLMZ_API vlmz_status vlmz_model_open_signed(
+    const char *path, const char *const *keys, size_t key_count,
+    const vlmz_model_options *options, vlmz_model **model);
+
 // What a model can do: bits of a set. Bits may be added.
 enum {
-  // vlmz_session_classify()
-  VLMZ_CLASSIFIES_IMAGES = 1,
-  // vlmz_session_embed_image()
-  VLMZ_EMBEDS_IMAGES = 2,
-  // vlmz_session_embed_text()
-  VLMZ_EMBEDS_TEXTS = 4,
-  // vlmz_session_make_text_classes() and vlmz_session_classify_by_text()
-  VLMZ_CLASSIFIES_BY_TEXT = 8,
-  // vlmz_session_encode()
-  VLMZ_SEES_PICTURES = 16,
-  // vlmz_conversation_create()
-  VLMZ_WRITES_TEXT = 32
+  VLMZ_CLASSIFIES_IMAGES = 1,  // vlmz_session_classify()
+  VLMZ_EMBEDS_IMAGES = 2,  // vlmz_session_embed_image()
+  VLMZ_EMBEDS_TEXTS = 4,  // vlmz_session_embed_text()
+  VLMZ_CLASSIFIES_BY_TEXT = 8,  // vlmz_session_classify_by_text()
+  VLMZ_SEES_PICTURES = 16,  // vlmz_session_encode()
+  VLMZ_WRITES_TEXT = 32  // vlmz_conversation_create()
 };
 
 // Gives what the model can do. Errors: VLMZ_INVALID_ARGUMENT. Thread-safe.
@@ -219,8 +216,7 @@ VLMZ_API vlmz_status vlmz_image_from_bytes(
 // How the bytes of a pixel lie, 8 bits a channel, sRGB. Values may be added.
 enum {
   VLMZ_RGB8 = 1,
-  // Opacity comes last; the colours are not multiplied by it.
-  VLMZ_RGBA8 = 2,
+  VLMZ_RGBA8 = 2,  // Opacity comes last; the colours are not multiplied by it.
   VLMZ_BGR8 = 3,
   VLMZ_BGRA8 = 4,
   VLMZ_GRAY8 = 5
@@ -504,10 +500,18 @@ typedef struct vlmz_answer_options {
   // Texts that end the answer and are no part of it: stop_count of them.
   const char *const *stops;
   size_t stop_count;
+  // Since version 3: what the answer must be, one of these at most; docs/grammars.md says more. JSON
+  // that is valid for a JSON Schema, a text of a grammar in GBNF, or, if not 0, any JSON object.
+  const char *json_schema;
+  const char *grammar;
+  int32_t json_object;
+  // Since version 3: off the logits of the answer's tokens, once and for each time, -100 to 100.
+  double presence_penalty;
+  double frequency_penalty;
 } vlmz_answer_options;
 
 #define VLMZ_ANSWER_OPTIONS_INIT \
-  { sizeof(vlmz_answer_options), 0, -1, -1.0, -1.0, -1.0, -1.0, 0, NULL, 0 }
+  { sizeof(vlmz_answer_options), 0, -1, -1., -1., -1., -1., 0, NULL, 0, NULL, NULL, 0, 0., 0. }
 
 // Takes a piece of an answer as soon as it is certain, on the thread that asked: length bytes of
 // UTF-8 in whole characters, and a zero byte behind them. The text is valid until the callback
@@ -519,16 +523,12 @@ typedef int (*vlmz_text_callback)(const char *text, size_t length, void *user);
 
 // Why an answer ends. Values may be added.
 enum {
-  // A token that ends texts.
-  VLMZ_ENDING_STOP_TOKEN = 1,
-  // One of the stops.
-  VLMZ_ENDING_STOP_TEXT = 2,
-  // maximum_tokens were written.
-  VLMZ_ENDING_LENGTH = 3,
-  // The context is full.
-  VLMZ_ENDING_CONTEXT = 4,
-  // It was cancelled.
-  VLMZ_ENDING_CANCELLED = 5
+  VLMZ_ENDING_STOP_TOKEN = 1,  // A token that ends texts.
+  VLMZ_ENDING_STOP_TEXT = 2,  // One of the stops.
+  VLMZ_ENDING_LENGTH = 3,  // maximum_tokens were written.
+  VLMZ_ENDING_CONTEXT = 4,  // The context is full.
+  VLMZ_ENDING_CANCELLED = 5,  // It was cancelled.
+  VLMZ_ENDING_COMPLETE = 6  // All that json_schema, grammar or json_object allow. Since version 3.
 };
 
 // An answer. Members may be added at the end.

@@ -54,11 +54,29 @@ typedef struct vlmz_conversion_options {
   int32_t resumes;
   // Threads that compute, 1 to 1024; 0 for as many processors as this process may use.
   int32_t threads;
+  // What follows is since version 3. Of scheme, bits_per_weight, maximum_bytes, maximum_loss and plan
+  // at most one may be given.
+  //
+  // Bytes that the file may have. 0 for no such budget.
+  uint64_t maximum_bytes;
+  // What the model may lose, above 0: divergence in nats of one that writes or names classes, else one
+  // less the cosine of embeddings. 0 for no such budget.
+  double maximum_loss;
+  // A file whose mixture of schemes is taken: the JSON of a report, or a .vlmz.
+  const char *plan;
+  // How much work a calibration is: "fast", "normal" or "best"; NULL for "normal".
+  const char *effort;
+  // What a classifier's outputs are: "softmax", "sigmoid" or "raw"; NULL for what the checkpoint says.
+  const char *scores;
+  // What lies between the linear layers of a head, where the file does not say.
+  const char *head_activation;
+  // Not 0: reads a PyTorch file in spite of wrong checksums.
+  int32_t accepts_wrong_checksums;
 } vlmz_conversion_options;
 
 #define VLMZ_CONVERSION_OPTIONS_INIT                                                         \
   { sizeof(vlmz_conversion_options), NULL, NULL, 0, NULL, 0, 0, 0, NULL, 0, NULL, NULL, NULL, \
-    NULL, NULL, NULL, NULL, 0, 0, 0, 0 }
+    NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0 }
 
 // How far a conversion is. Members may be added at the end.
 typedef struct vlmz_conversion_progress {

@@ -18,6 +18,26 @@ package enum Environment {
   /// Where files lie for the while; nil where `TMPDIR` does not say.
   package static var temporaryFolder: String? { value("TMPDIR") }
 
+  /// Where packed models are unpacked to; nil where neither `XDG_CACHE_HOME` nor `HOME` is an absolute
+  /// path.
+  package static var cacheFolder: String? {
+    let folder = value("XDG_CACHE_HOME").flatMap { $0.hasPrefix("/") ? $0 : nil }
+    let home = value("HOME").flatMap { $0.hasPrefix("/") ? $0 + "/.cache" : nil }
+    return (folder ?? home).map { $0 + "/vlmz" }
+  }
+
+  /// Bytes that unpacked models may take together, by `VLM_CACHE_GB`; 0 for none, nil where it is not
+  /// set.
+  ///
+  /// - Throws: `EnvironmentError` when the variable is no number.
+  package static func cacheLimit() throws(EnvironmentError) -> Int? {
+    guard let text = value("VLM_CACHE_GB") else { return nil }
+    guard let count = Int(text), (0...1_000_000).contains(count) else {
+      throw EnvironmentError(.cacheLimit(text))
+    }
+    return count * 1_000_000_000
+  }
+
   /// The best kernels of this machine, or those that `VLM_FORCE_ISA` names.
   ///
   /// - Throws: `EnvironmentError` when the variable names a set that is unknown or cannot run here.

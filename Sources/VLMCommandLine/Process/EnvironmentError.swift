@@ -8,6 +8,8 @@ package struct EnvironmentError: ReportableError, Equatable {
     case kernels(String, available: [String])
     /// `VLM_THREADS`.
     case threadCount(String)
+    /// `VLM_CACHE_GB`.
+    case cacheLimit(String)
   }
 
   package let problem: Problem
@@ -22,13 +24,15 @@ package struct EnvironmentError: ReportableError, Equatable {
     case .threadCount(let text):
       "VLM_THREADS: '\(text.escapedForDisplay())' is not a number of threads, "
         + "expected 1 to \(ThreadCount.maximum)"
+    case .cacheLimit(let text):
+      "VLM_CACHE_GB: '\(text.escapedForDisplay())' is no number of gigabytes, expected 0 to 1000000"
     }
   }
 
   package var exitStatus: ExitStatus {
     switch problem {
     case .kernels: .unsupported
-    case .threadCount: .usage
+    case .threadCount, .cacheLimit: .usage
     }
   }
 }

@@ -11,6 +11,21 @@ package enum Remedy: Sendable, Hashable {
   case skipChecksums
   /// Convert the checkpoint, and read the result.
   case convert(String, to: String)
+  /// Put the signature of this model beside it, or sign it.
+  case sign(String)
+  /// Say the password of a secret key.
+  case password
+
+  // MARK: Packed files
+
+  /// Unpack this file, and use the result.
+  case unpack(String)
+  /// Continue a transfer from this byte of the packed file.
+  case continueTransfer(from: Int)
+  /// Transfer the file from its first byte.
+  case transferFromStart
+  /// Begin the output anew.
+  case startTransferAgain
 
   // MARK: Calibration
 

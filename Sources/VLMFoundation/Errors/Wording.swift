@@ -48,9 +48,14 @@ package struct Wording: Sendable {
   @Sendable private static func libraryEnd(of remedy: Remedy) -> String {
     switch remedy {
     case .overwrite, .skipChecksums, .extractValues, .visionHalfOfGGUF, .anotherTemplate,
-      .acceptDamage:
+      .acceptDamage, .password:
       ""
+    case .sign: "; it comes with the model from whoever signed that"
     case .convert: "; convert it first"
+    case .unpack: "; unpack it first"
+    case .continueTransfer(let offset): "; what came is kept, and continues from byte \(offset)"
+    case .transferFromStart: "; transfer it from its first byte"
+    case .startTransferAgain: "; begin anew, or continue with the other file"
     case .ownData: "; the model can make what is lacking itself"
     case .calibrateAgain: "; calibrate again into another file"
     case .keepStatistics: "; remove the file, or give no data to use it"

@@ -89,6 +89,11 @@ package enum FileKind {
       "version https://git-lfs", "a Git LFS pointer; fetch the file itself first: git lfs pull"),
     Signature("# xet version", "a Xet pointer; fetch the file itself first: hf download"),
     Signature([0x89, 0x56, 0x4c, 0x4d, 0x5a], "a .vlmz container"),
+    Signature(
+      [0x89, 0x56, 0x4c, 0x4d, 0x44],
+      "a .vlmzd delta, from which 'vlm-convert apply' makes a model"),
+    Signature(
+      [0x89, 0x56, 0x4c, 0x5a, 0x50], "a packed .vlmzp; unpack it first: vlm-convert unpack"),
     Signature("GGUF", "a GGUF file"),
     Signature("PK\u{3}\u{4}", "a zip archive (a PyTorch checkpoint?)"),
     Signature("PK\u{5}\u{6}", "an empty zip archive"),

@@ -67,6 +67,11 @@ package enum FileSystem {
   @discardableResult
   package static func unlink(_ path: String) -> Int32 { call(path) { Glibc.unlink($0) } }
 
+  /// Gives the file at `from` another name.
+  package static func link(_ from: String, to: String) -> Int32 {
+    call(from) { from in call(to) { to in Glibc.link(from, to) } }
+  }
+
   /// - Parameter replaces: false for `EEXIST` where something is at `to`.
   package static func rename(_ from: String, to: String, replaces: Bool) -> Int32 {
     call(from) { from in

@@ -35,9 +35,11 @@ package final class OutputFile {
   /// Temporary names tried: a killed process with the same id may have left some.
   private static let attempts = 1000
 
-  /// - Parameter overwrite: replace an existing file on `commit`; otherwise its presence throws,
-  ///   now, or on `commit` if it appeared meanwhile.
-  package init(path: String, overwrite: Bool) throws(FileError) {
+  /// - Parameters:
+  ///   - overwrite: replace an existing file on `commit`; otherwise its presence throws, now, or on
+  ///     `commit` if it appeared meanwhile.
+  ///   - isSecret: a new file is its owner's alone, from the start.
+  package init(path: String, overwrite: Bool, isSecret: Bool = false) throws(FileError) {
     destination = try OutputDestination(path, overwrite: overwrite)
     let (folder, name) = destination.path.splitAtLastSlash
     var created: (path: String, descriptor: Int32)?
@@ -49,7 +51,8 @@ package final class OutputFile {
       do throws(FileError) {
         let descriptor = try PendingOutputs.open(temporary) { () throws(FileError) -> Int32 in
           // The mode is what the umask leaves, as for any file a shell makes.
-          let descriptor = FileSystem.open(temporary, O_RDWR | O_CREAT | O_EXCL)
+          let descriptor = FileSystem.open(
+            temporary, O_RDWR | O_CREAT | O_EXCL, mode: isSecret ? 0o600 : 0o666)
           guard descriptor >= 0 else {
             throw FileError(path: path, problem: .call("create", errno: errno))
           }
@@ -255,7 +258,7 @@ package final class OutputFile {
   }
 
   /// Makes the rename last. The file is in place already, so a failure here is none of the caller's.
-  private static func syncFolder(of destination: OutputDestination) {
+  static func syncFolder(of destination: OutputDestination) {
     let folder = destination.path.splitAtLastSlash.folder
     let handle = FileSystem.open(folder.isEmpty ? "." : folder, O_RDONLY | O_DIRECTORY)
     guard handle >= 0 else { return }

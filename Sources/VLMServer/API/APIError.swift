@@ -75,6 +75,7 @@ extension APIError {
   private init(model error: VLMZError, parameter: String?) {
     switch error.code {
     case .invalidArgument, .badData:
+      let parameter = parameter ?? Self.parameter(in: error.message)
       // The context's length has a code that frameworks look for.
       let isLong = error.message.contains("the context's")
       self.init(
@@ -93,11 +94,25 @@ extension APIError {
     }
   }
 
+  /// The name of a parameter that a message begins with: pictures are called by where they stand in the
+  /// request.
+  private static func parameter(in message: String) -> String? {
+    guard let colon = message.utf8.firstIndex(of: UInt8(ascii: ":")) else { return nil }
+    let name = message[..<colon]
+    let isPlace = name.hasPrefix("messages[") || name == "input" || name.hasPrefix("input[")
+    return isPlace && !name.contains(" ") ? String(name) : nil
+  }
+
   /// As many requests wait as may.
   static func overloaded(retryAfter: Int) -> APIError {
     APIError(
       status: 429, "as many requests wait as may; try again later", type: "rate_limit_error",
       code: "queue_full", retryAfter: max(1, retryAfter))
+  }
+
+  /// A request whose end others may see elsewhere.
+  package static func malformed(_ fault: String) -> APIError {
+    APIError(status: 400, "head: found \(fault)", code: "malformed_request")
   }
 
   /// The server is about to end.

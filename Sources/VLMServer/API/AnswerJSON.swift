@@ -43,14 +43,19 @@ struct AnswerJSON: Sendable {
   }
 
   func choice(
-    _ index: Int, text: String, tokens: [GeneratedToken]?, reason: String
+    _ index: Int, text: String, calls: [ToolUse.Call] = [], tokens: [GeneratedToken]?,
+    reason: String
   ) -> JSONValue {
     var object = JSONObject()
     object.set("index", .int(index))
     switch kind {
     case .chat:
-      object.set(
-        "message", ["role": "assistant", "content": .string(text), "refusal": .null])
+      var message = JSONObject()
+      message.set("role", "assistant")
+      message.set("content", calls.isEmpty || !text.isEmpty ? .string(text) : .null)
+      message.set("refusal", .null)
+      if !calls.isEmpty { message.set("tool_calls", .array(calls.map { .object(Self.call($0)) })) }
+      object.set("message", .object(message))
       object.set("logprobs", tokens.map { TokenJSON.chat($0) } ?? .null)
     case .completion:
       object.set("text", .string(text))
@@ -90,6 +95,26 @@ struct AnswerJSON: Sendable {
           reason: nil)
       ])
     }
+  }
+
+  /// Calls, which come whole.
+  func calls(_ index: Int, _ calls: [ToolUse.Call]) -> JSONValue {
+    let values = calls.enumerated().map { place, call -> JSONValue in
+      var object = JSONObject()
+      object.set("index", .int(place))
+      for member in Self.call(call).members { object.set(member.key, member.value) }
+      return .object(object)
+    }
+    return piece([delta(index, ["tool_calls": .array(values)])])
+  }
+
+  private static func call(_ call: ToolUse.Call) -> JSONObject {
+    let digits = (0..<24).map { _ in "0123456789abcdef".randomElement() ?? "0" }
+    var object = JSONObject()
+    object.set("id", .string("call_" + String(digits)))
+    object.set("type", "function")
+    object.set("function", ["name": .string(call.name), "arguments": .string(call.arguments)])
+    return object
   }
 
   func last(_ index: Int, reason: String) -> JSONValue {

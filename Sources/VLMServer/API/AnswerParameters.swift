@@ -11,21 +11,21 @@ package struct AnswerParameters: Sendable {
   package var tellsUsage: Bool
   /// Alternatives to each token that are told; nil for no probabilities.
   package var alternatives: Int?
+  /// Variables for the chat template: a JSON object; nil for none.
+  package var templateArguments: String?
+  /// Functions that the answer may ask for; nil for none.
+  package var tools: ToolUse?
 
-  static let known: Set<String> = [
+  static let known = Set<String>([
     "model", "stream", "stream_options", "stop", "seed", "temperature", "top_p", "top_k", "min_p",
-    "repetition_penalty", "repeat_penalty", "max_tokens", "n",
-  ]
+    "repetition_penalty", "repeat_penalty", "max_tokens", "n", "presence_penalty",
+    "frequency_penalty", "logit_bias",
+  ]).union(AnswerFormat.parameters)
 
   /// What does not change the answer.
   static let ignored: Set<String> = [
     "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key",
     "prompt_cache_retention", "parallel_tool_calls", "prediction",
-  ]
-
-  /// What would change it, with the values that ask for nothing.
-  static let neutral: [String: [JSONValue]] = [
-    "frequency_penalty": [0], "presence_penalty": [0], "logit_bias": [[:]],
   ]
 
   /// - Throws: `APIError` for a value that cannot be.
@@ -51,20 +51,46 @@ package struct AnswerParameters: Sendable {
         "stop", found: "\(stop.utf8.count) bytes", expected: "texts of 1 to 1000 bytes")
     }
     let penalty = try fields.number("repetition_penalty", 0.01...100)
+    let format = try AnswerFormat(fields)
     options = AnswerOptions(
       maximumTokens: min(maximumTokens ?? limits.answerTokens, limits.answerTokens),
       temperature: try fields.number("temperature", 0...2),
       topK: try fields.integer("top_k", -1...1_000_000_000).map { max(0, $0) },
       topP: try fields.number("top_p", 0...1), minP: try fields.number("min_p", 0...1),
       repeatPenalty: try fields.number("repeat_penalty", 0.01...100) ?? penalty,
-      seed: try Self.seed(fields) ?? randomSeed(), stopStrings: stops)
+      presencePenalty: try fields.number("presence_penalty", -2...2) ?? 0,
+      frequencyPenalty: try fields.number("frequency_penalty", -2...2) ?? 0,
+      tokenBiases: try Self.biases(fields), seed: try Self.seed(fields) ?? randomSeed(),
+      stopStrings: stops, format: format)
+  }
+
+  /// `{"50256": -100}`: ids of tokens, and what is added to their logits.
+  private static func biases(_ fields: Fields) throws(APIError) -> [Int: Double] {
+    guard let value = fields["logit_bias"] else { return [:] }
+    guard let object = value.objectValue, object.members.count <= 1024 else {
+      throw fields.invalid(
+        "logit_bias", value, expected: "an object with at most 1024 ids of tokens")
+    }
+    var biases: [Int: Double] = [:]
+    for member in object.members {
+      guard let id = Int(member.key), id >= 0, let bias = member.value.doubleValue,
+        (-100...100).contains(bias)
+      else {
+        throw .invalid(
+          "logit_bias", found: "'\(member.key)': \(Fields.shown(member.value))",
+          expected: "ids of tokens with numbers from -100 to 100")
+      }
+      biases[id] = bias
+    }
+    return biases
   }
 
   /// Any 64 bits; a negative number is the one with the same bits.
   private static func seed(_ fields: Fields) throws(APIError) -> UInt64? {
     guard let value = fields["seed"] else { return nil }
     if let seed = value.unsignedValue { return seed }
-    guard let seed = value.intValue else {
+    // Clients in languages without integers write 5.0.
+    guard let seed = value.intValue ?? value.doubleValue.flatMap({ Int(exactly: $0) }) else {
       throw fields.invalid("seed", value, expected: "an integer of 64 bits")
     }
     return UInt64(bitPattern: Int64(seed))

@@ -5,14 +5,21 @@ import VLMZ
 struct ChatMessages {
   private let limits: ServerLimits
   private var messages: [GenerationRequest.Message] = []
-  private var pictureCount = 0
+  private var budget: PictureBudget
+  /// Whether the last message is the result of a call, which the next result joins.
+  private var isResult = false
 
-  init(limits: ServerLimits) { self.limits = limits }
+  init(limits: ServerLimits) {
+    self.limits = limits
+    budget = PictureBudget(limits)
+  }
 
   mutating func add(_ fields: Fields) throws(APIError) {
+    if try fields.string("role") == "tool" { return try addResult(fields) }
+    isResult = false
     try fields.refuseOthers(
-      known: ["role", "content"], ignored: ["name", "refusal", "annotations", "audio"],
-      neutral: ["tool_calls": [[]]])
+      known: ["role", "content", "tool_calls"],
+      ignored: ["name", "refusal", "annotations", "audio"])
     let role = try role(fields)
     var (text, pictures): (String, [GenerationRequest.Picture]) = ("", [])
     switch fields["content"] {
@@ -30,15 +37,82 @@ struct ChatMessages {
         fields.name("content"), found: "a picture of the role '\(role.rawValue)'",
         expected: "pictures of the role 'user'")
     }
+    for call in try calls(fields) {
+      guard role == .assistant else {
+        throw .invalid(
+          fields.name("tool_calls"), found: "calls of the role '\(role.rawValue)'",
+          expected: "calls of the role 'assistant'")
+      }
+      text += (text.isEmpty ? "" : "\n") + ToolUse.text(of: call)
+    }
     messages.append(GenerationRequest.Message(role, text, pictures: pictures))
   }
 
+  /// The calls that an earlier answer asked for.
+  private func calls(_ message: Fields) throws(APIError) -> [ToolUse.Call] {
+    var calls: [ToolUse.Call] = []
+    for (index, value) in (try message.array("tool_calls", atMost: 128) ?? []).enumerated() {
+      let fields = try Fields(value, at: "\(message.name("tool_calls"))[\(index)]")
+      guard let function = fields["function"] else {
+        throw .invalid(fields.name("function"), found: "none", expected: "an object")
+      }
+      let inner = try Fields(function, at: fields.name("function"))
+      guard let name = try inner.string("name") else {
+        throw .invalid(inner.name("name"), found: "none", expected: "a string")
+      }
+      calls.append(
+        ToolUse.Call(name: name, arguments: try inner.string("arguments") ?? "{}"))
+    }
+    return calls
+  }
+
+  /// What a call gave. Results of one answer's calls are one message, as templates have it.
+  private mutating func addResult(_ fields: Fields) throws(APIError) {
+    try fields.refuseOthers(known: ["role", "content"], ignored: ["name", "tool_call_id"])
+    guard let last = messages.last, isResult || last.role == .assistant else {
+      throw .invalid(
+        fields.name("role"), found: "'tool' without a call before it",
+        expected: "the role 'assistant' before it")
+    }
+    var text = ""
+    switch fields["content"] {
+    case .string(let content)?: text = content
+    case .array(let parts)?:
+      let (said, pictures) = try content(parts, fields)
+      guard pictures.isEmpty else {
+        throw .invalid(
+          fields.name("content"), found: "a picture of the role 'tool'",
+          expected: "pictures of the role 'user'")
+      }
+      text = said
+    case nil: break
+    case let other?:
+      throw fields.invalid("content", other, expected: "a string or an array of parts")
+    }
+    let result = ToolUse.text(ofResult: text)
+    if isResult {
+      messages[messages.count - 1].text += "\n" + result
+    } else {
+      messages.append(GenerationRequest.Message(.user, result))
+    }
+    isResult = true
+  }
+
+  /// - Parameter tools: what the model is told of behind the first system message.
   /// - Throws: `APIError` where the last message is no user's.
-  func finish() throws(APIError) -> [GenerationRequest.Message] {
+  func finish(tools: ToolUse?) throws(APIError) -> [GenerationRequest.Message] {
     guard let last = messages.last, last.role == .user else {
       throw .invalid(
         "messages", found: "the role '\(messages.last?.role.rawValue ?? "")' last",
-        expected: "the role 'user' last")
+        expected: "the role 'user' last: an answer that is begun is not gone on with here, and "
+          + "completions do so with a text")
+    }
+    guard let tools else { return messages }
+    var messages = messages
+    if messages.first?.role == .system {
+      messages[0].text += "\n\n" + tools.instructions
+    } else {
+      messages.insert(GenerationRequest.Message(.system, tools.instructions), at: 0)
     }
     return messages
   }
@@ -48,12 +122,12 @@ struct ChatMessages {
     case "system", "developer": return .system
     case "user": return .user
     case "assistant": return .assistant
-    case "tool", "function":
-      throw .unsupported(fields.name("role"), "this server calls no tools")
+    case "function":
+      throw .unsupported(fields.name("role"), "found 'function', expected the newer 'tool'")
     case let other:
       throw .invalid(
         fields.name("role"), found: other.map { "'\($0)'" } ?? "none",
-        expected: "system, developer, user or assistant")
+        expected: "system, developer, user, assistant or tool")
     }
   }
 
@@ -105,12 +179,9 @@ struct ChatMessages {
       uri = text
     case nil: throw .invalid(place, found: "none", expected: "an object with 'url'")
     }
-    pictureCount += 1
-    guard pictureCount <= limits.pictures else {
-      throw .invalid(
-        place, found: "picture \(pictureCount)", expected: "at most \(limits.pictures) pictures")
-    }
-    return try DataURI.image(uri, parameter: place, limits: limits)
+    let image = try DataURI.image(uri, parameter: place, limits: limits)
+    try budget.take(image, at: place)
+    return image
   }
 
   /// - Parameter pieces: texts, and nil for pictures.

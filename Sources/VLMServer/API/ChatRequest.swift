@@ -5,16 +5,16 @@ import VLMZ
 package struct ChatRequest: Sendable {
   package let messages: [GenerationRequest.Message]
   package let parameters: AnswerParameters
-  package let format: AnswerFormat
 
   private static let known = AnswerParameters.known.union([
-    "messages", "max_completion_tokens", "logprobs", "top_logprobs", "response_format",
+    "messages", "max_completion_tokens", "logprobs", "top_logprobs", "chat_template_kwargs",
+    "reasoning_effort", "tools", "tool_choice",
   ])
 
-  private static let neutral = AnswerParameters.neutral.merging([
-    "tools": [[]], "functions": [[]], "tool_choice": ["none", "auto"],
-    "function_call": ["none", "auto"], "modalities": [["text"]],
-  ]) { $1 }
+  /// What would change the answer and is not followed, with the values that ask for nothing.
+  private static let neutral: [String: [JSONValue]] = [
+    "functions": [[]], "function_call": ["none", "auto"], "modalities": [["text"]],
+  ]
 
   /// - Throws: `APIError` naming the parameter that is wrong or cannot be followed.
   package init(
@@ -30,7 +30,8 @@ package struct ChatRequest: Sendable {
     for (index, turn) in turns.enumerated() {
       try reader.add(try Fields(turn, at: "messages[\(index)]"))
     }
-    messages = try reader.finish()
+    let tools = try ToolUse(fields)
+    messages = try reader.finish(tools: tools)
     let older = try fields.integer("max_tokens", 1...Int.max)
     let tokens = try fields.integer("max_completion_tokens", 1...Int.max) ?? older
     let tells = try fields.bool("logprobs") ?? false
@@ -38,35 +39,34 @@ package struct ChatRequest: Sendable {
     guard tells || (alternatives ?? 0) == 0 else {
       throw .invalid("top_logprobs", found: "no logprobs", expected: "'logprobs' to be true")
     }
-    parameters = try AnswerParameters(
+    var parameters = try AnswerParameters(
       fields, maximumTokens: tokens, alternatives: tells ? alternatives ?? 0 : nil, limits: limits,
       randomSeed: randomSeed)
-    format = try AnswerFormat(fields)
-  }
-}
-
-extension AnswerFormat {
-  /// As `response_format` says it.
-  fileprivate init(_ request: Fields) throws(APIError) {
-    guard let value = request["response_format"] else {
-      self = .text
-      return
-    }
-    let fields = try Fields(value, at: "response_format")
-    switch try fields.string("type") {
-    case "text": self = .text
-    case "json_object": self = .jsonObject
-    case "json_schema":
-      guard let stated = fields["json_schema"] else {
-        throw .invalid("response_format.json_schema", found: "none", expected: "an object")
+    parameters.templateArguments = try Self.templateArguments(fields)
+    parameters.tools = tools
+    if let format = tools?.format {
+      guard parameters.options.format == .text else {
+        throw .invalid(
+          "tool_choice", found: "a call that is required, and a form of the answer",
+          expected: "one of them")
       }
-      let inner = try Fields(stated, at: "response_format.json_schema")
-      try inner.refuseOthers(known: ["schema"], ignored: ["name", "description", "strict"])
-      self = inner["schema"].map { .jsonSchema($0.serialized()) } ?? .jsonObject
-    case let other:
-      throw .invalid(
-        "response_format.type", found: other.map { "'\($0)'" } ?? "none",
-        expected: "text, json_object or json_schema")
+      parameters.options.format = format
     }
+    self.parameters = parameters
+  }
+
+  /// `chat_template_kwargs` is vLLM's and llama.cpp's; as there, `reasoning_effort` is a variable of the
+  /// template too, and "none" switches thinking off where a template can.
+  private static func templateArguments(_ fields: Fields) throws(APIError) -> String? {
+    var arguments = JSONObject()
+    if let effort = try fields.string("reasoning_effort") {
+      arguments.set("reasoning_effort", .string(effort))
+      if effort == "none" { arguments.set("enable_thinking", .bool(false)) }
+    }
+    if let value = fields["chat_template_kwargs"] {
+      let given = try Fields(value, at: "chat_template_kwargs")
+      for member in given.members { arguments.set(member.key, member.value) }
+    }
+    return arguments.members.isEmpty ? nil : JSONValue.object(arguments).serialized()
   }
 }

@@ -7,9 +7,10 @@ package struct CompletionRequest: Sendable {
   package let parameters: AnswerParameters
 
   private static let known = AnswerParameters.known.union(["prompt", "logprobs"])
-  private static let neutral = AnswerParameters.neutral.merging([
+  /// What would change the answer and is not followed, with the values that ask for nothing.
+  private static let neutral: [String: [JSONValue]] = [
     "echo": [false], "best_of": [1], "suffix": [""],
-  ]) { $1 }
+  ]
 
   /// - Throws: `APIError` naming the parameter that is wrong or cannot be followed.
   package init(

@@ -24,9 +24,7 @@ enum DataURI {
   }
 
   /// Whether a text is a data URI.
-  static func isOne(_ text: String) -> Bool {
-    text.utf8.prefix(5).elementsEqual("data:".utf8)
-  }
+  static func isOne(_ text: String) -> Bool { text.prefix(5).lowercased() == "data:" }
 
   private static func bytes(_ text: String, parameter: String) throws(APIError) -> [UInt8] {
     guard isOne(text) else {
@@ -45,7 +43,9 @@ enum DataURI {
       throw .invalid(
         parameter, found: "'\(text.prefix(40))'", expected: "data:image/…;base64,…")
     }
-    var digits = String(text[utf8.index(after: comma)...])
+    guard var digits = digits(utf8[utf8.index(after: comma)...]) else {
+      throw .invalid(parameter, found: "a damaged escape", expected: "two digits behind '%'")
+    }
     // Some encoders leave the padding out.
     let excess = digits.utf8.count % 4
     if excess > 1 { digits += String(repeating: "=", count: 4 - excess) }
@@ -53,5 +53,29 @@ enum DataURI {
       throw .invalid(parameter, found: "damaged base64", expected: "the bytes of a picture")
     }
     return bytes
+  }
+
+  /// Base64 without what may stand in a URI: escapes as "%2B", and the ends of lines that encoders of mail
+  /// make.
+  ///
+  /// - Returns: nil for a damaged escape.
+  private static func digits(_ text: Substring.UTF8View) -> String? {
+    guard text.contains(where: { $0 == UInt8(ascii: "%") || $0 <= 0x20 }) else {
+      return String(Substring(text))
+    }
+    var digits: [UInt8] = []
+    digits.reserveCapacity(text.count)
+    var rest = text
+    while var byte = rest.popFirst() {
+      if byte == UInt8(ascii: "%") {
+        guard let code = UInt8(String(Substring(rest.prefix(2))), radix: 16), rest.count >= 2 else {
+          return nil
+        }
+        byte = code
+        rest = rest.dropFirst(2)
+      }
+      if ![0x09, 0x0a, 0x0d, 0x20].contains(byte) { digits.append(byte) }
+    }
+    return String(decoding: digits, as: UTF8.self)
   }
 }

@@ -16,6 +16,9 @@ struct Fields {
     self.place = place
   }
 
+  /// All members, those that are null included.
+  var members: [JSONObject.Member] { object.members }
+
   /// The full name of a member.
   func name(_ key: String) -> String { place.isEmpty ? key : "\(place).\(key)" }
 

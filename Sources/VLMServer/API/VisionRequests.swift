@@ -36,9 +36,12 @@ package struct EmbeddingRequest: Sendable {
         "input", found: "\(elements.count) inputs", expected: "1 to \(limits.inputs)")
     }
     var inputs: [EmbeddingInput] = []
+    var budget = PictureBudget(limits)
     for (index, element) in elements.enumerated() {
       let place = value.arrayValue == nil ? "input" : "input[\(index)]"
-      inputs.append(try VisionInput.any(element, at: place, limits: limits))
+      let input = try VisionInput.any(element, at: place, limits: limits)
+      if case .image(let image) = input { try budget.take(image, at: place) }
+      inputs.append(input)
     }
     self.inputs = inputs
   }
@@ -68,11 +71,18 @@ package struct ClassifyRequest: Sendable {
         "input", found: "\(elements.count) pictures", expected: "1 to \(limits.inputs)")
     }
     var images: [Image] = []
+    var budget = PictureBudget(limits)
     for (index, element) in elements.enumerated() {
       let place = value.arrayValue == nil ? "input" : "input[\(index)]"
-      images.append(try VisionInput.image(element, at: place, limits: limits))
+      let image = try VisionInput.image(element, at: place, limits: limits)
+      try budget.take(image, at: place)
+      images.append(image)
     }
     self.images = images
+    // One text would be one label, of which every picture is, whatever was meant.
+    if let value = fields["labels"], value.stringValue != nil {
+      throw fields.invalid("labels", value, expected: "an array of strings")
+    }
     labels = try fields.strings("labels", atMost: 10_000)
     templates = try fields.strings("templates", atMost: 100) ?? []
     top = try fields.integer("top", 1...1_000_000) ?? (labels == nil ? 5 : labels?.count ?? 5)
@@ -112,6 +122,17 @@ enum VisionInput {
     }
     if value.intValue != nil || value.arrayValue != nil {
       throw .unsupported(place, "found ids of tokens, which mean nothing to this model; send texts")
+    }
+    if value["type"]?.stringValue == "text" {
+      let fields = try Fields(value, at: place)
+      try fields.refuseOthers(known: ["type", "text"])
+      guard let text = try fields.string("text"), !text.isEmpty, text.utf8.count <= limits.textBytes
+      else {
+        throw .invalid(
+          fields.name("text"), found: fields["text"].map { Fields.shown($0) } ?? "none",
+          expected: "a string of 1 to \(limits.textBytes) bytes")
+      }
+      return .text(text)
     }
     return .image(try image(value, at: place, limits: limits))
   }

@@ -11,24 +11,29 @@ package struct APIKeys: Sendable {
   }
 
   /// Whether an `Authorization` header holds one of the keys.
+  package func accept(authorization: String?) -> Bool {
+    number(authorization: authorization) != nil
+  }
+
+  /// The number, from 1 on, of the key that an `Authorization` header holds; nil where it holds none.
   ///
   /// Hashes of one length are compared in full, with each key: the time that it takes tells nothing of
   /// the keys, not even which one it was.
-  package func accept(authorization: String?) -> Bool {
+  package func number(authorization: String?) -> Int? {
     var given = ""
     if let authorization, authorization.utf8.count <= 4096 {
       let parts = authorization.split(separator: " ", maxSplits: 1)
-      if parts.count == 2, parts[0].lowercased() == "bearer" { given = String(parts[1]) }
+      if parts.count == 2, parts[0].lowercased() == "bearer" { given = parts[1].trimmingWhitespace() }
     }
     let digest = SHA256.hash(Array(given.utf8))
-    var isAny: UInt8 = 0
-    for known in digests {
+    var number = 0
+    for (index, known) in digests.enumerated() {
       var difference: UInt8 = 0
       for (a, b) in zip(known, digest) { difference |= a ^ b }
-      // 1 where there is no difference, without a branch.
-      isAny |= UInt8((UInt16(difference) &- 1) >> 8 & 1)
+      // All bits where there is no difference, without a branch.
+      number |= (index + 1) & -Int((UInt16(difference) &- 1) >> 8 & 1)
     }
-    return isAny == 1 && !given.isEmpty
+    return number > 0 && !given.isEmpty ? number : nil
   }
 
   /// The keys of a file: one a line, with comments behind '#' at a line's beginning.

@@ -8,18 +8,21 @@ package struct RequestHead: Sendable {
   package var authorization: String?
   package var host: String?
   package var origin: String?
+  /// The caller's address; "unix:1000" for a user of this machine.
+  package var peer: String
   /// Bytes that the body has; nil where the head does not say.
   package var statedLength: Int?
 
   package init(
     method: String, path: String, authorization: String? = nil, host: String? = nil,
-    origin: String? = nil, statedLength: Int? = nil
+    origin: String? = nil, peer: String = "", statedLength: Int? = nil
   ) {
     self.method = method
     self.path = path
     self.authorization = authorization
     self.host = host
     self.origin = origin
+    self.peer = peer
     self.statedLength = statedLength
   }
 }

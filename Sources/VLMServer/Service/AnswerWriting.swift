@@ -38,10 +38,12 @@ struct AnswerWriting: Sendable {
       guard let end = choice.end else { throw APIError.cancelled }
       usage.add(end, index)
       let reason = try Self.reason(end)
+      let reply = parameters.tools?.reply(choice.text)
       values.append(
         json.choice(
-          index, text: choice.text, tokens: parameters.alternatives == nil ? nil : choice.tokens,
-          reason: reason))
+          index, text: reply?.content ?? choice.text, calls: reply?.calls ?? [],
+          tokens: parameters.alternatives == nil ? nil : choice.tokens,
+          reason: reply?.calls.isEmpty ?? true ? reason : "tool_calls"))
     }
     usage.tell(record)
     return json.whole(values, usage: usage.total)
@@ -103,12 +105,15 @@ extension AnswerWriting.Begun {
     for index in 0..<count { try send(json.first(index)) }
     var usage = UsageSum(choicesPerPrompt: parameters.count)
     var lengths = [Int](repeating: 0, count: count)
+    // With tools, what an answer is shows at its end.
+    var texts = [String](repeating: "", count: count)
     var ended = 0
     var iterator = iterator
     var element = first
     while let (index, event) = element {
       switch event {
       case .began: break
+      case .token(let token) where parameters.tools != nil: texts[index] += token.text
       case .token(let token):
         let tells = parameters.alternatives != nil
         if tells || !token.text.isEmpty {
@@ -118,12 +123,19 @@ extension AnswerWriting.Begun {
         }
         lengths[index] += token.text.unicodeScalars.count
       case .ended(let end):
-        if !end.text.isEmpty {
-          try send(json.next(index, text: end.text, tokens: nil, offset: lengths[index]))
+        var (text, reason) = (end.text, try AnswerWriting.reason(end))
+        let reply = parameters.tools?.reply(texts[index] + end.text)
+        if let reply { text = reply.content }
+        if !text.isEmpty {
+          try send(json.next(index, text: text, tokens: nil, offset: lengths[index]))
+        }
+        if let calls = reply?.calls, !calls.isEmpty {
+          try send(json.calls(index, calls))
+          reason = "tool_calls"
         }
         usage.add(end, index)
         usage.tell(writing.record)
-        try send(json.last(index, reason: try AnswerWriting.reason(end)))
+        try send(json.last(index, reason: reason))
         ended += 1
       }
       element = try await iterator.next()

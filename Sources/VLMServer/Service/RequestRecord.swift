@@ -4,6 +4,9 @@ import VLMFoundation
 /// What is told of a request in the log, gathered while it is answered.
 package final class RequestRecord: Sendable {
   package struct Content: Sendable, Equatable {
+    /// Who takes turns with others: a caller's key by its number, or else its address. No part of the
+    /// log's line.
+    package var client = ""
     package var model: String?
     package var promptTokens: Int?
     package var cachedTokens: Int?

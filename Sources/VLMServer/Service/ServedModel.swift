@@ -9,10 +9,13 @@ package final class ServedModel: Sendable {
   /// What writes answers; nil for a model that writes no text.
   package let engine: BatchEngine?
   /// What looks at pictures and texts; nil for a model that answers.
-  let sessions: SessionPool?
+  ///
+  /// Two overlap one's decoding with the other's computing; more would only take memory, as all share the
+  /// model's threads.
+  let sessions: FairPool<Session>?
   /// Seconds since 1970, for lists of models.
   let opened: Int
-  private let classes = Mutex<[(key: [String], classes: TextClasses)]>([])
+  private let classes = Mutex<[(key: ClassesKey, classes: TextClasses)]>([])
 
   /// - Throws: `VLMZError` for options that the model cannot have, or where memory is short.
   package init(
@@ -28,7 +31,7 @@ package final class ServedModel: Sendable {
     } else {
       engine = nil
       let made = try (0..<2).map { _ throws(VLMZError) in try Session(of: model) }
-      sessions = SessionPool(made, waiting: limits.waiting)
+      sessions = FairPool(made, waiting: limits.waiting)
     }
   }
 
@@ -51,11 +54,22 @@ package final class ServedModel: Sendable {
 
   private static let keptClasses = 8
 
+  /// What makes classes, byte by byte: equal strings need not be the same to a model.
+  private struct ClassesKey: Equatable {
+    let labels: [ExactString]
+    let templates: [ExactString]
+
+    init(labels: [String], templates: [String]) {
+      self.labels = labels.map { ExactString($0) }
+      self.templates = templates.map { ExactString($0) }
+    }
+  }
+
   /// The classes that texts make, which are kept for the next pictures.
   func textClasses(
     _ labels: [String], templates: [String], session: Session
   ) async throws(VLMZError) -> TextClasses {
-    let key = templates + ["\u{0}"] + labels
+    let key = ClassesKey(labels: labels, templates: templates)
     if let kept = classes.withLock({ list in list.first { $0.key == key }?.classes }) {
       return kept
     }

@@ -6,6 +6,8 @@ package struct ServerLimits: Sendable, Equatable {
   package var pictures: Int
   /// Pixels of a picture.
   package var picturePixels: Int
+  /// Pixels of all pictures of a request.
+  package var requestPixels: Int
   /// Tokens of an answer; longer ones end there.
   package var answerTokens: Int
   /// Answers to one request: `n`, and prompts of a completion.
@@ -20,14 +22,18 @@ package struct ServerLimits: Sendable, Equatable {
   package var deadline: Duration
 
   /// Limits that differ from the defaults where they are given.
+  ///
+  /// - Parameter requestPixels: nil for four of the largest pictures.
   package init(
     bodyBytes: Int = 32 << 20, pictures: Int = 16, picturePixels: Int = 50_000_000,
-    answerTokens: Int = 4096, choices: Int = 8, inputs: Int = 256, textBytes: Int = 1 << 16,
+    requestPixels: Int? = nil, answerTokens: Int = 4096, choices: Int = 8, inputs: Int = 256,
+    textBytes: Int = 1 << 16,
     waiting: Int = 64, deadline: Duration = .seconds(600)
   ) {
     self.bodyBytes = bodyBytes
     self.pictures = pictures
     self.picturePixels = picturePixels
+    self.requestPixels = requestPixels ?? 4 * picturePixels
     self.answerTokens = answerTokens
     self.choices = choices
     self.inputs = inputs

@@ -15,7 +15,7 @@ extension Service {
     let json = AnswerJSON(
       .chat, created: Self.now, model: served.name, tellsUsage: request.parameters.tellsUsage)
     return try await answer(
-      [.messages(request.messages)], request.parameters, request.format, engine, json, record)
+      [.messages(request.messages)], request.parameters, engine, json, record)
   }
 
   func complete(_ body: JSONValue, _ record: RequestRecord) async throws -> Response {
@@ -25,7 +25,7 @@ extension Service {
     let json = AnswerJSON(
       .completion, created: Self.now, model: served.name,
       tellsUsage: request.parameters.tellsUsage)
-    return try await answer(request.prompts, request.parameters, .text, engine, json, record)
+    return try await answer(request.prompts, request.parameters, engine, json, record)
   }
 
   private func writer(_ served: ServedModel) throws(APIError) -> BatchEngine {
@@ -41,25 +41,26 @@ extension Service {
   // MARK: - Answers
 
   private func answer(
-    _ prompts: [GenerationRequest.Prompt], _ parameters: AnswerParameters,
-    _ format: AnswerFormat, _ engine: BatchEngine, _ json: AnswerJSON, _ record: RequestRecord
+    _ prompts: [GenerationRequest.Prompt], _ parameters: AnswerParameters, _ engine: BatchEngine,
+    _ json: AnswerJSON, _ record: RequestRecord
   ) async throws -> Response {
-    var options = parameters.options
-    options.format = format
-    var streams: [GenerationStream] = []
-    do {
-      for prompt in prompts {
-        for choice in 0..<parameters.count {
-          let request = GenerationRequest(
-            prompt, options: options, choice: choice,
-            alternatives: parameters.alternatives, deadline: limits.deadline)
-          streams.append(try engine.submit(request))
-        }
-      }
-    } catch {
-      for stream in streams { stream.cancel() }
-      throw error
+    let answers = prompts.count * parameters.count
+    // Not a matter of time: there will never be room for so many.
+    guard answers <= engine.capacity else {
+      throw APIError.invalid(
+        "n", found: "\(answers) answers",
+        expected: "at most \(engine.capacity), which this server computes or lets wait")
     }
+    let client = record.content.client
+    let requests = prompts.flatMap { prompt in
+      (0..<parameters.count).map { choice in
+        GenerationRequest(
+          prompt, options: parameters.options, choice: choice,
+          alternatives: parameters.alternatives, client: client,
+          templateArguments: parameters.templateArguments, deadline: limits.deadline)
+      }
+    }
+    let streams = try await submit(requests, engine, client)
     let writing = AnswerWriting(
       json: json, parameters: parameters, promptCount: prompts.count,
       feed: AnswerFeed(streams), record: record)
@@ -67,5 +68,27 @@ extension Service {
     // The first event is awaited here, so that a prompt that is refused has a status of its own.
     let begun = try await writing.begin()
     return Response(type: ServerSentEvents.type, body: .stream { await begun.write(to: $0) })
+  }
+
+  /// Hands requests to the engine; none where one is refused.
+  private func submit(
+    _ requests: [GenerationRequest], _ engine: BatchEngine, _ client: String
+  ) async throws -> [GenerationStream] {
+    @Sendable func all() throws -> [GenerationStream] {
+      var streams: [GenerationStream] = []
+      do {
+        for request in requests { streams.append(try engine.submit(request)) }
+      } catch {
+        for stream in streams { stream.cancel() }
+        throw error
+      }
+      return streams
+    }
+    guard let format = requests.first?.options.format, format != .text else { return try all() }
+    // A form is read on a thread of its own: the tasks' few threads are for those who wait for less.
+    return try await formReaders.withResource(for: client) { _ in
+      let result = try await Background.result { Result { try all() } }
+      return try result.get()
+    }
   }
 }

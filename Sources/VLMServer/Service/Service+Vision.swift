@@ -9,11 +9,10 @@ extension Service {
     let hasTexts = request.inputs.contains { if case .text = $0 { true } else { false } }
     let sessions = try sessions(
       served, hasTexts ? .embedsTexts : .embedsImages,
-      hasTexts ? "reads no texts" : "embeds no pictures")
+      hasTexts ? "embeds no texts" : "embeds no pictures")
+    let client = record.content.client
     let (embeddings, tokens) = try await withinDeadline {
-      try await sessions.withSession { session in
-        try await Self.embeddings(request.inputs, session)
-      }
+      try await Self.embeddings(request.inputs, sessions, client)
     }
     metrics.count { content in
       for input in request.inputs {
@@ -41,13 +40,18 @@ extension Service {
 
   /// Embeddings in the order of the inputs; neighbours of one kind are computed together.
   private static func embeddings(
-    _ inputs: [EmbeddingInput], _ session: Session
+    _ inputs: [EmbeddingInput], _ sessions: FairPool<Session>, _ client: String
   ) async throws -> ([Embedding], tokens: Int) {
     let images = inputs.compactMap { if case .image(let image) = $0 { image } else { nil } }
     let texts = inputs.compactMap { if case .text(let text) = $0 { text } else { nil } }
-    var ofImages = images.isEmpty ? [] : try await session.embed(images)[...]
-    var ofTexts = texts.isEmpty ? [] : try await session.embed(texts)[...]
-    let tokens = try texts.reduce(0) { try $0 + session.tokenCount(of: $1) }
+    var ofImages = try await inTurns(images, sessions, client) { try await $1.embed($0) }[...]
+    var (ofTexts, tokens): (ArraySlice<Embedding>, Int) = ([], 0)
+    if !texts.isEmpty {
+      (ofTexts, tokens) = try await sessions.withResource(for: client) { session in
+        let made = try await session.embed(texts)
+        return (made[...], try texts.reduce(0) { try $0 + session.tokenCount(of: $1) })
+      }
+    }
     let all = inputs.compactMap { input -> Embedding? in
       switch input {
       case .image: ofImages.popFirst()
@@ -55,6 +59,21 @@ extension Service {
       }
     }
     return (all, tokens)
+  }
+
+  /// What `body` makes of pictures, in their order, a few at a time: large ones of one client do not keep
+  /// those of others waiting until all are done.
+  private static func inTurns<R: Sendable>(
+    _ images: [Image], _ sessions: FairPool<Session>, _ client: String,
+    _ body: @Sendable ([Image], Session) async throws -> [R]
+  ) async throws -> [R] {
+    var results: [R] = []
+    for turn in PictureTurns.split(images.map { $0.width * $0.height }) {
+      results += try await sessions.withResource(for: client) { session in
+        try await body(Array(images[turn]), session)
+      }
+    }
+    return results
   }
 
   private static func littleEndian(_ values: [Float]) -> [UInt8] {
@@ -69,23 +88,33 @@ extension Service {
   func classify(_ body: JSONValue, _ record: RequestRecord) async throws -> Response {
     let served = try model(of: body, record)
     let request = try ClassifyRequest(body, limits: limits)
-    let sessions: SessionPool
+    let sessions: FairPool<Session>
     if request.labels != nil {
       sessions = try self.sessions(
-        served, .classifiesByText, "reads no texts, so that labels mean nothing")
+        served, .classifiesByText,
+        served.model.capabilities.contains(.classifiesImages)
+          ? "has classes of its own and compares no pictures with texts: leave 'labels' out"
+          : Self.lackOfClasses(served))
     } else {
       sessions = try self.sessions(
-        served, .classifiesImages, "has no classes of its own; 'labels' gives some to choose from")
+        served, .classifiesImages,
+        served.model.capabilities.contains(.classifiesByText)
+          ? "has no classes of its own; 'labels' gives some to choose from"
+          : Self.lackOfClasses(served))
     }
-    let results = try await withinDeadline {
-      try await sessions.withSession { session -> [Classification] in
-        guard let labels = request.labels else {
-          return try await session.classify(request.images, top: request.top)
+    let client = record.content.client
+    let results = try await withinDeadline { () -> [Classification] in
+      guard let labels = request.labels else {
+        return try await Self.inTurns(request.images, sessions, client) {
+          try await $1.classify($0, top: request.top)
         }
-        let classes = try await served.textClasses(
-          labels, templates: request.templates, session: session)
+      }
+      let classes = try await sessions.withResource(for: client) { session in
+        try await served.textClasses(labels, templates: request.templates, session: session)
+      }
+      return try await Self.inTurns(request.images, sessions, client) { images, session in
         var results: [Classification] = []
-        for image in request.images {
+        for image in images {
           results.append(try await session.classify(image, as: classes, top: request.top))
         }
         return results
@@ -108,6 +137,16 @@ extension Service {
     return Response(["object": "list", "model": .string(served.name), "data": .array(data)])
   }
 
+  /// What is said of a model that classifies in no way.
+  private static func lackOfClasses(_ served: ServedModel) -> String {
+    let others = [
+      served.engine == nil ? nil : Route.chat.rawValue,
+      served.model.capabilities.contains(.embedsImages) ? Route.embeddings.rawValue : nil,
+    ].compactMap { $0 }
+    return "classifies no pictures"
+      + (others.isEmpty ? "" : "; it answers " + others.joined(separator: " and "))
+  }
+
   func explain(_ body: JSONValue, _ record: RequestRecord) async throws -> Response {
     let served = try model(of: body, record)
     let request = try ExplainRequest(body, limits: limits)
@@ -117,9 +156,12 @@ extension Service {
         status: 400, "model: '\(served.name)' sees no pictures", parameter: "model",
         code: "not_capable")
     }
+    let client = record.content.client
     let bytes = try await withinDeadline {
       if let sessions = served.sessions {
-        return try await sessions.withSession { try await $0.explain(request.image) }
+        return try await sessions.withResource(for: client) {
+          try await $0.explain(request.image)
+        }
       }
       return try await model.explain(request.image)
     }
@@ -128,7 +170,7 @@ extension Service {
 
   private func sessions(
     _ served: ServedModel, _ needed: Capabilities, _ lack: String
-  ) throws(APIError) -> SessionPool {
+  ) throws(APIError) -> FairPool<Session> {
     guard served.model.capabilities.isSuperset(of: needed), let sessions = served.sessions else {
       throw APIError(
         status: 400, "model: '\(served.name)' \(lack)", parameter: "model", code: "not_capable")

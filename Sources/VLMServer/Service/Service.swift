@@ -13,6 +13,8 @@ package final class Service: Sendable {
   package let metrics = Metrics()
   private let keys: APIKeys?
   private let browsers: BrowserGuard
+  /// Lets one form of an answer at a time be read: a large schema takes a processor for a while.
+  let formReaders: FairPool<Void>
 
   /// - Parameters:
   ///   - models: one or more, each of another name.
@@ -24,6 +26,7 @@ package final class Service: Sendable {
     self.limits = limits
     self.keys = keys
     self.browsers = browsers
+    formReaders = FairPool([()], waiting: limits.waiting)
   }
 
   // MARK: - Heads
@@ -32,10 +35,12 @@ package final class Service: Sendable {
   ///
   /// - Throws: `APIError` for a request that is not answered whatever its body says.
   package func admit(_ head: RequestHead) throws(APIError) -> Route {
-    try browsers.check(head)
+    let isPreflight = try browsers.check(head) == .preflight
     guard let (route, _) = Route.find(head.path) else {
       throw .notFound(head.method, head.path)
     }
+    // A browser asks whether it may ask, without a key.
+    if isPreflight { return route }
     guard route.allows(head.method) else {
       throw .methodNotAllowed(head.method, allowed: route.takesBody ? "POST" : "GET")
     }
@@ -47,7 +52,22 @@ package final class Service: Sendable {
           : "the API key is not one of this server's",
         type: "authentication_error", code: "invalid_api_key")
     }
+    if !route.takesBody, let length = head.statedLength, length > 0 {
+      throw APIError(
+        status: 400, "body: found \(length) bytes, expected none with \(head.method)",
+        code: "unexpected_body")
+    }
     return route
+  }
+
+  /// Who takes turns with others: the caller's key, or else its address.
+  func client(of head: RequestHead) -> String {
+    keys?.number(authorization: head.authorization).map { "key \($0)" } ?? head.peer
+  }
+
+  /// The answer to a request that needs no work, and must not wait for others': whether the process lives.
+  package func answerAtOnce(_ route: Route) -> Response? {
+    route == .health ? Response(["status": "ok"]) : nil
   }
 
   /// Bytes that the body of a request may have.
@@ -60,6 +80,13 @@ package final class Service: Sendable {
       code: "body_too_large")
   }
 
+  /// What a body is refused with while those of others take as much memory as they may.
+  package var shortOfMemory: APIError {
+    APIError(
+      status: 503, "body: found no memory for it beside those of other requests; try again later",
+      type: "server_error", code: "no_memory", retryAfter: 1)
+  }
+
   // MARK: - Answers
 
   /// Answers a request. Cancelling the task cancels the work.
@@ -68,13 +95,20 @@ package final class Service: Sendable {
   package func respond(
     to head: RequestHead, body: [UInt8], record: RequestRecord
   ) async -> Response {
+    record.set { $0.client = client(of: head) }
     do {
-      return try await answer(head, body, record)
+      if try browsers.check(head) == .preflight { return browsers.consent(to: head) }
+      return browsers.marked(try await answer(head, body, record), for: head)
     } catch {
       let error = APIError(error)
       record.set { $0.error = error.message }
-      return Response(error)
+      return refusal(error, of: head)
     }
+  }
+
+  /// What a request is refused with, in a form that a page which may ask can read.
+  package func refusal(_ error: APIError, of head: RequestHead) -> Response {
+    browsers.marked(Response(error), for: head)
   }
 
   private func answer(

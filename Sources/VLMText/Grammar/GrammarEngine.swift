@@ -25,10 +25,10 @@ struct GrammarEngine {
   private var visits = 0
   private var visitLimit = 0
 
-  /// Edges that are looked at to find one mask, and nodes of the tree: far more than for any grammar
-  /// that is meant for something, and a second or less.
-  private static let maximumEffort = 20_000_000
-  private static let maximumVisits = 100_000_000
+  /// Edges that are looked at to find one mask, and nodes of the tree: more than for any grammar that is
+  /// meant for something, and a fraction of a second, for which other answers with a form wait.
+  private static let maximumEffort = 4_000_000
+  private static let maximumVisits = 20_000_000
   /// Bytes of what is kept, beyond which it is thrown away and found anew.
   private static let maximumKept = 48 << 20
 

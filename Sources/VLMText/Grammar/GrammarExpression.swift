@@ -27,6 +27,15 @@ indirect enum GrammarExpression: Sendable, Equatable {
 
   static func text(_ text: String) -> GrammarExpression { .bytes(Array(text.utf8)) }
 
+  /// The only text that it matches, where it says so plainly.
+  var onlyText: [UInt8]? {
+    switch self {
+    case .bytes(let bytes): bytes
+    case .sequence(let parts) where parts.count == 1: parts[0].onlyText
+    default: nil
+    }
+  }
+
   /// At most once.
   var optional: GrammarExpression { .repeated(self, minimum: 0, maximum: 1) }
 

@@ -24,12 +24,17 @@ package struct Sampler: Sendable {
   ///
   /// - Parameters:
   ///   - history: the tokens so far, for the repeat penalty.
+  ///   - answer: those of them that are the answer's, for the other penalties.
   ///   - allowed: the tokens among which to choose, before anything else is done; nil for all.
   package mutating func next(
-    _ logits: UnsafeBufferPointer<Float>, history: [Int], allowed: TokenMask? = nil
+    _ logits: UnsafeBufferPointer<Float>, history: [Int], answer: [Int] = [],
+    allowed: TokenMask? = nil
   ) -> Int? {
     let penalised = options.repeatPenalty != 1 && !history.isEmpty
-    if options.temperature == 0, !penalised {
+    let shifted =
+      !options.biases.isEmpty
+      || (!answer.isEmpty && (options.presencePenalty != 0 || options.frequencyPenalty != 0))
+    if options.temperature == 0, !penalised, !shifted {
       let best = Self.largest(logits)
       guard let allowed, let best, !allowed.contains(best) else { return best }
     }
@@ -40,6 +45,7 @@ package struct Sampler: Sendable {
       guard values.contains(where: { $0 > -.infinity }) else { return nil }
     }
     if penalised { penalise(history) }
+    if shifted { shift(answer) }
     if options.temperature == 0 { return values.withUnsafeBufferPointer { Self.largest($0) } }
     return draw()
   }
@@ -57,6 +63,21 @@ package struct Sampler: Sendable {
     for token in Set(history.suffix(options.repeatWindow)) where values.indices.contains(token) {
       let value = values[token]
       values[token] = value > 0 ? value / penalty : value * penalty
+    }
+  }
+
+  /// OpenAI's: logit − count · frequency − [count > 0] · presence + bias.
+  private mutating func shift(_ answer: [Int]) {
+    if options.presencePenalty != 0 || options.frequencyPenalty != 0 {
+      var counts: [Int: Int] = [:]
+      for token in answer { counts[token, default: 0] += 1 }
+      for (token, count) in counts where values.indices.contains(token) {
+        values[token] -= Float(
+          options.presencePenalty + options.frequencyPenalty * Double(count))
+      }
+    }
+    for (token, bias) in options.biases where values.indices.contains(token) {
+      values[token] += Float(bias)
     }
   }
 

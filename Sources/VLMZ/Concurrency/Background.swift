@@ -31,6 +31,15 @@ package enum Background {
     return try VLMZError.wrapping { try result.get() }
   }
 
+  /// What `body` returns, which no cancellation of the waiting task ends.
+  ///
+  /// - Throws: `.noMemory` when no thread can be had.
+  package static func result<R: Sendable>(
+    _ body: @escaping @Sendable () -> R
+  ) async throws(VLMZError) -> R {
+    try await run(CancellationFlag(), body)
+  }
+
   /// What a call throws that found no thread.
   package static let noThread = VLMZError(.noMemory, "found no thread to run on")
 

@@ -28,6 +28,16 @@ final class Monitor: @unchecked Sendable {
   /// Gives the lock away until `wakeAll` is called, or for no reason; the caller holds it.
   func wait() { pthread_cond_wait(condition, mutex) }
 
+  /// The same for so long at most.
+  func wait(nanoseconds: Int) {
+    var end = timespec()
+    clock_gettime(CLOCK_REALTIME, &end)
+    let total = end.tv_nsec + max(0, nanoseconds)
+    end.tv_sec += total / 1_000_000_000
+    end.tv_nsec = total % 1_000_000_000
+    pthread_cond_timedwait(condition, mutex, &end)
+  }
+
   /// Wakes all that wait.
   func wakeAll() { pthread_cond_broadcast(condition) }
 }

@@ -18,8 +18,7 @@ package struct AnswerWriter {
   private var sampler: Sampler
   private var stops: StopStrings
   private var decoder: StreamDecoder?
-  private var constraint: GrammarConstraint?
-  private var mask: TokenMask?
+  private let constraint: AnswerConstraint?
 
   /// - Parameters:
   ///   - stopTokens: those that end the text, unless the options name others.
@@ -29,19 +28,40 @@ package struct AnswerWriter {
     _ options: GenerationOptions, tokenizer: Tokenizer?, stopTokens: Set<Int>, promptEnd: Int?,
     file: String? = nil
   ) {
+    self.init(
+      options, tokenizer: tokenizer, stopTokens: stopTokens, promptEnd: promptEnd, file: file,
+      masks: nil)
+  }
+
+  /// - Parameter masks: finds what a grammar allows; then the answer is not to go on before it is settled.
+  init(
+    _ options: GenerationOptions, tokenizer: Tokenizer?, stopTokens: Set<Int>, promptEnd: Int?,
+    file: String? = nil, masks: MaskWorker?
+  ) {
     self.options = options
     self.file = file
-    ends = options.stopTokens ?? stopTokens
+    let ends = options.stopTokens ?? stopTokens
+    self.ends = ends
     sampler = Sampler(options.sampling)
     stops = StopStrings(options.stopStrings)
     decoder = tokenizer?.stream()
     if options.continuesPrompt, let promptEnd { _ = decoder?.append(promptEnd) }
-    constraint = options.grammar?.constraint(
-      endTokens: ends, skipsSpace: decoder?.skipsSpace ?? false)
-    mask = options.grammar.map { TokenMask(count: $0.vocabulary.count) }
+    let skipsSpace = decoder?.skipsSpace ?? false
+    constraint = options.grammar.map {
+      AnswerConstraint($0, endTokens: ends, skipsSpace: skipsSpace, worker: masks)
+    }
+    settle()
+  }
+
+  /// Whether it is known what the grammar says of the tokens so far.
+  var isSettled: Bool { constraint?.isSettled ?? true }
+
+  /// Ends an answer that is whole or long enough, once that is known.
+  mutating func settle() {
+    guard ending == nil, isSettled else { return }
     if constraint?.isComplete ?? false {
       ending = .complete
-    } else if options.maximumTokens <= 0 {
+    } else if tokens.count >= options.maximumTokens {
       ending = .length
     }
   }
@@ -57,15 +77,12 @@ package struct AnswerWriter {
   package mutating func choose(
     _ logits: MatrixView, history: [Int], position: Int
   ) throws(GenerationError) -> Int {
-    if var allowed = mask {
-      constraint?.allowed(into: &allowed)
-      mask = allowed
-      guard !allowed.isEmpty else {
-        throw GenerationError(file: file, .noAllowedToken(after: tokens.count))
-      }
+    let mask = constraint?.allowed()
+    if let mask, mask.isEmpty {
+      throw GenerationError(file: file, .noAllowedToken(after: tokens.count))
     }
     guard logits.notFiniteCount == 0,
-      let token = sampler.next(logits, history: history, allowed: mask)
+      let token = sampler.next(logits, history: history, answer: tokens, allowed: mask)
     else { throw GenerationError(.notNumbers(position: position)) }
     return token
   }
@@ -82,13 +99,8 @@ package struct AnswerWriter {
     tokens.append(token)
     constraint?.accept(token)
     let text = stops.push(decoder?.append(token) ?? "")
-    if stops.isStopped {
-      ending = .stopString
-    } else if constraint?.isComplete ?? false {
-      ending = .complete
-    } else if tokens.count >= options.maximumTokens {
-      ending = .length
-    }
+    if stops.isStopped { ending = .stopString }
+    settle()
     return text
   }
 

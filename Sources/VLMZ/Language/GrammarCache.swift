@@ -18,7 +18,9 @@ final class GrammarCache: @unchecked Sendable {
   /// - Throws: `VLMZError` with `.invalidArgument` for a format that cannot be read.
   func matcher(of format: AnswerFormat) throws(VLMZError) -> GrammarMatcher? {
     let known = lock.withLock { () -> GrammarMatcher? in
-      guard let index = matchers.firstIndex(where: { $0.format == format }) else { return nil }
+      guard let index = matchers.firstIndex(where: { $0.format.isSame(as: format) }) else {
+        return nil
+      }
       let found = matchers.remove(at: index)
       matchers.append(found)
       return found.matcher
@@ -36,6 +38,18 @@ final class GrammarCache: @unchecked Sendable {
       if matchers.count == Self.capacity { matchers.removeFirst() }
       matchers.append((format, matcher))
       return matcher
+    }
+  }
+}
+
+extension AnswerFormat {
+  /// Whether it is written with the same bytes. Equal strings need not be: `==` takes "é" in one scalar for
+  /// "e" with an accent, of which a grammar has one.
+  fileprivate func isSame(as other: AnswerFormat) -> Bool {
+    switch (self, other) {
+    case (.jsonSchema(let a), .jsonSchema(let b)), (.grammar(let a), .grammar(let b)):
+      a.hasSameBytes(as: b)
+    default: self == other
     }
   }
 }

@@ -19,6 +19,9 @@ extension SamplingOptions {
     try check("min-p", minP, 0...1)
     try check("repeat penalty", repeatPenalty, 0.01...100)
     try check("repeat window", repeatWindow, 0...Int.max)
+    try check("presence penalty", presencePenalty, -100...100)
+    try check("frequency penalty", frequencyPenalty, -100...100)
+    for bias in biases.values { try check("bias of a token", bias, -100...100) }
   }
 }
 
@@ -27,11 +30,12 @@ extension Sampler {
   ///
   /// - Parameters:
   ///   - history: the tokens so far, for the repeat penalty.
+  ///   - answer: those of them that are the answer's, for the other penalties.
   ///   - allowed: the tokens among which to choose; nil for all.
   package mutating func next(
-    _ logits: MatrixView, history: [Int], allowed: TokenMask? = nil
+    _ logits: MatrixView, history: [Int], answer: [Int] = [], allowed: TokenMask? = nil
   ) -> Int? {
     precondition(logits.rows == 1, "one row of logits")
-    return logits.withRow(0) { next($0, history: history, allowed: allowed) }
+    return logits.withRow(0) { next($0, history: history, answer: answer, allowed: allowed) }
   }
 }

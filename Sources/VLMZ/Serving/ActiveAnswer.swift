@@ -20,8 +20,10 @@ struct ActiveAnswer {
   /// - Parameters:
   ///   - usage: of its prompt.
   ///   - history: the prompt's tokens; `TextGenerator.embedded` for positions that are none.
+  ///   - masks: finds what its grammar allows.
   init(
-    _ ticket: EngineTicket, usage: PromptUsage, history: [Int], tokenizer: Tokenizer
+    _ ticket: EngineTicket, usage: PromptUsage, history: [Int], tokenizer: Tokenizer,
+    masks: MaskWorker
   ) {
     self.ticket = ticket
     self.usage = usage
@@ -29,7 +31,7 @@ struct ActiveAnswer {
     self.tokenizer = tokenizer
     writer = AnswerWriter(
       ticket.options, tokenizer: tokenizer, stopTokens: [],
-      promptEnd: history.last.flatMap { $0 == TextGenerator.embedded ? nil : $0 })
+      promptEnd: history.last.flatMap { $0 == TextGenerator.embedded ? nil : $0 }, masks: masks)
   }
 
   mutating func add(cached positions: Int) { usage.cachedTokens += positions }
@@ -59,6 +61,12 @@ struct ActiveAnswer {
     history.append(token)
     return writer.ending == nil ? token : nil
   }
+
+  /// Whether its next token can be chosen without waiting.
+  var isSettled: Bool { writer.isSettled }
+
+  /// Ends it where its grammar says so, once that is known.
+  mutating func settle() { writer.settle() }
 
   /// Ends an answer that goes on.
   mutating func end(_ reason: Answer.Ending) { writer.end(reason) }

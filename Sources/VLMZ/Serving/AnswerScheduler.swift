@@ -9,6 +9,9 @@ import VLMText
 /// Each pass has the next token of every answer that is being written, and rows of the prompts that are
 /// being read: all prompts get as many, but for those that need fewer. So a short prompt is read within
 /// the first passes, however long the others are.
+///
+/// What a grammar allows next is found by another thread meanwhile. An answer that has to wait for it
+/// leaves passes out; the others go on.
 final class AnswerScheduler {
   let contextLength: Int
   let pagePositions: Int
@@ -20,6 +23,7 @@ final class AnswerScheduler {
   /// Rows of prompts with pictures; nil for a model that sees none.
   private let embedded: Activations?
   private let sharesPrefixes: Bool
+  private let masks: MaskWorker
 
   private var active: [EngineSequence] = []
   private var ledger: PageLedger
@@ -31,16 +35,20 @@ final class AnswerScheduler {
 
   /// Positions of a page: as few as keep the reading of keys in long runs.
   static let defaultPagePositions = 64
+  /// What a pass waits for masks: most take much less, and then no answer leaves a pass out.
+  private static let patience = 3
 
   /// - Throws: `ModelError` when the pages of one context do not fit the memory; `GenerationError` for a
   ///   file without a tokenizer.
   init(
-    _ model: Model, _ language: LanguageModel, _ options: BatchEngineOptions, pagePositions: Int
+    _ model: Model, _ language: LanguageModel, _ options: BatchEngineOptions, pagePositions: Int,
+    masks: MaskWorker
   ) throws {
     guard let tokenizer = language.tokenizer else {
       throw GenerationError(file: model.path, .noTokenizer)
     }
     (self.language, self.tokenizer, self.options) = (language, tokenizer, options)
+    self.masks = masks
     self.pagePositions = pagePositions
     let layers = language.layers
     let plan = try ModelError.inFile(model.path) {
@@ -71,6 +79,8 @@ final class AnswerScheduler {
     counts.pageBytes = memory.pageBytes
   }
 
+  deinit { masks.stop() }
+
   var isBusy: Bool { !active.isEmpty }
 
   // MARK: - Coming and going
@@ -92,7 +102,9 @@ final class AnswerScheduler {
       language.pictures != nil
       ? [Int](repeating: TextGenerator.embedded, count: prompt.count) : ticket.ids
     let sequence = EngineSequence(
-      ticket, prompt, ActiveAnswer(ticket, usage: usage, history: history, tokenizer: tokenizer),
+      ticket, prompt,
+      ActiveAnswer(
+        ticket, usage: usage, history: history, tokenizer: tokenizer, masks: masks),
       in: memory, promised: pages, began: now)
     counts.promptTokens += prompt.count
     share(sequence)
@@ -157,7 +169,14 @@ final class AnswerScheduler {
     for sequence in active {
       if let reason = sequence.ticket.interruption(at: now) { end(sequence, reason) }
     }
-    let plan = nextRows()
+    if hasUnsettled { masks.settle(milliseconds: Self.patience) }
+    settle(at: now)
+    var plan = nextRows()
+    if plan.isEmpty, hasUnsettled {
+      masks.awaitOne()
+      settle(at: clock())
+      plan = nextRows()
+    }
     guard !plan.isEmpty else { return }
     do {
       try run(plan, clock)
@@ -167,14 +186,33 @@ final class AnswerScheduler {
     }
   }
 
+  private var hasUnsettled: Bool { active.contains { !$0.answer.isSettled } }
+
+  /// Ends the answers that are over, as far as that has become known.
+  private func settle(at now: ContinuousClock.Instant) {
+    for sequence in active {
+      sequence.answer.settle()
+      if sequence.next != nil, sequence.answer.isSettled, sequence.paged.count >= contextLength {
+        sequence.answer.end(.context)
+      }
+      if sequence.answer.writer.ending != nil { conclude(sequence, at: now) }
+    }
+  }
+
+  private func conclude(_ sequence: EngineSequence, at now: ContinuousClock.Instant) {
+    let seconds = (now - sequence.began).seconds
+    counts.secondsPerAnswer += (seconds - counts.secondsPerAnswer) / 8
+    end(sequence)
+  }
+
   private typealias Planned = (sequence: EngineSequence, rows: Int)
 
   /// Which sequences have how many rows in the next pass.
   private func nextRows() -> [Planned] {
-    var plan: [Planned] = active.filter { !$0.isReading }.map { ($0, 1) }
+    var plan: [Planned] = active.filter { $0.readyRows > 0 && !$0.isReading }.map { ($0, 1) }
     var left = plan.isEmpty ? options.prefillRows : max(1, options.prefillRows / 4)
     // The fewest rows first: what these leave is for the others.
-    let reading = active.filter(\.isReading).enumerated().sorted {
+    let reading = active.filter { $0.isReading && $0.readyRows > 0 }.enumerated().sorted {
       ($0.element.missing, $0.offset) < ($1.element.missing, $1.offset)
     }.map(\.element)
     var free: [EngineSequence] = []
@@ -187,7 +225,7 @@ final class AnswerScheduler {
     // Whoever computes what others wait for does not wait itself; but nothing must depend on that.
     if free.isEmpty, plan.isEmpty { free = reading }
     for (place, sequence) in free.enumerated() where left > 0 {
-      let rows = min(sequence.missing, max(1, left / (free.count - place)))
+      let rows = min(sequence.readyRows, max(1, left / (free.count - place)))
       left -= rows
       plan.append((sequence, rows))
     }
@@ -255,9 +293,7 @@ final class AnswerScheduler {
     for (sequence, error) in failures { fail(sequence, error) }
     let now = clock()
     for (sequence, _) in plan where sequence.answer.writer.ending != nil {
-      let seconds = (now - sequence.began).seconds
-      counts.secondsPerAnswer += (seconds - counts.secondsPerAnswer) / 8
-      end(sequence)
+      conclude(sequence, at: now)
     }
   }
 
@@ -282,7 +318,7 @@ final class AnswerScheduler {
     let (before, last) = (sequence.answer.writer.tokens.count, sequence.answer.lastToken)
     let position = sequence.paged.count - 1
     sequence.next = try sequence.answer.take(logits, position: position, at: now)
-    if sequence.next != nil, sequence.paged.count >= contextLength {
+    if sequence.next != nil, sequence.answer.isSettled, sequence.paged.count >= contextLength {
       sequence.answer.end(.context)
     }
     guard sequence.answer.writer.tokens.count > before else { return }

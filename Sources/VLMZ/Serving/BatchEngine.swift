@@ -35,9 +35,11 @@ public final class BatchEngine: Sendable {
   ///
   /// - Parameters:
   ///   - pagePositions: a multiple of `KeyValuePages.panel`.
+  ///   - masks: finds what grammars allow.
   ///   - now: what deadlines and latencies go by.
   init(
     model: Model, options: BatchEngineOptions, pagePositions: Int,
+    masks: MaskWorker = MaskWorker(),
     now: @escaping @Sendable () -> ContinuousClock.Instant = { ContinuousClock().now }
   ) throws(VLMZError) {
     try options.validate()
@@ -46,12 +48,15 @@ public final class BatchEngine: Sendable {
     let arguments = try framing.arguments()
     let (scheduler, framer) = try VLMZError.wrapping {
       let language = try model.requireLanguage()
-      let choice = try TemplateChoice(model, language, arguments: arguments)
-      let template = try Conversation.template(options.template, choice)
-      let scheduler = try AnswerScheduler(model, language, options, pagePositions: pagePositions)
-      let frame = try PromptFrame(
-        model, template: template, contextLength: scheduler.contextLength)
-      return (scheduler, RequestFramer(model: model, frame: frame, options: options))
+      // A template that nothing has is said before memory is taken.
+      _ = try Conversation.template(
+        options.template, try TemplateChoice(model, language, arguments: arguments))
+      let scheduler = try AnswerScheduler(
+        model, language, options, pagePositions: pagePositions, masks: masks)
+      let frames = try PromptFrames(
+        model, language, options.template, arguments: arguments,
+        contextLength: scheduler.contextLength)
+      return (scheduler, RequestFramer(model: model, frames: frames, options: options))
     }
     self.model = model
     self.framer = framer
@@ -64,6 +69,9 @@ public final class BatchEngine: Sendable {
 
   /// Positions that a prompt and its answer may have together, pictures included.
   public var contextLength: Int { framer.frame.contextLength }
+
+  /// Requests that it has at most, those that wait included.
+  public var capacity: Int { framer.options.capacity }
 
   /// Whether prompts may have pictures.
   public var seesPictures: Bool { framer.frame.seesPictures }

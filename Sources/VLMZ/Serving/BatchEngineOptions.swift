@@ -5,7 +5,7 @@ import VLMModels
 public struct BatchEngineOptions: Sendable, Equatable {
   /// Answers that are computed at the same time, 1 to 256. Others wait.
   public var maximumActive: Int
-  /// Requests that may wait; the next one is `.busy`. 0 or more.
+  /// Requests that may wait beside them; the next one is `.busy`. 0 or more.
   public var maximumWaiting: Int
   /// Positions of a prompt and its answer together, pictures included; nil for the model's, but not more
   /// than 4096, nor than memory leaves room for.
@@ -64,6 +64,12 @@ public struct BatchEngineOptions: Sendable, Equatable {
     self.template = template
     self.templateArguments = templateArguments
   }
+
+  /// Requests that an engine has at most, those that wait included.
+  public var capacity: Int { maximumActive + maximumWaiting }
+
+  /// The largest `contextLength` of any model.
+  package static var maximumContext: Int { LLaMAConfig.maximumContext }
 
   /// - Throws: `.invalidArgument` naming the bound that is out of range.
   func validate() throws(VLMZError) {

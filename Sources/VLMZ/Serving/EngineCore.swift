@@ -20,9 +20,11 @@ final class EngineCore: @unchecked Sendable {
   // Guarded by `monitor`.
   private var phase = Phase.running
   /// Requests whose pictures are to be encoded.
-  private var encoding = FairQueue<EngineTicket>()
+  private var encoding = FairQueue<PromptPreparation>()
   private var queue = FairQueue<Ready>()
   private var isEncoding = false
+  /// Whether one that was in `queue` is being looked at, to begin or to be put back.
+  private var isAdmitting = false
   private var isComputing = false
   private var drained: [CheckedContinuation<Void, Never>] = []
   /// What is counted here, and what the scheduler counted last.
@@ -69,15 +71,17 @@ final class EngineCore: @unchecked Sendable {
   /// Why no request is taken now; the caller holds the lock.
   private func refusal() -> EngineError? {
     guard phase == .running else { return .stopped }
-    let free = computed.active < options.maximumActive && waitingCount == 0
-    guard waitingCount >= options.maximumWaiting, !free else { return nil }
+    // Those that wait for the next pass to begin take a place among the answers, not one of the queue.
+    guard computed.active + waitingCount >= options.capacity else { return nil }
     own.refused += 1
     let seconds =
       computed.secondsPerAnswer * Double(waitingCount + 1) / Double(options.maximumActive)
     return .busy(retryAfter: .seconds(min(60, max(1, seconds.rounded(.up)))))
   }
 
-  private var waitingCount: Int { queue.count + encoding.count + (isEncoding ? 1 : 0) }
+  private var waitingCount: Int {
+    queue.count + encoding.count + (isEncoding ? 1 : 0) + (isAdmitting ? 1 : 0)
+  }
 
   /// - Parameter prompt: nil for one whose pictures are to be encoded.
   func submit(
@@ -93,7 +97,7 @@ final class EngineCore: @unchecked Sendable {
       if let prompt {
         queue.append((ticket, prompt), client: ticket.client)
       } else {
-        encoding.append(ticket, client: ticket.client)
+        encoding.append(PromptPreparation(ticket), client: ticket.client)
       }
       own.accepted += 1
       monitor.wakeAll()
@@ -168,10 +172,9 @@ final class EngineCore: @unchecked Sendable {
       func reason(_ ticket: EngineTicket) -> GenerationEnd.Reason? {
         ticket.interruption(at: time) ?? (isStopped ? .cancelled : nil)
       }
-      let tickets =
-        queue.removeAll { reason($0.ticket) != nil }.map(\.ticket)
-        + encoding.removeAll { reason($0) != nil }
-      let over = tickets.map { ($0, reason($0) ?? .cancelled) }
+      let over =
+        queue.removeAll { reason($0.ticket) }.map { ($0.element.ticket, $0.reason) }
+        + encoding.removeAll { reason($0.ticket) }.map { ($0.element.ticket, $0.reason) }
       for (_, reason) in over { own.ended[reason, default: 0] += 1 }
       return over
     }
@@ -183,11 +186,7 @@ final class EngineCore: @unchecked Sendable {
     dismiss()
     monitor.withLock { isComputing = true }
     if monitor.withLock({ phase == .stopped }) { scheduler.stop() }
-    while let (ticket, prompt) = monitor.withLock({ queue.first }),
-      scheduler.admit(ticket, prompt, at: now())
-    {
-      monitor.withLock { _ = queue.popFirst() }
-    }
+    admitThoseThatFit()
     scheduler.turn(now)
     let waiting = monitor.withLock { () -> [CheckedContinuation<Void, Never>] in
       computed = scheduler.statistics
@@ -199,6 +198,27 @@ final class EngineCore: @unchecked Sendable {
     for continuation in waiting { continuation.resume() }
   }
 
+  /// Whoever is looked at is taken out of the queue first: meanwhile the other thread may take out those
+  /// that are over, and what is first then need not be what was.
+  private func admitThoseThatFit() {
+    func next() -> Ready? {
+      monitor.withLock {
+        let next = queue.popFirst()
+        isAdmitting = next != nil
+        return next
+      }
+    }
+    while let (ticket, prompt) = next() {
+      let fits = scheduler.admit(ticket, prompt, at: now())
+      monitor.withLock {
+        isAdmitting = false
+        if fits { computed.active += 1 }
+        if !fits { queue.putBack((ticket, prompt), client: ticket.client) }
+      }
+      guard fits else { return }
+    }
+  }
+
   /// Those who wait for the engine to be idle, if it is; the caller holds the lock.
   private func idleWaiters() -> [CheckedContinuation<Void, Never>] {
     guard isIdle else { return [] }
@@ -206,10 +226,11 @@ final class EngineCore: @unchecked Sendable {
     return drained
   }
 
-  /// Encodes the pictures of the next request that has some.
+  /// Encodes one picture: the next one of the request whose turn it is. The request's others wait for the
+  /// pictures of other clients.
   func prepareNext() {
     dismiss()
-    let next = monitor.withLock { () -> EngineTicket? in
+    let next = monitor.withLock { () -> PromptPreparation? in
       let next = encoding.popFirst()
       isEncoding = next != nil
       return next
@@ -217,23 +238,29 @@ final class EngineCore: @unchecked Sendable {
     var failure: (any Error)?
     var prompt: PreparedPrompt?
     if let next {
-      do { prompt = try preparer.prepare(next) } catch { failure = error }
+      do { prompt = try preparer.step(next) } catch { failure = error }
     }
-    let interruption = next?.interruption(at: now())
+    let interruption = next?.ticket.interruption(at: now())
     let waiting = monitor.withLock { () -> [CheckedContinuation<Void, Never>] in
       isEncoding = false
       own.picturesEncoded = preparer.encodedCount
       own.pictureHits = preparer.hitCount
       if let next, let prompt {
-        queue.append((next, prompt), client: next.client)
+        queue.append((next.ticket, prompt), client: next.ticket.client)
       } else if failure != nil {
         if let interruption { own.ended[interruption, default: 0] += 1 } else { own.failed += 1 }
+      } else if let next {
+        encoding.giveWay(next, client: next.ticket.client)
       }
       monitor.wakeAll()
       return idleWaiters()
     }
     if let failure, let next {
-      if let interruption { next.finish(interruption) } else { next.fail(EngineError(failure)) }
+      if let interruption {
+        next.ticket.finish(interruption)
+      } else {
+        next.ticket.fail(EngineError(failure))
+      }
     }
     for continuation in waiting { continuation.resume() }
   }

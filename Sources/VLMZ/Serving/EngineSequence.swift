@@ -41,6 +41,10 @@ final class EngineSequence {
   /// Positions of the prompt that are to be computed.
   var missing: Int { max(0, prompt.count - paged.count) }
   var isReading: Bool { missing > 0 }
+  /// Rows that the next pass may have of it: what gives logits waits until the grammar's say is known.
+  var readyRows: Int {
+    isReading ? missing - (answer.isSettled ? 0 : 1) : answer.isSettled ? 1 : 0
+  }
   /// The key of the prompt's page that is computed next, when nothing of it is yet and it has one.
   var nextKey: PageKey? {
     let page = paged.count / pagePositions

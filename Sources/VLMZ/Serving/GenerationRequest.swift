@@ -58,19 +58,24 @@ public struct GenerationRequest: Sendable {
   public var alternatives: Int?
   /// Whose request it is. Clients take turns.
   public var client: String
+  /// Variables for a template in Jinja beside the engine's own: a JSON object, such as
+  /// `{"enable_thinking": false}`; nil for none.
+  public var templateArguments: String?
   /// How long it may take from now to its end; nil for as long as the engine's options say.
   public var deadline: Duration?
 
   /// A request that differs from the defaults where something is given.
   public init(
     _ prompt: Prompt, options: AnswerOptions = AnswerOptions(), choice: Int = 0,
-    alternatives: Int? = nil, client: String = "", deadline: Duration? = nil
+    alternatives: Int? = nil, client: String = "", templateArguments: String? = nil,
+    deadline: Duration? = nil
   ) {
     self.prompt = prompt
     self.options = options
     self.choice = choice
     self.alternatives = alternatives
     self.client = client
+    self.templateArguments = templateArguments
     self.deadline = deadline
   }
 }

@@ -5,6 +5,21 @@ import VLMModels
 import VLMTensor
 import VLMText
 
+/// A request on its way to a prompt: those of its pictures that are encoded. Belongs to one thread at a
+/// time.
+final class PromptPreparation: @unchecked Sendable {
+  let ticket: EngineTicket
+  fileprivate var images: [VisualTokens] = []
+  fileprivate var digests: [PictureDigest] = []
+
+  init(_ ticket: EngineTicket) { self.ticket = ticket }
+
+  /// The first picture that is not encoded.
+  fileprivate var next: GenerationRequest.Picture? {
+    images.count < ticket.pictures.count ? ticket.pictures[images.count] : nil
+  }
+}
+
 /// Encodes the pictures of prompts; keeps those that were used last. Belongs to one thread.
 final class PromptPreparer {
   private let model: Model
@@ -27,22 +42,23 @@ final class PromptPreparer {
     self.pagePositions = pagePositions
   }
 
-  /// The prompt of a ticket, its pictures encoded.
+  /// Encodes the next picture of a prompt.
   ///
+  /// - Returns: the prompt; nil while it has more pictures.
   /// - Throws: what a picture is refused for, and `.tooLong` for more than the context has room for.
-  func prepare(_ ticket: EngineTicket) throws -> PreparedPrompt {
-    var images: [VisualTokens] = []
-    var digests: [PictureDigest] = []
-    for picture in ticket.pictures {
+  func step(_ preparation: PromptPreparation) throws -> PreparedPrompt? {
+    let ticket = preparation.ticket
+    if let picture = preparation.next {
       let (digest, tokens) = try encode(picture, ticket.flag)
-      images.append(tokens)
-      digests.append(digest)
+      preparation.images.append(tokens)
+      preparation.digests.append(digest)
     }
-    let visual = images.reduce(0) { $0 + $1.count }
+    guard preparation.next == nil else { return nil }
+    let visual = preparation.images.reduce(0) { $0 + $1.count }
     try frame.requireRoom(ticket.ids, visual: visual)
     return try PreparedPrompt(
-      ticket.ids, images: images, digests: digests, scope: options.scope(of: ticket.client),
-      pagePositions: pagePositions)
+      ticket.ids, images: preparation.images, digests: preparation.digests,
+      scope: options.scope(of: ticket.client), pagePositions: pagePositions)
   }
 
   private func encode(

@@ -5,14 +5,18 @@ import VLMText
 /// Makes what the engine computes of what a request says, by the same steps as a conversation.
 struct RequestFramer: Sendable {
   let model: Model
-  let frame: PromptFrame
+  let frames: PromptFrames
   let options: BatchEngineOptions
+
+  /// The frame of requests without variables of their own.
+  var frame: PromptFrame { frames.own }
 
   /// - Throws: `VLMZError`, or an error of the modules below, for a request that cannot be answered.
   func content(of request: GenerationRequest) throws -> EngineTicket.Content {
     try VLMZError.require(
       (0...100).contains(request.alternatives ?? 0), "alternatives",
       found: "\(request.alternatives ?? 0)", expected: "0 to 100")
+    let frame = try frames.with(request.templateArguments)
     var generation = try request.options.validated(frame.language.defaults)
     generation.grammar = try frame.language.grammar(of: request.options.format)
     generation.sampling.seed &+= UInt64(bitPattern: Int64(request.choice))
@@ -24,7 +28,7 @@ struct RequestFramer: Sendable {
       client: request.client,
       deadline: [request.deadline, options.deadline].compactMap { $0 }.min())
     switch request.prompt {
-    case .messages(let messages): try add(messages, to: &content)
+    case .messages(let messages): try add(messages, frame, to: &content)
     case .text(let text):
       let bare = frame.withoutTemplate
       try bare.refuseTooLong(text)
@@ -46,7 +50,8 @@ struct RequestFramer: Sendable {
   }
 
   private func add(
-    _ messages: [GenerationRequest.Message], to content: inout EngineTicket.Content
+    _ messages: [GenerationRequest.Message], _ frame: PromptFrame,
+    to content: inout EngineTicket.Content
   ) throws {
     var system: String?
     var turns: [PromptFrame.Turn] = []

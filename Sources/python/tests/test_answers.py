@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import Any
 
@@ -154,3 +155,54 @@ def test_what_cannot_be_asked_is_refused(models: Any) -> None:
         models.llava.answer(CUP, "What?", resolution=1)
     with pytest.raises(TypeError):
         models.stories.answer(None, "Once", no_such_option=1)
+
+
+def test_answers_keep_to_a_schema_or_a_grammar(models: Any) -> None:
+    schema = {
+        "type": "object", "properties": {"animal": {"type": "boolean"}}, "required": ["animal"],
+        "additionalProperties": False,
+    }
+    for given in (schema, json.dumps(schema)):
+        answer = models.llava.answer(CUP, "Is there an animal?", schema=given, max_tokens=60)
+        assert isinstance(json.loads(answer)["animal"], bool)
+    answer = models.llava.answer(CUP, "Is there an animal?", grammar='root ::= "yes" | "no"')
+    assert answer in ("yes", "no")
+    assert answer.ending == "complete"
+    with pytest.raises(vlmz.InvalidArgumentError, match="uniqueItems"):
+        models.llava.answer(CUP, "What?", schema={"type": "array", "uniqueItems": True})
+    with pytest.raises(vlmz.InvalidArgumentError, match="grammar"):
+        models.llava.answer(CUP, "What?", schema=schema, grammar="root ::= [a]")
+
+
+def test_penalties_change_answers(models: Any) -> None:
+    options = {"max_tokens": 60, "temperature": 0}
+    plain = models.stories.answer(None, "Once", **options)
+    assert models.stories.answer(None, "Once", presence_penalty=2, **options) != plain
+    assert models.stories.answer(None, "Once", frequency_penalty=2, **options) != plain
+
+
+def test_each_picture_has_its_answer(models: Any) -> None:
+    bad: dict[int, Exception] = {}
+    found = models.llava.answer_each(
+        [CUP, "no.png", CUP], "What is in the picture?", temperature=0, on_error=bad.__setitem__
+    )
+    assert found == ["A cup of coffee on a table.", None, "A cup of coffee on a table."]
+    assert list(bad) == [1]
+    with pytest.raises(vlmz.NotFoundError, match=r"images\[0\]"):
+        models.llava.answer_each(["no.png"], "What?")
+
+
+def test_a_stream_ends_for_every_thread(models: Any) -> None:
+    stream = models.stories.answer(None, "Once upon a time", max_tokens=20, stream=True)
+    threads = [threading.Thread(target=lambda: list(stream), daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+@pytest.mark.parametrize("options", [{"seed": None}, {"schema": 5}, {"grammar": 5}, {"stop": [5]}])
+def test_options_of_another_type_are_named(models: Any, options: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="expected"):
+        models.stories.answer(None, "Once", **options)

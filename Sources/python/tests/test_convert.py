@@ -94,3 +94,33 @@ def test_what_is_no_checkpoint_is_refused_by_kind(tmp_path: Path) -> None:
         vlmz.convert(CIFAR, tmp_path / "model.vlmz", scheme="q99")
     with pytest.raises(vlmz.VlmzError):
         vlmz.convert(CIFAR, tmp_path / "no folder" / "model.vlmz")
+
+
+def test_one_thing_says_how_matrices_are_stored(tmp_path: Path) -> None:
+    source = FIXTURES / "convnext-cifar10"
+    with pytest.raises(vlmz.InvalidArgumentError, match="scheme and bits per weight"):
+        vlmz.convert(source, tmp_path / "a.vlmz", scheme="q4", bits_per_weight=6)
+    for wrong in ({"size": 0}, {"loss": -1.0}, {"effort": "great"}, {"scores": "best"}):
+        with pytest.raises(vlmz.InvalidArgumentError, match=next(iter(wrong))):
+            vlmz.convert(source, tmp_path / "a.vlmz", **wrong)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_budget_of_bytes_is_kept_and_replayed(tmp_path: Path) -> None:
+    source, size = FIXTURES / "convnext-cifar10", 2_000_000
+    report = vlmz.convert(source, tmp_path / "a.vlmz", size=size)
+    assert (tmp_path / "a.vlmz").stat().st_size <= size
+    again = vlmz.convert(source, tmp_path / "b.vlmz", plan=tmp_path / "a.vlmz")
+    assert again["bits_per_weight"] == report["bits_per_weight"]
+
+
+def test_an_output_that_exists_names_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "a.vlmz").touch()
+    with pytest.raises(vlmz.CannotCreateError, match="overwrite=True"):
+        vlmz.convert(FIXTURES / "convnext-cifar10", tmp_path / "a.vlmz")
+
+
+def test_a_checkpoint_that_is_opened_names_the_remedy() -> None:
+    for path in (FIXTURES / "convnext-cifar10", FIXTURES / "convnext-cifar10/model.safetensors"):
+        with pytest.raises(vlmz.VlmzError, match=r"vlmz\.convert"):
+            vlmz.open(path)

@@ -87,6 +87,8 @@ def test_two_nodes_give_the_rows_of_one_process(
         batch_rows=3, progress=steps.append,
     )
     check(summary, wanted, SOURCES)
+    # What reads a folder of Parquet reads this one.
+    assert pq.read_table(tmp_path / "out")["path"].to_pylist() == SOURCES
     assert len(summary.files) == 9
     assert [step.parts for step in steps] == list(range(1, 10))
     assert steps[-1].rows == steps[-1].total_rows == 60
@@ -187,8 +189,42 @@ def test_an_output_of_another_job_is_not_gone_on_with(
     (tmp_path / "other/file").touch()
     with pytest.raises(FileExistsError):
         distributed.map_images(files.classifier, source, tmp_path / "other", distributed.Embed())
+
+
+def test_a_task_that_cannot_be_done_is_refused_before_it_begins(
+    cluster: Cluster, files: Any, tmp_path: Path
+) -> None:
+    source, output = SOURCES[:1], tmp_path / "out"
     with pytest.raises(vlmz.NotCapableError):
-        distributed.map_images(files.stories, source, tmp_path / "no", distributed.Embed())
+        distributed.map_images(files.stories, source, output, distributed.Embed())
+    with pytest.raises(vlmz.NotCapableError, match="labels"):
+        distributed.map_images(files.joint, source, output, distributed.Classify())
+    with pytest.raises(TypeError, match="temperatur"):
+        task = distributed.Answer("What?", (("temperatur", 0),))
+        distributed.map_images(files.llava, source, output, task)
+    assert not output.exists()
+
+
+def test_a_job_without_parts_is_replaced(tmp_path: Path) -> None:
+    part = _job.Part(0, 1, (SOURCES[0],))
+    _job.begin(tmp_path / "out", {"task": "one"}, [part])
+    assert _job.begin(tmp_path / "out", {"task": "another"}, [part]) == set()
+    (tmp_path / "out" / part.file).touch()
+    with pytest.raises(distributed.JobChangedError, match="task"):
+        _job.begin(tmp_path / "out", {"task": "one"}, [part])
+
+
+def test_a_folder_of_pictures_is_its_pictures(tmp_path: Path) -> None:
+    for name in ["b/2.JPG", "a.png", "b/1.webp", ".hidden.png", "notes.txt"]:
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (part,) = _job.split(tmp_path / "in", 5)
+    assert part.names == tuple(str(tmp_path / "in" / name) for name in ("a.png", "b/1.webp", "b/2.JPG"))
+    (alone,) = _job.split(tmp_path / "in/a.png", 5)
+    assert alone.names == (str(tmp_path / "in/a.png"),)
+    with pytest.raises(vlmz.InvalidArgumentError, match="notes.txt"):
+        _job.split(tmp_path / "in/notes.txt", 5)
 
 
 def table(pictures: list[Any], kind: Any) -> Any:

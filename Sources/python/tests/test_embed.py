@@ -99,3 +99,8 @@ def test_a_feature_that_is_not_there_is_refused_with_those_that_are(models: Any)
         models.timm.features(PICTURES / "horse.png", "stage9")
     with pytest.raises(vlmz.NotCapableError):
         models.stories.features(PICTURES / "horse.png")
+
+
+def test_no_pictures_have_the_models_width(models: Any) -> None:
+    width = len(models.joint.embed(PICTURES / "horse.png"))
+    assert models.joint.embed([]).shape == models.joint.embed(texts=[]).shape == (0, width)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import mmap
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +181,28 @@ def test_other_objects_are_refused(models: Any, tmp_path: Path) -> None:
         vlmz.Image(tmp_path)
     with pytest.raises(vlmz.InvalidArgumentError, match="zero"):
         vlmz.Image("a\0b")
+
+
+def test_sixteen_bits_of_pillow_are_not_cut_off(models: Any) -> None:
+    gray = np.asarray(PIL.Image.open(PICTURES / "horse.png").convert("L"))
+    deep = PIL.Image.fromarray(gray.astype(np.uint16) * 257)
+    assert deep.mode.startswith("I;16")
+    assert np.array_equal(models.classifier.embed(deep), models.classifier.embed(gray))
+    for mode in ("I", "F"):
+        with pytest.raises(vlmz.InvalidArgumentError, match=f"'{mode}'"):
+            vlmz.Image(PIL.Image.new(mode, (4, 4)))
+
+
+def test_open_files_are_one_picture(models: Any) -> None:
+    data = (PICTURES / "horse.png").read_bytes()
+    wanted = models.classifier.embed(data)
+    assert np.array_equal(models.classifier.embed(io.BytesIO(data)), wanted)
+    with open(PICTURES / "horse.png", "rb") as file:
+        assert np.array_equal(models.classifier.embed(file), wanted)
+    with pytest.raises(TypeError, match="bytes"):
+        vlmz.Image(io.StringIO("text"))
+
+
+def test_images_say_that_they_cannot_be_pickled() -> None:
+    with pytest.raises(TypeError, match=r"vlmz\.Image"):
+        pickle.dumps(vlmz.Image(PICTURES / "horse.png"))

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import PICTURES
+from conftest import FIXTURES, PICTURES
 
 import vlmz
 
@@ -51,6 +51,16 @@ def test_instruction_sets_are_those_of_the_machine(files: Any) -> None:
     assert scalar.classify(HORSE, top=1)[0].label == "horse"
     with pytest.raises(vlmz.VlmzError, match="abacus"):
         vlmz.open(files.classifier, instruction_set="abacus")
+
+
+def test_a_model_that_no_trusted_key_signed_is_refused(files: Any) -> None:
+    key = FIXTURES / "signatures/a.pub"
+    text = key.read_text().splitlines()[1]
+    for keys in ([key], [text], text):
+        with pytest.raises(vlmz.NotTrustedError, match="is not signed"):
+            vlmz.open(files.classifier, trusted_keys=keys)
+    with pytest.raises(vlmz.InvalidArgumentError):
+        vlmz.open(files.classifier, trusted_keys=[])
 
 
 def test_a_closed_model_is_refused(files: Any) -> None:

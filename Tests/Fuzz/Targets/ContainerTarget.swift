@@ -46,7 +46,8 @@ enum ContainerTarget {
     }
   }
 
-  private static func replace(
+  /// Puts `new` in the place of every `old`; false where there is none.
+  static func replace(
     _ old: [UInt8], by new: [UInt8], in content: inout [UInt8]
   ) -> Bool {
     guard old != new, content.count >= old.count else { return false }
@@ -62,7 +63,8 @@ enum ContainerTarget {
 }
 
 extension UInt64 {
-  fileprivate var littleEndianBytes: [UInt8] {
+  /// The lowest byte first.
+  var littleEndianBytes: [UInt8] {
     (0..<8).map { UInt8(truncatingIfNeeded: self >> ($0 * 8)) }
   }
 }

@@ -14,6 +14,10 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   case gguf
   case json
   case container = "vlmz"
+  /// Between two containers.
+  case delta = "vlmzd"
+  /// The packed form of a container.
+  case packed = "vlmzp"
   case image
   /// Pictures one after the other.
   case pictureStream = "picture-stream"
@@ -38,6 +42,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   case extracted
   /// The body of a request to the server.
   case request
+  /// A key or a signature of minisign's.
+  case signature
 
   package func run(_ bytes: UnsafeRawBufferPointer) {
     switch self {
@@ -47,6 +53,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case .gguf: CheckpointTargets.gguf(bytes)
     case .json: TextTargets.json(bytes)
     case .container: ContainerTarget.run(bytes)
+    case .delta: DeltaTarget.run(bytes)
+    case .packed: PackedTarget.run(bytes)
     case .image: ImageTarget.run(bytes)
     case .pictureStream: ImageStreamTarget.run(bytes)
     case .preprocessing: TextTargets.preprocessing(bytes)
@@ -64,6 +72,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case .statistics: StatisticsTarget.run(bytes)
     case .extracted: ExtractedTarget.run(bytes)
     case .request: RequestTarget.run(bytes)
+    case .signature: SignatureTarget.run(bytes)
     }
   }
 }

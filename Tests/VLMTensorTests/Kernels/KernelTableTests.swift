@@ -20,8 +20,8 @@ struct KernelTableTests {
   @Test("a set stands after those that it extends, so that the last one that runs is the best")
   func order() {
     let x86 = [
-      VLM_ISA_SCALAR, VLM_ISA_AVX2, VLM_ISA_AVXVNNI, VLM_ISA_AVX512VNNI, VLM_ISA_AVX512BF16,
-      VLM_ISA_AMX,
+      VLM_ISA_SCALAR, VLM_ISA_SSE41, VLM_ISA_AVX2, VLM_ISA_AVXVNNI, VLM_ISA_AVX512VNNI,
+      VLM_ISA_AVX512BF16, VLM_ISA_AMX,
     ]
     let arm = [VLM_ISA_SCALAR, VLM_ISA_NEON, VLM_ISA_NEON_DOTPROD, VLM_ISA_NEON_I8MM]
     for sets in [x86, arm] {

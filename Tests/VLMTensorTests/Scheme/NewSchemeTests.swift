@@ -124,6 +124,7 @@ struct NewSchemeTests {
       ).bytes
       let expected =
         switch kernels.name {
+        case "sse41": "sse41"
         case "avx2", "avxvnni": "avx2"
         case "avx512vnni", "avx512bf16", "amx": "avx512"
         default: "baseline"

@@ -30,6 +30,9 @@ struct GrammarTests {
       grammar: "root ::= \"\\x41\\u00e9\\U0001F999\\n\\t\\\\\\\"\" [\\]\\[\\x2d-]",
       matching: ["Aé🦙\n\t\\\"]", "Aé🦙\n\t\\\"-"], others: ["Aé🦙\n\t\\\"x"]),
     Case(grammar: "root ::= . . .", matching: ["abc", "é\n🦙"], others: ["ab", "abcd"]),
+    Case(
+      grammar: "root ::= (\"abc\" | \"a\" | \"\" | \"abd\" | \"ab\" | \"a\" | [x-z]) \".\"",
+      matching: ["abc.", "a.", ".", "abd.", "ab.", "y."], others: ["abcd.", "b.", "a", "aa."]),
     Case(grammar: "root ::= \"\"", matching: [""], others: ["x"]),
     Case(
       grammar: "root ::= \"(\" root \")\" | \"x\" root?", matching: ["x", "((x))", "xx(x)"],
@@ -42,6 +45,18 @@ struct GrammarTests {
       grammar: "root ::= list\nlist ::= item (\",\" list)?\nitem ::= [a-z]+ | \"[\" list \"]\"",
       matching: ["a", "a,b,[c,[d]],e"], others: ["", "a,", "[a", "a]"]),
   ]
+
+  @Test("thousands of texts that begin alike cost no more than one")
+  func manyTexts() throws {
+    let texts = (0..<5000).map { "\"item number \($0) of the catalogue\"" }
+    let grammar = try Grammar(gbnf: "root ::= " + texts.joined(separator: " | "))
+    var states = GrammarStates(grammar.automaton)
+    var set = states.start()
+    for byte in "item number 4711 of the catalogue".utf8 { set = states.step(set, byte) }
+    #expect(states.stacks[set].hasEmpty)
+    #expect(states.effort < 1000)
+    #expect(!grammar.matches(Array("item number 5000 of the catalogue".utf8)))
+  }
 
   @Test("grammars have the texts that they say, and no others")
   func texts() throws {

@@ -48,6 +48,39 @@ struct SchemaTests {
     #expect(count > 300)
   }
 
+  @Test("bounds beside a list leave those of its values that keep them")
+  func boundedLists() throws {
+    for (schema, written, others) in [
+      (
+        #"{"enum":["a","bb","ccc",4],"minLength":2,"maxLength":2}"#, ["\"bb\"", "4"],
+        ["\"a\"", "\"ccc\""]
+      ),
+      (
+        #"{"enum":["a",1,2,3.5,4],"minimum":2,"exclusiveMaximum":4}"#, ["\"a\"", "2", "3.5"],
+        ["1", "4"]
+      ),
+      (#"{"const":"é","maxLength":1}"#, ["\"é\""], ["\"e\""]),
+    ] {
+      let grammar = try Grammar(jsonSchema: Array(schema.utf8))
+      for text in written { #expect(grammar.matches(Array(text.utf8)), "\(schema): \(text)") }
+      for text in others { #expect(!grammar.matches(Array(text.utf8)), "\(schema): \(text)") }
+    }
+  }
+
+  @Test("formats have a part of what they may be")
+  func formats() throws {
+    for (format, written, others) in [
+      ("duration", ["P3D", "P1DT5M", "PT12H", "P2W"], ["P", "PT", "3D", "P1W2D", "P0D"]),
+      ("ipv6", ["2001:db8:0:0:0:0:0:1"], ["1:2:3:4:5:6:7", "12345:0:0:0:0:0:0:1"]),
+      ("uri", ["https://a.example/b/c.html", "http://localhost/"], ["a.example", "ftp://a"]),
+      ("binary", ["anything at all"], []), ("password", [""], []),
+    ] as [(String, [String], [String])] {
+      let grammar = try Grammar(jsonSchema: Array(#"{"format":"\#(format)"}"#.utf8))
+      for text in written { #expect(grammar.matches(Array("\"\(text)\"".utf8)), "\(text)") }
+      for text in others { #expect(!grammar.matches(Array("\"\(text)\"".utf8)), "\(text)") }
+    }
+  }
+
   static let refusals: [(String, String)] = [
     (
       "{\"type\":\"thing\"}",
@@ -84,7 +117,8 @@ struct SchemaTests {
     ),
     (
       "{\"format\":\"color\"}",
-      "schema: #/format: found 'color', expected one of date, date-time, email, hostname, ipv4, time, uuid"
+      "schema: #/format: found 'color', expected one of binary, date, date-time, duration, email, hostname, ipv4, ipv6, "
+        + "password, time, uri, uuid"
     ),
     ("{\"pattern\":\"(?=a)\"}", "schema: #/pattern, character 3: a look ahead is not supported"),
     ("{\"pattern\":\"(a)\\\\1\"}", "schema: #/pattern, character 6: '\\1' is not supported"),
@@ -94,8 +128,8 @@ struct SchemaTests {
       "schema: #: a length that 'pattern' or 'format' does not keep by itself is not supported"
     ),
     (
-      "{\"enum\":[\"a\"],\"maxLength\":3}",
-      "schema: #: 'maxLength' beside 'enum' or 'const' is not supported"
+      "{\"enum\":[\"a\"],\"pattern\":\"a\"}",
+      "schema: #: 'pattern' beside 'enum' or 'const' is not supported"
     ),
     (
       "{\"$ref\":\"other.json\"}",

@@ -20,6 +20,27 @@ struct SamplerTests {
     #expect(draw([1, .infinity], .greedy, count: 1) == [1])
   }
 
+  @Test("biases and the penalties of an answer's own tokens are OpenAI's")
+  func shifts() {
+    func best(_ options: SamplingOptions, answer: [Int]) -> Int? {
+      var sampler = Sampler(options)
+      let values: [Float] = [4, 3, 2.5, 0]
+      return values.withUnsafeBufferPointer {
+        sampler.next($0, history: [0, 1] + answer, answer: answer)
+      }
+    }
+    // What stands before the answer does not count.
+    #expect(best(SamplingOptions(presencePenalty: 2, frequencyPenalty: 2), answer: []) == 0)
+    // Once for all times, and once for each.
+    #expect(best(SamplingOptions(presencePenalty: 0.9), answer: [0, 0]) == 0)
+    #expect(best(SamplingOptions(presencePenalty: 1.1), answer: [0, 0]) == 1)
+    #expect(best(SamplingOptions(frequencyPenalty: 0.6), answer: [0]) == 0)
+    #expect(best(SamplingOptions(frequencyPenalty: 0.6), answer: [0, 0]) == 1)
+    #expect(best(SamplingOptions(presencePenalty: -2), answer: [1]) == 1)
+    #expect(best(SamplingOptions(biases: [0: -100, 3: 2.75, 99: 5]), answer: []) == 1)
+    #expect(best(SamplingOptions(biases: [3: 100]), answer: []) == 3)
+  }
+
   @Test("a seed gives the same tokens each time, another seed others")
   func seeds() {
     let values = (0..<50).map { Float($0 % 7) }

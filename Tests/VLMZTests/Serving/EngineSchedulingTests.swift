@@ -158,7 +158,7 @@ struct EngineSchedulingTests {
 
   @Test("a request too many is refused with the time after which to come again")
   func bound() async throws {
-    let served = try ServedModel.stories(BatchEngineOptions(maximumActive: 1, maximumWaiting: 2))
+    let served = try ServedModel.stories(BatchEngineOptions(maximumActive: 1, maximumWaiting: 1))
     let request = GenerationRequest(.text("Once"), options: AnswerOptions(maximumTokens: 4))
     let first = try served.engine.submit(request)
     let second = try served.engine.submit(request)
@@ -175,6 +175,21 @@ struct EngineSchedulingTests {
     _ = try await served.answer(request)
   }
 
+  @Test("as many requests at once are taken as are computed and as may wait")
+  func burst() async throws {
+    let served = try ServedModel.stories(BatchEngineOptions(maximumActive: 2, maximumWaiting: 1))
+    #expect(served.engine.capacity == 3)
+    let request = GenerationRequest(.text("Once"), options: AnswerOptions(maximumTokens: 4))
+    var streams: [GenerationStream] = []
+    for _ in 0..<6 {
+      if let stream = try? served.engine.submit(request) { streams.append(stream) }
+    }
+    #expect(streams.count == 3)
+    served.finish()
+    for stream in streams { _ = try await stream.result() }
+    #expect(served.engine.statistics.refused == 3)
+  }
+
   @Test("clients take turns, each in the order of its requests")
   func fairness() {
     var queue = FairQueue<String>()
@@ -183,11 +198,62 @@ struct EngineSchedulingTests {
     ] {
       queue.append(name, client: client)
     }
-    #expect(queue.removeAll { $0 == "a2" } == ["a2"])
+    #expect(queue.removeAll { $0 == "a2" ? 1 : nil }.map(\.element) == ["a2"])
     var order: [String] = []
     while let next = queue.popFirst() { order.append(next) }
     #expect(order == ["a1", "b1", "c1", "a3", "b2"])
-    #expect(queue.isEmpty && queue.first == nil)
+    #expect(queue.isEmpty)
+  }
+
+  @Test("what is put back is next, and what gives way lets every other client go first")
+  func puttingBack() throws {
+    var queue = FairQueue<String>()
+    for name in ["a1", "a2", "b1", "c1"] { queue.append(name, client: String(name.prefix(1))) }
+    let refused = queue.popFirst()
+    queue.putBack(try #require(refused), client: "a")
+    #expect(queue.count == 4)
+    let yielding = queue.popFirst()
+    queue.giveWay(try #require(yielding), client: "a")
+    var order: [String] = []
+    while let next = queue.popFirst() { order.append(next) }
+    #expect(order == ["b1", "c1", "a1", "a2"])
+  }
+
+  @Test("an element whose reason to leave comes while the queue is looked through is not lost")
+  func reasonThatComesMeanwhile() {
+    var queue = FairQueue<String>()
+    for name in ["a1", "a2", "a3"] { queue.append(name, client: "a") }
+    var asked: [String] = []
+    let removed = queue.removeAll { name -> Int? in
+      // As a flag that another thread sets behind the first look at it.
+      defer { asked.append(name) }
+      return asked.contains(name) ? 1 : nil
+    }
+    #expect(removed.isEmpty && asked == ["a1", "a2", "a3"])
+    #expect(queue.count == 3)
+    var left: [String] = []
+    while let next = queue.popFirst() { left.append(next) }
+    #expect(left == ["a1", "a2", "a3"])
+  }
+
+  @Test("a request that is cancelled while it is let in takes nobody else's place")
+  func cancelledAtTheDoor() async throws {
+    let served = try ServedModel.stories()
+    let options = AnswerOptions(maximumTokens: 4)
+    let first = try served.engine.submit(GenerationRequest(.text("Once"), options: options))
+    let second = try served.engine.submit(GenerationRequest(.text("The dog"), options: options))
+    // Time is asked for as a round begins, and for each request that is let in.
+    let core = served.engine.core
+    served.clock.onLook(2) {
+      first.cancel()
+      core.prepareNext()
+    }
+    core.turn()
+    served.finish()
+    #expect(try await first.result().end?.reason == .cancelled)
+    #expect(try await second.result().text == served.alone("The dog", options).text)
+    #expect(served.engine.statistics.waiting == 0)
+    #expect(served.engine.statistics.ended == [.cancelled: 1, .length: 1])
   }
 
   @Test("a draining engine answers what it took, and takes nothing more")

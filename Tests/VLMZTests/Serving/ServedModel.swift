@@ -14,11 +14,16 @@ struct ServedModel {
   /// Positions of a page: few, so that short prompts have several.
   static let page = KeyValuePages.panel
 
-  init(_ models: LibraryModels, _ options: BatchEngineOptions = BatchEngineOptions()) throws {
+  init(
+    _ models: LibraryModels, _ options: BatchEngineOptions = BatchEngineOptions(),
+    masks: MaskWorker = MaskWorker()
+  ) throws {
     folder = models
     model = try models.open()
     let clock = clock
-    engine = try BatchEngine(model: model, options: options, pagePositions: Self.page) { clock.now }
+    engine = try BatchEngine(
+      model: model, options: options, pagePositions: Self.page, masks: masks
+    ) { clock.now }
   }
 
   /// One that tells stories.
@@ -61,9 +66,24 @@ struct ServedModel {
 final class ManualClock: Sendable {
   private let start = ContinuousClock().now
   private let passed = Atomic<Int>(0)
+  private let looks = Mutex<(left: Int, action: (@Sendable () -> Void)?)>((0, nil))
 
-  var now: ContinuousClock.Instant { start + .seconds(passed.load(ordering: .relaxed)) }
+  var now: ContinuousClock.Instant {
+    let action = looks.withLock { looks -> (@Sendable () -> Void)? in
+      looks.left -= 1
+      guard looks.left == 0 else { return nil }
+      return looks.action
+    }
+    action?()
+    return start + .seconds(passed.load(ordering: .relaxed))
+  }
+
   func pass(seconds: Int) { passed.add(seconds, ordering: .relaxed) }
+
+  /// Calls `action` when the time is asked for so many times from now on.
+  func onLook(_ count: Int, _ action: @escaping @Sendable () -> Void) {
+    looks.withLock { $0 = (count, action) }
+  }
 }
 
 /// A text of so many words, for prompts of several pages.

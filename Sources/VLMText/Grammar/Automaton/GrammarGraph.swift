@@ -71,10 +71,7 @@ struct GrammarGraph {
       var next = next
       for part in parts.reversed() { next = try build(part, to: next) }
       return next
-    case .choice(let choices):
-      var node = Node()
-      for choice in choices { node.empty.append(try build(choice, to: next)) }
-      return try add(node)
+    case .choice(let choices): return try build(choices, to: next)
     case .repeated(let part, let minimum, let maximum):
       return try build(part, minimum, maximum, to: next)
     case .rule(let rule):
@@ -85,6 +82,45 @@ struct GrammarGraph {
       return try add(Node(call: (Int32(rule), next)))
     case .list(let items, let separator): return try build(items, separator, to: next)
     }
+  }
+
+  private mutating func build(
+    _ choices: [GrammarExpression], to next: Int32
+  ) throws(TextError) -> Int32 {
+    var texts: [[UInt8]] = []
+    var others: [Int32] = []
+    for choice in choices {
+      if let text = choice.onlyText {
+        texts.append(text)
+      } else {
+        others.append(try build(choice, to: next))
+      }
+    }
+    let start = try add(Node(empty: others))
+    try add(texts, from: start, to: next)
+    return start
+  }
+
+  /// A tree of texts, so that what many begin with is looked at once.
+  private mutating func add(
+    _ texts: [[UInt8]], from start: Int32, to next: Int32
+  ) throws(TextError) {
+    var before: [UInt8] = []
+    // The nodes of the text before: behind none of its bytes, behind the first …, without the last.
+    var path = [start]
+    for text in texts.sorted(by: { $0.lexicographicallyPrecedes($1) }) where text != before {
+      guard let last = text.last else { continue }
+      let common = zip(text.dropLast(), before).prefix { $0 == $1 }.count
+      path.removeLast(path.count - 1 - min(common, path.count - 1))
+      for byte in text[(path.count - 1)...].dropLast() {
+        let node = try add(Node())
+        nodes[Int(path[path.count - 1])].bytes.append(.init(low: byte, high: byte, target: node))
+        path.append(node)
+      }
+      nodes[Int(path[path.count - 1])].bytes.append(.init(low: last, high: last, target: next))
+      before = text
+    }
+    if texts.contains(where: \.isEmpty) { nodes[Int(start)].empty.append(next) }
   }
 
   private mutating func build(

@@ -32,7 +32,8 @@ extension SchemaCompiler {
         file: file, place: node.pointer, .unsupported("'\(assertion)' beside 'enum' or 'const'"))
     }
     return .choice(
-      values.filter { node.allows(SchemaType(of: $0)) }.map { .text($0.serialized()) })
+      values.filter { node.allows(SchemaType(of: $0)) && node.isWithinBounds($0) }
+        .map { .text($0.serialized()) })
   }
 
   private func integer(_ node: SchemaNode) -> GrammarExpression {
@@ -49,14 +50,15 @@ extension SchemaCompiler {
 
   private mutating func string(_ node: SchemaNode) throws(TextError) -> GrammarExpression {
     var content: SchemaPattern?
-    if let format = node.format {
+    if let format = node.format, !SchemaFormat.unbound.contains(format.value.stringValue ?? "") {
       guard node.pattern == nil else {
         throw TextError(
           file: file, place: format.pointer, .unsupported("'format' beside 'pattern'"))
       }
       let name = format.value.stringValue ?? ""
       guard let pattern = SchemaFormat.patterns[name] else {
-        let names = SchemaFormat.patterns.keys.sorted().joined(separator: ", ")
+        let known = Array(SchemaFormat.patterns.keys) + Array(SchemaFormat.unbound)
+        let names = known.sorted().joined(separator: ", ")
         throw error(format.pointer, "'\(name)'", "one of \(names)")
       }
       content = try SchemaPattern(pattern, file: file, place: format.pointer)

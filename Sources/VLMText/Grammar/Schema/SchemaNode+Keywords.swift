@@ -87,7 +87,7 @@ extension SchemaNode {
 
   private mutating func readString(_ key: String, _ reader: KeywordReader) throws(TextError) {
     implied.insert(.string)
-    assertion = assertion ?? key
+    if key == "pattern" || key == "format" { assertion = assertion ?? key }
     switch key {
     case "minLength": minimumLength = max(minimumLength, try reader.count())
     case "maxLength": maximumLength = min(maximumLength ?? .max, try reader.count())
@@ -108,7 +108,6 @@ extension SchemaNode {
 
   private mutating func readBound(_ key: String, _ reader: KeywordReader) throws(TextError) {
     implied.insert(.number)
-    assertion = assertion ?? key
     guard let value = DecimalText(reader.part.value) else {
       throw reader.error(
         reader.part.value.serialized(),

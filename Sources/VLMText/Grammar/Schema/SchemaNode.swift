@@ -106,6 +106,24 @@ struct SchemaNode {
     return types.contains(type) || (type == .integer && types.contains(.number))
   }
 
+  /// Whether a listed value keeps the bounds on lengths and numbers that stand beside the list.
+  func isWithinBounds(_ value: JSONValue) -> Bool {
+    if let text = value.stringValue {
+      let length = text.unicodeScalars.count
+      return length >= minimumLength && length <= maximumLength ?? .max
+    }
+    guard let number = DecimalText(value) else { return true }
+    if let low = numbers.minimum, !(low.value < number || !low.isExclusive && low.value == number) {
+      return false
+    }
+    if let high = numbers.maximum,
+      !(number < high.value || !high.isExclusive && high.value == number)
+    {
+      return false
+    }
+    return true
+  }
+
   mutating func restrict(to others: Set<SchemaType>) {
     guard let types else {
       self.types = others

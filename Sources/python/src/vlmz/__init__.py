@@ -12,6 +12,7 @@ the library computes. After `fork` a process cannot use the library if its paren
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from importlib import metadata
 
 from ._chat import Answer, AnswerStream, Chat, Turn
@@ -26,6 +27,7 @@ from ._errors import (
     NoPermissionError,
     NotCapableError,
     NotFoundError,
+    NotTrustedError,
     OutOfMemoryError,
     ReadWriteError,
     UnsupportedError,
@@ -54,6 +56,7 @@ __all__ = [
     "NoPermissionError",
     "NotCapableError",
     "NotFoundError",
+    "NotTrustedError",
     "OutOfMemoryError",
     "ReadWriteError",
     "TextClasses",
@@ -71,18 +74,23 @@ def open(
     *,
     threads: int | None = None,
     instruction_set: str | None = None,
+    trusted_keys: Sequence[str | os.PathLike[str]] | None = None,
 ) -> Model:
-    """Opens a `.vlmz` file. Its weights are mapped, not read.
+    """Opens a `.vlmz` file. Its weights are mapped, not read, unless `trusted_keys` are given.
 
     Args:
         path: the file's name.
         threads: that compute for the model; None for as many processors as this process may use.
             Results do not depend on it.
         instruction_set: such as "scalar" or "avx2"; None for the best of this machine.
+        trusted_keys: minisign's public keys, as text or as names of their files, one of which has to
+            have signed the file; the signature is `<path>.minisig`. None: no signature is looked for.
 
     Raises:
         NotFoundError, NoPermissionError, ReadWriteError: for a file that cannot be read.
         BadDataError: for a damaged file, or one that is no `.vlmz`.
         UnsupportedError: for an instruction set that this machine lacks.
+        NotTrustedError: for a file that none of the trusted keys signed.
     """
-    return Model(path, threads=threads, instruction_set=instruction_set)
+    return Model(
+        path, threads=threads, instruction_set=instruction_set, trusted_keys=trusted_keys)

@@ -46,22 +46,26 @@ class Task(Generic[T]):
             self._events.put(None)
 
     def next_event(self) -> tuple[Any] | None:
-        """Waits for the next event; None when the call has ended. Whoever got None asks no more."""
+        """Waits for the next event; None when the call has ended."""
         try:
-            return self._events.get()
+            event = self._events.get()
         except BaseException:
             self.cancel()
             raise
+        if event is None:
+            # For other threads, and for whoever asks again.
+            self._events.put(None)
+        return event
 
     def result(self) -> T:
         """What the call gave, once it has ended."""
         self._thread.join()
-        if self._error is not None:
+        if (error := self._error) is not None:
             try:
-                raise self._error
+                raise error
             finally:
                 # The traceback refers to this frame: no cycle is left.
-                self._error = None
+                del error
         return self._result[0]
 
     def cancel(self) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+import json
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union, overload
 
 from . import _library as c
 from ._calls import Task, run
@@ -15,14 +17,20 @@ from ._library import check, library
 if TYPE_CHECKING:
     from ._model import Model
 
+#: A JSON Schema, as `json.loads` has it or as its text.
+Schema = Union[Mapping[str, Any], str]
+
 # By VLMZ_ENDING_…
-_ENDINGS = {1: "stop token", 2: "stop text", 3: "length", 4: "context", 5: "cancelled"}
+_ENDINGS = {
+    1: "stop token", 2: "stop text", 3: "length", 4: "context", 5: "cancelled", 6: "complete",
+}
 
 
 class Answer(str):
     """What a model wrote: a `str`, which also knows what it took."""
 
-    #: Why it ends: "stop token", "stop text", "length", "context" or "cancelled".
+    #: Why it ends: "stop token", "stop text", "length", "context" or "cancelled"; "complete" where it is
+    #: all that `schema` or `grammar` allow.
     ending: str
     #: Tokens of the answer, without the one that ended it.
     tokens: int
@@ -141,6 +149,9 @@ class Chat:
         self._model = model
         self._history: list[Turn] = []
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("found a vlmz.Chat, expected what can be pickled: its history can")
+
     @property
     def history(self) -> tuple[Turn, ...]:
         """What was asked and answered, oldest first."""
@@ -163,8 +174,9 @@ class Chat:
         self, question: str, images: Any = ..., *, stream: Literal[False] = ...,
         max_tokens: int | None = ..., temperature: float | None = ..., top_k: int | None = ...,
         top_p: float | None = ..., min_p: float | None = ..., repeat_penalty: float | None = ...,
-        seed: int = ..., stop: str | Sequence[str] = ..., resolution: int | None = ...,
-        keep_aspect: bool = ...,
+        seed: int = ..., stop: str | Sequence[str] = ..., schema: Schema | None = ...,
+        grammar: str | None = ..., presence_penalty: float = ..., frequency_penalty: float = ...,
+        resolution: int | None = ..., keep_aspect: bool = ...,
     ) -> Answer: ...
 
     @overload
@@ -172,8 +184,9 @@ class Chat:
         self, question: str, images: Any = ..., *, stream: Literal[True],
         max_tokens: int | None = ..., temperature: float | None = ..., top_k: int | None = ...,
         top_p: float | None = ..., min_p: float | None = ..., repeat_penalty: float | None = ...,
-        seed: int = ..., stop: str | Sequence[str] = ..., resolution: int | None = ...,
-        keep_aspect: bool = ...,
+        seed: int = ..., stop: str | Sequence[str] = ..., schema: Schema | None = ...,
+        grammar: str | None = ..., presence_penalty: float = ..., frequency_penalty: float = ...,
+        resolution: int | None = ..., keep_aspect: bool = ...,
     ) -> AnswerStream: ...
 
     def ask(
@@ -189,7 +202,11 @@ class Chat:
         min_p: float | None = None,
         repeat_penalty: float | None = None,
         seed: int = 0,
-        stop: str | Sequence[str] = (),
+        stop: str | Sequence[str] | None = (),
+        schema: Schema | None = None,
+        grammar: str | None = None,
+        presence_penalty: float = 0,
+        frequency_penalty: float = 0,
         resolution: int | None = None,
         keep_aspect: bool = False,
     ) -> Answer | AnswerStream:
@@ -210,6 +227,11 @@ class Chat:
             repeat_penalty: what logits of tokens that came before are divided by, 0.01 to 100.
             seed: the same number gives the same text.
             stop: a text that ends the answer and is no part of it, or several.
+            schema: the answer is JSON that is valid for this JSON Schema, a dictionary or its text;
+                docs/grammars.md has the keywords. `{"type": "object"}` for any object.
+            grammar: the answer is a text of this grammar in GBNF; not beside `schema`.
+            presence_penalty, frequency_penalty: what is taken off the logit of a token that the answer
+                has, once and for each time that it has it, -100 to 100.
             resolution: the short side of the model's input in pixels; None for the model's own.
             keep_aspect: sees whole pictures in their own proportions instead of squares.
 
@@ -220,11 +242,11 @@ class Chat:
         Raises:
             NotCapableError: for pictures that the model cannot see.
             InvalidArgumentError: for more than the context has room for, another number of `<image>`
-                than of pictures, or an option out of range.
+                than of pictures, an option out of range, or a schema or grammar that cannot be kept to.
             BadDataError: for a damaged picture; and what `Image` raises.
             BusyError: while another question is answered.
         """
-        stops = [stop] if isinstance(stop, str) else list(stop)
+        stops = [stop] if isinstance(stop, str) else list(stop or ())
         # Kept by `options` until the call is over.
         stop_array = c.texts(stops)
         options = c.AnswerOptions(
@@ -234,9 +256,13 @@ class Chat:
             top_p=_unless_none(top_p, "top_p"),
             min_p=_unless_none(min_p, "min_p"),
             repeat_penalty=_unless_none(repeat_penalty, "repeat_penalty"),
-            seed=seed & (1 << 64) - 1,
+            seed=_seed(seed) & (1 << 64) - 1,
             stops=ctypes.cast(stop_array, ctypes.POINTER(ctypes.c_char_p)),
             stop_count=len(stops),
+            json_schema=_schema(schema),
+            grammar=None if grammar is None else c.text(grammar),
+            presence_penalty=presence_penalty,
+            frequency_penalty=frequency_penalty,
         )
         encoding = c.EncodingOptions(
             resolution=c.number(resolution, "resolution", least=1), keeps_aspect=keep_aspect
@@ -321,6 +347,21 @@ class _Ask:
             finally:
                 self._session = None
         return pictures
+
+
+def _seed(seed: int) -> int:
+    try:
+        return operator.index(seed)
+    except TypeError:
+        raise TypeError(f"seed: found {type(seed).__name__}, expected an integer") from None
+
+
+def _schema(schema: Schema | None) -> bytes | None:
+    if schema is None:
+        return None
+    if not isinstance(schema, (str, Mapping)):
+        raise TypeError(f"schema: found {type(schema).__name__}, expected a dict or a str")
+    return c.text(schema if isinstance(schema, str) else json.dumps(schema))
 
 
 def _unless_none(value: float | None, name: str) -> float:

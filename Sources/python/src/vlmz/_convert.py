@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Union
 
 from . import _library as c
 from ._calls import run
+from ._errors import CannotCreateError, error_of
 from ._library import check, library
 
 Path = Union[str, "os.PathLike[str]"]
@@ -37,15 +38,22 @@ def convert(
     checkpoint: Path,
     output: Path,
     *,
-    scheme: str = "q8",
+    scheme: str | None = None,
     tensor_schemes: Mapping[str, str] | None = None,
     bits_per_weight: float | None = None,
+    size: int | None = None,
+    loss: float | None = None,
+    plan: Path | None = None,
     calibrate: bool | Path | Sequence[Path] = False,
     calibration_tokens: int | None = None,
+    effort: str | None = None,
     statistics: Path | None = None,
     labels: Path | None = None,
+    scores: str | None = None,
+    head_activation: str | None = None,
     preprocessor: Path | None = None,
     state: str | None = None,
+    verify_checksums: bool = True,
     vision_tower: Path | None = None,
     vision_tower_slow: Path | None = None,
     model_base: Path | None = None,
@@ -65,18 +73,28 @@ def convert(
         checkpoint: a .safetensors, PyTorch, GGUF or .vlmz file, or a folder as timm or Hugging Face
             saves it.
         output: the file to write; its folder must be there.
-        scheme: how matrices are stored: "f32", "f16", "bf16", "q8", "q6", "q5", "q4" or "q3".
+        scheme: how matrices are stored: "f32", "f16", "bf16", "q8", "q6", "q5", "q4" or "q3"; None for
+            "q8". Of this and the four budgets below at most one may be given.
         tensor_schemes: other schemes for some tensors, by pattern, such as {"head.*": "f16"}; of several
             that match the last counts.
-        bits_per_weight: what the file may take instead of `scheme`, 1 to 32: each matrix gets the scheme
-            that the model loses least by.
+        bits_per_weight: what the file may take, 1 to 32: each matrix gets the scheme that the model loses
+            least by.
+        size: the same in bytes of the whole file.
+        loss: what the model may lose, above 0: divergence in nats of one that writes or names classes,
+            else one less the cosine of embeddings.
+        plan: a report or a `.vlmz` whose mixture of schemes is taken.
         calibrate: files and folders (pictures, texts, conversations in JSON Lines) that the model is run
             on first, so that weights are rounded where it costs least; True for data of its own.
         calibration_tokens: that a language model is calibrated on, 256 or more; None for 8192.
+        effort: how much work the calibration is: "fast", "normal" or "best"; None for "normal".
         statistics: where those of the calibration are kept; used instead of data where it is there.
         labels: a file with names of the classes.
+        scores: what a classifier's outputs are: "softmax", "sigmoid" or "raw"; None for what the
+            checkpoint says.
+        head_activation: what lies between the linear layers of a head, where the file does not say.
         preprocessor: a preprocessor_config.json or config.json that says how pictures are prepared.
         state: the part of a PyTorch file that is the model.
+        verify_checksums: refuses a PyTorch file whose checksums are wrong.
         vision_tower, vision_tower_slow, model_base, mmproj: parts that the checkpoint lacks.
         ignore_unexpected: leaves out tensors that the model does not have.
         overwrite: replaces a file at `output`.
@@ -105,7 +123,7 @@ def convert(
     # The two arrays are kept by the structure until the call is over.
     pointer = ctypes.POINTER(ctypes.c_char_p)
     options = c.ConversionOptions(
-        scheme=c.text(scheme),
+        scheme=_text(scheme),
         tensor_schemes=ctypes.cast(exceptions, pointer),
         tensor_scheme_count=len(exceptions),
         calibration=ctypes.cast(data_array, pointer),
@@ -113,10 +131,17 @@ def convert(
         calibrates_on_own_data=own,
         calibration_tokens=c.number(calibration_tokens, "calibration tokens", least=1),
         statistics=_optional(statistics),
-        bits_per_weight=bits_per_weight or 0,
+        bits_per_weight=_positive(bits_per_weight, "bits_per_weight"),
+        maximum_bytes=int(_positive(size, "size")),
+        maximum_loss=_positive(loss, "loss"),
+        plan=_optional(plan),
+        effort=_text(effort),
+        scores=_text(scores),
+        head_activation=_text(head_activation),
+        accepts_wrong_checksums=not verify_checksums,
         labels=_optional(labels),
         preprocessor=_optional(preprocessor),
-        state=None if state is None else c.text(state),
+        state=_text(state),
         vision_tower=_optional(vision_tower),
         vision_tower_slow=_optional(vision_tower_slow),
         model_base=_optional(model_base),
@@ -145,7 +170,29 @@ def convert(
             report: dict[str, Any] = json.loads(ctypes.string_at(block.pointer.value or 0))
             return report
 
-    return run(call, stopped.set, progress or (lambda _: None))
+    try:
+        return run(call, stopped.set, progress or (lambda _: None))
+    except CannotCreateError as error:
+        if "already exists" not in str(error):
+            raise
+        raise CannotCreateError(f"{error}; overwrite=True replaces it") from None
+
+
+def _text(value: str | None) -> bytes | None:
+    return None if value is None else c.text(value)
+
+
+def _positive(value: float | None, name: str) -> float:
+    """A number of which the library takes 0 for none.
+
+    Raises:
+        InvalidArgumentError: for 0 and less, or what is no number.
+    """
+    if value is None:
+        return 0
+    if not value > 0:
+        raise error_of(1, f"{name}: found {value}, expected a number above 0")
+    return value
 
 
 def _optional(path: Path | None) -> bytes | None:

@@ -86,6 +86,12 @@ class InternalError(VlmzError, RuntimeError):
     status = 12
 
 
+class NotTrustedError(VlmzError):
+    """The file is not signed by a key that is trusted."""
+
+    status = 13
+
+
 _KINDS: dict[int, type[VlmzError]] = {
     kind.status: kind
     for kind in (
@@ -101,6 +107,7 @@ _KINDS: dict[int, type[VlmzError]] = {
         BusyError,
         CancelledError,
         InternalError,
+        NotTrustedError,
     )
 }
 

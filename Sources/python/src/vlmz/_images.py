@@ -51,7 +51,9 @@ class Image:
               (H, W, 3) sRGB, (H, W, 4) with opacity, (H, W) or (H, W, 1) gray;
             - a torch tensor on the CPU, of uint8: (3, H, W), (4, H, W) or (1, H, W) as torchvision has
               them, or as an array;
-            - a `PIL.Image.Image` in any mode, as it is: EXIF's orientation is not looked at.
+            - a `PIL.Image.Image`, as it is: EXIF's orientation is not looked at. Of 16 bits a channel
+              ("I;16") the upper 8 count; "I" and "F", whose white is nowhere said, are refused;
+            - a file that is open for reading bytes, such as `io.BytesIO`, which is read to its end.
 
             Pixels are read where they lie while the image is used, if the channels of a pixel, and the
             pixels of a row, are neighbours in memory: they must not change meanwhile. Other arrays,
@@ -99,6 +101,13 @@ class Image:
                     encoded.ctypes.data, encoded.size, options, pointer
                 )
             )
+        elif hasattr(source, "read"):
+            encoded = np.frombuffer(_read(source), dtype=np.uint8)
+            check(
+                library().vlmz_image_from_bytes(
+                    encoded.ctypes.data, encoded.size, options, pointer
+                )
+            )
         else:
             self._pixels = _rows_without_gaps(_array(source))
             check(library().vlmz_image_from_pixels(_describe(self._pixels), options, pointer))
@@ -111,8 +120,18 @@ class Image:
         check(library().vlmz_image_get_size(self._handle.value, width, height))
         return width.value, height.value
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("found a vlmz.Image, expected what can be pickled: what it was made of")
+
     def __repr__(self) -> str:
         return "vlmz.Image({}×{})".format(*self.size)
+
+
+def _read(file: Any) -> bytes:
+    data = file.read()
+    if not isinstance(data, bytes):
+        raise TypeError(f"image: found a file of {type(data).__name__}, expected one of bytes")
+    return data
 
 
 def _array(source: Any) -> np.ndarray[Any, Any]:
@@ -145,6 +164,14 @@ def _tensor(tensor: Any) -> np.ndarray[Any, Any]:
 
 
 def _pillow(image: Any) -> np.ndarray[Any, Any]:
+    if image.mode.startswith("I;16"):
+        # Pillow's own conversion would cut values off at 255.
+        return (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
+    if image.mode in ("I", "F"):
+        raise error_of(
+            1, f"image: found Pillow's mode '{image.mode}', expected one whose white is known, such as "
+            "'L', 'I;16' or 'RGB'"
+        )
     if image.mode not in ("RGB", "RGBA", "L"):
         has_opacity = "A" in image.getbands() or "transparency" in image.info
         image = image.convert("RGBA" if has_opacity else "RGB")
@@ -196,6 +223,8 @@ def opened(source: ImageSource) -> Image:
 def is_several(images: Any) -> bool:
     """Whether an argument is a series of pictures: a list, a tuple or an iterator, or an array of four
     extents."""
+    if hasattr(images, "read"):
+        return False
     if isinstance(images, (list, tuple, Iterator)):
         return True
     return getattr(images, "ndim", 0) == 4

@@ -6,6 +6,7 @@ import ctypes
 import operator
 import os
 import threading
+from collections.abc import Sequence
 from ctypes import (
     POINTER,
     Structure,
@@ -25,7 +26,7 @@ from typing import Any
 from ._errors import InternalError, UnsupportedError, VlmzError, error_of
 
 # The interface that this package is written for; VLMZ_ABI_VERSION of vlmz.h.
-ABI_VERSION = 2
+ABI_VERSION = 3
 
 TextCallback = ctypes.CFUNCTYPE(c_int, c_void_p, c_size_t, c_void_p)
 
@@ -103,6 +104,11 @@ class AnswerOptions(_Options):
         ("seed", c_uint64),
         ("stops", POINTER(c_char_p)),
         ("stop_count", c_size_t),
+        ("json_schema", c_char_p),
+        ("grammar", c_char_p),
+        ("json_object", c_int32),
+        ("presence_penalty", c_double),
+        ("frequency_penalty", c_double),
     ]
 
 
@@ -143,6 +149,13 @@ class ConversionOptions(_Options):
         ("overwrites", c_int32),
         ("resumes", c_int32),
         ("threads", c_int32),
+        ("maximum_bytes", c_uint64),
+        ("maximum_loss", c_double),
+        ("plan", c_char_p),
+        ("effort", c_char_p),
+        ("scores", c_char_p),
+        ("head_activation", c_char_p),
+        ("accepts_wrong_checksums", c_int32),
     ]
 
 
@@ -160,6 +173,9 @@ ConversionCallback = ctypes.CFUNCTYPE(c_int, POINTER(CConversionProgress), c_voi
 # Names of the functions that give a status, with the types of their arguments.
 _CALLS: dict[str, list[Any]] = {
     "vlmz_model_open": [c_char_p, POINTER(ModelOptions), POINTER(c_void_p)],
+    "vlmz_model_open_signed": [
+        c_char_p, POINTER(c_char_p), c_size_t, POINTER(ModelOptions), POINTER(c_void_p),
+    ],
     "vlmz_model_capabilities": [c_void_p, POINTER(c_uint32)],
     "vlmz_model_describe": [c_void_p, POINTER(c_void_p)],
     "vlmz_model_free": [c_void_p],
@@ -281,12 +297,20 @@ def texts(values: list[str]) -> Any:
     return (c_char_p * len(values))(*(text(value) for value in values))
 
 
+def file_names(paths: Sequence[str | os.PathLike[str]]) -> Any:
+    """An array of names of files."""
+    return (c_char_p * len(paths))(*(file_name(path) for path in paths))
+
+
 def text(value: str) -> bytes:
     """A text for the library.
 
     Raises:
+        TypeError: for anything else.
         InvalidArgumentError: for a zero character, which would end it, or a lone surrogate.
     """
+    if not isinstance(value, str):
+        raise TypeError(f"text: found {type(value).__name__}, expected a str")
     if "\0" in value:
         raise error_of(1, "text: found a zero character, expected none")
     try:

@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _library as c
-from ._batches import Batches, of_place, worker_count
+from ._batches import OF_ONE_IMAGE, Batches, of_place, worker_count
 from ._calls import Task, run
 from ._chat import Answer, AnswerStream, Chat
+from ._errors import BadDataError, NotFoundError
 from ._images import Image, ImageSource, is_several, opened, series
 from ._library import check, library
 
@@ -73,15 +74,33 @@ class Model:
         *,
         threads: int | None = None,
         instruction_set: str | None = None,
+        trusted_keys: Sequence[str | os.PathLike[str]] | None = None,
     ) -> None:
         self._path = os.fspath(path)
-        self._arguments = (threads, instruction_set)
+        # A single text is a sequence of letters, none of which is a key.
+        if isinstance(trusted_keys, str):
+            trusted_keys = [trusted_keys]
+        keys = None if trusted_keys is None else [os.fspath(key) for key in trusted_keys]
+        self._arguments = (threads, instruction_set, keys)
         options = c.ModelOptions(
             threads=c.number(threads, "threads", least=1),
             instruction_set=None if instruction_set is None else c.text(instruction_set),
         )
         pointer = ctypes.c_void_p()
-        check(library().vlmz_model_open(c.file_name(path), options, pointer))
+        name = c.file_name(path)
+        try:
+            if keys is None:
+                check(library().vlmz_model_open(name, options, pointer))
+            else:
+                check(
+                    library().vlmz_model_open_signed(
+                        name, c.file_names(keys), len(keys), options, pointer))
+        except (BadDataError, NotFoundError) as error:
+            if not _is_checkpoint(self._path):
+                raise
+            raise type(error)(
+                f"{error}; a checkpoint is converted first, by vlmz.convert or vlm-convert"
+            ) from None
         self._handle = c.Handle(pointer, "vlmz_model_free")
         self._lock = threading.Lock()
         self._idle: list[c.Handle] = []
@@ -192,7 +211,8 @@ class Model:
             The candidates of the one picture, or a list of such lists.
 
         Raises:
-            NotCapableError: for a model without classes, or one that reads no texts.
+            NotCapableError: for a model without classes of its own and no `labels`, or one that compares
+                no pictures with texts.
             InvalidArgumentError: for a `top` below 1, an empty label, a template without `{}`.
             BadDataError: for a damaged picture, or one that is too small; and what `Image` raises.
         """
@@ -264,7 +284,7 @@ class Model:
             float32, (width,) of one picture or text, (N, width) of several.
 
         Raises:
-            NotCapableError: for a model that answers questions, or one that reads no texts.
+            NotCapableError: for a model that answers questions, or one that embeds no texts.
             BadDataError: for a damaged picture, or one that is too small; and what `Image` raises.
         """
         if (images is None) == (texts is None):
@@ -274,6 +294,10 @@ class Model:
                 row: Floats = self._embed_texts([texts])[0]
                 return row
             return self._embed_texts(list(texts))
+        if is_several(images) and not len(images := series(images)):
+            # As wide as others, so that it can be joined with them.
+            gray = np.full((32, 32, 3), 128, np.uint8)
+            return np.empty((0, len(self.embed(gray))), np.float32)
         found: Any = self._each(images, _embed, progress, on_error, None)
         if not isinstance(found, list):
             return found  # type: ignore[no-any-return]
@@ -282,6 +306,8 @@ class Model:
         return _stacked([missing if row is None else row for row in found])
 
     def _embed_texts(self, texts: Sequence[str]) -> Floats:
+        if not texts:
+            return np.empty((0, self._embed_texts(["a"]).shape[1]), np.float32)
         encoded = [c.text(text) for text in texts]
         stopped = threading.Event()
         count = ctypes.c_size_t()
@@ -419,13 +445,15 @@ class Model:
         """The answer to one question about a picture.
 
         Args:
-            image: a picture, a list of pictures, or None for a question without one.
+            image: a picture, or None for a question without one. A list is several pictures that the one
+                question is about, not a batch: `answer_each` asks about each.
             question: where pictures stand in it may be said with `<image>`, once for each.
             stream: gives the answer piece by piece.
             system, template, context_length: as of `chat`.
             resolution, keep_aspect: as of `Chat.ask`.
             sampling: as of `Chat.ask`: `max_tokens`, `temperature`, `top_k`, `top_p`, `min_p`,
-                `repeat_penalty`, `seed`, `stop`.
+                `repeat_penalty`, `seed`, `stop`, `schema`, `grammar`, `presence_penalty`,
+                `frequency_penalty`.
 
         Returns:
             The text, with what it took; or an iterator over its pieces.
@@ -442,6 +470,45 @@ class Model:
             return pieces
         answer: Answer = chat.ask(question, image, **options)
         return answer
+
+    def answer_each(
+        self,
+        images: Any,
+        question: str,
+        *,
+        progress: Progress | None = None,
+        on_error: OnError | None = None,
+        **options: Any,
+    ) -> list[Answer | None]:
+        """The answers to one question about each of some pictures, as `vlm-run --each` gives them.
+
+        Args:
+            images: as of `classify`; one picture is a series of one.
+            question: as of `answer`.
+            progress: as of `classify`.
+            on_error: as of `classify`; the picture's answer is None.
+            options: as of `answer`, but for `stream`.
+
+        Returns:
+            The answers, in the order of the pictures.
+
+        Raises:
+            What `answer` raises.
+        """
+        sources = series(images) if is_several(images) else [images]
+        answers: list[Answer | None] = []
+        for place, image in enumerate(sources):
+            try:
+                answers.append(self.answer(image, question, **options))
+            except OF_ONE_IMAGE as failure:
+                error = of_place(failure, place)
+                if on_error is None:
+                    raise error from failure
+                on_error(place, error)
+                answers.append(None)
+            if progress is not None:
+                progress(len(answers), len(sources))
+        return answers
 
     # ------------------------------------------------------------ sessions
 
@@ -527,8 +594,21 @@ class Model:
         return results
 
 
-def _reopen(path: str, threads: int | None, instruction_set: str | None) -> Model:
-    return Model(path, threads=threads, instruction_set=instruction_set)
+# What checkpoints are called.
+_CHECKPOINTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt")
+
+
+def _is_checkpoint(path: str | bytes) -> bool:
+    name = os.fsdecode(path)
+    if os.path.isdir(name):
+        return any(file.endswith(_CHECKPOINTS) for file in os.listdir(name))
+    return name.endswith(_CHECKPOINTS) and os.path.isfile(name)
+
+
+def _reopen(
+    path: str, threads: int | None, instruction_set: str | None, keys: list[str] | None = None
+) -> Model:
+    return Model(path, threads=threads, instruction_set=instruction_set, trusted_keys=keys)
 
 
 def _handles(images: Sequence[Image]) -> Any:

@@ -2,7 +2,8 @@
 
 A part's file appears at its name when it is complete, in one step, and holds the same rows whoever writes
 it. So what is there is done, what is missing is to do, and nothing can be lost or doubled, whichever
-process dies. `job.json` says what the parts are of, so that a job is not gone on with as another one.
+process dies. `_job.json` says what the parts are of, so that a job is not gone on with as another one.
+Readers of Parquet take a folder for one table, and pass over names that begin so.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .._errors import InvalidArgumentError, VlmzError
 from .._model import Model
 from ._tasks import Task, identity
 
-_MANIFEST = "job.json"
+_MANIFEST = "_job.json"
 
 
 class JobChangedError(VlmzError, ValueError):
@@ -37,6 +38,12 @@ class PartFailedError(VlmzError):
 
 # Workers that may die over one part.
 MOST_TRIES = 6
+
+# What pictures of a folder are called, as `vlm-run -r` looks for them.
+_PICTURES = frozenset(
+    ".png .apng .jpg .jpeg .jpe .jfif .webp .gif .bmp .dib .pbm .pgm .ppm .pnm .tif .tiff .heic .heif "
+    ".hif .avif".split()
+)
 
 
 @dataclass(frozen=True)
@@ -87,18 +94,44 @@ def split(source: Any, rows_per_part: int) -> list[Part]:
     """The parts of an input.
 
     Args:
-        source: names of picture files, or the name of a Parquet file, or of a folder of such files.
+        source: names of picture files, or the name of a Parquet file or a picture, or of a folder of
+            either. A folder that has Parquet files is those; otherwise it is the pictures in it and in
+            its folders, in the order of their names.
 
     Raises:
-        FileNotFoundError: for a name that is not there, or a folder without Parquet files.
+        FileNotFoundError: for a name that is not there, or a folder with neither.
+        InvalidArgumentError: for a file that is neither.
     """
-    if isinstance(source, (str, os.PathLike)):
-        path = Path(source)
-        files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-        if not files:
-            raise FileNotFoundError(f"{path}: found no .parquet files")
+    if not isinstance(source, (str, os.PathLike)):
+        return _split_names([os.path.abspath(name) for name in source], rows_per_part)
+    path = Path(source)
+    if not path.is_dir():
+        if _is_picture(path):
+            return _split_names([str(path.absolute())], rows_per_part)
+        return _split_tables([path], rows_per_part)
+    if files := sorted(path.glob("*.parquet")):
         return _split_tables(files, rows_per_part)
-    names = [os.path.abspath(name) for name in source]
+    pictures = _pictures(path)
+    if not pictures:
+        raise FileNotFoundError(f"{path}: found neither .parquet files nor pictures")
+    return _split_names(pictures, rows_per_part)
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in _PICTURES and path.is_file()
+
+
+def _pictures(folder: Path) -> list[str]:
+    """Names of the pictures in a folder and its folders, without hidden ones."""
+    names: list[str] = []
+    for place, folders, files in os.walk(folder.absolute()):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found = (Path(place, name) for name in files if not name.startswith("."))
+        names += [str(path) for path in found if _is_picture(path)]
+    return sorted(names)
+
+
+def _split_names(names: Sequence[str], rows_per_part: int) -> list[Part]:
     return [
         Part(number, len(some), tuple(some))
         for number, first in enumerate(range(0, len(names), rows_per_part))
@@ -109,7 +142,13 @@ def split(source: Any, rows_per_part: int) -> list[Part]:
 def _split_tables(files: Sequence[Path], rows_per_part: int) -> list[Part]:
     parts: list[Part] = []
     for file in files:
-        rows = pq.read_metadata(file).num_rows
+        try:
+            rows = pq.read_metadata(file).num_rows
+        except pa.ArrowInvalid as error:
+            raise InvalidArgumentError(
+                f"{file}: found no Parquet ({error}), expected a Parquet file, a picture, a folder of "
+                "either, or a list of pictures"
+            ) from error
         for first in range(0, rows, rows_per_part):
             count = min(rows_per_part, rows - first)
             parts.append(Part(len(parts), count, source=str(file.absolute()), first=first))
@@ -166,14 +205,18 @@ def begin(output: Path, job: dict[str, Any], parts: Sequence[Part]) -> set[int]:
         Numbers of the parts that are done.
 
     Raises:
-        JobChangedError: for the output of another job.
+        JobChangedError: for the output of another job, unless nothing of it is done.
         FileExistsError: for a folder that holds other files.
     """
     output.mkdir(parents=True, exist_ok=True)
     manifest = output / _MANIFEST
+    is_empty = not any(output.glob("part-*.parquet"))
     if manifest.exists():
         found = json.loads(manifest.read_text())
-        if found != job:
+        if found != job and is_empty:
+            # A job that failed before it had anything, with other arguments.
+            _write_manifest(manifest, job)
+        elif found != job:
             changed = [key for key in job if found.get(key) != job[key]]
             raise JobChangedError(
                 f"{output}: found the output of another job ({', '.join(changed)} differ), expected "
@@ -182,10 +225,14 @@ def begin(output: Path, job: dict[str, Any], parts: Sequence[Part]) -> set[int]:
     elif any(output.iterdir()):
         raise FileExistsError(f"{output}: found other files, expected an empty folder")
     else:
-        _write(manifest, lambda file: Path(file).write_text(json.dumps(job, indent=2) + "\n"))
+        _write_manifest(manifest, job)
     for left in output.glob(".*.tmp"):
         left.unlink(missing_ok=True)
     return {part.number for part in parts if (output / part.file).exists()}
+
+
+def _write_manifest(path: Path, job: dict[str, Any]) -> None:
+    _write(path, lambda file: Path(file).write_text(json.dumps(job, indent=2) + "\n"))
 
 
 def _write(path: Path, write: Any) -> None:

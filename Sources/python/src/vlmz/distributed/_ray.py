@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import ray
 import ray.data
 
+from .._errors import InvalidArgumentError, NotCapableError
 from .._model import Model
 from . import _job
 from ._job import Part, Progress, Summary
-from ._tasks import Task
+from ._tasks import Answer, Task
 
 
 class _Worker:
@@ -28,7 +32,7 @@ class _Worker:
         self._rest = (task, column, batch_rows)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        part: Part = row["part"]
+        part = Part(**json.loads(row["part"]))
         failed = _job.run(part, self._output, self._model, *self._rest)
         return {"number": part.number, "rows": part.count, "failed": failed}
 
@@ -54,7 +58,8 @@ def map_images(
 
     Args:
         model: a `.vlmz` file, by a name that is the same on all machines.
-        source: a Parquet file or a folder of such, or names of picture files; the same on all machines.
+        source: a Parquet file or a folder of such, a folder of pictures, or names of picture files; the
+            same on all machines.
         output: the folder to write to, on a file system that all machines share.
         task: `Embed()`, `Classify(…)`, `Answer(…)`, or a dataclass of your own with their methods.
         column: of Parquet, with names of files, their bytes, or both as Hugging Face's `datasets` has
@@ -66,12 +71,14 @@ def map_images(
 
     Raises:
         JobChangedError: for an output of another job.
-        VlmzError: for a model that cannot be opened, or cannot do the task.
+        VlmzError: for a model that cannot be opened, or cannot do the task: a picture is tried before
+            any worker begins.
     """
     parts = _job.split(source, rows_per_part)
     # What is wrong with the arguments is said here, not by a worker.
     with Model(model) as opened:
         _job.check(parts, column, task.columns(opened))
+        _try(task, opened)
     path, folder = Path(model).absolute(), Path(output).absolute()
     done = _job.begin(folder, _job.fingerprint(path, parts, column, task), parts)
     missing = [part for part in parts if part.number not in done]
@@ -81,20 +88,19 @@ def map_images(
     if missing:
         threads, workers = _pool(cpus_per_worker)
         arguments = (str(path), str(folder), task, column, batch_rows, threads)
-        data = ray.data.from_items(
-            [{"part": part} for part in missing], override_num_blocks=len(missing)
-        )
+        # As texts, which every version of Ray keeps as they are.
+        items = [{"part": json.dumps(dataclasses.asdict(part))} for part in missing]
+        data = ray.data.from_items(items, override_num_blocks=len(missing))
         # `progress` is told of it.
         data.context.enable_progress_bars = False
         results = data.map(
             _Worker,
             fn_constructor_args=arguments,
             num_cpus=threads,
-            concurrency=max(1, min(workers, len(missing))),
-            # A worker that dies is started again, and its part begun anew. Ray counts it as a try to
-            # ask a machine that is gone, so its limits are no use: `_job.run` has one.
-            max_restarts=-1,
-            max_task_retries=-1,
+            # A worker of a pool that dies is started again, and its part begun anew, without limit.
+            # Ray counts it as a try to ask a machine that is gone, so a limit of its own would be no
+            # use: `_job.run` has one.
+            compute=ray.data.ActorPoolStrategy(size=max(1, min(workers, len(missing)))),
         )
         for row in results.iter_rows():
             state[0] += 1
@@ -108,6 +114,20 @@ def map_images(
         failed=sum(_job.failures(file) for file in files),
         resumed_parts=len(done),
     )
+
+
+def _try(task: Task, model: Model) -> None:
+    """Does the task with one small picture.
+
+    Raises:
+        VlmzError: for what the model cannot do, or options that it does not take.
+    """
+    if isinstance(task, Answer):
+        # One token tells as much as all of an answer.
+        task = Answer(task.question, (*task.options, ("max_tokens", 1)))
+    for found in task.rows(model, [np.full((32, 32, 3), 128, np.uint8)]):
+        if isinstance(found, (InvalidArgumentError, NotCapableError, TypeError)):
+            raise found
 
 
 def _pool(cpus_per_worker: int | None) -> tuple[int, int]:

@@ -1,0 +1,108 @@
+import ArgumentParser
+import VLMCommandLine
+import VLMContainer
+import VLMConversion
+import VLMDelta
+import VLMFoundation
+import VLMTensor
+
+struct Apply: ParsableCommand {
+  static var configuration: CommandConfiguration {
+    CommandConfiguration(
+      commandName: "apply", abstract: "Turn a .vlmz file into its next version.",
+      discussion: """
+        The new file is written beside the old one, read back and renamed into its place: at every \
+        moment one of the two is there. A model that already is the new one is left as it is.
+        """)
+  }
+
+  @Argument(help: "A .vlmzd file.")
+  var delta: String
+
+  @Argument(help: "The .vlmz file that the delta was made from.")
+  var model: String
+
+  @Option(name: .shortAndLong, help: "Write the new file here, and leave the old one.")
+  var output: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Keep the old file under this name; .old is the model's name with that at its end.",
+      valueName: "path|.suffix"))
+  var keepOld: String?
+
+  @Flag(help: "Replace an existing output, or one kept earlier.")
+  var force = false
+
+  @Option(help: "Threads; default: the processors this process may use.")
+  var threads: Int?
+
+  @Flag(name: .shortAndLong, help: "No progress, no report.")
+  var quiet = false
+
+  func validate() throws {
+    guard output != "-" else { throw ValidationError(Extract.pipeMessage) }
+    guard output == nil || keepOld == nil else {
+      throw ValidationError("--keep-old: with --output the old file stays where it is")
+    }
+  }
+
+  /// Where the old file is kept.
+  private var keptPath: String? {
+    keepOld.map { $0.hasPrefix(".") && !$0.contains("/") ? model + $0 : $0 }
+  }
+
+  func run() throws {
+    let application = DeltaApplication(
+      try DeltaFile.open(path: delta),
+      // It may be replaced, unless there is another output.
+      to: try Container.open(path: model, isInput: output != nil))
+    if application.isApplied, output == nil {
+      if !quiet {
+        Report.line(
+          "\(model.escapedForDisplay()): already is what the delta makes, nothing to do; "
+            + "root hash \(hexadecimal(application.delta.target.rootHash))")
+      }
+      return
+    }
+    if let output {
+      try OutputFile.check(output, overwrite: force)
+    } else {
+      try OutputFile.check(model, overwrite: true)
+    }
+    if let keptPath {
+      if FileSystem.resolved(keptPath).map({ $0 == FileSystem.resolved(model) }) ?? false {
+        throw FileError(path: keptPath, problem: .sameFile(as: model))
+      }
+      try OutputFile.check(keptPath, overwrite: force)
+    }
+    try work(application)
+    guard !quiet else { return }
+    let target = application.delta.target
+    let kept = keptPath.map { "; the old file is \($0.escapedForDisplay())" } ?? ""
+    Report.line(
+      "\((output ?? model).escapedForDisplay()): \(byteText(target.byteCount)), "
+        + "root hash \(hexadecimal(target.rootHash))\(kept)")
+  }
+
+  private func work(_ application: DeltaApplication) throws {
+    let count = try threadCount(option: threads)
+    let pool = WorkerPool(threadCount: count)
+    let loop: Container.Loop = { count, body in
+      pool.forEach(count: count) { piece, _ in body(piece) }
+    }
+    let reading = Progress(
+      "checking", total: application.delta.file.count + application.model.file.count, unit: .bytes,
+      quiet: quiet)
+    try application.check(progress: { done, _ in reading.update(done) }, loop: loop)
+    reading.finish()
+    // Every byte is written, and read once more.
+    let writing = Progress(
+      "applying", total: 2 * application.delta.target.byteCount, unit: .bytes, quiet: quiet)
+    try application.write(
+      to: output ?? model, overwrite: output == nil || force, threads: count,
+      progress: { done, _ in writing.update(done) }, loop: loop, keepingOldAs: keptPath,
+      replacingKept: force)
+    writing.finish()
+  }
+}

@@ -1,0 +1,156 @@
+import Foundation
+import Testing
+import VLMContainer
+import VLMTestSupport
+
+/// `delta` and `apply` as they are used.
+@Suite("Deltas by command")
+struct DeltaCommandTests {
+  let folder: TemporaryFolder
+  let model: String
+  let delta: String
+  private let base: [UInt8]
+  private let target: [UInt8]
+
+  private static let goldens = TestFiles.root.appendingPathComponent("formats/golden/delta").path
+  private static let old = goldens + "/base.vlmz"
+  private static let new = goldens + "/target.vlmz"
+
+  init() throws {
+    folder = try TemporaryFolder()
+    base = try Self.bytes(Self.old)
+    target = try Self.bytes(Self.new)
+    model = try folder.write("m.vlmz", base)
+    delta = folder.path("d.vlmzd")
+    let outcome = try CommandRunner.convert("delta", Self.old, Self.new, delta)
+    try #require(outcome.status == 0, "\(outcome.errors)")
+    #expect(outcome.output.contains("tensors: 1 unchanged, 2 changed, 0 new"), "\(outcome.output)")
+    #expect(outcome.errors == "")
+  }
+
+  private static func bytes(_ path: String) throws -> [UInt8] {
+    Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+  }
+
+  private static func root(_ path: String) throws -> String {
+    hexadecimal(try Container.open(path: path).rootHash)
+  }
+
+  @Test("a model becomes its next version, keeps the old one, and is left alone the second time")
+  func apply() throws {
+    let first = try CommandRunner.convert("apply", delta, model, "--keep-old", ".old")
+    #expect(first.status == 0, "\(first.errors)")
+    #expect(first.output.contains("root hash \(try Self.root(Self.new))"))
+    #expect(first.output.contains("the old file is \(model).old"))
+    #expect(try folder.read("m.vlmz") == target)
+    #expect(try folder.read("m.vlmz.old") == base)
+    let second = try CommandRunner.convert("apply", delta, model, "--keep-old", ".old")
+    #expect(second.status == 0, "\(second.errors)")
+    #expect(second.output.contains("already is what the delta makes"))
+    #expect(try folder.read("m.vlmz.old") == base)
+    #expect(try folder.names == ["d.vlmzd", "m.vlmz", "m.vlmz.old"])
+    // Back again.
+    let back = try CommandRunner.convert(
+      "apply", delta, folder.path("m.vlmz.old"), "-o", model, "-q")
+    #expect(back.status == 73)
+    let copy = try CommandRunner.convert("apply", delta, model, "-o", folder.path("copy.vlmz"))
+    #expect(copy.status == 65)
+    #expect(copy.errors.contains("is already what the delta makes; copy it"))
+  }
+
+  @Test("refusals are one line, and leave the model")
+  func refusals() throws {
+    var broken = try folder.read("d.vlmzd")
+    broken[200] ^= 1
+    let damaged = try folder.write("damaged.vlmzd", broken)
+    let cases: [([String], Int32, String)] = [
+      (["apply", damaged, model], 65, "the bytes are damaged [D15]"),
+      (["apply", delta, Self.goldens + "/damaged.vlmz", "-o", folder.path("o.vlmz")], 65, "[R50]"),
+      (["apply", model, model], 65, "is a .vlmz container, expected a .vlmzd delta [D02]"),
+      (["apply", delta, delta], 65, "expected a .vlmz container [R02]"),
+      (["apply", delta, folder.path("none.vlmz")], 66, "No such file"),
+      (["apply", delta, model, "-o", model], 73, "same file as the input"),
+      (["apply", delta, model, "--keep-old", model], 73, "same file as the input"),
+      (["apply", delta, model, "--keep-old", delta], 73, "same file as the input"),
+      (["apply", delta, model, "--keep-old", ".o", "-o", "x.vlmz"], 64, "--keep-old"),
+      (["delta", Self.old, Self.new, delta], 73, "already exists; use --force"),
+      (["delta", Self.old, Self.goldens + "/damaged.vlmz", folder.path("x.vlmzd")], 65, "[R50]"),
+      (["delta", Self.old, Self.new, folder.path("x.safetensors")], 64, "ends in .vlmzd"),
+      (["delta", Self.old, Self.new, "-"], 64, "cannot go to a pipe"),
+    ]
+    let names = try folder.names
+    for (arguments, status, text) in cases {
+      let outcome = try CommandRunner.run("vlm-convert", arguments)
+      #expect(outcome.status == status, "\(arguments): \(outcome.errors)")
+      #expect(outcome.errors.contains(text), "\(arguments): \(outcome.errors)")
+      #expect(outcome.output == "", "\(arguments)")
+      if status != 64 {
+        #expect(outcome.errorLine.split(separator: "\n").count == 1, "\(outcome.errors)")
+      }
+      #expect(try folder.read("m.vlmz") == base)
+      #expect(try folder.names == names, "\(arguments)")
+    }
+  }
+
+  @Test("inspect says what a delta is, and other commands what to do with it")
+  func inspect() throws {
+    let lines = try CommandRunner.convert("inspect", delta)
+    #expect(lines.status == 0, "\(lines.errors)")
+    #expect(lines.output.contains("root hash \(try Self.root(Self.old))"))
+    #expect(lines.output.contains("root hash \(try Self.root(Self.new))"))
+    let json = try CommandRunner.convert("inspect", delta, "--json")
+    let object = try #require(
+      try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any])
+    #expect(object["kind"] as? String == "vlmzd")
+    let made = object["target"] as? [String: Any]
+    #expect(made?["content_hash"] as? String == (try Self.root(Self.new)))
+    let again = try CommandRunner.convert(
+      "delta", Self.old, Self.new, delta, "--force", "--json")
+    let report = try #require(
+      try JSONSerialization.jsonObject(with: Data(again.output.utf8)) as? [String: Any])
+    let tensors = report["tensors"] as? [String: Int]
+    #expect(tensors == ["unchanged": 1, "changed": 2, "new": 0])
+    let run = try CommandRunner.vlmRun(delta, "p.png")
+    #expect(run.status == 65)
+    #expect(run.errors.contains("'vlm-convert apply'"), "\(run.errors)")
+  }
+
+  /// The model is the old one or the new one, whole, and nothing else lies in the folder.
+  private func expectOneOfBoth(_ outcome: CommandRunner.Outcome, _ place: String) throws {
+    let found = try folder.read("m.vlmz")
+    #expect(found == base || found == target, "\(place)")
+    if outcome.status == 0 { #expect(found == target, "\(place)") }
+    let names = Set(try folder.names)
+    #expect(names.isSubset(of: ["d.vlmzd", "m.vlmz", "m.vlmz.old"]), "\(place): \(names)")
+    if names.contains("m.vlmz.old") { #expect(try folder.read("m.vlmz.old") == base) }
+  }
+
+  private func restore() throws {
+    try folder.write("m.vlmz", base)
+    try? FileManager.default.removeItem(atPath: model + ".old")
+  }
+
+  @Test(
+    "a disk that fails at any call, or a signal there, leaves the old model or the new one",
+    .enabled(if: FaultyDisk.isAvailable, FaultyDisk.reason))
+  func faults() throws {
+    let disk = FaultyDisk(folder: folder.url.path)
+    let arguments = ["apply", delta, model, "--keep-old", ".old", "-q"]
+    let (whole, calls) = try disk.run("vlm-convert", arguments)
+    #expect(whole.status == 0, "\(whole.errors)")
+    #expect(!calls.isEmpty)
+    var failures = 0
+    for call in ["open", "reserve", "write", "truncate", "sync", "rename"] {
+      for number in 1...max(1, calls.count { $0.hasPrefix(call) }) {
+        for code in [ENOSPC, -SIGTERM, -SIGINT] {
+          try restore()
+          let fault = FaultyDisk.Fault(call: call, number: number, code: code)
+          let (outcome, _) = try disk.run("vlm-convert", arguments, fault: fault)
+          failures += outcome.status == 0 ? 0 : 1
+          try expectOneOfBoth(outcome, "\(call) \(number) \(code): \(outcome.errors)")
+        }
+      }
+    }
+    #expect(failures > 6)
+  }
+}

@@ -1,0 +1,216 @@
+import Foundation
+import Testing
+import VLMFoundation
+import VLMTestSupport
+
+/// `sign`, `verify-signature`, `generate-key` and `--trust`.
+@Suite("Commands on signatures", .serialized)
+struct SignatureCommandTests {
+  static let minisign = ["/usr/bin/minisign", "/usr/local/bin/minisign"]
+    .first { FileManager.default.isExecutableFile(atPath: $0) }
+
+  static func fixture(_ name: String) -> String { TestFiles.fixture("signatures/" + name) }
+
+  let folder: TemporaryFolder
+  /// A classifier.
+  let model: String
+
+  init() throws {
+    folder = try TemporaryFolder()
+    model = folder.path("my model.vlmz")
+    let outcome = try CommandRunner.convert(
+      TestFiles.fixture("convnext-cifar10"), model, "--q8", "-q")
+    try #require(outcome.status == 0, "\(outcome.errors)")
+  }
+
+  private static let picture = TestFiles.root.appendingPathComponent("docs/images/horse.png").path
+
+  private func sign(_ more: String...) throws -> CommandRunner.Outcome {
+    try CommandRunner.run("vlm-convert", ["sign", model, "--key", Self.fixture("a.key")] + more)
+  }
+
+  private func runTrusting(_ key: String) throws -> CommandRunner.Outcome {
+    try CommandRunner.vlmRun(model, Self.picture, "-q", "--trust", key)
+  }
+
+  @Test("a model that was signed is run by whoever trusts the key")
+  func trusted() throws {
+    let signed = try sign("--comment", "cifar 1.0")
+    #expect(signed.status == 0 && signed.output.contains("cifar 1.0"), "\(signed.errors)")
+    for key in [Self.fixture("a.pub"), try Self.text(of: "a.pub")] {
+      let outcome = try runTrusting(key)
+      #expect(outcome.status == 0 && outcome.output.contains("horse"), "\(outcome.errors)")
+    }
+    let several = try CommandRunner.vlmRun(
+      model, Self.picture, "-q", "--trust", Self.fixture("b.pub"), "--trust", Self.fixture("a.pub"))
+    #expect(several.status == 0)
+  }
+
+  @Test("a model that is not signed by a trusted key is refused with one line and status 77")
+  func refused() throws {
+    let unsigned = try runTrusting(Self.fixture("a.pub"))
+    #expect(unsigned.status == 77 && unsigned.output.isEmpty)
+    #expect(
+      unsigned.errorLine
+        == "vlm-run: \(model): is not signed: there is no '\(model).minisig', expected the file's "
+        + "signature there; it comes with the model, or is made by vlm-convert sign '\(model)' "
+        + "--key FILE")
+    #expect(try sign("-q").status == 0)
+    let other = try runTrusting(Self.fixture("b.pub"))
+    #expect(other.status == 77 && other.errorLine.contains("signature by key"))
+    let without = try CommandRunner.vlmRun(model, Self.picture, "-q")
+    #expect(without.status == 0, "without the option no signature is looked for")
+  }
+
+  @Test("a model that was changed after it was signed is refused before it is looked at")
+  func changed() throws {
+    #expect(try sign("-q").status == 0)
+    var bytes = try folder.read("my model.vlmz")
+    bytes[bytes.count / 2] ^= 1
+    try folder.write("my model.vlmz", bytes)
+    let outcome = try runTrusting(Self.fixture("a.pub"))
+    #expect(outcome.status == 77 && outcome.errorLine.contains("is not the file that key"))
+    let verified = try CommandRunner.convert(
+      "verify-signature", model, "--key", Self.fixture("a.pub"))
+    #expect(verified.status == 2 && verified.errorLine.contains("is not the file that key"))
+    let again = try sign("-q", "--force")
+    #expect(again.status == 65, "a damaged model is not signed")
+  }
+
+  @Test("vlm-serve does not begin to serve a model that no trusted key signed")
+  func server() throws {
+    let outcome = try CommandRunner.run(
+      "vlm-serve", [model, "--port", "0", "--trust", Self.fixture("a.pub")])
+    #expect(outcome.status == 77 && outcome.output.isEmpty)
+    #expect(outcome.errorLine.hasPrefix("vlm-serve: \(model): is not signed"))
+  }
+
+  @Test("verify-signature prints who signed and what else was signed, also as JSON")
+  func verifySignature() throws {
+    #expect(try sign("-q", "--comment", "cifar 1.0", "-o", folder.path("s")).status == 0)
+    let arguments = [
+      "verify-signature", model, "--key", Self.fixture("a.pub"), "--signature", folder.path("s"),
+    ]
+    let plain = try CommandRunner.run("vlm-convert", arguments)
+    #expect(plain.status == 0)
+    #expect(plain.output.contains("signed by \(try Self.text(of: "a.pub"))"))
+    let outcome = try CommandRunner.run("vlm-convert", arguments + ["--json"])
+    let json = try JSONValue.parse(Array(outcome.output.utf8))
+    #expect(json["signed"] == .bool(true))
+    #expect(json["key"]?.stringValue == (try Self.text(of: "a.pub")))
+    #expect(json["trusted_comment"]?.stringValue?.hasSuffix("\tcifar 1.0") == true)
+    let other = try CommandRunner.convert(
+      "verify-signature", model, "--key", Self.fixture("b.pub"), "--signature", folder.path("s"),
+      "--json")
+    let problem = try JSONValue.parse(Array(other.output.utf8))
+    #expect(other.status == 2 && problem["signed"] == .bool(false))
+    #expect(problem["problem"]?.stringValue?.contains("signature by key") == true)
+  }
+
+  @Test("a signature is replaced only if asked, and is no model's")
+  func outputs() throws {
+    #expect(try sign("-q").status == 0)
+    let again = try sign("-q")
+    #expect(again.status == 73 && again.errorLine.hasSuffix("use --force to replace it"))
+    #expect(try sign("-q", "--force").status == 0)
+    let over = try sign("-q", "--force", "-o", model)
+    #expect(over.status == 73 && over.errorLine.contains("is the same file as the input"))
+    let key = try folder.write(
+      "a.key", Array(Data(contentsOf: URL(fileURLWithPath: Self.fixture("a.key")))))
+    let before = try folder.read("a.key")
+    let lost = try CommandRunner.convert("sign", model, "--key", key, "-o", key, "--force", "-q")
+    #expect(lost.status == 73 && lost.errorLine.contains("is the same file as the input"))
+    #expect(try folder.read("a.key") == before)
+  }
+
+  @Test("new keys are the owner's alone, replace none, and sign")
+  func newKeys() throws {
+    let name = folder.path("mine")
+    let made = try CommandRunner.convert("generate-key", name, "--unprotected")
+    #expect(made.status == 0, "\(made.errors)")
+    let attributes = try FileManager.default.attributesOfItem(atPath: name + ".key")
+    #expect((attributes[.posixPermissions] as? Int) == 0o600)
+    let signed = try CommandRunner.convert("sign", model, "--key", name + ".key", "-q")
+    #expect(signed.status == 0)
+    #expect(try runTrusting(name + ".pub").status == 0)
+    let again = try CommandRunner.convert("generate-key", name, "--unprotected")
+    #expect(again.status == 73 && again.errorLine.contains("mine.key: already exists, and nothing"))
+  }
+
+  @Test("a key with a password signs with it and not without")
+  func password() throws {
+    let right = try folder.write("right", Array("correct horse\nmore\n".utf8))
+    let wrong = try folder.write("wrong", Array("correct\n".utf8))
+    func sign(_ password: String) throws -> CommandRunner.Outcome {
+      try CommandRunner.convert(
+        "sign", model, "--key", Self.fixture("a-protected.key"), "--password-file", password, "-q")
+    }
+    let refused = try sign(wrong)
+    #expect(refused.status == 77 && refused.errorLine.hasSuffix("a-protected.key: wrong password"))
+    #expect(try sign(right).status == 0)
+    #expect(try runTrusting(Self.fixture("a.pub")).status == 0)
+  }
+
+  @Test("what belongs to no call is refused with a way on")
+  func usage() throws {
+    let none = try CommandRunner.convert("verify-signature", model)
+    #expect(none.status == 64 && none.errorLine.contains("--key"))
+    let both = try CommandRunner.convert(
+      "generate-key", folder.path("x"), "--unprotected", "--password-file", "y")
+    #expect(both.status == 64)
+    let pipes = try CommandRunner.convert("sign", model, "--key", "-", "--password-file", "-")
+    #expect(pipes.status == 64)
+    let missing = try runTrusting(folder.path("no.pub"))
+    #expect(missing.status == 66)
+  }
+
+  // MARK: - minisign itself
+
+  private static func text(of key: String) throws -> String {
+    let lines = try String(contentsOfFile: fixture(key), encoding: .utf8).split(separator: "\n")
+    return String(try #require(lines.last))
+  }
+
+  private static let hasMinisign = minisign != nil
+  private static let reason: Comment = "needs minisign, which is not installed"
+
+  @Test("minisign verifies what sign signed", .enabled(if: hasMinisign, reason))
+  func verifiedByMinisign() throws {
+    let minisign = try #require(Self.minisign)
+    #expect(try sign("-q", "--comment", "cifar 1.0").status == 0)
+    let outcome = try CommandRunner.run(minisign, ["-V", "-m", model, "-p", Self.fixture("a.pub")])
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(outcome.output.contains("cifar 1.0"))
+    let other = try CommandRunner.run(minisign, ["-V", "-m", model, "-p", Self.fixture("b.pub")])
+    #expect(other.status != 0)
+  }
+
+  @Test("what minisign signs with a new key of ours is trusted", .enabled(if: hasMinisign, reason))
+  func signedByMinisign() throws {
+    let minisign = try #require(Self.minisign)
+    let name = folder.path("mine")
+    #expect(try CommandRunner.convert("generate-key", name, "--unprotected", "-q").status == 0)
+    let signed = try CommandRunner.run(
+      minisign, ["-S", "-s", name + ".key", "-m", model, "-t", "anything"])
+    #expect(signed.status == 0, "\(signed.errors)")
+    #expect(try runTrusting(name + ".pub").status == 0)
+    let found = try CommandRunner.convert("verify-signature", model, "--key", name + ".pub")
+    #expect(found.status == 0 && found.output.contains("anything"))
+  }
+
+  @Test(
+    "minisign opens a new key of ours with its password",
+    .enabled(if: hasMinisign && (Machine.availableMemory ?? 0) > 3 << 30, reason))
+  func passwordOfMinisign() throws {
+    let minisign = try #require(Self.minisign)
+    let name = folder.path("mine")
+    let password = try folder.write("password", Array("battery staple\n".utf8))
+    let made = try CommandRunner.convert(
+      "generate-key", name, "--password-file", password, "-q")
+    #expect(made.status == 0, "\(made.errors)")
+    let signed = try CommandRunner.run(
+      minisign, ["-S", "-s", name + ".key", "-m", model], input: Data("battery staple\n".utf8))
+    #expect(signed.status == 0, "\(signed.errors)")
+    #expect(try runTrusting(name + ".pub").status == 0)
+  }
+}

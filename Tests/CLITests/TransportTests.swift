@@ -1,0 +1,135 @@
+import Foundation
+import Testing
+import VLMTestSupport
+
+/// `pack`, `unpack`, and the commands that open a packed model.
+@Suite("Packed models", .serialized)
+struct TransportTests {
+  private let folder: TemporaryFolder
+  private let model: String
+  private let packed: String
+
+  init() throws {
+    folder = try TemporaryFolder()
+    model = folder.path("model.vlmz")
+    packed = folder.path("model.vlmzp")
+    let made = try CommandRunner.convert(TestFiles.fixture("convnext-cifar10"), model, "--q8", "-q")
+    try #require(made.status == 0, "\(made.errors)")
+    let outcome = try CommandRunner.convert("pack", model, packed)
+    try #require(outcome.status == 0, "\(outcome.errors)")
+    #expect(outcome.output.hasPrefix("\(packed): ") && outcome.output.contains("root hash "))
+  }
+
+  private func content(_ name: String) throws -> Data {
+    try Data(contentsOf: folder.url.appendingPathComponent(name))
+  }
+
+  @Test("a packed file comes back through a pipe, and is replaced with --force only")
+  func pipe() throws {
+    let outcome = try CommandRunner.shell(
+      #"cat "$1" | "$BIN/vlm-convert" unpack - "$2""#, packed, folder.path("back.vlmz"))
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(outcome.output.contains("verified, root hash "))
+    #expect(try content("back.vlmz") == content("model.vlmz"))
+    let again = try CommandRunner.convert("unpack", packed, folder.path("back.vlmz"))
+    #expect(again.status == 73)
+    #expect(again.errorLine.hasSuffix("already exists; use --force to replace it"))
+    #expect(try CommandRunner.convert("unpack", packed, model, "--force").status == 0)
+  }
+
+  @Test("a broken pipe tells the byte to continue from, and the rest completes the file")
+  func brokenPipe() throws {
+    let size = try content("model.vlmzp").count
+    let back = folder.path("back.vlmz")
+    let broken = try CommandRunner.shell(
+      #"head -c "$3" "$1" | "$BIN/vlm-convert" unpack - "$2""#, packed, back, "\(size * 3 / 4)")
+    #expect(broken.status == 65)
+    let offset = try CommandRunner.convert("unpack", "--offset", "-", back).output
+      .trimmingCharacters(in: .newlines)
+    let first = try #require(Int(offset))
+    #expect(first > 0 && first < size)
+    #expect(
+      broken.errorLine.contains(
+        "; what came is kept: --resume continues, and needs the file from byte \(first) on "
+          + "(curl -r \(first)-)"))
+    let rest = try CommandRunner.shell(
+      #"tail -c +"$3" "$1" | "$BIN/vlm-convert" unpack --resume - "$2""#, packed, back,
+      "\(first + 1)")
+    #expect(rest.status == 0, "\(rest.errors)")
+    #expect(rest.errors.contains("resumed after "))
+    #expect(try content("back.vlmz") == content("model.vlmz"))
+    #expect(try folder.names == ["back.vlmz", "model.vlmz", "model.vlmzp"])
+  }
+
+  @Test("a model is unpacked into the cache by the first run, and found by the second")
+  func cache() throws {
+    let environment = ["XDG_CACHE_HOME": folder.path("cache")]
+    let arguments = [packed, "--dry-run", "--json"]
+    let first = try CommandRunner.run("vlm-run", arguments, environment: environment)
+    #expect(first.status == 0, "\(first.errors)")
+    #expect(first.errorLine.contains("model.vlmzp: unpacked for this and later runs: "))
+    let second = try CommandRunner.run("vlm-run", arguments, environment: environment)
+    #expect(second.status == 0)
+    #expect(second.errors.isEmpty)
+    #expect(first.output == second.output)
+
+    let cached = folder.url.appendingPathComponent("cache/vlmz")
+    let names = try FileManager.default.contentsOfDirectory(atPath: cached.path)
+    let name = try #require(names.first { $0.hasSuffix(".vlmz") })
+    try Data("damaged".utf8).write(to: cached.appendingPathComponent(name))
+    let third = try CommandRunner.run("vlm-run", arguments, environment: environment)
+    #expect(third.status == 0, "\(third.errors)")
+    #expect(third.output == first.output)
+  }
+
+  @Test("two processes that start at once unpack once")
+  func atOnce() throws {
+    let outcome = try CommandRunner.shell(
+      #"""
+      export XDG_CACHE_HOME="$2"
+      # The two ends of a pipe start together.
+      "$BIN/vlm-run" "$1" --dry-run --json >"$2.1" | "$BIN/vlm-run" "$1" --dry-run --json >"$2.2"
+      cmp "$2.1" "$2.2"
+      """#, packed, folder.path("cache"))
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(outcome.errors.components(separatedBy: "unpacked for this").count == 2)
+  }
+
+  @Test("without a cache the error says how to unpack")
+  func noCache() throws {
+    let environment = ["VLM_CACHE_GB": "0"]
+    let outcome = try CommandRunner.run("vlm-run", [packed, "--dry-run"], environment: environment)
+    #expect(outcome.status == 73)
+    #expect(
+      outcome.errorLine.hasSuffix(
+        "is packed, and there is no folder to unpack it into; unpack it first: "
+          + "vlm-convert unpack \(packed) \(model)"))
+    let wrong = try CommandRunner.run(
+      "vlm-run", [packed, "--dry-run"], environment: ["VLM_CACHE_GB": "much"])
+    #expect(wrong.status == 64)
+  }
+
+  @Test("inspect and verify read a packed file, and other commands say what it is")
+  func looking() throws {
+    let inspected = try CommandRunner.convert("inspect", packed)
+    #expect(inspected.status == 0)
+    #expect(inspected.output.contains("content hash ") && inspected.output.contains("panels: "))
+    #expect(try CommandRunner.convert("verify", packed).status == 0)
+    var bytes = try content("model.vlmzp")
+    bytes[bytes.count / 2] ^= 1
+    try bytes.write(to: folder.url.appendingPathComponent("damaged.vlmzp"))
+    let damaged = try CommandRunner.convert("verify", folder.path("damaged.vlmzp"))
+    #expect(damaged.status == 2)
+    #expect(damaged.errorLine.contains(": frame ") && damaged.errorLine.hasSuffix(" [P17]"))
+    let hashed = try CommandRunner.convert("hash", packed)
+    #expect(hashed.status == 65)
+    #expect(hashed.errorLine.contains("a packed .vlmzp; unpack it first"))
+  }
+
+  @Test("names of other formats are refused")
+  func endings() throws {
+    #expect(try CommandRunner.convert("pack", model, folder.path("x.vlmz")).status == 64)
+    #expect(try CommandRunner.convert("unpack", packed, folder.path("x.vlmzp")).status == 64)
+    #expect(try CommandRunner.convert("pack", model, "-").status == 64)
+  }
+}
