@@ -17,8 +17,11 @@ struct BudgetedRun {
     note: (String) -> Void, calibrating: (Int, Int, String) -> Void
   ) throws -> Conversion {
     guard let budget = converter.budget else { return converter.conversion }
-    return try planner(budget, note: note, calibrating: calibrating).plan(budget)
+    return try planner(budget, note: note, calibrating: calibrating).plan(budget, losses: known)
   }
+
+  /// What earlier conversions by the same statistics were found to lose.
+  private var known: MeasuredLosses { statistics?.losses ?? MeasuredLosses() }
 
   /// Writes the container.
   func write(
@@ -34,7 +37,7 @@ struct BudgetedRun {
       return try write(
         losing: wanted, planner, meter, note: note, calibrating: calibrating, progress: progress)
     }
-    var planned = try planner.plan(budget)
+    var planned = try planner.plan(budget, losses: known)
     for remark in planned.notes { note(remark.description) }
     var report = try run(planned, to: output, overwrites, note, progress)
     if case .size(let limit) = budget {
@@ -42,18 +45,35 @@ struct BudgetedRun {
       var excess = 0
       while report.fileByteCount > limit {
         excess += report.fileByteCount - limit
-        planned = try planner.plan(budget, excess: excess)
+        planned = try planner.plan(budget, losses: known, excess: excess)
         report = try run(planned, to: output, true, note, progress)
       }
     }
     if let meter {
-      report.spending?.measuredLoss = try loss(of: output, meter, calibrating)
+      keep(report.spending?.measure(try loss(of: output, meter, calibrating)))
+    } else if case .loss = budget {
+      note(
+        "the loss that was asked for was not measured: "
+          + (known.isEmpty
+            ? "the model may lose several times as much; "
+            : "it is expected by what other sizes have lost; ")
+          + "what is lost is measured with data to calibrate on, 8 texts of 512 tokens, "
+          + "conversations or pictures or more, of which some are held back")
     } else if statistics != nil {
       note(
         "no data are held back to measure what is lost: that takes calibration on 8 texts of 512 "
           + "tokens, conversations or pictures, or more")
     }
     return report
+  }
+
+  /// Keeps what is known of losses beside the statistics that they were expected by.
+  private func keep(_ losses: MeasuredLosses?) {
+    // Expectations by constants are others than those by what was found out.
+    guard let losses, let statistics, converter.options.calibration?.statisticsFile != nil,
+      statistics.hasSensitivities, converter.options.calibration?.effort != .fast
+    else { return }
+    statistics.keep(losses)
   }
 
   /// Writes the smallest container that loses at most `wanted` on data that are held back. What is
@@ -65,7 +85,9 @@ struct BudgetedRun {
     let options = converter.options
     let budget = VLMConversion.Budget.loss(wanted)
     let attempted = output + ".attempt"
-    var planned = try planner.plan(budget)
+    var losses = known
+    // Where none was measured the first is a try.
+    var planned = try planner.nearest(budget, losses: losses)
     for remark in planned.notes { note(remark.description) }
     var report = try run(planned, to: attempted, options.resumes, note, progress)
     OutputFile.hold(attempted)
@@ -73,12 +95,13 @@ struct BudgetedRun {
     var measured = 0.0
     for attempt in 1... {
       measured = try loss(of: attempted, meter, calibrating)
-      report.spending?.measuredLoss = measured
-      guard attempt < Self.mostConversions, let predicted = planned.spending?.mixture.loss,
-        predicted > 0, measured > 0, measured > wanted || measured < Self.closeEnough * wanted
+      if let found = report.spending?.measure(measured) { losses = found }
+      keep(losses)
+      guard attempt < Self.mostConversions, measured > 0,
+        measured > wanted || measured < Self.closeEnough * wanted
       else { break }
       // The estimate errs by much the same factor nearby.
-      let corrected = try planner.nearest(budget, correction: measured / predicted)
+      let corrected = try planner.nearest(budget, losses: losses)
       guard corrected.plan != planned.plan else { break }
       planned = corrected
       report = try run(planned, to: attempted, true, note, progress)
