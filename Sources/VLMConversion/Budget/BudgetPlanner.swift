@@ -101,10 +101,11 @@ package struct BudgetPlanner {
   /// - Parameters:
   ///   - losses: what conversions before were found to lose.
   ///   - excess: bytes by which a file before was larger than was planned.
+  ///   - aim: part of a budget's loss that is to be expected.
   /// - Throws: `ConversionError` for a budget that no mixture keeps to, with the least that is
   ///   possible.
   package func plan(
-    _ budget: Budget, losses: MeasuredLosses = MeasuredLosses(), excess: Int = 0
+    _ budget: Budget, losses: MeasuredLosses = MeasuredLosses(), excess: Int = 0, aim: Double = 1
   ) throws -> Conversion {
     let solver = MixtureSolver(items(budget))
     let fixed = fixedByteCount(budget)
@@ -135,7 +136,7 @@ package struct BudgetPlanner {
       }
       mixture = found
     case .loss(let loss):
-      guard let found = solver.mixture(losing: losses.sum(losing: loss)) else {
+      guard let found = solver.mixture(losing: losses.sum(losing: aim * loss)) else {
         throw refuse(
           significant(loss),
           "at least \(significant(losses.loss(expecting: solver.best.loss))), which the model loses in the most bits"
@@ -147,8 +148,10 @@ package struct BudgetPlanner {
   }
 
   /// The same; where no mixture loses so little, the one that loses least.
-  package func nearest(_ budget: Budget, losses: MeasuredLosses) throws -> Conversion {
-    do { return try plan(budget, losses: losses) } catch {
+  package func nearest(
+    _ budget: Budget, losses: MeasuredLosses, aim: Double = 1
+  ) throws -> Conversion {
+    do { return try plan(budget, losses: losses, aim: aim) } catch {
       guard case .loss = budget else { throw error }
       let solver = MixtureSolver(items(budget))
       return planned(solver.best, budget, solver, losses)

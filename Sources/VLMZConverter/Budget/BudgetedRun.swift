@@ -93,19 +93,28 @@ struct BudgetedRun {
     OutputFile.hold(attempted)
     defer { OutputFile.discard(attempted) }
     var measured = 0.0
+    // The one with the largest loss that keeps to the budget.
+    var best: (planned: Conversion, loss: Double)?
     for attempt in 1... {
       measured = try loss(of: attempted, meter, calibrating)
       if let found = report.spending?.measure(measured) { losses = found }
       keep(losses)
+      if measured <= wanted, measured >= best?.loss ?? 0 { best = (planned, measured) }
       guard attempt < Self.mostConversions, measured > 0,
         measured > wanted || measured < Self.closeEnough * wanted
       else { break }
       // The estimate errs by much the same factor nearby.
-      let corrected = try planner.nearest(budget, losses: losses)
+      let corrected = try planner.nearest(budget, losses: losses, aim: Self.aim)
       guard corrected.plan != planned.plan else { break }
       planned = corrected
       report = try run(planned, to: attempted, true, note, progress)
       OutputFile.hold(attempted)
+    }
+    if measured > wanted, let best {
+      report = try run(best.planned, to: attempted, true, note, progress)
+      OutputFile.hold(attempted)
+      measured = best.loss
+      report.spending?.measure(measured)
     }
     try OutputFile.move(attempted, to: output, overwrite: options.overwrites)
     if measured > wanted {
@@ -120,6 +129,8 @@ struct BudgetedRun {
   private static let mostConversions = 3
   /// A measured loss of so much of the one that was asked for is as good as that.
   private static let closeEnough = 0.85
+  /// Part of the loss that is aimed at, between these, since what is measured errs both ways.
+  private static let aim = 0.92
 
   /// What the container that was written loses on data that were held back.
   private func loss(
