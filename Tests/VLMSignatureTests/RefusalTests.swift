@@ -105,7 +105,7 @@ struct RefusalTests {
   }
 
   /// Swift 6.0 takes no interpolation within the arguments of a macro.
-  static let noKeys = [
+  static let noKeys: [String] = [
     "", "\n", "\n\n", "untrusted comment: x\n", "untrusted comment: x\n\(digits)",
     "untrusted comment: x\n\(digits)\n", "untrusted comment: x\n\(digits)\n\n",
     "comment: x\nRW\(digits.dropFirst(2))\n",
