@@ -12,6 +12,16 @@ import VLMTestSupport
 /// Of a key; what they say is none.
 private let digits = String(repeating: "A", count: 56)
 
+/// Swift 6.0 takes no interpolation within the arguments of a macro.
+private let noKeys: [String] = [
+  "", "\n", "\n\n", "untrusted comment: x\n", "untrusted comment: x\n\(digits)",
+  "untrusted comment: x\n\(digits)\n", "untrusted comment: x\n\(digits)\n\n",
+  "comment: x\nRW\(digits.dropFirst(2))\n",
+  "untrusted comment: x\u{0}\nRW\(digits.dropFirst(2))\n",
+  "untrusted comment: x\nRW\(digits.dropFirst(3))\n", "untrusted comment: x\n RW==\n",
+  "untrusted comment: x\nRW\(digits.dropFirst(3))=\n", "untrusted comment:\n\n",
+]
+
 /// Models that nobody trusted signed, and files that are no keys or signatures.
 @Suite("What is not trusted")
 struct RefusalTests {
@@ -103,16 +113,6 @@ struct RefusalTests {
       try PublicKey(path: "/dev/zero")
     }
   }
-
-  /// Swift 6.0 takes no interpolation within the arguments of a macro.
-  static let noKeys: [String] = [
-    "", "\n", "\n\n", "untrusted comment: x\n", "untrusted comment: x\n\(digits)",
-    "untrusted comment: x\n\(digits)\n", "untrusted comment: x\n\(digits)\n\n",
-    "comment: x\nRW\(digits.dropFirst(2))\n",
-    "untrusted comment: x\u{0}\nRW\(digits.dropFirst(2))\n",
-    "untrusted comment: x\nRW\(digits.dropFirst(3))\n", "untrusted comment: x\n RW==\n",
-    "untrusted comment: x\nRW\(digits.dropFirst(3))=\n", "untrusted comment:\n\n",
-  ]
 
   @Test("a text that is no key is refused with its line", arguments: noKeys)
   func malformed(_ text: String) throws {
