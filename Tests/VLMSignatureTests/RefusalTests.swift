@@ -13,7 +13,7 @@ import VLMTestSupport
 private let digits = String(repeating: "A", count: 56)
 
 /// Swift 6.0 takes no interpolation within the arguments of a macro.
-private let noKeys: [String] = [
+private let malformedKeys: [String] = [
   "", "\n", "\n\n", "untrusted comment: x\n", "untrusted comment: x\n\(digits)",
   "untrusted comment: x\n\(digits)\n", "untrusted comment: x\n\(digits)\n\n",
   "comment: x\nRW\(digits.dropFirst(2))\n",
@@ -114,7 +114,7 @@ struct RefusalTests {
     }
   }
 
-  @Test("a text that is no key is refused with its line", arguments: noKeys)
+  @Test("a text that is no key is refused with its line", arguments: malformedKeys)
   func malformed(_ text: String) throws {
     let path = try model.folder.write("x.pub", Array(text.utf8))
     let error = thrownError(SignatureError.self) { try PublicKey(path: path) }
