@@ -113,14 +113,14 @@ public final class Model: Sendable {
   ///
   /// - Parameters:
   ///   - observer: sees what the layers multiply.
-  ///   - replacements: matrices in place of the container's of those names.
+  ///   - replacement: a matrix in place of the container's of that name.
   package convenience init(
     _ container: Container, kernels: KernelSet, pool: WorkerPool,
-    observer: (any ProductObserver)? = nil, replacing replacements: [Tensor] = []
+    observer: (any ProductObserver)? = nil, replacing replacement: Tensor? = nil
   ) throws {
     self.init(
       try Contents(
-        container, kernels: kernels, pool: pool, observer: observer, replacing: replacements))
+        container, kernels: kernels, pool: pool, observer: observer, replacing: replacement))
   }
 
   /// The same of a file, with threads of its own.
@@ -140,15 +140,14 @@ public final class Model: Sendable {
 
     init(
       _ container: Container, kernels: KernelSet, pool: WorkerPool,
-      observer: (any ProductObserver)? = nil, replacing replacements: [Tensor] = []
+      observer: (any ProductObserver)? = nil, replacing replacement: Tensor? = nil
     ) throws {
       self.container = container
       self.kernels = kernels
       self.pool = pool
       description = try container.modelDescription()
       let (source, config) = (ContainerWeights(container), description.config)
-      let overlay: (any WeightSource)? =
-        replacements.isEmpty ? nil : OverlayWeights(source, replacing: replacements)
+      let overlay: (any WeightSource)? = replacement.map { OverlayWeights(source, replacing: $0) }
       let layers = try ModelError.inFile(container.path) {
         try config.build(Weights(overlay ?? source, kernels: kernels, observer: observer))
       }

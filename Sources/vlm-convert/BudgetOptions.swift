@@ -22,8 +22,7 @@ struct BudgetOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "The same, as small as possible, by what the model may lose: divergence in nats of one that "
-        + "writes or names classes, else one less the cosine of embeddings. Needs --calibrate or "
-        + "--statistics.",
+        + "writes or names classes, else one less the cosine of embeddings.",
       valueName: "loss"))
   var loss: String?
 
