@@ -109,10 +109,18 @@ package struct Conversion: Sendable {
   }
 
   /// The contents of all sections that the conversion makes, but for the tensors.
-  func sections(
+  private func sections(
     _ report: ConversionReport, _ digests: [String: UInt64],
     _ statistics: (any TensorStatistics)?
   ) throws -> [(kind: SectionKind, content: [UInt8])] {
+    var sections = try unchangingSections()
+    sections.append((.provenance, try provenanceSection(digests, statistics)))
+    sections.append((.report, reportSection(report)))
+    return sections
+  }
+
+  /// Those that have nothing of schemes in them.
+  func unchangingSections() throws -> [(kind: SectionKind, content: [UInt8])] {
     var sections = [(kind: SectionKind.config, content: bytes(source.description.json))]
     if let preprocessing = source.preprocessing {
       sections.append((.preprocess, bytes(preprocessing.json())))
@@ -121,10 +129,16 @@ package struct Conversion: Sendable {
       sections.append((.labels, bytes(labels)))
     }
     for (kind, content) in source.sections { sections.append((kind, content)) }
-    sections.append((.provenance, bytes(try provenance(digests, statistics))))
-    sections.append((.report, bytes(report.json())))
     return sections
   }
+
+  func provenanceSection(
+    _ digests: [String: UInt64], _ statistics: (any TensorStatistics)?
+  ) throws -> [UInt8] {
+    bytes(try provenance(digests, statistics))
+  }
+
+  func reportSection(_ report: ConversionReport) -> [UInt8] { bytes(report.json()) }
 
   /// Refuses what may not be written to, whatever the caller allows to be replaced.
   ///

@@ -113,14 +113,14 @@ public final class Model: Sendable {
   ///
   /// - Parameters:
   ///   - observer: sees what the layers multiply.
-  ///   - replacement: a matrix in place of the container's of that name.
+  ///   - replacements: matrices in place of the container's of those names.
   package convenience init(
     _ container: Container, kernels: KernelSet, pool: WorkerPool,
-    observer: (any ProductObserver)? = nil, replacing replacement: Tensor? = nil
+    observer: (any ProductObserver)? = nil, replacing replacements: [Tensor] = []
   ) throws {
     self.init(
       try Contents(
-        container, kernels: kernels, pool: pool, observer: observer, replacing: replacement))
+        container, kernels: kernels, pool: pool, observer: observer, replacing: replacements))
   }
 
   /// The same of a file, with threads of its own.
@@ -140,14 +140,15 @@ public final class Model: Sendable {
 
     init(
       _ container: Container, kernels: KernelSet, pool: WorkerPool,
-      observer: (any ProductObserver)? = nil, replacing replacement: Tensor? = nil
+      observer: (any ProductObserver)? = nil, replacing replacements: [Tensor] = []
     ) throws {
       self.container = container
       self.kernels = kernels
       self.pool = pool
       description = try container.modelDescription()
       let (source, config) = (ContainerWeights(container), description.config)
-      let overlay: (any WeightSource)? = replacement.map { OverlayWeights(source, replacing: $0) }
+      let overlay: (any WeightSource)? =
+        replacements.isEmpty ? nil : OverlayWeights(source, replacing: replacements)
       let layers = try ModelError.inFile(container.path) {
         try config.build(Weights(overlay ?? source, kernels: kernels, observer: observer))
       }

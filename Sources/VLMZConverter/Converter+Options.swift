@@ -100,6 +100,12 @@ extension Converter.Options {
     guard budget == nil || planFile == nil else {
       throw VLMZError(.invalidArgument, "plan file: found a budget too, expected one of them")
     }
+    // Errors of weights say which matrices to spend on, and nothing of what the model loses.
+    if case .loss = budget, calibration == nil {
+      throw VLMZError(
+        .invalidArgument,
+        "loss: found no calibration, expected data or statistics that tell what is lost")
+    }
   }
 
   var policy: QuantizationPolicy {

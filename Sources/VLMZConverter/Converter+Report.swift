@@ -58,9 +58,11 @@ extension Converter {
     /// Stored bits per parameter: codes, scales and padding of all tensors.
     public var bitsPerWeight: Double { details.bitsPerWeight }
 
-    /// What a budget's mixture was expected to lose: nats of divergence of a model that writes or names
-    /// classes, else one less the cosine of embeddings. Nil without a budget.
-    public var predictedLoss: Double? { details.spending?.loss }
+    /// What a budget's mixture was expected to lose before it was run: nats of divergence of a model that
+    /// writes or names classes, else one less the cosine of embeddings. It errs by some tens of percent
+    /// where conversions by the same statistics were measured before, and may be a few times too low where
+    /// none was. Nil without a budget, and without calibration.
+    public var predictedLoss: Double? { details.spending?.predictedLoss }
 
     /// What the written model was found to lose, on data of the calibration that were held back; nil where
     /// there were none.

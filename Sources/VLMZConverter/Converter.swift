@@ -200,7 +200,9 @@ public final class Converter: Sendable {
       try conversion.checkOutput(output)
       try OutputFile.check(output, overwrite: options.overwrites)
     }
-    if let budget { try conversion.unrestricted.requireRoom(for: budget) }
+    if let budget {
+      try conversion.unrestricted.requireRoom(for: budget, statistics: calibrator?.announced)
+    }
     if options.planFile != nil, options.calibration == nil {
       tell(
         "a plan has schemes only: codes are chosen by the weights alone, unless the model is "

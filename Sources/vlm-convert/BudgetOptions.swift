@@ -22,7 +22,8 @@ struct BudgetOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "The same, as small as possible, by what the model may lose: divergence in nats of one that "
-        + "writes or names classes, else one less the cosine of embeddings.",
+        + "writes or names classes, else one less the cosine of embeddings. Needs --calibrate or "
+        + "--statistics.",
       valueName: "loss"))
   var loss: String?
 

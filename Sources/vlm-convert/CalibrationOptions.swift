@@ -27,6 +27,8 @@ struct CalibrationOptions: ParsableArguments {
   /// What stands for the model's own data. A file of that name is `./self`.
   private static let own = "self"
 
+  var isAsked: Bool { !calibrate.isEmpty || statistics != nil }
+
   func validate() throws {
     guard let tokens = calibrationTokens else { return }
     guard !calibrate.isEmpty else {
@@ -42,7 +44,7 @@ struct CalibrationOptions: ParsableArguments {
 
   /// The options as a value; nil without any.
   func calibration(_ effort: Converter.Effort?) throws -> Converter.Calibration? {
-    guard !calibrate.isEmpty || statistics != nil else {
+    guard isAsked else {
       guard effort == nil else { throw ValidationError("--effort needs --calibrate") }
       return nil
     }

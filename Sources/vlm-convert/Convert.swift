@@ -134,7 +134,7 @@ struct Convert: ParsableCommand {
   @Option(help: "Threads; default: the processors this process may use.")
   var threads: Int?
 
-  @Flag(name: .shortAndLong, help: "No progress, no report.")
+  @Flag(name: .shortAndLong, help: "No progress, no notes, no report.")
   var quiet = false
 
   func validate() throws {
@@ -146,6 +146,11 @@ struct Convert: ParsableCommand {
     guard scheme == nil || budget.count == 0 else {
       throw ValidationError(
         "expected one of --\(scheme?.scheme.name ?? "q8"), --size, --bits, --loss and --plan")
+    }
+    guard budget.loss == nil || calibration.isAsked else {
+      throw ValidationError(
+        "--loss needs --calibrate, or --statistics: by the weights alone nobody knows what a model "
+          + "loses")
     }
     guard output != nil || dryRun else { throw ValidationError("expected an output file") }
     _ = try tensorType.map(Self.override)
@@ -196,7 +201,9 @@ struct Convert: ParsableCommand {
     let converter = try Converter(
       source, options, threads: try threadCount(option: threads),
       kernels: try Environment.kernelSet())
-    for note in converter.remarks { Report.warning(note.shown, program: "vlm-convert") }
+    for note in converter.remarks where !quiet {
+      Report.warning(note.shown, program: "vlm-convert")
+    }
     let unused = source.checkpoint.unused
     if !unused.isEmpty, !quiet {
       // Those that the user wants to be left out are what has to be seen.

@@ -17,12 +17,15 @@ struct EvaluationTable {
     if let cosine = evaluation.visualTokens { add("cosine of visual tokens", cosine: cosine) }
     if let text = evaluation.text {
       add(
-        text, "text, \(count(text.sequenceCount, "window")) of \(count(text.tokenCount, "token"))")
+        text,
+        "text, \(count(text.tokenCount, "predicted token")) in "
+          + count(text.sequenceCount, "window"))
     }
     if let answers = evaluation.answers {
       add(
         answers,
-        "\(count(answers.sequenceCount, "answer")) of \(count(answers.tokenCount, "token"))")
+        "\(count(answers.tokenCount, "predicted token")) in "
+          + count(answers.sequenceCount, "answer"))
     }
     if let own = evaluation.ownAnswers {
       add("answers that changed", "\(own.changed.count) of \(own.count)")
@@ -98,6 +101,8 @@ struct EvaluationTable {
       add(
         "calibration error", percent(reliability.calibrationError),
         other.map { percent($0.calibrationError) } ?? "")
+    } else if classes.scores != .raw {
+      add("accuracy", "not known: no folder of the pictures is named as a class or by its number")
     }
     if let agreement = classes.agreement {
       add(classes.scores == .sigmoid ? "same classes above 50 %" : "same class", percent(agreement))

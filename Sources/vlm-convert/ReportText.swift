@@ -41,17 +41,22 @@ struct ReportText {
     }
   }
 
-  /// "  calibrated on 8192 tokens, 16 sequences", whatever there was.
+  /// "  calibrated on 18 pictures; 2 more held back to measure what is lost", whatever there was.
   private var calibration: String? {
     guard let data = report.calibration else { return nil }
     func part(_ key: String, _ name: String) -> String? {
       data[key]?.intValue.flatMap { $0 > 0 ? "\($0) \(name)" : nil }
     }
     let parts = [
-      part("pictures", "pictures"), part("drawn", "drawn pictures"), part("texts", "texts"),
-      part("tokens", "tokens"), part("left_out", "left out"),
+      part("pictures", "pictures"), part("drawn", "drawn pictures"),
+      part("texts", "windows of text, conversations or captions"), part("tokens", "tokens"),
+    ].compactMap { $0 }
+    let others = [
+      part("held_back", "more held back to measure what is lost"),
+      part("left_out", "left out as damaged"),
     ].compactMap { $0 }
     return "  calibrated on " + parts.joined(separator: ", ")
+      + others.map { "; \($0)" }.joined()
   }
 
   private func pad(_ text: String, _ width: Int) -> String {

@@ -22,7 +22,8 @@ struct BudgetCommandTests {
     try #require(outcome.status == 0, "\(outcome.errors)")
     #expect(try Data(contentsOf: URL(fileURLWithPath: output)).count <= bytes)
     #expect(outcome.errors.contains("without calibration"))
-    #expect(outcome.output.contains("nats of divergence expected"))
+    #expect(outcome.output.contains("chosen by errors of weights"))
+    #expect(!outcome.output.contains("divergence"))
     #expect(outcome.output.contains("stages.*.blocks.*.mlp.fc1.weight: "))
     let drawing = try String(contentsOfFile: curve, encoding: .utf8)
     #expect(drawing.hasPrefix("<svg ") && drawing.hasSuffix("</svg>\n"))
@@ -51,6 +52,7 @@ struct BudgetCommandTests {
       (["--size", "99999999999TB"], 64, "expected a number"),
       (["--size", "1.2.3MB"], 64, "1.2.3MB"), (["--size", "1kB"], 64, "expected at least"),
       (["--bits", "NaN"], 64, "--bits: found 'NaN'"), (["--bits", "0.5"], 64, "1 to 32"),
+      (["--loss", "0.02"], 64, "--loss needs --calibrate, or --statistics"),
       (["--bits", "1.5"], 64, "expected at least"), (["--loss", "0"], 64, "--loss"),
       (["--loss", "1e"], 64, "--loss"), (["--q4", "--size", "1MB"], 64, "expected one of"),
       (["--bits", "5", "--loss", "1"], 64, "expected one of"),

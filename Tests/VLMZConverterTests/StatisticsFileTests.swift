@@ -60,6 +60,26 @@ struct StatisticsFileTests {
     #expect(triangle.values == [6, 1, 3, 10, 1, 5])
   }
 
+  @Test("what models lost is kept in the file, which stays the same statistics")
+  func losses() throws {
+    let path = try write()
+    let file = try StatisticsFile.open(path: path)
+    #expect(file.losses.isEmpty)
+    let losses = MeasuredLosses([
+      .init(expected: 0.01, measured: 0.02), .init(expected: 0.1, measured: 0.3),
+    ])
+    #expect(file.keep(losses))
+    let again = try StatisticsFile.open(path: path)
+    #expect(again.losses == losses && again.fingerprint == file.fingerprint)
+    let listing = try #require(try StatisticsListing(path: path))
+    #expect(listing.lines.count == 4)
+    #expect(listing.json["losses"]?.arrayValue?.count == 2)
+    #expect(try damaged { $0.append(self.doubles("vlmz.losses", [0.01, 0.02])) } != nil)
+    #expect(
+      try damaged { $0.append(self.doubles("vlmz.losses", [Double](repeating: 0, count: 32))) }
+        != nil)
+  }
+
   @Test("inspect tells inputs, rows and how few inputs have half of the squares")
   func listing() throws {
     let listing = try #require(try StatisticsListing(path: try write()))

@@ -53,7 +53,7 @@ package enum LossUnit: String, Sendable {
   package var text: String {
     switch self {
     case .divergence: "nats of divergence"
-    case .featureError: "less cosine of embeddings"
+    case .featureError: "lost of the cosine of embeddings"
     }
   }
 }

@@ -11,8 +11,8 @@ package struct BudgetPlanner {
   private let items: [MixtureItem]
   private let basis: Spending.Basis
   package let unit: LossUnit
-  /// Bytes of the file beside its tensors, or a few more.
-  private let overhead: Int
+  /// What the file takes beside its tensors.
+  private let overhead: Overhead
 
   /// Measures what each matrix costs.
   ///
@@ -48,6 +48,7 @@ package struct BudgetPlanner {
       conversion.plan.items.filter {
         inLanguage.contains($0.spec.path) && ![.head, .embedding].contains($0.spec.role)
       }.map(\.spec.path))
+    let isOfEachAlone = statistics.map { !$0.countsTogether } ?? false
     var found: [Int: MixtureItem] = [:]
     for (done, index) in order.enumerated() {
       if cancelled?.isCancelled ?? false { throw CancellationError() }
@@ -55,7 +56,8 @@ package struct BudgetPlanner {
       let item = conversion.plan.items[index]
       let sensitivity =
         statistics?.sensitivity(of: item.spec.path).map {
-          inBlocks.contains(item.spec.path) ? LossConstants.togetherInBlocks * $0 : $0
+          isOfEachAlone && inBlocks.contains(item.spec.path)
+            ? LossConstants.togetherInBlocks * $0 : $0
         } ?? LossConstants.loss(of: item.spec.role)
       // Behind a norm a few inputs dominate every row alike; elsewhere they are rare and huge.
       let isDominated =
@@ -72,7 +74,7 @@ package struct BudgetPlanner {
     }
     progress(order.count, order.count)
     items = free.compactMap { found[$0] }
-    overhead = try conversion.overhead(statistics)
+    overhead = try Overhead(conversion, statistics)
   }
 
   /// Bytes of the tensors that no choice is made for, as the budget counts them.
@@ -97,13 +99,14 @@ package struct BudgetPlanner {
   /// The conversion with the mixture that loses least within `budget`, or takes least.
   ///
   /// - Parameters:
-  ///   - correction: what losses are multiplied by, as conversions before have shown.
+  ///   - losses: what conversions before were found to lose.
   ///   - excess: bytes by which a file before was larger than was planned.
+  ///   - aim: part of a budget's loss that is to be expected.
   /// - Throws: `ConversionError` for a budget that no mixture keeps to, with the least that is
   ///   possible.
   package func plan(
-    _ budget: Budget, correction: Double = 1, excess: Int = 0
-  ) throws(ConversionError) -> Conversion {
+    _ budget: Budget, losses: MeasuredLosses = MeasuredLosses(), excess: Int = 0, aim: Double = 1
+  ) throws -> Conversion {
     let solver = MixtureSolver(items(budget))
     let fixed = fixedByteCount(budget)
     let parameters = conversion.plan.parameterCount
@@ -115,11 +118,7 @@ package struct BudgetPlanner {
     let mixture: Mixture
     switch budget {
     case .size(let bytes):
-      let smallest = solver.smallestByteCount + fixed + overhead + excess
-      guard let found = solver.mixture(within: bytes - fixed - overhead - excess) else {
-        throw conversion.refusal(of: budget, "\(bytes) bytes", least: "\(smallest)")
-      }
-      mixture = found
+      return try plan(fileOf: bytes - excess, budget, solver, losses)
     case .bits(let bits):
       let smallest =
         8 * Double(solver.smallestByteCount + fixed) / Double(max(1, parameters))
@@ -137,28 +136,59 @@ package struct BudgetPlanner {
       }
       mixture = found
     case .loss(let loss):
-      guard let found = solver.mixture(losing: loss / correction) else {
+      guard let found = solver.mixture(losing: losses.sum(losing: aim * loss)) else {
         throw refuse(
           significant(loss),
-          "at least \(significant(solver.best.loss * correction)), which the model loses in the most bits"
+          "at least \(significant(losses.loss(expecting: solver.best.loss))), which the model loses in the most bits"
         )
       }
       mixture = found
     }
-    return planned(mixture, budget, solver, correction: correction)
+    return planned(mixture, budget, solver, losses)
   }
 
   /// The same; where no mixture loses so little, the one that loses least.
-  package func nearest(_ budget: Budget, correction: Double) throws(ConversionError) -> Conversion {
-    do { return try plan(budget, correction: correction) } catch {
+  package func nearest(
+    _ budget: Budget, losses: MeasuredLosses, aim: Double = 1
+  ) throws -> Conversion {
+    do { return try plan(budget, losses: losses, aim: aim) } catch {
       guard case .loss = budget else { throw error }
       let solver = MixtureSolver(items(budget))
-      return planned(solver.best, budget, solver, correction: correction)
+      return planned(solver.best, budget, solver, losses)
     }
   }
 
+  /// Index, provenance and report are as long as the mixture makes them: a mixture is planned for what
+  /// those of the one before took, until it is no use any more.
+  private static let mostPlans = 6
+
+  /// The mixture that loses least in a file of at most `bytes`.
+  private func plan(
+    fileOf bytes: Int, _ budget: Budget, _ solver: MixtureSolver, _ losses: MeasuredLosses
+  ) throws -> Conversion {
+    let fixed = fixedByteCount(budget)
+    var assumed = try overhead.byteCount(of: conversion)
+    var best: Mixture?
+    for _ in 0..<Self.mostPlans {
+      guard let mixture = solver.mixture(within: bytes - fixed - assumed) else { break }
+      let taken = try overhead.byteCount(of: planned(mixture, budget, solver, losses))
+      if mixture.byteCount + fixed + taken <= bytes {
+        if mixture.loss < best?.loss ?? .infinity { best = mixture }
+        if taken >= assumed { break }
+      }
+      assumed = taken > assumed || best == nil ? max(taken, assumed + 1) : taken
+    }
+    if let best { return planned(best, budget, solver, losses) }
+    let smallest = Mixture(solver.items.map { _ in 0 }, of: solver.items)
+    let least =
+      smallest.byteCount + fixed
+      + (try overhead.byteCount(of: planned(smallest, budget, solver, losses)))
+    guard least > bytes else { return planned(smallest, budget, solver, losses) }
+    throw conversion.refusal(of: budget, byteText(bytes), least: "\(least) bytes")
+  }
+
   private func planned(
-    _ mixture: Mixture, _ budget: Budget, _ solver: MixtureSolver, correction: Double
+    _ mixture: Mixture, _ budget: Budget, _ solver: MixtureSolver, _ losses: MeasuredLosses
   ) -> Conversion {
     let fixed = fixedByteCount(budget)
     var schemes: [String: Scheme] = [:]
@@ -169,9 +199,8 @@ package struct BudgetPlanner {
     planned.plan = conversion.plan.with(schemes)
     if case .scheme(let scheme, _) = budget { planned.label = scheme.name }
     planned.spending = Spending(
-      budget: budget, unit: unit, basis: basis, items: solver.items, mixture: mixture,
-      curve: solver.curve(points: 100).map { ($0.byteCount + fixed, $0.loss) },
-      fixedByteCount: fixed, correction: correction)
+      budget: budget, unit: unit, basis: basis, solver: solver, mixture: mixture,
+      fixedByteCount: fixed, losses: losses)
     return planned
   }
 }
@@ -192,8 +221,11 @@ extension Conversion {
 
   /// Refuses a budget of bytes that nothing keeps to, before a model is run for it.
   ///
+  /// - Parameter statistics: as provenance will name those that the model is calibrated by.
   /// - Throws: `ConversionError` with the least that is possible.
-  package func requireRoom(for budget: Budget) throws {
+  package func requireRoom(
+    for budget: Budget, statistics: (any TensorStatistics)? = nil
+  ) throws {
     let bytes = plan.items.indices.reduce(0) { sum, index in
       let item = plan.items[index]
       let formats =
@@ -205,8 +237,13 @@ extension Conversion {
     }
     switch budget {
     case .size(let limit):
-      let least = bytes + (try overhead(nil))
-      if limit < least { throw refusal(of: budget, "\(limit) bytes", least: "\(least)") }
+      // Only files of little room are worth the work.
+      guard limit < bytes + bytes / 4 + Self.roomyOverhead else { return }
+      let least =
+        bytes + (try Overhead(self, statistics).byteCount(of: smallest(budget)))
+      if limit < least {
+        throw refusal(of: budget, byteText(limit), least: "\(least) bytes")
+      }
     case .bits(let bits):
       // Rounded up: what is told must work.
       let least = (800 * Double(bytes) / Double(max(1, plan.parameterCount))).rounded(.up) / 100
@@ -246,31 +283,33 @@ extension Conversion {
     return spec.role.isQuantizable && !overrides.contains { $0.matches(spec.path) }
   }
 
-  /// Bytes of the file beside its tensors, or a few more.
-  func overhead(_ statistics: (any TensorStatistics)?) throws -> Int {
+  /// More than anything beside the tensors takes.
+  private static let roomyOverhead = 256 << 20
+
+  /// The conversion in the fewest bits, with a report as long as one of its budget is.
+  private func smallest(_ budget: Budget) -> Conversion {
+    let schemes = SchemeErrors.schemes(withHalves: false)
+    let items = plan.items.indices.filter { isFree($0) }.compactMap { index -> MixtureItem? in
+      let spec = plan.items[index].spec
+      let choices = schemes.compactMap { scheme in
+        spec.role.format(scheme: scheme).byteCount(shape: spec.shape).map {
+          MixtureItem.Choice(
+            scheme: scheme, byteCount: budget.counted($0), loss: 1 / Double(index + 3))
+        }
+      }
+      return choices.isEmpty
+        ? nil : MixtureItem(name: spec.path, role: spec.role, choices: choices)
+    }
     var planned = self
-    // As much as the report of a mixture says, at its longest.
-    planned.spending = nil
-    var errors: [String: QuantizationError] = [:]
-    var random: UInt64 = 1
-    func number() -> Float {
-      random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-      return Float(random >> 40) / Float(1 << 24)
-    }
-    for item in plan.items {
-      let values = (0..<4).map { _ in number() }
-      errors[item.spec.path] = QuantizationError(values: values, decoded: values.map { $0 * 0.9 })
-    }
-    var digests: [String: UInt64] = [:]
-    for path in source.files { digests[path] = 0x0123_4567_89ab_cdef }
-    let sections = try planned.sections(
-      planned.report(errors, statistics), digests, statistics)
-    // The budget's own part of the report, compressed with the rest: a line for each kind.
-    let kinds = Set(plan.items.map { $0.spec.path.filter { !$0.isNumber } }).count
-    return ContainerSize.overhead(
-      sections: sections.map(\.content),
-      tensors: plan.items.map { ($0.spec.path, $0.spec.shape.count) },
-      container: source.container) + 512 + 48 * kinds
+    planned.plan = plan.with(
+      Dictionary(
+        items.map { ($0.name, $0.choices[0].scheme) }, uniquingKeysWith: { first, _ in first }))
+    let solver = MixtureSolver(items)
+    planned.spending = Spending(
+      budget: budget, unit: .divergence, basis: .measured, solver: solver,
+      mixture: Mixture(items.map { _ in 0 }, of: items), fixedByteCount: 0,
+      losses: MeasuredLosses())
+    return planned
   }
 }
 

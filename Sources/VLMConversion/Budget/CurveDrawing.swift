@@ -8,6 +8,8 @@ import VLMFoundation
 /// that was chosen, and what it was found to lose.
 package struct CurveDrawing {
   private let spending: Spending
+  /// Of the mixture that was chosen; nil where only measuring told it.
+  private let predicted: Double?
   private let points: [(megabytes: Double, loss: Double)]
   private let sizes: ClosedRange<Double>
   /// Powers of ten that the axis of losses spans.
@@ -19,11 +21,12 @@ package struct CurveDrawing {
   package init(_ spending: Spending) {
     self.spending = spending
     let curve = spending.curve.map {
-      (megabytes: Double($0.byteCount) / 1e6, loss: $0.loss * spending.correction)
+      (megabytes: Double($0.byteCount) / 1e6, loss: $0.loss)
     }
+    predicted = spending.hasUnit ? spending.predictedLoss : 1
     points = curve.filter { $0.loss > 0 }
     let losses =
-      points.map(\.loss) + [spending.loss, spending.measuredLoss ?? 0].filter { $0 > 0 }
+      points.map(\.loss) + [predicted ?? 0, spending.measuredLoss ?? 0].filter { $0 > 0 }
     let (low, high) = (losses.min() ?? 1, losses.max() ?? 1)
     let first = Int(log10(max(low, 1e-12)).rounded(.down))
     decades = first...max(first + 1, Int(log10(max(high, 1e-12)).rounded(.up)))
@@ -49,7 +52,7 @@ package struct CurveDrawing {
         + "\(Int(Self.height))\" font-family=\"sans-serif\" font-size=\"12\">",
       "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>",
       text(
-        Self.width / 2, 22, "predicted loss (\(spending.unit.text)) over size", anchor: "middle"),
+        Self.width / 2, 22, "predicted loss (\(spending.curveUnit)) over size", anchor: "middle"),
     ]
     for decade in decades {
       let value = pow(10, Double(decade))
@@ -73,12 +76,13 @@ package struct CurveDrawing {
     let chosen = Double(spending.byteCount) / 1e6
     let measured = spending.measuredLoss ?? 0
     // The upper of the two has its text above, so that neither covers the other.
-    if spending.loss > 0 {
-      lines += mark(
-        chosen, spending.loss, "#1f5fa8", "predicted", isAbove: spending.loss >= measured)
+    if let predicted, predicted > 0 {
+      let name = spending.hasUnit ? "predicted" : "chosen"
+      lines += mark(chosen, predicted, "#1f5fa8", name, isAbove: predicted >= measured)
     }
     if measured > 0 {
-      lines += mark(chosen, measured, "#b3261e", "measured", isAbove: measured > spending.loss)
+      lines += mark(
+        chosen, measured, "#b3261e", "measured", isAbove: measured > predicted ?? 0)
     }
     return (lines + ["</svg>", ""]).joined(separator: "\n")
   }

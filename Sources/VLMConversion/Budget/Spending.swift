@@ -20,28 +20,78 @@ package struct Spending: Sendable {
     /// How many have which scheme, those of the fewest bits first.
     package let schemes: [(scheme: Scheme, count: Int)]
     package let byteCount: Int
-    package let loss: Double
+    /// Part of what the model is expected to lose.
+    package let share: Double
   }
 
   package let budget: Budget
   package let unit: LossUnit
   package let basis: Basis
-  package let items: [MixtureItem]
+  package var items: [MixtureItem] { solver.items }
   package let mixture: Mixture
-  /// The loss for each number of bytes, from the smallest mixture to the best; bytes of all
-  /// tensors.
-  package let curve: [(byteCount: Int, loss: Double)]
   /// Bytes of the tensors that no choice is made for.
   package let fixedByteCount: Int
-  /// What the losses of the matrices were multiplied by, because a conversion before lost so much
-  /// more than was expected.
-  package let correction: Double
+  private let solver: MixtureSolver
+  /// What conversions were found to lose, before this one and by this one.
+  private var losses: MeasuredLosses
+
+  /// What the model was expected to lose before it was run: by what conversions before it have lost,
+  /// where some were measured, else by the sum over its matrices. Nil where what matrices cost was
+  /// not found out: sums of guesses tell matrices apart, and say nothing of the model.
+  package let predictedLoss: Double?
+  /// Whether conversions before have shown by how much the sums are wrong.
+  package let isCorrected: Bool
   /// What the written model was found to lose on data that were held back; nil where it was not
   /// run.
-  package var measuredLoss: Double?
+  package private(set) var measuredLoss: Double?
 
-  /// What the model is expected to lose.
-  package var loss: Double { mixture.loss * correction }
+  /// - Parameter losses: what conversions before were found to lose.
+  init(
+    budget: Budget, unit: LossUnit, basis: Basis, solver: MixtureSolver, mixture: Mixture,
+    fixedByteCount: Int, losses: MeasuredLosses
+  ) {
+    self.budget = budget
+    self.unit = unit
+    self.basis = basis
+    self.solver = solver
+    self.mixture = mixture
+    self.fixedByteCount = fixedByteCount
+    self.losses = losses
+    isCorrected = !losses.isEmpty
+    predictedLoss =
+      basis == .measured || isCorrected ? losses.loss(expecting: mixture.loss) : nil
+  }
+
+  /// Takes note of what the written model was found to lose.
+  ///
+  /// - Returns: what is known of losses now.
+  @discardableResult
+  package mutating func measure(_ loss: Double) -> MeasuredLosses {
+    measuredLoss = loss
+    losses.add(.init(expected: mixture.loss, measured: loss))
+    return losses
+  }
+
+  /// Whether losses are numbers in `unit`; otherwise shares of that of the mixture.
+  package var hasUnit: Bool { predictedLoss != nil || measuredLoss != nil }
+
+  /// What is expected by all that is known now, for a sum over matrices: in `unit`, or in shares of the
+  /// mixture's.
+  private func expected(_ sum: Double) -> Double {
+    hasUnit ? losses.loss(expecting: sum) : mixture.loss > 0 ? sum / mixture.loss : 0
+  }
+
+  /// The loss for each number of bytes, from the smallest mixture to the best; bytes of all tensors.
+  package var curve: [(byteCount: Int, loss: Double)] {
+    solver.curve(points: Self.curvePoints).map {
+      ($0.byteCount + fixedByteCount, expected($0.loss))
+    }
+  }
+
+  private static let curvePoints = 100
+
+  /// What a curve has on its axis of losses.
+  package var curveUnit: String { hasUnit ? unit.text : "1: the mixture that was chosen" }
 
   /// Bytes of all tensors.
   package var byteCount: Int { fixedByteCount + mixture.byteCount }
@@ -65,7 +115,7 @@ package struct Spending: Sendable {
           (scheme, choices.filter { $0.scheme.code == scheme.code }.count)
         },
         byteCount: choices.reduce(0) { $0 + $1.byteCount },
-        loss: choices.reduce(0) { $0 + $1.loss } * correction)
+        share: mixture.loss > 0 ? choices.reduce(0) { $0 + $1.loss } / mixture.loss : 0)
     }
   }
 
@@ -80,8 +130,7 @@ package struct Spending: Sendable {
     var object = budget.json.objectValue ?? JSONObject()
     object.set("loss_unit", .string(unit.rawValue))
     object.set("basis", .string(basis.rawValue))
-    object.set("predicted_loss", ConversionReport.rounded(loss))
-    if correction != 1 { object.set("correction", ConversionReport.rounded(correction)) }
+    if let predictedLoss { object.set("predicted_loss", ConversionReport.rounded(predictedLoss)) }
     if let measuredLoss { object.set("measured_loss", ConversionReport.rounded(measuredLoss)) }
     object.set(
       "spent",
@@ -92,7 +141,7 @@ package struct Spending: Sendable {
           return [
             "tensors": .string(kind.name), "schemes": .object(schemes),
             "bytes": .int(kind.byteCount),
-            "predicted_loss": ConversionReport.rounded(kind.loss),
+            "loss_share": .double((kind.share * 10_000).rounded() / 10_000),
           ]
         }))
     return .object(object)
@@ -100,19 +149,20 @@ package struct Spending: Sendable {
 
   /// The predicted curve as JSON, with the mixture that was chosen.
   package var curveJSON: JSONValue {
+    let key = hasUnit ? "predicted_loss" : "relative_loss"
     var chosen = JSONObject()
     chosen.set("tensor_bytes", .int(byteCount))
-    chosen.set("predicted_loss", ConversionReport.rounded(loss))
+    if let predictedLoss { chosen.set(key, ConversionReport.rounded(predictedLoss)) }
     if let measuredLoss { chosen.set("measured_loss", ConversionReport.rounded(measuredLoss)) }
     return [
       "schema": 1, "loss_unit": .string(unit.rawValue), "basis": .string(basis.rawValue),
       "chosen": .object(chosen),
       "curve": .array(
         curve.map { point in
-          [
-            "tensor_bytes": .int(point.byteCount),
-            "predicted_loss": ConversionReport.rounded(point.loss * correction),
-          ]
+          var object = JSONObject()
+          object.set("tensor_bytes", .int(point.byteCount))
+          object.set(key, ConversionReport.rounded(point.loss))
+          return .object(object)
         }),
     ]
   }

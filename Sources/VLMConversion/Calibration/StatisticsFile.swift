@@ -1,5 +1,4 @@
 import VLMCheckpoint
-import VLMContainer
 import VLMFoundation
 import VLMTensor
 
@@ -13,6 +12,9 @@ package struct StatisticsFile: TensorStatistics {
   package let path: String
   package let groups: [StatisticsGroup]
   package let provenance: JSONValue
+  /// Whether sensitivities say what errors of all matrices together cost. In files of before they
+  /// are those of each matrix of a language model's blocks alone.
+  let countsTogether: Bool
   package internal(set) var fingerprint: String
   /// What inputs are divided by from here on, for each matrix; 1 where it has none.
   private var divisors: [String: [Float]] = [:]
@@ -47,6 +49,7 @@ package struct StatisticsFile: TensorStatistics {
     }
     let head = try Self.head(text, path: name)
     (groups, provenance) = (head.groups, head.provenance)
+    countsTogether = head.countsTogether
     var places: [String: Int] = [:]
     for (index, group) in groups.enumerated() {
       for tensor in group.tensors {
@@ -58,15 +61,12 @@ package struct StatisticsFile: TensorStatistics {
     self.places = places
     try Self.check(groups, catalog, path: name)
     // Arrays follow from rows and metadata, but other rows give other sums.
-    var hash = XXH64()
-    file.withBytes(0..<file.count) { hash.update($0) }
-    file.release(0..<file.count)
-    fingerprint = hexadecimalText(hash.digest)
+    fingerprint = Self.fingerprint(of: file, catalog)
   }
 
   private static func head(
     _ text: String, path: String
-  ) throws -> (groups: [StatisticsGroup], provenance: JSONValue) {
+  ) throws -> (groups: [StatisticsGroup], provenance: JSONValue, countsTogether: Bool) {
     func refuse(_ place: String, _ expected: String) -> StatisticsError {
       StatisticsError(path: path, .metadata(place, expected: expected))
     }
@@ -89,7 +89,7 @@ package struct StatisticsFile: TensorStatistics {
       }
       return StatisticsGroup(tensors: tensors, inputs: inputs, hasHessian: hasHessian)
     }
-    return (groups, json["data"] ?? .null)
+    return (groups, json["data"] ?? .null, json["together"]?.boolValue ?? false)
   }
 
   private static func check(
@@ -116,6 +116,14 @@ package struct StatisticsFile: TensorStatistics {
       {
         throw refuse("a negative value", "0 or more")
       }
+    }
+    guard let losses = catalog[lossesName] else { return }
+    guard losses.dtype == .f64, losses.shape == lossesShape else {
+      throw StatisticsError(
+        path: path,
+        .array(
+          lossesName, found: "\(losses.dtype.rawValue) \(losses.shape)",
+          expected: "F64 \(lossesShape)"))
     }
   }
 

@@ -64,6 +64,10 @@ package struct StatisticsListing {
     [
       "kind": "statistics", "data": file.provenance,
       "groups": .array(entries.map(\.json)),
+      "losses": .array(
+        file.losses.points.map {
+          ["expected": .double($0.expected), "measured": .double($0.measured)]
+        }),
     ]
   }
 
@@ -72,18 +76,22 @@ package struct StatisticsListing {
     let head =
       "statistics of \(number("pictures")) pictures, \(number("texts")) texts, \(number("tokens")) "
       + "tokens: \(entries.count) inputs of matrices"
-    return [head]
-      + entries.map { entry in
-        let others = entry.group.tensors.count - 1
-        return
-          "  \(entry.group.name.escapedForDisplay())\(others > 0 ? " and \(others) more" : "")  "
-          + "\(entry.group.inputs) inputs, \(entry.rows) rows, "
-          + "RMS \(Self.text(entry.rootMeanSquare)), half of the squares in \(entry.half)"
-          + (entry.group.hasHessian ? ", Hessian" : "")
-          + (entry.sensitivities.map {
-            ", loss by relative error " + $0.map(significant).joined(separator: " ")
-          } ?? "")
-      }
+    let inputs = entries.map { entry in
+      let others = entry.group.tensors.count - 1
+      return
+        "  \(entry.group.name.escapedForDisplay())\(others > 0 ? " and \(others) more" : "")  "
+        + "\(entry.group.inputs) inputs, \(entry.rows) rows, "
+        + "RMS \(Self.text(entry.rootMeanSquare)), half of the squares in \(entry.half)"
+        + (entry.group.hasHessian ? ", Hessian" : "")
+        + (entry.sensitivities.map {
+          ", loss by relative error " + $0.map(significant).joined(separator: " ")
+        } ?? "")
+    }
+    let losses = file.losses.points.map { point in
+      "  measured: a mixture whose matrices add up to \(significant(point.expected)) lost "
+        + significant(point.measured)
+    }
+    return [head] + inputs + losses
   }
 
   /// Three digits.

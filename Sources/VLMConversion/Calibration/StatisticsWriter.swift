@@ -35,7 +35,14 @@ package final class StatisticsWriter {
       path: path, overwrite: overwrite, marker: Self.marker, keeping: keeping)
     var header = JSONObject()
     header.set("__metadata__", .object(Self.metadata(groups, provenance)))
-    var end = 0
+    header.set(
+      StatisticsFile.lossesName,
+      [
+        "dtype": .string(DType.f64.rawValue),
+        "shape": .array(StatisticsFile.lossesShape.map { .int($0) }),
+        "data_offsets": [.int(0), .int(StatisticsFile.lossesByteCount)],
+      ])
+    var end = StatisticsFile.lossesByteCount
     for array in StatisticsArray.all(of: groups) {
       offsets[array.name] = end
       header.set(
@@ -66,6 +73,8 @@ package final class StatisticsWriter {
     for group in groups.values {
       try write(group, sensitivities: group.tensors.map { _ in 0 })
     }
+    let none = [UInt8](repeating: 0, count: StatisticsFile.lossesByteCount)
+    try none.withUnsafeBytes { try output.write($0, at: head.count) }
   }
 
   /// Whether the unfinished file holds these groups, each with the digest that `write` gave; then it is
@@ -105,7 +114,7 @@ package final class StatisticsWriter {
   private static func metadata(_ groups: [StatisticsGroup], _ provenance: JSONValue) -> JSONObject {
     let content: JSONValue = [
       "version": .int(StatisticsFile.version), "tool": .string(ConversionReport.toolVersion),
-      "data": provenance,
+      "data": provenance, "together": true,
       "groups": .array(
         groups.map { group in
           [

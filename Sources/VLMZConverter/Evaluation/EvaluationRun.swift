@@ -80,12 +80,14 @@ struct EvaluationRun {
     for (_, error) in meter.outputs.skipped { warn(error.description) }
     let comparison = try meter.compare(
       model, cancelled: cancelled, progress: { report("model", $0, $1, $2) })
-    for (_, error) in comparison.skipped { warn(error.description) }
+    // What the reference could not read the model cannot either.
+    let told = Set(meter.outputs.skipped.map(\.error.description))
+    let others = comparison.skipped.map(\.error).filter { !told.contains($0.description) }
+    for error in others { warn(error.description) }
     return Measured(
       items: meter.items, measurement: comparison.measurement,
       skipped: data.defects as [any ReportableError] + meter.items.unreadable
-        + meter.outputs.skipped.map(\.error)
-        + comparison.skipped.map(\.error), diskByteCount: meter.outputs.byteCount)
+        + meter.outputs.skipped.map(\.error) + others, diskByteCount: meter.outputs.byteCount)
   }
 
   /// What can be said without a reference.

@@ -241,6 +241,30 @@ struct Calibrator {
     return String(hexadecimal(digest).prefix(16))
   }
 
+  /// Statistics as provenance will name them, before there are any.
+  var announced: any TensorStatistics {
+    var object = JSONObject()
+    for key in ["model", "weights", "data"] { object.set(key, .string("0123456789abcdef")) }
+    let counts = [
+      "tokens_asked", "files", "pictures", "drawn", "texts", "tokens", "left_out",
+      "held_back",
+    ]
+    for key in counts { object.set(key, .int(options.tokenCount)) }
+    object.set("own", .bool(options.usesOwnData))
+    let names = options.paths.prefix(16).map { $0.splitAtLastSlash.name }
+    object.set("names", .array(names.map { .string($0) }))
+    return AnnouncedStatistics(provenance: .object(object))
+  }
+
+  private struct AnnouncedStatistics: TensorStatistics {
+    let fingerprint = ""
+    let provenance: JSONValue
+
+    func statistics(
+      of tensor: String, inputs: Int, for scheme: Scheme, kernels: KernelSet, pool: WorkerPool
+    ) throws -> CalibrationStatistics? { nil }
+  }
+
   private func provenance(_ data: CalibrationData, _ prepared: PreparedData) throws -> JSONValue {
     var object = try request(data)
     object.set("pictures", .int(prepared.pictureCount))
@@ -248,6 +272,7 @@ struct Calibrator {
     object.set("texts", .int(prepared.textCount))
     object.set("tokens", .int(prepared.tokenCount))
     object.set("left_out", .int(data.defects.count + prepared.leftOutCount))
+    object.set("held_back", .int(prepared.heldBackCount))
     let names = data.files.prefix(16).map { $0.splitAtLastSlash.name }
     object.set("names", .array(names.map { .string($0) }))
     return .object(object)

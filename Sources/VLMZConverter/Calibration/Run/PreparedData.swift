@@ -16,6 +16,10 @@ struct PreparedData {
   private(set) var tokenCount = 0
   /// Pictures that the program draws, which join those that are given.
   private(set) var drawnCount = 0
+  /// Windows, conversations, pictures and captions that the model is not calibrated on.
+  var heldBackCount: Int {
+    heldBack.sequences.count + heldBack.pictures.count + heldBack.captions.count
+  }
   /// Pictures that cannot be used.
   private(set) var leftOutCount = 0
   /// All that a language model reads, what is held back too.

@@ -10,7 +10,9 @@ import VLMZ
 /// How noise between blocks shows in the probabilities depends on what makes it: errors of values
 /// are alike at all positions, and attention does not average them out. So the matrices of one
 /// kind, such as the values of all blocks, are also replaced together, in a stream of their own
-/// through all blocks. The divergence that is left in the end corrects the losses of the kind.
+/// through all blocks. The divergence that is left in the end corrects the losses of the kind. In a last
+/// stream all matrices of all blocks are replaced: errors of deep models make up for one another in
+/// part.
 extension LanguagePart: ReplaceablePart {
   /// What is kept of a stage.
   struct Comparison {
@@ -24,6 +26,10 @@ extension LanguagePart: ReplaceablePart {
     var streams: [String: Stream] = [:]
     /// What losses are multiplied by, for each kind.
     var corrections: [String: Double] = [:]
+    /// What those of all blocks are multiplied by beside.
+    var together = 1.0
+    /// What is run: its embeddings enter the first block.
+    var sequences: [TokenSequence] = []
   }
 
   struct Stream {
@@ -40,11 +46,14 @@ extension LanguagePart: ReplaceablePart {
   private static let comparedLength = 256
   /// What the few positions are trusted with.
   private static let correctionRange = 0.2...8.0
+  /// The stream in which all matrices are replaced; no kind has this name.
+  private static let all = ""
 
   func beginComparing(stage: Int, _ amount: SensitivityRun.Amount) throws {
     if stage == 0 {
       comparison = Comparison()
-      comparison.entering = try sample(positions: amount.positions)
+      comparison.sequences = sample(positions: amount.positions)
+      comparison.entering = try comparison.sequences.map { try entering($0) }
     } else if !comparison.leaving.isEmpty {
       comparison.entering = comparison.leaving
       comparison.streams = try comparison.streams.mapValues { stream in
@@ -67,11 +76,18 @@ extension LanguagePart: ReplaceablePart {
       let exact = scored(comparison.entering)
       comparison.entering = [exact]
       comparison.logits = try logits(of: language.layers, behind: exact)
-      for (kind, (rows, loss)) in streams where loss > 0 {
-        let found = try logits(of: language.layers, behind: rows)
+      var sum = 0.0
+      for (kind, (rows, loss)) in streams where loss > 0 && kind != Self.all {
+        let found = divergence(try logits(of: language.layers, behind: rows))
         let range = Self.correctionRange
-        comparison.corrections[kind] =
-          min(max(divergence(found) / loss, range.lowerBound), range.upperBound)
+        let correction = min(max(found / loss, range.lowerBound), range.upperBound)
+        comparison.corrections[kind] = correction
+        sum += correction * loss
+      }
+      if let (rows, _) = streams[Self.all], sum > 0 {
+        let found = divergence(try logits(of: language.layers, behind: rows))
+        let range = Self.correctionRange
+        comparison.together = min(max(found / sum, range.lowerBound), range.upperBound)
       }
       comparison.streams = [:]
     }
@@ -81,7 +97,7 @@ extension LanguagePart: ReplaceablePart {
     guard let model = try replaced.language() else { return 0 }
     if stage == language.layers.config.layers {
       guard let rows = comparison.entering.first else { return 0 }
-      return divergence(try logits(of: model, behind: rows))
+      return divergence(try logits(of: model, behind: try passed(model) ?? rows))
     }
     var (sum, rows) = (0.0, 0)
     for (state, exact) in zip(comparison.entering, comparison.leaving) {
@@ -90,7 +106,7 @@ extension LanguagePart: ReplaceablePart {
       rows += exact.rows.rows
     }
     let loss = ResidualNoise.divergence * sum / Double(max(1, rows))
-    let kind = Spending.kind(of: replaced.replacement.name)
+    let kind = Spending.kind(of: replaced.replacements.first?.name ?? "")
     var stream = comparison.streams[kind] ?? Stream(entering: comparison.entering)
     stream.leaving = try stream.entering.map { try run(stage, of: model, on: $0) }
     stream.loss += loss
@@ -98,23 +114,48 @@ extension LanguagePart: ReplaceablePart {
     return loss
   }
 
+  var comparesTogether: Bool { true }
+
+  func loseTogether(stage: Int, with replaced: ReplacedModel) throws {
+    guard stage < language.layers.config.layers, let model = try replaced.language() else { return }
+    var stream = comparison.streams[Self.all] ?? Stream(entering: comparison.entering)
+    stream.leaving = try stream.entering.map { try run(stage, of: model, on: $0) }
+    comparison.streams[Self.all] = stream
+  }
+
   func correction(of tensor: String) -> Double {
-    comparison.corrections[Spending.kind(of: tensor)] ?? 1
+    // The head is run behind blocks as they are.
+    comparison.corrections[Spending.kind(of: tensor)].map { $0 * comparison.together } ?? 1
   }
 
   func endComparing() { comparison = Comparison() }
 
   /// Sequences of at least so many positions together, evenly chosen; of texts their beginnings.
-  private func sample(positions: Int) throws -> [State] {
+  private func sample(positions: Int) -> [TokenSequence] {
     let isText = sequences.allSatisfy(\.pictures.isEmpty)
     let mean = max(1, self.positions / max(1, sequences.count))
     let length = isText ? min(mean, Self.comparedLength) : mean
     let count = max(1, min(sequences.count, (positions + length - 1) / length))
-    return try sequences.evenly(count).map { sequence in
+    return sequences.evenly(count).map { sequence in
       var sequence = sequence
       if isText { sequence.ids = Array(sequence.ids.prefix(Self.comparedLength)) }
-      return try entering(sequence)
+      return sequence
     }
+  }
+
+  /// The rows whose logits are compared, where a head is the table of embeddings too: then errors of it
+  /// pass through all blocks. Nil for other heads, and behind pictures, whose tokens make up most of
+  /// what enters.
+  private func passed(_ model: LLaMA) throws -> State? {
+    guard model.config.tiedEmbeddings, language.pictures == nil else { return nil }
+    let states = try comparison.sequences.map { sequence in
+      let state = State(rows: sequence.ids.count, columns: model.config.hidden)
+      try model.embed(sequence.ids, into: state.rows)
+      let context = try context(length: state.rows.rows)
+      for block in 0..<model.config.layers { try model.run(block: block, on: state.rows, context) }
+      return state
+    }
+    return scored(states)
   }
 
   private func run(_ block: Int, of model: LLaMA, on state: State) throws -> State {

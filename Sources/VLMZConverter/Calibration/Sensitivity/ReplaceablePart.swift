@@ -18,6 +18,12 @@ protocol ReplaceablePart: CalibrationPart {
   /// - Throws: what the model throws that cannot be run with it.
   func loss(stage: Int, with replaced: ReplacedModel) throws -> Double
 
+  /// Runs a stage with all of its matrices replaced, where `comparesTogether`. Called behind `loss` of each.
+  func loseTogether(stage: Int, with replaced: ReplacedModel) throws
+
+  /// Whether the losses of matrices alone do not add up to that of all together.
+  var comparesTogether: Bool { get }
+
   /// What the losses of a matrix are to be multiplied by, when all stages are done.
   func correction(of tensor: String) -> Double
 
@@ -26,23 +32,25 @@ protocol ReplaceablePart: CalibrationPart {
 }
 
 extension ReplaceablePart {
+  func loseTogether(stage: Int, with replaced: ReplacedModel) throws {}
+  var comparesTogether: Bool { false }
   func correction(of tensor: String) -> Double { 1 }
 }
 
-/// A model that is not built yet, with another matrix in place of one of its container's.
+/// A model that is not built yet, with other matrices in place of some of its container's.
 struct ReplacedModel {
   let container: Container
   let description: ModelDescription
   let kernels: KernelSet
   let pool: WorkerPool
-  let replacement: Tensor
+  let replacements: [Tensor]
 
   /// The layers alone: nothing of tokenizers and labels is read.
   func layers() throws -> ModelLayers {
     try ModelError.inFile(container.path) {
       try description.config.build(
         Weights(
-          OverlayWeights(ContainerWeights(container), replacing: replacement), kernels: kernels))
+          OverlayWeights(ContainerWeights(container), replacing: replacements), kernels: kernels))
     }
   }
 
@@ -56,7 +64,7 @@ struct ReplacedModel {
   }
 
   func model() throws -> Model {
-    try Model(container, kernels: kernels, pool: pool, replacing: replacement)
+    try Model(container, kernels: kernels, pool: pool, replacing: replacements)
   }
 }
 

@@ -57,6 +57,7 @@ struct SensitivityRun {
           statistics.groups.first { $0.tensors == group.tensors }
         }
         try part.beginComparing(stage: stage, amount)
+        var together: [Tensor] = []
         for group in groups {
           let metric = try statistics.metric(of: group)
           let known = try known(of: group)
@@ -65,9 +66,17 @@ struct SensitivityRun {
             if cancelled?.isCancelled ?? false { throw CancellationError() }
             progress(done, total, "finding out what matrices cost")
             done += 1
-            values.append(try sensitivity(of: name, in: group, part, stage, known, metric))
+            guard let rounded = try rounded(name, in: group, known) else {
+              values.append(0)
+              continue
+            }
+            values.append(try sensitivity(of: rounded, part, stage, metric))
+            if part.comparesTogether { together.append(rounded.tensor) }
           }
           found.append((group, values))
+        }
+        if !together.isEmpty {
+          try part.loseTogether(stage: stage, with: model(replacing: together))
         }
       }
       for place in first..<found.count {
@@ -81,32 +90,50 @@ struct SensitivityRun {
     return found
   }
 
-  private func sensitivity(
-    of name: String, in group: StatisticsGroup, _ part: any ReplaceablePart, _ stage: Int,
-    _ known: CalibrationStatistics?, _ metric: ProductMetric
-  ) throws -> Double {
-    guard let entry = container.tensor(named: name) else { return 0 }
+  /// A matrix, rounded.
+  private struct Rounded {
+    let exact: Tensor
+    let tensor: Tensor
+    /// One panel of so many is rounded.
+    let step: Int
+  }
+
+  private func rounded(
+    _ name: String, in group: StatisticsGroup, _ known: CalibrationStatistics?
+  ) throws -> Rounded? {
+    guard let entry = container.tensor(named: name) else { return nil }
     let tensor = Tensor(
       name: entry.name, shape: entry.shape, format: entry.format, file: container.file,
       range: entry.range)
-    guard let (outputs, inputs) = tensor.format.matrixShape(tensor.shape) else { return 0 }
+    guard let (outputs, inputs) = tensor.format.matrixShape(tensor.shape) else { return nil }
     // Of many outputs some show as much, and take less time.
     let isTable = outputs > Self.tableShape * inputs
     let step = isTable ? 1 : min(Self.mostPart, max(1, outputs / Self.fewestOutputs))
     let rounded = tensor.rounded(
       to: Self.scheme, isTable ? try importance(of: group) : known, every: step,
       kernels: kernels, pool: pool)
-    let samples = samples(outputs: outputs, every: step)
+    return Rounded(exact: tensor, tensor: rounded, step: step)
+  }
+
+  private func sensitivity(
+    of rounded: Rounded, _ part: any ReplaceablePart, _ stage: Int, _ metric: ProductMetric
+  ) throws -> Double {
+    let tensor = rounded.exact
+    let outputs = tensor.format.matrixShape(tensor.shape)?.outputs ?? 0
     let error =
-      tensor.relativeError(of: rounded, metric, samples: samples, kernels: kernels) / Double(step)
+      tensor.relativeError(
+        of: rounded.tensor, metric, samples: samples(outputs: outputs, every: rounded.step),
+        kernels: kernels) / Double(rounded.step)
     guard error > 0 else { return 0 }
-    let loss = try part.loss(
-      stage: stage,
-      with: ReplacedModel(
-        container: container, description: description, kernels: kernels, pool: pool,
-        replacement: rounded))
+    let loss = try part.loss(stage: stage, with: model(replacing: [rounded.tensor]))
     let value = loss / error
     return value.isFinite ? max(0, value) : 0
+  }
+
+  private func model(replacing tensors: [Tensor]) -> ReplacedModel {
+    ReplacedModel(
+      container: container, description: description, kernels: kernels, pool: pool,
+      replacements: tensors)
   }
 
   /// What the encoder goes by that the conversion uses: with the errors that it will leave, a few
