@@ -76,22 +76,26 @@ package struct StatisticsListing {
     let head =
       "statistics of \(number("pictures")) pictures, \(number("texts")) texts, \(number("tokens")) "
       + "tokens: \(entries.count) inputs of matrices"
-    let inputs = entries.map { entry in
-      let others = entry.group.tensors.count - 1
-      return
-        "  \(entry.group.name.escapedForDisplay())\(others > 0 ? " and \(others) more" : "")  "
-        + "\(entry.group.inputs) inputs, \(entry.rows) rows, "
-        + "RMS \(Self.text(entry.rootMeanSquare)), half of the squares in \(entry.half)"
-        + (entry.group.hasHessian ? ", Hessian" : "")
-        + (entry.sensitivities.map {
-          ", loss by relative error " + $0.map(significant).joined(separator: " ")
-        } ?? "")
-    }
+    let inputs = entries.map(Self.line(of:))
     let losses = file.losses.points.map { point in
       "  measured: a mixture whose matrices add up to \(significant(point.expected)) lost "
         + significant(point.measured)
     }
     return [head] + inputs + losses
+  }
+
+  /// One input of matrices: which, what was seen of it, and what errors of its matrices cost.
+  private static func line(of entry: Entry) -> String {
+    let others = entry.group.tensors.count - 1
+    var line = "  \(entry.group.name.escapedForDisplay())"
+    if others > 0 { line += " and \(others) more" }
+    line += "  \(entry.group.inputs) inputs, \(entry.rows) rows, "
+    line += "RMS \(text(entry.rootMeanSquare)), half of the squares in \(entry.half)"
+    if entry.group.hasHessian { line += ", Hessian" }
+    if let losses = entry.sensitivities {
+      line += ", loss by relative error " + losses.map(significant).joined(separator: " ")
+    }
+    return line
   }
 
   /// Three digits.
