@@ -35,14 +35,13 @@ struct Apply: ParsableCommand {
   @Flag(help: "Replace an existing output, or one kept earlier.")
   var force = false
 
-  @Option(help: "Threads; default: the processors this process may use.")
-  var threads: Int?
+  @OptionGroup var work: WorkOptions
 
   @Flag(name: .shortAndLong, help: "No progress, no report.")
   var quiet = false
 
   func validate() throws {
-    guard output != "-" else { throw ValidationError(Extract.pipeMessage) }
+    try OutputOptions.requireFile(output)
     for name in [delta, model] where name == "-" {
       throw ValidationError("apply maps its files and reads no pipe; ./- is a file")
     }
@@ -81,7 +80,7 @@ struct Apply: ParsableCommand {
       try OutputFile.check(keptPath, overwrite: force)
     }
     let oldSignature = try openSignature()
-    try work(application)
+    try make(application)
     if let oldSignature, let keptSignaturePath { try keep(oldSignature, at: keptSignaturePath) }
     if !quiet { tellOfSignature() }
     guard !quiet else { return }
@@ -129,8 +128,8 @@ struct Apply: ParsableCommand {
         + "the new one's; put the new one's in its place\(kept)")
   }
 
-  private func work(_ application: DeltaApplication) throws {
-    let count = try threadCount(option: threads)
+  private func make(_ application: DeltaApplication) throws {
+    let count = try work.threadCount()
     let pool = WorkerPool(threadCount: count)
     let loop: Container.Loop = { count, body in
       pool.forEach(count: count) { piece, _ in body(piece) }

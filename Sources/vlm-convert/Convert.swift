@@ -131,8 +131,7 @@ struct Convert: ParsableCommand {
   @Flag(help: "Print the report as JSON.")
   var json = false
 
-  @Option(help: "Threads; default: the processors this process may use.")
-  var threads: Int?
+  @OptionGroup var work: WorkOptions
 
   @Flag(name: .shortAndLong, help: "No progress, no notes, no report.")
   var quiet = false
@@ -142,7 +141,7 @@ struct Convert: ParsableCommand {
     guard input != "-" else {
       throw ValidationError("a checkpoint is mapped into memory, so it cannot come from a pipe")
     }
-    guard output != "-" else { throw ValidationError(Extract.pipeMessage) }
+    try OutputOptions.requireFile(output)
     guard scheme == nil || budget.count == 0 else {
       throw ValidationError(
         "expected one of --\(scheme?.scheme.name ?? "q8"), --size, --bits, --loss and --plan")
@@ -199,7 +198,7 @@ struct Convert: ParsableCommand {
     // Said before the work, not after it.
     let evaluation = try ConversionEvaluation(source, paths: evaluate)
     let converter = try Converter(
-      source, options, threads: try threadCount(option: threads),
+      source, options, threads: try work.threadCount(),
       kernels: try Environment.kernelSet())
     for note in converter.remarks where !quiet {
       Report.warning(note.shown, program: "vlm-convert")
@@ -245,7 +244,7 @@ struct Convert: ParsableCommand {
     if verify { try check(output) }
     let seconds = Progress.now() - start
     let judged = try evaluation?.run(
-      model: output, threads: try threadCount(option: threads), quiet: quiet)
+      model: output, threads: try work.threadCount(), quiet: quiet)
     if json {
       var object = report.object(in: .options)
       if let evaluation, let judged { object.set("evaluation", evaluation.json(judged)) }
@@ -258,7 +257,7 @@ struct Convert: ParsableCommand {
 
   private func check(_ output: String) throws {
     let defects = try Verify.defects(
-      of: try Container.open(path: output), threads: try threadCount(option: threads), quiet: quiet)
+      of: try Container.open(path: output), threads: try work.threadCount(), quiet: quiet)
     for defect in defects { Report.note("vlm-convert: \(defect.shown)") }
     guard defects.isEmpty else { throw ExitCode(ExitStatus.difference.rawValue) }
   }

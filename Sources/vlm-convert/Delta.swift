@@ -25,43 +25,39 @@ struct Delta: ParsableCommand {
   @Argument(help: "The .vlmzd file to write.")
   var output: String
 
-  @Flag(help: "Replace an existing output.")
-  var force = false
+  @OptionGroup var writing: OutputOptions
 
   @Flag(help: "Print one JSON object.")
   var json = false
 
-  @Option(help: "Threads; default: the processors this process may use.")
-  var threads: Int?
-
-  @Flag(name: .shortAndLong, help: "No progress, no report.")
-  var quiet = false
+  @OptionGroup var work: WorkOptions
 
   func validate() throws {
-    guard output != "-" else { throw ValidationError(Extract.pipeMessage) }
+    try OutputOptions.requireFile(output)
   }
 
   func run() throws {
     let before = try Container.open(path: old)
     let after = try Container.open(path: new)
     try Extract.check(output, endsIn: ".vlmzd")
-    try OutputFile.check(output, overwrite: force)
-    let count = try threadCount(option: threads)
+    try OutputFile.check(output, overwrite: writing.force)
+    let count = try work.threadCount()
     for container in [before, after] {
-      let defects = try Verify.damage(of: container, threads: count, quiet: quiet || json)
+      let defects = try Verify.damage(of: container, threads: count, quiet: writing.quiet || json)
       if let first = defects.first { throw first }
     }
     let pool = WorkerPool(threadCount: count)
     let progress = Progress(
-      "comparing", total: after.file.count, unit: .bytes, quiet: quiet || json)
+      "comparing", total: after.file.count, unit: .bytes, quiet: writing.quiet || json)
     let summary = try DeltaMaker(from: before, to: after).write(
-      to: output, overwrite: force, threads: count, progress: { done, _ in progress.update(done) },
+      to: output, overwrite: writing.force, threads: count,
+      progress: { done, _ in progress.update(done) },
       loop: { count, body in pool.forEach(count: count) { piece, _ in body(piece) } })
     progress.finish()
     let listing = DeltaListing(path: output, summary)
     if json {
       Report.line(listing.json.serialized(pretty: true))
-    } else if !quiet {
+    } else if !writing.quiet {
       Report.line(listing.headline)
     }
   }

@@ -35,8 +35,7 @@ struct Diff: ParsableCommand {
 
   @OptionGroup var pyTorch: PyTorchOptions
 
-  @Option(help: "Threads; default: the processors this process may use.")
-  var threads: Int?
+  @OptionGroup var work: WorkOptions
 
   @Flag(name: .shortAndLong, help: "Say nothing; the exit status tells.")
   var quiet = false
@@ -50,7 +49,7 @@ struct Diff: ParsableCommand {
     var progress: Progress?
     let difference = try ModelDifference(
       first, second, options: pyTorch.options(default: .automatic),
-      pool: WorkerPool(threadCount: try threadCount(option: threads))
+      pool: WorkerPool(threadCount: try work.threadCount())
     ) { done, total in
       if progress == nil {
         progress = Progress("comparing", total: total, unit: .items, quiet: quiet || json)

@@ -84,8 +84,7 @@ struct Evaluate: ParsableCommand {
   @Flag(help: "Print one JSON object.")
   var json = false
 
-  @Option(help: "Threads; default: the processors this process may use.")
-  var threads: Int?
+  @OptionGroup var work: WorkOptions
 
   @Flag(name: .shortAndLong, help: "No progress, no report; the exit status tells.")
   var quiet = false
@@ -105,7 +104,7 @@ struct Evaluate: ParsableCommand {
       }
       guard reference != nil else { throw ValidationError("--fail-above needs --reference") }
     }
-    if plot == "-" { throw ValidationError(Extract.pipeMessage) }
+    try OutputOptions.requireFile(plot)
   }
 
   private func options() -> Evaluator.Options {
@@ -129,7 +128,7 @@ struct Evaluate: ParsableCommand {
       try OutputFile.check(plot, overwrite: force)
     }
     let evaluator = try Evaluator(
-      container, opened, options, threads: try threadCount(option: threads),
+      container, opened, options, threads: try work.threadCount(),
       kernels: try Environment.kernelSet())
     let progress = StagedProgress(quiet: quiet)
     let result = try evaluator.run(on: data) { text in

@@ -42,11 +42,7 @@ struct Extract: ParsableCommand {
   @Flag(help: "Use the names of the container, not those of the checkpoint.")
   var ownNames = false
 
-  @Flag(help: "Replace an existing output.")
-  var force = false
-
-  @Flag(name: .shortAndLong, help: "No progress, no report.")
-  var quiet = false
+  @OptionGroup var writing: OutputOptions
 
   private static let otherEndings = [
     ".vlmz", ".vlmzp", ".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar", ".pkl", ".gguf",
@@ -65,11 +61,8 @@ struct Extract: ParsableCommand {
         + "not in \(other), which is another format")
   }
 
-  static let pipeMessage =
-    "an output is written beside its place and renamed, so it cannot go to a pipe; ./- is a file"
-
   func validate() throws {
-    guard output != "-" else { throw ValidationError(Self.pipeMessage) }
+    try OutputOptions.requireFile(output)
     if codes, dtype != nil {
       throw ValidationError("--codes writes what is stored: it does not go with --dtype")
     }
@@ -82,13 +75,13 @@ struct Extract: ParsableCommand {
     }
     try Self.check(output, endsIn: ".safetensors")
     let total = extraction.container.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
-    let progress = Progress("extracting", total: total, unit: .items, quiet: quiet)
+    let progress = Progress("extracting", total: total, unit: .items, quiet: writing.quiet)
     let count = try extraction.write(
-      to: output, overwrite: force, form: codes ? .codes : .values((dtype ?? .f32).dtype),
+      to: output, overwrite: writing.force, form: codes ? .codes : .values((dtype ?? .f32).dtype),
       ownNames: ownNames
     ) { done, _ in progress.update(done) }
     progress.finish()
-    guard !quiet else { return }
+    guard !writing.quiet else { return }
     if !ownNames, !extraction.hasOriginalNames {
       Report.warning(
         "the container does not know the checkpoint's names: its own are used",

@@ -28,7 +28,8 @@ struct GenerateKey: ParsableCommand {
     guard !unprotected || password.passwordFile == nil else {
       throw ValidationError("--unprotected and --password-file exclude each other")
     }
-    guard name != "-", !name.isEmpty else { throw ValidationError(Extract.pipeMessage) }
+    try OutputOptions.requireFile(name)
+    guard !name.isEmpty else { throw ValidationError("expected a name for the keys") }
   }
 
   func run() throws {

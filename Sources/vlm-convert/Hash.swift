@@ -28,11 +28,10 @@ struct Hash: ParsableCommand {
 
   @OptionGroup var pyTorch: PyTorchOptions
 
-  @Option(help: "Threads; default: the processors this process may use.")
-  var threads: Int?
+  @OptionGroup var work: WorkOptions
 
   func run() throws {
-    let pool = WorkerPool(threadCount: try threadCount(option: threads))
+    let pool = WorkerPool(threadCount: try work.threadCount())
     var results: [JSONValue] = []
     for path in files {
       let model = try ModelTensors.open(

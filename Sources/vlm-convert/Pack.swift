@@ -21,17 +21,12 @@ struct Pack: ParsableCommand {
   @Argument(help: "The .vlmzp file to write.")
   var output: String
 
-  @Flag(help: "Replace an existing output.")
-  var force = false
+  @OptionGroup var writing: OutputOptions
 
-  @Flag(name: .shortAndLong, help: "No progress, no report.")
-  var quiet = false
-
-  @Option(help: "Threads; default: the processors this process may use.")
-  var threads: Int?
+  @OptionGroup var work: WorkOptions
 
   func validate() throws {
-    guard output != "-" else { throw ValidationError(Extract.pipeMessage) }
+    try OutputOptions.requireFile(output)
   }
 
   func run() throws {
@@ -40,13 +35,14 @@ struct Pack: ParsableCommand {
       throw FileError(path: output, problem: .sameFile(as: input))
     }
     try Extract.check(output, endsIn: ".vlmzp")
-    let pool = WorkerPool(threadCount: try threadCount(option: threads))
-    let progress = Progress("packing", total: 2 * container.file.count, unit: .bytes, quiet: quiet)
-    let summary = try Packer(container, pool: pool).write(to: output, overwrite: force) {
+    let pool = WorkerPool(threadCount: try work.threadCount())
+    let progress = Progress(
+      "packing", total: 2 * container.file.count, unit: .bytes, quiet: writing.quiet)
+    let summary = try Packer(container, pool: pool).write(to: output, overwrite: writing.force) {
       progress.update($0)
     }
     progress.finish()
-    guard !quiet else { return }
+    guard !writing.quiet else { return }
     let share = decimal(100 * Double(summary.packedSize) / Double(summary.containerSize), 1)
     Report.line(
       "\(output.escapedForDisplay()): \(byteText(summary.packedSize)), \(share) % of "

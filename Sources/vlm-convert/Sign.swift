@@ -48,7 +48,7 @@ struct Sign: ParsableCommand {
   var quiet = false
 
   func validate() throws {
-    guard output != "-" else { throw ValidationError(Extract.pipeMessage) }
+    try OutputOptions.requireFile(output)
     guard key != "-" || password.passwordFile != "-" else {
       throw ValidationError("'-' can be read once")
     }

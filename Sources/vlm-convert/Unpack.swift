@@ -29,17 +29,12 @@ struct Unpack: ParsableCommand {
   @Flag(help: "Only print the byte of the packed file that --resume needs first.")
   var offset = false
 
-  @Flag(help: "Replace an existing output.")
-  var force = false
+  @OptionGroup var writing: OutputOptions
 
-  @Flag(name: .shortAndLong, help: "No progress, no report.")
-  var quiet = false
-
-  @Option(help: "Threads; default: the processors this process may use.")
-  var threads: Int?
+  @OptionGroup var work: WorkOptions
 
   func validate() throws {
-    guard output != "-" else { throw ValidationError(Extract.pipeMessage) }
+    try OutputOptions.requireFile(output)
   }
 
   func run() throws {
@@ -52,25 +47,25 @@ struct Unpack: ParsableCommand {
     do throws(FileError) { source = try PackedInput(path: input) } catch {
       throw TransportError(path: error.path, place: .file, problem: .file(error))
     }
-    let pool = WorkerPool(threadCount: try threadCount(option: threads))
+    let pool = WorkerPool(threadCount: try work.threadCount())
     let unpacker = Unpacker(source, pool: pool)
     if resume, let header = try unpacker.finished(at: output) {
-      if !quiet {
+      if !writing.quiet {
         Report.line(
           "\(output.escapedForDisplay()): already unpacked, nothing to do; root hash "
             + hexadecimal(header.rootHash))
       }
       return
     }
-    let line = ProgressLine("unpacking", quiet: quiet)
+    let line = ProgressLine("unpacking", quiet: writing.quiet)
     let summary: Unpacker.Summary
     do {
       defer { line.finish() }
       summary = try unpacker.unpack(
-        to: output, overwrite: force, keeping: resume ? .continued : .partial
+        to: output, overwrite: writing.force, keeping: resume ? .continued : .partial
       ) { done, total in line.update(done, of: total) }
     }
-    guard !quiet else { return }
+    guard !writing.quiet else { return }
     if summary.keptBytes > 0 {
       Report.note("vlm-convert: resumed after \(byteText(summary.keptBytes))")
     }

@@ -22,8 +22,7 @@ struct Verify: ParsableCommand {
   @Flag(name: .shortAndLong, help: "Say nothing; the exit status tells.")
   var quiet = false
 
-  @Option(help: "Threads; default: the processors this process may use.")
-  var threads: Int?
+  @OptionGroup var work: WorkOptions
 
   /// Reads all of `container` on `threads` threads, and then as a session would that opens it.
   static func defects(
@@ -60,7 +59,7 @@ struct Verify: ParsableCommand {
       do throws(FileError) { input = try PackedInput(path: file) } catch {
         throw TransportError(path: error.path, place: .file, problem: .file(error))
       }
-      let pool = WorkerPool(threadCount: try threadCount(option: threads))
+      let pool = WorkerPool(threadCount: try work.threadCount())
       let summary = try Unpacker(input, pool: pool).verify { line.update($0, of: $1) }
       line.finish()
       if !quiet {
@@ -110,7 +109,7 @@ struct Verify: ParsableCommand {
       throw ExitCode(ExitStatus.difference.rawValue)
     }
     let defects = try Self.defects(
-      of: container, threads: try threadCount(option: threads), quiet: quiet)
+      of: container, threads: try work.threadCount(), quiet: quiet)
     for defect in defects { Report.note("vlm-convert: \(defect.shown)") }
     guard defects.isEmpty else { throw ExitCode(ExitStatus.difference.rawValue) }
     if !quiet {
