@@ -238,3 +238,11 @@ let package = Package(
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17
 )
+
+// Tests run the libraries as they are shipped, optimised: calibrating and converting take ten times as
+// long otherwise. `scripts/test` and `scripts/lint` ask for it; who debugs does not want it.
+if Context.environment["VLMZ_OPTIMIZED"] != nil {
+  for target in package.targets where target.type == .regular && target.name.hasPrefix("VLM") {
+    target.swiftSettings = [.unsafeFlags(["-O"], .when(configuration: .debug))]
+  }
+}
