@@ -147,6 +147,9 @@ package final class LLaMAContext: @unchecked Sendable {
       throw ModelError(
         .contextFull(held: position, added: added, capacity: capacity))
     }
+    guard holds(position, length: position + added) else {
+      throw LLaMA.rotatedOtherwise(position, position + added)
+    }
     count = position
     frequencies.prepare(config, length: position + added)
   }
