@@ -139,6 +139,12 @@ VLM_INLINE size_t vlm_visible_keys(const vlm_attention *a, size_t row) {
   return a->causal ? vlm_min_size(a->count, a->position + row + 1) : a->count;
 }
 
+/// The first key that row r sees.
+VLM_INLINE size_t vlm_first_key(const vlm_attention *a, size_t row) {
+  const size_t end = a->position + row + 1;
+  return a->window && a->causal && end > a->window ? end - a->window : 0;
+}
+
 /// Positions that lie one behind the other.
 typedef struct {
   vlm_kv_head kv; // whose position `first` is the first of them

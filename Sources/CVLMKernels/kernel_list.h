@@ -35,6 +35,7 @@
   ENTRY(simple_norm_f32, set)         \
   ENTRY(rotate_half_f32, set)         \
   ENTRY(gate_f32, set)                \
+  ENTRY(soft_cap_f32, set)            \
   ENTRY(store_keys_values, set)       \
   ENTRY(attention_scratch_bytes, set) \
   ENTRY(attention_f32, set)

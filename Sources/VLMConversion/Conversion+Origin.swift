@@ -78,8 +78,8 @@ extension Conversion {
       }
       return names
     }
-    // A tensor whose rows were put in another order is not what that name stands for.
-    let isRenamed = source.checkpoint.tensors.values.allSatisfy { $0.rows == .stored }
+    // A tensor whose rows or values are others is not what that name stands for.
+    let isRenamed = source.checkpoint.tensors.values.allSatisfy(\.isAsStored)
     for item in isRenamed ? plan.items : [] {
       names.set(item.spec.path, .string(try source.tensor(item.spec.path).name))
     }

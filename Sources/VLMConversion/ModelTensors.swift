@@ -124,7 +124,8 @@ package struct ModelTensors {
       seen.insert(ExactString(origin.original))
       renamed.append(
         ModelTensor(
-          SourceTensor(tensor, rows: origin.rows), name: name, shape: origin.shape))
+          SourceTensor(tensor, rows: origin.rows, added: origin.added), name: name,
+          shape: origin.shape))
     }
     let others = source.catalog.tensors.filter { !seen.contains(ExactString($0.name)) }
     return ModelTensors(

@@ -3,15 +3,18 @@ import VLMFoundation
 import VLMModels
 import VLMTensor
 
-/// A tensor of a checkpoint, its rows in our order, and scaled where that is asked for.
+/// A tensor of a checkpoint or some rows of it, in our order, and scaled where that is asked for.
 struct SourceTensor: Sendable {
   let stored: CheckpointTensor
   private let rows: RowOrder
+  /// To every value, before it is scaled.
+  private let added: Float
   private var factors: Rescaling.Factors?
 
-  init(_ stored: CheckpointTensor, rows: RowOrder) {
+  init(_ stored: CheckpointTensor, rows: RowOrder, added: Float = 0) {
     self.stored = stored
     self.rows = rows
+    self.added = added
   }
 
   /// The same with its values multiplied.
@@ -24,7 +27,7 @@ struct SourceTensor: Sendable {
   }
 
   /// Whether `readFloats` gives other values than are stored.
-  var isScaled: Bool { factors != nil }
+  var isScaled: Bool { factors != nil || added != 0 }
 
   var name: String { stored.name }
   var source: MappedFile { stored.source }
@@ -35,13 +38,24 @@ struct SourceTensor: Sendable {
   /// Outputs that had better be read together.
   var unit: Int { container?.unit ?? 1 }
   /// Bytes of the elements, each once.
-  var byteCount: Int { stored.byteCount }
+  var byteCount: Int {
+    guard case .part(_, let count) = rows, let all = stored.shape.first, all > 0 else {
+      return stored.byteCount
+    }
+    return Int(Double(stored.byteCount) * Double(count) / Double(all))
+  }
 
   /// The bytes that reading the elements `elements` touches, at most; none when the elements lie in
   /// memory.
   func fileRanges(ofElements elements: Range<Int>) -> [CheckpointTensor.FileRange] {
-    let all = rows == .stored ? elements : 0..<stored.elementCount
-    return stored.fileRanges(ofElements: all)
+    switch rows {
+    case .stored: return stored.fileRanges(ofElements: elements)
+    case .interleavedRotary: return stored.fileRanges(ofElements: 0..<stored.elementCount)
+    case .part(let first, _):
+      let before = first * (stored.elementCount / max(1, stored.shape.first ?? 1))
+      return stored.fileRanges(
+        ofElements: before + elements.lowerBound..<before + elements.upperBound)
+    }
   }
 
   /// Writes the elements `range`, counted in C order, into `output` as 32-bit floats.
@@ -49,6 +63,7 @@ struct SourceTensor: Sendable {
     _ range: Range<Int>, into output: UnsafeMutableBufferPointer<Float>
   ) throws(CheckpointError) {
     try readStored(range, into: output)
+    if added != 0 { for place in output.indices { output[place] += added } }
     guard let factors, let count = stored.shape.first, count > 0 else { return }
     let width = max(1, stored.elementCount / count)
     for (place, element) in range.enumerated() {
@@ -83,7 +98,7 @@ extension SourceModel {
   func tensor(_ path: String) throws(ConversionError) -> SourceTensor {
     guard let source = checkpoint.tensors[path], let tensor = catalog[source.original]
     else { throw ConversionError(path: catalog.path, .missing([path])) }
-    return SourceTensor(tensor, rows: source.rows)
+    return SourceTensor(tensor, rows: source.rows, added: source.added)
   }
 
   /// Checks that the checkpoint has exactly the tensors of `manifest`.
@@ -136,11 +151,11 @@ extension SourceModel {
   private var strangeFrequencies: [String] {
     guard let config = description.language else { return [] }
     let known = [RotaryScaling.none, config.ropeScaling].map { scaling in
-      scaling.frequencies(base: config.ropeBase, dimension: config.headDimension, length: 1)
+      scaling.frequencies(base: config.ropeBase, dimension: config.rotaryDimension, length: 1)
     }
     return checkpoint.frequencies.filter { name in
       guard let tensor = catalog[name], tensor.dtype.isConvertibleToFloat,
-        tensor.elementCount == config.headDimension / 2,
+        tensor.elementCount == config.rotaryDimension / 2,
         let values = Self.floats(of: tensor)
       else { return true }
       return !known.contains { Self.isNear(values, $0) }

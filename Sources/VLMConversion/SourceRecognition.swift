@@ -119,7 +119,7 @@ struct SourceRecognition {
       return
     }
     // A GGUF file describes itself; what lies beside it is another model's.
-    let described = try catalog.ggufDescription(frequencies: LLaMAConfig.ggufFrequencies)
+    let described = try catalog.ggufDescription(factors: LLaMAConfig.ggufFactors)
     if let gguf = catalog.gguf { try Self.checkHalves(catalog, gguf, visionTower: visionTower) }
     // Folders with the weights in two forms describe each of them.
     let isOpenCLIP = catalog.tensors.contains { $0.name.hasPrefix("visual.") }

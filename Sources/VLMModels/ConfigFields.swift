@@ -59,6 +59,16 @@ struct ConfigFields {
     has(key) ? try bool(key) : fallback
   }
 
+  /// An array of numbers, at most 1024.
+  func doubles(_ key: String) throws(ModelError) -> [Double] {
+    let array = value[key]?.arrayValue ?? []
+    let numbers = array.compactMap(\.doubleValue)
+    guard !array.isEmpty, array.count <= 1024, numbers.count == array.count else {
+      throw wrong(key, expected: "an array of at most 1024 numbers")
+    }
+    return numbers
+  }
+
   func object(_ key: String) throws(ModelError) -> ConfigFields {
     guard let result = value[key], result.objectValue != nil else {
       throw wrong(key, expected: "an object")

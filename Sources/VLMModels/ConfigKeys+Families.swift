@@ -11,9 +11,7 @@ extension ConfigKeys {
       "num_key_value_heads", "hidden_act", "max_position_embeddings", "max_sequence_length",
       "rms_norm_eps", "tie_word_embeddings", "rope_theta", "rope_scaling", "rope_parameters",
       "attention_bias", "mlp_bias", "head_dim", "sliding_window", "use_sliding_window",
-      "layer_types",
-      // The context ends with the window, so no layer's counts.
-      "max_window_layers",
+      "layer_types", "max_window_layers",
       // How a sum is ordered, and in which type softmax is computed.
       "pretraining_tp", "attention_softmax_in_fp32",
       // Read where a LLaVA is recognised, or settings of its training.

@@ -15,6 +15,13 @@ struct ConfigKeys {
   /// Whether the class itself refuses keys that it does not define, so that none can be ignored.
   var isClosed = false
 
+  /// The same with more keys, whose meaning here wins over the one before.
+  func adding(free more: Set<String> = [], neutral: [String: [JSONValue]] = [:]) -> ConfigKeys {
+    ConfigKeys(
+      free: free.subtracting(neutral.keys).union(more),
+      neutral: self.neutral.merging(neutral) { $1 }, isClosed: isClosed)
+  }
+
   /// - Throws: `ModelError` naming the first key that is another model's, with its value.
   func check(_ json: JSONValue?, _ place: String) throws(ModelError) {
     for member in json?.objectValue?.members ?? [] where !free.contains(member.key) {

@@ -59,9 +59,12 @@ package enum RowOrder: Sendable, Equatable {
   /// Query and key projections of GGUF: rotary embedding turns neighbouring rows of a head as a
   /// pair, ours turns row i with row i + d/2.
   case interleavedRotary(heads: Int)
+  /// So many rows of a matrix in which those of others stand beside them.
+  case part(first: Int, count: Int)
 
   /// The stored row that is our row `row` of `count`.
   package func source(of row: Int, count: Int) -> Int {
+    if case .part(let first, _) = self { return first + row }
     guard case .interleavedRotary(let heads) = self else { return row }
     let dimension = count / heads
     let (head, position) = (row / dimension, row % dimension)
@@ -78,12 +81,20 @@ package struct ModelCheckpoint: Sendable {
     /// The shape that the model states; the elements and their order are the checkpoint's.
     package let shape: [Int]
     package let rows: RowOrder
+    /// What our values are more than the checkpoint's: norms of some models are stored without 1.
+    package let added: Float
 
-    package init(original: String, shape: [Int], rows: RowOrder = .stored) {
+    package init(
+      original: String, shape: [Int], rows: RowOrder = .stored, added: Float = 0
+    ) {
       self.original = original
       self.shape = shape
       self.rows = rows
+      self.added = added
     }
+
+    /// Whether the values and their order are the checkpoint's.
+    package var isAsStored: Bool { rows == .stored && added == 0 }
   }
 
   package let description: ModelDescription
@@ -180,7 +191,9 @@ package struct ModelCheckpoint: Sendable {
     var result = ModelCheckpoint(
       description: description, naming: naming,
       tensors: tensors.mapValues { source in
-        Source(original: original(source.original), shape: source.shape, rows: source.rows)
+        Source(
+          original: original(source.original), shape: source.shape, rows: source.rows,
+          added: source.added)
       }, unused: unused.map(original), notes: self.notes + notes)
     result.headFault = headFault.map { fault in
       HeadFault(

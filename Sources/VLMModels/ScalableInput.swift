@@ -33,7 +33,12 @@ extension LLaMAConfig {
     return [
       input(
         ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"], ["input_layernorm.weight"]),
-      input(["mlp.gate_proj", "mlp.up_proj"], ["post_attention_layernorm.weight"]),
+      input(
+        ["mlp.gate_proj", "mlp.up_proj"],
+        [
+          traits.norms == .before
+            ? "post_attention_layernorm.weight" : "pre_feedforward_layernorm.weight"
+        ]),
       input(["mlp.down_proj"], up),
     ]
   }

@@ -283,7 +283,7 @@ struct TrainingCheckpointTests {
 
   @Test(
     "a class that is not run is refused by its name",
-    arguments: ["Phi3ForCausalLM", "MixtralForCausalLM", "Qwen3ForCausalLM", "MyModel"])
+    arguments: ["PhimoeForCausalLM", "MixtralForCausalLM", "Qwen3MoeForCausalLM", "MyModel"])
   func architecture(name: String) throws {
     try configure([("architectures", [.string(name)]), ("model_type", "other")])
     try write(

@@ -421,6 +421,7 @@ int main(void) {
       test_simple_norm(k, scalar, lengths[i]);
       test_rotate_half(k, scalar, 2 * lengths[i]);
       test_gate(k, scalar, lengths[i]);
+      test_soft_cap(k, scalar, lengths[i]);
       test_multiply(k, scalar, 1 + i % 9, lengths[i], 1 + i % 14);
     }
     test_activations(k);

@@ -39,6 +39,8 @@ typedef struct attention_shape {
   size_t rows, group, head_dim, count;
   int causal; // from count - rows, or 0 when that is less
   float size; // of the queries
+  size_t window;
+  float cap;
 } attention_shape;
 
 static void run_attention(const vlm_kernels *k, vlm_attention *a) {
@@ -52,10 +54,11 @@ static void run_attention(const vlm_kernels *k, vlm_attention *a) {
 static double attention_bound(const attention_shape *s, int pairs) {
   const double e = 0x1p-24, d = (double)s->head_dim;
   const double scores = s->size * d / sqrt(d); // |q| <= size, |k| <= 1
+  const double cap = 2 * expm1(2e-6 * (double)s->cap);
   if (pairs)
     return 2 * (expm1(2 * (0x1p-9 + (d + 10) * 0x1p-23) * scores) + 0x1p-8 +
-                ((double)s->count + 40) * 0x1p-23);
-  return 2 * (expm1(2 * e * ((d + 6) * scores + 4 * scores)) + ((double)s->count + 40) * e);
+                ((double)s->count + 40) * 0x1p-23) + cap;
+  return cap + 2 * (expm1(2 * e * ((d + 6) * scores + 4 * scores)) + ((double)s->count + 40) * e);
 }
 
 static void test_attention(
@@ -79,7 +82,7 @@ static void test_attention(
   vlm_attention a = {
       .rows = s->rows, .group = s->group, .count = s->count, .causal = s->causal,
       .position = s->count > s->rows ? s->count - s->rows : 0, .scale = 1 / sqrtf((float)d),
-      .q = q, .q_stride = stride, .kv = kv, .y = y, .y_stride = stride};
+      .cap = s->cap, .window = s->window, .q = q, .q_stride = stride, .kv = kv, .y = y, .y_stride = stride};
   run_attention(k, &a);
   a.y = expected;
   run_attention(reference, &a);
@@ -111,11 +114,13 @@ static void test_attention(
 
 static void test_attentions(const vlm_kernels *k, const vlm_kernels *reference) {
   static const attention_shape shapes[] = {
-      {1, 1, 8, 1, 0, 1},      {7, 2, 16, 63, 1, 1},  {65, 1, 64, 130, 1, 1},
-      {1, 3, 64, 577, 1, 1},   {3, 1, 80, 577, 0, 1}, {1, 8, 128, 100, 1, 1},
-      {50, 1, 24, 50, 1, 1},   {1, 71, 64, 33, 1, 1}, {2, 5, 72, 300, 1, 1},
-      {97, 1, 16, 257, 1, 1},  {1, 4, 128, 1030, 1, 1}, {13, 1, 7, 31, 0, 1},
-      {4, 1, 64, 300, 0, 400}, {29, 3, 33, 520, 1, 30},
+      {1, 1, 8, 1, 0, 1, 0, 0}, {7, 2, 16, 63, 1, 1, 0, 0}, {65, 1, 64, 130, 1, 1, 0, 0},
+      {1, 3, 64, 577, 1, 1, 0, 0}, {3, 1, 80, 577, 0, 1, 0, 0}, {1, 8, 128, 100, 1, 1, 0, 0},
+      {50, 1, 24, 50, 1, 1, 0, 0}, {1, 71, 64, 33, 1, 1, 0, 0}, {2, 5, 72, 300, 1, 1, 0, 0},
+      {97, 1, 16, 257, 1, 1, 0, 0}, {1, 4, 128, 1030, 1, 1, 0, 0}, {13, 1, 7, 31, 0, 1, 0, 0},
+      {4, 1, 64, 300, 0, 400, 0, 0}, {29, 3, 33, 520, 1, 30, 0, 0},
+      {50, 2, 24, 700, 1, 1, 130, 0}, {7, 1, 16, 63, 1, 1, 1, 5},
+      {3, 3, 33, 520, 1, 30, 256, 20}, {9, 1, 64, 300, 0, 3, 0, 4},
   };
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
     for (int format = VLM_KV_F32; format <= VLM_KV_BF16; format++)
@@ -197,6 +202,18 @@ static void test_gate(const vlm_kernels *k, const vlm_kernels *reference, size_t
     check(ok, k->name, "gate_f32", columns, (size_t)activation, 0);
   }
   free(gate), free(up), free(y), free(expected);
+}
+
+static void test_soft_cap(const vlm_kernels *k, const vlm_kernels *reference, size_t count) {
+  float *x = random_floats(count, 20), *y = memory(count * sizeof *y);
+  float *expected = memory(count * sizeof *y);
+  k->soft_cap_f32(count, 5, x, y);
+  reference->soft_cap_f32(count, 5, x, expected);
+  int ok = 1;
+  for (size_t i = 0; i < count; i++)
+    ok = ok && fabsf(y[i] - expected[i]) <= 9e-7f * fminf(5, fabsf(x[i]));
+  check(ok, k->name, "soft_cap_f32", count, 0, 0);
+  free(x), free(y), free(expected);
 }
 
 #endif

@@ -33,7 +33,7 @@ struct ConfigKeysTests {
       }
     }
     for (name, positions) in [
-      ("LlamaConfig", 2048), ("MistralConfig", 4096), ("Qwen2Config", 32_768),
+      ("LlamaConfig", 2048), ("MistralConfig", 131_072), ("Qwen2Config", 32_768),
     ] {
       let config = try LLaMAConfig(huggingFace: try #require(all[name]))
       #expect(config.contextLength == positions)
@@ -143,33 +143,39 @@ struct ConfigKeysTests {
     return try LLaMAConfig(huggingFace: json)
   }
 
-  @Test("kinds of layers are those that a context within the window computes")
+  @Test("kinds of layers say which of them slide")
   func layerTypes() throws {
-    let full: JSONValue = ["full_attention", "full_attention"]
-    let mixed: JSONValue = ["full_attention", "sliding_attention"]
-    let chunked: JSONValue = ["full_attention", "chunked_attention"]
-    #expect(try llama([("layer_types", full)]).contextLength == 4096)
-    #expect(
-      try llama([("layer_types", mixed), ("sliding_window", 512)]).contextLength == 512)
+    func types(_ last: JSONValue, count: Int = 2) -> JSONValue {
+      .array(Array(repeating: "full_attention", count: count - 1) + [last])
+    }
+    let layers: (String, JSONValue?) = ("num_hidden_layers", 2)
+    let (full, mixed) = (types("full_attention"), types("sliding_attention"))
+    #expect(try llama([layers, ("layer_types", full)]).traits == DecoderTraits())
+    let config = try llama([layers, ("layer_types", mixed), ("sliding_window", 512)])
+    #expect(config.contextLength == 4096)
+    #expect(config.traits.layers == [LayerTraits(), LayerTraits(window: 512)])
     for changes: [(String, JSONValue?)] in [
-      [("layer_types", mixed)], [("layer_types", chunked)], [("layer_types", 1)],
+      [("layer_types", mixed)], [("layer_types", types("chunked_attention"))],
+      [("layer_types", 1)],
       [("layer_types", mixed), ("sliding_window", 512), ("use_sliding_window", false)],
+      [("layer_types", types("full_attention", count: 3))],
     ] {
-      #expect(throws: ModelError.self) { try llama(changes) }
+      #expect(throws: ModelError.self) { try llama([layers] + changes) }
     }
   }
 
   @Test("what a description leaves out is what its class takes")
   func classDefaults() throws {
-    #expect(try llama([("model_type", "mistral")]).contextLength == 4096)
-    let long: [(String, JSONValue?)] = [
-      ("model_type", "mistral"), ("max_position_embeddings", 32_768),
-    ]
-    #expect(try llama(long).contextLength == 4096)
-    #expect(try llama(long + [("sliding_window", .null)]).contextLength == 32_768)
+    func windows(_ changes: [(String, JSONValue?)]) throws -> [Int?] {
+      try llama([("num_hidden_layers", 3)] + changes).traits.layers.map(\.window)
+    }
+    #expect(try windows([("model_type", "mistral")]) == [4096, 4096, 4096])
+    #expect(try windows([("model_type", "mistral"), ("sliding_window", .null)]) == [])
     let qwen: [(String, JSONValue?)] = [("model_type", "qwen2"), ("sliding_window", 512)]
-    #expect(try llama(qwen).contextLength == 4096)
-    #expect(try llama(qwen + [("use_sliding_window", true)]).contextLength == 512)
+    #expect(try windows(qwen) == [])
+    let sliding = qwen + [("use_sliding_window", true)]
+    #expect(try windows(sliding) == [])
+    #expect(try windows(sliding + [("max_window_layers", 1)]) == [nil, 512, 512])
   }
 
   @Test("the rotation's base is in either object, or beside it; the older object wins")

@@ -83,14 +83,16 @@ struct LLaMAConfigTests {
     }
   }
 
-  @Test("a sliding window shortens the context, unless it is switched off")
+  @Test("a sliding window is every layer's, unless it is switched off")
   func window() throws {
     var json = Self.changed("sliding_window", 1024)
-    #expect(try LLaMAConfig(huggingFace: json).contextLength == 1024)
+    let config = try LLaMAConfig(huggingFace: json)
+    #expect(config.contextLength == 4096)
+    #expect(config.traits.layers == Array(repeating: LayerTraits(window: 1024), count: 32))
     var object = json.objectValue ?? JSONObject()
     object.set("use_sliding_window", false)
     json = .object(object)
-    #expect(try LLaMAConfig(huggingFace: json).contextLength == 4096)
+    #expect(try LLaMAConfig(huggingFace: json).traits == DecoderTraits())
   }
 
   @Test("Qwen 2 has biases for queries, keys and values only")
@@ -179,7 +181,13 @@ struct LLaMANamingTests {
       naming.match("model.layers.11.self_attn.k_proj.bias")
         == .tensor("layers.11.self_attn.k_proj.bias"))
     #expect(naming.match("model.layers.0.self_attn.rotary_emb.inv_freq") == .derived)
-    #expect(naming.match("model.layers.0.self_attn.q_norm.weight") == .unused)
+    #expect(
+      naming.match("model.layers.0.self_attn.q_norm.weight")
+        == .tensor("layers.0.self_attn.q_norm.weight"))
+    #expect(
+      naming.match("model.layers.2.mlp.gate_up_proj.weight")
+        == .fused(["layers.2.mlp.gate_proj.weight", "layers.2.mlp.up_proj.weight"]))
+    #expect(naming.match("model.layers.0.self_attn.qkv_proj.bias") == .unused)
     #expect(naming.match("model.layers.x.mlp.up_proj.weight") == .unused)
     #expect(naming.match("model.mm_projector.0.weight") == .unused)
   }
@@ -193,6 +201,10 @@ struct LLaMANamingTests {
       naming.match("blk.3.attn_output.weight") == .tensor("layers.3.self_attn.o_proj.weight"))
     #expect(
       naming.match("blk.3.ffn_norm.weight") == .tensor("layers.3.post_attention_layernorm.weight"))
+    #expect(
+      naming.match("blk.3.ffn_norm.weight", norms: .around)
+        == .tensor("layers.3.pre_feedforward_layernorm.weight"))
+    #expect(naming.match("blk.3.post_ffw_norm.weight") == .unused)
     #expect(naming.match("blk.3.ffn_gate_exps.weight") == .unused)
     #expect(naming.match("rope_freqs.weight") == .unused)
   }
@@ -202,6 +214,8 @@ struct LLaMANamingTests {
     #expect(LLaMANaming.detect(["a", "model.layers.0.mlp.gate_proj.weight"]) == .huggingFace)
     #expect(LLaMANaming.detect(["layers.0.mlp.gate_proj.weight"]) == .bare)
     #expect(LLaMANaming.detect(["blk.0.ffn_gate.weight"]) == .gguf)
+    #expect(LLaMANaming.detect(["blk.0.attn_qkv.weight"]) == .gguf)
+    #expect(LLaMANaming.detect(["model.layers.0.mlp.gate_up_proj.weight"]) == .huggingFace)
     #expect(LLaMANaming.detect(["stages.0.blocks.0.conv_dw.weight"]) == nil)
   }
 }

@@ -97,7 +97,7 @@ struct LLaMAGGUFTests {
     }
     let model = try #require(try recognise(changes))
     #expect(model.tensors["layers.0.self_attn.q_proj.weight"]?.rows == .stored)
-    #expect(refusal(["general.architecture": "gemma3"]).contains("gemma3"))
+    #expect(refusal(["general.architecture": "gemma3n"]).contains("gemma3n"))
     let bert = CheckpointFacts(
       names: [("blk.0.attn_q.weight", [4, 4])], description: ["general.architecture": "bert"])
     do throws(ModelError) {
@@ -179,8 +179,8 @@ struct LLaMAGGUFTests {
 
   @Test("a tensor that LLaMA does not have counts as unexpected")
   func unknownTensors() throws {
-    let model = try #require(try recognise([:], [("blk.0.attn_q_norm.weight", [8])]))
-    #expect(model.unexpected == ["blk.0.attn_q_norm.weight"])
+    let model = try #require(try recognise([:], [("blk.0.attn_sub_norm.weight", [8])]))
+    #expect(model.unexpected == ["blk.0.attn_sub_norm.weight"])
     #expect(model.unused == model.unexpected)
   }
 }

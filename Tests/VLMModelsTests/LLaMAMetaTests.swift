@@ -48,7 +48,7 @@ struct LLaMAMetaTests {
     ([("rope_theta", 1_000_000), ("hidden_dim", 172)], 32_768, true),
     ([("rope_theta", 500_000), ("use_scaled_rope", true)], 131_072, true),
     ([("max_seq_len", 1024)], 1024, false),
-    ([("hidden_dim", 172), ("sliding_window", 4096)], 4096, true),
+    ([("hidden_dim", 172), ("sliding_window", 4096)], 32_768, true),
   ]
 
   @Test(

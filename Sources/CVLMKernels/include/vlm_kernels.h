@@ -117,8 +117,10 @@ static inline size_t vlm_kv_element_bytes(vlm_kv_format format) {
 }
 
 /// Attention over one key-value head, whose keys and values `group` query heads share:
-///   y[r][g] = sum over j of softmax_j(scale * q[r][g] . key[j]) * value[j]
-/// over the positions j < count, or if causal, j < min(count, position + r + 1). count > 0.
+///   y[r][g] = sum over j of softmax_j(score(q[r][g] . key[j])) * value[j]
+///   score(s) = scale * s, with a cap cap * tanh(scale * s / cap)
+/// over the positions j < count, or if causal, j < min(count, position + r + 1). count > 0. With a
+/// window only the last `window` of these positions count.
 ///
 /// Keys and values may lie in pages, each laid out as a head of its own with page_keys positions. The
 /// bits of y do not depend on it.
@@ -128,6 +130,8 @@ typedef struct vlm_attention {
   bool causal;
   size_t position;
   float scale;
+  float cap;                        // 0: none
+  size_t window;                    // only if causal; 0: none
   const float *q;                   // [rows][q_stride], query head g of the group at g * head_dim
   size_t q_stride;
   vlm_kv_head kv;                   // of the first position, or with pages of one at distance 0
@@ -219,6 +223,9 @@ typedef struct vlm_kernels {
   void (*gate_f32)(size_t rows, size_t columns, vlm_activation activation, const float *gate,
                    size_t gate_stride, const float *up, size_t up_stride, float *y,
                    size_t y_stride);
+
+  /// y[i] = cap * tanh(x[i] / cap); y may be x. cap > 0.
+  void (*soft_cap_f32)(size_t count, float cap, const float *x, float *y);
 
   /// Stores keys and values [rows][stride] of one head at the positions from `position` on.
   void (*store_keys_values)(const vlm_kv_head *kv, size_t position, size_t rows,

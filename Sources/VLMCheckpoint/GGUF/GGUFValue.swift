@@ -161,17 +161,16 @@ extension TensorCatalog {
   private static let maximumDescribedElements = 1024
 
   /// The metadata as one JSON object, which takes the place of `config.json`. Long arrays are
-  /// shortened. The values of the tensor `frequencies` are included under its name, if present.
+  /// shortened. The values of the tensors `factors` are included under their names, if present.
   ///
   /// - Returns: nil if this is not a GGUF file.
-  package func ggufDescription(
-    frequencies: String
-  ) throws(CheckpointError) -> JSONValue? {
+  package func ggufDescription(factors: [String]) throws(CheckpointError) -> JSONValue? {
     guard let gguf, var object = gguf.description.objectValue else { return nil }
-    if let tensor = self[frequencies], tensor.elementCount <= Self.maximumDescribedElements {
-      object.set(frequencies, .array(try tensor.floats().map { .double(Double($0)) }))
-    } else if self[frequencies] != nil {
-      object.set(frequencies, .array([]))
+    for name in factors {
+      guard let tensor = self[name] else { continue }
+      let isSmall = tensor.elementCount <= Self.maximumDescribedElements
+      let values = isSmall ? try tensor.floats() : []
+      object.set(name, .array(values.map { .double(Double($0)) }))
     }
     return .object(object)
   }

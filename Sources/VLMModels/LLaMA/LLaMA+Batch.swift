@@ -40,7 +40,8 @@ extension LLaMA {
       try sequence.begin(at: position, adding: 1)
     }
     try shared.begin(at: 0, adding: 1)
-    shared.prepareRotation(positions: positions)
+    let tables = shared.rotation(rows: ids.count)
+    for (row, sequence) in sequences.enumerated() { sequence.turn(positions[row], row, tables) }
     try embed(ids, into: shared.stream(0, rows: ids.count))
     for (index, block) in blocks.enumerated() { block.step(sequences, layer: index, shared) }
     for (sequence, position) in zip(sequences, positions) { sequence.advance(to: position + 1) }
@@ -51,7 +52,7 @@ extension LLaMA {
     while start < ids.count {
       let part = start..<min(ids.count, start + shared.logitRows)
       let logits = shared.logits(rows: part.count)
-      shared.multiply([MatrixProduct.Task(lmHead, into: logits)], of: normed[part], outliers: .many)
+      head(normed[part], into: logits, shared)
       for row in part { body(row, logits[row - start..<row - start + 1]) }
       start = part.upperBound
     }

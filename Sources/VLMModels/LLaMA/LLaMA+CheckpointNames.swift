@@ -11,15 +11,16 @@ package enum LLaMANaming: String, Sendable, CaseIterable {
 
   /// The naming of `names`; nil when they are not a LLaMA's.
   package static func detect(_ names: some Sequence<String>) -> LLaMANaming? {
-    for name in names where name.hasSuffix(".mlp.gate_proj.weight") {
+    for name in names
+    where name.hasSuffix(".mlp.gate_proj.weight") || name.hasSuffix(".mlp.gate_up_proj.weight") {
       if name.hasPrefix("model.layers.") { return .huggingFace }
       if name.hasPrefix("layers.") { return .bare }
     }
     for name in names where name.hasPrefix("layers.") {
       if name.hasSuffix(".feed_forward.w1.weight") { return .meta }
     }
-    for name in names where name.hasPrefix("blk.") && name.hasSuffix(".ffn_gate.weight") {
-      return .gguf
+    for name in names where name.hasPrefix("blk.") {
+      if name.hasSuffix(".ffn_gate.weight") || name.hasSuffix(".attn_qkv.weight") { return .gguf }
     }
     return nil
   }
@@ -33,6 +34,8 @@ package enum LLaMANaming: String, Sendable, CaseIterable {
   /// What becomes of a tensor of a checkpoint.
   package enum Match: Equatable {
     case tensor(String)
+    /// Several of ours, one behind the other as rows.
+    case fused([String])
     /// Known, and not needed: frequencies of the rotation, which the description gives.
     case derived
     /// No part of a language model as it is computed here.
@@ -40,8 +43,10 @@ package enum LLaMANaming: String, Sendable, CaseIterable {
   }
 
   /// Our name for the checkpoint's `name`.
-  package func match(_ name: String) -> Match {
-    if self == .gguf { return Self.matchGGUF(name) }
+  ///
+  /// - Parameter norms: where the model has them, on which GGUF's names for them depend.
+  package func match(_ name: String, norms: NormPlacement = .before) -> Match {
+    if self == .gguf { return Self.matchGGUF(name, norms) }
     if self == .meta { return Self.matchMeta(name) }
     if name.hasSuffix(".rotary_emb.inv_freq") { return .derived }
     var rest = Substring(name)
@@ -53,11 +58,18 @@ package enum LLaMANaming: String, Sendable, CaseIterable {
     if rest == "embed_tokens.weight" || rest == "norm.weight" { return .tensor(String(rest)) }
     let part = rest.split(separator: ".", omittingEmptySubsequences: false)
     guard part.count >= 4, part[0] == "layers", Int(part[1]) != nil else { return .unused }
-    let inner = part[2...].joined(separator: ".")
-    return Self.layerTensors.contains(inner) ? .tensor(String(rest)) : .unused
+    return Self.layer(part[2...].joined(separator: "."), "layers.\(part[1]).")
   }
 
-  private static func matchGGUF(_ name: String) -> Match {
+  /// - Parameters:
+  ///   - inner: a name as transformers has it inside of a layer.
+  ///   - layer: what stands before ours.
+  private static func layer(_ inner: String, _ layer: String) -> Match {
+    if let parts = fused[inner] { return .fused(parts.map { layer + $0 }) }
+    return layerTensors.contains(inner) ? .tensor(layer + inner) : .unused
+  }
+
+  private static func matchGGUF(_ name: String, _ norms: NormPlacement) -> Match {
     switch name {
     case "token_embd.weight": return .tensor("embed_tokens.weight")
     case "output_norm.weight": return .tensor("norm.weight")
@@ -66,10 +78,11 @@ package enum LLaMANaming: String, Sendable, CaseIterable {
     }
     let part = name.split(separator: ".", omittingEmptySubsequences: false)
     guard part.count == 4, part[0] == "blk", Int(part[1]) != nil,
-      let inner = ggufLayerNames[String(part[2])]
+      let inner = norms == .around
+        ? ggufAroundNames[String(part[2])] ?? ggufLayerNames[String(part[2])]
+        : ggufLayerNames[String(part[2])]
     else { return .unused }
-    let ours = "\(inner).\(part[3])"
-    return layerTensors.contains(ours) ? .tensor("layers.\(part[1]).\(ours)") : .unused
+    return layer("\(inner).\(part[3])", "layers.\(part[1]).")
   }
 
   private static func matchMeta(_ name: String) -> Match {
@@ -103,11 +116,27 @@ package enum LLaMANaming: String, Sendable, CaseIterable {
     "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm",
     "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
     "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
-    "ffn_down": "mlp.down_proj",
+    "ffn_down": "mlp.down_proj", "attn_q_norm": "self_attn.q_norm",
+    "attn_k_norm": "self_attn.k_norm", "attn_qkv": "self_attn.qkv_proj",
+  ]
+  /// Of models with norms around attention and gated layer.
+  private static let ggufAroundNames = [
+    "post_attention_norm": "post_attention_layernorm", "ffn_norm": "pre_feedforward_layernorm",
+    "post_ffw_norm": "post_feedforward_layernorm",
+  ]
+
+  /// Matrices that are several of ours.
+  private static let fused = [
+    "self_attn.qkv_proj.weight": ["q_proj", "k_proj", "v_proj"].map { "self_attn.\($0).weight" },
+    "mlp.gate_up_proj.weight": ["gate_proj", "up_proj"].map { "mlp.\($0).weight" },
   ]
 
   private static let layerTensors: Set<String> = {
-    var names: Set<String> = ["input_layernorm.weight", "post_attention_layernorm.weight"]
+    var names: Set<String> = [
+      "input_layernorm.weight", "post_attention_layernorm.weight",
+      "pre_feedforward_layernorm.weight", "post_feedforward_layernorm.weight",
+      "self_attn.q_norm.weight", "self_attn.k_norm.weight",
+    ]
     for matrix in ["q_proj", "k_proj", "v_proj", "o_proj"] {
       names.insert("self_attn.\(matrix).weight")
       names.insert("self_attn.\(matrix).bias")

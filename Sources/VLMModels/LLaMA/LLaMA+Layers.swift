@@ -53,7 +53,7 @@ extension LLaMA {
     while first < rows.rows {
       let part = first..<min(rows.rows, first + context.logitRows)
       let logits = context.logits(rows: part.count)
-      context.multiply([MatrixProduct.Task(lmHead, into: logits)], of: rows[part])
+      head(rows[part], into: logits, context, outliers: .some)
       body(logits, first)
       first = part.upperBound
     }

@@ -5,8 +5,8 @@ package final class PagedSequence {
   package let table: PageTable
   /// Positions that are stored.
   package private(set) var count = 0
-  /// Positions that the prompt has, whatever pieces it is run in; `RotaryScaling.dynamic` goes by it.
-  private let promptLength: Int
+  /// Positions that the prompt has, whatever pieces it is run in; `RotaryScaling.dynamic` and `.longRoPE` go by it.
+  private var promptLength: Int
   private var frequencies = RotationFrequencies()
 
   /// - Parameters:
@@ -31,14 +31,28 @@ package final class PagedSequence {
     count = length
   }
 
+  /// Whether its positions stay as they are when so many are added; see `LLaMAContext.holds`.
+  package func holds(_ model: LLaMA, adding added: Int) -> Bool {
+    count == 0
+      || frequencies.holds(model.config, length: max(promptLength, count + added))
+  }
+
+  /// Forgets all positions, for a sequence that is run again from its start.
+  ///
+  /// - Parameter length: positions that are known now.
+  package func restart(length: Int) {
+    truncate(to: 0)
+    promptLength = length
+  }
+
   fileprivate func begin(_ config: LLaMAConfig, adding added: Int) {
     frequencies.prepare(config, length: max(promptLength, count + added))
   }
 
   fileprivate func turn(
-    _ position: Int, _ config: LLaMAConfig, _ row: Int, _ cosines: MatrixView, _ sines: MatrixView
+    _ position: Int, _ config: LLaMAConfig, _ row: Int, _ tables: RotationTables
   ) {
-    frequencies.turn(position, config, row, cosines, sines)
+    frequencies.turn(position, config, row, tables)
   }
 
   fileprivate func advance(by added: Int) { count += added }
@@ -106,7 +120,8 @@ extension LLaMA {
   ///   - context: of `workspace`.
   ///   - body: called for each part that needs them, in their order, with logits `[1, vocabulary]`
   ///     that are valid during the call.
-  /// - Throws: `ModelError` for an id out of range; then nothing has changed.
+  /// - Throws: `ModelError` for an id out of range, or a sequence that has to be run from its start; then
+  ///   nothing has changed.
   package func callAsFunction(
     _ parts: [Part], in memory: KeyValuePages, _ context: LLaMAContext,
     body: (_ part: Int, _ logits: MatrixView) -> Void
@@ -114,6 +129,10 @@ extension LLaMA {
     var rows = PagedRows()
     for part in parts {
       if case .tokens(let ids) = part.input { try check(ids) }
+      let (held, added) = (part.sequence.count, part.input.count)
+      guard part.sequence.holds(self, adding: added) else {
+        throw Self.rotatedOtherwise(held, held + added)
+      }
       rows.append(part.input.count, at: part.sequence.count, in: part.sequence.table)
     }
     guard rows.count > 0 else { return }
@@ -135,7 +154,7 @@ extension LLaMA {
     _ parts: [Part], _ rows: PagedRows, _ context: LLaMAContext
   ) {
     let stream = context.stream(0, rows: rows.count)
-    let (cosines, sines) = context.rotation(rows: rows.count)
+    let tables = context.rotation(rows: rows.count)
     for (part, place) in zip(parts, rows.parts) {
       switch part.input {
       case .tokens(let ids): look(up: ids, into: stream[place.rows])
@@ -144,7 +163,7 @@ extension LLaMA {
       part.sequence.begin(config, adding: place.rows.count)
       for row in place.rows {
         let position = place.position + row - place.rows.lowerBound
-        part.sequence.turn(position, config, row, cosines, sines)
+        part.sequence.turn(position, config, row, tables)
       }
     }
   }
@@ -161,8 +180,7 @@ extension LLaMA {
     while start < wanted.count {
       let part = start..<min(wanted.count, start + context.logitRows)
       let logits = context.logits(rows: part.count)
-      context.multiply(
-        [MatrixProduct.Task(lmHead, into: logits)], of: normed[part], outliers: .many)
+      head(normed[part], into: logits, context)
       for row in part { body(wanted[row], logits[row - start..<row - start + 1]) }
       start = part.upperBound
     }

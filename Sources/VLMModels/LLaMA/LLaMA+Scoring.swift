@@ -34,8 +34,7 @@ extension LLaMA {
     while start < rows.rows {
       let part = start..<min(rows.rows, start + context.logitRows)
       let logits = context.logits(rows: part.count)
-      context.multiply(
-        [MatrixProduct.Task(lmHead, into: logits)], of: normed[part], outliers: .many)
+      head(normed[part], into: logits, context)
       try body(logits, start)
       start = part.upperBound
     }

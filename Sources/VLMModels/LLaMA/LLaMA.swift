@@ -10,6 +10,7 @@ package struct LLaMA: Sendable {
   let blocks: [LLaMABlock]
   let norm: RMSNorm
   let lmHead: MatrixProduct
+  private let kernels: KernelSet
 
   /// - Throws: `ModelError` when a tensor is missing or has another shape.
   package init(_ weights: Weights, _ config: LLaMAConfig) throws(ModelError) {
@@ -19,7 +20,7 @@ package struct LLaMA: Sendable {
       role: config.tiedEmbeddings ? .head : .embedding)
     var blocks: [LLaMABlock] = []
     for index in 0..<config.layers {
-      blocks.append(try LLaMABlock(weights["layers"][index], config))
+      blocks.append(try LLaMABlock(weights["layers"][index], config, layer: index))
     }
     self.blocks = blocks
     norm = try RMSNorm(weights["norm"], channels: config.hidden, epsilon: config.epsilon)
@@ -30,6 +31,7 @@ package struct LLaMA: Sendable {
         "weight", [config.vocabulary, config.hidden], .head)
       lmHead = weights.product(weight)
     }
+    kernels = weights.kernels
   }
 
   /// What the next positions of the sequence hold.
@@ -56,11 +58,25 @@ package struct LLaMA: Sendable {
   /// - Throws: `ModelError` for an id that is not in the vocabulary.
   package func embed(_ ids: [Int], into output: MatrixView) throws(ModelError) {
     try check(ids)
-    embedding(ids, into: output)
+    look(up: ids, into: output)
   }
 
   /// The same for ids that were checked.
-  func look(up ids: [Int], into output: MatrixView) { embedding(ids, into: output) }
+  func look(up ids: [Int], into output: MatrixView) {
+    embedding(ids, into: output)
+    let scale = config.traits.embeddingScale
+    if scale != 1 { output.multiply(by: scale) }
+  }
+
+  /// The logits of normed rows: `[rows.rows, vocabulary]`.
+  func head(
+    _ rows: MatrixView, into logits: MatrixView, _ context: LLaMAContext,
+    outliers: MatrixProduct.Outliers = .many
+  ) {
+    context.multiply([MatrixProduct.Task(lmHead, into: logits)], of: rows, outliers: outliers)
+    guard let cap = config.traits.logitCap else { return }
+    context.forEachTile(rows: logits.rows) { part in kernels.softCap(logits[part], cap: cap) }
+  }
 
   /// Runs the positions of `input`, which follow the first `position` ones that `context` holds;
   /// what it held from there on is forgotten.
@@ -80,7 +96,7 @@ package struct LLaMA: Sendable {
       input, position: position, context, observe: observe, isCancelled: isCancelled, needed: .last
     ) { rows, _ in
       let logits = context.logits(rows: 1)
-      multiply(rows, into: logits, context)
+      head(rows, into: logits, context)
       last = logits
     }
     return last
@@ -99,7 +115,7 @@ package struct LLaMA: Sendable {
       while start < rows.rows {
         let part = start..<min(rows.rows, start + context.logitRows)
         let logits = context.logits(rows: part.count)
-        multiply(rows[part], into: logits, context)
+        head(rows[part], into: logits, context)
         body(logits, position + start)
         start = part.upperBound
       }
@@ -108,10 +124,6 @@ package struct LLaMA: Sendable {
 
   /// Rows whose last hidden state is needed.
   private enum Needed { case last, all }
-
-  private func multiply(_ rows: MatrixView, into logits: MatrixView, _ context: LLaMAContext) {
-    context.multiply([MatrixProduct.Task(lmHead, into: logits)], of: rows, outliers: .many)
-  }
 
   /// - Parameter finish: given normed rows of the last block's output, and where they stand.
   private func run(
@@ -133,7 +145,7 @@ package struct LLaMA: Sendable {
       context.prepareRotation(positions: first..<first + range.count)
       let entering = context.stream(0, rows: range.count)
       switch input {
-      case .tokens(let ids): embedding(Array(ids[range]), into: entering)
+      case .tokens(let ids): look(up: Array(ids[range]), into: entering)
       case .embeddings(let rows): entering.copy(rows[range])
       }
       observe?(0, entering, first)
@@ -164,6 +176,14 @@ package struct LLaMA: Sendable {
       case .last: break
       }
     }
+  }
+
+  /// Says that a sequence grew, or shrank, past the length at which LongRoPE turns otherwise.
+  static func rotatedOtherwise(_ held: Int, _ length: Int) -> ModelError {
+    ModelError(
+      .configuration(
+        field: "rope_scaling.original", found: "\(held) positions in a sequence of \(length)",
+        expected: "all of them to be run again, as their keys are turned for another length"))
   }
 
   /// - Throws: `ModelError` for an id that is not in the vocabulary.

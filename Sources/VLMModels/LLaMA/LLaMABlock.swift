@@ -1,35 +1,57 @@
 import VLMTensor
 
-/// `h += o(attention(norm h)); h += down(SiLU(gate n) · up n), n = norm h`.
+/// `h += o(attention(norm h)); h += down(SiLU(gate n) · up n), n = norm h`, with what the traits say of
+/// the layer: norms of queries and keys, of what is added to h, another activation, no rotation.
 struct LLaMABlock: Sendable {
   private let config: LLaMAConfig
+  private let own: LayerTraits
   private let inputNorm: RMSNorm
   private let query: Linear
   private let key: Linear
   private let value: Linear
+  /// Of queries and of keys, head by head.
+  private let headNorms: (query: HeadNorm, key: HeadNorm)?
   private let output: Linear
   private let innerNorm: RMSNorm
+  /// Of what the attention and the gated layer add to the residual stream.
+  private let branchNorms: (attention: RMSNorm, feedForward: RMSNorm)?
   private let gate: Linear
   private let up: Linear
   private let down: Linear
   private let kernels: KernelSet
 
-  init(_ weights: Weights, _ config: LLaMAConfig) throws(ModelError) {
+  init(_ weights: Weights, _ config: LLaMAConfig, layer index: Int) throws(ModelError) {
     self.config = config
+    own = config.traits.layer(index)
+    func norm(_ name: String) throws(ModelError) -> RMSNorm {
+      try RMSNorm(weights[name], channels: config.hidden, epsilon: config.epsilon)
+    }
+    func headNorm(_ name: String) throws(ModelError) -> HeadNorm {
+      try HeadNorm(
+        weights["self_attn"][name], dimension: config.headDimension, epsilon: config.epsilon)
+    }
     let (hidden, wide) = (config.hidden, config.feedForward)
     let (queries, keys) = (config.queryColumns, config.keyValueColumns)
     let (attention, layer) = (weights["self_attn"], weights["mlp"])
     let bias = config.attentionBias
-    inputNorm = try RMSNorm(
-      weights["input_layernorm"], channels: hidden, epsilon: config.epsilon)
+    inputNorm = try norm("input_layernorm")
     query = try Linear(attention["q_proj"], inputs: hidden, outputs: queries, bias: bias)
     key = try Linear(attention["k_proj"], inputs: hidden, outputs: keys, bias: bias)
     value = try Linear(
       attention["v_proj"], inputs: hidden, outputs: keys, bias: bias, role: .valueProjection)
+    headNorms =
+      config.traits.normsHeads ? (try headNorm("q_norm"), try headNorm("k_norm")) : nil
     output = try Linear(
       attention["o_proj"], inputs: queries, outputs: hidden, bias: config.outputBias)
-    innerNorm = try RMSNorm(
-      weights["post_attention_layernorm"], channels: hidden, epsilon: config.epsilon)
+    switch config.traits.norms {
+    case .before:
+      innerNorm = try norm("post_attention_layernorm")
+      branchNorms = nil
+    case .around:
+      let behind = try norm("post_attention_layernorm")
+      innerNorm = try norm("pre_feedforward_layernorm")
+      branchNorms = (behind, try norm("post_feedforward_layernorm"))
+    }
     let hasBias = config.feedForwardBias
     gate = try Linear(layer["gate_proj"], inputs: hidden, outputs: wide, bias: hasBias)
     up = try Linear(layer["up_proj"], inputs: hidden, outputs: wide, bias: hasBias)
@@ -53,7 +75,7 @@ struct LLaMABlock: Sendable {
     let mixed = context.branch(rows: kept.count, columns: config.queryColumns)
     context.attention(
       q[kept], stored, count: position + kept.upperBound, causalFrom: position + kept.lowerBound,
-      into: mixed, scratches: context.attentionScratches, pool: context.pool)
+      window: own.window, into: mixed, scratches: context.attentionScratches, pool: context.pool)
     leave(h[kept], mixed, context)
   }
 
@@ -66,11 +88,11 @@ struct LLaMABlock: Sendable {
     let mixed = shared.branch(rows: count, columns: config.queryColumns)
     for (row, sequence) in sequences.enumerated() {
       let (stored, position) = (sequence.keysAndValues[layer], sequence.count)
-      let own = row..<row + 1
-      stored.store(keys: k[own], values: v[own], at: position)
+      let at = row..<row + 1
+      stored.store(keys: k[at], values: v[at], at: position)
       shared.attention(
-        q[own], stored, count: position + 1, causalFrom: position, into: mixed[own],
-        scratches: shared.attentionScratches, pool: shared.pool)
+        q[at], stored, count: position + 1, causalFrom: position, window: own.window,
+        into: mixed[at], scratches: shared.attentionScratches, pool: shared.pool)
     }
     leave(h, mixed, shared)
   }
@@ -98,7 +120,7 @@ struct LLaMABlock: Sendable {
     guard wanted.count > 0 else { return }
     let mixed = context.branch(rows: wanted.count, columns: config.queryColumns)
     context.attention(
-      q[0..<wanted.count], as: wanted, of: memory, layer: layer, into: mixed,
+      q[0..<wanted.count], as: wanted, of: memory, layer: layer, window: own.window, into: mixed,
       scratches: context.attentionScratches, pool: context.pool)
     leave(h[0..<wanted.count], mixed, context)
   }
@@ -112,30 +134,64 @@ struct LLaMABlock: Sendable {
     let (q, k, v) = context.projections(rows: h.rows)
     context.multiply(
       [query.task(into: q), key.task(into: k), value.task(into: v)], of: normed)
-    let (cosines, sines) = context.rotation(rows: h.rows)
-    context.forEachTile(rows: h.rows) { rows in
-      kernels.rotateHalf(
-        q[rows], heads: config.heads, cosines: cosines[rows], sines: sines[rows])
-      kernels.rotateHalf(
-        k[rows], heads: config.keyValueHeads, cosines: cosines[rows], sines: sines[rows])
+    if let headNorms {
+      context.forEachTile(rows: h.rows) { rows in
+        headNorms.query(q[rows])
+        headNorms.key(k[rows])
+      }
+    }
+    if let angles = context.rotation(rows: h.rows).angles(own.rotation) {
+      context.forEachTile(rows: h.rows) { rows in
+        rotate(q[rows], heads: config.heads, angles.cosines[rows], angles.sines[rows])
+        rotate(k[rows], heads: config.keyValueHeads, angles.cosines[rows], angles.sines[rows])
+      }
     }
     return (q, k, v)
+  }
+
+  private func rotate(_ x: MatrixView, heads: Int, _ cosines: MatrixView, _ sines: MatrixView) {
+    if config.rotaryDimension == config.headDimension {
+      kernels.rotateHalf(x, heads: heads, cosines: cosines, sines: sines)
+    } else {
+      kernels.rotatePart(x, heads: heads, cosines: cosines, sines: sines)
+    }
   }
 
   /// All behind the attention, which made `mixed` of `h`: into the first rows of the stream.
   private func leave(_ h: MatrixView, _ mixed: MatrixView, _ context: LLaMAContext) {
     let count = h.rows
     let middle = context.stream(1, rows: count)
-    context.multiply([output.task(into: middle, residual: h)], of: mixed)
+    if let branchNorms {
+      context.multiply([output.task(into: middle)], of: mixed)
+      finish(middle, branchNorms.attention, addedTo: h, context)
+    } else {
+      context.multiply([output.task(into: middle, residual: h)], of: mixed)
+    }
     let inner = context.branch(rows: count, columns: config.hidden)
     context.forEachTile(rows: count) { rows in innerNorm(middle[rows], into: inner[rows]) }
     let (gates, ups) = context.gated(rows: count)
     context.multiply([gate.task(into: gates), up.task(into: ups)], of: inner)
+    let activation = config.traits.activation
     context.forEachTile(rows: count) { rows in
-      kernels.gate(.silu, gates[rows], times: ups[rows], into: gates[rows])
+      kernels.gate(activation, gates[rows], times: ups[rows], into: gates[rows])
     }
     let leaving = context.stream(0, rows: count)
     // Nearly half of what 8-bit activations cost SmolLM2 comes from these, a quarter from the head.
-    context.multiply([down.task(into: leaving, residual: middle)], of: gates, outliers: .many)
+    if let branchNorms {
+      context.multiply([down.task(into: leaving)], of: gates, outliers: .many)
+      finish(leaving, branchNorms.feedForward, addedTo: middle, context)
+    } else {
+      context.multiply([down.task(into: leaving, residual: middle)], of: gates, outliers: .many)
+    }
+  }
+
+  /// `branch = residual + norm(branch)`.
+  private func finish(
+    _ branch: MatrixView, _ norm: RMSNorm, addedTo residual: MatrixView, _ context: LLaMAContext
+  ) {
+    context.forEachTile(rows: branch.rows) { rows in
+      norm(branch[rows], into: branch[rows])
+      kernels.add(residual[rows], to: branch[rows])
+    }
   }
 }

@@ -7,6 +7,15 @@ enum LLaMACheckpoint {
   ///
   /// - Throws: `ModelError` when there is no description, or one of another arithmetic.
   static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
+    if let whole = try Gemma3Whole(facts) {
+      return try recogniseAlone(whole.facts).map { whole.restoringNames(of: $0) }
+    }
+    return try recogniseAlone(facts)
+  }
+
+  private static func recogniseAlone(
+    _ facts: CheckpointFacts
+  ) throws(ModelError) -> ModelCheckpoint? {
     guard let naming = LLaMANaming.detect(facts.names.lazy.map(\.name)) else {
       // A GGUF file says what it is, whatever its tensors are called.
       if let description = facts.description { try LLaMAConfig.checkGGUF(description) }
@@ -52,22 +61,27 @@ extension LLaMACheckpoint {
           "config.json states neither model_type nor architectures: assuming a LLaMA, with \(config.heads) "
             + "heads and a rope_theta of \(config.ropeBase)")
       }
+      let added =
+        naming == .gguf || naming == .meta ? 0 : try Decoders.stated(in: description).normOffset
       for (name, shape) in names {
-        switch naming.match(name) {
+        switch naming.match(name, norms: config.traits.norms) {
         case .tensor("lm_head.weight") where config.tiedEmbeddings:
           notes.append("'\(name)' is not read: the model's head is its table of embeddings")
         case .tensor(let ours):
-          let source = ModelCheckpoint.Source(
-            original: name, shape: shape,
-            rows: LLaMACheckpoint.rowOrder(ours, naming, description, config))
-          if let other = tensors.updateValue(source, forKey: ours) {
-            throw ModelError(
-              .configuration(
-                field: "tensor '\(ours)'", found: "'\(other.original)' and '\(name)'",
-                expected: "one of them"))
+          // Of Phi-3 in GGUF, "ffn_up" is the gates' matrix too.
+          if let parts = fusedGates(ours, shape, naming, description) {
+            try split(name, shape, parts)
+            continue
           }
+          try set(
+            ours,
+            ModelCheckpoint.Source(
+              original: name, shape: shape,
+              rows: LLaMACheckpoint.rowOrder(ours, naming, description, config),
+              added: ours.hasSuffix("norm.weight") ? added : 0))
+        case .fused(let parts): try split(name, shape, parts)
         case .derived: frequencies.append(name)
-        case .unused where naming == .gguf && name == LLaMAConfig.ggufFrequencies: break
+        case .unused where naming == .gguf && LLaMAConfig.ggufFactors.contains(name): break
         case .unused:
           unused.append(name)
           if !HeadModule.isInert((name, shape)), !LLaMANaming.isValueHead(name) {
@@ -75,13 +89,52 @@ extension LLaMACheckpoint {
           }
         }
       }
-      let architecture = description["general.architecture"]?.stringValue ?? ""
-      let positions =
-        description["max_position_embeddings"] ?? description["\(architecture).context_length"]
-      if config.contextLength < (positions?.intValue ?? 0) {
-        notes.append(
-          "sliding window: the context is cut to its \(config.contextLength) positions")
+    }
+
+    private mutating func set(
+      _ ours: String, _ source: ModelCheckpoint.Source
+    ) throws(ModelError) {
+      if let other = tensors.updateValue(source, forKey: ours) {
+        throw ModelError(
+          .configuration(
+            field: "tensor '\(ours)'", found: "'\(other.original)' and '\(source.original)'",
+            expected: "one of them"))
       }
+    }
+
+    /// Takes a matrix apart whose rows are those of several of ours.
+    private mutating func split(
+      _ name: String, _ shape: [Int], _ parts: [String]
+    ) throws(ModelError) {
+      let counts = parts.map(rows)
+      let expected = [counts.reduce(0, +), config.hidden]
+      guard shape == expected else {
+        throw ModelError(.shape(name, found: shape, expected: expected))
+      }
+      var first = 0
+      for (ours, count) in zip(parts, counts) {
+        try set(
+          ours,
+          ModelCheckpoint.Source(
+            original: name, shape: [count, config.hidden],
+            rows: .part(first: first, count: count)))
+        first += count
+      }
+    }
+
+    /// Rows of a matrix that may be a part of another.
+    private func rows(_ ours: String) -> Int {
+      if ours.contains(".q_proj.") { return config.queryColumns }
+      return ours.contains("self_attn.") ? config.keyValueColumns : config.feedForward
+    }
+
+    private func fusedGates(
+      _ ours: String, _ shape: [Int], _ naming: LLaMANaming, _ description: JSONValue
+    ) -> [String]? {
+      guard naming == .gguf, description["general.architecture"]?.stringValue == "phi3",
+        ours.hasSuffix(".mlp.up_proj.weight")
+      else { return nil }
+      return [ours.replacing("up_proj", with: "gate_proj"), ours]
     }
   }
 
@@ -92,7 +145,9 @@ extension LLaMACheckpoint {
   ) -> RowOrder {
     guard
       naming == .meta
-        || naming == .gguf && description["general.architecture"]?.stringValue == "llama"
+        || naming == .gguf
+          && Decoders.gguf(named: description["general.architecture"]?.stringValue ?? "")?
+            .ggufTurnsNeighbours == true
     else { return .stored }
     if name.contains(".q_proj.") { return .interleavedRotary(heads: config.heads) }
     if name.contains(".k_proj.") { return .interleavedRotary(heads: config.keyValueHeads) }

@@ -6,22 +6,24 @@ import VLMTensor
 #endif
 
 extension LLaMAConfig {
-  /// Values of `general.architecture` that are this arithmetic.
-  private static let ggufArchitectures = ["llama", "qwen2"]
-
   /// The tensor that holds what each frequency is divided by, and the key of the description under
   /// which its values are given.
   package static let ggufFrequencies = "rope_freqs.weight"
+  /// The same of LongRoPE, for sequences beyond the original length and up to it.
+  static let ggufLongFactors = "rope_factors_long.weight"
+  static let ggufShortFactors = "rope_factors_short.weight"
+  /// Every tensor whose values the description gives.
+  package static let ggufFactors = [ggufFrequencies, ggufLongFactors, ggufShortFactors]
 
   /// Refuses the metadata of a GGUF file that holds another architecture, by its name.
   static func checkGGUF(_ json: JSONValue) throws(ModelError) {
     let key = "general.architecture"
     let fields = ConfigFields(json, path: "gguf")
-    guard let name = try fields.statedString(key), !ggufArchitectures.contains(name) else { return }
+    guard let name = try fields.statedString(key), Decoders.gguf(named: name) == nil else { return }
     throw fields.unexpected(
       key, name,
-      expected: ggufArchitectures.joined(separator: " or ")
-        + " (LLaMA, Vicuna, Mistral, TinyLlama, SmolLM2, Qwen 2): no other kind of GGUF is read")
+      expected: Registry.alternatives(Decoders.all.flatMap { $0.ggufNames })
+        + ": no other kind of GGUF is read")
   }
 
   /// Reads the metadata of a GGUF file, keys with their dots as members of one object.
@@ -31,45 +33,54 @@ extension LLaMAConfig {
     let fields = ConfigFields(json, path: "gguf")
     try Self.checkGGUF(json)
     let name = try fields.string("general.architecture")
-    func key(_ rest: String) -> String { "\(name).\(rest)" }
-    let heads = try fields.int(key("attention.head_count"), 1...4096)
-    let hidden = try fields.int(key("embedding_length"), 1...TensorFormat.maximumInputs)
-    let dimension = try fields.int(
-      key("attention.key_length"), 2...1024, default: max(2, min(1024, hidden / heads)))
-    let values = try fields.int(key("attention.value_length"), 2...1024, default: dimension)
+    guard let architecture = Decoders.gguf(named: name) else {
+      throw fields.unexpected("general.architecture", name, expected: "that of a decoder")
+    }
+    let gguf = GGUFFields(fields: fields, name: name)
+    let heads = try gguf.int("attention.head_count", 1...4096)
+    let hidden = try gguf.int("embedding_length", 1...TensorFormat.maximumInputs)
+    let dimension = try gguf.int(
+      "attention.key_length", 2...1024, default: max(2, min(1024, hidden / heads)))
+    let values = try gguf.int("attention.value_length", 2...1024, default: dimension)
     guard values == dimension else {
       throw fields.unexpected(
-        key("attention.value_length"), "\(values)", expected: "\(dimension), as of the keys")
+        gguf.key("attention.value_length"), "\(values)", expected: "\(dimension), as of the keys")
     }
-    let rotated = try fields.int(key("rope.dimension_count"), 2...1024, default: dimension)
-    guard rotated == dimension else {
-      throw fields.unexpected(
-        key("rope.dimension_count"), "\(rotated)", expected: "\(dimension), the whole head")
+    if try gguf.int("expert_count", 0...1_000_000, default: 0) > 0 {
+      throw fields.unexpected(gguf.key("expert_count"), "experts", expected: "none")
     }
-    if try fields.int(key("expert_count"), 0...1_000_000, default: 0) > 0 {
-      throw fields.unexpected(key("expert_count"), "experts", expected: "none")
-    }
-    try ConfigKeys.gguf.check(json.members(behind: name + "."), "gguf.\(name)")
+    try ConfigKeys.gguf.adding(free: architecture.ggufKeys)
+      .check(json.members(behind: name + "."), "gguf.\(name)")
     func has(_ name: String) -> Bool { names.contains { $0.name == name } }
     let table = names.first { $0.name == "token_embd.weight" }
-    let positions = try fields.int(key("context_length"), 1...Self.maximumContext, default: 2048)
-    // Positions that a query sees at most; 0 for all.
-    let window = try fields.int(key("attention.sliding_window"), 0...Int(UInt32.max), default: 0)
-    let context = window > 0 ? min(positions, window) : positions
-    let base = try fields.double(key("rope.freq_base"), default: 10_000)
+    let context = try gguf.int("context_length", 1...Self.maximumContext, default: 2048)
+    let usual = architecture.usual
+    let base = try gguf.statedDouble("rope.freq_base") ?? usual.ropeBase
     self.init(
       vocabulary: table?.shape.first ?? 0, hidden: hidden,
-      layers: try fields.int(key("block_count"), 1...1000), heads: heads,
-      keyValueHeads: try fields.int(key("attention.head_count_kv"), 1...4096, default: heads),
+      layers: try gguf.int("block_count", 1...1000), heads: heads,
+      keyValueHeads: try gguf.int("attention.head_count_kv", 1...4096, default: heads),
       headDimension: dimension,
-      feedForward: try fields.int(key("feed_forward_length"), 1...TensorFormat.maximumInputs),
-      epsilon: try fields.epsilon(key("attention.layer_norm_rms_epsilon")),
+      feedForward: try gguf.int("feed_forward_length", 1...TensorFormat.maximumInputs),
+      epsilon: try fields.epsilon(gguf.key("attention.layer_norm_rms_epsilon")),
       ropeBase: base,
-      ropeScaling: try Self.scaling(
-        json, fields, key("rope."), context: positions, base: base, dimension: dimension),
       tiedEmbeddings: !has("output.weight"), attentionBias: has("blk.0.attn_q.bias"),
       outputBias: has("blk.0.attn_output.bias"), feedForwardBias: has("blk.0.ffn_gate.bias"),
       contextLength: context)
+    traits.activation = usual.activation
+    if !architecture.scalesByItself {
+      ropeScaling = try Self.scaling(
+        json, fields, gguf.key("rope."), context: context, base: base, dimension: dimension)
+      for factors in [Self.ggufLongFactors, Self.ggufShortFactors] where fields.has(factors) {
+        throw fields.unexpected(factors, "divisors of frequencies", expected: "none")
+      }
+    }
+    try architecture.adapt(&self, to: gguf)
+    let rotated = try gguf.int("rope.dimension_count", 2...1024, default: dimension)
+    guard rotated == rotaryDimension else {
+      throw fields.unexpected(
+        gguf.key("rope.dimension_count"), "\(rotated)", expected: "\(dimension), the whole head")
+    }
     try validate()
   }
 

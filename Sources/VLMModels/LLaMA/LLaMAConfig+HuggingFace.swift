@@ -6,11 +6,15 @@ import VLMTensor
 #endif
 
 extension LLaMAConfig {
-  /// `model_type` and `architectures` of `config.json` whose language model is this one.
+  /// `model_type` and `architectures` of `config.json` whose language model is one of `Decoders.all`.
   ///
   /// The LLaVAs keep the language model's fields beside their own.
-  package static let types = LLaMAFamily.stated.types.union(LLaVAFamily.stated.types)
-  package static let architectures = LLaMAFamily.stated.classes.union(LLaVAFamily.upstreamClasses)
+  package static let types = Decoders.all.reduce(into: Set<String>()) {
+    $0.formUnion($1.stated.types)
+  }
+  package static let architectures = Decoders.all.reduce(into: Set<String>()) {
+    $0.formUnion($1.stated.classes)
+  }
 
   /// Whether `description` is the `config.json` of a language model that this family runs.
   package static func describes(_ description: JSONValue) -> Bool {
@@ -27,100 +31,75 @@ extension LLaMAConfig {
   ///   missing number for which a guess would give plausible nonsense.
   package init(huggingFace json: JSONValue) throws(ModelError) {
     let fields = ConfigFields(json, path: "config.json")
-    try Self.checkArchitecture(json, fields)
-    try fields.check(.llama)
-    let heads = try fields.int("num_attention_heads", 1...4096)
+    let architecture = try Decoders.stated(in: json)
+    let usual = architecture.usual
+    let activation = try fields.statedChoice(usual.activationKey, usual.activations)
+    try fields.check(architecture.keys)
+    let heads = try fields.int("num_attention_heads", 1...4096, default: usual.heads)
     let hidden = try fields.int("hidden_size", 1...TensorFormat.maximumInputs)
-    let isQwen = json["model_type"]?.stringValue == "qwen2"
     let positions = try fields.int(
-      "max_position_embeddings", 1...Self.maximumContext, default: 2048)
+      "max_position_embeddings", 1...Self.maximumContext, default: usual.positions)
     // Vicuna's 16k models say only here how far their scaled positions reach.
     let extended = try fields.int("max_sequence_length", 1...Self.maximumContext, default: 1)
-    var context = max(positions, extended)
-    let window = try Self.slidingWindow(json, fields)
-    if let window { context = min(context, window) }
-    try Self.checkLayerTypes(json, fields, isCut: window != nil)
-    let hasBias = try fields.bool("attention_bias", default: isQwen)
+    let hasBias = try fields.bool("attention_bias", default: usual.attentionBias)
+    let isShared = !fields.has("head_dim") && usual.headDimension == nil
+    let rotation = try Self.rotation(fields, nested: usual.nestsRotation)
     self.init(
-      vocabulary: try fields.int("vocab_size", 1...10_000_000), hidden: hidden,
+      vocabulary: try fields.int("vocab_size", 1...10_000_000, default: usual.vocabulary),
+      hidden: hidden,
       layers: try fields.int("num_hidden_layers", 1...1000), heads: heads,
-      keyValueHeads: try fields.int("num_key_value_heads", 1...4096, default: heads),
-      headDimension: try fields.int("head_dim", 2...1024, default: hidden / heads),
+      keyValueHeads: try fields.int(
+        "num_key_value_heads", 1...4096, default: usual.keyValueHeads ?? heads),
+      headDimension: try fields.int(
+        "head_dim", 2...1024, default: usual.headDimension ?? max(1, hidden / heads)),
       feedForward: try fields.int("intermediate_size", 1...TensorFormat.maximumInputs),
-      epsilon: try fields.epsilon("rms_norm_eps"),
-      ropeBase: try Self.base(fields),
-      ropeScaling: try Self.scaling(fields, positions: positions),
-      tiedEmbeddings: try fields.bool("tie_word_embeddings", default: false),
-      attentionBias: hasBias, outputBias: hasBias && !isQwen,
-      feedForwardBias: try fields.bool("mlp_bias", default: false), contextLength: context)
-    if !fields.has("head_dim"), hidden % heads != 0 {
+      epsilon: try Self.epsilon(fields, usual: usual.epsilon),
+      ropeBase: try Self.base(fields, rotation, usual: usual.ropeBase),
+      tiedEmbeddings: try fields.bool("tie_word_embeddings", default: usual.tiesHead),
+      attentionBias: hasBias, outputBias: hasBias && usual.hasOutputBias,
+      feedForwardBias: try fields.bool("mlp_bias", default: false),
+      contextLength: max(positions, extended))
+    if isShared, hidden % heads != 0 {
       throw fields.unexpected(
         "num_attention_heads", "\(heads)", expected: "a divisor of hidden_size, \(hidden)")
     }
+    traits.activation = activation ?? usual.activation
+    if !architecture.scalesByItself, let rotation {
+      ropeScaling = try Self.scaling(rotation, positions: positions)
+    }
+    try architecture.adapt(&self, to: fields)
     try validate()
-  }
-
-  private static func checkArchitecture(
-    _ json: JSONValue, _ fields: ConfigFields
-  ) throws(ModelError) {
-    let names = try fields.statedStrings("architectures") ?? []
-    if let other = names.first(where: { !architectures.contains($0) }) {
-      throw fields.unexpected(
-        "architectures", other, expected: architectures.sorted().joined(separator: ", "))
-    }
-    if let type = try fields.statedString("model_type"), !types.contains(type) {
-      throw fields.unexpected("model_type", type, expected: types.sorted().joined(separator: ", "))
-    }
-    // Two names of one function.
-    if fields.has("hidden_act"), !["silu", "swish"].contains(try fields.string("hidden_act")) {
-      throw fields.unexpected("hidden_act", try fields.string("hidden_act"), expected: "silu")
-    }
-  }
-
-  /// Positions that a query sees at most; up to there it makes no difference.
-  private static func slidingWindow(
-    _ json: JSONValue, _ fields: ConfigFields
-  ) throws(ModelError) -> Int? {
-    let type = json["model_type"]?.stringValue
-    // What the classes of transformers take where nothing is said.
-    if json["sliding_window"] == nil, type == "mistral" { return 4096 }
-    let isUsed = try fields.bool("use_sliding_window", default: type != "qwen2")
-    guard fields.has("sliding_window"), isUsed else { return nil }
-    return try fields.int("sliding_window", 1...Self.maximumContext)
-  }
-
-  /// - Parameter isCut: whether the context ends with the window, up to which a layer with one
-  ///   computes what the others do.
-  private static func checkLayerTypes(
-    _ json: JSONValue, _ fields: ConfigFields, isCut: Bool
-  ) throws(ModelError) {
-    guard fields.has("layer_types") else { return }
-    let known = ["full_attention"] + (isCut ? ["sliding_attention"] : [])
-    let expected = known.joined(separator: " or ")
-    guard let types = json["layer_types"]?.arrayValue else {
-      throw fields.unexpected("layer_types", "no list", expected: expected)
-    }
-    for type in types where !known.contains(type.stringValue ?? "") {
-      throw fields.unexpected(
-        "layer_types", type.stringValue ?? type.serialized(), expected: expected)
-    }
   }
 
   /// The object about the rotation, which transformers 4 and 5 call differently; the older name wins
   /// where there are both.
-  private static func rotation(
-    _ fields: ConfigFields
+  ///
+  /// - Parameter isNested: whether transformers 5 has an object for each type of layer in it.
+  static func rotation(
+    _ fields: ConfigFields, nested isNested: Bool = false
   ) throws(ModelError) -> ConfigFields? {
     for key in ["rope_scaling", "rope_parameters"] where fields.has(key) {
       let object = try fields.object(key)
-      if !object.isEmpty { return object }
+      if object.isEmpty { continue }
+      guard isNested, object.has("full_attention") || object.has("sliding_attention") else {
+        return object
+      }
+      return object.has("full_attention") ? try object.object("full_attention") : nil
     }
     return nil
   }
 
-  private static func base(_ fields: ConfigFields) throws(ModelError) -> Double {
-    let outer = try fields.double("rope_theta", default: 10_000)
-    let inner = try rotation(fields)
+  private static func epsilon(
+    _ fields: ConfigFields, usual: Double?
+  ) throws(ModelError) -> Float {
+    if let usual, !fields.has("rms_norm_eps") { return Float(usual) }
+    return try fields.epsilon("rms_norm_eps")
+  }
+
+  private static func base(
+    _ fields: ConfigFields, _ inner: ConfigFields?, usual: Double
+  ) throws(ModelError) -> Double {
+    let outer = try fields.double("rope_theta", default: usual)
     let base = try inner?.double("rope_theta", default: outer) ?? outer
     guard base > 1, base <= 1e15 else {
       throw (inner?.has("rope_theta") == true ? inner ?? fields : fields).refusal(
@@ -130,9 +109,8 @@ extension LLaMAConfig {
   }
 
   private static func scaling(
-    _ fields: ConfigFields, positions: Int
+    _ scaling: ConfigFields, positions: Int
   ) throws(ModelError) -> RotaryScaling {
-    guard let scaling = try rotation(fields) else { return .none }
     let name = scaling.has("rope_type") ? "rope_type" : "type"
     let original = try scaling.int(
       "original_max_position_embeddings", 1...Self.maximumContext, default: positions)

@@ -2,7 +2,7 @@ import VLMFoundation
 import VLMTensor
 
 /// LLaMA: Touvron et al., "LLaMA: Open and Efficient Foundation Language Models", and the models of
-/// the same arithmetic (Vicuna, Mistral, SmolLM2, TinyLlama, Qwen2 …).
+/// the same arithmetic (Vicuna, SmolLM2, TinyLlama, Qwen2 …), or of what `DecoderTraits` changes of it.
 package struct LLaMAConfig: Sendable, Equatable {
   package var vocabulary: Int
   package var hidden: Int
@@ -26,12 +26,15 @@ package struct LLaMAConfig: Sendable, Equatable {
   package var feedForwardBias: Bool
   /// Positions that the model was made for.
   package var contextLength: Int
+  /// What is not as in LLaMA.
+  package var traits: DecoderTraits
 
   package init(
     vocabulary: Int, hidden: Int, layers: Int, heads: Int, keyValueHeads: Int, headDimension: Int,
     feedForward: Int, epsilon: Float, ropeBase: Double = 10_000,
     ropeScaling: RotaryScaling = .none, tiedEmbeddings: Bool = false, attentionBias: Bool = false,
-    outputBias: Bool = false, feedForwardBias: Bool = false, contextLength: Int
+    outputBias: Bool = false, feedForwardBias: Bool = false, contextLength: Int,
+    traits: DecoderTraits = DecoderTraits()
   ) {
     self.vocabulary = vocabulary
     self.hidden = hidden
@@ -48,12 +51,16 @@ package struct LLaMAConfig: Sendable, Equatable {
     self.outputBias = outputBias
     self.feedForwardBias = feedForwardBias
     self.contextLength = contextLength
+    self.traits = traits
   }
 
   /// Columns of the queries.
   package var queryColumns: Int { heads * headDimension }
   /// Columns of the keys, and of the values.
   package var keyValueColumns: Int { keyValueHeads * headDimension }
+
+  /// Elements of a head that turn with the position.
+  package var rotaryDimension: Int { traits.rotaryDimension ?? headDimension }
 
   /// Refuses what no LLaMA has, so that later arithmetic on the numbers cannot overflow.
   package func validate() throws(ModelError) {
@@ -89,7 +96,8 @@ package struct LLaMAConfig: Sendable, Equatable {
     guard ropeBase > 1, ropeBase <= 1e15 else {
       throw refuse("rope_base", "\(ropeBase)", "more than 1, at most 1e15")
     }
-    try ropeScaling.validate()
+    try traits.validate(layers: layers, headDimension: headDimension)
+    try ropeScaling.validate(dimension: rotaryDimension)
   }
 
   /// Positions up to here are exact in f32, of which the angles are products.
@@ -100,33 +108,52 @@ package struct LLaMAConfig: Sendable, Equatable {
 
 extension LLaMAConfig {
   package var json: JSONValue {
-    [
-      "vocabulary": .int(vocabulary), "hidden": .int(hidden), "layers": .int(layers),
-      "heads": .int(heads), "key_value_heads": .int(keyValueHeads),
-      "head_dimension": .int(headDimension), "feed_forward": .int(feedForward),
-      "epsilon": .double(epsilon.shortestDouble), "rope_base": .double(ropeBase),
-      "rope_scaling": ropeScaling.json, "tied_embeddings": .bool(tiedEmbeddings),
-      "attention_bias": .bool(attentionBias), "output_bias": .bool(outputBias),
-      "feed_forward_bias": .bool(feedForwardBias), "context_length": .int(contextLength),
-    ]
+    var object = JSONObject()
+    for (key, value) in [
+      ("vocabulary", vocabulary), ("hidden", hidden), ("layers", layers), ("heads", heads),
+      ("key_value_heads", keyValueHeads), ("head_dimension", headDimension),
+      ("feed_forward", feedForward),
+    ] {
+      object.set(key, .int(value))
+    }
+    object.set("epsilon", .double(epsilon.shortestDouble))
+    // Readers from before there were traits miss the base, and refuse a model that they cannot run.
+    var traits = traits == DecoderTraits() ? nil : traits.json
+    traits?.set("rope_base", .double(ropeBase))
+    traits?.set("rope_scaling", ropeScaling.json)
+    if let traits {
+      object.set("traits", .object(traits))
+    } else {
+      object.set("rope_base", .double(ropeBase))
+      object.set("rope_scaling", ropeScaling.json)
+    }
+    object.set("tied_embeddings", .bool(tiedEmbeddings))
+    object.set("attention_bias", .bool(attentionBias))
+    object.set("output_bias", .bool(outputBias))
+    object.set("feed_forward_bias", .bool(feedForwardBias))
+    object.set("context_length", .int(contextLength))
+    return .object(object)
   }
 
   /// Reads what `json` wrote; every field is required and checked.
   package init(json: JSONValue) throws(ModelError) {
     let fields = ConfigFields(json, path: "llama")
+    let traits = fields.has("traits") ? try fields.object("traits") : nil
+    let rotation = traits ?? fields
     self.init(
       vocabulary: try fields.int("vocabulary"), hidden: try fields.int("hidden"),
       layers: try fields.int("layers"), heads: try fields.int("heads"),
       keyValueHeads: try fields.int("key_value_heads"),
       headDimension: try fields.int("head_dimension"),
       feedForward: try fields.int("feed_forward"), epsilon: Float(try fields.double("epsilon")),
-      ropeBase: try fields.double("rope_base"),
-      ropeScaling: try RotaryScaling(fields.object("rope_scaling")),
+      ropeBase: try rotation.double("rope_base"),
+      ropeScaling: try RotaryScaling(rotation.object("rope_scaling")),
       tiedEmbeddings: try fields.bool("tied_embeddings"),
       attentionBias: try fields.bool("attention_bias"),
       outputBias: try fields.bool("output_bias"),
       feedForwardBias: try fields.bool("feed_forward_bias"),
       contextLength: try fields.int("context_length"))
+    if let traits { self.traits = try DecoderTraits(traits) }
     try validate()
   }
 }

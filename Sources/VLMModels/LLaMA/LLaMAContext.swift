@@ -79,8 +79,9 @@ package final class LLaMAContext: @unchecked Sendable {
     }
     let attention = Attention(
       queryHeads: config.heads, keyValueHeads: config.keyValueHeads,
-      headDimension: config.headDimension, scale: 1 / Float(config.headDimension).squareRoot(),
-      kernels: kernels)
+      headDimension: config.headDimension,
+      scale: config.traits.scoreScale ?? 1 / Float(config.headDimension).squareRoot(),
+      cap: config.traits.scoreCap ?? 0, kernels: kernels)
     self.attention = attention
     attentionScratches = (0..<pool.threadCount).map { _ in
       Attention.Scratch(attention, kernels: kernels)
@@ -131,6 +132,12 @@ package final class LLaMAContext: @unchecked Sendable {
     count = length
   }
 
+  /// Whether the first `position` positions stay as they are in a sequence that comes to `length`. Where
+  /// they do not, it has to be run from its start: LongRoPE turns the keys of longer sequences otherwise.
+  package func holds(_ position: Int, length: Int) -> Bool {
+    position == 0 || frequencies.holds(config, length: length)
+  }
+
   // MARK: - For the model
 
   /// Makes room for `added` positions behind the first `position`.
@@ -140,6 +147,9 @@ package final class LLaMAContext: @unchecked Sendable {
       throw ModelError(
         .contextFull(held: position, added: added, capacity: capacity))
     }
+    guard holds(position, length: position + added) else {
+      throw LLaMA.rotatedOtherwise(position, position + added)
+    }
     count = position
     frequencies.prepare(config, length: position + added)
   }
@@ -147,18 +157,19 @@ package final class LLaMAContext: @unchecked Sendable {
   func advance(to position: Int) { count = position }
 
   /// Computes sines and cosines of a chunk's angles: `position * frequency` in f32, as upstream.
-  func prepareRotation(positions: some Collection<Int>) {
-    let (cosines, sines) = rotation(rows: positions.count)
-    for (row, position) in positions.enumerated() {
-      frequencies.turn(position, config, row, cosines, sines)
-    }
+  func prepareRotation(positions: Range<Int>) {
+    let tables = rotation(rows: positions.count)
+    for (row, position) in positions.enumerated() { turn(position, row, tables) }
   }
 
-  func rotation(rows: Int) -> (cosines: MatrixView, sines: MatrixView) {
-    let half = config.headDimension / 2
-    let all = rotationBuffer.matrix(rows: 1, columns: rotationBuffer.count)
-    let (cosines, rest) = all.split(rows: rows, columns: half)
-    return (cosines, rest.split(rows: rows, columns: half).0)
+  /// The angles of one position of this sequence, to a row of `tables`, which may be another context's.
+  func turn(_ position: Int, _ row: Int, _ tables: RotationTables) {
+    frequencies.turn(position, config, row, tables)
+  }
+
+  func rotation(rows: Int) -> RotationTables {
+    RotationTables(
+      config, rows: rows, in: rotationBuffer.matrix(rows: 1, columns: rotationBuffer.count))
   }
 
   /// The residual stream, in one of two buffers: `[rows, hidden]`.
@@ -254,7 +265,7 @@ struct LLaMAPlan {
     wideCount = rows * max(config.queryColumns + 2 * config.keyValueColumns, 2 * config.feedForward)
     logitRows = max(1, min(rows, (1 << 21) / config.vocabulary))
     logitCount = logitRows * config.vocabulary
-    rotationCount = rows * config.headDimension
+    rotationCount = RotationTables.count(config, rows: rows)
     maximumInputs = max(config.hidden, config.queryColumns, config.feedForward)
     let floats = 2 * streamCount + branchCount + wideCount + logitCount + rotationCount
     // Quantized rows with their outliers, and what the kernels unpack per thread.

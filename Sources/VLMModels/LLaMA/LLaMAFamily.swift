@@ -1,27 +1,30 @@
 import VLMFoundation
 import VLMTensor
 
-/// LLaMA (Touvron et al., "LLaMA: Open and Efficient Foundation Language Models") and what computes
-/// as it does: Llama 2 and 3, Mistral, Qwen2, SmolLM2.
+/// Decoders: LLaMA and every architecture of `Decoders.all`, each of which is its block with some
+/// `DecoderTraits`.
 ///
-/// Alone it writes text; every LLaVA has one. The files are transformers', Meta's own and GGUF.
+/// Alone one writes text; every LLaVA has one. The files are transformers', Meta's own and GGUF.
 package enum LLaMAFamily: ModelFamily {
   package typealias Config = LLaMAConfig
 
   package static let name = "llama"
-  package static let summary: String? = "LLaMA and its kin (Vicuna, Mistral, SmolLM2, Qwen 2)"
+  package static let summary: String? =
+    "LLaMA and its kin (Vicuna, Mistral, SmolLM2 and 3, Qwen 2 and 3, Phi-3 and 4-mini, Gemma 2 and 3)"
 
-  package static let stated = StatedClasses(
-    classes: [
-      "LlamaForCausalLM", "LLaMAForCausalLM", "LlamaModel", "MistralForCausalLM",
-      "Qwen2ForCausalLM",
-    ],
-    types: ["llama", "mistral", "qwen2"],
-    patterns: ["Llama…", "Mistral…", "Qwen2…"])
+  /// Without what LLaVAs state, which is their family's.
+  package static let stated = Decoders.all.reduce(into: StatedClasses()) { all, architecture in
+    let stated = architecture.stated
+    all.classes.formUnion(stated.classes.subtracting(LLaVAFamily.upstreamClasses))
+    all.types.formUnion(stated.types.subtracting(LLaVAFamily.stated.types))
+    all.patterns += stated.patterns
+  }
 
   package static let writesText = true
 
-  package static func isPresent(in names: [String]) -> Bool { LLaMANaming.detect(names) != nil }
+  package static func isPresent(in names: [String]) -> Bool {
+    LLaMANaming.detect(names) != nil || Gemma3Whole.isPresent(in: names)
+  }
 
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
     try LLaMACheckpoint.recognise(facts)

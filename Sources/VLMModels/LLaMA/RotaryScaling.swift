@@ -18,6 +18,9 @@ package enum RotaryScaling: Sendable, Equatable {
   /// Peng et al., "YaRN": a ramp over the dimensions between those that turn `betaFast` and
   /// `betaSlow` times in the original context; sines and cosines times `attention`.
   case yarn(YaRN)
+  /// Ding et al., "LongRoPE": each frequency divided by a factor of its own, the ones that were found for
+  /// short sequences or, once a sequence is longer than `original`, the long ones.
+  case longRoPE(LongRoPE)
 
   package struct YaRN: Sendable, Equatable {
     package var factor: Double
@@ -41,14 +44,44 @@ package enum RotaryScaling: Sendable, Equatable {
     }
   }
 
+  package struct LongRoPE: Sendable, Equatable {
+    /// A divisor of each frequency.
+    package var short: [Double]
+    package var long: [Double]
+    /// Positions up to which the short ones hold.
+    package var original: Int
+    /// What sines and cosines are multiplied by.
+    package var attention: Double
+
+    package init(short: [Double], long: [Double], original: Int, attention: Double) {
+      self.short = short
+      self.long = long
+      self.original = original
+      self.attention = attention
+    }
+  }
+
   /// What sines and cosines are multiplied by.
   var attentionFactor: Double {
-    if case .yarn(let yarn) = self { yarn.attention } else { 1 }
+    switch self {
+    case .yarn(let yarn): yarn.attention
+    case .longRoPE(let rope): rope.attention
+    default: 1
+    }
+  }
+
+  /// Positions beyond which a sequence's frequencies are others; nil where they never change.
+  package var turningPoint: Int? {
+    switch self {
+    case .dynamic(_, let original): original
+    case .longRoPE(let rope): rope.original
+    default: nil
+    }
   }
 
   /// Angle per position of each pair of elements: `[dimension / 2]`.
   ///
-  /// - Parameter length: positions of the sequence, which `.dynamic` goes by.
+  /// - Parameter length: positions of the sequence, which `.dynamic` and `.longRoPE` go by.
   package func frequencies(base: Double, dimension: Int, length: Int) -> [Double] {
     let half = dimension / 2
     func plain(_ base: Double) -> [Double] {
@@ -82,10 +115,14 @@ package enum RotaryScaling: Sendable, Equatable {
         let ramp = min(1, max(0, (Double(index) - low) / (high - low)))
         return frequency / yarn.factor * ramp + frequency * (1 - ramp)
       }
+    case .longRoPE(let rope):
+      let factors = length > rope.original ? rope.long : rope.short
+      return zip(plain(base), factors).map { $0 / $1 }
     }
   }
 
-  func validate() throws(ModelError) {
+  /// - Parameter dimension: elements of a head that turn.
+  func validate(dimension: Int) throws(ModelError) {
     func check(
       _ field: String, _ value: Double, _ range: ClosedRange<Double>
     ) throws(ModelError) {
@@ -115,6 +152,18 @@ package enum RotaryScaling: Sendable, Equatable {
       try check("beta_slow", yarn.betaSlow, 1e-6...1e6)
       try check("beta_fast", yarn.betaFast, yarn.betaSlow...1e6)
       try check("attention", yarn.attention, 1e-3...1e3)
+    case .longRoPE(let rope):
+      for (name, factors) in [("short", rope.short), ("long", rope.long)] {
+        guard factors.count == dimension / 2 else {
+          throw ModelError(
+            .configuration(
+              field: "rope_scaling.\(name)", found: "\(factors.count) factors",
+              expected: "\(dimension / 2), one for each frequency"))
+        }
+        for factor in factors { try check(name, factor, 1e-3...1e6) }
+      }
+      try check("original", Double(rope.original), lengths)
+      try check("attention", rope.attention, 1e-3...1e3)
     }
   }
 }
@@ -139,6 +188,12 @@ extension RotaryScaling {
         "beta_fast": .double(yarn.betaFast), "beta_slow": .double(yarn.betaSlow),
         "attention": .double(yarn.attention), "truncate": .bool(yarn.truncate),
       ]
+    case .longRoPE(let rope):
+      [
+        "type": "longrope", "short": .array(rope.short.map { .double($0) }),
+        "long": .array(rope.long.map { .double($0) }), "original": .int(rope.original),
+        "attention": .double(rope.attention),
+      ]
     }
   }
 
@@ -158,8 +213,14 @@ extension RotaryScaling {
           factor: try fields.double("factor"), original: try fields.int("original"),
           betaFast: try fields.double("beta_fast"), betaSlow: try fields.double("beta_slow"),
           attention: try fields.double("attention"), truncate: try fields.bool("truncate")))
+    case "longrope":
+      self = .longRoPE(
+        LongRoPE(
+          short: try fields.doubles("short"), long: try fields.doubles("long"),
+          original: try fields.int("original"), attention: try fields.double("attention")))
     case let other:
-      throw fields.unexpected("type", other, expected: "none, linear, dynamic, llama3 or yarn")
+      throw fields.unexpected(
+        "type", other, expected: "none, linear, dynamic, llama3, yarn or longrope")
     }
   }
 }

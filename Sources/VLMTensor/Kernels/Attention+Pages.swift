@@ -7,15 +7,17 @@ extension Attention {
   /// - Parameters:
   ///   - queries: `[rows, queryHeads * headDimension]`, already rotated.
   ///   - rows: which positions they are; their keys and values are stored.
+  ///   - window: how many positions a row sees, the last ones; nil: all.
   ///   - output: the same shape as `queries`, and not the same memory.
   ///   - scratches: one for each of the pool's threads.
   package func callAsFunction(
     _ queries: MatrixView, as rows: PagedRows, of memory: KeyValuePages, layer: Int,
-    into output: MatrixView, scratches: [Scratch], pool: WorkerPool
+    window: Int? = nil, into output: MatrixView, scratches: [Scratch], pool: WorkerPool
   ) {
     precondition(queries.columns == queryHeads * headDimension, "queries of all heads")
     precondition(output.columns == queries.columns && output.rows == queries.rows, "same shape")
     precondition(queries.rows == rows.count, "positions of all rows")
+    precondition(window ?? 1 > 0, "a window")
     precondition(
       memory.heads == keyValueHeads && memory.headDimension == headDimension, "heads of the keys")
     precondition(scratches.count >= pool.threadCount, "scratch for each thread")
@@ -40,7 +42,8 @@ extension Attention {
       let position = part.position + rows.lowerBound
       var call = vlm_attention(
         rows: rows.count, group: group, count: position + rows.count, causal: true,
-        position: position, scale: scale, q: queries.base + first * queries.stride + column,
+        position: position, scale: scale, cap: cap, window: window ?? 0,
+        q: queries.base + first * queries.stride + column,
         q_stride: queries.stride, kv: memory.head(head, layer: layer),
         pages: part.table.kernelPages, page_keys: memory.pagePositions,
         y: output.base + first * output.stride + column, y_stride: output.stride,

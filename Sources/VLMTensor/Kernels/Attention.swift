@@ -9,12 +9,17 @@ package struct Attention: Sendable {
   package let keyValueHeads: Int
   package let headDimension: Int
   package let scale: Float
+  /// c of `c tanh(score / c)`; 0 for scores as they are.
+  package let cap: Float
   let kernels: KernelSet
 
-  /// - Parameter scale: of the scores; usually 1/√headDimension.
+  /// - Parameters:
+  ///   - scale: of the scores; usually 1/√headDimension.
+  ///   - cap: what scaled scores approach, 0 for no cap.
   /// - Precondition: `queryHeads` is a multiple of `keyValueHeads`; neighbouring query heads share.
   package init(
-    queryHeads: Int, keyValueHeads: Int, headDimension: Int, scale: Float, kernels: KernelSet
+    queryHeads: Int, keyValueHeads: Int, headDimension: Int, scale: Float, cap: Float = 0,
+    kernels: KernelSet
   ) {
     precondition(keyValueHeads > 0 && queryHeads > 0 && headDimension > 0, "heads")
     precondition(queryHeads % keyValueHeads == 0, "as many query heads for each key-value head")
@@ -22,6 +27,7 @@ package struct Attention: Sendable {
     self.keyValueHeads = keyValueHeads
     self.headDimension = headDimension
     self.scale = scale
+    self.cap = cap
     self.kernels = kernels
   }
 
@@ -48,11 +54,12 @@ package struct Attention: Sendable {
   ///   - queries: `[rows, queryHeads * headDimension]`, already rotated.
   ///   - count: how many of the stored positions are keys; at least 1.
   ///   - causalFrom: the position of the first row: row r then sees keys `0...causalFrom + r`.
+  ///   - window: of causal rows, which see only so many keys, the last ones; nil: all.
   ///   - output: the same shape as `queries`, and not the same memory.
   ///   - scratches: one for each of the pool's threads.
   package func callAsFunction(
-    _ queries: MatrixView, _ kv: KeyValues, count: Int, causalFrom: Int?, into output: MatrixView,
-    scratches: [Scratch], pool: WorkerPool
+    _ queries: MatrixView, _ kv: KeyValues, count: Int, causalFrom: Int?, window: Int? = nil,
+    into output: MatrixView, scratches: [Scratch], pool: WorkerPool
   ) {
     precondition(queries.columns == queryHeads * headDimension, "queries of all heads")
     precondition(output.columns == queries.columns && output.rows == queries.rows, "same shape")
@@ -60,6 +67,7 @@ package struct Attention: Sendable {
       kv.heads == keyValueHeads && kv.headDimension == headDimension, "heads of the keys")
     precondition(count >= 1 && count <= kv.capacity, "stored keys")
     precondition(causalFrom ?? 0 >= 0, "a position")
+    precondition(window ?? 1 > 0, "a window")
     precondition(scratches.count >= pool.threadCount, "scratch for each thread")
     precondition(scratches.allSatisfy { $0.headDimension >= headDimension }, "scratch of the size")
     let group = queryHeads / keyValueHeads
@@ -77,8 +85,9 @@ package struct Attention: Sendable {
       let column = head * group * headDimension
       var call = vlm_attention(
         rows: min(rows, queries.rows - start), group: group, count: count,
-        causal: causalFrom != nil, position: (causalFrom ?? 0) + start, scale: scale,
-        q: queries.base + start * queries.stride + column, q_stride: queries.stride,
+        causal: causalFrom != nil, position: (causalFrom ?? 0) + start, scale: scale, cap: cap,
+        window: window ?? 0, q: queries.base + start * queries.stride + column,
+        q_stride: queries.stride,
         kv: kv.head(head), pages: nil, page_keys: 0,
         y: output.base + start * output.stride + column,
         y_stride: output.stride, scratch: scratches[worker].bytes.base)

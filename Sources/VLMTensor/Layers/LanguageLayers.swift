@@ -16,6 +16,25 @@ package struct RMSNorm: Sendable {
   }
 }
 
+/// `RMSNorm` of each head of queries or keys by itself, with one weight for all heads.
+package struct HeadNorm: Sendable {
+  private let weight: Tensor
+  private let epsilon: Float
+  private let kernels: KernelSet
+
+  /// - Parameter dimension: of a head.
+  package init(_ weights: Weights, dimension: Int, epsilon: Float) throws(ModelError) {
+    weight = try weights.tensor("weight", [dimension], .vector)
+    self.epsilon = epsilon
+    kernels = weights.kernels
+  }
+
+  /// Normalises `x`, `[rows, heads * dimension]`, in place.
+  package func callAsFunction(_ x: MatrixView) {
+    kernels.rmsNorm(ofHeads: x, weight: weight, epsilon: epsilon)
+  }
+}
+
 /// A table of `count` vectors, looked up by row.
 package struct Embedding: Sendable {
   package let count: Int

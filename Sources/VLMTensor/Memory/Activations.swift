@@ -182,6 +182,14 @@ package struct MatrixView: @unchecked Sendable {
     return try body(UnsafeBufferPointer(start: base + row * stride, count: columns))
   }
 
+  /// Multiplies every element.
+  package func multiply(by factor: Float) {
+    for row in 0..<rows {
+      let start = base + row * stride
+      for column in 0..<columns { start[column] *= factor }
+    }
+  }
+
   package func fill(_ value: Float) {
     for row in 0..<rows { (base + row * stride).update(repeating: value, count: columns) }
   }

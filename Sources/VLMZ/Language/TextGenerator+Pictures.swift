@@ -43,7 +43,8 @@ extension TextGenerator {
     let splice = try splice(ids, images)
     let wanted = Self.positions(splice, images)
     // The last one is run in any case: its logits are what is wanted.
-    let common = zip(held, wanted.dropLast()).prefix { $0 == $1 }.count
+    var common = zip(held, wanted.dropLast()).prefix { $0 == $1 }.count
+    if !context.holds(common, length: wanted.count) { common = 0 }
     let hidden = model.config.hidden
     let memory = try inFile {
       try Activations(

@@ -115,7 +115,11 @@ package final class TextGenerator {
         break
       }
       let step = clock.now
-      logits = try model(.tokens([token]), position: context.count, context)
+      guard let next = try self.step(token) else {
+        writer.end(.context)
+        break
+      }
+      logits = next
       try checkWeights()
       history.append(token)
       result.timings.steps += 1
@@ -125,6 +129,19 @@ package final class TextGenerator {
     result.tokens = writer.tokens
     result.ending = writer.ending ?? .length
     return result
+  }
+
+  /// Runs a token behind what the context holds; all of it again where its keys do not hold for the
+  /// longer sequence.
+  ///
+  /// - Returns: nil where they do not, and what stands there is no longer known.
+  private func step(_ token: Int) throws -> MatrixView? {
+    let count = context.count
+    guard !context.holds(count, length: count + 1) else {
+      return try model(.tokens([token]), position: count, context)
+    }
+    guard !history.contains(Self.embedded) else { return nil }
+    return try model(.tokens(history + [token]), position: 0, context)
   }
 
   /// The logits behind every token of a sequence from its start; see `LLaMA.scoreAll`. What the
@@ -155,7 +172,8 @@ package final class TextGenerator {
     case .tokens(let tokens):
       guard !tokens.isEmpty else { throw GenerationError(.emptyPrompt) }
       // The last one is run in any case: its logits are what is wanted.
-      let common = zip(history, tokens.dropLast()).prefix { $0 == $1 }.count
+      var common = zip(history, tokens.dropLast()).prefix { $0 == $1 }.count
+      if !context.holds(common, length: tokens.count) { common = 0 }
       timings.reusedTokens = common
       history.removeLast(history.count - common)
       let logits = try model(

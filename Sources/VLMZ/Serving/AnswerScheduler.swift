@@ -69,11 +69,8 @@ final class AnswerScheduler {
       ? nil : Activations(count: options.prefillRows * layers.config.hidden)
     ledger = PageLedger(count: plan.pageCount)
     // There keys depend on how long the sequence was when they were computed.
-    if case .dynamic = layers.config.ropeScaling {
-      sharesPrefixes = false
-    } else {
-      sharesPrefixes = options.prefixSharing != .none
-    }
+    sharesPrefixes =
+      layers.config.ropeScaling.turningPoint == nil && options.prefixSharing != .none
     counts.pages = plan.pageCount
     counts.pagePositions = pagePositions
     counts.pageBytes = memory.pageBytes
@@ -253,7 +250,35 @@ final class AnswerScheduler {
     }
   }
 
+  /// Computes a sequence again whose keys do not hold once it is one position longer, all but that
+  /// position. Others wait for as long: it happens once, where LongRoPE's original length ends.
+  ///
+  /// - Returns: false where it cannot be computed again, as pictures are among its positions.
+  private func renew(_ sequence: EngineSequence) throws -> Bool {
+    guard var tokens = sequence.prompt.tokens(0..<sequence.prompt.count) else { return false }
+    // The last one is run next.
+    tokens += sequence.answer.writer.tokens.dropLast()
+    sequence.paged.restart(length: tokens.count + 1)
+    var first = 0
+    while first < tokens.count {
+      let end = min(tokens.count, first + options.prefillRows)
+      let part = LLaMA.Part(
+        sequence.paged, .tokens(Array(tokens[first..<end])), needsLogits: false)
+      try language.layers([part], in: memory, workspace) { _, _ in }
+      first = end
+    }
+    return true
+  }
+
   private func run(_ plan: [Planned], _ clock: () -> ContinuousClock.Instant) throws {
+    var plan = plan
+    for (sequence, rows) in plan where !sequence.paged.holds(language.layers, adding: rows) {
+      guard try !renew(sequence) else { continue }
+      sequence.answer.end(.context)
+      plan.removeAll { $0.sequence === sequence }
+      conclude(sequence, at: clock())
+    }
+    guard !plan.isEmpty else { return }
     var parts: [LLaMA.Part] = []
     var stored: [[PromptPosition]] = []
     var used = 0

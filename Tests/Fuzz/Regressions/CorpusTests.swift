@@ -57,8 +57,9 @@ import VLMFuzzTargets
   @Test(
     "a checkpoint of every family is recognised in the checkpoint-config target",
     arguments: [
-      "clip-vit", "convllava", "convnext-hf", "convnext-v2", "convnext-v2-hf", "llama-3.1",
-      "llava-hr", "llava-hr-frozen", "llava-hr-x", "mlp-head", "open-clip", "qwen2-yarn",
+      "clip-vit", "convllava", "convnext-hf", "convnext-v2", "convnext-v2-hf", "gemma3",
+      "llama-3.1",
+      "llava-hr", "llava-hr-frozen", "llava-hr-x", "mlp-head", "open-clip", "phi4", "qwen2-yarn",
       "siglip-classifier", "siglip-open-clip", "siglip-timm", "siglip-vision", "tiered-stem",
     ])
   func checkpoints(_ name: String) throws {

@@ -57,7 +57,7 @@ enum CheckpointTargets {
   /// The model that the metadata describe, and their tokenizer.
   private static func describe(_ gguf: GGUFFile) {
     ModelTargets.attempt {
-      let description = try gguf.catalog.ggufDescription(frequencies: LLaMAConfig.ggufFrequencies)
+      let description = try gguf.catalog.ggufDescription(factors: LLaMAConfig.ggufFactors)
       let names = gguf.catalog.tensors.map { (name: $0.name, shape: $0.shape) }
       try ModelTargets.recognise(CheckpointFacts(names: names, description: description))
       guard gguf.metadata.isVision else { return }

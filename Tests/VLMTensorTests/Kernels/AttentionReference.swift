@@ -11,14 +11,16 @@ struct AttentionReference {
   let dimension: Int
   let count: Int
   let causalFrom: Int?
+  let window: Int?
   let scale: Float
+  let cap: Float
   let queries: [Float]
   let keys: [Float]
   let values: [Float]
 
   init(
     rows: Int, queryHeads: Int, keyValueHeads: Int, dimension: Int, count: Int,
-    causalFrom: Int? = nil, spread: Float = 1, seed: UInt64,
+    causalFrom: Int? = nil, window: Int? = nil, cap: Float = 0, spread: Float = 1, seed: UInt64,
     spoiled: Int? = nil
   ) {
     var random = Generator(seed: seed)
@@ -28,6 +30,8 @@ struct AttentionReference {
     self.dimension = dimension
     self.count = count
     self.causalFrom = causalFrom
+    self.window = window
+    self.cap = cap
     scale = 1 / Float(dimension).squareRoot()
     queries = random.floats(rows * queryHeads * dimension, -2 * spread...2 * spread)
     var keys = random.floats(count * keyValueHeads * dimension, -2...2)
@@ -46,6 +50,9 @@ struct AttentionReference {
   }
 
   func visible(_ row: Int) -> Int { causalFrom.map { min(count, $0 + row + 1) } ?? count }
+
+  /// The first key that a row sees.
+  func first(_ row: Int) -> Int { window.map { max(0, visible(row) - $0) } ?? 0 }
 
   struct Exact {
     var output: [Double]
@@ -76,7 +83,7 @@ struct AttentionReference {
         // The largest error of a score.
         var scoreError = 0.0
         var largestValue = 0.0
-        for j in 0..<n {
+        for j in first(row)..<n {
           var (sum, size, querySize, keySize) = (0.0, 0.0, 0.0, 0.0)
           for k in 0..<dimension {
             sum += q[k] * key(shared, j, k)
@@ -85,18 +92,23 @@ struct AttentionReference {
             keySize = max(keySize, abs(key(shared, j, k)))
             largestValue = max(largestValue, abs(value(shared, j, k)))
           }
-          scores.append(sum * Double(scale))
+          let score = sum * Double(scale)
+          scores.append(cap > 0 ? Double(cap) * tanh(score / Double(cap)) : score)
           let relative = Double(dimension + 6) * epsilon + queryError
           let rounding = relative * size + keyError * keySize * querySize
           scoreError = max(scoreError, rounding * Double(scale))
         }
         let largest = scores.max() ?? 0
+        // What capping adds, see lanes/activations.inc.
+        scoreError += 1e-6 * Double(cap)
         scoreError += 2 * epsilon * (largest - (scores.min() ?? 0))
         let weights = scores.map { exp($0 - largest) }
         let total = weights.reduce(0, +)
         for k in 0..<dimension {
           let at = row * columns + head * dimension + k
-          for j in 0..<n { output[at] += weights[j] * value(shared, j, k) }
+          for j in first(row)..<n {
+            output[at] += weights[j - first(row)] * value(shared, j, k)
+          }
           output[at] /= total
           let relative = expm1(2 * scoreError) + Double(n + 40) * epsilon + weightError
           bound[at] = (2 * relative + valueError) * largestValue
@@ -115,7 +127,7 @@ struct AttentionReference {
       kernels: kernels)
     let attention = Attention(
       queryHeads: queryHeads, keyValueHeads: keyValueHeads, headDimension: dimension, scale: scale,
-      kernels: kernels)
+      cap: cap, kernels: kernels)
     let width = keyValueHeads * dimension
     let owner = Activations(count: count * width * 2 + rows * queryHeads * dimension * 2)
     let all = owner.matrix(rows: 1, columns: owner.count)
@@ -133,7 +145,8 @@ struct AttentionReference {
     kv.store(keys: k[first..<count], values: v[first..<count], at: first, pool: pool)
     let scratches = (0..<threads).map { _ in Attention.Scratch(attention, kernels: kernels) }
     attention(
-      q, kv, count: count, causalFrom: causalFrom, into: y, scratches: scratches, pool: pool)
+      q, kv, count: count, causalFrom: causalFrom, window: window, into: y, scratches: scratches,
+      pool: pool)
     let result = y.array()
     withExtendedLifetime(owner) {}
     return result
@@ -149,7 +162,7 @@ struct AttentionReference {
       headDimension: dimension, format: format, kernels: kernels)
     let attention = Attention(
       queryHeads: queryHeads, keyValueHeads: keyValueHeads, headDimension: dimension, scale: scale,
-      kernels: kernels)
+      cap: cap, kernels: kernels)
     let width = keyValueHeads * dimension
     let owner = Activations(count: count * width * 2 + rows * queryHeads * dimension * 2)
     let all = owner.matrix(rows: 1, columns: owner.count)
@@ -177,7 +190,8 @@ struct AttentionReference {
     queried.append(1, at: count - 1, in: table)
     let scratches = (0..<threads).map { _ in Attention.Scratch(attention, kernels: kernels) }
     attention(
-      q, as: queried, of: memory, layer: 1, into: y, scratches: scratches, pool: pool)
+      q, as: queried, of: memory, layer: 1, window: window, into: y, scratches: scratches,
+      pool: pool)
     let result = y.array()
     withExtendedLifetime(owner) {}
     return result

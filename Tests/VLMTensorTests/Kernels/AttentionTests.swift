@@ -68,6 +68,37 @@ struct AttentionTests {
     }
   }
 
+  @Test("a row with a window sees the last keys alone, itself among them", arguments: sets)
+  func windows(name: String) throws {
+    for (rows, from, window) in [
+      (1, 0, 1), (7, 0, 3), (26, 0, 5), (30, 13, 20), (1, 600, 300), (4, 505, 255), (3, 300, 256),
+      (2, 510, 257), (5, 20, 4000),
+    ] {
+      let reference = AttentionReference(
+        rows: rows, queryHeads: 4, keyValueHeads: 2, dimension: 16, count: from + rows,
+        causalFrom: from, window: window, seed: 44)
+      try check(reference, name)
+      let kernels = try #require(KernelSet(named: name))
+      for format in KeyValueFormat.allCases where !(format == .bf16 && kernels.multipliesPairs) {
+        let whole = reference.run(kernels, format: format)
+        let paged = reference.runPaged(kernels, format: format, pagePositions: 32)
+        #expect(paged == whole, "\(format), \(rows) rows, a window of \(window)")
+      }
+    }
+  }
+
+  @Test("capped scores are the formula, with a window and without", arguments: sets)
+  func caps(name: String) throws {
+    for (cap, spread) in [(Float(50), Float(1)), (3, 1), (50, 40), (0.5, 300)] {
+      for window in [nil, 33] {
+        try check(
+          AttentionReference(
+            rows: 5, queryHeads: 3, keyValueHeads: 1, dimension: 24, count: 305, causalFrom: 300,
+            window: window, cap: cap, spread: spread, seed: 45), name)
+      }
+    }
+  }
+
   @Test("large scores neither overflow nor lose the answer", arguments: sets)
   func largeScores(name: String) throws {
     let reference = AttentionReference(

@@ -28,6 +28,29 @@ struct LanguageRowTests {
     }
   }
 
+  @Test("a soft cap is the formula in Double, and leaves NaN", arguments: KernelTables.all)
+  func softCap(name: String) throws {
+    var random = Generator(seed: 26)
+    let table = try KernelTables.named(name)
+    for count in Self.lengths {
+      for (cap, size) in [(Float(30), Float(100)), (50, 1), (2, 1e-3), (3, 1e6)] {
+        let x = random.floats(count, -size...size)
+        var y = x
+        table.soft_cap_f32(count, cap, x, &y)
+        for i in 0..<count {
+          let exact = Double(cap) * tanh(Double(x[i]) / Double(cap))
+          let bound = 8e-7 * min(abs(Double(x[i])), Double(cap))
+          #expect(abs(Double(y[i]) - exact) <= bound, "\(x[i]) of \(cap)")
+        }
+      }
+    }
+    var special: [Float] = [.nan, .infinity, -.infinity, 0]
+    let values = special
+    table.soft_cap_f32(4, 5, values, &special)
+    #expect(special[0].isNaN)
+    #expect(Array(special[1...]) == [5, -5, 0])
+  }
+
   @Test("rms norm works in place, row by row, and without a weight", arguments: KernelTables.all)
   func rmsNormRows(name: String) throws {
     var random = Generator(seed: 22)

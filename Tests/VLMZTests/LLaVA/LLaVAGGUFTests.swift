@@ -220,7 +220,7 @@ struct LLaVAGGUFTests {
     let names = catalog.tensors.map { (name: $0.name, shape: $0.shape) }
     return CheckpointFacts(
       names: names.filter { $0.name != without } + adding,
-      description: try catalog.ggufDescription(frequencies: LLaMAConfig.ggufFrequencies),
+      description: try catalog.ggufDescription(factors: LLaMAConfig.ggufFactors),
       towerDescription: .object(vision), towerFile: "vision.gguf")
   }
 

@@ -1,0 +1,24 @@
+import VLMFoundation
+import VLMTensor
+
+/// LLaMA itself: Touvron et al., "LLaMA: Open and Efficient Foundation Language Models", Llama 2 and 3
+/// and what is stored as one of them (Vicuna, TinyLlama, SmolLM2); and the language models of LLaVAs,
+/// whose files have the fields beside their own.
+enum LLaMAArchitecture: DecoderArchitecture {
+  static let stated = StatedClasses(
+    classes: Set(["LlamaForCausalLM", "LLaMAForCausalLM", "LlamaModel"])
+      .union(LLaVAFamily.upstreamClasses),
+    types: Set(["llama"]).union(LLaVAFamily.stated.types), patterns: ["Llama…"])
+  static let keys = ConfigKeys.llama
+
+  static func adapt(_ config: inout LLaMAConfig, to fields: ConfigFields) throws(ModelError) {
+    try config.slide(fields, window: try fields.slidingWindow()) { _ in true }
+  }
+
+  static let ggufNames = ["llama"]
+  static let ggufTurnsNeighbours = true
+
+  static func adapt(_ config: inout LLaMAConfig, to gguf: GGUFFields) throws(ModelError) {
+    config.traits.slide(config.layers, window: try gguf.window()) { _ in true }
+  }
+}
