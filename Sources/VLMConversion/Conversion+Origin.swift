@@ -79,7 +79,9 @@ extension Conversion {
       return names
     }
     // A tensor whose rows were put in another order is not what that name stands for.
-    let isRenamed = source.checkpoint.tensors.values.allSatisfy { $0.rows == .stored }
+    let isRenamed = source.checkpoint.tensors.values.allSatisfy {
+      $0.rows == .stored && $0.fold == nil
+    }
     for item in isRenamed ? plan.items : [] {
       names.set(item.spec.path, .string(try source.tensor(item.spec.path).name))
     }

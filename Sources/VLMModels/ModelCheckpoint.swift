@@ -73,16 +73,29 @@ package enum RowOrder: Sendable, Equatable {
 /// A checkpoint recognised: its model, and where each of our tensors comes from.
 package struct ModelCheckpoint: Sendable {
   package struct Source: Sendable, Equatable {
-    /// The tensor's name in the checkpoint.
+    /// The tensor's name in the checkpoint; of one that is folded, the name that it would have there.
     package let original: String
     /// The shape that the model states; the elements and their order are the checkpoint's.
     package let shape: [Int]
     package let rows: RowOrder
+    /// What it follows from, where the checkpoint does not have it.
+    package let fold: TensorFold?
 
-    package init(original: String, shape: [Int], rows: RowOrder = .stored) {
+    package init(
+      original: String, shape: [Int], rows: RowOrder = .stored, fold: TensorFold? = nil
+    ) {
       self.original = original
       self.shape = shape
       self.rows = rows
+      self.fold = fold
+    }
+
+    /// The checkpoint's tensors that are read for it.
+    package var stored: [String] { fold?.names ?? [original] }
+
+    /// The same of a checkpoint that calls its tensors otherwise.
+    func renamed(_ name: (String) -> String) -> Source {
+      Source(original: name(original), shape: shape, rows: rows, fold: fold?.renamed(name))
     }
   }
 
@@ -179,9 +192,8 @@ package struct ModelCheckpoint: Sendable {
   ) -> ModelCheckpoint {
     var result = ModelCheckpoint(
       description: description, naming: naming,
-      tensors: tensors.mapValues { source in
-        Source(original: original(source.original), shape: source.shape, rows: source.rows)
-      }, unused: unused.map(original), notes: self.notes + notes)
+      tensors: tensors.mapValues { $0.renamed(original) }, unused: unused.map(original),
+      notes: self.notes + notes)
     result.headFault = headFault.map { fault in
       HeadFault(
         tensors: fault.tensors.map(original), found: fault.found, expected: fault.expected)
