@@ -11,6 +11,7 @@ package enum Registry {
     CLIPFamily.self,
     MultiResolutionFamily.self,
     ViTFamily.self,
+    FastViTFamily.self,
     ConvNeXtFamily.self,
     LLaMAFamily.self,
   ]

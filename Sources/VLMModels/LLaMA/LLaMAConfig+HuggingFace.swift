@@ -12,6 +12,10 @@ extension LLaMAConfig {
   package static let types = LLaMAFamily.stated.types.union(LLaVAFamily.stated.types)
   package static let architectures = LLaMAFamily.stated.classes.union(LLaVAFamily.upstreamClasses)
 
+  /// Qwen 2's, and those of LLaVAs around it: biases of queries, keys and values alone, and a window
+  /// that is used only where it is asked for.
+  private static let qwenTypes: Set<String> = ["qwen2", "llava_qwen2"]
+
   /// Whether `description` is the `config.json` of a language model that this family runs.
   package static func describes(_ description: JSONValue) -> Bool {
     let names = (description["architectures"]?.arrayValue ?? []).compactMap(\.stringValue)
@@ -31,7 +35,7 @@ extension LLaMAConfig {
     try fields.check(.llama)
     let heads = try fields.int("num_attention_heads", 1...4096)
     let hidden = try fields.int("hidden_size", 1...TensorFormat.maximumInputs)
-    let isQwen = json["model_type"]?.stringValue == "qwen2"
+    let isQwen = Self.qwenTypes.contains(json["model_type"]?.stringValue ?? "")
     let positions = try fields.int(
       "max_position_embeddings", 1...Self.maximumContext, default: 2048)
     // Vicuna's 16k models say only here how far their scaled positions reach.
@@ -84,7 +88,7 @@ extension LLaMAConfig {
     let type = json["model_type"]?.stringValue
     // What the classes of transformers take where nothing is said.
     if json["sliding_window"] == nil, type == "mistral" { return 4096 }
-    let isUsed = try fields.bool("use_sliding_window", default: type != "qwen2")
+    let isUsed = try fields.bool("use_sliding_window", default: !qwenTypes.contains(type ?? ""))
     guard fields.has("sliding_window"), isUsed else { return nil }
     return try fields.int("sliding_window", 1...Self.maximumContext)
   }
