@@ -12,6 +12,7 @@ package enum Registry {
     MultiResolutionFamily.self,
     ViTFamily.self,
     FastViTFamily.self,
+    PlainViTFamily.self,
     ConvNeXtFamily.self,
     LLaMAFamily.self,
   ]
