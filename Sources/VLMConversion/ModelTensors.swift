@@ -120,8 +120,8 @@ package struct ModelTensors {
     var seen = Set<ExactString>()
     var renamed: [ModelTensor] = []
     for (name, origin) in source.checkpoint.tensors {
-      guard let tensor = source.catalog[origin.original] else { continue }
-      seen.insert(ExactString(origin.original))
+      guard let tensor = try source.catalog.tensor(of: origin) else { continue }
+      for stored in origin.stored { seen.insert(ExactString(stored)) }
       renamed.append(
         ModelTensor(
           SourceTensor(tensor, rows: origin.rows, added: origin.added), name: name,

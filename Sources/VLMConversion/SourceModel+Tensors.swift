@@ -96,7 +96,7 @@ struct SourceTensor: Sendable {
 extension SourceModel {
   /// The checkpoint's tensor for our name `path`.
   func tensor(_ path: String) throws(ConversionError) -> SourceTensor {
-    guard let source = checkpoint.tensors[path], let tensor = catalog[source.original]
+    guard let source = checkpoint.tensors[path], let tensor = try catalog.tensor(of: source)
     else { throw ConversionError(path: catalog.path, .missing([path])) }
     return SourceTensor(tensor, rows: source.rows, added: source.added)
   }

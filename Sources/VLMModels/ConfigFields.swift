@@ -93,6 +93,18 @@ struct ConfigFields {
     return result
   }
 
+  /// One of the cases of an enumeration, by its raw value.
+  func choice<Choice: RawRepresentable & CaseIterable>(
+    _ key: String
+  ) throws(ModelError) -> Choice where Choice.RawValue == String {
+    let name = try string(key)
+    guard let choice = Choice(rawValue: name) else {
+      throw unexpected(
+        key, name, expected: Choice.allCases.map(\.rawValue).joined(separator: ", "))
+    }
+    return choice
+  }
+
   func unexpected(_ key: String, _ found: String, expected: String) -> ModelError {
     ModelError(.configuration(field: "\(path).\(key)", found: "'\(found)'", expected: expected))
   }

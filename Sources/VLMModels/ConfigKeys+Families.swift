@@ -120,6 +120,7 @@ extension ConfigKeys {
       "context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio", "pad_id", "eos_id",
       "output_tokens", "hf_tokenizer_name", "tokenizer_mode", "tokenizer_kwargs",
       "hf_model_pretrained", "hf_proj_type", "hf_pooler_type", "hf_tokenizer_kwargs",
+      "no_causal_mask",
     ],
     neutral: ["pool_type": ["argmax"], "proj_type": ["linear"]], isClosed: true)
 

@@ -76,25 +76,39 @@ package enum RowOrder: Sendable, Equatable {
 /// A checkpoint recognised: its model, and where each of our tensors comes from.
 package struct ModelCheckpoint: Sendable {
   package struct Source: Sendable, Equatable {
-    /// The tensor's name in the checkpoint.
+    /// The tensor's name in the checkpoint; of one that is folded, the name that it would have there.
     package let original: String
     /// The shape that the model states; the elements and their order are the checkpoint's.
     package let shape: [Int]
     package let rows: RowOrder
     /// What our values are more than the checkpoint's: norms of some models are stored without 1.
     package let added: Float
+    /// What it follows from, where the checkpoint does not have it.
+    package let fold: TensorFold?
 
     package init(
-      original: String, shape: [Int], rows: RowOrder = .stored, added: Float = 0
+      original: String, shape: [Int], rows: RowOrder = .stored, added: Float = 0,
+      fold: TensorFold? = nil
     ) {
       self.original = original
       self.shape = shape
       self.rows = rows
       self.added = added
+      self.fold = fold
+    }
+
+    /// The checkpoint's tensors that are read for it.
+    package var stored: [String] { fold?.names ?? [original] }
+
+    /// The same of a checkpoint that calls its tensors otherwise.
+    func renamed(_ name: (String) -> String) -> Source {
+      Source(
+        original: name(original), shape: shape, rows: rows, added: added,
+        fold: fold?.renamed(name))
     }
 
     /// Whether the values and their order are the checkpoint's.
-    package var isAsStored: Bool { rows == .stored && added == 0 }
+    package var isAsStored: Bool { rows == .stored && added == 0 && fold == nil }
   }
 
   package let description: ModelDescription
@@ -190,11 +204,8 @@ package struct ModelCheckpoint: Sendable {
   ) -> ModelCheckpoint {
     var result = ModelCheckpoint(
       description: description, naming: naming,
-      tensors: tensors.mapValues { source in
-        Source(
-          original: original(source.original), shape: source.shape, rows: source.rows,
-          added: source.added)
-      }, unused: unused.map(original), notes: self.notes + notes)
+      tensors: tensors.mapValues { $0.renamed(original) }, unused: unused.map(original),
+      notes: self.notes + notes)
     result.headFault = headFault.map { fault in
       HeadFault(
         tensors: fault.tensors.map(original), found: fault.found, expected: fault.expected)

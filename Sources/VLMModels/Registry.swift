@@ -11,6 +11,8 @@ package enum Registry {
     CLIPFamily.self,
     MultiResolutionFamily.self,
     ViTFamily.self,
+    FastViTFamily.self,
+    PlainViTFamily.self,
     ConvNeXtFamily.self,
     LLaMAFamily.self,
   ]

@@ -20,6 +20,14 @@ struct RegistryTests {
       ]))
   }
 
+  private static let fastViT = FastViTConfig(
+    stages: [
+      .init(channels: 8, depth: 1, hidden: 16, mixer: .convolution, downsamples: false),
+      .init(
+        channels: 32, depth: 2, hidden: 40, mixer: .attention, downsamples: true, squeeze: 4,
+        hasPositions: true),
+    ], norm: .batch, activatesDownsampling: true, outputs: 64, squeeze: 4, feature: .pooled)
+
   private static let language = LLaMAConfig(
     vocabulary: 100, hidden: 32, layers: 1, heads: 4, keyValueHeads: 2, headDimension: 8,
     feedForward: 48, epsilon: 1e-5, tiedEmbeddings: true, contextLength: 512)
@@ -41,6 +49,10 @@ struct RegistryTests {
         SigLIPConfig(imageSize: 224, patchSize: 16, encoder: encoder, feature: .attentionPooled)),
       ModelDescription(CLIPFamily.self, CLIPConfig(image: joint, text: text)),
       ModelDescription(ViTFamily.self, vit(.pooled)),
+      ModelDescription(FastViTFamily.self, fastViT),
+      ModelDescription(
+        PlainViTFamily.self,
+        PlainViTConfig(imageSize: 518, patchSize: 14, encoder: encoder)),
       ModelDescription(ConvNeXtFamily.self, try trunk()),
       ModelDescription(LLaMAFamily.self, language),
     ]
@@ -70,7 +82,7 @@ struct RegistryTests {
     let pairs: [(any Family.Type, any Family.Type)] = [
       (LLaVAFamily.self, LLaMAFamily.self), (LLaVAFamily.self, CLIPFamily.self),
       (LLaVAFamily.self, ViTFamily.self), (LLaVAFamily.self, ConvNeXtFamily.self),
-      (LLaVAFamily.self, SigLIPFamily.self),
+      (LLaVAFamily.self, SigLIPFamily.self), (LLaVAFamily.self, FastViTFamily.self),
       // transformers names the parts of both alike, and of timm's only one has its own.
       (SigLIPFamily.self, CLIPFamily.self), (SigLIPFamily.self, ViTFamily.self),
       (CLIPFamily.self, ViTFamily.self), (CLIPFamily.self, ConvNeXtFamily.self),
@@ -99,11 +111,13 @@ struct RegistryTests {
   @Test("what a description says follows from the parts of its model")
   func facts() throws {
     let models = try Self.models()
-    #expect(models.map(\.seesPictures) == [true, false, false, false, false, false])
-    #expect(models.map { $0.language != nil } == [true, false, false, false, false, true])
-    #expect(models.map(\.tokenRows) == [100, nil, 50, nil, nil, 100])
-    #expect(models.map(\.trainedSide) == [nil, 224, 336, 336, nil, nil])
-    #expect(models.map { $0.config.image != nil } == [false, true, true, true, true, false])
+    #expect(models.map(\.seesPictures) == [true] + Array(repeating: false, count: 7))
+    #expect(
+      models.map { $0.language != nil } == [true] + Array(repeating: false, count: 6) + [true])
+    #expect(models.map(\.tokenRows) == [100, nil, 50, nil, nil, nil, nil, 100])
+    #expect(models.map(\.trainedSide) == [nil, 224, 336, 336, nil, 518, nil, nil])
+    #expect(
+      models.map { $0.config.image != nil } == [false, true, true, true, true, true, true, false])
   }
 
   @Test("an unknown architecture is answered with every name that is known")

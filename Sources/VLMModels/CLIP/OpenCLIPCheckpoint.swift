@@ -45,6 +45,7 @@ enum OpenCLIPCheckpoint {
       found.unexpected = unreadTexts(imageNames)
       return found
     }
+    if let model = try fastViT(imageNames, text, facts.description) { return model }
     guard let image = try OpenCLIPViT(imageNames, facts.description) else {
       try refuse(imageNames, facts.description)
       return nil
@@ -61,6 +62,22 @@ enum OpenCLIPCheckpoint {
     model.unexpected = image.unexpected
     if model.description.config.text != nil { model.unexpected += unreadTexts(imageNames) }
     return model
+  }
+
+  /// A MobileCLIP: its image tower's classifier is the projection.
+  private static func fastViT(
+    _ names: [CheckpointFacts.Name], _ text: [String: ModelCheckpoint.Source],
+    _ description: JSONValue?
+  ) throws(ModelError) -> ModelCheckpoint? {
+    guard text["text.tokens.weight"] != nil,
+      let image = try FastViTCheckpoint(names, description, .embedding)
+    else { return nil }
+    try OpenCLIPDescription(description).vision?.check(.openCLIPTimm)
+    guard image.config.head != nil else { throw ModelError(.missingTensor("head.fc.weight")) }
+    var found = try whole(
+      image.config, image.tensors, text, unused: image.unused, description, notes: image.notes)
+    found.unexpected = image.unexpected + unreadTexts(names)
+    return found
   }
 
   /// Those of `names`, none of them read as the text tower's, that are a text tower's all the same.
@@ -102,7 +119,8 @@ enum OpenCLIPCheckpoint {
     }
     throw ModelError(
       .configuration(
-        field: "visual", found: kind, expected: "a ConvNeXt, or open_clip's own transformer"))
+        field: "visual", found: kind,
+        expected: "a ConvNeXt, a FastViT, or open_clip's own transformer"))
   }
 
   /// Our name for a tensor that is not the image tower's: those of `CLIP` lie at the top, those of
@@ -140,8 +158,12 @@ enum OpenCLIPCheckpoint {
     try stated.text?.check(.openCLIPText)
     let facts = try TextTowerFacts(tensors.mapValues(\.shape), layout: .openCLIP)
     let isQuick = try stated.quickGELU() ?? isOpenAI
-    let config = facts.config(
+    var config = facts.config(
       heads: try stated.textHeads(width: facts.width), activation: isQuick ? .quickGELU : .gelu)
+    config.isCausal = try stated.text?.statedBool("no_causal_mask") != true
+    if let text = stated.text, !config.isCausal, let pad = try text.statedInt("pad_id"), pad != 0 {
+      throw text.refusal("pad_id", found: "\(pad)", expected: "0, as texts are not masked")
+    }
     try stated.check(config)
     try config.validate()
     return config

@@ -73,16 +73,18 @@ package struct TextTower: Sendable {
       throw ModelError(
         .prompt(found: "token \(wrong)", expected: "0 to \(config.vocabulary - 1)"))
     }
-    // Nobody looks back at what follows the end. transformers takes the first token where it finds
-    // none.
+    // transformers takes the first token where it finds none.
     let end = ids.firstIndex(of: config.endToken ?? largest) ?? 0
+    // Under a causal mask nobody looks back at what follows the end. Without one everybody does.
+    let fill = config.contextLength - ids.count
+    let read = config.isCausal ? Array(ids[...end]) : ids + Array(repeating: 0, count: fill)
     let width = config.encoder.width
-    let x = context.stream.matrix(rows: end + 1, columns: width)
-    tokens(Array(ids[...end]), into: x)
-    for row in 0...end {
+    let x = context.stream.matrix(rows: read.count, columns: width)
+    tokens(read, into: x)
+    for row in 0..<read.count {
       for column in 0..<width { x[row, column] += positions.floats[row * width + column] }
     }
-    for layer in layers { layer(x, causal: true, context.transformer) }
+    for layer in layers { layer(x, causal: config.isCausal, context.transformer) }
     let last = x[end..<end + 1]
     norm(last, into: last)
     return projection(last.array())

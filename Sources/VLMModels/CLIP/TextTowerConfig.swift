@@ -12,6 +12,9 @@ package struct TextTowerConfig: Sendable, Equatable {
   package var layout = CLIPLayout.openCLIP
   /// The token whose feature is the text's, the first of them; nil for the largest id.
   package var endToken: Int?
+  /// Whether a token sees only itself and those before it. Where it does not, it sees what fills a short
+  /// text up, too.
+  package var isCausal = true
 
   package init(
     vocabulary: Int, contextLength: Int, encoder: TransformerConfig, embedding: Int
@@ -39,6 +42,7 @@ package struct TextTowerConfig: Sendable, Equatable {
     // Files from before there were these have none of them.
     if layout != .openCLIP { object.set("layout", .string(layout.rawValue)) }
     if let endToken { object.set("end_token", .int(endToken)) }
+    if !isCausal { object.set("causal", false) }
     return .object(object)
   }
 
@@ -50,6 +54,7 @@ package struct TextTowerConfig: Sendable, Equatable {
     embedding = try fields.int("embedding")
     layout = try fields.layout(default: .openCLIP)
     if fields.has("end_token") { endToken = try fields.int("end_token") }
+    isCausal = try fields.bool("causal", default: true)
     try validate()
   }
 }

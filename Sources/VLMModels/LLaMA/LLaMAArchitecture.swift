@@ -3,12 +3,14 @@ import VLMTensor
 
 /// LLaMA itself: Touvron et al., "LLaMA: Open and Efficient Foundation Language Models", Llama 2 and 3
 /// and what is stored as one of them (Vicuna, TinyLlama, SmolLM2); and the language models of LLaVAs,
-/// whose files have the fields beside their own.
+/// whose files have the fields beside their own, where another architecture does not state theirs.
 enum LLaMAArchitecture: DecoderArchitecture {
   static let stated = StatedClasses(
     classes: Set(["LlamaForCausalLM", "LLaMAForCausalLM", "LlamaModel"])
-      .union(LLaVAFamily.upstreamClasses),
-    types: Set(["llama"]).union(LLaVAFamily.stated.types), patterns: ["Llama…"])
+      .union(LLaVAFamily.upstreamClasses.subtracting(Qwen2Architecture.stated.classes)),
+    types: Set(["llama"]).union(
+      LLaVAFamily.stated.types.subtracting(Qwen2Architecture.stated.types)),
+    patterns: ["Llama…"])
   static let keys = ConfigKeys.llama
 
   static func adapt(_ config: inout LLaMAConfig, to fields: ConfigFields) throws(ModelError) {

@@ -26,7 +26,8 @@ package struct TransformersLLaVA {
           expected: "both, as LlavaForConditionalGeneration has them"))
     }
     let vision = tower.value
-    try Self.check(fields, "model_type", ["llava"])
+    let isFastVLM = try fields.statedString("model_type") == "fast_vlm"
+    try Self.check(fields, "model_type", ["llava", "fast_vlm"])
     try fields.check(.llava)
     try Self.check(fields, "projector_hidden_act", ["gelu"])
     try Self.check(tower, "model_type", Registry.towerTypes)
@@ -45,10 +46,16 @@ package struct TransformersLLaVA {
     self.originals = originals
     var description = Self.description(json, text)
     notes = try Self.notes(fields, texts)
-    description.set("mm_vision_select_layer", try Self.layer(fields))
+    if isFastVLM {
+      // The one map that its tower gives, whole.
+      try Self.check(fields, "vision_feature_select_strategy", ["full"])
+      try fields.check("vision_feature_layer", is: -1)
+    }
+    description.set("mm_vision_select_layer", isFastVLM ? -1 : try Self.layer(fields))
     description.set("mm_vision_select_feature", try Self.feature(fields))
     description.set(
-      "vision_feature_select_strategy", json["vision_feature_select_strategy"] ?? "default")
+      "vision_feature_select_strategy",
+      json["vision_feature_select_strategy"] ?? (isFastVLM ? "full" : "default"))
     description.set("tie_word_embeddings", .bool(originals["lm_head.weight"] == nil))
     self.facts = CheckpointFacts(
       names: names, description: .object(description), towerDescription: vision,
@@ -92,11 +99,20 @@ package struct TransformersLLaVA {
     ("max_position_embeddings", 2048), ("rms_norm_eps", 1e-6), ("eos_token_id", 2),
   ]
 
+  /// The same of `Qwen2Config`.
+  private static let qwenDefaults: [(String, JSONValue)] = [
+    ("vocab_size", 151_936), ("hidden_size", 4096), ("intermediate_size", 22_016),
+    ("num_hidden_layers", 32), ("num_attention_heads", 32), ("num_key_value_heads", 32),
+    ("max_position_embeddings", 32_768), ("rms_norm_eps", 1e-6),
+  ]
+
   private static func description(_ json: JSONValue, _ text: JSONObject) -> JSONObject {
     var result = JSONObject()
     for member in text.members where !member.value.isNull { result.set(member.key, member.value) }
     if text["model_type"]?.stringValue ?? "llama" == "llama" {
       for (key, value) in defaults { _ = result.insert(key, value) }
+    } else if text["model_type"] == "qwen2" {
+      for (key, value) in qwenDefaults { _ = result.insert(key, value) }
     }
     for key in ["transformers_version", "image_aspect_ratio"] {
       if let value = json[key] { result.set(key, value) }

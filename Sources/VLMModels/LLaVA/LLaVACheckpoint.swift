@@ -104,9 +104,7 @@ struct LLaVACheckpoint {
       guard let found = try family.tower(in: facts) else { continue }
       try checkType(facts.description, family)
       for (name, source) in found.tensors {
-        try set(
-          "tower.\(name)",
-          ModelCheckpoint.Source(original: towerPrefix + source.original, shape: source.shape))
+        try set("tower.\(name)", source.renamed { towerPrefix + $0 })
       }
       unused += found.unused.map { towerPrefix + $0 }
       unexpected += found.unexpected.map { towerPrefix + $0 }

@@ -2,23 +2,29 @@ import VLMFoundation
 import VLMTensor
 
 /// LLaVA (Liu et al., "Visual Instruction Tuning") and the models of its build: LLaVA-1.5, ConvLLaVA,
-/// LLaVA-HR. A vision tower, a projector, and a language model that reads projected features between
+/// LLaVA-HR, FastVLM. A vision tower, a projector, and a language model that reads projected features between
 /// the tokens of the text.
 ///
-/// The files are upstream's, transformers' `LlavaForConditionalGeneration`, and the two halves that
+/// The files are upstream's, transformers' `LlavaForConditionalGeneration` and
+/// `FastVlmForConditionalGeneration`, and the two halves that
 /// llama.cpp has in GGUF.
 package enum LLaVAFamily: ModelFamily {
   package typealias Config = LLaVAConfig
 
   package static let name = "llava"
-  package static let summary: String? = "a LLaVA (LLaVA-1.5, ConvLLaVA, LLaVA-HR)"
+  package static let summary: String? = "a LLaVA (LLaVA-1.5, ConvLLaVA, LLaVA-HR, FastVLM)"
 
   /// Those of upstream's code, whose `config.json` is a language model's with more fields.
-  static let upstreamClasses: Set<String> = ["LlavaLlamaForCausalLM", "LlavaHrForCausalLM"]
+  static let upstreamClasses: Set<String> = [
+    "LlavaLlamaForCausalLM", "LlavaHrForCausalLM", "LlavaQwen2ForCausalLM",
+  ]
 
   package static let stated = StatedClasses(
-    classes: upstreamClasses.union(["LlavaForConditionalGeneration"]),
-    types: ["llava", "llava_llama", "llava_hr"], patterns: ["Llava…"])
+    classes: upstreamClasses.union([
+      "LlavaForConditionalGeneration", "FastVlmForConditionalGeneration",
+    ]),
+    types: ["llava", "llava_llama", "llava_hr", "llava_qwen2", "fast_vlm"],
+    patterns: ["Llava…", "FastVlm…"])
 
   package static let writesText = true
 

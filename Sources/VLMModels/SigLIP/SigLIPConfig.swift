@@ -104,17 +104,3 @@ package struct SigLIPConfig: Sendable, Equatable {
     try validate(path)
   }
 }
-
-extension ConfigFields {
-  /// One of the cases of an enumeration, by its raw value.
-  fileprivate func choice<Choice: RawRepresentable & CaseIterable>(
-    _ key: String
-  ) throws(ModelError) -> Choice where Choice.RawValue == String {
-    let name = try string(key)
-    guard let choice = Choice(rawValue: name) else {
-      throw unexpected(
-        key, name, expected: Choice.allCases.map(\.rawValue).joined(separator: ", "))
-    }
-    return choice
-  }
-}

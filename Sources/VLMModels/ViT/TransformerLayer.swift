@@ -122,11 +122,11 @@ package final class TransformerContext: @unchecked Sendable {
   /// All rows by all threads, which share the outputs.
   func multiply(
     _ linear: Linear, _ x: MatrixView, into y: MatrixView, activation: Activation = .none,
-    residual: MatrixView? = nil
+    gamma: Tensor? = nil, residual: MatrixView? = nil
   ) {
     linear(
-      x, into: y, activation: activation, residual: residual, shared: shared, scratches: scratches,
-      pool: pool)
+      x, into: y, activation: activation, gamma: gamma, residual: residual, shared: shared,
+      scratches: scratches, pool: pool)
   }
 
   /// Products of one input, which is quantized once for all of them.

@@ -78,6 +78,18 @@ extension KernelSet {
       output.stride)
   }
 
+  /// The same by vectors of weights.
+  package func scaleShift(
+    _ input: MatrixView, scale: Tensor, shift: Tensor, into output: MatrixView
+  ) {
+    precondition(scale.elementCount == input.columns, "per column")
+    precondition(shift.elementCount == input.columns, "per column")
+    precondition(input.rows == output.rows && input.columns == output.columns, "same shape")
+    table.pointee.scale_shift_f32(
+      input.rows, input.columns, input.base, input.stride, scale.floats, shift.floats, output.base,
+      output.stride)
+  }
+
   /// Depthwise convolution of rows `lines` of one image, channels last.
   ///
   /// - Parameters:

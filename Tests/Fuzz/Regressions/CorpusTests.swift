@@ -46,8 +46,8 @@ import VLMFuzzTargets
   @Test(
     "a small model of every family runs in the session target",
     arguments: [
-      "clip-vit", "convnext", "convnext-v2-q8", "llama-bf16", "llama-q4", "llava", "llava-hr",
-      "open-clip", "siglip", "siglip-timm-q8",
+      "clip-vit", "convnext", "convnext-v2-q8", "fastvit", "llama-bf16", "llama-q4", "llava",
+      "llava-hr", "open-clip", "siglip", "siglip-timm-q8", "vit",
     ])
   func sessions(_ name: String) throws {
     let data = try Self.input("session/" + name)
@@ -57,9 +57,9 @@ import VLMFuzzTargets
   @Test(
     "a checkpoint of every family is recognised in the checkpoint-config target",
     arguments: [
-      "clip-vit", "convllava", "convnext-hf", "convnext-v2", "convnext-v2-hf", "gemma3",
-      "llama-3.1",
-      "llava-hr", "llava-hr-frozen", "llava-hr-x", "mlp-head", "open-clip", "phi4", "qwen2-yarn",
+      "clip-vit", "convllava", "convnext-hf", "convnext-v2", "convnext-v2-hf", "dinov2-giant",
+      "dinov2-timm", "fastvit-timm", "fastvlm-apple", "gemma3", "llama-3.1", "llava-hr",
+      "llava-hr-frozen", "llava-hr-x", "mlp-head", "open-clip", "phi4", "qwen2-yarn",
       "siglip-classifier", "siglip-open-clip", "siglip-timm", "siglip-vision", "tiered-stem",
     ])
   func checkpoints(_ name: String) throws {

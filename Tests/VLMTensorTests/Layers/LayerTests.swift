@@ -266,4 +266,55 @@ struct LayerTests {
     expectClose(y, expected)
     withExtendedLifetime((xOwner, yOwner)) {}
   }
+
+  @Test(
+    "a convolution in groups makes several channels of each, with a stride",
+    arguments: [(3, 1, 2), (3, 2, 1), (7, 2, 2), (5, 2, 3), (7, 1, 1)])
+  func groups(_ form: (kernel: Int, stride: Int, multiplier: Int)) throws {
+    let (kernel, step, multiplier) = form
+    let (height, width, inputs) = (9, 6, 5)
+    let channels = inputs * multiplier
+    var numbers = Numbers(seed: UInt64(kernel * 8 + step))
+    let (w, b) = (numbers.take(channels * kernel * kernel), numbers.take(channels))
+    let values = numbers.take(height * width * inputs)
+    let stored = (0..<kernel * kernel).flatMap { tap in
+      (0..<channels).map { c in w[c * kernel * kernel + tap] }
+    }
+    let layer = try GroupedConvolution(
+      weights(["weight": stored, "bias": b]), inputs: inputs, multiplier: multiplier,
+      kernel: kernel, stride: step)
+    let (outputHeight, outputWidth) = (layer.outputExtent(height), layer.outputExtent(width))
+    let (xOwner, x) = matrix(values, columns: inputs)
+    let (yOwner, y) = matrix(
+      [Float](repeating: .nan, count: outputHeight * outputWidth * channels), columns: channels)
+    for lines in [0..<1, 1..<3, 3..<outputHeight] {
+      // Only the lines that are needed.
+      let needed = layer.inputLines(lines, height: height)
+      layer(
+        x[needed.lowerBound * width..<needed.upperBound * width], from: needed.lowerBound,
+        height: height, width: width, lines: lines,
+        into: y[lines.lowerBound * outputWidth..<lines.upperBound * outputWidth],
+        scratch: Activations(count: max(1, layer.scratchCount(lines: lines.count, width: width))))
+    }
+    var expected: [Double] = []
+    for line in 0..<outputHeight {
+      for column in 0..<outputWidth {
+        for c in 0..<channels {
+          var sum = Double(b[c])
+          for dy in 0..<kernel {
+            for dx in 0..<kernel {
+              let (iy, ix) = (line * step + dy - kernel / 2, column * step + dx - kernel / 2)
+              guard (0..<height).contains(iy), (0..<width).contains(ix) else { continue }
+              sum +=
+                Double(values[(iy * width + ix) * inputs + c / multiplier])
+                * Double(w[(c * kernel + dy) * kernel + dx])
+            }
+          }
+          expected.append(sum)
+        }
+      }
+    }
+    expectClose(y, expected)
+    withExtendedLifetime((xOwner, yOwner)) {}
+  }
 }

@@ -1,0 +1,31 @@
+/// What can be looked at in a FastViT.
+package enum FastViTPoint: ObservationPoint, Equatable {
+  /// The map that leaves the stem.
+  case stem
+  /// The map that leaves a stage, from 0.
+  case stage(Int)
+  /// The map that leaves the last convolution: what a projector reads.
+  case features
+  /// The mean of its positions.
+  case pooled
+  /// Logits of classes, or a joint embedding before its norm.
+  case logits
+
+  package var name: String {
+    switch self {
+    case .stem: "stem"
+    case .stage(let index): "stage\(index)"
+    case .features: "features"
+    case .pooled: "pooled"
+    case .logits: "logits"
+    }
+  }
+
+  package var role: ObservationRole {
+    switch self {
+    case .stage(let index): .stage(index)
+    case .features: .features
+    case .stem, .pooled, .logits: .other
+    }
+  }
+}

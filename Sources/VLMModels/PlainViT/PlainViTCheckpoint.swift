@@ -1,0 +1,183 @@
+import VLMFoundation
+import VLMTensor
+
+/// A plain vision transformer found among a checkpoint's tensors.
+struct PlainViTCheckpoint {
+  let config: PlainViTConfig
+  let naming: PlainViTNaming
+  /// By our name.
+  let tensors: [String: ModelCheckpoint.Source]
+  /// Tensors that are no part of what is run.
+  private(set) var unused: [String] = []
+  /// Those of them that nothing explains.
+  private(set) var unexpected: [String] = []
+  /// What a person should know, one line each.
+  private(set) var notes: [Note]
+
+  /// - Parameters:
+  ///   - names: tensors with their shapes.
+  ///   - description: `config.json`, if there.
+  /// - Returns: nil when there is no such model, or it is part of a class that is not known.
+  /// - Throws: `ModelError` when the tensors contradict each other or the description.
+  init?(_ names: [CheckpointFacts.Name], _ description: JSONValue?) throws(ModelError) {
+    guard let (naming, prefix) = PlainViTNaming.find(Set(names.map(\.name))),
+      try !PlainViTDescription.isOther(description, naming)
+    else { return nil }
+    var found: [String: ModelCheckpoint.Source] = [:]
+    var isMasked = false
+    for (name, shape) in names {
+      let ours = naming.classifier(name) ?? name.dropping(prefix).flatMap(naming.canonical)
+      guard let ours else {
+        unused.append(name)
+        // What stood for patches that training hid.
+        let isMask = name.hasSuffix("mask_token")
+        isMasked = isMasked || isMask
+        if !isMask, !HeadModule.isInert((name, shape)) { unexpected.append(name) }
+        continue
+      }
+      let source = ModelCheckpoint.Source(original: name, shape: Self.stated(shape, of: ours))
+      if let other = found.updateValue(source, forKey: ours) {
+        throw ModelError(
+          .configuration(
+            field: "tensor '\(ours)'", found: "'\(other.original)' and '\(name)'",
+            expected: "one of them"))
+      }
+    }
+    let isNormedMean = naming == .timm && names.contains { $0.name == "fc_norm.weight" }
+    let shapes = PlainViTShapes(found.mapValues(\.shape), naming)
+    do throws(ModelError) {
+      (config, notes) = try shapes.config(
+        description, isNormedMean: isNormedMean, isMasked: isMasked)
+    } catch { throw error.beside(found) }
+    self.naming = naming
+    tensors = found
+  }
+
+  /// Extents of 1 that stand in front of tokens and positions say nothing.
+  private static func stated(_ shape: [Int], of ours: String) -> [Int] {
+    let ranks = ["embeddings.position": 2, "embeddings.registers": 2, "embeddings.class": 1]
+    guard let rank = ranks[ours], shape.count > rank,
+      shape.dropLast(rank).allSatisfy({ $0 == 1 })
+    else { return shape }
+    return Array(shape.suffix(rank))
+  }
+}
+
+/// Works out the configuration from the shapes of the tensors, and from the description what shapes
+/// cannot tell.
+private struct PlainViTShapes {
+  /// By our name.
+  private let shapes: [String: [Int]]
+  private let naming: PlainViTNaming
+
+  init(_ shapes: [String: [Int]], _ naming: PlainViTNaming) {
+    (self.shapes, self.naming) = (shapes, naming)
+  }
+
+  /// - Parameters:
+  ///   - isNormedMean: whether the last norm is behind the mean.
+  ///   - isMasked: whether training's token for hidden patches is there.
+  func config(
+    _ description: JSONValue?, isNormedMean: Bool, isMasked: Bool
+  ) throws(ModelError) -> (PlainViTConfig, notes: [Note]) {
+    let patch = try shape("embeddings.patch.weight", rank: 4)
+    guard patch[1] == 3, patch[2] == patch[3], patch[2] > 0 else {
+      throw ModelError(
+        .shape(
+          "embeddings.patch.weight", found: patch, expected: [patch[0], 3, patch[2], patch[2]]))
+    }
+    let registers =
+      shapes["embeddings.registers"] == nil ? 0 : try shape("embeddings.registers", rank: 2)[0]
+    let (side, hasClassPosition) = try table()
+    var layers = 0
+    for name in shapes.keys {
+      guard let rest = name.dropping("layers."),
+        let index = rest.split(separator: ".").first.flatMap({ Int($0) })
+      else { continue }
+      layers = max(layers, index + 1)
+    }
+    let hidden = try shape("layers.0.mlp.fc2.weight", rank: 2)[1]
+    let facts = try PlainViTDescription(description, naming, "config.json", width: patch[0])
+    var config = PlainViTConfig(
+      imageSize: 0, patchSize: patch[2],
+      encoder: TransformerConfig(
+        width: patch[0], layers: layers, heads: facts.heads, hidden: hidden,
+        activation: facts.activation, epsilon: facts.epsilon))
+    config.registers = registers
+    config.hasClassPosition = hasClassPosition
+    config.isFused = naming == .timm
+    config.hasProjectionBias =
+      shapes["layers.0.attention.\(config.isFused ? "qkv" : "q").bias"] != nil
+    config.usesLayerScale = shapes["layers.0.attention.gamma"] != nil
+    config.mlp = try mlp(hidden)
+    // transformers smooths those of models with registers alone, facebookresearch too; timm all.
+    let isPlain = registers == 0 && (naming == .huggingFace || isMasked)
+    config.resampling = isPlain ? .bicubic : .antialiased
+    let (filled, overflow) = side.multipliedReportingOverflow(by: patch[2])
+    config.imageSize = overflow ? 0 : filled
+    if naming == .huggingFace, let stated = facts.imageSize, stated / patch[2] == side {
+      config.imageSize = stated
+    }
+    config.pooling = try pooling(facts, isNormedMean: isNormedMean)
+    let classes = try classCount(facts)
+    if let classes {
+      if naming == .huggingFace { config.pooling = .classAndMean }
+      config.classifier = [.linear(outputs: classes, bias: true)]
+    }
+    try config.validate()
+    try facts.check(config, classes: classes)
+    return (config, facts.notes)
+  }
+
+  private func shape(_ name: String, rank: Int) throws(ModelError) -> [Int] {
+    guard let shape = shapes[name] else { throw ModelError(.missingTensor(name)) }
+    guard shape.count == rank else {
+      throw ModelError(.shape(name, found: shape, expected: Array(repeating: -1, count: rank)))
+    }
+    return shape
+  }
+
+  /// Side of the position table, and whether it has a row for the class token.
+  private func table() throws(ModelError) -> (side: Int, hasClass: Bool) {
+    let rows = try shape("embeddings.position", rank: 2)[0]
+    for own in [0, 1] {
+      let side = Int(Double(max(0, rows - own)).squareRoot().rounded())
+      if side > 0, side * side == rows - own { return (side, own == 1) }
+    }
+    throw ModelError(
+      .configuration(
+        field: "position_embeddings", found: "\(rows) rows",
+        expected: "the square of a whole number, or one more"))
+  }
+
+  private func mlp(_ hidden: Int) throws(ModelError) -> PlainViTConfig.MLP {
+    if shapes["layers.0.mlp.gate.weight"] != nil { return .splitGate }
+    let rows = try shape("layers.0.mlp.fc1.weight", rank: 2)[0]
+    let (double, overflow) = hidden.multipliedReportingOverflow(by: 2)
+    return !overflow && rows == double ? .packedGate : .plain
+  }
+
+  private func pooling(
+    _ facts: PlainViTDescription, isNormedMean: Bool
+  ) throws(ModelError) -> PlainViTConfig.Pooling {
+    guard let (field, name) = facts.pool else { return isNormedMean ? .normedMean : .classToken }
+    switch (name, isNormedMean) {
+    case ("token", false): return .classToken
+    case ("avg", false): return .mean
+    case ("avg", true): return .normedMean
+    default:
+      throw ModelError(
+        .configuration(
+          field: field, found: "'\(name)'",
+          expected: isNormedMean ? "'avg', as there is an fc_norm" : "'token' or 'avg'"))
+    }
+  }
+
+  /// Rows of the classifier; nil where there is none, and none is asked for.
+  private func classCount(_ facts: PlainViTDescription) throws(ModelError) -> Int? {
+    let names = ["classifier.0.weight", "classifier.0.bias"]
+    guard facts.classifies || names.contains(where: { shapes[$0] != nil }) else { return nil }
+    for name in names where shapes[name] == nil { throw ModelError(.missingTensor(name)) }
+    return try shape(names[0], rank: 2)[0]
+  }
+}

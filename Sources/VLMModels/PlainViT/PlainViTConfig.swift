@@ -1,0 +1,124 @@
+import VLMFoundation
+import VLMTensor
+
+/// Geometry of a plain vision transformer, DINOv2's among them.
+package struct PlainViTConfig: Sendable, Equatable {
+  /// How the vector for a picture is made of the last layer's tokens.
+  package enum Pooling: String, Sendable, Equatable, CaseIterable {
+    /// The class token behind the last norm.
+    case classToken = "class_token"
+    /// The mean of the patches behind the last norm.
+    case mean
+    /// The last norm of the patches' mean.
+    case normedMean = "normed_mean"
+    /// The class token and the patches' mean, both behind the last norm, one behind the other: what
+    /// transformers' classifiers on a DINOv2 read.
+    case classAndMean = "class_and_mean"
+  }
+
+  /// The layers' second half.
+  package enum MLP: String, Sendable, Equatable, CaseIterable {
+    case plain
+    /// `fc2(silu(gate) * factor)`, one matrix making both, the gate first.
+    case packedGate = "packed_gate"
+    /// The same with a matrix for each.
+    case splitGate = "split_gate"
+
+    var isGated: Bool { self != .plain }
+  }
+
+  /// Those that a layer's name may have.
+  static let layerIndices = 0..<1000
+
+  /// Side of the square picture that the position table is for.
+  package var imageSize: Int
+  package var patchSize: Int
+  /// The layers; of a gated MLP, `hidden` is the width behind the gate.
+  package var encoder: TransformerConfig
+  /// Tokens between that of the class and the patches, which have no positions.
+  package var registers = 0
+  /// Whether the class token has a row of the position table.
+  package var hasClassPosition = true
+  package var resampling = PositionTable.Resampling.bicubic
+  package var mlp = MLP.plain
+  /// Whether queries, keys and values are made by one matrix.
+  package var isFused = false
+  package var hasProjectionBias = true
+  /// Whether what each half of a layer adds has a factor for each column.
+  package var usesLayerScale = false
+  package var pooling = Pooling.classToken
+  /// From the vector to a logit per class; empty for none.
+  package var classifier: [HeadLayer] = []
+
+  package init(imageSize: Int, patchSize: Int, encoder: TransformerConfig) {
+    self.imageSize = imageSize
+    self.patchSize = patchSize
+    self.encoder = encoder
+  }
+
+  /// Patches along a side of the position table; the picture's last pixels may fill none.
+  package var tableSide: Int { imageSize / max(1, patchSize) }
+  package var tableRows: Int { tableSide * tableSide + (hasClassPosition ? 1 : 0) }
+  /// Tokens before the patches.
+  package var prefix: Int { 1 + registers }
+  /// Values of one patch.
+  package var patchInputs: Int { 3 * patchSize * patchSize }
+  /// Columns of the widest matrix of a layer but for queries, keys and values, or of a patch.
+  var widest: Int { max(patchInputs, encoder.hidden * (mlp.isGated ? 2 : 1)) }
+  /// Values of the vector that the classifier reads.
+  package var vectorWidth: Int { encoder.width * (pooling == .classAndMean ? 2 : 1) }
+  /// Classes that the classifier tells apart; nil for none.
+  package var classCount: Int? {
+    classifier.isEmpty ? nil : classifier.outputs(inputs: vectorWidth)
+  }
+
+  /// Patches of a picture; rows and columns of pixels that fill none are dropped.
+  package func grid(height: Int, width: Int) -> MapExtent {
+    MapExtent(height: height / patchSize, width: width / patchSize)
+  }
+
+  /// Refuses what no such model has, so that later arithmetic on the numbers cannot overflow.
+  package func validate(_ place: String = PlainViTFamily.name) throws(ModelError) {
+    try encoder.validate(place + ".encoder")
+    try ModelError.check("\(place).patch_size", patchSize, 1...128)
+    try ModelError.check("\(place).image_size", imageSize, patchSize...16_384)
+    try ModelError.check("\(place).registers", registers, 0...1024)
+    try ModelError.check("\(place).vector", vectorWidth, 1...TensorFormat.maximumInputs)
+    try classifier.validate("\(place).classifier")
+  }
+
+  package var json: JSONValue {
+    var object = JSONObject()
+    object.set("image_size", .int(imageSize))
+    object.set("patch_size", .int(patchSize))
+    object.set("encoder", encoder.json)
+    object.set("registers", .int(registers))
+    object.set("class_position", .bool(hasClassPosition))
+    object.set("position_resampling", .string(resampling.rawValue))
+    object.set("mlp", .string(mlp.rawValue))
+    object.set("fused_projections", .bool(isFused))
+    object.set("projection_bias", .bool(hasProjectionBias))
+    object.set("layer_scale", .bool(usesLayerScale))
+    object.set("pooling", .string(pooling.rawValue))
+    if !classifier.isEmpty { object.set("classifier", ["layers": classifier.json]) }
+    return .object(object)
+  }
+
+  /// Reads what `json` wrote; every field is checked, and only `classifier` may be missing.
+  package init(json: JSONValue, path: String) throws(ModelError) {
+    let fields = ConfigFields(json, path: path)
+    imageSize = try fields.int("image_size")
+    patchSize = try fields.int("patch_size")
+    encoder = try TransformerConfig(try fields.object("encoder"))
+    registers = try fields.int("registers")
+    hasClassPosition = try fields.bool("class_position")
+    resampling = try fields.choice("position_resampling")
+    mlp = try fields.choice("mlp")
+    isFused = try fields.bool("fused_projections")
+    hasProjectionBias = try fields.bool("projection_bias")
+    usesLayerScale = try fields.bool("layer_scale")
+    pooling = try fields.choice("pooling")
+    if fields.has("classifier") { classifier = try [HeadLayer](try fields.object("classifier")) }
+    try validate(path)
+  }
+}

@@ -1,0 +1,206 @@
+import VLMFoundation
+import VLMTensor
+
+/// What a checkpoint's description says of a plain vision transformer beyond its tensors' shapes.
+struct PlainViTDescription {
+  let heads: Int
+  let activation: Activation
+  let epsilon: Float
+  /// How timm makes one vector of the tokens; nil where nothing is said.
+  let pool: (field: String, name: String)?
+  /// Whether transformers' class is that of a classifier.
+  let classifies: Bool
+  /// What a person should know, one line each.
+  let notes: [Note]
+  private let naming: PlainViTNaming
+  /// Where the numbers stand that the tensors must agree with.
+  private let fields: ConfigFields
+  /// Numbers of classes that are stated.
+  private let classCounts: [(field: String, value: Int)]
+  private let imageSizes: [(field: String, value: Int)]
+
+  /// Of both libraries' classes.
+  private static let epsilon: Float = 1e-6
+
+  /// - Parameters:
+  ///   - place: what the description is called in messages.
+  ///   - width: of a token.
+  /// - Throws: `ModelError` for a field that asks for other arithmetic, or has another type.
+  init(
+    _ json: JSONValue?, _ naming: PlainViTNaming, _ place: String, width: Int
+  ) throws(ModelError) {
+    let whole = try ConfigFields(stated: json, path: place)
+    self.naming = naming
+    switch naming {
+    case .huggingFace:
+      try whole.check(.dinov2)
+      let guess = Self.heads(ofWidth: width)
+      let found =
+        json == nil
+        ? (count: guess, isUsual: false)
+        : try whole.heads(width: width, usual: (heads: 12, width: 768), guess: guess)
+      heads = found.count
+      activation = try whole.statedChoice("hidden_act", Self.activations) ?? .gelu
+      epsilon = try whole.statedEpsilon("layer_norm_eps") ?? Self.epsilon
+      pool = nil
+      fields = whole
+      try whole.check("num_channels", is: 3)
+      let classes = try whole.statedStrings("architectures") ?? []
+      classifies = classes.contains { $0.hasSuffix("ForImageClassification") }
+      let labels = try whole.statedObject("id2label")?.count
+      classCounts = classifies ? labels.map { [(whole.name("id2label"), $0)] } ?? [] : []
+      imageSizes = try whole.statedSide("image_size").map { [(whole.name("image_size"), $0)] } ?? []
+      let note = whole.assumption(
+        isTyped: whole.isTyped,
+        ["num_attention_heads": Self.text(found.count)],
+        found.isUsual ? "transformers' default" : "as in DINOv2 of this width")
+      notes =
+        json == nil
+        ? [Self.note("no config.json beside the weights", heads)] : note.map { [$0] } ?? []
+    case .timm:
+      let arguments =
+        try whole.statedObject("model_args") ?? ConfigFields(.null, path: "model_args")
+      if whole.has("model_args") { try arguments.check(.plainViTTimm) }
+      let name = try whole.statedString("architecture")
+      let stated = try arguments.statedHeads("num_heads", width: width, of: "embed_dim")
+      let named = name.flatMap { Self.heads(ofModel: $0) }
+      heads = stated ?? named ?? Self.heads(ofWidth: width)
+      activation = try arguments.statedChoice("act_layer", Self.activations) ?? .gelu
+      epsilon = Self.epsilon
+      fields = arguments
+      try arguments.check("in_chans", is: 3)
+      var pools: [(field: String, name: String)] = []
+      for part in [arguments, whole] {
+        if let pool = try part.statedString("global_pool") {
+          pools.append((part.name("global_pool"), pool))
+        }
+      }
+      pool = pools.first
+      classifies = false
+      var counts: [(field: String, value: Int)] = []
+      for part in [whole, arguments] {
+        let key = "num_classes"
+        if let count = try part.statedInt(key) { counts.append((part.name(key), count)) }
+      }
+      classCounts = counts
+      imageSizes = try arguments.statedSide("img_size").map { [("model_args.img_size", $0)] } ?? []
+      notes =
+        stated == nil && named == nil
+        ? [
+          Self.note(
+            json == nil
+              ? "no description beside the weights"
+              : "the description does not say which"
+                + " model it is", heads)
+        ] : []
+    }
+  }
+
+  /// Whether the description is that of another model with the same names.
+  static func isOther(
+    _ json: JSONValue?, _ naming: PlainViTNaming
+  ) throws(ModelError) -> Bool {
+    let whole = try ConfigFields(stated: json, path: "config.json")
+    switch naming {
+    case .huggingFace:
+      let stated = PlainViTFamily.stated
+      let names = try whole.statedStrings("architectures") ?? []
+      if !names.isEmpty { return !names.contains(where: stated.classes.contains) }
+      return try whole.statedString("model_type").map { !stated.types.contains($0) } ?? false
+    case .timm:
+      guard let name = try whole.statedString("architecture") else { return false }
+      return !["vit_", "deit_", "flexivit_"].contains { name.hasPrefix($0) }
+    }
+  }
+
+  /// Refuses numbers that contradict the tensors.
+  ///
+  /// - Parameter classes: that the tensors have; nil for no classifier.
+  func check(_ config: PlainViTConfig, classes: Int?) throws(ModelError) {
+    let encoder = config.encoder
+    for key in ["hidden_size", "embed_dim"] { try fields.check(key, is: encoder.width) }
+    for key in ["num_hidden_layers", "depth"] { try fields.check(key, is: encoder.layers) }
+    for key in ["num_register_tokens", "reg_tokens"] {
+      try fields.check(key, is: config.registers)
+    }
+    if let side = try fields.statedSide("patch_size"), side != config.patchSize {
+      throw fields.refusal(
+        "patch_size", found: "\(side)", expected: "\(config.patchSize), which the tensors have")
+    }
+    for (key, found) in [
+      ("qkv_bias", config.hasProjectionBias), ("use_swiglu_ffn", config.mlp.isGated),
+    ] {
+      guard let stated = try fields.statedBool(key), stated != found else { continue }
+      throw fields.refusal(key, found: "\(stated)", expected: "\(found), as the tensors have it")
+    }
+    for (field, size) in imageSizes where size / config.patchSize != config.tableSide {
+      throw ModelError(
+        .configuration(
+          field: field, found: "\(size)",
+          expected: "\(config.tableSide * config.patchSize), which the position table has"))
+    }
+    for (field, count) in classCounts where count != classes ?? 0 {
+      // transformers' wrapper of timm says of a model without a classifier how many there were.
+      if classes == nil, naming == .timm, fields.path != "model_args" { continue }
+      throw ModelError(
+        .configuration(
+          field: field, found: "\(count)", expected: "\(classes ?? 0), which the tensors have"))
+    }
+  }
+
+  /// The side that is stated.
+  var imageSize: Int? { imageSizes.first?.value }
+
+  // MARK: - What is not said
+
+  private static func text(_ heads: Int) -> String { "\(heads) head\(heads == 1 ? "" : "s")" }
+
+  private static func note(_ place: String, _ heads: Int) -> Note {
+    Note("\(place): assuming \(text(heads)), as in the published models of this width")
+  }
+
+  private static func heads(ofWidth width: Int) -> Int {
+    [1280: 16, 1408: 16, 1664: 16][width] ?? max(1, width / 64)
+  }
+
+  private static func heads(ofModel name: String) -> Int? {
+    let sizes = [
+      "_tiny_": 3, "_small_": 6, "_medium_": 8, "_base_": 12, "_large_": 16, "_huge_": 16,
+    ]
+    return sizes.first { name.contains($0.key) }?.value
+  }
+
+  private static let activations: KeyValuePairs<String, Activation> = [
+    "gelu": .gelu, "gelu_pytorch_tanh": .geluTanh, "gelu_new": .geluTanh, "gelu_tanh": .geluTanh,
+    "quick_gelu": .quickGELU, "relu": .relu, "silu": .silu,
+  ]
+}
+
+extension ConfigKeys {
+  /// `Dinov2Config` and `Dinov2WithRegistersConfig`.
+  static let dinov2 = ConfigKeys(
+    free: [
+      "hidden_size", "num_hidden_layers", "num_attention_heads", "mlp_ratio", "hidden_act",
+      "layer_norm_eps", "image_size", "patch_size", "num_channels", "qkv_bias",
+      "layerscale_value", "drop_path_rate", "use_swiglu_ffn", "num_register_tokens",
+      "out_features", "out_indices", "stage_names", "apply_layernorm", "reshape_hidden_states",
+      "use_mask_token", "interpolate_antialias", "interpolate_offset",
+    ],
+    neutral: [:])
+
+  /// The arguments of timm's `VisionTransformer` that are read or of no consequence.
+  static let plainViTTimm = ConfigKeys(
+    free: [
+      "img_size", "patch_size", "in_chans", "num_classes", "global_pool", "embed_dim", "depth",
+      "num_heads", "mlp_ratio", "qkv_bias", "init_values", "no_embed_class", "reg_tokens",
+      "fc_norm", "dynamic_img_size", "strict_img_size", "act_layer", "drop_rate",
+      "pos_drop_rate", "patch_drop_rate", "proj_drop_rate", "attn_drop_rate", "drop_path_rate",
+      "weight_init", "fix_init", "device", "dtype",
+      // Taken by `create_model` itself.
+      "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir",
+      "scriptable", "exportable", "no_jit", "features_only", "pretrained_strict",
+    ],
+    neutral: [
+      "class_token": [true], "pos_embed": ["learn"], "proj_bias": [true], "final_norm": [true],
+    ], isClosed: true)
+}

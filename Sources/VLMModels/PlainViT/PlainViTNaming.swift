@@ -1,0 +1,112 @@
+/// The names under which checkpoints store a plain vision transformer.
+enum PlainViTNaming: Equatable, CaseIterable {
+  /// transformers' `Dinov2Model` and its kin: the published files, and the modules' own names.
+  case huggingFace
+  /// timm's; facebookresearch's are the same but for gated MLPs and registers.
+  case timm
+
+  /// Whose names `names` are, and what stands before the tower's; nil where there is none.
+  static func find(_ names: Set<String>) -> (naming: PlainViTNaming, prefix: String)? {
+    for naming in allCases {
+      for prefix in naming.prefixes
+      where naming.marks.allSatisfy({ names.contains(prefix + $0) }) {
+        return (naming, prefix)
+      }
+    }
+    return nil
+  }
+
+  private var prefixes: [String] {
+    self == .timm ? [""] : ["", "dinov2.", "dinov2_with_registers."]
+  }
+
+  private var marks: [String] {
+    switch self {
+    case .huggingFace:
+      [
+        "embeddings.cls_token", "embeddings.patch_embeddings.projection.weight",
+        "embeddings.position_embeddings", "encoder.layer.0.norm1.weight",
+      ]
+    case .timm:
+      ["cls_token", "patch_embed.proj.weight", "pos_embed", "blocks.0.attn.qkv.weight"]
+    }
+  }
+
+  /// Our name for `name`, which has lost what stands before the tower's names; nil for a tensor that is
+  /// no part of the tower.
+  func canonical(_ name: String) -> String? {
+    if let ours = Self.single[self]?[name] { return ours }
+    let list = self == .timm ? "blocks." : "encoder.layer."
+    guard let rest = name.dropping(list) else { return Self.module(name, of: norms) }
+    let part = rest.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+    guard part.count == 2, let index = Int(part[0]), String(index) == part[0],
+      PlainViTConfig.layerIndices.contains(index)
+    else { return nil }
+    let inner = String(part[1])
+    let ours = Self.scales[inner] ?? Self.module(inner, of: modules)
+    return ours.map { "layers.\(index).\($0)" }
+  }
+
+  /// Of the classifier's tensor `name`, which stands beside the tower's under its full name.
+  func classifier(_ name: String) -> String? {
+    let module = self == .huggingFace ? "classifier." : "head."
+    guard let leaf = name.dropping(module), ["weight", "bias"].contains(leaf) else { return nil }
+    return "classifier.0.\(leaf)"
+  }
+
+  private static let single: [PlainViTNaming: [String: String]] = [
+    .huggingFace: [
+      "embeddings.cls_token": "embeddings.class",
+      "embeddings.register_tokens": "embeddings.registers",
+      "embeddings.patch_embeddings.projection.weight": "embeddings.patch.weight",
+      "embeddings.patch_embeddings.projection.bias": "embeddings.patch.bias",
+      "embeddings.position_embeddings": "embeddings.position",
+    ],
+    .timm: [
+      "cls_token": "embeddings.class", "reg_token": "embeddings.registers",
+      "register_tokens": "embeddings.registers",
+      "patch_embed.proj.weight": "embeddings.patch.weight",
+      "patch_embed.proj.bias": "embeddings.patch.bias", "pos_embed": "embeddings.position",
+    ],
+  ]
+
+  private static let scales = [
+    "layer_scale1.lambda1": "attention.gamma", "layer_scale2.lambda1": "mlp.gamma",
+    "ls1.gamma": "attention.gamma", "ls2.gamma": "mlp.gamma",
+  ]
+
+  private var norms: [String: String] {
+    self == .huggingFace
+      ? ["layernorm": "post_norm"] : ["norm": "post_norm", "fc_norm": "post_norm"]
+  }
+
+  private var modules: [String: String] {
+    switch self {
+    case .huggingFace:
+      [
+        "norm1": "norm1", "norm2": "norm2", "attention.attention.query": "attention.q",
+        "attention.attention.key": "attention.k", "attention.attention.value": "attention.v",
+        "attention.output.dense": "attention.out", "attention.q_proj": "attention.q",
+        "attention.k_proj": "attention.k", "attention.v_proj": "attention.v",
+        "attention.o_proj": "attention.out", "mlp.fc1": "mlp.fc1", "mlp.fc2": "mlp.fc2",
+        "mlp.weights_in": "mlp.fc1", "mlp.weights_out": "mlp.fc2", "mlp.gate_proj": "mlp.gate",
+        "mlp.up_proj": "mlp.up", "mlp.down_proj": "mlp.fc2",
+      ]
+    case .timm:
+      [
+        "norm1": "norm1", "norm2": "norm2", "attn.qkv": "attention.qkv",
+        "attn.proj": "attention.out", "mlp.fc1": "mlp.fc1", "mlp.fc2": "mlp.fc2",
+        "mlp.w12": "mlp.fc1", "mlp.w3": "mlp.fc2",
+      ]
+    }
+  }
+
+  /// Of a weight or a bias of a module.
+  private static func module(_ name: String, of modules: [String: String]) -> String? {
+    guard let dot = name.lastIndex(of: "."), let ours = modules[String(name[..<dot])] else {
+      return nil
+    }
+    let leaf = name[name.index(after: dot)...]
+    return leaf == "weight" || leaf == "bias" ? "\(ours).\(leaf)" : nil
+  }
+}

@@ -1,0 +1,135 @@
+import Testing
+import VLMCheckpoint
+import VLMFoundation
+import VLMTensor
+import VLMTestSupport
+
+@testable import VLMModels
+
+/// What is made of a plain vision transformer's names and description.
+struct PlainViTCheckpointTests {
+  typealias Names = [CheckpointFacts.Name]
+
+  static func names(_ folder: String) throws -> Names {
+    let path = TestFiles.fixture("dinov2/\(folder)/model.safetensors")
+    return try SafetensorsFile.read(path: path).tensors.map { ($0.name, $0.shape) }
+  }
+
+  static let described: JSONValue = [
+    "model_type": "dinov2", "hidden_size": 21, "num_attention_heads": 3, "num_hidden_layers": 3,
+    "image_size": 31, "patch_size": 6,
+  ]
+  static let timmDescribed: JSONValue = [
+    "architecture": "vit_tiny_patch16_224", "num_classes": 4,
+    "model_args": ["embed_dim": 21, "depth": 2, "num_heads": 3, "img_size": 30],
+  ]
+
+  static func text(_ names: Names, _ json: JSONValue?) -> String {
+    let error = thrownError(ModelError.self) { try PlainViTCheckpoint(names, json) }
+    return error?.description ?? "nothing"
+  }
+
+  static func changed(_ json: JSONValue, _ key: String, _ value: JSONValue) -> JSONValue {
+    var object = json.objectValue ?? JSONObject()
+    object.set(key, value)
+    return .object(object)
+  }
+
+  @Test("each tensor of the manifest comes from the file, and none is left over")
+  func manifest() throws {
+    for (folder, json) in [
+      ("model", Self.described), ("giant-split", ["num_attention_heads": 3, "hidden_size": 21]),
+      ("registers", ["model_type": "dinov2_with_registers", "num_attention_heads": 7]),
+      ("timm-vit", Self.timmDescribed), ("timm-giant", nil), ("facebook", nil),
+    ] as [(String, JSONValue?)] {
+      let names = try Self.names(folder)
+      let found = try #require(try PlainViTCheckpoint(names, json), "\(folder)")
+      let specs = try ModelDescription(PlainViTFamily.self, found.config).manifest()
+      #expect(Set(specs.map(\.path)) == Set(found.tensors.keys), "\(folder)")
+      for spec in specs { #expect(found.tensors[spec.path]?.shape == spec.shape, "\(spec.path)") }
+      #expect(found.unexpected.isEmpty, "\(folder)")
+      #expect(found.tensors.count + found.unused.count == names.count, "\(folder)")
+    }
+  }
+
+  @Test("what shapes tell: gates, registers, biases, positions of the class token")
+  func shapes() throws {
+    func config(_ folder: String) throws -> PlainViTConfig {
+      try #require(try PlainViTCheckpoint(try Self.names(folder), nil), "\(folder)").config
+    }
+    #expect(try config("giant-split").mlp == .splitGate)
+    let giant = try config("giant")
+    #expect(giant.mlp == .packedGate && !giant.hasProjectionBias && giant.encoder.hidden == 56)
+    let registers = try config("timm-registers")
+    #expect(registers.registers == 4 && !registers.hasClassPosition)
+    #expect(registers.resampling == .antialiased)
+    #expect(try config("model").resampling == .bicubic)
+    #expect(try config("registers").resampling == .antialiased)
+    #expect(try config("facebook").resampling == .bicubic)
+    #expect(try config("timm-vit-mean").pooling == .normedMean)
+    #expect(try config("registers-classifier").pooling == .classAndMean)
+  }
+
+  @Test("a description that contradicts the tensors is refused by its field")
+  func contradictions() throws {
+    let names = try Self.names("model")
+    let cases: [(key: String, value: JSONValue)] = [
+      ("hidden_size", 22), ("num_hidden_layers", 4), ("image_size", 50), ("patch_size", 7),
+      ("num_attention_heads", 2), ("num_attention_heads", 0), ("use_swiglu_ffn", true),
+      ("qkv_bias", false), ("num_register_tokens", 4), ("layer_norm_eps", -1),
+      ("hidden_act", "tanh"), ("num_channels", 1), ("rope_theta", 100),
+    ]
+    for (key, value) in cases {
+      let text = Self.text(names, Self.changed(Self.described, key, value))
+      #expect(text.contains(key), "\(key): \(text)")
+    }
+    let timm = try Self.names("timm-vit")
+    let arguments: [(key: String, value: JSONValue)] = [
+      ("global_pool", "max"), ("depth", 3), ("embed_dim", 24), ("num_classes", 9),
+      ("img_size", 60), ("reg_tokens", 4), ("qkv_bias", false), ("act_layer", "tanh"),
+      ("pre_norm", true), ("block_fn", "parallel"), ("num_heads", 4), ("qk_norm", true),
+    ]
+    for (key, value) in arguments {
+      let inner = Self.changed(["num_heads": 3], key, value)
+      let text = Self.text(timm, Self.changed(Self.timmDescribed, "model_args", inner))
+      #expect(text.contains(key), "\(key): \(text)")
+    }
+  }
+
+  @Test("tensors of other transformers with these names are not passed over")
+  func others() throws {
+    let names = try Self.names("timm-vit")
+    for name in ["norm_pre.weight", "dist_token", "blocks.0.attn.q_norm.weight"] {
+      let found = try PlainViTCheckpoint(names + [(name, [21])], Self.timmDescribed)
+      #expect(found?.unexpected == [name])
+    }
+    let beit: JSONValue = ["architecture": "beitv2_base_patch16_224"]
+    #expect(try PlainViTCheckpoint(names, beit) == nil)
+    let depth: JSONValue = ["architectures": ["DPTForDepthEstimation"], "model_type": "dpt"]
+    #expect(try PlainViTCheckpoint(try Self.names("model"), depth) == nil)
+    #expect(
+      Self.text(names + [("fc_norm.weight", [21])], Self.timmDescribed).contains("post_norm"))
+  }
+
+  @Test("numbers that no such model has are refused, wherever a container states them")
+  func hostile() throws {
+    let found = try #require(try PlainViTCheckpoint(try Self.names("model"), Self.described))
+    let json = found.config.json
+    #expect(try PlainViTConfig(json: json) == found.config)
+    let cases: [(key: String, value: JSONValue)] = [
+      ("image_size", 5), ("patch_size", 0), ("registers", -1), ("registers", 100_000),
+      ("mlp", "gate"), ("pooling", "max"), ("layer_scale", 1), ("position_resampling", "linear"),
+      ("encoder", ["width": 21]),
+    ]
+    for (key, value) in cases {
+      let changed = Self.changed(json, key, value)
+      #expect(thrownError(ModelError.self) { try PlainViTConfig(json: changed) } != nil, "\(key)")
+    }
+    for rows in [0, 3, 27, -1] {
+      let names = try Self.names("model").map { name in
+        name.name == "embeddings.position_embeddings" ? (name.name, [1, rows, 21]) : name
+      }
+      #expect(Self.text(names, Self.described) != "nothing", "\(rows) rows")
+    }
+  }
+}
