@@ -142,7 +142,7 @@ extension LLaMAConfig {
     }
     if fits(.none) { return RotaryScaling.none }
     guard factor > 1 else { return nil }
-    for power in 9...20 {
+    for power in 3...20 {
       let candidate = RotaryScaling.llama3(
         factor: factor, lowFrequency: 1, highFrequency: 4, original: 1 << power)
       if fits(candidate) { return candidate }
