@@ -3,7 +3,8 @@ import VLMModels
 import VLMTensor
 
 extension TensorCatalog {
-  /// The tensor that a model's is read from: the checkpoint's own, or what follows from several of its.
+  /// The tensor that a model's is read from: the checkpoint's own, or what follows from several of
+  /// its.
   ///
   /// - Returns: nil where the checkpoint lacks one.
   /// - Throws: `ConversionError` for one that holds no floats.
@@ -35,7 +36,8 @@ extension TensorCatalog {
 
 /// Elements of a `TensorFold`, worked out as they are read.
 private struct FoldedElements: StoredElements {
-  /// A branch, reduced to a kernel with a factor for each of its outputs, and what is added to each.
+  /// A branch, reduced to a kernel with a factor for each of its outputs, and what is added to
+  /// each.
   struct Part: Sendable {
     /// Nil for the identity.
     let kernel: CheckpointTensor?

@@ -1,12 +1,12 @@
 import VLMTensor
 
-/// A tensor that a checkpoint does not have, but that follows from those that it has: the kernel or the
-/// bias of one convolution that computes what several parallel branches with batch norms compute
-/// together (Ding et al., "RepVGG: Making VGG-style ConvNets Great Again", section 3.3). It is worked
-/// out where the checkpoint is converted.
+/// A tensor that a checkpoint does not have, but that follows from those that it has: the kernel or
+/// the bias of one convolution that computes what several parallel branches with batch norms
+/// compute together (Ding et al., "RepVGG: Making VGG-style ConvNets Great Again", section 3.3). It
+/// is worked out where the checkpoint is converted.
 ///
-/// Every branch reads the same input and has as many outputs. A kernel that is smaller than the folded
-/// one lies in its middle.
+/// Every branch reads the same input and has as many outputs. A kernel that is smaller than the
+/// folded one lies in its middle.
 package struct TensorFold: Sendable, Equatable {
   package enum Part: Sendable { case kernel, bias }
 

@@ -7,7 +7,7 @@ import VLMTensor
 import VLMTestSupport
 import VLMZ
 
-/// DINOv2 and timm's ViTs, checkpoint → container → vectors, against transformers and timm;
+/// DINOv2, DINOv3 and timm's ViTs, checkpoint → container → vectors, against transformers and timm;
 /// `scripts/make-dinov2-fixtures` made both.
 struct PlainViTGoldenTests {
   static let tolerance: Float = 2e-5
@@ -50,7 +50,7 @@ struct PlainViTGoldenTests {
   /// A folder of transformers', whose values it has, and how many layers there are.
   static let models = [
     ("model", "model", 3), ("giant", "giant", 2), ("giant-split", "giant", 2),
-    ("registers", "registers", 3),
+    ("registers", "registers", 3), ("dinov3", "dinov3", 2), ("dinov3-gated", "dinov3-gated", 2),
   ]
 
   @Test("f32 agrees with transformers after every layer", arguments: models)
@@ -64,10 +64,11 @@ struct PlainViTGoldenTests {
   }
 
   @Test(
-    "positions are resampled for other sizes and proportions", arguments: ["model", "registers"])
+    "positions are resampled for other sizes and proportions",
+    arguments: ["model", "registers", "dinov3", "dinov3-gated"])
   func larger(_ name: String) throws {
     let found = try Self.run(name, .f32, try Self.pixels("larger.pixel_values"))
-    try Self.check(found.shown["hidden.0"], "\(name).larger.hidden.0")
+    try Self.check(found.shown["hidden.1"], "\(name).larger.hidden.1")
     try Self.check(found.shown["last_hidden_state"], "\(name).larger.last_hidden_state")
   }
 

@@ -12,8 +12,8 @@ package struct TextTowerConfig: Sendable, Equatable {
   package var layout = CLIPLayout.openCLIP
   /// The token whose feature is the text's, the first of them; nil for the largest id.
   package var endToken: Int?
-  /// Whether a token sees only itself and those before it. Where it does not, it sees what fills a short
-  /// text up, too.
+  /// Whether a token sees only itself and those before it. Where it does not, it sees what fills a
+  /// short text up, too.
   package var isCausal = true
 
   package init(

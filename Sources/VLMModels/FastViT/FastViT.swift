@@ -1,8 +1,8 @@
 import VLMFoundation
 import VLMTensor
 
-/// FastViT as timm's `fastvit.py` computes it behind training, one picture at a time: parallel branches
-/// of convolutions with batch norms are one convolution each.
+/// FastViT as timm's `fastvit.py` computes it behind training, one picture at a time: parallel
+/// branches of convolutions with batch norms are one convolution each.
 package struct FastViT: Sendable {
   package let config: FastViTConfig
   let kernels: KernelSet

@@ -58,8 +58,8 @@ struct FastViTBlock: Sendable {
     return output
   }
 
-  /// The MLP, tile by tile, so that the inner layer never exists in full; layer by layer where there are
-  /// few rows, which make few tiles.
+  /// The MLP, tile by tile, so that the inner layer never exists in full; layer by layer where
+  /// there are few rows, which make few tiles.
   private func multiply(_ x: FeatureMap, into y: MatrixView, _ context: FastViTContext) {
     let (shape, channels) = (x.shape, x.shape.channels)
     let threads = context.pool.threadCount

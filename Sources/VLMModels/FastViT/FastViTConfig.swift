@@ -206,7 +206,8 @@ package struct FastViTConfig: Sendable, Equatable {
     return .object(object)
   }
 
-  /// Reads what `json` wrote; every field is checked, and only `head` and `image_size` may be missing.
+  /// Reads what `json` wrote; every field is checked, and only `head` and `image_size` may be
+  /// missing.
   package init(json: JSONValue, path: String) throws(ModelError) {
     let fields = ConfigFields(json, path: path)
     var stages: [Stage] = []

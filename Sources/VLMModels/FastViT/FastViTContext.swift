@@ -1,8 +1,8 @@
 import VLMFoundation
 import VLMTensor
 
-/// A FastViT with the memory of a pass over pictures of one size: two maps to read and write in turn,
-/// for each thread the space of one tile, and what attention needs.
+/// A FastViT with the memory of a pass over pictures of one size: two maps to read and write in
+/// turn, for each thread the space of one tile, and what attention needs.
 final class FastViTContext: TowerContext, @unchecked Sendable {
   private let model: FastViT
   let plan: FastViTPlan
@@ -79,8 +79,8 @@ final class FastViTContext: TowerContext, @unchecked Sendable {
       view: maps[current].matrix(rows: shape.rows, columns: shape.channels), shape: shape)
   }
 
-  /// Room for an MLP that runs layer by layer: `[rows, channels]` and `[rows, hidden]`; nil for a large
-  /// one.
+  /// Room for an MLP that runs layer by layer: `[rows, channels]` and `[rows, hidden]`; nil for a
+  /// large one.
   func wide(rows: Int, channels: Int, hidden: Int) -> (MatrixView, MatrixView)? {
     guard plan.isWide(rows: rows, hidden: hidden) else { return nil }
     return (
@@ -126,8 +126,8 @@ final class FastViTContext: TowerContext, @unchecked Sendable {
 extension FastViTContext {
   /// Rows of a tile whose widest matrix has `columns` columns: about 1 MiB, which stays in cache.
   static func tileRows(columns: Int) -> Int { ConvNeXtContext.tileRows(columns: columns) }
-  /// Lines that a convolution makes at a time: with fewer, most of what it reads are the lines around
-  /// them; with more, what it makes leaves the cache.
+  /// Lines that a convolution makes at a time: with fewer, most of what it reads are the lines
+  /// around them; with more, what it makes leaves the cache.
   static let groupLines = 8
   /// Positions that an elementwise layer takes at a time.
   private static let step = 256

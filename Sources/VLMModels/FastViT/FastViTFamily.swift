@@ -2,11 +2,12 @@ import VLMFoundation
 import VLMTensor
 
 /// FastViT (Vasu et al., "FastViT: A Fast Hybrid Vision Transformer using Structural
-/// Reparameterization") and the towers of its build: MobileCLIP's, and FastVLM's FastViTHD. Stages of
-/// convolutions, the last of them with attention.
+/// Reparameterization") and the towers of its build: MobileCLIP's, and FastVLM's FastViTHD. Stages
+/// of convolutions, the last of them with attention.
 ///
-/// The files are timm's, those of transformers' wrapper of it, and Apple's own, each as it is trained,
-/// in branches with batch norms, or fused. What is trained in branches is fused by the conversion.
+/// The files are timm's, those of transformers' wrapper of it, and Apple's own, each as it is
+/// trained, in branches with batch norms, or fused. What is trained in branches is fused by the
+/// conversion.
 package enum FastViTFamily: ModelFamily, VisionTowerFamily {
   package typealias Config = FastViTConfig
   package typealias Tower = FastViTConfig

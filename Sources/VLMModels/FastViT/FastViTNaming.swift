@@ -1,8 +1,8 @@
 /// The names under which checkpoints store a FastViT. All are brought to timm's.
 enum FastViTNaming: Equatable, CaseIterable {
   case timm
-  /// Apple's, of ml-fastvit, ml-mobileclip and ml-fastvlm: stages, and what stands between them, are one
-  /// list.
+  /// Apple's, of ml-fastvit, ml-mobileclip and ml-fastvlm: stages, and what stands between them,
+  /// are one list.
   case apple
 
   /// Whose names `names` are, and what stands before the tower's; nil where there is no FastViT.
@@ -65,7 +65,8 @@ enum FastViTNaming: Equatable, CaseIterable {
 
   /// As timm's `checkpoint_filter_fn` does it.
   ///
-  /// - Parameter ends: where downsampling convolutions stand in the list, each the first of a stage.
+  /// - Parameter ends: where downsampling convolutions stand in the list, each the first of a
+  ///   stage.
   private static func timm(_ name: String, ends: [Int]) -> String {
     var result = name
     if let (index, rest) = place(name) {

@@ -32,7 +32,8 @@ struct FastViTPlan {
 
   /// Rows that a pointwise convolution takes at a time.
   static let pointRows = 128
-  /// The largest side of a picture: memory refuses those before; this keeps arithmetic from overflowing.
+  /// The largest side of a picture: memory refuses those before; this keeps arithmetic from
+  /// overflowing.
   private static let maximumSide = 1 << 16
 
   /// - Throws: `ModelError` for a picture without pixels, or with too many to count with.

@@ -43,6 +43,8 @@ final class PlainViTContext: TowerContext {
   /// Patches.
   let grid: MapExtent
   let transformer: TransformerContext
+  /// Of a model whose positions are angles.
+  let rotation: PatchRotation?
   private let pixelMemory: Activations
   /// The residual stream, and the room that it goes over.
   private let streams: [Activations]
@@ -64,10 +66,11 @@ final class PlainViTContext: TowerContext {
           found: "\(input.width)×\(input.height) pixels",
           expected: "at least \(patch)×\(patch), one patch"))
     }
-    grid = config.grid(height: input.height, width: input.width)
+    let grid = config.grid(height: input.height, width: input.width)
+    self.grid = grid
     rows = grid.count + config.prefix
     let plan = TransformerPlan(config.encoder, rows: rows, inputs: config.widest)
-    // Pixels, both streams, and the positions.
+    // Pixels, both streams, and the positions: a row's angles are fewer than its columns.
     let own = (input.elementCount + 3 * rows * config.encoder.width) * 4
     let byteCount = plan.byteCount(format).flatMap { bytes in
       let (sum, overflow) = bytes.addingReportingOverflow(own)
@@ -75,6 +78,9 @@ final class PlainViTContext: TowerContext {
     }
     try MemoryLimit.check(byteCount, height: input.height, width: input.width)
     (self.model, self.input) = (model, input)
+    rotation = config.rotaryBase.map { base in
+      PatchRotation(grid, base: base, headDimension: config.encoder.headDimension)
+    }
     pixelMemory = Activations(count: input.elementCount)
     let count = rows * config.encoder.width
     streams = [Activations(count: count), Activations(count: count)]

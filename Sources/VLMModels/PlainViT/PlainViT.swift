@@ -1,15 +1,15 @@
 import VLMFoundation
 import VLMTensor
 
-/// A plain vision transformer as transformers' `Dinov2Model` and timm's `VisionTransformer` compute it,
-/// one picture at a time.
+/// A plain vision transformer as transformers' `Dinov2Model` and timm's `VisionTransformer` compute
+/// it, one picture at a time.
 package struct PlainViT: Sendable {
   package let config: PlainViTConfig
   private let kernels: KernelSet
   private let patchEmbedding: PatchConvolution
   private let classToken: Tensor
   private let registers: Tensor?
-  private let positions: PositionTable
+  private let positions: PositionTable?
   private let layers: [PlainViTLayer]
   private let norm: LayerNorm
   private let classifier: HeadStack?
@@ -27,10 +27,12 @@ package struct PlainViT: Sendable {
     registers =
       config.registers > 0
       ? try embeddings.tensor("registers", [config.registers, width], .vector) : nil
-    positions = PositionTable(
-      try embeddings.tensor("position", [config.tableRows, width], .vector),
-      side: config.tableSide, width: width, classRow: config.hasClassPosition ? .used : .absent,
-      resampling: config.resampling)
+    positions =
+      config.rotaryBase == nil
+      ? PositionTable(
+        try embeddings.tensor("position", [config.tableRows, width], .vector),
+        side: config.tableSide, width: width, classRow: config.hasClassPosition ? .used : .absent,
+        resampling: config.resampling) : nil
     var layers: [PlainViTLayer] = []
     for index in 0..<config.encoder.layers {
       layers.append(try PlainViTLayer(weights["layers"][index], config))
@@ -47,8 +49,8 @@ package struct PlainViT: Sendable {
   /// How a context for this tower keeps keys and values.
   var keyValueFormat: KeyValueFormat { layers.first?.keyValueFormat ?? .f32 }
 
-  /// Runs the layers on the picture that `context.pixels` holds, and the last norm where it is over all
-  /// tokens.
+  /// Runs the layers on the picture that `context.pixels` holds, and the last norm where it is over
+  /// all tokens.
   ///
   /// - Parameter cancelled: looked at before each layer.
   /// - Returns: the tokens, `[prefix + patches, width]`, in the context's memory.
@@ -61,7 +63,7 @@ package struct PlainViT: Sendable {
     observe?(Observation(PlainViTPoint.hidden(0), tokens, .tokens))
     for (index, layer) in layers.enumerated() {
       try ModelError.check(cancelled)
-      layer(tokens, by: context.otherTokens, context.transformer)
+      layer(tokens, by: context.otherTokens, context.rotation, context.transformer)
       observe?(Observation(PlainViTPoint.hidden(index + 1), tokens, .tokens))
     }
     if config.pooling != .normedMean {
@@ -88,7 +90,7 @@ package struct PlainViT: Sendable {
         tokens[1 + index, column] = registers?.floats[index * tokens.columns + column] ?? 0
       }
     }
-    let table = positions.rows(for: grid)
+    guard let table = positions?.rows(for: grid) else { return }
     withExtendedLifetime(table) {
       let own = config.hasClassPosition ? 1 : 0
       let rows = table.matrix(rows: own + grid.count, columns: tokens.columns)

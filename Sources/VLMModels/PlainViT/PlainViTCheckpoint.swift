@@ -25,8 +25,11 @@ struct PlainViTCheckpoint {
     else { return nil }
     var found: [String: ModelCheckpoint.Source] = [:]
     var isMasked = false
+    // A factor without a gate is a plain layer.
+    let isGated = names.contains { $0.name.contains(".mlp.gate_proj.") }
     for (name, shape) in names {
-      let ours = naming.classifier(name) ?? name.dropping(prefix).flatMap(naming.canonical)
+      var ours = naming.classifier(name) ?? name.dropping(prefix).flatMap(naming.canonical)
+      if !isGated { ours = ours?.replacing(".mlp.up.", with: ".mlp.fc1.") }
       guard let ours else {
         unused.append(name)
         // What stood for patches that training hid.
@@ -88,7 +91,8 @@ private struct PlainViTShapes {
     }
     let registers =
       shapes["embeddings.registers"] == nil ? 0 : try shape("embeddings.registers", rank: 2)[0]
-    let (side, hasClassPosition) = try table()
+    let isRotary = naming == .dinov3
+    let (side, hasClassPosition) = isRotary ? (0, false) : try table()
     var layers = 0
     for name in shapes.keys {
       guard let rest = name.dropping("layers."),
@@ -108,14 +112,20 @@ private struct PlainViTShapes {
     config.isFused = naming == .timm
     config.hasProjectionBias =
       shapes["layers.0.attention.\(config.isFused ? "qkv" : "q").bias"] != nil
+    config.hasKeyBias =
+      config.isFused ? config.hasProjectionBias : shapes["layers.0.attention.k.bias"] != nil
+    config.rotaryBase = facts.rotaryBase
     config.usesLayerScale = shapes["layers.0.attention.gamma"] != nil
     config.mlp = try mlp(hidden)
+    if config.mlp.isGated, !isRotary { config.encoder.activation = .silu }
     // transformers smooths those of models with registers alone, facebookresearch too; timm all.
     let isPlain = registers == 0 && (naming == .huggingFace || isMasked)
     config.resampling = isPlain ? .bicubic : .antialiased
     let (filled, overflow) = side.multipliedReportingOverflow(by: patch[2])
     config.imageSize = overflow ? 0 : filled
-    if naming == .huggingFace, let stated = facts.imageSize, stated / patch[2] == side {
+    if isRotary {
+      config.imageSize = facts.imageSize ?? 224
+    } else if naming == .huggingFace, let stated = facts.imageSize, stated / patch[2] == side {
       config.imageSize = stated
     }
     config.pooling = try pooling(facts, isNormedMean: isNormedMean)

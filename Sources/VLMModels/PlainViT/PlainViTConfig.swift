@@ -19,7 +19,7 @@ package struct PlainViTConfig: Sendable, Equatable {
   /// The layers' second half.
   package enum MLP: String, Sendable, Equatable, CaseIterable {
     case plain
-    /// `fc2(silu(gate) * factor)`, one matrix making both, the gate first.
+    /// `fc2(activation(gate) * factor)`, one matrix making both, the gate first.
     case packedGate = "packed_gate"
     /// The same with a matrix for each.
     case splitGate = "split_gate"
@@ -40,10 +40,16 @@ package struct PlainViTConfig: Sendable, Equatable {
   /// Whether the class token has a row of the position table.
   package var hasClassPosition = true
   package var resampling = PositionTable.Resampling.bicubic
+  /// Base of the angles by which queries and keys of patches are turned, in a model that has these
+  /// for positions (DINOv3's), and no table; nil for a table.
+  package var rotaryBase: Double?
   package var mlp = MLP.plain
   /// Whether queries, keys and values are made by one matrix.
   package var isFused = false
+  /// Whether queries and values have biases.
   package var hasProjectionBias = true
+  /// Whether keys have them.
+  package var hasKeyBias = true
   /// Whether what each half of a layer adds has a factor for each column.
   package var usesLayerScale = false
   package var pooling = Pooling.classToken
@@ -83,6 +89,26 @@ package struct PlainViTConfig: Sendable, Equatable {
     try ModelError.check("\(place).patch_size", patchSize, 1...128)
     try ModelError.check("\(place).image_size", imageSize, patchSize...16_384)
     try ModelError.check("\(place).registers", registers, 0...1024)
+    if let rotaryBase {
+      guard rotaryBase > 1, rotaryBase <= 1e15 else {
+        throw ModelError(
+          .configuration(
+            field: "\(place).rotary_base", found: "\(rotaryBase)",
+            expected: "more than 1, at most 1e15"))
+      }
+      guard encoder.headDimension % 4 == 0 else {
+        throw ModelError(
+          .configuration(
+            field: "\(place).encoder.heads", found: "\(encoder.heads)",
+            expected: "heads of a multiple of 4 columns, as positions are angles"))
+      }
+    }
+    guard !isFused || hasKeyBias == hasProjectionBias else {
+      throw ModelError(
+        .configuration(
+          field: "\(place).key_bias", found: "\(hasKeyBias)",
+          expected: "\(hasProjectionBias), as one matrix makes them all"))
+    }
     try ModelError.check("\(place).vector", vectorWidth, 1...TensorFormat.maximumInputs)
     try classifier.validate("\(place).classifier")
   }
@@ -98,6 +124,8 @@ package struct PlainViTConfig: Sendable, Equatable {
     object.set("mlp", .string(mlp.rawValue))
     object.set("fused_projections", .bool(isFused))
     object.set("projection_bias", .bool(hasProjectionBias))
+    object.set("key_bias", .bool(hasKeyBias))
+    object.set("rotary_base", rotaryBase.map { .double($0) } ?? .null)
     object.set("layer_scale", .bool(usesLayerScale))
     object.set("pooling", .string(pooling.rawValue))
     if !classifier.isEmpty { object.set("classifier", ["layers": classifier.json]) }
@@ -116,6 +144,8 @@ package struct PlainViTConfig: Sendable, Equatable {
     mlp = try fields.choice("mlp")
     isFused = try fields.bool("fused_projections")
     hasProjectionBias = try fields.bool("projection_bias")
+    hasKeyBias = try fields.bool("key_bias")
+    if fields.has("rotary_base") { rotaryBase = try fields.double("rotary_base") }
     usesLayerScale = try fields.bool("layer_scale")
     pooling = try fields.choice("pooling")
     if fields.has("classifier") { classifier = try [HeadLayer](try fields.object("classifier")) }

@@ -6,6 +6,8 @@ struct PlainViTDescription {
   let heads: Int
   let activation: Activation
   let epsilon: Float
+  /// Base of the angles of patches; nil for a model with a table of positions.
+  let rotaryBase: Double?
   /// How timm makes one vector of the tokens; nil where nothing is said.
   let pool: (field: String, name: String)?
   /// Whether transformers' class is that of a classifier.
@@ -32,16 +34,18 @@ struct PlainViTDescription {
     let whole = try ConfigFields(stated: json, path: place)
     self.naming = naming
     switch naming {
-    case .huggingFace:
-      try whole.check(.dinov2)
+    case .huggingFace, .dinov3:
+      let isThird = naming == .dinov3
+      try whole.check(isThird ? .dinov3ViT : .dinov2)
+      rotaryBase = isThird ? try Self.rotaryBase(whole) : nil
       let guess = Self.heads(ofWidth: width)
       let found =
         json == nil
         ? (count: guess, isUsual: false)
-        : try whole.heads(width: width, usual: (heads: 12, width: 768), guess: guess)
+        : try whole.heads(width: width, usual: isThird ? (6, 384) : (12, 768), guess: guess)
       heads = found.count
       activation = try whole.statedChoice("hidden_act", Self.activations) ?? .gelu
-      epsilon = try whole.statedEpsilon("layer_norm_eps") ?? Self.epsilon
+      epsilon = try whole.statedEpsilon("layer_norm_eps") ?? (isThird ? 1e-5 : Self.epsilon)
       pool = nil
       fields = whole
       try whole.check("num_channels", is: 3)
@@ -61,6 +65,7 @@ struct PlainViTDescription {
       let arguments =
         try whole.statedObject("model_args") ?? ConfigFields(.null, path: "model_args")
       if whole.has("model_args") { try arguments.check(.plainViTTimm) }
+      rotaryBase = nil
       let name = try whole.statedString("architecture")
       let stated = try arguments.statedHeads("num_heads", width: width, of: "embed_dim")
       let named = name.flatMap { Self.heads(ofModel: $0) }
@@ -102,7 +107,7 @@ struct PlainViTDescription {
   ) throws(ModelError) -> Bool {
     let whole = try ConfigFields(stated: json, path: "config.json")
     switch naming {
-    case .huggingFace:
+    case .huggingFace, .dinov3:
       let stated = PlainViTFamily.stated
       let names = try whole.statedStrings("architectures") ?? []
       if !names.isEmpty { return !names.contains(where: stated.classes.contains) }
@@ -120,6 +125,7 @@ struct PlainViTDescription {
     let encoder = config.encoder
     for key in ["hidden_size", "embed_dim"] { try fields.check(key, is: encoder.width) }
     for key in ["num_hidden_layers", "depth"] { try fields.check(key, is: encoder.layers) }
+    try fields.check("intermediate_size", is: encoder.hidden)
     for key in ["num_register_tokens", "reg_tokens"] {
       try fields.check(key, is: config.registers)
     }
@@ -129,11 +135,14 @@ struct PlainViTDescription {
     }
     for (key, found) in [
       ("qkv_bias", config.hasProjectionBias), ("use_swiglu_ffn", config.mlp.isGated),
+      ("query_bias", config.hasProjectionBias), ("value_bias", config.hasProjectionBias),
+      ("key_bias", config.hasKeyBias), ("use_gated_mlp", config.mlp.isGated),
     ] {
       guard let stated = try fields.statedBool(key), stated != found else { continue }
       throw fields.refusal(key, found: "\(stated)", expected: "\(found), as the tensors have it")
     }
-    for (field, size) in imageSizes where size / config.patchSize != config.tableSide {
+    for (field, size) in imageSizes
+    where config.rotaryBase == nil && size / config.patchSize != config.tableSide {
       throw ModelError(
         .configuration(
           field: field, found: "\(size)",
@@ -152,6 +161,16 @@ struct PlainViTDescription {
   var imageSize: Int? { imageSizes.first?.value }
 
   // MARK: - What is not said
+
+  /// `rope_theta`, which newer files have in an object about the rotation.
+  private static func rotaryBase(_ fields: ConfigFields) throws(ModelError) -> Double {
+    let inner = try fields.statedObject("rope_parameters")
+    if let kind = try inner?.statedString("rope_type"), kind != "default" {
+      throw fields.refusal("rope_parameters.rope_type", found: "'\(kind)'", expected: "'default'")
+    }
+    let outer = try fields.statedDouble("rope_theta")
+    return try inner?.statedDouble("rope_theta") ?? outer ?? 100
+  }
 
   private static func text(_ heads: Int) -> String { "\(heads) head\(heads == 1 ? "" : "s")" }
 
@@ -187,6 +206,14 @@ extension ConfigKeys {
       "use_mask_token", "interpolate_antialias", "interpolate_offset",
     ],
     neutral: [:])
+
+  /// `DINOv3ViTConfig`. What `pos_embed_…` say is of training.
+  static let dinov3ViT = ConfigKeys(
+    free: dinov2.free.subtracting(["qkv_bias", "use_swiglu_ffn", "mlp_ratio"]).union([
+      "intermediate_size", "rope_theta", "rope_parameters", "query_bias", "key_bias",
+      "value_bias", "use_gated_mlp", "pos_embed_shift", "pos_embed_jitter", "pos_embed_rescale",
+    ]),
+    neutral: ["proj_bias": [true], "mlp_bias": [true]])
 
   /// The arguments of timm's `VisionTransformer` that are read or of no consequence.
   static let plainViTTimm = ConfigKeys(

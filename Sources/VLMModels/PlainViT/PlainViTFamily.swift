@@ -1,24 +1,26 @@
 import VLMFoundation
 import VLMTensor
 
-/// Plain vision transformers: DINOv2 (Oquab et al., "DINOv2: Learning Robust Visual Features without
-/// Supervision"), with registers too (Darcet et al., "Vision Transformers Need Registers"), and the ViT
-/// classifiers of timm (Dosovitskiy et al., "An Image is Worth 16x16 Words").
+/// Plain vision transformers: DINOv2 (Oquab et al., "DINOv2: Learning Robust Visual Features
+/// without Supervision"), with registers too (Darcet et al., "Vision Transformers Need Registers"),
+/// DINOv3 (Siméoni et al., "DINOv3"), and the ViT classifiers of timm (Dosovitskiy et al., "An
+/// Image is Worth 16x16 Words").
 ///
 /// They embed pictures, or classify them. The files are transformers' `Dinov2Model`,
-/// `Dinov2WithRegistersModel` and their classifiers, timm's `vit_…` and `deit_…`, and
-/// facebookresearch's own.
+/// `Dinov2WithRegistersModel` and their classifiers, `DINOv3ViTModel`, timm's `vit_…` and `deit_…`,
+/// and facebookresearch's own.
 package enum PlainViTFamily: ModelFamily {
   package typealias Config = PlainViTConfig
 
   package static let name = "vit"
-  package static let summary: String? = "a DINOv2 or a ViT of timm's"
+  package static let summary: String? = "a DINOv2, a DINOv3 or a ViT of timm's"
 
   package static let stated = StatedClasses(
     classes: [
       "Dinov2Model", "Dinov2ForImageClassification", "Dinov2WithRegistersModel",
-      "Dinov2WithRegistersForImageClassification",
-    ], types: ["dinov2", "dinov2_with_registers"], patterns: ["Dinov2…"])
+      "Dinov2WithRegistersForImageClassification", "DINOv3ViTModel",
+    ], types: ["dinov2", "dinov2_with_registers", "dinov3_vit"],
+    patterns: ["Dinov2…", "DINOv3ViT…"])
 
   package static func isPresent(in names: [String]) -> Bool {
     PlainViTNaming.find(Set(names)) != nil
@@ -28,7 +30,7 @@ package enum PlainViTFamily: ModelFamily {
     guard let found = try PlainViTCheckpoint(facts.names, facts.description) else { return nil }
     var model = ModelCheckpoint(
       description: ModelDescription(PlainViTFamily.self, found.config),
-      naming: found.naming == .huggingFace ? "hugging-face" : "timm", tensors: found.tensors,
+      naming: found.naming == .timm ? "timm" : "hugging-face", tensors: found.tensors,
       unused: found.unused, notes: found.notes)
     model.unexpected = found.unexpected
     return model
@@ -48,6 +50,14 @@ extension PlainViTConfig: ModelConfig {
 
   package func assumedSteps(naming: String) -> AssumedSteps {
     guard naming == "hugging-face" else { return .timm }
+    if rotaryBase != nil {
+      return .processor(
+        [
+          "image_processor_type": "DINOv3ViTImageProcessorFast",
+          "size": ["height": .int(imageSize), "width": .int(imageSize)],
+          "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225],
+        ], of: "DINOv3's, at a side of \(imageSize)")
+    }
     return .processor(
       [
         "image_processor_type": "BitImageProcessor", "size": ["shortest_edge": 256],

@@ -26,7 +26,7 @@ struct PlainViTLayer: Sendable {
       projections.append(
         try Linear(
           attention[name], inputs: width, outputs: config.isFused ? 3 * width : width,
-          bias: config.hasProjectionBias))
+          bias: name == "k" ? config.hasKeyBias : config.hasProjectionBias))
     }
     self.projections = projections
     out = try Linear(attention["out"], inputs: width, outputs: width, bias: true)
@@ -53,15 +53,31 @@ struct PlainViTLayer: Sendable {
     return products.allSatisfy { !$0.scheme.isExact && $0.kernels.multipliesPairs } ? .bf16 : .f32
   }
 
-  /// In place on the residual stream `x`: `[rows, width]`. What a factor is multiplied with cannot be
-  /// added where it lies, so the stream goes over `y` and back.
-  func callAsFunction(_ x: MatrixView, by y: MatrixView, _ context: TransformerContext) {
+  /// In place on the residual stream `x`: `[rows, width]`. What a factor is multiplied with cannot
+  /// be added where it lies, so the stream goes over `y` and back.
+  ///
+  /// - Parameter rotation: of the patches, which are the last rows; nil for a model with a table of
+  ///   positions.
+  func callAsFunction(
+    _ x: MatrixView, by y: MatrixView, _ rotation: PatchRotation?, _ context: TransformerContext
+  ) {
     let (rows, width, hidden) = (x.rows, config.encoder.width, config.encoder.hidden)
     let branch = context.branch.matrix(rows: rows, columns: width)
     context.forRows(rows) { norm1(x[$0], into: branch[$0]) }
     let joint = context.inner.matrix(rows: rows, columns: 3 * width)
     let parts = (0..<3).map { joint[columns: $0 * width..<($0 + 1) * width] }
     context.multiply(Array(zip(projections, config.isFused ? [joint] : parts)), of: branch)
+    if let rotation {
+      let first = rows - rotation.cosines.rows
+      context.forRows(rotation.cosines.rows) { range in
+        let own = first + range.lowerBound..<first + range.upperBound
+        for part in parts[..<2] {
+          kernels.rotateHalf(
+            part[own], heads: config.encoder.heads, cosines: rotation.cosines[range],
+            sines: rotation.sines[range])
+        }
+      }
+    }
     context.keyValues.store(keys: parts[1], values: parts[2], at: 0, pool: context.pool)
     context.attention(
       parts[0], context.keyValues, count: rows, causalFrom: nil, into: branch,
@@ -75,7 +91,8 @@ struct PlainViTLayer: Sendable {
       let targets = config.mlp == .packedGate ? [both] : [gates, factors]
       context.multiply(Array(zip(expand, targets)), of: branch)
       context.forRows(rows) { range in
-        kernels.gate(.silu, gates[range], times: factors[range], into: gates[range])
+        kernels.gate(
+          config.encoder.activation, gates[range], times: factors[range], into: gates[range])
       }
       inner = gates
     } else {

@@ -2,6 +2,8 @@
 enum PlainViTNaming: Equatable, CaseIterable {
   /// transformers' `Dinov2Model` and its kin: the published files, and the modules' own names.
   case huggingFace
+  /// transformers' `DINOv3ViTModel`.
+  case dinov3
   /// timm's; facebookresearch's are the same but for gated MLPs and registers.
   case timm
 
@@ -17,7 +19,7 @@ enum PlainViTNaming: Equatable, CaseIterable {
   }
 
   private var prefixes: [String] {
-    self == .timm ? [""] : ["", "dinov2.", "dinov2_with_registers."]
+    self == .huggingFace ? ["", "dinov2.", "dinov2_with_registers."] : [""]
   }
 
   private var marks: [String] {
@@ -27,17 +29,30 @@ enum PlainViTNaming: Equatable, CaseIterable {
         "embeddings.cls_token", "embeddings.patch_embeddings.projection.weight",
         "embeddings.position_embeddings", "encoder.layer.0.norm1.weight",
       ]
+    case .dinov3:
+      ["embeddings.cls_token", "embeddings.patch_embeddings.weight", "norm.weight"]
     case .timm:
       ["cls_token", "patch_embed.proj.weight", "pos_embed", "blocks.0.attn.qkv.weight"]
     }
   }
 
-  /// Our name for `name`, which has lost what stands before the tower's names; nil for a tensor that is
-  /// no part of the tower.
+  /// What stands before a layer's number. transformers 5 has DINOv3's layers in a module of their
+  /// own at times.
+  private var lists: [String] {
+    switch self {
+    case .huggingFace: ["encoder.layer."]
+    case .dinov3: ["layer.", "model.layer."]
+    case .timm: ["blocks."]
+    }
+  }
+
+  /// Our name for `name`, which has lost what stands before the tower's names; nil for a tensor
+  /// that is no part of the tower.
   func canonical(_ name: String) -> String? {
     if let ours = Self.single[self]?[name] { return ours }
-    let list = self == .timm ? "blocks." : "encoder.layer."
-    guard let rest = name.dropping(list) else { return Self.module(name, of: norms) }
+    guard let rest = lists.lazy.compactMap({ name.dropping($0) }).first else {
+      return Self.module(name, of: norms)
+    }
     let part = rest.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
     guard part.count == 2, let index = Int(part[0]), String(index) == part[0],
       PlainViTConfig.layerIndices.contains(index)
@@ -49,7 +64,7 @@ enum PlainViTNaming: Equatable, CaseIterable {
 
   /// Of the classifier's tensor `name`, which stands beside the tower's under its full name.
   func classifier(_ name: String) -> String? {
-    let module = self == .huggingFace ? "classifier." : "head."
+    let module = self == .timm ? "head." : "classifier."
     guard let leaf = name.dropping(module), ["weight", "bias"].contains(leaf) else { return nil }
     return "classifier.0.\(leaf)"
   }
@@ -61,6 +76,12 @@ enum PlainViTNaming: Equatable, CaseIterable {
       "embeddings.patch_embeddings.projection.weight": "embeddings.patch.weight",
       "embeddings.patch_embeddings.projection.bias": "embeddings.patch.bias",
       "embeddings.position_embeddings": "embeddings.position",
+    ],
+    .dinov3: [
+      "embeddings.cls_token": "embeddings.class",
+      "embeddings.register_tokens": "embeddings.registers",
+      "embeddings.patch_embeddings.weight": "embeddings.patch.weight",
+      "embeddings.patch_embeddings.bias": "embeddings.patch.bias",
     ],
     .timm: [
       "cls_token": "embeddings.class", "reg_token": "embeddings.registers",
@@ -76,13 +97,16 @@ enum PlainViTNaming: Equatable, CaseIterable {
   ]
 
   private var norms: [String: String] {
-    self == .huggingFace
-      ? ["layernorm": "post_norm"] : ["norm": "post_norm", "fc_norm": "post_norm"]
+    switch self {
+    case .huggingFace: ["layernorm": "post_norm"]
+    case .dinov3: ["norm": "post_norm"]
+    case .timm: ["norm": "post_norm", "fc_norm": "post_norm"]
+    }
   }
 
   private var modules: [String: String] {
     switch self {
-    case .huggingFace:
+    case .huggingFace, .dinov3:
       [
         "norm1": "norm1", "norm2": "norm2", "attention.attention.query": "attention.q",
         "attention.attention.key": "attention.k", "attention.attention.value": "attention.v",

@@ -1,8 +1,8 @@
-/// A convolution whose every group reads one channel and makes `multiplier` of it, with a stride and as
-/// much padding as leaves the extent at stride 1: `y[m c + j] = filter(m c + j) * x[c]`.
+/// A convolution whose every group reads one channel and makes `multiplier` of it, with a stride
+/// and as much padding as leaves the extent at stride 1: `y[m c + j] = filter(m c + j) * x[c]`.
 ///
-/// It runs on the kernel of the depthwise convolution: channels are repeated where a group has several
-/// outputs, and columns that the stride passes over are made and dropped.
+/// It runs on the kernel of the depthwise convolution: channels are repeated where a group has
+/// several outputs, and columns that the stride passes over are made and dropped.
 package struct GroupedConvolution: Sendable {
   package let outputs: Int
   package let kernel: Int

@@ -96,6 +96,34 @@ struct PlainViTCheckpointTests {
     }
   }
 
+  @Test(
+    "a DINOv3's angles and biases follow from its description, which the tensors must agree with")
+  func angles() throws {
+    let names = try Self.names("dinov3")
+    let described: JSONValue = [
+      "model_type": "dinov3_vit", "hidden_size": 24, "num_attention_heads": 3, "patch_size": 6,
+      "image_size": 31,
+    ]
+    let found = try #require(try PlainViTCheckpoint(names, described)).config
+    #expect(found.rotaryBase == 100 && found.mlp == .plain && !found.hasKeyBias)
+    #expect(found.encoder.hidden == 37 && found.encoder.epsilon == 1e-5)
+    let newer = Self.changed(
+      described, "rope_parameters", ["rope_theta": 37, "rope_type": "default"])
+    #expect(try PlainViTCheckpoint(names, newer)?.config.rotaryBase == 37)
+    let cases: [(key: String, value: JSONValue)] = [
+      ("rope_parameters", ["rope_type": "yarn"]), ("rope_theta", "big"), ("rope_theta", 0),
+      ("key_bias", true), ("use_gated_mlp", true), ("intermediate_size", 38),
+      ("mlp_bias", false), ("num_attention_heads", 4), ("num_register_tokens", 0),
+    ]
+    for (key, value) in cases {
+      let text = Self.text(names, Self.changed(described, key, value))
+      let part = [
+        "num_attention_heads": "heads", "rope_theta": "ro", "mlp_bias": "mlp_bias",
+      ]
+      #expect(text != "nothing" && text.contains(part[key] ?? key), "\(key): \(text)")
+    }
+  }
+
   @Test("tensors of other transformers with these names are not passed over")
   func others() throws {
     let names = try Self.names("timm-vit")
