@@ -89,13 +89,17 @@ struct ConversationRun {
     let recording = Recording(outputs, model.language.preprocessing)
     var pictures: [VisualTokens] = []
     var table = EmbeddingTable()
-    while let picture = try source.next() {
+    var next = try source.next()
+    while let picture = next {
+      next = try source.next()
       // A stream may have no end, and a context has.
-      if let frame = picture.frame, frame > 1 {
+      if let frame = next?.frame, frame > 1 {
         throw InputError(
           "standard input", .several(advice: "--each asks the question of every one"))
       }
-      let tokens = try add(picture, to: conversation, &encoded, observe: recording.observer)
+      let tokens = try add(
+        picture, to: conversation, &encoded,
+        isOneOfSeveral: !pictures.isEmpty || next != nil, observe: recording.observer)
       pictures.append(tokens)
       if outputs.embed != nil { Self.add(tokens, of: picture, to: &table) }
     }
@@ -145,8 +149,12 @@ struct ConversationRun {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// The tower's input for a picture.
-  func pixels(_ picture: PictureInput) throws -> PixelTensor {
+  /// What the tower sees of a picture.
+  func prepare(
+    _ picture: PictureInput, isOneOfSeveral: Bool = false
+  ) throws -> PreparedPicture {
+    var geometry = geometry
+    geometry.isOneOfSeveral = isOneOfSeveral
     let image: LazyImage
     switch picture.content {
     case .failure(let error): throw error
@@ -159,8 +167,8 @@ struct ConversationRun {
         bytes: bytes, name: picture.place, policy: policy, limits: limits, isFast: decodesFast,
         report: Report.reporter(of: picture.place))
     }
-    return try model.language.pixels(
-      of: image, name: picture.place, geometry: geometry, limits: limits)
+    return try model.language.prepare(
+      image, name: picture.place, geometry: geometry, limits: limits)
   }
 
   /// Whether an error leaves nothing to be done with other pictures or questions.
@@ -172,24 +180,27 @@ struct ConversationRun {
   }
 
   /// Encodes a picture for the next question.
+  ///
+  /// - Parameter isOneOfSeveral: whether the prompt has others.
   @discardableResult
   func add(
     _ picture: PictureInput, to conversation: Conversation, _ encoded: inout Encoded,
-    observe: TowerObserver? = nil
+    isOneOfSeveral: Bool = false, observe: TowerObserver? = nil
   ) throws -> VisualTokens {
     let start = Progress.now()
-    let tokens = try encode(try pixels(picture), of: picture, observe: observe)
+    let tokens = try encode(
+      try prepare(picture, isOneOfSeveral: isOneOfSeveral), of: picture, observe: observe)
     conversation.add(tokens)
-    encoded.add(picture, tokens: tokens.count, seconds: Progress.now() - start)
+    encoded.add(picture, tokens: tokens.positionCount, seconds: Progress.now() - start)
     return tokens
   }
 
   /// - Throws: errors that say which picture they are about.
   func encode(
-    _ pixels: PixelTensor, of picture: PictureInput, observe: TowerObserver?
+    _ prepared: PreparedPicture, of picture: PictureInput, observe: TowerObserver?
   ) throws -> VisualTokens {
     do {
-      return try model.language.encode(pixels, pool: model.model.pool, observe: observe)
+      return try model.language.encode(prepared, pool: model.model.pool, observe: observe)
     } catch let error as any ReportableError {
       throw ImageRun.error(error, about: picture.place)
     }

@@ -243,6 +243,9 @@ struct VLMRun: ParsableCommand {
     let (records, loader) = (run.records, run.loader)
     var plan = Plan(session.container, session.kernels, session.pool)
     plan.add("preprocessing", loader.preprocessing.json(), loader.preprocessing.json().serialized())
-    try plan.show(run.source, records) { try loader.load($0) }
+    try plan.show(run.source, records) { picture in
+      let pixels = try loader.load(picture)
+      return (pixels.width, pixels.height)
+    }
   }
 }

@@ -36,6 +36,10 @@ package protocol VisionTowerConfig: Sendable, Equatable {
   /// of products sees their inputs in the same order on any number of threads.
   var sharesProducts: Bool { get }
 
+  /// Whether the features lie on the grid, each in its place: with a class token before them they do
+  /// not.
+  var givesMap: Bool { get }
+
   /// What the tower makes of a whole picture; nil for one that gives a grid only.
   var vector: TowerVector? { get }
 
@@ -191,6 +195,7 @@ package struct FeatureGrid {
 extension VisionTowerConfig {
   package var ownProcessorSide: Int? { nil }
   package var sharesProducts: Bool { true }
+  package var givesMap: Bool { true }
 
   /// Whether `other` is the same tower, of the same family.
   func isEqual(to other: any VisionTowerConfig) -> Bool { (other as? Self) == self }

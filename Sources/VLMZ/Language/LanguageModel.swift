@@ -114,17 +114,18 @@ package struct LanguageModel: Sendable {
 
   // MARK: - Pictures
 
-  /// The tower's input for a picture.
+  /// What the tower sees of a picture.
   ///
   /// - Throws: `GenerationError` for a model that sees no pictures, or for a size that cannot be;
   ///   `ImageError` for one too large.
-  package func pixels(
-    of image: any PixelSource, name: String, geometry: PictureGeometry = PictureGeometry(),
+  package func prepare(
+    _ image: any PixelSource, name: String, geometry: PictureGeometry = PictureGeometry(),
     limits: ImageLimits = ImageLimits()
-  ) throws -> PixelTensor {
+  ) throws -> PreparedPicture {
     let (model, preprocessing) = try sighted()
     var steps = preprocessing
     let step = model.config.tower.geometry.stride
+    try requireOwnTiles(preprocessing, geometry)
     if let side = geometry.resolution {
       let range = step...16_384
       guard range.contains(side) else {
@@ -143,7 +144,25 @@ package struct LanguageModel: Sendable {
       steps = steps.keepingAspect(
         ofWidth: image.width, height: image.height, side: side, step: step)
     }
-    return try steps.apply(image, name: name, limits: limits)
+    return try steps.prepare(
+      image, name: name, limits: limits, isOneOfSeveral: geometry.isOneOfSeveral)
+  }
+
+  /// Which tiles a picture is cut into is a part of what such a model has learned.
+  private func requireOwnTiles(
+    _ steps: Preprocessing, _ geometry: PictureGeometry
+  ) throws(GenerationError) {
+    guard steps.tiling != nil else { return }
+    let settings: [(Setting, isGiven: Bool)] = [
+      (.resolution, geometry.resolution != nil), (.keepsAspect, geometry.keepsAspect),
+    ]
+    for (setting, isGiven) in settings where isGiven {
+      throw GenerationError(
+        file: container.path,
+        .setting(
+          setting, found: "a model that cuts pictures into tiles of its own size",
+          expected: "one that sees a picture as one"))
+    }
   }
 
   /// The visual tokens of a picture, in memory of their own. Whoever keeps them need not encode it
@@ -153,13 +172,12 @@ package struct LanguageModel: Sendable {
   /// - Throws: `ModelError` when the picture is too small for the tower or too large for memory, or
   ///   when the tower makes no numbers of it, or was cancelled; `GenerationError` for a model that sees no pictures.
   package func encode(
-    _ pixels: PixelTensor, pool: WorkerPool, cancelled: CancellationFlag? = nil,
+    _ picture: PreparedPicture, pool: WorkerPool, cancelled: CancellationFlag? = nil,
     observe: TowerObserver? = nil
   ) throws -> VisualTokens {
     let (model, _) = try sighted()
     let tokens = try model.encode(
-      pixels.values, height: pixels.height, width: pixels.width, pool: pool,
-      cancelled: cancelled, observe: observe)
+      picture.inputs, layout: picture.layout, pool: pool, cancelled: cancelled, observe: observe)
     try container.checkUnchanged()
     try tokens.rows.requireFinite("visual tokens")
     return tokens
@@ -180,9 +198,19 @@ package struct PictureGeometry: Sendable, Equatable {
   package var resolution: Int?
   /// The whole picture in its own proportions, instead of padding or cropping it to a square.
   package var keepsAspect: Bool
+  /// Whether the picture shares its prompt with others: some models see each of several less finely.
+  package var isOneOfSeveral: Bool
 
-  package init(resolution: Int? = nil, keepsAspect: Bool = false) {
+  package init(resolution: Int? = nil, keepsAspect: Bool = false, isOneOfSeveral: Bool = false) {
     self.resolution = resolution
     self.keepsAspect = keepsAspect
+    self.isOneOfSeveral = isOneOfSeveral
+  }
+}
+
+extension PreparedPicture {
+  /// The tiles as towers take them.
+  package var inputs: [TowerInput] {
+    tiles.map { TowerInput($0.values, height: $0.height, width: $0.width) }
   }
 }
