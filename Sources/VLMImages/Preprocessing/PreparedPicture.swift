@@ -37,12 +37,16 @@ extension Preprocessing {
   /// - Parameters:
   ///   - name: the picture's name in messages.
   ///   - isOneOfSeveral: whether it shares its prompt with other pictures.
+  ///   - isFrame: whether it is a frame of a film.
   /// - Throws: as `apply`.
   package func prepare(
     _ source: any PixelSource, name: String, limits: ImageLimits = ImageLimits(),
-    isOneOfSeveral: Bool = false
+    isOneOfSeveral: Bool = false, isFrame: Bool = false
   ) throws(ImageError) -> PreparedPicture {
     switch tiling {
+    case .splitting(let splitting):
+      return try splitting.prepare(
+        source, steps: self, isFrame: isFrame, name: name, limits: limits)
     case nil: return PreparedPicture(try apply(source, name: name, limits: limits))
     case .anyResolution(let candidates):
       if isOneOfSeveral, candidates.padsSeveral {
@@ -58,6 +62,8 @@ extension Preprocessing {
   package func layout(height: Int, width: Int) -> TileLayout? {
     switch tiling {
     case nil: nil
+    case .splitting(let splitting):
+      fixedSize.map { splitting.layout(height: height, width: width, tile: $0.width) }
     case .anyResolution(let candidates):
       fixedSize.map { candidates.layout(height: height, width: width, tile: $0.width) }
     }

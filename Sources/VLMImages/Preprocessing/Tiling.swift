@@ -4,12 +4,23 @@ import VLMFoundation
 package enum Tiling: Sendable, Equatable {
   /// An overview and the tiles of a larger version: LLaVA-NeXT, LLaVA-OneVision.
   case anyResolution(AnyResolution)
+  /// The tiles of a larger version and an overview: Idefics3, SmolVLM.
+  case splitting(ImageSplitting)
+
+  /// Whether this is `splitting`.
+  package var isSplitting: Bool { if case .splitting = self { true } else { false } }
 
   /// The form stored in a container, the member "tiles" of the preprocessing:
   ///
   ///     {"any_resolution": [[height, width], …], "several": "pad" or "tiles"}
+  ///     {"longest_edge": n, "split": true or false, "video": see `FrameSampling`, or null}
   package var json: JSONValue {
     switch self {
+    case .splitting(let splitting):
+      [
+        "longest_edge": .int(splitting.longestEdge), "split": .bool(splitting.splits),
+        "video": splitting.film?.json ?? .null,
+      ]
     case .anyResolution(let candidates):
       [
         "any_resolution": .array(
@@ -27,6 +38,17 @@ package enum Tiling: Sendable, Equatable {
     json: JSONValue, name: String, of steps: Preprocessing
   ) throws(PreprocessingError) {
     let fields = PreprocessingFields(json: json, name: name)
+    if let edge = fields.member("longest_edge") {
+      try self.init(
+        ImageSplitting(
+          longestEdge: try fields.side(edge, "longest_edge"),
+          splits: try fields.bool("split", default: true),
+          film: try fields.member("video").map { film throws(PreprocessingError) in
+            try FrameSampling(json: film, name: name)
+          }),
+        of: steps, fields, key: "longest_edge")
+      return
+    }
     let sizes = try Self.sizes(fields, "any_resolution")
     let several = try fields.string("several", default: "tiles")
     guard several == "tiles" || several == "pad" else {
@@ -47,6 +69,18 @@ package enum Tiling: Sendable, Equatable {
     else { throw fields.failure(key, "none, or steps that make a square of the whole picture") }
     if let expected = candidates.defect(tile: width) { throw fields.failure(key, expected) }
     self = .anyResolution(candidates)
+  }
+
+  /// The same of image splitting.
+  init(
+    _ splitting: ImageSplitting, of steps: Preprocessing, _ fields: PreprocessingFields,
+    key: String
+  ) throws(PreprocessingError) {
+    guard case .exact(let width, let height) = steps.resize, width == height,
+      steps.crop == nil, steps.padding == nil, steps.color == .rgb
+    else { throw fields.failure(key, "none, or steps that make a square of the whole picture") }
+    if let expected = splitting.defect(tile: width) { throw fields.failure(key, expected) }
+    self = .splitting(splitting)
   }
 
   /// Pairs of a height and a width.
