@@ -43,6 +43,11 @@ struct RegistryTests {
       ModelDescription(ViTFamily.self, vit(.pooled)),
       ModelDescription(ConvNeXtFamily.self, try trunk()),
       ModelDescription(LLaMAFamily.self, language),
+      ModelDescription(
+        SmolVLMFamily.self,
+        SmolVLMConfig(
+          vision: SmolVLMVisionConfig(imageSize: 64, patchSize: 8, encoder: encoder, shuffle: 2),
+          language: language)),
     ]
   }
 
@@ -70,7 +75,10 @@ struct RegistryTests {
     let pairs: [(any Family.Type, any Family.Type)] = [
       (LLaVAFamily.self, LLaMAFamily.self), (LLaVAFamily.self, CLIPFamily.self),
       (LLaVAFamily.self, ViTFamily.self), (LLaVAFamily.self, ConvNeXtFamily.self),
-      (LLaVAFamily.self, SigLIPFamily.self),
+      (LLaVAFamily.self, SigLIPFamily.self), (SmolVLMFamily.self, SigLIPFamily.self),
+      (SmolVLMFamily.self, LLaMAFamily.self),
+      // Both have a vision half in GGUF, which SmolVLM's says of itself.
+      (SmolVLMFamily.self, LLaVAFamily.self),
       // transformers names the parts of both alike, and of timm's only one has its own.
       (SigLIPFamily.self, CLIPFamily.self), (SigLIPFamily.self, ViTFamily.self),
       (CLIPFamily.self, ViTFamily.self), (CLIPFamily.self, ConvNeXtFamily.self),
@@ -99,11 +107,11 @@ struct RegistryTests {
   @Test("what a description says follows from the parts of its model")
   func facts() throws {
     let models = try Self.models()
-    #expect(models.map(\.seesPictures) == [true, false, false, false, false, false])
-    #expect(models.map { $0.language != nil } == [true, false, false, false, false, true])
-    #expect(models.map(\.tokenRows) == [100, nil, 50, nil, nil, 100])
-    #expect(models.map(\.trainedSide) == [nil, 224, 336, 336, nil, nil])
-    #expect(models.map { $0.config.image != nil } == [false, true, true, true, true, false])
+    #expect(models.map(\.seesPictures) == [true, false, false, false, false, false, true])
+    #expect(models.map { $0.language != nil } == [true, false, false, false, false, true, true])
+    #expect(models.map(\.tokenRows) == [100, nil, 50, nil, nil, 100, 100])
+    #expect(models.map(\.trainedSide) == [nil, 224, 336, 336, nil, nil, nil])
+    #expect(models.map { $0.config.image != nil } == [false, true, true, true, true, false, false])
   }
 
   @Test("an unknown architecture is answered with every name that is known")

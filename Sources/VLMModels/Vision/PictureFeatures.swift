@@ -29,10 +29,12 @@ package struct TowerInput: Sendable {
   package let pixels: [Float]
   package let height: Int
   package let width: Int
+  /// The part that shows something, from the top left, where the rest is padding; nil for all.
+  package let valid: PictureExtent?
 
-  package init(_ pixels: [Float], height: Int, width: Int) {
+  package init(_ pixels: [Float], height: Int, width: Int, valid: PictureExtent? = nil) {
     precondition(pixels.count == height * width * 3, "values fill the size")
-    (self.pixels, self.height, self.width) = (pixels, height, width)
+    (self.pixels, self.height, self.width, self.valid) = (pixels, height, width, valid)
   }
 
   var shape: FeatureShape { FeatureShape(batch: 1, height: height, width: width, channels: 3) }
@@ -53,6 +55,7 @@ extension VisionTower {
   ) throws(ModelError) -> [PictureFeatures] {
     var context: (any TowerContext)?
     var features: [PictureFeatures] = []
+    let isPadded = inputs.contains { $0.valid != nil }
     for (index, input) in inputs.enumerated() {
       if context?.input != input.shape {
         // Let go of the last one before the next is planned.
@@ -60,6 +63,10 @@ extension VisionTower {
         context = try self.context(input.shape, pool: pool, kernels: kernels)
       }
       guard let context else { continue }
+      if isPadded {
+        try context.restrict(
+          height: input.valid?.height ?? input.height, width: input.valid?.width ?? input.width)
+      }
       let observe = index == observing ? observe : nil
       context.pixels.assign(input.pixels)
       observe?(Observation(InputPoint.pixels, context.pixels, .map(input.shape)))

@@ -143,6 +143,12 @@ package protocol TowerContext: AnyObject {
   /// may write over it.
   var pixels: MatrixView { get }
 
+  /// Takes so many pixels from the top left of each picture for the picture, and the others for
+  /// padding. It holds for the next passes.
+  ///
+  /// - Throws: `ModelError` for a tower that cannot leave padding out, or a part that is none.
+  func restrict(height: Int, width: Int) throws(ModelError)
+
   /// Runs the tower on the pictures in `pixels` and gives its features, without what a file may have
   /// on top of them: what a projector reads.
   ///
@@ -189,6 +195,16 @@ package struct FeatureGrid {
   package init(view: MatrixView, shape: FeatureShape) {
     self.view = view
     self.shape = shape
+  }
+}
+
+extension TowerContext {
+  package func restrict(height: Int, width: Int) throws(ModelError) {
+    guard height != input.height || width != input.width else { return }
+    throw ModelError(
+      .image(
+        found: "a picture of \(width)×\(height) in \(input.width)×\(input.height) pixels",
+        expected: "one without padding, which the tower cannot leave out"))
   }
 }
 
