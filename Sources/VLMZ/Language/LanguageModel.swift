@@ -18,6 +18,8 @@ package struct LanguageModel: Sendable {
   package let tokenizer: Tokenizer?
   /// How the model's makers want text to be generated.
   package let defaults: GenerationDefaults
+  /// What the model reads around a picture's tiles; nil for one that reads nothing there.
+  private let marks: TileMarks?
   private let grammars: GrammarCache?
   private let container: Container
   private let kernels: KernelSet
@@ -39,6 +41,9 @@ package struct LanguageModel: Sendable {
     defaults = try container.generationDefaults()
     tokenizer = try container.tokenizer(of: description)
     grammars = tokenizer.map { GrammarCache($0) }
+    marks =
+      description.config.marksTiles
+      ? try tokenizer.map { TileMarks(try container.chatTemplates().tokens, $0) } : nil
     self.container = container
     self.kernels = kernels
   }
@@ -47,7 +52,9 @@ package struct LanguageModel: Sendable {
   package var trainedLength: Int? { pictures?.config.promptLimit }
   /// The name of the conversation template that the model was trained with, where the container has
   /// none of its own: every LLaVA on Vicuna v1.5 has this one, whatever its folder is called.
-  package var templateName: String? { pictures == nil ? nil : "vicuna_v1" }
+  package var templateName: String? {
+    pictures == nil || preprocessing?.tiling?.isSplitting == true ? nil : "vicuna_v1"
+  }
 
   // MARK: - Text
 
@@ -145,7 +152,8 @@ package struct LanguageModel: Sendable {
         ofWidth: image.width, height: image.height, side: side, step: step)
     }
     return try steps.prepare(
-      image, name: name, limits: limits, isOneOfSeveral: geometry.isOneOfSeveral)
+      image, name: name, limits: limits, isOneOfSeveral: geometry.isOneOfSeveral,
+      isFrame: geometry.isFrame)
   }
 
   /// Which tiles a picture is cut into is a part of what such a model has learned.
@@ -180,7 +188,7 @@ package struct LanguageModel: Sendable {
       picture.inputs, layout: picture.layout, pool: pool, cancelled: cancelled, observe: observe)
     try container.checkUnchanged()
     try tokens.rows.requireFinite("visual tokens")
-    return tokens
+    return try marks?.arranged(tokens, picture.layout) ?? tokens
   }
 
   private func sighted() throws(GenerationError) -> (LLaVA, Preprocessing) {
@@ -200,6 +208,8 @@ package struct PictureGeometry: Sendable, Equatable {
   package var keepsAspect: Bool
   /// Whether the picture shares its prompt with others: some models see each of several less finely.
   package var isOneOfSeveral: Bool
+  /// Whether the picture is a frame of a film.
+  package var isFrame = false
 
   package init(resolution: Int? = nil, keepsAspect: Bool = false, isOneOfSeveral: Bool = false) {
     self.resolution = resolution
@@ -211,6 +221,10 @@ package struct PictureGeometry: Sendable, Equatable {
 extension PreparedPicture {
   /// The tiles as towers take them.
   package var inputs: [TowerInput] {
-    tiles.map { TowerInput($0.values, height: $0.height, width: $0.width) }
+    tiles.enumerated().map { index, tile in
+      TowerInput(
+        tile.values, height: tile.height, width: tile.width,
+        valid: layout.valid.isEmpty ? nil : layout.valid[index])
+    }
   }
 }
