@@ -85,6 +85,9 @@ struct ConversationRun {
     // Before the pictures, which may take long.
     let question = try question()
     if let question, options.each { return try ask(question, ofEach: source, conversation) }
+    if let question, let rate = options.fps {
+      return try ask(question, ofFilm: source, rate: rate, conversation)
+    }
     var encoded = Encoded()
     let recording = Recording(outputs, model.language.preprocessing)
     var pictures: [VisualTokens] = []
@@ -150,11 +153,21 @@ struct ConversationRun {
   }
 
   /// What the tower sees of a picture.
+  ///
+  /// - Parameters:
+  ///   - decoded: the picture, where it is not what its file has first.
+  ///   - isFrame: whether it is one of a film.
   func prepare(
-    _ picture: PictureInput, isOneOfSeveral: Bool = false
+    _ picture: PictureInput, decoded: VLMImages.Image? = nil, isOneOfSeveral: Bool = false,
+    isFrame: Bool = false
   ) throws -> PreparedPicture {
     var geometry = geometry
     geometry.isOneOfSeveral = isOneOfSeveral
+    geometry.isFrame = isFrame
+    if let decoded {
+      return try model.language.prepare(
+        decoded, name: picture.place, geometry: geometry, limits: limits)
+    }
     let image: LazyImage
     switch picture.content {
     case .failure(let error): throw error
