@@ -13,8 +13,9 @@ package struct GIFFilm {
   private var painted: [Bool]
   private let background: RGB
 
-  /// More are no short film; the rest is left out.
+  /// More are no short film, nor are more pixels in all of them; the rest is left out.
   package static let maximumCount = 36_000
+  private static let maximumPixels = 1 << 34
 
   /// Reads where the pictures are; nothing is decoded.
   ///
@@ -39,9 +40,9 @@ package struct GIFFilm {
     global = first.global
     var count = 0
     var frame: GIFFrame? = first
-    while let found = frame, count < Self.maximumCount {
+    while let found = frame, count < min(Self.maximumCount, max(1, Self.maximumPixels / pixels)) {
       count += 1
-      frame = found.next(in: contents)
+      frame = Self.frame(behind: found, in: contents, pixels: pixels)
     }
     self.count = count
     self.background = background
@@ -59,7 +60,7 @@ package struct GIFFilm {
   package mutating func next() -> Image? {
     guard let frame = following else { return nil }
     let contents = ImageBytes(bytes: file.contents)
-    following = frame.next(in: contents)
+    following = Self.frame(behind: frame, in: contents, pixels: painted.count)
     let before = frame.disposal == .previous ? (canvas, painted) : ([], [])
     paint(frame, contents)
     let image = shown()
@@ -72,6 +73,13 @@ package struct GIFFilm {
       }
     }
     return image
+  }
+
+  /// The next frame; nil for one of more pixels than the canvas, which would need more memory.
+  private static func frame(
+    behind frame: GIFFrame, in contents: ImageBytes, pixels: Int
+  ) -> GIFFrame? {
+    frame.next(in: contents).flatMap { $0.width * $0.height <= pixels ? $0 : nil }
   }
 
   private mutating func paint(_ frame: GIFFrame, _ contents: ImageBytes) {
