@@ -33,9 +33,9 @@ struct RandomTower {
     weightBytes = container.weightBytes
     operations = { try config.operations(side: $0) }
     run = { image in
-      let features = try tower.features(
-        of: image.values, height: image.height, width: image.width, pool: pool, kernels: kernels)
-      guard let projector else { return }
+      let input = TowerInput(image.values, height: image.height, width: image.width)
+      let found = try tower.features(of: [input], pool: pool, kernels: kernels)
+      guard let projector, let features = found.first else { return }
       let memory = Activations(count: features.count * projector.config.outputs)
       try projector(
         features.tokens,

@@ -225,6 +225,7 @@ struct SourceDescriptions {
         .configuration(
           field: "image_aspect_ratio", found: ratio.serialized(), expected: "pad or square"))
     }
+    if let tower = config as? SmolVLMVisionConfig { result = try withFilms(result, tower) }
     return result
   }
 }

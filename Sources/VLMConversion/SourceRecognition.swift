@@ -182,7 +182,9 @@ struct SourceRecognition {
       if let stated, !found.unused.isEmpty {
         throw ConversionError(path: weights, .architecture(stated))
       }
-      if let llava = try TransformersLLaVA(facts)?.facts ?? GGUFLLaVA(facts)?.facts {
+      if let own = try SmolVLMFamily.descriptions(of: facts) {
+        (description, towerDescription) = own
+      } else if let llava = try TransformersLLaVA(facts)?.facts ?? GGUFLLaVA(facts)?.facts {
         (description, towerDescription) = (llava.description, llava.towerDescription)
       }
       (self.catalog, checkpoint, self.descriptions) = (catalog, found, descriptions)
@@ -223,6 +225,7 @@ struct SourceRecognition {
   ) throws {
     if gguf.isVision {
       try ModelError.inFile(catalog.path) {
+        guard !SmolVLMFamily.isVisionHalf(gguf.description) else { return }
         try GGUFLLaVA.refuseOthers(
           gguf.description, catalog.tensors.map { (name: $0.name, shape: $0.shape) })
       }

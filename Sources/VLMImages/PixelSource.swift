@@ -21,7 +21,7 @@ package protocol PixelSource {
   var lighterForm: String? { get }
 
   /// Requests decoding at reduced size, at least this share of each side, if allowed and supported
-  /// by the format.
+  /// by the format. The first request holds.
   func reduce(toShare share: Double) throws(ImageError)
 
   /// Calls `body` with all rows, at most `RowResampler.stripRows` at a time: 8-bit RGB and, if
@@ -96,6 +96,8 @@ package final class LazyImage: PixelSource {
   private let report: (DecodingNote) -> Void
   private var reader: any RowReader
   private var isRead = false
+  /// Whether a size was requested.
+  private var isAsked = false
   private var share = 1.0
   package private(set) var reduction = 1
 
@@ -131,7 +133,9 @@ package final class LazyImage: PixelSource {
   package var lighterForm: String? { reader.lighterForm }
 
   package func reduce(toShare share: Double) throws(ImageError) {
-    guard isFast, share < 1 else { return }
+    guard isFast, !isAsked else { return }
+    isAsked = true
+    guard share < 1 else { return }
     self.share = share
     reduction = try reader.reduce(toShare: share)
   }

@@ -95,6 +95,9 @@ package protocol ModelConfig: Sendable, Equatable {
   var languageModel: LLaMAConfig? { get }
   /// The vision tower of the language model; nil for one that reads text alone.
   var visionTower: (any VisionTowerConfig)? { get }
+  /// Whether the language model reads marks around the tiles of a picture: the row and the column of
+  /// each.
+  var marksTiles: Bool { get }
   /// The preprocessing that is assumed where a checkpoint states none.
   ///
   /// - Parameter naming: whose names the checkpoint's tensors have.
@@ -106,6 +109,7 @@ extension ModelConfig {
   package var text: TextTowerConfig? { nil }
   package var languageModel: LLaMAConfig? { nil }
   package var visionTower: (any VisionTowerConfig)? { nil }
+  package var marksTiles: Bool { false }
   package func assumedSteps(naming: String) -> AssumedSteps { .timm }
 
   func isEqual(to other: any ModelConfig) -> Bool { (other as? Self) == self }

@@ -6,6 +6,7 @@ package enum Registry {
   /// In the order in which they are asked about a checkpoint. A family whose models contain those of
   /// others stands before them: a LLaVA's names include a CLIP's and a LLaMA's.
   package static let families: [any Family.Type] = [
+    SmolVLMFamily.self,
     LLaVAFamily.self,
     SigLIPFamily.self,
     CLIPFamily.self,

@@ -139,17 +139,17 @@ extension Model {
     }
     let clock = ContinuousClock()
     let start = clock.now
-    let pixels = try image.withSource { source in
-      try language.pixels(
-        of: source, name: image.name, geometry: options.geometry, limits: image.limits)
+    let picture = try image.withSource { source in
+      try language.prepare(
+        source, name: image.name, geometry: options.geometry, limits: image.limits)
     }
     try flag.check()
     let tokens = try ModelError.inFile(image.name) {
-      try language.encode(pixels, pool: pool, cancelled: flag, observe: observe)
+      try language.encode(picture, pool: pool, cancelled: flag, observe: observe)
     }
     try flag.check()
     return EncodedImage(
-      inputWidth: pixels.width, inputHeight: pixels.height, seconds: (clock.now - start).seconds,
+      inputWidth: picture.width, inputHeight: picture.height, seconds: (clock.now - start).seconds,
       model: self, tokens: tokens)
   }
 

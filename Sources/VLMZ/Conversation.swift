@@ -128,6 +128,9 @@ public final class Conversation: @unchecked Sendable {
   /// Without a call it does nothing.
   public func cancel() { gate.cancel() }
 
+  /// Pictures of the conversation, those that wait for a question too.
+  package var pictureCount: Int { images.count + waiting.count }
+
   /// Takes a picture into the next question.
   package func add(_ picture: VisualTokens) { waiting.append(picture) }
 
@@ -166,7 +169,7 @@ public final class Conversation: @unchecked Sendable {
       ids, images: all, frame.complete(options ?? self.options), cancelled: cancelled, emit: emit)
     let answer = Answer(
       generation, promptTokens: ids.count { $0 != ImagePrompt.sentinel },
-      visualTokens: all.reduce(0) { $0 + $1.count })
+      visualTokens: all.reduce(0) { $0 + $1.positionCount })
     guard !answer.endedBeforeStart else { return answer }
     let answered = frame.historyText(of: generation.text)
     turns += [.init(.user, text), .init(.assistant, answered)]
@@ -195,7 +198,7 @@ public final class Conversation: @unchecked Sendable {
   private func ids(_ question: String, _ pictures: [VisualTokens]) throws -> [Int] {
     let ids = try frame.ids(
       turns + [.init(.user, question)], system: system, pictures: pictures.count)
-    let visual = pictures.reduce(0) { $0 + $1.count }
+    let visual = pictures.reduce(0) { $0 + $1.positionCount }
     promptLength = frame.length(ids, visual: visual)
     try frame.requireRoom(ids, visual: visual)
     return ids

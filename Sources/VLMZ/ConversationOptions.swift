@@ -167,14 +167,21 @@ public struct EncodingOptions: Sendable, Equatable {
   /// The whole picture in its own proportions, for towers that take them, instead of padding or
   /// cropping it to a square.
   public var keepsAspect: Bool
+  /// Whether the picture shares its conversation with others: LLaVA-OneVision sees one picture in tiles,
+  /// and each of several as one square. Other models see no difference.
+  public var isOneOfSeveral: Bool
 
   /// Options that differ from the defaults where they are given.
-  public init(resolution: Int? = nil, keepsAspect: Bool = false) {
+  public init(
+    resolution: Int? = nil, keepsAspect: Bool = false, isOneOfSeveral: Bool = false
+  ) {
     self.resolution = resolution
     self.keepsAspect = keepsAspect
+    self.isOneOfSeveral = isOneOfSeveral
   }
 
   var geometry: PictureGeometry {
-    PictureGeometry(resolution: resolution, keepsAspect: keepsAspect)
+    PictureGeometry(
+      resolution: resolution, keepsAspect: keepsAspect, isOneOfSeveral: isOneOfSeveral)
   }
 }

@@ -60,12 +60,13 @@ public struct TextClasses: Sendable {
 /// A value: any conversation of the model that made it may use it.
 public struct EncodedImage: Sendable {
   /// Positions of the context that the picture takes.
-  public var tokenCount: Int { tokens.count }
-  /// Rows and columns of the grid that the tokens are of.
+  public var tokenCount: Int { tokens.positionCount }
+  /// Rows and columns of the grid that the tokens are of. Of a picture that the model sees in tiles it is
+  /// the grid that the tiles make together, beside which there are more tokens.
   public var gridHeight: Int { tokens.gridHeight }
   /// See `gridHeight`.
   public var gridWidth: Int { tokens.gridWidth }
-  /// Width of the input that was encoded, in pixels.
+  /// Width of the input that was encoded, in pixels: of a picture in tiles, of all of them side by side.
   public let inputWidth: Int
   /// Height of the input that was encoded, in pixels.
   public let inputHeight: Int
@@ -75,7 +76,8 @@ public struct EncodedImage: Sendable {
   let model: Model
   package let tokens: VisualTokens
 
-  /// The tokens, f32 `[tokenCount, width]`, from the top left, row by row.
+  /// The tokens, f32, as many as `tokenCount` but for those that are text among them: from the top
+  /// left, row by row, and of a picture in tiles one tile after the other, as the model reads them.
   public func values() -> [Float] { withExtendedLifetime(tokens) { tokens.rows.array() } }
 }
 

@@ -103,9 +103,10 @@ struct ChatLoop {
     }
     let picture = PictureInput(name: name, content: .file)
     do {
-      let tokens = try run.add(picture, to: conversation, &encoded)
+      let tokens = try run.add(
+        picture, to: conversation, &encoded, isOneOfSeveral: conversation.pictureCount > 0)
       if isTerminal, !run.quiet {
-        Report.note("[\(tokens.count) tokens, for the next question]")
+        Report.note("[\(tokens.positionCount) tokens, for the next question]")
       }
     } catch let error as any ReportableError where !run.isFatal(error) {
       if isTerminal || run.records.format == .text { Report.error(error, program: "vlm-run") }

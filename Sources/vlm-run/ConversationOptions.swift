@@ -26,6 +26,14 @@ struct ConversationOptions: ParsableArguments {
       """)
   var each = false
 
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "The pictures are frames of a film, so many a second: files, those in folders, one animated GIF, "
+        + "or a stream of pictures on standard input. For models that were trained on films.",
+      valueName: "rate"))
+  var fps: Double?
+
   // A number may be below 0, which is said as such. What has no effect on a model is told, so it is
   // known of every option whether it was given.
   @Option(
@@ -171,7 +179,9 @@ struct ConversationOptions: ParsableArguments {
   }
 
   /// Those that are about pictures.
-  var givenOfPictures: [String] { keepAspect ? ["--keep-aspect"] : [] }
+  var givenOfPictures: [String] {
+    [("--keep-aspect", keepAspect), ("--fps", fps != nil)].filter(\.1).map(\.0)
+  }
 
   /// Tokens of an answer at most.
   var answerLength: Int { maxTokens ?? 512 }

@@ -41,11 +41,11 @@ extension ConversationRun {
           guard count == 0 || !outputs.areOfOneImage else {
             throw InputError(picture.place, .several(advice: nil))
           }
-          let pixels = try pixels(picture)
-          let tokens = try encode(pixels, of: picture, observe: recording.observer)
+          let prepared = try prepare(picture)
+          let tokens = try encode(prepared, of: picture, observe: recording.observer)
           count += 1
           if outputs.embed != nil { Self.add(tokens, of: picture, to: &table) }
-          report(picture, pixels, tokens, (Progress.now() - start) * 1000)
+          report(picture, prepared, tokens, (Progress.now() - start) * 1000)
         } catch let error as any ReportableError where !isFatal(error) {
           records.fail(error, members: picture.members)
           if outputs.embed != nil { table.add(failure: error, of: picture) }
@@ -58,11 +58,12 @@ extension ConversationRun {
   }
 
   private func report(
-    _ picture: PictureInput, _ pixels: PixelTensor, _ tokens: VisualTokens, _ milliseconds: Double
+    _ picture: PictureInput, _ prepared: PreparedPicture, _ tokens: VisualTokens,
+    _ milliseconds: Double
   ) {
     guard records.format != .text else {
       Report.line(
-        "\(picture.title)  (\(pixels.width)×\(pixels.height) input, "
+        "\(picture.title)  (\(prepared.width)×\(prepared.height) input, "
           + "\(tokens.count) visual tokens of \(tokens.columns) values, "
           + "\(decimal(milliseconds, 1)) ms)")
       return

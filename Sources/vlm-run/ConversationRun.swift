@@ -85,17 +85,24 @@ struct ConversationRun {
     // Before the pictures, which may take long.
     let question = try question()
     if let question, options.each { return try ask(question, ofEach: source, conversation) }
+    if let question, let rate = options.fps {
+      return try ask(question, ofFilm: source, rate: rate, conversation)
+    }
     var encoded = Encoded()
     let recording = Recording(outputs, model.language.preprocessing)
     var pictures: [VisualTokens] = []
     var table = EmbeddingTable()
-    while let picture = try source.next() {
+    var next = try source.next()
+    while let picture = next {
+      next = try source.next()
       // A stream may have no end, and a context has.
-      if let frame = picture.frame, frame > 1 {
+      if let frame = next?.frame, frame > 1 {
         throw InputError(
           "standard input", .several(advice: "--each asks the question of every one"))
       }
-      let tokens = try add(picture, to: conversation, &encoded, observe: recording.observer)
+      let tokens = try add(
+        picture, to: conversation, &encoded,
+        isOneOfSeveral: !pictures.isEmpty || next != nil, observe: recording.observer)
       pictures.append(tokens)
       if outputs.embed != nil { Self.add(tokens, of: picture, to: &table) }
     }
@@ -145,8 +152,22 @@ struct ConversationRun {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// The tower's input for a picture.
-  func pixels(_ picture: PictureInput) throws -> PixelTensor {
+  /// What the tower sees of a picture.
+  ///
+  /// - Parameters:
+  ///   - decoded: the picture, where it is not what its file has first.
+  ///   - isFrame: whether it is one of a film.
+  func prepare(
+    _ picture: PictureInput, decoded: VLMImages.Image? = nil, isOneOfSeveral: Bool = false,
+    isFrame: Bool = false
+  ) throws -> PreparedPicture {
+    var geometry = geometry
+    geometry.isOneOfSeveral = isOneOfSeveral
+    geometry.isFrame = isFrame
+    if let decoded {
+      return try model.language.prepare(
+        decoded, name: picture.place, geometry: geometry, limits: limits)
+    }
     let image: LazyImage
     switch picture.content {
     case .failure(let error): throw error
@@ -159,8 +180,8 @@ struct ConversationRun {
         bytes: bytes, name: picture.place, policy: policy, limits: limits, isFast: decodesFast,
         report: Report.reporter(of: picture.place))
     }
-    return try model.language.pixels(
-      of: image, name: picture.place, geometry: geometry, limits: limits)
+    return try model.language.prepare(
+      image, name: picture.place, geometry: geometry, limits: limits)
   }
 
   /// Whether an error leaves nothing to be done with other pictures or questions.
@@ -172,24 +193,27 @@ struct ConversationRun {
   }
 
   /// Encodes a picture for the next question.
+  ///
+  /// - Parameter isOneOfSeveral: whether the prompt has others.
   @discardableResult
   func add(
     _ picture: PictureInput, to conversation: Conversation, _ encoded: inout Encoded,
-    observe: TowerObserver? = nil
+    isOneOfSeveral: Bool = false, observe: TowerObserver? = nil
   ) throws -> VisualTokens {
     let start = Progress.now()
-    let tokens = try encode(try pixels(picture), of: picture, observe: observe)
+    let tokens = try encode(
+      try prepare(picture, isOneOfSeveral: isOneOfSeveral), of: picture, observe: observe)
     conversation.add(tokens)
-    encoded.add(picture, tokens: tokens.count, seconds: Progress.now() - start)
+    encoded.add(picture, tokens: tokens.positionCount, seconds: Progress.now() - start)
     return tokens
   }
 
   /// - Throws: errors that say which picture they are about.
   func encode(
-    _ pixels: PixelTensor, of picture: PictureInput, observe: TowerObserver?
+    _ prepared: PreparedPicture, of picture: PictureInput, observe: TowerObserver?
   ) throws -> VisualTokens {
     do {
-      return try model.language.encode(pixels, pool: model.model.pool, observe: observe)
+      return try model.language.encode(prepared, pool: model.model.pool, observe: observe)
     } catch let error as any ReportableError {
       throw ImageRun.error(error, about: picture.place)
     }

@@ -16,6 +16,8 @@ struct InputError: ReportableError, Equatable {
     /// Where one is wanted, and what does with all of them.
     case several(advice: String?)
     case lineTooLong(limit: Int)
+    /// One of more frames, or of more bytes on standard input.
+    case longFilm(frames: Int, bytes: Int)
     /// A file that was there, where the names of embeddings go.
     case notNames
     /// A question about a picture that could not be shown, and why.
@@ -56,6 +58,10 @@ struct InputError: ReportableError, Equatable {
       return "found more than one picture, expected one" + (advice.map { "; " + $0 } ?? "")
     case .lineTooLong(let limit):
       return "found a line of more than \(limit >> 20) MiB, which is left out"
+    case .longFilm(let frames, let bytes):
+      return
+        "found a film of more than \(frames) frames or \(bytes >> 20) MiB; fewer frames a second "
+        + "make it shorter"
     case .notNames:
       return
         "is where the names of the rows go and has something else, which is kept; give --embed "
@@ -67,7 +73,7 @@ struct InputError: ReportableError, Equatable {
   var exitStatus: ExitStatus {
     switch problem {
     case .folder, .noPictures: .noInput
-    case .otherBytes, .lineTooLong: .badData
+    case .otherBytes, .lineTooLong, .longFilm: .badData
     case .dash, .nameTooLong, .zeroByte, .several: .usage
     case .notNames: .cannotCreate
     case .notAsked(_, let status): status

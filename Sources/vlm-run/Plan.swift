@@ -33,19 +33,20 @@ struct Plan {
 
   /// Prints it, with the sizes of the pictures' inputs; what fails of them is in the records.
   func show(
-    _ source: PictureSource, _ records: Records, load: (PictureInput) throws -> PixelTensor
+    _ source: PictureSource, _ records: Records,
+    load: (PictureInput) throws -> (width: Int, height: Int)
   ) throws {
     if records.format == .text { lines.forEach { Report.line($0) } }
     let pictures = Records(records.format == .text ? .text : .json)
     while let picture = try source.next() {
       do {
-        let pixels = try load(picture)
+        let size = try load(picture)
         var object = picture.members
-        object.set("width", .int(pixels.width))
-        object.set("height", .int(pixels.height))
+        object.set("width", .int(size.width))
+        object.set("height", .int(size.height))
         pictures.add(.object(object))
         if records.format == .text {
-          Report.line("\(picture.title): input \(pixels.width)×\(pixels.height)")
+          Report.line("\(picture.title): input \(size.width)×\(size.height)")
         }
       } catch let error as any ReportableError {
         pictures.fail(error, members: picture.members)

@@ -45,7 +45,10 @@ extension VLMRun {
         "context", .int(model.capacity), "\(model.capacity) positions, keys and values \(format)")
       let template = try PromptChoice(model, conversation, quiet: true).template()?.name
       plan.add("template", template.map { .string($0) } ?? .null, template ?? "none")
-      return try plan.show(source, run.records) { try run.pixels($0) }
+      return try plan.show(source, run.records) { picture in
+        let prepared = try run.prepare(picture)
+        return (prepared.width, prepared.height)
+      }
     }
     // Said before the work, not after it.
     try outputs.check(

@@ -120,6 +120,17 @@ struct VLMRun: ParsableCommand {
         throw ValidationError("\(option): found \(images.count) images, expected one")
       }
     }
+    if let fps = conversation.fps {
+      guard fps > 0, fps <= 1000 else {
+        throw ValidationError("--fps: found \(fps), expected more than 0, at most 1000")
+      }
+      let others =
+        [("--chat", conversation.chat), ("--each", conversation.each)]
+        + [("--dump", dump != nil), ("--explain", explain != nil), ("--embed", embed != nil)]
+      if let (other, _) = others.first(where: \.1) {
+        throw ValidationError("--fps and \(other) exclude each other: a film is asked about once")
+      }
+    }
     let readers = images + [conversation.prompt, pictures.filesFrom].compactMap { $0 }
     guard readers.count(where: { $0 == "-" }) <= 1 else {
       throw ValidationError("'-' can be read once")
@@ -221,7 +232,10 @@ struct VLMRun: ParsableCommand {
 
   /// The pictures that this call is about.
   var source: PictureSource {
-    PictureSource(images, pictures, limits: preprocessing.limits, quiet: quiet)
+    var options = pictures
+    // A folder can be nothing but the frames.
+    if conversation.fps != nil { options.recursive = true }
+    return PictureSource(images, options, limits: preprocessing.limits, quiet: quiet)
   }
 
   /// Files with names of pictures.
@@ -243,6 +257,9 @@ struct VLMRun: ParsableCommand {
     let (records, loader) = (run.records, run.loader)
     var plan = Plan(session.container, session.kernels, session.pool)
     plan.add("preprocessing", loader.preprocessing.json(), loader.preprocessing.json().serialized())
-    try plan.show(run.source, records) { try loader.load($0) }
+    try plan.show(run.source, records) { picture in
+      let pixels = try loader.load(picture)
+      return (pixels.width, pixels.height)
+    }
   }
 }

@@ -36,16 +36,29 @@ struct LoadedModel {
   var preprocessing: Preprocessing { language.preprocessing ?? .timmDefault }
   var tower: (any VisionTowerConfig)? { language.pictures?.config.tower }
 
+  /// What the tower sees of a picture; of one in tiles the overview.
   func pixels(
     of image: any PixelSource, name: String, geometry: PictureGeometry = PictureGeometry()
   ) throws -> PixelTensor {
-    try language.pixels(of: image, name: name, geometry: geometry)
+    try language.prepare(image, name: name, geometry: geometry).overview
+  }
+
+  func prepare(
+    _ image: any PixelSource, name: String, geometry: PictureGeometry = PictureGeometry()
+  ) throws -> PreparedPicture {
+    try language.prepare(image, name: name, geometry: geometry)
   }
 
   func encode(
     _ pixels: PixelTensor, observe: TowerObserver? = nil
   ) throws -> VisualTokens {
-    try language.encode(pixels, pool: model.pool, observe: observe)
+    try encode(PreparedPicture(pixels), observe: observe)
+  }
+
+  func encode(
+    _ picture: PreparedPicture, observe: TowerObserver? = nil
+  ) throws -> VisualTokens {
+    try language.encode(picture, pool: model.pool, observe: observe)
   }
 
   func generate(

@@ -80,8 +80,11 @@ final class GIFReader: RowReader {
   }
 }
 
-/// The position and palette of a GIF's first frame.
+/// The position and palette of a GIF's frame.
 struct GIFFrame {
+  /// What becomes of a frame before the next is painted.
+  enum Disposal { case keep, background, previous }
+
   let canvasWidth: Int
   let canvasHeight: Int
   let x: Int
@@ -92,13 +95,26 @@ struct GIFFrame {
   let transparent: UInt8?
   /// 256 colours: the file's palette padded with black, or a gray ramp if it has none.
   let palette: [UInt8]
+  /// The same of the file, for frames without one of their own.
+  let global: [UInt8]
+  let disposal: Disposal
   /// Offset of the code sub-blocks, and the minimum code size.
   let data: Int
   let codeBits: Int
 
   var background: UInt8 { transparent ?? 0 }
 
-  init(_ file: ImageBytes, name: String) throws(ImageError) {
+  /// The frame behind this one; nil behind the last, and where the file is damaged.
+  func next(in file: ImageBytes) -> GIFFrame? {
+    var offset = data
+    while let size = file.byte(offset), size > 0 { offset += size + 1 }
+    return try? GIFFrame(file, name: "", behind: (offset + 1, global))
+  }
+
+  /// - Parameter behind: where the last frame ends, and the file's palette; nil for the first frame.
+  init(
+    _ file: ImageBytes, name: String, behind: (offset: Int, global: [UInt8])? = nil
+  ) throws(ImageError) {
     func corrupt(_ text: String) -> ImageError {
       ImageError(name: name, problem: .corrupt(.gif, text))
     }
@@ -115,18 +131,24 @@ struct GIFFrame {
       for (index, sample) in file.slice(offset, size).enumerated() { palette[index] = sample }
       offset += size
     }
-    readPalette(flags)
+    if let behind {
+      (offset, palette) = behind
+    } else {
+      readPalette(flags)
+    }
+    global = palette
     var transparent: UInt8?
+    var disposal = Disposal.keep
     while true {
       switch file.byte(offset) {
       case 0x21:
         // An extension: a label and sub-blocks. Only the first sub-block of a graphic control
         // extension matters.
         if file.byte(offset + 1) == 0xF9, let size = file.byte(offset + 2), size >= 4,
-          let control = file.byte(offset + 3), let index = file.byte(offset + 6),
-          control & 1 == 1
+          let control = file.byte(offset + 3), let index = file.byte(offset + 6)
         {
-          transparent = UInt8(index)
+          if control & 1 == 1 { transparent = UInt8(index) }
+          disposal = [2: .background, 3: .previous][control >> 2 & 7] ?? .keep
         }
         offset += 2
         while let size = file.byte(offset), size > 0 { offset += size + 1 }
@@ -151,6 +173,7 @@ struct GIFFrame {
         data = offset + 1
         self.transparent = transparent
         self.palette = palette
+        self.disposal = disposal
         return
       case 0x3B: throw corrupt("the file has no picture")
       case nil: throw early

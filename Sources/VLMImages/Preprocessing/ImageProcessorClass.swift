@@ -16,6 +16,8 @@ struct ImageProcessorClass {
     case levit
     /// Both sides are resized to `int(size / crop_pct)`; for a square, the short side.
     case poolFormer
+    /// The picture becomes tiles of `max_image_size`, see `ImageSplitting`.
+    case splitting
   }
 
   let size: Size
@@ -34,6 +36,8 @@ struct ImageProcessorClass {
   /// The steps of CLIP's processor, shared by Bit's.
   private static let clip = ImageProcessorClass(
     size: .shortestEdge(224), squaresNumbers: false, crop: 224, normalization: .clip)
+  private static let idefics3 = ImageProcessorClass(
+    size: .square(364), filter: .lanczos, normalization: .half, sizing: .splitting)
   private static let mobileNet = ImageProcessorClass(
     size: .shortestEdge(256), squaresNumbers: false, filter: .bilinear, crop: 224,
     normalization: .half)
@@ -53,6 +57,7 @@ struct ImageProcessorClass {
     "DeiT": .init(size: .square(256), crop: 224, normalization: .half),
     "EfficientNet": .init(
       size: .square(346), crop: 289, cropsUnlessTold: false, normalization: .half, hasOffset: true),
+    "Idefics3": idefics3,
     "Levit": .init(
       size: .shortestEdge(224), squaresNumbers: false, crop: 224, normalization: .imageNet,
       sizing: .levit),
@@ -65,6 +70,7 @@ struct ImageProcessorClass {
       size: .shortestEdge(224), squaresNumbers: false, crop: 224, normalization: .imageNet,
       sizing: .poolFormer),
     "Pvt": .init(size: .square(224), normalization: .imageNet),
+    "SmolVLM": idefics3,
     "Siglip": .init(size: .square(224), squaresNumbers: false, normalization: .half),
     "ViT": .init(size: .square(224), filter: .bilinear, normalization: .half),
   ]
@@ -94,6 +100,7 @@ struct ImageProcessorClass {
     case "chinese_clip": classes["ChineseCLIP"]
     case "dinov3_convnext": classes["DINOv3ViT"]
     case "llava": classes["Llava"]
+    case "idefics3", "smolvlm": idefics3
     default: nil
     }
   }
@@ -102,6 +109,7 @@ struct ImageProcessorClass {
 extension ImageProcessorClass {
   /// The steps of a configuration.
   func steps(_ fields: PreprocessingFields) throws(PreprocessingError) -> Preprocessing {
+    if sizing == .splitting { return try split(fields) }
     var resize: Preprocessing.Resize?
     var crop: Preprocessing.Crop?
     if try fields.bool("do_resize", default: true) {
@@ -142,6 +150,31 @@ extension ImageProcessorClass {
       resize: resize, filter: try fields.filter("resample", default: filter), crop: crop,
       rescale: try fields.rescale(), normalization: try numbers(fields))
     return padsToSquare && pads ? steps.paddedWithMean() : steps
+  }
+
+  /// Tiles of `max_image_size`. Nothing is padded, as all tiles are whole.
+  private func split(_ fields: PreprocessingFields) throws(PreprocessingError) -> Preprocessing {
+    guard try fields.bool("do_resize", default: true) else {
+      throw fields.failure("do_resize", "true: tiles are made of pictures of one size")
+    }
+    let edge = fields.member("size")
+    guard edge == nil || edge?["longest_edge"] != nil else {
+      throw fields.failure("size", "\"longest_edge\" alone")
+    }
+    let tile = try fields.side(
+      fields.member("max_image_size").map { $0["longest_edge"] ?? .null } ?? .int(364),
+      "max_image_size")
+    var steps = Preprocessing(
+      resize: .exact(width: tile, height: tile),
+      filter: try fields.filter("resample", default: filter), rescale: try fields.rescale(),
+      normalization: try numbers(fields))
+    let splitting = ImageSplitting(
+      longestEdge: try fields.side(edge?["longest_edge"] ?? .int(4 * 364), "size"),
+      splits: try fields.bool("do_image_splitting", default: true),
+      film: try fields.member("video_sampling") == nil
+        ? nil : FrameSampling(checkpointConfig: fields.json, tile: tile, name: fields.name))
+    steps.tiling = try Tiling(splitting, of: steps, fields, key: "size")
+    return steps
   }
 
   private func shared(_ side: Int, _ fields: PreprocessingFields) throws(PreprocessingError) -> Int

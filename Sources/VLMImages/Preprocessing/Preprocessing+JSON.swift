@@ -12,7 +12,8 @@ extension Preprocessing {
   ///      "normalize": {"mean": [r, g, b], "std": [r, g, b]} or null}
   ///
   /// Every key is written and required. If the model's input is not RGB, there is also `"channels":
-  /// "gray"` or `"rgba"`, with one mean and deviation per channel.
+  /// "gray"` or `"rgba"`, with one mean and deviation per channel. If a picture becomes several
+  /// inputs, there is also `"tiles"`, see `Tiling`.
   package func json() -> JSONValue {
     var object = JSONObject()
     object.set(
@@ -49,6 +50,7 @@ extension Preprocessing {
         ]
       } ?? .null)
     if color != .rgb { object.set("channels", .string(color.rawValue)) }
+    if let tiling { object.set("tiles", tiling.json) }
     return .object(object)
   }
 
@@ -123,5 +125,8 @@ extension Preprocessing {
       padding: padding, resize: resize, filter: filter, crop: crop, rescale: rescale,
       normalization: normalization
     ).inColor(color)
+    if let stated = fields.member("tiles") {
+      tiling = try Tiling(json: stated, name: name, of: self)
+    }
   }
 }

@@ -77,6 +77,9 @@ package struct Preprocessing: Sendable, Equatable {
   package var normalization: Normalization?
   /// The model's input channels. Padding is only defined for RGB.
   package private(set) var color = ColorMode.rgb
+  /// How the picture becomes several inputs, each of them as the steps make it; nil for one. With
+  /// tiles there is neither padding nor a crop, the resize is to a square, and the colours are RGB.
+  package var tiling: Tiling?
 
   package init(
     padding: RGB? = nil, resize: Resize?, filter: Resampling = .bicubic, crop: Crop? = nil,

@@ -7,6 +7,8 @@ package struct LLaVA: Sendable {
   package let tower: any VisionTower
   package let projector: Projector
   package let language: LLaMA
+  /// `image_newline`, `[hidden]`, where the merge of tiles has one.
+  private let newline: Tensor?
   private let kernels: KernelSet
 
   /// What the names of the language model's tensors begin with.
@@ -18,25 +20,33 @@ package struct LLaVA: Sendable {
     tower = try config.tower.tower(weights["tower"])
     projector = try Projector(weights["projector"], config.projector)
     language = try LLaMA(weights[Self.languageName], config.language)
+    newline = try weights.vector(
+      "image_newline", config.projector.outputs, if: config.merge.hasNewline)
     kernels = weights.kernels
   }
 
   /// The visual tokens of one picture.
   ///
+  /// The tower sees one input after the other, those of one size in the same memory.
+  ///
   /// - Parameters:
-  ///   - pixels: the preprocessed picture, `[height, width, 3]`.
+  ///   - inputs: the preprocessed picture, or its parts.
+  ///   - layout: which part each is; it has as many as there are.
   ///   - cancelled: looked at before each of the tower's layers, and before the projector.
   ///   - observe: sees the picture, what the tower shows, its features, and what the projector makes
-  ///     of them.
-  /// - Throws: `ModelError` when the picture is too small for the tower or too large for memory, or
-  ///   when the pass was cancelled.
+  ///     of them; of several inputs those of the overview, and then the merged rows.
+  /// - Throws: `ModelError` when an input is too small for the tower or too large for memory, when
+  ///   the inputs cannot be merged, or when the pass was cancelled.
   package func encode(
-    _ pixels: [Float], height: Int, width: Int, pool: WorkerPool,
+    _ inputs: [TowerInput], layout: TileLayout, pool: WorkerPool,
     cancelled: CancellationFlag? = nil, observe: TowerObserver? = nil
   ) throws(ModelError) -> VisualTokens {
+    precondition(
+      inputs.count == layout.count && layout.count > 0, "as many inputs as the layout has")
+    let shown = layout.overview ?? 0
     let features = try tower.features(
-      of: pixels, height: height, width: width, pool: pool, kernels: kernels,
-      cancelled: cancelled,
+      of: inputs, pool: pool, kernels: kernels, cancelled: cancelled,
+      observing: shown,
       observe: observe.map { observe in
         { seen in
           let isFeatures = seen.role == .features
@@ -44,12 +54,53 @@ package struct LLaVA: Sendable {
         }
       })
     try ModelError.check(cancelled)
+    let grids = features.map { MapExtent(height: $0.gridHeight, width: $0.gridWidth) }
+    guard let grid = grids.first, grids.allSatisfy({ $0 == grid }) else {
+      throw ModelError(
+        .image(found: "tiles of several sizes", expected: "one size, of which to make one map"))
+    }
+    let plan = try TileMergePlan(config.merge, layout, tile: grid)
     let tokens = try VisualTokens(
-      gridHeight: features.gridHeight, gridWidth: features.gridWidth,
+      count: plan.count, gridHeight: plan.map.height, gridWidth: plan.map.width,
       columns: config.projector.outputs)
-    try projector(features.tokens, into: tokens.rows, pool: pool)
-    observe?(Observation(LLaVAPoint.projector, tokens.rows, .tokens))
+    // What needs no merging is projected to its place.
+    let isInPlace = config.merge == .inOrder
+    let between =
+      isInPlace
+      ? nil
+      : try Activations(
+        count: features.count * grid.count * tokens.columns, for: "the tiles of a picture")
+    let projected =
+      between?.matrix(rows: features.count * grid.count, columns: tokens.columns) ?? tokens.rows
+    for (index, feature) in features.enumerated() {
+      let rows = projected[index * grid.count..<(index + 1) * grid.count]
+      try projector(feature.tokens, into: rows, pool: pool)
+      if index == shown { observe?(Observation(LLaVAPoint.projector, rows, .tokens)) }
+    }
+    if !isInPlace { try plan.merge(projected, newline: newlineRow, into: tokens.rows) }
+    if layout.count > 1 || !isInPlace {
+      observe?(Observation(LLaVAPoint.merged, tokens.rows, .tokens))
+    }
+    withExtendedLifetime(between) {}
     return tokens
+  }
+
+  private var newlineRow: [Float] {
+    guard let newline else { return [] }
+    return (0..<config.projector.outputs).map { newline.floats[$0] }
+  }
+
+  /// The same for a picture that is one input.
+  ///
+  /// - Parameter pixels: `[height, width, 3]`.
+  package func encode(
+    _ pixels: [Float], height: Int, width: Int, pool: WorkerPool,
+    cancelled: CancellationFlag? = nil, observe: TowerObserver? = nil
+  ) throws(ModelError) -> VisualTokens {
+    try encode(
+      [TowerInput(pixels, height: height, width: width)],
+      layout: .whole(height: height, width: width), pool: pool, cancelled: cancelled,
+      observe: observe)
   }
 
   /// The language model's input for pieces of a prompt, one after the other.
@@ -73,39 +124,20 @@ package struct LLaVA: Sendable {
   }
 }
 
-/// A picture as the language model sees it, in memory of its own.
-package final class VisualTokens: Sendable {
-  /// Tokens in a column and in a row of the picture.
-  package let gridHeight: Int
-  package let gridWidth: Int
-  package let columns: Int
-  private let memory: Activations
-
-  /// - Throws: `ModelError` when the system has no memory for them.
-  init(gridHeight: Int, gridWidth: Int, columns: Int) throws(ModelError) {
-    self.gridHeight = gridHeight
-    self.gridWidth = gridWidth
-    self.columns = columns
-    memory = try Activations(
-      count: gridHeight * gridWidth * columns, for: "the visual tokens of a picture")
-  }
-
-  package var count: Int { gridHeight * gridWidth }
-  /// `[count, columns]`, from the top left, row by row. Valid while this object lives.
-  package var rows: MatrixView { memory.matrix(rows: count, columns: columns) }
-}
-
 /// What can be looked at where a picture becomes visual tokens.
 package enum LLaVAPoint: ObservationPoint {
   /// Of the tower.
   case tower(any ObservationPoint)
-  /// What the language model reads.
+  /// What the language model reads of the picture, or of the overview of one in tiles.
   case projector
+  /// What it reads of all tiles.
+  case merged
 
   package var name: String {
     switch self {
     case .tower(let point): point.nameUnderLanguageModel
     case .projector: "projector"
+    case .merged: "visual_tokens"
     }
   }
 
@@ -114,7 +146,7 @@ package enum LLaVAPoint: ObservationPoint {
   package var role: ObservationRole {
     switch self {
     case .tower(let point): point.role == .features ? .visualTokens : point.role
-    case .projector: .other
+    case .projector, .merged: .other
     }
   }
 }

@@ -7,11 +7,14 @@ package struct ProjectorConfig: Sendable, Equatable {
   package var layers: Int
   package var inputs: Int
   package var outputs: Int
+  /// Whether each layer has a bias.
+  package var hasBias: Bool
 
-  package init(layers: Int, inputs: Int, outputs: Int) {
+  package init(layers: Int, inputs: Int, outputs: Int, hasBias: Bool = true) {
     self.layers = layers
     self.inputs = inputs
     self.outputs = outputs
+    self.hasBias = hasBias
   }
 
   /// The number of layers that `mm_projector_type` states, nil for a type unknown here.
@@ -51,7 +54,12 @@ package struct ProjectorConfig: Sendable, Equatable {
   }
 
   package var json: JSONValue {
-    ["layers": .int(layers), "inputs": .int(inputs), "outputs": .int(outputs)]
+    var object = JSONObject()
+    object.set("layers", .int(layers))
+    object.set("inputs", .int(inputs))
+    object.set("outputs", .int(outputs))
+    if !hasBias { object.set("bias", false) }
+    return .object(object)
   }
 
   package init(json: JSONValue) throws(ModelError) {
@@ -59,6 +67,7 @@ package struct ProjectorConfig: Sendable, Equatable {
     layers = try fields.int("layers")
     inputs = try fields.int("inputs")
     outputs = try fields.int("outputs")
+    hasBias = try fields.bool("bias", default: true)
     try validate()
   }
 }
@@ -76,7 +85,7 @@ package struct Projector: Sendable {
       layers.append(
         try Linear(
           weights[index], inputs: index == 0 ? config.inputs : config.outputs,
-          outputs: config.outputs, bias: true))
+          outputs: config.outputs, bias: config.hasBias))
     }
     self.layers = layers
     kernels = weights.kernels

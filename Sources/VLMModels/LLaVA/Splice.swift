@@ -1,7 +1,8 @@
 import VLMTensor
 
 /// Where each position of a language model's input comes from, once pictures stand in for their
-/// sentinels: text by its ids, a picture by rows of its visual tokens.
+/// sentinels: text by its ids, a picture by rows of its visual tokens, and by the text that the model
+/// reads among them.
 ///
 /// A position of a picture is a position like any other: it counts for rotation, for the mask and
 /// against the context limit.
@@ -23,18 +24,20 @@ package struct Splice: Sendable, Equatable {
 
   package var count: Int { pieces.reduce(0) { $0 + $1.count } }
 
-  /// Replaces the sentinels of `ids`, in order, by pictures of these many tokens.
+  /// Replaces the sentinels of `ids`, in order, by pictures.
   ///
-  /// - Parameter sentinel: what `ids` hold where a picture goes, which is no token's id.
+  /// - Parameters:
+  ///   - sentinel: what `ids` hold where a picture goes, which is no token's id.
+  ///   - images: what stands for each, see `VisualTokens.runs`.
   /// - Throws: `ModelError` when there are not as many pictures as sentinels.
   package init(
-    _ ids: [Int], sentinel: Int, imageTokens: [Int]
+    _ ids: [Int], sentinel: Int, images: [[PictureRun]]
   ) throws(ModelError) {
     let sentinels = ids.count { $0 == sentinel }
-    guard sentinels == imageTokens.count else {
+    guard sentinels == images.count else {
       throw ModelError(
         .prompt(
-          found: "\(imageTokens.count) images",
+          found: "\(images.count) images",
           expected: "\(sentinels), one for each place in the prompt"))
     }
     var pieces: [Piece] = []
@@ -49,12 +52,25 @@ package struct Splice: Sendable, Equatable {
         text.append(id)
         continue
       }
-      flush()
-      if imageTokens[image] > 0 { pieces.append(.image(image, rows: 0..<imageTokens[image])) }
+      for run in images[image] where run.count > 0 {
+        switch run {
+        case .text(let ids): text += ids
+        case .rows(let rows):
+          flush()
+          pieces.append(.image(image, rows: rows))
+        }
+      }
       image += 1
     }
     flush()
     self.pieces = pieces
+  }
+
+  /// The same for pictures of these many tokens, each one run.
+  package init(
+    _ ids: [Int], sentinel: Int, imageTokens: [Int]
+  ) throws(ModelError) {
+    try self.init(ids, sentinel: sentinel, images: imageTokens.map { [.rows(0..<$0)] })
   }
 
   /// The pieces behind the first `count` positions.

@@ -53,8 +53,12 @@ struct TransformerLayer: Sendable {
 
   /// In place on the residual stream `x`: `[rows, width]`.
   ///
-  /// - Parameter causal: whether a row sees only itself and those before it.
-  func callAsFunction(_ x: MatrixView, causal: Bool = false, _ context: TransformerContext) {
+  /// - Parameters:
+  ///   - causal: whether a row sees only itself and those before it.
+  ///   - keys: how many of the rows, from the first, are looked at; nil for all.
+  func callAsFunction(
+    _ x: MatrixView, causal: Bool = false, keys: Int? = nil, _ context: TransformerContext
+  ) {
     let (rows, width) = (x.rows, config.width)
     let branch = context.branch.matrix(rows: rows, columns: width)
     context.forRows(rows) { norm1(x[$0], into: branch[$0]) }
@@ -65,7 +69,7 @@ struct TransformerLayer: Sendable {
     context.keyValues.store(keys: parts[1], values: parts[2], at: 0, pool: context.pool)
     // The norm has been read; its room is free for what attention makes.
     context.attention(
-      parts[0], context.keyValues, count: rows, causalFrom: causal ? 0 : nil, into: branch,
+      parts[0], context.keyValues, count: keys ?? rows, causalFrom: causal ? 0 : nil, into: branch,
       scratches: context.attentionScratches, pool: context.pool)
     context.multiply(out, branch, into: x, residual: x)
     context.forRows(rows) { norm2(x[$0], into: branch[$0]) }

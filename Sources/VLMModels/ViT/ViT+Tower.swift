@@ -10,6 +10,8 @@ extension ViTConfig: VisionTowerConfig {
       maximumBatch: 1)
   }
 
+  package var givesMap: Bool { feature == .patches }
+
   package func requireGrid(_ path: String) throws(ModelError) {
     guard !feature.isVector, classifier.isEmpty else {
       throw ModelError(

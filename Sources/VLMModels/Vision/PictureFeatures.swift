@@ -23,25 +23,57 @@ package struct PictureFeatures: Sendable {
   }
 }
 
+/// One input of a tower: a preprocessed picture, or a part of one.
+package struct TowerInput: Sendable {
+  /// Channels last, `[height, width, 3]`.
+  package let pixels: [Float]
+  package let height: Int
+  package let width: Int
+  /// The part that shows something, from the top left, where the rest is padding; nil for all.
+  package let valid: PictureExtent?
+
+  package init(_ pixels: [Float], height: Int, width: Int, valid: PictureExtent? = nil) {
+    precondition(pixels.count == height * width * 3, "values fill the size")
+    (self.pixels, self.height, self.width, self.valid) = (pixels, height, width, valid)
+  }
+
+  var shape: FeatureShape { FeatureShape(batch: 1, height: height, width: width, channels: 3) }
+}
+
 extension VisionTower {
-  /// The features of one picture. What the tower needs besides the weights is allocated for the
-  /// picture and let go after it, so that a conversation about it does not pay for it.
+  /// The features of each input of one picture. What the tower needs besides the weights is allocated
+  /// for the picture and let go after it, so that a conversation about it does not pay for it.
   ///
   /// - Parameters:
-  ///   - pixels: the preprocessed picture, `[height, width, 3]`.
   ///   - cancelled: looked at before each layer.
-  /// - Throws: `ModelError` when the picture is too small for the tower or too large for memory, or
+  ///   - observing: which input `observe` sees.
+  /// - Throws: `ModelError` when an input is too small for the tower or too large for memory, or
   ///   when the pass was cancelled.
   package func features(
-    of pixels: [Float], height: Int, width: Int, pool: WorkerPool, kernels: KernelSet,
-    cancelled: CancellationFlag? = nil, observe: TowerObserver? = nil
-  ) throws(ModelError) -> PictureFeatures {
-    let shape = FeatureShape(batch: 1, height: height, width: width, channels: 3)
-    let context = try context(shape, pool: pool, kernels: kernels)
-    context.pixels.assign(pixels)
-    observe?(Observation(InputPoint.pixels, context.pixels, .map(shape)))
-    let grid = try context.features(observe: observe, cancelled: cancelled)
-    defer { withExtendedLifetime(context) {} }
-    return try PictureFeatures(copying: grid)
+    of inputs: [TowerInput], pool: WorkerPool, kernels: KernelSet,
+    cancelled: CancellationFlag? = nil, observing: Int = 0, observe: TowerObserver? = nil
+  ) throws(ModelError) -> [PictureFeatures] {
+    var context: (any TowerContext)?
+    var features: [PictureFeatures] = []
+    let isPadded = inputs.contains { $0.valid != nil }
+    for (index, input) in inputs.enumerated() {
+      if context?.input != input.shape {
+        // Let go of the last one before the next is planned.
+        context = nil
+        context = try self.context(input.shape, pool: pool, kernels: kernels)
+      }
+      guard let context else { continue }
+      if isPadded {
+        try context.restrict(
+          height: input.valid?.height ?? input.height, width: input.valid?.width ?? input.width)
+      }
+      let observe = index == observing ? observe : nil
+      context.pixels.assign(input.pixels)
+      observe?(Observation(InputPoint.pixels, context.pixels, .map(input.shape)))
+      let grid = try context.features(observe: observe, cancelled: cancelled)
+      features.append(try PictureFeatures(copying: grid))
+    }
+    withExtendedLifetime(context) {}
+    return features
   }
 }

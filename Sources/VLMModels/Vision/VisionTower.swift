@@ -36,6 +36,10 @@ package protocol VisionTowerConfig: Sendable, Equatable {
   /// of products sees their inputs in the same order on any number of threads.
   var sharesProducts: Bool { get }
 
+  /// Whether the features lie on the grid, each in its place: with a class token before them they do
+  /// not.
+  var givesMap: Bool { get }
+
   /// What the tower makes of a whole picture; nil for one that gives a grid only.
   var vector: TowerVector? { get }
 
@@ -139,6 +143,12 @@ package protocol TowerContext: AnyObject {
   /// may write over it.
   var pixels: MatrixView { get }
 
+  /// Takes so many pixels from the top left of each picture for the picture, and the others for
+  /// padding. It holds for the next passes.
+  ///
+  /// - Throws: `ModelError` for a tower that cannot leave padding out, or a part that is none.
+  func restrict(height: Int, width: Int) throws(ModelError)
+
   /// Runs the tower on the pictures in `pixels` and gives its features, without what a file may have
   /// on top of them: what a projector reads.
   ///
@@ -188,9 +198,20 @@ package struct FeatureGrid {
   }
 }
 
+extension TowerContext {
+  package func restrict(height: Int, width: Int) throws(ModelError) {
+    guard height != input.height || width != input.width else { return }
+    throw ModelError(
+      .image(
+        found: "a picture of \(width)×\(height) in \(input.width)×\(input.height) pixels",
+        expected: "one without padding, which the tower cannot leave out"))
+  }
+}
+
 extension VisionTowerConfig {
   package var ownProcessorSide: Int? { nil }
   package var sharesProducts: Bool { true }
+  package var givesMap: Bool { true }
 
   /// Whether `other` is the same tower, of the same family.
   func isEqual(to other: any VisionTowerConfig) -> Bool { (other as? Self) == self }

@@ -47,12 +47,12 @@ extension Model {
       guard let language = self.language, let preprocessing = language.preprocessing else {
         throw VLMZError(.notCapable, "\(self.path.escapedForDisplay()): sees no pictures")
       }
-      let pixels = try image.withSource { source in
-        try language.pixels(of: source, name: image.name, limits: image.limits)
+      let picture = try image.withSource { source in
+        try language.prepare(source, name: image.name, limits: image.limits)
       }
       let drawing = Drawing(preprocessing.normalization)
       _ = try language.encode(
-        pixels, pool: self.pool, cancelled: flag, observe: drawing.observer)
+        picture, pool: self.pool, cancelled: flag, observe: drawing.observer)
       return try drawing.png()
     }
   }

@@ -18,6 +18,8 @@ package struct LanguageModel: Sendable {
   package let tokenizer: Tokenizer?
   /// How the model's makers want text to be generated.
   package let defaults: GenerationDefaults
+  /// What the model reads around a picture's tiles; nil for one that reads nothing there.
+  private let marks: TileMarks?
   private let grammars: GrammarCache?
   private let container: Container
   private let kernels: KernelSet
@@ -39,6 +41,9 @@ package struct LanguageModel: Sendable {
     defaults = try container.generationDefaults()
     tokenizer = try container.tokenizer(of: description)
     grammars = tokenizer.map { GrammarCache($0) }
+    marks =
+      description.config.marksTiles
+      ? try tokenizer.map { TileMarks(try container.chatTemplates().tokens, $0) } : nil
     self.container = container
     self.kernels = kernels
   }
@@ -47,7 +52,9 @@ package struct LanguageModel: Sendable {
   package var trainedLength: Int? { pictures?.config.promptLimit }
   /// The name of the conversation template that the model was trained with, where the container has
   /// none of its own: every LLaVA on Vicuna v1.5 has this one, whatever its folder is called.
-  package var templateName: String? { pictures == nil ? nil : "vicuna_v1" }
+  package var templateName: String? {
+    pictures == nil || preprocessing?.tiling?.isSplitting == true ? nil : "vicuna_v1"
+  }
 
   // MARK: - Text
 
@@ -114,17 +121,18 @@ package struct LanguageModel: Sendable {
 
   // MARK: - Pictures
 
-  /// The tower's input for a picture.
+  /// What the tower sees of a picture.
   ///
   /// - Throws: `GenerationError` for a model that sees no pictures, or for a size that cannot be;
   ///   `ImageError` for one too large.
-  package func pixels(
-    of image: any PixelSource, name: String, geometry: PictureGeometry = PictureGeometry(),
+  package func prepare(
+    _ image: any PixelSource, name: String, geometry: PictureGeometry = PictureGeometry(),
     limits: ImageLimits = ImageLimits()
-  ) throws -> PixelTensor {
+  ) throws -> PreparedPicture {
     let (model, preprocessing) = try sighted()
     var steps = preprocessing
     let step = model.config.tower.geometry.stride
+    try requireOwnTiles(preprocessing, geometry)
     if let side = geometry.resolution {
       let range = step...16_384
       guard range.contains(side) else {
@@ -143,7 +151,26 @@ package struct LanguageModel: Sendable {
       steps = steps.keepingAspect(
         ofWidth: image.width, height: image.height, side: side, step: step)
     }
-    return try steps.apply(image, name: name, limits: limits)
+    return try steps.prepare(
+      image, name: name, limits: limits, isOneOfSeveral: geometry.isOneOfSeveral,
+      isFrame: geometry.isFrame)
+  }
+
+  /// Which tiles a picture is cut into is a part of what such a model has learned.
+  private func requireOwnTiles(
+    _ steps: Preprocessing, _ geometry: PictureGeometry
+  ) throws(GenerationError) {
+    guard steps.tiling != nil else { return }
+    let settings: [(Setting, isGiven: Bool)] = [
+      (.resolution, geometry.resolution != nil), (.keepsAspect, geometry.keepsAspect),
+    ]
+    for (setting, isGiven) in settings where isGiven {
+      throw GenerationError(
+        file: container.path,
+        .setting(
+          setting, found: "a model that cuts pictures into tiles of its own size",
+          expected: "one that sees a picture as one"))
+    }
   }
 
   /// The visual tokens of a picture, in memory of their own. Whoever keeps them need not encode it
@@ -153,16 +180,15 @@ package struct LanguageModel: Sendable {
   /// - Throws: `ModelError` when the picture is too small for the tower or too large for memory, or
   ///   when the tower makes no numbers of it, or was cancelled; `GenerationError` for a model that sees no pictures.
   package func encode(
-    _ pixels: PixelTensor, pool: WorkerPool, cancelled: CancellationFlag? = nil,
+    _ picture: PreparedPicture, pool: WorkerPool, cancelled: CancellationFlag? = nil,
     observe: TowerObserver? = nil
   ) throws -> VisualTokens {
     let (model, _) = try sighted()
     let tokens = try model.encode(
-      pixels.values, height: pixels.height, width: pixels.width, pool: pool,
-      cancelled: cancelled, observe: observe)
+      picture.inputs, layout: picture.layout, pool: pool, cancelled: cancelled, observe: observe)
     try container.checkUnchanged()
     try tokens.rows.requireFinite("visual tokens")
-    return tokens
+    return try marks?.arranged(tokens, picture.layout) ?? tokens
   }
 
   private func sighted() throws(GenerationError) -> (LLaVA, Preprocessing) {
@@ -180,9 +206,25 @@ package struct PictureGeometry: Sendable, Equatable {
   package var resolution: Int?
   /// The whole picture in its own proportions, instead of padding or cropping it to a square.
   package var keepsAspect: Bool
+  /// Whether the picture shares its prompt with others: some models see each of several less finely.
+  package var isOneOfSeveral: Bool
+  /// Whether the picture is a frame of a film.
+  package var isFrame = false
 
-  package init(resolution: Int? = nil, keepsAspect: Bool = false) {
+  package init(resolution: Int? = nil, keepsAspect: Bool = false, isOneOfSeveral: Bool = false) {
     self.resolution = resolution
     self.keepsAspect = keepsAspect
+    self.isOneOfSeveral = isOneOfSeveral
+  }
+}
+
+extension PreparedPicture {
+  /// The tiles as towers take them.
+  package var inputs: [TowerInput] {
+    tiles.enumerated().map { index, tile in
+      TowerInput(
+        tile.values, height: tile.height, width: tile.width,
+        valid: layout.valid.isEmpty ? nil : layout.valid[index])
+    }
   }
 }

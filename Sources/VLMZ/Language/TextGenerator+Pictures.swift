@@ -104,7 +104,7 @@ extension TextGenerator {
 
   private func splice(_ ids: [Int], _ images: [VisualTokens]) throws -> Splice {
     let splice = try inFile {
-      try Splice(ids, sentinel: ImagePrompt.sentinel, imageTokens: images.map(\.count))
+      try Splice(ids, sentinel: ImagePrompt.sentinel, images: images.map(\.runs))
     }
     guard splice.count > 0 else { throw GenerationError(.emptyPrompt) }
     return splice

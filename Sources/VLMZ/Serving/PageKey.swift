@@ -1,4 +1,6 @@
 import VLMContainer
+import VLMFoundation
+import VLMImages
 
 /// What a page of keys and values was computed from: all positions up to its end, by their SHA-256.
 ///
@@ -53,5 +55,22 @@ struct PictureDigest: Hashable, Sendable {
     Array("\(kind) \(shape);".utf8).withUnsafeBytes { hash.update($0) }
     update(&hash)
     bytes = hash.digest
+  }
+}
+
+extension PictureDigest {
+  /// Of what the tower sees of a picture, and of which part of the picture each input is.
+  init(_ picture: PreparedPicture) {
+    let layout = picture.layout
+    var shape = picture.tiles.flatMap { [$0.height, $0.width] }
+    // Of a picture that is one input its own size has no effect.
+    if !layout.isWhole {
+      shape += [layout.picture.height, layout.picture.width, layout.rows, layout.columns]
+      shape.append(layout.overview ?? -1)
+      shape += layout.valid.flatMap { [$0.height, $0.width] }
+    }
+    self.init("pixels", shape: shape) { hash in
+      for tile in picture.tiles { tile.values.withUnsafeBytes { hash.update($0) } }
+    }
   }
 }

@@ -28,7 +28,7 @@ struct PreparedPrompt: Sendable {
     pagePositions: Int
   ) throws(ModelError) {
     splice = try Splice(
-      ids, sentinel: ImagePrompt.sentinel, imageTokens: images.map(\.count))
+      ids, sentinel: ImagePrompt.sentinel, images: images.map(\.runs))
     self.images = images
     var positions: [PromptPosition] = []
     for piece in splice.pieces {
@@ -39,7 +39,7 @@ struct PreparedPrompt: Sendable {
       }
     }
     self.positions = positions
-    visualCount = images.reduce(0) { $0 + $1.count }
+    visualCount = images.reduce(0) { $0 + $1.positionCount }
     root = PageKey(scope: scope)
     var keys: [PageKey] = []
     var end = pagePositions

@@ -49,12 +49,13 @@ final class PromptPreparer {
   func step(_ preparation: PromptPreparation) throws -> PreparedPrompt? {
     let ticket = preparation.ticket
     if let picture = preparation.next {
-      let (digest, tokens) = try encode(picture, ticket.flag)
+      let (digest, tokens) = try encode(
+        picture, isOneOfSeveral: ticket.pictures.count > 1, ticket.flag)
       preparation.images.append(tokens)
       preparation.digests.append(digest)
     }
     guard preparation.next == nil else { return nil }
-    let visual = preparation.images.reduce(0) { $0 + $1.count }
+    let visual = preparation.images.reduce(0) { $0 + $1.positionCount }
     try frame.requireRoom(ticket.ids, visual: visual)
     return try PreparedPrompt(
       ticket.ids, images: preparation.images, digests: preparation.digests,
@@ -62,7 +63,7 @@ final class PromptPreparer {
   }
 
   private func encode(
-    _ picture: GenerationRequest.Picture, _ flag: CancellationFlag
+    _ picture: GenerationRequest.Picture, isOneOfSeveral: Bool, _ flag: CancellationFlag
   ) throws -> (PictureDigest, VisualTokens) {
     switch picture {
     case .encoded(let image):
@@ -72,12 +73,12 @@ final class PromptPreparer {
       }
       return (digest, image.tokens)
     case .image(let image):
-      let pixels = try image.withSource { source in
-        try language.pixels(of: source, name: image.name, limits: image.limits)
+      let prepared = try image.withSource { source in
+        try language.prepare(
+          source, name: image.name, geometry: PictureGeometry(isOneOfSeveral: isOneOfSeveral),
+          limits: image.limits)
       }
-      let digest = PictureDigest("pixels", shape: [pixels.height, pixels.width]) { hash in
-        pixels.values.withUnsafeBytes { hash.update($0) }
-      }
+      let digest = PictureDigest(prepared)
       if let place = kept.firstIndex(where: { $0.digest == digest }) {
         hitCount += 1
         kept.append(kept.remove(at: place))
@@ -85,7 +86,7 @@ final class PromptPreparer {
       }
       try flag.check()
       let tokens = try ModelError.inFile(image.name) {
-        try language.encode(pixels, pool: model.pool, cancelled: flag)
+        try language.encode(prepared, pool: model.pool, cancelled: flag)
       }
       try flag.check()
       encodedCount += 1

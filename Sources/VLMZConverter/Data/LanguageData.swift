@@ -84,13 +84,7 @@ struct LanguageData {
     return sequences
   }
 
-  /// Visual tokens of a picture, about, where its size does not decide.
-  private var visualTokens: Int {
-    guard let side = language.preprocessing?.resolution,
-      let grid = try? language.pictures?.config.tower.grid(height: side, width: side)
-    else { return 576 }
-    return max(1, grid.count)
-  }
+  private var visualTokens: Int { language.usualVisualTokens }
 
   /// Of a picture with a question and a short answer.
   private var fewestTokensOfPicture: Int { visualTokens + 40 }

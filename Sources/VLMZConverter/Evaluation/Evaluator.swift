@@ -247,7 +247,7 @@ extension Evaluator {
       let isPicture =
         ImageFileDetection.hasImageSignature(path) || ImageFileDetection.hasImageExtension(path)
       if isPicture, !FileSystem.isFolder(path) {
-        _ = try source.preprocessing?.apply(try ImageDecoder.open(path: path), name: path)
+        _ = try source.preprocessing?.prepare(try ImageDecoder.open(path: path), name: path)
       } else {
         areNamed = false
       }

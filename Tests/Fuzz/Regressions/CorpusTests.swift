@@ -60,7 +60,8 @@ import VLMFuzzTargets
       "clip-vit", "convllava", "convnext-hf", "convnext-v2", "convnext-v2-hf", "dinov2-giant",
       "dinov2-timm", "fastvit-timm", "fastvlm-apple", "gemma3", "llama-3.1", "llava-hr",
       "llava-hr-frozen", "llava-hr-x", "mlp-head", "open-clip", "phi4", "qwen2-yarn",
-      "siglip-classifier", "siglip-open-clip", "siglip-timm", "siglip-vision", "tiered-stem",
+      "siglip-classifier", "siglip-open-clip", "siglip-timm", "siglip-vision", "smolvlm",
+      "smolvlm2", "tiered-stem",
     ])
   func checkpoints(_ name: String) throws {
     let data = try Self.input("checkpoint-config/" + name)

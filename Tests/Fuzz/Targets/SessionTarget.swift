@@ -127,9 +127,9 @@ package enum SessionTarget {
     var images: [VisualTokens] = []
     if language.pictures != nil {
       let image = VLMImages.Image(width: 24, height: 16, filledWith: .white)
-      let pixels = try language.pixels(
-        of: image, name: "f", limits: ImageLimits(maximumPixels: maximumPixels))
-      images.append(try language.encode(pixels, pool: model.pool))
+      let picture = try language.prepare(
+        image, name: "f", limits: ImageLimits(maximumPixels: maximumPixels))
+      images.append(try language.encode(picture, pool: model.pool))
       ids.insert(ImagePrompt.sentinel, at: 1)
     }
     let options = GenerationOptions(maximumTokens: 2)

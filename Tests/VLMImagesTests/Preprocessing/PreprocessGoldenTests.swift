@@ -91,18 +91,22 @@ struct PreprocessGoldenTests {
     let steps = try Self.steps(of: item)
     let source = try item.image(item.text("file"))
     var pictures: [Image] = []
+    let tensors: [PixelTensor]
     if let pinpoints = item.json["image_grid_pinpoints"]?.arrayValue {
-      let candidates = try pinpoints.map { point -> (width: Int, height: Int) in
+      let sizes = try pinpoints.map { point -> PictureExtent in
         let sides = (point.arrayValue ?? []).compactMap(\.intValue)
         try #require(sides.count == 2)
-        return (width: sides[0], height: sides[1])
+        return PictureExtent(height: sides[1], width: sides[0])
       }
-      pictures = try AnyResolution.tiles(
-        of: source, tile: item.int("size"), candidates: candidates)
+      var tiled = steps
+      tiled.resize = .exact(width: try item.int("size"), height: try item.int("size"))
+      tiled.crop = nil
+      tiled.tiling = .anyResolution(AnyResolution(sizes: sizes))
+      tensors = try tiled.prepare(source, name: item.name).tiles
     } else {
-      pictures = [source]
+      pictures = [try steps.shape(source, name: item.name)]
+      tensors = pictures.map { steps.values(of: $0) }
     }
-    pictures = try pictures.map { try steps.shape($0, name: item.name) }
     if let expected = item.json["u8"]?.stringValue {
       let target = try item.image(expected)
       let isEqual = pictures == [target]
@@ -113,8 +117,7 @@ struct PreprocessGoldenTests {
       path: ImageFixtures.preprocess + "/expected.safetensors")[tensorName]
     var actual: [Float] = []
     let step = tensorName.hasSuffix("stride3") ? 3 : 5
-    for picture in pictures {
-      let tensor = steps.values(of: picture)
+    for tensor in tensors {
       let values = tensor.channelsFirst()
       for row in stride(from: 0, to: 3 * tensor.height, by: 1)
       where row % tensor.height % step == 0 {

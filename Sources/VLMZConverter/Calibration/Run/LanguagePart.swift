@@ -125,9 +125,12 @@ final class LanguagePart: CalibrationPart {
       try language.layers.embed(sequence.ids, into: state.rows)
       return state
     }
-    let images = try sequence.pictures.map { try language.visualTokens(of: $0, pool: sightPool) }
+    let areSeveral = sequence.pictures.count > 1
+    let images = try sequence.pictures.map {
+      try language.visualTokens(of: $0, isOneOfSeveral: areSeveral, pool: sightPool)
+    }
     let splice = try Splice(
-      sequence.ids, sentinel: ImagePrompt.sentinel, imageTokens: images.map(\.count))
+      sequence.ids, sentinel: ImagePrompt.sentinel, images: images.map(\.runs))
     let state = State(rows: splice.count, columns: hidden)
     try model.embed(splice.pieces, images: images, into: state.rows)
     return state

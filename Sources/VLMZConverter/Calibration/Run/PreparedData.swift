@@ -50,7 +50,7 @@ struct PreparedData {
       let source = try LanguageData(
         model, language, sightPool: threads.towers, cancelled: events.cancelled,
         check: PictureCheck(tell: events.leftOut) {
-          _ = try language.pixels(of: $0.open(), name: $0.name)
+          _ = try language.prepare($0)
         })
       let kept = written ?? keeper?.found?.sequences ?? []
       self.sequences =

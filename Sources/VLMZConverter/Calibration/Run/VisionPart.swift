@@ -74,7 +74,7 @@ final class SightPart: CalibrationPart {
   let pictures: [CalibrationData.Picture]
   let pool: WorkerPool
   /// Pictures, with what is made of them, of the runs with a matrix replaced.
-  var compared: [(pixels: PixelTensor, tokens: VisualTokens)] = []
+  var compared: [(picture: PreparedPicture, tokens: VisualTokens)] = []
 
   let name = "pictures"
   let stageCount = 1
@@ -100,9 +100,13 @@ final class SightPart: CalibrationPart {
 
 extension LanguageModel {
   /// What the language model sees of a picture.
-  func visualTokens(of picture: CalibrationData.Picture, pool: WorkerPool) throws -> VisualTokens {
-    let pixels = try pixels(of: picture.open(), name: picture.name)
-    do { return try encode(pixels, pool: pool) } catch let error as ModelError
+  ///
+  /// - Parameter isOneOfSeveral: whether its conversation has others.
+  func visualTokens(
+    of picture: CalibrationData.Picture, isOneOfSeveral: Bool = false, pool: WorkerPool
+  ) throws -> VisualTokens {
+    let prepared = try prepare(picture, isOneOfSeveral: isOneOfSeveral)
+    do { return try encode(prepared, pool: pool) } catch let error as ModelError
       where error.file == nil
     {
       throw ModelError(file: picture.name, error.problem)

@@ -66,17 +66,16 @@ extension CaptionPart: ReplaceablePart {
 extension SightPart: ReplaceablePart {
   func beginComparing(stage: Int, _ amount: SensitivityRun.Amount) throws {
     compared = try pictures.evenly(amount.pictures).map { picture in
-      let pixels = try language.pixels(of: picture.open(), name: picture.name)
-      return (pixels, try language.encode(pixels, pool: pool))
+      let prepared = try language.prepare(picture)
+      return (prepared, try language.encode(prepared, pool: pool))
     }
   }
 
   func loss(stage: Int, with replaced: ReplacedModel) throws -> Double {
     guard case .imageAndLanguage(let model) = try replaced.layers() else { return 0 }
     let sum = try compared.reduce(0.0) { sum, kept in
-      let pixels = kept.pixels
       let found = try model.encode(
-        pixels.values, height: pixels.height, width: pixels.width, pool: pool)
+        kept.picture.inputs, layout: kept.picture.layout, pool: pool)
       return sum + ResidualNoise.mean(found.rows, of: kept.tokens.rows)
     }
     // Visual tokens are what enters the first block.

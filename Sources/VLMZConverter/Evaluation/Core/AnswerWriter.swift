@@ -31,15 +31,16 @@ final class AnswerWriter {
   /// - Throws: errors for pictures that cannot be read, `CancellationError`, what the model throws.
   func answer(_ sequence: TokenSequence, tokens: Int) throws -> [Int] {
     let images = try sequence.pictures.map { picture in
-      let pixels = try language.pixels(of: picture, preprocessing)
-      do { return try language.encode(pixels, pool: model.pool, cancelled: cancelled) } catch let
+      let prepared = try language.prepare(
+        picture, preprocessing, isOneOfSeveral: sequence.pictures.count > 1)
+      do { return try language.encode(prepared, pool: model.pool, cancelled: cancelled) } catch let
         error as ModelError where error.isAboutPicture
       {
         throw error.of(picture)
       }
     }
     let prompt = Array(sequence.ids.prefix(sequence.promptCount))
-    let visual = images.reduce(0) { $0 + $1.count }
+    let visual = images.reduce(0) { $0 + $1.positionCount }
     let conversation = try conversation(length: prompt.count - images.count + visual + tokens)
     var chosen: [Int] = []
     conversation.generator.observeStep = { chosen.append($0.token) }
@@ -69,13 +70,19 @@ final class AnswerWriter {
 }
 
 extension LanguageModel {
-  /// The tower's input for a picture.
+  /// What the tower sees of a picture.
   ///
   /// - Parameter preprocessing: nil for the model's own.
-  func pixels(
-    of picture: CalibrationData.Picture, _ preprocessing: Preprocessing?
-  ) throws -> PixelTensor {
-    guard let preprocessing else { return try pixels(of: picture.open(), name: picture.name) }
-    return try preprocessing.apply(picture.open(), name: picture.name)
+  func prepare(
+    _ picture: CalibrationData.Picture, _ preprocessing: Preprocessing? = nil,
+    isOneOfSeveral: Bool = false
+  ) throws -> PreparedPicture {
+    guard let preprocessing else {
+      return try prepare(
+        picture.open(), name: picture.name,
+        geometry: PictureGeometry(isOneOfSeveral: isOneOfSeveral))
+    }
+    return try preprocessing.prepare(
+      picture.open(), name: picture.name, isOneOfSeveral: isOneOfSeveral)
   }
 }

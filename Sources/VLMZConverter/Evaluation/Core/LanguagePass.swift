@@ -101,15 +101,18 @@ struct LanguagePass {
     }
     var images: [VisualTokens] = []
     for picture in sequence.pictures {
-      let pixels: PixelTensor
-      do { pixels = try language.pixels(of: picture, pass.preprocessing) } catch let error
+      let prepared: PreparedPicture
+      do {
+        prepared = try language.prepare(
+          picture, pass.preprocessing, isOneOfSeveral: sequence.pictures.count > 1)
+      } catch let error
         as any ReportableError
       {
         sink.skip(.sequence(index), error)
         return nil
       }
       do {
-        images.append(try language.encode(pixels, pool: model.pool, cancelled: pass.cancelled))
+        images.append(try language.encode(prepared, pool: model.pool, cancelled: pass.cancelled))
       } catch let error as ModelError where error.isAboutPicture {
         sink.skip(.sequence(index), error.of(picture))
         return nil
@@ -119,7 +122,7 @@ struct LanguagePass {
       try sink.take(visualTokens: tokens, picture: number, ofSequence: index)
     }
     let splice = try Splice(
-      sequence.ids, sentinel: ImagePrompt.sentinel, imageTokens: images.map(\.count))
+      sequence.ids, sentinel: ImagePrompt.sentinel, images: images.map(\.runs))
     let state = try state(index, rows: splice.count, hidden)
     try ModelError.inFile(model.path) {
       try pictures.embed(splice.pieces, images: images, into: state.rows)

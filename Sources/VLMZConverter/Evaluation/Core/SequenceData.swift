@@ -74,7 +74,11 @@ extension LanguageModel {
   var usualVisualTokens: Int {
     guard let pictures else { return 0 }
     let side = preprocessing?.resolution ?? 336
-    let grid = try? pictures.config.tower.grid(height: side, width: side)
-    return max(1, grid?.count ?? 576)
+    guard let grid = try? pictures.config.tower.grid(height: side, width: side) else { return 576 }
+    // A photograph of 4:3 is an ordinary one.
+    guard let layout = preprocessing?.layout(height: 3 * side, width: 4 * side),
+      let plan = try? TileMergePlan(pictures.config.merge, layout, tile: grid)
+    else { return max(1, grid.count) }
+    return plan.count
   }
 }

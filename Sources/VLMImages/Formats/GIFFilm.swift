@@ -1,0 +1,130 @@
+/// The pictures of an animated GIF in their order, each on what those before it left, on the canvas of
+/// the first.
+package struct GIFFilm {
+  /// Pictures, as far as the file is whole; not more than `maximumCount`.
+  package let count: Int
+  package let width: Int
+  package let height: Int
+  private let file: PixelBuffer
+  private let global: [UInt8]
+  private var following: GIFFrame?
+  /// RGB, and whether a pixel was painted.
+  private var canvas: [UInt8]
+  private var painted: [Bool]
+  private let background: RGB
+
+  /// More are no short film, nor are more pixels in all of them; the rest is left out.
+  package static let maximumCount = 36_000
+  private static let maximumPixels = 1 << 34
+
+  /// Reads where the pictures are; nothing is decoded.
+  ///
+  /// - Parameters:
+  ///   - bytes: of the file.
+  ///   - background: where nothing was painted.
+  /// - Throws: `ImageError` for a file without a picture, or for one too large.
+  package init(
+    bytes: [UInt8], name: String, background: RGB = .white, limits: ImageLimits = ImageLimits()
+  ) throws(ImageError) {
+    guard bytes.count <= limits.maximumFileBytes else {
+      throw ImageError(name: name, problem: .fileTooLarge(limit: limits.maximumFileBytes))
+    }
+    file = try PixelBuffer(byteCount: bytes.count, for: name)
+    file.bytes.copyBytes(from: bytes)
+    let contents = ImageBytes(bytes: file.contents)
+    let first = try GIFFrame(contents, name: name)
+    (width, height) = (first.canvasWidth, first.canvasHeight)
+    let pixels = try limits.pixels(width: width, height: height, of: name)
+    // The canvas, a copy where a picture is taken away again, indices, and the result.
+    try limits.require(memory: pixels * 12, for: name)
+    global = first.global
+    var count = 0
+    var frame: GIFFrame? = first
+    while let found = frame, count < min(Self.maximumCount, max(1, Self.maximumPixels / pixels)) {
+      count += 1
+      frame = Self.frame(behind: found, in: contents, pixels: pixels)
+    }
+    self.count = count
+    self.background = background
+    following = first
+    canvas = [UInt8](repeating: 0, count: pixels * 3)
+    painted = [Bool](repeating: false, count: pixels)
+  }
+
+  /// Whether a file begins as a GIF.
+  package static func isGIF(_ bytes: some Collection<UInt8>) -> Bool {
+    bytes.starts(with: Array("GIF8".utf8))
+  }
+
+  /// The next picture; nil behind the last. What of its codes is missing or damaged stays as it was.
+  package mutating func next() -> Image? {
+    guard let frame = following else { return nil }
+    let contents = ImageBytes(bytes: file.contents)
+    following = Self.frame(behind: frame, in: contents, pixels: painted.count)
+    let before = frame.disposal == .previous ? (canvas, painted) : ([], [])
+    paint(frame, contents)
+    let image = shown()
+    switch frame.disposal {
+    case .keep: break
+    case .previous: (canvas, painted) = before
+    case .background:
+      Self.forEachPixel(of: frame, width: width, height: height) { place, _ in
+        painted[place] = false
+      }
+    }
+    return image
+  }
+
+  /// The next frame; nil for one of more pixels than the canvas, which would need more memory.
+  private static func frame(
+    behind frame: GIFFrame, in contents: ImageBytes, pixels: Int
+  ) -> GIFFrame? {
+    frame.next(in: contents).flatMap { $0.width * $0.height <= pixels ? $0 : nil }
+  }
+
+  private mutating func paint(_ frame: GIFFrame, _ contents: ImageBytes) {
+    var codes = LZWCodes(contents, at: frame.data, bits: frame.codeBits)
+    var indices = [UInt8](repeating: 0, count: frame.width * frame.height)
+    var found = [Int](repeating: 0, count: frame.height)
+    indices.withUnsafeMutableBytes { indices in
+      for order in 0..<frame.height {
+        let row = frame.isInterlaced ? frame.interlacedRow(order) : order
+        let part = UnsafeMutableRawBufferPointer(
+          rebasing: indices[row * frame.width..<(row + 1) * frame.width])
+        found[row] = codes.decode(into: part)
+        if found[row] < frame.width { break }
+      }
+    }
+    Self.forEachPixel(of: frame, width: width, height: height) { place, source in
+      let index = indices[source]
+      guard source % frame.width < found[source / frame.width], index != frame.transparent else {
+        return
+      }
+      for channel in 0..<3 {
+        canvas[place * 3 + channel] = frame.palette[Int(index) * 3 + channel]
+      }
+      painted[place] = true
+    }
+  }
+
+  /// Calls `body(place on the canvas, place in the picture)` for what lies on the canvas.
+  private static func forEachPixel(
+    of frame: GIFFrame, width: Int, height: Int, _ body: (Int, Int) -> Void
+  ) {
+    for y in 0..<max(0, min(frame.height, height - frame.y)) {
+      for x in 0..<max(0, min(frame.width, width - frame.x)) {
+        body((frame.y + y) * width + frame.x + x, y * frame.width + x)
+      }
+    }
+  }
+
+  private func shown() -> Image {
+    var pixels = canvas
+    for place in painted.indices where !painted[place] {
+      (pixels[place * 3], pixels[place * 3 + 1], pixels[place * 3 + 2]) = (
+        background.red, background.green, background.blue
+      )
+    }
+    return Image(width: width, height: height, pixels: pixels)
+  }
+}

@@ -1,0 +1,96 @@
+import Foundation
+import Testing
+import VLMConversion
+import VLMFoundation
+import VLMImages
+import VLMModels
+import VLMTensor
+import VLMTestSupport
+import VLMText
+import VLMZ
+
+/// Films, as SmolVLM2's processor shows them.
+struct SmolVLMFilmTests {
+  private typealias Fixture = SmolVLMFixture
+
+  private static let question = "What happens?"
+
+  private static func frames(_ steps: Preprocessing, rate: Double) throws -> [Int] {
+    guard case .splitting(let splitting)? = steps.tiling else { return [] }
+    return try #require(splitting.film).frames(of: 6, rate: rate)
+  }
+
+  @Test("prompt and answer are transformers' at every rate", arguments: [2.0, 1, 0.5])
+  func answers(_ rate: Double) throws {
+    let name = "trained.video." + (rate == 0.5 ? "0.5" : "\(Int(rate))")
+    let folder = try TemporaryFolder()
+    let session = try conversation(Fixture.path("trained"), .f32, in: folder)
+    let frames = try Self.frames(session.preprocessing, rate: rate)
+    let wanted = try Fixture.tiles("\(name).tiles")
+    #expect(frames.count == wanted.count)
+    var geometry = PictureGeometry()
+    geometry.isFrame = true
+    var images: [VisualTokens] = []
+    for (frame, tile) in zip(frames, wanted) {
+      let prepared = try session.language.prepare(
+        try Fixture.picture("frame-\(frame)"), name: "frame", geometry: geometry)
+      #expect(prepared.layout.isWhole)
+      // torchvision's filter rounds otherwise than Pillow's.
+      let difference = maxAbsDifference(
+        prepared.overview.values, session.preprocessing.values(of: tile).values)
+      #expect(difference <= 0.025, "frame \(frame): \(difference)")
+      images.append(try session.encode(prepared))
+    }
+    let text = VideoPrompt.text(Self.question, frames: frames, of: 6, rate: rate)
+    let ids = try session.ids(text, pictures: frames.count)
+    let expected = try Fixture.Case(name)
+    #expect(try session.expanded(ids, images) == expected.ids)
+    let answer = try session.generate(
+      ids, images: images,
+      GenerationOptions(maximumTokens: expected.greedy.count, stopTokens: []))
+    #expect(answer.tokens == expected.greedy)
+    #expect(answer.text.hasPrefix(" First green, then yellow."))
+  }
+
+  @Test("what a folder says of films is read in the forms of all versions")
+  func forms() throws {
+    let source = try SourceModel.open(path: Fixture.path("trained"))
+    guard case .splitting(let splitting)? = source.preprocessing?.tiling else {
+      Issue.record("found no tiles")
+      return
+    }
+    #expect(
+      splitting.film == FrameSampling(longestEdge: 30, framesPerSecond: 1, maximumFrames: 4))
+    let first = try SourceModel.open(path: Fixture.path("random"))
+    guard case .splitting(let bare)? = first.preprocessing?.tiling else {
+      Issue.record("found no tiles")
+      return
+    }
+    #expect(bare.film == nil && bare.longestEdge == 72 && bare.splits)
+  }
+
+  @Test("the frames of an animated GIF are those that Pillow shows")
+  func animation() throws {
+    let bytes = [UInt8](
+      try Data(contentsOf: URL(fileURLWithPath: Fixture.path("pictures/film.gif"))))
+    #expect(GIFFilm.isGIF(bytes))
+    var film = try GIFFilm(bytes: bytes, name: "film.gif")
+    let wanted = try Fixture.tiles("film")
+    #expect(film.count == wanted.count && wanted.count == 5)
+    for (number, image) in wanted.enumerated() {
+      let found = film.next()
+      #expect(found == image, "frame \(number)")
+    }
+    let behind = film.next()
+    #expect(behind == nil)
+    // Whatever is cut off, what is left is shown.
+    for length in stride(from: 0, to: bytes.count, by: 3) {
+      guard var part = try? GIFFilm(bytes: Array(bytes.prefix(length)), name: "part") else {
+        continue
+      }
+      var shown = 0
+      while part.next() != nil { shown += 1 }
+      #expect(shown == part.count && shown <= 5)
+    }
+  }
+}
