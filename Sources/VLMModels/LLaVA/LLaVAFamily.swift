@@ -2,23 +2,35 @@ import VLMFoundation
 import VLMTensor
 
 /// LLaVA (Liu et al., "Visual Instruction Tuning") and the models of its build: LLaVA-1.5, ConvLLaVA,
-/// LLaVA-HR. A vision tower, a projector, and a language model that reads projected features between
-/// the tokens of the text.
+/// LLaVA-HR, LLaVA-NeXT (1.6), LLaVA-OneVision. A vision tower, a projector, and a language model that
+/// reads projected features between the tokens of the text.
 ///
-/// The files are upstream's, transformers' `LlavaForConditionalGeneration`, and the two halves that
-/// llama.cpp has in GGUF.
+/// The files are upstream's, transformers' `LlavaForConditionalGeneration` and its kin, and the two
+/// halves that llama.cpp has in GGUF.
 package enum LLaVAFamily: ModelFamily {
   package typealias Config = LLaVAConfig
 
   package static let name = "llava"
-  package static let summary: String? = "a LLaVA (LLaVA-1.5, ConvLLaVA, LLaVA-HR)"
+  package static let summary: String? =
+    "a LLaVA (LLaVA-1.5, -NeXT, -OneVision, ConvLLaVA, LLaVA-HR)"
 
   /// Those of upstream's code, whose `config.json` is a language model's with more fields.
-  static let upstreamClasses: Set<String> = ["LlavaLlamaForCausalLM", "LlavaHrForCausalLM"]
+  static let upstreamClasses: Set<String> = [
+    "LlavaLlamaForCausalLM", "LlavaHrForCausalLM", "LlavaMistralForCausalLM",
+    "LlavaQwenForCausalLM",
+  ]
+  /// Those of transformers, with the `model_type` of each.
+  static let transformersClasses = [
+    "LlavaForConditionalGeneration": "llava",
+    "LlavaNextForConditionalGeneration": "llava_next",
+    "LlavaOnevisionForConditionalGeneration": "llava_onevision",
+  ]
 
   package static let stated = StatedClasses(
-    classes: upstreamClasses.union(["LlavaForConditionalGeneration"]),
-    types: ["llava", "llava_llama", "llava_hr"], patterns: ["Llava…"])
+    classes: upstreamClasses.union(transformersClasses.keys),
+    types: Set(transformersClasses.values).union([
+      "llava_llama", "llava_hr", "llava_mistral", "llava_qwen",
+    ]), patterns: ["Llava…"])
 
   package static let writesText = true
 

@@ -47,7 +47,7 @@ import VLMFuzzTargets
     "a small model of every family runs in the session target",
     arguments: [
       "clip-vit", "convnext", "convnext-v2-q8", "llama-bf16", "llama-q4", "llava", "llava-hr",
-      "open-clip", "siglip", "siglip-timm-q8",
+      "llava-next", "open-clip", "siglip", "siglip-timm-q8",
     ])
   func sessions(_ name: String) throws {
     let data = try Self.input("session/" + name)
@@ -58,7 +58,8 @@ import VLMFuzzTargets
     "a checkpoint of every family is recognised in the checkpoint-config target",
     arguments: [
       "clip-vit", "convllava", "convnext-hf", "convnext-v2", "convnext-v2-hf", "llama-3.1",
-      "llava-hr", "llava-hr-frozen", "llava-hr-x", "mlp-head", "open-clip", "qwen2-yarn",
+      "llava-hr", "llava-hr-frozen", "llava-hr-x", "llava-next", "llava-onevision", "mlp-head",
+      "open-clip", "qwen2-yarn",
       "siglip-classifier", "siglip-open-clip", "siglip-timm", "siglip-vision", "tiered-stem",
     ])
   func checkpoints(_ name: String) throws {

@@ -67,7 +67,9 @@ struct PassCancellationTests {
     let flag = CancellationFlag()
     var names: [String] = []
     let error = thrownError(ModelError.self) {
-      try model.language.encode(pixels, pool: model.model.pool, cancelled: flag) { seen in
+      try model.language.encode(
+        PreparedPicture(pixels), pool: model.model.pool, cancelled: flag
+      ) { seen in
         names.append(seen.name)
         if seen.name == test.last { flag.cancel() }
       }
