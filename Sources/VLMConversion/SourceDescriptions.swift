@@ -181,10 +181,12 @@ struct SourceDescriptions {
   }
 
   /// What a LLaVA does to a picture: its tower's processor, as upstream takes it, behind the
-  /// padding that the model's `image_aspect_ratio` asks for.
+  /// padding that the model's `image_aspect_ratio` asks for, or cut into tiles.
+  ///
+  /// - Parameter tiles: sizes for them; nil for a model that sees a picture as one.
   mutating func llavaPreprocessing(
     _ config: any VisionTowerConfig, _ description: JSONValue?, _ tower: VisionTowerFolder,
-    _ towerDescription: JSONValue?, given: String?, notes: inout [Note]
+    _ towerDescription: JSONValue?, tiles: TileSizes?, given: String?, notes: inout [Note]
   ) throws -> Preprocessing {
     let own = folder + "/" + Self.processorName
     let file =
@@ -214,6 +216,18 @@ struct SourceDescriptions {
         .preprocessing(
           "missing, here and in the vision tower's folder; it alone says how large a picture the "
             + "tower sees", .preprocessor(.absent)))
+    }
+    if let tiles {
+      return try result.tiled(
+        AnyResolution(sizes: tiles.sizes, padsSeveral: tiles.padsSeveral),
+        name: folder + "/config.json")
+    }
+    guard result.tiling == nil else {
+      throw ConversionError(
+        path: file ?? own,
+        .preprocessing(
+          "cuts pictures into tiles, expected the steps of a model that sees a picture as one",
+          .preprocessor(.otherSteps)))
     }
     let ratio = description?["image_aspect_ratio"] ?? .null
     switch ratio {

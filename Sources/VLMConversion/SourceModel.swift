@@ -73,8 +73,8 @@ package struct SourceModel: Sendable {
     let preprocessing: Preprocessing?
     if let tower = checkpoint.description.config.visionTower {
       preprocessing = try descriptions.llavaPreprocessing(
-        tower, description, found.tower, found.towerDescription, given: preprocessor,
-        notes: &notes)
+        tower, description, found.tower, found.towerDescription,
+        tiles: checkpoint.tiles, given: preprocessor, notes: &notes)
     } else if checkpoint.description.language != nil {
       preprocessing = nil
     } else if let color = ColorMode(channels: checkpoint.description.inputChannels) {
@@ -121,7 +121,11 @@ package struct SourceModel: Sendable {
     var preprocessing = model.preprocessing
     if let preprocessor, let json = try descriptions.read(file: preprocessor) {
       let given = try Preprocessing(checkpointConfig: json, name: preprocessor)
-      preprocessing = preprocessing?.padding == nil ? given : given.paddedWithMean()
+      if case .anyResolution(let tiles) = preprocessing?.tiling {
+        preprocessing = try given.tiled(tiles, name: preprocessor)
+      } else {
+        preprocessing = preprocessing?.padding == nil ? given : given.paddedWithMean()
+      }
     }
     if kind.seesPictures, preprocessing == nil {
       throw ConversionError(

@@ -38,6 +38,13 @@ extension ConfigKeys {
     ],
     neutral: ["partial_rotary_factor": [1]], isClosed: true)
 
+  /// `LlavaNextConfig` and `LlavaOnevisionConfig`.
+  static let llavaTiles = ConfigKeys(
+    free: llava.free.union([
+      "image_grid_pinpoints", "vision_aspect_ratio", "video_token_index", "video_token_id",
+    ]),
+    neutral: ["use_image_newline_parameter": [true], "multimodal_projector_bias": [true]])
+
   /// `LlavaConfig`.
   static let llava = ConfigKeys(
     free: [
@@ -151,6 +158,7 @@ extension ConfigKeys {
       "vision.attention.head_count", "vision.attention.layer_norm_epsilon", "vision.image_mean",
       "vision.image_std", "vision.feature_layer", "vision.image_aspect_ratio",
       "vision.image_crop_resolution", "vision.mm_patch_merge_type", "vision.image_grid_pinpoints",
+      "vision.image_split_resolution", "vision.mm_projector_type",
     ],
     neutral: [:])
 }

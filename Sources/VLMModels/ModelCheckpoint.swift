@@ -126,6 +126,8 @@ package struct ModelCheckpoint: Sendable {
   package internal(set) var unexpected: [String] = []
   /// Whether an activation of the head was assumed.
   package var hasOpenHead = false
+  /// Sizes for tiles, of a model that sees a picture in several.
+  package internal(set) var tiles: TileSizes?
   /// Tables of rotary frequencies, which follow from the description.
   package internal(set) var frequencies: [String] = []
 
@@ -213,6 +215,7 @@ package struct ModelCheckpoint: Sendable {
     result.hasOpenHead = hasOpenHead
     result.unexpected = unexpected.map(original)
     result.frequencies = frequencies.map(original)
+    result.tiles = tiles
     return result
   }
 }

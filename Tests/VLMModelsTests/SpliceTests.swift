@@ -18,6 +18,21 @@ struct SpliceTests {
     #expect(splice.count == 13)
   }
 
+  @Test("text among a picture's rows joins the text around it")
+  func runs() throws {
+    let splice = try Splice(
+      [1, -200, 8, -200], sentinel: -200,
+      images: [
+        [.text([5, 6]), .rows(0..<3), .text([7]), .rows(3..<3), .text([4]), .rows(3..<5)], [],
+      ])
+    #expect(
+      splice.pieces == [
+        .text([1, 5, 6]), .image(0, rows: 0..<3), .text([7, 4]), .image(0, rows: 3..<5),
+        .text([8]),
+      ])
+    #expect(splice.count == 11)
+  }
+
   @Test("text alone is one piece")
   func textOnly() throws {
     let splice = try Splice([1, 2, 3], sentinel: -200, imageTokens: [])

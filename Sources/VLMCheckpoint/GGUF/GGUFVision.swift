@@ -71,12 +71,24 @@ extension GGUFMetadata {
   /// Whether the file holds an image encoder and no language model.
   package var isVision: Bool { self["general.architecture"]?.stringValue == "clip" }
 
-  /// The metadata as one JSON object; long arrays are shortened.
+  /// The metadata as one JSON object; long arrays are shortened, but for the sizes of tiles.
   package var description: JSONValue {
     var object = JSONObject()
-    for (key, value) in entries { object.set(key, value.json) }
+    for (key, value) in entries {
+      var json = value.json
+      if key == Self.tileSizes, case .array(let array) = value, array.count <= Self.mostNumbers,
+        let whole = value.wholeJSON
+      {
+        json = whole
+      }
+      object.set(key, json)
+    }
     return .object(object)
   }
+
+  private static let tileSizes = "clip.vision.image_grid_pinpoints"
+  /// More than any model has: LLaVA-OneVision has 72.
+  private static let mostNumbers = 2048
 }
 
 extension TensorCatalog {

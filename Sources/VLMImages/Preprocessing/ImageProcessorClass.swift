@@ -1,3 +1,5 @@
+import VLMFoundation
+
 /// The defaults of a transformers image processor class, and how it interprets sizes. The values
 /// are those of transformers 5.
 struct ImageProcessorClass {
@@ -30,6 +32,8 @@ struct ImageProcessorClass {
   var sizing = Sizing.plain
   /// Whether `do_pad` pads the image to a square first.
   var padsToSquare = false
+  /// How a picture is cut into tiles, where the class does that.
+  var tiles: AnyResolution?
   /// Whether the class has EfficientNet's `rescale_offset` and `include_top`.
   var hasOffset = false
 
@@ -38,6 +42,18 @@ struct ImageProcessorClass {
     size: .shortestEdge(224), squaresNumbers: false, crop: 224, normalization: .clip)
   private static let idefics3 = ImageProcessorClass(
     size: .square(364), filter: .lanczos, normalization: .half, sizing: .splitting)
+  private static let llavaNext = ImageProcessorClass(
+    size: .shortestEdge(224), squaresNumbers: false, crop: 224, normalization: .clip,
+    tiles: AnyResolution(
+      sizes: [(336, 672), (672, 336), (672, 672), (1008, 336), (336, 1008)].map {
+        PictureExtent(height: $0.0, width: $0.1)
+      }))
+  private static let llavaOneVision = ImageProcessorClass(
+    size: .square(384), squaresNumbers: false, normalization: .clip,
+    tiles: AnyResolution(
+      sizes: (1...6).flatMap { rows in
+        (1...6).map { PictureExtent(height: 384 * rows, width: 384 * $0) }
+      }, padsSeveral: true))
   private static let mobileNet = ImageProcessorClass(
     size: .shortestEdge(256), squaresNumbers: false, filter: .bilinear, crop: 224,
     normalization: .half)
@@ -64,6 +80,8 @@ struct ImageProcessorClass {
     "Llava": .init(
       size: .shortestEdge(224), squaresNumbers: false, crop: 224, normalization: .clip,
       padsToSquare: true),
+    "LlavaNext": llavaNext,
+    "LlavaOnevision": llavaOneVision,
     "MobileNetV1": mobileNet,
     "MobileNetV2": mobileNet,
     "PoolFormer": .init(
@@ -101,6 +119,8 @@ struct ImageProcessorClass {
     case "dinov3_convnext": classes["DINOv3ViT"]
     case "llava": classes["Llava"]
     case "idefics3", "smolvlm": idefics3
+    case "llava_next": llavaNext
+    case "llava_onevision": llavaOneVision
     default: nil
     }
   }
@@ -149,6 +169,7 @@ extension ImageProcessorClass {
     let steps = Preprocessing(
       resize: resize, filter: try fields.filter("resample", default: filter), crop: crop,
       rescale: try fields.rescale(), normalization: try numbers(fields))
+    if let tiles { return try tiled(steps, tiles, fields) }
     return padsToSquare && pads ? steps.paddedWithMean() : steps
   }
 
@@ -175,6 +196,15 @@ extension ImageProcessorClass {
         ? nil : FrameSampling(checkpointConfig: fields.json, tile: tile, name: fields.name))
     steps.tiling = try Tiling(splitting, of: steps, fields, key: "size")
     return steps
+  }
+
+  private func tiled(
+    _ steps: Preprocessing, _ tiles: AnyResolution, _ fields: PreprocessingFields
+  ) throws(PreprocessingError) -> Preprocessing {
+    let key = "image_grid_pinpoints"
+    var candidates = tiles
+    if fields.member(key) != nil { candidates.sizes = try Tiling.sizes(fields, key) }
+    return try steps.tiled(candidates, fields, key: key)
   }
 
   private func shared(_ side: Int, _ fields: PreprocessingFields) throws(PreprocessingError) -> Int

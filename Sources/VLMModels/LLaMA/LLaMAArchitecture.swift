@@ -7,10 +7,12 @@ import VLMTensor
 enum LLaMAArchitecture: DecoderArchitecture {
   static let stated = StatedClasses(
     classes: Set(["LlamaForCausalLM", "LLaMAForCausalLM", "LlamaModel"])
-      .union(LLaVAFamily.upstreamClasses.subtracting(Qwen2Architecture.stated.classes)),
-    types: Set(["llama"]).union(
-      LLaVAFamily.stated.types.subtracting(Qwen2Architecture.stated.types)),
+      .union(LLaVAFamily.upstreamClasses)
+      .subtracting(others.flatMap(\.classes)),
+    types: Set(["llama"]).union(LLaVAFamily.stated.types).subtracting(others.flatMap(\.types)),
     patterns: ["Llama…"])
+  /// Architectures that LLaVAs have, too, and state the names of those.
+  private static let others = [MistralArchitecture.stated, Qwen2Architecture.stated]
   static let keys = ConfigKeys.llama
 
   static func adapt(_ config: inout LLaMAConfig, to fields: ConfigFields) throws(ModelError) {

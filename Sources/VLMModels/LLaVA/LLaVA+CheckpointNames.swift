@@ -6,6 +6,8 @@ package enum LLaVANaming {
     case tower(prefix: String, name: String)
     /// Our name, "projector" included.
     case projector(String)
+    /// What stands behind each row of tiles.
+    case newline
     /// As a checkpoint of the language model alone calls it.
     case language(String)
   }
@@ -14,6 +16,7 @@ package enum LLaVANaming {
   private static let towerPrefixes = [
     "model.vision_tower.vision_tower.", "model.vision_tower.", "vision_tower.vision_tower.",
   ]
+  private static let newlineNames: Set<String> = ["model.image_newline", "image_newline"]
   private static let projectorPrefixes = ["model.mm_projector.", "mm_projector."]
 
   /// Whether `names` are those of a LLaVA of upstream's code: a projector says so.
@@ -33,6 +36,7 @@ package enum LLaVANaming {
     if let prefix = projectorPrefixes.first(where: { name.hasPrefix($0) }) {
       return .projector(projector(String(name.dropFirst(prefix.count))))
     }
+    if newlineNames.contains(name) { return .newline }
     return .language(name)
   }
 

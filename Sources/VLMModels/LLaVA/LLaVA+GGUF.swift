@@ -1,7 +1,7 @@
 import VLMFoundation
 import VLMTensor
 
-/// A LLaVA-1.5 as llama.cpp has it: a language model in GGUF, and beside it a file of general
+/// A LLaVA-1.5 or LLaVA-NeXT (1.6) as llama.cpp has it: a language model in GGUF, and beside it a file of general
 /// architecture "clip" with CLIP's vision tower, `v.*`, and the projector, `mm.*`.
 package struct GGUFLLaVA {
   /// The same checkpoint as upstream's code would have named it; the language model keeps GGUF's
@@ -12,7 +12,7 @@ package struct GGUFLLaVA {
   private let notes: [Note]
 
   /// - Returns: nil unless the tower is described by such a file.
-  /// - Throws: `ModelError` for one of another model than LLaVA-1.5, by its kind, and for one that
+  /// - Throws: `ModelError` for one of another model than these, by its kind, and for one that
   ///   lacks something.
   package init?(_ facts: CheckpointFacts) throws(ModelError) {
     guard let vision = facts.towerDescription, Self.isVision(vision) else { return nil }
@@ -21,13 +21,18 @@ package struct GGUFLLaVA {
       try ConfigKeys.ggufVision.check(vision.members(behind: "clip."), "gguf.clip")
       let names = try Names(facts.names, vision)
       let (layer, note) = try Self.layer(vision, names)
-      let (padding, otherNote) = try Self.padding(vision)
+      let tiles = try Self.tiles(vision, facts.names)
+      let (padding, otherNote) = tiles == nil ? try Self.padding(vision) : ("anyres", nil)
       originals = names.originals
       notes = ([note, otherNote].compactMap { $0 } + Self.assumptions(vision)).map { Note($0) }
       var description = facts.description?.objectValue ?? JSONObject()
       description.set("mm_vision_select_layer", .int(layer))
       description.set("mm_projector_type", .string("mlp\(names.projectorLayers)x_gelu"))
       description.set("image_aspect_ratio", padding)
+      if let tiles {
+        description.set("mm_patch_merge_type", "spatial_unpad")
+        description.set("image_grid_pinpoints", tiles)
+      }
       self.facts = CheckpointFacts(
         names: names.renamed, description: .object(description),
         towerDescription: try Self.tower(vision), towerFile: facts.towerFile)
@@ -47,7 +52,7 @@ package struct GGUFLLaVA {
     json["general.architecture"]?.stringValue == "clip"
   }
 
-  /// Refuses the vision halves of other models than LLaVA-1.5.
+  /// Refuses the vision halves of other models than LLaVA-1.5 and LLaVA-NeXT.
   ///
   /// - Parameters:
   ///   - json: the file's metadata, keys with their dots as members.
@@ -59,7 +64,8 @@ package struct GGUFLLaVA {
       ModelError(
         .configuration(
           field: field, found: found,
-          expected: "that of LLaVA-1.5, a CLIP and 'mlp': no other vision half in GGUF is read; "
+          expected:
+            "that of LLaVA-1.5 or -NeXT, a CLIP and 'mlp': no other vision half in GGUF is read; "
             + "without it the language half converts alone"))
     }
     func has(_ name: String) -> Bool { names.contains { $0.name == name } }
@@ -78,15 +84,8 @@ package struct GGUFLLaVA {
     where try fields.statedBool(key) == false {
       throw refuse(key, "false")
     }
-    let tiles = "clip.vision.image_grid_pinpoints"
-    if let value = json[tiles], value.arrayValue?.isEmpty != true {
-      throw refuse(tiles, "pictures in tiles, as LLaVA-NeXT's")
-    }
-    if let type = json["clip.vision.mm_patch_merge_type"], type.stringValue != "flat" {
-      throw refuse("clip.vision.mm_patch_merge_type", type.serialized())
-    }
     let strange = [
-      ("model.image_newline", "LLaVA-NeXT's"), ("v.image_newline", "LLaVA-NeXT's"),
+      ("v.image_newline", "another model's"),
       ("mm.1.weight", "a norm in the projector, as Yi-VL's 'mlp_norm'"),
       ("mm.3.weight", "a norm in the projector, as Yi-VL's 'mlp_norm'"),
       ("v.patch_embd.bias", "a bias of the patches, as SigLIP's"),
@@ -95,6 +94,48 @@ package struct GGUFLLaVA {
   }
 
   // MARK: - What the metadata say
+
+  /// Sizes for tiles, pairs of a width and a height; nil for a file that has none.
+  ///
+  /// - Throws: `ModelError` for one that has a part of what tiles need.
+  private static func tiles(
+    _ json: JSONValue, _ names: [CheckpointFacts.Name]
+  ) throws(ModelError) -> JSONValue? {
+    let fields = ConfigFields(json, path: "gguf")
+    let (mergeKey, sizesKey) = (
+      "clip.vision.mm_patch_merge_type", "clip.vision.image_grid_pinpoints"
+    )
+    let numbers = json[sizesKey]?.arrayValue ?? []
+    let merge = try fields.statedString(mergeKey) ?? "flat"
+    let hasNewline = names.contains { $0.name == newline }
+    guard merge == "spatial_unpad" else {
+      guard merge == "flat" else {
+        throw fields.refusal(mergeKey, found: "'\(merge)'", expected: "'flat' or 'spatial_unpad'")
+      }
+      let part = hasNewline ? "tensor '\(newline)'" : numbers.isEmpty ? nil : sizesKey
+      guard let part else { return nil }
+      throw fields.refusal(
+        mergeKey, found: "'flat'", expected: "'spatial_unpad', as there is \(part)")
+    }
+    guard hasNewline else {
+      throw fields.refusal(
+        mergeKey, found: "'\(merge)'", expected: "'flat', as there is no tensor '\(newline)'")
+    }
+    let ratioKey = "clip.vision.image_aspect_ratio"
+    let ratio = try fields.statedString(ratioKey) ?? "anyres"
+    guard ratio == "anyres" else {
+      throw fields.refusal(
+        ratioKey, found: "'\(ratio)'", expected: "'anyres', as \(mergeKey) is '\(merge)'")
+    }
+    guard !numbers.isEmpty, numbers.count % 2 == 0 else {
+      throw fields.refusal(
+        sizesKey, found: "\(numbers.count) numbers", expected: "pairs of a width and a height")
+    }
+    return .array(
+      stride(from: 0, to: numbers.count, by: 2).map { .array(Array(numbers[$0..<$0 + 2])) })
+  }
+
+  private static let newline = "model.image_newline"
 
   /// Which of transformers' `hidden_states` is taken, from 1 on, and a note where that is a guess.
   private static func layer(

@@ -1,8 +1,9 @@
 import VLMFoundation
 import VLMTensor
 
-/// A LLaVA-1.5 as transformers' own `LlavaForConditionalGeneration` stores it: other names, and a
-/// description of nested objects that leaves out what is its classes' default.
+/// A LLaVA as transformers' own `LlavaForConditionalGeneration`, `LlavaNextForConditionalGeneration` or
+/// `LlavaOnevisionForConditionalGeneration` stores it: other names, and a description of nested objects
+/// that leaves out what is its classes' default.
 package struct TransformersLLaVA {
   /// The same checkpoint as upstream's code would have stored it.
   package let facts: CheckpointFacts
@@ -12,7 +13,7 @@ package struct TransformersLLaVA {
   private let notes: [Note]
 
   /// - Returns: nil when the tensors are not of this layout.
-  /// - Throws: `ModelError` when the description is missing, or asks for what LLaVA-1.5 does not do.
+  /// - Throws: `ModelError` when the description is missing, or asks for what these do not do.
   package init?(_ facts: CheckpointFacts) throws(ModelError) {
     guard facts.names.contains(where: { $0.name.hasSuffix(Self.projector + "linear_1.weight") })
     else { return nil }
@@ -26,9 +27,8 @@ package struct TransformersLLaVA {
           expected: "both, as LlavaForConditionalGeneration has them"))
     }
     let vision = tower.value
-    let isFastVLM = try fields.statedString("model_type") == "fast_vlm"
-    try Self.check(fields, "model_type", ["llava", "fast_vlm"])
-    try fields.check(.llava)
+    let kind = try Kind(fields)
+    try fields.check(kind.keys)
     try Self.check(fields, "projector_hidden_act", ["gelu"])
     try Self.check(tower, "model_type", Registry.towerTypes)
     var originals: [String: String] = [:]
@@ -45,17 +45,15 @@ package struct TransformersLLaVA {
     }
     self.originals = originals
     var description = Self.description(json, text)
-    notes = try Self.notes(fields, texts)
-    if isFastVLM {
-      // The one map that its tower gives, whole.
-      try Self.check(fields, "vision_feature_select_strategy", ["full"])
-      try fields.check("vision_feature_layer", is: -1)
-    }
-    description.set("mm_vision_select_layer", isFastVLM ? -1 : try Self.layer(fields))
-    description.set("mm_vision_select_feature", try Self.feature(fields))
+    notes = try Self.notes(fields, texts, kind)
+    try kind.checkFeatures(fields)
+    description.set("mm_vision_select_layer", try Self.layer(fields, kind))
+    description.set("mm_vision_select_feature", try Self.feature(fields, kind))
     description.set(
       "vision_feature_select_strategy",
-      json["vision_feature_select_strategy"] ?? (isFastVLM ? "full" : "default"))
+      fields.has("vision_feature_select_strategy")
+        ? json["vision_feature_select_strategy"] ?? .null : .string(kind.strategy))
+    try kind.addTiles(to: &description, fields)
     description.set("tie_word_embeddings", .bool(originals["lm_head.weight"] == nil))
     self.facts = CheckpointFacts(
       names: names, description: .object(description), towerDescription: vision,
@@ -72,9 +70,10 @@ package struct TransformersLLaVA {
   private static let projector = "multi_modal_projector."
 
   /// Before transformers 4.52 the language model is a `LlamaForCausalLM` of its own; since then
-  /// everything but the head is part of one model.
+  /// everything but the head is part of one model. Files saved by 5 have some of both.
   private static let prefixes = [
     ("language_model.model.", "model."), ("language_model.lm_head.", "lm_head."),
+    ("model.language_model.model.", "model."), ("model.language_model.lm_head.", "lm_head."),
     ("model.language_model.", "model."), ("vision_tower.", "model.vision_tower.vision_tower."),
     ("model.vision_tower.", "model.vision_tower.vision_tower."),
     (projector + "linear_1.", "model.mm_projector.0."),
@@ -92,27 +91,31 @@ package struct TransformersLLaVA {
 
   // MARK: - Description
 
-  /// What `LlamaConfig` takes where `text_config` is silent; transformers writes only what differs.
-  private static let defaults: [(String, JSONValue)] = [
-    ("model_type", "llama"), ("vocab_size", 32_000), ("hidden_size", 4096),
-    ("intermediate_size", 11_008), ("num_hidden_layers", 32), ("num_attention_heads", 32),
-    ("max_position_embeddings", 2048), ("rms_norm_eps", 1e-6), ("eos_token_id", 2),
-  ]
-
-  /// The same of `Qwen2Config`.
-  private static let qwenDefaults: [(String, JSONValue)] = [
-    ("vocab_size", 151_936), ("hidden_size", 4096), ("intermediate_size", 22_016),
-    ("num_hidden_layers", 32), ("num_attention_heads", 32), ("num_key_value_heads", 32),
-    ("max_position_embeddings", 32_768), ("rms_norm_eps", 1e-6),
+  /// What the classes of the language models take where `text_config` is silent; transformers writes
+  /// only what differs.
+  private static let defaults: [String: [(String, JSONValue)]] = [
+    "llama": [
+      ("model_type", "llama"), ("vocab_size", 32_000), ("hidden_size", 4096),
+      ("intermediate_size", 11_008), ("num_hidden_layers", 32), ("num_attention_heads", 32),
+      ("max_position_embeddings", 2048), ("rms_norm_eps", 1e-6), ("eos_token_id", 2),
+    ],
+    "mistral": [
+      ("vocab_size", 32_000), ("hidden_size", 4096), ("intermediate_size", 14_336),
+      ("num_hidden_layers", 32), ("num_attention_heads", 32), ("num_key_value_heads", 8),
+      ("max_position_embeddings", 131_072), ("rms_norm_eps", 1e-6), ("eos_token_id", 2),
+    ],
+    "qwen2": [
+      ("vocab_size", 151_936), ("hidden_size", 4096), ("intermediate_size", 22_016),
+      ("num_hidden_layers", 32), ("num_attention_heads", 32), ("num_key_value_heads", 32),
+      ("max_position_embeddings", 32_768), ("rms_norm_eps", 1e-6),
+    ],
   ]
 
   private static func description(_ json: JSONValue, _ text: JSONObject) -> JSONObject {
     var result = JSONObject()
     for member in text.members where !member.value.isNull { result.set(member.key, member.value) }
-    if text["model_type"]?.stringValue ?? "llama" == "llama" {
-      for (key, value) in defaults { _ = result.insert(key, value) }
-    } else if text["model_type"] == "qwen2" {
-      for (key, value) in qwenDefaults { _ = result.insert(key, value) }
+    for (key, value) in defaults[text["model_type"]?.stringValue ?? "llama"] ?? [] {
+      _ = result.insert(key, value)
     }
     for key in ["transformers_version", "image_aspect_ratio"] {
       if let value = json[key] { result.set(key, value) }
@@ -123,10 +126,10 @@ package struct TransformersLLaVA {
 
   /// What is taken where the description is silent of what no tensor tells.
   private static func notes(
-    _ fields: ConfigFields, _ text: ConfigFields
+    _ fields: ConfigFields, _ text: ConfigFields, _ kind: Kind
   ) throws(ModelError) -> [Note] {
     var values: [String: JSONValue] = [:]
-    for (key, value) in defaults { values[key] = value }
+    for (key, value) in defaults["llama"] ?? [] { values[key] = value }
     func value(_ key: String) -> String { values[key]?.serialized() ?? "" }
     let language = text.assumption(
       isTyped: text.isTyped,
@@ -139,13 +142,15 @@ package struct TransformersLLaVA {
     let layer: Note? =
       fields.isTyped || fields.has("vision_feature_layer")
       ? nil
-      : "config.json does not state vision_feature_layer: assuming -2, as in the published models"
+      : "config.json does not state vision_feature_layer: assuming \(kind.layer), as in the published models"
     return [language, layer].compactMap { $0 }
   }
 
-  private static func layer(_ fields: ConfigFields) throws(ModelError) -> JSONValue {
+  private static func layer(
+    _ fields: ConfigFields, _ kind: Kind
+  ) throws(ModelError) -> JSONValue {
     let key = "vision_feature_layer"
-    guard let stated = fields.value[key], !stated.isNull else { return -2 }
+    guard let stated = fields.value[key], !stated.isNull else { return .int(kind.layer) }
     let only = stated.arrayValue.flatMap { $0.count == 1 ? $0[0] : nil } ?? stated
     guard let layer = only.wholeValue else {
       throw fields.refusal(key, found: stated.serialized(), expected: "an integer")
@@ -153,13 +158,15 @@ package struct TransformersLLaVA {
     return .int(layer)
   }
 
-  private static func feature(_ fields: ConfigFields) throws(ModelError) -> JSONValue {
+  private static func feature(
+    _ fields: ConfigFields, _ kind: Kind
+  ) throws(ModelError) -> JSONValue {
     let key = "vision_feature_select_strategy"
     try check(fields, key, ["default", "full"])
-    return fields.value[key]?.stringValue == "full" ? "cls_patch" : "patch"
+    return (fields.value[key]?.stringValue ?? kind.strategy) == "full" ? "cls_patch" : "patch"
   }
 
-  private static func check(
+  static func check(
     _ fields: ConfigFields, _ key: String, _ known: [String]
   ) throws(ModelError) {
     guard let stated = fields.value[key], !stated.isNull else { return }

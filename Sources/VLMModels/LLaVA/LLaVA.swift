@@ -137,7 +137,7 @@ package enum LLaVAPoint: ObservationPoint {
     switch self {
     case .tower(let point): point.nameUnderLanguageModel
     case .projector: "projector"
-    case .merged: "visual_tokens"
+    case .merged: "merged"
     }
   }
 

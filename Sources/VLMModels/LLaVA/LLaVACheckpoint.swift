@@ -15,6 +15,7 @@ struct LLaVACheckpoint {
   private var unexpected: [String] = []
   private var frequencies: [String] = []
   private var notes: [Note] = []
+  private var merge = TileMerge.inOrder
 
   /// The model that the tensors make up; nil when they are no LLaVA's.
   ///
@@ -51,6 +52,8 @@ struct LLaVACheckpoint {
         towerPrefix = prefix
       case .projector(let ours):
         try set(ours, ModelCheckpoint.Source(original: name, shape: shape))
+      case .newline:
+        try set("image_newline", ModelCheckpoint.Source(original: name, shape: shape))
       case .language(let inner): languageNames.append((inner, shape))
       }
     }
@@ -77,18 +80,22 @@ struct LLaVACheckpoint {
   private mutating func model() throws(ModelError) -> ModelCheckpoint {
     try refuseSpecialTokens()
     let tower = try tower()
+    let tiles = try LLaVATiles(fields, side: tower.config.geometry.trainedSide)
+    merge = tiles.merge
     let language = try language()
     let config = LLaVAConfig(
       tower: tower.config, projector: try projector(tower.config.geometry.channels, language),
       language: language,
       // Where ConvLLaVA's own code cuts a prompt off.
-      promptLimit: tower.cutsPrompts ? try fields.statedInt("tokenizer_model_max_length") : nil)
+      promptLimit: tower.cutsPrompts ? try fields.statedInt("tokenizer_model_max_length") : nil,
+      merge: tiles.merge)
     try config.validate()
     var model = ModelCheckpoint(
       description: ModelDescription(LLaVAFamily.self, config), naming: "llava", tensors: tensors,
       unused: unused,
       unexpected: unexpected, notes: notes)
     model.frequencies = frequencies
+    model.tiles = tiles.sizes
     return model
   }
 
@@ -97,7 +104,7 @@ struct LLaVACheckpoint {
   private mutating func tower() throws(ModelError) -> TowerCheckpoint {
     guard !towerNames.isEmpty else { throw ModelError(.missingTensor("vision tower")) }
     let facts = TowerFacts(
-      names: towerNames, llava: description, description: facts.towerDescription,
+      names: towerNames, llava: towerSelection, description: facts.towerDescription,
       place: facts.towerPlace)
     try StatedClasses.check(facts.description, facts.place)
     for family in Registry.towers {
@@ -118,6 +125,25 @@ struct LLaVACheckpoint {
         expected: Registry.towers.map { $0.possessive }.joined(separator: ", or ")))
   }
 
+  /// The description with the layer of the tower that is read. The code of LLaVA-OneVision's authors
+  /// takes the last layer off Google's SigLIP, whatever it says, and stores what is left: of a tower
+  /// among the model's own tensors the last is read.
+  private var towerSelection: JSONValue {
+    let ratio = description["image_aspect_ratio"]?.stringValue ?? ""
+    guard isQwen, ratio.hasPrefix("anyres"), towerPrefix != CheckpointFacts.towerPrefix,
+      var object = description.objectValue
+    else { return description }
+    object.set("mm_vision_select_layer", -1)
+    return .object(object)
+  }
+
+  /// Whether the class is that of LLaVA-OneVision's authors.
+  private var isQwen: Bool {
+    let classes = (description["architectures"]?.arrayValue ?? []).compactMap(\.stringValue)
+    return classes == ["LlavaQwenForCausalLM"]
+      || classes.isEmpty && description["model_type"] == "llava_qwen"
+  }
+
   /// Refuses a tower that has one family's tensors and another's description.
   private func checkType(
     _ description: JSONValue?, _ family: any VisionTowerFamily.Type
@@ -135,13 +161,24 @@ struct LLaVACheckpoint {
   private mutating func language() throws(ModelError) -> LLaMAConfig {
     let isGGUF = description["general.architecture"] != nil
     let found = try LLaMACheckpoint.Parts(
-      languageNames, isGGUF ? .gguf : .huggingFace, description)
+      languageNames, isGGUF ? .gguf : .huggingFace, languageDescription)
     for (ours, source) in found.tensors { try set("language.\(ours)", source) }
     unused += found.unused
     unexpected += found.unexpected
     frequencies += found.frequencies
     notes += found.notes
     return found.config
+  }
+
+  /// The description without what the language model's own class does not know.
+  private var languageDescription: JSONValue {
+    guard merge != .inOrder, var object = description.objectValue else { return description }
+    object.set("mm_patch_merge_type", "flat")
+    // Of LLaVA-OneVision's videos, which are not read.
+    for key in ["mm_newline_position", "mm_spatial_pool_mode", "mm_spatial_pool_stride"] {
+      object.set(key, .null)
+    }
+    return .object(object)
   }
 
   private func projector(

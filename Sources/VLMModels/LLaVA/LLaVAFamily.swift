@@ -2,29 +2,36 @@ import VLMFoundation
 import VLMTensor
 
 /// LLaVA (Liu et al., "Visual Instruction Tuning") and the models of its build: LLaVA-1.5, ConvLLaVA,
-/// LLaVA-HR, FastVLM. A vision tower, a projector, and a language model that reads projected features between
-/// the tokens of the text.
+/// LLaVA-HR, LLaVA-NeXT (1.6), LLaVA-OneVision, FastVLM. A vision tower, a projector, and a language
+/// model that reads projected features between the tokens of the text.
 ///
-/// The files are upstream's, transformers' `LlavaForConditionalGeneration` and
-/// `FastVlmForConditionalGeneration`, and the two halves that
-/// llama.cpp has in GGUF.
+/// The files are upstream's, transformers' `LlavaForConditionalGeneration` and its kin, and the two
+/// halves that llama.cpp has in GGUF.
 package enum LLaVAFamily: ModelFamily {
   package typealias Config = LLaVAConfig
 
   package static let name = "llava"
-  package static let summary: String? = "a LLaVA (LLaVA-1.5, ConvLLaVA, LLaVA-HR, FastVLM)"
+  package static let summary: String? =
+    "a LLaVA (LLaVA-1.5, -NeXT, -OneVision, ConvLLaVA, LLaVA-HR, FastVLM)"
 
   /// Those of upstream's code, whose `config.json` is a language model's with more fields.
   static let upstreamClasses: Set<String> = [
-    "LlavaLlamaForCausalLM", "LlavaHrForCausalLM", "LlavaQwen2ForCausalLM",
+    "LlavaLlamaForCausalLM", "LlavaHrForCausalLM", "LlavaMistralForCausalLM",
+    "LlavaQwenForCausalLM", "LlavaQwen2ForCausalLM",
+  ]
+  /// Those of transformers, with the `model_type` of each.
+  static let transformersClasses = [
+    "LlavaForConditionalGeneration": "llava",
+    "LlavaNextForConditionalGeneration": "llava_next",
+    "LlavaOnevisionForConditionalGeneration": "llava_onevision",
+    "FastVlmForConditionalGeneration": "fast_vlm",
   ]
 
   package static let stated = StatedClasses(
-    classes: upstreamClasses.union([
-      "LlavaForConditionalGeneration", "FastVlmForConditionalGeneration",
-    ]),
-    types: ["llava", "llava_llama", "llava_hr", "llava_qwen2", "fast_vlm"],
-    patterns: ["Llava…", "FastVlm…"])
+    classes: upstreamClasses.union(transformersClasses.keys),
+    types: Set(transformersClasses.values).union([
+      "llava_llama", "llava_hr", "llava_mistral", "llava_qwen", "llava_qwen2",
+    ]), patterns: ["Llava…", "FastVlm…"])
 
   package static let writesText = true
 

@@ -36,8 +36,7 @@ package struct TileMergePlan: Sendable, Equatable {
         (Double(map.count) / Double(maximum * tile.count)).squareRoot()
       if ratio > 1.1 {
         map = MapExtent(
-          height: Int((Double(map.height) / ratio).rounded(.down)),
-          width: Int((Double(map.width) / ratio).rounded(.down)))
+          height: Self.quotient(map.height, ratio), width: Self.quotient(map.width, ratio))
         guard map.count > 0 else {
           throw ModelError(
             .image(
@@ -49,6 +48,12 @@ package struct TileMergePlan: Sendable, Equatable {
     self.map = map
     let overview = layout.overview == nil ? 0 : tile.count
     count = overview + map.height * (map.width + 1)
+  }
+
+  /// Python's `int(a // b)`: a quotient that rounds up to a whole number is not one.
+  private static func quotient(_ a: Int, _ b: Double) -> Int {
+    let rest = Double(a).truncatingRemainder(dividingBy: b)
+    return Int(((Double(a) - rest) / b).rounded())
   }
 
   /// transformers' `unpad_image`: the part of a map of the padded picture that shows something. Where

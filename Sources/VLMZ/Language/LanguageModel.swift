@@ -69,9 +69,25 @@ package struct LanguageModel: Sendable {
       threads: threads) ?? wanted
   }
 
-  /// Positions of a context where memory suffices.
-  private var usualCapacity: Int {
-    min(layers.config.contextLength, Self.defaultContextLength)
+  /// Positions of a context where memory suffices: of a model that sees in tiles, room for a picture of
+  /// the most, and for as much text as others have beside one.
+  package var usualCapacity: Int {
+    let most = largestPicture.map { $0 + Self.roomBesidePicture } ?? 0
+    return min(layers.config.contextLength, max(Self.defaultContextLength, most))
+  }
+
+  private static let roomBesidePicture = 1024
+
+  /// Visual tokens of the largest picture in tiles; nil for a model that sees in one.
+  private var largestPicture: Int? {
+    guard let pictures, let preprocessing, let side = preprocessing.resolution,
+      case .anyResolution(let candidates) = preprocessing.tiling,
+      let tile = try? pictures.config.tower.grid(height: side, width: side)
+    else { return nil }
+    return candidates.sizes.compactMap { size in
+      let layout = preprocessing.layout(height: size.height, width: size.width)
+      return layout.flatMap { try? TileMergePlan(pictures.config.merge, $0, tile: tile).count }
+    }.max()
   }
 
   /// Positions that a context has where memory suffices, when one of `capacity` has fewer.
@@ -83,7 +99,7 @@ package struct LanguageModel: Sendable {
   ///
   /// - Parameters:
   ///   - contextLength: positions of the longest sequence; nil for the model's, but not more than
-  ///     `defaultContextLength`, nor than the memory leaves room for.
+  ///     `usualCapacity`, nor than the memory leaves room for.
   ///   - chunkRows: see `LLaMAContext`.
   /// - Throws: `ModelError` when it needs more memory than there is.
   package func generator(

@@ -52,7 +52,8 @@ final class AnswerScheduler {
     self.pagePositions = pagePositions
     let layers = language.layers
     let plan = try ModelError.inFile(model.path) {
-      try PagePlan(layers, options, pagePositions: pagePositions)
+      try PagePlan(
+        layers, options, usual: language.usualCapacity, pagePositions: pagePositions)
     }
     contextLength = plan.contextLength
     let rows = options.maximumActive + options.prefillRows

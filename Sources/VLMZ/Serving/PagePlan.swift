@@ -7,15 +7,14 @@ struct PagePlan {
   let pageCount: Int
   let contextLength: Int
 
+  /// - Parameter usual: positions of a context where the options name none.
   /// - Throws: `ModelError` when a context does not fit the memory.
   init(
-    _ model: LLaMA, _ options: BatchEngineOptions, pagePositions: Int
+    _ model: LLaMA, _ options: BatchEngineOptions, usual: Int, pagePositions: Int
   ) throws(ModelError) {
     let memory = Machine.memory
     let format = options.keyValues.format
-    let wanted =
-      options.contextLength
-      ?? min(model.config.contextLength, LanguageModel.defaultContextLength)
+    let wanted = options.contextLength ?? usual
     let perContext = (wanted + pagePositions - 1) / pagePositions
     guard let bytes = model.pageBytes(positions: pagePositions, format: format) else {
       throw ModelError(.memory("a page of keys and values", needed: nil, limit: memory.text, nil))

@@ -5,7 +5,8 @@ import VLMTensor
 /// LLaMA.
 enum MistralArchitecture: DecoderArchitecture {
   static let stated = StatedClasses(
-    classes: ["MistralForCausalLM"], types: ["mistral"], patterns: ["Mistral…"])
+    classes: ["MistralForCausalLM", "LlavaMistralForCausalLM"],
+    types: ["mistral", "llava_mistral"], patterns: ["Mistral…"])
   static let keys = ConfigKeys.llama
 
   static func adapt(_ config: inout LLaMAConfig, to fields: ConfigFields) throws(ModelError) {

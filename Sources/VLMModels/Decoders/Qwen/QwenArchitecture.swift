@@ -5,8 +5,8 @@ import VLMTensor
 /// Published models switch their sliding layers off.
 enum Qwen2Architecture: DecoderArchitecture {
   static let stated = StatedClasses(
-    classes: ["Qwen2ForCausalLM", "LlavaQwen2ForCausalLM"], types: ["qwen2", "llava_qwen2"],
-    patterns: ["Qwen2…"])
+    classes: ["Qwen2ForCausalLM", "LlavaQwen2ForCausalLM", "LlavaQwenForCausalLM"],
+    types: ["qwen2", "llava_qwen2", "llava_qwen"], patterns: ["Qwen2…"])
   static let keys = ConfigKeys.llama
   static let usual = DecoderDefaults(
     positions: 32_768, attentionBias: true, hasOutputBias: false)
