@@ -239,10 +239,13 @@ let package = Package(
   cLanguageStandard: .c17
 )
 
-// Tests run the libraries as they are shipped, optimised: calibrating and converting take ten times as
-// long otherwise. `scripts/test` and `scripts/lint` ask for it; who debugs does not want it.
+// Calibrating, converting and resizing take ten times as long unoptimised, of which the tests do much.
+// `scripts/test` and `scripts/lint` ask for it; who debugs does not want it.
 if Context.environment["VLMZ_OPTIMIZED"] != nil {
-  for target in package.targets where target.type == .regular && target.name.hasPrefix("VLM") {
+  let hot = [
+    "VLMTensor", "VLMCheckpoint", "VLMImages", "VLMText", "VLMConversion", "VLMZConverter",
+  ]
+  for target in package.targets where hot.contains(target.name) {
     target.swiftSettings = [.unsafeFlags(["-O"], .when(configuration: .debug))]
   }
 }

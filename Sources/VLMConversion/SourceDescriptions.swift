@@ -217,6 +217,7 @@ struct SourceDescriptions {
           "missing, here and in the vision tower's folder; it alone says how large a picture the "
             + "tower sees", .preprocessor(.absent)))
     }
+    if let tower = config as? SmolVLMVisionConfig { return try withFilms(result, tower) }
     if let tiles {
       return try result.tiled(
         AnyResolution(sizes: tiles.sizes, padsSeveral: tiles.padsSeveral),
@@ -239,7 +240,6 @@ struct SourceDescriptions {
         .configuration(
           field: "image_aspect_ratio", found: ratio.serialized(), expected: "pad or square"))
     }
-    if let tower = config as? SmolVLMVisionConfig { result = try withFilms(result, tower) }
     return result
   }
 }

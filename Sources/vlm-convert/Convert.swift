@@ -133,7 +133,7 @@ struct Convert: ParsableCommand {
 
   @OptionGroup var work: WorkOptions
 
-  @Flag(name: .shortAndLong, help: "No progress, no notes, no report.")
+  @Flag(name: .shortAndLong, help: "No progress, no report; warnings are shown.")
   var quiet = false
 
   func validate() throws {
@@ -200,9 +200,7 @@ struct Convert: ParsableCommand {
     let converter = try Converter(
       source, options, threads: try work.threadCount(),
       kernels: try Environment.kernelSet())
-    for note in converter.remarks where !quiet {
-      Report.warning(note.shown, program: "vlm-convert")
-    }
+    for note in converter.remarks { Report.warning(note.shown, program: "vlm-convert") }
     let unused = source.checkpoint.unused
     if !unused.isEmpty, !quiet {
       // Those that the user wants to be left out are what has to be seen.

@@ -44,6 +44,12 @@ package struct DecoderTraits: Sendable, Equatable {
     self.layers = layers
   }
 
+  /// Whether a decoder of these traits has a tensor of our name `name`, if LLaMA has it or could.
+  func has(_ name: String) -> Bool {
+    normsHeads
+      || !name.hasSuffix("self_attn.q_norm.weight") && !name.hasSuffix("self_attn.k_norm.weight")
+  }
+
   /// What is layer `index`'s own.
   package func layer(_ index: Int) -> LayerTraits {
     layers.isEmpty ? LayerTraits() : layers[index]

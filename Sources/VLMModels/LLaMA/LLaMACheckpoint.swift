@@ -67,6 +67,9 @@ extension LLaMACheckpoint {
         switch naming.match(name, norms: config.traits.norms) {
         case .tensor("lm_head.weight") where config.tiedEmbeddings:
           notes.append("'\(name)' is not read: the model's head is its table of embeddings")
+        case .tensor(let ours) where !config.traits.has(ours):
+          unused.append(name)
+          unexpected.append(name)
         case .tensor(let ours):
           // Of Phi-3 in GGUF, "ffn_up" is the gates' matrix too.
           if let parts = fusedGates(ours, shape, naming, description) {

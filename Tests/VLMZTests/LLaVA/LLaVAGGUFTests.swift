@@ -228,7 +228,7 @@ struct LLaVAGGUFTests {
     ("clip.projector_type", "ldp"), ("clip.projector_type", "ldpv2"),
     ("clip.projector_type", "resampler"), ("clip.projector_type", "qwen2vl_merger"),
     ("clip.projector_type", "gemma3"), ("clip.projector_type", "pixtral"),
-    ("clip.projector_type", 3), ("clip.vision.projector_type", "idefics3"),
+    ("clip.projector_type", 3), ("clip.vision.projector_type", "pixtral"),
     ("clip.has_minicpmv_projector", true), ("clip.has_audio_encoder", true),
     ("clip.has_vision_encoder", false), ("clip.has_llava_projector", false),
     ("clip.use_silu", true), ("clip.vision.image_grid_pinpoints", [336, 672]),
