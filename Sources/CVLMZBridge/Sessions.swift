@@ -166,11 +166,14 @@ public func vlmzSessionEncode(
 ) -> vlmz_status {
   call {
     let result = try place(picture, "picture", empty: nil)
-    let options = try structure(options, "options", initial: vlmz_encoding_options())
+    let options = try structure(
+      options, "options", initial: vlmz_encoding_options(),
+      older: [MemoryLayout<vlmz_encoding_options>.offset(of: \.one_of_several)])
     let made = try session(handle).encode(
       try image(imageHandle),
       options: EncodingOptions(
-        resolution: nonzero(options.resolution), keepsAspect: options.keeps_aspect != 0))
+        resolution: nonzero(options.resolution), keepsAspect: options.keeps_aspect != 0,
+        isOneOfSeveral: options.one_of_several != 0))
     result.pointee = HandleTable.shared.add(made, .picture)
   }
 }

@@ -399,9 +399,9 @@ VLMZ_API vlmz_status vlmz_session_features(
     vlmz_session *session, vlmz_image *image, const char *const *names, size_t name_count,
     vlmz_feature **features, size_t *count);
 
-// An image as a language model sees it: visual tokens. It never changes, and any conversation of
-// the model that made it may use it, any number of times. It may be freed as soon as the question
-// that it was given with returns: the conversation keeps what it needs.
+// An image as a language model sees it: visual tokens. It never changes; any conversation of its
+// model may use it, any number of times. It may be freed as soon as the question that it was given
+// with returns: the conversation keeps what it needs.
 typedef struct vlmz_picture vlmz_picture;
 
 typedef struct vlmz_encoding_options {
@@ -410,13 +410,14 @@ typedef struct vlmz_encoding_options {
   // for the model's own. It is rounded down to a multiple of the stride. The size that results
   // shows in vlmz_picture_get_token_count().
   int32_t resolution;
-  // Not 0: the whole image in its own proportions instead of a square. VLMZ_INVALID_ARGUMENT for a
-  // tower that takes squares only.
+  // Not 0: whole, in its own proportions. VLMZ_INVALID_ARGUMENT for a tower that takes squares only.
   int32_t keeps_aspect;
+  // Not 0: the conversation has others; LLaVA-OneVision cuts only a lone image into tiles.
+  int32_t one_of_several;
 } vlmz_encoding_options;
 
 #define VLMZ_ENCODING_OPTIONS_INIT \
-  { sizeof(vlmz_encoding_options), 0, 0 }
+  { sizeof(vlmz_encoding_options), 0, 0, 0 }
 
 // Encodes an image for questions about it. options may be NULL. Errors: as vlmz_session_classify(),
 // but VLMZ_NOT_CAPABLE for a model that answers nothing about images. One at a time.
@@ -424,8 +425,7 @@ VLMZ_API vlmz_status vlmz_session_encode(
     vlmz_session *session, vlmz_image *image, const vlmz_encoding_options *options,
     vlmz_picture **picture);
 
-// Gives the positions of the context that the picture takes. Errors: VLMZ_INVALID_ARGUMENT.
-// Thread-safe.
+// Gives the positions of the context that it takes. Errors: VLMZ_INVALID_ARGUMENT. Thread-safe.
 VLMZ_API vlmz_status vlmz_picture_get_token_count(vlmz_picture *picture, size_t *count);
 
 // Frees the handle. NULL is allowed. Errors: VLMZ_INVALID_ARGUMENT. Thread-safe.

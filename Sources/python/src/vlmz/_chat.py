@@ -264,13 +264,16 @@ class Chat:
             presence_penalty=presence_penalty,
             frequency_penalty=frequency_penalty,
         )
-        encoding = c.EncodingOptions(
-            resolution=c.number(resolution, "resolution", least=1), keeps_aspect=keep_aspect
-        )
         if images is None:
             sources: Sequence[Any] = []
         else:
             sources = series(images) if is_several(images) else [images]
+        encoding = c.EncodingOptions(
+            resolution=c.number(resolution, "resolution", least=1),
+            keeps_aspect=keep_aspect,
+            # Some models see one of several otherwise than one alone.
+            one_of_several=len(sources) + sum(turn.images for turn in self._history) > 1,
+        )
         turn = _Ask(self, question, sources, encoding, options)
         if stream:
             return AnswerStream(Task(turn, turn.cancel))

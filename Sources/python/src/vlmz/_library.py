@@ -78,7 +78,12 @@ class CFeature(Structure):
 
 
 class EncodingOptions(_Options):
-    _fields_ = [("size", c_size_t), ("resolution", c_int32), ("keeps_aspect", c_int32)]
+    _fields_ = [
+        ("size", c_size_t),
+        ("resolution", c_int32),
+        ("keeps_aspect", c_int32),
+        ("one_of_several", c_int32),
+    ]
 
 
 class ConversationOptions(_Options):
