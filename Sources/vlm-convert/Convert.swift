@@ -91,8 +91,8 @@ struct Convert: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The vision half of a LLaVA-1.5 in GGUF, for its language half; in a folder with both it is "
-        + "found.", valueName: "file"))
+      "The vision half of a LLaVA or SmolVLM in GGUF, for its language half; in a folder with both "
+        + "it is found.", valueName: "file"))
   var mmproj: String?
 
   @OptionGroup var pyTorch: PyTorchOptions

@@ -22,6 +22,11 @@ extension ConversationRun {
         "--fps: expected a model that was trained on films, such as SmolVLM2; without it the "
           + "pictures are shown as such")
     }
+    guard !question.contains(ImagePrompt.marker) else {
+      throw ValidationError(
+        "--fps: found \(ImagePrompt.marker) in the question, expected none: frames have places of "
+          + "their own before it")
+    }
     let film = try Film(source, background: background, limits: limits)
     guard film.count > 0 else { throw ValidationError("--fps: found no pictures") }
     let frames = sampling.frames(of: film.count, rate: rate)

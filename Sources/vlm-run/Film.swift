@@ -33,8 +33,49 @@ enum Film {
         try GIFFilm(bytes: content, name: only.place, background: background, limits: limits),
         only)
     } else {
-      self = .pictures(pictures)
+      for picture in pictures { try Self.checkFrame(picture, limits) }
+      self = .pictures(Self.inOrderOfNumbers(pictures))
     }
+  }
+
+  /// Refuses a file that has more frames than the one that would be seen.
+  private static func checkFrame(_ picture: PictureInput, _ limits: ImageLimits) throws {
+    guard case .file = picture.content else { return }
+    let file = try MappedFile(path: picture.name)
+    let head = file.withBytes(0..<min(file.count, 1 << 12)) { Array($0) }
+    if let kind = Animation.name(of: head) { throw InputError(picture.name, .unreadFilm(kind)) }
+    guard GIFFilm.isGIF(head), let content = try content(of: picture, limits) else { return }
+    let film = try GIFFilm(bytes: content, name: picture.place, limits: limits)
+    if film.count > 1 { throw InputError(picture.name, .filmAmongFrames(frames: film.count)) }
+  }
+
+  /// Files that came in the order of their names' bytes, as folders and shells have them, in that of the
+  /// numbers in their names: 10.png is behind 9.png. Others stay in the order that was asked for.
+  static func inOrderOfNumbers(_ pictures: [PictureInput]) -> [PictureInput] {
+    let names = pictures.map { Array($0.name.utf8) }
+    let isByBytes = zip(names, names.dropFirst()).allSatisfy { !$1.lexicographicallyPrecedes($0) }
+    guard isByBytes else { return pictures }
+    let order = pictures.indices.sorted { precedes(names[$0], names[$1]) ?? ($0 < $1) }
+    return order.map { pictures[$0] }
+  }
+
+  /// Whether a name stands before another, runs of digits by their value; nil where they are alike.
+  private static func precedes(_ a: [UInt8], _ b: [UInt8]) -> Bool? {
+    let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
+    var (left, right) = (a[...], b[...])
+    while let first = left.first, let second = right.first {
+      if digits.contains(first), digits.contains(second) {
+        let runs = (left.prefix { digits.contains($0) }, right.prefix { digits.contains($0) })
+        let (x, y) = (runs.0.drop { $0 == 0x30 }, runs.1.drop { $0 == 0x30 })
+        if x.count != y.count { return x.count < y.count }
+        if !x.elementsEqual(y) { return x.lexicographicallyPrecedes(y) }
+        (left, right) = (left.dropFirst(runs.0.count), right.dropFirst(runs.1.count))
+        continue
+      }
+      if first != second { return first < second }
+      (left, right) = (left.dropFirst(), right.dropFirst())
+    }
+    return left.count == right.count ? nil : left.count < right.count
   }
 
   private static func content(

@@ -18,6 +18,10 @@ struct InputError: ReportableError, Equatable {
     case lineTooLong(limit: Int)
     /// One of more frames, or of more bytes on standard input.
     case longFilm(frames: Int, bytes: Int)
+    /// A film of its own among the frames of another.
+    case filmAmongFrames(frames: Int)
+    /// A file of several pictures of which the first alone is read, where a film is asked about.
+    case unreadFilm(String)
     /// A file that was there, where the names of embeddings go.
     case notNames
     /// A question about a picture that could not be shown, and why.
@@ -62,6 +66,12 @@ struct InputError: ReportableError, Equatable {
       return
         "found a film of more than \(frames) frames or \(bytes >> 20) MiB; fewer frames a second "
         + "make it shorter"
+    case .filmAmongFrames(let frames):
+      return "is a film of \(frames) frames among other pictures, expected it alone"
+    case .unreadFilm(let kind):
+      return
+        "is \(kind), whose first picture alone is read, expected a GIF, a folder of frames or a "
+        + "stream of pictures on standard input"
     case .notNames:
       return
         "is where the names of the rows go and has something else, which is kept; give --embed "
@@ -73,8 +83,8 @@ struct InputError: ReportableError, Equatable {
   var exitStatus: ExitStatus {
     switch problem {
     case .folder, .noPictures: .noInput
-    case .otherBytes, .lineTooLong, .longFilm: .badData
-    case .dash, .nameTooLong, .zeroByte, .several: .usage
+    case .otherBytes, .lineTooLong, .longFilm, .unreadFilm: .badData
+    case .dash, .nameTooLong, .zeroByte, .several, .filmAmongFrames: .usage
     case .notNames: .cannotCreate
     case .notAsked(_, let status): status
     }

@@ -38,6 +38,11 @@ struct PlainViTCheckpoint {
         if !isMask, !HeadModule.isInert((name, shape)) { unexpected.append(name) }
         continue
       }
+      // A DINOv3 without registers stores none of them, as a tensor.
+      if ours == "embeddings.registers", shape.contains(0) {
+        unused.append(name)
+        continue
+      }
       let source = ModelCheckpoint.Source(original: name, shape: Self.stated(shape, of: ours))
       if let other = found.updateValue(source, forKey: ours) {
         throw ModelError(

@@ -30,10 +30,17 @@ extension Service {
 
   private func writer(_ served: ServedModel) throws(APIError) -> BatchEngine {
     guard let engine = served.engine else {
+      let capabilities = served.model.capabilities
+      let others = [
+        capabilities.isDisjoint(with: [.classifiesImages, .classifiesByText])
+          ? nil : Route.classify.rawValue,
+        capabilities.isDisjoint(with: [.embedsImages, .embedsTexts])
+          ? nil : Route.embeddings.rawValue,
+      ].compactMap { $0 }
       throw APIError(
         status: 400,
-        "model: '\(served.name)' writes no text; it answers \(Route.classify.rawValue) and "
-          + Route.embeddings.rawValue, parameter: "model", code: "not_capable")
+        "model: '\(served.name)' writes no text; it answers " + others.joined(separator: " and "),
+        parameter: "model", code: "not_capable")
     }
     return engine
   }

@@ -63,9 +63,8 @@ enum Gemma3Architecture: DecoderArchitecture {
     config.traits.normsHeads = true
     config.traits.scoreScale = try Gemma.scoreScale(fields)
     config.traits.logitCap = try Gemma.cap(fields, "final_logit_softcapping", usual: nil)
-    let pattern = try fields.int(
-      "sliding_window_pattern", 1...1000,
-      default: try fields.int("_sliding_window_pattern", 1...1000, default: 6))
+    // The class stores it as "_sliding_window_pattern", too, and does not read that.
+    let pattern = try fields.int("sliding_window_pattern", 1...1000, default: 6)
     let window = try fields.slidingWindow(usual: 4096)
     try config.slide(fields, window: window) { ($0 + 1) % pattern != 0 }
     turnLocally(&config, base: try localBase(fields))

@@ -50,8 +50,8 @@ enum Phi3Architecture: DecoderArchitecture {
       .rotation.adding(free: ["partial_rotary_factor", "short_factor", "long_factor"]))
     let key = "original_max_position_embeddings"
     let range = 1...LLaMAConfig.maximumContext
-    let original = try rotation.int(
-      key, range, default: try fields.int(key, range, default: 4096))
+    // The class overwrites what the object says by its own field (modeling_rope_utils.py).
+    let original = try fields.int(key, range, default: 4096)
     let factor = try rotation.double(
       "factor", default: Double(config.contextLength) / Double(original))
     return .longRoPE(
