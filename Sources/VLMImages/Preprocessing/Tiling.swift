@@ -64,10 +64,8 @@ package enum Tiling: Sendable, Equatable {
     _ candidates: AnyResolution, of steps: Preprocessing, _ fields: PreprocessingFields,
     key: String
   ) throws(PreprocessingError) {
-    guard case .exact(let width, let height) = steps.resize, width == height,
-      steps.crop == nil, steps.padding == nil, steps.color == .rgb
-    else { throw fields.failure(key, "none, or steps that make a square of the whole picture") }
-    if let expected = candidates.defect(tile: width) { throw fields.failure(key, expected) }
+    let side = try Self.side(of: steps, fields, key: key)
+    if let expected = candidates.defect(tile: side) { throw fields.failure(key, expected) }
     self = .anyResolution(candidates)
   }
 
@@ -76,11 +74,19 @@ package enum Tiling: Sendable, Equatable {
     _ splitting: ImageSplitting, of steps: Preprocessing, _ fields: PreprocessingFields,
     key: String
   ) throws(PreprocessingError) {
+    let side = try Self.side(of: steps, fields, key: key)
+    if let expected = splitting.defect(tile: side) { throw fields.failure(key, expected) }
+    self = .splitting(splitting)
+  }
+
+  /// The side of a tile; only steps that squeeze it whole into a square have one.
+  private static func side(
+    of steps: Preprocessing, _ fields: PreprocessingFields, key: String
+  ) throws(PreprocessingError) -> Int {
     guard case .exact(let width, let height) = steps.resize, width == height,
       steps.crop == nil, steps.padding == nil, steps.color == .rgb
     else { throw fields.failure(key, "none, or steps that make a square of the whole picture") }
-    if let expected = splitting.defect(tile: width) { throw fields.failure(key, expected) }
-    self = .splitting(splitting)
+    return width
   }
 
   /// Pairs of a height and a width.
