@@ -9,7 +9,7 @@ import VLMZ
 /// Speculation leaves a text as it is only if a row has the same bits with others and alone. Where it does
 /// not, nothing is proposed.
 struct PassRowTests {
-  static let schemes: [Scheme] = [.q8, .q6, .q5, .q4, .q3, .f16, .bf16]
+  static let all: [Scheme] = [.q8, .q6, .q5, .q4, .q3, .f16, .bf16]
 
   /// Logits behind some tokens, in passes of so many rows behind a prompt.
   private func logits(
@@ -45,8 +45,8 @@ struct PassRowTests {
 
   @Test(
     "rows have the bits of one after the other, in every scheme and set of kernels",
-    arguments: schemes)
-  func schemes(_ scheme: Scheme) throws {
+    arguments: PassRowTests.all)
+  func everyScheme(_ scheme: Scheme) throws {
     let folder = try TemporaryFolder()
     _ = try conversation(TestFiles.fixture("stories260K"), scheme, in: folder)
     for kernels in KernelSet.all {

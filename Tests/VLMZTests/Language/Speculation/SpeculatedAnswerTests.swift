@@ -39,30 +39,26 @@ struct SpeculatedAnswerTests {
     }
 
     private struct Observed {
-      var generation = Generation()
-      var pieces: [String] = []
-      var logits: [[UInt32]] = []
+      let generation: Generation
+      let pieces: [String]
+      let logits: [[UInt32]]
     }
 
     private func run(
       _ generator: TextGenerator, _ prompt: [Int], _ options: GenerationOptions,
       _ cancelAt: String?
     ) throws -> Observed {
-      var observed = Observed()
-      var logits: [[UInt32]] = []
-      generator.observeStep = {
-        logits.append([UInt32(bitPattern: Int32($0.token))] + $0.logits.map(\.bitPattern))
+      var (pieces, logits): ([String], [[UInt32]]) = ([], [])
+      generator.observeStep = { step in
+        logits.append([UInt32(truncatingIfNeeded: step.token)] + step.logits.map(\.bitPattern))
       }
       defer { generator.observeStep = nil }
       let flag = CancellationFlag()
-      var shown = ""
-      observed.generation = try generator.generate(prompt, options, cancelled: flag) { piece in
-        observed.pieces.append(piece)
-        shown += piece
-        if let cancelAt, shown.contains(cancelAt) { flag.cancel() }
+      let generation = try generator.generate(prompt, options, cancelled: flag) { piece in
+        pieces.append(piece)
+        if let cancelAt, pieces.joined().contains(cancelAt) { flag.cancel() }
       }
-      observed.logits = logits
-      return observed
+      return Observed(generation: generation, pieces: pieces, logits: logits)
     }
 
     /// Answers both ways, and compares all that there is to see.
