@@ -93,7 +93,9 @@ enum Block {
         prompt_tokens: Int32(clamping: answer.promptTokenCount),
         picture_tokens: Int32(clamping: answer.visualTokenCount),
         reused_tokens: Int32(clamping: answer.timings.reusedTokens),
-        prompt_seconds: answer.timings.promptSeconds, token_seconds: answer.timings.stepSeconds))
+        prompt_seconds: answer.timings.promptSeconds, token_seconds: answer.timings.stepSeconds,
+        proposed_tokens: Int32(clamping: answer.timings.proposedTokens),
+        accepted_tokens: Int32(clamping: answer.timings.acceptedTokens)))
     return result
   }
 

@@ -104,7 +104,10 @@ private func answerOptions(
   guard pointer != nil else { return AnswerOptions() }
   let given = try structure(
     pointer, "options", initial: vlmz_answer_options(),
-    older: [MemoryLayout<vlmz_answer_options>.offset(of: \.json_schema)])
+    older: [
+      MemoryLayout<vlmz_answer_options>.offset(of: \.json_schema),
+      MemoryLayout<vlmz_answer_options>.offset(of: \.speculated_tokens),
+    ])
   var options = AnswerOptions(
     temperature: nonnegative(given.temperature),
     topK: given.top_k < 0 ? nil : Int(given.top_k), topP: nonnegative(given.top_p),
@@ -113,6 +116,9 @@ private func answerOptions(
     seed: given.seed, stopStrings: try texts(given.stops, given.stop_count, "stops"),
     format: try format(given))
   if given.maximum_tokens != 0 { options.maximumTokens = Int(given.maximum_tokens) }
+  if given.speculated_tokens != 0 {
+    options.speculatedTokens = max(0, Int(given.speculated_tokens))
+  }
   return options
 }
 

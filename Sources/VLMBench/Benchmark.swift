@@ -115,6 +115,10 @@ package struct Benchmark {
       return try towers.prepareLanguage(
         name, model, scheme, rows: rows, positions: positions, kernels: kernels)
     }
+    if case .speculation(let model, let scheme, let rows, let positions) = name.work {
+      return try towers.prepareLanguage(
+        name, model, scheme, rows: rows, positions: positions, kernels: kernels)
+    }
     if case .answers(let model, let scheme, let count, let positions) = name.work {
       return try towers.prepareAnswers(
         name, model, scheme, count: count, positions: positions, kernels: kernels)

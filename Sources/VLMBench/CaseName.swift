@@ -1,4 +1,5 @@
 import VLMTensor
+import VLMZ
 
 /// What one case measures, as its name says it: `gemm/q8/M4096.K192.N768/avx512vnni/t2`.
 ///
@@ -20,6 +21,9 @@ package struct CaseName: Hashable, Sendable, CustomStringConvertible {
     case tower(model: String, Scheme, side: Int)
     /// `rows` positions of a language model, the last of `positions`: a prompt, or one token.
     case language(model: String, Scheme, rows: Int, positions: Int)
+    /// One pass that decides `rows` tokens of an answer, the last at `positions`: all but the first were
+    /// proposed.
+    case speculation(model: String, Scheme, rows: Int, positions: Int)
     /// The next token of so many answers at once, each of so many positions.
     case answers(model: String, Scheme, count: Int, positions: Int)
   }
@@ -47,6 +51,7 @@ package struct CaseName: Hashable, Sendable, CustomStringConvertible {
     case .quantize: "quantize/u8"
     case .tower(let model, let scheme, _): "tower/\(model)/\(scheme.name)"
     case .language(let model, let scheme, _, _): "language/\(model)/\(scheme.name)"
+    case .speculation(let model, let scheme, _, _): "speculation/\(model)/\(scheme.name)"
     case .answers(let model, let scheme, _, _): "answers/\(model)/\(scheme.name)"
     }
   }
@@ -62,7 +67,8 @@ package struct CaseName: Hashable, Sendable, CustomStringConvertible {
     case .attention(_, let rows, let keys, let heads, let keyValueHeads, let dimension):
       "R\(rows).K\(keys).H\(heads).G\(keyValueHeads).D\(dimension)"
     case .tower(_, _, let side): "\(side)"
-    case .language(_, _, let rows, let positions): "R\(rows).K\(positions)"
+    case .language(_, _, let rows, let positions), .speculation(_, _, let rows, let positions):
+      "R\(rows).K\(positions)"
     case .answers(_, _, let count, let positions): "A\(count).K\(positions)"
     }
   }
@@ -84,7 +90,7 @@ extension CaseName.Work {
       // Two products of two, so that no extents overflow.
       max(rows, keys) * min(heads * dimension, 1 << 31)
     case .tower(_, _, let side): 3 * side * side
-    case .language(_, _, _, let positions): positions
+    case .language(_, _, _, let positions), .speculation(_, _, _, let positions): positions
     case .answers(_, _, let count, let positions): count * positions
     }
   }
@@ -104,7 +110,7 @@ extension CaseName {
       BenchError(.caseName(text, part: part, found: found, expected: expected))
     }
     let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-    let isTower = ["tower", "language", "answers"].contains(parts[0])
+    let isTower = ["tower", "language", "speculation", "answers"].contains(parts[0])
     let fixed = isTower ? 4 : 3
     guard (fixed...fixed + 2).contains(parts.count) else {
       throw wrong("parts", "\(parts.count)", "\(fixed) to \(fixed + 2)")
@@ -171,10 +177,17 @@ extension CaseName {
     case "tower":
       let e = try extents("<side>", [nil], ".")
       work = .tower(model: parts[1], scheme, side: e[0])
-    case "language":
+    case "language", "speculation":
       let e = try extents("R<rows>.K<positions>", ["R", "K"], ".")
       guard e[0] <= e[1] else { throw wrong("rows", "\(e[0])", "at most the \(e[1]) positions") }
-      work = .language(model: parts[1], scheme, rows: e[0], positions: e[1])
+      let decides = parts[0] == "speculation"
+      guard !decides || e[0] <= PassCosts.maximumRows else {
+        throw wrong("rows", "\(e[0])", "at most \(PassCosts.maximumRows)")
+      }
+      work =
+        decides
+        ? .speculation(model: parts[1], scheme, rows: e[0], positions: e[1])
+        : .language(model: parts[1], scheme, rows: e[0], positions: e[1])
     case "answers":
       let e = try extents("A<answers>.K<positions>", ["A", "K"], ".")
       guard e[0] <= 256 else { throw wrong("answers", "\(e[0])", "at most 256") }
@@ -186,8 +199,8 @@ extension CaseName {
       else {
         throw wrong(
           "operation", parts[0],
-          "gemm, gemv, attention, depthwise<odd>, layer_norm, rms_norm, gelu, quantize, tower, language or "
-            + "answers"
+          "gemm, gemv, attention, depthwise<odd>, layer_norm, rms_norm, gelu, quantize, tower, language, "
+            + "speculation or answers"
         )
       }
       let e = try extents("<height>x<width>x<channels>", [nil, nil, nil], "x")

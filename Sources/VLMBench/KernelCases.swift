@@ -32,7 +32,7 @@ struct KernelCases {
     case .rmsNorm(let rows, let columns): rmsNorm(name, rows, columns)
     case .attention(let format, let rows, let keys, let heads, let shared, let dimension):
       attention(name, format, rows, keys, heads, shared, dimension)
-    case .tower, .language, .answers: preconditionFailure("an operation, not a model")
+    case .tower, .language, .speculation, .answers: preconditionFailure("an operation, not a model")
     }
   }
 

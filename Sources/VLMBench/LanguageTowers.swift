@@ -56,9 +56,15 @@ extension Towers {
     let weights = opened.container.tensors
       .filter { config.tiedEmbeddings || $0.name != "embed_tokens.weight" }
       .reduce(0) { $0 + $1.range.count }
+    let operations = config.operations(rows: rows, positions: positions)
+    if case .speculation = name.work {
+      let heads = 2 * Double(config.hidden) * Double(config.vocabulary) * Double(rows - 1)
+      return PreparedCase(
+        name: name, operations: operations + heads, bytes: Double(weights), bound: name.bound
+      ) { _ = try generator.model.logits(behindEachOf: last, position: held, context) }
+    }
     return PreparedCase(
-      name: name, operations: config.operations(rows: rows, positions: positions),
-      bytes: Double(weights), bound: name.bound
+      name: name, operations: operations, bytes: Double(weights), bound: name.bound
     ) { _ = try generator.model(.tokens(last), position: held, context) }
   }
 }

@@ -32,10 +32,13 @@ extension CaseName {
   package var bound: Bound {
     switch work {
     case .product(_, 1, _, _), .layerNorm, .gelu, .quantize, .rmsNorm: .bandwidth
-    case .attention(_, 1, _, _, _, _), .language(_, _, 1, _), .answers(_, _, 1, _): .bandwidth
+    case .attention(_, 1, _, _, _, _), .language(_, _, 1, _),
+      .speculation(_, _, 1, _), .answers(_, _, 1, _):
+      .bandwidth
     case .attention: .f32
     case .product(let scheme, _, _, _), .tower(_, let scheme, _),
-      .language(_, let scheme, _, _), .answers(_, let scheme, _, _):
+      .language(_, let scheme, _, _), .speculation(_, let scheme, _, _),
+      .answers(_, let scheme, _, _):
       switch scheme.arithmetic {
       case .int8: .int8
       // The other sets widen bf16 to f32.

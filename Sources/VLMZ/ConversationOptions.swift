@@ -30,13 +30,16 @@ public struct AnswerOptions: Sendable, Equatable {
   public var stopStrings: [String]
   /// What the answer must be; `.text`, anything, by default.
   public var format: AnswerFormat
+  /// Tokens that one pass over the weights may decide beside the next one, where the answer repeats its
+  /// prompt or itself: 0 for none to 7, the default. The text is the same; only its time changes.
+  public var speculatedTokens: Int
 
   /// Options that differ from the defaults where they are given.
   public init(
     maximumTokens: Int = 512, temperature: Double? = nil, topK: Int? = nil, topP: Double? = nil,
     minP: Double? = nil, repeatPenalty: Double? = nil, presencePenalty: Double = 0,
     frequencyPenalty: Double = 0, tokenBiases: [Int: Double] = [:], seed: UInt64 = 0,
-    stopStrings: [String] = [], format: AnswerFormat = .text
+    stopStrings: [String] = [], format: AnswerFormat = .text, speculatedTokens: Int = 7
   ) {
     self.maximumTokens = maximumTokens
     self.temperature = temperature
@@ -50,6 +53,7 @@ public struct AnswerOptions: Sendable, Equatable {
     self.seed = seed
     self.stopStrings = stopStrings
     self.format = format
+    self.speculatedTokens = speculatedTokens
   }
 
   /// The caller's options, and the model's defaults where there are none; without `format`, which takes
@@ -63,7 +67,8 @@ public struct AnswerOptions: Sendable, Equatable {
         minP: minP ?? (defaults.samples ? defaults.minP : 0),
         repeatPenalty: repeatPenalty ?? defaults.repeatPenalty, presencePenalty: presencePenalty,
         frequencyPenalty: frequencyPenalty, biases: tokenBiases, seed: seed),
-      maximumTokens: maximumTokens, stopStrings: stopStrings)
+      maximumTokens: maximumTokens, stopStrings: stopStrings,
+      speculatedTokens: speculatedTokens)
   }
 
   /// The same, checked.
@@ -72,6 +77,10 @@ public struct AnswerOptions: Sendable, Equatable {
   func validated(_ defaults: GenerationDefaults) throws -> GenerationOptions {
     try VLMZError.require(
       maximumTokens >= 1, "maximum of tokens", found: "\(maximumTokens)", expected: "1 or more")
+    let range = 0...Speculation.usualTokens
+    try VLMZError.require(
+      range.contains(speculatedTokens), "speculated tokens", found: "\(speculatedTokens)",
+      expected: "\(range.lowerBound) to \(range.upperBound)")
     let options = generation(defaults)
     try options.sampling.validate()
     return options

@@ -107,8 +107,13 @@ public struct Answer: Sendable, Equatable {
     public package(set) var reusedTokens = 0
     /// Seconds until the first token could be chosen.
     public package(set) var promptSeconds = 0.0
-    /// Tokens that were computed one by one; the first of an answer comes with the prompt.
+    /// Tokens behind the first, which comes with the prompt.
     public package(set) var steps = 0
+    /// Tokens that were proposed, because the answer repeated its prompt or itself, and decided in the
+    /// pass of the token before them.
+    public package(set) var proposedTokens = 0
+    /// Those of them that the model chose: passes over the weights that were not needed.
+    public package(set) var acceptedTokens = 0
     /// Seconds that these took.
     public package(set) var stepSeconds = 0.0
 

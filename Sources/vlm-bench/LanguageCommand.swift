@@ -113,7 +113,8 @@ struct LanguageCommand: ParsableCommand {
 
   private func time(_ session: TextGenerator, _ result: inout JSONObject) throws {
     let vocabulary = session.model.config.vocabulary
-    var options = GenerationOptions(maximumTokens: tokens, stopTokens: [])
+    // Drawn prompts and greedy answers repeat themselves as no text does.
+    var options = GenerationOptions(maximumTokens: tokens, stopTokens: [], speculatedTokens: 0)
     var prompts: [Double] = []
     var steps: [Double] = []
     for run in 0..<runs {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import VLMCommandLine
 import VLMFoundation
 import VLMImages
 import VLMModels
@@ -123,6 +124,9 @@ struct ConversationOptions: ParsableArguments {
       "Positions of a conversation; default: the model's, 4096 at most.", valueName: "n"))
   var ctx: Int?
 
+  @Option(parsing: .unconditional, help: SpeculationOption.help)
+  var speculate: SpeculationOption?
+
   @Flag(help: "Pictures in their own proportions, for towers that take them.")
   var keepAspect = false
 
@@ -173,7 +177,7 @@ struct ConversationOptions: ParsableArguments {
       ("--system", system != nil), ("--template", template != nil),
       ("--template-args", templateArguments != nil),
       (special == false ? "--no-special" : "--special", special != nil), ("--kv", kv != nil),
-      ("--ctx", ctx != nil),
+      ("--ctx", ctx != nil), ("--speculate", speculate != nil),
     ]
     return options.filter(\.1).map(\.0)
   }
@@ -197,7 +201,8 @@ struct ConversationOptions: ParsableArguments {
   func generation(_ defaults: GenerationDefaults) -> GenerationOptions {
     AnswerOptions(
       maximumTokens: answerLength, temperature: temp, topK: topK, topP: topP, minP: minP,
-      repeatPenalty: repeatPenalty, seed: seed ?? 0, stopStrings: stop
+      repeatPenalty: repeatPenalty, seed: seed ?? 0, stopStrings: stop,
+      speculatedTokens: speculate?.tokens ?? Speculation.usualTokens
     ).generation(defaults)
   }
 }

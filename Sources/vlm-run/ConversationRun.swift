@@ -345,6 +345,8 @@ struct ConversationRun {
         "decode_seconds": rounded(timings.stepSeconds),
         "decode_tokens": .int(timings.steps),
         "decode_tokens_per_second": rounded(timings.tokensPerSecond),
+        "proposed_tokens": .int(timings.proposedTokens),
+        "accepted_tokens": .int(timings.acceptedTokens),
       ],
       "peak_memory_bytes": .int(Self.peakMemory()),
     ]
@@ -366,7 +368,9 @@ struct ConversationRun {
         + "\(decimal(timings.promptTokensPerSecond, 1)) per second")
     parts.append(
       "answer \(answer.tokens.count) tokens: "
-        + "\(decimal(timings.tokensPerSecond, 1)) per second")
+        + "\(decimal(timings.tokensPerSecond, 1)) per second"
+        + (timings.proposedTokens > 0
+          ? ", \(timings.acceptedTokens) of \(timings.proposedTokens) proposals accepted" : ""))
     parts.append("peak memory \(byteText(Self.peakMemory()))")
     return "[" + parts.joined(separator: "; ") + "]"
   }

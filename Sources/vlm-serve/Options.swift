@@ -230,6 +230,9 @@ struct AnswerOptionsGroup: ParsableArguments {
         + "theirs beside them.", valueName: "json"))
   var templateArguments: String?
 
+  @Option(parsing: .unconditional, help: SpeculationOption.help)
+  var speculate: SpeculationOption?
+
   func validate() throws {
     if let kv, !["f16", "f32", "q8"].contains(kv) {
       throw ValidationError("--kv: found '\(kv)', expected f16, f32 or q8")
@@ -247,6 +250,7 @@ struct AnswerOptionsGroup: ParsableArguments {
     BatchEngineOptions(
       maximumActive: parallel ?? 8, maximumWaiting: limits.waiting, contextLength: ctx,
       keyValues: kv.flatMap { Conversation.KeyValueStorage(rawValue: $0) } ?? .f16,
+      speculatedTokens: speculate?.tokens ?? Speculation.usualTokens,
       maximumTokens: limits.answerTokens, deadline: limits.deadline,
       template: template.map { .named($0) } ?? .automatic, templateArguments: templateArguments)
   }

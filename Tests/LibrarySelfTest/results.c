@@ -343,13 +343,21 @@ static void test_stories(const files *files) {
     drawn.min_p = 0.01;
     drawn.repeat_penalty = 1.1;
     drawn.seed = 7;
+    // Proposals change nothing of the text.
+    drawn.speculated_tokens = run == 0 ? -1 : 7;
     OK(vlmz_conversation_ask(
         conversation, "Once upon a time", NULL, 0, &drawn, NULL, NULL, &answer));
     CHECK(answer->ending == VLMZ_ENDING_CONTEXT || answer->ending == VLMZ_ENDING_STOP_TOKEN);
+    CHECK(answer->accepted_tokens <= answer->proposed_tokens);
+    CHECK(run == 1 || answer->proposed_tokens == 0);
     texts[run] = strdup(answer->text);
     vlmz_free(answer);
     OK(vlmz_conversation_clear(conversation));
   }
+  how = (vlmz_answer_options)VLMZ_ANSWER_OPTIONS_INIT;
+  how.speculated_tokens = 8;
+  EXPECT(VLMZ_INVALID_ARGUMENT, vlmz_conversation_ask(
+      conversation, "Once", NULL, 0, &how, NULL, NULL, &answer));
   CHECK(strcmp(texts[0], texts[1]) == 0);
   free(texts[0]);
   free(texts[1]);

@@ -26,7 +26,8 @@ struct CaseNameTests {
       "depthwise7/f32/96x64x768/avx2/t2", "layer_norm/f32/R4096.C192/neon/t8",
       "gelu/f32/R10.C3/scalar/t1", "quantize/u8/R1.C1/scalar/t1", "rms_norm/f32/R7.C576/scalar/t1",
       "attention/f16/R1.K2048.H9.G3.D64/scalar/t1",
-      "tower/convnext_large/q8/768/avx512vnni/t2",
+      "tower/convnext_large/q8/768/avx512vnni/t2", "speculation/smollm2/q4/R8.K512/avx2/t2",
+      "language/smollm2/q4/R512.K512/avx2/t2", "answers/smollm2/q4/A8.K256/avx2/t2",
     ])
   func roundTrip(_ text: String) throws {
     #expect(try CaseName(parsing: text, isa: "other", threads: 9).description == text)
@@ -49,7 +50,8 @@ struct CaseNameTests {
       ("gemm/q8/M1.K2", "shape"), ("gelu/f32/R99999999999999999999.C1", "shape"),
       ("gelu/f32/R1048576.C1048576", "shape"), ("gemv/q8/K65537.N1", "inputs"),
       ("tower/convnext_tiny/q8/-1", "shape"), ("gelu/f32/R1.C1/avx2/2", "threads"),
-      ("gelu/f32/R1.C1/avx2/t0", "threads"),
+      ("gelu/f32/R1.C1/avx2/t0", "threads"), ("speculation/smollm2/q4/R9.K512", "rows"),
+      ("speculation/smollm2/q4/R8.K7", "rows"),
     ])
   func wrongNames(_ text: String, _ part: String) {
     let error = thrownError(BenchError.self) {

@@ -483,17 +483,13 @@ typedef struct vlmz_answer_options {
   int32_t maximum_tokens;
   // The so many most probable tokens are drawn from; 0 for all, negative for the model's own.
   int32_t top_k;
-  // Divides the logits, 0 to 100; 0 always takes the most probable token; negative for the model's
-  // own.
+  // Divides the logits, 0 to 100; 0 takes the most probable token; negative for the model's own.
   double temperature;
-  // The fewest most probable tokens whose probabilities add up to this are drawn from, 0 to 1;
-  // negative for the model's own.
+  // The fewest most probable tokens that add up to this, 0 to 1; negative for the model's own.
   double top_p;
-  // Tokens with at least this share of the highest probability are drawn from, 0 to 1; negative for
-  // the model's own.
+  // Tokens with this share of the highest probability, 0 to 1; negative for the model's own.
   double min_p;
-  // What logits of tokens that came before are divided by, 0.01 to 100; negative for the model's
-  // own.
+  // Divides logits of tokens that came before, 0.01 to 100; negative for the model's own.
   double repeat_penalty;
   // The same number gives the same text.
   uint64_t seed;
@@ -508,10 +504,12 @@ typedef struct vlmz_answer_options {
   // Since version 3: off the logits of the answer's tokens, once and for each time, -100 to 100.
   double presence_penalty;
   double frequency_penalty;
+  // Since version 3: tokens that a pass may propose where text repeats; 0 for 7, negative for none.
+  int32_t speculated_tokens;
 } vlmz_answer_options;
 
 #define VLMZ_ANSWER_OPTIONS_INIT \
-  { sizeof(vlmz_answer_options), 0, -1, -1., -1., -1., -1., 0, NULL, 0, NULL, NULL, 0, 0., 0. }
+  { sizeof(vlmz_answer_options), 0, -1, -1., -1., -1., -1., 0, NULL, 0, NULL, NULL, 0, 0., 0., 0 }
 
 // Takes a piece of an answer as soon as it is certain, on the thread that asked: length bytes of
 // UTF-8 in whole characters, and a zero byte behind them. The text is valid until the callback
@@ -548,6 +546,9 @@ typedef struct vlmz_answer {
   // Seconds until the first token, and for the others together.
   double prompt_seconds;
   double token_seconds;
+  // Since version 3: tokens that were proposed, and those of them that the model chose.
+  int32_t proposed_tokens;
+  int32_t accepted_tokens;
 } vlmz_answer;
 
 // Asks a question; question and answer become a part of the conversation.
@@ -561,8 +562,7 @@ typedef struct vlmz_answer {
 //   options        or NULL.
 //   callback       takes the answer piece by piece; or NULL.
 //   user           is given to callback.
-//   answer         where the whole answer goes; one block for vlmz_free(), its text included. Or
-//                  NULL.
+//   answer         where the whole answer goes, one block for vlmz_free() with its text; or NULL.
 //
 // An answer that is cancelled after its first piece is an answer, VLMZ_OK, and its ending says so;
 // one that is cancelled before is VLMZ_CANCELLED and no part of the conversation, like one that

@@ -37,6 +37,12 @@ package final class PagedSequence {
       || frequencies.holds(model.config, length: max(promptLength, count + added))
   }
 
+  /// How many positions can be run in one pass with the bits that one after the other would have; see
+  /// `LLaMAContext.togetherRows`.
+  package func togetherRows(_ model: LLaMA) -> Int {
+    RotationFrequencies.steadyCount(model.config, from: count)
+  }
+
   /// Forgets all positions, for a sequence that is run again from its start.
   ///
   /// - Parameter length: positions that are known now.
@@ -64,14 +70,20 @@ extension LLaMA {
   package struct Part {
     package let sequence: PagedSequence
     package let input: Input
-    /// Whether the logits behind the last position are wanted.
-    package let needsLogits: Bool
+    /// How many of the last positions the logits are wanted behind.
+    package let logitRows: Int
 
     /// - Precondition: the sequence has pages for the positions.
-    package init(_ sequence: PagedSequence, _ input: Input, needsLogits: Bool) {
+    package init(_ sequence: PagedSequence, _ input: Input, logitRows: Int) {
+      precondition(logitRows >= 0 && logitRows <= input.count, "positions of the input")
       self.sequence = sequence
       self.input = input
-      self.needsLogits = needsLogits
+      self.logitRows = logitRows
+    }
+
+    /// - Parameter needsLogits: whether those behind the last position are wanted.
+    package init(_ sequence: PagedSequence, _ input: Input, needsLogits: Bool) {
+      self.init(sequence, input, logitRows: needsLogits ? 1 : 0)
     }
   }
 
@@ -118,8 +130,8 @@ extension LLaMA {
   /// - Parameters:
   ///   - parts: of different sequences, no more rows together than `context` has.
   ///   - context: of `workspace`.
-  ///   - body: called for each part that needs them, in their order, with logits `[1, vocabulary]`
-  ///     that are valid during the call.
+  ///   - body: called for each row of each part that needs them, in their order, with logits
+  ///     `[1, vocabulary]` that are valid during the call.
   /// - Throws: `ModelError` for an id out of range, or a sequence that has to be run from its start; then
   ///   nothing has changed.
   package func callAsFunction(
@@ -138,15 +150,23 @@ extension LLaMA {
     guard rows.count > 0 else { return }
     precondition(rows.count <= context.chunkRows, "rows that fit")
     enter(parts, rows, context)
-    let wanted = parts.indices.filter { parts[$0].needsLogits }
+    let wanted = zip(parts, rows.parts).enumerated().flatMap { number, pair in
+      pair.1.rows.suffix(pair.0.logitRows).map { Wanted(part: number, row: $0) }
+    }
     for (index, block) in blocks.enumerated() {
       let isFinal = index == blocks.count - 1
       // Nothing reads the last block's output but the head.
-      let kept = isFinal ? wanted.map { rows.parts[$0].rows.upperBound - 1 } : nil
+      let kept = isFinal ? wanted.map(\.row) : nil
       block(rows, layer: index, kept: kept, in: memory, context)
     }
     for (part, place) in zip(parts, rows.parts) { part.sequence.advance(by: place.rows.count) }
     finish(wanted, context, body)
+  }
+
+  /// A row whose logits are wanted, and the part that it is of.
+  private struct Wanted {
+    let part: Int
+    let row: Int
   }
 
   /// Embeddings and angles of all rows.
@@ -170,7 +190,8 @@ extension LLaMA {
 
   /// The head, for the rows that the last block has kept.
   private func finish(
-    _ wanted: [Int], _ context: LLaMAContext, _ body: (_ part: Int, _ logits: MatrixView) -> Void
+    _ wanted: [Wanted], _ context: LLaMAContext,
+    _ body: (_ part: Int, _ logits: MatrixView) -> Void
   ) {
     guard !wanted.isEmpty else { return }
     let leaving = context.stream(0, rows: wanted.count)
@@ -181,7 +202,7 @@ extension LLaMA {
       let part = start..<min(wanted.count, start + context.logitRows)
       let logits = context.logits(rows: part.count)
       head(normed[part], into: logits, context)
-      for row in part { body(wanted[row], logits[row - start..<row - start + 1]) }
+      for row in part { body(wanted[row].part, logits[row - start..<row - start + 1]) }
       start = part.upperBound
     }
   }

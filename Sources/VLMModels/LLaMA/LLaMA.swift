@@ -122,6 +122,27 @@ package struct LLaMA: Sendable {
     }
   }
 
+  /// The logits behind each of a few tokens, `[ids.count, vocabulary]`, until the next call. Row i has the
+  /// bits that running the tokens up to i one by one gives where `keepsRowsApart` says so.
+  ///
+  /// - Parameter ids: no more than `LLaMAContext.togetherRows` says.
+  /// - Throws: `ModelError` when the context is too short, or for an id out of range.
+  package func logits(
+    behindEachOf ids: [Int], position: Int, _ context: LLaMAContext
+  ) throws(ModelError) -> MatrixView {
+    precondition(ids.count <= min(context.chunkRows, context.logitRows), "rows that fit")
+    let logits = context.logits(rows: ids.count)
+    try run(
+      .tokens(ids), position: position, context, observe: nil, isCancelled: nil, needed: .all
+    ) { rows, _ in head(rows, into: logits, context) }
+    return logits
+  }
+
+  /// See `MatrixProduct.keepsRowsApart`; of all matrices.
+  package var keepsRowsApart: Bool {
+    lmHead.keepsRowsApart && blocks.allSatisfy(\.keepsRowsApart)
+  }
+
   /// Rows whose last hidden state is needed.
   private enum Needed { case last, all }
 

@@ -60,6 +60,11 @@ struct LLaMABlock: Sendable {
     kernels = weights.kernels
   }
 
+  /// See `MatrixProduct.keepsRowsApart`.
+  var keepsRowsApart: Bool {
+    [query, key, value, output, gate, up, down].allSatisfy { $0.product.keepsRowsApart }
+  }
+
   /// Runs the rows of `context.stream(0)`; their keys and values are stored from `position` on.
   ///
   /// - Parameter kept: the rows that are wanted; they replace the stream, from its first row on.

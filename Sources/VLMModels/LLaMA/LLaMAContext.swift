@@ -138,6 +138,15 @@ package final class LLaMAContext: @unchecked Sendable {
     position == 0 || frequencies.holds(config, length: length)
   }
 
+  /// How many positions behind `position` can be run in one pass with the bits that one after the other
+  /// would have: as many as turn by the same angles, fit the buffers and have room.
+  ///
+  /// - Parameter limit: positions that are wanted, 1 or more.
+  package func togetherRows(from position: Int, atMost limit: Int) -> Int {
+    let room = min(limit, chunkRows, logitRows, capacity - position)
+    return min(room, RotationFrequencies.steadyCount(config, from: position))
+  }
+
   // MARK: - For the model
 
   /// Makes room for `added` positions behind the first `position`.

@@ -36,6 +36,16 @@ struct RotationFrequencies: Sendable {
     return (length > rope.original) == (self.length > rope.original)
   }
 
+  /// How many positions behind the first `position` turn by the same angles whether they are run one by
+  /// one or together; 1 where each is a case of its own.
+  static func steadyCount(_ config: LLaMAConfig, from position: Int) -> Int {
+    switch config.ropeScaling {
+    case .dynamic(_, let original): max(1, original - position)
+    case .longRoPE(let rope): position < rope.original ? rope.original - position : .max
+    default: .max
+    }
+  }
+
   private mutating func set(_ config: LLaMAConfig, length: Int) {
     func frequencies(_ scaling: RotaryScaling, _ base: Double) -> [Float] {
       scaling.frequencies(base: base, dimension: config.rotaryDimension, length: length)

@@ -157,6 +157,16 @@ extension MetricsText {
       })
     add("passes_total", "counter", "Passes over the weights.", each { $0.passes })
     add("pass_rows_total", "counter", "Rows of all passes.", each { $0.passRows })
+    add(
+      "proposed_tokens_total", "counter", "Tokens proposed where answers repeat something.",
+      each {
+        $0.proposedTokens
+      })
+    add(
+      "accepted_tokens_total", "counter", "Those of them that the model chose.",
+      each {
+        $0.acceptedTokens
+      })
     add("cache_bytes", "gauge", "Memory for keys and values.", each { $0.pages * $0.pageBytes })
     add(
       "cache_bytes_used", "gauge", "What answers take of it.",

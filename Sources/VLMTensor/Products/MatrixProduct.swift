@@ -43,6 +43,11 @@ package struct MatrixProduct: Sendable {
   /// Sees what is multiplied; nil but for calibration.
   let observer: (any ProductObserver)?
   package var scheme: Scheme { weight.format.scheme }
+  /// Whether a row of the result has the same bits whatever rows are multiplied with it. A library of
+  /// linear algebra rounds one row otherwise than several.
+  package var keepsRowsApart: Bool {
+    if case .rowMajor = kernel { false } else { true }
+  }
 
   /// - Precondition: `weight` is f32 row-major or in panels, and is a matrix in its axis order.
   package init(_ weight: Tensor, kernels: KernelSet, observer: (any ProductObserver)? = nil) {

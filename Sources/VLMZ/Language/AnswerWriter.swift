@@ -53,6 +53,9 @@ package struct AnswerWriter {
     settle()
   }
 
+  /// Tokens that the answer may still have.
+  package var tokensLeft: Int { options.maximumTokens - tokens.count }
+
   /// Whether it is known what the grammar says of the tokens so far.
   var isSettled: Bool { constraint?.isSettled ?? true }
 

@@ -14,10 +14,14 @@ package struct GenerationOptions: Sendable, Equatable {
   package var continuesPrompt: Bool
   /// What the text must be; nil for any. It ends where nothing may follow.
   package var grammar: GrammarMatcher?
+  /// Tokens that one pass may decide beside the next one, where the text repeats its prompt or itself:
+  /// 0 to `Speculation.usualTokens`. It changes nothing of the text.
+  package var speculatedTokens: Int
 
   package init(
     sampling: SamplingOptions = .greedy, maximumTokens: Int = 512, stopTokens: Set<Int>? = nil,
-    stopStrings: [String] = [], continuesPrompt: Bool = false, grammar: GrammarMatcher? = nil
+    stopStrings: [String] = [], continuesPrompt: Bool = false, grammar: GrammarMatcher? = nil,
+    speculatedTokens: Int = Speculation.usualTokens
   ) {
     self.sampling = sampling
     self.maximumTokens = maximumTokens
@@ -25,6 +29,7 @@ package struct GenerationOptions: Sendable, Equatable {
     self.stopStrings = stopStrings
     self.continuesPrompt = continuesPrompt
     self.grammar = grammar
+    self.speculatedTokens = speculatedTokens
   }
 }
 

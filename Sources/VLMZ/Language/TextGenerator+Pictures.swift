@@ -53,11 +53,15 @@ extension TextGenerator {
     }
     let rows = memory.matrix(rows: wanted.count - common, columns: hidden)
     held.removeLast(held.count - common)
+    let words = wanted.map { position in
+      if case .token(let id) = position { id } else { Self.embedded }
+    }
     let result = try inFile {
       try pictures.embed(splice.pieces(from: common), images: images, into: rows)
       return try withExtendedLifetime(memory) {
         try generate(
-          .embeddings(rows, position: common), options, cancelled: cancelled, emit: emit)
+          .embeddings(rows, position: common), options, words: words, cancelled: cancelled,
+          emit: emit)
       }
     }
     // A prompt that was cancelled is held in part.

@@ -19,7 +19,7 @@ package final class TextGenerator {
   /// Tokens that end a text, unless the options name others.
   package let stopTokens: Set<Int>
   /// The tokens at the positions that the context holds; `embedded` where something else stands.
-  package private(set) var history: [Int] = []
+  package internal(set) var history: [Int] = []
   /// What stands at the positions that the context holds, of prompts that may have pictures.
   var held: [Position] = []
   /// The pictures among them, so that none of their identities is given to another.
@@ -36,6 +36,9 @@ package final class TextGenerator {
   /// Called before anything is made of what the model computed; throws when its weights are no longer
   /// what they were.
   let checkWeights: () throws -> Void
+
+  /// What passes of several rows cost here, and what proposals may.
+  package var speculation = Speculation()
 
   /// Sees every token as it is chosen, the one that ends a text included.
   package var observeStep: ((GenerationStep) -> Void)?
@@ -73,13 +76,16 @@ package final class TextGenerator {
   /// Continues `prompt`.
   ///
   /// - Parameters:
+  ///   - words: the prompt's tokens as they may be repeated, `embedded` for positions that are none; nil
+  ///     for those of `prompt`.
   ///   - cancelled: looked at before each token, and before each block of the prompt's run.
   ///   - observe: sees the hidden states of the prompt.
   ///   - emit: called with each piece of text as soon as it is certain.
   /// - Throws: `ModelError` when the context is too short for the prompt, `GenerationError`.
   package func generate(
-    _ prompt: Prompt, _ options: GenerationOptions, cancelled: CancellationFlag? = nil,
-    observe: LLaMA.Observer? = nil, emit: (String) -> Void = { _ in }
+    _ prompt: Prompt, _ options: GenerationOptions, words: [Int]? = nil,
+    cancelled: CancellationFlag? = nil, observe: LLaMA.Observer? = nil,
+    emit: (String) -> Void = { _ in }
   ) throws -> Generation {
     try options.sampling.validate()
     var result = Generation()
@@ -88,60 +94,17 @@ package final class TextGenerator {
     let first = try run(prompt, &result.timings, observe, cancelled)
     try checkWeights()
     result.timings.promptSeconds = (clock.now - start).seconds
-    guard var logits = first else {
+    guard let first else {
       result.ending = .cancelled
       return result
     }
-    var promptEnd: Int?
-    if case .tokens(let ids) = prompt { promptEnd = ids.last }
-    var writer = AnswerWriter(
-      options, tokenizer: tokenizer, stopTokens: stopTokens, promptEnd: promptEnd, file: file)
-    func show(_ text: String) {
-      guard !text.isEmpty else { return }
-      result.text += text
-      emit(text)
-    }
-    while writer.ending == nil {
-      if cancelled?.isCancelled ?? false {
-        writer.end(.cancelled)
-        break
-      }
-      let token = try writer.choose(logits, history: history, position: context.count - 1)
-      observeStep?(GenerationStep(token: token, logits: logits.array()))
-      show(writer.append(token))
-      if writer.ending != nil { break }
-      if context.count >= context.capacity {
-        writer.end(.context)
-        break
-      }
-      let step = clock.now
-      guard let next = try self.step(token) else {
-        writer.end(.context)
-        break
-      }
-      logits = next
-      try checkWeights()
-      history.append(token)
-      result.timings.steps += 1
-      result.timings.stepSeconds += (clock.now - step).seconds
-    }
-    show(writer.finish())
-    result.tokens = writer.tokens
-    result.ending = writer.ending ?? .length
+    var ids: [Int] = []
+    if case .tokens(let tokens) = prompt { ids = tokens }
+    let writer = AnswerWriter(
+      options, tokenizer: tokenizer, stopTokens: stopTokens, promptEnd: ids.last, file: file)
+    try write(
+      writer, behind: first, speculator(behind: words ?? ids, options), cancelled, &result, emit)
     return result
-  }
-
-  /// Runs a token behind what the context holds; all of it again where its keys do not hold for the
-  /// longer sequence.
-  ///
-  /// - Returns: nil where they do not, and what stands there is no longer known.
-  private func step(_ token: Int) throws -> MatrixView? {
-    let count = context.count
-    guard !context.holds(count, length: count + 1) else {
-      return try model(.tokens([token]), position: count, context)
-    }
-    guard !history.contains(Self.embedded) else { return nil }
-    return try model(.tokens(history + [token]), position: 0, context)
   }
 
   /// The logits behind every token of a sequence from its start; see `LLaMA.scoreAll`. What the

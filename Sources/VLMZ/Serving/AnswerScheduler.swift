@@ -15,40 +15,44 @@ import VLMText
 final class AnswerScheduler {
   let contextLength: Int
   let pagePositions: Int
-  private let language: LanguageModel
+  let language: LanguageModel
   private let tokenizer: Tokenizer
-  private let options: BatchEngineOptions
+  let options: BatchEngineOptions
   private let memory: KeyValuePages
-  private let workspace: LLaMAContext
+  let workspace: LLaMAContext
   /// Rows of prompts with pictures; nil for a model that sees none.
   private let embedded: Activations?
   private let sharesPrefixes: Bool
-  private let masks: MaskWorker
+  /// See `LLaMA.keepsRowsApart`.
+  let keepsRowsApart: Bool
+  let masks: MaskWorker
 
   private var active: [EngineSequence] = []
   private var ledger: PageLedger
   /// Pages that a sequence is about to compute; others with the same prefix wait for them.
   private var pending: [PageKey: ObjectIdentifier] = [:]
-  private var counts = EngineStatistics()
+  var counts = EngineStatistics()
+  var speculation: Speculation
   /// What is told once the counts are known to everybody.
   private var farewells: [() -> Void] = []
 
   /// Positions of a page: as few as keep the reading of keys in long runs.
   static let defaultPagePositions = 64
   /// What a pass waits for masks: most take much less, and then no answer leaves a pass out.
-  private static let patience = 3
+  static let patience = 3
 
   /// - Throws: `ModelError` when the pages of one context do not fit the memory; `GenerationError` for a
   ///   file without a tokenizer.
   init(
     _ model: Model, _ language: LanguageModel, _ options: BatchEngineOptions, pagePositions: Int,
-    masks: MaskWorker
+    masks: MaskWorker, costs: PassCosts
   ) throws {
     guard let tokenizer = language.tokenizer else {
       throw GenerationError(file: model.path, .noTokenizer)
     }
     (self.language, self.tokenizer, self.options) = (language, tokenizer, options)
     self.masks = masks
+    speculation = Speculation(costs: costs)
     self.pagePositions = pagePositions
     let layers = language.layers
     let plan = try ModelError.inFile(model.path) {
@@ -65,6 +69,7 @@ final class AnswerScheduler {
         try layers.workspace(rows: rows, pool: model.pool, kernels: model.kernels)
       )
     }
+    keepsRowsApart = layers.keepsRowsApart
     embedded =
       language.pictures == nil
       ? nil : Activations(count: options.prefillRows * layers.config.hidden)
@@ -104,6 +109,7 @@ final class AnswerScheduler {
       ActiveAnswer(
         ticket, usage: usage, history: history, tokenizer: tokenizer, masks: masks),
       in: memory, promised: pages, began: now)
+    sequence.speculator = speculator(for: ticket)
     counts.promptTokens += prompt.count
     share(sequence)
     ticket.yield(.began(sequence.answer.usage))
@@ -203,7 +209,7 @@ final class AnswerScheduler {
     end(sequence)
   }
 
-  private typealias Planned = (sequence: EngineSequence, rows: Int)
+  typealias Planned = (sequence: EngineSequence, rows: Int)
 
   /// Which sequences have how many rows in the next pass.
   private func nextRows() -> [Planned] {
@@ -280,6 +286,7 @@ final class AnswerScheduler {
       conclude(sequence, at: clock())
     }
     guard !plan.isEmpty else { return }
+    let speculates = propose(&plan)
     var parts: [LLaMA.Part] = []
     var stored: [[PromptPosition]] = []
     var used = 0
@@ -287,8 +294,9 @@ final class AnswerScheduler {
       let range = sequence.paged.count..<sequence.paged.count + rows
       sequence.makeRoom(for: rows, &ledger)
       if let token = sequence.next {
-        parts.append(LLaMA.Part(sequence.paged, .tokens([token]), needsLogits: true))
-        stored.append([.token(token)])
+        let tokens = [token] + sequence.proposal
+        parts.append(LLaMA.Part(sequence.paged, .tokens(tokens), logitRows: tokens.count))
+        stored.append(tokens.map { .token($0) })
       } else {
         parts.append(
           LLaMA.Part(
@@ -300,20 +308,25 @@ final class AnswerScheduler {
     var failures: [(EngineSequence, any Error)] = []
     var fault: (any Error)?
     var isChecked = false
+    let start = speculates ? clock() : nil
+    var seconds = 0.0
     try language.layers(parts, in: memory, workspace) { part, logits in
       if !isChecked {
         isChecked = true
+        if let start { seconds = (clock() - start).seconds }
         do { try language.checkWeights() } catch { fault = error }
       }
-      guard fault == nil else { return }
       let sequence = plan[part].sequence
-      do { try take(logits, sequence, at: clock()) } catch { failures.append((sequence, error)) }
+      guard fault == nil, !failures.contains(where: { $0.0 === sequence }) else { return }
+      do { try take(logits, sequence, at: clock) } catch { failures.append((sequence, error)) }
     }
     if let fault { throw fault }
     counts.passes += 1
     counts.passRows += plan.reduce(0) { $0 + $1.rows }
-    for ((sequence, _), positions) in zip(plan, stored) {
-      sequence.note(positions, &ledger, names: sharesPrefixes)
+    if speculates { note(plan, seconds: seconds) }
+    for ((sequence, rows), positions) in zip(plan, stored) {
+      let kept = sequence.settlePass(rows: rows)
+      sequence.note(positions.prefix(kept), &ledger, names: sharesPrefixes)
       if !sequence.isReading { forgetPending(sequence) }
     }
     for (sequence, error) in failures { fail(sequence, error) }
@@ -338,16 +351,32 @@ final class AnswerScheduler {
     return .embeddings(rows)
   }
 
+  /// Chooses a token of an answer, behind the next of its rows.
+  ///
+  /// A row behind a proposed token counts if that token was chosen, and if what may follow it is known
+  /// soon: others do not wait for a grammar.
   private func take(
-    _ logits: MatrixView, _ sequence: EngineSequence, at now: ContinuousClock.Instant
+    _ logits: MatrixView, _ sequence: EngineSequence, at clock: () -> ContinuousClock.Instant
   ) throws(GenerationError) {
+    let row = sequence.seen
+    sequence.seen += 1
+    guard row == sequence.decided, row == 0 || isWanted(row, of: sequence) else { return }
+    if !sequence.proposal.isEmpty, logits.notFiniteCount > 0 {
+      // A wrong proposal may have overflowed, and its values stand beside those of this row: it is run
+      // again without.
+      sequence.speculator = nil
+      return
+    }
     let (before, last) = (sequence.answer.writer.tokens.count, sequence.answer.lastToken)
-    let position = sequence.paged.count - 1
+    let now = clock()
+    let position = sequence.decidedPosition
     sequence.next = try sequence.answer.take(logits, position: position, at: now)
-    if sequence.next != nil, sequence.answer.isSettled, sequence.paged.count >= contextLength {
+    sequence.decided += 1
+    if sequence.next != nil, sequence.answer.isSettled, position + 1 >= contextLength {
       sequence.answer.end(.context)
     }
-    guard sequence.answer.writer.tokens.count > before else { return }
+    guard let token = sequence.answer.writer.tokens.dropFirst(before).first else { return }
+    sequence.speculator?.append(token)
     counts.completionTokens += 1
     if let last {
       counts.betweenTokens.add((now - last).seconds)

@@ -36,10 +36,11 @@ public final class BatchEngine: Sendable {
   /// - Parameters:
   ///   - pagePositions: a multiple of `KeyValuePages.panel`.
   ///   - masks: finds what grammars allow.
+  ///   - costs: what passes cost at the beginning.
   ///   - now: what deadlines and latencies go by.
   init(
     model: Model, options: BatchEngineOptions, pagePositions: Int,
-    masks: MaskWorker = MaskWorker(),
+    masks: MaskWorker = MaskWorker(), costs: PassCosts = PassCosts(),
     now: @escaping @Sendable () -> ContinuousClock.Instant = { ContinuousClock().now }
   ) throws(VLMZError) {
     try options.validate()
@@ -52,7 +53,7 @@ public final class BatchEngine: Sendable {
       _ = try Conversation.template(
         options.template, try TemplateChoice(model, language, arguments: arguments))
       let scheduler = try AnswerScheduler(
-        model, language, options, pagePositions: pagePositions, masks: masks)
+        model, language, options, pagePositions: pagePositions, masks: masks, costs: costs)
       let frames = try PromptFrames(
         model, language, options.template, arguments: arguments,
         contextLength: scheduler.contextLength)

@@ -22,6 +22,9 @@ public struct BatchEngineOptions: Sendable, Equatable {
   public var prefixSharing: PrefixSharing
   /// Bytes of encoded pictures that are kept for later requests with the same picture.
   public var pictureCacheBytes: Int
+  /// Tokens of an answer that one pass may decide beside the next one, whatever its request asks for; see
+  /// `AnswerOptions.speculatedTokens`. Passes with prompts, or with 8 answers and more, decide none.
+  public var speculatedTokens: Int
   /// Tokens of an answer at most, whatever its request asks for; nil for as many as the context has room
   /// for.
   public var maximumTokens: Int?
@@ -48,7 +51,8 @@ public struct BatchEngineOptions: Sendable, Equatable {
     maximumActive: Int = 8, maximumWaiting: Int = 64, contextLength: Int? = nil,
     keyValueBytes: Int? = nil, keyValues: Conversation.KeyValueStorage = .f16,
     prefillRows: Int = 256, prefixSharing: PrefixSharing = .all,
-    pictureCacheBytes: Int = 64 << 20, maximumTokens: Int? = nil, deadline: Duration? = nil,
+    pictureCacheBytes: Int = 64 << 20, speculatedTokens: Int = 7, maximumTokens: Int? = nil,
+    deadline: Duration? = nil,
     template: Conversation.Template = .automatic, templateArguments: String? = nil
   ) {
     self.maximumActive = maximumActive
@@ -59,6 +63,7 @@ public struct BatchEngineOptions: Sendable, Equatable {
     self.prefillRows = prefillRows
     self.prefixSharing = prefixSharing
     self.pictureCacheBytes = pictureCacheBytes
+    self.speculatedTokens = speculatedTokens
     self.maximumTokens = maximumTokens
     self.deadline = deadline
     self.template = template
@@ -84,6 +89,7 @@ public struct BatchEngineOptions: Sendable, Equatable {
     try check("bytes of keys and values", keyValueBytes ?? 1, 1...Int.max)
     try check("prefill rows", prefillRows, 1...4096)
     try check("bytes of pictures", pictureCacheBytes, 0...Int.max)
+    try check("speculated tokens", speculatedTokens, 0...Speculation.usualTokens)
     try check("maximum of tokens", maximumTokens ?? 1, 1...Int.max)
     try VLMZError.require(
       keyValues != .bf16, "keys and values", found: "bf16", expected: "f16, f32 or q8")

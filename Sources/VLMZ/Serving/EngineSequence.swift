@@ -12,6 +12,14 @@ final class EngineSequence {
   var answer: ActiveAnswer
   /// The token that is run next; nil while the prompt is read.
   var next: Int?
+  /// Finds repetitions; nil for one token a pass.
+  var speculator: Speculator?
+  /// What the pass that is being run decides beside `next`: tokens that may follow it.
+  var proposal: [Int] = []
+  /// Rows of that pass whose logits have come.
+  var seen = 0
+  /// Those of them that the answer has a token of.
+  var decided = 0
   /// Whether others know which pages it is about to compute.
   var hasAnnounced = false
   /// Pages that it was promised and has not taken.
@@ -75,6 +83,20 @@ final class EngineSequence {
       promised -= 1
       paged.table.append(ledger.take())
     }
+  }
+
+  /// Where the next row stands that the answer may have a token of, while a pass is not settled.
+  var decidedPosition: Int { paged.count - 1 - proposal.count + decided }
+
+  /// Forgets what a pass has stored of tokens that are not the answer's.
+  ///
+  /// - Parameter rows: that it had of this sequence.
+  /// - Returns: how many of them stay.
+  func settlePass(rows: Int) -> Int {
+    defer { (proposal, seen, decided) = ([], 0, 0) }
+    guard !proposal.isEmpty else { return rows }
+    paged.truncate(to: paged.count - rows + decided)
+    return decided
   }
 
   /// Notes what was stored last, and names the pages that are full now.

@@ -19,6 +19,11 @@ public struct EngineStatistics: Sendable, Equatable {
   public internal(set) var cachedTokens = 0
   /// Tokens of answers.
   public internal(set) var completionTokens = 0
+  /// Tokens that were proposed, because answers repeated their prompts or themselves, and decided in the
+  /// pass of the token before them.
+  public internal(set) var proposedTokens = 0
+  /// Those of them that the model chose: rows of passes that were not needed.
+  public internal(set) var acceptedTokens = 0
   /// Prompts that began with something computed before.
   public internal(set) var prefixHits = 0
   /// Pictures that were encoded, and those that were kept from before.

@@ -181,6 +181,17 @@ def test_penalties_change_answers(models: Any) -> None:
     assert models.stories.answer(None, "Once", frequency_penalty=2, **options) != plain
 
 
+def test_proposals_change_no_answer(models: Any) -> None:
+    options = {"max_tokens": 80, "temperature": 0.8, "seed": 4}
+    plain = models.stories.answer(None, "Once upon a time", speculated_tokens=0, **options)
+    assert plain.proposed_tokens == plain.accepted_tokens == 0
+    fast = models.stories.answer(None, "Once upon a time", **options)
+    assert fast == plain and fast.accepted_tokens <= fast.proposed_tokens
+    for wrong in (-1, 8):
+        with pytest.raises(vlmz.InvalidArgumentError):
+            models.stories.answer(None, "Once", speculated_tokens=wrong)
+
+
 def test_each_picture_has_its_answer(models: Any) -> None:
     bad: dict[int, Exception] = {}
     found = models.llava.answer_each(

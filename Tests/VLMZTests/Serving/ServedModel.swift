@@ -16,13 +16,13 @@ struct ServedModel {
 
   init(
     _ models: LibraryModels, _ options: BatchEngineOptions = BatchEngineOptions(),
-    masks: MaskWorker = MaskWorker()
+    masks: MaskWorker = MaskWorker(), costs: PassCosts = PassCosts()
   ) throws {
     folder = models
     model = try models.open()
     let clock = clock
     engine = try BatchEngine(
-      model: model, options: options, pagePositions: Self.page, masks: masks
+      model: model, options: options, pagePositions: Self.page, masks: masks, costs: costs
     ) { clock.now }
   }
 

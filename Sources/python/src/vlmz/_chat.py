@@ -42,6 +42,10 @@ class Answer(str):
     #: Seconds until the first token, and for the others together.
     prompt_seconds: float
     token_seconds: float
+    #: Tokens that were proposed because the answer repeated its prompt or itself, and those of them that
+    #: the model chose.
+    proposed_tokens: int
+    accepted_tokens: int
 
     @classmethod
     def _of(cls, found: c.CAnswer) -> Answer:
@@ -49,7 +53,7 @@ class Answer(str):
         answer.ending = _ENDINGS.get(found.ending, "unknown")
         for name in (
             "tokens", "prompt_tokens", "picture_tokens", "reused_tokens", "prompt_seconds",
-            "token_seconds",
+            "token_seconds", "proposed_tokens", "accepted_tokens",
         ):
             setattr(answer, name, getattr(found, name))
         return answer
@@ -176,7 +180,7 @@ class Chat:
         top_p: float | None = ..., min_p: float | None = ..., repeat_penalty: float | None = ...,
         seed: int = ..., stop: str | Sequence[str] = ..., schema: Schema | None = ...,
         grammar: str | None = ..., presence_penalty: float = ..., frequency_penalty: float = ...,
-        resolution: int | None = ..., keep_aspect: bool = ...,
+        speculated_tokens: int | None = ..., resolution: int | None = ..., keep_aspect: bool = ...,
     ) -> Answer: ...
 
     @overload
@@ -186,7 +190,7 @@ class Chat:
         top_p: float | None = ..., min_p: float | None = ..., repeat_penalty: float | None = ...,
         seed: int = ..., stop: str | Sequence[str] = ..., schema: Schema | None = ...,
         grammar: str | None = ..., presence_penalty: float = ..., frequency_penalty: float = ...,
-        resolution: int | None = ..., keep_aspect: bool = ...,
+        speculated_tokens: int | None = ..., resolution: int | None = ..., keep_aspect: bool = ...,
     ) -> AnswerStream: ...
 
     def ask(
@@ -207,6 +211,7 @@ class Chat:
         grammar: str | None = None,
         presence_penalty: float = 0,
         frequency_penalty: float = 0,
+        speculated_tokens: int | None = None,
         resolution: int | None = None,
         keep_aspect: bool = False,
     ) -> Answer | AnswerStream:
@@ -232,6 +237,8 @@ class Chat:
             grammar: the answer is a text of this grammar in GBNF; not beside `schema`.
             presence_penalty, frequency_penalty: what is taken off the logit of a token that the answer
                 has, once and for each time that it has it, -100 to 100.
+            speculated_tokens: how many tokens one pass may decide beside the next one where the answer
+                repeats its prompt or itself, 0 for none to 7; None for 7. The text is the same.
             resolution: the short side of the model's input in pixels; None for the model's own.
             keep_aspect: sees whole pictures in their own proportions instead of squares.
 
@@ -263,6 +270,7 @@ class Chat:
             grammar=None if grammar is None else c.text(grammar),
             presence_penalty=presence_penalty,
             frequency_penalty=frequency_penalty,
+            speculated_tokens=_speculated(speculated_tokens),
         )
         if images is None:
             sources: Sequence[Any] = []
@@ -357,6 +365,13 @@ def _seed(seed: int) -> int:
         return operator.index(seed)
     except TypeError:
         raise TypeError(f"seed: found {type(seed).__name__}, expected an integer") from None
+
+
+def _speculated(count: int | None) -> int:
+    """As the library takes it: 0 for what is usual, negative for none."""
+    if count is None:
+        return 0
+    return c.number(count, "speculated_tokens", least=0) or -1
 
 
 def _schema(schema: Schema | None) -> bytes | None:

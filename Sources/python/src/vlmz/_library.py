@@ -114,6 +114,7 @@ class AnswerOptions(_Options):
         ("json_object", c_int32),
         ("presence_penalty", c_double),
         ("frequency_penalty", c_double),
+        ("speculated_tokens", c_int32),
     ]
 
 
@@ -128,6 +129,8 @@ class CAnswer(Structure):
         ("reused_tokens", c_int32),
         ("prompt_seconds", c_double),
         ("token_seconds", c_double),
+        ("proposed_tokens", c_int32),
+        ("accepted_tokens", c_int32),
     ]
 
 

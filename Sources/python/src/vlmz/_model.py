@@ -453,7 +453,7 @@ class Model:
             resolution, keep_aspect: as of `Chat.ask`.
             sampling: as of `Chat.ask`: `max_tokens`, `temperature`, `top_k`, `top_p`, `min_p`,
                 `repeat_penalty`, `seed`, `stop`, `schema`, `grammar`, `presence_penalty`,
-                `frequency_penalty`.
+                `frequency_penalty`, `speculated_tokens`.
 
         Returns:
             The text, with what it took; or an iterator over its pieces.
