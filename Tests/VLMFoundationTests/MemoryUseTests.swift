@@ -19,8 +19,16 @@ struct MemoryUseTests {
     let use = MemoryUse.limited(2 * giga)
     #expect(use.limit(weights: giga, available: 64 * giga, own: giga) == nil)
     #expect(use.limit(weights: giga + 1, available: 64 * giga, own: giga) == 2 * giga)
-    #expect(MemoryUse.weightLimit(of: 2 * giga, own: giga) == giga)
-    #expect(MemoryUse.weightLimit(of: giga, own: 2 * giga) == 32 << 20)
+    #expect(use.weightLimit(of: 2 * giga, own: giga) == giga)
+    #expect(use.weightLimit(of: giga, own: 2 * giga) == 32 << 20)
+  }
+
+  @Test("a limit of the weights alone asks for nothing else")
+  func weights() {
+    let use = MemoryUse.weights(1000)
+    #expect(use.limit(weights: 1000, available: 0, own: giga) == nil)
+    #expect(use.limit(weights: 1001, available: 0, own: giga) == 1000)
+    #expect(use.weightLimit(of: 1000, own: giga) == 1000)
   }
 
   @Test("models of one process share what there is by the size of their weights")

@@ -6,6 +6,8 @@ package enum MemoryUse: Sendable, Equatable {
   case automatic
   /// So many bytes, with the rest of the process.
   case limited(Int)
+  /// So many bytes of weights, whatever the rest of the process takes.
+  case weights(Int)
 
   /// The least that can be asked for.
   package static let least = 16 << 20
@@ -28,6 +30,7 @@ package enum MemoryUse: Sendable, Equatable {
       let usable = available - available / 8
       return weights > usable ? usable + own : nil
     case .limited(let bytes): return weights + own > bytes ? bytes : nil
+    case .weights(let bytes): return weights > bytes ? bytes : nil
     }
   }
 
@@ -47,7 +50,8 @@ package enum MemoryUse: Sendable, Equatable {
   }
 
   /// Bytes that weights may have, of `limit` of a process that has taken `own` for everything else.
-  package static func weightLimit(of limit: Int, own: Int) -> Int {
-    max(leastOfWeights, limit - own)
+  package func weightLimit(of limit: Int, own: Int) -> Int {
+    if case .weights(let bytes) = self { return bytes }
+    return max(Self.leastOfWeights, limit - own)
   }
 }

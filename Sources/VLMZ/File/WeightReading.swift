@@ -23,7 +23,7 @@ package struct WeightReading: Sendable {
     guard !parts.parts.isEmpty else { return nil }
     self.limit = limit
     let reader = WeightReader(file: container.file, parts: parts.parts) {
-      MemoryUse.weightLimit(of: limit, own: Machine.ownMemory)
+      use.weightLimit(of: limit, own: Machine.ownMemory)
     }
     self.reader = reader
     places = parts.parts.indices.map { WeightPlace(reader, part: $0) }

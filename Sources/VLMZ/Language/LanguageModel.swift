@@ -69,7 +69,7 @@ package struct LanguageModel: Sendable {
     let wanted = usualCapacity
     return LLaMAContext.capacity(
       fitting: contextBytes, atMost: wanted, layers.config, format: format,
-      threads: threads) ?? wanted
+      threads: threads) ?? (reading == nil ? wanted : min(wanted, Self.leastCapacity))
   }
 
   /// Bytes that a context may take where the user names no length.
@@ -85,6 +85,8 @@ package struct LanguageModel: Sendable {
   }
 
   private static let roomBesidePicture = 1024
+  /// Positions of a context where weights are read as they are used, however little memory there is.
+  private static let leastCapacity = 256
 
   /// Visual tokens of the largest picture in tiles; nil for a model that sees in one.
   private var largestPicture: Int? {
