@@ -47,7 +47,8 @@ let package = Package(
     // Libraries, lowest first; a layer imports only what stands above it here.
     .target(name: "VLMFoundation", dependencies: ["CVLMSystem"]),
     .target(
-      name: "VLMTensor", dependencies: ["VLMFoundation", "CVLMKernels", "CVLMSystem"]),
+      name: "VLMTensor",
+      dependencies: ["VLMFoundation", "CVLMKernels", "CVLMPeak", "CVLMSystem"]),
     .target(
       name: "VLMCheckpoint", dependencies: ["VLMFoundation", "VLMTensor", "CVLMKernels", "CCodecs"]),
     .target(

@@ -29,13 +29,16 @@ private func openModel(
   _ model: UnsafeMutablePointer<OpaquePointer?>?, trustedKeys: [String]?
 ) throws {
   let result = try place(model, "model", empty: nil)
-  let options = try structure(options, "options", initial: vlmz_model_options())
+  let options = try structure(
+    options, "options", initial: vlmz_model_options(),
+    older: [MemoryLayout<vlmz_model_options>.offset(of: \.memory_bytes)])
   let opened = try Model(
     opening: try fileName(path),
     options: Model.Options(
       threads: nonzero(options.threads),
       instructionSet: try optionalText(options.instruction_set, "instruction set"),
-      trustedKeys: trustedKeys))
+      trustedKeys: trustedKeys,
+      memoryByteLimit: options.memory_bytes == 0 ? nil : Int(clamping: options.memory_bytes)))
   result.pointee = HandleTable.shared.add(opened, .model)
 }
 

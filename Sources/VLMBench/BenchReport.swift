@@ -52,7 +52,7 @@ package struct BenchReport {
   }
 
   /// The first column to the left, all others to the right.
-  private static func table(_ header: [String], _ rows: [[String]]) -> [String] {
+  static func table(_ header: [String], _ rows: [[String]]) -> [String] {
     let all = [header] + rows
     let widths = header.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
     return all.map { row in
@@ -64,10 +64,10 @@ package struct BenchReport {
     }
   }
 
-  private static func milliseconds(_ seconds: Double) -> String { decimal(seconds * 1e3, 3) }
-  private static func percent(_ share: Double) -> String { decimal(share * 100, 0) + " %" }
+  static func milliseconds(_ seconds: Double) -> String { decimal(seconds * 1e3, 3) }
+  static func percent(_ share: Double) -> String { decimal(share * 100, 0) + " %" }
 
-  private static func rate(_ value: Double, _ bound: Bound) -> String {
+  static func rate(_ value: Double, _ bound: Bound) -> String {
     decimal(value * 1e-9, 1) + (bound == .bandwidth ? " GB/s" : " GOP/s")
   }
 
@@ -83,13 +83,7 @@ package struct BenchReport {
         "kernels": .array(KernelSet.all.map { .string($0.name) }),
       ],
       "runs": .int(runs),
-      "peaks": .array(
-        outcome.peaks.map { peak in
-          [
-            "name": .string(peak.name), "bound": .string(peak.bound.name),
-            "threads": .int(peak.threads), "giga_per_second": Self.number(peak.rate * 1e-9),
-          ]
-        }),
+      "peaks": .array(outcome.peaks.map(Self.object)),
       "cases": .array(outcome.results.map(Self.object)),
       "profiles": .array(
         profiles.map { profile in
@@ -102,6 +96,13 @@ package struct BenchReport {
               }),
           ]
         }),
+    ]
+  }
+
+  static func object(_ peak: Benchmark.Peak) -> JSONValue {
+    [
+      "name": .string(peak.name), "bound": .string(peak.bound.name),
+      "threads": .int(peak.threads), "giga_per_second": number(peak.rate * 1e-9),
     ]
   }
 
@@ -127,22 +128,15 @@ package struct BenchReport {
   }
 
   /// Six decimals: what is behind them is noise.
-  private static func number(_ value: Double) -> JSONValue {
+  static func number(_ value: Double) -> JSONValue {
     .double((value * 1e6).rounded() / 1e6)
   }
 
-  /// The processor's name for itself.
-  private static let processor: String = {
-    guard let file = fopen("/proc/cpuinfo", "r") else { return "unknown" }
-    defer { fclose(file) }
-    var buffer = [CChar](repeating: 0, count: 1024)
-    while fgets(&buffer, Int32(buffer.count), file) != nil {
-      let bytes = buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
-      let line = String(decoding: bytes, as: UTF8.self)
-      guard line.hasPrefix("model name"), let colon = line.firstIndex(of: ":") else { continue }
-      let name = line[line.index(after: colon)...]
-      return String(name.drop { $0 == " " }.prefix { $0 != "\n" }).escapedForDisplay()
-    }
-    return "unknown"
+  /// What the processor, or the board that it is on, is called.
+  static let processor: String = {
+    // Of a machine with many processors the file is long, and its beginning says enough.
+    ProcessorName.text(
+      cpuinfo: ControlGroup.content("/proc/cpuinfo") ?? "",
+      board: ControlGroup.content("/proc/device-tree/model"))
   }()
 }

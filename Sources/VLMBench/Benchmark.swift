@@ -30,6 +30,8 @@ package struct Benchmark {
     package let threads: Int
     /// Operations or bytes per second.
     package let rate: Double
+    /// The lowest set of kernels that has the instructions; 0 for memory.
+    let isa: UInt32
   }
 
   package struct Outcome: Sendable {
@@ -74,7 +76,7 @@ package struct Benchmark {
     var cases: [(prepared: PreparedCase, repeats: Int, samples: Samples)] = []
     for name in names {
       step(name)
-      let prepared = try prepare(name, pools, towers)
+      let prepared = try Self.prepare(name, pools, towers)
       try prepared.run()
       let once = try Clock.seconds(prepared.run)
       let repeats = max(1, min(10_000, Int((Self.shortestSample / max(once, 1e-7)).rounded(.up))))
@@ -95,7 +97,8 @@ package struct Benchmark {
     return Outcome(
       peaks: peaks.values.sorted { $0.threads < $1.threads }.flatMap { peak in
         peak.loops.map {
-          Peak(name: $0.name, bound: $0.bound, threads: peak.threads, rate: $0.best)
+          Peak(
+            name: $0.name, bound: $0.bound, threads: peak.threads, rate: $0.best, isa: $0.isa)
         }
       },
       results: try cases.map {
@@ -104,10 +107,11 @@ package struct Benchmark {
     )
   }
 
-  private func prepare(
+  /// A case with its memory; its pool is made where `pools` has none of so many threads.
+  static func prepare(
     _ name: CaseName, _ pools: [Int: WorkerPool], _ towers: Towers
   ) throws -> PreparedCase {
-    let kernels = try Self.kernels(named: name.isa)
+    let kernels = try kernels(named: name.isa)
     if case .tower(let model, let scheme, let side) = name.work {
       return try towers.prepare(name, model, scheme, side, kernels: kernels)
     }

@@ -20,10 +20,11 @@ final class MachinePeak {
   private(set) var loops: [Loop] = []
 
   /// Larger than any cache.
-  private static let bufferBytes = 512 << 20
+  static let bufferBytes = 512 << 20
   private static let targetSeconds = 0.01
 
-  init(pool: WorkerPool) {
+  /// - Parameter bufferBytes: that are read as memory; a multiple of 4096 for each thread.
+  init(pool: WorkerPool, bufferBytes: Int = MachinePeak.bufferBytes) {
     threads = pool.threadCount
     let threads = pool.threadCount
     var count = 0
@@ -42,10 +43,10 @@ final class MachinePeak {
           work: loop.operations_per_round * Double(threads),
           run: { rounds in pool.forEach(count: threads) { _, _ in run(rounds) } }, rounds: 1000))
     }
-    let buffer = Bytes(count: Self.bufferBytes)
+    let buffer = Bytes(count: bufferBytes)
     // More pieces than threads: one that started late does not hold up the others.
     let pieces = 8 * threads
-    let pieceBytes = Self.bufferBytes / pieces / 256 * 256
+    let pieceBytes = bufferBytes / pieces / 256 * 256
     let sink = Bytes(count: pieces * 8)
     loops.append(
       Loop(

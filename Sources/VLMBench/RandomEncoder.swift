@@ -48,6 +48,13 @@ package struct RandomEncoder: Sendable {
       feature: feature, usesClassToken: usesClassToken)
   }
 
+  /// CLIP ViT-B/16 for 224 pixels.
+  static let smallCLIP = ViTConfig(
+    imageSize: 224, patchSize: 16,
+    encoder: TransformerConfig(
+      width: 768, layers: 12, heads: 12, hidden: 3072, activation: .quickGELU),
+    feature: .pooled, usesClassToken: true)
+
   /// SigLIP SO400M/14 for 384 pixels.
   static func sigLIP(layers: Int, feature: SigLIPConfig.Feature) -> SigLIPConfig {
     SigLIPConfig(

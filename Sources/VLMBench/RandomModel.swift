@@ -24,10 +24,13 @@ package enum RandomModel {
   package static var names: [String] { sizes.map(\.name) }
 
   private static let clipName = "clip_vit_l_336"
+  private static let smallCLIPName = "clip_vit_b_224"
   private static let sigLIPName = "siglip_so400m_384"
   /// Models of `tower` and `language` cases, for messages.
   static var allNames: [String] {
-    names + [clipName, sigLIPName] + RandomEncoder.names + ["smollm2", "llama-7b", "llama-13b"]
+    names + [clipName, smallCLIPName, sigLIPName] + RandomEncoder.names + [
+      "smollm2", "llama-7b", "llama-13b",
+    ]
   }
 
   /// The geometry of a ConvNeXt by its name.
@@ -48,6 +51,9 @@ package enum RandomModel {
       return ModelDescription(
         ViTFamily.self,
         RandomEncoder.clipViT(layers: 24, feature: .pooled, usesClassToken: true))
+    }
+    if name == smallCLIPName {
+      return ModelDescription(ViTFamily.self, RandomEncoder.smallCLIP)
     }
     if name == sigLIPName {
       return ModelDescription(

@@ -44,7 +44,3 @@ struct RandomTower {
     }
   }
 }
-
-extension Container {
-  fileprivate var weightBytes: Int { tensors.reduce(0) { $0 + $1.range.count } }
-}

@@ -83,7 +83,8 @@ package func versionText(program: String, formatVersion: Int) -> String {
     kernels = "none, \(error.shown)"
   }
   let all = KernelSet.all.map(\.name).joined(separator: ", ")
-  return "\(program) \(productVersion)\nkernels: \(kernels) (this machine runs \(all))\n"
+  let choices = KernelChoice.ofThisMachine.decisions.map { "  \($0)\n" }.joined()
+  return "\(program) \(productVersion)\nkernels: \(kernels) (this machine runs \(all))\n" + choices
     + "threads: \((try? Environment.threadCount()) ?? ThreadCount.available)\n"
     + "container format: \(formatVersion)"
 }

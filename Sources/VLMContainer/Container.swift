@@ -48,6 +48,9 @@ package final class Container: Sendable {
       contents.tensors.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
   }
 
+  /// Bytes of all tensors as stored.
+  package var weightBytes: Int { tensors.reduce(0) { $0 + $1.range.count } }
+
   package func tensor(named name: String) -> TensorEntry? { positions[name].map { tensors[$0] } }
 
   /// The decoded bytes of a section, after verifying its checksums; nil if the file has no such

@@ -62,7 +62,8 @@ extension Model {
   /// `classes` (their number or null), `labels` (their names or null), `scores` ("softmax",
   /// "sigmoid", "raw" or null), `input` (how a picture is prepared, or null), `context_length`
   /// (positions that the language model was made for, or null), `config` (the geometry of the
-  /// architecture), `instruction_set`, `threads`. Members may be added.
+  /// architecture), `instruction_set`, `threads`, `memory_bytes`
+  /// (what the process may take where weights are read as they are used, or null). Members may be added.
   ///
   /// - Throws: `VLMZError` with `.badData` when a section of the file makes no sense.
   public func describe() throws(VLMZError) -> String {
@@ -105,6 +106,7 @@ extension Model {
     object.set("config", description.json)
     object.set("instruction_set", .string(kernels.name))
     object.set("threads", .int(pool.threadCount))
+    object.set("memory_bytes", reading.map { .int($0.limit) } ?? .null)
     return object
   }
 }

@@ -36,17 +36,23 @@ public final class Model: Sendable {
     /// Bytes that the models in that folder may take together. Those that were not opened for longest
     /// are removed for another, but none in use.
     public var cacheByteLimit: Int
+    /// Bytes of memory that this process may take with the model's weights: those that have no room are
+    /// read from the file each time they are used, ahead of their use. At least 16 MiB; nil for as much as
+    /// the machine and the process's control groups leave.
+    public var memoryByteLimit: Int?
 
     /// Options that differ from the defaults where they are given.
     public init(
       threads: Int? = nil, instructionSet: String? = nil, trustedKeys: [String]? = nil,
-      cacheFolder: String? = nil, cacheByteLimit: Int = 16_000_000_000
+      cacheFolder: String? = nil, cacheByteLimit: Int = 16_000_000_000,
+      memoryByteLimit: Int? = nil
     ) {
       self.threads = threads
       self.instructionSet = instructionSet
       self.trustedKeys = trustedKeys
       self.cacheFolder = cacheFolder
       self.cacheByteLimit = cacheByteLimit
+      self.memoryByteLimit = memoryByteLimit
     }
   }
 
@@ -65,6 +71,8 @@ public final class Model: Sendable {
   package let language: LanguageModel?
   /// The layers of a model that makes vectors of pictures.
   package let vision: VisionModel?
+  /// How weights are read that do not all stay in memory; nil where they do.
+  package let reading: WeightReading?
 
   /// Names of the instruction sets that this machine can run, slowest first: "scalar", "avx2" …
   public static var instructionSets: [String] { KernelSet.all.map(\.name) }
@@ -82,11 +90,17 @@ public final class Model: Sendable {
   public convenience init(opening path: String, options: Options = Options()) throws(VLMZError) {
     let threads = options.threads ?? ThreadCount.available
     try Self.check(threads: threads)
+    if let limit = options.memoryByteLimit {
+      try VLMZError.require(
+        limit >= MemoryUse.least, "memory", found: "\(limit) bytes",
+        expected: "\(MemoryUse.least) or more")
+    }
+    let memory = options.memoryByteLimit.map { MemoryUse.limited($0) } ?? .automatic
     let kernels = try Self.kernels(named: options.instructionSet)
     let pool = WorkerPool(threadCount: threads)
     let container = try VLMZError.wrapping { try Self.open(path, options, pool) }
     let made = try VLMZError.wrapping {
-      try Contents(container, kernels: kernels, pool: pool)
+      try Contents(container, kernels: kernels, pool: pool, memory: memory)
     }
     self.init(made)
   }
@@ -114,13 +128,16 @@ public final class Model: Sendable {
   /// - Parameters:
   ///   - observer: sees what the layers multiply.
   ///   - replacements: matrices in place of the container's of those names.
+  ///   - memory: that it may take.
   package convenience init(
     _ container: Container, kernels: KernelSet, pool: WorkerPool,
-    observer: (any ProductObserver)? = nil, replacing replacements: [Tensor] = []
+    observer: (any ProductObserver)? = nil, replacing replacements: [Tensor] = [],
+    memory: MemoryUse = .all
   ) throws {
     self.init(
       try Contents(
-        container, kernels: kernels, pool: pool, observer: observer, replacing: replacements))
+        container, kernels: kernels, pool: pool, observer: observer, replacing: replacements,
+        memory: memory))
   }
 
   /// The same of a file, with threads of its own.
@@ -137,23 +154,31 @@ public final class Model: Sendable {
     let pool: WorkerPool
     let language: LanguageModel?
     let vision: VisionModel?
+    let reading: WeightReading?
 
     init(
       _ container: Container, kernels: KernelSet, pool: WorkerPool,
-      observer: (any ProductObserver)? = nil, replacing replacements: [Tensor] = []
+      observer: (any ProductObserver)? = nil, replacing replacements: [Tensor] = [],
+      memory: MemoryUse
     ) throws {
       self.container = container
       self.kernels = kernels
       self.pool = pool
-      description = try container.modelDescription()
-      let (source, config) = (ContainerWeights(container), description.config)
+      let description = try container.modelDescription()
+      self.description = description
+      let reading = try ModelError.inFile(container.path) {
+        try WeightReading(container, description, memory)
+      }
+      self.reading = reading
+      let (source, config) = (ContainerWeights(container, read: reading), description.config)
       let overlay: (any WeightSource)? =
         replacements.isEmpty ? nil : OverlayWeights(source, replacing: replacements)
       let layers = try ModelError.inFile(container.path) {
         try config.build(Weights(overlay ?? source, kernels: kernels, observer: observer))
       }
       try source.requireAllUsed()
-      language = try LanguageModel(layers, container, description, kernels: kernels)
+      language = try LanguageModel(
+        layers, container, description, kernels: kernels, reading: reading)
       vision = try VisionModel(layers, container, description)
     }
   }
@@ -165,6 +190,7 @@ public final class Model: Sendable {
     pool = contents.pool
     language = contents.language
     vision = contents.vision
+    reading = contents.reading
   }
 
   static func check(threads: Int) throws(VLMZError) {

@@ -14,7 +14,9 @@ struct VLMBenchCommand: ParsableCommand {
     commandName: "vlm-bench",
     abstract: "Measure kernels and whole models.",
     version: versionText(program: "vlm-bench", formatVersion: Container.formatVersion),
-    subcommands: [CasesCommand.self, LanguageCommand.self, OpenCommand.self],
+    subcommands: [
+      CasesCommand.self, DeviceCommand.self, LanguageCommand.self, OpenCommand.self,
+    ],
     defaultSubcommand: CasesCommand.self)
 }
 

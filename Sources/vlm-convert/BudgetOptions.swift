@@ -62,10 +62,10 @@ struct BudgetOptions: ParsableArguments {
 
   /// The budget as a value; nil without one.
   func budget() throws -> Converter.Budget? {
-    if let size { return .size(bytes: try Self.bytes(size)) }
+    if let size { return .size(bytes: try ByteSize.parse(size, option: "--size")) }
     if let bits {
       let range = Converter.Budget.bits
-      guard let value = Self.number(bits), range.contains(value) else {
+      guard let value = ByteSize.number(bits), range.contains(value) else {
         throw ValidationError(
           "--bits: found '\(bits.escapedForDisplay())', expected a number from "
             + "\(Int(range.lowerBound)) to \(Int(range.upperBound)), such as 4.25")
@@ -73,42 +73,13 @@ struct BudgetOptions: ParsableArguments {
       return .bitsPerWeight(value)
     }
     if let loss {
-      guard let value = Self.number(loss), value > 0 else {
+      guard let value = ByteSize.number(loss), value > 0 else {
         throw ValidationError(
           "--loss: found '\(loss.escapedForDisplay())', expected a number above 0, such as 0.02")
       }
       return .loss(value)
     }
     return nil
-  }
-
-  private static let units: [String: Double] = [
-    "B": 1, "": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 1024,
-    "MiB": 1_048_576, "GiB": 1_073_741_824, "TiB": 1_099_511_627_776,
-  ]
-
-  /// "3.5GB", "700 MiB".
-  static func bytes(_ text: String) throws -> Int {
-    let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
-    let unit = text.dropFirst(digits.count).drop { $0 == " " }
-    guard let value = number(String(digits)), let factor = units[String(unit)],
-      value * factor >= 1, value * factor < 1e18
-    else {
-      throw ValidationError(
-        "--size: found '\(text.escapedForDisplay())', expected a number and a unit, such as 3.5GB, "
-          + "90MB or 700MiB")
-    }
-    return Int(value * factor)
-  }
-
-  /// A decimal number without a sign before it: 0.02, 2e-2.
-  private static func number(_ text: String) -> Double? {
-    let others = Array(".eE-".utf8)
-    guard text.utf8.count <= 24, text.utf8.first.map({ $0 != others[3] }) ?? false,
-      text.utf8.allSatisfy({ (48...57).contains($0) || others.contains($0) }),
-      let value = Double(text), value.isFinite
-    else { return nil }
-    return value
   }
 
   /// Writes the curve, where it was asked for.

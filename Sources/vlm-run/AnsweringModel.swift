@@ -1,4 +1,5 @@
 import VLMContainer
+import VLMFoundation
 import VLMTensor
 import VLMZ
 
@@ -12,10 +13,11 @@ struct AnsweringModel {
   /// - Throws: `ContainerError`, `ModelError` when the file is damaged or needs more memory than there
   ///   is.
   init?(
-    _ container: Container, kernels: KernelSet, threads: Int, contextLength: Int?,
-    keyValueFormat: KeyValueFormat
+    _ container: Container, kernels: KernelSet, threads: Int, memory: MemoryUse,
+    contextLength: Int?, keyValueFormat: KeyValueFormat
   ) throws {
-    model = try Model(container, kernels: kernels, pool: WorkerPool(threadCount: threads))
+    model = try Model(
+      container, kernels: kernels, pool: WorkerPool(threadCount: threads), memory: memory)
     guard let language = model.language else { return nil }
     self.language = language
     generator = try language.generator(

@@ -31,6 +31,12 @@ struct Plan {
     lines.append("\(title ?? key): \(text)")
   }
 
+  /// What memory is for weights that do not all have room.
+  mutating func add(_ reading: WeightReading?) {
+    guard let reading else { return }
+    add("memory_bytes", .int(reading.limit), byteText(reading.limit), title: "memory")
+  }
+
   /// Prints it, with the sizes of the pictures' inputs; what fails of them is in the records.
   func show(
     _ source: PictureSource, _ records: Records,

@@ -17,7 +17,7 @@ extension VLMRun {
     guard try container.modelDescription().language != nil else { return nil }
     let model = try AnsweringModel(
       container, kernels: kernels, threads: try threadCount(option: threads),
-      contextLength: conversation.ctx, keyValueFormat: conversation.kv ?? .f16)
+      memory: memory.use, contextLength: conversation.ctx, keyValueFormat: conversation.kv ?? .f16)
     guard let model else { return nil }
     if conversation.ctx == nil, let usual = model.language.shortened(model.capacity) {
       Report.warning(
@@ -41,6 +41,7 @@ extension VLMRun {
     if dryRun {
       var plan = Plan(model.container, model.model.kernels, model.model.pool)
       let format = (conversation.kv ?? .f16).rawValue
+      plan.add(model.model.reading)
       plan.add(
         "context", .int(model.capacity), "\(model.capacity) positions, keys and values \(format)")
       let template = try PromptChoice(model, conversation, quiet: true).template()?.name
@@ -60,7 +61,7 @@ extension VLMRun {
         "\(idle.joined(separator: " and ")): no effect at temperature 0; --temp sets another",
         program: "vlm-run")
     }
-    run.loadSeconds = loadWeights(model.container)
+    run.loadSeconds = loadWeights(model.model)
     try run.run(source, hasPictures: hasPictures)
   }
 
@@ -117,8 +118,13 @@ extension VLMRun {
     }
   }
 
-  /// Brings the weights into memory, where they are not.
-  func loadWeights(_ container: Container) -> Double {
+  /// Brings the weights into memory, where they are not and have room.
+  func loadWeights(_ model: Model) -> Double {
+    if let reading = model.reading {
+      memory.warn(reading.reader.byteCount, limit: reading.limit, quiet: quiet, program: "vlm-run")
+      return 0
+    }
+    let container = model.container
     guard let data = container.sections.first(where: { $0.kind == .tensorData }) else { return 0 }
     return WeightLoading.load(container.file, data.range, quiet: quiet)
   }

@@ -96,6 +96,9 @@ struct VLMRun: ParsableCommand {
   @Option(help: "Threads; default: the processors this process may use.")
   var threads: Int?
 
+  @OptionGroup
+  var memory: MemoryOptions
+
   @Flag(help: "Open the model and the images, say what would run, and stop.")
   var dryRun = false
 
@@ -183,7 +186,7 @@ struct VLMRun: ParsableCommand {
     let session = try Session(
       of: Model(
         container, kernels: kernels,
-        pool: WorkerPool(threadCount: try threadCount(option: threads))))
+        pool: WorkerPool(threadCount: try threadCount(option: threads)), memory: memory.use))
     if labels.isUsed, session.clip == nil, session.description.classCount != nil {
       throw ValidationError(
         "\(labels.given[0]): found a classifier, expected a CLIP with its text tower; names of classes "
@@ -209,7 +212,7 @@ struct VLMRun: ParsableCommand {
       session: session, loader: loader, source: source, records: Records(format), top: top ?? 5,
       outputs: outputs, quiet: quiet)
     if dryRun { return try describe(session, run) }
-    _ = loadWeights(container)
+    _ = loadWeights(session.model)
     try run.records.finishing { try run.run() }
   }
 
@@ -256,6 +259,7 @@ struct VLMRun: ParsableCommand {
   private func describe(_ session: Session, _ run: ImageRun) throws {
     let (records, loader) = (run.records, run.loader)
     var plan = Plan(session.container, session.kernels, session.pool)
+    plan.add(session.model.reading)
     plan.add("preprocessing", loader.preprocessing.json(), loader.preprocessing.json().serialized())
     try plan.show(run.source, records) { picture in
       let pixels = try loader.load(picture)

@@ -53,6 +53,9 @@ struct VLMServe: ParsableCommand {
   @Option(help: "Threads of all models together; default: the processors this process may use.")
   var threads: Int?
 
+  @OptionGroup
+  var memory: MemoryOptions
+
   @Flag(help: "Write what happens as JSON, an object per line.")
   var json = false
 
@@ -127,10 +130,10 @@ struct VLMServe: ParsableCommand {
   private func open(_ limits: ServerLimits) throws -> [ServedModel] {
     let kernels = try Environment.kernelSet()
     let pool = WorkerPool(threadCount: try threadCount(option: threads))
-    var served: [ServedModel] = []
+    var opened: [(name: String, container: Container)] = []
     for argument in models {
       let (name, path) = Self.nameAndPath(argument)
-      guard !served.contains(where: { $0.name == name }) else {
+      guard !opened.contains(where: { $0.name == name }) else {
         throw ValidationError(
           "'\(name.escapedForDisplay())' names two models; NAME=MODEL gives one another")
       }
@@ -141,8 +144,19 @@ struct VLMServe: ParsableCommand {
       } catch let error as ContainerError {
         throw CheckpointPath.refusalAsContainer(path) ?? error
       }
-      let model = try Model(container, kernels: kernels, pool: pool)
-      if let data = container.sections.first(where: { $0.kind == .tensorData }) {
+      opened.append((name, container))
+    }
+    let allWeights = opened.reduce(0) { $0 + $1.container.weightBytes }
+    var served: [ServedModel] = []
+    for (name, container) in opened {
+      let share = memory.use.share(
+        weights: container.weightBytes, of: allWeights, available: Machine.availableMemory,
+        own: Machine.ownMemory)
+      let model = try Model(container, kernels: kernels, pool: pool, memory: share)
+      if let reading = model.reading {
+        memory.warn(
+          reading.reader.byteCount, limit: reading.limit, quiet: quiet, program: "vlm-serve")
+      } else if let data = container.sections.first(where: { $0.kind == .tensorData }) {
         WeightLoading.load(container.file, data.range, quiet: quiet)
       }
       let one = try ServedModel(

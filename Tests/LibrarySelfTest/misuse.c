@@ -154,6 +154,17 @@ static void test_sizes(const handles *good, const files *files) {
   options.later[15] = 0;
   OK(vlmz_model_open(files->classifier, &options.known, &model));
   OK(vlmz_model_free(model));
+  // As it was before memory could be limited; what stands behind it is not looked at.
+  options.known.size = offsetof(vlmz_model_options, memory_bytes);
+  options.known.memory_bytes = 1;
+  OK(vlmz_model_open(files->classifier, &options.known, &model));
+  OK(vlmz_model_free(model));
+  options.known.size = sizeof options.known;
+  REFUSED(vlmz_model_open(files->classifier, &options.known, &model));
+  CHECK(strstr(vlmz_last_error(), "memory") != NULL);
+  options.known.memory_bytes = 16 << 20;
+  OK(vlmz_model_open(files->classifier, &options.known, &model));
+  OK(vlmz_model_free(model));
   vlmz_image_options image_options = VLMZ_IMAGE_OPTIONS_INIT;
   vlmz_image *image;
   image_options.size = 1;

@@ -19,6 +19,22 @@ struct ResidencyTests {
     #expect(file.withBytes(300_000..<300_001) { $0[0] } == 7)
   }
 
+  @Test("what the system reads ahead is that of the file's disk, and nothing where it does not say")
+  func readAhead() throws {
+    let folder = try TemporaryFolder()
+    let file = try MappedFile(path: try folder.write("file", [1]))
+    func found(_ name: String, _ text: String) -> Int {
+      file.readAheadByteCount { path in
+        path.hasPrefix("/sys/dev/block/") && path.hasSuffix(name) ? text : nil
+      }
+    }
+    #expect(found("/queue/read_ahead_kb", "128\n") == 128 << 10)
+    #expect(found("/../queue/read_ahead_kb", "4096\n") == 4096 << 10)
+    #expect(found("/queue/read_ahead_kb", "-1") == 0)
+    #expect(found("/queue/read_ahead_kb", "much") == 0)
+    #expect(file.readAheadByteCount { _ in nil } == 0)
+  }
+
   @Test("a file of no bytes is loaded without a call")
   func empty() throws {
     let folder = try TemporaryFolder()

@@ -7,6 +7,10 @@
 unsigned vlm_detect_features(void) { return 0; }
 #endif
 
+#if !defined(__x86_64__)
+vlm_vendor vlm_processor_vendor(void) { return VLM_VENDOR_OTHER; }
+#endif
+
 unsigned vlm_machine_features(void) {
   enum { KNOWN = 1 << 30 };
   // CPUID traps under a hypervisor, so the answer is kept. Two threads that

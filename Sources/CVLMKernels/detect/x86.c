@@ -7,6 +7,7 @@
 #include "features.h"
 
 #include <cpuid.h>
+#include <string.h>
 #if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -41,6 +42,14 @@ static bool has_amx(unsigned edx, uint64_t xcr0) {
 #endif
 }
 #endif
+
+vlm_vendor vlm_processor_vendor(void) {
+  unsigned a, name[3];
+  if (!__get_cpuid(0, &a, &name[0], &name[2], &name[1])) return VLM_VENDOR_OTHER;
+  if (!memcmp(name, "GenuineIntel", sizeof name)) return VLM_VENDOR_INTEL;
+  if (!memcmp(name, "AuthenticAMD", sizeof name)) return VLM_VENDOR_AMD;
+  return memcmp(name, "HygonGenuine", sizeof name) ? VLM_VENDOR_OTHER : VLM_VENDOR_AMD;
+}
 
 unsigned vlm_detect_features(void) {
   unsigned a, b, c, d, b7, c7, d7;

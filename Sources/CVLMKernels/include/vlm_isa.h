@@ -17,7 +17,17 @@ typedef enum vlm_isa {
   VLM_ISA_COUNT
 } vlm_isa;
 
-/// The best instruction set that this machine, its operating system included, can run.
+/// Who made the processor.
+typedef enum vlm_vendor {
+  VLM_VENDOR_OTHER = 0,
+  VLM_VENDOR_INTEL,
+  VLM_VENDOR_AMD, // and Hygon, whose cores are AMD's
+} vlm_vendor;
+
+/// By what the processor says of itself; other where it says nothing we know.
+vlm_vendor vlm_processor_vendor(void);
+
+/// The highest instruction set that this machine, its operating system included, can run.
 vlm_isa vlm_isa_best(void);
 /// "scalar" ...; NULL for a value out of range.
 const char *vlm_isa_name(vlm_isa isa);

@@ -31,6 +31,9 @@ typedef struct vlm_peak_loop {
 /// The loops that this machine can run, `*count` of them.
 const vlm_peak_loop *vlm_peak_loops(size_t *count);
 
+/// Operations of `a` in the time of one of `b`, measured on this thread in about 1 millisecond.
+double vlm_peak_ratio(const vlm_peak_loop *a, const vlm_peak_loop *b);
+
 /// Reads every byte; the result depends on all of them. `bytes` is a multiple of 256.
 uint64_t vlm_peak_read(const void *memory, size_t bytes);
 

@@ -105,10 +105,14 @@ typedef struct vlmz_model_options {
   // Threads that compute for the model's sessions and conversations, the caller's own included,
   // 1 to 1024; 0 for as many processors as this process may use. Results do not depend on it.
   int32_t threads;
+  // Bytes of memory that the process may take with the model's weights, 16 MiB or more: those that
+  // have no room are read from the file each time they are used, ahead of their use. 0 for as much
+  // as the machine and the process's control groups leave. Since version 3.
+  uint64_t memory_bytes;
 } vlmz_model_options;
 
 #define VLMZ_MODEL_OPTIONS_INIT \
-  { sizeof(vlmz_model_options), NULL, 0 }
+  { sizeof(vlmz_model_options), NULL, 0, 0 }
 
 // Opens a file and checks its header, its sections and its index of tensors, with their checksums.
 // The weights are mapped, not read: their checksums are not checked.
@@ -166,6 +170,7 @@ VLMZ_API vlmz_status vlmz_model_capabilities(vlmz_model *model, uint32_t *capabi
 //   config           the geometry of the architecture
 //   instruction_set  the one in use
 //   threads          those of the model
+//   memory_bytes     what the process may take where weights are read as they are used, or null
 //
 // Errors: VLMZ_INVALID_ARGUMENT, VLMZ_BAD_DATA, VLMZ_NO_MEMORY. Thread-safe.
 VLMZ_API vlmz_status vlmz_model_describe(vlmz_model *model, char **json);

@@ -20,7 +20,8 @@ package final class MappedFile: @unchecked Sendable {
   /// Bytes in the file when it was opened.
   package let count: Int
   private let base: UnsafeRawPointer?
-  private let descriptor: Int32
+  /// -1 of bytes in memory.
+  let descriptor: Int32
   private let stamp: FileStamp
   /// In the table of mappings, which a program's signal handler may read.
   private let slot: Int32?
@@ -165,6 +166,9 @@ package final class MappedFile: @unchecked Sendable {
     try checkUnchanged()
     if !isSameFile(as: path) { throw FileError(path: path, problem: .changed) }
   }
+
+  /// The device that the file is on.
+  var device: UInt64 { UInt64(stamp.device) }
 
   /// What tells this file, as it was when opened, from any other and from its later self, without
   /// a look at its bytes: device, inode, size and time of modification.

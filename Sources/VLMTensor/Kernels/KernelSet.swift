@@ -38,7 +38,9 @@ package struct KernelSet: @unchecked Sendable {
 
   /// The best set of this machine.
   package static let best: KernelSet = {
-    guard let best = KernelSet.all.last else { preconditionFailure("scalar is always there") }
+    guard let best = KernelSet(named: KernelChoice.ofThisMachine.name) else {
+      preconditionFailure("a set that this machine runs")
+    }
     return best
   }()
 }

@@ -56,6 +56,7 @@ extension MatrixProduct {
       precondition(task.epilogue.activation == .none && task.epilogue.gamma == nil, "a sum")
       task.product.check(input, task.output, shared, scratches, pool)
       task.product.check(input, task.output, rest.scratch, scratches, pool)
+      task.product.weight.place?.reach()
     }
     show(input, of: tasks)
     let isSingle = input.rows == 1

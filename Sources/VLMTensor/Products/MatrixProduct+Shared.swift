@@ -81,6 +81,7 @@ extension MatrixProduct {
         precondition(task.epilogue.activation == .none && task.epilogue.gamma == nil, "a sum")
       }
       task.product.check(input, task.output, shared, scratches, pool)
+      task.product.weight.place?.reach()
     }
     show(input, of: tasks)
     if let first = tasks.first(where: { $0.product.isQuantized }) {

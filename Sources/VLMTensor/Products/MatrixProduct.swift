@@ -120,6 +120,7 @@ package struct MatrixProduct: Sendable {
     precondition(epilogue.bias.map { $0.elementCount == outputs } ?? true, "bias per output")
     precondition(epilogue.gamma.map { $0.elementCount == outputs } ?? true, "gamma per output")
     guard input.rows > 0 else { return }
+    weight.place?.reach()
     show(input)
     switch kernel {
     case .rowMajor: multiplyFloat(input, outputs: 0..<outputs, into: output, epilogue)

@@ -10,10 +10,13 @@ package struct Tensor: Sendable {
   package let format: TensorFormat
   private let file: MappedFile?
   private let range: Range<Int>
+  /// Its part of a model whose weights are read as they are used; nil where they all stay in memory.
+  let place: WeightPlace?
 
   /// - Precondition: `range` lies in `file` and has the byte count of `format` and `shape`.
   package init(
-    name: String, shape: [Int], format: TensorFormat, file: MappedFile, range: Range<Int>
+    name: String, shape: [Int], format: TensorFormat, file: MappedFile, range: Range<Int>,
+    place: WeightPlace? = nil
   ) {
     precondition(format.byteCount(shape: shape) == range.count, "byte count of the format")
     precondition(range.upperBound <= file.count, "range inside the file")
@@ -22,6 +25,7 @@ package struct Tensor: Sendable {
     self.format = format
     self.file = file
     self.range = range
+    self.place = place
   }
 
   /// A tensor without bytes, for building a model only to learn what it asks for.
@@ -31,6 +35,7 @@ package struct Tensor: Sendable {
     format = TensorFormat(scheme: .f32)
     file = nil
     range = 0..<0
+    place = nil
   }
 
   package var elementCount: Int { shape.reduce(1, *) }

@@ -6,8 +6,17 @@ package final class ContainerWeights: WeightSource, @unchecked Sendable {
   private let container: Container
   // A model is built on one thread.
   private var used: Set<String> = []
+  private let places: [WeightPlace]
+  private let partOfTensor: [String: Int]
 
-  package init(_ container: Container) { self.container = container }
+  package convenience init(_ container: Container) { self.init(container, read: nil) }
+
+  /// - Parameter reading: what reads the weights as they are used; nil where they all stay in memory.
+  init(_ container: Container, read reading: WeightReading?) {
+    self.container = container
+    places = reading?.places ?? []
+    partOfTensor = reading?.partOfTensor ?? [:]
+  }
 
   package func tensor(_ spec: TensorSpec) throws(ModelError) -> Tensor {
     guard let entry = container.tensor(named: spec.path) else {
@@ -26,7 +35,7 @@ package final class ContainerWeights: WeightSource, @unchecked Sendable {
     }
     return Tensor(
       name: entry.name, shape: entry.shape, format: entry.format, file: container.file,
-      range: entry.range)
+      range: entry.range, place: partOfTensor[spec.path].map { places[$0] })
   }
 
   /// A container is exactly its model.

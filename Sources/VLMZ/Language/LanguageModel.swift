@@ -23,6 +23,8 @@ package struct LanguageModel: Sendable {
   private let grammars: GrammarCache?
   private let container: Container
   private let kernels: KernelSet
+  /// How the weights are read; nil where they all stay in memory.
+  private let reading: WeightReading?
 
   /// What goes with the layers of a container's model; nil when they write no text.
   ///
@@ -30,7 +32,7 @@ package struct LanguageModel: Sendable {
   ///   fit the model.
   init?(
     _ layers: ModelLayers, _ container: Container, _ description: ModelDescription,
-    kernels: KernelSet
+    kernels: KernelSet, reading: WeightReading? = nil
   ) throws {
     switch layers {
     case .language(let model): (self.layers, pictures) = (model, nil)
@@ -46,6 +48,7 @@ package struct LanguageModel: Sendable {
       ? try tokenizer.map { TileMarks(try container.chatTemplates().tokens, $0) } : nil
     self.container = container
     self.kernels = kernels
+    self.reading = reading
   }
 
   /// Positions of the longest prompt that the model was trained with; nil where its files do not say.
@@ -65,8 +68,13 @@ package struct LanguageModel: Sendable {
   private func defaultCapacity(format: KeyValueFormat, threads: Int) -> Int {
     let wanted = usualCapacity
     return LLaMAContext.capacity(
-      fitting: Machine.memory.planned, atMost: wanted, layers.config, format: format,
-      threads: threads) ?? wanted
+      fitting: contextBytes, atMost: wanted, layers.config, format: format,
+      threads: threads) ?? (reading == nil ? wanted : min(wanted, Self.leastCapacity))
+  }
+
+  /// Bytes that a context may take where the user names no length.
+  package var contextBytes: Int {
+    min(Machine.memory.planned, reading?.contextBytes ?? .max)
   }
 
   /// Positions of a context where memory suffices: of a model that sees in tiles, room for a picture of
@@ -77,6 +85,8 @@ package struct LanguageModel: Sendable {
   }
 
   private static let roomBesidePicture = 1024
+  /// Positions of a context where weights are read as they are used, however little memory there is.
+  private static let leastCapacity = 256
 
   /// Visual tokens of the largest picture in tiles; nil for a model that sees in one.
   private var largestPicture: Int? {

@@ -57,7 +57,8 @@ final class AnswerScheduler {
     let layers = language.layers
     let plan = try ModelError.inFile(model.path) {
       try PagePlan(
-        layers, options, usual: language.usualCapacity, pagePositions: pagePositions)
+        layers, options, usual: language.usualCapacity, planned: language.contextBytes,
+        pagePositions: pagePositions)
     }
     contextLength = plan.contextLength
     let rows = options.maximumActive + options.prefillRows

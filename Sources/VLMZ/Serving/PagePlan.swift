@@ -7,10 +7,12 @@ struct PagePlan {
   let pageCount: Int
   let contextLength: Int
 
-  /// - Parameter usual: positions of a context where the options name none.
+  /// - Parameters:
+  ///   - usual: positions of a context where the options name none.
+  ///   - planned: bytes of memory that may be planned with.
   /// - Throws: `ModelError` when a context does not fit the memory.
   init(
-    _ model: LLaMA, _ options: BatchEngineOptions, usual: Int, pagePositions: Int
+    _ model: LLaMA, _ options: BatchEngineOptions, usual: Int, planned: Int, pagePositions: Int
   ) throws(ModelError) {
     let memory = Machine.memory
     let format = options.keyValues.format
@@ -19,7 +21,7 @@ struct PagePlan {
     guard let bytes = model.pageBytes(positions: pagePositions, format: format) else {
       throw ModelError(.memory("a page of keys and values", needed: nil, limit: memory.text, nil))
     }
-    let limit = options.keyValueBytes ?? memory.planned / 2
+    let limit = options.keyValueBytes ?? planned / 2
     let fitting = limit / max(1, bytes)
     let (most, overflow) = perContext.multipliedReportingOverflow(by: options.maximumActive)
     // What the caller gives may keep more prefixes than the answers need.

@@ -45,6 +45,17 @@ def test_files_that_are_no_models_are_refused_by_kind(tmp_path: Path) -> None:
         vlmz.open(HORSE, threads=0)
 
 
+def test_a_model_in_little_memory_says_the_same(files: Any) -> None:
+    whole, limited = vlmz.open(files.classifier), vlmz.open(files.classifier, memory=1 << 24)
+    # None where so little has room for everything.
+    assert limited.info["memory_bytes"] in (None, 1 << 24)
+    assert limited.classify(HORSE) == whole.classify(HORSE)
+    assert pickle.loads(pickle.dumps(limited)).classify(HORSE) == whole.classify(HORSE)
+    for memory in (0, 1000, 1 << 63):
+        with pytest.raises(vlmz.InvalidArgumentError, match="memory"):
+            vlmz.open(files.classifier, memory=memory)
+
+
 def test_instruction_sets_are_those_of_the_machine(files: Any) -> None:
     scalar = vlmz.open(files.classifier, instruction_set="scalar")
     assert scalar.info["instruction_set"] == "scalar"

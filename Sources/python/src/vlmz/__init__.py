@@ -75,6 +75,7 @@ def open(
     threads: int | None = None,
     instruction_set: str | None = None,
     trusted_keys: Sequence[str | os.PathLike[str]] | None = None,
+    memory: int | None = None,
 ) -> Model:
     """Opens a `.vlmz` file. Its weights are mapped, not read, unless `trusted_keys` are given.
 
@@ -85,6 +86,8 @@ def open(
         instruction_set: such as "scalar" or "avx2"; None for the best of this machine.
         trusted_keys: minisign's public keys, as text or as names of their files, one of which has to
             have signed the file; the signature is `<path>.minisig`. None: no signature is looked for.
+        memory: bytes that the process may take with the weights, 16 MiB or more: those that have no
+            room are read from the file each time they are used. None for as much as there is.
 
     Raises:
         NotFoundError, NoPermissionError, ReadWriteError: for a file that cannot be read.
@@ -93,4 +96,5 @@ def open(
         NotTrustedError: for a file that none of the trusted keys signed.
     """
     return Model(
-        path, threads=threads, instruction_set=instruction_set, trusted_keys=trusted_keys)
+        path, threads=threads, instruction_set=instruction_set, trusted_keys=trusted_keys,
+        memory=memory)

@@ -75,16 +75,18 @@ class Model:
         threads: int | None = None,
         instruction_set: str | None = None,
         trusted_keys: Sequence[str | os.PathLike[str]] | None = None,
+        memory: int | None = None,
     ) -> None:
         self._path = os.fspath(path)
         # A single text is a sequence of letters, none of which is a key.
         if isinstance(trusted_keys, str):
             trusted_keys = [trusted_keys]
         keys = None if trusted_keys is None else [os.fspath(key) for key in trusted_keys]
-        self._arguments = (threads, instruction_set, keys)
+        self._arguments = (threads, instruction_set, keys, memory)
         options = c.ModelOptions(
             threads=c.number(threads, "threads", least=1),
             instruction_set=None if instruction_set is None else c.text(instruction_set),
+            memory_bytes=c.number(memory, "memory", least=1, bits=63),
         )
         pointer = ctypes.c_void_p()
         name = c.file_name(path)
@@ -606,9 +608,11 @@ def _is_checkpoint(path: str | bytes) -> bool:
 
 
 def _reopen(
-    path: str, threads: int | None, instruction_set: str | None, keys: list[str] | None = None
+    path: str, threads: int | None, instruction_set: str | None, keys: list[str] | None = None,
+    memory: int | None = None,
 ) -> Model:
-    return Model(path, threads=threads, instruction_set=instruction_set, trusted_keys=keys)
+    return Model(
+        path, threads=threads, instruction_set=instruction_set, trusted_keys=keys, memory=memory)
 
 
 def _handles(images: Sequence[Image]) -> Any:
