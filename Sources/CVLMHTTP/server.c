@@ -468,7 +468,8 @@ vlm_http_server *vlm_http_start(
   server->daemon = MHD_start_daemon(
       MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle_request,
       server, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)socket, MHD_OPTION_CONNECTION_LIMIT,
-      limits->connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, limits->head_bytes,
+      limits->connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT, limits->connections_of_address,
+      MHD_OPTION_CONNECTION_MEMORY_LIMIT, limits->head_bytes,
       MHD_OPTION_NOTIFY_COMPLETED, complete_request, server, MHD_OPTION_NOTIFY_CONNECTION,
       notice_connection, server, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
       MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_THREAD_STACK_SIZE,

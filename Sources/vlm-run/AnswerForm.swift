@@ -41,16 +41,6 @@ struct AnswerForm {
   }
 
   private static func text(of path: String) throws -> String {
-    let file = try MappedFile(path: path)
-    guard file.count <= maximumBytes else {
-      throw TextError(
-        file: path, place: "size",
-        .value(found: "\(file.count) bytes", expected: "at most \(maximumBytes)"))
-    }
-    let bytes = file.withBytes(0..<file.count) { Array($0) }
-    guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw TextError(file: path, place: "text", .value(found: "other bytes", expected: "UTF-8"))
-    }
-    return text
+    try OptionFile.text(of: path, limit: maximumBytes)
   }
 }

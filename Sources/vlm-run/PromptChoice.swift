@@ -140,18 +140,8 @@ struct PromptChoice {
   }
 
   private static func text(of path: String) throws -> String {
-    let file = try MappedFile(path: path)
     // A configuration has other things beside its template, which is measured by itself.
     let limit = path.hasSuffix(".json") ? 1 << 24 : JinjaLimits().maximumSourceBytes
-    guard file.count <= limit else {
-      throw TextError(
-        file: path, place: "size",
-        .value(found: "\(file.count) bytes", expected: "at most \(limit)"))
-    }
-    let bytes = file.withBytes(0..<file.count) { Array($0) }
-    guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw TextError(file: path, place: "text", .value(found: "other bytes", expected: "UTF-8"))
-    }
-    return text
+    return try OptionFile.text(of: path, limit: limit)
   }
 }

@@ -11,21 +11,20 @@ import VLMServer
 final class Front: Sendable {
   private let service: Service
   private let log: RequestLog
-  private let limits: vlm_http_limits
   private nonisolated(unsafe) var servers: [OpaquePointer] = []
   /// Whether no new work is taken.
   private let isDraining = Atomic<Bool>(false)
 
-  init(_ service: Service, log: RequestLog, limits: vlm_http_limits) {
+  init(_ service: Service, log: RequestLog) {
     self.service = service
     self.log = log
-    self.limits = limits
   }
 
   /// Serves the connections of a socket, until `stop`.
   ///
+  /// - Parameter limits: what its clients may do before their requests are looked at.
   /// - Throws: `FileError` where there are no threads or no memory for it.
-  func serve(_ socket: ListeningSocket) throws(FileError) {
+  func serve(_ socket: ListeningSocket, limits: vlm_http_limits) throws(FileError) {
     var limits = limits
     var callbacks = vlm_http_callbacks()
     callbacks.context = Unmanaged.passRetained(self).toOpaque()

@@ -154,6 +154,12 @@ struct LimitOptions: ParsableArguments {
   var connections: Int?
 
   @Option(
+    name: .customLong("connections-of-address"),
+    help: ArgumentHelp(
+      "Connections of one address of another machine; default: half of all.", valueName: "n"))
+  var connectionsOfAddress: Int?
+
+  @Option(
     help:
       "Requests that may wait for each model, before others are told to come later; default: 64.")
   var queue: Int?
@@ -174,7 +180,9 @@ struct LimitOptions: ParsableArguments {
     for (option, value, range) in [
       ("--max-body", maxBody, 1...1024), ("--max-pictures", maxPictures, 0...1024),
       ("--max-pixels", maxPixels, 1...1000), ("--max-tokens", maxTokens, 1...1_000_000),
-      ("--connections", connections, 1...10_000), ("--queue", queue, 0...100_000),
+      ("--connections", connections, 1...10_000),
+      ("--connections-of-address", connectionsOfAddress, 1...10_000),
+      ("--queue", queue, 0...100_000),
       ("--timeout", timeout, 1...86_400), ("--client-timeout", clientTimeout, 1...3600),
       ("--drain", drainSeconds, 0...86_400),
     ] {
@@ -192,10 +200,16 @@ struct LimitOptions: ParsableArguments {
       waiting: queue ?? 64, deadline: .seconds(timeout ?? 600))
   }
 
-  var connectionLimits: vlm_http_limits {
+  /// What clients may do before their requests are looked at.
+  ///
+  /// - Parameter isLocal: whether only this machine reaches the socket. Its users have one address.
+  func connectionLimits(isLocal: Bool) -> vlm_http_limits {
+    let all = connections ?? 256
     let milliseconds = UInt32(clientTimeout ?? 30) * 1000
     return vlm_http_limits(
-      connections: UInt32(connections ?? 256), head_bytes: 64 << 10,
+      connections: UInt32(all),
+      connections_of_address: isLocal ? 0 : UInt32(connectionsOfAddress ?? (all + 1) / 2),
+      head_bytes: 64 << 10,
       head_milliseconds: milliseconds, grace_milliseconds: milliseconds, slowest_rate: 16 << 10,
       pending_bytes: 8 << 20, bodies_bytes: max(256 << 20, 4 * (maxBody ?? 32) << 20))
   }

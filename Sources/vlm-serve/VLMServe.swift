@@ -85,11 +85,11 @@ struct VLMServe: ParsableCommand {
       browsers: callers.browsers(
         // Nobody's browser is led to a path, and who has a key knows whom it asks.
         trustsAllNames: keys != nil || sockets.allSatisfy { $0.url.hasPrefix("unix:") }))
-    let front = Front(
-      service, log: RequestLog(form: quiet ? .none : json ? .json : .text),
-      limits: bounds.connectionLimits)
+    let front = Front(service, log: RequestLog(form: quiet ? .none : json ? .json : .text))
     Shutdown.prepare()
-    for socket in sockets { try front.serve(socket) }
+    for socket in sockets {
+      try front.serve(socket, limits: bounds.connectionLimits(isLocal: socket.isLocal))
+    }
     announce(sockets, served)
     ServiceManager.tell("READY=1\nSTATUS=Serving \(served.map(\.name).joined(separator: ", "))")
     Shutdown.wait()

@@ -91,6 +91,45 @@ static void test_refusals(const files *files, const char *output) {
   REFUSED(vlmz_convert(files->checkpoint, output, &options, NULL, NULL, NULL));
 }
 
+typedef struct steps {
+  int calls;
+  int patience;
+} steps;
+
+static int step(const vlmz_evaluation_progress *progress, void *user) {
+  steps *steps = user;
+  CHECK(progress->stage != NULL && progress->done <= progress->total);
+  steps->calls += 1;
+  return steps->patience != 0 && steps->calls >= steps->patience;
+}
+
+// What the model lost, and what it is refused for.
+static void test_evaluation(const files *files, const char *model) {
+  const char *data[] = {files->horse};
+  vlmz_evaluation_options options = VLMZ_EVALUATION_OPTIONS_INIT;
+  options.reference = files->checkpoint;
+  options.threads = 1;
+  char *report = (char *)files;
+  steps steps = {0, 0};
+  OK(vlmz_evaluate(model, data, 1, &options, step, &steps, &report));
+  CHECK(steps.calls > 0 && report[0] == '{' && strstr(report, "\"loss\"") != NULL);
+  CHECK(strstr(report, "\"pictures\":1") != NULL);
+  vlmz_free(report);
+  steps.calls = 0;
+  steps.patience = 1;
+  EXPECT(VLMZ_CANCELLED, vlmz_evaluate(model, data, 1, &options, step, &steps, &report));
+  CHECK(report == NULL);
+  OK(vlmz_evaluate(model, data, 1, NULL, NULL, NULL, &report));
+  CHECK(strstr(report, "\"loss\":null") != NULL);
+  vlmz_free(report);
+  REFUSED(vlmz_evaluate(model, NULL, 0, NULL, NULL, NULL, &report));
+  REFUSED(vlmz_evaluate(model, NULL, 1, NULL, NULL, NULL, &report));
+  REFUSED(vlmz_evaluate(model, data, 1, NULL, NULL, NULL, NULL));
+  EXPECT(VLMZ_NOT_FOUND, vlmz_evaluate("/no/such/file", data, 1, NULL, NULL, NULL, &report));
+  options.tokens = -5;
+  REFUSED(vlmz_evaluate(model, data, 1, &options, NULL, NULL, &report));
+}
+
 void test_conversion(const files *files) {
   char output[4200];
   CHECK((size_t)snprintf(output, sizeof output, "%s.vlmz", files->checkpoint) < sizeof output);
@@ -116,6 +155,7 @@ void test_conversion(const files *files) {
   vlmz_free(report);
   vlmz_model *model = open_model(output);
   OK(vlmz_model_free(model));
+  test_evaluation(files, output);
   test_refusals(files, output);
   test_options(files, output);
   unlink(output);

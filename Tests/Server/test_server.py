@@ -149,6 +149,57 @@ class ServerTests(unittest.TestCase):
         second = self.server.post("/v1/completions", {**body, "n": 1, "seed": 6})[1]
         self.assertEqual(second["choices"][0]["text"], texts[1])
 
+    def test_an_answer_that_is_begun_goes_on(self):
+        body = chat("What is in the picture?", CUP, temperature=0)
+        whole = self.server.post("/v1/chat/completions", body)[1]["choices"][0]["message"]["content"]
+        beginning = whole[:whole.index(" ", 5)]
+        body["messages"].append({"role": "assistant", "content": beginning})
+        status, answer = self.server.post("/v1/chat/completions", body)
+        self.assertEqual(status, 200, answer)
+        self.assertEqual(beginning + answer["choices"][0]["message"]["content"], whole)
+
+    # ---- Responses ----
+
+    def response(self, text, *pictures, **more):
+        content = [{"type": "input_image", "image_url": data_uri(path)} for path in pictures]
+        content.append({"type": "input_text", "text": text})
+        return {"model": "llava", "input": [{"role": "user", "content": content}], **more}
+
+    def test_responses_have_the_answers_of_chats(self):
+        question = "What is in the picture?"
+        status, answer = self.server.post("/v1/responses", self.response(question, CUP))
+        self.assertEqual(status, 200, answer)
+        (item,) = answer["output"]
+        expected = self.server.post("/v1/chat/completions", chat(question, CUP))[1]
+        self.assertEqual(
+            item["content"][0]["text"], expected["choices"][0]["message"]["content"])
+        self.assertEqual((answer["status"], answer["object"]), ("completed", "response"))
+        self.assertEqual(answer["usage"]["input_tokens"], expected["usage"]["prompt_tokens"])
+        # What was said goes back as it came, and the conversation on.
+        body = self.response(question, CUP)
+        body["input"] += [item, {"role": "user", "content": "Is it hot?"}]
+        longer = self.server.post("/v1/responses", body)[1]
+        self.assertGreater(longer["usage"]["input_tokens"], answer["usage"]["input_tokens"])
+        cut = self.server.post("/v1/responses", self.response(question, CUP, max_output_tokens=2))[1]
+        self.assertEqual(cut["status"], "incomplete")
+        self.assertEqual(cut["incomplete_details"], {"reason": "max_output_tokens"})
+
+    def test_responses_call_functions(self):
+        schema = {"type": "object", "properties": {"animal": {"enum": ["cat", "cup"]}},
+                  "required": ["animal"], "additionalProperties": False}
+        tools = [{"type": "function", "name": "seen", "parameters": schema, "strict": True}]
+        body = self.response(
+            "What is in the picture?", CAT, tools=tools, tool_choice="required", max_output_tokens=200)
+        status, answer = self.server.post("/v1/responses", body)
+        self.assertEqual(status, 200, answer)
+        (call,) = answer["output"]
+        self.assertEqual((call["type"], call["name"]), ("function_call", "seen"))
+        self.assertIn(json.loads(call["arguments"])["animal"], ("cat", "cup"))
+        del body["tool_choice"]
+        body["input"] += [
+            call, {"type": "function_call_output", "call_id": call["call_id"], "output": "noted"}]
+        self.assertEqual(self.server.post("/v1/responses", body)[0], 200)
+
     def test_stop_strings_and_limits_end_answers(self):
         body = {"model": "stories", "prompt": "Once upon a time", "max_tokens": 60, "temperature": 0}
         whole = self.server.post("/v1/completions", {**body, "max_tokens": 12})[1]["choices"][0]
@@ -568,6 +619,25 @@ class LifeTests(unittest.TestCase):
             idle = [socket.create_connection((server.host, server.port)) for _ in range(20)]
             self.assertEqual(server.request("GET", "/health")[0], 200)
             for connection in idle:
+                connection.close()
+            self.assertEqual(server.stop(), 0)
+
+    def test_one_address_has_a_part_of_the_connections(self):
+        # Of a socket that other machines reach; those of this machine alone share an address.
+        arguments = [model("stories"), "--host", "0.0.0.0", "--port", "0", "-q", "--api-key", "k"]
+        request = b"GET /ready HTTP/1.1\r\nHost: a\r\n\r\n"
+        with Server(*arguments, "--connections-of-address", "3") as server:
+            held = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(3)]
+            for connection in held:
+                connection.sendall(request)
+                self.assertTrue(connection.recv(12).endswith(b"200"))
+            with socket.create_connection(("127.0.0.1", server.port), timeout=60) as other:
+                try:
+                    other.sendall(request)
+                    self.assertEqual(other.recv(1), b"")
+                except (BrokenPipeError, ConnectionResetError):
+                    pass
+            for connection in held:
                 connection.close()
             self.assertEqual(server.stop(), 0)
 

@@ -97,10 +97,35 @@ import VLMZ
       (#"[]"#, "messages"), (#"[{"role": "tool", "content": "a"}]"#, "messages[0].role"),
       (#"[{"role": "user"}]"#, "messages[0].content"), (#"[5]"#, "messages[0]"),
       (#"[{"role": "user", "content": [{"type": "audio"}]}]"#, "messages[0].content[0].type"),
-      (#"[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]"#, "messages"),
+      (#"[{"role": "assistant", "content": "b"}]"#, "messages"),
+      (#"[{"role": "user", "content": "a"}, {"role": "system", "content": "b"}]"#, "messages"),
+      (
+        #"[{"role": "user", "content": "a"}, {"role": "assistant", "tool_calls": "#
+          + #"[{"function": {"name": "f"}}]}]"#, "messages"
+      ),
     ])
   func refusesMessages(_ messages: String, _ place: String) {
     #expect(refused(#"{"messages": \#(messages)}"#)?.parameter == place)
+  }
+
+  @Test func aLastMessageOfTheAssistantIsTheBeginningOfTheAnswer() throws {
+    func begun(_ more: String) throws -> ChatRequest {
+      try chat(
+        #"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "A cup "}]"#
+          + more + "}")
+    }
+    let last = try #require(try begun("").messages.last)
+    #expect(last.role == .assistant)
+    #expect(last.text == "A cup ")
+    let vLLM = #", "continue_final_message": true, "add_generation_prompt": false"#
+    #expect(try begun(vLLM).messages.count == 2)
+    for more in [#", "continue_final_message": false"#, #", "add_generation_prompt": true"#] {
+      #expect(refusal { _ = try begun(more) }?.status == 400)
+    }
+    #expect(refused(said(#""a""#, #", "continue_final_message": true"#)) != nil)
+    let call =
+      #", "tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "required""#
+    #expect(refusal { _ = try begun(call) }?.parameter == "tool_choice")
   }
 
   @Test func picturesAreLimitedInNumberAndSize() {

@@ -29,6 +29,8 @@ enum {
 typedef struct {
   // Connections at once; others wait in the kernel's queue.
   unsigned connections;
+  // Connections of one address; what goes beyond is closed at once. 0 for as many as there are.
+  unsigned connections_of_address;
   // Bytes of a request line with all its headers.
   size_t head_bytes;
   // Milliseconds from a connection's beginning, or its last answer's end, to the end of the next

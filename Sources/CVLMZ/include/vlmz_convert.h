@@ -1,4 +1,4 @@
-// The conversion of checkpoints to .vlmz files. What vlmz.h says of statuses, pointers, results,
+// The conversion of checkpoints to .vlmz files, and its evaluation. What vlmz.h says of statuses, pointers, results,
 // options and threads holds here too.
 
 #ifndef VLMZ_CONVERT_H
@@ -114,6 +114,64 @@ typedef int (*vlmz_conversion_callback)(const vlmz_conversion_progress *progress
 VLMZ_API vlmz_status vlmz_convert(
     const char *checkpoint, const char *output, const vlmz_conversion_options *options,
     vlmz_conversion_callback callback, void *user, char **report);
+
+// ---------------------------------------------------------------- evaluation, since version 3
+
+// How a model is judged; docs/cli.md says more of "vlm-convert evaluate".
+typedef struct vlmz_evaluation_options {
+  size_t size;
+  // What the model is compared with, usually as it was before: a .vlmz file or a checkpoint; NULL for
+  // what can be said without one.
+  const char *reference;
+  // Tokens that a language model reads at most; 0 for 8192.
+  int32_t tokens;
+  // Pictures that an image model sees at most; 0 for all.
+  int32_t pictures;
+  // Questions with answers in the data that both models answer themselves too; 0 for 16, less for none.
+  int32_t answers;
+  // Tokens of such an answer at most; 0 for 48.
+  int32_t answer_tokens;
+  // Where the reference's outputs are kept for the while; NULL for the model's folder.
+  const char *temporary_folder;
+  // Threads that compute, 1 to 1024; 0 for as many processors as this process may use.
+  int32_t threads;
+} vlmz_evaluation_options;
+
+#define VLMZ_EVALUATION_OPTIONS_INIT \
+  { sizeof(vlmz_evaluation_options), NULL, 0, 0, 0, 0, NULL, 0 }
+
+// How far an evaluation is. Members may be added at the end.
+typedef struct vlmz_evaluation_progress {
+  // What runs, such as "reference: pictures".
+  const char *stage;
+  // Steps of the stage that are done, of so many.
+  uint64_t done;
+  uint64_t total;
+} vlmz_evaluation_progress;
+
+// As vlmz_conversion_callback.
+typedef int (*vlmz_evaluation_callback)(const vlmz_evaluation_progress *progress, void *user);
+
+// Judges a model on data: accuracy, perplexity, and with a reference what of its classes, embeddings,
+// probabilities and answers has changed.
+//
+//   model     a .vlmz file; any bytes, ended by zero.
+//   data      data_count of them, 1 or more: pictures, folders of them, texts, and conversations in
+//             JSON Lines. Of pictures in folders that are named as classes it is known whether they
+//             are told right.
+//   options   or NULL.
+//   callback  sees the progress; or NULL.
+//   user      is given to callback.
+//   report    where a JSON object goes, as "vlm-convert evaluate --json" prints it; one string for
+//             vlmz_free().
+//
+// Errors: VLMZ_NOT_FOUND, VLMZ_NO_PERMISSION, VLMZ_IO; VLMZ_BAD_DATA for files that are damaged, that
+// are not of one architecture, or of which nothing can be used; VLMZ_INVALID_ARGUMENT for data of a
+// kind that the model does not read; VLMZ_NO_MEMORY, VLMZ_CANCELLED. Thread-safe.
+VLMZ_API vlmz_status vlmz_evaluate(
+    const char *model, const char *const *data, size_t data_count,
+    const vlmz_evaluation_options *options, vlmz_evaluation_callback callback, void *user,
+    char **report);
 
 #ifdef __cplusplus
 }

@@ -39,21 +39,41 @@ extension AnswerFormat {
   private static func response(_ request: Fields) throws(APIError) -> AnswerFormat {
     guard let value = request["response_format"] else { return .text }
     let fields = try Fields(value, at: "response_format")
+    return try named(fields) { () throws(APIError) -> JSONValue? in
+      guard let stated = fields["json_schema"] else {
+        throw .invalid(fields.name("json_schema"), found: "none", expected: "an object")
+      }
+      let inner = try Fields(stated, at: fields.name("json_schema"))
+      try inner.refuseOthers(known: ["schema"], ignored: ["name", "description", "strict"])
+      return inner["schema"]
+    }
+  }
+
+  /// As `text` of a response says it: there the schema stands beside its name.
+  ///
+  /// - Parameter format: `text.format`.
+  init(ofResponse format: Fields) throws(APIError) {
+    self = try Self.named(format) { () throws(APIError) -> JSONValue? in
+      try format.refuseOthers(
+        known: ["type", "schema"], ignored: ["name", "description", "strict"])
+      return format["schema"]
+    }
+  }
+
+  /// - Parameter schema: reads that of the type "json_schema"; nil for any object.
+  private static func named(
+    _ fields: Fields, schema: () throws(APIError) -> JSONValue?
+  ) throws(APIError) -> AnswerFormat {
     switch try fields.string("type") {
     case "text": return .text
     case "json_object":
       // llama.cpp's form of a schema.
       return fields["schema"].map { .jsonSchema($0.serialized()) } ?? .jsonObject
     case "json_schema":
-      guard let stated = fields["json_schema"] else {
-        throw .invalid("response_format.json_schema", found: "none", expected: "an object")
-      }
-      let inner = try Fields(stated, at: "response_format.json_schema")
-      try inner.refuseOthers(known: ["schema"], ignored: ["name", "description", "strict"])
-      return inner["schema"].map { .jsonSchema($0.serialized()) } ?? .jsonObject
+      return try schema().map { .jsonSchema($0.serialized()) } ?? .jsonObject
     case let other:
       throw .invalid(
-        "response_format.type", found: other.map { "'\($0)'" } ?? "none",
+        fields.name("type"), found: other.map { "'\($0)'" } ?? "none",
         expected: "text, json_object or json_schema")
     }
   }

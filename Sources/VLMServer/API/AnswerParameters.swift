@@ -95,6 +95,25 @@ package struct AnswerParameters: Sendable {
     )
   }
 
+  /// Variables for the chat template, as a JSON object; nil for none.
+  ///
+  /// `chat_template_kwargs` is vLLM's and llama.cpp's; as there, how much a model is to reason is a
+  /// variable of the template too, and "none" switches thinking off where a template can.
+  static func templateArguments(
+    _ fields: Fields, effort: String?
+  ) throws(APIError) -> String? {
+    var arguments = JSONObject()
+    if let effort {
+      arguments.set("reasoning_effort", .string(effort))
+      if effort == "none" { arguments.set("enable_thinking", .bool(false)) }
+    }
+    if let value = fields["chat_template_kwargs"] {
+      let given = try Fields(value, at: "chat_template_kwargs")
+      for member in given.members { arguments.set(member.key, member.value) }
+    }
+    return arguments.members.isEmpty ? nil : JSONValue.object(arguments).serialized()
+  }
+
   /// Any 64 bits; a negative number is the one with the same bits.
   private static func seed(_ fields: Fields) throws(APIError) -> UInt64? {
     guard let value = fields["seed"] else { return nil }

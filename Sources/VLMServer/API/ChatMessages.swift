@@ -8,18 +8,23 @@ struct ChatMessages {
   private var budget: PictureBudget
   /// Whether the last message is the result of a call, which the next result joins.
   private var isResult = false
+  /// Whether the last message ends with a call, behind which there is nothing to go on with.
+  private var isCall = false
 
   init(limits: ServerLimits) {
     self.limits = limits
     budget = PictureBudget(limits)
   }
 
-  mutating func add(_ fields: Fields) throws(APIError) {
+  /// Adds a message of a chat, or an item of the type "message".
+  ///
+  /// - Parameter ignored: members of it that say nothing, beside a chat's.
+  mutating func add(_ fields: Fields, ignored: Set<String> = []) throws(APIError) {
     if try fields.string("role") == "tool" { return try addResult(fields) }
     isResult = false
     try fields.refuseOthers(
       known: ["role", "content", "tool_calls"],
-      ignored: ["name", "refusal", "annotations", "audio"])
+      ignored: ignored.union(["name", "refusal", "annotations", "audio"]))
     let role = try role(fields)
     var (text, pictures): (String, [GenerationRequest.Picture]) = ("", [])
     switch fields["content"] {
@@ -28,7 +33,7 @@ struct ChatMessages {
         throw .invalid(fields.name("content"), found: "none", expected: "a string or an array")
       }
     case .string(let content)?: text = content
-    case .array(let parts)?: (text, pictures) = try content(parts, fields)
+    case .array(let parts)?: (text, pictures) = try content(parts, at: fields.name("content"))
     case let other?:
       throw fields.invalid("content", other, expected: "a string or an array of parts")
     }
@@ -37,15 +42,37 @@ struct ChatMessages {
         fields.name("content"), found: "a picture of the role '\(role.rawValue)'",
         expected: "pictures of the role 'user'")
     }
+    messages.append(GenerationRequest.Message(role, text, pictures: pictures))
+    isCall = false
     for call in try calls(fields) {
       guard role == .assistant else {
         throw .invalid(
           fields.name("tool_calls"), found: "calls of the role '\(role.rawValue)'",
           expected: "calls of the role 'assistant'")
       }
-      text += (text.isEmpty ? "" : "\n") + ToolUse.text(of: call)
+      add(call)
     }
-    messages.append(GenerationRequest.Message(role, text, pictures: pictures))
+  }
+
+  /// Adds what the model is told first.
+  mutating func addSystem(_ text: String) {
+    messages.append(GenerationRequest.Message(.system, text))
+  }
+
+  /// Adds a question.
+  mutating func addUser(_ text: String) {
+    messages.append(GenerationRequest.Message(.user, text))
+    (isResult, isCall) = (false, false)
+  }
+
+  /// Adds a call to the answer that asked for it.
+  mutating func add(_ call: ToolUse.Call) {
+    if messages.last?.role != .assistant {
+      messages.append(GenerationRequest.Message(.assistant, ""))
+    }
+    let place = messages.count - 1
+    messages[place].text += (messages[place].text.isEmpty ? "" : "\n") + ToolUse.text(of: call)
+    (isCall, isResult) = (true, false)
   }
 
   /// The calls that an earlier answer asked for.
@@ -66,28 +93,36 @@ struct ChatMessages {
     return calls
   }
 
-  /// What a call gave. Results of one answer's calls are one message, as templates have it.
   private mutating func addResult(_ fields: Fields) throws(APIError) {
     try fields.refuseOthers(known: ["role", "content"], ignored: ["name", "tool_call_id"])
+    try addResult(fields, "content", kind: "role")
+  }
+
+  /// Adds what a call gave. Results of one answer's calls are one message, as templates have it.
+  ///
+  /// - Parameters:
+  ///   - key: the member with the result, a text or parts of one.
+  ///   - kind: the member that says that this is a result.
+  mutating func addResult(_ fields: Fields, _ key: String, kind: String) throws(APIError) {
     guard let last = messages.last, isResult || last.role == .assistant else {
       throw .invalid(
-        fields.name("role"), found: "'tool' without a call before it",
-        expected: "the role 'assistant' before it")
+        fields.name(kind), found: "a result without a call before it",
+        expected: "a message of the role 'assistant' before it")
     }
     var text = ""
-    switch fields["content"] {
+    switch fields[key] {
     case .string(let content)?: text = content
     case .array(let parts)?:
-      let (said, pictures) = try content(parts, fields)
+      let (said, pictures) = try content(parts, at: fields.name(key))
       guard pictures.isEmpty else {
         throw .invalid(
-          fields.name("content"), found: "a picture of the role 'tool'",
+          fields.name(key), found: "a picture in a call's result",
           expected: "pictures of the role 'user'")
       }
       text = said
     case nil: break
     case let other?:
-      throw fields.invalid("content", other, expected: "a string or an array of parts")
+      throw fields.invalid(key, other, expected: "a string or an array of parts")
     }
     let result = ToolUse.text(ofResult: text)
     if isResult {
@@ -95,19 +130,35 @@ struct ChatMessages {
     } else {
       messages.append(GenerationRequest.Message(.user, result))
     }
-    isResult = true
+    (isResult, isCall) = (true, false)
   }
 
-  /// - Parameter tools: what the model is told of behind the first system message.
-  /// - Throws: `APIError` where the last message is no user's.
-  func finish(tools: ToolUse?) throws(APIError) -> [GenerationRequest.Message] {
-    guard let last = messages.last, last.role == .user else {
+  /// Whether the last message is the beginning of the answer.
+  var isBegun: Bool { messages.last?.role == .assistant }
+
+  /// - Parameters:
+  ///   - tools: what the model is told of behind the first system message.
+  ///   - list: the request's name for the messages.
+  /// - Throws: `APIError` where there is nothing to answer or to go on with.
+  func finish(
+    tools: ToolUse?, list: String = "messages"
+  ) throws(APIError) -> [GenerationRequest.Message] {
+    guard let last = messages.last, last.role != .system,
+      messages.contains(where: { $0.role == .user })
+    else {
       throw .invalid(
-        "messages", found: "the role '\(messages.last?.role.rawValue ?? "")' last",
-        expected: "the role 'user' last: an answer that is begun is not gone on with here, and "
-          + "completions do so with a text")
+        list, found: messages.isEmpty ? "none" : "nothing that a user says last",
+        expected: "the role 'user' last, or behind it 'assistant' with the beginning of the answer")
+    }
+    guard !isCall else {
+      throw .invalid(list, found: "a call last", expected: "its result behind it")
     }
     guard let tools else { return messages }
+    guard !isBegun || !tools.isRequired else {
+      throw .invalid(
+        "tool_choice", found: "a call that is required, and the beginning of an answer",
+        expected: "one of them")
+    }
     var messages = messages
     if messages.first?.role == .system {
       messages[0].text += "\n\n" + tools.instructions
@@ -133,38 +184,40 @@ struct ChatMessages {
 
   // MARK: - Parts
 
-  /// Texts and pictures in one message.
+  /// Texts and pictures in one message, by the names that either of OpenAI's APIs has for them.
   ///
   /// Pictures that stand all in front or all behind come before the text, as models are trained;
   /// between texts each stays where it is.
   private mutating func content(
-    _ parts: [JSONValue], _ message: Fields
+    _ parts: [JSONValue], at place: String
   ) throws(APIError) -> (String, [GenerationRequest.Picture]) {
     var pieces: [String?] = []
     var pictures: [GenerationRequest.Picture] = []
     for (index, part) in parts.enumerated() {
-      let fields = try Fields(part, at: "\(message.name("content"))[\(index)]")
+      let fields = try Fields(part, at: "\(place)[\(index)]")
       switch try fields.string("type") {
-      case "text":
-        try fields.refuseOthers(known: ["type", "text"], ignored: ["cache_control"])
+      case "text", "input_text", "output_text":
+        try fields.refuseOthers(
+          known: ["type", "text"], ignored: ["cache_control", "annotations", "logprobs"])
         guard let text = try fields.string("text") else {
           throw .invalid(fields.name("text"), found: "none", expected: "a string")
         }
         pieces.append(text)
-      case "image_url":
+      case "refusal": pieces.append(try fields.string("refusal") ?? "")
+      case "image_url", "input_image":
         pictures.append(.image(try picture(fields)))
         pieces.append(nil)
       case let other:
         throw .invalid(
           fields.name("type"), found: other.map { "'\($0)'" } ?? "none",
-          expected: "text or image_url")
+          expected: "text or image_url, or else input_text or input_image")
       }
     }
     return (Self.joined(pieces), pictures)
   }
 
   private mutating func picture(_ fields: Fields) throws(APIError) -> Image {
-    try fields.refuseOthers(known: ["type", "image_url"], ignored: ["cache_control"])
+    try fields.refuseOthers(known: ["type", "image_url"], ignored: ["cache_control", "detail"])
     let place = fields.name("image_url")
     let uri: String
     switch fields["image_url"] {

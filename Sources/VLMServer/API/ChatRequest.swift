@@ -8,7 +8,7 @@ package struct ChatRequest: Sendable {
 
   private static let known = AnswerParameters.known.union([
     "messages", "max_completion_tokens", "logprobs", "top_logprobs", "chat_template_kwargs",
-    "reasoning_effort", "tools", "tool_choice",
+    "reasoning_effort", "tools", "tool_choice", "continue_final_message", "add_generation_prompt",
   ])
 
   /// What would change the answer and is not followed, with the values that ask for nothing.
@@ -32,6 +32,7 @@ package struct ChatRequest: Sendable {
     }
     let tools = try ToolUse(fields)
     messages = try reader.finish(tools: tools)
+    try Self.checkContinuation(fields, isBegun: reader.isBegun)
     let older = try fields.integer("max_tokens", 1...Int.max)
     let tokens = try fields.integer("max_completion_tokens", 1...Int.max) ?? older
     let tells = try fields.bool("logprobs") ?? false
@@ -42,7 +43,8 @@ package struct ChatRequest: Sendable {
     var parameters = try AnswerParameters(
       fields, maximumTokens: tokens, alternatives: tells ? alternatives ?? 0 : nil, limits: limits,
       randomSeed: randomSeed)
-    parameters.templateArguments = try Self.templateArguments(fields)
+    parameters.templateArguments = try AnswerParameters.templateArguments(
+      fields, effort: try fields.string("reasoning_effort"))
     parameters.tools = tools
     if let format = tools?.format {
       guard parameters.options.format == .text else {
@@ -55,18 +57,15 @@ package struct ChatRequest: Sendable {
     self.parameters = parameters
   }
 
-  /// `chat_template_kwargs` is vLLM's and llama.cpp's; as there, `reasoning_effort` is a variable of the
-  /// template too, and "none" switches thinking off where a template can.
-  private static func templateArguments(_ fields: Fields) throws(APIError) -> String? {
-    var arguments = JSONObject()
-    if let effort = try fields.string("reasoning_effort") {
-      arguments.set("reasoning_effort", .string(effort))
-      if effort == "none" { arguments.set("enable_thinking", .bool(false)) }
+  /// vLLM's clients say whether a last message of the assistant goes on. Here it does, as with llama.cpp.
+  private static func checkContinuation(_ fields: Fields, isBegun: Bool) throws(APIError) {
+    for (key, expected) in [
+      ("continue_final_message", isBegun), ("add_generation_prompt", !isBegun),
+    ] {
+      guard let given = try fields.bool(key), given != expected else { continue }
+      throw .invalid(
+        key, found: "\(given), and the role '\(isBegun ? "assistant" : "user")' last",
+        expected: "\(expected): a last message of the assistant is the beginning of the answer")
     }
-    if let value = fields["chat_template_kwargs"] {
-      let given = try Fields(value, at: "chat_template_kwargs")
-      for member in given.members { arguments.set(member.key, member.value) }
-    }
-    return arguments.members.isEmpty ? nil : JSONValue.object(arguments).serialized()
   }
 }

@@ -31,13 +31,21 @@ package struct ToolUse: Sendable, Equatable {
   /// Functions of a request at most.
   private static let maximumCount = 128
 
+  /// How a request writes functions.
+  enum Form {
+    /// `{"type": "function", "function": {"name": …}}`, as chats do.
+    case nested
+    /// `{"type": "function", "name": …}`, as responses do.
+    case flat
+  }
+
   /// - Returns: nil for a request without tools, or one that wants none.
   /// - Throws: `APIError` for a tool that cannot be, or a choice that is none of them.
-  init?(_ request: Fields) throws(APIError) {
+  init?(_ request: Fields, form: Form = .nested) throws(APIError) {
     var functions: [Function] = []
     for (index, tool) in (try request.array("tools", atMost: Self.maximumCount) ?? []).enumerated()
     {
-      functions.append(try Self.function(try Fields(tool, at: "tools[\(index)]")))
+      functions.append(try Self.function(try Fields(tool, at: "tools[\(index)]"), form))
     }
     let choice = request["tool_choice"]
     switch choice?.stringValue {
@@ -45,7 +53,7 @@ package struct ToolUse: Sendable, Equatable {
     case nil where choice == nil, "auto": isRequired = false
     case "required": isRequired = true
     default:
-      let named = choice?["function"]?["name"]?.stringValue
+      let named = (form == .flat ? choice : choice?["function"])?["name"]?.stringValue
       functions = functions.filter { $0.name == named }
       guard !functions.isEmpty else {
         let expected = "none, auto, required, or an object that names one of 'tools'"
@@ -67,15 +75,14 @@ package struct ToolUse: Sendable, Equatable {
     self.functions = functions
   }
 
-  private static func function(_ tool: Fields) throws(APIError) -> Function {
+  private static func function(_ tool: Fields, _ form: Form) throws(APIError) -> Function {
     if let kind = try tool.string("type"), kind != "function" {
       throw .unsupported(tool.name("type"), "found '\(kind.prefix(40))', expected 'function'")
     }
-    guard let value = tool["function"] else {
-      throw .invalid(tool.name("function"), found: "none", expected: "an object")
-    }
-    let fields = try Fields(value, at: tool.name("function"))
-    try fields.refuseOthers(known: ["name", "description", "parameters"], ignored: ["strict"])
+    let (fields, value) = try described(tool, form)
+    try fields.refuseOthers(
+      known: ["name", "description", "parameters"],
+      ignored: form == .flat ? ["type", "strict"] : ["strict"])
     guard let name = try fields.string("name"), (1...64).contains(name.utf8.count),
       name.utf8.allSatisfy({ isNameByte($0) })
     else {
@@ -90,6 +97,25 @@ package struct ToolUse: Sendable, Equatable {
     return Function(
       name: name, description: value,
       parameters: Self.takesNothing(schema) ? Self.nothing : parameters)
+  }
+
+  /// The members that describe a function, and what the model is told of them.
+  private static func described(
+    _ tool: Fields, _ form: Form
+  ) throws(APIError) -> (Fields, JSONValue) {
+    switch form {
+    case .nested:
+      guard let value = tool["function"] else {
+        throw .invalid(tool.name("function"), found: "none", expected: "an object")
+      }
+      return (try Fields(value, at: tool.name("function")), value)
+    case .flat:
+      var object = JSONObject()
+      for key in ["name", "description", "parameters"] {
+        if let value = tool[key] { object.set(key, value) }
+      }
+      return (tool, .object(object))
+    }
   }
 
   /// The schema of `{}` alone.

@@ -2,6 +2,7 @@
 package enum Route: String, Sendable, Hashable, CaseIterable {
   case chat = "/v1/chat/completions"
   case completions = "/v1/completions"
+  case responses = "/v1/responses"
   case embeddings = "/v1/embeddings"
   case classify = "/v1/classify"
   case explain = "/v1/explain"
@@ -26,7 +27,7 @@ package enum Route: String, Sendable, Hashable, CaseIterable {
   /// Whether it takes a body, by POST.
   package var takesBody: Bool {
     switch self {
-    case .chat, .completions, .embeddings, .classify, .explain: true
+    case .chat, .completions, .responses, .embeddings, .classify, .explain: true
     case .models, .model, .health, .ready, .metrics, .page: false
     }
   }

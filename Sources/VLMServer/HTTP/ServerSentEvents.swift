@@ -8,5 +8,9 @@ package enum ServerSentEvents {
   package static let done = "data: [DONE]\n\n"
 
   /// An event; JSON on one line has no line break of its own.
-  package static func event(_ value: JSONValue) -> String { "data: " + value.serialized() + "\n\n" }
+  ///
+  /// - Parameter name: its kind, where a client looks at that; nil for none.
+  package static func event(_ value: JSONValue, name: String? = nil) -> String {
+    (name.map { "event: \($0)\n" } ?? "") + "data: " + value.serialized() + "\n\n"
+  }
 }

@@ -3,41 +3,21 @@ import VLMZ
 
 /// One request's answers on their way from the engine to the client.
 struct AnswerWriting: Sendable {
-  typealias Iterator = AsyncThrowingStream<AnswerFeed.Element, any Error>.Iterator
-
   let json: AnswerJSON
   let parameters: AnswerParameters
   let promptCount: Int
   let feed: AnswerFeed
   let record: RequestRecord
 
-  private struct Choice {
-    var text = ""
-    var tokens: [GeneratedToken] = []
-    var end: GenerationEnd?
-  }
-
   /// The answer in one piece.
   func whole() async throws -> JSONValue {
-    var choices = [Choice](repeating: Choice(), count: promptCount * parameters.count)
-    var iterator = feed.makeIterator()
-    while let (index, event) = try await iterator.next() {
-      switch event {
-      case .began: break
-      case .token(let token):
-        choices[index].text += token.text
-        if parameters.alternatives != nil { choices[index].tokens.append(token) }
-      case .ended(let end):
-        choices[index].text += end.text
-        choices[index].end = end
-      }
-    }
     var usage = UsageSum(choicesPerPrompt: parameters.count)
     var values: [JSONValue] = []
+    let choices = try await feed.gathered(
+      count: promptCount * parameters.count, keepsTokens: parameters.alternatives != nil)
     for (index, choice) in choices.enumerated() {
-      guard let end = choice.end else { throw APIError.cancelled }
-      usage.add(end, index)
-      let reason = try Self.reason(end)
+      usage.add(choice.end, index)
+      let reason = try Self.reason(choice.end)
       let reply = parameters.tools?.reply(choice.text)
       values.append(
         json.choice(
@@ -63,53 +43,37 @@ struct AnswerWriting: Sendable {
 
   // MARK: - Streams
 
-  /// A stream whose first prompt was accepted.
-  struct Begun: @unchecked Sendable {
-    // The iterator belongs to whoever writes the stream, once.
-    fileprivate let writing: AnswerWriting
-    fileprivate let iterator: Iterator
-    fileprivate let first: AnswerFeed.Element?
-  }
-
-  /// - Throws: what refused the prompt.
-  func begin() async throws -> Begun {
-    var iterator = feed.makeIterator()
-    let first = try await iterator.next()
-    return Begun(writing: self, iterator: iterator, first: first)
-  }
-}
-
-extension AnswerWriting.Begun {
   /// Writes the events.
   ///
   /// - Returns: whether the client has all of them.
-  func write(to writer: any PieceWriter) async -> Bool {
+  func write(_ begun: AnswerFeed.Begun, to writer: any PieceWriter) async -> Bool {
     do {
-      return try await writeEvents(writer)
+      return try await writeEvents(begun, writer)
     } catch {
       // The status is sent already; clients raise what such an event says.
       let error = APIError(error)
-      writing.record.set { $0.error = error.message }
+      record.set { $0.error = error.message }
       _ = writer.write(ServerSentEvents.event(error.json))
       return error != .cancelled
     }
   }
 
-  private func writeEvents(_ writer: any PieceWriter) async throws -> Bool {
-    let (json, parameters) = (writing.json, writing.parameters)
+  private func writeEvents(
+    _ begun: AnswerFeed.Begun, _ writer: any PieceWriter
+  ) async throws -> Bool {
     func send(_ value: JSONValue?) throws {
       guard let value else { return }
       guard writer.write(ServerSentEvents.event(value)) else { throw APIError.cancelled }
     }
-    let count = writing.promptCount * parameters.count
+    let count = promptCount * parameters.count
     for index in 0..<count { try send(json.first(index)) }
     var usage = UsageSum(choicesPerPrompt: parameters.count)
     var lengths = [Int](repeating: 0, count: count)
     // With tools, what an answer is shows at its end.
     var texts = [String](repeating: "", count: count)
     var ended = 0
-    var iterator = iterator
-    var element = first
+    var iterator = begun.iterator
+    var element = begun.first
     while let (index, event) = element {
       switch event {
       case .began: break
@@ -123,7 +87,7 @@ extension AnswerWriting.Begun {
         }
         lengths[index] += token.text.unicodeScalars.count
       case .ended(let end):
-        var (text, reason) = (end.text, try AnswerWriting.reason(end))
+        var (text, reason) = (end.text, try Self.reason(end))
         let reply = parameters.tools?.reply(texts[index] + end.text)
         if let reply { text = reply.content }
         if !text.isEmpty {
@@ -134,7 +98,7 @@ extension AnswerWriting.Begun {
         }
         reason = reply?.reason(reason) ?? reason
         usage.add(end, index)
-        usage.tell(writing.record)
+        usage.tell(record)
         try send(json.last(index, reason: reason))
         ended += 1
       }

@@ -18,6 +18,11 @@ struct MetricsText {
     for sample in samples { text += "vlmz_\(name)\(sample.labels) \(Self.number(sample.value))\n" }
   }
 
+  /// A number without labels.
+  private mutating func add(_ name: String, _ kind: String, _ help: String, _ value: Double) {
+    add(name, kind, help, [("", value)])
+  }
+
   /// - Parameter samples: labels without braces, counts below and above each bound, and their sum.
   mutating func addHistograms(
     _ name: String, _ help: String, bounds: [Double],
@@ -80,23 +85,17 @@ extension MetricsText {
       })
     add(
       "requests_active", "gauge", "Requests that are being answered.",
-      [("", Double(content.active))])
+      Double(content.active))
     add(
       "clients_gone_total", "counter", "Clients that left before their answer's end.",
-      [
-        ("", Double(content.clientsGone))
-      ])
+      Double(content.clientsGone))
     add(
       "clients_slow_total", "counter", "Clients that were cut off.",
-      [
-        ("", Double(content.clientsTooSlow))
-      ])
+      Double(content.clientsTooSlow))
     add(
       "pictures_total", "counter", "Pictures embedded or classified.",
-      [
-        ("", Double(content.picturesLooked))
-      ])
-    add("texts_total", "counter", "Texts embedded.", [("", Double(content.textsLooked))])
+      Double(content.picturesLooked))
+    add("texts_total", "counter", "Texts embedded.", Double(content.textsLooked))
     addEngines(models)
     addProcess(.current)
     add(
@@ -136,25 +135,17 @@ extension MetricsText {
       })
     add(
       "prompt_tokens_total", "counter", "Positions of prompts, pictures included.",
-      each {
-        $0.promptTokens
-      })
+      each { $0.promptTokens })
     add(
       "cached_tokens_total", "counter", "Those of them that had been computed before.",
-      each {
-        $0.cachedTokens
-      })
+      each { $0.cachedTokens })
     add("answer_tokens_total", "counter", "Tokens of answers.", each { $0.completionTokens })
     add(
       "pictures_encoded_total", "counter", "Pictures encoded for questions.",
-      each {
-        $0.picturesEncoded
-      })
+      each { $0.picturesEncoded })
     add(
       "picture_hits_total", "counter", "Pictures that were encoded before.",
-      each {
-        $0.pictureHits
-      })
+      each { $0.pictureHits })
     add("passes_total", "counter", "Passes over the weights.", each { $0.passes })
     add("pass_rows_total", "counter", "Rows of all passes.", each { $0.passRows })
     add(
@@ -170,14 +161,10 @@ extension MetricsText {
     add("cache_bytes", "gauge", "Memory for keys and values.", each { $0.pages * $0.pageBytes })
     add(
       "cache_bytes_used", "gauge", "What answers take of it.",
-      each {
-        $0.pagesInUse * $0.pageBytes
-      })
+      each { $0.pagesInUse * $0.pageBytes })
     add(
       "cache_bytes_kept", "gauge", "What is kept of it for later prompts.",
-      each {
-        $0.pagesKept * $0.pageBytes
-      })
+      each { $0.pagesKept * $0.pageBytes })
     addHistograms(
       "first_token_seconds", "From a request to the first token of its answer.",
       bounds: LatencyHistogram.bounds,
@@ -191,24 +178,16 @@ extension MetricsText {
   private mutating func addProcess(_ process: ProcessState) {
     add(
       "resident_memory_bytes", "gauge", "Memory, mapped weights included.",
-      [
-        ("", Double(process.residentBytes))
-      ])
+      Double(process.residentBytes))
     add(
       "private_memory_bytes", "gauge", "Memory that no file holds.",
-      [
-        ("", Double(process.privateBytes))
-      ])
+      Double(process.privateBytes))
     add(
       "open_descriptors", "gauge", "Open files and connections.",
-      [
-        ("", Double(process.openDescriptors))
-      ])
-    add("threads", "gauge", "Threads.", [("", Double(process.threads))])
+      Double(process.openDescriptors))
+    add("threads", "gauge", "Threads.", Double(process.threads))
     add(
       "processor_seconds_total", "counter", "Time of all processors.",
-      [
-        ("", process.processorSeconds)
-      ])
+      process.processorSeconds)
   }
 }

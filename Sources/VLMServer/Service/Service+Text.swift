@@ -1,17 +1,13 @@
 import VLMFoundation
 import VLMZ
 
-/// Chats and completions.
+/// Chats, completions and responses.
 extension Service {
   func chat(_ body: JSONValue, _ record: RequestRecord) async throws -> Response {
     let served = try model(of: body, record)
     let engine = try writer(served)
     let request = try ChatRequest(body, limits: limits)
-    if !engine.seesPictures, request.messages.contains(where: { !$0.pictures.isEmpty }) {
-      throw APIError(
-        status: 400, "model: '\(served.name)' sees no pictures", parameter: "messages",
-        code: "not_capable")
-    }
+    try require(engine, served, sees: request.messages, "messages")
     let json = AnswerJSON(
       .chat, created: Self.now, model: served.name, tellsUsage: request.parameters.tellsUsage)
     return try await answer(
@@ -26,6 +22,35 @@ extension Service {
       .completion, created: Self.now, model: served.name,
       tellsUsage: request.parameters.tellsUsage)
     return try await answer(request.prompts, request.parameters, engine, json, record)
+  }
+
+  func createResponse(_ body: JSONValue, _ record: RequestRecord) async throws -> Response {
+    let served = try model(of: body, record)
+    let engine = try writer(served)
+    let request = try ResponsesRequest(body, limits: limits)
+    try require(engine, served, sees: request.messages, "input")
+    let feed = try await feed(
+      [.messages(request.messages)], request.parameters, engine, record)
+    let writing = ResponseWriting(
+      json: ResponseJSON(created: Self.now, model: served.name, request: request.repeated),
+      parameters: request.parameters, feed: feed, record: record)
+    guard request.parameters.isStreamed else { return Response(try await writing.whole()) }
+    let begun = try await feed.begin()
+    return Response(
+      type: ServerSentEvents.type, body: .stream { await writing.write(begun, to: $0) })
+  }
+
+  /// - Parameter list: the request's name for its messages.
+  /// - Throws: `APIError` for pictures that the model cannot see.
+  private func require(
+    _ engine: BatchEngine, _ served: ServedModel, sees messages: [GenerationRequest.Message],
+    _ list: String
+  ) throws(APIError) {
+    guard engine.seesPictures || messages.allSatisfy({ $0.pictures.isEmpty }) else {
+      throw APIError(
+        status: 400, "model: '\(served.name)' sees no pictures", parameter: list,
+        code: "not_capable")
+    }
   }
 
   private func writer(_ served: ServedModel) throws(APIError) -> BatchEngine {
@@ -51,6 +76,21 @@ extension Service {
     _ prompts: [GenerationRequest.Prompt], _ parameters: AnswerParameters, _ engine: BatchEngine,
     _ json: AnswerJSON, _ record: RequestRecord
   ) async throws -> Response {
+    let writing = AnswerWriting(
+      json: json, parameters: parameters, promptCount: prompts.count,
+      feed: try await feed(prompts, parameters, engine, record), record: record)
+    guard parameters.isStreamed else { return Response(try await writing.whole()) }
+    // The first event is awaited here, so that a prompt that is refused has a status of its own.
+    let begun = try await writing.feed.begin()
+    return Response(
+      type: ServerSentEvents.type, body: .stream { await writing.write(begun, to: $0) })
+  }
+
+  /// Hands the answers that a request asks for to the engine.
+  private func feed(
+    _ prompts: [GenerationRequest.Prompt], _ parameters: AnswerParameters, _ engine: BatchEngine,
+    _ record: RequestRecord
+  ) async throws -> AnswerFeed {
     let answers = prompts.count * parameters.count
     // Not a matter of time: there will never be room for so many.
     guard answers <= engine.capacity else {
@@ -68,14 +108,7 @@ extension Service {
           templateArguments: parameters.templateArguments, deadline: limits.deadline)
       }
     }
-    let streams = try await submit(requests, engine, client)
-    let writing = AnswerWriting(
-      json: json, parameters: parameters, promptCount: prompts.count,
-      feed: AnswerFeed(streams), record: record)
-    guard parameters.isStreamed else { return Response(try await writing.whole()) }
-    // The first event is awaited here, so that a prompt that is refused has a status of its own.
-    let begun = try await writing.begin()
-    return Response(type: ServerSentEvents.type, body: .stream { await begun.write(to: $0) })
+    return AnswerFeed(try await submit(requests, engine, client))
   }
 
   /// Hands requests to the engine; none where one is refused.

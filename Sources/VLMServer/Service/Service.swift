@@ -129,6 +129,7 @@ package final class Service: Sendable {
     case .model: return Response(try model(named: rest).json)
     case .chat: return try await chat(try json(body), record)
     case .completions: return try await complete(try json(body), record)
+    case .responses: return try await createResponse(try json(body), record)
     case .embeddings: return try await embed(try json(body), record)
     case .classify: return try await classify(try json(body), record)
     case .explain: return try await explain(try json(body), record)

@@ -1,5 +1,6 @@
-/// Where a text has come to in its grammar. A copy goes its own way.
-package struct GrammarConstraint: TokenConstraint {
+/// Says which tokens may come next in a text, token after token: where it has come to in its grammar. A
+/// copy goes its own way.
+package struct GrammarConstraint: Sendable {
   private let matcher: GrammarMatcher
   private var tables: GrammarTables
   private var state: Int32
@@ -24,9 +25,11 @@ package struct GrammarConstraint: TokenConstraint {
   /// Whether the text may end here.
   package var canEnd: Bool { stacks.hasEmpty && !isEnded }
 
+  /// Whether the text is whole, so that nothing may follow but its end.
   package var isComplete: Bool { isEnded || stacks.entries.isEmpty && stacks.hasEmpty }
 
-  /// None, too, where the grammar has so many ways to go on that finding them takes too much work.
+  /// Puts into `mask`, whose members are replaced, the tokens that may follow: none when nothing may, and
+  /// where the grammar has so many ways to go on that finding them takes too much work.
   package mutating func allowed(into mask: inout TokenMask) {
     guard !isEnded else { return mask.removeAll() }
     let (state, isFirst) = (state, skipsSpace)
@@ -38,6 +41,7 @@ package struct GrammarConstraint: TokenConstraint {
     }
   }
 
+  /// Goes on behind a token, one of those that were allowed; behind any other nothing may follow.
   package mutating func accept(_ token: Int) {
     guard !endTokens.contains(token) || !canEnd else {
       isEnded = true

@@ -64,6 +64,20 @@ package struct PromptText: Sendable, Equatable {
     return part
   }
 
+  /// The prompt up to the end of its last message, without what a template writes behind it.
+  ///
+  /// - Parameter message: the last message. White space around it may be missing, as many templates
+  ///   remove it.
+  /// - Returns: nil for a prompt that does not end with this message, such as one whose template
+  ///   leaves out a part of it.
+  package func cut(behind message: String) -> PromptText? {
+    guard let last = messageRanges.last else { return nil }
+    let isThere = [message, message.trimmingSpaces()].contains { text in
+      !text.isEmpty && bytes[last].reversed().starts(with: text.utf8.reversed())
+    }
+    return isThere ? self[0..<last.upperBound] : nil
+  }
+
   /// Message text with image placeholders, which `text` contains as `<image>`.
   package static func messageWithImages(_ text: String) -> PromptText {
     var prompt = PromptText()

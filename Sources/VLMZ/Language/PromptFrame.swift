@@ -47,17 +47,28 @@ package struct PromptFrame: Sendable {
   /// The ids of a prompt, `ImagePrompt.sentinel` where a picture goes.
   ///
   /// - Parameters:
-  ///   - turns: all that was said, a user's turn last; what users said has `<image>` for each of their
-  ///     pictures.
+  ///   - turns: all that was said; what users said has `<image>` for each of their pictures. After a
+  ///     user's turn the answer begins; a last turn of the assistant is an answer that goes on.
   ///   - system: instead of the template's system message.
   ///   - pictures: how many there are.
   /// - Throws: `TextError` from a template, `GenerationError` for one that has places for another number
-  ///   of pictures.
+  ///   of pictures, or that writes something else for an answer that goes on.
   package func ids(_ turns: [Turn], system: String?, pictures: Int) throws -> [Int] {
     var prompt: PromptText
     if let template {
+      let begun = turns.last.flatMap { $0.role == .assistant ? $0.text : nil }
       prompt = try template.prompt(
-        turns + [.init(.assistant, nil)], system: system, parsesImages: seesPictures)
+        begun == nil ? turns + [.init(.assistant, nil)] : turns, system: system,
+        parsesImages: seesPictures)
+      if let begun {
+        guard let open = prompt.cut(behind: begun) else {
+          throw GenerationError(
+            .text(
+              found: "a beginning of the answer that the template '\(template.name)' changes",
+              expected: "one that it writes as it is"))
+        }
+        prompt = open
+      }
     } else {
       let text = turns.last?.text ?? ""
       prompt = seesPictures ? .messageWithImages(text) : PromptText(text, isMessage: true)

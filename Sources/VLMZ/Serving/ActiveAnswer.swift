@@ -31,7 +31,8 @@ struct ActiveAnswer {
     self.tokenizer = tokenizer
     writer = AnswerWriter(
       ticket.options, tokenizer: tokenizer, stopTokens: [],
-      promptEnd: history.last.flatMap { $0 == TextGenerator.embedded ? nil : $0 }, masks: masks)
+      promptEnd: ticket.begunEnd
+        ?? history.last.flatMap { $0 == TextGenerator.embedded ? nil : $0 }, masks: masks)
   }
 
   mutating func add(cached positions: Int) { usage.cachedTokens += positions }

@@ -15,6 +15,8 @@ final class EngineTicket: Sendable {
   let due: ContinuousClock.Instant?
   /// Set when nobody wants the answer any longer.
   let flag: CancellationFlag
+  /// The last token of an answer that is begun, behind which its text goes on; nil for one that is not.
+  let begunEnd: Int?
   private let continuation: AsyncThrowingStream<GenerationEvent, any Error>.Continuation
 
   /// What a request says of itself beside where its events go.
@@ -25,6 +27,7 @@ final class EngineTicket: Sendable {
     var alternatives: Int?
     var client: String
     var deadline: Duration?
+    var begunEnd: Int?
   }
 
   init(
@@ -33,6 +36,7 @@ final class EngineTicket: Sendable {
   ) {
     ids = content.ids
     pictures = content.pictures
+    begunEnd = content.begunEnd
     options = content.options
     alternatives = content.alternatives
     client = content.client

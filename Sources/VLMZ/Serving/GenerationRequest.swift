@@ -38,7 +38,8 @@ public struct GenerationRequest: Sendable {
 
   /// What the answer follows.
   public enum Prompt: Sendable {
-    /// A conversation in the model's template: system messages first, a user's message last. Where the
+    /// A conversation in the model's template: system messages first, a user's message last. A last
+    /// message of the assistant is the beginning of the answer, which goes on behind it. Where the
     /// template is `.none` it is one user's message, whose text goes on.
     case messages([Message])
     /// A text that goes on, without a template; special tokens in it are such.

@@ -55,7 +55,7 @@ struct RequestFramer: Sendable {
   ) throws {
     var system: String?
     var turns: [PromptFrame.Turn] = []
-    for message in messages {
+    for (index, message) in messages.enumerated() {
       try frame.refuseTooLong(message.text)
       try VLMZError.require(
         message.role == .user || message.pictures.isEmpty, "pictures",
@@ -72,13 +72,16 @@ struct RequestFramer: Sendable {
         turns.append(.init(.user, text))
         content.pictures += message.pictures
       case .assistant:
-        turns.append(.init(.assistant, frame.historyText(of: message.text)))
+        let isBegun = index == messages.count - 1
+        // An empty beginning is none.
+        if isBegun, message.text.isEmpty { break }
+        let text = isBegun ? message.text : frame.historyText(of: message.text)
+        turns.append(.init(.assistant, text))
       }
     }
     try VLMZError.require(
-      turns.last?.role == .user, "messages",
-      found: turns.isEmpty ? "none of a user" : "an assistant's message last",
-      expected: "a user's message last")
+      turns.contains { $0.role == .user }, "messages", found: "none of a user",
+      expected: "one or more")
     if frame.template == nil {
       try VLMZError.require(
         turns.count == 1 && system == nil, "messages", found: "\(messages.count) messages",
@@ -86,6 +89,10 @@ struct RequestFramer: Sendable {
     }
     content.ids = try frame.ids(turns, system: system, pictures: content.pictures.count)
     content.options = frame.complete(content.options)
+    if turns.last?.role == .assistant {
+      content.options.continuesPrompt = true
+      content.begunEnd = content.ids.last
+    }
   }
 
   private func check(_ pictures: [GenerationRequest.Picture]) throws {

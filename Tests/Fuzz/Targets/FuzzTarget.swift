@@ -42,6 +42,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   case extracted
   /// The body of a request to the server.
   case request
+  /// The parts of a request's head that we read.
+  case requestHead = "request-head"
   /// A key or a signature of minisign's.
   case signature
 
@@ -72,6 +74,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case .statistics: StatisticsTarget.run(bytes)
     case .extracted: ExtractedTarget.run(bytes)
     case .request: RequestTarget.run(bytes)
+    case .requestHead: RequestHeadTarget.run(bytes)
     case .signature: SignatureTarget.run(bytes)
     }
   }

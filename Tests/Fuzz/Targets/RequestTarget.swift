@@ -14,9 +14,15 @@ enum RequestTarget {
     else { return }
     attempt {
       let request = try ChatRequest(body, limits: limits, randomSeed: { 0 })
-      precondition(request.messages.last?.role == .user, "a question")
+      precondition(request.messages.contains { $0.role == .user }, "a question")
       let pictures = request.messages.reduce(0) { $0 + $1.pictures.count }
       precondition(pictures <= limits.pictures, "within the limits")
+      check(request.parameters)
+    }
+    attempt {
+      let request = try ResponsesRequest(body, limits: limits, randomSeed: { 0 })
+      precondition(request.messages.contains { $0.role == .user }, "a question")
+      precondition(request.parameters.count == 1, "a single answer")
       check(request.parameters)
     }
     attempt {

@@ -12,6 +12,20 @@ struct PromptTextTests {
     return prompt
   }
 
+  @Test("a prompt is cut behind its last message, whose outer space a template may have removed")
+  func cutBehindMessage() {
+    let written = prompt(
+      ("user ", false), ("a", true), ("</s>bot ", false), ("b c", true), ("</s>", false))
+    #expect(written.cut(behind: "b c")?.text == "user a</s>bot b c")
+    #expect(written.cut(behind: " b c\n")?.text == "user a</s>bot b c")
+    #expect(written.cut(behind: "b c")?.messageRanges == [5..<6, 14..<17])
+    // Only a part of it, another one, or nothing.
+    #expect(written.cut(behind: "a b c") == nil)
+    #expect(written.cut(behind: "a") == nil)
+    #expect(written.cut(behind: "  ") == nil)
+    #expect(prompt(("bot ", false)).cut(behind: "bot ") == nil)
+  }
+
   @Test("message text without special tokens gives the same ids as template text")
   func same() throws {
     for tokenizer in [

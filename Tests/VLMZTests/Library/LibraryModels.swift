@@ -26,9 +26,9 @@ struct LibraryModels {
   }
 
   /// A model that tells stories and sees nothing.
-  static func stories() throws -> LibraryModels {
+  static func stories(_ scheme: Scheme = .q8) throws -> LibraryModels {
     let made = try LibraryModels()
-    _ = try conversation(TestFiles.fixture("stories260K"), .q8, in: made.folder)
+    _ = try conversation(TestFiles.fixture("stories260K"), scheme, in: made.folder)
     return made
   }
 

@@ -64,6 +64,26 @@ struct EnginePictureTests {
     #expect(found.end?.usage.promptTokens == second.promptTokenCount + second.visualTokenCount)
   }
 
+  @Test("an answer that is begun goes on as the model would have, and alone as in company")
+  func begun() async throws {
+    let served = try ServedModel(.sighted())
+    let options = AnswerOptions(maximumTokens: 24)
+    let picture = GenerationRequest.Picture.image(try LibraryModels.picture("cup.png"))
+    let asked = GenerationRequest.Message(.user, "What is in the picture?", pictures: [picture])
+    func request(_ beginning: String) -> GenerationRequest {
+      GenerationRequest(.messages([asked, .init(.assistant, beginning)]), options: options)
+    }
+    let found = try await served.answers([
+      request("A cup of"), request("A cup of coffee"), request(""),
+    ])
+    #expect(
+      found.map(\.text) == [
+        " coffee on a table.", " on a table.", "A cup of coffee on a table.",
+      ])
+    let again = try await served.answer(request("A cup of"))
+    #expect(again.text == found[0].text && again.tokens.map(\.id) == found[0].tokens.map(\.id))
+  }
+
   @Test("a damaged picture fails its own request alone")
   func damaged() async throws {
     let served = try ServedModel(.sighted())

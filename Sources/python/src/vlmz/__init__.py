@@ -33,6 +33,7 @@ from ._errors import (
     UnsupportedError,
     VlmzError,
 )
+from ._evaluate import EvaluationProgress, evaluate
 from ._images import Image, ImageSource
 from ._model import Candidate, Model, TextClasses
 
@@ -48,6 +49,7 @@ __all__ = [
     "CannotCreateError",
     "Chat",
     "ConversionProgress",
+    "EvaluationProgress",
     "Image",
     "ImageSource",
     "InternalError",
@@ -65,6 +67,7 @@ __all__ = [
     "VlmzError",
     "__version__",
     "convert",
+    "evaluate",
     "open",
 ]
 

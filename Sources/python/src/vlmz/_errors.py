@@ -92,24 +92,7 @@ class NotTrustedError(VlmzError):
     status = 13
 
 
-_KINDS: dict[int, type[VlmzError]] = {
-    kind.status: kind
-    for kind in (
-        InvalidArgumentError,
-        NotCapableError,
-        UnsupportedError,
-        BadDataError,
-        NotFoundError,
-        NoPermissionError,
-        CannotCreateError,
-        ReadWriteError,
-        OutOfMemoryError,
-        BusyError,
-        CancelledError,
-        InternalError,
-        NotTrustedError,
-    )
-}
+_KINDS: dict[int, type[VlmzError]] = {kind.status: kind for kind in VlmzError.__subclasses__()}
 
 
 def error_of(status: int, message: str) -> VlmzError:

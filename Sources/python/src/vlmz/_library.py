@@ -183,6 +183,26 @@ class CConversionProgress(Structure):
 
 ConversionCallback = ctypes.CFUNCTYPE(c_int, POINTER(CConversionProgress), c_void_p)
 
+
+class EvaluationOptions(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("reference", c_char_p),
+        ("tokens", c_int32),
+        ("pictures", c_int32),
+        ("answers", c_int32),
+        ("answer_tokens", c_int32),
+        ("temporary_folder", c_char_p),
+        ("threads", c_int32),
+    ]
+
+
+class CEvaluationProgress(Structure):
+    _fields_ = [("stage", c_char_p), ("done", c_uint64), ("total", c_uint64)]
+
+
+EvaluationCallback = ctypes.CFUNCTYPE(c_int, POINTER(CEvaluationProgress), c_void_p)
+
 # Names of the functions that give a status, with the types of their arguments.
 _CALLS: dict[str, list[Any]] = {
     "vlmz_model_open": [c_char_p, POINTER(ModelOptions), POINTER(c_void_p)],
@@ -233,6 +253,10 @@ _CALLS: dict[str, list[Any]] = {
     "vlmz_convert": [
         c_char_p, c_char_p, POINTER(ConversionOptions), ConversionCallback, c_void_p,
         POINTER(c_void_p),
+    ],
+    "vlmz_evaluate": [
+        c_char_p, POINTER(c_char_p), c_size_t, POINTER(EvaluationOptions), EvaluationCallback,
+        c_void_p, POINTER(c_void_p),
     ],
 }
 

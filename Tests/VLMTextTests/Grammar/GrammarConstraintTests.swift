@@ -3,7 +3,7 @@ import VLMTestSupport
 
 @testable import VLMText
 
-struct TokenConstraintTests {
+struct GrammarConstraintTests {
   private static let texts = WalkVocabulary.texts
   private static let end = WalkVocabulary.end
 

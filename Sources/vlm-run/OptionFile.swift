@@ -1,0 +1,24 @@
+import VLMFoundation
+import VLMText
+
+/// Files of text that options name.
+enum OptionFile {
+  /// The text of a file.
+  ///
+  /// - Parameter limit: bytes that it may have.
+  /// - Throws: `FileError` for a file that cannot be read; `TextError` for one that is larger, or no
+  ///   UTF-8.
+  static func text(of path: String, limit: Int) throws -> String {
+    let file = try MappedFile(path: path)
+    guard file.count <= limit else {
+      throw TextError(
+        file: path, place: "size",
+        .value(found: "\(file.count) bytes", expected: "at most \(limit)"))
+    }
+    let bytes = file.withBytes(0..<file.count) { Array($0) }
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw TextError(file: path, place: "text", .value(found: "other bytes", expected: "UTF-8"))
+    }
+    return text
+  }
+}
