@@ -3,17 +3,38 @@ import VLMTensor
 import VLMZ
 
 extension RandomModel {
+  static let languageNames = [
+    "smollm2", "smollm2-360m", "qwen2-0.5b", "qwen2-1.5b", "llama-7b", "llama-13b",
+  ]
+
   /// Language models of published sizes. Behind a dot the number of layers, where it should be
   /// another: `llama-7b.2` is two layers of the 7B's width, with its embeddings and head.
   package static func language(named name: String) throws -> LLaMAConfig {
-    let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+    // Some names have a dot of their own.
+    let layers = name.split(separator: ".").last.flatMap { Int($0) }
+    let model = layers.map { String(name.dropLast("\($0)".count + 1)) } ?? name
     var config: LLaMAConfig
-    switch parts[0] {
+    switch model {
     case "smollm2":
       config = LLaMAConfig(
         vocabulary: 49_152, hidden: 576, layers: 30, heads: 9, keyValueHeads: 3, headDimension: 64,
         feedForward: 1536, epsilon: 1e-5, ropeBase: 100_000, tiedEmbeddings: true,
         contextLength: 8192)
+    case "smollm2-360m":
+      config = LLaMAConfig(
+        vocabulary: 49_152, hidden: 960, layers: 32, heads: 15, keyValueHeads: 5,
+        headDimension: 64, feedForward: 2560, epsilon: 1e-5, ropeBase: 100_000,
+        tiedEmbeddings: true, contextLength: 8192)
+    case "qwen2-0.5b":
+      config = LLaMAConfig(
+        vocabulary: 151_936, hidden: 896, layers: 24, heads: 14, keyValueHeads: 2,
+        headDimension: 64, feedForward: 4864, epsilon: 1e-6, ropeBase: 1_000_000,
+        tiedEmbeddings: true, attentionBias: true, contextLength: 32_768)
+    case "qwen2-1.5b":
+      config = LLaMAConfig(
+        vocabulary: 151_936, hidden: 1536, layers: 28, heads: 12, keyValueHeads: 2,
+        headDimension: 128, feedForward: 8960, epsilon: 1e-6, ropeBase: 1_000_000,
+        tiedEmbeddings: true, attentionBias: true, contextLength: 32_768)
     case "llama-7b":
       config = LLaMAConfig(
         vocabulary: 32_000, hidden: 4096, layers: 32, heads: 32, keyValueHeads: 32,
@@ -24,10 +45,7 @@ extension RandomModel {
         headDimension: 128, feedForward: 13_824, epsilon: 1e-5, contextLength: 4096)
     default: throw BenchError(.unknownModel(name))
     }
-    if parts.count > 1 {
-      guard parts.count == 2, let layers = Int(parts[1]) else {
-        throw BenchError(.unknownModel(name))
-      }
+    if let layers {
       config.layers = layers
       try config.validate()
     }

@@ -8,10 +8,11 @@ package struct RandomEncoder: Sendable {
   package var tower: any VisionTowerConfig
   package var projector: ProjectorConfig?
 
-  package static let names = [
-    "llava_hr", "llava_hr_x", "llava-1.5-7b", "llava-1.5-13b", "llava-hr-7b", "llava-hr-x-13b",
-    "convllava-7b",
-  ]
+  package static let names =
+    [
+      "llava_hr", "llava_hr_x", "llava-1.5-7b", "llava-1.5-13b", "llava-hr-7b", "llava-hr-x-13b",
+      "convllava-7b",
+    ] + smallNames
 
   package init(tower: any VisionTowerConfig, projector: ProjectorConfig? = nil) {
     self.tower = tower
@@ -30,9 +31,14 @@ package struct RandomEncoder: Sendable {
       // The layer before the last one is read, so the last one is not there.
       tower = Self.clipViT(layers: 23, feature: .patches, usesClassToken: true)
     case "convllava-7b": tower = try RandomModel.config(named: "convllava")
+    case "fastvithd", "fastvlm-0.5b": tower = Self.fastViTHD
+    case "smolvlm-256m": tower = Self.smolVLM
     default: return nil
     }
-    guard name.contains("-") else { return }
+    if name == "fastvlm-0.5b" {
+      projector = ProjectorConfig(layers: 2, inputs: tower.geometry.channels, outputs: 896)
+    }
+    guard name.contains("-"), !Self.smallNames.contains(name) else { return }
     let width = name.hasSuffix("13b") ? 5120 : 4096
     projector = ProjectorConfig(layers: 2, inputs: tower.geometry.channels, outputs: width)
   }
@@ -126,6 +132,28 @@ extension MultiResolutionConfig: CountedTower {
     config.imageSize = side
     return config.operations(tokens: try config.tokenCount())
   }
+}
+
+extension PlainViTConfig: CountedTower {
+  fileprivate func count(side: Int) -> Double {
+    let patches = side / patchSize
+    return operations(patches: patches * patches)
+  }
+}
+
+extension SmolVLMVisionConfig: CountedTower {
+  fileprivate func count(side: Int) -> Double {
+    let patches = side / patchSize
+    return operations(patches: patches * patches)
+  }
+}
+
+extension FastViTConfig: CountedTower {
+  fileprivate func count(side: Int) -> Double { operations(side: side) }
+}
+
+extension MobileNetConfig: CountedTower {
+  fileprivate func count(side: Int) -> Double { operations(height: side, width: side) }
 }
 
 extension ViTConfig {

@@ -28,9 +28,8 @@ package enum RandomModel {
   private static let sigLIPName = "siglip_so400m_384"
   /// Models of `tower` and `language` cases, for messages.
   static var allNames: [String] {
-    names + [clipName, smallCLIPName, sigLIPName] + RandomEncoder.names + [
-      "smollm2", "llama-7b", "llama-13b",
-    ]
+    names + [clipName, smallCLIPName, sigLIPName] + smallNames + RandomEncoder.names
+      + languageNames
   }
 
   /// The geometry of a ConvNeXt by its name.
@@ -59,6 +58,7 @@ package enum RandomModel {
       return ModelDescription(
         SigLIPFamily.self, RandomEncoder.sigLIP(layers: 27, feature: .attentionPooled))
     }
+    if let model = small(named: name) { return model }
     return ModelDescription(ConvNeXtFamily.self, try config(named: name))
   }
 

@@ -22,7 +22,7 @@ extension Wording {
     case .visionTowerSlow: "--vision-tower-slow"
     case .keepsAspect: "--keep-aspect"
     case .picture: "--image"
-    case .resolution: "--resolution"
+    case .resolution: "--size"
     }
   }
 

@@ -60,6 +60,7 @@ extension Conversion {
     let rescaled = rescaling.kinds
     if !rescaled.isEmpty { result.set("rescaled", .array(rescaled.map { .string($0) })) }
     if let license = source.license { result.set("license", .string(license)) }
+    if let type = source.modelType { result.set("model_type", .string(type)) }
     result.set("naming", .string(source.checkpoint.naming))
     result.set("names", .object(try originalNames()))
     result.set("files", .array(files))

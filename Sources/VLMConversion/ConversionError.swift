@@ -156,7 +156,7 @@ package struct ConversionError: ReportableError, Equatable {
     case .architecture(let found):
       return
         "\(name): config.json says that this is a '\(found.escapedForDisplay())', which is not run "
-        + "here, expected one of \(Registry.statedPatterns)"
+        + "here, expected one of \(Registry.statedPatterns(besides: found))"
     case .quantized(let kind, let tensor):
       return "\(name): the weights are quantized (\(kind.escapedForDisplay())), found tensor "
         + "'\(tensor.escapedForDisplay())', expected the model's own in f32, f16 or bf16"

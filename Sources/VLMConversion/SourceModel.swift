@@ -18,6 +18,8 @@ package struct SourceModel: Sendable {
   package let scores: Scores
   /// Contents of further sections, as they will be stored.
   package let sections: [SectionKind: [UInt8]]
+  /// What the checkpoint's description calls the model: "qwen3", where ours is a decoder with traits.
+  let modelType: String?
   /// What the checkpoint says of its own origin, where it was a container before or is one.
   let origin: JSONValue?
   /// The container, where the checkpoint is one: what of it is not known here is kept.
@@ -106,8 +108,16 @@ package struct SourceModel: Sendable {
     ).labels(notes: &notes)
     return SourceModel(
       catalog: found.catalog, checkpoint: checkpoint, preprocessing: preprocessing,
-      labels: labels.names, scores: labels.scores, sections: sections, origin: nil, container: nil,
-      files: files, notes: notes)
+      labels: labels.names, scores: labels.scores, sections: sections,
+      modelType: Self.modelType(description), origin: nil, container: nil, files: files,
+      notes: notes)
+  }
+
+  /// Of a description or of a container's origin; nil where nothing short says it.
+  private static func modelType(_ stated: JSONValue?) -> String? {
+    let keys = ["architecture", "model_type", "general.architecture"]
+    let texts = keys.compactMap { stated?[$0]?.stringValue }
+    return texts.first { (1...64).contains($0.utf8.count) }
   }
 
   /// A model that the metadata of its file describe; only what they lack is looked for beside it.
@@ -155,8 +165,8 @@ package struct SourceModel: Sendable {
     ).labels(notes: &notes)
     return SourceModel(
       catalog: found.catalog, checkpoint: model.checkpoint, preprocessing: preprocessing,
-      labels: labels.names, scores: labels.scores, sections: sections, origin: model.origin,
-      container: found.container,
+      labels: labels.names, scores: labels.scores, sections: sections,
+      modelType: Self.modelType(model.origin), origin: model.origin, container: found.container,
       files: found.catalog.sources.map(\.path) + descriptions.files
         + (options.namesFile.map { [$0] } ?? []),
       notes: notes)

@@ -5,8 +5,17 @@ import VLMTensor
 
 extension Registry {
   /// The supported classes as messages list them.
-  package static var statedPatterns: String {
-    let patterns = families.flatMap { $0.stated.patterns }
+  ///
+  /// - Parameter found: a class or a type that is none of them. Patterns that it would fit are spelled
+  ///   out: "Qwen2…" is no help to who has a Qwen2_5_VLForConditionalGeneration.
+  package static func statedPatterns(besides found: String) -> String {
+    let patterns = families.flatMap { family in
+      family.stated.patterns.flatMap { pattern in
+        let start = pattern.hasSuffix("…") ? String(pattern.dropLast()) : pattern
+        let own = family.stated.classes.filter { $0.hasPrefix(start) }.sorted()
+        return found.lowercased().hasPrefix(start.lowercased()) && !own.isEmpty ? own : [pattern]
+      }
+    }
     return patterns.dropLast().joined(separator: ", ") + " and " + (patterns.last ?? "")
   }
 

@@ -13,6 +13,7 @@ package enum Registry {
     MultiResolutionFamily.self,
     ViTFamily.self,
     FastViTFamily.self,
+    MobileNetFamily.self,
     PlainViTFamily.self,
     ConvNeXtFamily.self,
     LLaMAFamily.self,

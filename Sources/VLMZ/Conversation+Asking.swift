@@ -131,7 +131,7 @@ extension Model {
 
   func encode(
     _ image: Image, _ options: EncodingOptions, pool: WorkerPool, _ flag: CancellationFlag,
-    observe: TowerObserver? = nil
+    isFrame: Bool = false, observe: TowerObserver? = nil
   ) throws -> EncodedImage {
     guard capabilities.contains(.seesPictures), let language else {
       throw VLMZError(
@@ -139,9 +139,10 @@ extension Model {
     }
     let clock = ContinuousClock()
     let start = clock.now
+    var geometry = options.geometry
+    geometry.isFrame = isFrame
     let picture = try image.withSource { source in
-      try language.prepare(
-        source, name: image.name, geometry: options.geometry, limits: image.limits)
+      try language.prepare(source, name: image.name, geometry: geometry, limits: image.limits)
     }
     try flag.check()
     let tokens = try ModelError.inFile(image.name) {

@@ -167,9 +167,11 @@ public final class Conversation: @unchecked Sendable {
     let ids = try ids(text, all)
     let generation = try generator.generate(
       ids, images: all, frame.complete(options ?? self.options), cancelled: cancelled, emit: emit)
+    // Marks around the tiles of a picture are text.
+    let marks = all.reduce(0) { $0 + $1.positionCount - $1.count }
     let answer = Answer(
-      generation, promptTokens: ids.count { $0 != ImagePrompt.sentinel },
-      visualTokens: all.reduce(0) { $0 + $1.positionCount })
+      generation, promptTokens: ids.count { $0 != ImagePrompt.sentinel } + marks,
+      visualTokens: all.reduce(0) { $0 + $1.count })
     guard !answer.endedBeforeStart else { return answer }
     let answered = frame.historyText(of: generation.text)
     turns += [.init(.user, text), .init(.assistant, answered)]

@@ -15,21 +15,12 @@ extension ConversationRun {
   func ask(
     _ question: String, ofFilm source: PictureSource, rate: Double, _ conversation: Conversation
   ) throws {
-    guard case .splitting(let splitting)? = model.language.preprocessing?.tiling,
-      let sampling = splitting.film
-    else {
-      throw ValidationError(
-        "--fps: expected a model that was trained on films, such as SmolVLM2; without it the "
-          + "pictures are shown as such")
-    }
     guard !question.contains(ImagePrompt.marker) else {
       throw ValidationError(
         "--fps: found \(ImagePrompt.marker) in the question, expected none: frames have places of "
           + "their own before it")
     }
-    let film = try Film(source, background: background, limits: limits)
-    guard film.count > 0 else { throw ValidationError("--fps: found no pictures") }
-    let frames = sampling.frames(of: film.count, rate: rate)
+    let (film, frames) = try film(source, rate: rate)
     var encoded = Encoded()
     try film.forEach(frames) { picture, image in
       let start = Progress.now()
@@ -43,6 +34,34 @@ extension ConversationRun {
     }
     let text = VideoPrompt.text(question, frames: frames, of: film.count, rate: rate)
     try ask(text, conversation, encoded, cancelled: nil)
+  }
+
+  /// A film, and the frames that the model would take of it, by their numbers from 0.
+  ///
+  /// - Throws: as `ask(_:ofFilm:rate:_:)`.
+  func film(_ source: PictureSource, rate: Double) throws -> (Film, frames: [Int]) {
+    guard let sampling = model.language.filmSampling else {
+      throw ValidationError(
+        "--fps: expected a model that was trained on films, such as SmolVLM2; without it the "
+          + "pictures are shown as such")
+    }
+    let film = try Film(source, background: background, limits: limits)
+    guard film.count > 0 else { throw ValidationError("--fps: found no pictures") }
+    return (film, sampling.frames(of: film.count, rate: rate))
+  }
+
+  /// Says that a GIF has more pictures than the one that is seen, where the model could see them.
+  func noteOfFilm(_ picture: PictureInput) {
+    guard !quiet, model.language.filmSampling != nil, case .file = picture.content,
+      let file = try? MappedFile(path: picture.name), file.count <= limits.maximumFileBytes,
+      file.withBytes(0..<min(file.count, 6), { GIFFilm.isGIF(Array($0)) }),
+      let film = try? GIFFilm(
+        bytes: file.withBytes(0..<file.count) { Array($0) }, name: picture.place, limits: limits),
+      film.count > 1
+    else { return }
+    Report.note(
+      "vlm-run: \(picture.title): the first of \(film.count) pictures is seen; --fps N asks about "
+        + "the film")
   }
 
   /// What shows where a GIF paints nothing.

@@ -201,6 +201,7 @@ struct ConversationRun {
     isOneOfSeveral: Bool = false, observe: TowerObserver? = nil
   ) throws -> VisualTokens {
     let start = Progress.now()
+    noteOfFilm(picture)
     let tokens = try encode(
       try prepare(picture, isOneOfSeveral: isOneOfSeveral), of: picture, observe: observe)
     conversation.add(tokens)

@@ -44,6 +44,9 @@ enum Film {
     let file = try MappedFile(path: picture.name)
     let head = file.withBytes(0..<min(file.count, 1 << 12)) { Array($0) }
     if let kind = Animation.name(of: head) { throw InputError(picture.name, .unreadFilm(kind)) }
+    if file.withBytes(0..<file.count, { Animation.isTIFFOfPages($0) }) {
+      throw InputError(picture.name, .unreadFilm("a TIFF of several pages"))
+    }
     guard GIFFilm.isGIF(head), let content = try content(of: picture, limits) else { return }
     let film = try GIFFilm(bytes: content, name: picture.place, limits: limits)
     if film.count > 1 { throw InputError(picture.name, .filmAmongFrames(frames: film.count)) }

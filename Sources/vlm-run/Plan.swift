@@ -42,29 +42,60 @@ struct Plan {
     _ source: PictureSource, _ records: Records,
     load: (PictureInput) throws -> (width: Int, height: Int)
   ) throws {
+    let list = begin(records)
+    while let picture = try source.next() { try list.add(picture) { try load(picture) } }
+    try end(list)
+  }
+
+  /// The same with some frames of a film, by their numbers from 0.
+  func show(
+    _ film: Film, _ frames: [Int], _ records: Records,
+    load: (PictureInput, VLMImages.Image?) throws -> (width: Int, height: Int)
+  ) throws {
+    let list = begin(records)
+    try film.forEach(frames) { picture, image in
+      try list.add(picture) { try load(picture, image) }
+    }
+    try end(list)
+  }
+
+  private func begin(_ records: Records) -> List {
     if records.format == .text { lines.forEach { Report.line($0) } }
-    let pictures = Records(records.format == .text ? .text : .json)
-    while let picture = try source.next() {
+    return List(
+      format: records.format, pictures: Records(records.format == .text ? .text : .json))
+  }
+
+  private func end(_ list: List) throws {
+    var whole = object
+    whole.set("images", .array(list.pictures.objects))
+    switch list.format {
+    case .text: break
+    case .json: Report.line(JSONValue.object(whole).serialized(pretty: true))
+    case .jsonLines: Report.line(JSONValue.object(whole).serialized())
+    }
+    try list.pictures.end()
+  }
+
+  /// The pictures so far.
+  private struct List {
+    let format: Records.Format
+    let pictures: Records
+
+    func add(
+      _ picture: PictureInput, load: () throws -> (width: Int, height: Int)
+    ) throws {
       do {
-        let size = try load(picture)
+        let size = try load()
         var object = picture.members
         object.set("width", .int(size.width))
         object.set("height", .int(size.height))
         pictures.add(.object(object))
-        if records.format == .text {
+        if format == .text {
           Report.line("\(picture.title): input \(size.width)×\(size.height)")
         }
       } catch let error as any ReportableError {
         pictures.fail(error, members: picture.members)
       }
     }
-    var whole = object
-    whole.set("images", .array(pictures.objects))
-    switch records.format {
-    case .text: break
-    case .json: Report.line(JSONValue.object(whole).serialized(pretty: true))
-    case .jsonLines: Report.line(JSONValue.object(whole).serialized())
-    }
-    try pictures.end()
   }
 }

@@ -46,6 +46,15 @@ extension VLMRun {
         "context", .int(model.capacity), "\(model.capacity) positions, keys and values \(format)")
       let template = try PromptChoice(model, conversation, quiet: true).template()?.name
       plan.add("template", template.map { .string($0) } ?? .null, template ?? "none")
+      if let rate = conversation.fps {
+        let (film, frames) = try run.film(source, rate: rate)
+        plan.add(
+          "frames", .array(frames.map { .int($0) }), "\(frames.count) of \(film.count)")
+        return try plan.show(film, frames, run.records) { picture, image in
+          let prepared = try run.prepare(picture, decoded: image, isFrame: true)
+          return (prepared.width, prepared.height)
+        }
+      }
       return try plan.show(source, run.records) { picture in
         let prepared = try run.prepare(picture)
         return (prepared.width, prepared.height)

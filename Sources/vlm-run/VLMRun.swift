@@ -193,6 +193,11 @@ struct VLMRun: ParsableCommand {
           + "are stored in the file: vlm-convert \(model.quotedForShell) new.vlmz --labels-file FILE"
       )
     }
+    if labels.isUsed, session.clip == nil {
+      throw ValidationError(
+        "\(labels.given[0]): found a model of pictures alone, expected one with a text tower, such as a "
+          + "CLIP; this one embeds pictures (--embed), and embeddings of two can be compared")
+    }
     if labels.isUsed { try setTextClasses(of: session) }
     if let scores {
       guard session.description.classCount != nil else {

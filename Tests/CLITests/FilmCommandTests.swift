@@ -44,6 +44,28 @@ import VLMTestSupport
       ])
   }
 
+  @Test("a dry run lists the frames that the model would take")
+  func dryRun() throws {
+    let names = try (1...6).map { try copy("f\($0).png") }
+    let outcome = try CommandRunner.run(
+      "vlm-run",
+      [try model()] + names + ["--fps", "2", "-p", "What?", "--dry-run", "--json", "-q"])
+    try #require(outcome.status == 0, "\(outcome.errors)")
+    let json = try #require(
+      try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
+    let frames = try #require(json["frames"] as? [Int])
+    let images = try #require(json["images"] as? [[String: Any]])
+    #expect(frames.count == images.count && frames.count < 6 && !frames.isEmpty)
+  }
+
+  @Test("a GIF of several pictures that is shown as one is told of")
+  func noteOfFilm() throws {
+    let outcome = try CommandRunner.run(
+      "vlm-run", [try model(), Self.film, "-p", "What?", "-n", "1"])
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(outcome.errors.contains("the first of 5 pictures is seen; --fps N"))
+  }
+
   @Test("a film among the frames of another is refused with how long it is")
   func filmAmongFrames() throws {
     let outcome = try ask([try copy("f1.png"), Self.film])

@@ -98,7 +98,7 @@ static void hostile_activations(const vlm_kernels *k, size_t columns) {
     k->store_keys_values(&kv, 3, ROWS, x, columns, x, columns);
     kv_free(&kv);
   }
-  for (int a = VLM_ACTIVATION_NONE; a <= VLM_ACTIVATION_SILU; a++)
+  for (int a = VLM_ACTIVATION_NONE; a <= VLM_ACTIVATION_HARD_SWISH; a++)
     k->activation_f32(ROWS * columns, (vlm_activation)a, x, x);
   check(1, k->name, "activations that are not numbers", columns, 0, 0);
   free(x), free(codes);

@@ -271,7 +271,7 @@ static void test_activations(const vlm_kernels *k) {
   float *expected = memory(COUNT * sizeof *y);
   for (int i = 0; i < COUNT; i++) x[i] = (float)(i - COUNT / 2) * (i % 3 ? 0.0004f : 0.02f);
   x[5] = 1e-42f, x[6] = -1e-42f, x[7] = 3e38f, x[8] = -3e38f, x[9] = 0, x[10] = -0.0f;
-  for (int a = VLM_ACTIVATION_NONE; a <= VLM_ACTIVATION_SILU; a++) {
+  for (int a = VLM_ACTIVATION_NONE; a <= VLM_ACTIVATION_HARD_SWISH; a++) {
     memcpy(y, x, COUNT * sizeof *y);
     k->activation_f32(COUNT, (vlm_activation)a, y, y);
     scalar->activation_f32(COUNT, (vlm_activation)a, x, expected);
@@ -288,7 +288,7 @@ static void test_epilogue(const vlm_kernels *k, size_t outputs) {
   float *x = random_floats(count, 4), *bias = random_floats(outputs, 1);
   float *gamma = random_floats(outputs, 2), *residual = random_floats(count, 1);
   float *y = memory(count * sizeof *y), *expected = memory(count * sizeof *y);
-  for (int a = VLM_ACTIVATION_NONE; a <= VLM_ACTIVATION_SILU; a++) {
+  for (int a = VLM_ACTIVATION_NONE; a <= VLM_ACTIVATION_HARD_SWISH; a++) {
     for (unsigned parts = 0; parts < 8; parts++) {
       const vlm_epilogue e = {
           parts & 1 ? bias : NULL, parts & 2 ? gamma : NULL, parts & 4 ? residual : NULL, stride,

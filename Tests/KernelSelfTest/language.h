@@ -192,7 +192,7 @@ static void test_multiply(
 static void test_gate(const vlm_kernels *k, const vlm_kernels *reference, size_t columns) {
   float *gate = random_floats(columns, 6), *up = random_floats(columns, 2);
   float *y = memory(columns * sizeof *y), *expected = memory(columns * sizeof *y);
-  for (int activation = VLM_ACTIVATION_NONE; activation <= VLM_ACTIVATION_SILU; activation++) {
+  for (int activation = VLM_ACTIVATION_NONE; activation <= VLM_ACTIVATION_HARD_SWISH; activation++) {
     k->gate_f32(1, columns, (vlm_activation)activation, gate, columns, up, columns, y, columns);
     reference->gate_f32(
         1, columns, (vlm_activation)activation, gate, columns, up, columns, expected, columns);

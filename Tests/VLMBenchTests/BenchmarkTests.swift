@@ -88,12 +88,36 @@ struct BenchmarkTests {
     #expect(throws: BenchError(.unknownModel("siglip"))) { try RandomModel.image(named: "siglip") }
   }
 
+  @Test(
+    "MobileNetV4's operations are those that timm's layers have, and the small models are named")
+  func smallModels() throws {
+    // 256 patches and a class token through 12 layers, and the patches' embedding.
+    let (tokens, width) = (257.0, 384.0)
+    let layer: Double = tokens * 12 * width * width + 2 * tokens * tokens * width
+    let models: [(name: String, side: Int, operations: Double)] = [
+      // timm's convolutions and its linear layer at 224 pixels.
+      ("mobilenetv4_conv_small", 224, 186_005_568),
+      ("dinov2_small", 224, 12 * layer + 256 * 588 * width),
+    ]
+    for (name, side, operations) in models {
+      let model = try RandomModel.image(named: name)
+      let tower = try #require(model.config.image, "\(name)")
+      let found = try RandomEncoder(tower: tower).operations(side: side)
+      #expect(found == 2 * operations, "\(name): \(found)")
+    }
+    for name in ["smollm2-360m", "qwen2-0.5b", "qwen2-1.5b.2"] {
+      #expect(try RandomModel.language(named: name).tiedEmbeddings)
+    }
+  }
+
   @Test("every named encoder makes tokens of its language model's width, and no other is known")
   func encoderNames() throws {
     for name in RandomEncoder.names {
       let encoder = try #require(try RandomEncoder(named: name))
       let width = encoder.projector?.outputs ?? encoder.tower.geometry.channels
-      #expect([1024, name.hasSuffix("13b") ? 5120 : 4096].contains(width), "\(name)")
+      let small = ["fastvithd": 3072, "fastvlm-0.5b": 896, "smolvlm-256m": 16 * 768][name]
+      let widths = small.map { [$0] } ?? [1024, name.hasSuffix("13b") ? 5120 : 4096]
+      #expect(widths.contains(width), "\(name)")
     }
     let other = try RandomEncoder(named: "convnext_tiny")
     #expect(other == nil)

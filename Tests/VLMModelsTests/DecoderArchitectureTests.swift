@@ -88,6 +88,13 @@ struct DecoderArchitectureTests {
     #expect(try LLaMAConfig(json: config.json) == config)
   }
 
+  @Test("of Gemma 3 a rotation that no type of layer has is left out, as transformers 5 does")
+  func flat() throws {
+    let config = try Self.described(
+      "gemma3_text", [("rope_parameters", ["rope_type": "default", "rope_theta": 5000.0])])
+    #expect(config.ropeBase == 1_000_000 && config.traits.localBase == 10_000)
+  }
+
   @Test("LongRoPE's attention factor follows from the two lengths, unless it is stated")
   func longRoPE() throws {
     let factors: JSONValue = [1.0, 2.0, 3.0]
@@ -194,6 +201,10 @@ struct DecoderArchitectureTests {
       #expect(Registry.unknownClass(in: ["architectures": [.string(name)]]) == nil)
       #expect(Registry.unknownClass(in: ["model_type": .string(type)]) == nil)
     }
-    #expect(Registry.statedPatterns.contains("Gemma3…"))
+    #expect(Registry.statedPatterns(besides: "BertModel").contains("Gemma3…"))
+    for name in ["Qwen2_5_VLForConditionalGeneration", "qwen2_5_vl"] {
+      let patterns = Registry.statedPatterns(besides: name)
+      #expect(patterns.contains("Qwen2ForCausalLM") && !patterns.contains("Qwen2…"), "\(patterns)")
+    }
   }
 }

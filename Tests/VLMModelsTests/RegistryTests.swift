@@ -28,6 +28,26 @@ struct RegistryTests {
         hasPositions: true),
     ], norm: .batch, activatesDownsampling: true, outputs: 64, squeeze: 4, feature: .pooled)
 
+  private static let mobileNet = MobileNetConfig(
+    stem: [
+      .bottleneck(
+        .init(
+          [.init(kernel: 3, stride: 2, outputs: 8, activation: .hardSwish)], isResidual: false))
+    ],
+    stages: [
+      [
+        .bottleneck(
+          .init(
+            [
+              .init(kernel: 1, outputs: 16, activation: .relu), .init(kernel: 5, outputs: nil),
+              .init(kernel: 1, outputs: 8),
+            ], isResidual: true, hasScale: true)),
+        .linearMixer(.init(heads: 3, dimension: 4, kernels: [5])),
+        .sharedMixer(.init(heads: 2, dimension: 6, reduction: 3, hasScale: true)),
+      ]
+    ], final: .init(kernel: 1, outputs: 12, activation: .gelu),
+    head: [.linear(outputs: 7, bias: false), .linear(outputs: 3, bias: true)], isClassifier: true)
+
   private static let language = LLaMAConfig(
     vocabulary: 100, hidden: 32, layers: 1, heads: 4, keyValueHeads: 2, headDimension: 8,
     feedForward: 48, epsilon: 1e-5, tiedEmbeddings: true, contextLength: 512)
@@ -50,6 +70,7 @@ struct RegistryTests {
       ModelDescription(CLIPFamily.self, CLIPConfig(image: joint, text: text)),
       ModelDescription(ViTFamily.self, vit(.pooled)),
       ModelDescription(FastViTFamily.self, fastViT),
+      ModelDescription(MobileNetFamily.self, mobileNet),
       ModelDescription(
         PlainViTFamily.self,
         PlainViTConfig(imageSize: 518, patchSize: 14, encoder: encoder)),
@@ -121,16 +142,16 @@ struct RegistryTests {
   func facts() throws {
     let models = try Self.models()
     #expect(
-      models.map(\.seesPictures) == [true] + Array(repeating: false, count: 7) + [true])
+      models.map(\.seesPictures) == [true] + Array(repeating: false, count: 8) + [true])
     #expect(
-      models.map { $0.language != nil } == [true] + Array(repeating: false, count: 6) + [
+      models.map { $0.language != nil } == [true] + Array(repeating: false, count: 7) + [
         true, true,
       ])
-    #expect(models.map(\.tokenRows) == [100, nil, 50, nil, nil, nil, nil, 100, 100])
-    #expect(models.map(\.trainedSide) == [nil, 224, 336, 336, nil, 518, nil, nil, nil])
+    #expect(models.map(\.tokenRows) == [100, nil, 50, nil, nil, nil, nil, nil, 100, 100])
+    #expect(models.map(\.trainedSide) == [nil, 224, 336, 336, nil, nil, 518, nil, nil, nil])
     #expect(
       models.map { $0.config.image != nil }
-        == [false, true, true, true, true, true, true, false, false])
+        == [false, true, true, true, true, true, true, true, false, false])
   }
 
   @Test("an unknown architecture is answered with every name that is known")

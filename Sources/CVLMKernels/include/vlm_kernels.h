@@ -28,7 +28,8 @@ typedef enum vlm_activation {
   VLM_ACTIVATION_RELU,       // max(x, 0)
   VLM_ACTIVATION_GELU_TANH,  // x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3)))
   VLM_ACTIVATION_QUICK_GELU, // x * sigmoid(1.702 x)
-  VLM_ACTIVATION_SILU        // x * sigmoid(x)
+  VLM_ACTIVATION_SILU,       // x * sigmoid(x)
+  VLM_ACTIVATION_HARD_SWISH  // x * min(max(x + 3, 0), 6) / 6
 } vlm_activation;
 
 /// What is applied to a finished sum before it is stored:

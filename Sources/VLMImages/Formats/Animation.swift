@@ -16,6 +16,28 @@ package enum Animation {
     return nil
   }
 
+  /// Whether a file is a TIFF whose second directory is a page too, and no small copy of the first.
+  package static func isTIFFOfPages(_ file: some RandomAccessCollection<UInt8>) -> Bool {
+    let isLittle = file.starts(with: [0x49, 0x49, 42, 0])
+    guard isLittle || file.starts(with: [0x4d, 0x4d, 0, 42]) else { return false }
+    func number(_ place: Int, _ count: Int) -> Int? {
+      guard place >= 0, place <= file.count - count else { return nil }
+      let bytes = file.dropFirst(place).prefix(count)
+      return (isLittle ? Array(bytes.reversed()) : Array(bytes)).reduce(0) { $0 << 8 | Int($1) }
+    }
+    guard let first = number(4, 4), let entries = number(first, 2),
+      let second = number(first + 2 + entries * 12, 4), second > 0,
+      let count = number(second, 2), count > 0
+    else { return false }
+    for index in 0..<count {
+      let entry = second + 2 + index * 12
+      // NewSubfileType, whose first bit says that it is a smaller copy.
+      guard number(entry, 2) == 254 else { continue }
+      return number(entry + 8, 4).map { $0 & 1 == 0 } ?? false
+    }
+    return true
+  }
+
   /// Whether a PNG has the chunk `acTL`, which stands before its picture.
   private static func hasAnimationControl(_ head: [UInt8]) -> Bool {
     var place = 8

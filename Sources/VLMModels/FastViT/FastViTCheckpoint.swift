@@ -43,7 +43,7 @@ struct FastViTCheckpoint {
     }
     let outside = names.filter { !$0.name.hasPrefix(prefix) }
     let timm = naming.timm(inside.map { String($0.name.dropFirst(prefix.count)) })
-    var tensors = try FastViTTensors(Array(zip(timm, inside)).map { ($0, $1) })
+    var tensors = try ConvolutionTensors(Array(zip(timm, inside)).map { ($0, $1) })
     var config = try Self.config(&tensors, facts)
     self.naming = naming
     switch purpose {
@@ -79,7 +79,7 @@ struct FastViTCheckpoint {
   }
 
   private static func config(
-    _ tensors: inout FastViTTensors, _ facts: FastViTDescription
+    _ tensors: inout ConvolutionTensors, _ facts: FastViTDescription
   ) throws(ModelError) -> FastViTConfig {
     for index in 0..<3 { _ = try tensors.convolution("stem.\(index)", "stem.\(index)") }
     var channels = tensors.found["stem.0.weight"]?.shape.first ?? 0
@@ -146,7 +146,7 @@ struct FastViTCheckpoint {
   }
 
   private static func attentionMixer(
-    _ tensors: inout FastViTTensors, _ name: String, isBatch: Bool, usesLayerScale: Bool
+    _ tensors: inout ConvolutionTensors, _ name: String, isBatch: Bool, usesLayerScale: Bool
   ) throws(ModelError) {
     if isBatch {
       try tensors.scaleAndShift(name + ".norm", name + ".norm")
@@ -164,7 +164,7 @@ struct FastViTCheckpoint {
 
   /// The inner width of a squeeze-excite; nil for none.
   private static func squeeze(
-    _ tensors: inout FastViTTensors, _ name: String, _ ours: String
+    _ tensors: inout ConvolutionTensors, _ name: String, _ ours: String
   ) throws(ModelError) -> Int? {
     guard tensors.hasModule(name) else { return nil }
     let width = try tensors.shape(name + ".fc1.weight", rank: 4)[0]

@@ -82,6 +82,8 @@ extension LLaMAConfig {
       let object = try fields.object(key)
       if object.isEmpty { continue }
       guard isNested, object.has("full_attention") || object.has("sliding_attention") else {
+        // Of such a class transformers 5 reads what stands in the inner objects alone.
+        if isNested, key == "rope_parameters" { continue }
         return object
       }
       return object.has("full_attention") ? try object.object("full_attention") : nil

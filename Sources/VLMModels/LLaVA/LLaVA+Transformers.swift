@@ -47,6 +47,7 @@ package struct TransformersLLaVA {
     var description = Self.description(json, text)
     notes = try Self.notes(fields, texts, kind)
     try kind.checkFeatures(fields)
+    try fields.checkPictureTokens(names)
     description.set("mm_vision_select_layer", try Self.layer(fields, kind))
     description.set("mm_vision_select_feature", try Self.feature(fields, kind))
     description.set(
@@ -174,6 +175,24 @@ package struct TransformersLLaVA {
       throw fields.refusal(
         key, found: stated.serialized(),
         expected: known.map { "\"\($0)\"" }.joined(separator: " or "))
+    }
+  }
+}
+
+extension ConfigFields {
+  /// Refuses tokens that stand for pictures and have no row in the table of embeddings: no prompt
+  /// could have them.
+  ///
+  /// - Parameter names: the model's tensors.
+  func checkPictureTokens(_ names: [CheckpointFacts.Name]) throws(ModelError) {
+    let table = names.first { name in
+      name.name.hasSuffix("embed_tokens.weight") && name.shape.count == 2
+    }
+    guard let rows = table?.shape[0] else { return }
+    for key in ["image_token_index", "image_token_id", "video_token_index", "video_token_id"] {
+      guard let id = try statedInt(key), !(0..<rows).contains(id) else { continue }
+      throw refusal(
+        key, found: "\(id)", expected: "0 to \(rows - 1), the rows of the table of embeddings")
     }
   }
 }

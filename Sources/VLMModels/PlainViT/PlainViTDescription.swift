@@ -126,6 +126,7 @@ struct PlainViTDescription {
     for key in ["hidden_size", "embed_dim"] { try fields.check(key, is: encoder.width) }
     for key in ["num_hidden_layers", "depth"] { try fields.check(key, is: encoder.layers) }
     try fields.check("intermediate_size", is: encoder.hidden)
+    try checkRatio(config)
     for key in ["num_register_tokens", "reg_tokens"] {
       try fields.check(key, is: config.registers)
     }
@@ -155,6 +156,23 @@ struct PlainViTDescription {
         .configuration(
           field: field, found: "\(count)", expected: "\(classes ?? 0), which the tensors have"))
     }
+  }
+
+  /// `mlp_ratio`, from which transformers' DINOv2 and timm have the width of an MLP.
+  private func checkRatio(_ config: PlainViTConfig) throws(ModelError) {
+    guard naming != .dinov3, let ratio = try fields.statedDouble("mlp_ratio") else { return }
+    let (width, hidden) = (config.encoder.width, config.encoder.hidden)
+    guard ratio > 0, ratio <= 1e6 else {
+      throw fields.refusal("mlp_ratio", found: "\(ratio)", expected: "a number above 0")
+    }
+    let plain = Int(Double(width) * ratio)
+    // transformers keeps the size of a gated MLP near that of a plain one; timm halves what it states.
+    let gated = (Int(Double(plain) * 2 / 3) + 7) / 8 * 8
+    let widths = config.mlp == .plain ? [plain] : naming == .timm ? [plain / 2, plain] : [gated]
+    guard !widths.contains(hidden) else { return }
+    throw fields.refusal(
+      "mlp_ratio", found: "\(ratio)",
+      expected: "one with which \(width) columns make MLPs of \(hidden), which the tensors have")
   }
 
   /// The side that is stated.

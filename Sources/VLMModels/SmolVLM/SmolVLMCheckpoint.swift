@@ -22,6 +22,8 @@ struct SmolVLMCheckpoint {
     let head = SmolVLMNaming.head(prefix)
     let description = try SmolVLMDescription(
       facts.description, hasHead: facts.names.contains { $0.name == head })
+    try ConfigFields(stated: facts.description, path: "config.json")
+      .checkPictureTokens(facts.names)
     (language, vision, shuffle) = (
       description.language, description.vision, description.shuffle
     )

@@ -16,6 +16,19 @@ extension MatrixView {
       for column in 0..<columns { y[column] += x[column] * factor }
     }
   }
+
+  /// `self = residual + gamma * self`, without each part that is nil; gamma has a value per column.
+  package func rejoin(_ residual: MatrixView?, gamma: Tensor?) {
+    precondition(gamma.map { $0.elementCount == columns } ?? true, "a value per column")
+    if let gamma {
+      let factors = gamma.floats
+      for row in 0..<rows {
+        let y = base + row * stride
+        for column in 0..<columns { y[column] *= factors[column] }
+      }
+    }
+    if let residual { add(residual) }
+  }
 }
 
 extension KernelSet {

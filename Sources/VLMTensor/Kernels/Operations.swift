@@ -9,6 +9,8 @@ package enum Activation: String, Sendable, CaseIterable {
   case geluTanh = "gelu_tanh"
   case quickGELU = "quick_gelu"
   case silu
+  /// x min(max(x + 3, 0), 6) / 6.
+  case hardSwish = "hard_swish"
 
   var kernel: vlm_activation {
     switch self {
@@ -18,6 +20,7 @@ package enum Activation: String, Sendable, CaseIterable {
     case .geluTanh: VLM_ACTIVATION_GELU_TANH
     case .quickGELU: VLM_ACTIVATION_QUICK_GELU
     case .silu: VLM_ACTIVATION_SILU
+    case .hardSwish: VLM_ACTIVATION_HARD_SWISH
     }
   }
 }

@@ -86,9 +86,11 @@ package struct PatchConvolution: Sendable {
   /// `patches` as `PatchGeometry.gather` made them, to `[rows, outputs]`.
   package func callAsFunction(
     _ patches: MatrixView, into y: MatrixView, activation: Activation = .none,
-    _ scratch: MatrixProduct.Scratch
+    gamma: Tensor? = nil, residual: MatrixView? = nil, _ scratch: MatrixProduct.Scratch
   ) {
-    product(patches, into: y, Epilogue(bias: bias, activation: activation), scratch)
+    product(
+      patches, into: y,
+      Epilogue(bias: bias, activation: activation, gamma: gamma, residual: residual), scratch)
   }
 
   /// The same by all threads of `pool`; see `MatrixProduct`.

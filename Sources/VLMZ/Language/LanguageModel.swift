@@ -59,6 +59,12 @@ package struct LanguageModel: Sendable {
     pictures == nil || preprocessing?.tiling?.isSplitting == true ? nil : "vicuna_v1"
   }
 
+  /// Which frames of a film the model sees; nil for one that was trained on none.
+  package var filmSampling: FrameSampling? {
+    guard case .splitting(let splitting)? = preprocessing?.tiling else { return nil }
+    return splitting.film
+  }
+
   // MARK: - Text
 
   /// Keys and values of longer contexts take gigabytes; who wants them says so.

@@ -77,7 +77,8 @@ struct PlainViTCheckpointTests {
       ("hidden_size", 22), ("num_hidden_layers", 4), ("image_size", 50), ("patch_size", 7),
       ("num_attention_heads", 2), ("num_attention_heads", 0), ("use_swiglu_ffn", true),
       ("qkv_bias", false), ("num_register_tokens", 4), ("layer_norm_eps", -1),
-      ("hidden_act", "tanh"), ("num_channels", 1), ("rope_theta", 100),
+      ("hidden_act", "tanh"), ("num_channels", 1), ("rope_theta", 100), ("mlp_ratio", 3),
+      ("mlp_ratio", -1),
     ]
     for (key, value) in cases {
       let text = Self.text(names, Self.changed(Self.described, key, value))
@@ -88,6 +89,7 @@ struct PlainViTCheckpointTests {
       ("global_pool", "max"), ("depth", 3), ("embed_dim", 24), ("num_classes", 9),
       ("img_size", 60), ("reg_tokens", 4), ("qkv_bias", false), ("act_layer", "tanh"),
       ("pre_norm", true), ("block_fn", "parallel"), ("num_heads", 4), ("qk_norm", true),
+      ("mlp_ratio", 7.5),
     ]
     for (key, value) in arguments {
       let inner = Self.changed(["num_heads": 3], key, value)

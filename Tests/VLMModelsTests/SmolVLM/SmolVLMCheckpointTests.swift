@@ -130,6 +130,7 @@ struct SmolVLMCheckpointTests {
 
   static let hostile: [(part: String, key: String, value: JSONValue)] = [
     ("", "scale_factor", 3), ("", "scale_factor", 0), ("", "scale_factor", "two"),
+    ("", "image_token_id", 50), ("", "image_token_id", -1),
     ("", "text_config", "none"), ("", "model_type", "paligemma"), ("", "vision_config", .null),
     ("text_config", "use_resampler", true), ("text_config", "qk_layer_norms", true),
     ("text_config", "model_type", "mamba"), ("text_config", "num_attention_heads", 5),

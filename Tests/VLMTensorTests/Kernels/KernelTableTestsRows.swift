@@ -118,6 +118,7 @@ struct KernelTableRowTests {
       ),
       (VLM_ACTIVATION_QUICK_GELU, { $0 * sigmoid(1.702 * $0) }),
       (VLM_ACTIVATION_SILU, { $0 * sigmoid($0) }),
+      (VLM_ACTIVATION_HARD_SWISH, { $0 * min(max($0 + 3, 0), 6) / 6 }),
     ]
     for (activation, formula) in formulas {
       var y = x
@@ -132,7 +133,7 @@ struct KernelTableRowTests {
   @Test("NaN passes through every activation but relu", arguments: KernelTables.all)
   func activationOfNaN(name: String) throws {
     let table = try KernelTables.named(name)
-    for value in VLM_ACTIVATION_NONE.rawValue...VLM_ACTIVATION_SILU.rawValue
+    for value in VLM_ACTIVATION_NONE.rawValue...VLM_ACTIVATION_HARD_SWISH.rawValue
     where value != VLM_ACTIVATION_RELU.rawValue {
       let x = [Float](repeating: .nan, count: 17)
       var y = [Float](repeating: 0, count: 17)

@@ -52,6 +52,34 @@ struct SmolVLMFilmTests {
     #expect(answer.text.hasPrefix(" First green, then yellow."))
   }
 
+  @Test("the library asks about a film as the command does, frames chosen and timed")
+  func library() throws {
+    let folder = try TemporaryFolder()
+    _ = try conversation(Fixture.path("trained"), .f32, in: folder)
+    let model = try Model(opening: folder.path("model.vlmz"))
+    let frames = try (0..<6).map { number in
+      try VLMZ.Image(contentsOf: Fixture.path("pictures/frame-\(number).png"))
+    }
+    let expected = try Fixture.Case("trained.video.1")
+    var options = AnswerOptions()
+    options.maximumTokens = expected.greedy.count
+    options.temperature = 0
+    let asking = try Conversation(with: model)
+    let answer = try asking.ask(
+      Self.question, aboutFilm: frames, framesPerSecond: 1, options: options)
+    #expect(answer.tokens.starts(with: expected.greedy.prefix(answer.tokens.count)))
+    #expect(answer.text.hasPrefix(" First green, then yellow."))
+    #expect(answer.promptTokenCount + answer.visualTokenCount == expected.ids.count)
+    for (question, pictures, rate) in [
+      ("<image>?", frames, 1.0), ("?", [], 1.0), ("?", frames, 0), ("?", frames, .infinity),
+    ] {
+      let error = thrownError(VLMZError.self) {
+        try asking.ask(question, aboutFilm: pictures, framesPerSecond: rate)
+      }
+      #expect(error?.code == .invalidArgument, "\(question)")
+    }
+  }
+
   @Test("what a folder says of films is read in the forms of all versions")
   func forms() throws {
     let source = try SourceModel.open(path: Fixture.path("trained"))

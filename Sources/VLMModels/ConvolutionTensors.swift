@@ -1,13 +1,16 @@
 import VLMTensor
 
-/// A checkpoint's tensors by timm's names, and what of ours is made from them.
-struct FastViTTensors {
+/// A checkpoint's tensors of convolutions by timm's names, and what of ours is made from them: batch
+/// norms are folded into the convolutions before them.
+struct ConvolutionTensors {
   /// By timm's name.
   private let stored: [String: CheckpointFacts.Name]
   /// By our name.
   private(set) var found: [String: ModelCheckpoint.Source] = [:]
   /// timm's names of what was read.
   private var used: Set<String> = []
+  /// Of every batch norm.
+  var epsilon: Float = 1e-5
 
   /// - Parameter names: timm's name of each, and what the checkpoint has under it.
   /// - Throws: `ModelError` where two tensors have one name.
@@ -75,6 +78,15 @@ struct FastViTTensors {
     used.insert(name)
   }
 
+  /// A tensor whose elements the model takes for a tensor of another shape.
+  ///
+  /// - Precondition: of as many elements.
+  mutating func take(_ name: String, _ ours: String, as shape: [Int]) throws(ModelError) {
+    guard let tensor = stored[name] else { throw ModelError(.missingTensor(name)) }
+    found[ours] = ModelCheckpoint.Source(original: tensor.name, shape: shape)
+    used.insert(name)
+  }
+
   /// A pointwise convolution, which is a matrix, with its bias.
   mutating func matrix(_ name: String, _ ours: String, bias: Bool = true) throws(ModelError) {
     try take(name + ".weight", ours + ".weight", flattened: true)
@@ -83,59 +95,28 @@ struct FastViTTensors {
 
   // MARK: - Folds
 
-  /// A convolution: one that is fused already, or branches with norms.
+  /// A convolution with its own bias, where it has one, and the batch norm behind it, where there is
+  /// one.
   ///
-  /// - Returns: the kernel's shape.
-  /// - Throws: `ModelError` naming a tensor that is missing or has another shape than the others.
-  mutating func convolution(_ name: String, _ ours: String) throws(ModelError) -> [Int] {
-    if has(name + ".reparam_conv.weight") {
-      try take(name + ".reparam_conv.weight", ours + ".weight")
-      try take(name + ".reparam_conv.bias", ours + ".bias")
-      return try shape(name + ".reparam_conv.weight", rank: 4)
+  /// - Parameters:
+  ///   - expected: the kernel's shape; -1 for any number of outputs.
+  ///   - isMatrix: whether it is pointwise and runs as a matrix.
+  /// - Returns: the outputs.
+  /// - Throws: `ModelError` naming a tensor that is missing or has another shape.
+  mutating func folded(
+    _ name: String, norm: String?, _ ours: String, _ expected: [Int], isMatrix: Bool = false
+  ) throws(ModelError) -> Int {
+    let shape = try shape(name + ".weight", rank: 4)
+    guard zip(shape, expected).allSatisfy({ $1 < 0 || $0 == $1 }) else {
+      throw ModelError(.shape(original(name + ".weight"), found: shape, expected: expected))
     }
-    let isLarge = has(name + ".large_conv.conv.weight")
-    let first = name + (isLarge ? ".large_conv" : ".conv_kxk.0") + ".conv.weight"
-    let kernel = try shape(first, rank: 4)
-    try fold(try branches(name, kernel), kernel, ours)
-    return kernel
-  }
-
-  /// RepMixer: `x + γ (mixer x - norm x)` where it is as trained.
-  mutating func mixer(_ name: String, _ ours: String) throws(ModelError) -> [Int] {
-    guard has(name + ".mixer.conv_kxk.0.conv.weight") else {
-      return try convolution(name, ours)
-    }
-    let kernel = try shape(name + ".mixer.conv_kxk.0.conv.weight", rank: 4)
-    let gamma = name + ".layer_scale.gamma"
-    let scale = has(gamma) ? try vector(gamma, kernel[0]) : nil
-    var all = [TensorFold.Branch()]
-    for var branch in try branches(name + ".mixer", kernel) {
-      branch.scale = scale
-      all.append(branch)
-    }
-    let norm = try norm(name + ".norm.identity", kernel[0])
-    all.append(TensorFold.Branch(norm: norm, scale: scale, isSubtracted: true))
-    try fold(all, kernel, ours)
-    return kernel
-  }
-
-  /// A convolution that tells positions: `x + pos_enc x` where it is as trained.
-  mutating func positions(_ name: String, _ ours: String) throws(ModelError) {
-    guard has(name + ".pos_enc.weight") else {
-      _ = try convolution(name, ours)
-      return
-    }
-    let kernel = try shape(name + ".pos_enc.weight", rank: 4)
+    let hasBias = has(name + ".bias")
     let branch = TensorFold.Branch(
-      kernel: try self.kernel(name + ".pos_enc.weight", within: kernel),
-      bias: try vector(name + ".pos_enc.bias", kernel[0]))
-    try fold([TensorFold.Branch(), branch], kernel, ours)
-  }
-
-  /// A convolution without a bias, and the batch norm behind it.
-  mutating func normed(_ name: String, _ ours: String) throws(ModelError) {
-    let kernel = try shape(name + ".conv.weight", rank: 4)
-    try fold([try branch(name, kernel)], kernel, ours)
+      kernel: try kernel(name + ".weight", within: shape),
+      bias: hasBias ? try vector(name + ".bias", shape[0]) : nil,
+      norm: try norm.map { norm throws(ModelError) in try self.norm(norm, shape[0]) })
+    try fold([branch], isMatrix ? Array(shape[..<2]) : shape, ours)
+    return shape[0]
   }
 
   /// A batch norm as a scale and a shift.
@@ -146,33 +127,8 @@ struct FastViTTensors {
     set(TensorFold(.bias, of: [branch]), [channels], ours + ".shift")
   }
 
-  private mutating func branches(
-    _ name: String, _ kernel: [Int]
-  ) throws(ModelError) -> [TensorFold.Branch] {
-    var result: [TensorFold.Branch] = []
-    for part in ["large_conv", "small_conv", "conv_scale"] where hasModule("\(name).\(part)") {
-      result.append(try branch("\(name).\(part)", kernel))
-    }
-    for index in 0..<(try count(name + ".conv_kxk", limit: 64)) {
-      result.append(try branch("\(name).conv_kxk.\(index)", kernel))
-    }
-    if hasModule(name + ".identity") {
-      result.append(TensorFold.Branch(norm: try norm(name + ".identity", kernel[0])))
-    }
-    return result
-  }
-
-  /// timm's `ConvNormAct`.
-  private mutating func branch(
-    _ name: String, _ kernel: [Int]
-  ) throws(ModelError) -> TensorFold.Branch {
-    TensorFold.Branch(
-      kernel: try self.kernel(name + ".conv.weight", within: kernel),
-      norm: try norm(name + ".bn", kernel[0]))
-  }
-
   /// The checkpoint's name of a kernel that lies in the middle of one of the shape `outer`.
-  private mutating func kernel(
+  mutating func kernel(
     _ name: String, within outer: [Int]
   ) throws(ModelError) -> String {
     let shape = try shape(name, rank: 4)
@@ -185,15 +141,16 @@ struct FastViTTensors {
     return original(name)
   }
 
-  private mutating func norm(_ name: String, _ count: Int) throws(ModelError) -> TensorFold.Norm {
+  /// A batch norm of `count` channels.
+  mutating func norm(_ name: String, _ count: Int) throws(ModelError) -> TensorFold.Norm {
     TensorFold.Norm(
       weight: try vector(name + ".weight", count), bias: try vector(name + ".bias", count),
       mean: try vector(name + ".running_mean", count),
-      variance: try vector(name + ".running_var", count), epsilon: FastViTConfig.epsilon)
+      variance: try vector(name + ".running_var", count), epsilon: epsilon)
   }
 
   /// The checkpoint's name of `count` values.
-  private mutating func vector(_ name: String, _ count: Int) throws(ModelError) -> String {
+  mutating func vector(_ name: String, _ count: Int) throws(ModelError) -> String {
     guard let tensor = stored[name] else { throw ModelError(.missingTensor(name)) }
     guard tensor.shape.first == count, tensor.shape.dropFirst().allSatisfy({ $0 == 1 }) else {
       throw ModelError(.shape(tensor.name, found: tensor.shape, expected: [count]))
@@ -202,7 +159,8 @@ struct FastViTTensors {
     return tensor.name
   }
 
-  private mutating func fold(
+  /// A kernel and a bias that follow from `branches`.
+  mutating func fold(
     _ branches: [TensorFold.Branch], _ kernel: [Int], _ ours: String
   ) throws(ModelError) {
     set(TensorFold(.kernel, of: branches), kernel, ours + ".weight")

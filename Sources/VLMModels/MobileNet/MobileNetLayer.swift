@@ -1,0 +1,93 @@
+import VLMTensor
+
+/// One convolution with its activation, run in the way that its kind runs best.
+struct MobileNetLayer: Sendable {
+  private enum Kind: Sendable {
+    case pointwise(Linear)
+    /// Gathered windows and a product.
+    case dense(PatchConvolution)
+    case depthwise(GroupedConvolution)
+  }
+
+  private let kind: Kind
+  private let config: MobileNetConfig.Layer
+
+  init(
+    _ weights: Weights, _ config: MobileNetConfig.Layer, inputs: Int
+  ) throws(ModelError) {
+    self.config = config
+    guard let outputs = config.outputs else {
+      kind = .depthwise(
+        try GroupedConvolution(
+          weights, inputs: inputs, multiplier: 1, kernel: config.kernel, stride: config.stride))
+      return
+    }
+    guard config.kernel > 1 || config.stride > 1 else {
+      kind = .pointwise(try Linear(weights, inputs: inputs, outputs: outputs, bias: true))
+      return
+    }
+    kind = .dense(
+      try PatchConvolution(
+        weights, inputs: inputs, outputs: outputs, geometry: Self.geometry(config), bias: true,
+        role: Self.isStem(inputs: inputs) ? .convolution : .patchConvolution))
+  }
+
+  /// The windows of a dense convolution: as much padding as leaves the extent at stride 1.
+  static func geometry(_ config: MobileNetConfig.Layer) -> PatchGeometry {
+    PatchGeometry(
+      kernel: config.kernel, stride: config.stride, padding: config.kernel / 2,
+      trailingPadding: config.kernel / 2)
+  }
+
+  /// Whether a convolution reads the picture itself, which quantized weights would harm most.
+  private static func isStem(inputs: Int) -> Bool { inputs <= 3 }
+
+  func output(_ map: FeatureShape) -> FeatureShape { config.output(map) }
+
+  /// `y = residual + gamma * activation(convolution(x))`, without the parts that are nil.
+  ///
+  /// - Parameter y: without gaps, and neither `x` nor a part of it.
+  func callAsFunction(
+    _ x: FeatureMap, into y: MatrixView, gamma: Tensor? = nil, residual: MatrixView? = nil,
+    _ context: MobileNetContext
+  ) {
+    let (shape, activation) = (output(x.shape), config.activation)
+    switch kind {
+    case .pointwise(let linear):
+      context.multiply(
+        linear, x.view, into: y, activation: activation, gamma: gamma, residual: residual)
+    case .dense(let convolution):
+      let columns = convolution.geometry.kernel * convolution.geometry.kernel * x.view.columns
+      let tiles = MobileNetPlan.denseTiles(shape, columns: columns)
+      context.pool.forEach(count: tiles.count) { piece, worker in
+        let (scratch, rows) = (context.scratch(worker), tiles.rows(piece))
+        let windows = scratch.windows.matrix(rows: rows.count, columns: columns)
+        convolution.geometry.gather(
+          x.view, height: x.shape.height, width: x.shape.width, lines: tiles[piece],
+          into: windows)
+        convolution(
+          windows, into: y[rows], activation: activation, gamma: gamma,
+          residual: residual?[rows], scratch.product)
+      }
+    case .depthwise(let convolution):
+      let tiles = LineTiles(
+        shape, threads: context.pool.threadCount, maximumLines: MobileNetPlan.depthwiseLines)
+      context.pool.forEach(count: tiles.count) { piece, worker in
+        let part = y[tiles.rows(piece)]
+        convolution(
+          x.view, from: 0, height: x.shape.height, width: x.shape.width, lines: tiles[piece],
+          into: part, scratch: context.scratch(worker).lines)
+        if activation != .none { context.kernels.activate(activation, part) }
+        part.rejoin(residual?[tiles.rows(piece)], gamma: gamma)
+      }
+    }
+  }
+}
+
+extension MobileNetConfig.Layer {
+  func output(_ map: FeatureShape) -> FeatureShape {
+    FeatureShape(
+      batch: 1, height: (map.height - 1) / stride + 1, width: (map.width - 1) / stride + 1,
+      channels: outputs ?? map.channels)
+  }
+}
