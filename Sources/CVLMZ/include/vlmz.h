@@ -47,7 +47,7 @@ extern "C" {
 // ---------------------------------------------------------------- versions and errors
 
 // The interface that this header describes; see vlmz_abi_version().
-#define VLMZ_ABI_VERSION 3
+#define VLMZ_ABI_VERSION 4
 
 // The interface that the library has. A program works with a library whose number is that of its
 // header or higher; one that it does not work with has another soname. Thread-safe.
@@ -105,10 +105,17 @@ typedef struct vlmz_model_options {
   // Threads that compute for the model's sessions and conversations, the caller's own included,
   // 1 to 1024; 0 for as many processors as this process may use. Results do not depend on it.
   int32_t threads;
+  // The folder that packed models (.vlmzp) are unpacked into, each file once; NULL refuses them. It
+  // is made where it is not there, has to be the user's own, and no other may write to it. Processes
+  // may share it. Any bytes, ended by zero. Since version 4.
+  const char *cache_folder;
+  // Bytes that the models in that folder may take together: those that were not opened for longest
+  // are removed for another, but none in use. 0 for 16 GB. Since version 4.
+  uint64_t cache_bytes;
 } vlmz_model_options;
 
 #define VLMZ_MODEL_OPTIONS_INIT \
-  { sizeof(vlmz_model_options), NULL, 0 }
+  { sizeof(vlmz_model_options), NULL, 0, NULL, 0 }
 
 // Opens a file and checks its header, its sections and its index of tensors, with their checksums.
 // The weights are mapped, not read: their checksums are not checked.

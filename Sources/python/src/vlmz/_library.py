@@ -26,7 +26,7 @@ from typing import Any
 from ._errors import InternalError, UnsupportedError, VlmzError, error_of
 
 # The interface that this package is written for; VLMZ_ABI_VERSION of vlmz.h.
-ABI_VERSION = 3
+ABI_VERSION = 4
 
 TextCallback = ctypes.CFUNCTYPE(c_int, c_void_p, c_size_t, c_void_p)
 
@@ -39,7 +39,13 @@ class _Options(Structure):
 
 
 class ModelOptions(_Options):
-    _fields_ = [("size", c_size_t), ("instruction_set", c_char_p), ("threads", c_int32)]
+    _fields_ = [
+        ("size", c_size_t),
+        ("instruction_set", c_char_p),
+        ("threads", c_int32),
+        ("cache_folder", c_char_p),
+        ("cache_bytes", c_uint64),
+    ]
 
 
 class ImageOptions(_Options):
@@ -334,17 +340,17 @@ def file_name(path: str | os.PathLike[str] | bytes) -> bytes:
     return name
 
 
-def number(value: int | None, name: str, *, least: int) -> int:
+def number(value: int | None, name: str, *, least: int, bits: int = 31) -> int:
     """A number of the library's options in which 0 means the default, None here.
 
     Raises:
-        InvalidArgumentError: for less than `least`, or for more than 31 bits hold.
+        InvalidArgumentError: for less than `least`, or for more than `bits` hold.
     """
     if value is None:
         return 0
     value = operator.index(value)
-    if not least <= value < 1 << 31:
-        raise error_of(1, f"{name}: found {value}, expected {least} to {(1 << 31) - 1}")
+    if not least <= value < 1 << bits:
+        raise error_of(1, f"{name}: found {value}, expected {least} to {(1 << bits) - 1}")
     return value
 
 
