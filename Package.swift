@@ -240,6 +240,18 @@ let package = Package(
   cLanguageStandard: .c17
 )
 
+// What runs once per command, or waits for a network, is compiled for size in packages: see
+// docs/installing.md.
+if Context.environment["PACKAGING"] != nil {
+  let cold = [
+    "VLMCommandLine", "VLMConversion", "VLMModels", "VLMServer", "vlm-convert", "vlm-run",
+    "vlm-serve",
+  ]
+  for target in package.targets where cold.contains(target.name) {
+    target.swiftSettings = [.unsafeFlags(["-Osize"])]
+  }
+}
+
 // Calibrating, converting and resizing take ten times as long unoptimised, of which the tests do much.
 // `scripts/test` and `scripts/lint` ask for it; who debugs does not want it.
 if Context.environment["VLMZ_OPTIMIZED"] != nil {

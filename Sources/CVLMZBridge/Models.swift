@@ -29,16 +29,16 @@ private func openModel(
   _ model: UnsafeMutablePointer<OpaquePointer?>?, trustedKeys: [String]?
 ) throws {
   let result = try place(model, "model", empty: nil)
-  let options = try structure(
+  let given = try structure(
     options, "options", initial: vlmz_model_options(),
     older: [MemoryLayout<vlmz_model_options>.offset(of: \.memory_bytes)])
-  let opened = try Model(
-    opening: try fileName(path),
-    options: Model.Options(
-      threads: nonzero(options.threads),
-      instructionSet: try optionalText(options.instruction_set, "instruction set"),
-      trustedKeys: trustedKeys,
-      memoryByteLimit: options.memory_bytes == 0 ? nil : Int(clamping: options.memory_bytes)))
+  var options = Model.Options(
+    threads: nonzero(given.threads),
+    instructionSet: try optionalText(given.instruction_set, "instruction set"),
+    trustedKeys: trustedKeys, cacheFolder: given.cache_folder.map { String(fileName: $0) },
+    memoryByteLimit: given.memory_bytes == 0 ? nil : Int(clamping: given.memory_bytes))
+  if given.cache_bytes > 0 { options.cacheByteLimit = Int(clamping: given.cache_bytes) }
+  let opened = try Model(opening: try fileName(path), options: options)
   result.pointee = HandleTable.shared.add(opened, .model)
 }
 

@@ -60,13 +60,16 @@ package struct DeltaApplication {
   ///   - keepingOldAs: where the file that is replaced gets a second name, once the target is
   ///     complete and proven.
   ///   - replacingKept: whether that name may be another file's, which is replaced.
+  ///   - accept: throws for a target that may not get its name; called with it complete and proven.
+  /// - Throws: `DeltaError`, or what `accept` throws.
   /// - Precondition: `check` has returned.
   package func write(
     to path: String, overwrite: Bool, threads: Int = 1,
     progress: ((Int, Int) -> Void)? = nil,
     loop: Container.Loop = { count, body in (0..<count).forEach(body) },
-    keepingOldAs kept: String? = nil, replacingKept: Bool = false
-  ) throws(DeltaError) {
+    keepingOldAs kept: String? = nil, replacingKept: Bool = false,
+    accept: (MappedFile) throws -> Void = { _ in }
+  ) throws {
     let total = 2 * delta.target.byteCount
     let output: OutputFile
     do throws(FileError) {
@@ -84,9 +87,10 @@ package struct DeltaApplication {
       try model.file.checkUnchanged()
       try delta.file.checkUnchanged()
     } catch { throw DeltaError(error) }
-    try prove(output.temporaryPath, loop: loop) { done in
+    let made = try prove(output.temporaryPath, loop: loop) { done in
       progress?(delta.target.byteCount + done, total)
     }
+    try accept(made)
     do throws(FileError) {
       if let kept { try RollbackCopy.make(of: path, at: kept, overwrite: replacingKept) }
       try output.commit()
@@ -143,7 +147,7 @@ package struct DeltaApplication {
   /// Reads the finished file: it is sound, and the container that the delta promises [D21].
   private func prove(
     _ path: String, loop: Container.Loop, progress: (Int) -> Void
-  ) throws(DeltaError) {
+  ) throws(DeltaError) -> MappedFile {
     func fault(_ error: ContainerError) -> DeltaError {
       DeltaError(path: delta.path, .container(error, .d21))
     }
@@ -167,5 +171,6 @@ package struct DeltaApplication {
       }
     } catch { throw fault(error) }
     if let first = defects.first { throw fault(first) }
+    return made.file
   }
 }

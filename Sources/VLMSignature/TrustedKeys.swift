@@ -44,9 +44,20 @@ package struct TrustedKeys: Sendable, Equatable {
   /// - Throws: `SignatureError`, where it is not there or by none of the keys.
   package func signature(ofPacked packed: String) throws(SignatureError) -> Signature {
     let unpacked = packed.unpackedName
-    let path = Signature.path(of: unpacked)
+    return try signature(of: unpacked, at: Signature.path(of: unpacked))
+  }
+
+  /// The signature of a file that need not be there yet, by one of the keys.
+  ///
+  /// - Parameters:
+  ///   - file: its name, for messages.
+  ///   - path: that of the signature.
+  /// - Throws: `SignatureError`, where it is not there or by none of the keys.
+  package func signature(
+    of file: String, at path: String
+  ) throws(SignatureError) -> Signature {
     guard FileSystem.exists(path) else {
-      throw SignatureError(path: unpacked, .notSigned(expected: path))
+      throw SignatureError(path: file, .notSigned(expected: path))
     }
     let found = try Signature(path: path)
     _ = try found.author(among: keys)
@@ -63,19 +74,27 @@ package struct TrustedKeys: Sendable, Equatable {
     _ container: Container, by signature: Signature, progress: ((Int, Int) -> Void)? = nil
   ) throws(SignatureError) {
     let file = container.file
-    _ = try verify(file, by: signature) { progress?($0, file.count) }
+    try verify(file, by: signature) { progress?($0, file.count) }
     try container.checkStatements(of: signature)
   }
 
-  /// The key, one of these, by which a signature is right.
-  private func verify(
-    _ file: MappedFile, by found: Signature, progress: ((Int) -> Void)?
+  /// Checks that one of the keys made a signature of these bytes.
+  ///
+  /// - Parameters:
+  ///   - name: what messages call the file; nil for its path.
+  ///   - progress: called with the bytes that were hashed.
+  /// - Returns: the key.
+  /// - Throws: `SignatureError`.
+  @discardableResult
+  package func verify(
+    _ file: MappedFile, by found: Signature, named name: String? = nil,
+    progress: ((Int) -> Void)? = nil
   ) throws(SignatureError) -> PublicKey {
     let key = try found.author(among: keys)
     let digest = try BLAKE2b.digest(of: file, progress: progress)
     guard key.verifies(found.signature, of: digest) else {
       throw SignatureError(
-        path: file.path, .otherBytes(signature: found.path, key: key.identifier))
+        path: name ?? file.path, .otherBytes(signature: found.path, key: key.identifier))
     }
     return key
   }
@@ -101,9 +120,16 @@ extension Container {
 
   /// Checks that what a signature's comment says of the contents is true.
   package func checkStatements(of signature: Signature) throws(SignatureError) {
+    try signature.checkStatements(rootHash: rootHash)
+  }
+}
+
+extension Signature {
+  /// Checks that what the comment says of a container with this root hash is true.
+  package func checkStatements(rootHash: [UInt8]) throws(SignatureError) {
     let root = hexadecimal(rootHash)
-    if let other = signature.statedRoots.first(where: { $0 != root }) {
-      throw SignatureError(path: signature.path, .root(found: other, expected: root))
+    if let other = statedRoots.first(where: { $0 != root }) {
+      throw SignatureError(path: path, .root(found: other, expected: root))
     }
   }
 }

@@ -42,6 +42,8 @@ package struct TransportError: ReportableError, Equatable {
     case writableCache(folder: String)
     /// The file has no signature, since what it unpacks to is what is signed.
     case signedUnpacked
+    /// What was asked is told by tensors and sections, which only the unpacked file shows.
+    case tensorsPacked
   }
 
   package let path: String
@@ -65,8 +67,7 @@ package struct TransportError: ReportableError, Equatable {
   package var rule: PackedRule? {
     switch problem {
     case .file, .source, .otherTransfer, .nothingToContinue, .exceedsCache, .noCache, .cache,
-      .foreignCache,
-      .writableCache, .signedUnpacked:
+      .foreignCache, .writableCache, .signedUnpacked, .tensorsPacked:
       nil
     case .foreign: .p02
     case .version: .p03
@@ -99,7 +100,8 @@ package struct TransportError: ReportableError, Equatable {
 
   private var remedy: Remedy? {
     switch problem {
-    case .exceedsCache, .noCache, .cache, .foreignCache, .signedUnpacked: .unpack(path)
+    case .exceedsCache, .noCache, .cache, .foreignCache, .signedUnpacked, .tensorsPacked:
+      .unpack(path)
     case .otherTransfer: .startTransferAgain
     case .nothingToContinue: .transferFromStart
     case .container: .transferFromStart
@@ -146,6 +148,7 @@ package struct TransportError: ReportableError, Equatable {
       "is packed, and others may write to the cache '\(folder.escapedForDisplay())'; keep them "
         + "out: chmod go-w \(folder.quotedForShell)"
     case .signedUnpacked: "is packed, and what is signed is the file that it unpacks to"
+    case .tensorsPacked: "is packed, and its tensors and sections show when it is unpacked"
     }
   }
 }

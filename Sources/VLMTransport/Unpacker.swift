@@ -37,11 +37,14 @@ package struct Unpacker {
   /// - Parameters:
   ///   - overwrite: replace an existing file.
   ///   - limit: bytes that the container may have.
+  ///   - check: throws for a file that may not get its name; called when all of it is there, before
+  ///     anything in it is looked at. Nothing is kept of one that is refused.
   ///   - progress: called with the bytes of the container that are done, and all of them.
   /// - Throws: `TransportError`, whose `resumesAt` says from which byte of the packed file a kept
-  ///   output continues.
+  ///   output continues; what `check` throws.
   package func unpack(
     to path: String, overwrite: Bool, keeping: Keeping, limit: Int = .max,
+    check: (MappedFile, PackedHeader) throws -> Void = { _, _ in },
     progress: @escaping (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws -> Summary {
     // Before anything is made: most mistakes show in the first bytes.
@@ -87,7 +90,7 @@ package struct Unpacker {
       }
       throw error
     }
-    try check(output, reader)
+    try prove(output, reader, check)
     do throws(FileError) { try output.commit() } catch { throw TransportError(error) }
     return Summary(
       header: reader.header, frameCount: reader.position.frameCount,
@@ -100,18 +103,25 @@ package struct Unpacker {
   ///
   /// - Throws: `TransportError` for an input that cannot be read.
   package func finished(at path: String) throws -> PackedHeader? {
-    let bytes: [UInt8]
-    do throws(FileError) { bytes = try input.peek(PackedFormat.headerSize) } catch {
-      throw TransportError(error)
-    }
-    let header = bytes.withUnsafeBytes { try? PackedHeader($0, path: input.name) }
-    guard let header, let container = try? Container.open(path: path, isInput: false),
+    guard let header = try header(),
+      let container = try? Container.open(path: path, isInput: false),
       container.rootHash == header.rootHash, container.file.count == header.containerSize
     else { return nil }
     let defects = try? container.verify(
       strict: false,
       loop: { count, body in pool.forEach(count: count) { piece, _ in body(piece) } })
     return defects?.isEmpty == true ? header : nil
+  }
+
+  /// The header of the input, which stays at its beginning; nil where it begins with none.
+  ///
+  /// - Throws: `TransportError` for an input that cannot be read.
+  package func header() throws -> PackedHeader? {
+    let bytes: [UInt8]
+    do throws(FileError) { bytes = try input.peek(PackedFormat.headerSize) } catch {
+      throw TransportError(error)
+    }
+    return bytes.withUnsafeBytes { try? PackedHeader($0, path: input.name) }
   }
 
   /// Decodes everything and writes nothing: every rule but that what comes out is a container.
@@ -231,9 +241,20 @@ package struct Unpacker {
   // MARK: The end
 
   /// Reads the whole container before it gets its name.
-  private func check(_ output: UnpackedOutput, _ reader: PackedReader) throws {
+  private func prove(
+    _ output: UnpackedOutput, _ reader: PackedReader,
+    _ check: (MappedFile, PackedHeader) throws -> Void
+  ) throws {
+    let file: MappedFile
+    do throws(FileError) {
+      file = try MappedFile(path: output.file.temporaryPath, isInput: false)
+    } catch { throw TransportError(error) }
+    do { try check(file, reader.header) } catch {
+      output.discard()
+      throw error
+    }
     do throws(ContainerError) {
-      let container = try Container.open(path: output.file.temporaryPath, isInput: false)
+      let container = try Container(file)
       let defects = try container.verify(
         strict: false,
         loop: { count, body in pool.forEach(count: count) { piece, _ in body(piece) } })

@@ -35,6 +35,8 @@ struct Apply: ParsableCommand {
   @Flag(help: "Replace an existing output, or one kept earlier.")
   var force = false
 
+  @OptionGroup var trusted: ResultTrustOptions
+
   @OptionGroup var work: WorkOptions
 
   @Flag(name: .shortAndLong, help: "No progress, no report.")
@@ -48,6 +50,10 @@ struct Apply: ParsableCommand {
     guard output == nil || keepOld == nil else {
       throw ValidationError("--keep-old: with --output the old file stays where it is")
     }
+    guard trusted.trust.isEmpty || trusted.signature != nil || output != nil else {
+      throw ValidationError(
+        "--trust: expected --signature FILE too, as the one beside the model is the old file's")
+    }
   }
 
   /// Where the old file is kept.
@@ -60,7 +66,11 @@ struct Apply: ParsableCommand {
       try DeltaFile.open(path: delta),
       // It may be replaced, unless there is another output.
       to: try Container.open(path: model, isInput: output != nil))
+    let newSignature = try expectedSignature(application)
     if application.isApplied, output == nil {
+      // An earlier run may have been ended before it put the signature there.
+      try newSignature?.check(application.model.file, quiet: quiet)
+      try newSignature?.install()
       if !quiet {
         Report.line(
           "\(model.escapedForDisplay()): already is what the delta makes, nothing to do; "
@@ -80,10 +90,10 @@ struct Apply: ParsableCommand {
       try OutputFile.check(keptPath, overwrite: force)
     }
     let oldSignature = try openSignature()
-    try make(application)
-    if let oldSignature, let keptSignaturePath { try keep(oldSignature, at: keptSignaturePath) }
-    if !quiet { tellOfSignature() }
+    try make(application, keeping: oldSignature, expecting: newSignature)
+    try newSignature?.install()
     guard !quiet else { return }
+    if newSignature == nil { tellOfSignature() }
     let target = application.delta.target
     let kept = keptPath.map { "; the old file is \($0.escapedForDisplay())" } ?? ""
     Report.line(
@@ -107,16 +117,17 @@ struct Apply: ParsableCommand {
   private func openSignature() throws(FileError) -> MappedFile? {
     guard let signaturePath, let keptSignaturePath else { return nil }
     try OutputFile.check(keptSignaturePath, overwrite: force)
-    return try MappedFile(path: signaturePath)
+    // The new one may take its place.
+    return try MappedFile(path: signaturePath, isInput: false)
   }
 
-  /// Copies a signature. A second name would not do: who copies the new signature over the old one
-  /// would change both.
-  private func keep(_ signature: MappedFile, at path: String) throws(FileError) {
-    defer { withExtendedLifetime(signature) {} }
-    let output = try OutputFile(path: path, overwrite: force)
-    try output.write(signature.bytes(0..<signature.count))
-    try output.commit()
+  /// The signature that the new file has to have; nil where no key was given.
+  private func expectedSignature(_ application: DeltaApplication) throws -> ExpectedSignature? {
+    let path = output ?? model
+    let signature = try trusted.expected(
+      for: path, usual: Signature.path(of: path), overwrite: output == nil || force)
+    try signature?.check(rootHash: application.delta.target.rootHash)
+    return signature
   }
 
   /// A signature that was of the old file stays where it is, and is that of no file there.
@@ -128,7 +139,10 @@ struct Apply: ParsableCommand {
         + "the new one's; put the new one's in its place\(kept)")
   }
 
-  private func make(_ application: DeltaApplication) throws {
+  private func make(
+    _ application: DeltaApplication, keeping oldSignature: MappedFile?,
+    expecting newSignature: ExpectedSignature?
+  ) throws {
     let count = try work.threadCount()
     let pool = WorkerPool(threadCount: count)
     let loop: Container.Loop = { count, body in
@@ -145,7 +159,15 @@ struct Apply: ParsableCommand {
     try application.write(
       to: output ?? model, overwrite: output == nil || force, threads: count,
       progress: { done, _ in writing.update(done) }, loop: loop, keepingOldAs: keptPath,
-      replacingKept: force)
+      replacingKept: force
+    ) { made in
+      writing.finish()
+      try newSignature?.check(made, quiet: quiet)
+      // With the file that it is of, before the new ones take their places.
+      if let oldSignature, let keptSignaturePath {
+        try OutputFile.copy(oldSignature, to: keptSignaturePath, overwrite: force)
+      }
+    }
     writing.finish()
   }
 }

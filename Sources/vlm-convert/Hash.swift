@@ -5,6 +5,7 @@ import VLMContainer
 import VLMConversion
 import VLMFoundation
 import VLMTensor
+import VLMTransport
 
 struct Hash: ParsableCommand {
   static var configuration: CommandConfiguration {
@@ -12,12 +13,12 @@ struct Hash: ParsableCommand {
       commandName: "hash", abstract: "Print what identifies model files and their content.",
       discussion: """
         For every file its SHA-256 and XXH64. For every argument a content hash: of a .vlmz that of \
-        its header, of a checkpoint a digest of names, types, shapes and values, which is the same \
+        its header, of a .vlmzp that of the .vlmz that it unpacks to, of a checkpoint a digest of names, types, shapes and values, which is the same \
         in one file or several, as safetensors or PyTorch.
         """)
   }
 
-  @Argument(help: "A .vlmz, .safetensors or PyTorch file, or a folder or index of several.")
+  @Argument(help: "A .vlmz, .vlmzp, .safetensors or PyTorch file, or a folder or index of several.")
   var files: [String]
 
   @Flag(help: "Print one JSON array.")
@@ -34,12 +35,7 @@ struct Hash: ParsableCommand {
     let pool = WorkerPool(threadCount: try work.threadCount())
     var results: [JSONValue] = []
     for path in files {
-      let model = try ModelTensors.open(
-        path: path, options: pyTorch.options(default: .automatic))
-      let (kind, hash) = try contentHash(model, pool)
-      let sources = model.container.map { [$0.file] } ?? model.catalog?.sources ?? []
-      let digests = content ? [] : try sources.map { try FileDigest($0, pool: pool) }
-      try model.checkUnchanged()
+      let (kind, hash, digests) = try identity(of: path, pool)
       if json {
         results.append([
           "path": .string(path), "kind": .string(kind), "content": .string(hash),
@@ -55,6 +51,25 @@ struct Hash: ParsableCommand {
       }
     }
     if json { Report.line(JSONValue.array(results).serialized(pretty: true)) }
+  }
+
+  private func identity(
+    of path: String, _ pool: WorkerPool
+  ) throws -> (kind: String, content: String, digests: [FileDigest]) {
+    if PackedInput.isPacked(path) {
+      let summary = try PackedSummary(path: path)
+      let file = try MappedFile(path: path)
+      let digests = content ? [] : [try FileDigest(file, pool: pool)]
+      try file.checkUnchanged()
+      return ("vlmzp", hexadecimal(summary.header.rootHash), digests)
+    }
+    let model = try ModelTensors.open(
+      path: path, options: pyTorch.options(default: .automatic))
+    let (kind, hash) = try contentHash(model, pool)
+    let sources = model.container.map { [$0.file] } ?? model.catalog?.sources ?? []
+    let digests = content ? [] : try sources.map { try FileDigest($0, pool: pool) }
+    try model.checkUnchanged()
+    return (kind, hash, digests)
   }
 
   private func contentHash(

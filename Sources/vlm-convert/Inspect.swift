@@ -13,11 +13,11 @@ struct Inspect: ParsableCommand {
     CommandConfiguration(
       commandName: "inspect",
       abstract:
-        "Show what a .vlmz, .safetensors, PyTorch or GGUF file holds, a delta, or one of statistics."
+        "Show what a .vlmz, .vlmzp, .safetensors, PyTorch or GGUF file holds, a delta, or one of statistics."
     )
   }
 
-  @Argument(help: "A .vlmz, .safetensors, PyTorch or GGUF file, or a folder.")
+  @Argument(help: "A .vlmz, .vlmzp, .safetensors, PyTorch or GGUF file, or a folder.")
   var file: String
 
   @Flag(help: "Print one JSON object.")
@@ -46,6 +46,9 @@ struct Inspect: ParsableCommand {
 
   func run() throws {
     if let bom {
+      guard !PackedInput.isPacked(file) else {
+        throw TransportError(path: file, place: .file, problem: .tensorsPacked)
+      }
       let pool = WorkerPool(threadCount: try threadCount(option: nil))
       let bill = try BillOfMaterials(Container.open(path: file), pool: pool)
       let document = bom == .cyclonedx ? bill.cycloneDX : bill.spdx
@@ -61,6 +64,9 @@ struct Inspect: ParsableCommand {
       return
     }
     if PackedInput.isPacked(file) {
+      guard !digests else {
+        throw TransportError(path: file, place: .file, problem: .tensorsPacked)
+      }
       let summary = try PackedSummary(path: file)
       if json {
         Report.line(summary.json.serialized(pretty: true))

@@ -2,6 +2,7 @@ import ArgumentParser
 import VLMCommandLine
 import VLMContainer
 import VLMFoundation
+import VLMSignature
 import VLMTensor
 import VLMTransport
 
@@ -29,6 +30,8 @@ struct Unpack: ParsableCommand {
   @Flag(help: "Only print the byte of the packed file that --resume needs first.")
   var offset = false
 
+  @OptionGroup var trusted: ResultTrustOptions
+
   @OptionGroup var writing: OutputOptions
 
   @OptionGroup var work: WorkOptions
@@ -49,7 +52,10 @@ struct Unpack: ParsableCommand {
     }
     let pool = WorkerPool(threadCount: try work.threadCount())
     let unpacker = Unpacker(source, pool: pool)
+    let signature = try expectedSignature(unpacker)
     if resume, let header = try unpacker.finished(at: output) {
+      try signature?.check(MappedFile(path: output, isInput: false), quiet: writing.quiet)
+      try signature?.install()
       if !writing.quiet {
         Report.line(
           "\(output.escapedForDisplay()): already unpacked, nothing to do; root hash "
@@ -62,9 +68,16 @@ struct Unpack: ParsableCommand {
     do {
       defer { line.finish() }
       summary = try unpacker.unpack(
-        to: output, overwrite: writing.force, keeping: resume ? .continued : .partial
+        to: output, overwrite: writing.force, keeping: resume ? .continued : .partial,
+        check: { file, header in
+          line.finish()
+          // An input that begins in the middle has not told its root hash before.
+          try signature?.check(rootHash: header.rootHash)
+          try signature?.check(file, quiet: writing.quiet)
+        }
       ) { done, total in line.update(done, of: total) }
     }
+    try signature?.install()
     guard !writing.quiet else { return }
     if summary.keptBytes > 0 {
       Report.note("vlm-convert: resumed after \(byteText(summary.keptBytes))")
@@ -72,5 +85,17 @@ struct Unpack: ParsableCommand {
     Report.line(
       "\(output.escapedForDisplay()): \(byteText(summary.header.containerSize)), verified, root hash "
         + hexadecimal(summary.header.rootHash))
+  }
+
+  /// The signature that the output has to have; nil where no key was given. Nothing has been written,
+  /// nor read behind the header.
+  private func expectedSignature(_ unpacker: Unpacker) throws -> ExpectedSignature? {
+    let name = input == "-" ? output : input.unpackedName
+    let signature = try trusted.expected(
+      for: output, usual: Signature.path(of: name), overwrite: writing.force)
+    if let signature, let header = try unpacker.header() {
+      try signature.check(rootHash: header.rootHash)
+    }
+    return signature
   }
 }

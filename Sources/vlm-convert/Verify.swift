@@ -12,11 +12,11 @@ struct Verify: ParsableCommand {
   static var configuration: CommandConfiguration {
     CommandConfiguration(
       commandName: "verify",
-      abstract: "Check every byte of a .vlmz file, or the structure of a checkpoint.",
+      abstract: "Check every byte of a .vlmz or .vlmzp file, or the structure of a checkpoint.",
       discussion: "Exit status 0: sound; 2: damaged, every defect on a line; 65: not such a file.")
   }
 
-  @Argument(help: "A .vlmz, .safetensors, PyTorch or GGUF file, or a folder.")
+  @Argument(help: "A .vlmz, .vlmzp, .safetensors, PyTorch or GGUF file, or a folder.")
   var file: String
 
   @Flag(name: .shortAndLong, help: "Say nothing; the exit status tells.")

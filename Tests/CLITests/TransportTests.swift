@@ -151,9 +151,9 @@ struct TransportTests {
     let damaged = try CommandRunner.convert("verify", folder.path("damaged.vlmzp"))
     #expect(damaged.status == 2)
     #expect(damaged.errorLine.contains(": frame ") && damaged.errorLine.hasSuffix(" [P17]"))
-    let hashed = try CommandRunner.convert("hash", packed)
-    #expect(hashed.status == 65)
-    #expect(hashed.errorLine.contains("a packed .vlmzp; unpack it first"))
+    let compared = try CommandRunner.convert("diff", model, packed)
+    #expect(compared.status == 65)
+    #expect(compared.errorLine.contains("a packed .vlmzp; unpack it first"))
   }
 
   @Test("names of other formats are refused")
@@ -161,5 +161,22 @@ struct TransportTests {
     #expect(try CommandRunner.convert("pack", model, folder.path("x.vlmz")).status == 64)
     #expect(try CommandRunner.convert("unpack", packed, folder.path("x.vlmzp")).status == 64)
     #expect(try CommandRunner.convert("pack", model, "-").status == 64)
+  }
+
+  @Test("hash tells a packed file's content hash, and what looks at tensors says how to go on")
+  func hashes() throws {
+    let content = try CommandRunner.convert("hash", "--content", packed)
+    let unpacked = try CommandRunner.convert("hash", "--content", model)
+    #expect(content.status == 0, "\(content.errors)")
+    let hash = try #require(unpacked.output.split(separator: " ").dropFirst().first)
+    #expect(content.output.hasPrefix("content \(hash) "))
+    let whole = try CommandRunner.convert("hash", "--json", packed)
+    #expect(whole.output.contains(#""kind": "vlmzp""#) && whole.output.contains(#""sha256""#))
+    for arguments in [["--digests"], ["--bom", "spdx"]] {
+      let outcome = try CommandRunner.run("vlm-convert", ["inspect", packed] + arguments)
+      #expect(outcome.status == 65 && outcome.output.isEmpty)
+      #expect(
+        outcome.errors.contains("; unpack it first: vlm-convert unpack "), "\(outcome.errors)")
+    }
   }
 }

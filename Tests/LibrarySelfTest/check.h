@@ -34,6 +34,8 @@ static inline void expect(
 // Names of files, from the folder that the test was given.
 typedef struct files {
   char classifier[4096];
+  char packed[4096];
+  char cache[4096];
   char joint[4096];
   char llava[4096];
   char stories[4096];

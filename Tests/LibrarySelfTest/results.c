@@ -17,6 +17,30 @@ static void test_versions(void) {
   vlmz_free(NULL);
 }
 
+// A packed model is opened where a program names a folder for it, also one compiled with an older header.
+static void test_packed(const files *files) {
+  vlmz_model_options options = VLMZ_MODEL_OPTIONS_INIT;
+  vlmz_model *model;
+  CHECK(vlmz_model_open(files->packed, &options, &model) != VLMZ_OK && model == NULL);
+  CHECK(strstr(vlmz_last_error(), "is packed") != NULL);
+  options.size = offsetof(vlmz_model_options, cache_folder);
+  options.cache_folder = files->cache;
+  CHECK(vlmz_model_open(files->packed, &options, &model) != VLMZ_OK && model == NULL);
+  CHECK(strstr(vlmz_last_error(), "is packed") != NULL);
+  options.size = sizeof options;
+  options.cache_bytes = 1;
+  CHECK(vlmz_model_open(files->packed, &options, &model) != VLMZ_OK && model == NULL);
+  CHECK(strstr(vlmz_last_error(), "the limit of the cache") != NULL);
+  options.cache_bytes = 0;
+  uint32_t capabilities;
+  for (int run = 0; run < 2; run += 1) {
+    OK(vlmz_model_open(files->packed, &options, &model));
+    OK(vlmz_model_capabilities(model, &capabilities));
+    CHECK(capabilities == (VLMZ_CLASSIFIES_IMAGES | VLMZ_EMBEDS_IMAGES));
+    OK(vlmz_model_free(model));
+  }
+}
+
 static void test_classifier(const files *files) {
   vlmz_model *model = open_model(files->classifier);
   uint32_t capabilities;
@@ -368,6 +392,7 @@ static void test_stories(const files *files) {
 void test_results(const files *files) {
   test_versions();
   test_classifier(files);
+  test_packed(files);
   test_images(files);
   test_joint(files);
   test_pictures(files);

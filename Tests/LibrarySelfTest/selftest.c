@@ -61,6 +61,8 @@ int main(int argc, char **argv) {
     return 64;
   }
   name(files.classifier, argv[1], "classifier.vlmz");
+  name(files.packed, argv[1], "classifier.vlmzp");
+  name(files.cache, argv[1], "cache");
   name(files.joint, argv[1], "joint.vlmz");
   name(files.llava, argv[1], "llava.vlmz");
   name(files.stories, argv[1], "stories.vlmz");

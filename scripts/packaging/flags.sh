@@ -32,7 +32,9 @@ if [[ ${PACKAGING:-} ]]; then
   compile_flags+=(-swift-version 6 -O -wmo -parse-as-library -static -Xfrontend -function-sections
     -file-prefix-map "$PWD=.")
   link_flags+=(-use-ld=lld)
-  linker_flags+=(--icf=safe --as-needed)
+  # Functions of the same instructions become one; Swift's objects do not say of which the address matters,
+  # which it does of none: data, whose address may, is not folded.
+  linker_flags+=(--icf=all --as-needed)
   if [[ ${PACKAGING_SYSROOT:-} ]]; then
     # Linked with the libraries of an older system, beside which others may lie: they are taken first, also
     # for one another, hence the older kind of path.

@@ -47,7 +47,7 @@ extern "C" {
 // ---------------------------------------------------------------- versions and errors
 
 // The interface that this header describes; see vlmz_abi_version().
-#define VLMZ_ABI_VERSION 3
+#define VLMZ_ABI_VERSION 4
 
 // The interface that the library has. A program works with a library whose number is that of its
 // header or higher; one that it does not work with has another soname. Thread-safe.
@@ -107,12 +107,19 @@ typedef struct vlmz_model_options {
   int32_t threads;
   // Bytes of memory that the process may take with the model's weights, 16 MiB or more: those that
   // have no room are read from the file each time they are used, ahead of their use. 0 for as much
-  // as the machine and the process's control groups leave. Since version 3.
+  // as the machine and the process's control groups leave. Since version 4.
   uint64_t memory_bytes;
+  // The folder that packed models (.vlmzp) are unpacked into, each file once; NULL refuses them. It
+  // is made where it is not there, has to be the user's own, and no other may write to it. Processes
+  // may share it. Any bytes, ended by zero. Since version 4.
+  const char *cache_folder;
+  // Bytes that the models in that folder may take together: those that were not opened for longest
+  // are removed for another, but none in use. 0 for 16 GB. Since version 4.
+  uint64_t cache_bytes;
 } vlmz_model_options;
 
 #define VLMZ_MODEL_OPTIONS_INIT \
-  { sizeof(vlmz_model_options), NULL, 0, 0 }
+  { sizeof(vlmz_model_options), NULL, 0, 0, NULL, 0 }
 
 // Opens a file and checks its header, its sections and its index of tensors, with their checksums.
 // The weights are mapped, not read: their checksums are not checked.
@@ -509,7 +516,7 @@ typedef struct vlmz_answer_options {
   // Since version 3: off the logits of the answer's tokens, once and for each time, -100 to 100.
   double presence_penalty;
   double frequency_penalty;
-  // Since version 3: tokens that a pass may propose where text repeats; 0 for 7, negative for none.
+  // Since version 4: tokens that a pass may propose where text repeats; 0 for 7, negative for none.
   int32_t speculated_tokens;
 } vlmz_answer_options;
 
@@ -551,7 +558,7 @@ typedef struct vlmz_answer {
   // Seconds until the first token, and for the others together.
   double prompt_seconds;
   double token_seconds;
-  // Since version 3: tokens that were proposed, and those of them that the model chose.
+  // Since version 4: tokens that were proposed, and those of them that the model chose.
   int32_t proposed_tokens;
   int32_t accepted_tokens;
 } vlmz_answer;

@@ -5,7 +5,7 @@ import VLMTensor
 #endif
 
 /// Both towers, and the scale of their similarity.
-package struct CLIP: Sendable {
+package final class CLIP: Sendable {
   package let config: CLIPConfig
   package let image: any VisionTower
   package let text: TextTower

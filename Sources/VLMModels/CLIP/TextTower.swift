@@ -3,7 +3,7 @@ import VLMTensor
 
 /// CLIP's text transformer: the feature of a text is what the last layer makes of its end
 /// token, normed and projected to the space that it shares with images.
-package struct TextTower: Sendable {
+package final class TextTower: Sendable {
   package let config: TextTowerConfig
   private let tokens: Embedding
   /// `[context length, width]`.

@@ -3,7 +3,7 @@
 import VLMFoundation
 import VLMTensor
 
-package struct ConvNeXt: Sendable {
+package final class ConvNeXt: Sendable {
   package let config: ConvNeXtConfig
   private let stem: Stem
   private let stages: [Stage]

@@ -3,7 +3,7 @@ import VLMTensor
 
 /// FastViT as timm's `fastvit.py` computes it behind training, one picture at a time: parallel
 /// branches of convolutions with batch norms are one convolution each.
-package struct FastViT: Sendable {
+package final class FastViT: Sendable {
   package let config: FastViTConfig
   let kernels: KernelSet
   private let stem: FastViTStem

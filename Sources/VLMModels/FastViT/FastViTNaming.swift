@@ -1,3 +1,5 @@
+import VLMFoundation
+
 /// The names under which checkpoints store a FastViT. All are brought to timm's.
 enum FastViTNaming: Equatable, CaseIterable {
   case timm

@@ -1,3 +1,5 @@
+import VLMFoundation
+
 /// A module of PyTorch's that a checkpoint has beside its trunk, as far as its tensors tell.
 struct HeadModule: Sendable {
   enum Kind: Sendable, Equatable {

@@ -4,7 +4,7 @@ import VLMTensor
 
 /// A decoder that runs on rows of embeddings, so that rows of another origin, such as the visual
 /// tokens of a LLaVA, can stand between those of tokens.
-package struct LLaMA: Sendable {
+package final class LLaMA: Sendable {
   package let config: LLaMAConfig
   private let embedding: Embedding
   let blocks: [LLaMABlock]

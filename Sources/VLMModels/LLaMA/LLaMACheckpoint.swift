@@ -137,7 +137,7 @@ extension LLaMACheckpoint {
       guard naming == .gguf, description["general.architecture"]?.stringValue == "phi3",
         ours.hasSuffix(".mlp.up_proj.weight")
       else { return nil }
-      return [ours.replacing("up_proj", with: "gate_proj"), ours]
+      return [ours.parts(between: "up_proj").joined(separator: "gate_proj"), ours]
     }
   }
 

@@ -2,7 +2,7 @@ import VLMFoundation
 import VLMTensor
 
 /// A vision tower, a projector and a language model, as LLaVA's `llava_arch.py` joins them.
-package struct LLaVA: Sendable {
+package final class LLaVA: Sendable {
   package let config: LLaVAConfig
   package let tower: any VisionTower
   package let projector: Projector

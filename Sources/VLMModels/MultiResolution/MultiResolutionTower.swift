@@ -2,7 +2,7 @@ import VLMFoundation
 import VLMTensor
 
 /// LLaVA-HR's vision tower, one image at a time.
-package struct MultiResolutionTower: Sendable {
+package final class MultiResolutionTower: Sendable {
   package let config: MultiResolutionConfig
   private let fast: ViT
   /// How a context for this tower keeps keys and values.

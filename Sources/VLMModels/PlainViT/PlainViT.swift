@@ -3,7 +3,7 @@ import VLMTensor
 
 /// A plain vision transformer as transformers' `Dinov2Model` and timm's `VisionTransformer` compute
 /// it, one picture at a time.
-package struct PlainViT: Sendable {
+package final class PlainViT: Sendable {
   package let config: PlainViTConfig
   private let kernels: KernelSet
   private let patchEmbedding: PatchConvolution

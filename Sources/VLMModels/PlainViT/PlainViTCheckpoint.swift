@@ -29,7 +29,7 @@ struct PlainViTCheckpoint {
     let isGated = names.contains { $0.name.contains(".mlp.gate_proj.") }
     for (name, shape) in names {
       var ours = naming.classifier(name) ?? name.dropping(prefix).flatMap(naming.canonical)
-      if !isGated { ours = ours?.replacing(".mlp.up.", with: ".mlp.fc1.") }
+      if !isGated { ours = ours?.parts(between: ".mlp.up.").joined(separator: ".mlp.fc1.") }
       guard let ours else {
         unused.append(name)
         // What stood for patches that training hid.

@@ -3,7 +3,7 @@ import VLMTensor
 
 /// SigLIP's vision transformer as transformers' `SiglipVisionModel` computes it, one picture at a
 /// time.
-package struct SigLIP: Sendable {
+package final class SigLIP: Sendable {
   package let config: SigLIPConfig
   private let kernels: KernelSet
   private let patchEmbedding: PatchConvolution

@@ -3,7 +3,7 @@ import VLMTensor
 
 /// SmolVLM's vision tower as transformers' `Idefics3VisionTransformer` computes it, one tile at a time,
 /// and the pixel shuffle of `Idefics3Connector`.
-package struct SmolVLMVision: Sendable {
+package final class SmolVLMVision: Sendable {
   package let config: SmolVLMVisionConfig
   private let patchEmbedding: PatchConvolution
   /// `[side * side, width]`.

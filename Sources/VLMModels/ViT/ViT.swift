@@ -2,7 +2,7 @@ import VLMFoundation
 import VLMTensor
 
 /// CLIP's vision transformer as transformers' `CLIPVisionModel` computes it, one image at a time.
-package struct ViT: Sendable {
+package final class ViT: Sendable {
   package let config: ViTConfig
   private let kernels: KernelSet
   private let patchEmbedding: MatrixProduct

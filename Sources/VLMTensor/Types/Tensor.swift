@@ -2,8 +2,9 @@ import VLMFoundation
 
 /// A tensor of a model: where its bytes lie in a mapped file and what they mean.
 ///
-/// A value; copying it copies no bytes. It keeps the mapping alive.
-package struct Tensor: Sendable {
+/// It never changes, and keeps the mapping alive. Layers hold dozens of them: as references, which are
+/// copied and released in a few instructions.
+package final class Tensor: Sendable {
   package let name: String
   /// The shape as the model states it, whatever order the bytes are in.
   package let shape: [Int]

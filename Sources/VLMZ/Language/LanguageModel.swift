@@ -7,7 +7,7 @@ import VLMText
 
 /// The layers of a model that writes text, and what goes with them. Immutable: shared by all
 /// conversations.
-package struct LanguageModel: Sendable {
+package final class LanguageModel: Sendable {
   /// The language model itself.
   package let layers: LLaMA
   /// What shows it pictures; nil for a model that reads text alone.

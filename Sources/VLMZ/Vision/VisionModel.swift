@@ -7,7 +7,7 @@ import VLMText
 
 /// The layers of a model that makes vectors of pictures, and what goes with them. Immutable: shared by
 /// all sessions.
-package struct VisionModel: Sendable {
+package final class VisionModel: Sendable {
   /// What makes a vector of a picture.
   package let tower: any VisionTower
   /// Its geometry.

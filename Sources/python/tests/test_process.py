@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import FIXTURES, PICTURES
+from conftest import FIXTURES, PICTURES, REPOSITORY
 
 import vlmz
 
@@ -72,6 +72,21 @@ def test_a_model_that_no_trusted_key_signed_is_refused(files: Any) -> None:
             vlmz.open(files.classifier, trusted_keys=keys)
     with pytest.raises(vlmz.InvalidArgumentError):
         vlmz.open(files.classifier, trusted_keys=[])
+
+
+def test_a_packed_file_is_opened_where_there_is_a_folder_to_unpack_it_into(tmp_path: Path) -> None:
+    # It holds no model, which only shows once it is unpacked.
+    packed = REPOSITORY / "formats/golden/vlmzp/accept/A01-one-scalar.vlmzp"
+    cache = tmp_path / "cache"
+    with pytest.raises(vlmz.VlmzError, match="is packed, and there is no folder"):
+        vlmz.open(packed)
+    with pytest.raises(vlmz.VlmzError, match="the limit of the cache"):
+        vlmz.open(packed, cache_folder=cache, cache_bytes=1)
+    with pytest.raises(vlmz.InvalidArgumentError):
+        vlmz.open(packed, cache_folder=cache, cache_bytes=0)
+    with pytest.raises(vlmz.BadDataError):
+        vlmz.open(packed, cache_folder=cache)
+    assert [path.suffix for path in cache.iterdir()].count(".vlmz") == 1
 
 
 def test_a_closed_model_is_refused(files: Any) -> None:

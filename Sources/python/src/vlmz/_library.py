@@ -26,7 +26,7 @@ from typing import Any
 from ._errors import InternalError, UnsupportedError, VlmzError, error_of
 
 # The interface that this package is written for; VLMZ_ABI_VERSION of vlmz.h.
-ABI_VERSION = 3
+ABI_VERSION = 4
 
 TextCallback = ctypes.CFUNCTYPE(c_int, c_void_p, c_size_t, c_void_p)
 
@@ -44,6 +44,8 @@ class ModelOptions(_Options):
         ("instruction_set", c_char_p),
         ("threads", c_int32),
         ("memory_bytes", c_uint64),
+        ("cache_folder", c_char_p),
+        ("cache_bytes", c_uint64),
     ]
 
 

@@ -76,17 +76,22 @@ class Model:
         instruction_set: str | None = None,
         trusted_keys: Sequence[str | os.PathLike[str]] | None = None,
         memory: int | None = None,
+        cache_folder: str | os.PathLike[str] | None = None,
+        cache_bytes: int | None = None,
     ) -> None:
         self._path = os.fspath(path)
         # A single text is a sequence of letters, none of which is a key.
         if isinstance(trusted_keys, str):
             trusted_keys = [trusted_keys]
         keys = None if trusted_keys is None else [os.fspath(key) for key in trusted_keys]
-        self._arguments = (threads, instruction_set, keys, memory)
+        folder = None if cache_folder is None else os.path.abspath(os.fspath(cache_folder))
+        self._arguments = (threads, instruction_set, keys, memory, folder, cache_bytes)
         options = c.ModelOptions(
             threads=c.number(threads, "threads", least=1),
             instruction_set=None if instruction_set is None else c.text(instruction_set),
             memory_bytes=c.number(memory, "memory", least=1, bits=63),
+            cache_folder=None if folder is None else c.file_name(folder),
+            cache_bytes=c.number(cache_bytes, "cache_bytes", least=1, bits=63),
         )
         pointer = ctypes.c_void_p()
         name = c.file_name(path)
@@ -608,11 +613,23 @@ def _is_checkpoint(path: str | bytes) -> bool:
 
 
 def _reopen(
-    path: str, threads: int | None, instruction_set: str | None, keys: list[str] | None = None,
+    path: str,
+    threads: int | None,
+    instruction_set: str | None,
+    keys: list[str] | None = None,
     memory: int | None = None,
+    cache_folder: str | None = None,
+    cache_bytes: int | None = None,
 ) -> Model:
     return Model(
-        path, threads=threads, instruction_set=instruction_set, trusted_keys=keys, memory=memory)
+        path,
+        threads=threads,
+        instruction_set=instruction_set,
+        trusted_keys=keys,
+        memory=memory,
+        cache_folder=cache_folder,
+        cache_bytes=cache_bytes,
+    )
 
 
 def _handles(images: Sequence[Image]) -> Any:
