@@ -46,6 +46,7 @@ enum OpenCLIPCheckpoint {
       return found
     }
     if let model = try fastViT(imageNames, text, facts.description) { return model }
+    if let model = try plainViT(imageNames, text, facts.description) { return model }
     guard let image = try OpenCLIPViT(imageNames, facts.description) else {
       try refuse(imageNames, facts.description)
       return nil
@@ -77,6 +78,43 @@ enum OpenCLIPCheckpoint {
     var found = try whole(
       image.config, image.tensors, text, unused: image.unused, description, notes: image.notes)
     found.unexpected = image.unexpected + unreadTexts(names)
+    return found
+  }
+
+  /// A MobileCLIP-B or another CLIP around a ViT of timm's: its classifier is the projection.
+  private static func plainViT(
+    _ names: [CheckpointFacts.Name], _ text: [String: ModelCheckpoint.Source],
+    _ description: JSONValue?
+  ) throws(ModelError) -> ModelCheckpoint? {
+    let scope = "visual.trunk."
+    let inner = names.compactMap { name in
+      name.name.dropping(scope).map { CheckpointFacts.Name($0, name.shape) }
+    }
+    let stated = try OpenCLIPDescription(description)
+    guard text["text.tokens.weight"] != nil, stated.timmName?.hasPrefix("vit_") ?? true else {
+      return nil
+    }
+    var described = JSONObject()
+    if let name = stated.timmName { described.set("architecture", .string(name)) }
+    if let pool = try stated.vision?.statedString("timm_pool") {
+      described.set("global_pool", .string(pool))
+    }
+    let own = described.members.isEmpty ? nil : JSONValue.object(described)
+    guard let image = try PlainViTCheckpoint(inner, own), image.naming == .timm else { return nil }
+    try stated.vision?.check(.openCLIPTimmViT)
+    var tower = image.config
+    guard !tower.classifier.isEmpty else { throw ModelError(.missingTensor("head.weight")) }
+    tower.isJoint = true
+    try stated.vision?.checkSide(
+      "image_size", patches: tower.tableSide, patchSize: tower.patchSize)
+    let sources = image.tensors.mapValues { $0.renamed { scope + $0 } }
+    let rest = names.filter { !$0.name.hasPrefix(scope) }
+    var found = try whole(
+      tower, sources, text, unused: image.unused.map { scope + $0 } + rest.map(\.name),
+      description, notes: image.notes)
+    found.unexpected =
+      image.unexpected.map { scope + $0 } + unreadTexts(names)
+      + rest.filter { $0.name.hasPrefix("visual.") && !HeadModule.isInert($0) }.map(\.name)
     return found
   }
 
@@ -126,7 +164,7 @@ enum OpenCLIPCheckpoint {
     throw ModelError(
       .configuration(
         field: "visual", found: kind,
-        expected: "a ConvNeXt, a FastViT, or open_clip's own transformer"))
+        expected: "a ConvNeXt, a FastViT, a ViT of timm's, or open_clip's own transformer"))
   }
 
   /// Our name for a tensor that is not the image tower's: those of `CLIP` lie at the top, those of
