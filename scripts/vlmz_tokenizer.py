@@ -27,15 +27,17 @@ def read(data):
     need(len(data) >= 64, 1, f"{len(data)} bytes")
     (version, algorithm, prefix, flags, pieces, text, merges, added, steps, bos, eos, unknown, pad,
      context) = struct.unpack_from("<HBBIIIIIIIIIII", data)
-    need(version in (1, 2), 2, f"version {version}")
-    need(1 <= algorithm <= 4, 3, f"algorithm {algorithm}")
+    need(version in (1, 2, 3), 2, f"version {version}")
+    need(1 <= algorithm <= (5 if version == 3 else 4), 3, f"algorithm {algorithm}")
     need(prefix <= 3, 4, f"prefix {prefix}")
-    need(flags < 256, 5, f"flags {flags:#x}")
-    expressions = struct.unpack_from("<I", data, 48)[0] if version == 2 else 0
-    need(not any(data[48 if version == 1 else 52:64]), 6, "reserved bytes")
-    scores = pieces if algorithm == 1 else 0
+    need(flags < (512 if version == 3 else 256), 5, f"flags {flags:#x}")
+    expressions = struct.unpack_from("<I", data, 48)[0] if version > 1 else 0
+    character_map = struct.unpack_from("<I", data, 52)[0] if version == 3 else 0
+    need(not any(data[44 + 4 * version:64]), 6, "reserved bytes")
+    has_scores = algorithm in (1, 5)
+    scores = pieces if has_scores else 0
     size = 64 + 4 * pieces + 4 * scores + 12 * merges + 8 * added + 4 * steps + pieces + text
-    size += expressions
+    size += expressions + character_map
     need(len(data) == size, 7, f"{len(data)} bytes, expected {size}")
     need(1 <= pieces <= 1 << 21 and text <= 1 << 26, 8, f"{pieces} pieces of {text} bytes")
     at = 64
@@ -55,20 +57,31 @@ def read(data):
     at += pieces
     need(all(a <= b for a, b in zip([0] + ends, ends)) and ends[-1] == text, 9, "ends of pieces")
     need(all(math.isfinite(s) for s in score_list), 10, "scores")
-    need(merges <= 1 << 22 and not (algorithm == 1 and merges), 11, f"{merges} merges")
+    need(merges <= 1 << 22 and not (has_scores and merges), 11, f"{merges} merges")
     need(all(max(m) < pieces for m in merge_list), 11, "a merge of other pieces")
     need(all(i < pieces and f < 32 for i, f in added_list), 12, "added tokens")
     need(len({i for i, _ in added_list}) == added, 12, "an added token twice")
-    changes = next((i for i, s in enumerate(step_list) if not 7 <= s <= 11), steps)
+    normal = [*range(7, 12), *(range(14, 21) if version == 3 else ())]
+    changes = next((i for i, s in enumerate(step_list) if s not in normal), steps)
     known = range(7) if version == 1 else [*range(7), 13]
-    need(steps <= 16 and all(s in known or version == 2 and is_expression(s)
+    need(steps <= 16 and all(s in known or version > 1 and is_expression(s)
                              for s in step_list[changes:]), 13, "steps")
-    need(algorithm >= 3 or changes == steps, 13, "words of spaced text")
+    need(algorithm in (3, 4) or changes == steps, 13, "words of spaced text")
     need(all(1 <= k <= 6 for k in kinds), 14, "kinds of pieces")
     need(all(i == NONE or i < pieces for i in (bos, eos, unknown, pad)), 15, "special pieces")
     need(context <= 1 << 16, 16, f"context of {context}")
     spelled = [data[at + a:at + b] for a, b in zip([0] + ends, ends)]
+    if character_map:
+        blob = data[len(data) - character_map:]
+        need(8 < character_map <= 1 << 22, 20, f"a map of {character_map} bytes")
+        trie = struct.unpack_from("<I", blob)[0]
+        need(0 < trie <= character_map - 4 and trie % 4 == 0, 20, f"a trie of {trie} bytes")
+        need(all(unit & 0x7fffffff < character_map - 4 - trie
+                 for unit, in struct.iter_unpack("<I", blob[4:4 + trie]) if unit >> 31), 20,
+             "a replacement behind the map")
+    need(step_list.count(14) == (1 if character_map else 0), 20, "a map and a step for it")
     sources, end = [], at + text
+    data = data[:len(data) - character_map]
     for step in step_list:
         if not is_expression(step):
             continue
@@ -98,10 +111,11 @@ def is_expression(step):
 
 def make(pieces, algorithm=1, prefix=1, flags=0x28, scores=None, merges=(), added=(), steps=(),
          bos=1, eos=2, unknown=0, pad=NONE, context=0, version=1, reserved=0, ends=None, tail=b"",
-         text_size=None, expressions=()):
+         text_size=None, expressions=(), character_map=b""):
     """A section; every argument may be wrong."""
+    tail = character_map + tail
     if expressions:
-        version, tail = 2, b"".join(struct.pack("<I", len(e)) + e for e in expressions) + tail
+        version, tail = max(version, 2), b"".join(struct.pack("<I", len(e)) + e for e in expressions) + tail
     text = b"".join(p for p, _ in pieces)
     if ends is None:
         ends, end = [], 0
@@ -109,11 +123,11 @@ def make(pieces, algorithm=1, prefix=1, flags=0x28, scores=None, merges=(), adde
             end += len(p)
             ends.append(end)
     if scores is None:
-        scores = [-float(i) for i in range(len(pieces))] if algorithm == 1 else []
+        scores = [-float(i) for i in range(len(pieces))] if algorithm in (1, 5) else []
     out = struct.pack("<HBBIIIIIIIIIII", version, algorithm, prefix, flags, len(pieces),
                       len(text) if text_size is None else text_size, len(merges), len(added),
                       len(steps), bos, eos, unknown, pad, context)
-    out += struct.pack("<I", sum(4 + len(e) for e in expressions)) + bytes(8)
+    out += struct.pack("<II", sum(4 + len(e) for e in expressions), len(character_map)) + bytes(4)
     out += struct.pack("<I", reserved)
     out += struct.pack(f"<{len(ends)}I", *ends) + struct.pack(f"<{len(scores)}f", *scores)
     out += b"".join(struct.pack("<III", *m) for m in merges)
@@ -129,8 +143,14 @@ BYTES = [(b"<0x%02X>" % b, 6) for b in range(256)]
 LETTERS = [(bytes([b]), 1) for b in range(97, 123)]
 SMALL = make(BASE, added=SPECIAL)
 
+# "b" becomes "a".
+MAP = struct.pack("<IIII", 12, 0x63 << 10, 0x62 | 1 << 8 | 3 << 10, 1 << 31) + b"a\0"
+
 ACCEPT = {
     "scores": SMALL,
+    "unigram": make(BASE, 5, added=SPECIAL, version=3),
+    "character-map": make(BASE, 5, steps=[16, 14, 15], character_map=MAP, version=3),
+    "padding-in-front": make(BASE, flags=0x128, pad=2, version=3),
     "byte-fallback": make(BASE + BYTES, flags=0x29, added=SPECIAL),
     "byte-merges": make(LETTERS + [(b"ab", 1), (b"<|end|>", 3)], 3, 0, 0, merges=[(0, 1, 26)],
                         added=[(27, 1)], steps=[1, 3], bos=NONE, eos=27, unknown=NONE),
@@ -146,7 +166,7 @@ ACCEPT = {
 REJECT = {
     "T01-empty": b"",
     "T01-header-cut-off": SMALL[:63],
-    "T02-version": make(BASE, version=3),
+    "T02-version": make(BASE, version=4),
     "T03-algorithm-0": make(BASE, 0, scores=[]),
     "T03-algorithm-5": make(BASE, 5),
     "T04-prefix": make(BASE, prefix=4),
@@ -172,6 +192,12 @@ REJECT = {
     "T13-too-many": make(LETTERS, 3, steps=[1] * 17),
     "T13-expression-in-version-1": make(LETTERS, 3, steps=[12]),
     "T13-unknown-behavior": make(LETTERS, 3, steps=[12 | 5 << 8], expressions=[b"a"]),
+    "T13-canonical-in-version-2": make(BASE, steps=[16], version=2),
+    "T20-map-without-step": make(BASE, 5, character_map=MAP, version=3),
+    "T20-step-without-map": make(BASE, 5, steps=[14], version=3),
+    "T20-trie-past-the-map": make(BASE, 5, steps=[14], character_map=b"\xff" + MAP[1:], version=3),
+    "T20-replacement-past-the-map": make(
+        BASE, 5, steps=[14], character_map=MAP[:12] + b"\xff\xff\xff\xff" + MAP[16:], version=3),
     "T14-kind-0": make(BASE[:-1] + [(b"b", 0)]),
     "T14-kind-7": make(BASE[:-1] + [(b"b", 7)]),
     "T15-eos": make(BASE, eos=7),

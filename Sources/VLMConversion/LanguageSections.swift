@@ -51,6 +51,7 @@ extension SourceDescriptions {
   mutating func textTowerSections(
     _ tower: TextTowerConfig, _ description: JSONValue?, notes: inout [Note]
   ) throws -> [SectionKind: [UInt8]] {
+    if tower.hasOwnEnds { return try sigLIPSections(tower, description, notes: &notes) }
     func section(_ tokenizer: Tokenizer, _ file: String) throws -> [SectionKind: [UInt8]] {
       try tokenizer.requireRows(tower.vocabulary, file: file)
       return [.tokenizer: tokenizer.serialized()]
@@ -129,7 +130,7 @@ extension SourceDescriptions {
     return (value, file)
   }
 
-  private mutating func tokenizerJSON(
+  mutating func tokenizerJSON(
     _ name: String
   ) throws -> (value: JSONValue, file: String)? {
     guard let (bytes, file) = try bytes(name) else { return nil }
@@ -164,7 +165,7 @@ extension SourceDescriptions {
     return isOld ? .strippedAfterFirst : .firstSegment
   }
 
-  private mutating func bytes(_ name: String) throws -> (bytes: [UInt8], file: String)? {
+  mutating func bytes(_ name: String) throws -> (bytes: [UInt8], file: String)? {
     guard let path = path(of: name) else { return nil }
     let file = try MappedFile(path: path)
     guard file.count <= Self.maximumTokenizerBytes else {

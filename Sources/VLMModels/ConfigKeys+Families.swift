@@ -97,9 +97,9 @@ extension ConfigKeys {
   static let openCLIP = ConfigKeys(
     free: [
       "embed_dim", "vision_cfg", "text_cfg", "quick_gelu", "custom_text", "init_logit_scale",
-      "cast_dtype", "output_dict", "nonscalar_logit_scale",
+      "cast_dtype", "output_dict", "nonscalar_logit_scale", "init_logit_bias",
     ],
-    neutral: ["init_logit_bias": [], "multimodal_cfg": []], isClosed: true)
+    neutral: ["multimodal_cfg": []], isClosed: true)
 
   /// `CLIPVisionCfg` of open_clip's own transformer.
   static let openCLIPVision = ConfigKeys(
@@ -121,15 +121,20 @@ extension ConfigKeys {
     ]).subtracting(["timm_pool"]),
     neutral: ["timm_pool": ["avg"]], isClosed: true)
 
+  /// The same of a ViT of timm's.
+  static let openCLIPTimmViT = ConfigKeys(
+    free: openCLIPTimm.free.subtracting(["timm_proj"]),
+    neutral: ["timm_pool": ["token", "avg"], "timm_proj": ["none"]], isClosed: true)
+
   /// `CLIPTextCfg`.
   static let openCLIPText = ConfigKeys(
     free: [
       "context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio", "pad_id", "eos_id",
       "output_tokens", "hf_tokenizer_name", "tokenizer_mode", "tokenizer_kwargs",
       "hf_model_pretrained", "hf_proj_type", "hf_pooler_type", "hf_tokenizer_kwargs",
-      "no_causal_mask",
+      "no_causal_mask", "proj_bias", "norm_kwargs", "act_kwargs",
     ],
-    neutral: ["pool_type": ["argmax"], "proj_type": ["linear"]], isClosed: true)
+    neutral: ["pool_type": ["argmax", "last"], "proj_type": ["linear"]], isClosed: true)
 
   /// What GGUF has under the name of a language model's architecture.
   static let gguf = ConfigKeys(

@@ -117,7 +117,7 @@ extension Session {
   }
 
   /// Which of some texts a picture is most like: a softmax over the similarities times the model's
-  /// scale.
+  /// scale, or, of a SigLIP, for each text by itself the probability that it belongs to the picture.
   ///
   /// - Parameters:
   ///   - image: any picture.
@@ -158,10 +158,12 @@ extension Session {
     try model.require(isOwn: classes.model, "text classes")
     return try enter(.classifiesByText, "compares pictures with texts", flag) { vision in
       let texts = classes.embeddings.map(\.values)
-      let scale = vision.clip?.scale ?? 1
+      let (scale, bias) = (vision.clip?.scale ?? 1, vision.clip?.bias ?? 0)
+      let scores = vision.clip?.config.scores ?? .softmax
       return try run(images, vision, flag, progress: progress).map { result in
-        let logits = ZeroShot.logits(image: result.embedding, texts: texts, scale: scale)
-        return Self.classification(logits, top, .softmax, classes.labels)
+        let logits = ZeroShot.logits(
+          image: result.embedding, texts: texts, scale: scale, bias: bias)
+        return Self.classification(logits, top, scores, classes.labels)
       }
     }
   }

@@ -8,7 +8,7 @@ struct LabelOptions: ParsableArguments {
   @Option(
     parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
-      "Texts to liken images to, with a model that reads texts too (CLIP); may be given again.",
+      "Texts to liken images to, with a model that reads texts too (CLIP, SigLIP); may be given again.",
       valueName: "text,text…"), transform: \.repairedText)
   var labels: [String] = []
 

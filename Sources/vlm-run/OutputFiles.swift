@@ -164,7 +164,8 @@ final class Recording {
     tensors.append(
       ("text_embedding", [texts.embeddings.count, first.count], texts.embeddings.flatMap { $0 }))
     tensors.append(("logits", [1, logits.count], logits))
-    let chances = ZeroShot.probabilities(logits).map { Float($0) }
+    let chances = ClassScores.probabilities(logits.map(Double.init), as: session.scores)
+      .map { Float($0) }
     tensors.append(("probs", [1, chances.count], chances))
   }
 

@@ -109,7 +109,8 @@ struct VLMRun: ParsableCommand {
     if let top, top < 1 { throw ValidationError("--top: found \(top), expected 1 or more") }
     guard !labels.isUsed || scores == nil else {
       throw ValidationError(
-        "--scores and \(labels.given[0]) exclude each other: similarity is a softmax")
+        "--scores and \(labels.given[0]) exclude each other: the model says what becomes of "
+          + "similarities")
     }
     guard !(json && jsonl) else { throw ValidationError("--json and --jsonl exclude each other") }
     // A language model has intermediates without any image.
@@ -189,7 +190,7 @@ struct VLMRun: ParsableCommand {
         pool: WorkerPool(threadCount: try threadCount(option: threads)), memory: memory.use))
     if labels.isUsed, session.clip == nil, session.description.classCount != nil {
       throw ValidationError(
-        "\(labels.given[0]): found a classifier, expected a CLIP with its text tower; names of classes "
+        "\(labels.given[0]): found a classifier, expected a CLIP or a SigLIP with its text tower; names of classes "
           + "are stored in the file: vlm-convert \(model.quotedForShell) new.vlmz --labels-file FILE"
       )
     }
@@ -207,7 +208,7 @@ struct VLMRun: ParsableCommand {
     }
     guard top == nil || session.labels != nil || session.description.classCount != nil else {
       throw ValidationError(
-        "--top: expected a model with classes, or labels for a CLIP with its text tower")
+        "--top: expected a model with classes, or labels for a CLIP or a SigLIP with its text tower")
     }
     let loader = ImageLoader(
       preprocessing: try preprocessing.applied(to: session.preprocessing),
@@ -231,7 +232,10 @@ struct VLMRun: ParsableCommand {
           + "reads and cut: '\(first.escapedForDisplay(limit: 60))'", program: "vlm-run")
     }
     var seen = Set<ExactString>()
-    if let twice = texts.first(where: { !seen.insert(ExactString($0)).inserted }) {
+    // By itself each text has its own.
+    if session.scores == .softmax,
+      let twice = texts.first(where: { !seen.insert(ExactString($0)).inserted })
+    {
       Report.warning(
         "labels: '\(twice.escapedForDisplay(limit: 60))' is given twice, and shares its probability",
         program: "vlm-run")

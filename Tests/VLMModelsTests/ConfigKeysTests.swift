@@ -116,7 +116,7 @@ struct ConfigKeysTests {
       (.openCLIPVision, "anything", 1, false), (.openCLIPTimm, "pool_type", "avg", true),
       (.openCLIPTimm, "timm_pool", "map", false), (.openCLIPTimm, "timm_pool", "", true),
       (.openCLIPText, "hf_model_name", "roberta-base", false),
-      (.openCLIPText, "norm_kwargs", ["eps": 1e-6], false), (.openCLIPText, "pad_id", 1, true),
+      (.openCLIPText, "norm_kwargs", ["eps": 1e-6], true), (.openCLIPText, "pad_id", 1, true),
       (.openCLIP, "multimodal_cfg", ["width": 4], false), (.openCLIP, "custom_text", true, true),
       (.gguf, "attention.clamp_kqv", 8.0, false), (.gguf, "attention.clamp_kqv", 0.0, true),
       (.gguf, "logit_scale", 0.06, false), (.gguf, "final_logit_softcapping", 30.0, false),

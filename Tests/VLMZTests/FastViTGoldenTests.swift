@@ -135,6 +135,43 @@ struct FastViTGoldenTests {
       try session.embed(texts: short).flatMap { $0 }, "mobileclip.text_embedding")
   }
 
+  @Test(
+    "those that see with a ViT of timm's do so too", arguments: ["mobileclip-b", "mobileclip-l"])
+  func mobileCLIPOfViT(_ name: String) throws {
+    let folder = try TemporaryFolder()
+    let session = try convertedSession(Self.path(name), .f32, in: folder)
+    let config = try #require(session.description.config as? CLIPConfig)
+    let tower = try #require(config.imageTower as? PlainViTConfig)
+    #expect(tower.stem.map(\.kernel) == (name == "mobileclip-b" ? [4, 2, 2] : []))
+    #expect(config.textTower.isCausal == (name == "mobileclip-b"))
+    let whole = try Self.pixels()
+    var values: [Float] = []
+    for row in 0..<48 {
+      let start = row * whole.width * 3
+      values += whole.values[start..<start + 48 * 3]
+    }
+    let pixels = PixelTensor(height: 48, width: 48, channels: 3, values: values)
+    var shown: [String: [Float]] = [:]
+    let image = try #require(
+      try session.run([pixels]) { shown[$0.name] = $0.planar.values }.first)
+    try Self.check(shown["last_hidden_state"], "\(name).last_hidden_state")
+    try Self.check(image.embedding, "\(name).image_embedding")
+    let ids = try #require(
+      try Expected(Self.path("expected.safetensors")).tensor("mobileclip.text_ids"))
+    let rows = (0..<ids.shape[0]).map { row in
+      ids.values[row * ids.shape[1]..<(row + 1) * ids.shape[1]].map { Int($0) }
+    }
+    try Self.check(
+      try session.embed(texts: rows).flatMap { $0 }, "\(name).text_embedding")
+    // A picture one patch high, whose first map has lines longer than there are patches.
+    let wide = PixelTensor(
+      height: tower.patchSize, width: 5 * tower.patchSize, channels: 3,
+      values: [Float](repeating: 0.25, count: 15 * tower.patchSize * tower.patchSize))
+    #expect(try session.run([wide]).first?.embedding.count == 6)
+    let read = try ModelDescription(json: session.description.json)
+    #expect(read == session.description)
+  }
+
   // MARK: - FastVLM
 
   /// A folder, and whose logits it has.

@@ -48,7 +48,7 @@ struct OpenCLIPGoldenTests {
     #expect(abs(scale - 12.182494) < 1e-4)
     let logits = ZeroShot.logits(image: image.embedding, texts: texts, scale: scale)
     try CLIPViTGoldenTests.check(logits, "logits", expected)
-    let chances = ZeroShot.probabilities(logits).map { Float($0) }
+    let chances = ClassScores.probabilities(logits.map(Double.init), as: .softmax).map { Float($0) }
     try CLIPViTGoldenTests.check(chances, "probs", expected)
   }
 

@@ -374,9 +374,9 @@ VLMZ_API vlmz_status vlmz_session_make_text_classes(
 VLMZ_API vlmz_status vlmz_text_classes_free(vlmz_text_classes *classes);
 
 // Says which of some texts an image is most like (zero-shot classification); scores are
-// probabilities, the softmax over all texts. Parameters and errors: as vlmz_session_classify(), but
-// VLMZ_NOT_CAPABLE for a model that reads no texts, and VLMZ_INVALID_ARGUMENT also for classes that
-// another model made. One at a time.
+// probabilities, the softmax over all texts, or with a SigLIP each text's own. Parameters and errors:
+// as vlmz_session_classify(), but VLMZ_NOT_CAPABLE for a model that reads no texts, and
+// VLMZ_INVALID_ARGUMENT also for classes that another model made. One at a time.
 VLMZ_API vlmz_status vlmz_session_classify_by_text(
     vlmz_session *session, vlmz_image *image, vlmz_text_classes *classes, size_t top,
     vlmz_candidate **candidates, size_t *count);

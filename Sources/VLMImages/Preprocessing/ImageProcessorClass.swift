@@ -20,6 +20,8 @@ struct ImageProcessorClass {
     case poolFormer
     /// The picture becomes tiles of `max_image_size`, see `ImageSplitting`.
     case splitting
+    /// The picture becomes `max_num_patches` patches of `patch_size` at most.
+    case patches
   }
 
   let size: Size
@@ -90,6 +92,8 @@ struct ImageProcessorClass {
     "Pvt": .init(size: .square(224), normalization: .imageNet),
     "SmolVLM": idefics3,
     "Siglip": .init(size: .square(224), squaresNumbers: false, normalization: .half),
+    "Siglip2": .init(
+      size: .square(16), filter: .bilinear, normalization: .half, sizing: .patches),
     "ViT": .init(size: .square(224), filter: .bilinear, normalization: .half),
   ]
 
@@ -119,6 +123,8 @@ struct ImageProcessorClass {
     case "dinov3_convnext": classes["DINOv3ViT"]
     case "llava": classes["Llava"]
     case "idefics3", "smolvlm": idefics3
+    case "siglip", "siglip_vision_model": classes["Siglip"]
+    case "siglip2", "siglip2_vision_model": classes["Siglip2"]
     case "llava_next": llavaNext
     case "llava_onevision": llavaOneVision
     default: nil
@@ -130,6 +136,7 @@ extension ImageProcessorClass {
   /// The steps of a configuration.
   func steps(_ fields: PreprocessingFields) throws(PreprocessingError) -> Preprocessing {
     if sizing == .splitting { return try split(fields) }
+    if sizing == .patches { return try patches(fields) }
     var resize: Preprocessing.Resize?
     var crop: Preprocessing.Crop?
     if try fields.bool("do_resize", default: true) {
@@ -196,6 +203,19 @@ extension ImageProcessorClass {
         ? nil : FrameSampling(checkpointConfig: fields.json, tile: tile, name: fields.name))
     steps.tiling = try Tiling(splitting, of: steps, fields, key: "size")
     return steps
+  }
+
+  /// Patches that fill a picture of any proportions.
+  private func patches(_ fields: PreprocessingFields) throws(PreprocessingError) -> Preprocessing {
+    guard try fields.bool("do_resize", default: true) else {
+      throw fields.failure("do_resize", "true: the number of patches is bounded")
+    }
+    let side = try fields.side(fields.member("patch_size") ?? .int(16), "patch_size")
+    let count = try fields.side(fields.member("max_num_patches") ?? .int(256), "max_num_patches")
+    return Preprocessing(
+      resize: .patches(side: side, count: count),
+      filter: try fields.filter("resample", default: filter), rescale: try fields.rescale(),
+      normalization: try numbers(fields))
   }
 
   private func tiled(

@@ -5,7 +5,7 @@ extension Preprocessing {
   ///
   ///     {"pad": [r, g, b] or null,
   ///      "resize": {"shortest_edge": n} or {"width": w, "height": h}
-  ///        or {"short": n, "at_most": m} or null,
+  ///        or {"short": n, "at_most": m} or {"patch": n, "patches": m} or null,
   ///      "filter": "bicubic", …
   ///      "crop": {"width": w, "height": h, "rounding": "floor" or "half_even"} or null,
   ///      "rescale": "divide_by_255" or "none" or a factor,
@@ -26,6 +26,8 @@ extension Preprocessing {
       object.set("resize", ["short": .int(short), "at_most": .int(long)])
     case .exact(let width, let height):
       object.set("resize", ["width": .int(width), "height": .int(height)])
+    case .patches(let side, let count):
+      object.set("resize", ["patch": .int(side), "patches": .int(count)])
     }
     object.set("filter", .string(filter.rawValue))
     object.set(
@@ -84,6 +86,10 @@ extension Preprocessing {
         resize = .bounded(
           short: try fields.side(size["short"], "resize"),
           long: try fields.side(size["at_most"], "resize"))
+      } else if size["patches"] != nil {
+        resize = .patches(
+          side: try fields.side(size["patch"], "resize"),
+          count: try fields.side(size["patches"], "resize"))
       } else {
         resize = .exact(
           width: try fields.side(size["width"], "resize"),

@@ -5,7 +5,7 @@ extension Preprocessing {
     switch resize {
     case .exact(let width, let height): return min(width, height)
     case .shortestEdge(let side), .bounded(let side, _): return side
-    case nil: return nil
+    case .patches, nil: return nil
     }
   }
 
@@ -17,7 +17,7 @@ extension Preprocessing {
     case .shortestEdge(let short):
       let kept = crop.map { min($0.width, $0.height) } ?? short
       result.resize = .shortestEdge(Self.shortSide(of: side, as: kept, of: short))
-    case .bounded, nil: result.resize = .shortestEdge(side)
+    case .bounded, .patches, nil: result.resize = .shortestEdge(side)
     }
     let rounding = crop?.rounding ?? .halfEven
     result.crop = Crop(width: side, height: side, rounding: rounding)

@@ -69,6 +69,8 @@ extension Preprocessing {
       return width <= height ? (side, long) : (long, side)
     case .bounded(let short, let long):
       return Self.bounded(width: width, height: height, short: short, long: long)
+    case .patches(let side, let count):
+      return PatchFitting.size(width: width, height: height, side: side, count: count)
     }
   }
 

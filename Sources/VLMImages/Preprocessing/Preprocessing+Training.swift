@@ -85,6 +85,8 @@ extension Preprocessing {
     case .shortestEdge(let side): parts.append("a short side of \(side)")
     case .bounded(let short, let long): parts.append("a short side of \(short), at most \(long)")
     case .exact(let width, let height): parts.append("a size of \(width)×\(height)")
+    case .patches(let side, let count):
+      parts.append("at most \(count) patches of \(side)×\(side)")
     case nil: break
     }
     if let kept { parts.append("of which \(kept) are kept") }

@@ -11,6 +11,8 @@ package struct Preprocessing: Sendable, Equatable {
     case bounded(short: Int, long: Int)
     /// Both sides, ignoring the aspect ratio.
     case exact(width: Int, height: Int)
+    /// As many squares of `side` pixels as fit the aspect ratio, at most `count`; see `PatchFitting`.
+    case patches(side: Int, count: Int)
   }
 
   /// Which of the two centre positions a crop takes if the margin is odd.
@@ -121,7 +123,7 @@ package struct Preprocessing: Sendable, Equatable {
     case .shortestEdge(let side): return padding == nil ? nil : (side, side)
     case .bounded(let short, let long):
       return padding == nil ? nil : (min(short, long), min(short, long))
-    case nil: return nil
+    case .patches, nil: return nil
     }
   }
 }

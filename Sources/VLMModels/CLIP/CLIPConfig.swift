@@ -1,10 +1,15 @@
 import VLMFoundation
 import VLMTensor
 
-/// Geometry of a CLIP: a tower for images and one for texts, which meet in one space.
+/// Geometry of a CLIP or a SigLIP: a tower for images and one for texts, which meet in one space.
 package struct CLIPConfig: Sendable, Equatable {
   package var imageTower: any VisionTowerConfig
   package var textTower: TextTowerConfig
+  /// Whether a logit has a bias, as where each text holds or does not by itself.
+  package var hasBias = false
+
+  /// What is made of logits: a SigLIP is trained on each pair of a picture and a text alone.
+  package var scores: Scores { hasBias ? .sigmoid : .softmax }
 
   package init(image: any VisionTowerConfig, text: TextTowerConfig) {
     imageTower = image
@@ -13,6 +18,7 @@ package struct CLIPConfig: Sendable, Equatable {
 
   package static func == (a: CLIPConfig, b: CLIPConfig) -> Bool {
     a.imageTower.isEqual(to: b.imageTower) && a.textTower == b.textTower
+      && a.hasBias == b.hasBias
   }
 
   /// Refuses towers that do not meet in one space.
@@ -32,12 +38,14 @@ package struct CLIPConfig: Sendable, Equatable {
     var object = JSONObject()
     object.set(Self.key(of: type(of: imageTower).family), imageTower.json)
     object.set("text", textTower.json)
+    if hasBias { object.set("logit_bias", true) }
     return .object(object)
   }
 
   package init(json: JSONValue) throws(ModelError) {
     imageTower = try Self.image(json)
     textTower = try TextTowerConfig(json: json["text"] ?? .null)
+    hasBias = try ConfigFields(json, path: "clip").bool("logit_bias", default: false)
     try validate()
   }
 
@@ -47,6 +55,8 @@ package struct CLIPConfig: Sendable, Equatable {
     switch family {
     case ConvNeXtFamily.name: "image"
     case ViTFamily.name: "image_vit"
+    // No language model sees with it, so it is no tower of the registry's.
+    case PlainViTFamily.name: "image_plain_vit"
     default: "image_\(family)"
     }
   }
@@ -57,6 +67,8 @@ package struct CLIPConfig: Sendable, Equatable {
       let key = key(of: family.name)
       if let tower = json[key] { return try Registry.config(of: family, tower, path: key) }
     }
+    let plain = key(of: PlainViTFamily.name)
+    if let tower = json[plain] { return try PlainViTConfig(json: tower, path: plain) }
     return try ConvNeXtConfig(json: json["image"] ?? .null)
   }
 }

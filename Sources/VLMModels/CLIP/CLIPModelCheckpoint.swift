@@ -92,11 +92,12 @@ enum CLIPModelCheckpoint {
 /// What the shapes of a text tower's tensors tell.
 struct TextTowerFacts {
   let width: Int
-  private let vocabulary: Int
+  let vocabulary: Int
   private let contextLength: Int
   private let hidden: Int
   private let layers: Int
-  private let embedding: Int
+  let embedding: Int
+  private let hasBias: Bool
   private let layout: CLIPLayout
 
   /// - Parameter shapes: by our names, "text." before them.
@@ -111,7 +112,8 @@ struct TextTowerFacts {
     let tokens = try shape("text.tokens.weight")
     (vocabulary, width) = (tokens[0], tokens[1])
     contextLength = try shape("text.positions")[0]
-    embedding = try shape("text.projection")[layout == .openCLIP ? 1 : 0]
+    hasBias = shapes["text.projection_bias"] != nil
+    embedding = try shape("text.projection")[layout == .openCLIP && !hasBias ? 1 : 0]
     hidden = try shape("text.layers.0.mlp.fc1.weight")[0]
     var layers = 0
     for name in shapes.keys where name.hasPrefix("text.layers.") {
@@ -142,6 +144,7 @@ struct TextTowerFacts {
         epsilon: epsilon ?? TransformerConfig.defaultEpsilon),
       embedding: embedding)
     config.layout = layout
+    config.hasProjectionBias = hasBias
     return config
   }
 }

@@ -8,31 +8,34 @@ package enum CLIPLayout: String, Sendable, Equatable, CaseIterable {
   case openCLIP = "open_clip"
 }
 
-/// From a tower's feature to the space that images and texts share.
+/// From a tower's feature to the space that images and texts share. With a bias it is a linear layer,
+/// `[outputs, inputs]` in any layout.
 ///
 /// One row for each image or text is too little work to be worth quantizing.
 struct JointProjection: Sendable {
   private let weight: Tensor
+  private let bias: Tensor?
   private let inputs: Int
   private let outputs: Int
-  private let layout: CLIPLayout
+  private let isTransposed: Bool
 
   init(
-    _ weights: Weights, inputs: Int, outputs: Int, _ layout: CLIPLayout
+    _ weights: Weights, inputs: Int, outputs: Int, _ layout: CLIPLayout, bias hasBias: Bool = false
   ) throws(ModelError) {
     self.inputs = inputs
     self.outputs = outputs
-    self.layout = layout
-    let shape = layout == .openCLIP ? [inputs, outputs] : [outputs, inputs]
+    isTransposed = layout == .openCLIP && !hasBias
+    let shape = isTransposed ? [inputs, outputs] : [outputs, inputs]
     weight = try weights.tensor("projection", shape, .vector)
+    bias = try weights.vector("projection_bias", outputs, if: hasBias)
   }
 
   /// - Parameter feature: `inputs` values.
   func callAsFunction(_ feature: [Float]) -> [Float] {
     precondition(feature.count == inputs, "a value per input")
-    let (row, column) = layout == .openCLIP ? (outputs, 1) : (1, inputs)
+    let (row, column) = isTransposed ? (outputs, 1) : (1, inputs)
     return (0..<outputs).map { output in
-      var sum = 0.0
+      var sum = bias.map { Double($0.floats[output]) } ?? 0
       for input in 0..<inputs {
         sum += Double(feature[input]) * Double(weight.floats[input * row + output * column])
       }

@@ -16,7 +16,7 @@ enum OpenCLIPCheckpoint {
         imageNames.append((name, shape))
         continue
       }
-      let stated = ours == "logit_scale" && shape.isEmpty ? [1] : shape
+      let stated = ours.hasPrefix("logit_") && shape.isEmpty ? [1] : shape
       let source = ModelCheckpoint.Source(original: name, shape: stated)
       if let other = text.updateValue(source, forKey: ours) {
         throw ModelError(
@@ -46,6 +46,7 @@ enum OpenCLIPCheckpoint {
       return found
     }
     if let model = try fastViT(imageNames, text, facts.description) { return model }
+    if let model = try plainViT(imageNames, text, facts.description) { return model }
     guard let image = try OpenCLIPViT(imageNames, facts.description) else {
       try refuse(imageNames, facts.description)
       return nil
@@ -80,6 +81,43 @@ enum OpenCLIPCheckpoint {
     return found
   }
 
+  /// A MobileCLIP-B or another CLIP around a ViT of timm's: its classifier is the projection.
+  private static func plainViT(
+    _ names: [CheckpointFacts.Name], _ text: [String: ModelCheckpoint.Source],
+    _ description: JSONValue?
+  ) throws(ModelError) -> ModelCheckpoint? {
+    let scope = "visual.trunk."
+    let inner = names.compactMap { name in
+      name.name.dropping(scope).map { CheckpointFacts.Name($0, name.shape) }
+    }
+    let stated = try OpenCLIPDescription(description)
+    guard text["text.tokens.weight"] != nil, stated.timmName?.hasPrefix("vit_") ?? true else {
+      return nil
+    }
+    var described = JSONObject()
+    if let name = stated.timmName { described.set("architecture", .string(name)) }
+    if let pool = try stated.vision?.statedString("timm_pool") {
+      described.set("global_pool", .string(pool))
+    }
+    let own = described.members.isEmpty ? nil : JSONValue.object(described)
+    guard let image = try PlainViTCheckpoint(inner, own), image.naming == .timm else { return nil }
+    try stated.vision?.check(.openCLIPTimmViT)
+    var tower = image.config
+    guard !tower.classifier.isEmpty else { throw ModelError(.missingTensor("head.weight")) }
+    tower.isJoint = true
+    try stated.vision?.checkSide(
+      "image_size", patches: tower.tableSide, patchSize: tower.patchSize)
+    let sources = image.tensors.mapValues { $0.renamed { scope + $0 } }
+    let rest = names.filter { !$0.name.hasPrefix(scope) }
+    var found = try whole(
+      tower, sources, text, unused: image.unused.map { scope + $0 } + rest.map(\.name),
+      description, notes: image.notes)
+    found.unexpected =
+      image.unexpected.map { scope + $0 } + unreadTexts(names)
+      + rest.filter { $0.name.hasPrefix("visual.") && !HeadModule.isInert($0) }.map(\.name)
+    return found
+  }
+
   /// Those of `names`, none of them read as the text tower's, that are a text tower's all the same.
   private static func unreadTexts(_ names: [CheckpointFacts.Name]) -> [String] {
     names.filter { name in
@@ -93,9 +131,15 @@ enum OpenCLIPCheckpoint {
     notes: [Note] = []
   ) throws(ModelError) -> ModelCheckpoint {
     let isOpenAI = OpenCLIPViT.isOpenAI(unused)
-    let config = CLIPConfig(
-      image: tower, text: try textConfig(text, description, isOpenAI: isOpenAI))
+    var config = CLIPConfig(
+      image: tower,
+      text: try textConfig(text.mapValues(\.shape), description, isOpenAI: isOpenAI))
+    config.hasBias = text["logit_bias"] != nil
     try config.validate()
+    let isBiased = try OpenCLIPDescription(description).hasBias
+    if isBiased, !config.hasBias {
+      throw ModelError(.missingTensor("logit_bias"))
+    }
     var tensors = text
     for (name, source) in image { tensors["image.\(name)"] = source }
     return ModelCheckpoint(
@@ -120,18 +164,19 @@ enum OpenCLIPCheckpoint {
     throw ModelError(
       .configuration(
         field: "visual", found: kind,
-        expected: "a ConvNeXt, a FastViT, or open_clip's own transformer"))
+        expected: "a ConvNeXt, a FastViT, a ViT of timm's, or open_clip's own transformer"))
   }
 
   /// Our name for a tensor that is not the image tower's: those of `CLIP` lie at the top, those of
   /// `CustomTextCLIP` under "text.".
   static func canonical(_ name: String) -> String? {
-    if name == "logit_scale" { return name }
+    if name == "logit_scale" || name == "logit_bias" { return name }
     let inner = name.dropping("text.") ?? name
     switch inner {
     case "token_embedding.weight": return "text.tokens.weight"
     case "positional_embedding": return "text.positions"
-    case "text_projection": return "text.projection"
+    case "text_projection", "text_projection.weight": return "text.projection"
+    case "text_projection.bias": return "text.projection_bias"
     case "ln_final.weight": return "text.norm.weight"
     case "ln_final.bias": return "text.norm.bias"
     default: break
@@ -151,17 +196,37 @@ enum OpenCLIPCheckpoint {
     "mlp.c_proj.weight": "mlp.fc2.weight", "mlp.c_proj.bias": "mlp.fc2.bias",
   ]
 
-  private static func textConfig(
-    _ tensors: [String: ModelCheckpoint.Source], _ description: JSONValue?, isOpenAI: Bool
+  /// - Parameter shapes: by our names, "text." before them.
+  static func textConfig(
+    _ shapes: [String: [Int]], _ description: JSONValue?, isOpenAI: Bool = false
   ) throws(ModelError) -> TextTowerConfig {
     let stated = try OpenCLIPDescription(description)
     try stated.text?.check(.openCLIPText)
-    let facts = try TextTowerFacts(tensors.mapValues(\.shape), layout: .openCLIP)
+    let facts = try TextTowerFacts(shapes, layout: .openCLIP)
     let isQuick = try stated.quickGELU() ?? isOpenAI
     var config = facts.config(
       heads: try stated.textHeads(width: facts.width), activation: isQuick ? .quickGELU : .gelu)
-    config.isCausal = try stated.text?.statedBool("no_causal_mask") != true
-    if let text = stated.text, !config.isCausal, let pad = try text.statedInt("pad_id"), pad != 0 {
+    guard let text = stated.text else {
+      // A projection with a bias is SigLIP's; the second one has Gemma's vocabulary, and GELU by tanh.
+      guard config.hasProjectionBias else { return config }
+      (config.isCausal, config.pooling) = (false, .last)
+      config.encoder.heads = SigLIPDescription.heads(ofWidth: facts.width)
+      config.encoder.epsilon = SigLIPDescription.epsilon
+      if facts.vocabulary > 200_000 { config.encoder.activation = .geluTanh }
+      try config.validate()
+      return config
+    }
+    config.isCausal = try text.statedBool("no_causal_mask") != true
+    if try text.statedString("pool_type") == "last" { config.pooling = .last }
+    if let epsilon = try stated.textEpsilon() { config.encoder.epsilon = epsilon }
+    let hasTanh = try stated.textHasTanh()
+    if hasTanh, !isQuick { config.encoder.activation = .geluTanh }
+    if let bias = try text.statedBool("proj_bias"), bias != config.hasProjectionBias {
+      throw text.refusal(
+        "proj_bias", found: "\(bias)",
+        expected: "\(config.hasProjectionBias), as the tensors have it")
+    }
+    if config.pooling == .end, !config.isCausal, let pad = try text.statedInt("pad_id"), pad != 0 {
       throw text.refusal("pad_id", found: "\(pad)", expected: "0, as texts are not masked")
     }
     try stated.check(config)

@@ -23,6 +23,23 @@ struct OpenCLIPDescription {
   /// Whether activations are quick GELU; nil where nothing is said.
   func quickGELU() throws(ModelError) -> Bool? { try model.statedBool("quick_gelu") }
 
+  /// Whether it is stated that logits have a bias.
+  var hasBias: Bool { vision != nil && model.has("init_logit_bias") }
+
+  /// What the text tower's norms add to the variance; nil where nothing is said.
+  func textEpsilon() throws(ModelError) -> Float? {
+    guard let options = try text?.statedObject("norm_kwargs") else { return nil }
+    try options.check(ConfigKeys(free: ["eps"], neutral: [:], isClosed: true))
+    return try options.statedEpsilon("eps")
+  }
+
+  /// Whether the text tower's GELU is the one by tanh.
+  func textHasTanh() throws(ModelError) -> Bool {
+    guard let options = try text?.statedObject("act_kwargs") else { return false }
+    try options.check(ConfigKeys(free: ["approximate"], neutral: [:], isClosed: true))
+    return try options.statedChoice("approximate", ["tanh": true, "none": false]) ?? false
+  }
+
   /// Heads of the tower for texts, 8 whatever the width where it is described and nothing is said.
   func textHeads(width: Int) throws(ModelError) -> Int {
     guard let text else { return max(1, width / 64) }

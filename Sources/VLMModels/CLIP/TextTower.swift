@@ -1,8 +1,8 @@
 import VLMFoundation
 import VLMTensor
 
-/// CLIP's text transformer: the feature of a text is what the last layer makes of its end
-/// token, normed and projected to the space that it shares with images.
+/// The text transformer of a CLIP or of a SigLIP: the feature of a text is what the last layer makes of
+/// its end token, or of the last one, normed and projected to the space that it shares with images.
 package final class TextTower: Sendable {
   package let config: TextTowerConfig
   private let tokens: Embedding
@@ -28,7 +28,8 @@ package final class TextTower: Sendable {
     self.layers = layers
     norm = try LayerNorm(weights["norm"], channels: width, epsilon: config.encoder.epsilon)
     projection = try JointProjection(
-      weights, inputs: width, outputs: config.embedding, config.layout)
+      weights, inputs: width, outputs: config.embedding, config.layout,
+      bias: config.hasProjectionBias)
     kernels = weights.kernels
   }
 
@@ -62,7 +63,7 @@ package final class TextTower: Sendable {
   /// The embedding of one text, before its norm.
   ///
   /// - Parameter ids: as the tokenizer made them, at most `contextLength`, with or without the
-  ///   padding behind the end.
+  ///   padding behind the end; of a tower that takes the last token's feature with all of it.
   /// - Throws: `ModelError` when there are none or too many, or one is not in the vocabulary.
   package func callAsFunction(_ ids: [Int], _ context: Context) throws(ModelError) -> [Float] {
     guard let largest = ids.max(), ids.count <= config.contextLength else {
@@ -74,9 +75,11 @@ package final class TextTower: Sendable {
         .prompt(found: "token \(wrong)", expected: "0 to \(config.vocabulary - 1)"))
     }
     // transformers takes the first token where it finds none.
-    let end = ids.firstIndex(of: config.endToken ?? largest) ?? 0
+    let end =
+      config.pooling == .last
+      ? ids.count - 1 : ids.firstIndex(of: config.endToken ?? largest) ?? 0
     // Under a causal mask nobody looks back at what follows the end. Without one everybody does.
-    let fill = config.contextLength - ids.count
+    let fill = config.pooling == .last ? 0 : config.contextLength - ids.count
     let read = config.isCausal ? Array(ids[...end]) : ids + Array(repeating: 0, count: fill)
     let width = config.encoder.width
     let x = context.stream.matrix(rows: read.count, columns: width)

@@ -1,8 +1,16 @@
 import VLMFoundation
 import VLMTensor
 
-/// Geometry of CLIP's text transformer.
+/// Geometry of the text transformer of a CLIP or of a SigLIP.
 package struct TextTowerConfig: Sendable, Equatable {
+  /// Whose feature is the text's.
+  package enum Pooling: String, Sendable, Equatable, CaseIterable {
+    /// That of the end token.
+    case end
+    /// That of the last token, padding or not: a SigLIP sees the padding.
+    case last
+  }
+
   package var vocabulary: Int
   /// Tokens of a text, end included; shorter ones are filled up with zeros.
   package var contextLength: Int
@@ -15,6 +23,16 @@ package struct TextTowerConfig: Sendable, Equatable {
   /// Whether a token sees only itself and those before it. Where it does not, it sees what fills a
   /// short text up, too.
   package var isCausal = true
+  package var pooling = Pooling.end
+  /// Whether the projection to the joint embedding has a bias.
+  package var hasProjectionBias = false
+  /// Tokens that a text is padded to, where these are fewer than the tower has positions for.
+  package var paddedLength: Int?
+
+  /// Tokens that the tokenizer makes of any text.
+  package var tokenCount: Int { min(contextLength, paddedLength ?? contextLength) }
+  /// Whether the ends of a text are the tokenizer's own setting, and not always there.
+  package var hasOwnEnds: Bool { pooling == .last }
 
   package init(
     vocabulary: Int, contextLength: Int, encoder: TransformerConfig, embedding: Int
@@ -31,6 +49,9 @@ package struct TextTowerConfig: Sendable, Equatable {
     try ModelError.check("text.context_length", contextLength, 1...(1 << 16))
     try ModelError.check("text.embedding", embedding, 1...TensorFormat.maximumInputs)
     if let endToken { try ModelError.check("text.end_token", endToken, 0...vocabulary - 1) }
+    if let paddedLength {
+      try ModelError.check("text.padded_length", paddedLength, 1...contextLength)
+    }
   }
 
   package var json: JSONValue {
@@ -43,6 +64,9 @@ package struct TextTowerConfig: Sendable, Equatable {
     if layout != .openCLIP { object.set("layout", .string(layout.rawValue)) }
     if let endToken { object.set("end_token", .int(endToken)) }
     if !isCausal { object.set("causal", false) }
+    if pooling != .end { object.set("pooling", .string(pooling.rawValue)) }
+    if hasProjectionBias { object.set("projection_bias", true) }
+    if let paddedLength { object.set("padded_length", .int(paddedLength)) }
     return .object(object)
   }
 
@@ -55,6 +79,9 @@ package struct TextTowerConfig: Sendable, Equatable {
     layout = try fields.layout(default: .openCLIP)
     if fields.has("end_token") { endToken = try fields.int("end_token") }
     isCausal = try fields.bool("causal", default: true)
+    if fields.has("pooling") { pooling = try fields.choice("pooling") }
+    hasProjectionBias = try fields.bool("projection_bias", default: false)
+    if fields.has("padded_length") { paddedLength = try fields.int("padded_length") }
     try validate()
   }
 }

@@ -18,7 +18,9 @@ extension PlainViTConfig: VisionTowerConfig {
   }
 
   package var vector: TowerVector? {
-    TowerVector(width: vectorWidth, classCount: classCount)
+    TowerVector(
+      width: isJoint ? headOutputs ?? vectorWidth : vectorWidth, isJoint: isJoint,
+      classCount: classCount)
   }
 
   package func tower(_ weights: Weights) throws(ModelError) -> any VisionTower {
@@ -43,6 +45,8 @@ final class PlainViTContext: TowerContext {
   /// Patches.
   let grid: MapExtent
   let transformer: TransformerContext
+  /// Of a model that makes patches in several steps.
+  let stemMaps: PlainViTStem.Maps?
   /// Of a model whose positions are angles.
   let rotation: PatchRotation?
   private let pixelMemory: Activations
@@ -69,9 +73,14 @@ final class PlainViTContext: TowerContext {
     let grid = config.grid(height: input.height, width: input.width)
     self.grid = grid
     rows = grid.count + config.prefix
-    let plan = TransformerPlan(config.encoder, rows: rows, inputs: config.widest)
+    let stems = config.stemExtents(grid)
+    // The windows of a line of any map of the stem are rows, too.
+    let room = max(rows, stems.map(\.width).max() ?? 0)
+    let inputs = max(config.widest, config.widestStemWindow)
+    let plan = TransformerPlan(config.encoder, rows: room, inputs: inputs)
+    let maps = zip(config.stem, stems).dropLast().reduce(0) { $0 + $1.0.outputs * $1.1.count }
     // Pixels, both streams, and the positions: a row's angles are fewer than its columns.
-    let own = (input.elementCount + 3 * rows * config.encoder.width) * 4
+    let own = (input.elementCount + maps + 3 * rows * config.encoder.width) * 4
     let byteCount = plan.byteCount(format).flatMap { bytes in
       let (sum, overflow) = bytes.addingReportingOverflow(own)
       return overflow ? nil : sum
@@ -81,11 +90,12 @@ final class PlainViTContext: TowerContext {
     rotation = config.rotaryBase.map { base in
       PatchRotation(grid, base: base, headDimension: config.encoder.headDimension)
     }
+    stemMaps = config.stem.isEmpty ? nil : PlainViTStem.Maps(config, grid)
     pixelMemory = Activations(count: input.elementCount)
     let count = rows * config.encoder.width
     streams = [Activations(count: count), Activations(count: count)]
     transformer = TransformerContext(
-      config.encoder, rows: rows, inputs: config.widest, format: format, pool: pool,
+      config.encoder, rows: room, inputs: inputs, format: format, pool: pool,
       kernels: kernels)
   }
 
@@ -120,6 +130,9 @@ final class PlainViTContext: TowerContext {
     observe.show(PlainViTPoint.pooled, pooled)
     let logits = model.classify(pooled)
     observe.show(PlainViTPoint.logits, logits)
+    guard !model.config.isJoint else {
+      return [ImageVector(embedding: (logits ?? pooled).unitLength)]
+    }
     return [ImageVector(embedding: pooled, logits: logits)]
   }
 }

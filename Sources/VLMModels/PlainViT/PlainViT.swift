@@ -6,7 +6,10 @@ import VLMTensor
 package final class PlainViT: Sendable {
   package let config: PlainViTConfig
   private let kernels: KernelSet
-  private let patchEmbedding: PatchConvolution
+  /// Nil where a stem makes the patches.
+  private let patchEmbedding: PatchConvolution?
+  private let stem: PlainViTStem?
+  private let preNorm: LayerNorm?
   private let classToken: Tensor
   private let registers: Tensor?
   private let positions: PositionTable?
@@ -19,10 +22,13 @@ package final class PlainViT: Sendable {
     self.config = config
     kernels = weights.kernels
     let (width, embeddings) = (config.encoder.width, weights["embeddings"])
-    patchEmbedding = try PatchConvolution(
-      embeddings["patch"], inputs: 3, outputs: width,
-      geometry: PatchGeometry(kernel: config.patchSize, stride: config.patchSize), bias: true,
-      role: .patchConvolution)
+    stem = config.stem.isEmpty ? nil : try PlainViTStem(embeddings["stem"], config)
+    patchEmbedding =
+      config.stem.isEmpty
+      ? try PatchConvolution(
+        embeddings["patch"], inputs: 3, outputs: width,
+        geometry: PatchGeometry(kernel: config.patchSize, stride: config.patchSize),
+        bias: config.hasPatchBias, role: .patchConvolution) : nil
     classToken = try embeddings.tensor("class", [width], .vector)
     registers =
       config.registers > 0
@@ -38,6 +44,9 @@ package final class PlainViT: Sendable {
       layers.append(try PlainViTLayer(weights["layers"][index], config))
     }
     self.layers = layers
+    preNorm =
+      config.hasPreNorm
+      ? try LayerNorm(weights["pre_norm"], channels: width, epsilon: config.encoder.epsilon) : nil
     norm = try LayerNorm(
       weights["post_norm"], channels: width, epsilon: config.encoder.epsilon)
     classifier =
@@ -60,6 +69,9 @@ package final class PlainViT: Sendable {
   ) throws(ModelError) -> MatrixView {
     let tokens = context.tokens
     embed(into: tokens, context)
+    if let preNorm {
+      context.transformer.forRows(tokens.rows) { preNorm(tokens[$0], into: tokens[$0]) }
+    }
     observe?(Observation(PlainViTPoint.hidden(0), tokens, .tokens))
     for (index, layer) in layers.enumerated() {
       try ModelError.check(cancelled)
@@ -76,14 +88,21 @@ package final class PlainViT: Sendable {
   /// The class token, registers, and the patches; positions on the first and the last.
   private func embed(into tokens: MatrixView, _ context: PlainViTContext) {
     let (grid, input, first) = (context.grid, context.input, config.prefix)
-    let windows = context.transformer.inner.matrix(rows: grid.count, columns: config.patchInputs)
-    context.transformer.pool.forEach(count: grid.height) { line, _ in
-      patchEmbedding.geometry.gather(
-        context.pixels, height: input.height, width: input.width, lines: line..<line + 1,
-        into: windows[line * grid.width..<(line + 1) * grid.width])
-    }
     let patches = tokens[first..<tokens.rows]
-    context.transformer.multiply(patchEmbedding, windows, into: patches)
+    if let patchEmbedding {
+      let windows = context.transformer.inner.matrix(
+        rows: grid.count, columns: config.patchInputs)
+      context.transformer.pool.forEach(count: grid.height) { line, _ in
+        patchEmbedding.geometry.gather(
+          context.pixels, height: input.height, width: input.width, lines: line..<line + 1,
+          into: windows[line * grid.width..<(line + 1) * grid.width])
+      }
+      context.transformer.multiply(patchEmbedding, windows, into: patches)
+    } else if let stem, let maps = context.stemMaps {
+      stem(
+        context.pixels, height: input.height, width: input.width, into: patches, maps,
+        context.transformer)
+    }
     for column in 0..<tokens.columns {
       tokens[0, column] = classToken.floats[column]
       for index in 0..<config.registers {

@@ -27,7 +27,9 @@ struct PlainViTCheckpoint {
     var isMasked = false
     // A factor without a gate is a plain layer.
     let isGated = names.contains { $0.name.contains(".mlp.gate_proj.") }
-    for (name, shape) in names {
+    let stem = try PlainViTStemTensors(naming == .timm ? names : [], prefix: prefix)
+    found = stem.found
+    for (name, shape) in names where !stem.used.contains(name) {
       var ours = naming.classifier(name) ?? name.dropping(prefix).flatMap(naming.canonical)
       if !isGated { ours = ours?.parts(between: ".mlp.up.").joined(separator: ".mlp.fc1.") }
       guard let ours else {
@@ -52,7 +54,7 @@ struct PlainViTCheckpoint {
       }
     }
     let isNormedMean = naming == .timm && names.contains { $0.name == "fc_norm.weight" }
-    let shapes = PlainViTShapes(found.mapValues(\.shape), naming)
+    let shapes = PlainViTShapes(found.mapValues(\.shape), naming, stem: stem.layers)
     do throws(ModelError) {
       (config, notes) = try shapes.config(
         description, isNormedMean: isNormedMean, isMasked: isMasked)
@@ -77,9 +79,12 @@ private struct PlainViTShapes {
   /// By our name.
   private let shapes: [String: [Int]]
   private let naming: PlainViTNaming
+  private let stem: [PlainViTConfig.StemLayer]
 
-  init(_ shapes: [String: [Int]], _ naming: PlainViTNaming) {
-    (self.shapes, self.naming) = (shapes, naming)
+  init(
+    _ shapes: [String: [Int]], _ naming: PlainViTNaming, stem: [PlainViTConfig.StemLayer]
+  ) {
+    (self.shapes, self.naming, self.stem) = (shapes, naming, stem)
   }
 
   /// - Parameters:
@@ -88,7 +93,7 @@ private struct PlainViTShapes {
   func config(
     _ description: JSONValue?, isNormedMean: Bool, isMasked: Bool
   ) throws(ModelError) -> (PlainViTConfig, notes: [Note]) {
-    let patch = try shape("embeddings.patch.weight", rank: 4)
+    let patch = try patches()
     guard patch[1] == 3, patch[2] == patch[3], patch[2] > 0 else {
       throw ModelError(
         .shape(
@@ -112,6 +117,9 @@ private struct PlainViTShapes {
       encoder: TransformerConfig(
         width: patch[0], layers: layers, heads: facts.heads, hidden: hidden,
         activation: facts.activation, epsilon: facts.epsilon))
+    config.stem = stem
+    config.hasPatchBias = !stem.isEmpty || shapes["embeddings.patch.bias"] != nil
+    config.hasPreNorm = shapes["pre_norm.weight"] != nil
     config.registers = registers
     config.hasClassPosition = hasClassPosition
     config.isFused = naming == .timm
@@ -142,6 +150,13 @@ private struct PlainViTShapes {
     try config.validate()
     try facts.check(config, classes: classes)
     return (config, facts.notes)
+  }
+
+  /// Shape of the one convolution that makes patches, or that the stem's are together.
+  private func patches() throws(ModelError) -> [Int] {
+    guard let last = stem.last else { return try shape("embeddings.patch.weight", rank: 4) }
+    let side = stem.reduce(1) { $0 * $1.kernel }
+    return [last.outputs, 3, side, side]
   }
 
   private func shape(_ name: String, rank: Int) throws(ModelError) -> [Int] {

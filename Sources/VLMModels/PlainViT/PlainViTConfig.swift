@@ -27,6 +27,18 @@ package struct PlainViTConfig: Sendable, Equatable {
     var isGated: Bool { self != .plain }
   }
 
+  /// One of the convolutions that make patches in several steps.
+  package struct StemLayer: Sendable, Equatable {
+    /// Features of the one before along a side of the square that it reads; squares do not overlap.
+    package var kernel: Int
+    package var outputs: Int
+
+    package init(kernel: Int, outputs: Int) {
+      self.kernel = kernel
+      self.outputs = outputs
+    }
+  }
+
   /// Those that a layer's name may have.
   static let layerIndices = 0..<1000
 
@@ -55,6 +67,15 @@ package struct PlainViTConfig: Sendable, Equatable {
   package var pooling = Pooling.classToken
   /// From the vector to a logit per class; empty for none.
   package var classifier: [HeadLayer] = []
+  /// The convolutions that make patches; empty where one does.
+  package var stem: [StemLayer] = []
+  /// Whether that one has a bias.
+  package var hasPatchBias = true
+  /// Whether a norm stands before the layers.
+  package var hasPreNorm = false
+  /// Whether what stands for the classifier leads to a space that pictures share with texts, where the
+  /// vector has length 1.
+  package var isJoint = false
 
   package init(imageSize: Int, patchSize: Int, encoder: TransformerConfig) {
     self.imageSize = imageSize
@@ -75,6 +96,10 @@ package struct PlainViTConfig: Sendable, Equatable {
   package var vectorWidth: Int { encoder.width * (pooling == .classAndMean ? 2 : 1) }
   /// Classes that the classifier tells apart; nil for none.
   package var classCount: Int? {
+    isJoint ? nil : headOutputs
+  }
+  /// Numbers that the classifier, or what stands for it, gives.
+  package var headOutputs: Int? {
     classifier.isEmpty ? nil : classifier.outputs(inputs: vectorWidth)
   }
 
@@ -111,6 +136,25 @@ package struct PlainViTConfig: Sendable, Equatable {
     }
     try ModelError.check("\(place).vector", vectorWidth, 1...TensorFormat.maximumInputs)
     try classifier.validate("\(place).classifier")
+    guard !isJoint || !classifier.isEmpty else {
+      throw ModelError(
+        .configuration(field: "\(place).joint", found: "true", expected: "false without a head"))
+    }
+    try ModelError.check("\(place).stem", stem.count, 0...8)
+    var product = 1
+    for layer in stem {
+      try ModelError.check("\(place).stem.kernel", layer.kernel, 1...16)
+      try ModelError.check("\(place).stem.outputs", layer.outputs, 1...encoder.width * 16)
+      product *= layer.kernel
+    }
+    guard stem.isEmpty || product == patchSize && stem.last?.outputs == encoder.width else {
+      throw ModelError(
+        .configuration(
+          field: "\(place).stem",
+          found: "\(stem.last?.outputs ?? 0) channels, \(product) pixels apart",
+          expected: "\(encoder.width) channels, \(patchSize) pixels apart"))
+    }
+    try ModelError.check("\(place).stem", widestStemWindow, 0...TensorFormat.maximumInputs)
   }
 
   package var json: JSONValue {
@@ -129,10 +173,20 @@ package struct PlainViTConfig: Sendable, Equatable {
     object.set("layer_scale", .bool(usesLayerScale))
     object.set("pooling", .string(pooling.rawValue))
     if !classifier.isEmpty { object.set("classifier", ["layers": classifier.json]) }
+    // Files from before there were these have none of them.
+    if !stem.isEmpty {
+      object.set(
+        "stem",
+        .array(stem.map { ["kernel": .int($0.kernel), "outputs": .int($0.outputs)] }))
+    }
+    if !hasPatchBias { object.set("patch_bias", false) }
+    if hasPreNorm { object.set("pre_norm", true) }
+    if isJoint { object.set("joint", true) }
     return .object(object)
   }
 
-  /// Reads what `json` wrote; every field is checked, and only `classifier` may be missing.
+  /// Reads what `json` wrote; every field is checked, and only `classifier` and those behind it may be
+  /// missing.
   package init(json: JSONValue, path: String) throws(ModelError) {
     let fields = ConfigFields(json, path: path)
     imageSize = try fields.int("image_size")
@@ -149,6 +203,14 @@ package struct PlainViTConfig: Sendable, Equatable {
     usesLayerScale = try fields.bool("layer_scale")
     pooling = try fields.choice("pooling")
     if fields.has("classifier") { classifier = try [HeadLayer](try fields.object("classifier")) }
+    for entry in json["stem"]?.arrayValue ?? [] {
+      let layer = ConfigFields(entry, path: "\(path).stem")
+      stem.append(
+        StemLayer(kernel: try layer.int("kernel"), outputs: try layer.int("outputs")))
+    }
+    hasPatchBias = try fields.bool("patch_bias", default: true)
+    hasPreNorm = try fields.bool("pre_norm", default: false)
+    isJoint = try fields.bool("joint", default: false)
     try validate(path)
   }
 }

@@ -70,8 +70,11 @@ struct PlainViTDescription {
       let stated = try arguments.statedHeads("num_heads", width: width, of: "embed_dim")
       let named = name.flatMap { Self.heads(ofModel: $0) }
       heads = stated ?? named ?? Self.heads(ofWidth: width)
-      activation = try arguments.statedChoice("act_layer", Self.activations) ?? .gelu
-      epsilon = Self.epsilon
+      let isQuick = name?.contains("_quickgelu_") ?? false
+      activation =
+        try arguments.statedChoice("act_layer", Self.activations) ?? (isQuick ? .quickGELU : .gelu)
+      // timm's towers of CLIPs, which have their norms.
+      epsilon = name?.contains("_clip_") ?? false ? 1e-5 : Self.epsilon
       fields = arguments
       try arguments.check("in_chans", is: 3)
       var pools: [(field: String, name: String)] = []

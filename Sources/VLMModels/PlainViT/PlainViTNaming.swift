@@ -12,7 +12,8 @@ enum PlainViTNaming: Equatable, CaseIterable {
     for naming in allCases {
       for prefix in naming.prefixes
       where naming.marks.allSatisfy({ names.contains(prefix + $0) }) {
-        return (naming, prefix)
+        let patches = naming.patches.map { prefix + $0 }
+        if patches.contains(where: names.contains) { return (naming, prefix) }
       }
     }
     return nil
@@ -22,17 +23,26 @@ enum PlainViTNaming: Equatable, CaseIterable {
     self == .huggingFace ? ["", "dinov2.", "dinov2_with_registers."] : [""]
   }
 
+  /// What a convolution of MobileCLIP-B's stem has in front of its number.
+  static let stem = "patch_embed.backbone."
+
   private var marks: [String] {
     switch self {
     case .huggingFace:
       [
-        "embeddings.cls_token", "embeddings.patch_embeddings.projection.weight",
-        "embeddings.position_embeddings", "encoder.layer.0.norm1.weight",
+        "embeddings.cls_token", "embeddings.position_embeddings", "encoder.layer.0.norm1.weight",
       ]
-    case .dinov3:
-      ["embeddings.cls_token", "embeddings.patch_embeddings.weight", "norm.weight"]
-    case .timm:
-      ["cls_token", "patch_embed.proj.weight", "pos_embed", "blocks.0.attn.qkv.weight"]
+    case .dinov3: ["embeddings.cls_token", "norm.weight"]
+    case .timm: ["cls_token", "pos_embed", "blocks.0.attn.qkv.weight"]
+    }
+  }
+
+  /// Of these one is there.
+  private var patches: [String] {
+    switch self {
+    case .huggingFace: ["embeddings.patch_embeddings.projection.weight"]
+    case .dinov3: ["embeddings.patch_embeddings.weight"]
+    case .timm: ["patch_embed.proj.weight", Self.stem + "0.conv.weight"]
     }
   }
 
@@ -100,7 +110,7 @@ enum PlainViTNaming: Equatable, CaseIterable {
     switch self {
     case .huggingFace: ["layernorm": "post_norm"]
     case .dinov3: ["norm": "post_norm"]
-    case .timm: ["norm": "post_norm", "fc_norm": "post_norm"]
+    case .timm: ["norm": "post_norm", "fc_norm": "post_norm", "norm_pre": "pre_norm"]
     }
   }
 

@@ -6,8 +6,8 @@ extension SigLIPConfig: VisionTowerConfig {
 
   package var geometry: TowerGeometry {
     TowerGeometry(
-      stride: patchSize, channels: encoder.width, takesAnyAspect: false, trainedSide: imageSize,
-      maximumBatch: 1)
+      stride: patchSize, channels: encoder.width, takesAnyAspect: isFlattened,
+      trainedSide: isFlattened ? nil : imageSize, maximumBatch: 1)
   }
 
   /// Patches of a picture; rows and columns of pixels that fill none are dropped.
@@ -24,7 +24,8 @@ extension SigLIPConfig: VisionTowerConfig {
   }
 
   package var vector: TowerVector? {
-    feature.isVector ? TowerVector(width: encoder.width, classCount: classCount) : nil
+    feature.isVector
+      ? TowerVector(width: encoder.width, isJoint: isJoint, classCount: classCount) : nil
   }
 
   package func tower(_ weights: Weights) throws(ModelError) -> any VisionTower {
@@ -96,7 +97,10 @@ final class SigLIPContext: TowerContext {
     let embedding = pooled.array()
     let logits = model.classify(embedding)
     observe.show(SigLIPPoint.logits, logits)
-    return [ImageVector(embedding: embedding, logits: logits)]
+    return [
+      ImageVector(
+        embedding: model.config.isJoint ? embedding.unitLength : embedding, logits: logits)
+    ]
   }
 }
 

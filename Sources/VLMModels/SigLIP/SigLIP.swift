@@ -1,12 +1,18 @@
 import VLMFoundation
 import VLMTensor
 
-/// SigLIP's vision transformer as transformers' `SiglipVisionModel` computes it, one picture at a
-/// time.
+/// SigLIP's vision transformer as transformers' `SiglipVisionModel` and `Siglip2VisionModel` compute it,
+/// one picture at a time. The padding of the latter is masked everywhere, so there is none here.
 package final class SigLIP: Sendable {
+  private enum PatchEmbedding: Sendable {
+    case convolution(PatchConvolution)
+    case linear(Linear)
+  }
+
   package let config: SigLIPConfig
   private let kernels: KernelSet
-  private let patchEmbedding: PatchConvolution
+  private let patchGeometry: PatchGeometry
+  private let patchEmbedding: PatchEmbedding
   private let positions: PositionTable
   private let layers: [TransformerLayer]
   private let postNorm: LayerNorm?
@@ -19,10 +25,16 @@ package final class SigLIP: Sendable {
     kernels = weights.kernels
     let width = config.encoder.width
     let embeddings = weights["embeddings"]
-    patchEmbedding = try PatchConvolution(
-      embeddings["patch"], inputs: 3, outputs: width,
-      geometry: PatchGeometry(kernel: config.patchSize, stride: config.patchSize), bias: true,
-      role: .patchConvolution)
+    patchGeometry = PatchGeometry(kernel: config.patchSize, stride: config.patchSize)
+    if config.isFlattened {
+      patchEmbedding = .linear(
+        try Linear(embeddings["patch"], inputs: config.patchInputs, outputs: width, bias: true))
+    } else {
+      patchEmbedding = .convolution(
+        try PatchConvolution(
+          embeddings["patch"], inputs: 3, outputs: width, geometry: patchGeometry, bias: true,
+          role: .patchConvolution))
+    }
     positions = PositionTable(
       try embeddings.tensor("position", [config.tableSide * config.tableSide, width], .vector),
       side: config.tableSide, width: width, classRow: .absent, resampling: config.resampling)
@@ -69,11 +81,14 @@ package final class SigLIP: Sendable {
     let (grid, input) = (context.grid, context.input)
     let windows = context.transformer.inner.matrix(rows: grid.count, columns: config.patchInputs)
     context.transformer.pool.forEach(count: grid.height) { line, _ in
-      patchEmbedding.geometry.gather(
+      patchGeometry.gather(
         context.pixels, height: input.height, width: input.width, lines: line..<line + 1,
         into: windows[line * grid.width..<(line + 1) * grid.width])
     }
-    context.transformer.multiply(patchEmbedding, windows, into: tokens)
+    switch patchEmbedding {
+    case .convolution(let layer): context.transformer.multiply(layer, windows, into: tokens)
+    case .linear(let layer): context.transformer.multiply(layer, windows, into: tokens)
+    }
     let table = positions.rows(for: grid)
     withExtendedLifetime(table) {
       let rows = table.matrix(rows: tokens.rows, columns: tokens.columns)

@@ -18,8 +18,10 @@ struct SigLIPCheckpoint {
   let naming: SigLIPNaming
   /// By our name.
   let tensors: [String: ModelCheckpoint.Source]
-  /// Tensors that are no part of what is run.
+  /// Tensors that are no part of what is run, but for `texts`.
   private(set) var unused: [String] = []
+  /// Tensors of a tower for texts, and of what both meet in.
+  private(set) var texts: [CheckpointFacts.Name] = []
   /// Those of them that nothing explains.
   private(set) var unexpected: [String] = []
   /// What a person should know, one line each.
@@ -45,19 +47,16 @@ struct SigLIPCheckpoint {
       try !SigLIPDescription.isOther(description, naming)
     else { return nil }
     var found: [String: ModelCheckpoint.Source] = [:]
-    var texts: [String] = []
     for (name, shape) in names {
       let ours = naming.classifier(name) ?? name.dropping(prefix).flatMap(naming.canonical)
       if let ours {
         found[ours] = ModelCheckpoint.Source(
           original: name, shape: Self.stated(shape, of: ours))
+      } else if naming.isOfTexts(name) {
+        texts.append((name, shape))
       } else {
         unused.append(name)
-        if naming.isOfTexts(name) {
-          texts.append(name)
-        } else if !HeadModule.isInert((name, shape)) {
-          unexpected.append(name)
-        }
+        if !HeadModule.isInert((name, shape)) { unexpected.append(name) }
       }
     }
     // A ViT of timm's with nothing to say which it is.
@@ -79,11 +78,19 @@ struct SigLIPCheckpoint {
     let config = self.config
     tensors = found.filter { Self.isPart($0.key, of: config) }
     unused += found.filter { !Self.isPart($0.key, of: config) }.map(\.value.original).sorted()
-    if config.feature.isVector, !texts.isEmpty {
-      notes.append(
-        "the image tower alone: the tower for texts, \(texts.count) tensors such as "
-          + "'\(texts.max() ?? "")', is left out")
-    }
+  }
+
+  /// Leaves the tower for texts out.
+  ///
+  /// - Parameter tells: whether a note says so.
+  mutating func leaveOutTexts(tells: Bool) {
+    let names = texts.map(\.name)
+    unused += names
+    texts = []
+    guard tells, let last = names.max() else { return }
+    notes.append(
+      "the image tower alone: the tower for texts, \(names.count) tensors such as '\(last)', is "
+        + "left out")
   }
 
   /// Extents of 1 that stand in front of positions and probe say nothing.
@@ -126,12 +133,7 @@ private struct SigLIPShapes {
     for name in naming.requiredNames where shapes[name] == nil {
       throw ModelError(.missingTensor(name))
     }
-    let patch = try shape("embeddings.patch.weight", rank: 4)
-    guard patch[1] == 3, patch[2] == patch[3] else {
-      throw ModelError(
-        .shape(
-          "embeddings.patch.weight", found: patch, expected: [patch[0], 3, patch[2], patch[2]]))
-    }
+    let (width, patchSize, isFlattened) = try patches(description, purpose)
     let positions = try shape("embeddings.position", rank: 2)[0]
     let side = Int(Double(max(0, positions)).squareRoot().rounded())
     guard side > 0, side * side == positions else {
@@ -144,17 +146,18 @@ private struct SigLIPShapes {
     guard layers > 0 else { throw ModelError(.missingTensor("layers.0.mlp.fc1.weight")) }
     let hidden = try shape("layers.0.mlp.fc1.weight", rank: 2)[0]
     let facts = try SigLIPDescription(
-      description, naming, place: place, width: patch[0], patchSize: patch[2],
+      description, naming, place: place, width: width, patchSize: patchSize,
       positions: positions)
     var config = SigLIPConfig(
-      imageSize: 0, patchSize: patch[2],
+      imageSize: 0, patchSize: patchSize,
       encoder: TransformerConfig(
-        width: patch[0], layers: layers, heads: facts.heads, hidden: hidden,
+        width: width, layers: layers, heads: facts.heads, hidden: hidden,
         activation: facts.activation, epsilon: facts.epsilon),
       feature: .patches)
     if naming == .timm {
       (config.layout, config.resampling) = (.timm, .antialiased)
     }
+    if isFlattened { (config.isFlattened, config.resampling) = (true, .antialiasedBilinear) }
     config.imageSize = try imageSize(side, config, facts)
     var notes = facts.notes
     switch purpose {
@@ -173,7 +176,36 @@ private struct SigLIPShapes {
     }
     try config.validate()
     try check(facts, config, layers: layers)
+    if isFlattened { try facts.checkPatches(positions) }
     return (config, notes)
+  }
+
+  /// What the embedding of patches tells: columns of a token, pixels along a patch, and whether it is a
+  /// linear layer.
+  private func patches(
+    _ description: JSONValue?, _ purpose: SigLIPCheckpoint.Purpose
+  ) throws(ModelError) -> (width: Int, patchSize: Int, isFlattened: Bool) {
+    let name = "embeddings.patch.weight"
+    let isNaFlex = SigLIPStatement.isNaFlex(description)
+    guard let found = shapes[name] else { throw ModelError(.missingTensor(name)) }
+    if naming == .huggingFace, isNaFlex ?? (found.count == 2), purpose.isImage {
+      guard found.count == 2 else {
+        throw ModelError(.shape(name, found: found, expected: [found.first ?? -1, -1]))
+      }
+      let side = Int((Double(max(0, found[1])) / 3).squareRoot().rounded())
+      guard side > 0, 3 * side * side == found[1] else {
+        throw ModelError(
+          .configuration(
+            field: "patch_embedding", found: "\(found[1]) columns",
+            expected: "three times the square of a whole number"))
+      }
+      return (found[0], side, true)
+    }
+    let patch = try shape(name, rank: 4)
+    guard patch[1] == 3, patch[2] == patch[3] else {
+      throw ModelError(.shape(name, found: patch, expected: [patch[0], 3, patch[2], patch[2]]))
+    }
+    return (patch[0], patch[2], false)
   }
 
   private func shape(_ name: String, rank: Int) throws(ModelError) -> [Int] {
@@ -225,6 +257,7 @@ private struct SigLIPShapes {
           field: field, found: "\(stated)",
           expected: "\(filled), which the position table has"))
     }
+    if config.isFlattened { return filled }
     // timm's pictures are what patches fill.
     return naming == .huggingFace ? facts.imageSizes.first?.value ?? filled : filled
   }

@@ -2,7 +2,7 @@ import VLMFoundation
 import VLMTensor
 
 /// Geometry of SigLIP's vision transformer; names and options follow transformers'
-/// `SiglipVisionModel`.
+/// `SiglipVisionModel` and `Siglip2VisionModel`.
 package struct SigLIPConfig: Sendable, Equatable {
   /// What is made of the last layer's tokens.
   package enum Feature: String, Sendable, Equatable, CaseIterable {
@@ -37,6 +37,12 @@ package struct SigLIPConfig: Sendable, Equatable {
   package var encoder: TransformerConfig
   package var feature: Feature
   package var layout = Layout.huggingFace
+  /// Whether patches come flattened, rows of them in pictures of any proportions, as in SigLIP 2's
+  /// NaFlex models: the embedding is a linear layer, whose inputs are a patch's rows, columns and
+  /// channels, the last running fastest.
+  package var isFlattened = false
+  /// Whether the vector has length 1, in a space that pictures share with texts.
+  package var isJoint = false
   /// What becomes of the positions where a picture has another size.
   package var resampling = PositionTable.Resampling.bicubic
   /// From the vector to a logit per class; empty for none.
@@ -70,6 +76,12 @@ package struct SigLIPConfig: Sendable, Equatable {
           field: "\(place).feature", found: "'\(feature.rawValue)'",
           expected: "'attention_pooled' or 'patch_mean', as there is a classifier"))
     }
+    guard !isJoint || feature.isVector && classifier.isEmpty else {
+      throw ModelError(
+        .configuration(
+          field: "\(place).joint", found: "true",
+          expected: "false for a tower without a vector, or with a classifier"))
+    }
   }
 
   package var json: JSONValue {
@@ -80,11 +92,15 @@ package struct SigLIPConfig: Sendable, Equatable {
     object.set("feature", .string(feature.rawValue))
     object.set("layout", .string(layout.rawValue))
     object.set("position_resampling", .string(resampling.rawValue))
+    // Files from before there were these have none of them.
+    if isFlattened { object.set("flattened_patches", true) }
+    if isJoint { object.set("joint", true) }
     if !classifier.isEmpty { object.set("classifier", ["layers": classifier.json]) }
     return .object(object)
   }
 
-  /// Reads what `json` wrote; every field is checked, and only `classifier` may be missing.
+  /// Reads what `json` wrote; every field is checked, and only `flattened_patches`, `joint` and
+  /// `classifier` may be missing.
   package init(json: JSONValue, path: String) throws(ModelError) {
     let fields = ConfigFields(json, path: path)
     imageSize = try fields.int("image_size")
@@ -93,6 +109,8 @@ package struct SigLIPConfig: Sendable, Equatable {
     feature = try fields.choice("feature")
     layout = try fields.choice("layout")
     resampling = try fields.choice("position_resampling")
+    isFlattened = try fields.bool("flattened_patches", default: false)
+    isJoint = try fields.bool("joint", default: false)
     if json["classifier"] != nil {
       classifier = try [HeadLayer](try fields.object("classifier"))
       guard !classifier.isEmpty else {

@@ -17,9 +17,14 @@ struct SigLIPDescription {
   let classCounts: [(field: String, value: Int)]
   /// What a person should know, one line each.
   let notes: [Note]
+  /// The tower's own fields, in transformers' files.
+  private let vision: ConfigFields?
+
+  /// Refuses a number of patches that is not the position table's.
+  func checkPatches(_ rows: Int) throws(ModelError) { try vision?.check("num_patches", is: rows) }
 
   /// What transformers' and timm's classes have alike.
-  private static let epsilon: Float = 1e-6
+  static let epsilon: Float = 1e-6
 
   /// - Parameters:
   ///   - place: what the description is called in messages.
@@ -32,14 +37,16 @@ struct SigLIPDescription {
   ) throws(ModelError) {
     let whole = json == nil ? nil : try ConfigFields(stated: json, path: place)
     switch naming {
-    case .huggingFace: try self.init(huggingFace: whole, width: width)
+    case .huggingFace: try self.init(huggingFace: whole, width: width, patchSize: patchSize)
     case .timm:
       let activation = Self.timmActivation(width, patchSize, positions)
       try self.init(timm: whole, width: width, patchSize: patchSize, activation)
     }
   }
 
-  private init(huggingFace whole: ConfigFields?, width: Int) throws(ModelError) {
+  private init(
+    huggingFace whole: ConfigFields?, width: Int, patchSize: Int
+  ) throws(ModelError) {
     let inner = try whole?.statedObject("vision_config")
     try Self.checkParts(whole, inner)
     try whole?.check(.sigLIP)
@@ -54,14 +61,18 @@ struct SigLIPDescription {
     heads = found.count
     activation = try vision.statedChoice("hidden_act", Self.activations) ?? .geluTanh
     epsilon = try vision.statedEpsilon("layer_norm_eps") ?? Self.epsilon
-    self.stated = ["hidden_size", "num_hidden_layers", "intermediate_size", "patch_size"]
-      .map { (vision, $0) }
+    self.stated = ["hidden_size", "num_hidden_layers", "intermediate_size"].map { (vision, $0) }
+    if let side = try vision.statedSide("patch_size"), side != patchSize {
+      throw vision.refusal(
+        "patch_size", found: "\(side)", expected: "\(patchSize), which the tensors have")
+    }
     imageSizes = try vision.statedInt("image_size").map { [(vision.name("image_size"), $0)] } ?? []
+    self.vision = vision
     try vision.check("num_channels", is: 3)
     let usesHead = try vision.statedBool("vision_use_head")
     pooling = .huggingFace(usesHead: whole == nil ? nil : usesHead ?? true)
     let classes = try whole?.statedStrings("architectures") ?? []
-    classifies = classes.contains("SiglipForImageClassification")
+    classifies = classes.contains { $0.hasSuffix("ForImageClassification") }
     let labels = try whole?.statedObject("id2label")?.count
     classCounts = classifies ? labels.map { [("config.json.id2label", $0)] } ?? [] : []
     let counted = "\(heads) head\(heads == 1 ? "" : "s")"
@@ -129,6 +140,7 @@ struct SigLIPDescription {
       if let count = try part.statedInt(key) { counts.append((part.name(key), count)) }
     }
     classCounts = counts
+    self.vision = nil
     var assumed: [String] = []
     if name == nil, statedHeads == nil { assumed.append("\(guess) head\(guess == 1 ? "" : "s")") }
     if name == nil, statedActivation == nil {
@@ -147,20 +159,26 @@ struct SigLIPDescription {
   private static func checkParts(
     _ whole: ConfigFields?, _ vision: ConfigFields?
   ) throws(ModelError) {
-    let classes: Set<String> = ["SiglipModel", "SiglipForImageClassification"]
+    let classes: Set<String> = [
+      "SiglipModel", "SiglipForImageClassification", "Siglip2Model",
+      "Siglip2ForImageClassification",
+    ]
     if let whole, vision == nil {
       let type = try whole.statedString("model_type")
       let names = try whole.statedStrings("architectures") ?? []
-      if type == "siglip" || names.contains(where: classes.contains) {
+      if type == "siglip" || type == "siglip2" || names.contains(where: classes.contains) {
         throw whole.wrong("vision_config", expected: "an object")
       }
     }
-    guard let type = try vision?.statedString("model_type"), let vision,
-      !SigLIPFamily.stated.towerTypes.contains(type)
+    let outer = try whole?.statedString("model_type") ?? ""
+    let towers =
+      outer == "siglip2"
+      ? ["siglip2_vision_model"]
+      : ["siglip_vision_model"] + (outer == "siglip" ? [] : ["siglip2_vision_model"])
+    guard let type = try vision?.statedString("model_type"), let vision, !towers.contains(type)
     else { return }
     throw vision.refusal(
-      "model_type", found: "'\(type)'",
-      expected: Registry.alternatives(SigLIPFamily.stated.towerTypes.sorted()))
+      "model_type", found: "'\(type)'", expected: Registry.alternatives(towers))
   }
 
   /// The name of timm's model that a description states.
@@ -181,7 +199,8 @@ struct SigLIPDescription {
 
   // MARK: - What is not said
 
-  private static func heads(ofWidth width: Int) -> Int {
+  /// Heads of Google's models of this width.
+  static func heads(ofWidth width: Int) -> Int {
     [768: 12, 1024: 16, 1152: 16, 1536: 16][width] ?? max(1, width / 64)
   }
 
@@ -210,7 +229,7 @@ struct SigLIPDescription {
   }
 
   /// By the names of both libraries.
-  private static let activations: KeyValuePairs<String, Activation> = [
+  static let activations: KeyValuePairs<String, Activation> = [
     "gelu_pytorch_tanh": .geluTanh, "gelu_tanh": .geluTanh, "gelu": .gelu,
     "quick_gelu": .quickGELU,
   ]
@@ -222,7 +241,7 @@ extension ConfigKeys {
     free: [
       "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
       "num_channels", "image_size", "patch_size", "hidden_act", "layer_norm_eps", "text_config",
-      "vision_config", "image_processor", "vision_use_head",
+      "vision_config", "image_processor", "vision_use_head", "num_patches",
     ],
     neutral: ["num_register_tokens": [0]])
 

@@ -6,9 +6,9 @@ import VLMTensor
 /// its layers, whose tokens a query of its own pools by attention.
 ///
 /// Alone it embeds pictures, or classifies them; many language models see with its patches. The files
-/// are transformers' `SiglipVisionModel`, `SiglipModel` and `SiglipForImageClassification`, open_clip's
-/// and timm's. A tower for texts beside it is left out. SigLIP 2's NaFlex models, which take pictures
-/// as lists of patches, are other ones.
+/// are transformers' `SiglipVisionModel`, `SiglipModel` and `SiglipForImageClassification`, the same of
+/// `Siglip2`, whose pictures have any proportions (NaFlex), open_clip's and timm's. With a tower for
+/// texts beside it the model is a pair of towers, as a CLIP is.
 package enum SigLIPFamily: ModelFamily, VisionTowerFamily {
   package typealias Config = SigLIPConfig
   package typealias Tower = SigLIPConfig
@@ -18,8 +18,12 @@ package enum SigLIPFamily: ModelFamily, VisionTowerFamily {
   package static let possessive = "a SigLIP's"
 
   package static let stated = StatedClasses(
-    classes: ["SiglipModel", "SiglipVisionModel", "SiglipForImageClassification"],
-    types: ["siglip", "siglip_vision_model"], towerTypes: ["siglip_vision_model"],
+    classes: [
+      "SiglipModel", "SiglipVisionModel", "SiglipForImageClassification", "Siglip2Model",
+      "Siglip2VisionModel", "Siglip2ForImageClassification",
+    ],
+    types: ["siglip", "siglip_vision_model", "siglip2", "siglip2_vision_model"],
+    towerTypes: ["siglip_vision_model"],
     patterns: ["Siglip…"])
 
   package static func isPresent(in names: [String]) -> Bool {
@@ -30,9 +34,11 @@ package enum SigLIPFamily: ModelFamily, VisionTowerFamily {
   }
 
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
-    guard let found = try SigLIPCheckpoint(facts.names, facts.description, .image) else {
+    guard var found = try SigLIPCheckpoint(facts.names, facts.description, .image) else {
       return nil
     }
+    if let model = try SigLIPModelCheckpoint.recognise(found, facts.description) { return model }
+    found.leaveOutTexts(tells: true)
     var model = ModelCheckpoint(
       description: ModelDescription(SigLIPFamily.self, found.config),
       naming: found.naming == .huggingFace ? "hugging-face" : "timm", tensors: found.tensors,
@@ -45,9 +51,10 @@ package enum SigLIPFamily: ModelFamily, VisionTowerFamily {
     var notes: [Note] = []
     let layer = try facts.selectedLayer(usual: -2, notes: &notes)
     guard
-      let found = try SigLIPCheckpoint(
+      var found = try SigLIPCheckpoint(
         facts.names, facts.description, place: facts.place, .layer(layer))
     else { return nil }
+    found.leaveOutTexts(tells: false)
     // transformers takes the first token for the class's, which is a patch here.
     let key = "vision_feature_select_strategy"
     let strategy = try facts.fields.statedString(key) ?? "full"
@@ -77,7 +84,14 @@ extension SigLIPConfig: ModelConfig {
 
   /// Those of `SiglipImageProcessor`: the whole picture, squeezed into the square.
   package func assumedSteps(naming: String) -> AssumedSteps {
-    .processor(
+    guard !isFlattened else {
+      return .processor(
+        [
+          "image_processor_type": "Siglip2ImageProcessor", "patch_size": .int(patchSize),
+          "max_num_patches": .int(tableSide * tableSide),
+        ], of: "SigLIP 2's, at \(tableSide * tableSide) patches")
+    }
+    return .processor(
       [
         "image_processor_type": "SiglipImageProcessor",
         "size": ["height": .int(imageSize), "width": .int(imageSize)],

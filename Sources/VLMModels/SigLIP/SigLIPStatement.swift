@@ -19,6 +19,12 @@ enum SigLIPStatement {
     return name?.stringValue?.contains("siglip") ?? false
   }
 
+  /// Whether the stated class takes pictures as lists of patches; nil where none is stated.
+  static func isNaFlex(_ json: JSONValue?) -> Bool? {
+    let types = [json, json?["vision_config"]].compactMap { $0?["model_type"]?.stringValue }
+    return types.first { $0.hasPrefix("siglip") }.map { $0.hasPrefix("siglip2") }
+  }
+
   /// Whether the stated class has these tensors; true where none is stated, false for a class that
   /// no family has, which whoever opens the checkpoint refuses by its name.
   ///
@@ -48,6 +54,15 @@ enum SigLIPStatement {
       // Whoever reads the language model says so with the field's whole name.
       if isTower, Registry.towerTypes.contains(type) { return true }
       throw other("model_type", type, own.types)
+    }
+    // Their tensors have the same names, and are other models.
+    if naming == .huggingFace, let name = names.first(where: { own.classes.contains($0) }),
+      let type = try fields.statedString("model_type"), own.types.contains(type),
+      name.hasPrefix("Siglip2") != type.hasPrefix("siglip2")
+    {
+      throw other(
+        "model_type", type,
+        own.types.filter { $0.hasPrefix("siglip2") == name.hasPrefix("Siglip2") })
     }
     return true
   }

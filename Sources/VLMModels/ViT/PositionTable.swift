@@ -3,11 +3,13 @@ import VLMTensor
 
 /// A table of position vectors, and what it becomes on another grid of patches.
 package final class PositionTable: Sendable {
-  /// Which of PyTorch's bicubic interpolations (`align_corners` false) makes another grid's vectors.
+  /// Which of PyTorch's interpolations (`align_corners` false) makes another grid's vectors.
   package enum Resampling: String, Sendable, Equatable, CaseIterable {
     /// With `antialias`: the cubic of Keys with a = -0.5, widened when the grid shrinks. Taps outside
     /// the table are left out and the others' weights sum to 1.
     case antialiased = "antialiased_bicubic"
+    /// The same with a triangle, one tap to each side where the grid does not shrink.
+    case antialiasedBilinear = "antialiased_bilinear"
     /// Without it: a = -0.75, four taps always, the border's repeated outside the table.
     case bicubic
   }
@@ -85,18 +87,27 @@ package final class PositionTable: Sendable {
     return (0..<target).map { index in
       let center = (Double(index) + 0.5) * scale
       return switch resampling {
-      case .antialiased: antialiased(center, widening: max(scale, 1), source: source)
+      case .antialiased:
+        antialiased(center, widening: max(scale, 1), reach: 2, source: source) { cubic($0, -0.5) }
+      case .antialiasedBilinear:
+        antialiased(center, widening: max(scale, 1), reach: 1, source: source) {
+          max(0, 1 - abs($0))
+        }
       case .bicubic: fourTaps(center, source: source)
       }
     }
   }
 
-  private static func antialiased(_ center: Double, widening: Double, source: Int) -> Taps {
-    let support = 2 * widening
+  /// - Parameters:
+  ///   - reach: taps to each side that `kernel` is not 0 for, where the grid does not shrink.
+  private static func antialiased(
+    _ center: Double, widening: Double, reach: Double, source: Int, kernel: (Double) -> Double
+  ) -> Taps {
+    let support = reach * widening
     let first = max(Int(center - support + 0.5), 0)
     let end = min(Int(center + support + 0.5), source)
     let weights = (first..<end).map { tap in
-      cubic((Double(tap) - center + 0.5) / widening, -0.5)
+      kernel((Double(tap) - center + 0.5) / widening)
     }
     let sum = weights.reduce(0, +)
     return Taps(first: first, weights: weights.map { Float($0 / sum) })

@@ -144,8 +144,12 @@ package final class TransformerContext: @unchecked Sendable {
   }
 
   /// A convolution of gathered windows.
-  func multiply(_ convolution: PatchConvolution, _ windows: MatrixView, into y: MatrixView) {
-    convolution(windows, into: y, shared: shared, scratches: scratches, pool: pool)
+  func multiply(
+    _ convolution: PatchConvolution, _ windows: MatrixView, into y: MatrixView,
+    activation: Activation = .none
+  ) {
+    convolution(
+      windows, into: y, activation: activation, shared: shared, scratches: scratches, pool: pool)
   }
 
   /// One row on the calling thread.

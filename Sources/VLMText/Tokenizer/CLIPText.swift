@@ -9,11 +9,7 @@ enum CLIPText {
   /// Implemented here: NFC, straight quotes, ligatures and full-width letters, removal of control
   /// characters and terminal colours, and XML's five entities. Mojibake is not repaired.
   static func cleaned(_ text: [UInt8]) -> [UInt8] {
-    var repaired = repaired(String(decoding: text, as: UTF8.self))
-    for _ in 0..<2 where repaired.utf8.contains(UInt8(ascii: "&")) {
-      repaired = resolved(repaired)
-    }
-    let scalars = Array(repaired.unicodeScalars)
+    let scalars = Array(repairedText(text).unicodeScalars)
     var result: [UInt8] = []
     var isSpaceDue = false
     for (index, scalar) in scalars.enumerated() {
@@ -23,13 +19,28 @@ enum CLIPText {
       }
       if isSpaceDue, !result.isEmpty { result.append(0x20) }
       isSpaceDue = false
-      if scalar == "\u{03a3}", isFinal(index, in: scalars) {
-        result += "\u{03c2}".utf8
-      } else {
-        result += scalar.properties.lowercaseMapping.utf8
-      }
+      result += lowercased(scalar, at: index, in: scalars)
     }
     return result
+  }
+
+  /// The text as the reference repairs it, before anything else is done to it.
+  static func repairedText(_ text: [UInt8]) -> String {
+    var repaired = repaired(String(decoding: text, as: UTF8.self))
+    for _ in 0..<2 where repaired.utf8.contains(UInt8(ascii: "&")) {
+      repaired = resolved(repaired)
+    }
+    return repaired
+  }
+
+  /// A letter in lower case, as Python's `str.lower` has it.
+  static func lowercased(
+    _ scalar: Unicode.Scalar, at index: Int, in scalars: [Unicode.Scalar]
+  ) -> String.UTF8View {
+    guard scalar == "\u{03a3}", isFinal(index, in: scalars) else {
+      return scalar.properties.lowercaseMapping.utf8
+    }
+    return "\u{03c2}".utf8
   }
 
   /// Whether a sigma ends a word and takes its final form.

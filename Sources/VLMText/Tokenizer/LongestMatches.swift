@@ -16,6 +16,8 @@ struct LongestMatches: Sendable {
   private var longest: [Int32] = [-1]
   /// Transitions from the root, by byte.
   private var roots = [Int32](repeating: 0, count: 256)
+  /// The state that each string leads to, by its number.
+  private var places: [Int32: Int32] = [:]
   /// Byte length of the longest string.
   private(set) var length = 0
 
@@ -45,6 +47,7 @@ struct LongestMatches: Sendable {
           bytes.append(byte)
           fallback.append(fall)
           let isString = reversed[start].bytes.count == depth + 1
+          if isString { places[reversed[start].number] = Int32(state) }
           longest.append(isString ? reversed[start].number : longest[Int(fall)])
           if depth == 0 { roots[Int(byte)] = Int32(state) }
           next.append(start..<at)
@@ -82,5 +85,15 @@ struct LongestMatches: Sendable {
   func match(_ state: Int32) -> Int? {
     let found = longest[Int(state)]
     return found < 0 ? nil : Int(found)
+  }
+
+  /// Shows the index of every string that starts at the position of `state`, the longest first.
+  @inline(__always)
+  func forEachMatch(_ state: Int32, _ body: (Int) -> Void) {
+    var state = state
+    while let found = match(state), let place = places[Int32(found)] {
+      body(found)
+      state = fallback[Int(place)]
+    }
   }
 }

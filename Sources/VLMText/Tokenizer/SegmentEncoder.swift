@@ -3,6 +3,7 @@ struct SegmentEncoder {
   private let tokenizer: Tokenizer
   private let parsesSpecial: Bool
   private var merger = PairMerger()
+  private var scratch = UnigramSegmenter.Scratch()
   private var symbols: [PairMerger.Symbol] = []
   private var matcher: ExpressionMatcher?
   /// Set if an expression took too many steps; the ids are then invalid.
@@ -26,10 +27,11 @@ struct SegmentEncoder {
   ) {
     var (text, messages) = (original, messages)
     for normalization in parts.normalizations {
-      let normalized = normalization(text)
+      let normalized = normalization(text, parts.characterMap)
       if !messages.isEmpty {
         messages = Self.mapRanges(messages) { places in
-          normalization.mapOffsets(places, in: text).map { min($0, normalized.count) }
+          normalization.mapOffsets(places, in: text, parts.characterMap)
+            .map { min($0, normalized.count) }
         }
       }
       text = normalized
@@ -41,7 +43,7 @@ struct SegmentEncoder {
       forEachPart(text, messages, &ids) { encoder, part, _, ids in
         encoder.encodeWords(part, words, &ids)
       }
-    case .scores, .characterMerges:
+    case .scores, .characterMerges, .unigram:
       guard parts.flags.contains(.keepsFirstSpace) else {
         encodeSpaced(text, messages, isFirst: isFirst, &ids)
         return
@@ -207,7 +209,7 @@ struct SegmentEncoder {
   ) {
     symbols.removeAll(keepingCapacity: true)
     if tokenizer.userDefined.isEmpty {
-      appendCharacters(bytes, 0..<bytes.count)
+      appendParts(bytes, 0..<bytes.count)
     } else {
       for segment in tokenizer.userDefined.split(Array(bytes)) {
         switch segment {
@@ -215,11 +217,12 @@ struct SegmentEncoder {
           let start = symbols.last.map { Int($0.end) } ?? 0
           let length = tokenizer.pieces.range(id).count
           symbols.append(.init(id: Int32(id), start..<start + length, isFrozen: true))
-        case .text(let range): appendCharacters(bytes, range)
+        case .text(let range): appendParts(bytes, range)
         }
       }
     }
     switch parts.algorithm {
+    case .unigram: break
     case .scores:
       merger.merge(
         &symbols, bytes,
@@ -228,6 +231,12 @@ struct SegmentEncoder {
       merger.merge(&symbols, bytes, RankRule(merges: tokenizer.merges))
     }
     for symbol in symbols { append(symbol, bytes, &follows, &ids) }
+  }
+
+  /// What is merged, or, of a unigram model, all of the result.
+  private mutating func appendParts(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) {
+    guard let unigram = tokenizer.unigram else { return appendCharacters(bytes, range) }
+    unigram.append(bytes, range, to: &symbols, &scratch)
   }
 
   private mutating func appendCharacters(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) {
@@ -248,7 +257,7 @@ struct SegmentEncoder {
     if symbol.id >= 0 {
       follows = false
       if parts.kinds[Int(symbol.id)] == .unused, parts.algorithm == .scores {
-        appendParts(of: symbol, bytes, &ids)
+        appendHalves(of: symbol, bytes, &ids)
       } else {
         ids.append(Int(symbol.id))
       }
@@ -267,7 +276,7 @@ struct SegmentEncoder {
 
   /// A piece marked unused is only an intermediate step. If it remains after merging, it is split
   /// into the two pieces it was made of.
-  private func appendParts(
+  private func appendHalves(
     of symbol: PairMerger.Symbol, _ bytes: UnsafeRawBufferPointer, _ ids: inout [Int]
   ) {
     var waiting = [symbol.range]

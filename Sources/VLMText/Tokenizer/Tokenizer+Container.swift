@@ -4,6 +4,8 @@ import VLMFoundation
 extension Tokenizer {
   /// The version written for tokenizers with a step that version 1 lacks; older readers refuse it.
   private static let newVersion: UInt16 = 2
+  /// The same of what version 2 lacks: unigram models, their character maps, padding in front.
+  private static let newestVersion: UInt16 = 3
   private static let headerSize = 64
   private static let noID: UInt32 = 0xffff_ffff
 
@@ -18,7 +20,7 @@ extension Tokenizer {
     let expressions = parts.steps.compactMap { step -> [UInt8]? in
       if case .expression(let expression) = step { Array(expression.source.utf8) } else { nil }
     }
-    put(parts.steps.contains(where: \.isNew) ? Self.newVersion : 1)
+    put(version)
     put(parts.algorithm.rawValue)
     put(prefix.rawValue)
     put(parts.flags.rawValue)
@@ -30,7 +32,8 @@ extension Tokenizer {
     for id in [bos, eos, unknown, pad] { put(id.map { UInt32($0) } ?? Self.noID) }
     put(UInt32(parts.contextLength))
     put(UInt32(expressions.reduce(0) { $0 + 4 + $1.count }))
-    for _ in 0..<3 { put(UInt32(0)) }
+    put(UInt32(parts.characterMap?.bytes.count ?? 0))
+    for _ in 0..<2 { put(UInt32(0)) }
     for end in parts.ends { put(end) }
     for score in parts.scores { put(score.bitPattern) }
     for merge in parts.merges {
@@ -50,7 +53,16 @@ extension Tokenizer {
       put(UInt32(expression.count))
       bytes += expression
     }
-    return bytes
+    return bytes + (parts.characterMap?.bytes ?? [])
+  }
+
+  /// The lowest that can say what this tokenizer is.
+  private var version: UInt16 {
+    let isNewest =
+      parts.algorithm == .unigram || parts.flags.contains(.padsLeft)
+      || parts.normalizations.contains(where: \.isNewest)
+    return isNewest
+      ? Self.newestVersion : parts.steps.contains(where: \.isNew) ? Self.newVersion : 1
   }
 
   /// Reads and validates a section.
@@ -78,11 +90,14 @@ extension Tokenizer {
       UInt32(littleEndian: buffer.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
     }
     let version = UInt16(truncatingIfNeeded: word(0))
-    guard (1...Self.newVersion).contains(version) else {
-      throw failure("version", "\(version)", "1 to \(Self.newVersion)")
+    guard (1...Self.newestVersion).contains(version) else {
+      throw failure("version", "\(version)", "1 to \(Self.newestVersion)")
     }
-    guard let algorithm = TokenizerParts.Algorithm(rawValue: buffer[2]) else {
-      throw failure("algorithm", "\(buffer[2])", "1 to 4")
+    let isNewest = version == Self.newestVersion
+    guard let algorithm = TokenizerParts.Algorithm(rawValue: buffer[2]),
+      algorithm != .unigram || isNewest
+    else {
+      throw failure("algorithm", "\(buffer[2])", isNewest ? "1 to 5" : "1 to 4")
     }
     guard let prefix = PrefixRule(rawValue: buffer[3]) else {
       throw failure("prefix", "\(buffer[3])", "0 to 3")
@@ -90,7 +105,9 @@ extension Tokenizer {
     var parts = TokenizerParts(algorithm)
     parts.prefix = prefix
     parts.flags = TokenizerParts.Flags(rawValue: word(4))
-    guard TokenizerParts.Flags.known.isSuperset(of: parts.flags) else {
+    guard TokenizerParts.Flags.known.isSuperset(of: parts.flags),
+      isNewest || !parts.flags.contains(.padsLeft)
+    else {
       throw failure("flags", "\(word(4))", "known bits")
     }
     let (pieces, text, merges) = (Int(word(8)), Int(word(12)), Int(word(16)))
@@ -99,14 +116,16 @@ extension Tokenizer {
     (parts.bos, parts.eos, parts.unknown, parts.pad) = (id(28), id(32), id(36), id(40))
     parts.contextLength = Int(word(44))
     let expressions = version == 1 ? 0 : Int(word(48))
-    guard ((version == 1 ? 48 : 52)..<headerSize).allSatisfy({ buffer[$0] == 0 }) else {
+    let map = isNewest ? Int(word(52)) : 0
+    let used = version == 1 ? 48 : isNewest ? 56 : 52
+    guard (used..<headerSize).allSatisfy({ buffer[$0] == 0 }) else {
       throw failure("reserved bytes", "others", "zeros")
     }
     // Every count is below 2^32, so the sum cannot overflow.
-    let scores = algorithm == .scores ? pieces : 0
+    let scores = algorithm.hasScores ? pieces : 0
     let size =
       headerSize + 4 * pieces + 4 * scores + 12 * merges + 8 * added + 4 * steps + pieces + text
-      + expressions
+      + expressions + map
     guard size == buffer.count else {
       throw failure("size", "\(buffer.count) bytes", "\(size)")
     }
@@ -133,9 +152,19 @@ extension Tokenizer {
       parts.added.append(AddedToken(id: Int(word(at)), flags: flags))
       at += 8
     }
-    var sources = ExpressionSources(buffer, from: buffer.count - expressions)
+    if map > 0 {
+      guard let read = CharacterMap(Array(buffer[(buffer.count - map)...])) else {
+        throw failure("character map", "\(map) bytes that are none", "a trie and its texts")
+      }
+      parts.characterMap = read
+    }
+    let end = buffer.count - map
+    var sources = ExpressionSources(
+      UnsafeRawBufferPointer(rebasing: buffer[..<end]), from: end - expressions)
     for code in words(steps) {
-      if let change = TextNormalization(rawValue: code), parts.steps.isEmpty {
+      if let change = TextNormalization(rawValue: code), parts.steps.isEmpty,
+        isNewest || !change.isNewest
+      {
         parts.normalizations.append(change)
       } else if let step = PreTokenizer.Step(code: code), algorithm.isByteLevel,
         !step.isNew || version > 1
@@ -155,7 +184,8 @@ extension Tokenizer {
       } else {
         throw failure(
           "step", "\(code)",
-          algorithm.isByteLevel ? "7 to 11, then 0 to 6, 12 or 13" : "7 to 11")
+          (isNewest ? "7 to 11, 14 to 20" : "7 to 11")
+            + (algorithm.isByteLevel ? ", then 0 to 6, 12 or 13" : ""))
       }
     }
     guard sources.isAtEnd else {

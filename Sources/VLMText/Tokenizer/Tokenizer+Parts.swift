@@ -21,7 +21,7 @@ extension Tokenizer {
     try check(
       ascends && parts.ends.last.map { Int($0) } == parts.text.count, "pieces",
       "ends that do not ascend to the text's", "ends of pieces")
-    let usesScores = parts.algorithm == .scores
+    let usesScores = parts.algorithm.hasScores
     try check(
       parts.scores.count == (usesScores ? count : 0), "scores", "\(parts.scores.count)",
       usesScores ? "\(count)" : "none")
@@ -54,6 +54,11 @@ extension Tokenizer {
     try check(parts.contextLength <= 1 << 16, "context", "\(parts.contextLength)", "at most 65536")
     let steps = parts.normalizations.count + parts.steps.count
     try check(steps <= 16, "steps", "\(steps)", "at most 16")
+    let maps = parts.normalizations.count { $0 == .mapped }
+    try check(
+      maps <= 1 && (maps == 1) == (parts.characterMap != nil), "steps",
+      "\(maps) with \(parts.characterMap == nil ? "no" : "a") character map",
+      "one map, and one step for it, or neither")
 
     let table = PieceTable(text: parts.text, ends: parts.ends) { id in
       switch parts.kinds[id] {
@@ -94,11 +99,11 @@ extension Tokenizer {
     var lastByteIDs = byteIDs
     var userDefined: [(AddedToken, [UInt8])] = []
     switch parts.algorithm {
-    case .scores, .characterMerges:
+    case .scores, .characterMerges, .unigram:
       for id in parts.kinds.indices {
         if parts.kinds[id] == .byte, let byte = Self.byteValue(pieces.bytes(id)) {
           byteIDs[Int(byte)] = Int32(id)
-        } else if parts.kinds[id] == .userDefined, parts.algorithm == .scores {
+        } else if parts.kinds[id] == .userDefined, parts.algorithm.hasScores {
           userDefined.append((AddedToken(id: id, flags: []), Array(pieces.bytes(id))))
         }
       }
@@ -112,6 +117,10 @@ extension Tokenizer {
     self.byteIDs = byteIDs
     self.lastByteIDs = lastByteIDs
     self.userDefined = AddedTokens(userDefined)
+    unigram =
+      parts.algorithm == .unigram
+      ? UnigramSegmenter(parts) { parts.kinds[$0] == .normal || parts.kinds[$0] == .userDefined }
+      : nil
     spacesBeginPieces =
       !parts.algorithm.isByteLevel
       && parts.kinds.indices.allSatisfy { id in

@@ -15,6 +15,8 @@ package struct Tokenizer: Sendable {
   let lastByteIDs: [Int32]
   /// SentencePiece user-defined pieces, which are extracted from the text first.
   let userDefined: AddedTokens
+  /// Of a unigram model: what cuts text into pieces.
+  let unigram: UnigramSegmenter?
   /// SentencePiece: whether text may be split before a space that follows another character,
   /// because no piece contains such a space.
   let spacesBeginPieces: Bool
@@ -95,7 +97,9 @@ package struct Tokenizer: Sendable {
       switch normalization {
       case .composed: shrinking *= 9
       case .decomposed, .lowercased: shrinking *= 3
-      case .strippedLeft, .strippedRight: return nil
+      case .strippedLeft, .strippedRight, .mapped, .collapsed, .canonical, .canonicalCased,
+        .repaired, .repairedLines, .spaced:
+        return nil
       }
     }
     let longest = max(pieces.longest, normalizedTokens.longest, ImagePrompt.marker.utf8.count)
@@ -158,19 +162,22 @@ package struct Tokenizer: Sendable {
   }
 
   /// Encodes to exactly the context length: truncated, with the last id replaced by EOS, or padded.
-  /// The input of CLIP's text encoder.
+  /// The input of a text tower.
   ///
-  /// - Parameter length: the context length, if the model's differs from the tokenizer's.
+  /// - Parameters:
+  ///   - length: the context length, if the model's differs from the tokenizer's.
+  ///   - ends: whether BOS and EOS stand around the text; nil for the tokenizer's own setting.
   /// - Throws: the errors of `encode`.
   package func encodePadded(
-    _ text: String, length: Int? = nil
+    _ text: String, length: Int? = nil, ends: Bool? = true
   ) throws(TextError) -> [Int] {
-    var ids = try encode(text, bos: true, eos: true)
+    var ids = try encode(text, bos: ends, eos: ends)
     guard let length = length ?? contextLength else { return ids }
     if ids.count > length {
       ids.removeLast(ids.count - length)
-      if let eos { ids[length - 1] = eos }
+      if ends ?? addsEOS, let eos { ids[length - 1] = eos }
     }
-    return ids + [Int](repeating: pad ?? 0, count: length - ids.count)
+    let padding = [Int](repeating: pad ?? 0, count: length - ids.count)
+    return parts.flags.contains(.padsLeft) ? padding + ids : ids + padding
   }
 }

@@ -58,10 +58,14 @@ struct TokenizerParts {
     case byteMerges = 3
     /// CLIP: merge list over bytes of lower-cased text, with the last byte of a word marked.
     case clip = 4
+    /// A unigram model: the pieces whose scores have the highest sum.
+    case unigram = 5
 
     /// Whether text is treated as bytes, split into words; otherwise as characters, with spaces
     /// marked.
     var isByteLevel: Bool { self == .byteMerges || self == .clip }
+    /// Whether pieces have scores.
+    var hasScores: Bool { self == .scores || self == .unigram }
   }
 
   struct Flags: OptionSet, Sendable {
@@ -80,20 +84,24 @@ struct TokenizerParts {
     static let splitsAtSpaces = Flags(rawValue: 64)
     /// Whether text that begins with a space gets no further one.
     static let keepsFirstSpace = Flags(rawValue: 128)
-    static let known = Flags(rawValue: 255)
+    /// Whether padding stands before a text, not behind it.
+    static let padsLeft = Flags(rawValue: 256)
+    static let known = Flags(rawValue: 511)
   }
 
   var algorithm: Algorithm
   var text: [UInt8] = []
   var ends: [UInt32] = []
   var kinds: [PieceKind] = []
-  /// One score per piece with `.scores`, otherwise empty.
+  /// One score per piece with `.scores` and `.unigram`, otherwise empty.
   var scores: [Float] = []
   var merges: [MergeTable.Merge] = []
   var added: [AddedToken] = []
   /// Indices in `added` by id, for tokens added with `add`.
   private var addedPlaces: [Int: Int] = [:]
   var normalizations: [TextNormalization] = []
+  /// What the step `.mapped` replaces.
+  var characterMap: CharacterMap?
   var steps: [PreTokenizer.Step] = []
   var prefix = PrefixRule.never
   var flags: Flags = []
@@ -122,11 +130,11 @@ struct TokenizerParts {
     guard token.id >= 0, token.id < Self.maximumPieces, !content.isEmpty else { return false }
     while ends.count < token.id {
       append([], .unused)
-      if algorithm == .scores { scores.append(0) }
+      if algorithm.hasScores { scores.append(0) }
     }
     if token.id == ends.count {
       append(content, .control)
-      if algorithm == .scores { scores.append(0) }
+      if algorithm.hasScores { scores.append(0) }
     } else {
       let start = token.id == 0 ? 0 : Int(ends[token.id - 1])
       guard text[start..<Int(ends[token.id])].elementsEqual(content) else { return false }
@@ -146,7 +154,7 @@ struct TokenizerParts {
 
   /// The text to search for an added token whose own text is normalised.
   func searchText(_ content: [UInt8]) -> [UInt8] {
-    let text = normalizations.reduce(content) { $1($0) }
+    let text = normalizations.reduce(content) { $1($0, characterMap) }
     guard !algorithm.isByteLevel, !flags.contains(.keepsFirstSpace) else { return text }
     return marked(text, hasPrefix: prefix != .never && !text.isEmpty)
   }

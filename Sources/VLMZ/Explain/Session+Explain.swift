@@ -27,12 +27,12 @@ extension Session {
   ///
   /// - Throws: `VLMZError` with `.notCapable` for a model that reads no texts.
   package func tokenCount(of text: String) throws(VLMZError) -> Int {
-    guard let vision = model.vision, let length = vision.clip?.text.config.contextLength else {
+    guard let config = model.vision?.clip?.text.config else {
       throw VLMZError(.notCapable, "\(model.path.escapedForDisplay()): reads no texts")
     }
     return try VLMZError.wrapping {
-      let ids = try vision.tokenizer()?.encode(text, bos: true, eos: true)
-      return min(length, ids?.count ?? 0)
+      guard try model.vision?.tokenizer() != nil else { return 0 }
+      return min(config.tokenCount, try model.textReader()?.count(of: text) ?? 0)
     }
   }
 }

@@ -24,16 +24,20 @@ package enum ClassScores {
     let best = values.indices
       .sorted { values[$0] != values[$1] ? values[$0] > values[$1] : $0 < $1 }
       .prefix(count)
-    let sum = scores == .softmax ? values.reduce(0) { $0 + exp($1 - highest) } : 0
-    return best.map { index in
-      let value = values[index]
-      let score: Double =
-        switch scores {
-        case .softmax: exp(value - highest) / sum
-        case .sigmoid: 1 / (1 + exp(-value))
-        case .raw: value
-        }
-      return Candidate(index: index, score: score)
+    let chances = probabilities(values, as: scores)
+    return best.map { Candidate(index: $0, score: chances[$0]) }
+  }
+
+  /// A score for each logit; see `top`.
+  package static func probabilities(_ logits: [Double], as scores: Scores) -> [Double] {
+    switch scores {
+    case .softmax:
+      let highest = logits.max() ?? 0
+      let exponentials = logits.map { exp($0 - highest) }
+      let sum = exponentials.reduce(0, +)
+      return exponentials.map { $0 / sum }
+    case .sigmoid: return logits.map { 1 / (1 + exp(-$0)) }
+    case .raw: return logits
     }
   }
 }

@@ -117,6 +117,7 @@ extension Session {
 
   private func similarity(_ embedding: [Float]) -> [Float]? {
     guard let clip, let texts else { return nil }
-    return ZeroShot.logits(image: embedding, texts: texts.embeddings, scale: clip.scale)
+    return ZeroShot.logits(
+      image: embedding, texts: texts.embeddings, scale: clip.scale, bias: clip.bias)
   }
 }

@@ -26,7 +26,7 @@ extension Session {
   package func setTextClasses(_ labels: [String], templates: [String] = []) throws -> [String] {
     let made = try embeddings(of: labels, templates: templates)
     texts = made
-    scores = .softmax
+    scores = clip?.config.scores ?? .softmax
     return made.cut
   }
 
@@ -40,9 +40,9 @@ extension Session {
   func embeddings(
     of labels: [String], templates: [String], check: () throws -> Void = {}
   ) throws -> LabelTexts {
-    let (tokenizer, length) = try reader()
+    let reader = try reader()
     let filled = templates.isEmpty ? labels : labels.flatMap { ZeroShot.fill(templates, with: $0) }
-    let ids = try filled.map { try tokenizer.encodePadded($0, length: length) }
+    let ids = try filled.map { try reader.ids(of: $0) }
     let raw = try rawEmbeddings(ids, check: check)
     let single = raw.map { $0.unitLength }
     let count = max(1, templates.count)
@@ -51,15 +51,14 @@ extension Session {
     }
     return LabelTexts(
       labels: labels, ids: ids, raw: raw, embeddings: embeddings,
-      cut: try filled.filter { try tokenizer.encode($0, bos: true, eos: true).count > length })
+      cut: try filled.filter { try reader.cuts($0) })
   }
 
   /// As many ids as the text tower reads: cut or padded.
   ///
   /// - Throws: as `embeddings(of:templates:)`.
   func ids(of text: String) throws -> [Int] {
-    let (tokenizer, length) = try reader()
-    return try tokenizer.encodePadded(text, length: length)
+    try reader().ids(of: text)
   }
 
   /// The embeddings of texts in the space of the pictures', each of length 1.
@@ -90,15 +89,9 @@ extension Session {
     }
   }
 
-  /// The text tower's tokenizer and the ids that it reads.
-  private func reader() throws -> (Tokenizer, Int) {
-    guard let vision = model.vision, let length = vision.clip?.text.config.contextLength else {
-      throw notTextual
-    }
-    guard let tokenizer = try vision.tokenizer() else {
-      throw GenerationError(file: container.path, .noTokenizer)
-    }
-    return (tokenizer, length)
+  private func reader() throws -> TextReader {
+    guard let reader = try model.textReader() else { throw notTextual }
+    return reader
   }
 
   private var notTextual: ModelError {
@@ -106,6 +99,6 @@ extension Session {
       file: container.path,
       .configuration(
         field: "architecture", found: "'\(description.architecture)'",
-        expected: "a CLIP with its text tower"))
+        expected: "a CLIP or a SigLIP with its text tower"))
   }
 }

@@ -1,9 +1,5 @@
 import VLMModels
 
-#if canImport(Glibc)
-  import Glibc
-#endif
-
 /// What an image is, said by texts: the similarity of embeddings of length 1.
 package enum ZeroShot {
   /// Divided by its Euclidean norm, in f64.
@@ -30,22 +26,16 @@ package enum ZeroShot {
     }
   }
 
-  /// One logit for each text: the cosine times the model's scale.
+  /// One logit for each text: the cosine times the model's scale, and its bias.
   ///
   /// - Precondition: all embeddings have one length.
-  package static func logits(image: [Float], texts: [[Float]], scale: Float) -> [Float] {
+  package static func logits(image: [Float], texts: [[Float]], scale: Float, bias: Float = 0)
+    -> [Float]
+  {
     texts.map { text in
       precondition(text.count == image.count, "embeddings of one space")
       let dot = zip(image, text).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
-      return Float(dot * Double(scale))
+      return Float(dot * Double(scale) + Double(bias))
     }
-  }
-
-  /// The softmax of the logits, in f64.
-  package static func probabilities(_ logits: [Float]) -> [Double] {
-    let highest = Double(logits.max() ?? 0)
-    let exponentials = logits.map { exp(Double($0) - highest) }
-    let sum = exponentials.reduce(0, +)
-    return exponentials.map { $0 / sum }
   }
 }

@@ -59,10 +59,9 @@ import VLMFuzzTargets
     arguments: [
       "clip-vit", "convllava", "convnext-hf", "convnext-v2", "convnext-v2-hf", "dinov2-giant",
       "dinov2-timm", "efficientvit", "fastvit-timm", "fastvlm-apple", "gemma3", "llama-3.1",
-      "llava-hr",
-      "llava-hr-frozen", "llava-hr-x", "llava-next", "llava-onevision", "mlp-head",
-      "mobilenetv4", "mobilenetv4-hybrid", "open-clip",
-      "phi4", "qwen2-yarn", "siglip-classifier", "siglip-open-clip", "siglip-timm",
+      "llava-hr", "llava-hr-frozen", "llava-hr-x", "llava-next", "llava-onevision", "mlp-head",
+      "mobileclip-b", "mobilenetv4", "mobilenetv4-hybrid", "open-clip", "phi4", "qwen2-yarn",
+      "siglip-classifier", "siglip-joint", "siglip-naflex", "siglip-open-clip", "siglip-timm",
       "siglip-vision", "smolvlm", "smolvlm2", "tiered-stem",
     ])
   func checkpoints(_ name: String) throws {

@@ -104,7 +104,8 @@ struct SigLIPCheckpointTests {
     names.append(("vision_model.embeddings.position_ids", [1, 9]))
     let found = try #require(try SigLIPCheckpoint(names, Self.described, .image))
     #expect(found.unexpected == names[names.count - 5..<names.count - 2].map(\.name))
-    #expect(found.unused.count == 5 && found.notes.count == 1)
+    #expect(found.texts.map(\.name) == ["text_model.head.weight"])
+    #expect(found.unused.count == 4 && found.notes.isEmpty)
   }
 
   static let contradictions: [(String, JSONValue)] = [
@@ -127,8 +128,7 @@ struct SigLIPCheckpointTests {
       names[index].shape = shape
       return thrownError(ModelError.self) { try SigLIPCheckpoint(names, nil, .image) }
     }
-    // SigLIP 2's NaFlex has a matrix here.
-    #expect(error(0, [8, 588])?.description.contains("embeddings.patch.weight") == true)
+    #expect(error(0, [8, 589])?.description.contains("three times the square") == true)
     #expect(error(0, [8, 4, 14, 14])?.description.contains("embeddings.patch.weight") == true)
     #expect(error(0, [8, 3, 14, 13])?.description.contains("embeddings.patch.weight") == true)
     #expect(error(2, [10, 8])?.description.contains("square of a whole number") == true)
@@ -136,13 +136,33 @@ struct SigLIPCheckpointTests {
     #expect(error(0, [Int.max, 3, 14, 14]) != nil)
   }
 
+  @Test("a matrix in the place of the patches' convolution is SigLIP 2's NaFlex")
+  func naFlex() throws {
+    var names = Self.names
+    names[0].shape = [8, 588]
+    let bare = try #require(try SigLIPCheckpoint(names, nil, .image)).config
+    #expect(bare.isFlattened && bare.patchSize == 14 && bare.resampling == .antialiasedBilinear)
+    #expect(bare.geometry.takesAnyAspect && bare.geometry.trainedSide == nil)
+    var described = Self.changed(Self.described, "model_type", "siglip2_vision_model")
+    described = Self.changed(described, "image_size", nil)
+    let stated = Self.changed(described, "num_patches", 9)
+    #expect(try SigLIPCheckpoint(names, stated, .image)?.config.isFlattened == true)
+    // The first one has no such model, and no language model sees with it.
+    #expect(throws: ModelError.self) { try SigLIPCheckpoint(names, Self.described, .image) }
+    #expect(throws: ModelError.self) { try SigLIPCheckpoint(Self.names, described, .image) }
+    #expect(throws: ModelError.self) { try SigLIPCheckpoint(names, stated, .layer(-1)) }
+    let other = Self.changed(described, "num_patches", 16)
+    #expect(throws: ModelError.self) { try SigLIPCheckpoint(names, other, .image) }
+  }
+
   @Test("what transformers' classes write of themselves is known")
   func defaults() throws {
     let all = try TestFiles.json(TestFiles.fixture("siglip/defaults.json"))
-    for name in ["SiglipConfig", "SiglipVisionConfig"] {
+    for name in ["SiglipConfig", "SiglipVisionConfig", "Siglip2Config", "Siglip2VisionConfig"] {
       let json = try #require(all[name])
       try ConfigKeys.sigLIP.check(json, name)
       try ConfigKeys.sigLIP.check(json["vision_config"], name)
+      try ConfigKeys.sigLIPText.check(json["text_config"], name)
     }
   }
 
@@ -162,6 +182,7 @@ struct SigLIPCheckpointTests {
     ("feature", "patches"), ("feature", nil), ("layout", "open_clip"), ("layout", nil),
     ("position_resampling", "linear"), ("position_resampling", nil),
     ("classifier", ["layers": [["type": "linear", "outputs": 0, "bias": true]]]),
+    ("joint", true), ("joint", 1), ("flattened_patches", "yes"),
   ]
 
   @Test("a container's description with a value out of range is refused", arguments: hostile)

@@ -127,7 +127,7 @@ struct SigLIPMalformedTests {
   static let unknown: [(String, String)] = [
     ("Idefics3VisionTransformer", "idefics3_vision"),
     ("SmolVLMVisionTransformer", "smolvlm_vision"),
-    ("Siglip2VisionModel", "siglip2_vision_model"), ("SiglipTextModel", "siglip_text_model"),
+    ("SiglipTextModel", "siglip_text_model"), ("Siglip2TextModel", "siglip2_text_model"),
     ("SomeModel", "some"),
   ]
 

@@ -94,8 +94,8 @@ struct TokenizerTests {
       }?.description
     }
     #expect(
-      message([0x12, 0x02, 0x18, 0x01])
-        == "tokenizer.model: model type: unigram is not supported")
+      message([0x12, 0x02, 0x18, 0x03])
+        == "tokenizer.model: model type: word is not supported")
     #expect(
       message(
         [0x12, 0x02, 0x18, 0x02, 0x1a, 0x0b, 0x0a, 0x06] + Array("nmt_nf".utf8) + [
@@ -201,8 +201,8 @@ struct TokenizerTests {
       }?.description
     }
     #expect(
-      message(#"{"model": {"type": "Unigram"}}"#)
-        == "t.json: model: type 'Unigram' is not supported")
+      message(#"{"model": {"type": "WordPiece"}}"#)
+        == "t.json: model: type 'WordPiece' is not supported")
     #expect(
       message(
         #"{"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "x+"}}, "model": {"vocab": {}}}"#

@@ -3,8 +3,8 @@ import VLMFoundation
 extension Tokenizer {
   /// Reads a `tokenizer.model`, a protocol buffer written by SentencePiece's trainer.
   ///
-  /// Only BPE models with the identity normalizer are supported. The leading space follows
-  /// `transformers`: `prefix`, which depends on `legacy` in `tokenizer_config.json`.
+  /// BPE models with the identity normalizer are supported, and unigram models with any. The leading
+  /// space follows `transformers`: `prefix`, which depends on `legacy` in `tokenizer_config.json`.
   ///
   /// - Throws: `TextError` if the bytes are not such a model, or if its kind is not supported.
   package init(
@@ -24,6 +24,23 @@ extension Tokenizer {
     try settings.complete(&parts, places: true, notes: &notes)
     try self.init(parts, file: file)
   }
+
+  /// The same, whose texts are first made canonical, as transformers' `SiglipTokenizer` has them: the
+  /// mark of a space stands before the whole text.
+  ///
+  /// - Parameter lowers: whether letters are lower-cased.
+  package init(
+    siglip bytes: [UInt8], lowers: Bool, settings: TokenizerSettings, file: String,
+    notes: inout [Note]
+  ) throws(TextError) {
+    var parts = try SentencePieceModel.read(bytes, file).parts(prefix: .firstSegment)
+    parts.prefix = .firstSegment
+    parts.flags.remove(.removesExtraSpaces)
+    parts.normalizations.insert(lowers ? .canonical : .canonicalCased, at: 0)
+    parts.normalizations.append(.collapsed)
+    try settings.complete(&parts, places: true, notes: &notes)
+    try self.init(parts, file: file)
+  }
 }
 
 /// The fields of a SentencePiece model that matter for encoding.
@@ -35,7 +52,7 @@ struct SentencePieceModel {
   private var isSuffix = false
   private var ids: [Int: Int] = [40: 0, 41: 1, 42: 2, 43: -1]
   private var normalizer = ""
-  private var mapByteCount = 0
+  private var map: [UInt8] = []
   private var addsPrefix = true
   private var removesExtraSpaces = true
   private var escapesSpaces = true
@@ -116,7 +133,7 @@ struct SentencePieceModel {
     while let field = try reader.next() {
       switch (field.number, field.value) {
       case (1, .bytes(let range)): normalizer = String(decoding: buffer[range], as: UTF8.self)
-      case (2, .bytes(let range)): mapByteCount = range.count
+      case (2, .bytes(let range)): map = Array(buffer[range])
       case (3, .varint(let value)): addsPrefix = value != 0
       case (4, .varint(let value)): removesExtraSpaces = value != 0
       case (5, .varint(let value)): escapesSpaces = value != 0
@@ -130,16 +147,27 @@ struct SentencePieceModel {
       TextError(file: file, place: place, .unsupported(what))
     }
     guard !parts.ends.isEmpty else { throw TextError(file: file, place: "pieces", .missing) }
-    guard modelType == 2 else {
-      let names: [UInt64: String] = [1: "unigram", 3: "word", 4: "character"]
+    guard modelType == 1 || modelType == 2 else {
+      let names: [UInt64: String] = [3: "word", 4: "character"]
       throw refuse("model type", names[modelType] ?? "type \(modelType)")
     }
-    guard mapByteCount == 0 else {
+    let isUnigram = modelType == 1
+    guard map.isEmpty || isUnigram else {
       throw refuse("normalizer", "the character map of '\(normalizer)'")
     }
     if isSuffix { throw refuse("trainer", "white space as suffix") }
     if !escapesSpaces { throw refuse("normalizer", "white space that is not escaped") }
     var parts = self.parts
+    if isUnigram { parts.algorithm = .unigram }
+    if !map.isEmpty {
+      guard let read = CharacterMap(map) else {
+        throw TextError(
+          file: file, place: "normalizer",
+          .value(found: "\(map.count) bytes that are no map", expected: "a trie and its texts"))
+      }
+      parts.characterMap = read
+      parts.normalizations = [.mapped]
+    }
     for index in parts.kinds.indices where parts.kinds[index] == .byte {
       let start = index == 0 ? 0 : Int(parts.ends[index - 1])
       if Tokenizer.byteValue(parts.text[start..<Int(parts.ends[index])]) == nil {

@@ -8,6 +8,8 @@ struct NormalizerJSON {
     /// Whether U+2581 is prepended to each segment; whether spaces become U+2581.
     var prepends = false
     var marksSpaces = false
+    /// What `.mapped` replaces.
+    var map: CharacterMap?
   }
 
   private let source: TokenizerJSON
@@ -41,6 +43,19 @@ struct NormalizerJSON {
         throw unsupported(json)
       }
       result.prepends = true
+    case "Precompiled":
+      let bytes = json["precompiled_charsmap"]?.stringValue.flatMap { Base64.decode($0) }
+      guard result.map == nil, let map = bytes.flatMap({ CharacterMap($0) }) else {
+        throw source.unsupported("normalizer", "a character map that is none")
+      }
+      result.map = map
+      result.normalizations.append(.mapped)
+    // Runs of spaces become the mark that one space becomes.
+    case "Replace" where json["pattern"]?["Regex"]?.stringValue == " {2,}":
+      guard ["\u{2581}", " "].contains(json["content"]?.stringValue) else {
+        throw unsupported(json)
+      }
+      result.normalizations.append(.collapsed)
     case "Replace":
       guard json["pattern"]?["String"]?.stringValue == " ",
         json["content"]?.stringValue == "\u{2581}"

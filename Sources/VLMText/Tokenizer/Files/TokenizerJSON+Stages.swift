@@ -14,8 +14,13 @@ struct PreTokenizerJSON {
   init(_ source: TokenizerJSON) { self.source = source }
 
   func read() throws(TextError) -> Result {
+    try read(source.json["pre_tokenizer"] ?? .null)
+  }
+
+  /// The same of one of its stages.
+  func read(_ json: JSONValue) throws(TextError) -> Result {
     var result = Result()
-    guard let json = source.json["pre_tokenizer"], !json.isNull else { return result }
+    guard !json.isNull else { return result }
     try read(json, &result, isNested: false)
     return result
   }

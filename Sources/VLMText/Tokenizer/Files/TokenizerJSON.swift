@@ -1,11 +1,11 @@
 import VLMFoundation
 
 extension Tokenizer {
-  /// Reads a `tokenizer.json` of the `tokenizers` library with a BPE model.
+  /// Reads a `tokenizer.json` of the `tokenizers` library with a BPE or a unigram model.
   ///
-  /// Three kinds are supported: byte-level (GPT-2, LLaMA 3, Qwen 2, SmolLM 2), converted
-  /// SentencePiece models (byte fallback, spaces as U+2581), and CLIP's. Other parts are refused by
-  /// name.
+  /// Four kinds are supported: byte-level (GPT-2, LLaMA 3, Qwen 2, SmolLM 2), converted
+  /// SentencePiece models (byte fallback, spaces as U+2581), their unigram models (T5), and CLIP's.
+  /// Other parts are refused by name.
   package init(tokenizerJSON bytes: [UInt8], file: String) throws(TextError) {
     let json: JSONValue
     do throws(JSONError) { json = try JSONValue.parse(bytes) } catch {
@@ -26,6 +26,17 @@ extension Tokenizer {
     var parts = try TokenizerJSON(json: json, file: file).parts()
     // CLIP's settings are built in.
     if parts.algorithm != .clip { try settings.complete(&parts, places: false, notes: &notes) }
+    try self.init(parts, file: file)
+  }
+
+  /// The same, whose texts are cleaned before.
+  package init(
+    tokenizerJSON json: JSONValue, cleaning: TextCleaning, settings: TokenizerSettings,
+    file: String, notes: inout [Note]
+  ) throws(TextError) {
+    var parts = try TokenizerJSON(json: json, file: file).parts()
+    try settings.complete(&parts, places: false, notes: &notes)
+    parts.normalizations = cleaning.steps + parts.normalizations
     try self.init(parts, file: file)
   }
 
@@ -53,6 +64,7 @@ package struct TokenizerJSON {
     }
     // Older files omit the type.
     let type = model["type"]?.stringValue ?? "BPE"
+    if type == "Unigram" { return try UnigramJSON(self, model).parts() }
     guard type == "BPE" else { throw unsupported("model", "type '\(type)'") }
     if let prefix = model["continuing_subword_prefix"]?.stringValue, !prefix.isEmpty {
       throw unsupported("model", "continuing_subword_prefix '\(prefix)'")
@@ -75,6 +87,7 @@ package struct TokenizerJSON {
     }
     var parts = TokenizerParts(isCLIP ? .clip : isByteLevel ? .byteMerges : .characterMerges)
     parts.normalizations = normalizer.normalizations
+    parts.characterMap = normalizer.map
     parts.steps = isCLIP ? [.pattern(.clip)] : pre.steps
     if model["byte_fallback"]?.boolValue == true { parts.flags.insert(.byteFallback) }
     if model["fuse_unk"]?.boolValue == true { parts.flags.insert(.fusesUnknown) }
@@ -90,7 +103,7 @@ package struct TokenizerJSON {
   }
 
   /// The rule for the leading space, from the normalizer or from Metaspace.
-  private func setSpaces(
+  func setSpaces(
     _ pre: PreTokenizerJSON.Result, _ normalizer: NormalizerJSON.Result,
     _ parts: inout TokenizerParts
   ) throws(TextError) {
@@ -123,6 +136,14 @@ struct VocabularyJSON {
   private let model: JSONValue
   private let isByteLevel: Bool
   private var ids: [ExactString: Int] = [:]
+
+  /// A vocabulary whose pieces are in `parts` already.
+  init(_ source: TokenizerJSON, _ model: JSONValue, of pieces: [String]) {
+    (self.source, self.model, isByteLevel) = (source, model, false)
+    for (id, piece) in pieces.enumerated() where ids[ExactString(piece)] == nil {
+      ids[ExactString(piece)] = id
+    }
+  }
 
   init(
     _ source: TokenizerJSON, _ model: JSONValue, _ parts: inout TokenizerParts

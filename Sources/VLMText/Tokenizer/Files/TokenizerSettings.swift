@@ -32,6 +32,10 @@ package struct TokenizerSettings: Sendable {
   private let ids: [Role: Int]
   private let addsBOS: Bool?
   private let addsEOS: Bool?
+  private let paddingSide: String?
+  /// Whether padding stands before a text: of interest to text towers alone, which are given as many
+  /// tokens for any text.
+  private var padsLeft = false
   /// The tokenizer class that transformers uses for the folder, without `Fast`.
   package let kind: String
 
@@ -102,6 +106,9 @@ package struct TokenizerSettings: Sendable {
     (self.names, self.ids) = (names, ids)
     addsBOS = configuration?["add_bos_token"]?.boolValue
     addsEOS = configuration?["add_eos_token"]?.boolValue
+    paddingSide =
+      configuration?["padding_side"]?.stringValue
+      ?? alongside?["padding"]?["direction"]?.stringValue?.lowercased()
     kind = Self.kind(configuration, model)
   }
 
@@ -133,17 +140,28 @@ package struct TokenizerSettings: Sendable {
   private static func kind(_ configuration: JSONValue?, _ model: JSONValue?) -> String {
     let stated =
       configuration?["tokenizer_class"]?.stringValue ?? model?["tokenizer_class"]?.stringValue
+    // transformers has its own class for these, whatever the files say.
+    if model?["model_type"]?.stringValue == "siglip2" { return "Siglip2Tokenizer" }
     if let stated { return stated.hasSuffix("Fast") ? String(stated.dropLast(4)) : stated }
     switch model?["model_type"]?.stringValue {
     case "llama", "llava", "mistral", "mixtral", "llava_llama": return "LlamaTokenizer"
     case "qwen2", "qwen3": return "Qwen2Tokenizer"
     case "gpt2": return "GPT2Tokenizer"
     case "clip", "clip_text_model": return "CLIPTokenizer"
+    case "siglip": return "SiglipTokenizer"
     default: return ""
     }
   }
 
   // MARK: Use
+
+  /// The same for a text tower, whose texts are padded.
+  package var padding: TokenizerSettings {
+    let isLeft = ["GemmaTokenizer", "Siglip2Tokenizer"].contains(kind)
+    var result = self
+    result.padsLeft = (paddingSide ?? (isLeft ? "left" : "right")) == "left"
+    return result
+  }
 
   /// Whether the settings files determine BOS and EOS for this class, regardless of the
   /// post-processor; nil if the post-processor determines them.
@@ -152,6 +170,9 @@ package struct TokenizerSettings: Sendable {
     case "LlamaTokenizer", "CodeLlamaTokenizer", "GemmaTokenizer", "CohereTokenizer":
       (addsBOS ?? true, addsEOS ?? false)
     case "GPTNeoXTokenizer": (addsBOS ?? false, addsEOS ?? false)
+    case "SiglipTokenizer": (false, true)
+    case "Siglip2Tokenizer":
+      addsBOS == nil && addsEOS == nil ? nil : (addsBOS ?? false, addsEOS ?? false)
     default: nil
     }
   }
@@ -164,6 +185,8 @@ package struct TokenizerSettings: Sendable {
     case ("CohereTokenizer", .bos): "<BOS_TOKEN>"
     case ("CohereTokenizer", .eos): "<|END_OF_TURN_TOKEN|>"
     case ("GPTNeoXTokenizer", .bos), ("GPTNeoXTokenizer", .eos): "<|endoftext|>"
+    case ("SiglipTokenizer", .eos), ("SiglipTokenizer", .padding): "</s>"
+    case ("SiglipTokenizer", .unknown): "<unk>"
     case ("LlamaTokenizer", .bos), ("CodeLlamaTokenizer", .bos): "<s>"
     case ("LlamaTokenizer", .eos), ("CodeLlamaTokenizer", .eos): "</s>"
     default: nil
@@ -209,6 +232,10 @@ package struct TokenizerSettings: Sendable {
     if ends != nil || !parts.flags.contains(.addsEOS) { parts.eos = id(.eos) ?? parts.eos }
     parts.unknown = parts.unknown ?? (parts.algorithm == .byteMerges ? nil : id(.unknown))
     parts.pad = id(.padding) ?? parts.pad
+    if kind == "Siglip2Tokenizer", !parts.normalizations.contains(.lowercased) {
+      parts.normalizations.insert(.lowercased, at: 0)
+    }
+    if padsLeft { parts.flags.insert(.padsLeft) }
     if let ends {
       set(.addsBOS, ends.bos, id(.bos), .bos, &parts, &notes)
       set(.addsEOS, ends.eos, id(.eos), .eos, &parts, &notes)
@@ -305,7 +332,7 @@ private struct AddedVocabulary {
           parts.append([], .unused)
         }
       }
-      if parts.algorithm == .scores {
+      if parts.algorithm.hasScores {
         parts.scores += [Float](repeating: 0, count: count - parts.scores.count)
       }
     }

@@ -93,13 +93,9 @@ struct PreparedData {
     drawnCount = drawn.count
     parts.append(VisionPart(session, pictures))
     pictureCount = pictures.count - drawn.count
-    guard let clip = session.clip else { return }
+    guard let reader = try model.textReader() else { return }
     let captions = Self.captions(data, options)
-    let length = clip.text.config.contextLength
-    guard let tokenizer = try model.vision?.tokenizer() else {
-      throw GenerationError(file: model.path, .noTokenizer)
-    }
-    let ids = try captions.map { try tokenizer.encodePadded($0, length: length) }
+    let ids = try captions.map { try reader.ids(of: $0) }
     heldBack.captions = ids.heldBack
     parts.append(CaptionPart(session, ids.notHeldBack))
     textCount = ids.notHeldBack.count

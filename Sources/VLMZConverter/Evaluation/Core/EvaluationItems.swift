@@ -70,14 +70,12 @@ struct EvaluationItems: Sendable {
     }
     let all = data.pictures + data.dialogues.flatMap(\.pictures)
     pictures = limits.pictures.map { all.evenly($0) } ?? all
-    guard let vision = model.vision, let clip = vision.clip else { return }
+    guard model.vision?.clip != nil else { return }
     let lines = PreparedData.lines(of: data)
     guard !lines.isEmpty else { return }
-    guard let tokenizer = try vision.tokenizer() else {
-      throw GenerationError(file: model.path, .noTokenizer)
-    }
+    let reader = try model.textReader()
     captions = try (limits.captions.map { lines.evenly($0) } ?? lines)
-      .map { try tokenizer.encodePadded($0, length: clip.text.config.contextLength) }
+      .compactMap { try reader?.ids(of: $0) }
   }
 
   /// Answers what has no answer, and some of what has one.
