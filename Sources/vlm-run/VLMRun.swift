@@ -208,7 +208,8 @@ struct VLMRun: ParsableCommand {
     }
     guard top == nil || session.labels != nil || session.description.classCount != nil else {
       throw ValidationError(
-        "--top: expected a model with classes, or labels for a CLIP or a SigLIP with its text tower")
+        "--top: expected a model with classes, or labels for a CLIP or a SigLIP with its text tower"
+      )
     }
     let loader = ImageLoader(
       preprocessing: try preprocessing.applied(to: session.preprocessing),

@@ -234,7 +234,7 @@ struct UpstreamCLIPTests {
 
   static let refused: [(String, String, JSONValue)] = [
     ("vision_cfg", "pool_type", "avg"), ("vision_cfg", "attentional_pool", true),
-    ("text_cfg", "pool_type", "last"),
+    ("text_cfg", "pool_type", "first"),
     ("text_cfg", "hf_model_name", "roberta-base"),
   ]
 

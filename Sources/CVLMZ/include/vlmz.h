@@ -105,21 +105,18 @@ typedef struct vlmz_model_options {
   // Threads that compute for the model's sessions and conversations, the caller's own included,
   // 1 to 1024; 0 for as many processors as this process may use. Results do not depend on it.
   int32_t threads;
-  // Bytes of memory that the process may take with the model's weights, 16 MiB or more: those that
-  // have no room are read from the file each time they are used, ahead of their use. 0 for as much
-  // as the machine and the process's control groups leave. Since version 4.
+  // Since version 4: bytes that the process may take with the weights, 16 MiB or more; what has no
+  // room is read ahead of each use. 0 for as much as the machine and its control groups leave.
   uint64_t memory_bytes;
-  // The folder that packed models (.vlmzp) are unpacked into, each file once; NULL refuses them. It
-  // is made where it is not there, has to be the user's own, and no other may write to it. Processes
-  // may share it. Any bytes, ended by zero. Since version 4.
+  // Since version 4: the folder that packed models (.vlmzp) are unpacked into, each once; NULL
+  // refuses them. It is made if missing, only the user may write to it, and processes share it.
   const char *cache_folder;
-  // Bytes that the models in that folder may take together: those that were not opened for longest
-  // are removed for another, but none in use. 0 for 16 GB. Since version 4.
+  // Since version 4: bytes that the models in that folder may take together; those that were not
+  // opened for longest are removed for another, but none in use. 0 for 16 GB.
   uint64_t cache_bytes;
 } vlmz_model_options;
 
-#define VLMZ_MODEL_OPTIONS_INIT \
-  { sizeof(vlmz_model_options), NULL, 0, 0, NULL, 0 }
+#define VLMZ_MODEL_OPTIONS_INIT { sizeof(vlmz_model_options), NULL, 0, 0, NULL, 0 }
 
 // Opens a file and checks its header, its sections and its index of tensors, with their checksums.
 // The weights are mapped, not read: their checksums are not checked.
@@ -203,8 +200,7 @@ typedef struct vlmz_image_options {
   int32_t accepts_damage;
 } vlmz_image_options;
 
-#define VLMZ_IMAGE_OPTIONS_INIT \
-  { sizeof(vlmz_image_options), 0, 0xffffff, 0 }
+#define VLMZ_IMAGE_OPTIONS_INIT { sizeof(vlmz_image_options), 0, 0xffffff, 0 }
 
 // Opens a file: PNG, JPEG, WebP, GIF, BMP, PNM, TIFF, HEIC or AVIF, whatever its name says. It is
 // read whole and may change afterwards.
@@ -237,23 +233,20 @@ enum {
 // Pixels that the caller owns.
 typedef struct vlmz_pixels {
   size_t size;
-  // The first byte of the top row.
-  const void *data;
+  const void *data;  // The first byte of the top row.
   // Pixels of a row, and rows: 1 to 16777216 each.
   uint32_t width;
   uint32_t height;
   // From a row's first byte to the next row's: at least those of its pixels; 0 for rows without
   // gaps. Nothing behind the last pixel of the last row is read.
   size_t bytes_per_row;
-  // VLMZ_RGB8 …
-  int32_t format;
+  int32_t format;  // VLMZ_RGB8 …
   // Called once with user, from any thread, when the pixels are no longer needed; NULL for nobody.
   void (*release)(void *user);
   void *user;
 } vlmz_pixels;
 
-#define VLMZ_PIXELS_INIT \
-  { sizeof(vlmz_pixels), NULL, 0, 0, 0, 0, NULL, NULL }
+#define VLMZ_PIXELS_INIT { sizeof(vlmz_pixels), NULL, 0, 0, 0, 0, NULL, NULL }
 
 // Makes an image of pixels, which are read where they lie: they must stay, unchanged, until release
 // is called, or, without it, until the image is freed and no call that was given it is running.
@@ -282,12 +275,10 @@ typedef struct vlmz_session vlmz_session;
 
 typedef struct vlmz_session_options {
   size_t size;
-  // Threads of the session's own, 1 to 1024; 0 to share the model's.
-  int32_t threads;
+  int32_t threads;  // Of the session's own, 1 to 1024; 0 to share the model's.
 } vlmz_session_options;
 
-#define VLMZ_SESSION_OPTIONS_INIT \
-  { sizeof(vlmz_session_options), 0 }
+#define VLMZ_SESSION_OPTIONS_INIT { sizeof(vlmz_session_options), 0 }
 
 // Makes a session. options may be NULL. Errors: VLMZ_INVALID_ARGUMENT, VLMZ_NO_MEMORY. Thread-safe.
 VLMZ_API vlmz_status vlmz_session_create(
@@ -295,8 +286,7 @@ VLMZ_API vlmz_status vlmz_session_create(
 
 // One class with its score. The structure never grows: it stands in arrays.
 typedef struct vlmz_candidate {
-  // What the class is called; NULL where the model's file has no names.
-  const char *label;
+  const char *label;  // What the class is called; NULL where the model's file has no names.
   // A probability, 0 to 1; any number where the model's "scores" are "raw", see
   // vlmz_model_describe().
   double score;
@@ -428,8 +418,7 @@ typedef struct vlmz_encoding_options {
   int32_t one_of_several;
 } vlmz_encoding_options;
 
-#define VLMZ_ENCODING_OPTIONS_INIT \
-  { sizeof(vlmz_encoding_options), 0, 0, 0 }
+#define VLMZ_ENCODING_OPTIONS_INIT { sizeof(vlmz_encoding_options), 0, 0, 0 }
 
 // Encodes an image for questions about it. options may be NULL. Errors: as vlmz_session_classify(),
 // but VLMZ_NOT_CAPABLE for a model that answers nothing about images. One at a time.
@@ -478,8 +467,7 @@ typedef struct vlmz_conversation_options {
   int32_t threads;
 } vlmz_conversation_options;
 
-#define VLMZ_CONVERSATION_OPTIONS_INIT \
-  { sizeof(vlmz_conversation_options), NULL, NULL, NULL, 0, 0 }
+#define VLMZ_CONVERSATION_OPTIONS_INIT { sizeof(vlmz_conversation_options), NULL, NULL, NULL, 0, 0 }
 
 // Begins a conversation with nothing said. options may be NULL. Errors: VLMZ_NOT_CAPABLE for a
 // model that writes no text or has no tokenizer; VLMZ_INVALID_ARGUMENT; VLMZ_BAD_DATA for a

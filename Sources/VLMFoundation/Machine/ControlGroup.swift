@@ -125,8 +125,15 @@ package struct ControlGroup: Sendable {
   package static func content(_ path: String) -> String? {
     guard let file = fopen(path, "re") else { return nil }
     defer { fclose(file) }
-    var bytes = [UInt8](repeating: 0, count: maximumBytes)
-    let count = fread(&bytes, 1, bytes.count, file)
-    return String(decoding: bytes.prefix(count), as: UTF8.self)
+    // Little at a time: an array that there is no room for would end the process.
+    var bytes: [UInt8] = []
+    withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { block in
+      while bytes.count < maximumBytes {
+        let count = fread(block.baseAddress, 1, block.count, file)
+        guard count > 0 else { break }
+        bytes.append(contentsOf: block[..<count])
+      }
+    }
+    return String(decoding: bytes, as: UTF8.self)
   }
 }

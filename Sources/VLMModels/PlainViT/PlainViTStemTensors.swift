@@ -55,7 +55,7 @@ struct PlainViTStemTensors {
         found[ours + "weight"] = .init(
           original: module + ".weight", shape: kernel, fold: TensorFold(.kernel, of: [branch]))
         found[ours + "bias"] = .init(
-          original: module + ".bias", shape: [outputs], fold: TensorFold(.bias, of: [branch]))
+          original: module + ".weight", shape: [outputs], fold: TensorFold(.bias, of: [branch]))
         used.formUnion(branch.names)
       }
       layers.append(.init(kernel: kernel[2], outputs: outputs))
