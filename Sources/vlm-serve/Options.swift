@@ -156,7 +156,7 @@ struct LimitOptions: ParsableArguments {
   @Option(
     name: .customLong("connections-of-address"),
     help: ArgumentHelp(
-      "Connections of one address of another machine; default: half of all.", valueName: "n"))
+      "Connections of one address, on a socket that others reach; default: half of all.", valueName: "n"))
   var connectionsOfAddress: Int?
 
   @Option(

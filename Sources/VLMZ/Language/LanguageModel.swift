@@ -73,9 +73,10 @@ package final class LanguageModel: Sendable {
   /// Positions of a context where the user names none: as many as the memory leaves room for.
   private func defaultCapacity(format: KeyValueFormat, threads: Int) -> Int {
     let wanted = usualCapacity
-    return LLaMAContext.capacity(
-      fitting: contextBytes, atMost: wanted, layers.config, format: format,
-      threads: threads) ?? (reading == nil ? wanted : min(wanted, Self.leastCapacity))
+    let fitting = LLaMAContext.capacity(
+      fitting: contextBytes, atMost: wanted, layers.config, format: format, threads: threads)
+    guard reading != nil else { return fitting ?? wanted }
+    return max(fitting ?? 0, min(wanted, Self.leastCapacity))
   }
 
   /// Bytes that a context may take where the user names no length.
