@@ -156,7 +156,8 @@ struct LimitOptions: ParsableArguments {
   @Option(
     name: .customLong("connections-of-address"),
     help: ArgumentHelp(
-      "Connections of one address, on a socket that others reach; default: half of all.", valueName: "n"))
+      "Connections of one address, if others reach the socket; default: half of all.",
+      valueName: "n"))
   var connectionsOfAddress: Int?
 
   @Option(
