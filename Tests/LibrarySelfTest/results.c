@@ -23,7 +23,7 @@ static void test_packed(const files *files) {
   vlmz_model *model;
   CHECK(vlmz_model_open(files->packed, &options, &model) != VLMZ_OK && model == NULL);
   CHECK(strstr(vlmz_last_error(), "is packed") != NULL);
-  options.size = offsetof(vlmz_model_options, cache_folder);
+  options.size = offsetof(vlmz_model_options, memory_bytes);
   options.cache_folder = files->cache;
   CHECK(vlmz_model_open(files->packed, &options, &model) != VLMZ_OK && model == NULL);
   CHECK(strstr(vlmz_last_error(), "is packed") != NULL);
