@@ -113,38 +113,27 @@ extension ConvNeXtConfig: CountedTower {
   fileprivate func count(side: Int) -> Double { operations(height: side, width: side) }
 }
 
-extension ViTConfig: CountedTower {
+/// The same of a transformer, by its patches.
+private protocol CountedTransformer: CountedTower, PatchTransformerConfig {
+  func operations(patches: Int) -> Double
+}
+
+extension CountedTransformer {
   fileprivate func count(side: Int) -> Double {
-    operations(patches: grid(height: side, width: side).count)
+    operations(patches: patches(height: side, width: side).count)
   }
 }
 
-extension SigLIPConfig: CountedTower {
-  fileprivate func count(side: Int) -> Double {
-    let patches = side / patchSize
-    return operations(patches: patches * patches)
-  }
-}
+extension ViTConfig: CountedTransformer {}
+extension SigLIPConfig: CountedTransformer {}
+extension PlainViTConfig: CountedTransformer {}
+extension SmolVLMVisionConfig: CountedTransformer {}
 
 extension MultiResolutionConfig: CountedTower {
   fileprivate func count(side: Int) throws(ModelError) -> Double {
     var config = self
     config.imageSize = side
     return config.operations(tokens: try config.tokenCount())
-  }
-}
-
-extension PlainViTConfig: CountedTower {
-  fileprivate func count(side: Int) -> Double {
-    let patches = side / patchSize
-    return operations(patches: patches * patches)
-  }
-}
-
-extension SmolVLMVisionConfig: CountedTower {
-  fileprivate func count(side: Int) -> Double {
-    let patches = side / patchSize
-    return operations(patches: patches * patches)
   }
 }
 
@@ -156,29 +145,34 @@ extension MobileNetConfig: CountedTower {
   fileprivate func count(side: Int) -> Double { operations(height: side, width: side) }
 }
 
-extension ViTConfig {
+extension PatchTransformerConfig {
   /// Products and additions in matrices for one image of so many patches, those of attention too.
-  package func operations(patches: Int) -> Double {
-    let (width, hidden) = (encoder.width, encoder.hidden)
-    let tokens = Double(patches + (usesClassToken ? 1 : 0))
-    let layer = tokens * Double(4 * width * width + 2 * width * hidden)
+  ///
+  /// - Parameters:
+  ///   - others: tokens that are no patches.
+  ///   - inner: matrices of an MLP.
+  func operations(patches: Int, others: Int, inner: Int = 2) -> Double {
+    let (width, tokens) = (encoder.width, Double(patches + others))
+    let layer = tokens * Double(4 * width * width + inner * width * encoder.hidden)
     let pairs = 2 * tokens * tokens * Double(width)
     return 2 * (Double(patches * patchInputs * width) + Double(encoder.layers) * (layer + pairs))
   }
 }
 
-extension SigLIPConfig {
-  /// The same for one image, the pooling head's one query with them.
+extension ViTConfig {
   package func operations(patches: Int) -> Double {
-    let (width, hidden, tokens) = (encoder.width, encoder.hidden, Double(patches))
-    let layer = tokens * Double(4 * width * width + 2 * width * hidden)
-    let pairs = 2 * tokens * tokens * Double(width)
-    var sum = tokens * Double(patchInputs * width) + Double(encoder.layers) * (layer + pairs)
-    if feature == .attentionPooled {
-      sum += (2 * tokens + 2) * Double(width * width) + 2 * tokens * Double(width)
-      sum += Double(2 * width * hidden)
-    }
-    return 2 * sum
+    operations(patches: patches, others: usesClassToken ? 1 : 0)
+  }
+}
+
+extension SigLIPConfig {
+  /// The pooling head's one query with them.
+  package func operations(patches: Int) -> Double {
+    let (width, tokens) = (encoder.width, Double(patches))
+    let layers = operations(patches: patches, others: 0)
+    guard feature == .attentionPooled else { return layers }
+    let head = (2 * tokens + 2) * Double(width * width) + 2 * tokens * Double(width)
+    return layers + 2 * (head + Double(2 * width * encoder.hidden))
   }
 }
 

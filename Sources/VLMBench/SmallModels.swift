@@ -147,24 +147,13 @@ extension MobileNetConfig {
 }
 
 extension PlainViTConfig {
-  /// Products and additions in matrices for one picture of so many patches, those of attention too.
   func operations(patches: Int) -> Double {
-    let (width, hidden) = (encoder.width, encoder.hidden * (mlp == .plain ? 2 : 3))
-    let tokens = Double(patches + prefix)
-    let layer = tokens * Double(4 * width * width + width * hidden)
-    let pairs = 2 * tokens * tokens * Double(width)
-    return 2 * (Double(patches * patchInputs * width) + Double(encoder.layers) * (layer + pairs))
+    operations(patches: patches, others: prefix, inner: mlp == .plain ? 2 : 3)
   }
 }
 
 extension SmolVLMVisionConfig {
-  /// The same.
-  func operations(patches: Int) -> Double {
-    let (width, tokens) = (encoder.width, Double(patches))
-    let layer = tokens * Double(4 * width * width + 2 * width * encoder.hidden)
-    let pairs = 2 * tokens * tokens * Double(width)
-    return 2 * (tokens * Double(patchInputs * width) + Double(encoder.layers) * (layer + pairs))
-  }
+  func operations(patches: Int) -> Double { operations(patches: patches, others: 0) }
 }
 
 extension FastViTConfig {

@@ -115,6 +115,19 @@ extension ModelConfig {
   func isEqual(to other: any ModelConfig) -> Bool { (other as? Self) == self }
 }
 
+/// A vision tower that fills a file alone.
+extension ModelConfig where Self: VisionTowerConfig {
+  package init(json: JSONValue) throws(ModelError) {
+    try self.init(json: json, path: Self.family)
+  }
+
+  package func build(_ weights: Weights) throws(ModelError) -> ModelLayers {
+    .image(try tower(weights))
+  }
+
+  package var image: (any VisionTowerConfig)? { self }
+}
+
 /// The preprocessing that is assumed where a checkpoint states none.
 package enum AssumedSteps: Sendable, Equatable {
   /// timm's defaults for ImageNet.

@@ -221,6 +221,19 @@ package struct ModelCheckpoint: Sendable {
 }
 
 extension [String: ModelCheckpoint.Source] {
+  /// Adds what a tensor of ours is made of.
+  ///
+  /// - Throws: `ModelError` where it is made of another already.
+  mutating func add(
+    _ source: ModelCheckpoint.Source, as name: String
+  ) throws(ModelError) {
+    guard let other = updateValue(source, forKey: name) else { return }
+    throw ModelError(
+      .configuration(
+        field: "tensor '\(name)'", found: "'\(other.original)' and '\(source.original)'",
+        expected: "one of them"))
+  }
+
   /// The checkpoint's name for the tensor whose name of ours is most like `name`, which is missing;
   /// nil where both namings are the same.
   package func neighbour(of name: String) -> String? {

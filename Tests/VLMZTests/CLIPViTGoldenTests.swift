@@ -40,9 +40,10 @@ struct CLIPViTGoldenTests {
       let kernels = try KernelSet.selected()
       let model = try ViT(Weights(source, kernels: kernels), config)
       let (height, width) = (pixels.shape[2], pixels.shape[3])
-      let context = try ViTContext(
-        config, height: height, width: width, format: model.keyValueFormat,
-        pool: WorkerPool(threadCount: 2), kernels: kernels)
+      let input = FeatureShape(batch: 1, height: height, width: width, channels: 3)
+      let context = try #require(
+        try model.context(
+          input, pool: WorkerPool(threadCount: 2), kernels: kernels) as? PatchContext)
       var planes = [Float](repeating: 0, count: pixels.values.count)
       for pixel in 0..<height * width {
         for channel in 0..<3 {

@@ -17,13 +17,7 @@ enum OpenCLIPCheckpoint {
         continue
       }
       let stated = ours.hasPrefix("logit_") && shape.isEmpty ? [1] : shape
-      let source = ModelCheckpoint.Source(original: name, shape: stated)
-      if let other = text.updateValue(source, forKey: ours) {
-        throw ModelError(
-          .configuration(
-            field: "tensor '\(ours)'", found: "'\(other.original)' and '\(name)'",
-            expected: "one of them"))
-      }
+      try text.add(.init(original: name, shape: stated), as: ours)
     }
     let stated = try OpenCLIPDescription(facts.description)
     if ConvNeXtLocation(imageNames.map(\.name))?.naming == .openCLIP {

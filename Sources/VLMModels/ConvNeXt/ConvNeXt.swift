@@ -66,37 +66,21 @@ package final class ConvNeXt: Sendable {
   ) throws(ModelError) -> FeatureMap {
     let plan = try ConvNeXtPlan(config, input: shape, wideElements: 0)
     precondition(context.hasRoom(for: plan), "planned for the input")
-    // `current` is read while `next` is written; then they change places.
-    var current = 0
-    var map = stem(context.input(shape), shape, context, into: &current)
+    var map = stem(context.firstMap(shape), context)
     observe?(Observation(ConvNeXtPoint.stem, map.view, .map(map.shape)))
     for (index, stage) in stages.enumerated() {
-      map = try stage(map, context, cancelled, &current)
+      map = try stage(map, context, cancelled)
       observe?(Observation(ConvNeXtPoint.stage(index), map.view, .map(map.shape)))
     }
     return map
   }
 }
 
-/// A feature map in one of the context's two buffers.
-struct FeatureMap {
-  let view: MatrixView
-  let shape: FeatureShape
-}
-
 extension ConvNeXtContext {
-  /// The buffer that is not being read, as a map of `shape`; it becomes the current one.
-  func nextMap(_ shape: FeatureShape, _ current: inout Int) -> FeatureMap {
-    current = 1 - current
-    return FeatureMap(
-      view: maps[current].matrix(rows: shape.rows, columns: shape.channels), shape: shape)
-  }
-
   /// A convolution over windows, tile by tile, with a norm on either side of it.
   func convolve(
     _ x: FeatureMap, _ convolution: PatchConvolution, normBefore: ChannelNorm? = nil,
-    normAfter: ChannelNorm? = nil, activation: Activation = .none,
-    _ current: inout Int
+    normAfter: ChannelNorm? = nil, activation: Activation = .none
   ) -> FeatureMap {
     let geometry = convolution.geometry
     if let normBefore, !geometry.isPartition {
@@ -109,7 +93,7 @@ extension ConvNeXtContext {
     let shape = FeatureShape(
       batch: x.shape.batch, height: geometry.outputExtent(x.shape.height),
       width: geometry.outputExtent(x.shape.width), channels: convolution.outputs)
-    let y = nextMap(shape, &current)
+    let y = nextMap(shape)
     let window = geometry.kernel * geometry.kernel * x.shape.channels
     if normAfter == nil, let windows = wideWindows(rows: shape.rows, columns: window) {
       gatherWide(x, geometry, shape, normBefore: normBefore, into: windows)
@@ -118,7 +102,7 @@ extension ConvNeXtContext {
         pool: pool)
       return y
     }
-    let tiles = LineTiles(shape, targetRows: ConvNeXtContext.tileRows(columns: window))
+    let tiles = LineTiles(shape, targetRows: ConvolutionSizes.tileRows(columns: window))
     pool.forEach(count: tiles.count) { piece, worker in
       let scratch = scratch(worker)
       let rows = tiles.rows(piece)
@@ -136,7 +120,7 @@ extension ConvNeXtContext {
     _ x: FeatureMap, _ geometry: PatchGeometry, _ shape: FeatureShape, normBefore: ChannelNorm?,
     into windows: MatrixView
   ) {
-    let tiles = LineTiles(shape, threads: pool.threadCount, maximumLines: Self.groupLines)
+    let tiles = LineTiles(shape, threads: pool.threadCount, maximumLines: ConvolutionSizes.lines)
     pool.forEach(count: tiles.count) { piece, _ in
       gather(
         x, geometry, tiles, piece, normBefore: normBefore, into: windows[tiles.rows(piece)])
@@ -191,16 +175,13 @@ private struct Stem: Sendable {
     activation = activated ? config.activation : .none
   }
 
-  func callAsFunction(
-    _ pixels: MatrixView, _ shape: FeatureShape, _ context: ConvNeXtContext,
-    into current: inout Int
-  ) -> FeatureMap {
-    var map = FeatureMap(view: pixels, shape: shape)
+  func callAsFunction(_ pixels: FeatureMap, _ context: ConvNeXtContext) -> FeatureMap {
+    var map = pixels
     for (index, convolution) in convolutions.enumerated() {
       let isLast = index == convolutions.count - 1
       map = context.convolve(
         map, convolution, normAfter: isLast ? norm : nil,
-        activation: isLast ? .none : activation, &current)
+        activation: isLast ? .none : activation)
     }
     return map
   }
@@ -233,17 +214,13 @@ private struct Stage: Sendable {
   }
 
   func callAsFunction(
-    _ input: FeatureMap, _ context: ConvNeXtContext, _ cancelled: CancellationFlag?,
-    _ current: inout Int
+    _ input: FeatureMap, _ context: ConvNeXtContext, _ cancelled: CancellationFlag?
   ) throws(ModelError) -> FeatureMap {
     var map = input
-    if let downsample {
-      map = context.convolve(
-        map, downsample, normBefore: downsampleNorm, &current)
-    }
+    if let downsample { map = context.convolve(map, downsample, normBefore: downsampleNorm) }
     for block in blocks {
       try ModelError.check(cancelled)
-      let next = context.nextMap(map.shape, &current)
+      let next = context.nextMap(map.shape)
       block(map.view, into: next.view, map.shape, context)
       map = next
     }

@@ -39,7 +39,7 @@ struct ConvNeXtBlock: Sendable {
   func callAsFunction(
     _ x: MatrixView, into y: MatrixView, _ shape: FeatureShape, _ context: ConvNeXtContext
   ) {
-    let tiles = LineTiles(shape, targetRows: ConvNeXtContext.tileRows(columns: hidden))
+    let tiles = LineTiles(shape, targetRows: ConvolutionSizes.tileRows(columns: hidden))
     if grn == nil, context.isWide(rows: shape.rows, channels: channels, hidden: hidden) {
       return wide(x, into: y, tiles, context)
     }
@@ -67,10 +67,10 @@ struct ConvNeXtBlock: Sendable {
   /// made for several tiles at a time: each line of it needs three more above and below.
   private func forEachTile(
     _ x: MatrixView, _ tiles: LineTiles, _ context: ConvNeXtContext,
-    _ body: (_ rows: Range<Int>, _ normed: MatrixView, _ scratch: ConvNeXtContext.Scratch) -> Void
+    _ body: (_ rows: Range<Int>, _ normed: MatrixView, _ scratch: TileScratch) -> Void
   ) {
     let groups = LineTiles(
-      grouping: tiles, maximumLines: ConvNeXtContext.groupLines, threads: context.pool.threadCount)
+      grouping: tiles, maximumLines: ConvolutionSizes.lines, threads: context.pool.threadCount)
     context.pool.forEach(count: groups.count) { piece, worker in
       let scratch = context.scratch(worker)
       let rows = groups.rows(piece)
@@ -94,7 +94,7 @@ struct ConvNeXtBlock: Sendable {
     let (branch, inner) = context.wideMatrices(rows: rows, channels: channels, hidden: hidden)
     // Several lines at a time: each needs three more above and below it.
     let lines = LineTiles(
-      tiles.shape, threads: context.pool.threadCount, maximumLines: ConvNeXtContext.groupLines)
+      tiles.shape, threads: context.pool.threadCount, maximumLines: ConvolutionSizes.lines)
     context.pool.forEach(count: lines.count) { piece, _ in
       let tile = branch[lines.rows(piece)]
       convolve(x, lines, piece, into: tile)

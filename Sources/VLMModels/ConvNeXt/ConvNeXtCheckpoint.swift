@@ -42,14 +42,8 @@ package struct ConvNeXtCheckpoint: Sendable {
         parts.inner.append((name, shape))
         continue
       }
-      let source = Source(
-        original: name, shape: Self.modelShape(canonical, shape))
-      if let other = parts.tensors.updateValue(source, forKey: canonical) {
-        throw ModelError(
-          .configuration(
-            field: "tensor '\(canonical)'", found: "'\(other.original)' and '\(name)'",
-            expected: "one of them"))
-      }
+      try parts.tensors.add(
+        Source(original: name, shape: Self.modelShape(canonical, shape)), as: canonical)
     }
     parts.sortOut(
       naming, shapes: Dictionary(names.map { ($0.name, $0.shape) }) { first, _ in first })

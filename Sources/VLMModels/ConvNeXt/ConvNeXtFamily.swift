@@ -52,12 +52,6 @@ package enum ConvNeXtFamily: ModelFamily, VisionTowerFamily {
 }
 
 extension ConvNeXtConfig: ModelConfig {
-  package func build(_ weights: Weights) throws(ModelError) -> ModelLayers {
-    .image(try ConvNeXt(weights, self))
-  }
-
-  package var image: (any VisionTowerConfig)? { self }
-
   package func assumedSteps(naming: String) -> AssumedSteps {
     guard naming == ConvNeXtNaming.torchvision.rawValue else { return .timm }
     // What torchvision resizes to for tiny, small, and the larger ones.

@@ -46,8 +46,7 @@ extension FastViT: VisionTower {
   package func context(
     _ input: FeatureShape, pool: WorkerPool, kernels: KernelSet, options: TowerOptions
   ) throws(ModelError) -> any TowerContext {
-    precondition(input.batch == 1, "one picture at a time")
-    return try FastViTContext(
+    try FastViTContext(
       self, input, pool: pool, kernels: kernels, wideElements: options.wideElements)
   }
 }

@@ -49,15 +49,16 @@ package final class FastViT: Sendable {
     _ context: FastViTContext, cancelled: CancellationFlag?, observe: TowerObserver?
   ) throws(ModelError) -> FeatureMap {
     var map = stem(context)
-    observe?(Observation(FastViTPoint.stem, map.view, .map(map.shape)))
+    observe?(Observation(ConvolutionPoint.stem, map.view, .map(map.shape)))
     for (index, stage) in stages.enumerated() {
       map = try stage(map, context, index: index, cancelled)
-      observe?(Observation(FastViTPoint.stage(index), map.view, .map(map.shape)))
+      observe?(Observation(ConvolutionPoint.stage(index), map.view, .map(map.shape)))
     }
     try ModelError.check(cancelled)
     map = context.convolve(map, final)
     finalSqueeze(map.view, context)
     context.activate(map.view)
+    observe?(Observation(ConvolutionPoint.features, map.view, .map(map.shape)))
     return map
   }
 

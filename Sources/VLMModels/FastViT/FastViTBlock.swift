@@ -65,7 +65,7 @@ struct FastViTBlock: Sendable {
     let threads = context.pool.threadCount
     if let (branch, inner) = context.wide(rows: shape.rows, channels: channels, hidden: hidden) {
       let lines = LineTiles(
-        shape, threads: threads, maximumLines: FastViTContext.groupLines)
+        shape, threads: threads, maximumLines: ConvolutionSizes.lines)
       context.pool.forEach(count: lines.count) { piece, _ in
         depthwise(
           x.view, height: shape.height, width: shape.width, lines: lines[piece],
@@ -80,9 +80,9 @@ struct FastViTBlock: Sendable {
         pool: context.pool)
       return
     }
-    let tiles = LineTiles(shape, targetRows: FastViTContext.tileRows(columns: hidden))
+    let tiles = LineTiles(shape, targetRows: ConvolutionSizes.tileRows(columns: hidden))
     let groups = LineTiles(
-      grouping: tiles, maximumLines: FastViTContext.groupLines, threads: threads)
+      grouping: tiles, maximumLines: ConvolutionSizes.lines, threads: threads)
     context.pool.forEach(count: groups.count) { piece, worker in
       let (scratch, rows) = (context.scratch(worker), groups.rows(piece))
       let branch = scratch.branch.matrix(rows: rows.count, columns: channels)

@@ -2,16 +2,12 @@ import VLMFoundation
 import VLMTensor
 
 /// A FastViT found among a checkpoint's tensors.
-struct FastViTCheckpoint {
-  let config: FastViTConfig
+struct FastViTCheckpoint: FoundTower {
+  var config: FastViTConfig
   let naming: FastViTNaming
-  /// By our name.
   let tensors: [String: ModelCheckpoint.Source]
-  /// Tensors that are no part of what is run.
   private(set) var unused: [String] = []
-  /// Those of them that nothing explains.
   private(set) var unexpected: [String] = []
-  /// What a person should know, one line each.
   private(set) var notes: [Note] = []
 
   /// What is wanted of the tower.
@@ -57,9 +53,9 @@ struct FastViTCheckpoint {
         )
         try tensors.take("head.fc.weight", "head.0.weight")
         if tensors.has("head.fc.bias") { try tensors.take("head.fc.bias", "head.0.bias") }
-        if purpose == .image { try facts.checkClasses(shape[0]) }
+        if purpose == .image { try facts.timm.checkClasses(shape[0]) }
       } else if purpose == .image {
-        try facts.checkClasses(0)
+        try facts.timm.checkClasses(0)
       }
     }
     try config.validate()

@@ -27,46 +27,28 @@ package enum FastViTFamily: ModelFamily, VisionTowerFamily {
     guard let found = try FastViTCheckpoint(facts.names, facts.description, .image) else {
       return nil
     }
-    var model = ModelCheckpoint(
-      description: ModelDescription(FastViTFamily.self, found.config),
-      naming: found.naming == .timm ? "timm" : "apple", tensors: found.tensors,
-      unused: found.unused, notes: found.notes)
-    model.unexpected = found.unexpected
-    return model
+    return found.model(FastViTFamily.self, naming: found.naming == .timm ? "timm" : "apple")
   }
 
   package static func tower(in facts: TowerFacts) throws(ModelError) -> TowerCheckpoint? {
     guard
-      let found = try FastViTCheckpoint(
+      var found = try FastViTCheckpoint(
         facts.names, facts.description, place: facts.place, .map)
     else { return nil }
-    var config = found.config
     // "mobileclip_l_1024": Apple's code takes the side from the name.
-    if config.imageSize == nil, let name = facts.llava["mm_vision_tower"]?.stringValue,
+    if found.config.imageSize == nil, let name = facts.llava["mm_vision_tower"]?.stringValue,
       name.hasPrefix("mobileclip"), let side = name.split(separator: "_").last.flatMap({ Int($0) })
     {
-      config.imageSize = side
-      try config.validate()
+      found.config.imageSize = side
+      try found.config.validate()
     }
-    var tower = TowerCheckpoint(config: config, tensors: found.tensors)
-    tower.unused = found.unused
-    tower.unexpected = found.unexpected
-    tower.notes = found.notes.filter { _ in facts.description != nil }
+    var tower = found.tower()
+    if facts.description == nil { tower.notes = [] }
     return tower
   }
 }
 
 extension FastViTConfig: ModelConfig {
-  package init(json: JSONValue) throws(ModelError) {
-    try self.init(json: json, path: FastViTFamily.name)
-  }
-
-  package func build(_ weights: Weights) throws(ModelError) -> ModelLayers {
-    .image(try FastViT(weights, self))
-  }
-
-  package var image: (any VisionTowerConfig)? { self }
-
   /// Under a language model those of FastVLM's code, else timm's.
   package func assumedSteps(naming: String) -> AssumedSteps {
     guard feature == .map else { return .timm }

@@ -76,12 +76,11 @@ extension LLaMACheckpoint {
             try split(name, shape, parts)
             continue
           }
-          try set(
-            ours,
-            ModelCheckpoint.Source(
+          try tensors.add(
+            .init(
               original: name, shape: shape,
               rows: LLaMACheckpoint.rowOrder(ours, naming, description, config),
-              added: ours.hasSuffix("norm.weight") ? added : 0))
+              added: ours.hasSuffix("norm.weight") ? added : 0), as: ours)
         case .fused(let parts): try split(name, shape, parts)
         case .derived: frequencies.append(name)
         case .unused where naming == .gguf && LLaMAConfig.ggufFactors.contains(name): break
@@ -91,17 +90,6 @@ extension LLaMACheckpoint {
             unexpected.append(name)
           }
         }
-      }
-    }
-
-    private mutating func set(
-      _ ours: String, _ source: ModelCheckpoint.Source
-    ) throws(ModelError) {
-      if let other = tensors.updateValue(source, forKey: ours) {
-        throw ModelError(
-          .configuration(
-            field: "tensor '\(ours)'", found: "'\(other.original)' and '\(source.original)'",
-            expected: "one of them"))
       }
     }
 
@@ -116,11 +104,10 @@ extension LLaMACheckpoint {
       }
       var first = 0
       for (ours, count) in zip(parts, counts) {
-        try set(
-          ours,
-          ModelCheckpoint.Source(
+        try tensors.add(
+          .init(
             original: name, shape: [count, config.hidden],
-            rows: .part(first: first, count: count)))
+            rows: .part(first: first, count: count)), as: ours)
         first += count
       }
     }

@@ -51,9 +51,9 @@ struct LLaVACheckpoint {
         towerNames.append((inner, shape))
         towerPrefix = prefix
       case .projector(let ours):
-        try set(ours, ModelCheckpoint.Source(original: name, shape: shape))
+        try tensors.add(.init(original: name, shape: shape), as: ours)
       case .newline:
-        try set("image_newline", ModelCheckpoint.Source(original: name, shape: shape))
+        try tensors.add(.init(original: name, shape: shape), as: "image_newline")
       case .language(let inner): languageNames.append((inner, shape))
       }
     }
@@ -63,17 +63,6 @@ struct LLaVACheckpoint {
     } else if !folder.isEmpty {
       notes.append(
         "the checkpoint has the vision tower's weights: those of its folder are not read")
-    }
-  }
-
-  private mutating func set(
-    _ name: String, _ source: ModelCheckpoint.Source
-  ) throws(ModelError) {
-    if let other = tensors.updateValue(source, forKey: name) {
-      throw ModelError(
-        .configuration(
-          field: "tensor '\(name)'", found: "'\(other.original)' and '\(source.original)'",
-          expected: "one of them"))
     }
   }
 
@@ -111,7 +100,7 @@ struct LLaVACheckpoint {
       guard let found = try family.tower(in: facts) else { continue }
       try checkType(facts.description, family)
       for (name, source) in found.tensors {
-        try set("tower.\(name)", source.renamed { towerPrefix + $0 })
+        try tensors.add(source.renamed { towerPrefix + $0 }, as: "tower.\(name)")
       }
       unused += found.unused.map { towerPrefix + $0 }
       unexpected += found.unexpected.map { towerPrefix + $0 }
@@ -162,7 +151,7 @@ struct LLaVACheckpoint {
     let isGGUF = description["general.architecture"] != nil
     let found = try LLaMACheckpoint.Parts(
       languageNames, isGGUF ? .gguf : .huggingFace, languageDescription)
-    for (ours, source) in found.tensors { try set("language.\(ours)", source) }
+    for (ours, source) in found.tensors { try tensors.add(source, as: "language.\(ours)") }
     unused += found.unused
     unexpected += found.unexpected
     frequencies += found.frequencies

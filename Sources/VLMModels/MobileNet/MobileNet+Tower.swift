@@ -39,7 +39,6 @@ extension MobileNet: VisionTower {
   package func context(
     _ input: FeatureShape, pool: WorkerPool, kernels: KernelSet, options: TowerOptions
   ) throws(ModelError) -> any TowerContext {
-    precondition(input.batch == 1, "one picture at a time")
-    return try MobileNetContext(self, input, pool: pool, kernels: kernels)
+    try MobileNetContext(self, input, pool: pool, kernels: kernels)
   }
 }

@@ -56,15 +56,15 @@ package struct MobileNet: Sendable {
       try ModelError.check(cancelled)
       map = block(map, context)
     }
-    observe?(Observation(MobileNetPoint.stem, map.view, .map(map.shape)))
+    observe?(Observation(ConvolutionPoint.stem, map.view, .map(map.shape)))
     for (index, stage) in stages.enumerated() {
       for block in stage {
         try ModelError.check(cancelled)
         map = block(map, context)
       }
-      observe?(Observation(MobileNetPoint.stage(index), map.view, .map(map.shape)))
+      observe?(Observation(ConvolutionPoint.stage(index), map.view, .map(map.shape)))
     }
-    observe?(Observation(MobileNetPoint.features, map.view, .map(map.shape)))
+    observe?(Observation(ConvolutionPoint.features, map.view, .map(map.shape)))
     return map
   }
 

@@ -2,15 +2,11 @@ import VLMFoundation
 import VLMTensor
 
 /// A MobileNetV4 or an EfficientViT found among a checkpoint's tensors.
-struct MobileNetCheckpoint {
+struct MobileNetCheckpoint: FoundTower {
   let config: MobileNetConfig
-  /// By our name.
   let tensors: [String: ModelCheckpoint.Source]
-  /// Tensors that are no part of what is run.
   private(set) var unused: [String] = []
-  /// Those of them that nothing explains.
   private(set) var unexpected: [String] = []
-  /// What a person should know, one line each.
   private(set) var notes: [Note] = []
 
   /// - Parameters:
@@ -23,7 +19,7 @@ struct MobileNetCheckpoint {
   ) throws(ModelError) {
     guard let naming = MobileNetNaming(Set(names.map(\.name))) else { return nil }
     let facts = try MobileNetDescription(description, naming)
-    if let name = facts.name, !name.hasPrefix(naming.prefix) { return nil }
+    if let name = facts.timm.name, !name.hasPrefix(naming.prefix) { return nil }
     let stored = try ConvolutionTensors(names.map { ($0.name, $0) })
     var layers: MobileNetLayers
     var config: MobileNetConfig
@@ -51,7 +47,7 @@ struct MobileNetCheckpoint {
     }
     try config.validate()
     let classes = config.isClassifier ? config.head.outputs(inputs: config.pooledChannels) : 0
-    try facts.checkClasses(classes)
+    try facts.timm.checkClasses(classes)
     if naming == .efficientViT {
       try facts.check(widths: layers.widths, dimension: layers.dimension)
     }

@@ -18,12 +18,8 @@ package enum MobileNetFamily: ModelFamily {
 
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
     try refuseNamesake(facts.description)
-    guard let found = try MobileNetCheckpoint(facts.names, facts.description) else { return nil }
-    var model = ModelCheckpoint(
-      description: ModelDescription(MobileNetFamily.self, found.config), naming: "timm",
-      tensors: found.tensors, unused: found.unused, notes: found.notes)
-    model.unexpected = found.unexpected
-    return model
+    return try MobileNetCheckpoint(facts.names, facts.description)?
+      .model(MobileNetFamily.self, naming: "timm")
   }
 }
 
@@ -64,14 +60,4 @@ enum MobileNetNaming: Equatable {
   var prefix: String { self == .mobileNetV4 ? "mobilenetv4_" : "efficientvit_" }
 }
 
-extension MobileNetConfig: ModelConfig {
-  package init(json: JSONValue) throws(ModelError) {
-    try self.init(json: json, path: MobileNetFamily.name)
-  }
-
-  package func build(_ weights: Weights) throws(ModelError) -> ModelLayers {
-    .image(try MobileNet(weights, self))
-  }
-
-  package var image: (any VisionTowerConfig)? { self }
-}
+extension MobileNetConfig: ModelConfig {}

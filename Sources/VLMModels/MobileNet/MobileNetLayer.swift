@@ -61,7 +61,7 @@ struct MobileNetLayer: Sendable {
       let tiles = MobileNetPlan.denseTiles(shape, columns: columns)
       context.pool.forEach(count: tiles.count) { piece, worker in
         let (scratch, rows) = (context.scratch(worker), tiles.rows(piece))
-        let windows = scratch.windows.matrix(rows: rows.count, columns: columns)
+        let windows = scratch.hidden.matrix(rows: rows.count, columns: columns)
         convolution.geometry.gather(
           x.view, height: x.shape.height, width: x.shape.width, lines: tiles[piece],
           into: windows)
@@ -70,15 +70,9 @@ struct MobileNetLayer: Sendable {
           residual: residual?[rows], scratch.product)
       }
     case .depthwise(let convolution):
-      let tiles = LineTiles(
-        shape, threads: context.pool.threadCount, maximumLines: MobileNetPlan.depthwiseLines)
-      context.pool.forEach(count: tiles.count) { piece, worker in
-        let part = y[tiles.rows(piece)]
-        convolution(
-          x.view, from: 0, height: x.shape.height, width: x.shape.width, lines: tiles[piece],
-          into: part, scratch: context.scratch(worker).lines)
-        if activation != .none { context.kernels.activate(activation, part) }
-        part.rejoin(residual?[tiles.rows(piece)], gamma: gamma)
+      context.convolve(x, convolution, into: FeatureMap(view: y, shape: shape)) { lines, rows in
+        if activation != .none { context.kernels.activate(activation, lines) }
+        lines.rejoin(residual?[rows], gamma: gamma)
       }
     }
   }

@@ -45,7 +45,7 @@ extension MobileNetBlock {
       for (index, aggregate) in aggregates.enumerated() {
         let gathered = context.innerMap(1, shape)
         let tiles = LineTiles(
-          shape, threads: context.pool.threadCount, maximumLines: MobileNetPlan.depthwiseLines)
+          shape, threads: context.pool.threadCount, maximumLines: ConvolutionSizes.lines)
         context.pool.forEach(count: tiles.count) { piece, worker in
           let part = tiles.rows(piece)
           let around = context.scratch(worker).lines.matrix(
@@ -147,15 +147,8 @@ extension MobileNetBlock {
       _ x: FeatureMap, _ reduction: GroupedConvolution?, _ context: MobileNetContext
     ) -> MatrixView {
       guard let reduction else { return x.view }
-      let shape = MobileNetPlan.reduced(x.shape)
-      let y = context.innerMap(1, shape)
-      let tiles = LineTiles(
-        shape, threads: context.pool.threadCount, maximumLines: MobileNetPlan.depthwiseLines)
-      context.pool.forEach(count: tiles.count) { piece, worker in
-        reduction(
-          x.view, from: 0, height: x.shape.height, width: x.shape.width, lines: tiles[piece],
-          into: y.view[tiles.rows(piece)], scratch: context.scratch(worker).lines)
-      }
+      let y = context.innerMap(1, MobileNetPlan.reduced(x.shape))
+      context.convolve(x, reduction, into: y)
       return y.view
     }
   }

@@ -113,7 +113,7 @@ struct MultiResolutionGrids: Sendable {
     // The fast path's patches are to be as many as the slow path's pixels, 32 pixels wide, and at
     // least those of CLIP's own size: the code's numbers, whatever the tower's patch is.
     fastPixels = max(height * 14 / 32, 336)
-    fast = config.fast.grid(height: fastPixels, width: fastPixels)
+    fast = config.fast.patches(height: fastPixels, width: fastPixels)
     var side = height
     for convolution in config.slow.stemConvolutions {
       side = convolution.geometry.outputExtent(side)

@@ -6,7 +6,7 @@ package final class MultiResolutionContext: @unchecked Sendable {
   let grids: MultiResolutionGrids
   let slowShape: FeatureShape
   let slow: ConvNeXtContext
-  let fast: ViTContext
+  let fast: PatchContext
   /// The slow map within an adapter, or fitted to the fast grid: `[rows, slow channels]`.
   let inner: Activations
   /// What an adapter makes of the slow map: `[slow grid, width]`.
@@ -39,9 +39,10 @@ package final class MultiResolutionContext: @unchecked Sendable {
     slowShape = FeatureShape(batch: 1, height: height, width: width, channels: 3)
     slow = try ConvNeXtContext(
       config.slow, capacity: slowShape, pool: pool, kernels: kernels, wideElements: wideElements)
-    fast = try ViTContext(
-      config.fast, height: grids.fastPixels, width: grids.fastPixels, format: format, pool: pool,
-      kernels: kernels)
+    let copy = FeatureShape(
+      batch: 1, height: grids.fastPixels, width: grids.fastPixels, channels: 3)
+    fast = PatchContext(
+      try config.fast.plan(copy, format), format: format, pool: pool, kernels: kernels)
     inner = Activations(count: rows * channels)
     projected = Activations(count: grids.slow.count * columns)
     value = Activations(count: grids.fast.count * columns)
@@ -60,7 +61,7 @@ package final class MultiResolutionContext: @unchecked Sendable {
   /// Visual tokens of one image.
   package var tokenCount: Int { grids.fast.count }
 
-  var fastPixels: MapExtent { MapExtent(height: fast.height, width: fast.width) }
+  var fastPixels: MapExtent { MapExtent(height: fast.input.height, width: fast.input.width) }
 
   /// Makes the fast path's copy of the image: corner-aligned bilinear without antialiasing, as upstream.
   func makeSmallCopy() -> MatrixView {

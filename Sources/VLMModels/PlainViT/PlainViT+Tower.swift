@@ -1,7 +1,7 @@
 import VLMFoundation
 import VLMTensor
 
-extension PlainViTConfig: VisionTowerConfig {
+extension PlainViTConfig: PatchTransformerConfig {
   package static var family: String { PlainViTFamily.name }
 
   package var geometry: TowerGeometry {
@@ -32,27 +32,19 @@ extension PlainViT: VisionTower {
   package func context(
     _ input: FeatureShape, pool: WorkerPool, kernels: KernelSet, options: TowerOptions
   ) throws(ModelError) -> any TowerContext {
-    precondition(input.batch == 1, "one picture at a time")
-    return try PlainViTContext(self, input, pool: pool, kernels: kernels)
+    try PlainViTContext(self, input, pool: pool, kernels: kernels)
   }
 }
 
-/// A plain vision transformer with the memory of a pass over pictures of one size, one at a time: a
-/// transformer's rows fill the machine.
-final class PlainViTContext: TowerContext {
+/// A plain vision transformer with the memory of a pass over pictures of one size.
+final class PlainViTContext: PatchContext, TowerContext, @unchecked Sendable {
   private let model: PlainViT
-  let input: FeatureShape
-  /// Patches.
-  let grid: MapExtent
-  let transformer: TransformerContext
   /// Of a model that makes patches in several steps.
   let stemMaps: PlainViTStem.Maps?
   /// Of a model whose positions are angles.
   let rotation: PatchRotation?
-  private let pixelMemory: Activations
-  /// The residual stream, and the room that it goes over.
-  private let streams: [Activations]
-  private let rows: Int
+  /// The room that the residual stream goes over.
+  private let otherStream: Activations
 
   /// - Throws: `ModelError` when the picture has no whole patch, or needs more memory than the
   ///   machine has.
@@ -60,53 +52,27 @@ final class PlainViTContext: TowerContext {
     _ model: PlainViT, _ input: FeatureShape, pool: WorkerPool, kernels: KernelSet
   ) throws(ModelError) {
     let (config, format) = (model.config, model.keyValueFormat)
-    let patch = config.patchSize
-    // Larger pictures are refused by memory; this keeps the arithmetic from overflowing.
-    guard input.height >= patch, input.width >= patch, input.height <= 1 << 20,
-      input.width <= 1 << 20
-    else {
-      throw ModelError(
-        .image(
-          found: "\(input.width)×\(input.height) pixels",
-          expected: "at least \(patch)×\(patch), one patch"))
-    }
-    let grid = config.grid(height: input.height, width: input.width)
-    self.grid = grid
-    rows = grid.count + config.prefix
-    let stems = config.stemExtents(grid)
+    var plan = try PatchPlan(config, input, others: config.prefix)
+    let stems = config.stemExtents(plan.grid)
     // The windows of a line of any map of the stem are rows, too.
-    let room = max(rows, stems.map(\.width).max() ?? 0)
-    let inputs = max(config.widest, config.widestStemWindow)
-    let plan = TransformerPlan(config.encoder, rows: room, inputs: inputs)
+    plan.layerRows.grow(to: stems.map(\.width).max() ?? 0)
+    plan.inputs = max(config.widest, config.widestStemWindow)
     let maps = zip(config.stem, stems).dropLast().reduce(0) { $0 + $1.0.outputs * $1.1.count }
-    // Pixels, both streams, and the positions: a row's angles are fewer than its columns.
-    let own = (input.elementCount + maps + 3 * rows * config.encoder.width) * 4
-    let byteCount = plan.byteCount(format).flatMap { bytes in
-      let (sum, overflow) = bytes.addingReportingOverflow(own)
-      return overflow ? nil : sum
-    }
-    try MemoryLimit.check(byteCount, height: input.height, width: input.width)
-    (self.model, self.input) = (model, input)
+    // A row's angles, for which there is no table, are fewer than its columns.
+    let streamCount = plan.rows * config.encoder.width
+    plan.otherElements = maps + streamCount
+    try plan.checkMemory(format)
+    self.model = model
     rotation = config.rotaryBase.map { base in
-      PatchRotation(grid, base: base, headDimension: config.encoder.headDimension)
+      PatchRotation(plan.grid, base: base, headDimension: config.encoder.headDimension)
     }
-    stemMaps = config.stem.isEmpty ? nil : PlainViTStem.Maps(config, grid)
-    pixelMemory = Activations(count: input.elementCount)
-    let count = rows * config.encoder.width
-    streams = [Activations(count: count), Activations(count: count)]
-    transformer = TransformerContext(
-      config.encoder, rows: room, inputs: inputs, format: format, pool: pool,
-      kernels: kernels)
+    stemMaps = config.stem.isEmpty ? nil : PlainViTStem.Maps(config, plan.grid)
+    otherStream = Activations(count: streamCount)
+    super.init(plan, format: format, pool: pool, kernels: kernels)
   }
 
-  var pixels: MatrixView { pixelMemory.matrix(rows: input.rows, columns: input.channels) }
-  /// `[prefix + patches, width]`.
-  var tokens: MatrixView { stream(0) }
-  var otherTokens: MatrixView { stream(1) }
-
-  private func stream(_ index: Int) -> MatrixView {
-    streams[index].matrix(rows: rows, columns: model.config.encoder.width)
-  }
+  /// As `rows`, `[prefix + patches, width]`.
+  var otherRows: MatrixView { otherStream.matrix(rows: rows.rows, columns: rows.columns) }
 
   func features(
     observe: TowerObserver?, cancelled: CancellationFlag?

@@ -67,7 +67,7 @@ package final class PlainViT: Sendable {
   func tokens(
     _ context: PlainViTContext, cancelled: CancellationFlag?, observe: TowerObserver?
   ) throws(ModelError) -> MatrixView {
-    let tokens = context.tokens
+    let tokens = context.rows
     embed(into: tokens, context)
     if let preNorm {
       context.transformer.forRows(tokens.rows) { preNorm(tokens[$0], into: tokens[$0]) }
@@ -75,7 +75,7 @@ package final class PlainViT: Sendable {
     observe?(Observation(PlainViTPoint.hidden(0), tokens, .tokens))
     for (index, layer) in layers.enumerated() {
       try ModelError.check(cancelled)
-      layer(tokens, by: context.otherTokens, context.rotation, context.transformer)
+      layer(tokens, by: context.otherRows, context.rotation, context.transformer)
       observe?(Observation(PlainViTPoint.hidden(index + 1), tokens, .tokens))
     }
     if config.pooling != .normedMean {
@@ -90,14 +90,7 @@ package final class PlainViT: Sendable {
     let (grid, input, first) = (context.grid, context.input, config.prefix)
     let patches = tokens[first..<tokens.rows]
     if let patchEmbedding {
-      let windows = context.transformer.inner.matrix(
-        rows: grid.count, columns: config.patchInputs)
-      context.transformer.pool.forEach(count: grid.height) { line, _ in
-        patchEmbedding.geometry.gather(
-          context.pixels, height: input.height, width: input.width, lines: line..<line + 1,
-          into: windows[line * grid.width..<(line + 1) * grid.width])
-      }
-      context.transformer.multiply(patchEmbedding, windows, into: patches)
+      context.transformer.multiply(patchEmbedding, context.gatherPatches(), into: patches)
     } else if let stem, let maps = context.stemMaps {
       stem(
         context.pixels, height: input.height, width: input.width, into: patches, maps,

@@ -2,16 +2,12 @@ import VLMFoundation
 import VLMTensor
 
 /// A plain vision transformer found among a checkpoint's tensors.
-struct PlainViTCheckpoint {
+struct PlainViTCheckpoint: FoundTower {
   let config: PlainViTConfig
   let naming: PlainViTNaming
-  /// By our name.
   let tensors: [String: ModelCheckpoint.Source]
-  /// Tensors that are no part of what is run.
   private(set) var unused: [String] = []
-  /// Those of them that nothing explains.
   private(set) var unexpected: [String] = []
-  /// What a person should know, one line each.
   private(set) var notes: [Note]
 
   /// - Parameters:
@@ -45,13 +41,7 @@ struct PlainViTCheckpoint {
         unused.append(name)
         continue
       }
-      let source = ModelCheckpoint.Source(original: name, shape: Self.stated(shape, of: ours))
-      if let other = found.updateValue(source, forKey: ours) {
-        throw ModelError(
-          .configuration(
-            field: "tensor '\(ours)'", found: "'\(other.original)' and '\(name)'",
-            expected: "one of them"))
-      }
+      try found.add(.init(original: name, shape: Self.stated(shape, of: ours)), as: ours)
     }
     let isNormedMean = naming == .timm && names.contains { $0.name == "fc_norm.weight" }
     let shapes = PlainViTShapes(found.mapValues(\.shape), naming, stem: stem.layers)
@@ -76,15 +66,15 @@ struct PlainViTCheckpoint {
 /// Works out the configuration from the shapes of the tensors, and from the description what shapes
 /// cannot tell.
 private struct PlainViTShapes {
-  /// By our name.
-  private let shapes: [String: [Int]]
+  private let shapes: PatchTransformerShapes
   private let naming: PlainViTNaming
   private let stem: [PlainViTConfig.StemLayer]
 
   init(
     _ shapes: [String: [Int]], _ naming: PlainViTNaming, stem: [PlainViTConfig.StemLayer]
   ) {
-    (self.shapes, self.naming, self.stem) = (shapes, naming, stem)
+    self.shapes = PatchTransformerShapes(shapes)
+    (self.naming, self.stem) = (naming, stem)
   }
 
   /// - Parameters:
@@ -93,29 +83,19 @@ private struct PlainViTShapes {
   func config(
     _ description: JSONValue?, isNormedMean: Bool, isMasked: Bool
   ) throws(ModelError) -> (PlainViTConfig, notes: [Note]) {
-    let patch = try patches()
-    guard patch[1] == 3, patch[2] == patch[3], patch[2] > 0 else {
-      throw ModelError(
-        .shape(
-          "embeddings.patch.weight", found: patch, expected: [patch[0], 3, patch[2], patch[2]]))
-    }
+    let (width, patchSize) = try patches()
     let registers =
-      shapes["embeddings.registers"] == nil ? 0 : try shape("embeddings.registers", rank: 2)[0]
+      shapes["embeddings.registers"] == nil
+      ? 0 : try shapes.shape("embeddings.registers", rank: 2)[0]
     let isRotary = naming == .dinov3
-    let (side, hasClassPosition) = isRotary ? (0, false) : try table()
-    var layers = 0
-    for name in shapes.keys {
-      guard let rest = name.dropping("layers."),
-        let index = rest.split(separator: ".").first.flatMap({ Int($0) })
-      else { continue }
-      layers = max(layers, index + 1)
-    }
-    let hidden = try shape("layers.0.mlp.fc2.weight", rank: 2)[1]
-    let facts = try PlainViTDescription(description, naming, "config.json", width: patch[0])
+    let (side, hasClassPosition) = isRotary ? (0, false) : try shapes.table()
+    let layers = try shapes.layers()
+    let hidden = try shapes.shape("layers.0.mlp.fc2.weight", rank: 2)[1]
+    let facts = try PlainViTDescription(description, naming, "config.json", width: width)
     var config = PlainViTConfig(
-      imageSize: 0, patchSize: patch[2],
+      imageSize: 0, patchSize: patchSize,
       encoder: TransformerConfig(
-        width: patch[0], layers: layers, heads: facts.heads, hidden: hidden,
+        width: width, layers: layers, heads: facts.heads, hidden: hidden,
         activation: facts.activation, epsilon: facts.epsilon))
     config.stem = stem
     config.hasPatchBias = !stem.isEmpty || shapes["embeddings.patch.bias"] != nil
@@ -134,11 +114,11 @@ private struct PlainViTShapes {
     // transformers smooths those of models with registers alone, facebookresearch too; timm all.
     let isPlain = registers == 0 && (naming == .huggingFace || isMasked)
     config.resampling = isPlain ? .bicubic : .antialiased
-    let (filled, overflow) = side.multipliedReportingOverflow(by: patch[2])
+    let (filled, overflow) = side.multipliedReportingOverflow(by: patchSize)
     config.imageSize = overflow ? 0 : filled
     if isRotary {
       config.imageSize = facts.imageSize ?? 224
-    } else if naming == .huggingFace, let stated = facts.imageSize, stated / patch[2] == side {
+    } else if naming == .huggingFace, let stated = facts.imageSize, stated / patchSize == side {
       config.imageSize = stated
     }
     config.pooling = try pooling(facts, isNormedMean: isNormedMean)
@@ -152,37 +132,15 @@ private struct PlainViTShapes {
     return (config, facts.notes)
   }
 
-  /// Shape of the one convolution that makes patches, or that the stem's are together.
-  private func patches() throws(ModelError) -> [Int] {
-    guard let last = stem.last else { return try shape("embeddings.patch.weight", rank: 4) }
-    let side = stem.reduce(1) { $0 * $1.kernel }
-    return [last.outputs, 3, side, side]
-  }
-
-  private func shape(_ name: String, rank: Int) throws(ModelError) -> [Int] {
-    guard let shape = shapes[name] else { throw ModelError(.missingTensor(name)) }
-    guard shape.count == rank else {
-      throw ModelError(.shape(name, found: shape, expected: Array(repeating: -1, count: rank)))
-    }
-    return shape
-  }
-
-  /// Side of the position table, and whether it has a row for the class token.
-  private func table() throws(ModelError) -> (side: Int, hasClass: Bool) {
-    let rows = try shape("embeddings.position", rank: 2)[0]
-    for own in [0, 1] {
-      let side = Int(Double(max(0, rows - own)).squareRoot().rounded())
-      if side > 0, side * side == rows - own { return (side, own == 1) }
-    }
-    throw ModelError(
-      .configuration(
-        field: "position_embeddings", found: "\(rows) rows",
-        expected: "the square of a whole number, or one more"))
+  /// Of the one convolution that makes patches, or that the stem's are together.
+  private func patches() throws(ModelError) -> (width: Int, size: Int) {
+    guard let last = stem.last else { return try shapes.patches() }
+    return (last.outputs, stem.reduce(1) { $0 * $1.kernel })
   }
 
   private func mlp(_ hidden: Int) throws(ModelError) -> PlainViTConfig.MLP {
     if shapes["layers.0.mlp.gate.weight"] != nil { return .splitGate }
-    let rows = try shape("layers.0.mlp.fc1.weight", rank: 2)[0]
+    let rows = try shapes.shape("layers.0.mlp.fc1.weight", rank: 2)[0]
     let (double, overflow) = hidden.multipliedReportingOverflow(by: 2)
     return !overflow && rows == double ? .packedGate : .plain
   }
@@ -208,6 +166,6 @@ private struct PlainViTShapes {
     let names = ["classifier.0.weight", "classifier.0.bias"]
     guard facts.classifies || names.contains(where: { shapes[$0] != nil }) else { return nil }
     for name in names where shapes[name] == nil { throw ModelError(.missingTensor(name)) }
-    return try shape(names[0], rank: 2)[0]
+    return try shapes.shape(names[0], rank: 2)[0]
   }
 }

@@ -39,9 +39,6 @@ package struct PlainViTConfig: Sendable, Equatable {
     }
   }
 
-  /// Those that a layer's name may have.
-  static let layerIndices = 0..<1000
-
   /// Side of the square picture that the position table is for.
   package var imageSize: Int
   package var patchSize: Int
@@ -83,13 +80,9 @@ package struct PlainViTConfig: Sendable, Equatable {
     self.encoder = encoder
   }
 
-  /// Patches along a side of the position table; the picture's last pixels may fill none.
-  package var tableSide: Int { imageSize / max(1, patchSize) }
   package var tableRows: Int { tableSide * tableSide + (hasClassPosition ? 1 : 0) }
   /// Tokens before the patches.
   package var prefix: Int { 1 + registers }
-  /// Values of one patch.
-  package var patchInputs: Int { 3 * patchSize * patchSize }
   /// Columns of the widest matrix of a layer but for queries, keys and values, or of a patch.
   var widest: Int { max(patchInputs, encoder.hidden * (mlp.isGated ? 2 : 1)) }
   /// Values of the vector that the classifier reads.
@@ -103,16 +96,9 @@ package struct PlainViTConfig: Sendable, Equatable {
     classifier.isEmpty ? nil : classifier.outputs(inputs: vectorWidth)
   }
 
-  /// Patches of a picture; rows and columns of pixels that fill none are dropped.
-  package func grid(height: Int, width: Int) -> MapExtent {
-    MapExtent(height: height / patchSize, width: width / patchSize)
-  }
-
   /// Refuses what no such model has, so that later arithmetic on the numbers cannot overflow.
   package func validate(_ place: String = PlainViTFamily.name) throws(ModelError) {
-    try encoder.validate(place + ".encoder")
-    try ModelError.check("\(place).patch_size", patchSize, 1...128)
-    try ModelError.check("\(place).image_size", imageSize, patchSize...16_384)
+    try validateSizes(place)
     try ModelError.check("\(place).registers", registers, 0...1024)
     if let rotaryBase {
       guard rotaryBase > 1, rotaryBase <= 1e15 else {
@@ -158,10 +144,7 @@ package struct PlainViTConfig: Sendable, Equatable {
   }
 
   package var json: JSONValue {
-    var object = JSONObject()
-    object.set("image_size", .int(imageSize))
-    object.set("patch_size", .int(patchSize))
-    object.set("encoder", encoder.json)
+    var object = sizesJSON
     object.set("registers", .int(registers))
     object.set("class_position", .bool(hasClassPosition))
     object.set("position_resampling", .string(resampling.rawValue))
@@ -189,9 +172,7 @@ package struct PlainViTConfig: Sendable, Equatable {
   /// missing.
   package init(json: JSONValue, path: String) throws(ModelError) {
     let fields = ConfigFields(json, path: path)
-    imageSize = try fields.int("image_size")
-    patchSize = try fields.int("patch_size")
-    encoder = try TransformerConfig(try fields.object("encoder"))
+    (imageSize, patchSize, encoder) = try fields.patchSizes()
     registers = try fields.int("registers")
     hasClassPosition = try fields.bool("class_position")
     resampling = try fields.choice("position_resampling")

@@ -238,16 +238,12 @@ extension ConfigKeys {
 
   /// The arguments of timm's `VisionTransformer` that are read or of no consequence.
   static let plainViTTimm = ConfigKeys(
-    free: [
-      "img_size", "patch_size", "in_chans", "num_classes", "global_pool", "embed_dim", "depth",
-      "num_heads", "mlp_ratio", "qkv_bias", "init_values", "no_embed_class", "reg_tokens",
-      "fc_norm", "dynamic_img_size", "strict_img_size", "act_layer", "drop_rate",
-      "pos_drop_rate", "patch_drop_rate", "proj_drop_rate", "attn_drop_rate", "drop_path_rate",
-      "weight_init", "fix_init", "device", "dtype",
-      // Taken by `create_model` itself.
-      "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir",
-      "scriptable", "exportable", "no_jit", "features_only", "pretrained_strict",
-    ],
+    free: timmModel.union([
+      "img_size", "patch_size", "global_pool", "embed_dim", "depth", "num_heads", "mlp_ratio",
+      "qkv_bias", "init_values", "no_embed_class", "reg_tokens", "fc_norm", "dynamic_img_size",
+      "strict_img_size", "act_layer", "pos_drop_rate", "patch_drop_rate", "proj_drop_rate",
+      "attn_drop_rate", "weight_init", "fix_init", "features_only",
+    ]),
     neutral: [
       "class_token": [true], "pos_embed": ["learn"], "proj_bias": [true], "final_norm": [true],
     ], isClosed: true)

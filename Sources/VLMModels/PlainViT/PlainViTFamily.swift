@@ -28,26 +28,12 @@ package enum PlainViTFamily: ModelFamily {
 
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
     guard let found = try PlainViTCheckpoint(facts.names, facts.description) else { return nil }
-    var model = ModelCheckpoint(
-      description: ModelDescription(PlainViTFamily.self, found.config),
-      naming: found.naming == .timm ? "timm" : "hugging-face", tensors: found.tensors,
-      unused: found.unused, notes: found.notes)
-    model.unexpected = found.unexpected
-    return model
+    return found.model(
+      PlainViTFamily.self, naming: found.naming == .timm ? "timm" : "hugging-face")
   }
 }
 
 extension PlainViTConfig: ModelConfig {
-  package init(json: JSONValue) throws(ModelError) {
-    try self.init(json: json, path: PlainViTFamily.name)
-  }
-
-  package func build(_ weights: Weights) throws(ModelError) -> ModelLayers {
-    .image(try PlainViT(weights, self))
-  }
-
-  package var image: (any VisionTowerConfig)? { self }
-
   package func assumedSteps(naming: String) -> AssumedSteps {
     guard naming == "hugging-face" else { return .timm }
     if rotaryBase != nil {

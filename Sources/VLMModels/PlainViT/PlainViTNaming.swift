@@ -65,7 +65,7 @@ enum PlainViTNaming: Equatable, CaseIterable {
     }
     let part = rest.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
     guard part.count == 2, let index = Int(part[0]), String(index) == part[0],
-      PlainViTConfig.layerIndices.contains(index)
+      PatchTransformerShapes.layerIndices.contains(index)
     else { return nil }
     let inner = String(part[1])
     let ours = Self.scales[inner] ?? Self.module(inner, of: modules)

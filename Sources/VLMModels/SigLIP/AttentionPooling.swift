@@ -54,7 +54,7 @@ struct AttentionPooling: Sendable {
     case .packed(let linear):
       // The probe goes along as one token more: cheaper than a product of its own.
       let joint = memory.inner.matrix(rows: tokens.rows + 1, columns: 3 * width)
-      memory.multiply(linear, context.tokensAndProbe, into: joint)
+      memory.multiply(linear, context.rows, into: joint)
       query = joint[tokens.rows..<tokens.rows + 1][columns: 0..<width]
       keys = joint[0..<tokens.rows][columns: width..<2 * width]
       values = joint[0..<tokens.rows][columns: 2 * width..<3 * width]

@@ -128,7 +128,7 @@ package enum SigLIPNaming: Sendable, Equatable, CaseIterable {
   private static func layer(_ name: String, of modules: [String: String]) -> String? {
     let part = name.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
     guard part.count == 2, let index = Int(part[0]), String(index) == part[0],
-      SigLIPConfig.layerIndices.contains(index)
+      PatchTransformerShapes.layerIndices.contains(index)
     else { return nil }
     return module(String(part[1]), of: modules).map { "layers.\(part[0]).\($0)" }
   }

@@ -1,18 +1,13 @@
 import VLMFoundation
 import VLMTensor
 
-extension SigLIPConfig: VisionTowerConfig {
+extension SigLIPConfig: PatchTransformerConfig {
   package static var family: String { SigLIPFamily.name }
 
   package var geometry: TowerGeometry {
     TowerGeometry(
       stride: patchSize, channels: encoder.width, takesAnyAspect: isFlattened,
       trainedSide: isFlattened ? nil : imageSize, maximumBatch: 1)
-  }
-
-  /// Patches of a picture; rows and columns of pixels that fill none are dropped.
-  package func grid(height: Int, width: Int) -> MapExtent {
-    MapExtent(height: height / patchSize, width: width / patchSize)
   }
 
   package func requireGrid(_ path: String) throws(ModelError) {
@@ -37,47 +32,31 @@ extension SigLIP: VisionTower {
   package func context(
     _ input: FeatureShape, pool: WorkerPool, kernels: KernelSet, options: TowerOptions
   ) throws(ModelError) -> any TowerContext {
-    precondition(input.batch == 1, "one picture at a time")
-    return try SigLIPContext(self, input, pool: pool, kernels: kernels)
+    try SigLIPContext(self, input, pool: pool, kernels: kernels)
   }
 }
 
-/// A SigLIP with the memory of a pass over pictures of one size, one at a time: a transformer's rows
-/// fill the machine.
-final class SigLIPContext: TowerContext {
+/// A SigLIP with the memory of a pass over pictures of one size; the residual stream has a row more for
+/// the probe.
+final class SigLIPContext: PatchContext, TowerContext, @unchecked Sendable {
   private let model: SigLIP
-  let input: FeatureShape
-  /// Patches.
-  let grid: MapExtent
-  let transformer: TransformerContext
-  private let pixelMemory: Activations
-  /// The residual stream, and a row more for the probe.
-  private let rows: Activations
 
   /// - Throws: `ModelError` when the picture has no whole patch, or needs more memory than the
   ///   machine has.
   init(
     _ model: SigLIP, _ input: FeatureShape, pool: WorkerPool, kernels: KernelSet
   ) throws(ModelError) {
-    let (config, format) = (model.config, model.keyValueFormat)
-    let plan = try SigLIPPlan(config, height: input.height, width: input.width, format)
-    try MemoryLimit.check(plan.byteCount, height: input.height, width: input.width)
-    (self.model, self.input, grid) = (model, input, plan.grid)
-    pixelMemory = Activations(count: input.elementCount)
-    rows = Activations(count: plan.rows * config.encoder.width)
-    transformer = TransformerContext(
-      config.encoder, rows: plan.rows, inputs: config.patchInputs, format: format, pool: pool,
-      kernels: kernels)
+    let format = model.keyValueFormat
+    let plan = try PatchPlan(model.config, input, others: 1)
+    try plan.checkMemory(format)
+    self.model = model
+    super.init(plan, format: format, pool: pool, kernels: kernels)
   }
 
-  var pixels: MatrixView { pixelMemory.matrix(rows: input.rows, columns: input.channels) }
   /// `[patches, width]`.
-  var tokens: MatrixView { tokensAndProbe[0..<grid.count] }
+  var tokens: MatrixView { rows[0..<grid.count] }
   /// `[1, width]`.
-  var probeRow: MatrixView { tokensAndProbe[grid.count..<grid.count + 1] }
-  var tokensAndProbe: MatrixView {
-    rows.matrix(rows: grid.count + 1, columns: model.config.encoder.width)
-  }
+  var probeRow: MatrixView { rows[grid.count..<grid.count + 1] }
 
   func features(
     observe: TowerObserver?, cancelled: CancellationFlag?
@@ -101,35 +80,5 @@ final class SigLIPContext: TowerContext {
       ImageVector(
         embedding: model.config.isJoint ? embedding.unitLength : embedding, logits: logits)
     ]
-  }
-}
-
-/// Sizes of everything that a pass needs, from shapes alone.
-struct SigLIPPlan {
-  let grid: MapExtent
-  /// Tokens, and one more for the probe.
-  let rows: Int
-  /// Nil when it overflows.
-  let byteCount: Int?
-
-  init(
-    _ config: SigLIPConfig, height: Int, width: Int, _ format: KeyValueFormat
-  ) throws(ModelError) {
-    let patch = config.patchSize
-    // Larger pictures are refused by memory; this keeps the arithmetic from overflowing.
-    guard height >= patch, width >= patch, height <= 1 << 20, width <= 1 << 20 else {
-      throw ModelError(
-        .image(
-          found: "\(width)×\(height) pixels", expected: "at least \(patch)×\(patch), one patch"))
-    }
-    grid = config.grid(height: height, width: width)
-    rows = grid.count + 1
-    let layers = TransformerPlan(config.encoder, rows: rows, inputs: config.patchInputs)
-    // Pixels, the residual stream, and the positions.
-    let own = (height * width * 3 + 2 * rows * config.encoder.width) * 4
-    byteCount = layers.byteCount(format).flatMap { bytes in
-      let (sum, overflow) = bytes.addingReportingOverflow(own)
-      return overflow ? nil : sum
-    }
   }
 }

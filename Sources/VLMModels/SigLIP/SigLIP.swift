@@ -11,7 +11,6 @@ package final class SigLIP: Sendable {
 
   package let config: SigLIPConfig
   private let kernels: KernelSet
-  private let patchGeometry: PatchGeometry
   private let patchEmbedding: PatchEmbedding
   private let positions: PositionTable
   private let layers: [TransformerLayer]
@@ -25,14 +24,14 @@ package final class SigLIP: Sendable {
     kernels = weights.kernels
     let width = config.encoder.width
     let embeddings = weights["embeddings"]
-    patchGeometry = PatchGeometry(kernel: config.patchSize, stride: config.patchSize)
     if config.isFlattened {
       patchEmbedding = .linear(
         try Linear(embeddings["patch"], inputs: config.patchInputs, outputs: width, bias: true))
     } else {
       patchEmbedding = .convolution(
         try PatchConvolution(
-          embeddings["patch"], inputs: 3, outputs: width, geometry: patchGeometry, bias: true,
+          embeddings["patch"], inputs: 3, outputs: width,
+          geometry: PatchGeometry(kernel: config.patchSize, stride: config.patchSize), bias: true,
           role: .patchConvolution))
     }
     positions = PositionTable(
@@ -78,18 +77,12 @@ package final class SigLIP: Sendable {
   private func embed(
     into tokens: MatrixView, _ context: SigLIPContext, observe: TowerObserver?
   ) {
-    let (grid, input) = (context.grid, context.input)
-    let windows = context.transformer.inner.matrix(rows: grid.count, columns: config.patchInputs)
-    context.transformer.pool.forEach(count: grid.height) { line, _ in
-      patchGeometry.gather(
-        context.pixels, height: input.height, width: input.width, lines: line..<line + 1,
-        into: windows[line * grid.width..<(line + 1) * grid.width])
-    }
+    let windows = context.gatherPatches()
     switch patchEmbedding {
     case .convolution(let layer): context.transformer.multiply(layer, windows, into: tokens)
     case .linear(let layer): context.transformer.multiply(layer, windows, into: tokens)
     }
-    let table = positions.rows(for: grid)
+    let table = positions.rows(for: context.grid)
     withExtendedLifetime(table) {
       let rows = table.matrix(rows: tokens.rows, columns: tokens.columns)
       observe?(Observation(SigLIPPoint.positions, rows, .tokens))

@@ -2,7 +2,7 @@ import VLMFoundation
 import VLMTensor
 
 /// SigLIP's vision tower found among a checkpoint's tensors.
-struct SigLIPCheckpoint {
+struct SigLIPCheckpoint: FoundTower {
   /// What is wanted of the tower.
   enum Purpose {
     /// A vector for the picture, or its classes where there is a classifier.
@@ -16,15 +16,12 @@ struct SigLIPCheckpoint {
 
   let config: SigLIPConfig
   let naming: SigLIPNaming
-  /// By our name.
   let tensors: [String: ModelCheckpoint.Source]
   /// Tensors that are no part of what is run, but for `texts`.
   private(set) var unused: [String] = []
   /// Tensors of a tower for texts, and of what both meet in.
   private(set) var texts: [CheckpointFacts.Name] = []
-  /// Those of them that nothing explains.
   private(set) var unexpected: [String] = []
-  /// What a person should know, one line each.
   private(set) var notes: [Note]
 
   /// - Parameters:
@@ -107,24 +104,21 @@ struct SigLIPCheckpoint {
     if name.hasPrefix("post_norm.") { return config.feature.isVector }
     if name.hasPrefix("head.") { return config.feature == .attentionPooled }
     if name.hasPrefix("classifier.") { return !config.classifier.isEmpty }
-    guard let rest = name.dropping("layers."), let dot = rest.firstIndex(of: ".") else {
-      return true
-    }
-    return Int(rest[..<dot]).map { $0 < config.encoder.layers } ?? true
+    return config.encoder.runs(name)
   }
 }
 
 /// Works out the configuration from the shapes of the tower's tensors, and from the description what
 /// shapes cannot tell.
 private struct SigLIPShapes {
-  /// By our name.
-  private let shapes: [String: [Int]]
+  private let shapes: PatchTransformerShapes
   private let naming: SigLIPNaming
   /// What the description is called in messages.
   private let place: String
 
   init(_ shapes: [String: [Int]], _ naming: SigLIPNaming, _ place: String) {
-    (self.shapes, self.naming, self.place) = (shapes, naming, place)
+    self.shapes = PatchTransformerShapes(shapes)
+    (self.naming, self.place) = (naming, place)
   }
 
   func config(
@@ -134,17 +128,10 @@ private struct SigLIPShapes {
       throw ModelError(.missingTensor(name))
     }
     let (width, patchSize, isFlattened) = try patches(description, purpose)
-    let positions = try shape("embeddings.position", rank: 2)[0]
-    let side = Int(Double(max(0, positions)).squareRoot().rounded())
-    guard side > 0, side * side == positions else {
-      throw ModelError(
-        .configuration(
-          field: "position_embedding", found: "\(positions) rows",
-          expected: "the square of a whole number"))
-    }
-    let layers = layerCount
-    guard layers > 0 else { throw ModelError(.missingTensor("layers.0.mlp.fc1.weight")) }
-    let hidden = try shape("layers.0.mlp.fc1.weight", rank: 2)[0]
+    let (side, _) = try shapes.table(classToken: false)
+    let positions = side * side
+    let layers = try shapes.layers()
+    let hidden = try shapes.shape("layers.0.mlp.fc1.weight", rank: 2)[0]
     let facts = try SigLIPDescription(
       description, naming, place: place, width: width, patchSize: patchSize,
       positions: positions)
@@ -161,9 +148,10 @@ private struct SigLIPShapes {
     config.imageSize = try imageSize(side, config, facts)
     var notes = facts.notes
     switch purpose {
-    case .layer(let layer): config.encoder.layers = try kept(layer, of: layers)
+    case .layer(let layer):
+      config.encoder.layers = try TransformerConfig.layers(selected: layer, of: layers)
     case .image:
-      let hasHead = shapes.keys.contains { $0.hasPrefix("head.") }
+      let hasHead = shapes.hasModule("head")
       if hasHead, shapes["head.probe"] == nil { throw ModelError(.missingTensor("head.probe")) }
       let classes = try classCount(facts)
       // transformers' class has a pooling head that its classifier does not look at.
@@ -201,19 +189,8 @@ private struct SigLIPShapes {
       }
       return (found[0], side, true)
     }
-    let patch = try shape(name, rank: 4)
-    guard patch[1] == 3, patch[2] == patch[3] else {
-      throw ModelError(.shape(name, found: patch, expected: [patch[0], 3, patch[2], patch[2]]))
-    }
-    return (patch[0], patch[2], false)
-  }
-
-  private func shape(_ name: String, rank: Int) throws(ModelError) -> [Int] {
-    guard let shape = shapes[name] else { throw ModelError(.missingTensor(name)) }
-    guard shape.count == rank else {
-      throw ModelError(.shape(name, found: shape, expected: Array(repeating: -1, count: rank)))
-    }
-    return shape
+    let (width, size) = try shapes.patches()
+    return (width, size, false)
   }
 
   /// Rows of the classifier; nil where there is none, and none is asked for.
@@ -224,23 +201,11 @@ private struct SigLIPShapes {
       for name in names where shapes[name] == nil { throw ModelError(.missingTensor(name)) }
     }
     guard shapes[names[0]] != nil else { return nil }
-    let count = try shape(names[0], rank: 2)[0]
+    let count = try shapes.shape(names[0], rank: 2)[0]
     for (field, stated) in facts.classCounts where stated != count {
       throw ModelError(
         .configuration(
           field: field, found: "\(stated)", expected: "\(count), which the tensors have"))
-    }
-    return count
-  }
-
-  private var layerCount: Int {
-    var count = 0
-    for name in shapes.keys {
-      guard let rest = name.dropping("layers."),
-        let index = rest.split(separator: ".").first.flatMap({ Int($0) }),
-        SigLIPConfig.layerIndices.contains(index)
-      else { continue }
-      count = max(count, index + 1)
     }
     return count
   }
@@ -260,17 +225,6 @@ private struct SigLIPShapes {
     if config.isFlattened { return filled }
     // timm's pictures are what patches fill.
     return naming == .huggingFace ? facts.imageSizes.first?.value ?? filled : filled
-  }
-
-  /// Layers that run for one of transformers' `hidden_states`.
-  private func kept(_ layer: Int, of layers: Int) throws(ModelError) -> Int {
-    guard (-layers...layers).contains(layer), layer != 0 else {
-      throw ModelError(
-        .configuration(
-          field: "mm_vision_select_layer", found: "\(layer)",
-          expected: "\(-layers) to \(layers), but not 0"))
-    }
-    return layer < 0 ? layers + 1 + layer : layer
   }
 
   /// A description that contradicts the tensors is another model's.

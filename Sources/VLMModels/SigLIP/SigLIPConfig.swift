@@ -27,9 +27,6 @@ package struct SigLIPConfig: Sendable, Equatable {
     var layers: TransformerLayer.Projections { self == .timm ? .fused : .separate }
   }
 
-  /// Those that a layer's name may have.
-  static let layerIndices = 0..<1000
-
   /// Side of the square picture that the position table is for.
   package var imageSize: Int
   package var patchSize: Int
@@ -55,10 +52,6 @@ package struct SigLIPConfig: Sendable, Equatable {
     self.feature = feature
   }
 
-  /// Patches along a side of the position table; the picture's last pixels may fill none.
-  package var tableSide: Int { imageSize / max(1, patchSize) }
-  /// Values of one patch.
-  package var patchInputs: Int { 3 * patchSize * patchSize }
   /// Classes that the classifier tells apart; nil for none.
   package var classCount: Int? {
     classifier.isEmpty ? nil : classifier.outputs(inputs: encoder.width)
@@ -66,9 +59,7 @@ package struct SigLIPConfig: Sendable, Equatable {
 
   /// Refuses what no SigLIP has, so that later arithmetic on the numbers cannot overflow.
   package func validate(_ place: String = SigLIPFamily.name) throws(ModelError) {
-    try encoder.validate(place + ".encoder")
-    try ModelError.check("\(place).patch_size", patchSize, 1...128)
-    try ModelError.check("\(place).image_size", imageSize, patchSize...16_384)
+    try validateSizes(place)
     try classifier.validate("\(place).classifier")
     guard classifier.isEmpty || feature.isVector else {
       throw ModelError(
@@ -85,10 +76,7 @@ package struct SigLIPConfig: Sendable, Equatable {
   }
 
   package var json: JSONValue {
-    var object = JSONObject()
-    object.set("image_size", .int(imageSize))
-    object.set("patch_size", .int(patchSize))
-    object.set("encoder", encoder.json)
+    var object = sizesJSON
     object.set("feature", .string(feature.rawValue))
     object.set("layout", .string(layout.rawValue))
     object.set("position_resampling", .string(resampling.rawValue))
@@ -103,9 +91,7 @@ package struct SigLIPConfig: Sendable, Equatable {
   /// `classifier` may be missing.
   package init(json: JSONValue, path: String) throws(ModelError) {
     let fields = ConfigFields(json, path: path)
-    imageSize = try fields.int("image_size")
-    patchSize = try fields.int("patch_size")
-    encoder = try TransformerConfig(try fields.object("encoder"))
+    (imageSize, patchSize, encoder) = try fields.patchSizes()
     feature = try fields.choice("feature")
     layout = try fields.choice("layout")
     resampling = try fields.choice("position_resampling")

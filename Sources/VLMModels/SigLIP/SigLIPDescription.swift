@@ -253,15 +253,11 @@ extension ConfigKeys {
 
   /// The arguments of timm's `VisionTransformer` that are read or of no consequence.
   static let sigLIPTimm = ConfigKeys(
-    free: [
-      "img_size", "patch_size", "in_chans", "num_classes", "embed_dim", "depth", "num_heads",
-      "mlp_ratio", "act_layer", "dynamic_img_size", "strict_img_size", "drop_rate",
-      "pos_drop_rate", "patch_drop_rate", "proj_drop_rate", "attn_drop_rate", "drop_path_rate",
-      "weight_init", "fix_init", "device", "dtype",
-      // Taken by `create_model` itself.
-      "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir",
-      "scriptable", "exportable", "no_jit", "features_only", "pretrained_strict",
-    ],
+    free: timmModel.union([
+      "img_size", "patch_size", "embed_dim", "depth", "num_heads", "mlp_ratio", "act_layer",
+      "dynamic_img_size", "strict_img_size", "pos_drop_rate", "patch_drop_rate",
+      "proj_drop_rate", "attn_drop_rate", "weight_init", "fix_init", "features_only",
+    ]),
     neutral: [
       "global_pool": ["map", "avg"], "qkv_bias": [true], "final_norm": [true],
       "pos_embed": ["learn"],

@@ -39,12 +39,8 @@ package enum SigLIPFamily: ModelFamily, VisionTowerFamily {
     }
     if let model = try SigLIPModelCheckpoint.recognise(found, facts.description) { return model }
     found.leaveOutTexts(tells: true)
-    var model = ModelCheckpoint(
-      description: ModelDescription(SigLIPFamily.self, found.config),
-      naming: found.naming == .huggingFace ? "hugging-face" : "timm", tensors: found.tensors,
-      unused: found.unused, notes: found.notes)
-    model.unexpected = found.unexpected
-    return model
+    return found.model(
+      SigLIPFamily.self, naming: found.naming == .huggingFace ? "hugging-face" : "timm")
   }
 
   package static func tower(in facts: TowerFacts) throws(ModelError) -> TowerCheckpoint? {
@@ -63,25 +59,11 @@ package enum SigLIPFamily: ModelFamily, VisionTowerFamily {
         key, found: "'\(strategy)'",
         expected: "'full': a SigLIP has no class token to leave out")
     }
-    var tower = TowerCheckpoint(config: found.config, tensors: found.tensors)
-    tower.unused = found.unused
-    tower.unexpected = found.unexpected
-    tower.notes = notes + found.notes
-    return tower
+    return found.tower(notes: notes)
   }
 }
 
 extension SigLIPConfig: ModelConfig {
-  package init(json: JSONValue) throws(ModelError) {
-    try self.init(json: json, path: SigLIPFamily.name)
-  }
-
-  package func build(_ weights: Weights) throws(ModelError) -> ModelLayers {
-    .image(try SigLIP(weights, self))
-  }
-
-  package var image: (any VisionTowerConfig)? { self }
-
   /// Those of `SiglipImageProcessor`: the whole picture, squeezed into the square.
   package func assumedSteps(naming: String) -> AssumedSteps {
     guard !isFlattened else {

@@ -26,13 +26,7 @@ enum SigLIPModelCheckpoint {
         continue
       }
       let isScalar = ours.hasPrefix("logit_") && shape.isEmpty
-      let source = ModelCheckpoint.Source(original: name, shape: isScalar ? [1] : shape)
-      if let other = text.updateValue(source, forKey: ours) {
-        throw ModelError(
-          .configuration(
-            field: "tensor '\(ours)'", found: "'\(other.original)' and '\(name)'",
-            expected: "one of them"))
-      }
+      try text.add(.init(original: name, shape: isScalar ? [1] : shape), as: ours)
     }
     guard text["text.tokens.weight"] != nil, image.config.feature.isVector,
       image.config.classifier.isEmpty

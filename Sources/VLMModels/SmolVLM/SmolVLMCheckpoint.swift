@@ -30,12 +30,11 @@ struct SmolVLMCheckpoint {
     (naming, notes) = (.huggingFace, description.notes)
     var names: [CheckpointFacts.Name] = []
     var originals: [String: String] = [:]
-    var own: [(ours: String, source: ModelCheckpoint.Source)] = []
     for (name, shape) in facts.names {
       switch SmolVLMNaming.part(name, prefix: prefix) {
       case .vision(let ours):
-        own.append(("tower.\(ours)", .init(original: name, shape: shape)))
-      case .projector(let ours): own.append((ours, .init(original: name, shape: shape)))
+        try tensors.add(.init(original: name, shape: shape), as: "tower.\(ours)")
+      case .projector(let ours): try tensors.add(.init(original: name, shape: shape), as: ours)
       case .language(let inner):
         originals[inner] = name
         names.append((inner, shape))
@@ -46,7 +45,6 @@ struct SmolVLMCheckpoint {
     }
     languageNames = names
     self.originals = originals
-    for (ours, source) in own { try set(ours, source) }
   }
 
   /// In llama.cpp's two halves.
@@ -56,46 +54,37 @@ struct SmolVLMCheckpoint {
     (language, vision, shuffle) = (half.language, half.fields, half.shuffle)
     (naming, notes, languageNames) = (.gguf, half.notes, half.languageNames)
     originals = [:]
-    for (ours, source) in half.tensors { try set(ours, source) }
+    for (ours, source) in half.tensors { try tensors.add(source, as: ours) }
     (unused, unexpected) = (half.unexpected, half.unexpected)
   }
 
   /// The checkpoint's names of the language model's tensors, by those that they have alone.
   private let originals: [String: String]
 
-  private mutating func set(
-    _ name: String, _ source: ModelCheckpoint.Source
-  ) throws(ModelError) {
-    if let other = tensors.updateValue(source, forKey: name) {
-      throw ModelError(
-        .configuration(
-          field: "tensor '\(name)'", found: "'\(other.original)' and '\(source.original)'",
-          expected: "one of them"))
-    }
-  }
-
   /// - Throws: `ModelError` when the tensors contradict each other or the description, or ask for
   ///   arithmetic that is not supported.
   func model() throws(ModelError) -> ModelCheckpoint {
-    var result = self
+    var tensors = tensors
     let found = try LLaMACheckpoint.Parts(languageNames, naming, language)
     for (ours, source) in found.tensors {
-      try result.set(
-        "language.\(ours)",
+      try tensors.add(
         .init(
           original: originals[source.original] ?? source.original, shape: source.shape,
-          rows: source.rows))
+          rows: source.rows), as: "language.\(ours)")
     }
     func original(_ name: String) -> String { originals[name] ?? name }
-    let shapes = SmolVLMShapes(tensors, vision)
-    let config = SmolVLMConfig(
-      vision: try shapes.config(shuffle: shuffle), language: found.config)
-    try config.vision.validate()
+    let shapes = SmolVLMShapes(tensors, self.vision)
+    let vision: SmolVLMVisionConfig
+    do throws(ModelError) {
+      vision = try shapes.config(shuffle: shuffle)
+    } catch { throw error.beside(tensors) }
+    let config = SmolVLMConfig(vision: vision, language: found.config)
+    try vision.validate()
     try shapes.check(config, shuffle: shuffle)
     try config.parts.validate()
     var model = ModelCheckpoint(
       description: ModelDescription(SmolVLMFamily.self, config),
-      naming: naming == .gguf ? naming.rawValue : "hugging-face", tensors: result.tensors,
+      naming: naming == .gguf ? naming.rawValue : "hugging-face", tensors: tensors,
       unused: unused + found.unused.map(original),
       unexpected: unexpected + found.unexpected.map(original),
       notes: notes + found.notes + (try shapes.notes()))
@@ -108,6 +97,7 @@ struct SmolVLMCheckpoint {
 /// shapes cannot tell.
 private struct SmolVLMShapes {
   private let tensors: [String: ModelCheckpoint.Source]
+  private let shapes: PatchTransformerShapes
   private let fields: ConfigFields
 
   /// Heads and columns of `Idefics3VisionConfig` where nothing is said.
@@ -116,34 +106,21 @@ private struct SmolVLMShapes {
 
   init(_ tensors: [String: ModelCheckpoint.Source], _ fields: ConfigFields) {
     (self.tensors, self.fields) = (tensors, fields)
+    shapes = PatchTransformerShapes(tensors.mapValues(\.shape), scope: "tower.")
   }
 
   func config(shuffle: Int) throws(ModelError) -> SmolVLMVisionConfig {
-    let patch = try shape("embeddings.patch.weight", rank: 4)
-    guard patch[1] == 3, patch[2] == patch[3], patch[2] > 0 else {
-      throw ModelError(
-        .shape(
-          "embeddings.patch.weight", found: patch, expected: [patch[0], 3, patch[2], patch[2]]))
-    }
-    let positions = try shape("embeddings.position", rank: 2)[0]
-    let side = Int(Double(max(0, positions)).squareRoot().rounded())
-    guard side > 0, side * side == positions else {
-      throw ModelError(
-        .configuration(
-          field: "position_embedding", found: "\(positions) rows",
-          expected: "the square of a whole number"))
-    }
-    guard layerCount > 0 else {
-      throw ModelError(.missingTensor("tower.layers.0.mlp.fc1.weight")).beside(tensors)
-    }
-    try fields.checkSide("image_size", patches: side, patchSize: patch[2])
-    let (filled, overflow) = side.multipliedReportingOverflow(by: patch[2])
+    let (width, patchSize) = try shapes.patches()
+    let (side, _) = try shapes.table(classToken: false)
+    let layers = try shapes.layers()
+    try fields.checkSide("image_size", patches: side, patchSize: patchSize)
+    let (filled, overflow) = side.multipliedReportingOverflow(by: patchSize)
     return SmolVLMVisionConfig(
       imageSize: try fields.statedSide("image_size") ?? (overflow ? 0 : filled),
-      patchSize: patch[2],
+      patchSize: patchSize,
       encoder: TransformerConfig(
-        width: patch[0], layers: layerCount, heads: try heads(patch[0]).count,
-        hidden: try shape("layers.0.mlp.fc1.weight", rank: 2)[0],
+        width: width, layers: layers, heads: try heads(width).count,
+        hidden: try shapes.shape("layers.0.mlp.fc1.weight", rank: 2)[0],
         activation: try fields.statedChoice("hidden_act", Self.activations) ?? .geluTanh,
         epsilon: try fields.statedEpsilon("layer_norm_eps") ?? Self.epsilon),
       shuffle: shuffle)
@@ -159,7 +136,7 @@ private struct SmolVLMShapes {
 
   /// What is taken where the description is silent, one line each.
   func notes() throws(ModelError) -> [Note] {
-    let width = try shape("embeddings.patch.weight", rank: 4)[0]
+    let width = try shapes.patches().width
     let heads = try heads(width)
     let note = fields.assumption(
       isTyped: true,
@@ -186,27 +163,5 @@ private struct SmolVLMShapes {
           expected: "one with which \(encoder.width) columns make the \(connector.shape.last ?? 0) "
             + "of '\(connector.original)'"))
     }
-  }
-
-  private func shape(_ name: String, rank: Int) throws(ModelError) -> [Int] {
-    guard let shape = tensors["tower." + name]?.shape else {
-      throw ModelError(.missingTensor("tower." + name)).beside(tensors)
-    }
-    guard shape.count == rank else {
-      throw ModelError(.shape(name, found: shape, expected: Array(repeating: -1, count: rank)))
-    }
-    return shape
-  }
-
-  private var layerCount: Int {
-    var count = 0
-    for name in tensors.keys {
-      guard let rest = name.dropping("tower.layers."),
-        let index = rest.split(separator: ".").first.flatMap({ Int($0) }),
-        (0..<1000).contains(index)
-      else { continue }
-      count = max(count, index + 1)
-    }
-    return count
   }
 }

@@ -42,7 +42,7 @@ package final class SmolVLMVision: Sendable {
   func patches(
     _ context: SmolVLMContext, cancelled: CancellationFlag?, observe: TowerObserver?
   ) throws(ModelError) -> MatrixView {
-    let tokens = context.tokens
+    let tokens = context.rows
     embed(into: tokens, context)
     context.show(.hidden(0), tokens, observe)
     for (index, layer) in layers.enumerated() {
@@ -57,15 +57,7 @@ package final class SmolVLMVision: Sendable {
 
   /// The patches with their positions.
   private func embed(into tokens: MatrixView, _ context: SmolVLMContext) {
-    let (patches, input) = (context.patches, context.input)
-    let windows = context.transformer.inner.matrix(
-      rows: patches.count, columns: config.patchInputs)
-    context.transformer.pool.forEach(count: patches.height) { line, _ in
-      patchEmbedding.geometry.gather(
-        context.pixels, height: input.height, width: input.width, lines: line..<line + 1,
-        into: windows[line * patches.width..<(line + 1) * patches.width])
-    }
-    context.transformer.multiply(patchEmbedding, windows, into: tokens)
+    context.transformer.multiply(patchEmbedding, context.gatherPatches(), into: tokens)
     let (rows, columns) = (context.positions.rows, tokens.columns)
     context.transformer.forRows(tokens.rows) { part in
       for place in part {
@@ -82,9 +74,9 @@ package final class SmolVLMVision: Sendable {
   ///   - tokens: in the order of the context's positions.
   ///   - output: `[features, config.featureColumns]`.
   func shuffle(_ tokens: MatrixView, _ context: SmolVLMContext, into output: MatrixView) {
-    let (side, width, across) = (config.shuffle, config.encoder.width, context.patches.width)
+    let (side, width, across) = (config.shuffle, config.encoder.width, context.grid.width)
     let places = context.rowOfPlace
-    let columns = context.grid.width
+    let columns = context.featureGrid.width
     context.transformer.forRows(output.rows) { part in
       for feature in part {
         let (top, left) = (feature / columns * side, feature % columns * side)

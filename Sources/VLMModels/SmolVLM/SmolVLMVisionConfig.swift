@@ -18,30 +18,19 @@ package struct SmolVLMVisionConfig: Sendable, Equatable {
     self.shuffle = shuffle
   }
 
-  /// Patches along a side of the position table.
-  package var tableSide: Int { imageSize / max(1, patchSize) }
-  /// Values of one patch.
-  package var patchInputs: Int { 3 * patchSize * patchSize }
   /// Columns of a feature: those of its patches one behind the other.
   package var featureColumns: Int { encoder.width * shuffle * shuffle }
 
-  /// Patches along the sides of a picture; rows and columns of pixels that fill none are dropped.
-  func patches(height: Int, width: Int) -> MapExtent {
-    MapExtent(height: height / patchSize, width: width / patchSize)
-  }
-
   /// Refuses what no SmolVLM has, so that later arithmetic on the numbers cannot overflow.
   package func validate(_ place: String = SmolVLMFamily.name + ".vision") throws(ModelError) {
-    try encoder.validate(place + ".encoder")
-    try ModelError.check("\(place).patch_size", patchSize, 1...128)
-    try ModelError.check("\(place).image_size", imageSize, patchSize...16_384)
+    try validateSizes(place)
     try ModelError.check("\(place).shuffle", shuffle, 1...16)
     try ModelError.check(
       "\(place).encoder.width × shuffle²", featureColumns, 1...TensorFormat.maximumInputs)
   }
 }
 
-extension SmolVLMVisionConfig: VisionTowerConfig {
+extension SmolVLMVisionConfig: PatchTransformerConfig {
   package static var family: String { SmolVLMFamily.name }
 
   package var geometry: TowerGeometry {
@@ -71,18 +60,15 @@ extension SmolVLMVisionConfig: VisionTowerConfig {
   }
 
   package var json: JSONValue {
-    [
-      "image_size": .int(imageSize), "patch_size": .int(patchSize), "encoder": encoder.json,
-      "shuffle": .int(shuffle),
-    ]
+    var object = sizesJSON
+    object.set("shuffle", .int(shuffle))
+    return .object(object)
   }
 
   /// Reads what `json` wrote; every field is required and checked.
   package init(json: JSONValue, path: String) throws(ModelError) {
     let fields = ConfigFields(json, path: path)
-    imageSize = try fields.int("image_size")
-    patchSize = try fields.int("patch_size")
-    encoder = try TransformerConfig(try fields.object("encoder"))
+    (imageSize, patchSize, encoder) = try fields.patchSizes()
     shuffle = try fields.int("shuffle")
     try validate(path)
   }

@@ -1,7 +1,7 @@
 import VLMFoundation
 import VLMTensor
 
-extension ViTConfig: VisionTowerConfig {
+extension ViTConfig: PatchTransformerConfig {
   package static var family: String { ViTFamily.name }
 
   package var geometry: TowerGeometry {
@@ -37,50 +37,57 @@ extension ViT: VisionTower {
   package func context(
     _ input: FeatureShape, pool: WorkerPool, kernels: KernelSet, options: TowerOptions
   ) throws(ModelError) -> any TowerContext {
-    precondition(input.batch == 1, "one picture at a time")
-    return ViTTowerContext(
-      self, input,
-      try ViTContext(
-        config, height: input.height, width: input.width, format: keyValueFormat, pool: pool,
-        kernels: kernels))
+    try ViTContext(self, input, pool: pool, kernels: kernels)
   }
 }
 
-/// A ViT over pictures of one size, one at a time: a transformer's rows fill the machine.
-private final class ViTTowerContext: TowerContext {
-  private let model: ViT
-  private let memory: ViTContext
-  let input: FeatureShape
-
-  init(_ model: ViT, _ input: FeatureShape, _ memory: ViTContext) {
-    (self.model, self.input, self.memory) = (model, input, memory)
+extension ViTConfig {
+  /// What a pass over a picture needs, which the machine has.
+  func plan(
+    _ input: FeatureShape, _ format: KeyValueFormat
+  ) throws(ModelError) -> PatchPlan {
+    let plan = try PatchPlan(self, input, others: usesClassToken ? 1 : 0)
+    try plan.checkMemory(format)
+    return plan
   }
+}
 
-  var pixels: MatrixView { memory.pixels }
+/// A ViT with the memory of a pass over pictures of one size.
+private final class ViTContext: PatchContext, TowerContext, @unchecked Sendable {
+  private let model: ViT
+
+  init(
+    _ model: ViT, _ input: FeatureShape, pool: WorkerPool, kernels: KernelSet
+  ) throws(ModelError) {
+    let format = model.keyValueFormat
+    let plan = try model.config.plan(input, format)
+    self.model = model
+    super.init(plan, format: format, pool: pool, kernels: kernels)
+  }
 
   func features(
     observe: TowerObserver?, cancelled: CancellationFlag?
   ) throws(ModelError) -> FeatureGrid {
-    let tokens = try model(memory, cancelled: cancelled, observe: observe)
-    let feature = model.feature(tokens, memory)
+    let tokens = try model(self, cancelled: cancelled, observe: observe)
+    let feature = model.feature(tokens, self)
     // With the class token there is one row more than the grid has.
     let isGrid = model.config.feature == .patches
-    let grid = isGrid ? memory.grid : MapExtent(height: 1, width: feature.rows)
-    observe?(Observation(ViTPoint.features, feature, .map(grid.shape(feature.columns))))
-    return FeatureGrid(view: feature, shape: grid.shape(feature.columns))
+    let extent = isGrid ? grid : MapExtent(height: 1, width: feature.rows)
+    observe?(Observation(ViTPoint.features, feature, .map(extent.shape(feature.columns))))
+    return FeatureGrid(view: feature, shape: extent.shape(feature.columns))
   }
 
   func vectors(
     observe: TowerObserver?, cancelled: CancellationFlag?
   ) throws(ModelError) -> [ImageVector] {
     let selected = ObservationRole.layer(model.config.encoder.layers - 1)
-    let tokens = try model(memory, cancelled: cancelled) { [memory] seen in
+    let tokens = try model(self, cancelled: cancelled) { [grid] seen in
       observe?(seen)
       guard seen.role == selected else { return }
-      let patches = seen.value[seen.value.rows - memory.grid.count..<seen.value.rows]
+      let patches = seen.value[seen.value.rows - grid.count..<seen.value.rows]
       observe?(Observation(ViTPoint.selected, patches, .tokens))
     }
-    let feature = model.feature(tokens, memory)
+    let feature = model.feature(tokens, self)
     observe?(Observation(ViTPoint.last, tokens, .tokens))
     observe?(Observation(ViTPoint.pooled, feature, .vectors))
     let pooled = feature.array()

@@ -59,7 +59,7 @@ package final class ViT: Sendable {
   ///   `config.feature` says of them is left to `feature(_:_:)`.
   /// - Throws: `ModelError` with `.cancelled` once the flag is.
   package func callAsFunction(
-    _ context: ViTContext, cancelled: CancellationFlag? = nil, observe: TowerObserver? = nil
+    _ context: PatchContext, cancelled: CancellationFlag? = nil, observe: TowerObserver? = nil
   ) throws(ModelError) -> MatrixView {
     let tokens = embed(context, observe: observe)
     try run(0..<layers.count, tokens, context, cancelled: cancelled, observe: observe)
@@ -67,18 +67,11 @@ package final class ViT: Sendable {
   }
 
   /// The patches as tokens, those of the class first where it has one, before the first layer.
-  func embed(_ context: ViTContext, observe: TowerObserver? = nil) -> MatrixView {
+  func embed(_ context: PatchContext, observe: TowerObserver? = nil) -> MatrixView {
     let (grid, width) = (context.grid, config.encoder.width)
-    let tokens = context.tokens.matrix(rows: context.tokenCount, columns: width)
-    let patches = tokens[context.tokenCount - grid.count..<context.tokenCount]
-    let geometry = PatchGeometry(kernel: config.patchSize, stride: config.patchSize)
-    let windows = context.transformer.inner.matrix(rows: grid.count, columns: config.patchInputs)
-    context.transformer.pool.forEach(count: grid.height) { line, _ in
-      geometry.gather(
-        context.pixels, height: context.height, width: context.width, lines: line..<line + 1,
-        into: windows[line * grid.width..<(line + 1) * grid.width])
-    }
-    context.transformer.multiply(patchEmbedding, windows, into: patches)
+    let tokens = context.rows
+    let patches = tokens[tokens.rows - grid.count..<tokens.rows]
+    context.transformer.multiply(patchEmbedding, context.gatherPatches(), into: patches)
     if config.usesClassToken, let classEmbedding {
       for column in 0..<width { tokens[0, column] = classEmbedding.floats[column] }
     }
@@ -110,7 +103,7 @@ package final class ViT: Sendable {
 
   /// Runs some of the layers on `tokens`, in place.
   func run(
-    _ range: Range<Int>, _ tokens: MatrixView, _ context: ViTContext,
+    _ range: Range<Int>, _ tokens: MatrixView, _ context: PatchContext,
     cancelled: CancellationFlag?, observe: TowerObserver?
   ) throws(ModelError) {
     for index in range {
@@ -121,7 +114,7 @@ package final class ViT: Sendable {
   }
 
   /// What the tower gives of its tokens: some of them, or one row for all.
-  package func feature(_ tokens: MatrixView, _ context: ViTContext) -> MatrixView {
+  package func feature(_ tokens: MatrixView, _ context: PatchContext) -> MatrixView {
     let patches = tokens[tokens.rows - context.grid.count..<tokens.rows]
     switch config.feature {
     case .tokens: return tokens

@@ -2,15 +2,12 @@ import VLMFoundation
 import VLMTensor
 
 /// CLIP's vision transformer found among a checkpoint's tensors.
-package struct ViTCheckpoint: Sendable {
+package struct ViTCheckpoint: FoundTower, Sendable {
   package let config: ViTConfig
-  /// By our name.
   package let tensors: [String: ModelCheckpoint.Source]
   /// Tensors that are no part of the tower, or of no use to what is asked of it.
   package let unused: [String]
-  /// Those of them that are named as the tower's own and that nothing explains.
   let unexpected: [String]
-  /// What a person should know, one line each.
   let notes: [Note]
 
   /// What LLaVA makes of a tower's tokens.
@@ -71,11 +68,8 @@ package struct ViTCheckpoint: Sendable {
     self.config = config
     notes = try geometry.notes()
     tensors = found.filter { name, _ in
-      if name.hasPrefix("post_norm.") { return selection.feature == .pooled }
-      guard let rest = name.dropping("layers."), let dot = rest.firstIndex(of: ".") else {
-        return true
-      }
-      return Int(rest[..<dot]).map { $0 < config.encoder.layers } ?? true
+      name.hasPrefix("post_norm.")
+        ? selection.feature == .pooled : config.encoder.runs(name)
     }
     self.unused = unused
     self.unexpected = unexpected
@@ -90,11 +84,9 @@ package struct ViTCheckpoint: Sendable {
       let found = try ViTCheckpoint(
         names: facts.names, description: facts.description, Selection(feature: .pooled))
     else { return nil }
-    var model = ModelCheckpoint(
+    return ModelCheckpoint(
       description: ModelDescription(ViTFamily.self, found.config), naming: "hugging-face",
-      tensors: found.tensors,
-      unused: found.unused, notes: facts.description == nil ? [guessed] : found.notes)
-    model.unexpected = found.unexpected
-    return model
+      tensors: found.tensors, unused: found.unused, unexpected: found.unexpected,
+      notes: facts.description == nil ? [guessed] : found.notes)
   }
 }

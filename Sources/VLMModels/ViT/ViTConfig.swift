@@ -48,26 +48,15 @@ package struct ViTConfig: Sendable, Equatable {
     self.usesClassToken = usesClassToken
   }
 
-  /// Patches along a side of the position table.
-  package var tableSide: Int { imageSize / max(1, patchSize) }
   /// Rows of the position table: the class token's, then row by row the patches'.
   package var tableRows: Int { 1 + tableSide * tableSide }
   /// Classes that the classifier tells apart; nil for none.
   package var classCount: Int? {
     classifier.isEmpty ? nil : classifier.outputs(inputs: projection ?? encoder.width)
   }
-  /// Values of one patch.
-  package var patchInputs: Int { 3 * patchSize * patchSize }
-
-  /// Patches of an image; rows and columns of pixels that fill none are dropped.
-  package func grid(height: Int, width: Int) -> MapExtent {
-    MapExtent(height: height / patchSize, width: width / patchSize)
-  }
 
   package func validate(_ place: String = ViTFamily.name) throws(ModelError) {
-    try encoder.validate(place + ".encoder")
-    try ModelError.check("\(place).patch_size", patchSize, 1...128)
-    try ModelError.check("\(place).image_size", imageSize, patchSize...16_384)
+    try validateSizes(place)
     if let projection {
       try ModelError.check("\(place).projection", projection, 1...TensorFormat.maximumInputs)
       guard feature == .pooled else {
@@ -93,10 +82,7 @@ package struct ViTConfig: Sendable, Equatable {
   }
 
   package var json: JSONValue {
-    var object = JSONObject()
-    object.set("image_size", .int(imageSize))
-    object.set("patch_size", .int(patchSize))
-    object.set("encoder", encoder.json)
+    var object = sizesJSON
     object.set("feature", .string(feature.rawValue))
     object.set("class_token", .bool(usesClassToken))
     // Files from before there were these have none of them.
@@ -111,9 +97,7 @@ package struct ViTConfig: Sendable, Equatable {
   /// missing.
   package init(json: JSONValue, path: String) throws(ModelError) {
     let fields = ConfigFields(json, path: path)
-    imageSize = try fields.int("image_size")
-    patchSize = try fields.int("patch_size")
-    encoder = try TransformerConfig(try fields.object("encoder"))
+    (imageSize, patchSize, encoder) = try fields.patchSizes()
     let name = try fields.string("feature")
     guard let feature = Feature(rawValue: name) else {
       throw fields.unexpected(

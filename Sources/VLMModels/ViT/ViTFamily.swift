@@ -42,24 +42,10 @@ package enum ViTFamily: ModelFamily, VisionTowerFamily {
         names: facts.names, description: facts.description, place: facts.place,
         ViTCheckpoint.Selection(feature: feature, layer: layer))
     else { return nil }
-    var tower = TowerCheckpoint(config: found.config, tensors: found.tensors)
-    tower.unused = found.unused
-    tower.unexpected = found.unexpected
-    tower.notes = notes + found.notes
-    return tower
+    return found.tower(notes: notes)
   }
 }
 
 extension ViTConfig: ModelConfig {
-  package init(json: JSONValue) throws(ModelError) {
-    try self.init(json: json, path: ViTFamily.name)
-  }
-
-  package func build(_ weights: Weights) throws(ModelError) -> ModelLayers {
-    .image(try ViT(weights, self))
-  }
-
-  package var image: (any VisionTowerConfig)? { self }
-
   package func assumedSteps(naming: String) -> AssumedSteps { .clip(side: imageSize) }
 }

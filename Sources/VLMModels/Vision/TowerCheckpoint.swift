@@ -49,6 +49,42 @@ package struct TowerFacts: Sendable {
   }
 }
 
+/// A vision tower that a family found among a checkpoint's tensors.
+protocol FoundTower {
+  associatedtype Config: ModelConfig, VisionTowerConfig
+
+  var config: Config { get }
+  /// By our name.
+  var tensors: [String: ModelCheckpoint.Source] { get }
+  /// Tensors that are no part of what is run.
+  var unused: [String] { get }
+  /// Those of them that nothing explains: without them it may be another model.
+  var unexpected: [String] { get }
+  /// What a person should know, one line each.
+  var notes: [Note] { get }
+}
+
+extension FoundTower {
+  /// The tower as a model by itself.
+  ///
+  /// - Parameter naming: whose names the tensors have.
+  func model<F: ModelFamily>(
+    _ family: F.Type, naming: String
+  ) -> ModelCheckpoint where F.Config == Config {
+    ModelCheckpoint(
+      description: ModelDescription(family, config), naming: naming, tensors: tensors,
+      unused: unused, unexpected: unexpected, notes: notes)
+  }
+
+  /// The tower of a language model, with what is to be known of how that one sees before the tower's
+  /// own notes.
+  func tower(notes before: [Note] = []) -> TowerCheckpoint {
+    var tower = TowerCheckpoint(config: config, tensors: tensors)
+    (tower.unused, tower.unexpected, tower.notes) = (unused, unexpected, before + notes)
+    return tower
+  }
+}
+
 /// A vision tower found among a LLaVA's tensors.
 package struct TowerCheckpoint: Sendable {
   package let config: any VisionTowerConfig

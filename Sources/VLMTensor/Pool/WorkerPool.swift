@@ -1,4 +1,5 @@
 import Synchronization
+import VLMFoundation
 
 #if canImport(Glibc)
   import Glibc
@@ -17,7 +18,7 @@ package final class WorkerPool: @unchecked Sendable {
 
   private typealias Body = (_ piece: Int, _ worker: Int) -> Void
   private let state: State
-  private var threads: [pthread_t] = []
+  private let threads: [WorkThread]
 
   /// What the threads share; apart from the pool so that its threads do not keep it alive.
   private final class State: @unchecked Sendable {
@@ -34,8 +35,7 @@ package final class WorkerPool: @unchecked Sendable {
     private static let spacing = 64 / MemoryLayout<Int>.stride
     /// Held by the caller whose loop it is. POSIX's, whose order ThreadSanitizer knows.
     let callers = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private let monitor = Monitor()
 
     init(shares: Int) {
       self.shares = shares
@@ -46,17 +46,11 @@ package final class WorkerPool: @unchecked Sendable {
       pthread_mutexattr_settype(&attributes, Int32(PTHREAD_MUTEX_ERRORCHECK))
       pthread_mutex_init(callers, &attributes)
       pthread_mutexattr_destroy(&attributes)
-      pthread_mutex_init(lock, nil)
-      pthread_cond_init(wake, nil)
     }
 
     deinit {
       pthread_mutex_destroy(callers)
-      pthread_mutex_destroy(lock)
-      pthread_cond_destroy(wake)
       callers.deallocate()
-      lock.deallocate()
-      wake.deallocate()
       for share in 0..<shares { (taken + share * Self.spacing).deinitialize(count: 1) }
       taken.deallocate()
     }
@@ -89,24 +83,33 @@ package final class WorkerPool: @unchecked Sendable {
         let now = generation.load(ordering: .acquiring)
         if now != seen { return now }
       }
-      pthread_mutex_lock(lock)
-      sleepers.add(1, ordering: .sequentiallyConsistent)
-      var now = generation.load(ordering: .sequentiallyConsistent)
-      while now == seen {
-        pthread_cond_wait(wake, lock)
-        now = generation.load(ordering: .sequentiallyConsistent)
+      return monitor.withLock {
+        sleepers.add(1, ordering: .sequentiallyConsistent)
+        var now = generation.load(ordering: .sequentiallyConsistent)
+        while now == seen {
+          monitor.wait()
+          now = generation.load(ordering: .sequentiallyConsistent)
+        }
+        sleepers.subtract(1, ordering: .sequentiallyConsistent)
+        return now
       }
-      sleepers.subtract(1, ordering: .sequentiallyConsistent)
-      pthread_mutex_unlock(lock)
-      return now
+    }
+
+    /// What a thread of the pool does.
+    func run(as worker: Int) {
+      var seen = 0
+      while true {
+        seen = waitForWork(after: seen)
+        if stopping.load(ordering: .sequentiallyConsistent) { return }
+        work(as: worker)
+        running.subtract(1, ordering: .releasing)
+      }
     }
 
     func announce() {
       generation.add(1, ordering: .sequentiallyConsistent)
       if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
-        pthread_mutex_lock(lock)
-        pthread_cond_broadcast(wake)
-        pthread_mutex_unlock(lock)
+        monitor.withLock { monitor.wakeAll() }
       }
     }
   }
@@ -117,31 +120,18 @@ package final class WorkerPool: @unchecked Sendable {
   package init(threadCount: Int) {
     precondition(threadCount >= 1, "at least the calling thread")
     self.threadCount = threadCount
-    state = State(shares: threadCount)
-    for worker in 1..<max(1, threadCount) {
-      let box = Unmanaged.passRetained(Start(state: state, worker: worker))
-      var thread = pthread_t()
-      let code = pthread_create(
-        &thread, nil,
-        { argument in
-          guard let argument else { return nil }
-          let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
-          start.run()
-          return nil
-        }, box.toOpaque())
-      if code == 0 {
-        threads.append(thread)
-      } else {
-        // Fewer threads only make it slower.
-        box.release()
-      }
+    let state = State(shares: threadCount)
+    self.state = state
+    // Fewer threads only make it slower.
+    threads = (1..<max(1, threadCount)).compactMap { worker in
+      WorkThread { state.run(as: worker) }
     }
   }
 
   deinit {
     state.stopping.store(true, ordering: .sequentiallyConsistent)
     state.announce()
-    for thread in threads { pthread_join(thread, nil) }
+    for thread in threads { thread.join() }
   }
 
   /// Runs `body(piece, worker)` for every piece in `0..<count`; returns when all are done.
@@ -169,26 +159,6 @@ package final class WorkerPool: @unchecked Sendable {
         if polls > Self.spins { sched_yield() }
       }
       state.body = nil
-    }
-  }
-
-  private final class Start {
-    let state: State
-    let worker: Int
-
-    init(state: State, worker: Int) {
-      self.state = state
-      self.worker = worker
-    }
-
-    func run() {
-      var seen = 0
-      while true {
-        seen = state.waitForWork(after: seen)
-        if state.stopping.load(ordering: .sequentiallyConsistent) { return }
-        state.work(as: worker)
-        state.running.subtract(1, ordering: .releasing)
-      }
     }
   }
 }

@@ -1,10 +1,6 @@
 import Synchronization
 import VLMFoundation
 
-#if canImport(Glibc)
-  import Glibc
-#endif
-
 /// Keeps a part of a model's weights in memory: a thread reads what is used next and lets go of what is
 /// used latest, as a `ReadingOrder` says.
 ///
@@ -27,7 +23,7 @@ package final class WeightReader: @unchecked Sendable {
   }
 
   private let state: State
-  private var thread: pthread_t?
+  private let thread: WorkThread?
   /// The part that was used last, for callers that use it again: most do.
   private let current = Atomic<Int>(-1)
 
@@ -36,38 +32,26 @@ package final class WeightReader: @unchecked Sendable {
   ///   - limit: bytes that they may have in memory now; asked every few parts.
   package init(file: MappedFile, parts: [Part], limit: @escaping @Sendable () -> Int) {
     precondition(!parts.isEmpty, "something to read")
-    state = State(file: file, parts: parts, limit: limit)
-    let argument = Unmanaged.passRetained(state)
-    var thread = pthread_t()
-    let code = pthread_create(
-      &thread, nil,
-      { argument in
-        guard let argument else { return nil }
-        Unmanaged<State>.fromOpaque(argument).takeRetainedValue().run()
-        return nil
-      }, argument.toOpaque())
-    if code == 0 {
-      self.thread = thread
-    } else {
-      // Whoever computes reads the pages then, as without a reader.
-      argument.release()
-    }
+    let state = State(file: file, parts: parts, limit: limit)
+    self.state = state
+    // Without a thread whoever computes reads the pages, as without a reader.
+    thread = WorkThread { state.run() }
   }
 
   deinit {
     guard let thread else { return }
     state.stop()
-    pthread_join(thread, nil)
+    thread.join()
   }
 
   /// Bytes of all parts.
   package var byteCount: Int { state.parts.reduce(0) { $0 + $1.byteCount } }
 
   /// Bytes that were read so far, those of a part that is being read included.
-  package var bytesRead: Int { state.locked { state.bytesRead } }
+  package var bytesRead: Int { state.monitor.withLock { state.bytesRead } }
 
   /// Bytes that are held in memory or being read.
-  package var bytesHeld: Int { state.locked { state.order.heldBytes } }
+  package var bytesHeld: Int { state.monitor.withLock { state.order.heldBytes } }
 
   /// Says that a part is used now, and waits until it is in memory. Any thread may call.
   package func use(_ part: Int) {
@@ -98,10 +82,9 @@ private final class State: @unchecked Sendable {
   private let limit: @Sendable () -> Int
   /// Whether the disk is to be asked for what comes next.
   private let asksAhead: Bool
-  private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-  private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  let monitor = Monitor()
 
-  // All guarded by `lock`.
+  // All guarded by it.
   var order: ReadingOrder
   var bytesRead = 0
   private var isInMemory: [Bool]
@@ -131,40 +114,25 @@ private final class State: @unchecked Sendable {
     order = ReadingOrder(
       byteCounts: parts.map(\.byteCount), limit: bytes, ahead: min(Self.ahead, bytes / 4))
     isInMemory = parts.map { _ in false }
-    pthread_mutex_init(lock, nil)
-    pthread_cond_init(changed, nil)
-  }
-
-  deinit {
-    pthread_mutex_destroy(lock)
-    pthread_cond_destroy(changed)
-    lock.deallocate()
-    changed.deallocate()
-  }
-
-  func locked<R>(_ body: () throws -> R) rethrows -> R {
-    pthread_mutex_lock(lock)
-    defer { pthread_mutex_unlock(lock) }
-    return try body()
   }
 
   func stop() {
-    locked {
+    monitor.withLock {
       isStopping = true
-      pthread_cond_broadcast(changed)
+      monitor.wakeAll()
     }
   }
 
   func use(_ part: Int) {
-    locked {
+    monitor.withLock {
       if order.current != part {
         uses += 1
         if uses % Self.usesOfLimit == 0 { order.limit = limit() }
         follow(order.use(part))
-        pthread_cond_broadcast(changed)
+        monitor.wakeAll()
       }
       // Another caller may have had it let go in the meantime: then its pages are read as they are used.
-      while !isInMemory[part], order.holds(part), !isStopping { pthread_cond_wait(changed, lock) }
+      while !isInMemory[part], order.holds(part), !isStopping { monitor.wait() }
     }
   }
 
@@ -190,7 +158,7 @@ private final class State: @unchecked Sendable {
         for range in parts[part].ranges { file.discard(range) }
       }
       if let next {
-        read(parts[next], before: locked { toRead.first }.map { parts[$0] })
+        read(parts[next], before: monitor.withLock { toRead.first }.map { parts[$0] })
         finish(next)
       }
     }
@@ -198,8 +166,8 @@ private final class State: @unchecked Sendable {
 
   /// What to drop and to read, once there is something; nil at the end.
   private func nextWork() -> (dropped: [Int], next: Int?)? {
-    locked {
-      while toDrop.isEmpty, toRead.isEmpty, !isStopping { pthread_cond_wait(changed, lock) }
+    monitor.withLock {
+      while toDrop.isEmpty, toRead.isEmpty, !isStopping { monitor.wait() }
       if isStopping { return nil }
       let dropped = toDrop
       toDrop = []
@@ -209,10 +177,10 @@ private final class State: @unchecked Sendable {
   }
 
   private func finish(_ part: Int) {
-    locked {
+    monitor.withLock {
       beingRead = nil
       if order.holds(part) { isInMemory[part] = true } else { toDrop.append(part) }
-      pthread_cond_broadcast(changed)
+      monitor.wakeAll()
     }
   }
 
@@ -225,7 +193,7 @@ private final class State: @unchecked Sendable {
     for (index, piece) in own.enumerated() {
       if asksAhead, index + depth < all.count { file.beginLoad(all[index + depth]) }
       file.finishLoad(piece)
-      let isOver = locked {
+      let isOver = monitor.withLock {
         bytesRead += piece.count
         return isStopping
       }

@@ -1,16 +1,7 @@
 import VLMFoundation
 
-#if canImport(Glibc)
-  import Glibc
-#endif
-
 /// Runs what takes long on a thread of its own, so that no task waits for it.
 package enum Background {
-  private final class Work {
-    let body: @Sendable () -> Void
-    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-  }
-
   /// - Parameters:
   ///   - flag: set when the task that waits is cancelled.
   /// - Throws: what `body` throws; `.noMemory` when no thread can be had.
@@ -45,21 +36,7 @@ package enum Background {
 
   /// Runs `body` on a thread of its own, or else `failed` on this one.
   package static func start(_ body: @escaping @Sendable () -> Void, failed: () -> Void) {
-    let box = Unmanaged.passRetained(Work(body))
-    var attributes = pthread_attr_t()
-    pthread_attr_init(&attributes)
-    defer { pthread_attr_destroy(&attributes) }
-    pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-    var thread = pthread_t()
-    let code = pthread_create(
-      &thread, &attributes,
-      { argument in
-        guard let argument else { return nil }
-        Unmanaged<Work>.fromOpaque(argument).takeRetainedValue().body()
-        return nil
-      }, box.toOpaque())
-    guard code != 0 else { return }
-    box.release()
-    failed()
+    guard let thread = WorkThread(body) else { return failed() }
+    thread.detach()
   }
 }

@@ -3,11 +3,11 @@
 #endif
 
 /// A lock with a condition that its holders can wait for.
-final class Monitor: @unchecked Sendable {
+package final class Monitor: @unchecked Sendable {
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-  init() {
+  package init() {
     pthread_mutex_init(mutex, nil)
     pthread_cond_init(condition, nil)
   }
@@ -19,17 +19,17 @@ final class Monitor: @unchecked Sendable {
     mutex.deallocate()
   }
 
-  func withLock<R>(_ body: () throws -> R) rethrows -> R {
+  package func withLock<R>(_ body: () throws -> R) rethrows -> R {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
     return try body()
   }
 
   /// Gives the lock away until `wakeAll` is called, or for no reason; the caller holds it.
-  func wait() { pthread_cond_wait(condition, mutex) }
+  package func wait() { pthread_cond_wait(condition, mutex) }
 
   /// The same for so long at most.
-  func wait(nanoseconds: Int) {
+  package func wait(nanoseconds: Int) {
     var end = timespec()
     clock_gettime(CLOCK_REALTIME, &end)
     let total = end.tv_nsec + max(0, nanoseconds)
@@ -39,5 +39,5 @@ final class Monitor: @unchecked Sendable {
   }
 
   /// Wakes all that wait.
-  func wakeAll() { pthread_cond_broadcast(condition) }
+  package func wakeAll() { pthread_cond_broadcast(condition) }
 }

@@ -1,12 +1,12 @@
-/// What can be looked at in a FastViT.
-package enum FastViTPoint: ObservationPoint, Equatable {
+/// What can be looked at in a convolutional tower whose stages make smaller and smaller maps.
+package enum ConvolutionPoint: ObservationPoint, Equatable {
   /// The map that leaves the stem.
   case stem
   /// The map that leaves a stage, from 0.
   case stage(Int)
-  /// The map that leaves the last convolution: what a projector reads.
+  /// The map that the tower gives: what a projector reads.
   case features
-  /// The mean of its positions.
+  /// The mean of the last map's positions.
   case pooled
   /// Logits of classes, or a joint embedding before its norm.
   case logits

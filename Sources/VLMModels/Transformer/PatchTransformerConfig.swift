@@ -1,0 +1,54 @@
+import VLMFoundation
+import VLMTensor
+
+/// The geometry of a transformer over the square patches of a picture.
+package protocol PatchTransformerConfig: VisionTowerConfig {
+  /// Side of the square picture that the position table is for.
+  var imageSize: Int { get }
+  var patchSize: Int { get }
+  /// The layers.
+  var encoder: TransformerConfig { get }
+}
+
+extension PatchTransformerConfig {
+  /// Patches along a side of the position table; the picture's last pixels may fill none.
+  package var tableSide: Int { imageSize / max(1, patchSize) }
+  /// Values of one patch.
+  package var patchInputs: Int { 3 * patchSize * patchSize }
+
+  /// Patches of a picture; rows and columns of pixels that fill none are dropped.
+  package func patches(height: Int, width: Int) -> MapExtent {
+    MapExtent(height: height / patchSize, width: width / patchSize)
+  }
+
+  package func grid(height: Int, width: Int) throws(ModelError) -> MapExtent {
+    patches(height: height, width: width)
+  }
+
+  /// The fields of a container's configuration that all such towers have, first.
+  var sizesJSON: JSONObject {
+    var object = JSONObject()
+    object.set("image_size", .int(imageSize))
+    object.set("patch_size", .int(patchSize))
+    object.set("encoder", encoder.json)
+    return object
+  }
+
+  /// Checks these fields, so that later arithmetic on the numbers cannot overflow.
+  func validateSizes(_ place: String) throws(ModelError) {
+    try encoder.validate(place + ".encoder")
+    try ModelError.check("\(place).patch_size", patchSize, 1...128)
+    try ModelError.check("\(place).image_size", imageSize, patchSize...16_384)
+  }
+}
+
+extension ConfigFields {
+  /// Reads what `sizesJSON` wrote.
+  func patchSizes() throws(ModelError) -> (
+    imageSize: Int, patchSize: Int, encoder: TransformerConfig
+  ) {
+    (
+      try int("image_size"), try int("patch_size"), try TransformerConfig(try object("encoder"))
+    )
+  }
+}

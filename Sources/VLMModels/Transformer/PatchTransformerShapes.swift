@@ -1,0 +1,102 @@
+import VLMTensor
+
+/// The shapes of the tensors of a transformer over patches, by our names, and what they say of its
+/// geometry.
+struct PatchTransformerShapes {
+  private let shapes: [String: [Int]]
+  /// What stands before all of the names.
+  private let scope: String
+
+  init(_ shapes: [String: [Int]], scope: String = "") {
+    (self.shapes, self.scope) = (shapes, scope)
+  }
+
+  subscript(name: String) -> [Int]? { shapes[scope + name] }
+
+  /// Whether the tower has a module's tensors.
+  func hasModule(_ name: String) -> Bool {
+    shapes.keys.contains { $0.hasPrefix("\(scope)\(name).") }
+  }
+
+  /// - Throws: `ModelError` for a tensor that is missing or has another rank.
+  func shape(_ name: String, rank: Int) throws(ModelError) -> [Int] {
+    guard let shape = self[name] else { throw ModelError(.missingTensor(scope + name)) }
+    guard shape.count == rank else {
+      throw ModelError(
+        .shape(scope + name, found: shape, expected: Array(repeating: -1, count: rank)))
+    }
+    return shape
+  }
+
+  /// Columns of a token and pixels along a patch, of a convolution that makes the patches.
+  func patches() throws(ModelError) -> (width: Int, size: Int) {
+    let name = "embeddings.patch.weight"
+    let shape = try shape(name, rank: 4)
+    guard shape[1] == 3, shape[2] == shape[3], shape[2] > 0 else {
+      throw ModelError(
+        .shape(scope + name, found: shape, expected: [shape[0], 3, shape[2], shape[2]]))
+    }
+    return (shape[0], shape[2])
+  }
+
+  /// Patches along a side of the position table, and whether a class token has a row before theirs.
+  ///
+  /// - Parameter classToken: whether there is one that has; nil where the table tells.
+  func table(classToken: Bool? = nil) throws(ModelError) -> (side: Int, hasClass: Bool) {
+    let rows = try shape("embeddings.position", rank: 2)[0]
+    for own in [0, 1] where classToken.map({ $0 == (own == 1) }) ?? true {
+      let side = Int(Double(max(0, rows - own)).squareRoot().rounded())
+      if side > 0, side * side == rows - own { return (side, own == 1) }
+    }
+    let square = "the square of a whole number"
+    throw ModelError(
+      .configuration(
+        field: "position_embedding", found: "\(rows) rows",
+        expected: classToken == nil
+          ? "\(square), or one more" : classToken == true ? "one more than \(square)" : square))
+  }
+
+  /// Those that a layer's name may have.
+  static let layerIndices = 0..<1000
+
+  /// Layers that the names have.
+  ///
+  /// - Throws: `ModelError` for none.
+  func layers() throws(ModelError) -> Int {
+    var count = 0
+    for name in shapes.keys {
+      guard let rest = name.dropping(scope + "layers."),
+        let index = rest.split(separator: ".").first.flatMap({ Int($0) }),
+        Self.layerIndices.contains(index)
+      else { continue }
+      count = max(count, index + 1)
+    }
+    guard count > 0 else { throw ModelError(.missingTensor(scope + "layers.0.mlp.fc1.weight")) }
+    return count
+  }
+}
+
+extension TransformerConfig {
+  /// Layers that run for one of transformers' `hidden_states`.
+  ///
+  /// - Parameters:
+  ///   - selected: an index into these, of which -1 is what leaves the last layer.
+  ///   - all: layers that the checkpoint has.
+  static func layers(selected: Int, of all: Int) throws(ModelError) -> Int {
+    guard (-all...all).contains(selected), selected != 0 else {
+      throw ModelError(
+        .configuration(
+          field: "mm_vision_select_layer", found: "\(selected)",
+          expected: "\(-all) to \(all), but not 0"))
+    }
+    return selected < 0 ? all + 1 + selected : selected
+  }
+
+  /// Whether a tensor of ours is of a layer that runs, or of none.
+  func runs(_ name: String) -> Bool {
+    guard let rest = name.dropping("layers."), let dot = rest.firstIndex(of: ".") else {
+      return true
+    }
+    return Int(rest[..<dot]).map { $0 < layers } ?? true
+  }
+}
