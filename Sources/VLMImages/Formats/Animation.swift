@@ -16,6 +16,19 @@ package enum Animation {
     return nil
   }
 
+  /// What a file is that is no GIF: an animation, a picture, or what it looks like.
+  package static func kind(of bytes: [UInt8]) -> String {
+    if let name = name(of: Array(bytes.prefix(1 << 12))) { return name }
+    return bytes.withUnsafeBytes { bytes in
+      do throws(ImageError) {
+        return try ImageSignature.format(of: bytes, name: "").name
+      } catch {
+        if case .unrecognized(let kind?) = error.problem { return kind }
+        return bytes.isEmpty ? "an empty file" : "no film"
+      }
+    }
+  }
+
   /// Whether a file is a TIFF whose second directory is a page too, and no small copy of the first.
   package static func isTIFFOfPages(_ file: some RandomAccessCollection<UInt8>) -> Bool {
     let isLittle = file.starts(with: [0x49, 0x49, 42, 0])
