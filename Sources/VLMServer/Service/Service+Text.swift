@@ -41,7 +41,7 @@ extension Service {
   }
 
   /// - Parameter list: the request's name for its messages.
-  /// - Throws: `APIError` for pictures that the model cannot see.
+  /// - Throws: `APIError` for pictures or films that the model cannot see.
   private func require(
     _ engine: BatchEngine, _ served: ServedModel, sees messages: [GenerationRequest.Message],
     _ list: String
@@ -50,6 +50,15 @@ extension Service {
       throw APIError(
         status: 400, "model: '\(served.name)' sees no pictures", parameter: list,
         code: "not_capable")
+    }
+    let hasFilm = messages.contains { message in
+      message.pictures.contains { if case .film = $0 { true } else { false } }
+    }
+    guard engine.seesFilms || !hasFilm else {
+      throw APIError(
+        status: 400,
+        "model: '\(served.name)' was trained on no films; it sees pictures, as 'image_url'",
+        parameter: list, code: "not_capable")
     }
   }
 
