@@ -50,6 +50,9 @@ extension Model {
   /// Bytes of the file.
   public var fileByteCount: Int { container.file.count }
 
+  /// Bytes of the weights.
+  package var weightByteCount: Int { container.weightBytes }
+
   /// Numbers that were learned, over all tensors.
   public var parameterCount: Int {
     container.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }

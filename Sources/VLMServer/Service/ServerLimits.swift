@@ -20,6 +20,8 @@ package struct ServerLimits: Sendable, Equatable {
   package var textBytes: Int
   /// Requests for embeddings and classes that may wait for a model.
   package var waiting: Int
+  /// Bytes that the process may take; nil where nobody said it.
+  package var memoryBytes: Int?
   /// How long a request may take once it is complete.
   package var deadline: Duration
 
@@ -31,18 +33,19 @@ package struct ServerLimits: Sendable, Equatable {
     picturePixels: Int = 50_000_000,
     requestPixels: Int? = nil, answerTokens: Int = 4096, choices: Int = 8, inputs: Int = 256,
     textBytes: Int = 1 << 16,
-    waiting: Int = 64, deadline: Duration = .seconds(600)
+    waiting: Int = 64, memoryBytes: Int? = nil, deadline: Duration = .seconds(600)
   ) {
     self.bodyBytes = bodyBytes
     self.pictures = pictures
+    self.frames = frames
     self.picturePixels = picturePixels
     self.requestPixels = requestPixels ?? 4 * picturePixels
-    self.frames = frames
     self.answerTokens = answerTokens
     self.choices = choices
     self.inputs = inputs
     self.textBytes = textBytes
     self.waiting = waiting
+    self.memoryBytes = memoryBytes
     self.deadline = deadline
   }
 }
