@@ -211,7 +211,7 @@ struct ConversationRun {
     let tokens = try encode(
       try prepare(picture, isOneOfSeveral: isOneOfSeveral), of: picture, observe: observe)
     conversation.add(tokens)
-    encoded.add(picture, tokens: tokens.positionCount, seconds: Progress.now() - start)
+    encoded.add(picture, tokens: tokens.count, seconds: Progress.now() - start)
     return tokens
   }
 

@@ -100,7 +100,7 @@ package final class Service: Sendable {
       if try browsers.check(head) == .preflight { return browsers.consent(to: head) }
       return browsers.marked(try await answer(head, body, record), for: head)
     } catch {
-      let error = APIError(error)
+      let error = models.reduce(APIError(error)) { $1.shown($0) }
       record.set { $0.error = error.message }
       return refusal(error, of: head)
     }
