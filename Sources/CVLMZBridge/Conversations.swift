@@ -31,20 +31,71 @@ public func vlmzConversationAsk(
     let seen = try elements(pictures, pictureCount, "pictures").map { try picture($0) }
     let made = try conversation.ask(
       try text(question, "question"), about: seen, options: try answerOptions(options)
-    ) { piece in
-      guard let callback else { return }
-      var piece = piece
-      let isEnough = piece.withUTF8 { bytes in
-        withUnsafeTemporaryAllocation(of: CChar.self, capacity: bytes.count + 1) { copy in
-          UnsafeMutableRawBufferPointer(copy).copyMemory(from: UnsafeRawBufferPointer(bytes))
-          copy[bytes.count] = 0
-          return callback(copy.baseAddress, bytes.count, user) != 0
-        }
-      }
-      if isEnough { conversation.cancel() }
-    }
+    ) { give($0, to: callback, user, conversation) }
     answer?.pointee = try Block.answer(made)
   }
+}
+
+/// `vlmz_conversation_ask_about_film` of vlmz_film.h.
+@_cdecl("vlmz_conversation_ask_about_film")
+public func vlmzConversationAskAboutFilm(
+  _ handle: OpaquePointer?, _ question: UnsafePointer<CChar>?,
+  _ film: UnsafePointer<vlmz_film>?, _ options: UnsafePointer<vlmz_answer_options>?,
+  _ callback: vlmz_text_callback?, _ user: UnsafeMutableRawPointer?,
+  _ answer: UnsafeMutablePointer<UnsafeMutablePointer<vlmz_answer>?>?
+) -> vlmz_status {
+  answer?.pointee = nil
+  return call {
+    let conversation = try conversation(handle)
+    let seen = try theFilm(film)
+    let made = try conversation.ask(
+      try text(question, "question"), about: seen, options: try answerOptions(options)
+    ) { give($0, to: callback, user, conversation) }
+    answer?.pointee = try Block.answer(made)
+  }
+}
+
+/// Gives a piece of an answer to the caller, who may end the answer.
+private func give(
+  _ piece: String, to callback: vlmz_text_callback?, _ user: UnsafeMutableRawPointer?,
+  _ conversation: Conversation
+) {
+  guard let callback else { return }
+  var piece = piece
+  let isEnough = piece.withUTF8 { bytes in
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: bytes.count + 1) { copy in
+      UnsafeMutableRawBufferPointer(copy).copyMemory(from: UnsafeRawBufferPointer(bytes))
+      copy[bytes.count] = 0
+      return callback(copy.baseAddress, bytes.count, user) != 0
+    }
+  }
+  if isEnough { conversation.cancel() }
+}
+
+private func theFilm(_ pointer: UnsafePointer<vlmz_film>?) throws -> Film {
+  guard pointer != nil else {
+    throw invalid("film", found: "NULL", expected: "a description of it")
+  }
+  let given = try structure(pointer, "film", initial: vlmz_film())
+  let frames = try elements(given.frames, given.frame_count, "frames").map { try image($0) }
+  let bytes = try elements(
+    given.bytes?.assumingMemoryBound(to: UInt8.self), given.byte_count, "bytes")
+  let sources = [!frames.isEmpty, given.path != nil, given.bytes != nil].count { $0 }
+  guard sources == 1 else {
+    throw invalid(
+      "film", found: "\(sources) of frames, path and bytes", expected: "one of them")
+  }
+  let rate = given.frames_per_second == 0 ? nil : given.frames_per_second
+  guard frames.isEmpty else {
+    return try Film(frames: frames, framesPerSecond: given.frames_per_second)
+  }
+  var options = Image.Options(background: given.background)
+  if given.maximum_pixels > 0 { options.maximumPixels = Int(clamping: given.maximum_pixels) }
+  guard given.path != nil else {
+    return try Film(encoded: Array(bytes), framesPerSecond: rate, options: options)
+  }
+  return try Film(
+    contentsOf: try fileName(given.path), framesPerSecond: rate, options: options)
 }
 
 /// `vlmz_conversation_clear` of vlmz.h.

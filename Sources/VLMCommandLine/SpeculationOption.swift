@@ -20,5 +20,7 @@ package struct SpeculationOption: ExpressibleByArgument, Sendable, Equatable {
     tokens = count
   }
 
+  package static var allValueStrings: [String] { ["off"] + (1...7).map { "\($0)" } }
+
   package var defaultValueDescription: String { tokens == 0 ? "off" : "\(tokens)" }
 }

@@ -1,6 +1,7 @@
 import VLMCheckpoint
 import VLMContainer
 import VLMFoundation
+import VLMModels
 import VLMTensor
 
 /// What kind of model file a path leads to, by its first bytes.
@@ -77,6 +78,7 @@ package struct Listing {
         ])
       }
       extra.append(("sections", .array(sections)))
+      var stated: [SectionKind: JSONValue] = [:]
       for kind in [SectionKind.config, .labels, .preprocess, .provenance] {
         guard let bytes = try container.section(kind) else { continue }
         let json: JSONValue
@@ -84,7 +86,13 @@ package struct Listing {
           json = try JSONValue.parse(bytes, limits: JSONLimits(maximumBytes: bytes.count))
         } catch { throw ConversionError(path: path, .section("\(kind)", "JSON")) }
         extra.append(("\(kind)", json))
+        stated[kind] = json
         lines.append("\(kind): \(json.serialized().escapedForDisplay(limit: 2000))")
+      }
+      if let description = try? ModelDescription(json: stated[.config] ?? .null) {
+        let name = description.commonName(provenance: stated[.provenance])
+        extra.insert(("architecture", .string(name)), at: 0)
+        lines.insert("architecture: \(name)", at: 1)
       }
       (facts, notes) = (lines, [])
       self.extra = extra

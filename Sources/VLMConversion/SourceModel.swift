@@ -117,7 +117,11 @@ package struct SourceModel: Sendable {
   private static func modelType(_ stated: JSONValue?) -> String? {
     let keys = ["architecture", "model_type", "general.architecture"]
     let texts = keys.compactMap { stated?[$0]?.stringValue }
-    return texts.first { (1...64).contains($0.utf8.count) }
+    if let text = texts.first(where: { (1...64).contains($0.utf8.count) }) { return text }
+    // open_clip's description has no name: its towers tell a MobileCLIP ("fastvit_mci0").
+    guard let vision = stated?["model_cfg"]?["vision_cfg"] else { return nil }
+    let tower = vision["timm_model_name"]?.stringValue ?? ""
+    return tower.contains("mci") ? "mobileclip" : "clip"
   }
 
   /// A model that the metadata of its file describe; only what they lack is looked for beside it.

@@ -30,6 +30,14 @@ package enum ImageDecoder {
       isFast: isFast, report: report)
   }
 
+  /// The bytes of a regular file.
+  package static func bytes(
+    ofFile path: String, limits: ImageLimits = ImageLimits()
+  ) throws(ImageError) -> [UInt8] {
+    let file = try ImageFile.read(path: path, limits: limits)
+    return Array(file.bytes)
+  }
+
   /// Reads and decodes a whole file; `-` is standard input.
   package static func decode(
     path: String, policy: DecodePolicy = .seen, limits: ImageLimits = ImageLimits(),

@@ -48,6 +48,8 @@ package protocol ModelFamily: Family {
 
   /// Whether its models write text.
   static var writesText: Bool { get }
+  /// Whether it runs models of several names, of which the checkpoint says which it is.
+  static var hasManyNames: Bool { get }
   /// Whether `names`, which have no prefix, are those of such a model. The model is found by this in
   /// training checkpoints that store other things beside it.
   static func isPresent(in names: [String]) -> Bool
@@ -59,6 +61,7 @@ package protocol ModelFamily: Family {
 
 extension ModelFamily {
   package static var writesText: Bool { false }
+  package static var hasManyNames: Bool { false }
 }
 
 /// A family of vision towers that a language model can use.

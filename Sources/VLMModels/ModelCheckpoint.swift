@@ -186,6 +186,14 @@ package struct ModelCheckpoint: Sendable {
     notes.append("the image tower with a classifier on top: the text tower is left out")
   }
 
+  /// Tensors that are no part of the model, without those that training keeps and no model needs.
+  package var worthTelling: [String] {
+    unused.filter { name in
+      let leaf = name.utf8.lastIndex(of: UInt8(ascii: ".")).map { name[name.index(after: $0)...] }
+      return !HeadModule.isBookkeeping(leaf ?? name[...])
+    }
+  }
+
   /// Adds tensors that are no part of the model.
   mutating func addUnused(_ names: [String]) { unused += names }
 

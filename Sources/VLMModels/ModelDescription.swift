@@ -47,6 +47,22 @@ package struct ModelDescription: Sendable, Equatable {
     ModelDescription(family, try F.Config(json: json))
   }
 
+  /// What the field calls the model: where its family runs models of several names, the one that the
+  /// checkpoint stated, such as "qwen3"; else, and where it stated none, the family's.
+  ///
+  /// - Parameter provenance: the container's section.
+  package func commonName(provenance: JSONValue?) -> String {
+    let family = Registry.models.first { $0.name == architecture }
+    guard family?.hasManyNames == true, let stated = provenance?["model_type"]?.stringValue,
+      (1...64).contains(stated.utf8.count),
+      stated.utf8.allSatisfy({ Self.nameBytes.contains($0) })
+    else { return architecture }
+    return stated
+  }
+
+  private static let nameBytes = Set(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-".utf8)
+
   // MARK: - What follows
 
   /// Outputs that labels may name; nil for a model that does not classify.

@@ -1,6 +1,4 @@
 import VLMFoundation
-import VLMImages
-import VLMModels
 import VLMText
 
 extension Conversation {
@@ -24,7 +22,8 @@ extension Conversation {
     _ question: String, aboutFilm frames: [Image], framesPerSecond rate: Double,
     options: AnswerOptions = AnswerOptions(), onText: (String) -> Void = { _ in }
   ) throws(VLMZError) -> Answer {
-    try ask(question, aboutFilm: frames, rate, options, CancellationFlag(), onText)
+    let film = try Film(frames: frames, framesPerSecond: rate)
+    return try ask(question, film, options, CancellationFlag(), onText)
   }
 
   /// The same without blocking the task's thread; `onText` is called on one of the library's threads.
@@ -35,15 +34,41 @@ extension Conversation {
     options: AnswerOptions = AnswerOptions(),
     onText: @escaping @Sendable (String) -> Void = { _ in }
   ) async throws(VLMZError) -> Answer {
+    let film = try Film(frames: frames, framesPerSecond: rate)
     let flag = CancellationFlag()
     return try await Background.run(flag) {
-      try self.ask(question, aboutFilm: frames, rate, options, flag, onText)
+      try self.ask(question, film, options, flag, onText)
+    }
+  }
+
+  /// Answers a question about a film, whichever way its frames are given.
+  ///
+  /// - Throws: as `ask(_:aboutFilm:framesPerSecond:options:onText:)`; `.badData` also for frames that cannot
+  ///   be decoded.
+  @discardableResult
+  public func ask(
+    _ question: String, about film: Film, options: AnswerOptions = AnswerOptions(),
+    onText: (String) -> Void = { _ in }
+  ) throws(VLMZError) -> Answer {
+    try ask(question, film, options, CancellationFlag(), onText)
+  }
+
+  /// The same without blocking the task's thread; `onText` is called on one of the library's threads.
+  /// Cancelling the task cancels the answer.
+  @discardableResult
+  public func ask(
+    _ question: String, about film: Film, options: AnswerOptions = AnswerOptions(),
+    onText: @escaping @Sendable (String) -> Void = { _ in }
+  ) async throws(VLMZError) -> Answer {
+    let flag = CancellationFlag()
+    return try await Background.run(flag) {
+      try self.ask(question, film, options, flag, onText)
     }
   }
 
   private func ask(
-    _ question: String, aboutFilm frames: [Image], _ rate: Double, _ options: AnswerOptions,
-    _ flag: CancellationFlag, _ onText: (String) -> Void
+    _ question: String, _ film: Film, _ options: AnswerOptions, _ flag: CancellationFlag,
+    _ onText: (String) -> Void
   ) throws(VLMZError) -> Answer {
     try gate.enter(flag) { flag in
       guard let sampling = language.filmSampling else {
@@ -51,25 +76,21 @@ extension Conversation {
           .notCapable, "\(model.path.escapedForDisplay()): was trained on no films")
       }
       try VLMZError.require(
-        !frames.isEmpty, "frames", found: "none", expected: "those of a film")
-      try VLMZError.require(
-        rate > 0 && rate <= 1000, "frames per second", found: "\(rate)",
-        expected: "more than 0, at most 1000")
-      try VLMZError.require(
         !question.contains(ImagePrompt.marker), "question", found: ImagePrompt.marker,
         expected: "none: frames have places of their own before it")
       var generation = try options.validated(language.defaults)
       generation.grammar = try language.grammar(of: options.format)
       dropWaiting()
       defer { dropWaiting() }
-      let numbers = sampling.frames(of: frames.count, rate: rate)
+      let numbers = film.frames(sampling)
       for number in numbers {
         let frame = try model.encode(
-          frames[number], EncodingOptions(), pool: generator.context.pool, flag, isFrame: true)
+          try film.frame(number), EncodingOptions(), pool: generator.context.pool, flag,
+          isFrame: true)
         add(frame.tokens)
       }
-      let text = VideoPrompt.text(question, frames: numbers, of: frames.count, rate: rate)
-      return try answer(text, generation, cancelled: flag, emit: onText)
+      return try answer(
+        film.series(numbers) + question, generation, cancelled: flag, emit: onText)
     }
   }
 }

@@ -153,27 +153,32 @@ public final class Conversation: @unchecked Sendable {
   ///
   /// A question that does not say where its pictures stand, with `<image>`, has them in front.
   ///
+  /// - Parameter beginning: of the answer, which goes on behind it; what is written is what follows. It needs
+  ///   a template that writes it as it is.
   /// - Throws: `GenerationError` when it names another number of pictures than it was given, or when
   ///   the conversation is longer than the context; `TextError` from a template; and as
   ///   `TextGenerator.generate`. A question that could not be answered, or whose answer was
   ///   cancelled before it began, is not part of the conversation; its pictures wait for the next.
   package func answer(
-    _ question: String, _ options: GenerationOptions? = nil, cancelled: CancellationFlag? = nil,
-    emit: (String) -> Void = { _ in }
+    _ question: String, _ options: GenerationOptions? = nil, beginning: String = "",
+    cancelled: CancellationFlag? = nil, emit: (String) -> Void = { _ in }
   ) throws -> Answer {
     try frame.refuseTooLong(question)
+    try frame.refuseTooLong(beginning)
     let text = try placed(question)
     let all = images + waiting
-    let ids = try ids(text, all)
+    let ids = try ids(text, all, beginning)
+    var completed = frame.complete(options ?? self.options)
+    if !beginning.isEmpty { (completed.continuesPrompt, completed.begunEnd) = (true, ids.last) }
     let generation = try generator.generate(
-      ids, images: all, frame.complete(options ?? self.options), cancelled: cancelled, emit: emit)
+      ids, images: all, completed, cancelled: cancelled, emit: emit)
     // Marks around the tiles of a picture are text.
     let marks = all.reduce(0) { $0 + $1.positionCount - $1.count }
     let answer = Answer(
       generation, promptTokens: ids.count { $0 != ImagePrompt.sentinel } + marks,
       visualTokens: all.reduce(0) { $0 + $1.count })
     guard !answer.endedBeforeStart else { return answer }
-    let answered = frame.historyText(of: generation.text)
+    let answered = frame.historyText(of: beginning + generation.text)
     turns += [.init(.user, text), .init(.assistant, answered)]
     images = all
     waiting = []
@@ -192,14 +197,17 @@ public final class Conversation: @unchecked Sendable {
   }
 
   /// The prompt's ids if `question` were asked now.
-  package func promptIDs(_ question: String) throws -> [Int] {
+  package func promptIDs(_ question: String, beginning: String = "") throws -> [Int] {
     try frame.refuseTooLong(question)
-    return try ids(try placed(question), images + waiting)
+    return try ids(try placed(question), images + waiting, beginning)
   }
 
-  private func ids(_ question: String, _ pictures: [VisualTokens]) throws -> [Int] {
+  private func ids(
+    _ question: String, _ pictures: [VisualTokens], _ beginning: String
+  ) throws -> [Int] {
+    let begun = beginning.isEmpty ? [] : [ConversationTemplate.Turn(.assistant, beginning)]
     let ids = try frame.ids(
-      turns + [.init(.user, question)], system: system, pictures: pictures.count)
+      turns + [.init(.user, question)] + begun, system: system, pictures: pictures.count)
     let visual = pictures.reduce(0) { $0 + $1.positionCount }
     promptLength = frame.length(ids, visual: visual)
     try frame.requireRoom(ids, visual: visual)

@@ -36,19 +36,25 @@ extension Model {
   /// What this model can be asked for; anything else is refused with `.notCapable`.
   public var capabilities: Capabilities {
     var result: Capabilities = []
-    if description.language != nil {
-      result.insert(.writesText)
+    if let language {
+      if language.tokenizer != nil { result.insert(.writesText) }
       if description.seesPictures { result.insert(.seesPictures) }
       return result
     }
     result.insert(.embedsImages)
     if description.classCount != nil { result.insert(.classifiesImages) }
-    if description.tokenRows != nil { result.formUnion([.embedsTexts, .classifiesByText]) }
+    // A text tower without a tokenizer reads nothing.
+    if description.tokenRows != nil, container.sections.contains(where: { $0.kind == .tokenizer }) {
+      result.formUnion([.embedsTexts, .classifiesByText])
+    }
     return result
   }
 
   /// Bytes of the file.
   public var fileByteCount: Int { container.file.count }
+
+  /// Bytes of the weights.
+  package var weightByteCount: Int { container.weightBytes }
 
   /// Numbers that were learned, over all tensors.
   public var parameterCount: Int {

@@ -59,8 +59,8 @@ public final class Model: Sendable {
   /// The path that the file was opened with.
   public var path: String { container.path }
 
-  /// The name of the architecture: "convnext", "clip_vit", "open_clip", "llama", "llava" …
-  public var architecture: String { description.architecture }
+  /// The name of the architecture as the field has it: "convnext", "clip", "qwen3", "llava" …
+  public let architecture: String
 
   package let container: Container
   package let description: ModelDescription
@@ -185,6 +185,7 @@ public final class Model: Sendable {
 
   private init(_ contents: Contents) {
     container = contents.container
+    architecture = contents.container.commonName(of: contents.description)
     description = contents.description
     kernels = contents.kernels
     pool = contents.pool

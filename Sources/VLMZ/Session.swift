@@ -76,7 +76,11 @@ public final class Session: @unchecked Sendable {
     _ body: (VisionModel) throws -> R
   ) throws(VLMZError) -> R {
     try gate.enter(flag) { _ in
-      guard model.capabilities.isSuperset(of: needed), let vision = model.vision else {
+      // A text tower without a tokenizer says so itself.
+      let able =
+        model.vision?.clip == nil
+        ? model.capabilities : model.capabilities.union([.embedsTexts, .classifiesByText])
+      guard able.isSuperset(of: needed), let vision = model.vision else {
         throw VLMZError(
           .notCapable,
           "\(model.path.escapedForDisplay()): found '\(model.architecture)', expected a model that "

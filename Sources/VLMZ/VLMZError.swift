@@ -92,6 +92,26 @@ public struct VLMZError: Error, Sendable, CustomStringConvertible {
     }
   }
 
+  /// The status of a command that ends with it.
+  package var exitStatus: ExitStatus {
+    switch code {
+    case .invalidArgument, .notCapable: .usage
+    case .unsupported: .unsupported
+    case .badData: .badData
+    case .notFound: .noInput
+    case .noPermission, .notTrusted: .noPermission
+    case .cannotCreate: .cannotCreate
+    case .io: .ioError
+    case .noMemory: .osError
+    case .busy: .temporaryFailure
+    case .cancelled: .interrupted
+    case .internal: .internalError
+    }
+  }
+
+  /// `message`, in whatever words: they were chosen when it was made.
+  package func description(in words: Wording) -> String { message }
+
   /// Runs `body`; whatever it throws is thrown as a `VLMZError`.
   package static func wrapping<T>(_ body: () throws -> T) throws(VLMZError) -> T {
     do { return try body() } catch { throw VLMZError(error) }
@@ -108,3 +128,5 @@ public struct VLMZError: Error, Sendable, CustomStringConvertible {
     }
   }
 }
+
+extension VLMZError: ReportableError {}

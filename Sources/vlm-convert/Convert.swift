@@ -201,7 +201,7 @@ struct Convert: ParsableCommand {
       source, options, threads: try work.threadCount(),
       kernels: try Environment.kernelSet())
     for note in converter.remarks { Report.warning(note.shown, program: "vlm-convert") }
-    let unused = source.checkpoint.unused
+    let unused = source.checkpoint.worthTelling
     if !unused.isEmpty, !quiet {
       // Those that the user wants to be left out are what has to be seen.
       let unexpected = source.checkpoint.unexpected

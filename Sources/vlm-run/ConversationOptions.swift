@@ -77,6 +77,15 @@ struct ConversationOptions: ParsableArguments {
   var stop: [String] = []
 
   @Option(
+    name: [.customLong("answer-begins"), .customLong("prefill-response")],
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "The beginning of each answer, which goes on behind it; what follows is printed.",
+      valueName: "text"),
+    transform: \.repairedText)
+  var answerBegins: String?
+
+  @Option(
     help: ArgumentHelp(
       "Answer with JSON that is valid for this JSON Schema: a file, or the schema itself.",
       valueName: "file|json"))
@@ -173,7 +182,8 @@ struct ConversationOptions: ParsableArguments {
       ("--max-tokens", maxTokens != nil), ("--temp", temp != nil), ("--top-k", topK != nil),
       ("--top-p", topP != nil), ("--min-p", minP != nil),
       ("--repeat-penalty", repeatPenalty != nil), ("--seed", seed != nil),
-      ("--stop", !stop.isEmpty), ("--schema", schema != nil), ("--grammar", grammar != nil),
+      ("--stop", !stop.isEmpty), ("--answer-begins", answerBegins != nil),
+      ("--schema", schema != nil), ("--grammar", grammar != nil),
       ("--system", system != nil), ("--template", template != nil),
       ("--template-args", templateArguments != nil),
       (special == false ? "--no-special" : "--special", special != nil), ("--kv", kv != nil),

@@ -27,7 +27,7 @@ extension ConversationRun {
       let prepared = try prepare(picture, decoded: image, isFrame: true)
       let tokens = try encode(prepared, of: picture, observe: nil)
       conversation.add(tokens)
-      encoded.add(picture, tokens: tokens.positionCount, seconds: Progress.now() - start)
+      encoded.add(picture, tokens: tokens.count, seconds: Progress.now() - start)
     }
     if !quiet, frames.count < film.count {
       Report.note("[\(frames.count) of \(film.count) frames]")
@@ -50,18 +50,10 @@ extension ConversationRun {
     return (film, sampling.frames(of: film.count, rate: rate))
   }
 
-  /// Says that a GIF has more pictures than the one that is seen, where the model could see them.
+  /// Says that a file has more pictures than the one that is seen.
   func noteOfFilm(_ picture: PictureInput) {
-    guard !quiet, model.language.filmSampling != nil, case .file = picture.content,
-      let file = try? MappedFile(path: picture.name), file.count <= limits.maximumFileBytes,
-      file.withBytes(0..<min(file.count, 6), { GIFFilm.isGIF(Array($0)) }),
-      let film = try? GIFFilm(
-        bytes: file.withBytes(0..<file.count) { Array($0) }, name: picture.place, limits: limits),
-      film.count > 1
-    else { return }
-    Report.note(
-      "vlm-run: \(picture.title): the first of \(film.count) pictures is seen; --fps N asks about "
-        + "the film")
+    guard !quiet else { return }
+    SeveralPictures.note(picture, limits, hasFilms: model.language.filmSampling != nil)
   }
 
   /// What shows where a GIF paints nothing.

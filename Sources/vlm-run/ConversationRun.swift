@@ -79,6 +79,11 @@ struct ConversationRun {
     do throws(GenerationError) { try conversation.options.sampling.validate() } catch {
       throw Self.namingSampling(error)
     }
+    guard options.answerBegins == nil || conversation.template != nil else {
+      throw ValidationError(
+        "--answer-begins: expected a template, which says where an answer begins; without one it begins "
+          + "where --prompt ends")
+    }
     guard options.chat || options.prompt != nil else {
       throw ValidationError("this model answers questions: expected --prompt or --chat")
     }
@@ -114,7 +119,8 @@ struct ConversationRun {
     }
     var steps: [GenerationStep] = []
     if outputs.dump != nil {
-      try model.generator.inspect(try conversation.promptIDs(question), images: pictures) {
+      let ids = try conversation.promptIDs(question, beginning: options.answerBegins ?? "")
+      try model.generator.inspect(ids, images: pictures) {
         recording.add($0, $1, $2)
       }
       model.generator.observeStep = { steps.append($0) }
@@ -205,7 +211,7 @@ struct ConversationRun {
     let tokens = try encode(
       try prepare(picture, isOneOfSeveral: isOneOfSeveral), of: picture, observe: observe)
     conversation.add(tokens)
-    encoded.add(picture, tokens: tokens.positionCount, seconds: Progress.now() - start)
+    encoded.add(picture, tokens: tokens.count, seconds: Progress.now() - start)
     return tokens
   }
 
@@ -234,7 +240,9 @@ struct ConversationRun {
     let answer: Answer
     var isBegun = false
     do {
-      answer = try conversation.answer(question, cancelled: cancelled) { piece in
+      answer = try conversation.answer(
+        question, beginning: options.answerBegins ?? "", cancelled: cancelled
+      ) { piece in
         if !isBegun {
           warnOfLength(conversation)
           if format == .text { title.map { Report.text($0) } }

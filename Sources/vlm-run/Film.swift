@@ -40,16 +40,11 @@ enum Film {
 
   /// Refuses a file that has more frames than the one that would be seen.
   private static func checkFrame(_ picture: PictureInput, _ limits: ImageLimits) throws {
-    guard case .file = picture.content else { return }
-    let file = try MappedFile(path: picture.name)
-    let head = file.withBytes(0..<min(file.count, 1 << 12)) { Array($0) }
-    if let kind = Animation.name(of: head) { throw InputError(picture.name, .unreadFilm(kind)) }
-    if file.withBytes(0..<file.count, { Animation.isTIFFOfPages($0) }) {
-      throw InputError(picture.name, .unreadFilm("a TIFF of several pages"))
+    if let kind = SeveralPictures.kind(of: picture) {
+      throw InputError(picture.place, .unreadFilm(kind))
     }
-    guard GIFFilm.isGIF(head), let content = try content(of: picture, limits) else { return }
-    let film = try GIFFilm(bytes: content, name: picture.place, limits: limits)
-    if film.count > 1 { throw InputError(picture.name, .filmAmongFrames(frames: film.count)) }
+    let count = SeveralPictures.count(of: picture, limits)
+    if count > 1 { throw InputError(picture.place, .filmAmongFrames(frames: count)) }
   }
 
   /// Files that came in the order of their names' bytes, as folders and shells have them, in that of the

@@ -145,7 +145,9 @@ struct ImageRun {
       guard isFirst || !outputs.areOfOneImage else {
         throw InputError(picture.place, .several(advice: nil))
       }
-      return try loader.load(picture)
+      let loaded = try loader.load(picture)
+      if !quiet { SeveralPictures.note(picture, loader.limits, hasFilms: false) }
+      return loaded
     }
   }
 
@@ -188,7 +190,7 @@ struct ImageRun {
     _ milliseconds: Double
   ) -> JSONValue {
     var object = picture.members
-    if output.logits != nil || outputs.embed != nil {
+    if output.logits != nil {
       object.set(
         "top",
         .array(
@@ -199,7 +201,7 @@ struct ImageRun {
               session.scores == .raw ? "score" : "probability": .double(candidate.score),
             ]
           }))
-    } else {
+    } else if outputs.embed == nil {
       // All that the model has to say, and written nowhere else; as few digits as tell an f32.
       object.set(
         "embedding",

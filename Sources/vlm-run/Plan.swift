@@ -14,7 +14,7 @@ struct Plan {
 
   init(_ container: Container, _ kernels: KernelSet, _ pool: WorkerPool) {
     let parameters = container.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
-    let architecture = (try? container.modelDescription().architecture) ?? "unknown"
+    let architecture = (try? container.commonName(of: container.modelDescription())) ?? "unknown"
     object.set("schema", 1)
     object.set("model", .string(architecture))
     object.set("parameters", .int(parameters))
@@ -31,9 +31,9 @@ struct Plan {
     lines.append("\(title ?? key): \(text)")
   }
 
-  /// What memory is for weights that do not all have room.
+  /// What memory is for weights that do not all have room; null where they have.
   mutating func add(_ reading: WeightReading?) {
-    guard let reading else { return }
+    guard let reading else { return object.set("memory_bytes", .null) }
     add("memory_bytes", .int(reading.limit), byteText(reading.limit), title: "memory")
   }
 

@@ -141,8 +141,11 @@ struct LimitOptions: ParsableArguments {
   @Option(help: "MiB of a request's body; default: 32.")
   var maxBody: Int?
 
-  @Option(help: "Pictures of a request; default: 16.")
+  @Option(help: "Pictures and films of a request; default: 16.")
   var maxPictures: Int?
+
+  @Option(help: "Frames of the films of a request; default: 1024.")
+  var maxFrames: Int?
 
   @Option(help: "Megapixels of a picture; default: 50.")
   var maxPixels: Int?
@@ -180,6 +183,7 @@ struct LimitOptions: ParsableArguments {
   func validate() throws {
     for (option, value, range) in [
       ("--max-body", maxBody, 1...1024), ("--max-pictures", maxPictures, 0...1024),
+      ("--max-frames", maxFrames, 1...36_000),
       ("--max-pixels", maxPixels, 1...1000), ("--max-tokens", maxTokens, 1...1_000_000),
       ("--connections", connections, 1...10_000),
       ("--connections-of-address", connectionsOfAddress, 1...10_000),
@@ -197,7 +201,8 @@ struct LimitOptions: ParsableArguments {
   var limits: ServerLimits {
     ServerLimits(
       bodyBytes: (maxBody ?? 32) << 20, pictures: maxPictures ?? 16,
-      picturePixels: (maxPixels ?? 50) * 1_000_000, answerTokens: maxTokens ?? 4096,
+      frames: maxFrames ?? 1024, picturePixels: (maxPixels ?? 50) * 1_000_000,
+      answerTokens: maxTokens ?? 4096,
       waiting: queue ?? 64, deadline: .seconds(timeout ?? 600))
   }
 

@@ -63,7 +63,8 @@ struct VLMServe: ParsableCommand {
   var quiet = false
 
   func run() throws {
-    let limits = bounds.limits
+    var limits = bounds.limits
+    if case .limited(let bytes) = memory.use { limits.memoryBytes = bytes }
     let keys = try callers.keys()
     let served = try open(limits)
     let sockets = try address.sockets()
@@ -146,13 +147,10 @@ struct VLMServe: ParsableCommand {
       }
       opened.append((name, container))
     }
-    let allWeights = opened.reduce(0) { $0 + $1.container.weightBytes }
     var served: [ServedModel] = []
-    for (name, container) in opened {
-      let share = memory.use.share(
-        weights: container.weightBytes, of: allWeights, available: Machine.availableMemory,
-        own: Machine.ownMemory)
-      let model = try Model(container, kernels: kernels, pool: pool, memory: share)
+    let shares = try shares(of: opened.map(\.container), limits, kernels, pool)
+    for ((name, container), (weights, engine)) in zip(opened, shares) {
+      let model = try Model(container, kernels: kernels, pool: pool, memory: weights)
       if let reading = model.reading {
         memory.warn(
           reading.reader.byteCount, limit: reading.limit, quiet: quiet, program: "vlm-serve")
@@ -160,12 +158,40 @@ struct VLMServe: ParsableCommand {
         WeightLoading.load(container.file, data.range, quiet: quiet)
       }
       let one = try ServedModel(
-        name: name, model: model, engine: answers.engine(limits), limits: limits,
+        name: name, model: model, engine: engine, limits: limits,
         opened: Int(time(nil)))
       if let engine = one.engine { warn(engine, name, container) }
       served.append(one)
     }
     return served
+  }
+
+  /// What each model may take for its weights, and how its engine is bounded.
+  private func shares(
+    of containers: [Container], _ limits: ServerLimits, _ kernels: KernelSet, _ pool: WorkerPool
+  ) throws -> [(weights: MemoryUse, engine: BatchEngineOptions)] {
+    var options = answers.engine(limits)
+    let own = Machine.ownMemory
+    guard let limit = limits.memoryBytes else {
+      let all = containers.reduce(0) { $0 + $1.weightBytes }
+      return containers.map { container in
+        let share = memory.use.share(
+          weights: container.weightBytes, of: all, available: Machine.availableMemory, own: own)
+        return (share, options)
+      }
+    }
+    // Kept pictures are a convenience, and yield to what is needed.
+    options.pictureCacheBytes = min(options.pictureCacheBytes, max(0, limit - own) / 16)
+    let needs = try containers.map { container in
+      // Mapped, so that nothing of it is read for that.
+      let model = try Model(container, kernels: kernels, pool: pool)
+      return MemoryShares.Need(model, weights: container.weightBytes, options)
+    }
+    return MemoryShares(limit: limit, own: own, needs: needs).shares.map { share in
+      var options = options
+      options.keyValueBytes = share.keyValues > 0 ? share.keyValues : nil
+      return (share.weights, options)
+    }
   }
 
   /// What whoever starts the server should know of the contexts that its options ask for.

@@ -39,6 +39,9 @@ typedef struct files {
   char joint[4096];
   char llava[4096];
   char stories[4096];
+  char smolvlm[4096];
+  // A folder with film.gif and frame-0.png to frame-5.png.
+  char folder[4096];
   char horse[4096];
   char cup[4096];
   char embedding[4096];
@@ -67,6 +70,7 @@ void test_threads(const files *files);
 void test_cancellation(const files *files);
 void test_growth(const files *files);
 void test_many_images(const files *files);
+void test_films(const files *files);
 void test_conversion(const files *files);
 void write_results(const files *files);
 

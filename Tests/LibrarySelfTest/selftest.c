@@ -48,6 +48,7 @@ static const struct {
     {"threads", test_threads},           {"cancellation", test_cancellation},
     {"growth", test_growth},             {"write", write_results},
     {"images", test_many_images},        {"conversion", test_conversion},
+    {"films", test_films},
 };
 
 static void name(char *path, const char *folder, const char *file) {
@@ -66,6 +67,8 @@ int main(int argc, char **argv) {
   name(files.joint, argv[1], "joint.vlmz");
   name(files.llava, argv[1], "llava.vlmz");
   name(files.stories, argv[1], "stories.vlmz");
+  name(files.smolvlm, argv[1], "smolvlm.vlmz");
+  name(files.folder, argv[1], "");
   name(files.horse, argv[1], "horse.png");
   name(files.cup, argv[1], "cup.png");
   name(files.embedding, argv[1], "embedding.f32");

@@ -194,3 +194,23 @@ struct LLaVACheckpointTests {
     #expect(error != nil, "\(key)")
   }
 }
+
+extension LLaVACheckpointTests {
+  @Test("two names of a token that contradict each other are refused")
+  func contradictoryTokens() throws {
+    func check(_ json: JSONValue) throws(ModelError) {
+      try ConfigFields(json, path: "config.json").checkPictureTokens([])
+    }
+    try check(["image_token_index": 5, "image_token_id": 5, "video_token_id": 6])
+    for kind in ["image", "video"] {
+      let error = thrownError(ModelError.self) {
+        try check(
+          .object(
+            [("\(kind)_token_index", 5), ("\(kind)_token_id", 6)].reduce(into: JSONObject()) {
+              $0.set($1.0, $1.1)
+            }))
+      }
+      #expect(error?.description.contains("\(kind)_token_id: found 6, expected 5") == true)
+    }
+  }
+}

@@ -1,7 +1,8 @@
 import Testing
 import VLMFoundation
-import VLMServer
 import VLMZ
+
+@testable import VLMServer
 
 @Suite struct AnswerTests {
   private func answer(
@@ -55,6 +56,15 @@ import VLMZ
     #expect(status(.notCapable) == 400)
     #expect(status(.noMemory) == 503)
     #expect(status(.internal) == 500)
+  }
+
+  @Test func noClientSeesWhereAModelsFileLies() {
+    let error = APIError(
+      EngineError.failed(VLMZError(.io, "/srv/models/a.vlmz: changed while it was in use")))
+    let shown = error.replacing("/srv/models/a.vlmz", with: "model 'a'")
+    #expect(shown.message == "model 'a': changed while it was in use")
+    #expect(shown.status == error.status && shown.type == error.type)
+    #expect(error.replacing("", with: "x") == error)
   }
 
   @Test func pageAllowsNothingFromElsewhere() async throws {

@@ -74,6 +74,11 @@ import VLMZ
       (#", "logit_bias": {"x": 1}"#, "logit_bias"),
       (#", "logit_bias": {"5": 101}"#, "logit_bias"),
       (#", "guided_choice": "yes""#, "guided_choice"),
+      (#", "guided_choice": []"#, "guided_choice"),
+      (
+        #", "response_format": {"type": "json_schema", "json_schema": {"name": "a"}}"#,
+        "response_format.json_schema.schema"
+      ),
       (#", "grammar": "root ::= [a]", "guided_json": {}"#, "guided_json"),
       (#", "chat_template_kwargs": 1"#, "chat_template_kwargs"),
       (#", "modalities": ["audio"]"#, "modalities"),

@@ -108,4 +108,21 @@ import VLMZ
     #expect(request.repeated["temperature"] == 0.5)
     #expect(request.repeated["tools"] == [])
   }
+
+  @Test func aSchemaThatIsNotThereIsRefused() {
+    let error = refusal {
+      _ = try ResponsesRequest(
+        try body(#"{"input": "Hi", "text": {"format": {"type": "json_schema", "name": "a"}}}"#),
+        limits: small)
+    }
+    #expect(error?.parameter == "text.format.schema")
+  }
+
+  @Test func emptyListsAreCalledThat() {
+    for request in [#"{"input": "\#(pixel)", "labels": []}"#] {
+      let error = refusal { _ = try ClassifyRequest(try body(request), limits: small) }
+      #expect(
+        error?.message == "labels: found an empty array, expected an array of one or more strings")
+    }
+  }
 }

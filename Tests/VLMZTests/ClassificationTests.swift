@@ -2,6 +2,7 @@ import Testing
 import VLMFoundation
 import VLMModels
 import VLMTensor
+import VLMTestSupport
 import VLMZ
 
 struct ClassificationTests {
@@ -94,5 +95,21 @@ struct LabelsTests {
   func refused(text: String, count: Int?) throws {
     let json = try JSONValue.parse(text)
     #expect(throws: ModelError.self) { try Labels(json: json, count: count) }
+  }
+}
+
+/// Models with a text tower that nothing makes ids for.
+struct TokenizerlessModelTests {
+  @Test("a model without a tokenizer promises no texts")
+  func capabilities() throws {
+    let folder = try TemporaryFolder()
+    _ = try convertedSession(TestFiles.fixture("fastvit/mobileclip"), .f32, in: folder)
+    let model = try Model(opening: folder.path("model.vlmz"))
+    #expect(model.capabilities == [.embedsImages])
+    #expect(model.architecture == "mobileclip")
+    let described = try JSONValue.parse(try model.describe())
+    #expect(described["capabilities"] == ["embeds_images"])
+    let error = libraryError { _ = try Session(of: model).embed("a cat") }
+    #expect(error?.code == .notCapable)
   }
 }

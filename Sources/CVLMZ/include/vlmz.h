@@ -1,5 +1,5 @@
 // The C interface of vlmz: models in .vlmz files that classify, embed and answer questions about
-// pictures. vlmz_convert.h makes such files. C11 or later, or C++.
+// pictures; vlmz_film.h has films, and vlmz_convert.h makes such files. C11 or later, or C++.
 //
 // Status   Functions that can fail return a vlmz_status, 0 for success. After another value
 //          vlmz_last_error() has, on the same thread, one line that says what was wrong. On
@@ -47,7 +47,7 @@ extern "C" {
 // ---------------------------------------------------------------- versions and errors
 
 // The interface that this header describes; see vlmz_abi_version().
-#define VLMZ_ABI_VERSION 4
+#define VLMZ_ABI_VERSION 5
 
 // The interface that the library has. A program works with a library whose number is that of its
 // header or higher; one that it does not work with has another soname. Thread-safe.

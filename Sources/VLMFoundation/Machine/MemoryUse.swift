@@ -8,6 +8,9 @@ package enum MemoryUse: Sendable, Equatable {
   case limited(Int)
   /// So many bytes of weights, whatever the rest of the process takes.
   case weights(Int)
+  /// A share, 0 to 1, of what a process that may take so many bytes has left for weights: they are read as
+  /// they are used.
+  case part(of: Int, share: Double)
 
   /// The least that can be asked for.
   package static let least = 16 << 20
@@ -31,6 +34,7 @@ package enum MemoryUse: Sendable, Equatable {
       return weights > usable ? usable + own : nil
     case .limited(let bytes): return weights + own > bytes ? bytes : nil
     case .weights(let bytes): return weights > bytes ? bytes : nil
+    case .part(let bytes, _): return bytes
     }
   }
 
@@ -52,6 +56,9 @@ package enum MemoryUse: Sendable, Equatable {
   /// Bytes that weights may have, of `limit` of a process that has taken `own` for everything else.
   package func weightLimit(of limit: Int, own: Int) -> Int {
     if case .weights(let bytes) = self { return bytes }
+    if case .part(_, let share) = self {
+      return max(Self.leastOfWeights, Int(Double(max(0, limit - own)) * share))
+    }
     return max(Self.leastOfWeights, limit - own)
   }
 }

@@ -16,24 +16,50 @@ package enum Animation {
     return nil
   }
 
+  /// What a file is that is no GIF: an animation, a picture, or what it looks like.
+  package static func kind(of bytes: [UInt8]) -> String {
+    if let name = name(of: Array(bytes.prefix(1 << 12))) { return name }
+    return bytes.withUnsafeBytes { bytes in
+      do throws(ImageError) {
+        return try ImageSignature.format(of: bytes, name: "").name
+      } catch {
+        if case .unrecognized(let kind?) = error.problem { return kind }
+        return bytes.isEmpty ? "an empty file" : "no film"
+      }
+    }
+  }
+
   /// Whether a file is a TIFF whose second directory is a page too, and no small copy of the first.
   package static func isTIFFOfPages(_ file: some RandomAccessCollection<UInt8>) -> Bool {
-    let isLittle = file.starts(with: [0x49, 0x49, 42, 0])
-    guard isLittle || file.starts(with: [0x4d, 0x4d, 0, 42]) else { return false }
+    let isLittle = file.starts(with: [0x49, 0x49])
+    // 43 is that of BigTIFF, whose numbers are wider.
+    let marks: [(mark: [UInt8], isBig: Bool)] = [
+      ([0x49, 0x49, 42, 0], false), ([0x4d, 0x4d, 0, 42], false), ([0x49, 0x49, 43, 0], true),
+      ([0x4d, 0x4d, 0, 43], true),
+    ]
+    guard let isBig = marks.first(where: { file.starts(with: $0.mark) })?.isBig else {
+      return false
+    }
+    let (counts, offsets, entryBytes) = isBig ? (8, 8, 20) : (2, 4, 12)
     func number(_ place: Int, _ count: Int) -> Int? {
       guard place >= 0, place <= file.count - count else { return nil }
       let bytes = file.dropFirst(place).prefix(count)
-      return (isLittle ? Array(bytes.reversed()) : Array(bytes)).reduce(0) { $0 << 8 | Int($1) }
+      let value = (isLittle ? Array(bytes.reversed()) : Array(bytes)).reduce(UInt64(0)) {
+        $0 << 8 | UInt64($1)
+      }
+      // No place in a file; nothing below overflows.
+      return value > UInt64(UInt32.max) ? nil : Int(value)
     }
-    guard let first = number(4, 4), let entries = number(first, 2),
-      let second = number(first + 2 + entries * 12, 4), second > 0,
-      let count = number(second, 2), count > 0
+    guard let first = number(isBig ? 8 : 4, offsets), let entries = number(first, counts),
+      let second = number(first + counts + entries * entryBytes, offsets), second > 0,
+      let count = number(second, counts), count > 0
     else { return false }
     for index in 0..<count {
-      let entry = second + 2 + index * 12
+      let entry = second + counts + index * entryBytes
+      guard let tag = number(entry, 2) else { return false }
       // NewSubfileType, whose first bit says that it is a smaller copy.
-      guard number(entry, 2) == 254 else { continue }
-      return number(entry + 8, 4).map { $0 & 1 == 0 } ?? false
+      guard tag == 254 else { continue }
+      return number(entry + 4 + offsets, 4).map { $0 & 1 == 0 } ?? false
     }
     return true
   }

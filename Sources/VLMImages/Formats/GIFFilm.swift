@@ -5,12 +5,15 @@ package struct GIFFilm {
   package let count: Int
   package let width: Int
   package let height: Int
+  /// How long all of them are shown together, in seconds: more than 0.
+  package let seconds: Double
   private let file: PixelBuffer
   private let global: [UInt8]
   private var following: GIFFrame?
-  /// RGB, and whether a pixel was painted.
-  private var canvas: [UInt8]
-  private var painted: [Bool]
+  /// RGB, and whether a pixel was painted; empty before the first picture.
+  private var canvas: [UInt8] = []
+  private var painted: [Bool] = []
+  private let pixels: Int
   private let background: RGB
 
   /// More are no short film, nor are more pixels in all of them; the rest is left out.
@@ -34,22 +37,25 @@ package struct GIFFilm {
     let contents = ImageBytes(bytes: file.contents)
     let first = try GIFFrame(contents, name: name)
     (width, height) = (first.canvasWidth, first.canvasHeight)
-    let pixels = try limits.pixels(width: width, height: height, of: name)
+    pixels = try limits.pixels(width: width, height: height, of: name)
     // The canvas, a copy where a picture is taken away again, indices, and the result.
     try limits.require(memory: pixels * 12, for: name)
     global = first.global
-    var count = 0
+    var (count, hundredths) = (0, 0)
     var frame: GIFFrame? = first
     while let found = frame, count < min(Self.maximumCount, max(1, Self.maximumPixels / pixels)) {
       count += 1
+      hundredths += found.delay < Self.leastDelay ? Self.usualDelay : found.delay
       frame = Self.frame(behind: found, in: contents, pixels: pixels)
     }
     self.count = count
+    seconds = Double(hundredths) / 100
     self.background = background
     following = first
-    canvas = [UInt8](repeating: 0, count: pixels * 3)
-    painted = [Bool](repeating: false, count: pixels)
   }
+
+  /// What browsers show of pictures with shorter delays than they have: a tenth of a second.
+  private static let (leastDelay, usualDelay) = (2, 10)
 
   /// Whether a file begins as a GIF.
   package static func isGIF(_ bytes: some Collection<UInt8>) -> Bool {
@@ -60,7 +66,11 @@ package struct GIFFilm {
   package mutating func next() -> Image? {
     guard let frame = following else { return nil }
     let contents = ImageBytes(bytes: file.contents)
-    following = Self.frame(behind: frame, in: contents, pixels: painted.count)
+    following = Self.frame(behind: frame, in: contents, pixels: pixels)
+    if canvas.isEmpty {
+      canvas = [UInt8](repeating: 0, count: pixels * 3)
+      painted = [Bool](repeating: false, count: pixels)
+    }
     let before = frame.disposal == .previous ? (canvas, painted) : ([], [])
     paint(frame, contents)
     let image = shown()

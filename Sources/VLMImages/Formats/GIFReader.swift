@@ -98,6 +98,8 @@ struct GIFFrame {
   /// The same of the file, for frames without one of their own.
   let global: [UInt8]
   let disposal: Disposal
+  /// How long it is shown, in hundredths of a second, as the file says: 0 where it says nothing.
+  let delay: Int
   /// Offset of the code sub-blocks, and the minimum code size.
   let data: Int
   let codeBits: Int
@@ -139,6 +141,7 @@ struct GIFFrame {
     global = palette
     var transparent: UInt8?
     var disposal = Disposal.keep
+    var delay = 0
     while true {
       switch file.byte(offset) {
       case 0x21:
@@ -147,6 +150,7 @@ struct GIFFrame {
         if file.byte(offset + 1) == 0xF9, let size = file.byte(offset + 2), size >= 4,
           let control = file.byte(offset + 3), let index = file.byte(offset + 6)
         {
+          delay = file.short(offset + 4) ?? 0
           if control & 1 == 1 { transparent = UInt8(index) }
           disposal = [2: .background, 3: .previous][control >> 2 & 7] ?? .keep
         }
@@ -174,6 +178,7 @@ struct GIFFrame {
         self.transparent = transparent
         self.palette = palette
         self.disposal = disposal
+        self.delay = delay
         return
       case 0x3B: throw corrupt("the file has no picture")
       case nil: throw early

@@ -11,6 +11,7 @@ package enum CLIPFamily: ModelFamily {
   package typealias Config = CLIPConfig
 
   package static let name = "open_clip"
+  package static let hasManyNames = true
   package static let summary: String? = "a CLIP (names of transformers, open_clip or OpenAI)"
 
   package static let stated = StatedClasses(

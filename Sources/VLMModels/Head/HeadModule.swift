@@ -33,6 +33,9 @@ struct HeadModule: Sendable {
   /// Losses have weights that look like a classifier's and are applied in another way.
   private static let losses = ["loss", "criterion", "metric", "arcface", "cosface", "margin"]
 
+  /// Whether the last part of a name is that of state which no result depends on.
+  static func isBookkeeping(_ leaf: Substring) -> Bool { bookkeeping.contains(leaf) }
+
   /// Whether no result depends on a tensor.
   static func isInert(_ name: CheckpointFacts.Name) -> Bool {
     var path = name.name.split(separator: ".", omittingEmptySubsequences: false)

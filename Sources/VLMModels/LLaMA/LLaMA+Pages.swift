@@ -87,6 +87,14 @@ extension LLaMA {
     }
   }
 
+  /// Bytes that `workspace` takes; nil when their number overflows.
+  package func workspaceBytes(rows: Int, threads: Int) -> Int? {
+    var bare = config
+    bare.layers = 0
+    return LLaMAPlan(bare, capacity: rows, chunkRows: rows, format: .f16, threads: threads)
+      .byteCount
+  }
+
   /// Memory for passes of up to `rows` rows, and for no keys and values.
   ///
   /// - Throws: `ModelError` when that needs more memory than the machine has.

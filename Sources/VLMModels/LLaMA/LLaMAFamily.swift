@@ -21,6 +21,7 @@ package enum LLaMAFamily: ModelFamily {
   }
 
   package static let writesText = true
+  package static let hasManyNames = true
 
   package static func isPresent(in names: [String]) -> Bool {
     LLaMANaming.detect(names) != nil || Gemma3Whole.isPresent(in: names)

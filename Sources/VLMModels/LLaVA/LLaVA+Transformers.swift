@@ -181,12 +181,19 @@ package struct TransformersLLaVA {
 
 extension ConfigFields {
   /// Refuses tokens that stand for pictures and have no row in the table of embeddings: no prompt
-  /// could have them.
+  /// could have them; and two names of one that contradict each other.
   ///
   /// - Parameter names: the model's tensors.
   func checkPictureTokens(_ names: [CheckpointFacts.Name]) throws(ModelError) {
     let table = names.first { name in
       name.name.hasSuffix("embed_tokens.weight") && name.shape.count == 2
+    }
+    for kind in ["image", "video"] {
+      let (older, newer) = ("\(kind)_token_index", "\(kind)_token_id")
+      guard let first = try statedInt(older), let second = try statedInt(newer), first != second
+      else { continue }
+      throw refusal(
+        newer, found: "\(second)", expected: "\(first), as \(older) has it, or one of them alone")
     }
     guard let rows = table?.shape[0] else { return }
     for key in ["image_token_index", "image_token_id", "video_token_index", "video_token_id"] {

@@ -10,6 +10,7 @@ package enum MobileNetFamily: ModelFamily {
   package typealias Config = MobileNetConfig
 
   package static let name = "mobilenet"
+  package static let hasManyNames = true
   package static let summary: String? = "a MobileNetV4 or an EfficientViT of timm's"
 
   package static func isPresent(in names: [String]) -> Bool {

@@ -13,6 +13,7 @@ package enum PlainViTFamily: ModelFamily {
   package typealias Config = PlainViTConfig
 
   package static let name = "vit"
+  package static let hasManyNames = true
   package static let summary: String? = "a DINOv2, a DINOv3 or a ViT of timm's"
 
   package static let stated = StatedClasses(

@@ -45,6 +45,14 @@ package struct APIError: Error, Sendable, Equatable {
       status: 400, "\(parameter): \(message)", parameter: parameter, code: "unsupported_parameter")
   }
 
+  /// The same with another text in its message for one that it has.
+  func replacing(_ text: String, with other: String) -> APIError {
+    guard !text.isEmpty, message.contains(text) else { return self }
+    return APIError(
+      status: status, message.replacing(text, with: other), type: type, parameter: parameter,
+      code: code, retryAfter: retryAfter)
+  }
+
   /// `{"error": {"message", "type", "param", "code"}}`.
   package var json: JSONValue {
     [

@@ -39,7 +39,8 @@ extension AnswerFormat {
   private static func response(_ request: Fields) throws(APIError) -> AnswerFormat {
     guard let value = request["response_format"] else { return .text }
     let fields = try Fields(value, at: "response_format")
-    return try named(fields) { () throws(APIError) -> JSONValue? in
+    return try named(fields, fields.name("json_schema.schema")) {
+      () throws(APIError) -> JSONValue? in
       guard let stated = fields["json_schema"] else {
         throw .invalid(fields.name("json_schema"), found: "none", expected: "an object")
       }
@@ -53,16 +54,18 @@ extension AnswerFormat {
   ///
   /// - Parameter format: `text.format`.
   init(ofResponse format: Fields) throws(APIError) {
-    self = try Self.named(format) { () throws(APIError) -> JSONValue? in
+    self = try Self.named(format, format.name("schema")) { () throws(APIError) -> JSONValue? in
       try format.refuseOthers(
         known: ["type", "schema"], ignored: ["name", "description", "strict"])
       return format["schema"]
     }
   }
 
-  /// - Parameter schema: reads that of the type "json_schema"; nil for any object.
+  /// - Parameters:
+  ///   - place: where the schema stands.
+  ///   - schema: reads that of the type "json_schema".
   private static func named(
-    _ fields: Fields, schema: () throws(APIError) -> JSONValue?
+    _ fields: Fields, _ place: String, schema: () throws(APIError) -> JSONValue?
   ) throws(APIError) -> AnswerFormat {
     switch try fields.string("type") {
     case "text": return .text
@@ -70,7 +73,12 @@ extension AnswerFormat {
       // llama.cpp's form of a schema.
       return fields["schema"].map { .jsonSchema($0.serialized()) } ?? .jsonObject
     case "json_schema":
-      return try schema().map { .jsonSchema($0.serialized()) } ?? .jsonObject
+      guard let schema = try schema() else {
+        throw .invalid(
+          place, found: "none",
+          expected: "a JSON Schema; the type 'json_object' asks for any object")
+      }
+      return .jsonSchema(schema.serialized())
     case let other:
       throw .invalid(
         fields.name("type"), found: other.map { "'\($0)'" } ?? "none",
@@ -85,7 +93,7 @@ extension AnswerFormat {
     else {
       throw .invalid(
         name, found: request[name].map { Fields.shown($0) } ?? "none",
-        expected: "an array of strings")
+        expected: "an array of one or more strings")
     }
     let quoted = texts.map { text in
       let escaped = text.unicodeScalars.map { scalar -> String in

@@ -6,13 +6,16 @@ struct ChatMessages {
   private let limits: ServerLimits
   private var messages: [GenerationRequest.Message] = []
   private var budget: PictureBudget
+  /// Frames a second of films whose parts do not say it; nil for what is usual.
+  private let frameRate: Double?
   /// Whether the last message is the result of a call, which the next result joins.
   private var isResult = false
   /// Whether the last message ends with a call, behind which there is nothing to go on with.
   private var isCall = false
 
-  init(limits: ServerLimits) {
+  init(limits: ServerLimits, frameRate: Double? = nil) {
     self.limits = limits
+    self.frameRate = frameRate
     budget = PictureBudget(limits)
   }
 
@@ -207,10 +210,13 @@ struct ChatMessages {
       case "image_url", "input_image":
         pictures.append(.image(try picture(fields)))
         pieces.append(nil)
+      case "video_url"?, "input_video"?, "video"?:
+        pictures.append(.film(try film(fields)))
+        pieces.append(nil)
       case let other:
         throw .invalid(
           fields.name("type"), found: other.map { "'\($0)'" } ?? "none",
-          expected: "text or image_url, or else input_text or input_image")
+          expected: "text, image_url or video_url, or else input_text or input_image")
       }
     }
     return (Self.joined(pieces), pictures)
@@ -236,6 +242,53 @@ struct ChatMessages {
     try budget.take(image, at: place)
     return image
   }
+
+  /// A film, in vLLM's form (`video_url`), in llama.cpp's (`input_video`), or in Qwen's (`video`, which may
+  /// be an array of frames).
+  private mutating func film(_ fields: Fields) throws(APIError) -> Film {
+    let key = try fields.string("type") ?? "video_url"
+    try fields.refuseOthers(known: ["type", key, "fps"], ignored: ["cache_control"])
+    let place = fields.name(key)
+    var rate = try fields.number("fps", Self.rates) ?? frameRate
+    let film: Film
+    switch fields[key] {
+    case .string(let text)?:
+      film = try DataURI.film(text, rate: rate, parameter: place, limits: limits)
+    case .array(let uris)? where key == "video":
+      guard uris.count <= limits.frames else {
+        throw .invalid(
+          place, found: "\(uris.count) frames", expected: "at most \(limits.frames) in a request")
+      }
+      var frames: [Image] = []
+      for (index, uri) in uris.enumerated() {
+        let name = "\(place)[\(index)]"
+        guard let text = uri.stringValue else {
+          throw .invalid(name, found: Fields.shown(uri), expected: "a data URI")
+        }
+        frames.append(try DataURI.image(text, parameter: name, limits: limits))
+      }
+      film = try DataURI.film(frames, rate: rate, parameter: place)
+    case let value?:
+      let inner = try Fields(value, at: place)
+      let names: Set<String> = key == "input_video" ? ["url", "data", "fps"] : ["url", "fps"]
+      try inner.refuseOthers(known: names)
+      rate = try inner.number("fps", Self.rates) ?? rate
+      var uri = try inner.string("url")
+      if key == "input_video", let data = try inner.string("data") {
+        uri = DataURI.isOne(data) ? data : "data:video/unknown;base64," + data
+      }
+      guard let uri else {
+        throw .invalid("\(place).url", found: "none", expected: "a data URI")
+      }
+      film = try DataURI.film(uri, rate: rate, parameter: place, limits: limits)
+    case nil: throw .invalid(place, found: "none", expected: "an object with 'url'")
+    }
+    try budget.take(film, at: place)
+    return film
+  }
+
+  /// Frames a second.
+  static let rates = 0.001...1000.0
 
   /// - Parameter pieces: texts, and nil for pictures.
   static func joined(_ pieces: [String?]) -> String {

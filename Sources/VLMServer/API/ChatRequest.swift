@@ -8,7 +8,8 @@ package struct ChatRequest: Sendable {
 
   private static let known = AnswerParameters.known.union([
     "messages", "max_completion_tokens", "logprobs", "top_logprobs", "chat_template_kwargs",
-    "reasoning_effort", "tools", "tool_choice", "continue_final_message", "add_generation_prompt",
+    "reasoning_effort", "media_io_kwargs", "tools", "tool_choice", "continue_final_message",
+    "add_generation_prompt",
   ])
 
   /// What would change the answer and is not followed, with the values that ask for nothing.
@@ -26,7 +27,7 @@ package struct ChatRequest: Sendable {
     guard let turns = try fields.array("messages", atMost: 10_000), !turns.isEmpty else {
       throw .invalid("messages", found: "none", expected: "one or more")
     }
-    var reader = ChatMessages(limits: limits)
+    var reader = ChatMessages(limits: limits, frameRate: try Self.frameRate(fields))
     for (index, turn) in turns.enumerated() {
       try reader.add(try Fields(turn, at: "messages[\(index)]"))
     }
@@ -55,6 +56,18 @@ package struct ChatRequest: Sendable {
       parameters.options.format = format
     }
     self.parameters = parameters
+  }
+
+  /// What vLLM's clients say of how films are read: `{"video": {"fps": 2}}`, the rate of frames that they
+  /// send.
+  private static func frameRate(_ fields: Fields) throws(APIError) -> Double? {
+    guard let value = fields["media_io_kwargs"] else { return nil }
+    let kinds = try Fields(value, at: "media_io_kwargs")
+    try kinds.refuseOthers(known: ["video"], neutral: ["image": [.object(JSONObject())]])
+    guard let value = kinds["video"] else { return nil }
+    let video = try Fields(value, at: kinds.name("video"))
+    try video.refuseOthers(known: ["fps"], neutral: ["num_frames": [-1]])
+    return try video.number("fps", ChatMessages.rates)
   }
 
   /// vLLM's clients say whether a last message of the assistant goes on. Here it does, as with llama.cpp.

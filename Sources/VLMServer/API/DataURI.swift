@@ -13,7 +13,14 @@ enum DataURI {
   static func image(
     _ text: String, parameter: String, limits: ServerLimits
   ) throws(APIError) -> Image {
-    let bytes = try bytes(text, parameter: parameter)
+    let (_, payload) = try split(text, parameter, kind: "picture", form: "data:image/…;base64,…")
+    let bytes = try decode(payload, parameter, "the bytes of a picture")
+    return try image(bytes, parameter: parameter, limits: limits)
+  }
+
+  private static func image(
+    _ bytes: [UInt8], parameter: String, limits: ServerLimits
+  ) throws(APIError) -> Image {
     do {
       return try Image(
         encoded: bytes, name: parameter,
@@ -23,34 +30,118 @@ enum DataURI {
     }
   }
 
+  /// The film that a URI holds: an animated GIF, or frames as vLLM's clients send them, each in base64 and
+  /// with commas between them.
+  ///
+  /// - Parameters:
+  ///   - text: "data:image/gif;base64,…" or "data:video/jpeg;base64,FRAME,FRAME…". The bytes decide of what
+  ///     kind the frames are.
+  ///   - rate: frames a second, of frames alone; nil for `usualRate`.
+  ///   - parameter: the request's name for it.
+  /// - Throws: as `image`; `APIError` also for films in other files, and for a rate with a GIF.
+  static func film(
+    _ text: String, rate: Double?, parameter: String, limits: ServerLimits
+  ) throws(APIError) -> Film {
+    let (type, payload) = try split(
+      text, parameter, kind: "film",
+      form: "data:image/gif;base64,… or data:video/jpeg;base64,FRAME,…")
+    // One more than may be is one too many, however many there are.
+    let parts = payload.split(
+      separator: UInt8(ascii: ","), maxSplits: limits.frames, omittingEmptySubsequences: false)
+    if parts.count == 1, let only = parts.first, type != "video/jpeg" {
+      let bytes = try decode(only, parameter, "the bytes of a film")
+      return try animation(bytes, rate: rate, parameter: parameter, limits: limits)
+    }
+    guard parts.count <= limits.frames else {
+      throw .invalid(
+        parameter, found: "more than \(limits.frames) frames",
+        expected: "at most \(limits.frames) in a request")
+    }
+    var frames: [Image] = []
+    for (index, part) in parts.enumerated() {
+      let place = "\(parameter)[\(index)]"
+      let bytes = try decode(part, place, "the bytes of a picture")
+      frames.append(try image(bytes, parameter: place, limits: limits))
+    }
+    return try film(frames, rate: rate, parameter: parameter)
+  }
+
+  /// A film of frames.
+  static func film(
+    _ frames: [Image], rate: Double?, parameter: String
+  ) throws(APIError) -> Film {
+    do {
+      return try Film(frames: frames, framesPerSecond: rate ?? usualRate)
+    } catch {
+      throw APIError(error, parameter: parameter)
+    }
+  }
+
+  /// Frames a second where nobody says, as vLLM has it.
+  static let usualRate = 1.0
+
+  private static func animation(
+    _ bytes: [UInt8], rate: Double?, parameter: String, limits: ServerLimits
+  ) throws(APIError) -> Film {
+    let film: Film
+    do {
+      film = try Film(
+        encoded: bytes, name: parameter,
+        options: Image.Options(maximumPixels: limits.picturePixels))
+    } catch {
+      throw APIError(error, parameter: parameter)
+    }
+    guard rate == nil else {
+      // Other servers take it for how many frames are to be seen, which here the model decides.
+      throw .unsupported(
+        parameter, "found a GIF with 'fps', expected it with frames alone: a GIF has its own delays"
+      )
+    }
+    return film
+  }
+
   /// Whether a text is a data URI.
   static func isOne(_ text: String) -> Bool { text.prefix(5).lowercased() == "data:" }
 
-  private static func bytes(_ text: String, parameter: String) throws(APIError) -> [UInt8] {
+  /// The media type of a URI, in lower case and without parameters, and its base64.
+  ///
+  /// - Parameters:
+  ///   - kind: what is expected.
+  ///   - form: what such a URI looks like.
+  private static func split(
+    _ text: String, _ parameter: String, kind: String, form: String
+  ) throws(APIError) -> (type: String, payload: Substring.UTF8View) {
     guard isOne(text) else {
       let scheme = text.prefix { $0 != ":" }.lowercased()
       if scheme == "http" || scheme == "https" {
         throw .unsupported(
           parameter,
-          "this server fetches no URLs; send the picture itself, as data:image/jpeg;base64,…")
+          "this server fetches no URLs; send the \(kind) itself, as \(form)")
       }
-      throw .invalid(parameter, found: "'\(text.prefix(40))'", expected: "data:image/…;base64,…")
+      throw .invalid(parameter, found: "'\(text.prefix(40))'", expected: form)
     }
     let utf8 = text.utf8
     guard let comma = utf8.prefix(256).firstIndex(of: UInt8(ascii: ",")),
       text[..<comma].lowercased().hasSuffix(";base64")
     else {
-      throw .invalid(
-        parameter, found: "'\(text.prefix(40))'", expected: "data:image/…;base64,…")
+      throw .invalid(parameter, found: "'\(text.prefix(40))'", expected: form)
     }
-    guard var digits = digits(utf8[utf8.index(after: comma)...]) else {
+    let type = text[..<comma].dropFirst(5).prefix { $0 != ";" }
+    return (type.lowercased(), utf8[utf8.index(after: comma)...])
+  }
+
+  /// - Parameter content: what is expected.
+  private static func decode(
+    _ payload: Substring.UTF8View, _ parameter: String, _ content: String
+  ) throws(APIError) -> [UInt8] {
+    guard var digits = digits(payload) else {
       throw .invalid(parameter, found: "a damaged escape", expected: "two digits behind '%'")
     }
     // Some encoders leave the padding out.
     let excess = digits.utf8.count % 4
     if excess > 1 { digits += String(repeating: "=", count: 4 - excess) }
     guard let bytes = Base64.decode(digits), !bytes.isEmpty else {
-      throw .invalid(parameter, found: "damaged base64", expected: "the bytes of a picture")
+      throw .invalid(parameter, found: "damaged base64", expected: content)
     }
     return bytes
   }

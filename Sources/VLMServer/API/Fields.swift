@@ -34,6 +34,7 @@ struct Fields {
     switch value {
     case .string(let text) where text.utf8.count <= 60: "'\(text)'"
     case .bool, .integer, .unsigned, .number: value.serialized()
+    case .array(let elements) where elements.isEmpty: "an empty array"
     default: value.kindWithArticle
     }
   }

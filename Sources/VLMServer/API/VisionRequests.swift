@@ -84,6 +84,10 @@ package struct ClassifyRequest: Sendable {
       throw fields.invalid("labels", value, expected: "an array of strings")
     }
     labels = try fields.strings("labels", atMost: 10_000)
+    if labels?.isEmpty == true {
+      throw .invalid(
+        "labels", found: "an empty array", expected: "an array of one or more strings")
+    }
     templates = try fields.strings("templates", atMost: 100) ?? []
     top = try fields.integer("top", 1...1_000_000) ?? (labels == nil ? 5 : labels?.count ?? 5)
     for text in (labels ?? []) + templates where text.utf8.count > limits.textBytes {

@@ -7,7 +7,11 @@ struct AnswerFeed: Sendable {
   private let events: AsyncThrowingStream<Element, any Error>
 
   /// Let go before its end, or failed in one, it cancels all.
-  init(_ streams: [GenerationStream]) {
+  ///
+  /// - Parameter shown: makes of an error what a client may see.
+  init(
+    _ streams: [GenerationStream], shown: @escaping @Sendable (any Error) -> APIError
+  ) {
     events = AsyncThrowingStream { continuation in
       let task = Task {
         do {
@@ -21,7 +25,7 @@ struct AnswerFeed: Sendable {
           }
           continuation.finish()
         } catch {
-          continuation.finish(throwing: error)
+          continuation.finish(throwing: shown(error))
         }
       }
       continuation.onTermination = { _ in

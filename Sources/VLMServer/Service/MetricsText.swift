@@ -66,7 +66,9 @@ struct MetricsText {
 
 extension MetricsText {
   /// Everything that is counted.
-  init(_ metrics: Metrics, models: [ServedModel]) {
+  ///
+  /// - Parameter memory: bytes that the process may take; nil where nobody said it.
+  init(_ metrics: Metrics, models: [ServedModel], memory: Int?) {
     let content = metrics.content
     add(
       "requests_total", "counter", "Requests by endpoint and status.",
@@ -97,7 +99,12 @@ extension MetricsText {
       Double(content.picturesLooked))
     add("texts_total", "counter", "Texts embedded.", Double(content.textsLooked))
     addEngines(models)
+    addWeights(models)
     addProcess(.current)
+    if let memory {
+      add(
+        "memory_limit_bytes", "gauge", "What the process may take, as it was told.", Double(memory))
+    }
     add(
       "build_info", "gauge", "The version.",
       [
@@ -173,6 +180,16 @@ extension MetricsText {
       "between_tokens_seconds", "From one token of an answer to the next.",
       bounds: LatencyHistogram.bounds,
       engines.map { ($0.name, $0.state.betweenTokens.counts, $0.state.betweenTokens.sum) })
+  }
+
+  private mutating func addWeights(_ models: [ServedModel]) {
+    func each(_ value: (ServedModel) -> Int) -> [(labels: String, value: Double)] {
+      models.map { ("{\(Self.label("model", $0.name))}", Double(value($0))) }
+    }
+    add("weight_bytes", "gauge", "Weights.", each { $0.model.weightByteCount })
+    add(
+      "weight_bytes_held", "gauge", "Those of them that are kept in memory, all or as many as fit.",
+      each { $0.model.reading?.reader.bytesHeld ?? $0.model.weightByteCount })
   }
 
   private mutating func addProcess(_ process: ProcessState) {

@@ -25,7 +25,7 @@ package final class ServedModel: Sendable {
     self.name = name
     self.model = model
     self.opened = opened
-    if model.capabilities.contains(.writesText) {
+    if model.language != nil {
       engine = try BatchEngine(model: model, options: options)
       sessions = nil
     } else {
@@ -48,6 +48,13 @@ package final class ServedModel: Sendable {
     }
     if let engine { object.set("context_length", .int(engine.contextLength)) }
     return .object(object)
+  }
+
+  // MARK: - Errors
+
+  /// An error as a client may see it: by the model's name, not by the server's file.
+  func shown(_ error: any Error) -> APIError {
+    APIError(error).replacing(model.path.escapedForDisplay(), with: "model '\(name)'")
   }
 
   // MARK: - Classes of the caller's

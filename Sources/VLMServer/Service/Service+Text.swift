@@ -11,7 +11,7 @@ extension Service {
     let json = AnswerJSON(
       .chat, created: Self.now, model: served.name, tellsUsage: request.parameters.tellsUsage)
     return try await answer(
-      [.messages(request.messages)], request.parameters, engine, json, record)
+      [.messages(request.messages)], request.parameters, served, engine, json, record)
   }
 
   func complete(_ body: JSONValue, _ record: RequestRecord) async throws -> Response {
@@ -21,7 +21,7 @@ extension Service {
     let json = AnswerJSON(
       .completion, created: Self.now, model: served.name,
       tellsUsage: request.parameters.tellsUsage)
-    return try await answer(request.prompts, request.parameters, engine, json, record)
+    return try await answer(request.prompts, request.parameters, served, engine, json, record)
   }
 
   func createResponse(_ body: JSONValue, _ record: RequestRecord) async throws -> Response {
@@ -30,7 +30,7 @@ extension Service {
     let request = try ResponsesRequest(body, limits: limits)
     try require(engine, served, sees: request.messages, "input")
     let feed = try await feed(
-      [.messages(request.messages)], request.parameters, engine, record)
+      [.messages(request.messages)], request.parameters, served, engine, record)
     let writing = ResponseWriting(
       json: ResponseJSON(created: Self.now, model: served.name, request: request.repeated),
       parameters: request.parameters, feed: feed, record: record)
@@ -41,7 +41,7 @@ extension Service {
   }
 
   /// - Parameter list: the request's name for its messages.
-  /// - Throws: `APIError` for pictures that the model cannot see.
+  /// - Throws: `APIError` for pictures or films that the model cannot see.
   private func require(
     _ engine: BatchEngine, _ served: ServedModel, sees messages: [GenerationRequest.Message],
     _ list: String
@@ -50,6 +50,15 @@ extension Service {
       throw APIError(
         status: 400, "model: '\(served.name)' sees no pictures", parameter: list,
         code: "not_capable")
+    }
+    let hasFilm = messages.contains { message in
+      message.pictures.contains { if case .film = $0 { true } else { false } }
+    }
+    guard engine.seesFilms || !hasFilm else {
+      throw APIError(
+        status: 400,
+        "model: '\(served.name)' was trained on no films; it sees pictures, as 'image_url'",
+        parameter: list, code: "not_capable")
     }
   }
 
@@ -73,12 +82,12 @@ extension Service {
   // MARK: - Answers
 
   private func answer(
-    _ prompts: [GenerationRequest.Prompt], _ parameters: AnswerParameters, _ engine: BatchEngine,
-    _ json: AnswerJSON, _ record: RequestRecord
+    _ prompts: [GenerationRequest.Prompt], _ parameters: AnswerParameters, _ served: ServedModel,
+    _ engine: BatchEngine, _ json: AnswerJSON, _ record: RequestRecord
   ) async throws -> Response {
     let writing = AnswerWriting(
       json: json, parameters: parameters, promptCount: prompts.count,
-      feed: try await feed(prompts, parameters, engine, record), record: record)
+      feed: try await feed(prompts, parameters, served, engine, record), record: record)
     guard parameters.isStreamed else { return Response(try await writing.whole()) }
     // The first event is awaited here, so that a prompt that is refused has a status of its own.
     let begun = try await writing.feed.begin()
@@ -88,8 +97,8 @@ extension Service {
 
   /// Hands the answers that a request asks for to the engine.
   private func feed(
-    _ prompts: [GenerationRequest.Prompt], _ parameters: AnswerParameters, _ engine: BatchEngine,
-    _ record: RequestRecord
+    _ prompts: [GenerationRequest.Prompt], _ parameters: AnswerParameters, _ served: ServedModel,
+    _ engine: BatchEngine, _ record: RequestRecord
   ) async throws -> AnswerFeed {
     let answers = prompts.count * parameters.count
     // Not a matter of time: there will never be room for so many.
@@ -108,7 +117,7 @@ extension Service {
           templateArguments: parameters.templateArguments, deadline: limits.deadline)
       }
     }
-    return AnswerFeed(try await submit(requests, engine, client))
+    return AnswerFeed(try await submit(requests, engine, client)) { served.shown($0) }
   }
 
   /// Hands requests to the engine; none where one is refused.

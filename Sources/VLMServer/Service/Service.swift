@@ -100,7 +100,7 @@ package final class Service: Sendable {
       if try browsers.check(head) == .preflight { return browsers.consent(to: head) }
       return browsers.marked(try await answer(head, body, record), for: head)
     } catch {
-      let error = APIError(error)
+      let error = models.reduce(APIError(error)) { $1.shown($0) }
       record.set { $0.error = error.message }
       return refusal(error, of: head)
     }
@@ -123,7 +123,7 @@ package final class Service: Sendable {
     case .ready:
       return Response(["status": "ready", "models": .array(models.map { .string($0.name) })])
     case .metrics:
-      let text = MetricsText(metrics, models: models).text
+      let text = MetricsText(metrics, models: models, memory: limits.memoryBytes).text
       return Response(type: MetricsText.type, body: .bytes(Array(text.utf8)))
     case .models: return Response(["object": "list", "data": .array(models.map(\.json))])
     case .model: return Response(try model(named: rest).json)

@@ -42,7 +42,7 @@ package enum ImagePrompt {
   package static func count(_ prompt: PromptText) -> Int { parts(prompt).count - 1 }
 
   /// The parts of the text between image placeholders.
-  static func chunks(_ text: String) -> [String] {
+  package static func chunks(_ text: String) -> [String] {
     let prompt = PromptText(text)
     return parts(prompt).map { String(decoding: prompt.bytes[$0], as: UTF8.self) }
   }

@@ -11,6 +11,11 @@ package enum VideoPrompt {
   package static func text(
     _ question: String, frames: [Int], of count: Int, rate: Double
   ) -> String {
+    series(frames, of: count, rate: rate) + question
+  }
+
+  /// What stands before the question; see `text(_:frames:of:rate:)`.
+  package static func series(_ frames: [Int], of count: Int, rate: Double) -> String {
     // Whoever writes a picture into a question puts this behind it, and the template takes it away.
     let picture = ImagePrompt.marker + ConversationTemplate.imageSeparator
     var text =
@@ -20,7 +25,7 @@ package enum VideoPrompt {
       let second = Int(Double(frame) / rate)
       text += "\nFrame from \(padded(second / 60)):\(padded(second % 60)):" + picture
     }
-    return text + "\n\n" + question
+    return text + "\n\n"
   }
 
   /// Python's text of a `timedelta` of whole seconds.

@@ -17,6 +17,12 @@ extension Container {
     }
   }
 
+  /// What the field calls the model; see `ModelDescription.commonName`.
+  package func commonName(of description: ModelDescription) -> String {
+    // What it is does not depend on where it came from: a damaged section is told by `verify`.
+    description.commonName(provenance: (try? json(.provenance)) ?? nil)
+  }
+
   /// Which model this is.
   package func modelDescription() throws -> ModelDescription {
     try ModelError.inFile(path) { try ModelDescription(json: try json(.config) ?? .null) }

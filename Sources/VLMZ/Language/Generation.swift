@@ -12,6 +12,8 @@ package struct GenerationOptions: Sendable, Equatable {
   /// The text goes on where the prompt ends, so that a space it begins with is kept; an answer
   /// loses it.
   package var continuesPrompt: Bool
+  /// The prompt's last token, where an answer that was begun goes on behind it; nil where it begins.
+  package var begunEnd: Int?
   /// What the text must be; nil for any. It ends where nothing may follow.
   package var grammar: GrammarMatcher?
   /// Tokens that one pass may decide beside the next one, where the text repeats its prompt or itself:

@@ -101,7 +101,9 @@ package final class TextGenerator {
     var ids: [Int] = []
     if case .tokens(let tokens) = prompt { ids = tokens }
     let writer = AnswerWriter(
-      options, tokenizer: tokenizer, stopTokens: stopTokens, promptEnd: ids.last, file: file)
+      options, tokenizer: tokenizer, stopTokens: stopTokens,
+      promptEnd: options.begunEnd ?? ids.last,
+      file: file)
     try write(
       writer, behind: first, speculator(behind: words ?? ids, options), cancelled, &result, emit)
     return result

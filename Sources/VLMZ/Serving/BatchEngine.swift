@@ -80,6 +80,9 @@ public final class BatchEngine: Sendable {
   /// Whether prompts may have pictures.
   public var seesPictures: Bool { framer.frame.seesPictures }
 
+  /// Whether prompts may have films.
+  public var seesFilms: Bool { framer.frame.language.filmSampling != nil }
+
   /// Takes a request.
   ///
   /// Template and tokenizer run on the caller's thread. Pictures are encoded afterwards on a thread of

@@ -1,11 +1,19 @@
 import VLMFoundation
 import VLMModels
 
+/// What stands at one of a prompt's places for pictures.
+enum PromptPicture: Sendable {
+  case image(Image)
+  case encoded(EncodedImage)
+  /// A frame of a film, by its number from 0.
+  case frame(Film, Int)
+}
+
 /// A request that was taken: what it needs, checked, and where its events go.
 final class EngineTicket: Sendable {
   /// The prompt, `ImagePrompt.sentinel` where a picture goes.
   let ids: [Int]
-  let pictures: [GenerationRequest.Picture]
+  let pictures: [PromptPicture]
   let options: GenerationOptions
   let alternatives: Int?
   let client: String
@@ -22,7 +30,7 @@ final class EngineTicket: Sendable {
   /// What a request says of itself beside where its events go.
   struct Content: Sendable {
     var ids: [Int]
-    var pictures: [GenerationRequest.Picture]
+    var pictures: [PromptPicture]
     var options: GenerationOptions
     var alternatives: Int?
     var client: String

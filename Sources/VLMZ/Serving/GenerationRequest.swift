@@ -14,8 +14,8 @@ public struct GenerationRequest: Sendable {
   public struct Message: Sendable {
     /// Whose turn it is.
     public var role: Role
-    /// What is said. `<image>`, once for each picture, says where they stand; otherwise they stand
-    /// before the text.
+    /// What is said. `<image>`, once for each picture or film, says where they stand; otherwise they
+    /// stand before the text.
     public var text: String
     /// Pictures of this turn, a user's.
     public var pictures: [Picture]
@@ -34,6 +34,8 @@ public struct GenerationRequest: Sendable {
     case image(Image)
     /// Encoded before, by anything of the same model.
     case encoded(EncodedImage)
+    /// A film, of which a model that was trained on films sees some frames, each behind its time.
+    case film(Film)
   }
 
   /// What the answer follows.

@@ -47,3 +47,28 @@ struct PagePlan {
     pageCount = count
   }
 }
+
+extension Model {
+  /// What an engine takes of memory that is bounded by nothing else: bytes of keys and values for as many
+  /// whole contexts as it computes at once, and of activations and kept pictures; nil for a model that writes
+  /// no text. `Int.max` stands for what overflows.
+  package func engineBytes(
+    _ options: BatchEngineOptions
+  ) -> (keyValues: Int, others: Int)? {
+    guard let language else { return nil }
+    let page = AnswerScheduler.defaultPagePositions
+    let perContext = ((options.contextLength ?? language.usualCapacity) + page - 1) / page
+    let (count, first) = perContext.multipliedReportingOverflow(by: options.maximumActive)
+    let pageBytes = language.layers.pageBytes(positions: page, format: options.keyValues.format)
+    let (bytes, second) = (pageBytes ?? .max).multipliedReportingOverflow(by: count)
+    let rows = options.maximumActive + options.prefillRows
+    let workspace = language.layers.workspaceBytes(rows: rows, threads: pool.threadCount) ?? 0
+    let embedded =
+      language.pictures == nil
+      ? 0 : options.prefillRows * language.layers.config.hidden * MemoryLayout<Float>.stride
+    return (
+      first || second ? .max : bytes,
+      workspace + embedded + (language.pictures == nil ? 0 : options.pictureCacheBytes)
+    )
+  }
+}

@@ -39,7 +39,7 @@ struct PreparedPrompt: Sendable {
       }
     }
     self.positions = positions
-    visualCount = images.reduce(0) { $0 + $1.positionCount }
+    visualCount = images.reduce(0) { $0 + $1.count }
     root = PageKey(scope: scope)
     var keys: [PageKey] = []
     var end = pagePositions

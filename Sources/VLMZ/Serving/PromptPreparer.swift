@@ -15,7 +15,7 @@ final class PromptPreparation: @unchecked Sendable {
   init(_ ticket: EngineTicket) { self.ticket = ticket }
 
   /// The first picture that is not encoded.
-  fileprivate var next: GenerationRequest.Picture? {
+  fileprivate var next: PromptPicture? {
     images.count < ticket.pictures.count ? ticket.pictures[images.count] : nil
   }
 }
@@ -63,7 +63,7 @@ final class PromptPreparer {
   }
 
   private func encode(
-    _ picture: GenerationRequest.Picture, isOneOfSeveral: Bool, _ flag: CancellationFlag
+    _ picture: PromptPicture, isOneOfSeveral: Bool, _ flag: CancellationFlag
   ) throws -> (PictureDigest, VisualTokens) {
     switch picture {
     case .encoded(let image):
@@ -73,26 +73,34 @@ final class PromptPreparer {
       }
       return (digest, image.tokens)
     case .image(let image):
-      let prepared = try image.withSource { source in
-        try language.prepare(
-          source, name: image.name, geometry: PictureGeometry(isOneOfSeveral: isOneOfSeveral),
-          limits: image.limits)
-      }
-      let digest = PictureDigest(prepared)
-      if let place = kept.firstIndex(where: { $0.digest == digest }) {
-        hitCount += 1
-        kept.append(kept.remove(at: place))
-        return (digest, kept[kept.count - 1].tokens)
-      }
-      try flag.check()
-      let tokens = try ModelError.inFile(image.name) {
-        try language.encode(prepared, pool: model.pool, cancelled: flag)
-      }
-      try flag.check()
-      encodedCount += 1
-      keep(digest, tokens)
-      return (digest, tokens)
+      return try encode(image, PictureGeometry(isOneOfSeveral: isOneOfSeveral), flag)
+    case .frame(let film, let number):
+      var geometry = PictureGeometry()
+      geometry.isFrame = true
+      return try encode(try film.frame(number), geometry, flag)
     }
+  }
+
+  private func encode(
+    _ image: Image, _ geometry: PictureGeometry, _ flag: CancellationFlag
+  ) throws -> (PictureDigest, VisualTokens) {
+    let prepared = try image.withSource { source in
+      try language.prepare(source, name: image.name, geometry: geometry, limits: image.limits)
+    }
+    let digest = PictureDigest(prepared)
+    if let place = kept.firstIndex(where: { $0.digest == digest }) {
+      hitCount += 1
+      kept.append(kept.remove(at: place))
+      return (digest, kept[kept.count - 1].tokens)
+    }
+    try flag.check()
+    let tokens = try ModelError.inFile(image.name) {
+      try language.encode(prepared, pool: model.pool, cancelled: flag)
+    }
+    try flag.check()
+    encodedCount += 1
+    keep(digest, tokens)
+    return (digest, tokens)
   }
 
   private func keep(_ digest: PictureDigest, _ tokens: VisualTokens) {

@@ -67,10 +67,9 @@ struct RequestFramer: Sendable {
           expected: "system messages first")
         system = system.map { $0 + "\n" + message.text } ?? message.text
       case .user:
-        try check(message.pictures)
-        let text = try frame.placed(message.text, pictures: message.pictures.count)
+        let (text, pictures) = try placed(message, frame)
         turns.append(.init(.user, text))
-        content.pictures += message.pictures
+        content.pictures += pictures
       case .assistant:
         let isBegun = index == messages.count - 1
         // An empty beginning is none.
@@ -95,10 +94,49 @@ struct RequestFramer: Sendable {
     }
   }
 
-  private func check(_ pictures: [GenerationRequest.Picture]) throws {
-    if !pictures.isEmpty, !frame.seesPictures {
+  /// A user's text with a place for each of its pictures, and for each frame that is seen of its films;
+  /// and what goes there.
+  private func placed(
+    _ message: GenerationRequest.Message, _ frame: PromptFrame
+  ) throws -> (String, [PromptPicture]) {
+    let given = message.pictures
+    if !given.isEmpty, !frame.seesPictures {
       throw VLMZError(.notCapable, "\(model.path.escapedForDisplay()): sees no pictures")
     }
-    for case .encoded(let image) in pictures { try model.require(isOwn: image.model, "picture") }
+    var places: [String] = []
+    var pictures: [PromptPicture] = []
+    var hasFilm = false
+    for picture in given {
+      switch picture {
+      case .image(let image): pictures.append(.image(image))
+      case .encoded(let image):
+        try model.require(isOwn: image.model, "picture")
+        pictures.append(.encoded(image))
+      case .film(let film):
+        guard let sampling = frame.language.filmSampling else {
+          throw VLMZError(
+            .notCapable, "\(model.path.escapedForDisplay()): was trained on no films")
+        }
+        let numbers = film.frames(sampling)
+        pictures += numbers.map { .frame(film, $0) }
+        places.append(film.series(numbers))
+        hasFilm = true
+        continue
+      }
+      places.append(ImagePrompt.marker)
+    }
+    guard hasFilm else {
+      return (try frame.placed(message.text, pictures: given.count), pictures)
+    }
+    let chunks = ImagePrompt.chunks(message.text)
+    guard chunks.count == 1 || chunks.count == given.count + 1 else {
+      throw GenerationError(.pictures(named: chunks.count - 1, given: given.count))
+    }
+    if chunks.count == 1 {
+      let separator = ConversationTemplate.imageSeparator
+      let front = places.map { $0 == ImagePrompt.marker ? $0 + separator : $0 }
+      return (front.joined() + message.text, pictures)
+    }
+    return (chunks[0] + zip(places, chunks.dropFirst()).map { $0 + $1 }.joined(), pictures)
   }
 }

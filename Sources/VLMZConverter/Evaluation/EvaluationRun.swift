@@ -21,7 +21,7 @@ struct EvaluationRun {
     try data.require(by: description, hasReference: evaluator.reference != nil)
     var result = Evaluation()
     result.model = evaluator.model.path
-    result.architecture = description.architecture
+    result.architecture = evaluator.model.commonName(of: description)
     func note(_ text: String) {
       result.notes.append(text)
       warn(text)

@@ -30,6 +30,7 @@ _SOURCES = {
     "clip_vit": (GOLDENS / "clip-vit/hf", "f32"),
     "llava": (GOLDENS / "convllava-trained/hf-A-safetensors", "f32"),
     "stories": (FIXTURES / "stories260K", "f32"),
+    "smolvlm": (FIXTURES / "smolvlm/trained", "f32"),
 }
 
 

@@ -34,6 +34,9 @@ def test_the_examples_of_the_page_run_in_their_order(
     os.symlink(FIXTURES / "convnext-cifar10", "convnext")
     os.symlink(files.joint, "clip.vlmz")
     os.symlink(files.llava, "llava.vlmz")
+    os.symlink(files.smolvlm, "smolvlm2.vlmz")
+    for name in ("frame-0.png", "frame-1.png", "frame-2.png", "film.gif"):
+        os.symlink(FIXTURES / "smolvlm/pictures" / name, name)
     shutil.copy(PICTURES / "rocket.jpg", "photo.jpg")
     Path("damaged.jpg").write_bytes(b"\xff\xd8\xff")
     page = (REPOSITORY / "docs/python.md").read_text()

@@ -17,7 +17,7 @@ from vlmz import _library
 def headers() -> str:
     """The C interface."""
     folder = REPOSITORY / "Sources/CVLMZ/include"
-    return "".join((folder / name).read_text() for name in ("vlmz.h", "vlmz_convert.h"))
+    return "".join((folder / name).read_text() for name in ("vlmz.h", "vlmz_film.h", "vlmz_convert.h"))
 
 
 def test_the_package_is_the_installed_one() -> None:
@@ -59,6 +59,7 @@ def test_structures_are_as_large_as_the_header_says() -> None:
         "vlmz_conversation_options": _library.ConversationOptions,
         "vlmz_answer_options": _library.AnswerOptions,
         "vlmz_answer": _library.CAnswer,
+        "vlmz_film": _library.CFilm,
         "vlmz_conversion_options": _library.ConversionOptions,
         "vlmz_conversion_progress": _library.CConversionProgress,
     }

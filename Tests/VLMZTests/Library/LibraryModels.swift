@@ -40,6 +40,13 @@ struct LibraryModels {
     return made
   }
 
+  /// A model that was trained on films.
+  static func films() throws -> LibraryModels {
+    let made = try LibraryModels()
+    _ = try conversation(SmolVLMFixture.path("trained"), .f32, in: made.folder)
+    return made
+  }
+
   func open(threads: Int? = 2) throws -> Model {
     try Model(opening: path, options: .init(threads: threads))
   }

@@ -80,6 +80,43 @@ struct SmolVLMFilmTests {
     }
   }
 
+  @Test("an animated GIF is a film of its own rate, whichever way it is given")
+  func animated() throws {
+    let model = try LibraryModels.films().open()
+    let path = Fixture.path("pictures/film.gif")
+    let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+    let named = try Film(contentsOf: path)
+    let held = try Film(encoded: bytes, framesPerSecond: 1)
+    #expect(named.frameCount == 5 && named.framesPerSecond == 10)
+    #expect(held.frameCount == 5 && held.framesPerSecond == 1)
+    // In any order, each frame is what Pillow shows.
+    let wanted = try Fixture.tiles("film")
+    for number in [0, 2, 1, 4, 4, 0] {
+      let found = try held.frame(number)
+      #expect(found.width == wanted[number].width && found.height == wanted[number].height)
+    }
+    var options = AnswerOptions()
+    options.maximumTokens = 4
+    options.temperature = 0
+    let pictures = try wanted.map {
+      try VLMZ.Image(pixels: $0.pixels, width: $0.width, height: $0.height, format: .rgb8)
+    }
+    let first = try Conversation(with: model).ask(Self.question, about: held, options: options)
+    let second = try Conversation(with: model).ask(
+      Self.question, aboutFilm: pictures, framesPerSecond: 1, options: options)
+    #expect(first.tokens == second.tokens && first.visualTokenCount == second.visualTokenCount)
+    let error = thrownError(VLMZError.self) {
+      try Film(contentsOf: Fixture.path("pictures/frame-0.png"))
+    }
+    #expect(error?.code == .badData)
+    #expect(error?.message.contains("found PNG, expected an animated GIF") == true)
+    for length in stride(from: 0, to: bytes.count, by: 7) {
+      // Whatever is cut off, what is left is a film or is refused.
+      guard let part = try? Film(encoded: Array(bytes.prefix(length))) else { continue }
+      _ = try part.frame(part.frameCount - 1)
+    }
+  }
+
   @Test("what a folder says of films is read in the forms of all versions")
   func forms() throws {
     let source = try SourceModel.open(path: Fixture.path("trained"))

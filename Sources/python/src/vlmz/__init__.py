@@ -34,6 +34,7 @@ from ._errors import (
     VlmzError,
 )
 from ._evaluate import EvaluationProgress, evaluate
+from ._film import FilmSource
 from ._images import Image, ImageSource
 from ._model import Candidate, Model, TextClasses
 
@@ -50,6 +51,7 @@ __all__ = [
     "Chat",
     "ConversionProgress",
     "EvaluationProgress",
+    "FilmSource",
     "Image",
     "ImageSource",
     "InternalError",

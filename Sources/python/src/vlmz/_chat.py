@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union, overload
 from . import _library as c
 from ._calls import Task, run
 from ._errors import CancelledError, error_of
+from ._film import Film, FilmSource
 from ._images import ImageSource, is_several, opened, series
 from ._library import check, library
 
@@ -120,6 +121,8 @@ class Turn(NamedTuple):
     answer: Answer
     #: How many pictures came with the question.
     images: int
+    #: Whether it was about a film.
+    film: bool = False
 
 
 class Chat:
@@ -175,7 +178,8 @@ class Chat:
 
     @overload
     def ask(
-        self, question: str, images: Any = ..., *, stream: Literal[False] = ...,
+        self, question: str, images: Any = ..., *, film: Any = ..., fps: float | None = ...,
+        stream: Literal[False] = ...,
         max_tokens: int | None = ..., temperature: float | None = ..., top_k: int | None = ...,
         top_p: float | None = ..., min_p: float | None = ..., repeat_penalty: float | None = ...,
         seed: int = ..., stop: str | Sequence[str] = ..., schema: Schema | None = ...,
@@ -185,7 +189,8 @@ class Chat:
 
     @overload
     def ask(
-        self, question: str, images: Any = ..., *, stream: Literal[True],
+        self, question: str, images: Any = ..., *, film: Any = ..., fps: float | None = ...,
+        stream: Literal[True],
         max_tokens: int | None = ..., temperature: float | None = ..., top_k: int | None = ...,
         top_p: float | None = ..., min_p: float | None = ..., repeat_penalty: float | None = ...,
         seed: int = ..., stop: str | Sequence[str] = ..., schema: Schema | None = ...,
@@ -198,6 +203,8 @@ class Chat:
         question: str,
         images: ImageSource | Sequence[ImageSource] | None = None,
         *,
+        film: FilmSource | None = None,
+        fps: float | None = None,
         stream: bool = False,
         max_tokens: int | None = None,
         temperature: float | None = None,
@@ -222,6 +229,11 @@ class Chat:
                 they stand before it.
             images: a picture, or several, which the question is about. Those of earlier questions are
                 still seen.
+            film: instead of `images`, for a model that was trained on films, such as SmolVLM2: a list
+                of all frames, each whatever may be a picture, or an array (frames, H, W, 3); or an
+                animated GIF as the name of a file, its bytes or a file that is open. The model sees
+                some of the frames, evenly spread, each behind its time.
+            fps: frames of the film that are a second, above 0, at most 1000; None for a GIF's own.
             stream: gives the answer piece by piece. The next question waits for its end.
             max_tokens: of the answer at most; None for 512.
             temperature: divides the logits, 0 to 100; 0 always takes the most probable token. Here and
@@ -247,10 +259,11 @@ class Chat:
             such as KeyboardInterrupt, ends the answer; what was written stays in the conversation.
 
         Raises:
-            NotCapableError: for pictures that the model cannot see.
-            InvalidArgumentError: for more than the context has room for, another number of `<image>`
+            NotCapableError: for pictures or a film that the model cannot see.
+            InvalidArgumentError: for frames without `fps`, a film beside `images`, `resolution` or
+                `keep_aspect`, more than the context has room for, another number of `<image>`
                 than of pictures, an option out of range, or a schema or grammar that cannot be kept to.
-            BadDataError: for a damaged picture; and what `Image` raises.
+            BadDataError: for a damaged picture, or a film that is no GIF; and what `Image` raises.
             BusyError: while another question is answered.
         """
         stops = [stop] if isinstance(stop, str) else list(stop or ())
@@ -282,7 +295,16 @@ class Chat:
             # Some models see one of several otherwise than one alone.
             one_of_several=len(sources) + sum(turn.images for turn in self._history) > 1,
         )
-        turn = _Ask(self, question, sources, encoding, options)
+        seen = None
+        if film is not None:
+            if images is not None or resolution is not None or keep_aspect:
+                raise error_of(
+                    1, "film: found images, resolution or keep_aspect beside it, expected it alone"
+                )
+            seen = Film(film, fps)
+        elif fps is not None:
+            raise error_of(1, "fps: found one without a film, expected 'film'")
+        turn = _Ask(self, question, sources, seen, encoding, options)
         if stream:
             return AnswerStream(Task(turn, turn.cancel))
         return run(lambda _: turn(None), turn.cancel)
@@ -296,6 +318,7 @@ class _Ask:
         chat: Chat,
         question: str,
         sources: Sequence[Any],
+        film: Film | None,
         encoding: c.EncodingOptions,
         options: c.AnswerOptions,
     ) -> None:
@@ -303,6 +326,7 @@ class _Ask:
         self._question = question
         self._text = c.text(question)
         self._sources = sources
+        self._film = film
         self._encoding = encoding
         self._options = options
         self._session: c.Handle | None = None
@@ -326,15 +350,23 @@ class _Ask:
         callback = c.TextCallback() if send is None else c.TextCallback(take)
         if self._stopped:
             raise CancelledError("cancelled before there was a result")
+        conversation = self._chat._handle.value
         with c.Block() as block:
-            check(
-                library().vlmz_conversation_ask(
-                    self._chat._handle.value, self._text, handles, len(pictures), self._options,
-                    callback, None, block.pointer,
+            if self._film is not None:
+                status = library().vlmz_conversation_ask_about_film(
+                    conversation, self._text, self._film.options, self._options, callback, None,
+                    block.pointer,
                 )
-            )
+            else:
+                status = library().vlmz_conversation_ask(
+                    conversation, self._text, handles, len(pictures), self._options, callback, None,
+                    block.pointer,
+                )
+            check(status)
             answer = Answer._of(ctypes.cast(block.pointer, ctypes.POINTER(c.CAnswer))[0])
-        self._chat._history.append(Turn(self._question, answer, len(pictures)))
+        self._chat._history.append(
+            Turn(self._question, answer, len(pictures), self._film is not None)
+        )
         return answer
 
     def _encoded(self) -> list[c.Handle]:

@@ -102,7 +102,7 @@ class Image:
                 )
             )
         elif hasattr(source, "read"):
-            encoded = np.frombuffer(_read(source), dtype=np.uint8)
+            encoded = np.frombuffer(read_all(source), dtype=np.uint8)
             check(
                 library().vlmz_image_from_bytes(
                     encoded.ctypes.data, encoded.size, options, pointer
@@ -127,7 +127,8 @@ class Image:
         return "vlmz.Image({}×{})".format(*self.size)
 
 
-def _read(file: Any) -> bytes:
+def read_all(file: Any) -> bytes:
+    """What an open file has, to its end."""
     data = file.read()
     if not isinstance(data, bytes):
         raise TypeError(f"image: found a file of {type(data).__name__}, expected one of bytes")

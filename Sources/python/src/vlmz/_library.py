@@ -26,7 +26,7 @@ from typing import Any
 from ._errors import InternalError, UnsupportedError, VlmzError, error_of
 
 # The interface that this package is written for; VLMZ_ABI_VERSION of vlmz.h.
-ABI_VERSION = 4
+ABI_VERSION = 5
 
 TextCallback = ctypes.CFUNCTYPE(c_int, c_void_p, c_size_t, c_void_p)
 
@@ -122,6 +122,20 @@ class AnswerOptions(_Options):
         ("presence_penalty", c_double),
         ("frequency_penalty", c_double),
         ("speculated_tokens", c_int32),
+    ]
+
+
+class CFilm(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("frames", c_void_p),
+        ("frame_count", c_size_t),
+        ("path", c_char_p),
+        ("bytes", c_void_p),
+        ("byte_count", c_size_t),
+        ("frames_per_second", c_double),
+        ("maximum_pixels", c_uint64),
+        ("background", c_uint32),
     ]
 
 
@@ -247,6 +261,10 @@ _CALLS: dict[str, list[Any]] = {
     "vlmz_conversation_ask": [
         c_void_p, c_char_p, POINTER(c_void_p), c_size_t, POINTER(AnswerOptions), TextCallback,
         c_void_p, POINTER(c_void_p),
+    ],
+    "vlmz_conversation_ask_about_film": [
+        c_void_p, c_char_p, POINTER(CFilm), POINTER(AnswerOptions), TextCallback, c_void_p,
+        POINTER(c_void_p),
     ],
     "vlmz_conversation_clear": [c_void_p],
     "vlmz_conversation_get_context_length": [c_void_p, POINTER(c_size_t)],

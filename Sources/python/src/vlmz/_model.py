@@ -20,6 +20,7 @@ from ._batches import OF_ONE_IMAGE, Batches, of_place, worker_count
 from ._calls import Task, run
 from ._chat import Answer, AnswerStream, Chat
 from ._errors import BadDataError, NotFoundError
+from ._film import FilmSource
 from ._images import Image, ImageSource, is_several, opened, series
 from ._library import check, library
 
@@ -424,15 +425,15 @@ class Model:
 
     @overload
     def answer(
-        self, image: Any, question: str, *, stream: Literal[False] = ..., system: str | None = ...,
-        template: str | None = ..., context_length: int | None = ..., resolution: int | None = ...,
+        self, image: Any, question: str, *, film: Any = ..., fps: float | None = ...,
+        stream: Literal[False] = ..., system: str | None = ..., template: str | None = ..., context_length: int | None = ..., resolution: int | None = ...,
         keep_aspect: bool = ..., **sampling: Any,
     ) -> Answer: ...
 
     @overload
     def answer(
-        self, image: Any, question: str, *, stream: Literal[True], system: str | None = ...,
-        template: str | None = ..., context_length: int | None = ..., resolution: int | None = ...,
+        self, image: Any, question: str, *, film: Any = ..., fps: float | None = ...,
+        stream: Literal[True], system: str | None = ..., template: str | None = ..., context_length: int | None = ..., resolution: int | None = ...,
         keep_aspect: bool = ..., **sampling: Any,
     ) -> AnswerStream: ...
 
@@ -441,6 +442,8 @@ class Model:
         image: Any,
         question: str,
         *,
+        film: FilmSource | None = None,
+        fps: float | None = None,
         stream: bool = False,
         system: str | None = None,
         template: str | None = None,
@@ -449,12 +452,13 @@ class Model:
         keep_aspect: bool = False,
         **sampling: Any,
     ) -> Answer | AnswerStream:
-        """The answer to one question about a picture.
+        """The answer to one question about a picture or a film.
 
         Args:
-            image: a picture, or None for a question without one. A list is several pictures that the one
+            image: a picture, or None for a question without one, or about a film. A list is several pictures that the one
                 question is about, not a batch: `answer_each` asks about each.
             question: where pictures stand in it may be said with `<image>`, once for each.
+            film, fps: as of `Chat.ask`; beside them `image` is None.
             stream: gives the answer piece by piece.
             system, template, context_length: as of `chat`.
             resolution, keep_aspect: as of `Chat.ask`.
@@ -466,12 +470,16 @@ class Model:
             The text, with what it took; or an iterator over its pieces.
 
         Raises:
-            NotCapableError: for a model that writes no text, or sees no pictures.
+            NotCapableError: for a model that writes no text, sees no pictures, or was trained on no
+                films.
             InvalidArgumentError: for more than the context has room for, or an option out of range.
             BadDataError: for a damaged picture; and what `Image` raises.
         """
         chat = self.chat(system=system, template=template, context_length=context_length)
-        options: dict[str, Any] = {"resolution": resolution, "keep_aspect": keep_aspect, **sampling}
+        options: dict[str, Any] = {
+            "film": film, "fps": fps, "resolution": resolution, "keep_aspect": keep_aspect,
+            **sampling,
+        }
         if stream:
             pieces: AnswerStream = chat.ask(question, image, stream=True, **options)
             return pieces
