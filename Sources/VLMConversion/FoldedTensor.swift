@@ -80,25 +80,26 @@ private struct FoldedElements: StoredElements {
 
   /// The folded kernel of one output.
   private func kernel(_ row: Int) -> [Double] {
-    let side = shape.count == 4 ? shape[3] : 1
-    let inputs = perOutput / (side * side)
+    let (height, width) = shape.count == 4 ? (shape[2], shape[3]) : (1, 1)
+    let inputs = perOutput / (height * width)
     var sum = [Double](repeating: 0, count: perOutput)
     for part in parts {
       guard let kernel = part.kernel else {
-        let centre = side / 2 * side + side / 2
-        sum[row % inputs * side * side + centre] += part.factors[row]
+        let centre = height / 2 * width + width / 2
+        sum[row % inputs * height * width + centre] += part.factors[row]
         continue
       }
-      let own = kernel.shape.count == 4 ? kernel.shape[3] : 1
-      let (count, margin) = (inputs * own * own, (side - own) / 2)
+      let own = kernel.shape.count == 4 ? (kernel.shape[2], kernel.shape[3]) : (1, 1)
+      let count = inputs * own.0 * own.1
+      let margin = (y: (height - own.0) / 2, x: (width - own.1) / 2)
       var values = [Float](repeating: .nan, count: count)
       values.withUnsafeMutableBufferPointer { buffer in
         // Its type was checked; what cannot be read all the same is counted as no number.
         try? kernel.readFloats(row * count..<(row + 1) * count, into: buffer)
       }
       for (index, value) in values.enumerated() {
-        let (input, y, x) = (index / (own * own), index / own % own, index % own)
-        let place = (input * side + y + margin) * side + x + margin
+        let (input, y, x) = (index / (own.0 * own.1), index / own.1 % own.0, index % own.1)
+        let place = (input * height + y + margin.y) * width + x + margin.x
         sum[place] += Double(value) * part.factors[row]
       }
     }

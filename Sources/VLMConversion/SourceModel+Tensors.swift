@@ -50,7 +50,8 @@ struct SourceTensor: Sendable {
   func fileRanges(ofElements elements: Range<Int>) -> [CheckpointTensor.FileRange] {
     switch rows {
     case .stored: return stored.fileRanges(ofElements: elements)
-    case .interleavedRotary: return stored.fileRanges(ofElements: 0..<stored.elementCount)
+    case .interleavedRotary, .transposed:
+      return stored.fileRanges(ofElements: 0..<stored.elementCount)
     case .part(let first, _):
       let before = first * (stored.elementCount / max(1, stored.shape.first ?? 1))
       return stored.fileRanges(
@@ -78,6 +79,7 @@ struct SourceTensor: Sendable {
     guard rows != .stored, let count = stored.shape.first, count > 0 else {
       return try stored.readFloats(range, into: output)
     }
+    if rows == .transposed { return try readTransposed(range, inputs: count, into: output) }
     let width = stored.elementCount / count
     var position = range.lowerBound
     while position < range.upperBound {
@@ -89,6 +91,17 @@ struct SourceTensor: Sendable {
         first..<first + end - position,
         into: UnsafeMutableBufferPointer(rebasing: output[place..<place + end - position]))
       position = end
+    }
+  }
+
+  /// The same of a matrix whose stored rows are our columns; the whole is read for any part.
+  private func readTransposed(
+    _ range: Range<Int>, inputs: Int, into output: UnsafeMutableBufferPointer<Float>
+  ) throws(CheckpointError) {
+    let all = try stored.floats()
+    let outputs = stored.elementCount / inputs
+    for (place, element) in range.enumerated() {
+      output[place] = all[element % inputs * outputs + element / inputs]
     }
   }
 }

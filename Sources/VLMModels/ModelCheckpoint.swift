@@ -61,6 +61,8 @@ package enum RowOrder: Sendable, Equatable {
   case interleavedRotary(heads: Int)
   /// So many rows of a matrix in which those of others stand beside them.
   case part(first: Int, count: Int)
+  /// A matrix `[inputs, outputs]`: our rows are its columns.
+  case transposed
 
   /// The stored row that is our row `row` of `count`.
   package func source(of row: Int, count: Int) -> Int {

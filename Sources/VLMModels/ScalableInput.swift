@@ -30,16 +30,23 @@ extension LLaMAConfig {
     }
     // The gate is not linear, but what it is multiplied with is.
     let up = feedForwardBias ? ["mlp.up_proj.weight", "mlp.up_proj.bias"] : ["mlp.up_proj.weight"]
-    return [
-      input(
-        ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"], ["input_layernorm.weight"]),
-      input(
-        ["mlp.gate_proj", "mlp.up_proj"],
-        [
-          traits.norms == .before
-            ? "post_attention_layernorm.weight" : "pre_feedforward_layernorm.weight"
-        ]),
-      input(["mlp.down_proj"], up),
-    ]
+    let gated = input(["mlp.down_proj"], up)
+    let attention = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"]
+    let feedForward = ["mlp.gate_proj", "mlp.up_proj"]
+    switch traits.norms {
+    case .before:
+      return [
+        input(attention, ["input_layernorm.weight"]),
+        input(feedForward, ["post_attention_layernorm.weight"]), gated,
+      ]
+    case .around:
+      return [
+        input(attention, ["input_layernorm.weight"]),
+        input(feedForward, ["pre_feedforward_layernorm.weight"]), gated,
+      ]
+    case .behind:
+      // What the others multiply is the residual stream, which all layers read.
+      return [gated]
+    }
   }
 }

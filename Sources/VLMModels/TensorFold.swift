@@ -30,7 +30,7 @@ package struct TensorFold: Sendable, Equatable {
 
   /// `sign · scale · norm(kernel * x + bias)`.
   package struct Branch: Sendable, Equatable {
-    /// The name of a kernel `[outputs, inputs of a group, k, k]`; nil for the identity.
+    /// The name of a kernel `[outputs, inputs of a group, height, width]`; nil for the identity.
     package var kernel: String?
     /// The name of the convolution's own bias.
     package var bias: String?

@@ -36,7 +36,7 @@ struct DecoderArchitectureTests {
     let qwen = try Self.described("qwen3")
     #expect(qwen.headDimension == 128)
     #expect(qwen.epsilon == 1e-6)
-    #expect(qwen.traits == DecoderTraits(normsHeads: true))
+    #expect(qwen.traits == DecoderTraits(queryNorms: .heads))
     #expect(!qwen.tiedEmbeddings && !qwen.attentionBias)
     let smol = try Self.described("smollm3", layers: 4)
     #expect(smol.ropeBase == 2_000_000 && smol.tiedEmbeddings)
@@ -52,6 +52,46 @@ struct DecoderArchitectureTests {
           scoreScale: 1.0 / 16, scoreCap: 50, logitCap: 30, embeddingScale: 6,
           activation: .geluTanh, norms: .around,
           layers: [LayerTraits(window: 4096), LayerTraits(), LayerTraits(window: 4096)]))
+  }
+
+  @Test("Granite's multipliers are 1 where its file is silent, those of pictures too")
+  func granite() throws {
+    let silent = try Self.described("granite")
+    #expect(silent.epsilon == 1e-6 && silent.traits == DecoderTraits(scoreScale: 1))
+    let config = try Self.described(
+      "granite",
+      [
+        ("embedding_multiplier", 12), ("attention_multiplier", 0.0625),
+        ("residual_multiplier", 0.5), ("logits_scaling", 8),
+      ])
+    #expect(
+      config.traits
+        == DecoderTraits(
+          scoreScale: 0.0625, logitScale: 0.125, embeddingScale: 12, pictureScale: 12,
+          residualScale: 0.5))
+    #expect(try LLaMAConfig(json: config.json) == config)
+  }
+
+  @Test("of OLMo 3 three of four layers slide, and turn without the scaling of the others")
+  func olmo() throws {
+    let second = try Self.described("olmo2", layers: 4)
+    #expect(second.epsilon == 1e-5)
+    #expect(second.traits == DecoderTraits(norms: .behind, queryNorms: .whole))
+    let third = try Self.described("olmo3", layers: 5)
+    let sliding = LayerTraits(window: 4096)
+    #expect(third.traits.layers == [sliding, sliding, sliding, LayerTraits(), sliding])
+    let scaled = try Self.described(
+      "olmo3",
+      [
+        ("rope_scaling", ["rope_type": "yarn", "factor": 8.0]), ("rope_theta", 500_000.0),
+        ("sliding_window", 64),
+      ], layers: 5)
+    let local = LayerTraits(rotation: .local, window: 64)
+    #expect(scaled.traits.layers == [local, local, local, LayerTraits(), local])
+    #expect(scaled.traits.localBase == 500_000)
+    #expect(try LLaMAConfig(json: scaled.json) == scaled)
+    // Readers that do not know norms of the whole width find no boolean.
+    #expect(scaled.json["traits"]?["norms_heads"] == "whole")
   }
 
   @Test("the 4B's file of Gemma 3 leaves out its heads and its vocabulary")
@@ -160,6 +200,12 @@ struct DecoderArchitectureTests {
       "gemma3_text", "rope_parameters",
       ["sliding_attention": ["rope_type": "linear", "factor": 2.0]], "linear"
     ),
+    ("granite", "logits_scaling", 0, "logits_scaling"),
+    ("granite", "residual_multiplier", -0.5, "residual_multiplier"),
+    ("granite", "num_local_experts", 8, "num_local_experts"),
+    ("granitemoe", "hidden_size", 36, "granitemoe"),
+    ("olmo2", "sliding_window", 64, "sliding_window"), ("olmo2", "clip_qkv", 8.0, "clip_qkv"),
+    ("olmo3", "layer_types", ["full_attention"], "6"), ("olmo", "hidden_size", 36, "olmo"),
     ("gemma3n_text", "hidden_size", 36, "gemma3n_text"), ("gemma", "hidden_size", 36, "gemma"),
   ]
 
@@ -171,6 +217,8 @@ struct DecoderArchitectureTests {
 
   static let damaged: [(key: String, value: JSONValue)] = [
     ("score_scale", 0), ("score_cap", -1.0), ("logit_cap", 1e30), ("embedding_scale", 0),
+    ("logit_scale", 0), ("picture_scale", -1.0), ("residual_scale", 1e30),
+    ("norms_heads", "half"), ("norms_heads", 1),
     ("activation", "tanh"), ("norms", "inside"), ("rotary_dimension", 5), ("rotary_dimension", 400),
     ("local_base", 1), ("local_base", .null), ("layers", [["rotation": "global"]]),
     ("layers", [["rotation": "sideways"], ["rotation": "none"]]), ("layers", 2),
@@ -196,7 +244,9 @@ struct DecoderArchitectureTests {
     for (name, type) in [
       ("Qwen3ForCausalLM", "qwen3"), ("SmolLM3ForCausalLM", "smollm3"),
       ("Phi3ForCausalLM", "phi3"), ("Gemma2ForCausalLM", "gemma2"),
-      ("Gemma3ForCausalLM", "gemma3_text"), ("Gemma3ForConditionalGeneration", "gemma3"),
+      ("GraniteForCausalLM", "granite"), ("Olmo2ForCausalLM", "olmo2"),
+      ("Olmo3ForCausalLM", "olmo3"), ("Gemma3ForCausalLM", "gemma3_text"),
+      ("Gemma3ForConditionalGeneration", "gemma3"),
     ] {
       #expect(Registry.unknownClass(in: ["architectures": [.string(name)]]) == nil)
       #expect(Registry.unknownClass(in: ["model_type": .string(type)]) == nil)

@@ -19,8 +19,11 @@ struct RescalingTests {
   init() throws { folder = try TemporaryFolder() }
 
   enum Subject: String, CaseIterable, CustomTestStringConvertible {
-    case tiedGroupedHeads, biasesEverywhere, qwen2, llava
+    case tiedGroupedHeads, biasesEverywhere, qwen2, llava, gemma2, granite, olmo2
     var testDescription: String { rawValue }
+
+    /// Matrices of a layer whose input can be divided: OLMo 2 has no norms before the others.
+    var matrices: Int { self == .olmo2 ? 1 : 6 }
   }
 
   /// A checkpoint of random weights in transformers' layout, or a trained LLaVA.
@@ -34,6 +37,7 @@ struct RescalingTests {
     var (attentionBias, otherBias, isTied) = (false, false, false)
     switch subject {
     case .llava: return CalibrationFixture.llava
+    case .gemma2, .granite, .olmo2: return TestFiles.fixture("decoders/\(subject.rawValue)")
     case .tiedGroupedHeads:
       isTied = true
       config += [#""architectures":["LlamaForCausalLM"],"model_type":"llama""#]
@@ -145,7 +149,7 @@ struct RescalingTests {
     let coded = try conversion(path, .q8)
     let rescaled = try coded.rescaled(by: try statistics(of: coded)).conversion
     let layers = try #require(coded.source.description.language?.layers)
-    #expect(rescaled.rescaling.divisors.count == 6 * layers)
+    #expect(rescaled.rescaling.divisors.count == subject.matrices * layers)
     var plain = try conversion(path, .f32)
     let expected = try logits(plain)
     plain.rescaling = rescaled.rescaling
@@ -156,7 +160,7 @@ struct RescalingTests {
     let container = try Container.open(path: folder.path("f32.vlmz"))
     let provenance = try #require(try container.section(.provenance))
     let kinds = try JSONValue.parse(provenance)["rescaled"]?.arrayValue?.compactMap(\.stringValue)
-    #expect(kinds?.count == 6)
+    #expect(kinds?.count == subject.matrices)
     #expect(kinds?.contains { $0.hasSuffix("layers.*.mlp.down_proj.weight") } == true)
   }
 

@@ -71,12 +71,14 @@ extension GGUFMetadata {
   /// Whether the file holds an image encoder and no language model.
   package var isVision: Bool { self["general.architecture"]?.stringValue == "clip" }
 
-  /// The metadata as one JSON object; long arrays are shortened, but for the sizes of tiles.
+  /// The metadata as one JSON object; long arrays are shortened, but for the sizes of tiles and for
+  /// which layers slide.
   package var description: JSONValue {
     var object = JSONObject()
     for (key, value) in entries {
       var json = value.json
-      if key == Self.tileSizes, case .array(let array) = value, array.count <= Self.mostNumbers,
+      if key == Self.tileSizes || key.hasSuffix(Self.slidingLayers), case .array(let array) = value,
+        array.count <= Self.mostNumbers,
         let whole = value.wholeJSON
       {
         json = whole
@@ -87,6 +89,7 @@ extension GGUFMetadata {
   }
 
   private static let tileSizes = "clip.vision.image_grid_pinpoints"
+  private static let slidingLayers = ".attention.sliding_window_pattern"
   /// More than any model has: LLaVA-OneVision has 72.
   private static let mostNumbers = 2048
 }

@@ -9,6 +9,8 @@ package final class TextTower: Sendable {
   /// `[context length, width]`.
   private let positions: Tensor
   private let layers: [TransformerLayer]
+  /// Before the layers and behind them.
+  private let convolutions: (first: TextConvolution, last: TextConvolution)?
   private let norm: LayerNorm
   private let projection: JointProjection
   private let kernels: KernelSet
@@ -26,6 +28,14 @@ package final class TextTower: Sendable {
       layers.append(try TransformerLayer(weights["layers"][index], config.encoder, projections))
     }
     self.layers = layers
+    if let size = config.convolution {
+      convolutions = (
+        try TextConvolution(weights["first"], width: width, size),
+        try TextConvolution(weights["last"], width: width, size)
+      )
+    } else {
+      convolutions = nil
+    }
     norm = try LayerNorm(weights["norm"], channels: width, epsilon: config.encoder.epsilon)
     projection = try JointProjection(
       weights, inputs: width, outputs: config.embedding, config.layout,
@@ -47,7 +57,8 @@ package final class TextTower: Sendable {
       _ config: TextTowerConfig, format: KeyValueFormat, pool: WorkerPool, kernels: KernelSet
     ) throws(ModelError) {
       let rows = config.contextLength
-      let plan = TransformerPlan(config.encoder, rows: rows, inputs: 0)
+      let inputs = config.convolution?.hidden ?? 0
+      let plan = TransformerPlan(config.encoder, rows: rows, inputs: inputs)
       let (memory, bytes) = (Machine.memory, plan.byteCount(format))
       guard let bytes, bytes <= memory.planned else {
         throw ModelError(
@@ -56,7 +67,7 @@ package final class TextTower: Sendable {
       try ModelError.require(memory: bytes, for: "a text of \(rows) tokens")
       stream = Activations(count: rows * config.encoder.width)
       transformer = TransformerContext(
-        config.encoder, rows: rows, inputs: 0, format: format, pool: pool, kernels: kernels)
+        config.encoder, rows: rows, inputs: inputs, format: format, pool: pool, kernels: kernels)
     }
   }
 
@@ -87,7 +98,9 @@ package final class TextTower: Sendable {
     for row in 0..<read.count {
       for column in 0..<width { x[row, column] += positions.floats[row * width + column] }
     }
+    convolutions?.first(x, context.transformer)
     for layer in layers { layer(x, causal: config.isCausal, context.transformer) }
+    convolutions?.last(x, context.transformer)
     let last = x[end..<end + 1]
     norm(last, into: last)
     return projection(last.array())

@@ -26,6 +26,22 @@ package struct TextTowerConfig: Sendable, Equatable {
   package var pooling = Pooling.end
   /// Whether the projection to the joint embedding has a bias.
   package var hasProjectionBias = false
+  /// Blocks of convolutions along the tokens, one before all layers and one behind them; nil for none.
+  package struct Convolution: Sendable, Equatable {
+    /// Tokens that each filter sees, an odd number.
+    package var kernel: Int
+    /// Width of the inner layer.
+    package var hidden: Int
+
+    /// What the two are called in a container.
+    static let places = ["first", "last"]
+
+    package init(kernel: Int, hidden: Int) {
+      self.kernel = kernel
+      self.hidden = hidden
+    }
+  }
+  package var convolution: Convolution?
   /// Tokens that a text is padded to, where these are fewer than the tower has positions for.
   package var paddedLength: Int?
 
@@ -49,6 +65,18 @@ package struct TextTowerConfig: Sendable, Equatable {
     try ModelError.check("text.context_length", contextLength, 1...(1 << 16))
     try ModelError.check("text.embedding", embedding, 1...TensorFormat.maximumInputs)
     if let endToken { try ModelError.check("text.end_token", endToken, 0...vocabulary - 1) }
+    if let convolution {
+      try ModelError.check("text.convolution.kernel", convolution.kernel, 1...255)
+      try ModelError.check(
+        "text.convolution.hidden", convolution.hidden, 1...TensorFormat.maximumInputs)
+      guard convolution.kernel % 2 == 1, !isCausal, pooling == .end else {
+        throw ModelError(
+          .configuration(
+            field: "text.convolution",
+            found: "a kernel of \(convolution.kernel)\(isCausal ? " under a causal mask" : "")",
+            expected: "an odd one, tokens that see all others, and the end token's feature"))
+      }
+    }
     if let paddedLength {
       try ModelError.check("text.padded_length", paddedLength, 1...contextLength)
     }
@@ -58,7 +86,17 @@ package struct TextTowerConfig: Sendable, Equatable {
     var object = JSONObject()
     object.set("vocabulary", .int(vocabulary))
     object.set("context_length", .int(contextLength))
-    object.set("encoder", encoder.json)
+    // Readers from before there were convolutions miss the layers, and refuse what they cannot run.
+    if let convolution {
+      object.set(
+        "convolution",
+        [
+          "kernel": .int(convolution.kernel), "hidden": .int(convolution.hidden),
+          "encoder": encoder.json,
+        ])
+    } else {
+      object.set("encoder", encoder.json)
+    }
     object.set("embedding", .int(embedding))
     // Files from before there were these have none of them.
     if layout != .openCLIP { object.set("layout", .string(layout.rawValue)) }
@@ -74,7 +112,12 @@ package struct TextTowerConfig: Sendable, Equatable {
     let fields = ConfigFields(json, path: "text")
     vocabulary = try fields.int("vocabulary")
     contextLength = try fields.int("context_length")
-    encoder = try TransformerConfig(try fields.object("encoder"))
+    let convolved = try fields.statedObject("convolution")
+    encoder = try TransformerConfig(try (convolved ?? fields).object("encoder"))
+    if let convolved {
+      convolution = Convolution(
+        kernel: try convolved.int("kernel"), hidden: try convolved.int("hidden"))
+    }
     embedding = try fields.int("embedding")
     layout = try fields.layout(default: .openCLIP)
     if fields.has("end_token") { endToken = try fields.int("end_token") }

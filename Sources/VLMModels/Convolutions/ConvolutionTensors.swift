@@ -132,8 +132,13 @@ struct ConvolutionTensors {
     _ name: String, within outer: [Int]
   ) throws(ModelError) -> String {
     let shape = try shape(name, rank: 4)
-    guard shape[0] == outer[0], shape[1] == outer[1], shape[2] == shape[3], outer[2] == outer[3],
-      shape[2] % 2 == 1, outer[2] % 2 == 1, shape[2] <= outer[2]
+    let isCentred = (2...3).allSatisfy { axis in
+      shape[axis] % 2 == 1 && outer[axis] % 2 == 1 && shape[axis] <= outer[axis]
+    }
+    // A text's are lines; any other is a square.
+    let isLine = outer[2] == 1 && shape[2] == 1
+    guard shape[0] == outer[0], shape[1] == outer[1], isCentred,
+      isLine || shape[2] == shape[3] && outer[2] == outer[3]
     else {
       throw ModelError(.shape(original(name), found: shape, expected: outer))
     }

@@ -79,6 +79,9 @@ enum Decoders {
     Phi3Architecture.self,
     Gemma2Architecture.self,
     Gemma3Architecture.self,
+    GraniteArchitecture.self,
+    OLMo2Architecture.self,
+    OLMo3Architecture.self,
   ]
 
   /// What `config.json` states; LLaMA where it states nothing.

@@ -60,4 +60,20 @@ extension ConfigFields {
     if value["sliding_window"] == nil { return usual }
     return try statedInt("sliding_window", 1...LLaMAConfig.maximumContext)
   }
+
+  /// The base by which sliding layers turn, unscaled, in classes of whose `rope_parameters` transformers 5
+  /// makes an object for each type of layer.
+  ///
+  /// - Parameter usual: for a file without one for sliding layers.
+  func slidingBase(usual: Double) throws(ModelError) -> Double {
+    guard let rotation = try statedObject("rope_parameters"),
+      let local = try rotation.statedObject("sliding_attention")
+    else { return usual }
+    let kind = try local.statedString("rope_type") ?? "default"
+    guard kind == "default" else {
+      throw local.unexpected("rope_type", kind, expected: "default")
+    }
+    try local.check(.rotation)
+    return try local.double("rope_theta", default: usual)
+  }
 }

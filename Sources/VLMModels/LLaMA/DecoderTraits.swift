@@ -12,13 +12,19 @@ package struct DecoderTraits: Sendable, Equatable {
   package var scoreCap: Float?
   /// The same of logits.
   package var logitCap: Float?
+  /// What logits are multiplied by, before their cap.
+  package var logitScale: Float
   /// What the embeddings of tokens are multiplied by.
   package var embeddingScale: Float
+  /// The same of what a projector makes of pictures.
+  package var pictureScale: Float
+  /// What attention and gated layer make is multiplied by, before it is added to the residual stream.
+  package var residualScale: Float
   /// Of the gate.
   package var activation: Activation
   package var norms: NormPlacement
-  /// Queries and keys are divided by the root of their mean square, head by head, before they turn.
-  package var normsHeads: Bool
+  /// How queries and keys are normed before they turn.
+  package var queryNorms: QueryNorms
   /// Elements at the start of each head that turn; nil: all.
   package var rotaryDimension: Int?
   /// The base of the frequencies, unscaled, of layers whose rotation is `.local`.
@@ -28,17 +34,21 @@ package struct DecoderTraits: Sendable, Equatable {
 
   package init(
     scoreScale: Float? = nil, scoreCap: Float? = nil, logitCap: Float? = nil,
-    embeddingScale: Float = 1, activation: Activation = .silu, norms: NormPlacement = .before,
-    normsHeads: Bool = false, rotaryDimension: Int? = nil, localBase: Double? = nil,
+    logitScale: Float = 1, embeddingScale: Float = 1, pictureScale: Float = 1,
+    residualScale: Float = 1, activation: Activation = .silu, norms: NormPlacement = .before,
+    queryNorms: QueryNorms = .none, rotaryDimension: Int? = nil, localBase: Double? = nil,
     layers: [LayerTraits] = []
   ) {
     self.scoreScale = scoreScale
     self.scoreCap = scoreCap
     self.logitCap = logitCap
+    self.logitScale = logitScale
     self.embeddingScale = embeddingScale
+    self.pictureScale = pictureScale
+    self.residualScale = residualScale
     self.activation = activation
     self.norms = norms
-    self.normsHeads = normsHeads
+    self.queryNorms = queryNorms
     self.rotaryDimension = rotaryDimension
     self.localBase = localBase
     self.layers = layers
@@ -46,8 +56,9 @@ package struct DecoderTraits: Sendable, Equatable {
 
   /// Whether a decoder of these traits has a tensor of our name `name`, if LLaMA has it or could.
   func has(_ name: String) -> Bool {
-    normsHeads
-      || !name.hasSuffix("self_attn.q_norm.weight") && !name.hasSuffix("self_attn.k_norm.weight")
+    func ends(_ names: String...) -> Bool { names.contains { name.hasSuffix($0 + ".weight") } }
+    if queryNorms == .none, ends("self_attn.q_norm", "self_attn.k_norm") { return false }
+    return norms != .behind || !ends("input_layernorm", "pre_feedforward_layernorm")
   }
 
   /// What is layer `index`'s own.
@@ -69,6 +80,18 @@ package enum NormPlacement: String, Sendable, CaseIterable {
   case before
   /// There, and behind each of them too, before their outputs are added: Gemma 2 and 3.
   case around
+  /// Behind each of them alone: OLMo 2 and 3.
+  case behind
+}
+
+/// How queries and keys are divided by the root of their mean square.
+package enum QueryNorms: String, Sendable, CaseIterable {
+  /// Not at all.
+  case none
+  /// Each head by its own, with one weight for all heads.
+  case heads
+  /// All heads of a position by one.
+  case whole
 }
 
 /// What is one layer's own.
@@ -105,7 +128,8 @@ extension DecoderTraits {
     }
     let numbers: [(String, Float?)] = [
       ("score_scale", scoreScale), ("score_cap", scoreCap), ("logit_cap", logitCap),
-      ("embedding_scale", embeddingScale),
+      ("logit_scale", logitScale), ("embedding_scale", embeddingScale),
+      ("picture_scale", pictureScale), ("residual_scale", residualScale),
     ]
     for (field, number) in numbers {
       guard let number else { continue }
@@ -151,9 +175,18 @@ extension DecoderTraits {
     set("score_cap", scoreCap)
     set("logit_cap", logitCap)
     set("embedding_scale", embeddingScale)
+    for (key, scale) in [
+      ("logit_scale", logitScale), ("picture_scale", pictureScale),
+      ("residual_scale", residualScale),
+    ] where scale != 1 {
+      set(key, scale)
+    }
     object.set("activation", .string(activation.rawValue))
     object.set("norms", .string(norms.rawValue))
-    object.set("norms_heads", .bool(normsHeads))
+    // A reader that does not know norms of the whole width refuses the text.
+    object.set(
+      "norms_heads",
+      queryNorms == .whole ? .string(queryNorms.rawValue) : .bool(queryNorms == .heads))
     if let rotaryDimension { object.set("rotary_dimension", .int(rotaryDimension)) }
     if let localBase { object.set("local_base", .double(localBase)) }
     object.set(
@@ -181,6 +214,12 @@ extension DecoderTraits {
       throw fields.unexpected(
         key, name, expected: Choice.allCases.map(\.rawValue).joined(separator: ", "))
     }
+    var queryNorms = QueryNorms.none
+    if fields.value["norms_heads"]?.stringValue != nil {
+      queryNorms = try choice(fields, "norms_heads", QueryNorms.self)
+    } else if try fields.bool("norms_heads") {
+      queryNorms = .heads
+    }
     var layers: [LayerTraits] = []
     for layer in try fields.objects("layers", limit: 1000) {
       layers.append(
@@ -190,11 +229,13 @@ extension DecoderTraits {
     }
     self.init(
       scoreScale: try number("score_scale"), scoreCap: try number("score_cap"),
-      logitCap: try number("logit_cap"),
+      logitCap: try number("logit_cap"), logitScale: try number("logit_scale") ?? 1,
       embeddingScale: Float(try fields.double("embedding_scale")),
+      pictureScale: try number("picture_scale") ?? 1,
+      residualScale: try number("residual_scale") ?? 1,
       activation: try fields.activation("activation"),
       norms: try choice(fields, "norms", NormPlacement.self),
-      normsHeads: try fields.bool("norms_heads"),
+      queryNorms: queryNorms,
       rotaryDimension: try fields.statedInt("rotary_dimension"),
       localBase: try fields.statedDouble("local_base"), layers: layers)
   }

@@ -78,7 +78,7 @@ package enum LLaMANaming: String, Sendable, CaseIterable {
     }
     let part = name.split(separator: ".", omittingEmptySubsequences: false)
     guard part.count == 4, part[0] == "blk", Int(part[1]) != nil,
-      let inner = norms == .around
+      let inner = norms != .before
         ? ggufAroundNames[String(part[2])] ?? ggufLayerNames[String(part[2])]
         : ggufLayerNames[String(part[2])]
     else { return .unused }
@@ -119,7 +119,7 @@ package enum LLaMANaming: String, Sendable, CaseIterable {
     "ffn_down": "mlp.down_proj", "attn_q_norm": "self_attn.q_norm",
     "attn_k_norm": "self_attn.k_norm", "attn_qkv": "self_attn.qkv_proj",
   ]
-  /// Of models with norms around attention and gated layer.
+  /// Of models with norms behind attention and gated layer.
   private static let ggufAroundNames = [
     "post_attention_norm": "post_attention_layernorm", "ffn_norm": "pre_feedforward_layernorm",
     "post_ffw_norm": "post_feedforward_layernorm",

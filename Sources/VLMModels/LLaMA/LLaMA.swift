@@ -74,6 +74,10 @@ package final class LLaMA: Sendable {
     outliers: MatrixProduct.Outliers = .many
   ) {
     context.multiply([MatrixProduct.Task(lmHead, into: logits)], of: rows, outliers: outliers)
+    let scale = config.traits.logitScale
+    if scale != 1 {
+      context.forEachTile(rows: logits.rows) { part in logits[part].multiply(by: scale) }
+    }
     guard let cap = config.traits.logitCap else { return }
     context.forEachTile(rows: logits.rows) { part in kernels.softCap(logits[part], cap: cap) }
   }

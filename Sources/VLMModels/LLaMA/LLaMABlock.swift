@@ -1,18 +1,23 @@
 import VLMTensor
 
 /// `h += o(attention(norm h)); h += down(SiLU(gate n) · up n), n = norm h`, with what the traits say of
-/// the layer: norms of queries and keys, of what is added to h, another activation, no rotation.
+/// the layer: norms of queries and keys, of what is added to h instead of or beside those of h, a scale
+/// of what is added, another activation, no rotation.
 struct LLaMABlock: Sendable {
   private let config: LLaMAConfig
   private let own: LayerTraits
-  private let inputNorm: RMSNorm
+  /// Of what queries, keys and values are made of; nil: h itself.
+  private let inputNorm: RMSNorm?
   private let query: Linear
   private let key: Linear
   private let value: Linear
   /// Of queries and of keys, head by head.
   private let headNorms: (query: HeadNorm, key: HeadNorm)?
+  /// The same of all heads together.
+  private let wholeNorms: (query: RMSNorm, key: RMSNorm)?
   private let output: Linear
-  private let innerNorm: RMSNorm
+  /// Of what the gated layer reads; nil: h itself.
+  private let innerNorm: RMSNorm?
   /// Of what the attention and the gated layer add to the residual stream.
   private let branchNorms: (attention: RMSNorm, feedForward: RMSNorm)?
   private let gate: Linear
@@ -26,6 +31,9 @@ struct LLaMABlock: Sendable {
     func norm(_ name: String) throws(ModelError) -> RMSNorm {
       try RMSNorm(weights[name], channels: config.hidden, epsilon: config.epsilon)
     }
+    func wholeNorm(_ name: String, _ channels: Int) throws(ModelError) -> RMSNorm {
+      try RMSNorm(weights["self_attn"][name], channels: channels, epsilon: config.epsilon)
+    }
     func headNorm(_ name: String) throws(ModelError) -> HeadNorm {
       try HeadNorm(
         weights["self_attn"][name], dimension: config.headDimension, epsilon: config.epsilon)
@@ -34,13 +42,17 @@ struct LLaMABlock: Sendable {
     let (queries, keys) = (config.queryColumns, config.keyValueColumns)
     let (attention, layer) = (weights["self_attn"], weights["mlp"])
     let bias = config.attentionBias
-    inputNorm = try norm("input_layernorm")
+    inputNorm = config.traits.norms == .behind ? nil : try norm("input_layernorm")
     query = try Linear(attention["q_proj"], inputs: hidden, outputs: queries, bias: bias)
     key = try Linear(attention["k_proj"], inputs: hidden, outputs: keys, bias: bias)
     value = try Linear(
       attention["v_proj"], inputs: hidden, outputs: keys, bias: bias, role: .valueProjection)
+    let queryNorms = config.traits.queryNorms
     headNorms =
-      config.traits.normsHeads ? (try headNorm("q_norm"), try headNorm("k_norm")) : nil
+      queryNorms == .heads ? (try headNorm("q_norm"), try headNorm("k_norm")) : nil
+    wholeNorms =
+      queryNorms == .whole
+      ? (try wholeNorm("q_norm", queries), try wholeNorm("k_norm", keys)) : nil
     output = try Linear(
       attention["o_proj"], inputs: queries, outputs: hidden, bias: config.outputBias)
     switch config.traits.norms {
@@ -51,6 +63,11 @@ struct LLaMABlock: Sendable {
       let behind = try norm("post_attention_layernorm")
       innerNorm = try norm("pre_feedforward_layernorm")
       branchNorms = (behind, try norm("post_feedforward_layernorm"))
+    case .behind:
+      innerNorm = nil
+      branchNorms = (
+        try norm("post_attention_layernorm"), try norm("post_feedforward_layernorm")
+      )
     }
     let hasBias = config.feedForwardBias
     gate = try Linear(layer["gate_proj"], inputs: hidden, outputs: wide, bias: hasBias)
@@ -135,7 +152,7 @@ struct LLaMABlock: Sendable {
     _ h: MatrixView, _ context: LLaMAContext
   ) -> (MatrixView, MatrixView, MatrixView) {
     let normed = context.branch(rows: h.rows, columns: config.hidden)
-    context.forEachTile(rows: h.rows) { rows in inputNorm(h[rows], into: normed[rows]) }
+    enter(h, inputNorm, into: normed, context)
     let (q, k, v) = context.projections(rows: h.rows)
     context.multiply(
       [query.task(into: q), key.task(into: k), value.task(into: v)], of: normed)
@@ -143,6 +160,12 @@ struct LLaMABlock: Sendable {
       context.forEachTile(rows: h.rows) { rows in
         headNorms.query(q[rows])
         headNorms.key(k[rows])
+      }
+    }
+    if let wholeNorms {
+      context.forEachTile(rows: h.rows) { rows in
+        wholeNorms.query(q[rows], into: q[rows])
+        wholeNorms.key(k[rows], into: k[rows])
       }
     }
     if let angles = context.rotation(rows: h.rows).angles(own.rotation) {
@@ -166,14 +189,14 @@ struct LLaMABlock: Sendable {
   private func leave(_ h: MatrixView, _ mixed: MatrixView, _ context: LLaMAContext) {
     let count = h.rows
     let middle = context.stream(1, rows: count)
-    if let branchNorms {
+    if changesBranches {
       context.multiply([output.task(into: middle)], of: mixed)
-      finish(middle, branchNorms.attention, addedTo: h, context)
+      finish(middle, branchNorms?.attention, addedTo: h, context)
     } else {
       context.multiply([output.task(into: middle, residual: h)], of: mixed)
     }
     let inner = context.branch(rows: count, columns: config.hidden)
-    context.forEachTile(rows: count) { rows in innerNorm(middle[rows], into: inner[rows]) }
+    enter(middle, innerNorm, into: inner, context)
     let (gates, ups) = context.gated(rows: count)
     context.multiply([gate.task(into: gates), up.task(into: ups)], of: inner)
     let activation = config.traits.activation
@@ -182,20 +205,35 @@ struct LLaMABlock: Sendable {
     }
     let leaving = context.stream(0, rows: count)
     // Nearly half of what 8-bit activations cost SmolLM2 comes from these, a quarter from the head.
-    if let branchNorms {
+    if changesBranches {
       context.multiply([down.task(into: leaving)], of: gates, outliers: .many)
-      finish(leaving, branchNorms.feedForward, addedTo: middle, context)
+      finish(leaving, branchNorms?.feedForward, addedTo: middle, context)
     } else {
       context.multiply([down.task(into: leaving, residual: middle)], of: gates, outliers: .many)
     }
   }
 
-  /// `branch = residual + norm(branch)`.
-  private func finish(
-    _ branch: MatrixView, _ norm: RMSNorm, addedTo residual: MatrixView, _ context: LLaMAContext
+  /// What a branch reads of the residual stream; a copy where there is no norm, as products may
+  /// overwrite it.
+  private func enter(
+    _ h: MatrixView, _ norm: RMSNorm?, into input: MatrixView, _ context: LLaMAContext
   ) {
+    context.forEachTile(rows: h.rows) { rows in
+      if let norm { norm(h[rows], into: input[rows]) } else { input[rows].copy(h[rows]) }
+    }
+  }
+
+  /// Whether something becomes of attention and gated layer before they are added.
+  private var changesBranches: Bool { branchNorms != nil || config.traits.residualScale != 1 }
+
+  /// `branch = residual + scale * norm(branch)`.
+  private func finish(
+    _ branch: MatrixView, _ norm: RMSNorm?, addedTo residual: MatrixView, _ context: LLaMAContext
+  ) {
+    let scale = config.traits.residualScale
     context.forEachTile(rows: branch.rows) { rows in
-      norm(branch[rows], into: branch[rows])
+      if let norm { norm(branch[rows], into: branch[rows]) }
+      if scale != 1 { branch[rows].multiply(by: scale) }
       kernels.add(residual[rows], to: branch[rows])
     }
   }

@@ -10,7 +10,8 @@ package enum LLaMAFamily: ModelFamily {
 
   package static let name = "llama"
   package static let summary: String? =
-    "LLaMA and its kin (Vicuna, Mistral, SmolLM2 and 3, Qwen 2 and 3, Phi-3 and 4-mini, Gemma 2 and 3)"
+    "LLaMA and its kin (Vicuna, Mistral, SmolLM2 and 3, Qwen 2 and 3, Phi-3 and 4-mini, Gemma 2 and 3, "
+    + "Granite 3, OLMo 2 and 3)"
 
   /// Without what LLaVAs state, which is their family's.
   package static let stated = Decoders.all.reduce(into: StatedClasses()) { all, architecture in

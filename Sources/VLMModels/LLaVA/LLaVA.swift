@@ -117,7 +117,10 @@ package final class LLaVA: Sendable {
       let rows = output[row..<row + piece.count]
       switch piece {
       case .text(let ids): try language.embed(ids, into: rows)
-      case .image(let index, let part): rows.copy(images[index].rows[part])
+      case .image(let index, let part):
+        rows.copy(images[index].rows[part])
+        let scale = language.config.traits.pictureScale
+        if scale != 1 { rows.multiply(by: scale) }
       }
       row += piece.count
     }

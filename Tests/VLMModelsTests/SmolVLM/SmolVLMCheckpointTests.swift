@@ -101,6 +101,27 @@ struct SmolVLMCheckpointTests {
         == "model.text_model.layers.0.mlp.gate_proj.weight")
   }
 
+  @Test("a language model of another maker is a LLaMA where it is described as one, and no Granite")
+  func kin() throws {
+    let text: JSONValue = [
+      "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 24,
+      "intermediate_size": 40, "num_hidden_layers": 1, "num_attention_heads": 3,
+      "num_key_value_heads": 1, "head_dim": 8, "vocab_size": 50, "rope_theta": 5000.0,
+      "rope_scaling": .null, "attention_bias": false, "mlp_bias": false, "pretraining_tp": 1,
+      "rms_norm_eps": 1e-5, "max_position_embeddings": 8192,
+    ]
+    let config = try Self.config(Self.names(), Self.described(text: text))
+    #expect(config.language.traits == DecoderTraits())
+    #expect(config.language.keyValueHeads == 1 && config.language.contextLength == 8192)
+    // Granite itself multiplies what enters it, pictures too: no such model is known.
+    let other = Self.changed(
+      Self.changed(text, "model_type", "granite"), "embedding_multiplier", 12)
+    let error = thrownError(ModelError.self) {
+      try Self.recognised(Self.names(), Self.described(text: other))
+    }
+    #expect(error?.description.contains("embedding_multiplier") ?? false)
+  }
+
   @Test("the parts are found without the outer prefix, and behind that of a training module")
   func prefixes() throws {
     let wanted = try Self.config()

@@ -13,10 +13,13 @@ struct DecoderGoldenTests {
   static let folder = TestFiles.fixture("decoders")
   static let models = [
     "llama3", "mistral", "qwen2", "qwen3", "smollm3", "smollm3-stated", "phi3", "phi4", "gemma2",
-    "gemma3", "gemma3-whole",
+    "gemma3", "gemma3-whole", "granite", "granite-plain", "olmo2", "olmo3",
   ]
   static let files =
-    models + ["llama3", "qwen3", "smollm3", "phi4", "gemma2", "gemma3"].map { $0 + ".gguf" }
+    models
+    + ["llama3", "qwen3", "smollm3", "phi4", "gemma2", "gemma3", "granite", "olmo2", "olmo3"].map {
+      $0 + ".gguf"
+    }
   static let tolerance: Float = 1e-4
 
   /// A model converted, and what is expected of it.

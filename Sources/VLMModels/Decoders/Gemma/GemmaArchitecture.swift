@@ -60,28 +60,16 @@ enum Gemma3Architecture: DecoderArchitecture {
 
   static func adapt(_ config: inout LLaMAConfig, to fields: ConfigFields) throws(ModelError) {
     Gemma.adapt(&config)
-    config.traits.normsHeads = true
+    config.traits.queryNorms = .heads
     config.traits.scoreScale = try Gemma.scoreScale(fields)
     config.traits.logitCap = try Gemma.cap(fields, "final_logit_softcapping", usual: nil)
     // The class stores it as "_sliding_window_pattern", too, and does not read that.
     let pattern = try fields.int("sliding_window_pattern", 1...1000, default: 6)
     let window = try fields.slidingWindow(usual: 4096)
     try config.slide(fields, window: window) { ($0 + 1) % pattern != 0 }
-    turnLocally(&config, base: try localBase(fields))
-  }
-
-  /// transformers 5 has an object for each type of layer, 4 a key beside the other base.
-  private static func localBase(_ fields: ConfigFields) throws(ModelError) -> Double {
-    let usual = try fields.double("rope_local_base_freq", default: 10_000)
-    guard let rotation = try fields.statedObject("rope_parameters"),
-      let local = try rotation.statedObject("sliding_attention")
-    else { return usual }
-    let kind = try local.statedString("rope_type") ?? "default"
-    guard kind == "default" else {
-      throw local.unexpected("rope_type", kind, expected: "default")
-    }
-    try local.check(.rotation)
-    return try local.double("rope_theta", default: usual)
+    // transformers 5 has an object for each type of layer, 4 a key beside the other base.
+    let local = try fields.double("rope_local_base_freq", default: 10_000)
+    turnLocally(&config, base: try fields.slidingBase(usual: local))
   }
 
   private static func turnLocally(_ config: inout LLaMAConfig, base: Double) {
@@ -98,7 +86,7 @@ enum Gemma3Architecture: DecoderArchitecture {
 
   static func adapt(_ config: inout LLaMAConfig, to gguf: GGUFFields) throws(ModelError) {
     Gemma.adapt(&config)
-    config.traits.normsHeads = true
+    config.traits.queryNorms = .heads
     // As in llama.cpp, see Gemma 2.
     if config.layers == 62 { Gemma.scaleByWidth(&config) }
     config.traits.logitCap = try Gemma.cap(gguf, "final_logit_softcapping", usual: nil)

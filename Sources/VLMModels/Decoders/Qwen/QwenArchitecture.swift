@@ -40,14 +40,14 @@ enum Qwen3Architecture: DecoderArchitecture {
   static let usual = DecoderDefaults(epsilon: 1e-6, positions: 32_768, headDimension: 128)
 
   static func adapt(_ config: inout LLaMAConfig, to fields: ConfigFields) throws(ModelError) {
-    config.traits.normsHeads = true
+    config.traits.queryNorms = .heads
     try Qwen2Architecture.slideUpper(&config, fields)
   }
 
   static let ggufNames = ["qwen3"]
 
   static func adapt(_ config: inout LLaMAConfig, to gguf: GGUFFields) throws(ModelError) {
-    config.traits.normsHeads = true
+    config.traits.queryNorms = .heads
     config.traits.slide(config.layers, window: try gguf.window()) { _ in true }
   }
 }
