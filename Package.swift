@@ -240,12 +240,13 @@ let package = Package(
   cLanguageStandard: .c17
 )
 
-// What runs once per command, or waits for a network, is compiled for size in packages: see
-// docs/installing.md.
+// What runs once per command, or waits for a disk or a network, is compiled for size in packages; loops
+// over many bytes in these modules are C. See docs/installing.md.
 if Context.environment["PACKAGING"] != nil {
   let cold = [
-    "VLMCommandLine", "VLMConversion", "VLMModels", "VLMServer", "vlm-convert", "vlm-run",
-    "vlm-serve",
+    "VLMCheckpoint", "VLMCommandLine", "VLMContainer", "VLMConversion", "VLMDelta",
+    "VLMFoundation", "VLMModels", "VLMServer", "VLMSignature", "VLMText", "VLMTransport",
+    "vlm-convert", "vlm-run", "vlm-serve",
   ]
   for target in package.targets where cold.contains(target.name) {
     target.swiftSettings = [.unsafeFlags(["-Osize"])]
