@@ -251,6 +251,14 @@ if Context.environment["PACKAGING"] != nil {
   for target in package.targets where cold.contains(target.name) {
     target.swiftSettings = [.unsafeFlags(["-Osize"])]
   }
+  // SwiftPM 6.0 asks for no header of a Swift target, which `scripts/build-library` compares with ours.
+  #if !compiler(>=6.3)
+    for target in package.targets where target.name == "CVLMZBridge" {
+      target.swiftSettings = [
+        .unsafeFlags(["-emit-objc-header-path", ".build/packaging/CVLMZBridge-Swift.h"])
+      ]
+    }
+  #endif
 }
 
 // Calibrating, converting and resizing take ten times as long unoptimised, of which the tests do much.
