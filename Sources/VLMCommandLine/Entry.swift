@@ -18,6 +18,11 @@ package func runCommand<Command: ParsableCommand>(_ type: Command.Type, program:
     try TerminationSignals.install()
     FaultHandler.install(program: program)
     let arguments = Array(ProcessArguments.all.dropFirst())
+    // What scripts and monitors ask often needs no parser, whose options take milliseconds to set up.
+    if arguments == ["--version"] {
+      Report.line(Command.configuration.version)
+      return
+    }
     if let file = arguments.prefix(while: { $0 != "--" }).first(where: isFileLikeOptions) {
       let name = file.escapedForDisplay()
       Report.fail(

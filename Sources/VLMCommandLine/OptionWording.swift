@@ -34,6 +34,9 @@ extension Wording {
       "; convert it first: vlm-convert \(path.quotedForShell) \(output.quotedForShell)"
     case .sign(let path):
       "; it comes with the model, or is made by vlm-convert sign \(path.quotedForShell) --key FILE"
+    case .getSignature(let isNamed):
+      "; it comes with the model from whoever signed that"
+        + (isNamed ? ", and --signature FILE says where it lies" : "")
     case .password: "; --password-file FILE says it"
     case .unpack(let path):
       "; unpack it first: vlm-convert unpack \(path.quotedForShell) "

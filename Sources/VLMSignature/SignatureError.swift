@@ -7,8 +7,8 @@ package struct SignatureError: ReportableError, Equatable {
 
     // Of whom the file is
 
-    /// There is no signature where it was looked for.
-    case notSigned(expected: String)
+    /// There is no signature where it was looked for, and what helps.
+    case notSigned(expected: String, Remedy)
     /// The signature is of a key that is not trusted; numbers of keys.
     case otherKey(found: String, trusted: [String])
     /// The signature is not of these bytes.
@@ -89,9 +89,9 @@ package struct SignatureError: ReportableError, Equatable {
   private func text(_ words: Wording) -> String {
     switch problem {
     case .file(let error): error.description(in: words)
-    case .notSigned(let expected):
+    case .notSigned(let expected, let remedy):
       "is not signed: there is no '\(expected.escapedForDisplay())', expected the file's signature "
-        + "there" + words.end(.sign(path))
+        + "there" + words.end(remedy)
     case .otherKey(let found, let trusted):
       "signature by key \(found), expected \(trusted.count == 1 ? "" : "one of ")"
         + trusted.prefix(8).joined(separator: ", ")

@@ -30,7 +30,7 @@ package struct TrustedKeys: Sendable, Equatable {
   ) throws(SignatureError) -> (signature: Signature, key: PublicKey) {
     let path = signature ?? Signature.path(of: file.path)
     guard signature != nil || FileSystem.exists(path) else {
-      throw SignatureError(path: file.path, .notSigned(expected: path))
+      throw SignatureError(path: file.path, .notSigned(expected: path, .sign(file.path)))
     }
     let found = try Signature(path: path)
     return (found, try verify(file, by: found, progress: progress))
@@ -44,7 +44,9 @@ package struct TrustedKeys: Sendable, Equatable {
   /// - Throws: `SignatureError`, where it is not there or by none of the keys.
   package func signature(ofPacked packed: String) throws(SignatureError) -> Signature {
     let unpacked = packed.unpackedName
-    return try signature(of: unpacked, at: Signature.path(of: unpacked))
+    return try signature(
+      of: unpacked, at: Signature.path(of: unpacked),
+      remedy: FileSystem.exists(unpacked) ? .sign(unpacked) : .getSignature(isNamed: false))
   }
 
   /// The signature of a file that need not be there yet, by one of the keys.
@@ -52,12 +54,13 @@ package struct TrustedKeys: Sendable, Equatable {
   /// - Parameters:
   ///   - file: its name, for messages.
   ///   - path: that of the signature.
+  ///   - remedy: what helps where it is not there.
   /// - Throws: `SignatureError`, where it is not there or by none of the keys.
   package func signature(
-    of file: String, at path: String
+    of file: String, at path: String, remedy: Remedy
   ) throws(SignatureError) -> Signature {
     guard FileSystem.exists(path) else {
-      throw SignatureError(path: file, .notSigned(expected: path))
+      throw SignatureError(path: file, .notSigned(expected: path, remedy))
     }
     let found = try Signature(path: path)
     _ = try found.author(among: keys)

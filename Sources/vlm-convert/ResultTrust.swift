@@ -36,7 +36,8 @@ struct ResultTrustOptions: ParsableArguments {
   ) throws -> ExpectedSignature? {
     guard let keys = try TrustedKeys(trust) else { return nil }
     let path = signature ?? usual
-    let found = try keys.signature(of: output, at: path)
+    let found = try keys.signature(
+      of: output, at: path, remedy: .getSignature(isNamed: true))
     let place = Signature.path(of: output)
     let isInPlace = FileSystem.resolved(path).map { $0 == FileSystem.resolved(place) } ?? false
     if !isInPlace { try OutputFile.check(place, overwrite: overwrite) }

@@ -70,6 +70,10 @@ struct TrustedResultTests {
     let lacking = try CommandRunner.shell(script, packed, folder.path("o.vlmz"), key, "")
     #expect(lacking.status == 77)
     #expect(lacking.errors.contains("there is no '\(folder.path("o.vlmz.minisig"))'"))
+    // Nothing can be signed that is not there.
+    #expect(
+      lacking.errorLine.hasSuffix(
+        "from whoever signed that, and --signature FILE says where it lies"))
     let named = try CommandRunner.shell(
       script, packed, folder.path("o.vlmz"), key, "--signature \(signature)")
     #expect(named.status == 0, "\(named.errors)")

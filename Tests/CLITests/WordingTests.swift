@@ -21,6 +21,7 @@ struct WordingTests {
   private static let running: [Remedy] = [
     .anotherTemplate, .shorterContext(512), .smallerSide, .smallerSize, .saveAgain("as PNG"),
     .acceptDamage, .sign("my model.vlmz"), .password,
+    .getSignature(isNamed: true),
   ]
 
   @Test("a setting has a name in a library's words and one as an option")

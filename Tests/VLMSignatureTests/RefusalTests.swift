@@ -32,8 +32,10 @@ struct RefusalTests {
   @Test("a model without a signature is refused, whatever key is trusted")
   func unsigned() throws {
     FileSystem.unlink(model.path + ".minisig")
-    #expect(try model.problem("a.pub") == .notSigned(expected: model.path + ".minisig"))
-    let error = SignatureError(path: "m.vlmz", .notSigned(expected: "m.vlmz.minisig"))
+    let problem = try model.problem("a.pub")
+    #expect(problem == .notSigned(expected: model.path + ".minisig", .sign(model.path)))
+    let error = SignatureError(
+      path: "m.vlmz", .notSigned(expected: "m.vlmz.minisig", .sign("m.vlmz")))
     #expect(
       error.description
         == "m.vlmz: is not signed: there is no 'm.vlmz.minisig', expected the file's signature there; "

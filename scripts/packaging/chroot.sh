@@ -81,12 +81,15 @@ make_chroot() {
   local mirror keyring=/usr/share/keyrings/debian-archive-keyring.gpg
   say "making a Debian 13 chroot in $root"
   apt-get update -qq || cannot "apt cannot reach its mirror"
-  apt-get install -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends debootstrap debian-archive-keyring >/dev/null
+  apt-get install -y -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=600 --no-install-recommends \
+    debootstrap debian-archive-keyring >/dev/null
   mirror=$(debian_mirror)
   [[ -n $mirror ]] || die "apt is not configured with a Debian mirror; set VLMZ_DEBIAN_MIRROR"
   debootstrap --variant=minbase --arch="$chroot_architecture" --keyring="$keyring" trixie "$root" "$mirror" >&2
   printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
   chmod +x "$root/usr/sbin/policy-rc.d"
+  # A chroot that is lost is made again: nothing has to be on the disk after each file.
+  printf 'force-unsafe-io\n' >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
   touch "$root/.debootstrapped"
 }
 

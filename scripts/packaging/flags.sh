@@ -35,6 +35,9 @@ if [[ ${PACKAGING:-} ]]; then
   # Functions of the same instructions become one; Swift's objects do not say of which the address matters,
   # which it does of none: data, whose address may, is not folded.
   linker_flags+=(--icf=all --as-needed)
+  # See scripts/packaging/scalar-names.c.
+  link_flags+=("$foundation/scalar-names.o")
+  linker_flags+=(--wrap=_swift_stdlib_getScalarName)
   if [[ ${PACKAGING_SYSROOT:-} ]]; then
     # Linked with the libraries of an older system, beside which others may lie: they are taken first, also
     # for one another, hence the older kind of path.
@@ -61,6 +64,11 @@ if [[ ${PACKAGING_TARGET:-} == arm64 ]]; then
   strip=aarch64-linux-gnu-strip
   nm=aarch64-linux-gnu-nm
   runner=(qemu-aarch64 -L "$sysroot")
+fi
+
+if [[ ${PACKAGING:-} ]]; then
+  mkdir -p "$foundation"
+  "${cc[@]}" -O2 -Wall -fPIC -c scripts/packaging/scalar-names.c -o "$foundation/scalar-names.o"
 fi
 
 # Compiles the module that stands in for Swift's FoundationEssentials, which is 5 MB in each program.

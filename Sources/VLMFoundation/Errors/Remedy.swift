@@ -13,6 +13,8 @@ package enum Remedy: Sendable, Hashable {
   case convert(String, to: String)
   /// Put the signature of this model beside it, or sign it.
   case sign(String)
+  /// Get the signature of a model that is not there to be signed; whether its place can be named.
+  case getSignature(isNamed: Bool)
   /// Say the password of a secret key.
   case password
 

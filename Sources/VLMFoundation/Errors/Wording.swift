@@ -50,7 +50,7 @@ package struct Wording: Sendable {
     case .overwrite, .skipChecksums, .extractValues, .visionHalfOfGGUF, .anotherTemplate,
       .acceptDamage, .password:
       ""
-    case .sign: "; it comes with the model from whoever signed that"
+    case .sign, .getSignature: "; it comes with the model from whoever signed that"
     case .convert: "; convert it first"
     case .unpack: "; unpack it first"
     case .continueTransfer(let offset): "; what came is kept, and continues from byte \(offset)"
