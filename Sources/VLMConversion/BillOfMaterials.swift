@@ -91,7 +91,7 @@ extension BillOfMaterials {
       .joined(separator: "-")
   }
 
-  /// One sentence: "vlm-convert 0.1.0 converted model.safetensors to q4".
+  /// One sentence: "vlm-convert 0.2.0 converted model.safetensors to q4".
   var recipe: String {
     guard !steps.isEmpty else { return "the file does not say what it was made from" }
     return steps.map { step in

@@ -21,6 +21,7 @@ boot() {
   unshare --mount --pid --cgroup --uts --ipc --net --fork bash -euc '
     root=$1
     mount --make-rprivate /
+    mount --bind "$root" "$root"
     mount -t proc proc "$root/proc"
     mount -t sysfs -o ro sysfs "$root/sys"
     mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
@@ -35,7 +36,11 @@ boot() {
     mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
     ln -s pts/ptmx "$root/dev/ptmx"
     ln -s /proc/self/fd "$root/dev/fd"
-    exec chroot "$root" env -i container=vlmz TERM=dumb /lib/systemd/systemd --system \
+    # Not by chroot, in which the kernel lets nobody make the user namespace of PrivateUsers=.
+    cd "$root"
+    pivot_root . .
+    umount -l .
+    exec env -i container=vlmz TERM=dumb /lib/systemd/systemd --system \
       --log-target=console --show-status=no --unit=multi-user.target' boot "$1" >"$2" 2>&1 &
   boot_waits=$!
   for ((attempt = 0; attempt < 120; attempt++)); do
@@ -50,9 +55,8 @@ boot() {
 
 # in_booted ROOT COMMAND…
 in_booted() {
-  local root=$1
   shift
-  nsenter --target "$boot_init" --mount --pid --cgroup --uts --ipc --net chroot "$root" env -i HOME=/root \
+  nsenter --target "$boot_init" --mount --pid --cgroup --uts --ipc --net env -i HOME=/root \
     LANG=C.UTF-8 PATH=/usr/local/bin:/usr/bin:/usr/sbin:/bin:/sbin "$@"
 }
 

@@ -53,7 +53,7 @@ extern "C" {
 // header or higher; one that it does not work with has another soname. Thread-safe.
 VLMZ_API uint32_t vlmz_abi_version(void);
 
-// The library's version, such as "0.1.0". A constant: it is not freed. Thread-safe.
+// The library's version, such as "0.2.0". A constant: it is not freed. Thread-safe.
 VLMZ_API const char *vlmz_version(void);
 
 // What became of a call. Values may be added.

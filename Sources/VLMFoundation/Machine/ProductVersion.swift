@@ -1,2 +1,2 @@
 /// The version of the product: of the commands, of the libraries, and of what they write.
-package let productVersion = "0.1.0"
+package let productVersion = "0.2.0"
