@@ -132,7 +132,8 @@ struct VLMRun: ParsableCommand {
         [("--chat", conversation.chat), ("--each", conversation.each)]
         + [("--dump", dump != nil), ("--explain", explain != nil), ("--embed", embed != nil)]
       if let (other, _) = others.first(where: \.1) {
-        throw ValidationError("--fps and \(other) exclude each other: a film is asked about once")
+        throw ValidationError(
+          "--fps and \(other) exclude each other: a film is asked about once, as a whole")
       }
     }
     let readers = images + [conversation.prompt, pictures.filesFrom].compactMap { $0 }

@@ -200,10 +200,12 @@ struct VLMServe: ParsableCommand {
     let fitting = counts.pages * counts.pagePositions / max(1, length)
     let parallel = answers.parallel ?? 8
     if fitting < parallel {
+      let answers = fitting > 1 ? "\(fitting) answers" : "1 answer"
+      let mebibytes = (counts.pages * counts.pageBytes) >> 20
       Report.warning(
-        "\(name.escapedForDisplay()): memory has room for \(max(1, fitting)) answers of "
-          + "\(length) positions at once (\(counts.pages * counts.pageBytes >> 20) MiB of keys and "
-          + "values), not for \(parallel); shorter ones share it", program: "vlm-serve")
+        "\(name.escapedForDisplay()): memory has room for \(answers) of \(length) positions at once "
+          + "(\(mebibytes) MiB of keys and values), not for \(parallel); shorter ones share it",
+        program: "vlm-serve")
     }
     if let trained = (try? container.modelDescription().language)?.contextLength, length > trained {
       Report.warning(

@@ -44,6 +44,16 @@ import VLMServer
       ])
   }
 
+  @Test func whatNoneCanDoWithoutComesFirst() {
+    // 84 MiB of keys and values: 20 for the second, the other 64 by what is wanted beside that.
+    let small = MemoryShares.Need(
+      weights: mega, keyValues: 20 * mega, leastKeyValues: 20 * mega, others: 0)
+    let found = shares(410, need(900, 4000), small)
+    #expect(found.map(\.keyValues) == [64 * mega, 20 * mega])
+    // Where there is not so much, nobody has it.
+    #expect(shares(12, need(900, 60), small).map(\.keyValues) == [294912, 98304])
+  }
+
   @Test func nothingIsMoreThanThereIs() {
     let found = shares(5, need(900, Int.max >> 21), need(1, Int.max >> 21))
     #expect(found.map(\.keyValues) == [0, 0])

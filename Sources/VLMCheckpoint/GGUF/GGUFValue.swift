@@ -62,15 +62,16 @@ package enum GGUFValue: Sendable {
   /// Number of array elements shown in a listing.
   static let listedElements = 8
 
-  /// The value as JSON. Long arrays are shortened to type, count and first elements. Non-finite
-  /// numbers become null.
+  /// The value as JSON. Long arrays are shortened to type, count and first elements. Numbers that
+  /// are not finite become texts, which no reader takes for a number that is not stated.
   package var json: JSONValue {
     switch self {
     case .unsigned(let value): Int64(exactly: value).map { .integer($0) } ?? .unsigned(value)
     case .signed(let value): .integer(value)
     // The shortest decimal text of a float differs from that of the same value as a double.
-    case .float32(let value): value.isFinite ? .double(Double("\(value)") ?? Double(value)) : .null
-    case .float64(let value): .double(value)
+    case .float32(let value):
+      value.isFinite ? .double(Double("\(value)") ?? Double(value)) : .string("\(value)")
+    case .float64(let value): value.isFinite ? .double(value) : .string("\(value)")
     case .bool(let value): .bool(value)
     case .string(let value): .string(value)
     case .array(let array): array.json

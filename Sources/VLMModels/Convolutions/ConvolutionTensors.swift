@@ -11,6 +11,8 @@ struct ConvolutionTensors {
   private var used: Set<String> = []
   /// Of every batch norm.
   var epsilon: Float = 1e-5
+  /// Whether branches have a scale, all of them or none; nil before one is read.
+  private var branchesHaveScale: Bool?
 
   /// - Parameter names: timm's name of each, and what the checkpoint has under it.
   /// - Throws: `ModelError` where two tensors have one name.
@@ -33,6 +35,14 @@ struct ConvolutionTensors {
   }
 
   func has(_ name: String) -> Bool { stored[name] != nil }
+
+  /// Whether a branch has a scale: as the first one that was read. So one that is missing is missed, and
+  /// one that the others do not have is left over.
+  mutating func hasScale(_ name: String) -> Bool {
+    let result = branchesHaveScale ?? has(name)
+    branchesHaveScale = result
+    return result
+  }
 
   /// Whether a module has tensors.
   func hasModule(_ name: String) -> Bool { stored.keys.contains { $0.hasPrefix(name + ".") } }
@@ -110,7 +120,7 @@ struct ConvolutionTensors {
     guard zip(shape, expected).allSatisfy({ $1 < 0 || $0 == $1 }) else {
       throw ModelError(.shape(original(name + ".weight"), found: shape, expected: expected))
     }
-    let hasBias = has(name + ".bias")
+    let hasBias = norm == nil || has(name + ".bias")
     let branch = TensorFold.Branch(
       kernel: try kernel(name + ".weight", within: shape),
       bias: hasBias ? try vector(name + ".bias", shape[0]) : nil,

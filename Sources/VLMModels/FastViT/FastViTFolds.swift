@@ -26,7 +26,7 @@ extension ConvolutionTensors {
     }
     let kernel = try shape(name + ".mixer.conv_kxk.0.conv.weight", rank: 4)
     let gamma = name + ".layer_scale.gamma"
-    let scale = has(gamma) ? try vector(gamma, kernel[0]) : nil
+    let scale = hasScale(gamma) ? try vector(gamma, kernel[0]) : nil
     var all = [TensorFold.Branch()]
     for var branch in try branches(name + ".mixer", kernel) {
       branch.scale = scale

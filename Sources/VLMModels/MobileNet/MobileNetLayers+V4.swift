@@ -81,7 +81,7 @@ extension MobileNetLayers {
   }
 
   private mutating func gamma(_ name: String, _ ours: String) throws(ModelError) -> Bool {
-    guard tensors.has(name + ".layer_scale.gamma") else { return false }
+    guard tensors.hasScale(name + ".layer_scale.gamma") else { return false }
     try tensors.take(name + ".layer_scale.gamma", ours + ".gamma", flattened: true)
     return true
   }

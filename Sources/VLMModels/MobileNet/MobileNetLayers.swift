@@ -24,7 +24,7 @@ struct MobileNetLayers {
   /// One convolution, with the norm behind it folded.
   ///
   /// - Parameters:
-  ///   - norm: nil where there is none; the convolution may then have a bias.
+  ///   - norm: nil where there is none; the convolution has a bias then.
   ///   - activation: nil for that of the network.
   mutating func layer(
     _ name: String, norm: String?, _ ours: String, isDepthwise: Bool = false, stride: Int = 1,

@@ -98,8 +98,10 @@ private struct PlainViTShapes {
         width: width, layers: layers, heads: facts.heads, hidden: hidden,
         activation: facts.activation, epsilon: facts.epsilon))
     config.stem = stem
-    config.hasPatchBias = !stem.isEmpty || shapes["embeddings.patch.bias"] != nil
     config.hasPreNorm = shapes["pre_norm.weight"] != nil
+    // timm's have none before a norm, which has one.
+    config.hasPatchBias =
+      !stem.isEmpty || !config.hasPreNorm || shapes["embeddings.patch.bias"] != nil
     config.registers = registers
     config.hasClassPosition = hasClassPosition
     config.isFused = naming == .timm

@@ -15,11 +15,14 @@ package struct MemoryShares: Sendable, Equatable {
     /// Bytes of keys and values of as many whole contexts as are computed at once; 0 for a model that
     /// writes no text.
     package let keyValues: Int
+    /// Bytes of keys and values without which the model does not start.
+    package let leastKeyValues: Int
     /// Bytes of activations and of pictures that are kept.
     package let others: Int
 
-    package init(weights: Int, keyValues: Int, others: Int) {
+    package init(weights: Int, keyValues: Int, leastKeyValues: Int = 0, others: Int) {
       (self.weights, self.keyValues, self.others) = (weights, keyValues, others)
+      self.leastKeyValues = min(leastKeyValues, keyValues)
     }
   }
 
@@ -45,10 +48,15 @@ package struct MemoryShares: Sendable, Equatable {
     let left = Double(max(0, limit - own))
     let free = left - min(left / 4, Self.reserve)
     let (weights, wanted, others) = (sum(\.weights), sum(\.keyValues), sum(\.others))
+    let least = sum(\.leastKeyValues)
     let keyValues = min(wanted, max(free / 4, free - weights - others))
     let fits = weights + others + keyValues <= free
     shares = needs.map { need in
-      let part = wanted > 0 ? keyValues * Double(need.keyValues) / wanted : 0
+      // What none can do without comes first, where there is so much.
+      let first = keyValues >= least ? Double(need.leastKeyValues) : 0
+      let shared = keyValues >= least ? (keyValues - least, wanted - least) : (keyValues, wanted)
+      let own = Double(need.keyValues) - first
+      let part = first + (shared.1 > 0 ? shared.0 * own / shared.1 : 0)
       let share = weights > 0 ? Double(need.weights) / weights : 1
       return Share(
         weights: fits ? .all : .part(of: limit, share: share),
@@ -62,6 +70,7 @@ extension MemoryShares.Need {
   package init(_ model: Model, weights: Int, _ options: BatchEngineOptions) {
     let engine = model.engineBytes(options)
     self.init(
-      weights: weights, keyValues: engine?.keyValues ?? 0, others: engine?.others ?? 0)
+      weights: weights, keyValues: engine?.keyValues ?? 0,
+      leastKeyValues: engine?.leastKeyValues ?? 0, others: engine?.others ?? 0)
   }
 }

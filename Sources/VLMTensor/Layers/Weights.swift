@@ -135,7 +135,7 @@ package struct ModelError: ReportableError, Equatable {
           + "damaged, or a layer overflows"
       case .memory(let what, let needed, let limit, let remedy):
         "memory: \(what) needs "
-          + (needed.map { "\(($0 + (1 << 20) - 1) >> 20) MiB" } ?? "more than can be counted")
+          + (needed.map(Self.memoryText) ?? "more than can be counted")
           + ", expected at most \(limit)" + words.end(remedy)
       case .contextFull(let held, let added, let capacity):
         "context: found \(held) positions and \(added) more, expected at most \(capacity)"
@@ -144,6 +144,12 @@ package struct ModelError: ReportableError, Equatable {
       case .cancelled: "cancelled before there was a result"
       }
     return (file.map { $0.escapedForDisplay() + ": " } ?? "") + text
+  }
+
+  private static func memoryText(_ bytes: Int) -> String {
+    let mebibyte = 1 << 20
+    return bytes < mebibyte
+      ? "\((bytes + 1023) >> 10) KiB" : "\((bytes + mebibyte - 1) >> 20) MiB"
   }
 
   private static func text(_ shape: [Int]) -> String {

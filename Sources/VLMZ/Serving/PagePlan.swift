@@ -22,6 +22,10 @@ struct PagePlan {
       throw ModelError(.memory("a page of keys and values", needed: nil, limit: memory.text, nil))
     }
     let limit = options.keyValueBytes ?? planned / 2
+    let told =
+      options.keyValueBytes.map { bytes in
+        (bytes >> 20 > 0 ? "\(bytes >> 20) MiB" : "\(bytes >> 10) KiB") + " of keys and values"
+      } ?? memory.text
     let fitting = limit / max(1, bytes)
     let (most, overflow) = perContext.multipliedReportingOverflow(by: options.maximumActive)
     // What the caller gives may keep more prefixes than the answers need.
@@ -29,7 +33,7 @@ struct PagePlan {
     if options.contextLength == nil {
       guard count >= 1 else {
         throw ModelError(
-          .memory("a page of keys and values", needed: bytes, limit: memory.text, nil))
+          .memory("a page of keys and values", needed: bytes, limit: told, nil))
       }
       contextLength = min(wanted, count * pagePositions)
     } else {
@@ -38,8 +42,7 @@ struct PagePlan {
           .memory(
             "a context of \(wanted) positions",
             needed: bytes.multipliedReportingOverflow(by: perContext).partialValue,
-            limit: options.keyValueBytes.map { "\($0 >> 20) MiB of keys and values" }
-              ?? memory.text,
+            limit: told,
             count >= 1 ? .shorterContext(count * pagePositions) : nil))
       }
       contextLength = wanted
@@ -50,24 +53,26 @@ struct PagePlan {
 
 extension Model {
   /// What an engine takes of memory that is bounded by nothing else: bytes of keys and values for as many
-  /// whole contexts as it computes at once, and of activations and kept pictures; nil for a model that writes
-  /// no text. `Int.max` stands for what overflows.
+  /// whole contexts as it computes at once, those of the least that it starts with, and of activations and
+  /// kept pictures; nil for a model that writes no text. `Int.max` stands for what overflows.
   package func engineBytes(
     _ options: BatchEngineOptions
-  ) -> (keyValues: Int, others: Int)? {
+  ) -> (keyValues: Int, leastKeyValues: Int, others: Int)? {
     guard let language else { return nil }
     let page = AnswerScheduler.defaultPagePositions
     let perContext = ((options.contextLength ?? language.usualCapacity) + page - 1) / page
     let (count, first) = perContext.multipliedReportingOverflow(by: options.maximumActive)
     let pageBytes = language.layers.pageBytes(positions: page, format: options.keyValues.format)
     let (bytes, second) = (pageBytes ?? .max).multipliedReportingOverflow(by: count)
+    let (least, third) = (pageBytes ?? .max).multipliedReportingOverflow(
+      by: options.contextLength == nil ? 1 : perContext)
     let rows = options.maximumActive + options.prefillRows
     let workspace = language.layers.workspaceBytes(rows: rows, threads: pool.threadCount) ?? 0
     let embedded =
       language.pictures == nil
       ? 0 : options.prefillRows * language.layers.config.hidden * MemoryLayout<Float>.stride
     return (
-      first || second ? .max : bytes,
+      first || second ? .max : bytes, third ? .max : least,
       workspace + embedded + (language.pictures == nil ? 0 : options.pictureCacheBytes)
     )
   }

@@ -25,6 +25,9 @@ struct GGUFFileTests {
     #expect(unsigned.json == .unsigned(9_223_372_036_854_775_813))
     #expect(unsigned.intValue == nil)
     #expect(metadata["golden.f32"]?.json == .double(0.1))
+    // Null would be what is not stated.
+    #expect(GGUFValue.float32(.nan).json == .string("nan"))
+    #expect(GGUFValue.float64(-.infinity).json == .string("-inf"))
     #expect(metadata["golden.f64"]?.doubleValue == 0.1)
     #expect(metadata["golden.bool"]?.boolValue == true)
     #expect(metadata["golden.str"]?.stringValue == "héllo \n 世界")

@@ -114,6 +114,7 @@ struct FastViTCheckpointTests {
     for suffix in [
       "stem.2.conv_kxk.0.bn.bias", "stages.0.blocks.0.token_mixer.norm.identity.running_mean",
       "stages.1.blocks.0.layer_scale.gamma", "final_conv.se.fc1.weight",
+      "stages.1.blocks.0.token_mixer.layer_scale.gamma",
     ] {
       #expect(Self.text(replaced(suffix, nil), Self.described).contains(suffix), "\(suffix)")
     }

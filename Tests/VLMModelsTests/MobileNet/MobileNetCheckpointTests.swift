@@ -138,6 +138,8 @@ struct MobileNetCheckpointTests {
       ("hybrid-large", "blocks.2.1.attn.value.proj.weight", [40, 16, 1, 1]),
       ("hybrid-large", "blocks.2.1.attn.key.norm.running_mean", nil),
       ("hybrid-large", "blocks.2.1.attn.value.down_conv.weight", nil),
+      ("hybrid-large", "blocks.3.1.layer_scale.gamma", nil),
+      ("efficientvit-b", "stages.2.blocks.0.main.inverted_conv.conv.bias", nil),
       ("efficientvit-b", "stages.2.blocks.1.context_module.main.qkv.conv.weight", [35, 14, 1, 1]),
       ("efficientvit-b", "stages.2.blocks.1.context_module.main.aggreg.0.1.weight", [35, 4, 1, 1]),
       ("efficientvit-b", "stages.2.blocks.1.context_module.main.proj.norm.bias", nil),

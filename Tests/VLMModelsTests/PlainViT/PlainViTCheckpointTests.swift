@@ -70,6 +70,22 @@ struct PlainViTCheckpointTests {
     #expect(try config("registers-classifier").pooling == .classAndMean)
   }
 
+  @Test("patches have a bias, but for models with a norm before their layers")
+  func patchBias() throws {
+    for (folder, bias) in [
+      ("model", "embeddings.patch_embeddings.projection.bias"),
+      ("timm-vit", "patch_embed.proj.bias"), ("facebook", "patch_embed.proj.bias"),
+    ] {
+      let names = try Self.names(folder)
+      let rest = names.filter { $0.name != bias }
+      #expect(rest.count == names.count - 1, "\(folder)")
+      let found = try #require(try PlainViTCheckpoint(rest, nil), "\(folder)")
+      let specs = try ModelDescription(PlainViTFamily.self, found.config).manifest()
+      let missing = Set(specs.map(\.path)).subtracting(found.tensors.keys)
+      #expect(missing == ["embeddings.patch.bias"], "\(folder)")
+    }
+  }
+
   @Test("a description that contradicts the tensors is refused by its field")
   func contradictions() throws {
     let names = try Self.names("model")
