@@ -65,23 +65,25 @@ import VLMZ
     #expect(error?.code == "unsupported_parameter")
   }
 
+  private static let refused: [(part: String, place: String)] = [
+    (#"{"type": "video_url"}"#, "video_url"),
+    (#"{"type": "video_url", "video_url": {}}"#, "video_url.url"),
+    (#"{"type": "video_url", "video_url": {"url": "https://a/b.mp4"}}"#, "video_url"),
+    (#"{"type": "video_url", "video_url": {"url": "data:video/mp4;base64,AAAA"}}"#, "video_url"),
+    (
+      #"{"type": "video_url", "video_url": {"url": "data:video/jpeg;base64,AAAA,"}}"#,
+      "video_url[0]"
+    ),
+    (#"{"type": "video_url", "video_url": "\#(pixel)"}"#, "video_url"),
+    (#"{"type": "video", "video": []}"#, "video"),
+    (#"{"type": "video", "video": [5]}"#, "video[0]"),
+    (#"{"type": "video", "video": ["a"], "fps": 0}"#, "fps"),
+    (#"{"type": "video", "video": ["a"], "max_frames": 8}"#, "max_frames"),
+  ]
+
   @Test(
     "what is no film, or too much of one, is refused with its place",
-    arguments: [
-      (#"{"type": "video_url"}"#, "video_url"),
-      (#"{"type": "video_url", "video_url": {}}"#, "video_url.url"),
-      (#"{"type": "video_url", "video_url": {"url": "https://a/b.mp4"}}"#, "video_url"),
-      (#"{"type": "video_url", "video_url": {"url": "data:video/mp4;base64,AAAA"}}"#, "video_url"),
-      (
-        #"{"type": "video_url", "video_url": {"url": "data:video/jpeg;base64,AAAA,"}}"#,
-        "video_url[0]"
-      ),
-      (#"{"type": "video_url", "video_url": "\#(pixel)"}"#, "video_url"),
-      (#"{"type": "video", "video": []}"#, "video"),
-      (#"{"type": "video", "video": [5]}"#, "video[0]"),
-      (#"{"type": "video", "video": ["a"], "fps": 0}"#, "fps"),
-      (#"{"type": "video", "video": ["a"], "max_frames": 8}"#, "max_frames"),
-    ])
+    arguments: Self.refused)
   func refuses(_ part: String, _ place: String) {
     let error = refusal { _ = try chat(part) }
     #expect(error?.status == 400)
