@@ -36,6 +36,7 @@ extension MobileNetLayers {
   ) throws(ModelError) -> Block {
     let inputs = channels
     var layers: [Layer] = []
+    var hasScale = false
     if tensors.has(name + ".conv.weight") {
       let kernel = try tensors.shape(name + ".conv.weight", rank: 4)[3]
       layers = [
@@ -64,6 +65,7 @@ extension MobileNetLayers {
             isDepthwise: part.hasPrefix("dw_"), stride: isFirst && part == strided ? 2 : 1,
             activation: ["pw_exp", "dw_mid"].contains(part) ? activation : Activation.none))
       }
+      hasScale = try gamma(name, ours)
     } else if tensors.has(name + ".attn.query.proj.weight") {
       return .sharedMixer(try attention(name, ours))
     } else {
@@ -73,7 +75,6 @@ extension MobileNetLayers {
           expected: "one of MobileNetV4: a convolution, a bottleneck or attention with shared keys")
       )
     }
-    let hasScale = try gamma(name, ours)
     let stride = layers.reduce(1) { $0 * $1.stride }
     return .bottleneck(
       MobileNetConfig.Bottleneck(
