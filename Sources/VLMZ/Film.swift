@@ -141,14 +141,16 @@ private final class Animated: @unchecked Sendable {
   }
 
   func frame(_ number: Int) throws(VLMZError) -> Image {
-    let picture = lock.withLock { () -> VLMImages.Image? in
-      if number < state.next { state = (start, 0) }
-      defer { if pixels > Self.keptPixels || state.next == start.count { state = (start, 0) } }
-      while let picture = state.film.next() {
-        state.next += 1
-        if state.next > number { return picture }
+    let picture = try VLMZError.wrapping {
+      try lock.withLock { () throws -> VLMImages.Image? in
+        if number < state.next { state = (start, 0) }
+        defer { if pixels > Self.keptPixels || state.next == start.count { state = (start, 0) } }
+        while let picture = try state.film.next() {
+          state.next += 1
+          if state.next > number { return picture }
+        }
+        return nil
       }
-      return nil
     }
     guard let picture else {
       throw VLMZError(

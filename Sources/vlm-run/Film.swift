@@ -103,8 +103,8 @@ enum Film {
     case .animation(var film, let picture):
       var number = 0
       for frame in frames {
-        while number < frame, film.next() != nil { number += 1 }
-        guard let image = film.next() else { return }
+        while number < frame, try film.next() != nil { number += 1 }
+        guard let image = try film.next() else { return }
         number += 1
         try body(picture, image)
       }

@@ -1,7 +1,7 @@
 /// The pictures of an animated GIF in their order, each on what those before it left, on the canvas of
 /// the first.
 package struct GIFFilm {
-  /// Pictures, as far as the file is whole; not more than `maximumCount`.
+  /// Pictures, not more than `maximumCount`; where damage is accepted, as far as the file is whole.
   package let count: Int
   package let width: Int
   package let height: Int
@@ -15,6 +15,7 @@ package struct GIFFilm {
   private var painted: [Bool] = []
   private let pixels: Int
   private let background: RGB
+  private var lost: LostRows
 
   /// More are no short film, nor are more pixels in all of them; the rest is left out.
   package static let maximumCount = 36_000
@@ -25,7 +26,8 @@ package struct GIFFilm {
   /// - Parameters:
   ///   - bytes: of the file.
   ///   - background: where nothing was painted.
-  /// - Throws: `ImageError` for a file without a picture, or for one too large.
+  /// - Throws: `ImageError` for a file without a picture, for one too large, and where damage is not
+  ///   accepted for one that ends inside a picture.
   package init(
     bytes: [UInt8], name: String, background: RGB = .white, limits: ImageLimits = ImageLimits()
   ) throws(ImageError) {
@@ -34,6 +36,7 @@ package struct GIFFilm {
     }
     file = try PixelBuffer(byteCount: bytes.count, for: name)
     file.bytes.copyBytes(from: bytes)
+    lost = LostRows(.gif, name: name, limits: limits)
     let contents = ImageBytes(bytes: file.contents)
     let first = try GIFFrame(contents, name: name)
     (width, height) = (first.canvasWidth, first.canvasHeight)
@@ -46,7 +49,7 @@ package struct GIFFilm {
     while let found = frame, count < min(Self.maximumCount, max(1, Self.maximumPixels / pixels)) {
       count += 1
       hundredths += found.delay < Self.leastDelay ? Self.usualDelay : found.delay
-      frame = Self.frame(behind: found, in: contents, pixels: pixels)
+      frame = try Self.frame(behind: found, in: contents, pixels: pixels, lost)
     }
     self.count = count
     seconds = Double(hundredths) / 100
@@ -62,17 +65,20 @@ package struct GIFFilm {
     bytes.starts(with: Array("GIF8".utf8))
   }
 
-  /// The next picture; nil behind the last. What of its codes is missing or damaged stays as it was.
-  package mutating func next() -> Image? {
+  /// The next picture; nil behind the last. Where damage is accepted, what of its codes is missing or
+  /// damaged stays as it was.
+  ///
+  /// - Throws: `ImageError` for a damaged one.
+  package mutating func next() throws(ImageError) -> Image? {
     guard let frame = following else { return nil }
     let contents = ImageBytes(bytes: file.contents)
-    following = Self.frame(behind: frame, in: contents, pixels: pixels)
+    following = try Self.frame(behind: frame, in: contents, pixels: pixels, lost)
     if canvas.isEmpty {
       canvas = [UInt8](repeating: 0, count: pixels * 3)
       painted = [Bool](repeating: false, count: pixels)
     }
     let before = frame.disposal == .previous ? (canvas, painted) : ([], [])
-    paint(frame, contents)
+    try paint(frame, contents)
     let image = shown()
     switch frame.disposal {
     case .keep: break
@@ -86,13 +92,23 @@ package struct GIFFilm {
   }
 
   /// The next frame; nil for one of more pixels than the canvas, which would need more memory.
+  ///
+  /// - Parameter lost: whether damage is accepted, and whose it is.
   private static func frame(
-    behind frame: GIFFrame, in contents: ImageBytes, pixels: Int
-  ) -> GIFFrame? {
-    frame.next(in: contents).flatMap { $0.width * $0.height <= pixels ? $0 : nil }
+    behind frame: GIFFrame, in contents: ImageBytes, pixels: Int, _ lost: LostRows
+  ) throws(ImageError) -> GIFFrame? {
+    let found: GIFFrame?
+    do {
+      found = try frame.next(in: contents, name: lost.name)
+    } catch {
+      guard lost.accepts else { throw error }
+      return nil
+    }
+    guard let found, found.width * found.height <= pixels else { return nil }
+    return found
   }
 
-  private mutating func paint(_ frame: GIFFrame, _ contents: ImageBytes) {
+  private mutating func paint(_ frame: GIFFrame, _ contents: ImageBytes) throws(ImageError) {
     var codes = LZWCodes(contents, at: frame.data, bits: frame.codeBits)
     var indices = [UInt8](repeating: 0, count: frame.width * frame.height)
     var found = [Int](repeating: 0, count: frame.height)
@@ -105,6 +121,8 @@ package struct GIFFilm {
         if found[row] < frame.width { break }
       }
     }
+    let missing = found.count { $0 < frame.width }
+    if missing > 0 { try lost.add(missing, "a picture's codes end early or are damaged") }
     Self.forEachPixel(of: frame, width: width, height: height) { place, source in
       let index = indices[source]
       guard source % frame.width < found[source / frame.width], index != frame.transparent else {

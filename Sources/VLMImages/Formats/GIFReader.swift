@@ -106,11 +106,18 @@ struct GIFFrame {
 
   var background: UInt8 { transparent ?? 0 }
 
-  /// The frame behind this one; nil behind the last, and where the file is damaged.
-  func next(in file: ImageBytes) -> GIFFrame? {
+  /// The frame behind this one; nil behind the last.
+  ///
+  /// - Throws: `.damaged` for a file that ends inside a frame, or has one that is none.
+  func next(in file: ImageBytes, name: String) throws(ImageError) -> GIFFrame? {
     var offset = data
     while let size = file.byte(offset), size > 0 { offset += size + 1 }
-    return try? GIFFrame(file, name: "", behind: (offset + 1, global))
+    do {
+      return try GIFFrame(file, name: name, behind: (offset + 1, global))
+    } catch {
+      if case .damaged = error.problem { throw error }
+      return nil
+    }
   }
 
   /// - Parameter behind: where the last frame ends, and the file's palette; nil for the first frame.
@@ -119,6 +126,10 @@ struct GIFFrame {
   ) throws(ImageError) {
     func corrupt(_ text: String) -> ImageError {
       ImageError(name: name, problem: .corrupt(.gif, text))
+    }
+    // Behind the first one there is something to show without it.
+    func damaged(_ text: String) -> ImageError {
+      ImageError(name: name, problem: .damaged(.gif, text))
     }
     let early = corrupt("the file ends before its first picture")
     guard let screenWidth = file.short(6), let screenHeight = file.short(8),
@@ -161,13 +172,19 @@ struct GIFFrame {
         guard let x = file.short(offset + 1), let y = file.short(offset + 3),
           let width = file.short(offset + 5), let height = file.short(offset + 7),
           let flags = file.byte(offset + 9)
-        else { throw early }
+        else { throw behind == nil ? early : damaged("the file ends inside a picture") }
         offset += 10
         readPalette(flags)
-        guard let bits = file.byte(offset) else { throw early }
-        guard width > 0, height > 0 else { throw corrupt("the first picture has no pixels") }
+        guard let bits = file.byte(offset) else {
+          throw behind == nil ? early : damaged("the file ends inside a picture")
+        }
+        guard width > 0, height > 0 else {
+          throw behind == nil
+            ? corrupt("the first picture has no pixels") : damaged("a picture has no pixels")
+        }
         guard (1...11).contains(bits) else {
-          throw corrupt("codes of \(bits) bits, expected 2 to 8")
+          let text = "codes of \(bits) bits, expected 2 to 8"
+          throw behind == nil ? corrupt(text) : damaged(text)
         }
         (self.x, self.y, self.width, self.height) = (x, y, width, height)
         isInterlaced = flags & 0x40 != 0

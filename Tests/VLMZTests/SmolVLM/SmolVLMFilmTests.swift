@@ -113,7 +113,8 @@ struct SmolVLMFilmTests {
     for length in stride(from: 0, to: bytes.count, by: 7) {
       // Whatever is cut off, what is left is a film or is refused.
       guard let part = try? Film(encoded: Array(bytes.prefix(length))) else { continue }
-      _ = try part.frame(part.frameCount - 1)
+      let error = thrownError(VLMZError.self) { try part.frame(part.frameCount - 1) }
+      #expect(error == nil || error?.code == .badData)
     }
   }
 
@@ -143,19 +144,43 @@ struct SmolVLMFilmTests {
     let wanted = try Fixture.tiles("film")
     #expect(film.count == wanted.count && wanted.count == 5)
     for (number, image) in wanted.enumerated() {
-      let found = film.next()
+      let found = try film.next()
       #expect(found == image, "frame \(number)")
     }
-    let behind = film.next()
+    let behind = try film.next()
     #expect(behind == nil)
-    // Whatever is cut off, what is left is shown.
+    // Whatever is cut off, what is left is shown to who accepts damage.
+    let accepting = ImageLimits(acceptsDamage: true)
     for length in stride(from: 0, to: bytes.count, by: 3) {
-      guard var part = try? GIFFilm(bytes: Array(bytes.prefix(length)), name: "part") else {
-        continue
-      }
+      let cut = Array(bytes.prefix(length))
+      guard var part = try? GIFFilm(bytes: cut, name: "part", limits: accepting) else { continue }
       var shown = 0
-      while part.next() != nil { shown += 1 }
+      while try part.next() != nil { shown += 1 }
       #expect(shown == part.count && shown <= 5)
     }
+  }
+
+  @Test("a damaged animated GIF is refused, but for one whose end alone is missing")
+  func damagedAnimation() throws {
+    func shown(_ bytes: [UInt8]) throws(ImageError) -> Int {
+      var film = try GIFFilm(bytes: bytes, name: "film.gif")
+      var count = 0
+      while try film.next() != nil { count += 1 }
+      return count
+    }
+    let bytes = [UInt8](
+      try Data(contentsOf: URL(fileURLWithPath: Fixture.path("pictures/film.gif"))))
+    let whole = try shown(bytes.dropLast())
+    #expect(whole == 5)
+    var refused = 0
+    for length in stride(from: bytes.count / 3, to: bytes.count - 2, by: 7) {
+      let cut = Array(bytes.prefix(length))
+      if let error = thrownError(ImageError.self, by: { try shown(cut) }) {
+        #expect(error.description.contains("film.gif: damaged GIF: "), "\(error)")
+        refused += 1
+      }
+    }
+    // Some cuts fall between two pictures.
+    #expect(refused > (bytes.count / 7) / 2)
   }
 }
