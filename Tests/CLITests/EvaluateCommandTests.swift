@@ -48,6 +48,20 @@ struct EvaluateCommandTests {
         == ["m.vlmz", "p.svg"])
   }
 
+  @Test("in a folder for all a model does not get in the way of another of its name")
+  func namesakes() throws {
+    let model = try model()
+    let all = folder.path("all")
+    try FileManager.default.createDirectory(atPath: all, withIntermediateDirectories: false)
+    let others = "\(all)/m.vlmz.for-evaluation"
+    try Data("another's".utf8).write(to: URL(fileURLWithPath: others))
+    let outcome = try evaluate(
+      model, "--reference", source, "--data", pictures, "--temporary-folder", all, "-q")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: all) == ["m.vlmz.for-evaluation"])
+  }
+
   @Test("a loss above the bound is status 2, and one below it is not")
   func bound() throws {
     let model = try model()

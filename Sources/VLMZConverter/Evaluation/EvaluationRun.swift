@@ -137,6 +137,16 @@ struct EvaluationRun {
     options.temporaryFolder ?? evaluator.model.path.splitAtLastSlash.folder
   }
 
+  /// What a file of this model is called there. In a folder that is for all, models of one name have
+  /// several; the next evaluation of the same file replaces what one that was killed left.
+  private var temporaryName: String {
+    let path = evaluator.model.path
+    let name = path.splitAtLastSlash.name
+    guard options.temporaryFolder != nil else { return name }
+    let place = FileSystem.resolved(path) ?? path
+    return name + "-" + String(XXH64.hash(Array(place.utf8)), radix: 16)
+  }
+
   /// Opens the reference; a checkpoint is converted without loss for the while.
   private func named<R>(
     _ reference: Evaluator.Reference, _ body: (Container) throws -> R
@@ -144,10 +154,9 @@ struct EvaluationRun {
     switch reference {
     case .container(let container): return try body(container)
     case .checkpoint(let source, _):
-      let name = evaluator.model.path.splitAtLastSlash.name
       let base = folder.isEmpty || folder.hasSuffix("/") ? folder : folder + "/"
       let container = try ReferenceContainer.open(
-        source, in: .unquantized, beside: base + name, suffix: ".for-evaluation",
+        source, in: .unquantized, beside: base + temporaryName, suffix: ".for-evaluation",
         ignoreUnexpected: options.checkpoint.ignoresUnexpectedTensors,
         pool: WorkerPool(threadCount: evaluator.threads), cancelled: cancelled
       ) { done, total, _ in report("reference", done, total, "reading the checkpoint") }
