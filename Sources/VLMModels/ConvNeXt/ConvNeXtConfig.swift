@@ -91,49 +91,42 @@ package struct ConvNeXtConfig: Sendable, Equatable {
 
   /// Refuses what no ConvNeXt has, so that later arithmetic on the numbers cannot overflow.
   package func validate() throws(ModelError) {
-    func check(
-      _ field: String, _ value: Int, _ range: ClosedRange<Int>
-    ) throws(ModelError) {
-      guard range.contains(value) else {
-        throw ModelError(
-          .configuration(
-            field: field, found: String(value),
-            expected: "\(range.lowerBound) to \(range.upperBound)"))
-      }
-    }
     let width = 1...TensorFormat.maximumInputs
-    try check("stem channels", stemChannels, width)
-    try check("input_channels", inputChannels, 1...64)
+    try ModelError.check("stem channels", stemChannels, width)
+    try ModelError.check("input_channels", inputChannels, 1...64)
     switch stem {
-    case .patch(let size): try check("stem size", size, 1...64)
-    case .overlap(let middle, _): try check("stem middle", middle, width)
+    case .patch(let size): try ModelError.check("stem size", size, 1...64)
+    case .overlap(let middle, _): try ModelError.check("stem middle", middle, width)
     }
-    try check("number of stages", stages.count, 1...16)
+    try ModelError.check("number of stages", stages.count, 1...16)
     for (index, stage) in stages.enumerated() {
-      try check("stage \(index) depth", stage.depth, 0...1000)
-      try check("stage \(index) channels", stage.channels, width)
-      try check("stage \(index) hidden", stage.hidden, width)
-      try check("stage \(index) kernel", stage.kernel, 1...63)
-      try check("stage \(index) kernel modulo 2", stage.kernel % 2, 1...1)
-      try check("stage \(index) dilation", stage.dilation, 1...64)
+      try ModelError.check("stage \(index) depth", stage.depth, 0...1000)
+      try ModelError.check("stage \(index) channels", stage.channels, width)
+      try ModelError.check("stage \(index) hidden", stage.hidden, width)
+      try ModelError.check("stage \(index) kernel", stage.kernel, 1...63)
+      try ModelError.check("stage \(index) kernel modulo 2", stage.kernel % 2, 1...1)
+      try ModelError.check("stage \(index) dilation", stage.dilation, 1...64)
       if let geometry = stage.downsample {
-        try check("stage \(index) downsample kernel", geometry.kernel, 1...16)
-        try check("stage \(index) downsample stride", geometry.stride, 1...16)
-        try check("stage \(index) downsample dilation", geometry.dilation, 1...64)
-        try check("stage \(index) downsample padding", geometry.padding, 0...64)
-        try check("stage \(index) downsample trailing padding", geometry.trailingPadding, 0...64)
+        try ModelError.check("stage \(index) downsample kernel", geometry.kernel, 1...16)
+        try ModelError.check("stage \(index) downsample stride", geometry.stride, 1...16)
+        try ModelError.check("stage \(index) downsample dilation", geometry.dilation, 1...64)
+        try ModelError.check("stage \(index) downsample padding", geometry.padding, 0...64)
+        try ModelError.check(
+          "stage \(index) downsample trailing padding", geometry.trailingPadding, 0...64)
       } else {
         let previous = index > 0 ? stages[index - 1].channels : stemChannels
-        try check("stage \(index) channels", stage.channels, previous...previous)
+        try ModelError.check("stage \(index) channels", stage.channels, previous...previous)
       }
     }
     // Each was checked, so the sum is no overflow. A few bytes could ask for a hundred thousand
     // tensors otherwise.
-    try check("number of blocks", stages.reduce(0) { $0 + $1.depth }, 0...1000)
-    if let hidden = head.hidden { try check("head hidden", hidden, width) }
-    if let output = head.output { try check("head outputs", output.count, 1...10_000_000) }
+    try ModelError.check("number of blocks", stages.reduce(0) { $0 + $1.depth }, 0...1000)
+    if let hidden = head.hidden { try ModelError.check("head hidden", hidden, width) }
+    if let output = head.output {
+      try ModelError.check("head outputs", output.count, 1...10_000_000)
+    }
     try head.layers.validate("head")
-    if head.pooling != .mean { try check("head pooled", pooledChannels, width) }
+    if head.pooling != .mean { try ModelError.check("head pooled", pooledChannels, width) }
     // Two heads, or a norm of other channels than it gets.
     guard head.layers.isEmpty || head.hidden == nil, head.pooling == .mean || !head.normAfterPool
     else {
@@ -142,7 +135,7 @@ package struct ConvNeXtConfig: Sendable, Equatable {
     }
     if !head.layers.isEmpty {
       let outputs = head.layers.outputs(inputs: pooledChannels)
-      try check("head outputs", head.output?.count ?? 0, outputs...outputs)
+      try ModelError.check("head outputs", head.output?.count ?? 0, outputs...outputs)
     }
     for (field, value) in [("epsilon", epsilon), ("head_epsilon", headEpsilon)]
     where !(value > 0 && value < 1) {
