@@ -1,5 +1,6 @@
 import CVLMKernels
 import CVLMSystem
+import VLMFoundation
 import VLMTensor
 
 /// Single operations on random values, the work split over threads as the models split theirs.
@@ -39,7 +40,7 @@ struct KernelCases {
   /// Values in -1 ..< 1.
   func random(_ count: Int) -> Floats {
     let result = Floats(count: count)
-    var numbers = RandomNumbers(seed: UInt64(count))
+    var numbers = SplitMix64(seed: UInt64(count))
     for index in 0..<count { result.base[index] = numbers.next(in: 1) }
     return result
   }

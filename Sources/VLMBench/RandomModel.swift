@@ -116,7 +116,7 @@ package enum RandomModel {
   ) throws {
     let plan = ConversionPlan(manifest: manifest, policy: QuantizationPolicy(scheme: scheme))
     let writer = try ContainerWriter(path: path, overwrite: true)
-    var random = RandomNumbers(seed: seed)
+    var random = SplitMix64(seed: seed)
     for item in plan.items {
       let (spec, format) = (item.spec, item.format)
       try writer.beginTensor(name: spec.path, format: format, role: spec.role, shape: spec.shape)
@@ -132,7 +132,7 @@ package enum RandomModel {
   }
 
   private static func writePanels(
-    _ spec: TensorSpec, _ format: TensorFormat, _ random: inout RandomNumbers,
+    _ spec: TensorSpec, _ format: TensorFormat, _ random: inout SplitMix64,
     _ writer: ContainerWriter
   ) throws {
     guard let (outputs, inputs) = format.matrixShape(spec.shape) else { return }
@@ -152,7 +152,7 @@ package enum RandomModel {
   }
 
   private static func writeValues(
-    _ spec: TensorSpec, _ byteCount: Int, _ random: inout RandomNumbers, _ writer: ContainerWriter
+    _ spec: TensorSpec, _ byteCount: Int, _ random: inout SplitMix64, _ writer: ContainerWriter
   ) throws {
     let inputs = spec.shape.dropFirst().reduce(1, *)
     let isVector = spec.role == .vector
@@ -167,25 +167,5 @@ package enum RandomModel {
       }
       left -= min(left, block.count * 4)
     }
-  }
-}
-
-/// SplitMix64 (Steele, Lea, Flood, 2014): the same numbers on every machine.
-package struct RandomNumbers: RandomNumberGenerator, Sendable {
-  private var state: UInt64
-
-  package init(seed: UInt64) { state = seed }
-
-  package mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-
-  /// Uniform in -bound ..< bound.
-  package mutating func next(in bound: Float) -> Float {
-    (Float(next() >> 40) / Float(1 << 23) - 1) * bound
   }
 }

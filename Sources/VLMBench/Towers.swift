@@ -80,7 +80,7 @@ final class Towers {
 
   /// A square of noise.
   static func image(side: Int) -> PixelTensor {
-    var random = RandomNumbers(seed: UInt64(side))
+    var random = SplitMix64(seed: UInt64(side))
     return PixelTensor(
       height: side, width: side, values: (0..<side * side * 3).map { _ in random.next(in: 2) })
   }

@@ -20,24 +20,9 @@ enum ImageFixtures {
   }
 }
 
-/// SplitMix64: the same sequence for the same seed everywhere.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-}
-
 extension Image {
   static func random(width: Int, height: Int, seed: UInt64) -> Image {
-    var generator = SeededGenerator(seed: seed)
+    var generator = SplitMix64(seed: seed)
     return Image(
       width: width, height: height,
       pixels: (0..<width * height * 3).map { _ in UInt8(truncatingIfNeeded: generator.next()) })

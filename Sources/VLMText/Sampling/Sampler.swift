@@ -1,3 +1,5 @@
+import VLMFoundation
+
 #if canImport(Glibc)
   import Glibc
 #endif
@@ -6,7 +8,7 @@
 /// `exp` rounds the same way.
 package struct Sampler: Sendable {
   package let options: SamplingOptions
-  private var random: SamplingRandom
+  private var random: SplitMix64
   private var values: [Float] = []
   private var candidates: [Candidate] = []
 
@@ -17,7 +19,7 @@ package struct Sampler: Sendable {
 
   package init(_ options: SamplingOptions) {
     self.options = options
-    random = SamplingRandom(seed: options.seed)
+    random = SplitMix64(seed: options.seed)
   }
 
   /// The next token, given the logits behind the last one; nil when none of them is a number.
@@ -125,23 +127,4 @@ package struct Sampler: Sendable {
   private mutating func keep(_ count: Int) {
     candidates.removeLast(max(0, candidates.count - max(1, count)))
   }
-}
-
-/// SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014): the
-/// state grows by 0x9E3779B97F4A7C15, and two multiplications scramble it.
-package struct SamplingRandom: Sendable {
-  private var state: UInt64
-
-  package init(seed: UInt64) { state = seed }
-
-  package mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-
-  /// The upper 53 bits as a fraction: 0 ..< 1.
-  package mutating func nextUnit() -> Double { Double(next() >> 11) / 9_007_199_254_740_992 }
 }

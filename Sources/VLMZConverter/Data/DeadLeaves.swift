@@ -1,5 +1,5 @@
+import VLMFoundation
 import VLMImages
-import VLMText
 
 #if canImport(Glibc)
   import Glibc
@@ -18,7 +18,7 @@ enum DeadLeaves {
     // Landscape, portrait, square.
     let (width, height) =
       [(side, side * 3 / 4), (side * 3 / 4, side), (side, side)][abs(number) % 3]
-    var random = SamplingRandom(seed: 0x1eaf ^ UInt64(bitPattern: Int64(number)))
+    var random = SplitMix64(seed: 0x1eaf ^ UInt64(bitPattern: Int64(number)))
     var canvas = Canvas(width: width, height: height, light: Color.light(&random))
     // From the front to the back, until nothing shines through.
     for _ in 0..<maximumLeaves where !canvas.isCovered {
@@ -34,7 +34,7 @@ enum DeadLeaves {
     var blue: Float
 
     /// Greys mostly, of a brightness that is even in its logarithm.
-    init(_ random: inout SamplingRandom) {
+    init(_ random: inout SplitMix64) {
       let brightness = exp2(Float(random.nextUnit()) * 6 - 6)
       let (warmth, tint) = (random.normal * 0.25, random.normal * 0.12)
       red = brightness * exp(warmth + tint)
@@ -47,7 +47,7 @@ enum DeadLeaves {
     }
 
     /// The colour of the light over a whole picture.
-    static func light(_ random: inout SamplingRandom) -> Color {
+    static func light(_ random: inout SplitMix64) -> Color {
       let warmth = random.normal * 0.15
       let gain = exp(random.normal * 0.3)
       return Color(red: gain * exp(warmth), green: gain, blue: gain * exp(-warmth))
@@ -72,7 +72,7 @@ enum DeadLeaves {
     let roughness: Float
     let seed: UInt32
 
-    init(width: Int, height: Int, _ random: inout SamplingRandom) {
+    init(width: Int, height: Int, _ random: inout SplitMix64) {
       outline = Outline(rawValue: Int(random.next() % 3)) ?? .ellipse
       x = Float(random.nextUnit()) * Float(width)
       y = Float(random.nextUnit()) * Float(height)
@@ -176,7 +176,7 @@ enum DeadLeaves {
   }
 }
 
-extension SamplingRandom {
+extension SplitMix64 {
   /// About normal: the sum of twelve even numbers, mean 0, variance 1.
   fileprivate var normal: Float {
     mutating get { Float((0..<12).reduce(0.0) { sum, _ in sum + nextUnit() } - 6) }

@@ -169,7 +169,7 @@ struct LanguageData {
     let writer = try TextWriter(
       language.layers, length: max(length, starts.map(\.length).max() ?? 0),
       stopTokens: stopTokens, pool: model.pool, kernels: model.kernels, cancelled: cancelled)
-    var random = SamplingRandom(seed: 0x5e1f)
+    var random = SplitMix64(seed: 0x5e1f)
     var (result, total) = ([TokenSequence](), 0)
     // A model that ends at once could go on for ever.
     var attempts = count / 8 + 16

@@ -31,7 +31,7 @@ struct TextWriter {
   private struct Slot {
     let text: Int
     let context: LLaMAContext
-    var random: SamplingRandom
+    var random: SplitMix64
   }
 
   /// - Parameters:
@@ -73,7 +73,7 @@ struct TextWriter {
           context.truncate(to: 0)
           free.removeLast()
           slots.append(
-            Slot(text: next, context: context, random: SamplingRandom(seed: starts[next].seed)))
+            Slot(text: next, context: context, random: SplitMix64(seed: starts[next].seed)))
         }
         next += 1
       }
@@ -109,7 +109,7 @@ struct TextWriter {
 
   /// A place of `values`, each as often as their softmax says; nil where one is NaN or infinite.
   private static func draw(
-    _ values: UnsafeBufferPointer<Float>, _ random: inout SamplingRandom
+    _ values: UnsafeBufferPointer<Float>, _ random: inout SplitMix64
   ) -> Int? {
     var (best, sum) = (-Float.infinity, 0.0)
     for value in values {

@@ -26,7 +26,7 @@ enum GrammarTargets {
     let grammar: Grammar
     do throws(TextError) { grammar = try make() } catch { return report(error) }
     let matcher = GrammarMatcher(grammar, TokenVocabulary(texts: texts))
-    var random = SamplingRandom(seed: 1)
+    var random = SplitMix64(seed: 1)
     for _ in 0..<2 {
       var constraint = matcher.constraint(endTokens: [end])
       var mask = TokenMask(count: texts.count)

@@ -235,7 +235,7 @@ struct ImageFormatTests {
     }
     let seed = UInt64.random(in: 0 ... .max)
     print("seed \(seed)")
-    var generator = SeededGenerator(seed: seed)
+    var generator = SplitMix64(seed: seed)
     for offset in whole.indices where offset < 64 || offset % (4 * step) == 0 {
       var copy = whole
       copy[offset] ^= UInt8.random(in: 1 ... .max, using: &generator)

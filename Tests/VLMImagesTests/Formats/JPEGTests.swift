@@ -1,4 +1,5 @@
 import Testing
+import VLMFoundation
 
 @testable import VLMImages
 
@@ -111,7 +112,7 @@ struct JPEGTests {
     let limits = ImageLimits(maximumPixels: 1 << 18)
     let seed = UInt64.random(in: 0 ... .max)
     print("seed \(seed)")
-    var generator = SeededGenerator(seed: seed)
+    var generator = SplitMix64(seed: seed)
     var refused = 0
     for offset in whole.indices where offset < 800 || offset % 11 == 0 {
       var copy = whole

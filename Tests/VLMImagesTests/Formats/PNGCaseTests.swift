@@ -1,4 +1,5 @@
 import Testing
+import VLMFoundation
 
 @testable import VLMImages
 
@@ -467,7 +468,7 @@ struct PNGCaseTests {
     let limits = ImageLimits(maximumPixels: 1 << 20)
     let seed = UInt64.random(in: 0 ... .max)
     print("seed \(seed)")
-    var generator = SeededGenerator(seed: seed)
+    var generator = SplitMix64(seed: seed)
     var refused = 0
     for offset in bytes.indices {
       var copy = bytes

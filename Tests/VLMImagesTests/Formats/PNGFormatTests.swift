@@ -18,7 +18,7 @@ struct PNGFormatTests {
 
   /// Bytes without a pattern.
   private func noise(_ count: Int, seed: UInt64) -> [UInt8] {
-    var generator = SeededGenerator(seed: seed)
+    var generator = SplitMix64(seed: seed)
     return (0..<count).map { _ in UInt8.random(in: 0 ... .max, using: &generator) }
   }
 

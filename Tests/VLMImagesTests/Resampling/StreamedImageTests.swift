@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import VLMFoundation
 import VLMTestSupport
 
 @testable import VLMImages
@@ -127,7 +128,7 @@ struct StreamedImageTests {
 
   @Test("additions are skipped to the place that they lead to")
   func skipped() {
-    var generator = SeededGenerator(seed: 5)
+    var generator = SplitMix64(seed: 5)
     var steps: [Double] = [1, 0.5, 0.75, 1 / 3, 1e-7, 3e5 + 0.1, 0.1]
     for _ in 0..<50 { steps.append(1 / Double(Int.random(in: 1...4000, using: &generator))) }
     for step in steps {

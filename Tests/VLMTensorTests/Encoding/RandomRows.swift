@@ -1,4 +1,5 @@
 import CVLMKernels
+import VLMFoundation
 
 @testable import VLMTensor
 
@@ -6,20 +7,7 @@ import CVLMKernels
   import Glibc
 #endif
 
-/// SplitMix64: small, seeded, the same everywhere.
-struct SeededGenerator: RandomNumberGenerator {
-  var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
-
+extension SplitMix64 {
   /// Uniform in (0, 1).
   mutating func uniform() -> Double { (Double(next() >> 12) + 0.5) * 0x1p-52 }
 
@@ -33,7 +21,7 @@ enum Distribution: String, CaseIterable, Sendable {
   case gaussian, laplace, studentT5 = "t with 5 degrees of freedom", uniform
 
   func values(_ count: Int, seed: UInt64) -> [Float] {
-    var generator = SeededGenerator(seed: seed)
+    var generator = SplitMix64(seed: seed)
     return (0..<count).map { _ in
       switch self {
       case .gaussian: return Float(generator.gaussian())

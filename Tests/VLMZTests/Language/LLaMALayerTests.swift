@@ -179,7 +179,7 @@ struct RandomLLaMA {
     try OpenBLAS.load()
     let recorder = ManifestRecorder()
     _ = try LLaMA(Weights(recorder, kernels: kernels), config)
-    var random = SamplingRandom(seed: 5)
+    var random = SplitMix64(seed: 5)
     var values: [String: [Float]] = [:]
     for spec in recorder.specs {
       let isNorm = spec.path.hasSuffix("norm.weight")

@@ -1,5 +1,5 @@
 import Testing
-import VLMText
+import VLMFoundation
 
 @testable import VLMZ
 
@@ -60,7 +60,7 @@ struct RepetitionIndexTests {
 
   @Test("a sequence far longer than its tables finds nothing that is not there")
   func bounded() {
-    var random = SamplingRandom(seed: 3)
+    var random = SplitMix64(seed: 3)
     var found = RepetitionIndex(expecting: 1)
     var matches = 0
     for _ in 0..<20_000 {
