@@ -50,10 +50,10 @@ package final class JournalFile {
       status.st_size <= off_t(maximumBytes)
     else { return [] }
     var bytes = [UInt8](repeating: 0, count: Int(status.st_size) - start)
-    let count = bytes.withUnsafeMutableBytes {
-      pread(descriptor, $0.baseAddress, $0.count, off_t(start))
+    let (count, error) = bytes.withUnsafeMutableBytes {
+      PositionalAccess.read(from: descriptor, at: start, into: $0)
     }
-    return count < 0 ? [] : Array(bytes.prefix(count))
+    return error == 0 ? Array(bytes.prefix(count)) : []
   }
 
   /// Replaces everything behind the marker.
@@ -66,18 +66,11 @@ package final class JournalFile {
   }
 
   package func append(_ bytes: [UInt8]) throws(FileError) {
-    var done = 0
-    while done < bytes.count {
-      let written = bytes.withUnsafeBytes {
-        pwrite(descriptor, $0.baseAddress! + done, bytes.count - done, off_t(count))
-      }
-      if written < 0 && errno == EINTR { continue }
-      guard written > 0 else {
-        throw FileError(path: path, problem: .call("write", errno: written < 0 ? errno : ENOSPC))
-      }
-      done += written
-      count += written
+    let error = bytes.withUnsafeBytes {
+      PositionalAccess.write($0, to: descriptor, at: count)
     }
+    guard error == 0 else { throw FileError(path: path, problem: .call("write", errno: error)) }
+    count += bytes.count
   }
 
   /// Removes the file: what it told of is finished.

@@ -148,16 +148,11 @@ package final class OutputFile {
   package func read(
     at offset: Int, into bytes: UnsafeMutableRawBufferPointer
   ) throws(FileError) -> Bool {
-    guard let base = bytes.baseAddress else { return true }
-    var done = 0
-    while done < bytes.count {
-      let count = pread(descriptor, base + done, bytes.count - done, off_t(offset + done))
-      if count < 0 && errno == EINTR { continue }
-      if count < 0 { throw FileError(path: temporaryPath, problem: .call("read", errno: errno)) }
-      if count == 0 { return false }
-      done += count
+    let (count, error) = PositionalAccess.read(from: descriptor, at: offset, into: bytes)
+    guard error == 0 else {
+      throw FileError(path: temporaryPath, problem: .call("read", errno: error))
     }
-    return true
+    return count == bytes.count
   }
 
   /// Goes on after the first `count` bytes of what an earlier output left; the rest is dropped.
@@ -184,19 +179,9 @@ package final class OutputFile {
   /// Writes over bytes already written, or past the end; does not move the append position.
   package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) {
     precondition(offset >= 0, "offset inside the file")
-    guard let base = bytes.baseAddress else { return }
-    var done = 0
-    while done < bytes.count {
-      // The kernel writes at most 2 GiB less a page at a time.
-      let written = pwrite(
-        descriptor, base + done, min(bytes.count - done, 1 << 30), off_t(offset + done))
-      if written < 0 && errno == EINTR { continue }
-      guard written > 0 else {
-        throw FileError(path: path, problem: .call("write", errno: written < 0 ? errno : ENOSPC))
-      }
-      done += written
-    }
-    end = max(end, offset + done)
+    let error = PositionalAccess.write(bytes, to: descriptor, at: offset)
+    guard error == 0 else { throw FileError(path: path, problem: .call("write", errno: error)) }
+    end = max(end, offset + bytes.count)
   }
 
   /// Reserves disk space for `bytes` bytes in all, so that a full disk shows before hours of work.

@@ -63,19 +63,9 @@ package final class ScratchFile {
   @discardableResult
   package func append(_ bytes: UnsafeRawBufferPointer) throws(FileError) -> Int {
     let start = count
-    guard let base = bytes.baseAddress else { return start }
-    var done = 0
-    while done < bytes.count {
-      // The kernel writes at most 2 GiB less a page at a time.
-      let written = pwrite(
-        descriptor, base + done, min(bytes.count - done, 1 << 30), off_t(start + done))
-      if written < 0 && errno == EINTR { continue }
-      guard written > 0 else {
-        throw FileError(path: folder, problem: .call("write", errno: written < 0 ? errno : ENOSPC))
-      }
-      done += written
-    }
-    count = start + done
+    let error = PositionalAccess.write(bytes, to: descriptor, at: start)
+    guard error == 0 else { throw FileError(path: folder, problem: .call("write", errno: error)) }
+    count = start + bytes.count
     return start
   }
 
@@ -86,16 +76,9 @@ package final class ScratchFile {
     at offset: Int, into bytes: UnsafeMutableRawBufferPointer
   ) throws(FileError) {
     precondition(offset >= 0 && offset + bytes.count <= count, "bytes that were written")
-    guard let base = bytes.baseAddress else { return }
-    var done = 0
-    while done < bytes.count {
-      let found = pread(
-        descriptor, base + done, min(bytes.count - done, 1 << 30), off_t(offset + done))
-      if found < 0 && errno == EINTR { continue }
-      guard found > 0 else {
-        throw FileError(path: folder, problem: .call("read", errno: found < 0 ? errno : EIO))
-      }
-      done += found
+    let (found, error) = PositionalAccess.read(from: descriptor, at: offset, into: bytes)
+    guard found == bytes.count else {
+      throw FileError(path: folder, problem: .call("read", errno: error == 0 ? EIO : error))
     }
   }
 }
