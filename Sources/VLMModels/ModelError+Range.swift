@@ -2,13 +2,13 @@ import VLMTensor
 
 extension ModelError {
   /// Refuses a number outside `range`.
-  static func check(
-    _ field: String, _ value: Int, _ range: ClosedRange<Int>
+  static func check<Number: Comparable>(
+    _ field: String, _ value: Number, _ range: ClosedRange<Number>
   ) throws(ModelError) {
     guard range.contains(value) else {
       throw ModelError(
         .configuration(
-          field: field, found: String(value),
+          field: field, found: "\(value)",
           expected: "\(range.lowerBound) to \(range.upperBound)"))
     }
   }

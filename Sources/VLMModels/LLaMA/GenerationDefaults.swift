@@ -80,12 +80,7 @@ package struct GenerationDefaults: Sendable, Equatable {
     func check(
       _ field: String, _ value: Double, _ range: ClosedRange<Double>
     ) throws(ModelError) {
-      guard range.contains(value) else {
-        throw ModelError(
-          .configuration(
-            field: "generation.\(field)", found: "\(value)",
-            expected: "\(range.lowerBound) to \(range.upperBound)"))
-      }
+      try ModelError.check("generation.\(field)", value, range)
     }
     try check("number of stop tokens", Double(stopTokens.count), 0...Double(Self.maximumStops))
     for id in stopTokens { try check("stop token", Double(id), 0...10_000_000) }

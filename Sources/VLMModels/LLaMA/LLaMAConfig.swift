@@ -70,9 +70,7 @@ package struct LLaMAConfig: Sendable, Equatable {
     func check(
       _ field: String, _ value: Int, _ range: ClosedRange<Int>
     ) throws(ModelError) {
-      guard range.contains(value) else {
-        throw refuse(field, String(value), "\(range.lowerBound) to \(range.upperBound)")
-      }
+      try ModelError.check("llama.\(field)", value, range)
     }
     let width = 1...TensorFormat.maximumInputs
     try check("vocabulary", vocabulary, 1...10_000_000)

@@ -126,12 +126,7 @@ package enum RotaryScaling: Sendable, Equatable {
     func check(
       _ field: String, _ value: Double, _ range: ClosedRange<Double>
     ) throws(ModelError) {
-      guard range.contains(value) else {
-        throw ModelError(
-          .configuration(
-            field: "rope_scaling.\(field)", found: "\(value)",
-            expected: "\(range.lowerBound) to \(range.upperBound)"))
-      }
+      try ModelError.check("rope_scaling.\(field)", value, range)
     }
     let (factors, lengths) = (1.0...1e6, 1...Double(LLaMAConfig.maximumContext))
     switch self {
