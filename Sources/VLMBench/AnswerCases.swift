@@ -11,12 +11,8 @@ extension Towers {
     _ name: CaseName, _ model: String, _ scheme: Scheme, count: Int, positions: Int,
     kernels: KernelSet
   ) throws -> PreparedCase {
-    let config = try RandomModel.language(named: model)
-    let opened = try Model(
-      path: try path(model, scheme) { path in
-        try RandomModel.write(
-          ModelDescription(LLaMAFamily.self, config), scheme: scheme, to: path)
-      }, kernels: kernels, threads: name.threads)
+    let (config, opened) = try openLanguage(
+      model, scheme, kernels: kernels, threads: name.threads)
     let language = try opened.requireLanguage().layers
     let pages = (positions + Self.pagePositions - 1) / Self.pagePositions
     let memory = try language.pages(
@@ -38,12 +34,9 @@ extension Towers {
       LLaMA.Part(
         sequence, .tokens([(number * 7919 + 11) % config.vocabulary]), needsLogits: true)
     }
-    let weights = opened.container.tensors
-      .filter { config.tiedEmbeddings || $0.name != "embed_tokens.weight" }
-      .reduce(0) { $0 + $1.range.count }
     return PreparedCase(
       name: name, operations: Double(count) * config.operations(rows: 1, positions: positions),
-      bytes: Double(weights), bound: name.bound
+      bytes: opened.bytesOfPass(config), bound: name.bound
     ) {
       try withExtendedLifetime(opened) {
         try language(parts, in: memory, context) { _, _ in }

@@ -54,16 +54,25 @@ extension RandomModel {
 }
 
 extension Towers {
-  func prepareLanguage(
-    _ name: CaseName, _ model: String, _ scheme: Scheme, rows: Int, positions: Int,
-    kernels: KernelSet
-  ) throws -> PreparedCase {
+  /// A language model of random weights by its name, opened.
+  func openLanguage(
+    _ model: String, _ scheme: Scheme, kernels: KernelSet, threads: Int
+  ) throws -> (LLaMAConfig, Model) {
     let config = try RandomModel.language(named: model)
     let opened = try Model(
       path: try path(model, scheme) { path in
         try RandomModel.write(
           ModelDescription(LLaMAFamily.self, config), scheme: scheme, to: path)
-      }, kernels: kernels, threads: name.threads)
+      }, kernels: kernels, threads: threads)
+    return (config, opened)
+  }
+
+  func prepareLanguage(
+    _ name: CaseName, _ model: String, _ scheme: Scheme, rows: Int, positions: Int,
+    kernels: KernelSet
+  ) throws -> PreparedCase {
+    let (config, opened) = try openLanguage(
+      model, scheme, kernels: kernels, threads: name.threads)
     let generator = try opened.requireLanguage().generator(
       pool: opened.pool, contextLength: positions)
     let (language, context) = (generator.model, generator.context)
@@ -71,19 +80,27 @@ extension Towers {
     let held = positions - rows
     if held > 0 { _ = try language(.tokens(Array(ids[..<held])), position: 0, context) }
     let last = Array(ids[held...])
-    let weights = opened.container.tensors
-      .filter { config.tiedEmbeddings || $0.name != "embed_tokens.weight" }
-      .reduce(0) { $0 + $1.range.count }
+    let weights = opened.bytesOfPass(config)
     let operations = config.operations(rows: rows, positions: positions)
     if case .speculation = name.work {
       let heads = 2 * Double(config.hidden) * Double(config.vocabulary) * Double(rows - 1)
       return PreparedCase(
-        name: name, operations: operations + heads, bytes: Double(weights), bound: name.bound
+        name: name, operations: operations + heads, bytes: weights, bound: name.bound
       ) { _ = try generator.model.logits(behindEachOf: last, position: held, context) }
     }
     return PreparedCase(
-      name: name, operations: operations, bytes: Double(weights), bound: name.bound
+      name: name, operations: operations, bytes: weights, bound: name.bound
     ) { _ = try generator.model(.tokens(last), position: held, context) }
+  }
+}
+
+extension Model {
+  /// Bytes of weights that a pass of a language model reads.
+  func bytesOfPass(_ config: LLaMAConfig) -> Double {
+    let read = container.tensors.filter {
+      config.tiedEmbeddings || $0.name != "embed_tokens.weight"
+    }
+    return Double(read.reduce(0) { $0 + $1.range.count })
   }
 }
 

@@ -17,13 +17,7 @@ struct DeviceCommand: ParsableCommand {
         """)
   }
 
-  @Option(
-    help: ArgumentHelp(
-      "Kernels; default: VLM_FORCE_ISA or the best of this machine.", valueName: "name"))
-  var isa: String?
-
-  @Option(help: "Threads; default: the processors this process may use.")
-  var threads: Int?
+  @OptionGroup var processor: ProcessorOptions
 
   @Option(help: "Seconds of repeating one product, to see what heat does; 0 for none.")
   var heat = 45.0
@@ -41,8 +35,7 @@ struct DeviceCommand: ParsableCommand {
   }
 
   func run() throws {
-    let kernels = try isa.map { try Benchmark.kernels(named: $0) } ?? Environment.kernelSet()
-    let threads = try threadCount(option: threads)
+    let (kernels, threads) = (try processor.kernels(), try processor.threadCount())
     let cases = DeviceRun.cases(isa: kernels.name, threads: threads)
     var durations = DeviceRun.Durations()
     durations.ofAll += heat - durations.ofHeat

@@ -43,13 +43,7 @@ struct CasesCommand: ParsableCommand {
       "Only cases whose name matches; '*' is any run of characters.", valueName: "glob"))
   var filter: String?
 
-  @Option(
-    help: ArgumentHelp(
-      "Kernels; default: VLM_FORCE_ISA or the best of this machine.", valueName: "name"))
-  var isa: String?
-
-  @Option(help: "Threads; default: the processors this process may use.")
-  var threads: Int?
+  @OptionGroup var processor: ProcessorOptions
 
   @Option(help: "Samples of each case.")
   var runs = 5
@@ -94,8 +88,7 @@ struct CasesCommand: ParsableCommand {
   }
 
   private func selectedCases() throws -> [CaseName] {
-    let kernels = try isa.map { try Benchmark.kernels(named: $0) } ?? Environment.kernelSet()
-    let threads = try threadCount(option: threads)
+    let (kernels, threads) = (try processor.kernels(), try processor.threadCount())
     var names = try cases.map {
       try CaseName(parsing: $0, isa: kernels.name, threads: threads)
     }
