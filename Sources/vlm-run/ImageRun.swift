@@ -17,18 +17,6 @@ struct ImageRun {
   let outputs: OutputFiles
   let quiet: Bool
 
-  /// An image that waits for its batch, or the error in its place.
-  private struct Waiting {
-    let picture: PictureInput
-    let result: Result<Input, any Error>
-  }
-
-  private struct Input {
-    let width: Int
-    let height: Int
-    let seconds: Double
-  }
-
   /// Failures among the images of a batch at most: nothing is held back for long.
   private static let maximumWaiting = 256
   /// Seconds that a batch is filled at most, so that results come while pictures are decoded.
@@ -40,100 +28,104 @@ struct ImageRun {
   func run() throws {
     let progress = Progress(
       "images", total: source.count ?? 0, unit: .items, quiet: quiet || (source.count ?? 0) < 2)
-    var waiting: [Waiting] = []
-    var pixels: [PixelTensor] = []
-    var table = EmbeddingTable()
+    var batch = ImageBatch()
+    var totals = Totals()
     let start = Progress.now()
     var flushed = start
-    var (done, failed, dumped) = (0, 0, 0)
-
     func flush() throws {
-      guard !waiting.isEmpty else { return }
-      let begin = Progress.now()
-      let recording = Recording(
-        outputs, loader.preprocessing, names: session.featureNames)
-      let batch = pixels
-      pixels = []
-      let count = batch.count
-      var outcomes: [Result<ImageVector, any Error>] = []
-      do {
-        if count > 0 {
-          outcomes = try session.runEach(consume batch, observe: recording.observer)
-        }
-      } catch let error as any ReportableError {
-        // The model takes no images of this size; it may take others.
-        if error.isAbout(model: session.container.path) { throw error }
-        outcomes = (0..<count).map { _ in .failure(error) }
-      }
-      let share = (Progress.now() - begin) / Double(max(1, count))
-      progress.finish()
-      var results = outcomes.makeIterator()
-      for image in waiting {
-        var failure: (any Error)?
-        switch image.result {
-        case .failure(let error): failure = error
-        case .success(let input):
-          switch results.next() {
-          case .success(let result)?:
-            done += 1
-            report(image.picture, input, result, (input.seconds + share) * 1000)
-            if outputs.embed != nil { table.add(result.embedding, of: image.picture) }
-            recording.add("embedding", [1, result.embedding.count], result.embedding)
-            recording.add(textsOf: session, logits: result.logits)
-          case .failure(let error)?: failure = error
-          case nil: break
-          }
-        }
-        guard let failure else { continue }
-        guard let error = failure as? any ReportableError else { throw failure }
-        failed += 1
-        let named = Self.error(error, about: image.picture.place)
-        records.fail(named, members: image.picture.members)
-        if outputs.embed != nil { table.add(failure: named, of: image.picture) }
-      }
-      if count > 0 {
-        try outputs.write(dumped: recording.tensors)
-        try outputs.write(recording.explanation)
-      }
-      progress.update(done + failed, detail: waiting.first?.picture.title ?? "")
-      waiting.removeAll()
+      guard let first = batch.waiting.first else { return }
+      try answer(&batch, &totals, progress)
+      progress.update(totals.done + totals.failed, detail: first.picture.title)
+      batch = ImageBatch()
       flushed = Progress.now()
     }
-
+    var isFirst = true
     while let picture = try source.next(beforeWaiting: flush) {
       let begin = Progress.now()
-      switch load(picture, isFirst: dumped == 0) {
+      switch load(picture, isFirst: isFirst) {
       case .failure(let error):
         // One bad image does not stop the others; the exit status remembers it.
-        waiting.append(Waiting(picture: picture, result: .failure(error)))
-        if pixels.isEmpty || waiting.count >= Self.maximumWaiting { try flush() }
+        batch.add(picture, error)
+        if batch.pixels.isEmpty || batch.waiting.count >= Self.maximumWaiting { try flush() }
       case .success(let loaded):
-        let input = Input(
-          width: loaded.width, height: loaded.height, seconds: Progress.now() - begin)
-        if let first = pixels.first, first.height != input.height || first.width != input.width {
-          try flush()
-        }
-        waiting.append(Waiting(picture: picture, result: .success(input)))
-        pixels.append(loaded)
-        dumped += 1
-        let isFull = pixels.count >= session.batchSize(height: input.height, width: input.width)
-        if isFull || Progress.now() - flushed > Self.maximumDelay {
-          try flush()
-        }
+        if !batch.fits(loaded) { try flush() }
+        batch.add(picture, loaded, seconds: Progress.now() - begin)
+        isFirst = false
+        let isFull =
+          batch.pixels.count >= session.batchSize(height: loaded.height, width: loaded.width)
+        if isFull || Progress.now() - flushed > Self.maximumDelay { try flush() }
       }
     }
     try flush()
     progress.finish()
     try outputs.write(
-      table,
+      totals.table,
       texts: .init(
         labels: session.texts?.labels ?? [], rows: session.texts?.embeddings ?? []),
       width: session.model.vision?.embeddingWidth ?? 0)
-    if !quiet, records.format == .text, done + failed > 1 {
+    if !quiet, records.format == .text, totals.done + totals.failed > 1 {
       let seconds = Progress.now() - start
       Report.note(
-        "\(done) images in \(decimal(seconds, 2)) s, "
-          + "\(decimal(Double(done) / seconds, 1)) per second")
+        "\(totals.done) images in \(decimal(seconds, 2)) s, "
+          + "\(decimal(Double(totals.done) / seconds, 1)) per second")
+    }
+  }
+
+  /// What became of the images of a run so far.
+  private struct Totals {
+    var done = 0
+    var failed = 0
+    var table = EmbeddingTable()
+  }
+
+  /// Runs the images of a batch, and reports each in its place.
+  private func answer(
+    _ batch: inout ImageBatch, _ totals: inout Totals, _ progress: Progress
+  ) throws {
+    let begin = Progress.now()
+    let recording = Recording(outputs, loader.preprocessing, names: session.featureNames)
+    let count = batch.pixels.count
+    let outcomes = try vectors(batch.takePixels(), recording)
+    let share = (Progress.now() - begin) / Double(max(1, count))
+    progress.finish()
+    var results = outcomes.makeIterator()
+    for image in batch.waiting {
+      let outcome = Result {
+        let input = try image.input.get()
+        guard let result = results.next() else { preconditionFailure("a result for each image") }
+        return (input, try result.get())
+      }
+      switch outcome {
+      case .success(let (input, vector)):
+        totals.done += 1
+        report(image.picture, input, vector, (input.seconds + share) * 1000)
+        if outputs.embed != nil { totals.table.add(vector.embedding, of: image.picture) }
+        recording.add("embedding", [1, vector.embedding.count], vector.embedding)
+        recording.add(textsOf: session, logits: vector.logits)
+      case .failure(let failure):
+        guard let error = failure as? any ReportableError else { throw failure }
+        totals.failed += 1
+        let named = Self.error(error, about: image.picture.place)
+        records.fail(named, members: image.picture.members)
+        if outputs.embed != nil { totals.table.add(failure: named, of: image.picture) }
+      }
+    }
+    guard count > 0 else { return }
+    try outputs.write(dumped: recording.tensors)
+    try outputs.write(recording.explanation)
+  }
+
+  private func vectors(
+    _ pixels: consuming [PixelTensor], _ recording: Recording
+  ) throws -> [Result<ImageVector, any Error>] {
+    let count = pixels.count
+    guard count > 0 else { return [] }
+    do {
+      return try session.runEach(pixels, observe: recording.observer)
+    } catch let error as any ReportableError {
+      // The model takes no images of this size; it may take others.
+      if error.isAbout(model: session.container.path) { throw error }
+      return (0..<count).map { _ in .failure(error) }
     }
   }
 
@@ -160,7 +152,8 @@ struct ImageRun {
   }
 
   private func report(
-    _ picture: PictureInput, _ input: Input, _ output: ImageVector, _ milliseconds: Double
+    _ picture: PictureInput, _ input: ImageBatch.Input, _ output: ImageVector,
+    _ milliseconds: Double
   ) {
     let candidates = output.logits.map { ClassScores.top(top, of: $0, as: session.scores) } ?? []
     guard records.format == .text else {
