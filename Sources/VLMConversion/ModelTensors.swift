@@ -116,7 +116,7 @@ package struct ModelTensors {
   /// - Throws: where the model is not recognised.
   func canonical(options: PyTorchFile.Options) throws -> ModelTensors {
     guard catalog != nil else { return self }
-    let source = try SourceRecognition(path: path, options: options)
+    let source = try SourceRecognition.of(path, options: options)
     var seen = Set<ExactString>()
     var renamed: [ModelTensor] = []
     for (name, origin) in source.checkpoint.tensors {

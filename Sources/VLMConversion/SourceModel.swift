@@ -37,23 +37,15 @@ package struct SourceModel: Sendable {
   /// - Parameters:
   ///   - path: a checkpoint file, or a folder as timm and Hugging Face save it.
   ///   - preprocessor: a file to read the preprocessing from, instead of those beside the weights.
-  ///   - visionTower: the folder of a LLaVA's vision tower, instead of the one it names.
-  ///   - visionTowerSlow: the folder of LLaVA-HR's ConvNeXt, likewise.
-  ///   - modelBase: the folder of the language model, for a checkpoint that is a projector alone.
-  ///   - headActivation: what lies between the layers of a head, where the file leaves it open.
-  ///   - mmproj: the vision half of a LLaVA whose language half is at `path`, both GGUF.
+  ///   - parts: what does not lie there, or is left open.
   ///   - options: which part of a PyTorch checkpoint is the model.
   ///   - labels: what the outputs of a classifier are.
   package static func open(
-    path: String, preprocessor: String? = nil, visionTower: String? = nil,
-    visionTowerSlow: String? = nil, modelBase: String? = nil, mmproj: String? = nil,
-    headActivation: HeadActivationOption? = nil, options: PyTorchFile.Options = .init(),
-    labels: LabelOptions = .init()
+    path: String, preprocessor: String? = nil, parts: GivenParts = .init(),
+    options: PyTorchFile.Options = .init(), labels: LabelOptions = .init()
   ) throws -> SourceModel {
     try ModelError.inFile(path) {
-      let found = try SourceRecognition(
-        path: path, visionTower: visionTower, visionTowerSlow: visionTowerSlow,
-        modelBase: modelBase, mmproj: mmproj, headActivation: headActivation, options: options)
+      let found = try SourceRecognition.of(path, parts, options: options)
       return try found.extracted.map { model in
         try extracted(found, model, preprocessor: preprocessor, options: labels)
       } ?? described(found, preprocessor: preprocessor, options: labels)

@@ -4,11 +4,6 @@ import VLMFoundation
 import VLMImages
 import VLMModels
 import VLMTensor
-import VLMText
-
-#if canImport(Glibc)
-  import Glibc
-#endif
 
 /// Which model a checkpoint on disk is, and where each of its tensors lies: what comparing needs.
 struct SourceRecognition {
@@ -23,21 +18,20 @@ struct SourceRecognition {
   let descriptions: SourceDescriptions
   let tower: VisionTowerFolder
   let base: LanguageModelFolder
-  /// The vision half that the user names.
-  private let mmproj: String?
   /// The file, where it is converted already.
   let container: Container?
   /// What the metadata say, where `extract` wrote the file, or the sections of a container; nothing
   /// beside it was read then.
   let extracted: ExtractedModel?
   /// What a person should know of what was chosen, one line each.
-  private(set) var notes: [Note] = []
+  let notes: [Note]
+  private let given: GivenParts
 
   /// What a person should know of the halves of a LLaVA in GGUF.
   var halves: [Note] {
     guard catalog.gguf != nil else { return [] }
     if let vision = catalog.vision?.path {
-      let isGiven = vision == mmproj
+      let isGiven = vision == given.mmproj
       return isGiven
         ? []
         : [
@@ -60,140 +54,141 @@ struct SourceRecognition {
   /// Parts of a name between dots. The longest have some twenty.
   private static let maximumParts = 64
 
-  /// The parameters are those of `SourceModel.open`.
-  init(
-    path: String, visionTower: String? = nil, visionTowerSlow: String? = nil,
-    modelBase: String? = nil, mmproj: String? = nil, headActivation: HeadActivationOption? = nil,
-    options: PyTorchFile.Options = .init()
-  ) throws {
-    self.mmproj = mmproj
-    let (path, choice) = try CheckpointPath.resolved(path)
-    if let choice { notes.append(choice) }
-    let isFolder = FileSystem.isFolder(path)
-    let folder = isFolder ? path : Self.folder(of: path)
-    let openCLIP = folder + "/open_clip_model.safetensors"
-    weights = isFolder && FileSystem.exists(openCLIP) ? openCLIP : path
-    var descriptions = SourceDescriptions(folder: folder)
-    let adapter = Adapter(path: path, folder: folder)
-    if isFolder, adapter.isPresent {
-      guard Checkpoint.hasModel(folder: folder) else { throw adapter.refusal(path: weights) }
-      notes.append(
-        "an adapter lies beside the model and is not merged into it: merge_and_unload of peft does")
-    }
-    container =
-      (try? ModelFileKind.of(weights)) == .container ? try Container.open(path: weights) : nil
+  /// Recognises what is at `path`.
+  ///
+  /// - Parameter options: which part of a PyTorch checkpoint is the model.
+  /// - Throws: errors of the modules below.
+  static func of(
+    _ path: String, _ given: GivenParts = .init(), options: PyTorchFile.Options = .init()
+  ) throws -> SourceRecognition {
+    let place = try SourcePlace(path)
+    let container = try place.container()
     let stored =
       try container?.catalog
-      ?? Checkpoint.read(path: weights, options: options, mmproj: mmproj)
+      ?? Checkpoint.read(path: place.weights, options: options, mmproj: given.mmproj)
+    try requireModel(stored, options, place.weights)
+    let catalog = container == nil ? stored.unwrapped() : stored
+    let extracted = try container.map { try ExtractedModel($0, catalog) } ?? ExtractedModel(catalog)
+    guard let extracted else { return try upstream(stored, catalog, place, given) }
+    try given.refuse(path: place.weights)
+    return SourceRecognition(
+      weights: place.weights, catalog: catalog, checkpoint: extracted.checkpoint, description: nil,
+      towerDescription: nil, descriptions: SourceDescriptions(folder: place.folder),
+      tower: try VisionTowerFolder(nil, besides: place.folder, given: nil),
+      base: try LanguageModelFolder(nil, given: nil), container: container, extracted: extracted,
+      notes: place.notes, given: given)
+  }
+
+  /// A model under its own project's names, which the files beside it describe.
+  private static func upstream(
+    _ stored: TensorCatalog, _ catalog: TensorCatalog, _ place: SourcePlace, _ given: GivenParts
+  ) throws -> SourceRecognition {
+    var descriptions = SourceDescriptions(folder: place.folder)
+    // A GGUF file describes itself; what lies beside it is another model's.
+    let own = try catalog.ggufDescription(factors: LLaMAConfig.ggufFactors)
+    if let gguf = catalog.gguf { try checkHalves(catalog, gguf, visionTower: given.visionTower) }
+    let description = try own ?? descriptions.readConfiguration(of: catalog)
+    let stated = own == nil ? Registry.unknownClass(in: description) : nil
+    do {
+      try checkNames(catalog, place.weights)
+      try UnsupportedWeights.check(catalog, description, place.adapter)
+      return try recognised(
+        try ModelChoice(stored), description, describesItself: own != nil, stated: stated,
+        &descriptions, place, given)
+    } catch {
+      // The class that the model is of says more than what its tensors lack for another one.
+      let isNamed = (error as? ModelError).map { "\($0)".contains(stated ?? "") } ?? false
+      guard let stated, isOfTensors(error), !isNamed else { throw error }
+      throw ConversionError(path: place.weights, .architecture(stated))
+    }
+  }
+
+  /// - Parameter stated: a class that the configuration names and that is not run.
+  private static func recognised(
+    _ choice: ModelChoice, _ read: JSONValue?, describesItself: Bool, stated: String?,
+    _ descriptions: inout SourceDescriptions, _ place: SourcePlace, _ given: GivenParts
+  ) throws -> SourceRecognition {
+    var (description, notes) = (read, place.notes)
+    let names = choice.catalog.tensors.lazy.map(\.name)
+    if !describesItself, LLaMANaming.detect(names) == .meta,
+      let params = try descriptions.read("params.json")
+    {
+      description = try LLaMAConfig.description(
+        meta: params, names: choice.catalog.namesAndShapes, notes: &notes)
+    }
+    description = try TiedHead.resolve(description, choice.catalog, notes: &notes)
+    if !LLaVANaming.detect(names) { try given.refuseTowers(path: place.weights) }
+    let (catalog, tower, base) = try merged(choice.catalog, description, place, given)
+    let towerDescription =
+      try catalog.vision?.metadata.description
+      ?? descriptions.read(file: tower.file("config.json"))
+    let facts = CheckpointFacts(
+      names: catalog.namesAndShapes, description: description, towerDescription: towerDescription,
+      towerFile: catalog.vision?.path, headActivation: given.headActivation)
+    let checkpoint = try checkpoint(facts, choice, stated: stated, place, given)
+    let told = try facts.toldAsUpstream()
+    return SourceRecognition(
+      weights: place.weights, catalog: catalog, checkpoint: checkpoint,
+      description: told.language, towerDescription: told.tower,
+      descriptions: descriptions, tower: tower, base: base, container: nil, extracted: nil,
+      notes: notes, given: given)
+  }
+
+  /// The tensors of a model whose parts lie in several folders.
+  private static func merged(
+    _ catalog: TensorCatalog, _ description: JSONValue?, _ place: SourcePlace, _ given: GivenParts
+  ) throws -> (TensorCatalog, VisionTowerFolder, LanguageModelFolder) {
+    let tower = try VisionTowerFolder(
+      description, besides: place.folder, given: given.visionTower)
+    let base = try LanguageModelFolder(description, given: given.modelBase)
+    var catalog = try base.merge(into: catalog)
+    if description?["is_multipath_encoder"]?.boolValue == true {
+      let slow = try VisionTowerFolder(
+        description, role: .slow, besides: place.folder, given: given.visionTowerSlow)
+      catalog = try slow.mergeMultiResolution(into: tower.mergeMultiResolution(into: catalog))
+    }
+    return (try tower.merge(into: catalog), tower, base)
+  }
+
+  private static func checkpoint(
+    _ facts: CheckpointFacts, _ choice: ModelChoice, stated: String?, _ place: SourcePlace,
+    _ given: GivenParts
+  ) throws -> ModelCheckpoint {
+    guard let found = try ModelCheckpoint.recognise(facts)?.adding(unused: choice.unused) else {
+      throw ConversionError(
+        path: place.weights,
+        .unknownModel(
+          tensorCount: facts.names.count, examples: facts.names.prefix(3).map(\.name)))
+    }
+    if let activation = given.headActivation, !found.hasOpenHead {
+      throw ConversionError(
+        path: place.weights,
+        .setting(
+          .headActivation, found: activation.name,
+          expected: "no such option: the model has no head whose activations are left open"))
+    }
+    // Parts that only that class knows.
+    if let stated, !found.unused.isEmpty {
+      throw ConversionError(path: place.weights, .architecture(stated))
+    }
+    return found
+  }
+
+  private static func requireModel(
+    _ stored: TensorCatalog, _ options: PyTorchFile.Options, _ path: String
+  ) throws(ConversionError) {
     if case .named(let state) = options.state, !stored.format.isPyTorch,
       stored.format != .safetensors
     {
       throw ConversionError(
-        path: weights,
+        path: path,
         .setting(
           .state, found: state,
           expected: "no such option: \(stored.format.rawValue) files hold one state"))
     }
     guard !stored.tensors.isEmpty else {
       throw ConversionError(
-        path: weights, stored.format == .torchScript ? .frozenModule : .nothingToConvert)
-    }
-    var catalog = container == nil ? stored.unwrapped() : stored
-    extracted = try container.map { try ExtractedModel($0, catalog) } ?? ExtractedModel(catalog)
-    if let extracted {
-      let given: [(Setting, String?)] = [
-        (.visionTower, visionTower), (.visionTowerSlow, visionTowerSlow), (.modelBase, modelBase),
-        (.visionHalf, mmproj), (.headActivation, headActivation?.name),
-      ]
-      for case (let setting, let value?) in given {
-        throw ConversionError(
-          path: weights,
-          .setting(
-            setting, found: value,
-            expected: "no such option: the file holds every part and says what it is"))
-      }
-      (self.catalog, checkpoint, self.descriptions) = (catalog, extracted.checkpoint, descriptions)
-      (description, towerDescription) = (nil, nil)
-      tower = try VisionTowerFolder(nil, besides: folder, given: nil)
-      base = try LanguageModelFolder(nil, given: nil)
-      return
-    }
-    // A GGUF file describes itself; what lies beside it is another model's.
-    let described = try catalog.ggufDescription(factors: LLaMAConfig.ggufFactors)
-    if let gguf = catalog.gguf { try Self.checkHalves(catalog, gguf, visionTower: visionTower) }
-    // Folders with the weights in two forms describe each of them.
-    let isOpenCLIP = catalog.tensors.contains { $0.name.hasPrefix("visual.") }
-    let names = ["config.json", "open_clip_config.json"]
-    var description = described
-    for name in isOpenCLIP ? names.reversed() : names where description == nil {
-      description = try descriptions.read(name)
-    }
-    let stated = described == nil ? Registry.unknownClass(in: description) : nil
-    do {
-      try Self.checkNames(catalog, weights)
-      try UnsupportedWeights.check(catalog, description, adapter)
-      let choice = try ModelChoice(stored)
-      catalog = choice.catalog
-      if described == nil, LLaMANaming.detect(catalog.tensors.lazy.map(\.name)) == .meta,
-        let params = try descriptions.read("params.json")
-      {
-        let tensors = catalog.tensors.map { (name: $0.name, shape: $0.shape) }
-        description = try LLaMAConfig.description(meta: params, names: tensors, notes: &notes)
-      }
-      description = try TiedHead.resolve(description, catalog, notes: &notes)
-      if let given = visionTower ?? visionTowerSlow,
-        !LLaVANaming.detect(catalog.tensors.lazy.map(\.name))
-      {
-        throw ConversionError(
-          path: weights,
-          .setting(
-            visionTower == nil ? .visionTowerSlow : .visionTower, found: given,
-            expected: "no such option: the model is no LLaVA that has its tower elsewhere"))
-      }
-      tower = try VisionTowerFolder(description, besides: folder, given: visionTower)
-      base = try LanguageModelFolder(description, given: modelBase)
-      catalog = try base.merge(into: catalog)
-      if description?["is_multipath_encoder"]?.boolValue == true {
-        let slow = try VisionTowerFolder(
-          description, role: .slow, besides: folder, given: visionTowerSlow)
-        catalog = try slow.mergeMultiResolution(into: tower.mergeMultiResolution(into: catalog))
-      }
-      catalog = try tower.merge(into: catalog)
-      var towerDescription =
-        try catalog.vision?.metadata.description
-        ?? descriptions.read(file: tower.file("config.json"))
-      let tensors = catalog.tensors.map { (name: $0.name, shape: $0.shape) }
-      let facts = CheckpointFacts(
-        names: tensors, description: description, towerDescription: towerDescription,
-        towerFile: catalog.vision?.path, headActivation: headActivation)
-      guard let found = try ModelCheckpoint.recognise(facts)?.adding(unused: choice.unused) else {
-        throw ConversionError(
-          path: weights,
-          .unknownModel(tensorCount: tensors.count, examples: tensors.prefix(3).map(\.name)))
-      }
-      if let headActivation, !found.hasOpenHead {
-        throw ConversionError(
-          path: weights,
-          .setting(
-            .headActivation, found: headActivation.name,
-            expected: "no such option: the model has no head whose activations are left open"))
-      }
-      // Parts that only that class knows.
-      if let stated, !found.unused.isEmpty {
-        throw ConversionError(path: weights, .architecture(stated))
-      }
-      if let own = try SmolVLMFamily.descriptions(of: facts) {
-        (description, towerDescription) = own
-      } else if let llava = try TransformersLLaVA(facts)?.facts ?? GGUFLLaVA(facts)?.facts {
-        (description, towerDescription) = (llava.description, llava.towerDescription)
-      }
-      (self.catalog, checkpoint, self.descriptions) = (catalog, found, descriptions)
-      (self.description, self.towerDescription) = (description, towerDescription)
-    } catch {
-      // The class that the model is of says more than what its tensors lack for another one.
-      let isNamed = (error as? ModelError).map { "\($0)".contains(stated ?? "") } ?? false
-      guard let stated, Self.isOfTensors(error), !isNamed else { throw error }
-      throw ConversionError(path: weights, .architecture(stated))
+        path: path, stored.format == .torchScript ? .frozenModule : .nothingToConvert)
     }
   }
 
@@ -227,7 +222,7 @@ struct SourceRecognition {
       try ModelError.inFile(catalog.path) {
         guard !SmolVLMFamily.isVisionHalf(gguf.description) else { return }
         try GGUFLLaVA.refuseOthers(
-          gguf.description, catalog.tensors.map { (name: $0.name, shape: $0.shape) })
+          gguf.description, catalog.namesAndShapes)
       }
       throw ConversionError(path: catalog.path, .visionHalf)
     }
@@ -239,9 +234,31 @@ struct SourceRecognition {
           expected: "no such option: '\(vision.path.escapedForDisplay())' has the tower"))
     }
   }
+}
 
-  private static func folder(of path: String) -> String {
-    let folder = path.splitAtLastSlash.folder
-    return folder.isEmpty ? "." : folder == "/" ? folder : String(folder.dropLast())
+extension TensorCatalog {
+  fileprivate var namesAndShapes: [CheckpointFacts.Name] {
+    tensors.map { ($0.name, $0.shape) }
+  }
+}
+
+extension SourceDescriptions {
+  /// The file that describes a model. Folders with the weights in two forms describe each of them.
+  fileprivate mutating func readConfiguration(of catalog: TensorCatalog) throws -> JSONValue? {
+    let names = ["config.json", "open_clip_config.json"]
+    let isOpenCLIP = catalog.tensors.contains { $0.name.hasPrefix("visual.") }
+    for name in isOpenCLIP ? names.reversed() : names {
+      if let description = try read(name) { return description }
+    }
+    return nil
+  }
+}
+
+extension CheckpointFacts {
+  /// What describes the model, as its own project would have written it.
+  fileprivate func toldAsUpstream() throws -> (language: JSONValue?, tower: JSONValue?) {
+    if let own = try SmolVLMFamily.descriptions(of: self) { return own }
+    let llava = try TransformersLLaVA(self)?.facts ?? GGUFLLaVA(self)?.facts
+    return llava.map { ($0.description, $0.towerDescription) } ?? (description, towerDescription)
   }
 }

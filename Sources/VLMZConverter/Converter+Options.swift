@@ -129,9 +129,10 @@ extension Converter.Options {
       return option
     }
     return try SourceModel.open(
-      path: path, preprocessor: preprocessor, visionTower: visionTower,
-      visionTowerSlow: visionTowerSlow, modelBase: modelBase, mmproj: mmproj,
-      headActivation: activation,
+      path: path, preprocessor: preprocessor,
+      parts: GivenParts(
+        visionTower: visionTower, visionTowerSlow: visionTowerSlow, modelBase: modelBase,
+        mmproj: mmproj, headActivation: activation),
       options: PyTorchFile.Options(
         state: state.map { .named($0) } ?? .automatic, verifiesChecksums: verifiesChecksums),
       labels: LabelOptions(

@@ -121,7 +121,7 @@ func convertedSession(
   let output = folder.path("model.vlmz")
   let conversion = try Conversion(
     source: try SourceModel.open(
-      path: checkpoint, headActivation: headActivation,
+      path: checkpoint, parts: GivenParts(headActivation: headActivation),
       options: .init(state: state.map { .named($0) } ?? .automatic)),
     policy: QuantizationPolicy(scheme: scheme),
     ignoreUnexpected: false, pool: WorkerPool(threadCount: threads))

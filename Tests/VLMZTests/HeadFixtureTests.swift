@@ -74,7 +74,7 @@ struct HeadFixtureTests {
     let logits = try #require(result[0].logits)
     #expect(seen["logits"].map { Array($0.suffix(logits.count)) } == result[1].logits)
     let source = try SourceModel.open(
-      path: Self.path(item.name), headActivation: item.activation)
+      path: Self.path(item.name), parts: GivenParts(headActivation: item.activation))
     #expect(source.checkpoint.hasOpenHead == item.isOpen)
     #expect(source.notes.contains { $0.hasSuffix("another can be named, or none") } == item.isOpen)
   }
@@ -186,7 +186,7 @@ struct HeadFixtureTests {
   func unusedOption() throws {
     let path = Self.path("wrapper-fc")
     let error = thrownError(ConversionError.self) {
-      try SourceModel.open(path: path, headActivation: .kind(.relu))
+      try SourceModel.open(path: path, parts: GivenParts(headActivation: .kind(.relu)))
     }
     guard case .setting(.headActivation, "relu", _)? = error?.problem else {
       Issue.record("\(String(describing: error))")

@@ -165,7 +165,7 @@ func conversation(
 ) throws -> LoadedModel {
   let output = folder.path("model.vlmz")
   let conversion = try Conversion(
-    source: try SourceModel.open(path: checkpoint, visionTower: visionTower),
+    source: try SourceModel.open(path: checkpoint, parts: GivenParts(visionTower: visionTower)),
     policy: QuantizationPolicy(scheme: scheme), ignoreUnexpected: false,
     pool: WorkerPool(threadCount: 2))
   _ = try conversion.run(to: output, overwrite: true) { _, _, _ in }

@@ -85,7 +85,7 @@ struct LLaVA15Tests {
     ] {
       try Self.write(source, withTower: false, changes: [key: value])
       #expect(throws: ModelError.self) {
-        try SourceModel.open(path: source.url.path, visionTower: tower)
+        try SourceModel.open(path: source.url.path, parts: GivenParts(visionTower: tower))
       }
     }
   }

@@ -59,7 +59,7 @@ struct LLaVAGGUFTests {
   func sameBytes(vision: String) throws {
     for scheme in [Scheme.f32, .q8, .q4] {
       let source = try SourceModel.open(
-        path: Self.path("model.gguf"), mmproj: Self.path(vision))
+        path: Self.path("model.gguf"), parts: GivenParts(mmproj: Self.path(vision)))
       let found = try convert(source, "found.vlmz", scheme)
       let wanted = try convert(
         try SourceModel.open(path: TestFiles.fixture("upstream/llava")), "wanted.vlmz", scheme)
@@ -76,7 +76,7 @@ struct LLaVAGGUFTests {
   @Test("visual tokens and logits are those of transformers")
   func answers() throws {
     let source = try SourceModel.open(
-      path: Self.path("model.gguf"), mmproj: Self.path("mmproj.gguf"))
+      path: Self.path("model.gguf"), parts: GivenParts(mmproj: Self.path("mmproj.gguf")))
     let session = try session(try convert(source, "model.vlmz", .f32))
     let picture = try session.encode(try UpstreamFixtureTests.pixels("clip.pixel_values"))
     try UpstreamFixtureTests.check(picture.rows.array(), "llava.projector")
@@ -113,7 +113,7 @@ struct LLaVAGGUFTests {
     #expect(source.files.map { $0.suffix(6) } == ["a.gguf", "b.gguf"])
     // A vision half that is named takes the place of the folder's.
     let other = Self.path("current/mmproj.gguf")
-    let named = try SourceModel.open(path: folder.url.path, mmproj: other)
+    let named = try SourceModel.open(path: folder.url.path, parts: GivenParts(mmproj: other))
     #expect(named.files.last == other)
     #expect(!named.notes.contains { $0.contains("are read together") })
   }
@@ -129,7 +129,7 @@ struct LLaVAGGUFTests {
         == .gguf(
           .halves(1, 2, language: path + "/a.gguf", vision: path + "/b.gguf")))
     #expect(error?.description.hasSuffix("'\(path)/a.gguf' and '\(path)/b.gguf'") == true)
-    let named = try SourceModel.open(path: path, mmproj: path + "/c.gguf")
+    let named = try SourceModel.open(path: path, parts: GivenParts(mmproj: path + "/c.gguf"))
     #expect(named.description.architecture == "llava")
   }
 
@@ -153,14 +153,14 @@ struct LLaVAGGUFTests {
   @Test("a picture is padded in the mean colour unless the file says otherwise")
   func padding() throws {
     let old = try SourceModel.open(
-      path: Self.path("model.gguf"), mmproj: Self.path("mmproj.gguf"))
+      path: Self.path("model.gguf"), parts: GivenParts(mmproj: Self.path("mmproj.gguf")))
     #expect(old.preprocessing?.padding != nil)
     #expect(old.preprocessing?.resize == .shortestEdge(28))
     #expect(old.preprocessing?.normalization == .clip)
     #expect(old.notes.contains { $0.contains("padded, as LLaVA-1.5 does") })
     #expect(old.notes.contains { $0.contains("that of block 0, its last") })
     let stated = try SourceModel.open(
-      path: Self.path("model.gguf"), mmproj: Self.path("current/mmproj.gguf"))
+      path: Self.path("model.gguf"), parts: GivenParts(mmproj: Self.path("current/mmproj.gguf")))
     #expect(stated.preprocessing?.padding == nil)
     #expect(stated.notes == [])
   }
@@ -169,22 +169,28 @@ struct LLaVAGGUFTests {
   func wrongHalves() throws {
     let (model, vision) = (Self.path("model.gguf"), Self.path("mmproj.gguf"))
     let swapped = thrownError(ConversionError.self) {
-      try SourceModel.open(path: vision, mmproj: model)
+      try SourceModel.open(path: vision, parts: GivenParts(mmproj: model))
     }
     #expect(swapped == ConversionError(path: vision, .visionHalf))
     #expect(
       thrownError(ConversionError.self) { try SourceModel.open(path: vision) }
         == ConversionError(path: vision, .visionHalf))
     #expect(
-      thrownError(CheckpointError.self) { try SourceModel.open(path: model, mmproj: model) }
+      thrownError(CheckpointError.self) {
+        try SourceModel.open(path: model, parts: GivenParts(mmproj: model))
+      }
         == CheckpointError(path: model, problem: .gguf(.visionExpected(found: "'llama'"))))
     let other = TestFiles.fixture("upstream/llava")
     #expect(
-      thrownError(CheckpointError.self) { try SourceModel.open(path: other, mmproj: vision) }?
-        .problem == .gguf(.languageExpected("safetensors")))
+      thrownError(CheckpointError.self) {
+        try SourceModel.open(path: other, parts: GivenParts(mmproj: vision))
+      }?
+      .problem == .gguf(.languageExpected("safetensors")))
     let tensors = other + "/model.safetensors"
     #expect(
-      thrownError(CheckpointError.self) { try SourceModel.open(path: model, mmproj: tensors) }
+      thrownError(CheckpointError.self) {
+        try SourceModel.open(path: model, parts: GivenParts(mmproj: tensors))
+      }
         == CheckpointError(path: tensors, problem: .gguf(.visionExpected(found: "safetensors"))))
   }
 

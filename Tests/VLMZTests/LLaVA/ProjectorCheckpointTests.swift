@@ -102,7 +102,9 @@ struct ProjectorCheckpointTests {
     let wanted = try SourceModel.open(path: Self.whole)
     for input in [parts.projector, parts.projector + "/mm_projector.bin"] {
       let found = try SourceModel.open(
-        path: input, visionTower: parts.clip, visionTowerSlow: parts.slow, modelBase: parts.base)
+        path: input,
+        parts: GivenParts(
+          visionTower: parts.clip, visionTowerSlow: parts.slow, modelBase: parts.base))
       try expectSame(found, wanted)
     }
   }
@@ -115,20 +117,22 @@ struct ProjectorCheckpointTests {
     #expect(noBase?.description.contains("name the folder of the language model") == true)
     let noClip = thrownError(ConversionError.self) {
       try SourceModel.open(
-        path: parts.projector, visionTowerSlow: parts.slow, modelBase: parts.base)
+        path: parts.projector,
+        parts: GivenParts(visionTowerSlow: parts.slow, modelBase: parts.base))
     }
     #expect(noClip?.problem == .visionTower(stated: "openai/clip-vit-large-patch14-336"))
     let noSlow = thrownError(ConversionError.self) {
-      try SourceModel.open(path: parts.projector, visionTower: parts.clip, modelBase: parts.base)
+      try SourceModel.open(
+        path: parts.projector, parts: GivenParts(visionTower: parts.clip, modelBase: parts.base))
     }
     #expect(noSlow?.problem == .slowTower(stated: "convnext_large_mlp.clip_laion2b_ft_320"))
     #expect(noSlow?.description.contains("download timm's and name its folder") == true)
     let twice = thrownError(ConversionError.self) {
-      try SourceModel.open(path: Self.whole, modelBase: parts.base)
+      try SourceModel.open(path: Self.whole, parts: GivenParts(modelBase: parts.base))
     }
     #expect(twice?.exitStatus == .usage)
     let nowhere = thrownError(ConversionError.self) {
-      try SourceModel.open(path: parts.projector, modelBase: parts.base + "/no")
+      try SourceModel.open(path: parts.projector, parts: GivenParts(modelBase: parts.base + "/no"))
     }
     #expect(nowhere?.exitStatus == .usage)
   }
@@ -145,14 +149,15 @@ struct ProjectorCheckpointTests {
       try FileManager.default.copyItem(
         atPath: language + "/" + name, toPath: source.path(name))
     }
-    let wanted = try SourceModel.open(path: source.url.path, visionTower: clip)
+    let wanted = try SourceModel.open(path: source.url.path, parts: GivenParts(visionTower: clip))
     let projector = try Self.makeFolder(folder, "pretrain")
     try FileManager.default.copyItem(
       atPath: source.path("config.json"), toPath: projector + "/config.json")
     try Self.write(projector + "/model.safetensors", from: source.url.path) {
       $0.contains("mm_projector") ? $0 : nil
     }
-    let found = try SourceModel.open(path: projector, visionTower: clip, modelBase: base)
+    let found = try SourceModel.open(
+      path: projector, parts: GivenParts(visionTower: clip, modelBase: base))
     try expectSame(found, wanted)
   }
 }

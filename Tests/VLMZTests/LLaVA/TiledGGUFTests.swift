@@ -138,7 +138,7 @@ struct TiledGGUFTests {
     let golden = try TiledLLaVA("next")
     let (text, half) = try halves(pinpoints: Self.pinpoints)
     let conversion = try Conversion(
-      source: try SourceModel.open(path: text, mmproj: half),
+      source: try SourceModel.open(path: text, parts: GivenParts(mmproj: half)),
       policy: QuantizationPolicy(scheme: .f32), ignoreUnexpected: false,
       pool: WorkerPool(threadCount: 2))
     _ = try conversion.run(to: folder.path("model.vlmz"), overwrite: true) { _, _, _ in }
@@ -160,7 +160,9 @@ struct TiledGGUFTests {
   func refused() throws {
     for (newline, pinpoints) in [(false, Self.pinpoints), (true, []), (true, [42, 21, 21])] {
       let (text, half) = try halves(newline: newline, pinpoints: pinpoints)
-      let error = thrownError(ModelError.self) { try SourceModel.open(path: text, mmproj: half) }
+      let error = thrownError(ModelError.self) {
+        try SourceModel.open(path: text, parts: GivenParts(mmproj: half))
+      }
       let key = newline ? "clip.vision.image_grid_pinpoints" : "clip.vision.mm_patch_merge_type"
       #expect(error?.description.contains(key) == true, "\(error?.description ?? "none")")
     }

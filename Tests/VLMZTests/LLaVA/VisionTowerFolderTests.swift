@@ -81,10 +81,12 @@ struct VisionTowerFolderTests {
     let text = error?.description ?? ""
     #expect(text.contains(name) && text.contains("download that and name its folder"))
 
-    let given = try SourceModel.open(path: copy.path, visionTower: elsewhere.path("tower"))
+    let given = try SourceModel.open(
+      path: copy.path, parts: GivenParts(visionTower: elsewhere.path("tower")))
     #expect(try isWhole(given))
     let wrong = thrownError(ConversionError.self) {
-      try SourceModel.open(path: copy.path, visionTower: elsewhere.path("nothing"))
+      try SourceModel.open(
+        path: copy.path, parts: GivenParts(visionTower: elsewhere.path("nothing")))
     }
     #expect(wrong?.exitStatus == .usage)
   }
