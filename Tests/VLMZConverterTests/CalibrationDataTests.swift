@@ -22,6 +22,18 @@ struct CalibrationDataTests {
     try write(Array(text.utf8), name)
   }
 
+  @Test("a disk without room for the unquantized model is told before the work")
+  func room() throws {
+    try CalibrationError.requireRoom(2_000_001, free: 2_000_001, in: "out")
+    try CalibrationError.requireRoom(2_000_001, free: nil, in: "out")
+    let error = thrownError(CalibrationError.self) {
+      try CalibrationError.requireRoom(2_000_001, free: 1_000_000, in: "out")
+    }
+    #expect(error?.problem == .noRoom(needed: 2_000_001, free: 1_000_000))
+    #expect(error?.description.contains("found 1 MB free, expected 3 MB") == true)
+    #expect(error?.exitStatus == .osError)
+  }
+
   @Test("the content of a file decides what it is")
   func kinds() throws {
     let picture = try Data(

@@ -64,6 +64,11 @@ package final class StatisticsWriter {
   /// Of groups and provenance: the same for a calibration that can go on where another was.
   package var headDigest: String { hexadecimalText(XXH64.hash(head)) }
 
+  /// Bytes that the unfinished file will grow by.
+  package func missingByteCount() throws(FileError) -> Int {
+    max(0, head.count + arrayBytes - (try output.partialByteCount()))
+  }
+
   /// Begins anew, whatever the unfinished file holds.
   package func restart() throws {
     try output.resume(at: 0)

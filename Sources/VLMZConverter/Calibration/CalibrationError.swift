@@ -23,6 +23,8 @@ package struct CalibrationError: ReportableError, Equatable {
     case notFinite(tensor: String, count: Int)
     /// Nothing asks for what calibration finds out.
     case needless(scheme: String)
+    /// The disk has no room for the unquantized model; bytes.
+    case noRoom(needed: Int, free: Int)
   }
 
   package let path: String
@@ -61,18 +63,32 @@ package struct CalibrationError: ReportableError, Equatable {
       return
         "\(setting): found \(scheme), expected a scheme whose codes are chosen, such as q4"
         + words.end(.keepStatisticsOnly)
+    case .noRoom(let needed, let free):
+      return
+        "\(name): found \(Self.megabytes(free)) free, expected \(Self.megabytes(needed)) for the "
+        + "model as it is, which tells what its matrices lose"
     }
   }
 
   package var exitStatus: ExitStatus {
     switch problem {
     case .lacks, .needless: .usage
+    case .noRoom: .osError
     default: .badData
     }
   }
 }
 
 extension CalibrationError {
+  private static func megabytes(_ bytes: Int) -> String { "\((bytes + 999_999) / 1_000_000) MB" }
+
+  /// - Parameter free: bytes; nil where the system does not say.
+  /// - Throws: `.noRoom`.
+  static func requireRoom(_ needed: Int, free: Int?, in folder: String) throws(CalibrationError) {
+    guard let free, free < needed else { return }
+    throw CalibrationError(path: folder, .noRoom(needed: needed, free: free))
+  }
+
   /// Some damage is left out; where it is more than what is left, the data are not what the user thinks.
   ///
   /// - Throws: the first of `defects` where nothing can be used, `.mostlyDamaged` for more than half.

@@ -113,7 +113,6 @@ struct Calibrator {
     if let left = data.leftOut(by: source.description) {
       events.note("calibration: \(left) left out: the model does not read them")
     }
-    let container = try reference(.eightBitLanguage, output, events)
     // Without a name of its own the file never gets to that place.
     let path = kept ?? Self.keptStatistics(for: output)
     let keeper =
@@ -123,9 +122,9 @@ struct Calibrator {
     let writer: StatisticsWriter
     var meter: LossMeter?
     do {
-      (writer, meter) = try gather(container, data, wanted, to: path, for: output, events, keeper)
-    } catch let error
-      as GenerationError where error.file == container.path
+      (writer, meter) = try gather(data, wanted, to: path, for: output, events, keeper)
+    } catch let error as GenerationError
+      where error.file == ReferenceContainer.path(beside: output)
     {
       // The file that was run has no name that anybody knows.
       throw GenerationError(file: source.catalog.path, error.problem, advice: error.advice)
@@ -170,34 +169,33 @@ struct Calibrator {
     ) { done, total, _ in events.progress(done, total, "reading what is held back") }
   }
 
+  /// A form of the model that is run, with the data as it takes them.
+  private struct Subject {
+    let container: Container
+    let model: Model
+    let prepared: PreparedData
+  }
+
   private func gather(
-    _ container: Container, _ data: CalibrationData, _ wanted: [String: InputStatistics.Detail],
-    to path: String, for output: String, _ events: Events, _ keeper: CalibrationKeeper?
+    _ data: CalibrationData, _ wanted: [String: InputStatistics.Detail], to path: String,
+    for output: String, _ events: Events, _ keeper: CalibrationKeeper?
   ) throws -> (StatisticsWriter, LossMeter?) {
     let threads = CalibrationThreads(source.description, threads: threads)
-    let kernels = KernelSet.best
-    let collector = StatisticsCollector(kernels: kernels, pool: threads.sums)
-    let model = try Model(
-      container, kernels: kernels, pool: threads.layers, observer: collector)
-    let prepared = try PreparedData(model, data, options, threads, kernels: kernels, events, keeper)
-    let run = CalibrationRun(
-      parts: prepared.parts, collector: collector, wanted: wanted,
-      budget: CalibrationRun.defaultBudget, path: source.catalog.path, keeper: keeper)
-    let provenance = try provenance(data, prepared)
-    let writer = try run.run(cancelled: events.cancelled) { groups in
-      try StatisticsWriter(
-        path: path, overwrite: options.statisticsFile == nil, groups: groups,
-        provenance: provenance, pool: threads.sums, keeping: keeper != nil)
-    } progress: {
-      events.progress($0, $1, $2)
-    }
+    let collector = StatisticsCollector(kernels: .best, pool: threads.sums)
+    let (writer, left) = try gather(
+      data, wanted, to: path, for: output, collector, threads, events, keeper)
     guard weighs || measures else { return (writer, nil) }
-    let exact = try exact(model, container, prepared, collector, data, output, events)
+    let exact =
+      switch left {
+      case .model(let subject): subject
+      case .texts(let texts):
+        try subject(.unquantized, data, output, collector, threads, events, nil, written: texts)
+      }
     let meter = try meter(exact.model, exact.prepared, output, events)
     guard weighs else { return (writer, meter) }
     let sensitivities = SensitivityRun(
       container: exact.container, description: source.description, parts: exact.prepared.parts,
-      collector: collector, statistics: try writer.opened(), kernels: kernels,
+      collector: collector, statistics: try writer.opened(), kernels: .best,
       pool: threads.layers, amount: options.comparedAmount(parameters: plan.parameterCount))
     for (group, values) in try sensitivities.run(
       cancelled: events.cancelled, progress: events.progress)
@@ -207,19 +205,69 @@ struct Calibrator {
     return (writer, meter)
   }
 
-  /// The unquantized model with the same data: what matrices and whole models lose is told against it.
-  private func exact(
-    _ model: Model, _ container: Container, _ prepared: PreparedData,
-    _ collector: StatisticsCollector, _ data: CalibrationData, _ output: String, _ events: Events
-  ) throws -> (container: Container, model: Model, prepared: PreparedData) {
-    // Only language models were run in another form.
-    guard source.description.language != nil else { return (container, model, prepared) }
-    let exact = try reference(.unquantized, output, events)
-    let threads = CalibrationThreads(source.description, threads: threads)
-    let own = try Model(exact, kernels: .best, pool: threads.layers, observer: collector)
-    let same = try PreparedData(
-      own, data, options, threads, kernels: .best, events, nil, written: prepared.sequences)
-    return (exact, own, same)
+  private func subject(
+    _ form: SourceModel.RunForm, _ data: CalibrationData, _ output: String,
+    _ collector: StatisticsCollector, _ threads: CalibrationThreads, _ events: Events,
+    _ keeper: CalibrationKeeper?, written: [TokenSequence]? = nil
+  ) throws -> Subject {
+    let container = try reference(form, output, events)
+    let model = try Model(
+      container, kernels: .best, pool: threads.layers, observer: collector)
+    return Subject(
+      container: container, model: model,
+      prepared: try PreparedData(
+        model, data, options, threads, kernels: .best, events, keeper, written: written))
+  }
+
+  /// What is left of the model that was run for the statistics. Matrices and whole models are weighed
+  /// against the unquantized one.
+  private enum Left {
+    /// It was that one.
+    case model(Subject)
+    /// What another form of it read; the form has let its room on the disk go.
+    case texts([TokenSequence])
+  }
+
+  private func gather(
+    _ data: CalibrationData, _ wanted: [String: InputStatistics.Detail], to path: String,
+    for output: String, _ collector: StatisticsCollector, _ threads: CalibrationThreads,
+    _ events: Events, _ keeper: CalibrationKeeper?
+  ) throws -> (StatisticsWriter, Left) {
+    let subject = try subject(.eightBitLanguage, data, output, collector, threads, events, keeper)
+    let run = CalibrationRun(
+      parts: subject.prepared.parts, collector: collector, wanted: wanted,
+      budget: CalibrationRun.defaultBudget, path: source.catalog.path, keeper: keeper)
+    let provenance = try provenance(data, subject.prepared)
+    let writer = try run.run(cancelled: events.cancelled) { groups in
+      let writer = try StatisticsWriter(
+        path: path, overwrite: options.statisticsFile == nil, groups: groups,
+        provenance: provenance, pool: threads.sums, keeping: keeper != nil)
+      // One that is not kept has its room already.
+      try requireRoom(behind: subject, output, keeper == nil ? 0 : writer.missingByteCount())
+      return writer
+    } progress: {
+      events.progress($0, $1, $2)
+    }
+    return source.description.language == nil
+      ? (writer, .model(subject)) : (writer, .texts(subject.prepared.sequences))
+  }
+
+  /// Says before the work of the statistics that the disk has no room for what comes behind it.
+  ///
+  /// - Parameter missing: bytes that the statistics themselves will take.
+  private func requireRoom(behind subject: Subject, _ output: String, _ missing: Int) throws {
+    guard weighs || measures, source.description.language != nil,
+      try source.container(in: .unquantized) == nil
+    else { return }
+    let exact = try Conversion(
+      source: source, policy: try source.policy(for: .unquantized),
+      ignoreUnexpected: ignoresUnexpected, pool: WorkerPool(threadCount: 1))
+    let isOwn = try source.container(in: .eightBitLanguage) == nil
+    let folder = output.contains("/") ? output.splitAtLastSlash.folder : "."
+    let free = ScratchFile.freeByteCount(in: folder).map {
+      $0 + (isOwn ? subject.container.file.count : 0)
+    }
+    try CalibrationError.requireRoom(exact.plan.byteCount + missing, free: free, in: folder)
   }
 
   // MARK: - What it was calibrated on

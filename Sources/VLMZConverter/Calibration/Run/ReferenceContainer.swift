@@ -5,6 +5,11 @@ import VLMTensor
 
 /// The model in a form that loses little or nothing, which calibration and evaluation run.
 enum ReferenceContainer {
+  private static let calibrationSuffix = ".for-calibration"
+
+  /// Where what calibration runs lies while it is made.
+  static func path(beside output: String) -> String { output + calibrationSuffix }
+
   /// A source that is a container of this form is used itself. Any other is converted beside `output`,
   /// and the file's name is gone when this returns; its mapping stays.
   ///
@@ -12,7 +17,7 @@ enum ReferenceContainer {
   /// - Throws: what the conversion throws.
   static func open(
     _ source: SourceModel, in form: SourceModel.RunForm, beside output: String,
-    suffix: String = ".for-calibration", ignoreUnexpected: Bool, pool: WorkerPool,
+    suffix: String = calibrationSuffix, ignoreUnexpected: Bool, pool: WorkerPool,
     cancelled: CancellationFlag?, progress: (Int, Int, String) -> Void
   ) throws -> Container {
     if let container = try source.container(in: form) { return container }
