@@ -167,9 +167,7 @@ struct SourceRecognition {
         names: tensors, description: description, towerDescription: towerDescription,
         towerFile: catalog.vision?.path, headActivation: headActivation)
       guard let found = try ModelCheckpoint.recognise(facts)?.adding(unused: choice.unused) else {
-        throw ConversionError(
-          path: weights,
-          .unknownModel(tensorCount: tensors.count, examples: tensors.prefix(3).map(\.name)))
+        throw Self.unknown(catalog, stated == nil ? description : nil, weights)
       }
       if let headActivation, !found.hasOpenHead {
         throw ConversionError(
@@ -195,6 +193,28 @@ struct SourceRecognition {
       guard let stated, Self.isOfTensors(error), !isNamed else { throw error }
       throw ConversionError(path: weights, .architecture(stated))
     }
+  }
+
+  /// What is said of tensors that no model has: the tool that quantized them, the model that the
+  /// description names, or else the first of them.
+  ///
+  /// - Parameter description: nil where it names a class that is not run, which is said instead.
+  private static func unknown(
+    _ catalog: TensorCatalog, _ description: JSONValue?, _ path: String
+  ) -> ConversionError {
+    let tensors = catalog.tensors
+    if let method = description?["quantization_config"]?["quant_method"]?.stringValue,
+      let tensor = tensors.first(where: { !$0.dtype.isFloat })
+    {
+      return ConversionError(path: path, .quantized(kind: method, tensor: tensor.name))
+    }
+    if let name = description?["architecture"]?.stringValue {
+      return ConversionError(path: path, .timmModel(name))
+    }
+    let named = tensors.filter { !$0.name.hasSuffix("num_batches_tracked") }
+    return ConversionError(
+      path: path,
+      .unknownModel(tensorCount: tensors.count, examples: named.prefix(3).map(\.name)))
   }
 
   /// Refuses at once what no model has: what follows looks at every part of every name many times.
