@@ -61,6 +61,8 @@ package struct CheckpointError: ReportableError, Equatable {
     case unfinished(String)
     /// A folder has no weights itself, but its subfolders do; `ready` is the one to suggest.
     case innerFolders([String], ready: String)
+    /// The parts of a model that makes pictures, as diffusers lays them out.
+    case pipeline
     /// A download cache has several revisions and no `refs/main`.
     case severalSnapshots([String])
     /// A checkpoint was given where a converted model is expected, which could be called `output`.
@@ -125,6 +127,7 @@ extension CheckpointError {
     case .file(let error): error.description(in: words)
     case .otherKind(let kind):
       "this is \(kind), expected a .vlmz, safetensors, PyTorch or GGUF file"
+        + (kind == "an HTML page" ? "; download it again" : "")
     case .empty:
       "the file is empty, expected a .vlmz, safetensors, PyTorch or GGUF file; download it again"
     case .headerTooSmall(let bytes): "the header ends after \(bytes) bytes, expected at least 10"
@@ -199,8 +202,7 @@ extension CheckpointError {
         + (others.isEmpty
           ? "" : ", found " + others.prefix(4).map { "'\(shown($0))'" }.joined(separator: ", "))
         + (others.count > 4 ? " …" : "") + ", expected safetensors, PyTorch or GGUF files"
-        + (others.contains { $0.hasSuffix(".distcp") }
-          ? "; python -m torch.distributed.checkpoint.format_utils dcp_to_torch makes one" : "")
+        + (Self.nextStep(others) ?? "")
     case .absent(let download):
       "no such file or folder"
         + (download.map { "; if it is on the internet, download it first: \($0)" } ?? "")
@@ -214,6 +216,9 @@ extension CheckpointError {
     case .severalSnapshots(let names):
       "the download cache has \(names.count) snapshots and no refs/main, expected one; name one of "
         + names.prefix(8).map { "'\(shown($0))'" }.joined(separator: ", ")
+    case .pipeline:
+      "is a pipeline of diffusers (model_index.json), which makes pictures; expected a model that "
+        + "classifies or embeds them, or talks about them"
     case .unconverted(let output):
       "is a checkpoint, expected a .vlmz file" + words.end(.convert(path, to: output))
     case .asOutput(let kind):
@@ -232,6 +237,26 @@ extension CheckpointError {
     case .pyTorch(let problem): problem.text(words)
     case .gguf(let problem): problem.text(words)
     }
+  }
+
+  /// How weights are had from files that are none that are read.
+  private static func nextStep(_ names: [String]) -> String? {
+    func has(_ endings: [String]) -> Bool {
+      names.contains { name in endings.contains { name.hasSuffix($0) } }
+    }
+    if has([".distcp"]) {
+      return "; python -m torch.distributed.checkpoint.format_utils dcp_to_torch makes one"
+    }
+    if has([".zip", ".tar", ".gz"]) { return "; unpack the archive first" }
+    if has([".msgpack", ".h5"]) {
+      return "; from_pretrained of transformers 4 with from_flax=True or from_tf=True, then "
+        + "save_pretrained, makes one"
+    }
+    if has([".onnx", ".xml", ".tflite", ".pb", ".mlpackage", ".pte", ".pt2", ".litertlm", ".task"])
+    {
+      return "; such a file is made of a model's weights: convert the model that it was made from"
+    }
+    return nil
   }
 
   private func shown(_ text: String) -> String { text.escapedForDisplay(limit: 80) }

@@ -157,6 +157,9 @@ enum CheckpointFolder {
   /// downloads, or files of other formats.
   private static func noWeights(_ path: String, _ names: [String]) -> CheckpointError {
     let folder = path.hasSuffix("/") ? path : path + "/"
+    if FileSystem.kind(folder + "model_index.json") != nil {
+      return CheckpointError(path: path, problem: .pipeline)
+    }
     let inner = names.filter { name in
       !name.hasPrefix(".") && FileSystem.kind(folder + name) == S_IFDIR
         && CheckpointPath.names(folder + name).contains(where: isWeights)
@@ -184,7 +187,12 @@ enum CheckpointFolder {
     }) {
       return CheckpointError(path: path, problem: .unfinished(name))
     }
-    let others = names.filter { name in otherEndings.contains { name.hasSuffix($0) } }
+    var others = names.filter { name in otherEndings.contains { name.hasSuffix($0) } }
+    // Exports lie in folders of their own: onnx/model.onnx.
+    for name in names where others.isEmpty && FileSystem.kind(folder + name) == S_IFDIR {
+      others = CheckpointPath.names(folder + name).sorted()
+        .filter { file in otherEndings.contains { file.hasSuffix($0) } }.map { "\(name)/\($0)" }
+    }
     return CheckpointError(path: path, problem: .noWeights(others))
   }
 

@@ -221,7 +221,8 @@ extension SourceDescriptions {
       if !seesPictures, let tokenizer {
         let isMissed = ChatTemplates.hasChatTokens(tokenizer)
         let lack = isMissed ? ", though the vocabulary has marks of one" : ""
-        notes.append(Note("no chat template\(lack): \(text)", .frame("one")))
+        let note = Note("no chat template\(lack): \(text)", .frame("one"))
+        notes.append(isMissed ? note : note.expected)
       }
       return nil
     }

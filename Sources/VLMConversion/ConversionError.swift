@@ -49,6 +49,8 @@ package struct ConversionError: ReportableError, Equatable {
     case unnamedAverages(String)
     /// A class that `config.json` names and that is not run.
     case architecture(String)
+    /// The same of timm's models.
+    case timmModel(String)
     /// Weights that another tool quantized, and a tensor that shows it.
     case quantized(kind: String, tensor: String)
     /// A file of extracted codes.
@@ -157,6 +159,10 @@ package struct ConversionError: ReportableError, Equatable {
       return
         "\(name): config.json says that this is a '\(found.escapedForDisplay())', which is not run "
         + "here, expected one of \(Registry.statedPatterns(besides: found))"
+    case .timmModel(let found):
+      return
+        "\(name): config.json says that this is timm's '\(found.escapedForDisplay(limit: 80))', which "
+        + "is not run here, expected \(Registry.summary)"
     case .quantized(let kind, let tensor):
       return "\(name): the weights are quantized (\(kind.escapedForDisplay())), found tensor "
         + "'\(tensor.escapedForDisplay())', expected the model's own in f32, f16 or bf16"

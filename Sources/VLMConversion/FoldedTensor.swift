@@ -17,7 +17,7 @@ extension TensorCatalog {
     for branch in fold.branches {
       for name in branch.names {
         guard let tensor = self[name] else { return nil }
-        guard tensor.dtype.isConvertibleToFloat, tensor.blocks?.isReadable ?? true else {
+        guard tensor.dtype.isFloat, tensor.blocks?.isReadable ?? true else {
           throw ConversionError(path: path, .notFloat(tensor: name, found: tensor.typeName))
         }
         file = file ?? tensor

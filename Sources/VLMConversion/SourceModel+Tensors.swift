@@ -195,8 +195,9 @@ extension SourceModel {
 }
 
 extension DType {
-  /// Types whose values a weight can be read from.
-  fileprivate var isFloat: Bool {
+  /// Types whose values a weight can be read from. Whole numbers are another tool's, which multiplies
+  /// them with scales.
+  var isFloat: Bool {
     switch self {
     case .f64, .f32, .f16, .bf16, .f8e4m3, .f8e5m2: true
     default: false

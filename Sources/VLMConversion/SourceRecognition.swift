@@ -125,7 +125,7 @@ struct SourceRecognition {
     let facts = CheckpointFacts(
       names: catalog.namesAndShapes, description: description, towerDescription: towerDescription,
       towerFile: catalog.vision?.path, headActivation: given.headActivation)
-    let checkpoint = try checkpoint(facts, choice, stated: stated, place, given)
+    let checkpoint = try checkpoint(facts, catalog, choice, stated: stated, place, given)
     let told = try facts.toldAsUpstream()
     return SourceRecognition(
       weights: place.weights, catalog: catalog, checkpoint: checkpoint,
@@ -151,14 +151,11 @@ struct SourceRecognition {
   }
 
   private static func checkpoint(
-    _ facts: CheckpointFacts, _ choice: ModelChoice, stated: String?, _ place: SourcePlace,
-    _ given: GivenParts
+    _ facts: CheckpointFacts, _ catalog: TensorCatalog, _ choice: ModelChoice, stated: String?,
+    _ place: SourcePlace, _ given: GivenParts
   ) throws -> ModelCheckpoint {
     guard let found = try ModelCheckpoint.recognise(facts)?.adding(unused: choice.unused) else {
-      throw ConversionError(
-        path: place.weights,
-        .unknownModel(
-          tensorCount: facts.names.count, examples: facts.names.prefix(3).map(\.name)))
+      throw unknown(catalog, stated == nil ? facts.description : nil, place.weights)
     }
     if let activation = given.headActivation, !found.hasOpenHead {
       throw ConversionError(
@@ -172,6 +169,28 @@ struct SourceRecognition {
       throw ConversionError(path: place.weights, .architecture(stated))
     }
     return found
+  }
+
+  /// What is said of tensors that no model has: the tool that quantized them, the model that the
+  /// description names, or else the first of them.
+  ///
+  /// - Parameter description: nil where it names a class that is not run, which is said instead.
+  private static func unknown(
+    _ catalog: TensorCatalog, _ description: JSONValue?, _ path: String
+  ) -> ConversionError {
+    let tensors = catalog.tensors
+    if let method = description?["quantization_config"]?["quant_method"]?.stringValue,
+      let tensor = tensors.first(where: { !$0.dtype.isFloat })
+    {
+      return ConversionError(path: path, .quantized(kind: method, tensor: tensor.name))
+    }
+    if let name = description?["architecture"]?.stringValue {
+      return ConversionError(path: path, .timmModel(name))
+    }
+    let named = tensors.filter { !$0.name.hasSuffix("num_batches_tracked") }
+    return ConversionError(
+      path: path,
+      .unknownModel(tensorCount: tensors.count, examples: named.prefix(3).map(\.name)))
   }
 
   private static func requireModel(

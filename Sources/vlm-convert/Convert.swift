@@ -200,7 +200,9 @@ struct Convert: ParsableCommand {
     let converter = try Converter(
       source, options, threads: try work.threadCount(),
       kernels: try Environment.kernelSet())
-    for note in converter.remarks { Report.warning(note.shown, program: "vlm-convert") }
+    for note in converter.remarks where !quiet || !note.isExpected {
+      Report.warning(note.shown, program: "vlm-convert")
+    }
     let unused = source.checkpoint.worthTelling
     if !unused.isEmpty, !quiet {
       // Those that the user wants to be left out are what has to be seen.

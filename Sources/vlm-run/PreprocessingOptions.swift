@@ -1,6 +1,8 @@
 import ArgumentParser
+import VLMCommandLine
 import VLMFoundation
 import VLMImages
+import VLMModels
 import VLMText
 
 /// How files become the model's input, where the container's own word is not wanted.
@@ -98,6 +100,19 @@ struct PreprocessingOptions: ParsableArguments {
       throw ValidationError(
         "--decode: found '\(other.escapedForDisplay(limit: 60))', expected seen, pillow or fast")
     }
+  }
+
+  /// Says what a side costs that is far beyond the one that a transformer over patches was trained on:
+  /// every patch looks at all of them.
+  func noteCost(of tower: (any VisionTowerConfig)?) {
+    guard let side = size.flatMap({ Int($0) }), let tower = tower as? any PatchTransformerConfig
+    else { return }
+    let grid = tower.patches(height: side, width: side)
+    let times = grid.count / max(1, tower.tableSide * tower.tableSide)
+    guard times >= 16 else { return }
+    Report.warning(
+      "--size \(side): \(grid.count) patches, \(times) times as many as at \(tower.imageSize), each of "
+        + "which looks at all: about \(times * times) times the attention", program: "vlm-run")
   }
 
   func applied(to preprocessing: Preprocessing) throws -> Preprocessing {

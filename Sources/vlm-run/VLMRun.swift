@@ -216,6 +216,7 @@ struct VLMRun: ParsableCommand {
       preprocessing: try preprocessing.applied(to: session.preprocessing),
       channels: session.inputChannels, policy: try preprocessing.policy(),
       isFast: preprocessing.decodesFast, limits: preprocessing.limits)
+    preprocessing.noteCost(of: session.description.config.image)
     let run = ImageRun(
       session: session, loader: loader, source: source, records: Records(format), top: top ?? 5,
       outputs: outputs, quiet: quiet)

@@ -92,7 +92,25 @@ struct CheckpointFolderTests {
     #expect(
       error?.description
         == "\(folder.url.path): the folder has no weights, found 'flax_model.msgpack', 'model.onnx', "
-        + "'tf_model.h5', expected safetensors, PyTorch or GGUF files")
+        + "'tf_model.h5', expected safetensors, PyTorch or GGUF files; from_pretrained of transformers 4 "
+        + "with from_flax=True or from_tf=True, then save_pretrained, makes one")
+  }
+
+  @Test("exports in folders of their own, archives and pipelines are told with what to do")
+  func otherForms() throws {
+    func text() -> String? {
+      thrownError(CheckpointError.self) { try read() }?.description
+    }
+    try FileManager.default.createDirectory(
+      atPath: folder.path("onnx"), withIntermediateDirectories: true)
+    _ = try folder.write("onnx/model.onnx", Array("x".utf8))
+    #expect(problem() == .noWeights(["onnx/model.onnx"]))
+    #expect(text()?.contains("convert the model that it was made from") == true)
+    _ = try folder.write("model.zip", Array("x".utf8))
+    #expect(text()?.contains("unpack the archive first") == true)
+    _ = try folder.write("model_index.json", Array("{}".utf8))
+    #expect(problem() == .pipeline)
+    #expect(text()?.contains("a pipeline of diffusers") == true)
   }
 
   @Test("a download cache of many models names them", arguments: ["", "hub/"])

@@ -53,6 +53,31 @@ struct SourceModelTests {
     ) { try converter(path) }
   }
 
+  @Test("tensors of no model are told by what the description says of them")
+  func describedOthers() throws {
+    let folder = try TemporaryFolder()
+    func text(_ json: String) throws -> String {
+      _ = try folder.write("config.json", Array(json.utf8))
+      let path = try write(
+        [
+          .init(name: "bn1.num_batches_tracked", shape: [1], floats: [1]),
+          .init(name: "layer1.0.conv1.weight", dtype: .u8, shape: [4], bytes: [1, 2, 3, 4]),
+        ], folder)
+      let error = thrownError(ConversionError.self) { try SourceModel.open(path: path) }
+      return error?.description ?? "nothing"
+    }
+    let plain = try text("{}")
+    #expect(plain.contains("2 tensors of no model known here, found 'layer1.0.conv1.weight'"))
+    #expect(!plain.contains("num_batches_tracked"))
+    #expect(
+      try text(#"{"architecture": "resnet18"}"#).contains(
+        "config.json says that this is timm's 'resnet18', which is not run here"))
+    let quantized = try text(#"{"quantization_config": {"quant_method": "mxfp4"}}"#)
+    #expect(quantized.contains("quantized (mxfp4), found tensor 'layer1.0.conv1.weight'"))
+    let named = #"{"architectures": ["ResNetModel"], "quantization_config": {"quant_method": "x"}}"#
+    #expect(try text(named).contains("'ResNetModel', which is not run"))
+  }
+
   @Test("S56 an extra tensor under the model's names is refused unless it is to be ignored")
   func unexpected() throws {
     let folder = try TemporaryFolder()

@@ -89,6 +89,23 @@ struct DecoderArchitectureTests {
     let local = LayerTraits(rotation: .local, window: 64)
     #expect(scaled.traits.layers == [local, local, local, LayerTraits(), local])
     #expect(scaled.traits.localBase == 500_000)
+    // In transformers 4, which writes this form, `rope_theta` is that of both kinds of layer; so it is in
+    // the form of transformers 5 that says so.
+    let yarn: JSONValue = ["rope_type": "yarn", "factor": 8.0]
+    let older = try Self.described(
+      "olmo3", [("rope_scaling", yarn), ("rope_theta", 700.0)], layers: 5)
+    let newer = try Self.described(
+      "olmo3",
+      [
+        (
+          "rope_parameters",
+          [
+            "full_attention": ["rope_type": "yarn", "factor": 8.0, "rope_theta": 700.0],
+            "sliding_attention": ["rope_type": "default", "rope_theta": 700.0],
+          ]
+        )
+      ], layers: 5)
+    #expect(older == newer && older.traits.localBase == 700)
     #expect(try LLaMAConfig(json: scaled.json) == scaled)
     // Readers that do not know norms of the whole width find no boolean.
     #expect(scaled.json["traits"]?["norms_heads"] == "whole")

@@ -55,6 +55,14 @@ struct LLaMAGGUFTests {
     }
   }
 
+  @Test("a number of tokens that the embedding does not have is refused")
+  func vocabulary() throws {
+    #expect(try config(["llama.vocab_size": 100]).vocabulary == 100)
+    let text = refusal(["llama.vocab_size": 101])
+    #expect(text.contains("llama.vocab_size"), "\(text)")
+    #expect(text.contains("100, the rows of token_embd.weight"), "\(text)")
+  }
+
   @Test("metadata becomes the configuration, and names are translated with the order of rows")
   func plain() throws {
     let model = try #require(try recognise())

@@ -1,4 +1,5 @@
 import Testing
+import VLMCheckpoint
 import VLMConversion
 import VLMFoundation
 import VLMImages
@@ -15,7 +16,7 @@ struct MobileNetGoldenTests {
   static func path(_ name: String) -> String { TestFiles.fixture("mobilenet/" + name) }
 
   static let names = [
-    "conv-small", "conv-medium", "hybrid-large", "efficientvit-b", "efficientvit-l",
+    "conv-small", "conv-medium", "hybrid-large", "efficientvit-b", "efficientvit-l", "conv-aa",
   ]
 
   static func expected(_ name: String) throws -> (values: [Float], scale: Float) {
@@ -97,6 +98,25 @@ struct MobileNetGoldenTests {
           "\(name), \(kernels.name): differs by \(difference)")
       }
     }
+  }
+
+  @Test("statistics of whole numbers are refused, as they are no norm's")
+  func wholeStatistics() throws {
+    let folder = try TemporaryFolder()
+    let name = "bn1.running_mean"
+    let source = try SafetensorsFile.read(path: Self.path("conv-small") + "/model.safetensors")
+    let path = folder.path("whole.safetensors")
+    try SafetensorsWriter.write(
+      path: path, overwrite: false,
+      tensors: source.tensors.map { tensor in
+        guard tensor.name == name else { return .init(tensor) }
+        let bytes = [UInt8](repeating: 1, count: 4 * tensor.elementCount)
+        return .init(name: name, dtype: .i32, shape: tensor.shape, bytes: bytes)
+      })
+    let error = thrownError(ConversionError.self) {
+      try convertedSession(path, .f32, in: folder)
+    }
+    #expect(error?.description.contains(name) == true, "\(error?.description ?? "nothing")")
   }
 
   @Test("pictures are prepared as the file says")

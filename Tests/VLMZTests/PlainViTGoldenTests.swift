@@ -11,11 +11,13 @@ import VLMZ
 /// `scripts/make-dinov2-fixtures` made both.
 struct PlainViTGoldenTests {
   static let tolerance: Float = 2e-5
-  static func path(_ name: String) -> String { TestFiles.fixture("dinov2/" + name) }
+  static func path(_ name: String, in group: String = "dinov2") -> String {
+    TestFiles.fixture("\(group)/\(name)")
+  }
 
-  static func check(_ found: [Float]?, _ name: String) throws {
+  static func check(_ found: [Float]?, _ name: String, in group: String = "dinov2") throws {
     let want = try #require(
-      try Expected(path("expected.safetensors")).tensor(name), "\(name)")
+      try Expected(path("expected.safetensors", in: group)).tensor(name), "\(name)")
     let difference = maxAbsDifference(try #require(found, "\(name)"), want.values)
     #expect(difference <= tolerance * want.scale, "\(name): differs by \(difference)")
   }
@@ -37,10 +39,11 @@ struct PlainViTGoldenTests {
   /// Every intermediate of one picture by name, with the embedding and the logits.
   static func run(
     _ checkpoint: String, _ scheme: Scheme = .f32, _ pixels: PixelTensor,
-    kernels: KernelSet? = nil
+    kernels: KernelSet? = nil, in group: String = "dinov2"
   ) throws -> (shown: [String: [Float]], embedding: [Float], logits: [Float]?) {
     let folder = try TemporaryFolder()
-    let session = try convertedSession(path(checkpoint), scheme, in: folder, kernels: kernels)
+    let session = try convertedSession(
+      path(checkpoint, in: group), scheme, in: folder, kernels: kernels)
     var shown: [String: [Float]] = [:]
     let result = try #require(
       try session.run([pixels]) { shown[$0.name] = $0.planar.values }.first)

@@ -66,6 +66,7 @@ package struct GGUFType: StoredElements, Equatable {
       (21, "IQ3_S", 256, 110), (22, "IQ2_S", 256, 82), (23, "IQ4_XS", 256, 136),
       (29, "IQ1_M", 256, 56), (34, "TQ1_0", 256, 54), (35, "TQ2_0", 256, 66),
       (39, "MXFP4", 32, 17), (40, "NVFP4", 64, 36), (41, "Q1_0", 128, 18),
+      (42, "Q2_0", 64, 18),
     ]
     var types: [UInt32: Properties] = [:]
     for (number, name, bytes, dtype) in plain {

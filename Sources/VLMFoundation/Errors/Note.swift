@@ -3,8 +3,15 @@
 /// A literal is a note that reads the same for everybody.
 package struct Note: Sendable, CustomStringConvertible {
   private let text: @Sendable (Wording) -> String
+  /// Whether this is as it should be with such a file, and no reason to look again.
+  package let isExpected: Bool
 
-  private init(text: @escaping @Sendable (Wording) -> String) { self.text = text }
+  private init(isExpected: Bool = false, text: @escaping @Sendable (Wording) -> String) {
+    (self.isExpected, self.text) = (isExpected, text)
+  }
+
+  /// The same about what is as it should be.
+  package var expected: Note { Note(isExpected: true, text: text) }
 
   /// - Parameter remedy: what can be done about it.
   package init(_ text: String, _ remedy: Remedy? = nil) {
@@ -31,7 +38,7 @@ package struct Note: Sendable, CustomStringConvertible {
 
   /// The same with `lead` in front.
   package func following(_ lead: String) -> Note {
-    Note { lead + text($0) }
+    Note(isExpected: isExpected) { lead + text($0) }
   }
 
   /// The line in the given words.

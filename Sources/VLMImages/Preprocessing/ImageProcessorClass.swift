@@ -120,7 +120,10 @@ struct ImageProcessorClass {
     case "convnext", "convnextv2": classes["ConvNext"]
     case "clip", "clip_vision_model": clip
     case "chinese_clip": classes["ChineseCLIP"]
-    case "dinov3_convnext": classes["DINOv3ViT"]
+    case "dinov2", "dinov2_with_registers": clip
+    case "dinov3_convnext", "dinov3_vit": classes["DINOv3ViT"]
+    case "vit": classes["ViT"]
+    case "deit": classes["DeiT"]
     case "llava": classes["Llava"]
     case "idefics3", "smolvlm": idefics3
     case "siglip", "siglip_vision_model": classes["Siglip"]

@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// A checkpoint's tensors of convolutions by timm's names, and what of ours is made from them: batch
@@ -11,6 +12,8 @@ struct ConvolutionTensors {
   private var used: Set<String> = []
   /// Of every batch norm.
   var epsilon: Float = 1e-5
+  /// What a person should know, one line each.
+  private(set) var notes: [Note] = []
   /// Whether branches have a scale, all of them or none; nil before one is read.
   private var branchesHaveScale: Bool?
 
@@ -101,6 +104,21 @@ struct ConvolutionTensors {
   mutating func matrix(_ name: String, _ ours: String, bias: Bool = true) throws(ModelError) {
     try take(name + ".weight", ours + ".weight", flattened: true)
     if bias { try take(name + ".bias", ours + ".bias") }
+  }
+
+  /// Whether a classifier has a bias, as all of timm's have.
+  ///
+  /// - Parameter isStated: whether a description says which model it is. A file without one may have
+  ///   another classifier in that place.
+  /// - Throws: `ModelError` where a model of timm's lacks it.
+  mutating func classifierHasBias(
+    _ name: String, isStated: Bool
+  ) throws(ModelError) -> Bool {
+    if has(name + ".bias") { return true }
+    let weight = original(name + ".weight")
+    guard !isStated else { throw ModelError(.missingTensor(name + ".bias", beside: weight)) }
+    notes.append("the classifier '\(weight)' has no bias, unlike those of timm")
+    return false
   }
 
   // MARK: - Folds

@@ -48,11 +48,13 @@ struct FastViTCheckpoint: FoundTower {
       config.feature = .pooled
       if tensors.has("head.fc.weight") {
         let shape = try tensors.shape("head.fc.weight", rank: 2)
-        config.head = (
-          purpose == .image ? .classes : .embedding, shape[0], tensors.has("head.fc.bias")
-        )
+        let hasBias =
+          purpose == .image
+          ? try tensors.classifierHasBias("head.fc", isStated: facts.name != nil)
+          : tensors.has("head.fc.bias")
+        config.head = (purpose == .image ? .classes : .embedding, shape[0], hasBias)
         try tensors.take("head.fc.weight", "head.0.weight")
-        if tensors.has("head.fc.bias") { try tensors.take("head.fc.bias", "head.0.bias") }
+        if hasBias { try tensors.take("head.fc.bias", "head.0.bias") }
         if purpose == .image { try facts.timm.checkClasses(shape[0]) }
       } else if purpose == .image {
         try facts.timm.checkClasses(0)
@@ -72,6 +74,7 @@ struct FastViTCheckpoint: FoundTower {
       unexpected += outside.filter { !HeadModule.isInert($0) }.map(\.name)
     }
     if let note = facts.assumption(config) { notes.append(note) }
+    notes += tensors.notes
   }
 
   private static func config(

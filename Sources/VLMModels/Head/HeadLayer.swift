@@ -152,15 +152,19 @@ struct HeadStack: Sendable {
   private let maximumInputs: Int
   private let kernels: KernelSet
 
-  /// - Parameter weights: the scope of the list; layer 2's tensors are in its "2".
-  init(_ weights: Weights, inputs: Int, _ layers: [HeadLayer]) throws(ModelError) {
+  /// - Parameters:
+  ///   - weights: the scope of the list; layer 2's tensors are in its "2".
+  ///   - role: of the last linear layer.
+  init(
+    _ weights: Weights, inputs: Int, _ layers: [HeadLayer], role finalRole: TensorRole = .head
+  ) throws(ModelError) {
     var (width, widest, maximumInputs) = (inputs, inputs, 1)
     var steps: [Step] = []
     let last = layers.lastIndex { if case .linear = $0 { true } else { false } }
     for (index, layer) in layers.enumerated() {
       switch layer {
       case .linear(let outputs, let bias):
-        let role: TensorRole = index == last ? .head : .matrix
+        let role = index == last ? finalRole : .matrix
         steps.append(
           .linear(
             try Linear(weights[index], inputs: width, outputs: outputs, bias: bias, role: role),

@@ -53,6 +53,11 @@ extension LLaMAConfig {
       .check(json.members(behind: name + "."), "gguf.\(name)")
     func has(_ name: String) -> Bool { names.contains { $0.name == name } }
     let table = names.first { $0.name == "token_embd.weight" }
+    let rows = try fields.statedInt(gguf.key("vocab_size"))
+    if let rows, let found = table?.shape.first, rows != found {
+      throw fields.unexpected(
+        gguf.key("vocab_size"), "\(rows)", expected: "\(found), the rows of token_embd.weight")
+    }
     let context = try gguf.int("context_length", 1...Self.maximumContext, default: 2048)
     let usual = architecture.usual
     let base = try gguf.statedDouble("rope.freq_base") ?? usual.ropeBase

@@ -23,17 +23,21 @@ struct MobileNetCheckpoint: FoundTower {
     let stored = try ConvolutionTensors(names.map { ($0.name, $0) })
     var layers: MobileNetLayers
     var config: MobileNetConfig
+    let isStated = facts.timm.name != nil
     switch naming {
     case .mobileNetV4:
       let activation = facts.activation ?? Self.assumedActivation(names)
-      layers = MobileNetLayers(stored, activation, epsilon: facts.epsilon ?? 1e-5)
+      layers = MobileNetLayers(
+        stored, activation, epsilon: facts.epsilon ?? 1e-5, isStated: isStated)
+      layers.isSmoothed = facts.isSmoothed
       config = try layers.mobileNetV4()
       if facts.activation == nil {
         notes.append(
           Note(
             "the description does not say which MobileNetV4 it is: assuming "
               + (activation == .gelu
-                ? "GELUs, as in hybrid_large" : "ReLUs, as in all but hybrid_large")))
+                ? "GELUs, as in hybrid_large" : "ReLUs, as in all but hybrid_large")
+              + ", and no anti-aliasing (…_aa_…), which has no weights"))
       }
     case .efficientViT:
       // The large ones have dense convolutions in their stem or their first stage.
@@ -42,7 +46,7 @@ struct MobileNetCheckpoint: FoundTower {
       }
       layers = MobileNetLayers(
         stored, isLarge ? .geluTanh : .hardSwish,
-        epsilon: facts.epsilon ?? (isLarge ? 1e-7 : 1e-5))
+        epsilon: facts.epsilon ?? (isLarge ? 1e-7 : 1e-5), isStated: isStated)
       config = try layers.efficientViT()
     }
     try config.validate()
@@ -53,6 +57,7 @@ struct MobileNetCheckpoint: FoundTower {
     }
     self.config = config
     tensors = layers.tensors.found
+    notes += layers.tensors.notes
     for name in layers.tensors.unread {
       unused.append(name.name)
       if !HeadModule.isInert(name) { unexpected.append(name.name) }

@@ -37,10 +37,14 @@ extension MobileNetConfig {
 
 extension MobileNetConfig.Layer {
   fileprivate var json: JSONValue {
-    [
-      "kernel": .int(kernel), "stride": .int(stride), "outputs": outputs.map { .int($0) } ?? .null,
-      "activation": .string(activation.rawValue),
-    ]
+    var object = JSONObject()
+    object.set("kernel", .int(kernel))
+    object.set("stride", .int(stride))
+    object.set("outputs", outputs.map { .int($0) } ?? .null)
+    object.set("activation", .string(activation.rawValue))
+    // Files from before there were these have none.
+    if isMean { object.set("mean", true) }
+    return .object(object)
   }
 
   fileprivate init(_ fields: ConfigFields) throws(ModelError) {
@@ -48,6 +52,7 @@ extension MobileNetConfig.Layer {
       kernel: try fields.int("kernel"), stride: try fields.int("stride"),
       outputs: fields.has("outputs") ? try fields.int("outputs") : nil,
       activation: try fields.activation("activation"))
+    isMean = try fields.bool("mean", default: false)
   }
 }
 

@@ -3,7 +3,7 @@ import VLMTensor
 
 /// Geometry of a network of bottlenecks: a MobileNetV4 or an EfficientViT.
 package struct MobileNetConfig: Sendable, Equatable {
-  /// A convolution with its norm folded, and the activation behind it.
+  /// A convolution with its norm folded, and the activation behind it; or the mean of squares.
   package struct Layer: Sendable, Equatable {
     /// Side of the kernel.
     package var kernel: Int
@@ -11,11 +11,21 @@ package struct MobileNetConfig: Sendable, Equatable {
     /// Nil for a depthwise one, which leaves as many channels as it reads.
     package var outputs: Int?
     package var activation: Activation
+    /// Whether it has no weights: the mean of each square of `kernel` features along a side, which
+    /// tile the map and leave out what fills none.
+    package var isMean = false
 
     package init(kernel: Int, stride: Int = 1, outputs: Int?, activation: Activation = .none) {
       (self.kernel, self.stride) = (kernel, stride)
       (self.outputs, self.activation) = (outputs, activation)
     }
+
+    /// What stands in the place of strides in anti-aliased models, timm's `aa_layer='avg'`.
+    static let mean: Layer = {
+      var layer = Layer(kernel: 2, stride: 2, outputs: nil)
+      layer.isMean = true
+      return layer
+    }()
   }
 
   /// Layers one behind the other.
@@ -171,6 +181,11 @@ extension MobileNetConfig.Block {
         channels = layer.outputs ?? channels
         stride *= layer.stride
       }
+      guard block.layers.last?.isMean != true || !block.hasScale else {
+        throw ModelError(
+          .configuration(
+            field: "\(name).scale", found: "true", expected: "false, as a mean is the last layer"))
+      }
       guard !block.isResidual || stride == 1 && channels == inputs else {
         throw ModelError(
           .configuration(
@@ -204,6 +219,15 @@ extension MobileNetConfig.Block {
 
 extension MobileNetConfig.Layer {
   fileprivate func validate(_ name: String, inputs: Int) throws(ModelError) {
+    guard !isMean else {
+      guard self == .mean else {
+        throw ModelError(
+          .configuration(
+            field: "\(name).mean", found: "kernel \(kernel), stride \(stride)",
+            expected: "kernel 2 and stride 2, without outputs and activation"))
+      }
+      return
+    }
     try MobileNetConfig.Block.checkKernel("\(name).kernel", kernel)
     try ModelError.check("\(name).stride", stride, 1...4)
     guard let outputs else { return }

@@ -8,6 +8,8 @@ struct MobileNetDescription {
   let activation: Activation?
   /// Of the batch norms; nil where it is the class's own.
   let epsilon: Float?
+  /// Whether strides are anti-aliased: `mobilenetv4_conv_aa_…`.
+  var isSmoothed: Bool { timm.name?.contains("_aa_") ?? false }
 
   /// - Throws: `ModelError` for a model or a field that asks for other arithmetic, or has another
   ///   type.
@@ -33,14 +35,14 @@ struct MobileNetDescription {
     "hard_swish": .hardSwish, "hardswish": .hardSwish,
   ]
 
-  /// Refuses models whose tensors are another's: with a filter before each stride, which has no
-  /// weights.
+  /// Refuses models whose tensors are another's: with a filter in the place of each stride, which has
+  /// no weights.
   private static func refuseOthers(_ name: String, _ model: ConfigFields) throws(ModelError) {
-    for part in ["_aa_", "_blur_"] where name.contains(part) {
-      throw model.refusal(
-        "architecture", found: "'\(name)'",
-        expected: "a MobileNetV4 without anti-aliasing: pooling before strides is not supported")
-    }
+    guard name.contains("_blur_") else { return }
+    throw model.refusal(
+      "architecture", found: "'\(name)'",
+      expected: "a MobileNetV4 that strides or takes means (…_aa_…): filters that blur are not "
+        + "supported")
   }
 
   /// Refuses numbers that the tensors do not have.

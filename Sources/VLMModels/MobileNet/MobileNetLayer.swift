@@ -7,6 +7,7 @@ struct MobileNetLayer: Sendable {
     /// Gathered windows and a product.
     case dense(PatchConvolution)
     case depthwise(GroupedConvolution)
+    case mean
   }
 
   private let kind: Kind
@@ -16,6 +17,10 @@ struct MobileNetLayer: Sendable {
     _ weights: Weights, _ config: MobileNetConfig.Layer, inputs: Int
   ) throws(ModelError) {
     self.config = config
+    guard !config.isMean else {
+      kind = .mean
+      return
+    }
     guard let outputs = config.outputs else {
       kind = .depthwise(
         try GroupedConvolution(
@@ -74,13 +79,34 @@ struct MobileNetLayer: Sendable {
         if activation != .none { context.kernels.activate(activation, lines) }
         lines.rejoin(residual?[rows], gamma: gamma)
       }
+    case .mean:
+      context.pool.forEach(count: shape.height) { line, _ in
+        Self.average(x, line, into: y[line * shape.width..<(line + 1) * shape.width])
+      }
+    }
+  }
+
+  /// A line of means of four features.
+  private static func average(_ x: FeatureMap, _ line: Int, into y: MatrixView) {
+    for column in 0..<y.rows {
+      let first = 2 * line * x.shape.width + 2 * column
+      let second = first + x.shape.width
+      for channel in 0..<y.columns {
+        let upper = x.view[first, channel] + x.view[first + 1, channel]
+        let lower = x.view[second, channel] + x.view[second + 1, channel]
+        y[column, channel] = (upper + lower) / 4
+      }
     }
   }
 }
 
 extension MobileNetConfig.Layer {
   func output(_ map: FeatureShape) -> FeatureShape {
-    FeatureShape(
+    guard !isMean else {
+      return FeatureShape(
+        batch: 1, height: map.height / stride, width: map.width / stride, channels: map.channels)
+    }
+    return FeatureShape(
       batch: 1, height: (map.height - 1) / stride + 1, width: (map.width - 1) / stride + 1,
       channels: outputs ?? map.channels)
   }

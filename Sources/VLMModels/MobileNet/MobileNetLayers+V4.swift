@@ -39,31 +39,33 @@ extension MobileNetLayers {
     var hasScale = false
     if tensors.has(name + ".conv.weight") {
       let kernel = try tensors.shape(name + ".conv.weight", rank: 4)[3]
-      layers = [
-        try layer(
-          name + ".conv", norm: name + ".bn1", ours + ".0", stride: isFirst && kernel > 1 ? 2 : 1)
-      ]
+      try append(
+        layer(
+          name + ".conv", norm: name + ".bn1", ours + ".0", stride: isFirst && kernel > 1 ? 2 : 1),
+        to: &layers)
       // timm's plain convolutions have no residual.
       return .bottleneck(MobileNetConfig.Bottleneck(layers, isResidual: false))
     }
     if tensors.has(name + ".conv_exp.weight") {
-      layers = [
-        try layer(name + ".conv_exp", norm: name + ".bn1", ours + ".0", stride: isFirst ? 2 : 1),
-        try layer(
-          name + ".conv_pwl", norm: name + ".bn2", ours + ".1",
-          activation: Activation.none),
-      ]
+      try append(
+        layer(name + ".conv_exp", norm: name + ".bn1", ours + ".0", stride: isFirst ? 2 : 1),
+        to: &layers)
+      try append(
+        layer(
+          name + ".conv_pwl", norm: name + ".bn2", "\(ours).\(layers.count)",
+          activation: Activation.none), to: &layers)
     } else if tensors.has(name + ".pw_exp.conv.weight") {
       let parts = ["dw_start", "pw_exp", "dw_mid", "pw_proj", "dw_end"].filter {
         tensors.hasModule("\(name).\($0)")
       }
       let strided = ["dw_mid", "dw_start", "dw_end"].first { parts.contains($0) }
-      for (index, part) in parts.enumerated() {
-        layers.append(
-          try layer(
-            "\(name).\(part).conv", norm: "\(name).\(part).bn", "\(ours).\(index)",
+      for part in parts {
+        try append(
+          layer(
+            "\(name).\(part).conv", norm: "\(name).\(part).bn", "\(ours).\(layers.count)",
             isDepthwise: part.hasPrefix("dw_"), stride: isFirst && part == strided ? 2 : 1,
-            activation: ["pw_exp", "dw_mid"].contains(part) ? activation : Activation.none))
+            activation: ["pw_exp", "dw_mid"].contains(part) ? activation : Activation.none),
+          to: &layers)
       }
       hasScale = try gamma(name, ours)
     } else if tensors.has(name + ".attn.query.proj.weight") {
@@ -79,6 +81,14 @@ extension MobileNetLayers {
     return .bottleneck(
       MobileNetConfig.Bottleneck(
         layers, isResidual: stride == 1 && inputs == channels, hasScale: hasScale))
+  }
+
+  /// Adds a layer; of one with a stride the mean behind it, where the network is smoothed.
+  private func append(_ layer: Layer, to layers: inout [Layer]) {
+    guard isSmoothed, layer.stride > 1 else { return layers.append(layer) }
+    var whole = layer
+    whole.stride = 1
+    layers += [whole, .mean]
   }
 
   private mutating func gamma(_ name: String, _ ours: String) throws(ModelError) -> Bool {

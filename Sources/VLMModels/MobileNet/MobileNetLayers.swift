@@ -6,6 +6,11 @@ struct MobileNetLayers {
   var tensors: ConvolutionTensors
   let activation: Activation
   let epsilon: Float
+  /// Whether a description says which model it is.
+  let isStated: Bool
+  /// Whether the mean of what a stride would have skipped stands in the place of strides but that of
+  /// the stem.
+  var isSmoothed = false
   /// Channels that leave what was read last.
   var channels = 3
   /// The same behind the stem, and behind each stage.
@@ -13,8 +18,11 @@ struct MobileNetLayers {
   /// Columns of a head of linear attention; nil before one is read.
   var dimension: Int?
 
-  init(_ tensors: ConvolutionTensors, _ activation: Activation, epsilon: Float) {
+  init(
+    _ tensors: ConvolutionTensors, _ activation: Activation, epsilon: Float, isStated: Bool
+  ) {
     (self.tensors, self.activation, self.epsilon) = (tensors, activation, epsilon)
+    self.isStated = isStated
     self.tensors.epsilon = epsilon
   }
 
@@ -47,7 +55,7 @@ struct MobileNetLayers {
   ) throws(ModelError) {
     guard tensors.has(name + ".weight") else { return }
     let count = try tensors.shape(name + ".weight", rank: 2)[0]
-    let hasBias = tensors.has(name + ".bias")
+    let hasBias = try tensors.classifierHasBias(name, isStated: isStated)
     try tensors.matrix(name, "head.\(config.head.count)", bias: hasBias)
     config.head.append(.linear(outputs: count, bias: hasBias))
     config.isClassifier = true

@@ -33,6 +33,12 @@ struct MobileNetPlan {
     for block in config.stem + config.stages.flatMap({ $0 }) {
       add(block, map)
       if case .bottleneck(let block) = block { map = block.layers.reduce(map) { $1.output($0) } }
+      guard map.height > 0, map.width > 0 else {
+        throw ModelError(
+          .configuration(
+            field: "picture", found: "\(input.width)×\(input.height)",
+            expected: "a side of \(config.stride) pixels or more"))
+      }
       sizes.mapCount.grow(to: map.elementCount)
     }
     output = map
@@ -74,6 +80,7 @@ struct MobileNetPlan {
 
   private mutating func add(_ layer: MobileNetConfig.Layer, _ map: FeatureShape) {
     let shape = layer.output(map)
+    if layer.isMean { return }
     if layer.outputs == nil {
       sizes.linesCount.grow(to: map.width * map.channels)
     } else if layer.kernel == 1, layer.stride == 1 {

@@ -94,7 +94,7 @@ final class PlainViTContext: PatchContext, TowerContext, @unchecked Sendable {
     _ = patches(tokens, observe)
     let pooled = model.pooled(tokens)
     observe.show(PlainViTPoint.pooled, pooled)
-    let logits = model.classify(pooled)
+    let logits = model.classify(pooled, tokens)
     observe.show(PlainViTPoint.logits, logits)
     guard !model.config.isJoint else {
       return [ImageVector(embedding: (logits ?? pooled).unitLength)]

@@ -43,6 +43,12 @@ struct PlainViTCheckpoint: FoundTower {
       }
       try found.add(.init(original: name, shape: Self.stated(shape, of: ours)), as: ours)
     }
+    // A classifier reads the class token itself.
+    if found.keys.contains(where: { $0.hasPrefix("classifier.") }) {
+      for name in ["pooler.0.weight", "pooler.0.bias"] {
+        if let source = found.removeValue(forKey: name) { unused.append(source.original) }
+      }
+    }
     let isNormedMean = naming == .timm && names.contains { $0.name == "fc_norm.weight" }
     let shapes = PlainViTShapes(found.mapValues(\.shape), naming, stem: stem.layers)
     do throws(ModelError) {
@@ -55,7 +61,10 @@ struct PlainViTCheckpoint: FoundTower {
 
   /// Extents of 1 that stand in front of tokens and positions say nothing.
   private static func stated(_ shape: [Int], of ours: String) -> [Int] {
-    let ranks = ["embeddings.position": 2, "embeddings.registers": 2, "embeddings.class": 1]
+    let ranks = [
+      "embeddings.position": 2, "embeddings.registers": 2, "embeddings.class": 1,
+      "embeddings.distillation": 1,
+    ]
     guard let rank = ranks[ours], shape.count > rank,
       shape.dropLast(rank).allSatisfy({ $0 == 1 })
     else { return shape }
@@ -88,7 +97,11 @@ private struct PlainViTShapes {
       shapes["embeddings.registers"] == nil
       ? 0 : try shapes.shape("embeddings.registers", rank: 2)[0]
     let isRotary = naming == .dinov3
-    let (side, hasClassPosition) = isRotary ? (0, false) : try shapes.table()
+    let isDistilled = shapes["embeddings.distillation"] != nil
+    let (side, hasClassPosition) =
+      isRotary
+      ? (0, false)
+      : try shapes.table(classToken: isDistilled ? true : nil, others: isDistilled ? 1 : 0)
     let layers = try shapes.layers()
     let hidden = try shapes.shape("layers.0.mlp.fc2.weight", rank: 2)[1]
     let facts = try PlainViTDescription(description, naming, "config.json", width: width)
@@ -104,6 +117,7 @@ private struct PlainViTShapes {
       !stem.isEmpty || !config.hasPreNorm || shapes["embeddings.patch.bias"] != nil
     config.registers = registers
     config.hasClassPosition = hasClassPosition
+    config.hasDistillationToken = isDistilled
     config.isFused = naming == .timm
     config.hasProjectionBias =
       shapes["layers.0.attention.\(config.isFused ? "qkv" : "q").bias"] != nil
@@ -114,16 +128,19 @@ private struct PlainViTShapes {
     config.mlp = try mlp(hidden)
     if config.mlp.isGated, !isRotary { config.encoder.activation = .silu }
     // transformers smooths those of models with registers alone, facebookresearch too; timm all.
-    let isPlain = registers == 0 && (naming == .huggingFace || isMasked)
+    let isPlain = registers == 0 && (naming == .huggingFace || isMasked) || naming == .vit
     config.resampling = isPlain ? .bicubic : .antialiased
     let (filled, overflow) = side.multipliedReportingOverflow(by: patchSize)
     config.imageSize = overflow ? 0 : filled
     if isRotary {
       config.imageSize = facts.imageSize ?? 224
-    } else if naming == .huggingFace, let stated = facts.imageSize, stated / patchSize == side {
+    } else if naming != .timm, let stated = facts.imageSize, stated / patchSize == side {
       config.imageSize = stated
     }
     config.pooling = try pooling(facts, isNormedMean: isNormedMean)
+    if let width = try poolerWidth() {
+      config.pooler = [.linear(outputs: width, bias: true)] + facts.poolerActivation
+    }
     let classes = try classCount(facts)
     if let classes {
       if naming == .huggingFace { config.pooling = .classAndMean }
@@ -150,6 +167,16 @@ private struct PlainViTShapes {
   private func pooling(
     _ facts: PlainViTDescription, isNormedMean: Bool
   ) throws(ModelError) -> PlainViTConfig.Pooling {
+    let isTimmDistilled = naming == .timm && shapes["embeddings.distillation"] != nil
+    if hasTwoClassifiers || facts.hasTwoClassifiers || isTimmDistilled {
+      if let (field, name) = facts.pool, name != "token" {
+        throw ModelError(
+          .configuration(
+            field: field, found: "'\(name)'", expected: "'token', as there is a distillation token")
+        )
+      }
+      return .classAndDistillation
+    }
     guard let (field, name) = facts.pool else { return isNormedMean ? .normedMean : .classToken }
     switch (name, isNormedMean) {
     case ("token", false): return .classToken
@@ -165,9 +192,24 @@ private struct PlainViTShapes {
 
   /// Rows of the classifier; nil where there is none, and none is asked for.
   private func classCount(_ facts: PlainViTDescription) throws(ModelError) -> Int? {
-    let names = ["classifier.0.weight", "classifier.0.bias"]
-    guard facts.classifies || names.contains(where: { shapes[$0] != nil }) else { return nil }
-    for name in names where shapes[name] == nil { throw ModelError(.missingTensor(name)) }
-    return try shapes.shape(names[0], rank: 2)[0]
+    try rows(of: "classifier.0", isNeeded: facts.classifies || hasTwoClassifiers)
+  }
+
+  /// Whether the class token and that of distillation have a classifier each.
+  private var hasTwoClassifiers: Bool { shapes.hasModule("distilled_classifier.0") }
+
+  /// Columns that the pooler makes; nil where there is none.
+  private func poolerWidth() throws(ModelError) -> Int? {
+    try rows(of: "pooler.0", isNeeded: false)
+  }
+
+  /// Outputs of a linear layer with a bias; nil where there is none of its tensors, and it is not
+  /// needed.
+  private func rows(of module: String, isNeeded: Bool) throws(ModelError) -> Int? {
+    guard isNeeded || shapes.hasModule(module) else { return nil }
+    for leaf in ["weight", "bias"] where shapes["\(module).\(leaf)"] == nil {
+      throw ModelError(.missingTensor("\(module).\(leaf)"))
+    }
+    return try shapes.shape("\(module).weight", rank: 2)[0]
   }
 }

@@ -14,6 +14,9 @@ package struct PlainViTConfig: Sendable, Equatable {
     /// The class token and the patches' mean, both behind the last norm, one behind the other: what
     /// transformers' classifiers on a DINOv2 read.
     case classAndMean = "class_and_mean"
+    /// The mean of the class token and that of distillation, both behind the last norm: of a DeiT with
+    /// a classifier on each, whose logits are the mean of theirs.
+    case classAndDistillation = "class_and_distillation"
   }
 
   /// The layers' second half.
@@ -44,7 +47,10 @@ package struct PlainViTConfig: Sendable, Equatable {
   package var patchSize: Int
   /// The layers; of a gated MLP, `hidden` is the width behind the gate.
   package var encoder: TransformerConfig
-  /// Tokens between that of the class and the patches, which have no positions.
+  /// Whether a second token, with a row of the position table as well, stands behind that of the
+  /// class: DeiT's, which learned from a teacher.
+  package var hasDistillationToken = false
+  /// Tokens between these and the patches, which have no positions.
   package var registers = 0
   /// Whether the class token has a row of the position table.
   package var hasClassPosition = true
@@ -62,7 +68,10 @@ package struct PlainViTConfig: Sendable, Equatable {
   /// Whether what each half of a layer adds has a factor for each column.
   package var usesLayerScale = false
   package var pooling = Pooling.classToken
-  /// From the vector to a logit per class; empty for none.
+  /// What the vector goes through behind that; empty for nothing.
+  package var pooler: [HeadLayer] = []
+  /// From the vector to a logit per class; empty for none. Where the vector is the mean of two tokens,
+  /// each has such a classifier.
   package var classifier: [HeadLayer] = []
   /// The convolutions that make patches; empty where one does.
   package var stem: [StemLayer] = []
@@ -80,13 +89,17 @@ package struct PlainViTConfig: Sendable, Equatable {
     self.encoder = encoder
   }
 
-  package var tableRows: Int { tableSide * tableSide + (hasClassPosition ? 1 : 0) }
+  package var tableRows: Int { tableSide * tableSide + positionedTokens }
+  /// Tokens before the patches that have rows of the position table.
+  var positionedTokens: Int { (hasClassPosition ? 1 : 0) + (hasDistillationToken ? 1 : 0) }
   /// Tokens before the patches.
-  package var prefix: Int { 1 + registers }
+  package var prefix: Int { 1 + (hasDistillationToken ? 1 : 0) + registers }
   /// Columns of the widest matrix of a layer but for queries, keys and values, or of a patch.
   var widest: Int { max(patchInputs, encoder.hidden * (mlp.isGated ? 2 : 1)) }
   /// Values of the vector that the classifier reads.
-  package var vectorWidth: Int { encoder.width * (pooling == .classAndMean ? 2 : 1) }
+  package var vectorWidth: Int { pooler.outputs(inputs: pooledWidth) }
+  /// Values that are made of the tokens.
+  var pooledWidth: Int { encoder.width * (pooling == .classAndMean ? 2 : 1) }
   /// Classes that the classifier tells apart; nil for none.
   package var classCount: Int? {
     isJoint ? nil : headOutputs
@@ -120,6 +133,19 @@ package struct PlainViTConfig: Sendable, Equatable {
           field: "\(place).key_bias", found: "\(hasKeyBias)",
           expected: "\(hasProjectionBias), as one matrix makes them all"))
     }
+    guard !hasDistillationToken || hasClassPosition else {
+      throw ModelError(
+        .configuration(
+          field: "\(place).class_position", found: "false",
+          expected: "true, as the distillation token has a row"))
+    }
+    guard pooling != .classAndDistillation || hasDistillationToken && pooler.isEmpty else {
+      throw ModelError(
+        .configuration(
+          field: "\(place).pooling", found: "'\(pooling.rawValue)'",
+          expected: "another without a distillation token, or with a pooler"))
+    }
+    try pooler.validate("\(place).pooler")
     try ModelError.check("\(place).vector", vectorWidth, 1...TensorFormat.maximumInputs)
     try classifier.validate("\(place).classifier")
     guard !isJoint || !classifier.isEmpty else {
@@ -155,6 +181,8 @@ package struct PlainViTConfig: Sendable, Equatable {
     object.set("rotary_base", rotaryBase.map { .double($0) } ?? .null)
     object.set("layer_scale", .bool(usesLayerScale))
     object.set("pooling", .string(pooling.rawValue))
+    if hasDistillationToken { object.set("distillation_token", true) }
+    if !pooler.isEmpty { object.set("pooler", ["layers": pooler.json]) }
     if !classifier.isEmpty { object.set("classifier", ["layers": classifier.json]) }
     // Files from before there were these have none of them.
     if !stem.isEmpty {
@@ -168,8 +196,8 @@ package struct PlainViTConfig: Sendable, Equatable {
     return .object(object)
   }
 
-  /// Reads what `json` wrote; every field is checked, and only `classifier` and those behind it may be
-  /// missing.
+  /// Reads what `json` wrote; every field is checked, and only `distillation_token` and those behind
+  /// it may be missing.
   package init(json: JSONValue, path: String) throws(ModelError) {
     let fields = ConfigFields(json, path: path)
     (imageSize, patchSize, encoder) = try fields.patchSizes()
@@ -183,6 +211,8 @@ package struct PlainViTConfig: Sendable, Equatable {
     if fields.has("rotary_base") { rotaryBase = try fields.double("rotary_base") }
     usesLayerScale = try fields.bool("layer_scale")
     pooling = try fields.choice("pooling")
+    hasDistillationToken = try fields.bool("distillation_token", default: false)
+    if fields.has("pooler") { pooler = try [HeadLayer](try fields.object("pooler")) }
     if fields.has("classifier") { classifier = try [HeadLayer](try fields.object("classifier")) }
     for entry in json["stem"]?.arrayValue ?? [] {
       let layer = ConfigFields(entry, path: "\(path).stem")

@@ -12,6 +12,10 @@ struct PlainViTDescription {
   let pool: (field: String, name: String)?
   /// Whether transformers' class is that of a classifier.
   let classifies: Bool
+  /// Whether that one is a DeiT's with two, one of them on the token of distillation.
+  let hasTwoClassifiers: Bool
+  /// What stands behind the matrix of a pooler; nothing for an identity.
+  let poolerActivation: [HeadLayer]
   /// What a person should know, one line each.
   let notes: [Note]
   private let naming: PlainViTNaming
@@ -24,6 +28,26 @@ struct PlainViTDescription {
   /// Of both libraries' classes.
   private static let epsilon: Float = 1e-6
 
+  /// What transformers' classes have where a file is silent.
+  private struct Usual {
+    let keys: ConfigKeys
+    let heads: (heads: Int, width: Int)
+    let epsilon: Float
+    /// Whose published models have as many heads as are guessed.
+    let owner: String
+
+    init(_ naming: PlainViTNaming) {
+      switch naming {
+      case .vit: (keys, heads, epsilon, owner) = (.vit, (12, 768), 1e-12, "ViT's")
+      case .dinov3: (keys, heads, epsilon, owner) = (.dinov3ViT, (6, 384), 1e-5, "DINOv2's")
+      case .huggingFace, .timm:
+        (keys, heads, epsilon, owner) = (
+          .dinov2, (12, 768), PlainViTDescription.epsilon, "DINOv2's"
+        )
+      }
+    }
+  }
+
   /// - Parameters:
   ///   - place: what the description is called in messages.
   ///   - width: of a token.
@@ -34,30 +58,34 @@ struct PlainViTDescription {
     let whole = try ConfigFields(stated: json, path: place)
     self.naming = naming
     switch naming {
-    case .huggingFace, .dinov3:
-      let isThird = naming == .dinov3
-      try whole.check(isThird ? .dinov3ViT : .dinov2)
-      rotaryBase = isThird ? try Self.rotaryBase(whole) : nil
+    case .huggingFace, .vit, .dinov3:
+      let usual = Usual(naming)
+      try whole.check(usual.keys)
+      rotaryBase = naming == .dinov3 ? try Self.rotaryBase(whole) : nil
       let guess = Self.heads(ofWidth: width)
       let found =
         json == nil
         ? (count: guess, isUsual: false)
-        : try whole.heads(width: width, usual: isThird ? (6, 384) : (12, 768), guess: guess)
+        : try whole.heads(width: width, usual: usual.heads, guess: guess)
       heads = found.count
       activation = try whole.statedChoice("hidden_act", Self.activations) ?? .gelu
-      epsilon = try whole.statedEpsilon("layer_norm_eps") ?? (isThird ? 1e-5 : Self.epsilon)
+      epsilon = try whole.statedEpsilon("layer_norm_eps") ?? usual.epsilon
+      let pooler = try whole.statedChoice("pooler_act", Self.poolerActivations)
+      poolerActivation = pooler ?? [.activation(.tanh)]
       pool = nil
       fields = whole
       try whole.check("num_channels", is: 3)
       let classes = try whole.statedStrings("architectures") ?? []
-      classifies = classes.contains { $0.hasSuffix("ForImageClassification") }
+      hasTwoClassifiers = classes.contains { $0.hasSuffix("ForImageClassificationWithTeacher") }
+      classifies =
+        hasTwoClassifiers || classes.contains { $0.hasSuffix("ForImageClassification") }
       let labels = try whole.statedObject("id2label")?.count
       classCounts = classifies ? labels.map { [(whole.name("id2label"), $0)] } ?? [] : []
       imageSizes = try whole.statedSide("image_size").map { [(whole.name("image_size"), $0)] } ?? []
       let note = whole.assumption(
         isTyped: whole.isTyped,
         ["num_attention_heads": Self.text(found.count)],
-        found.isUsual ? "transformers' default" : "as in DINOv2 of this width")
+        found.isUsual ? "transformers' default" : "as in \(usual.owner) models of this width")
       notes =
         json == nil
         ? [Self.note("no config.json beside the weights", heads)] : note.map { [$0] } ?? []
@@ -84,7 +112,7 @@ struct PlainViTDescription {
         }
       }
       pool = pools.first
-      classifies = false
+      (classifies, hasTwoClassifiers, poolerActivation) = (false, false, [])
       var counts: [(field: String, value: Int)] = []
       for part in [whole, arguments] {
         let key = "num_classes"
@@ -110,14 +138,14 @@ struct PlainViTDescription {
   ) throws(ModelError) -> Bool {
     let whole = try ConfigFields(stated: json, path: "config.json")
     switch naming {
-    case .huggingFace, .dinov3:
+    case .huggingFace, .vit, .dinov3:
       let stated = PlainViTFamily.stated
       let names = try whole.statedStrings("architectures") ?? []
       if !names.isEmpty { return !names.contains(where: stated.classes.contains) }
       return try whole.statedString("model_type").map { !stated.types.contains($0) } ?? false
     case .timm:
       guard let name = try whole.statedString("architecture") else { return false }
-      return !["vit_", "deit_", "flexivit_"].contains { name.hasPrefix($0) }
+      return !["vit_", "deit_", "deit3_", "flexivit_"].contains { name.hasPrefix($0) }
     }
   }
 
@@ -129,6 +157,7 @@ struct PlainViTDescription {
     for key in ["hidden_size", "embed_dim"] { try fields.check(key, is: encoder.width) }
     for key in ["num_hidden_layers", "depth"] { try fields.check(key, is: encoder.layers) }
     try fields.check("intermediate_size", is: encoder.hidden)
+    if !config.pooler.isEmpty { try fields.check("pooler_output_size", is: config.vectorWidth) }
     try checkRatio(config)
     for key in ["num_register_tokens", "reg_tokens"] {
       try fields.check(key, is: config.registers)
@@ -163,7 +192,9 @@ struct PlainViTDescription {
 
   /// `mlp_ratio`, from which transformers' DINOv2 and timm have the width of an MLP.
   private func checkRatio(_ config: PlainViTConfig) throws(ModelError) {
-    guard naming != .dinov3, let ratio = try fields.statedDouble("mlp_ratio") else { return }
+    guard naming == .huggingFace || naming == .timm,
+      let ratio = try fields.statedDouble("mlp_ratio")
+    else { return }
     let (width, hidden) = (config.encoder.width, config.encoder.hidden)
     guard ratio > 0, ratio <= 1e6 else {
       throw fields.refusal("mlp_ratio", found: "\(ratio)", expected: "a number above 0")
@@ -210,6 +241,12 @@ struct PlainViTDescription {
     return sizes.first { name.contains($0.key) }?.value
   }
 
+  /// Of transformers' table of activations those that a pooler is known with.
+  private static let poolerActivations: KeyValuePairs<String, [HeadLayer]> = [
+    "tanh": [.activation(.tanh)], "gelu": [.activation(.gelu)], "relu": [.activation(.relu)],
+    "silu": [.activation(.silu)], "sigmoid": [.activation(.sigmoid)], "linear": [],
+  ]
+
   private static let activations: KeyValuePairs<String, Activation> = [
     "gelu": .gelu, "gelu_pytorch_tanh": .geluTanh, "gelu_new": .geluTanh, "gelu_tanh": .geluTanh,
     "quick_gelu": .quickGELU, "relu": .relu, "silu": .silu,
@@ -225,6 +262,15 @@ extension ConfigKeys {
       "layerscale_value", "drop_path_rate", "use_swiglu_ffn", "num_register_tokens",
       "out_features", "out_indices", "stage_names", "apply_layernorm", "reshape_hidden_states",
       "use_mask_token", "interpolate_antialias", "interpolate_offset",
+    ],
+    neutral: [:])
+
+  /// `ViTConfig` and `DeiTConfig`. What `encoder_stride` says is of a decoder that no file here has.
+  static let vit = ConfigKeys(
+    free: [
+      "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act",
+      "layer_norm_eps", "image_size", "patch_size", "num_channels", "qkv_bias", "encoder_stride",
+      "pooler_output_size", "pooler_act",
     ],
     neutral: [:])
 

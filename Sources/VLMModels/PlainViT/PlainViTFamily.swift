@@ -3,25 +3,28 @@ import VLMTensor
 
 /// Plain vision transformers: DINOv2 (Oquab et al., "DINOv2: Learning Robust Visual Features
 /// without Supervision"), with registers too (Darcet et al., "Vision Transformers Need Registers"),
-/// DINOv3 (Siméoni et al., "DINOv3"), and the ViT classifiers of timm (Dosovitskiy et al., "An
-/// Image is Worth 16x16 Words").
+/// DINOv3 (Siméoni et al., "DINOv3"), ViTs (Dosovitskiy et al., "An Image is Worth 16x16 Words") and
+/// DeiTs (Touvron et al., "Training data-efficient image transformers & distillation through
+/// attention").
 ///
-/// They embed pictures, or classify them. The files are transformers' `Dinov2Model`,
-/// `Dinov2WithRegistersModel` and their classifiers, `DINOv3ViTModel`, timm's `vit_…` and `deit_…`,
-/// and facebookresearch's own.
+/// They embed pictures, or classify them. The files are transformers' `ViTModel`, `DeiTModel`,
+/// `Dinov2Model`, `Dinov2WithRegistersModel` and their classifiers, `DINOv3ViTModel`, timm's `vit_…`
+/// and `deit…`, and facebookresearch's own.
 package enum PlainViTFamily: ModelFamily {
   package typealias Config = PlainViTConfig
 
   package static let name = "vit"
   package static let hasManyNames = true
-  package static let summary: String? = "a DINOv2, a DINOv3 or a ViT of timm's"
+  package static let summary: String? = "a ViT, a DeiT, a DINOv2 or a DINOv3"
 
   package static let stated = StatedClasses(
     classes: [
       "Dinov2Model", "Dinov2ForImageClassification", "Dinov2WithRegistersModel",
-      "Dinov2WithRegistersForImageClassification", "DINOv3ViTModel",
-    ], types: ["dinov2", "dinov2_with_registers", "dinov3_vit"],
-    patterns: ["Dinov2…", "DINOv3ViT…"])
+      "Dinov2WithRegistersForImageClassification", "DINOv3ViTModel", "ViTModel",
+      "ViTForImageClassification", "DeiTModel", "DeiTForImageClassification",
+      "DeiTForImageClassificationWithTeacher",
+    ], types: ["dinov2", "dinov2_with_registers", "dinov3_vit", "vit", "deit"],
+    patterns: ["ViT…", "DeiT…", "Dinov2…", "DINOv3ViT…"])
 
   package static func isPresent(in names: [String]) -> Bool {
     PlainViTNaming.find(Set(names)) != nil
@@ -29,13 +32,42 @@ package enum PlainViTFamily: ModelFamily {
 
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
     guard let found = try PlainViTCheckpoint(facts.names, facts.description) else { return nil }
-    return found.model(
-      PlainViTFamily.self, naming: found.naming == .timm ? "timm" : "hugging-face")
+    let naming =
+      switch found.naming {
+      case .timm: "timm"
+      case .vit: ViTSteps.naming
+      case .huggingFace, .dinov3: "hugging-face"
+      }
+    return found.model(PlainViTFamily.self, naming: naming)
+  }
+}
+
+/// What transformers' ViTs and DeiTs are shown where no file says it.
+private enum ViTSteps {
+  static let naming = "hugging-face-vit"
+
+  /// - Parameter isDistilled: whether it is a DeiT.
+  static func assumed(side: Int, isDistilled: Bool) -> AssumedSteps {
+    func square(_ side: Int) -> JSONValue { ["height": .int(side), "width": .int(side)] }
+    guard isDistilled else {
+      return .processor(
+        ["image_processor_type": "ViTImageProcessor", "size": square(side)],
+        of: "ViT's, at a side of \(side)")
+    }
+    return .processor(
+      [
+        "image_processor_type": "DeiTImageProcessor", "size": square(side * 256 / 224),
+        "crop_size": square(side), "image_mean": [0.485, 0.456, 0.406],
+        "image_std": [0.229, 0.224, 0.225],
+      ], of: "DeiT's, at a side of \(side)")
   }
 }
 
 extension PlainViTConfig: ModelConfig {
   package func assumedSteps(naming: String) -> AssumedSteps {
+    if naming == ViTSteps.naming {
+      return ViTSteps.assumed(side: imageSize, isDistilled: hasDistillationToken)
+    }
     guard naming == "hugging-face" else { return .timm }
     if rotaryBase != nil {
       return .processor(

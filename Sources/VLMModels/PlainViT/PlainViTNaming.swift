@@ -2,6 +2,8 @@
 enum PlainViTNaming: Equatable, CaseIterable {
   /// transformers' `Dinov2Model` and its kin: the published files, and the modules' own names.
   case huggingFace
+  /// transformers' `ViTModel` and `DeiTModel`, likewise.
+  case vit
   /// transformers' `DINOv3ViTModel`.
   case dinov3
   /// timm's; facebookresearch's are the same but for gated MLPs and registers.
@@ -11,46 +13,49 @@ enum PlainViTNaming: Equatable, CaseIterable {
   static func find(_ names: Set<String>) -> (naming: PlainViTNaming, prefix: String)? {
     for naming in allCases {
       for prefix in naming.prefixes
-      where naming.marks.allSatisfy({ names.contains(prefix + $0) }) {
-        let patches = naming.patches.map { prefix + $0 }
-        if patches.contains(where: names.contains) { return (naming, prefix) }
+      where naming.marks.allSatisfy({ $0.contains { names.contains(prefix + $0) } }) {
+        return (naming, prefix)
       }
     }
     return nil
   }
 
   private var prefixes: [String] {
-    self == .huggingFace ? ["", "dinov2.", "dinov2_with_registers."] : [""]
+    switch self {
+    case .huggingFace: ["", "dinov2.", "dinov2_with_registers."]
+    case .vit: ["", "vit.", "deit."]
+    case .dinov3, .timm: [""]
+    }
   }
 
   /// What a convolution of MobileCLIP-B's stem has in front of its number.
   static let stem = "patch_embed.backbone."
 
-  private var marks: [String] {
-    switch self {
-    case .huggingFace:
+  /// Of each of these lists one name is there.
+  private var marks: [[String]] {
+    let common = [
+      ["embeddings.cls_token"], ["embeddings.position_embeddings"],
+      ["embeddings.patch_embeddings.projection.weight"],
+    ]
+    return switch self {
+    case .huggingFace: common + [["encoder.layer.0.norm1.weight"]]
+    case .vit: common + [lists.map { $0 + "0.layernorm_before.weight" }]
+    case .dinov3:
+      [["embeddings.cls_token"], ["norm.weight"], ["embeddings.patch_embeddings.weight"]]
+    case .timm:
       [
-        "embeddings.cls_token", "embeddings.position_embeddings", "encoder.layer.0.norm1.weight",
+        ["cls_token"], ["pos_embed"], ["blocks.0.attn.qkv.weight"],
+        ["patch_embed.proj.weight", Self.stem + "0.conv.weight"],
       ]
-    case .dinov3: ["embeddings.cls_token", "norm.weight"]
-    case .timm: ["cls_token", "pos_embed", "blocks.0.attn.qkv.weight"]
     }
   }
 
-  /// Of these one is there.
-  private var patches: [String] {
-    switch self {
-    case .huggingFace: ["embeddings.patch_embeddings.projection.weight"]
-    case .dinov3: ["embeddings.patch_embeddings.weight"]
-    case .timm: ["patch_embed.proj.weight", Self.stem + "0.conv.weight"]
-    }
-  }
-
-  /// What stands before a layer's number. transformers 5 has DINOv3's layers in a module of their
-  /// own at times.
+  /// What stands before a layer's number. transformers 5 has layers elsewhere in its modules than in
+  /// its files.
   private var lists: [String] {
     switch self {
     case .huggingFace: ["encoder.layer."]
+    case .vit: ["encoder.layer.", "layers."]
     case .dinov3: ["layer.", "model.layer."]
     case .timm: ["blocks."]
     }
@@ -74,19 +79,31 @@ enum PlainViTNaming: Equatable, CaseIterable {
 
   /// Of the classifier's tensor `name`, which stands beside the tower's under its full name.
   func classifier(_ name: String) -> String? {
-    let module = self == .timm ? "head." : "classifier."
-    guard let leaf = name.dropping(module), ["weight", "bias"].contains(leaf) else { return nil }
-    return "classifier.0.\(leaf)"
+    Self.module(name, of: classifiers)
   }
 
+  private var classifiers: [String: String] {
+    switch self {
+    case .huggingFace, .dinov3: ["classifier": "classifier.0"]
+    case .vit:
+      [
+        "classifier": "classifier.0", "cls_classifier": "classifier.0",
+        "distillation_classifier": "distilled_classifier.0",
+      ]
+    case .timm: ["head": "classifier.0", "head_dist": "distilled_classifier.0"]
+    }
+  }
+
+  private static let embeddings = [
+    "embeddings.cls_token": "embeddings.class",
+    "embeddings.patch_embeddings.projection.weight": "embeddings.patch.weight",
+    "embeddings.patch_embeddings.projection.bias": "embeddings.patch.bias",
+    "embeddings.position_embeddings": "embeddings.position",
+  ]
+
   private static let single: [PlainViTNaming: [String: String]] = [
-    .huggingFace: [
-      "embeddings.cls_token": "embeddings.class",
-      "embeddings.register_tokens": "embeddings.registers",
-      "embeddings.patch_embeddings.projection.weight": "embeddings.patch.weight",
-      "embeddings.patch_embeddings.projection.bias": "embeddings.patch.bias",
-      "embeddings.position_embeddings": "embeddings.position",
-    ],
+    .huggingFace: embeddings.merging(["embeddings.register_tokens": "embeddings.registers"]) { $1 },
+    .vit: embeddings.merging(["embeddings.distillation_token": "embeddings.distillation"]) { $1 },
     .dinov3: [
       "embeddings.cls_token": "embeddings.class",
       "embeddings.register_tokens": "embeddings.registers",
@@ -94,7 +111,8 @@ enum PlainViTNaming: Equatable, CaseIterable {
       "embeddings.patch_embeddings.bias": "embeddings.patch.bias",
     ],
     .timm: [
-      "cls_token": "embeddings.class", "reg_token": "embeddings.registers",
+      "cls_token": "embeddings.class", "dist_token": "embeddings.distillation",
+      "reg_token": "embeddings.registers",
       "register_tokens": "embeddings.registers",
       "patch_embed.proj.weight": "embeddings.patch.weight",
       "patch_embed.proj.bias": "embeddings.patch.bias", "pos_embed": "embeddings.position",
@@ -109,6 +127,7 @@ enum PlainViTNaming: Equatable, CaseIterable {
   private var norms: [String: String] {
     switch self {
     case .huggingFace: ["layernorm": "post_norm"]
+    case .vit: ["layernorm": "post_norm", "pooler.dense": "pooler.0"]
     case .dinov3: ["norm": "post_norm"]
     case .timm: ["norm": "post_norm", "fc_norm": "post_norm", "norm_pre": "pre_norm"]
     }
@@ -125,6 +144,16 @@ enum PlainViTNaming: Equatable, CaseIterable {
         "attention.o_proj": "attention.out", "mlp.fc1": "mlp.fc1", "mlp.fc2": "mlp.fc2",
         "mlp.weights_in": "mlp.fc1", "mlp.weights_out": "mlp.fc2", "mlp.gate_proj": "mlp.gate",
         "mlp.up_proj": "mlp.up", "mlp.down_proj": "mlp.fc2",
+      ]
+    case .vit:
+      [
+        "layernorm_before": "norm1", "layernorm_after": "norm2",
+        "attention.attention.query": "attention.q", "attention.attention.key": "attention.k",
+        "attention.attention.value": "attention.v", "attention.output.dense": "attention.out",
+        "attention.q_proj": "attention.q", "attention.k_proj": "attention.k",
+        "attention.v_proj": "attention.v", "attention.o_proj": "attention.out",
+        "intermediate.dense": "mlp.fc1", "output.dense": "mlp.fc2", "mlp.fc1": "mlp.fc1",
+        "mlp.fc2": "mlp.fc2",
       ]
     case .timm:
       [

@@ -41,9 +41,13 @@ struct PatchTransformerShapes {
 
   /// Patches along a side of the position table, and whether a class token has a row before theirs.
   ///
-  /// - Parameter classToken: whether there is one that has; nil where the table tells.
-  func table(classToken: Bool? = nil) throws(ModelError) -> (side: Int, hasClass: Bool) {
-    let rows = try shape("embeddings.position", rank: 2)[0]
+  /// - Parameters:
+  ///   - classToken: whether there is one that has; nil where the table tells.
+  ///   - others: rows between that and the patches'.
+  func table(
+    classToken: Bool? = nil, others: Int = 0
+  ) throws(ModelError) -> (side: Int, hasClass: Bool) {
+    let rows = try shape("embeddings.position", rank: 2)[0] - others
     for own in [0, 1] where classToken.map({ $0 == (own == 1) }) ?? true {
       let side = Int(Double(max(0, rows - own)).squareRoot().rounded())
       if side > 0, side * side == rows - own { return (side, own == 1) }
@@ -51,9 +55,11 @@ struct PatchTransformerShapes {
     let square = "the square of a whole number"
     throw ModelError(
       .configuration(
-        field: "position_embedding", found: "\(rows) rows",
-        expected: classToken == nil
-          ? "\(square), or one more" : classToken == true ? "one more than \(square)" : square))
+        field: "position_embedding", found: "\(rows + others) rows",
+        expected: others > 0
+          ? "\(1 + others) more than \(square)"
+          : classToken == nil
+            ? "\(square), or one more" : classToken == true ? "one more than \(square)" : square))
   }
 
   /// Those that a layer's name may have.

@@ -15,12 +15,22 @@ package final class PositionTable: Sendable {
   }
 
   /// The class token's vector, which is never resampled and stands before the patches'.
-  package enum ClassRow: Sendable {
+  package enum ClassRow: Sendable, Equatable {
     /// The table has none.
     case absent
     /// It has one that no token gets.
     case unused
-    case used
+    /// It has one, and one for each of `others` tokens behind that of the class.
+    case used(others: Int = 0)
+
+    /// Rows before those of the patches.
+    var count: Int {
+      switch self {
+      case .absent: 0
+      case .unused: 1
+      case .used(let others): 1 + others
+      }
+    }
   }
 
   private let stored: Tensor
@@ -31,7 +41,7 @@ package final class PositionTable: Sendable {
   /// The last grid asked for: images of one size share the work.
   private let last = Mutex<(grid: MapExtent, rows: Activations)?>(nil)
 
-  /// - Parameter stored: `[side * side, width]`, with a row more in front for the class token's.
+  /// - Parameter stored: `[side * side, width]`, behind the rows of `classRow`.
   init(
     _ stored: Tensor, side: Int, width: Int, classRow: ClassRow,
     resampling: Resampling = .antialiased
@@ -57,8 +67,9 @@ package final class PositionTable: Sendable {
   }
 
   private func made(for grid: MapExtent) -> Activations {
-    let (first, count) = (classRow == .used ? width : 0, grid.count * width)
-    let table = stored.floats + (classRow == .absent ? 0 : width)
+    let own = classRow.count * width
+    let (first, count) = (classRow == .unused ? 0 : own, grid.count * width)
+    let table = stored.floats + own
     let rows = Activations(count: first + count)
     rows.withValues(rows.count) { values in
       for index in 0..<first { values[index] = stored.floats[index] }

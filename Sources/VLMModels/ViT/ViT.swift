@@ -27,7 +27,7 @@ package final class ViT: Sendable {
     positions = PositionTable(
       try embeddings.tensor("position", [config.tableRows, width], .vector),
       side: config.tableSide, width: width,
-      classRow: config.usesClassToken ? .used : .unused)
+      classRow: config.usesClassToken ? .used() : .unused)
     let epsilon = config.encoder.epsilon
     preNorm = try LayerNorm(weights["pre_norm"], channels: width, epsilon: epsilon)
     let projections = TransformerLayer.Projections(config.layout)

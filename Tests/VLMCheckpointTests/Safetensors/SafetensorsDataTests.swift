@@ -208,6 +208,10 @@ struct SafetensorsDataTests {
       ),
       ("an HTML page", Array("<!DOCTYPE html>\n<html><body>404</body></html>".utf8)),
       ("an HTML page", Array("\n <HTML><head></head></HTML>".utf8)),
+      (
+        "zeros, as a download leaves them that has not ended; download it again",
+        [UInt8](repeating: 0, count: 600)
+      ),
       ("a JSON text", Array("{\"metadata\": {\"total_size\": 1}}".utf8)),
       ("a .vlmz container", [0x89] + Array("VLMZ".utf8) + [0xd, 0xa, 0xa, 1, 0, 0, 0]),
       ("a GGUF file", Array("GGUF".utf8) + [3, 0, 0, 0, 0, 0, 0, 0]),

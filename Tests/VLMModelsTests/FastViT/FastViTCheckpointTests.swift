@@ -46,6 +46,16 @@ struct FastViTCheckpointTests {
     }
   }
 
+  @Test("a classifier without a bias is missed where the model is named, else told of")
+  func classifierBias() throws {
+    let names = try Self.names("timm-batch").filter { $0.name != "head.fc.bias" }
+    try #require(names.contains { $0.name == "head.fc.weight" })
+    #expect(Self.text(names, Self.described).contains("head.fc.bias"))
+    let found = try #require(try FastViTCheckpoint(names, nil, .image))
+    #expect(found.config.head?.bias == false)
+    #expect(found.notes.contains { $0.description.contains("'head.fc.weight' has no bias") })
+  }
+
   @Test("what is trained in branches has the configuration of what is fused")
   func forms() throws {
     let trained = try #require(

@@ -11,7 +11,7 @@ struct MobileNetCheckpointTests {
   typealias Names = [CheckpointFacts.Name]
 
   static let folders = [
-    "conv-small", "conv-medium", "hybrid-large", "efficientvit-b", "efficientvit-l",
+    "conv-small", "conv-medium", "hybrid-large", "efficientvit-b", "efficientvit-l", "conv-aa",
   ]
 
   static func names(_ folder: String) throws -> Names {
@@ -48,6 +48,51 @@ struct MobileNetCheckpointTests {
       #expect(read.isDisjoint(with: found.unused), "\(folder)")
       let names = try Self.names(folder)
       #expect(read.count + found.unused.count == names.count, "\(folder)")
+    }
+  }
+
+  @Test("a classifier without a bias is missed where the model is named, else told of")
+  func classifierBias() throws {
+    for (folder, name, bias) in [
+      ("conv-small", "mobilenetv4_conv_small", "classifier.bias"),
+      ("efficientvit-b", "efficientvit_b0", "head.classifier.4.bias"),
+    ] {
+      let names = try Self.names(folder).filter { $0.name != bias }
+      try #require(try names.count == Self.names(folder).count - 1)
+      #expect(Self.refusal(names, ["architecture": .string(name)]).contains(bias))
+      let found = try #require(try MobileNetCheckpoint(names, nil))
+      #expect(
+        found.config.head.last == .linear(outputs: folder == "conv-small" ? 5 : 3, bias: false))
+      #expect(found.notes.contains { $0.description.contains("has no bias, unlike") }, "\(folder)")
+    }
+  }
+
+  @Test("means stand in the place of strides where the name says so, and are read back")
+  func smoothed() throws {
+    let names = try Self.names("conv-aa")
+    let json: JSONValue = ["architecture": "mobilenetv4_conv_aa_medium", "num_classes": 3]
+    let config = try #require(try MobileNetCheckpoint(names, json)).config
+    let plain = try Self.found("conv-aa").config
+    func layers(_ config: MobileNetConfig) -> [MobileNetConfig.Layer] {
+      config.stages.flatMap { $0 }.flatMap { block -> [MobileNetConfig.Layer] in
+        guard case .bottleneck(let block) = block else { return [] }
+        return block.layers
+      }
+    }
+    #expect(layers(config).filter(\.isMean).count == 4)
+    #expect(layers(plain).filter(\.isMean).isEmpty && config.stride == plain.stride)
+    #expect(try MobileNetConfig(json: config.json) == config)
+    let hostile: [(String, JSONValue)] = [
+      ("kernel", 3), ("stride", 1), ("outputs", 4), ("activation", "relu"), ("mean", 1),
+    ]
+    let mean: JSONValue = ["kernel": 2, "stride": 2, "activation": "none", "mean": true]
+    for (key, value) in hostile {
+      let block: JSONValue = [
+        "type": "bottleneck", "residual": false, "scale": false,
+        "layers": .array([Self.changed(mean, key, value)]),
+      ]
+      let json = Self.changed(config.json, "stages", [["blocks": .array([block])]])
+      #expect(thrownError(ModelError.self) { try MobileNetConfig(json: json) } != nil, "\(key)")
     }
   }
 
@@ -110,9 +155,8 @@ struct MobileNetCheckpointTests {
     #expect(
       Self.refusal(names, Self.changed(described, "num_classes", 0)).contains("num_classes"))
     let small = try Self.names("conv-small")
-    for name in ["mobilenetv4_conv_aa_medium", "mobilenetv4_conv_blur_medium"] {
-      #expect(Self.refusal(small, ["architecture": .string(name)]).contains("anti-aliasing"))
-    }
+    #expect(
+      Self.refusal(small, ["architecture": "mobilenetv4_conv_blur_medium"]).contains("blur"))
     let namesake = thrownError(ModelError.self) {
       try MobileNetFamily.recognise(
         CheckpointFacts(

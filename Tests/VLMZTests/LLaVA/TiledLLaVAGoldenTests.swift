@@ -42,6 +42,22 @@ struct TiledLLaVAGoldenTests {
     }
   }
 
+  /// A picture's rows are multiplied as those of tokens are.
+  @Test("what enters a Granite under a tower is multiplied, as in transformers")
+  func granite() throws {
+    let golden = try TiledLLaVA("granite")
+    let session = try conversation(golden.path, .f32, in: folder)
+    let prepared = try session.prepare(golden.image("odd"), name: "odd")
+    let tokens = try session.encode(prepared)
+    try golden.check(tokens.rows.array(), "odd.merged")
+    var logits: [Float] = []
+    try session.inspect(golden.ids("odd"), images: [tokens]) { name, _, values in
+      if name == "logits" { logits = values }
+    }
+    // transformers' class around a language model leaves out Granite's division of logits.
+    try golden.check(logits.map { $0 * 2.5 }, "odd.logits")
+  }
+
   /// LLaVA-NeXT sees each in tiles, LLaVA-OneVision each as one padded square.
   @Test(
     "of several pictures each becomes what it does upstream", arguments: TiledLLaVA.names)
