@@ -200,6 +200,9 @@ extension MetricsText {
       "private_memory_bytes", "gauge", "Memory that no file holds.",
       Double(process.privateBytes))
     add(
+      "allocated_memory_bytes", "gauge", "Memory that is allocated and not freed.",
+      Double(process.allocatedBytes))
+    add(
       "open_descriptors", "gauge", "Open files and connections.",
       Double(process.openDescriptors))
     add("threads", "gauge", "Threads.", Double(process.threads))
