@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "vlm_machine.h"
 
+#include <malloc.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -24,6 +25,16 @@ int vlm_can_allocate(size_t bytes) {
   }
   munmap(memory, bytes);
   return 1;
+}
+
+size_t vlm_allocated_bytes(void) {
+#if defined __GLIBC__ && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 33)
+  // Of all arenas, and of blocks that have a mapping of their own.
+  const struct mallinfo2 state = mallinfo2();
+  return state.uordblks + state.hblkhd;
+#else
+  return 0;
+#endif
 }
 
 static void (*_Atomic exhausted_callback)(size_t);

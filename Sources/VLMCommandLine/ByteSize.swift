@@ -1,24 +1,40 @@
 import ArgumentParser
 import VLMFoundation
 
-/// Sizes as people write them: 3.5GB, 700 MiB.
+/// Sizes as people write them: 3.5GB, 700 MiB, 1G.
 package enum ByteSize {
-  private static let units: [String: Double] = [
-    "B": 1, "": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 1024,
-    "MiB": 1_048_576, "GiB": 1_073_741_824, "TiB": 1_099_511_627_776,
-  ]
+  /// What a unit's first letter stands for, as a power of 1000 or 1024.
+  private static let prefixes: [Character: Int] = ["k": 1, "m": 2, "g": 3, "t": 4]
 
-  /// - Parameter option: the option that it was given with, for the error.
+  /// Bytes of a unit, in letters of either case: `kB` to `TB` are powers of 1000, `KiB` to `TiB` and the
+  /// bare letters `K` to `T` powers of 1024, as for GNU's tools, systemd and containers. Nil for another.
+  private static func factor(of unit: String) -> Double? {
+    let unit = unit.lowercased()
+    if unit.isEmpty || unit == "b" { return 1 }
+    guard let first = unit.first, let power = prefixes[first] else { return nil }
+    let base: Double
+    switch unit.dropFirst() {
+    case "b": base = 1000
+    case "", "ib", "i": base = 1024
+    default: return nil
+    }
+    return (0..<power).reduce(1.0) { product, _ in product * base }
+  }
+
+  /// - Parameters:
+  ///   - option: the option that it was given with, for the error.
+  ///   - bare: what a number without a unit is a number of.
   /// - Throws: `ValidationError` for what is no size of 1 byte or more.
-  package static func parse(_ text: String, option: String) throws -> Int {
+  package static func parse(_ text: String, option: String, bare: Int = 1) throws -> Int {
     let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
     let unit = text.dropFirst(digits.count).drop { $0 == " " }
-    guard let value = number(String(digits)), let factor = units[String(unit)],
+    guard let value = number(String(digits)),
+      let factor = unit.isEmpty ? Double(bare) : factor(of: String(unit)),
       value * factor >= 1, value * factor < 1e18
     else {
       throw ValidationError(
         "\(option): found '\(text.escapedForDisplay())', expected a number and a unit, such as 3.5GB, "
-          + "90MB or 700MiB")
+          + "90MB, 700MiB or 1G")
     }
     return Int(value * factor)
   }

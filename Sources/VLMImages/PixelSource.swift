@@ -132,6 +132,9 @@ package final class LazyImage: PixelSource {
 
   package var lighterForm: String? { reader.lighterForm }
 
+  /// What its file is called if it has more pictures than this one; see `Animation.several`.
+  package var severalPictures: String? { Animation.several(in: file.contents, limits: limits) }
+
   package func reduce(toShare share: Double) throws(ImageError) {
     guard isFast, !isAsked else { return }
     isAsked = true

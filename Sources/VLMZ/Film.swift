@@ -20,12 +20,19 @@ public struct Film: Sendable {
   /// Frames that are pictures.
   ///
   /// - Parameters:
-  ///   - frames: in their order, one or more.
+  ///   - frames: in their order, one or more, none of them a file of several pictures.
   ///   - rate: of them, so many are a second: above 0, at most 1000.
   /// - Throws: `VLMZError` with `.invalidArgument`.
   public init(frames: [Image], framesPerSecond rate: Double) throws(VLMZError) {
     try VLMZError.require(!frames.isEmpty, "frames", found: "none", expected: "those of a film")
     try Self.check(rate)
+    for frame in frames {
+      guard let kind = frame.severalPictures else { continue }
+      throw VLMZError(
+        .invalidArgument,
+        "\(frame.name.escapedForDisplay()): found \(kind) as a frame, expected a single picture; a GIF "
+          + "by itself is a film")
+    }
     frameCount = frames.count
     framesPerSecond = rate
     storage = .frames(frames)

@@ -223,6 +223,9 @@ public struct Image: Sendable {
     return stride
   }
 
+  /// What its file is, if it has several pictures, of which this is the first; nil for others.
+  var severalPictures: String? { withSource { ($0 as? LazyImage)?.severalPictures } }
+
   /// Reads the picture while nobody else does.
   func withSource<R>(_ body: (any PixelSource) throws -> R) rethrows -> R {
     try storage.lock.withLock { try body(storage.source) }

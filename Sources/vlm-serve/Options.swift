@@ -138,8 +138,11 @@ struct CallerOptions: ParsableArguments {
 
 /// What a request may cost.
 struct LimitOptions: ParsableArguments {
-  @Option(help: "MiB of a request's body; default: 32.")
-  var maxBody: Int?
+  @Option(
+    help: ArgumentHelp(
+      "The size of a request's body, such as 64MiB, in MiB without a unit; default: 32.",
+      valueName: "size"))
+  var maxBody: String?
 
   @Option(help: "Pictures and films of a request; default: 16.")
   var maxPictures: Int?
@@ -182,7 +185,7 @@ struct LimitOptions: ParsableArguments {
 
   func validate() throws {
     for (option, value, range) in [
-      ("--max-body", maxBody, 1...1024), ("--max-pictures", maxPictures, 0...1024),
+      ("--max-pictures", maxPictures, 0...1024),
       ("--max-frames", maxFrames, 1...36_000),
       ("--max-pixels", maxPixels, 1...1000), ("--max-tokens", maxTokens, 1...1_000_000),
       ("--connections", connections, 1...10_000),
@@ -196,11 +199,23 @@ struct LimitOptions: ParsableArguments {
           "\(option): found \(value), expected \(range.lowerBound) to \(range.upperBound)")
       }
     }
+    if let maxBody {
+      let bytes = try ByteSize.parse(maxBody, option: "--max-body", bare: 1 << 20)
+      guard (1 << 10...1 << 30).contains(bytes) else {
+        throw ValidationError(
+          "--max-body: found '\(maxBody.escapedForDisplay())', expected 1KiB to 1GiB")
+      }
+    }
+  }
+
+  /// Bytes of a request's body.
+  private var bodyBytes: Int {
+    maxBody.flatMap { try? ByteSize.parse($0, option: "--max-body", bare: 1 << 20) } ?? 32 << 20
   }
 
   var limits: ServerLimits {
     ServerLimits(
-      bodyBytes: (maxBody ?? 32) << 20, pictures: maxPictures ?? 16,
+      bodyBytes: bodyBytes, pictures: maxPictures ?? 16,
       frames: maxFrames ?? 1024, picturePixels: (maxPixels ?? 50) * 1_000_000,
       answerTokens: maxTokens ?? 4096,
       waiting: queue ?? 64, deadline: .seconds(timeout ?? 600))
@@ -217,7 +232,7 @@ struct LimitOptions: ParsableArguments {
       connections_of_address: isLocal ? 0 : UInt32(connectionsOfAddress ?? (all + 1) / 2),
       head_bytes: 64 << 10,
       head_milliseconds: milliseconds, grace_milliseconds: milliseconds, slowest_rate: 16 << 10,
-      pending_bytes: 8 << 20, bodies_bytes: max(256 << 20, 4 * (maxBody ?? 32) << 20))
+      pending_bytes: 8 << 20, bodies_bytes: max(256 << 20, 4 * bodyBytes))
   }
 }
 

@@ -103,6 +103,10 @@ class FilmTests(unittest.TestCase):
         self.assertIn("frames", error["message"])
         error = self.refused({"type": "video_url", "video_url": {"url": vllm(FRAMES * 2)}})
         self.assertIn("at most 8", error["message"])
+        for frames in ([GIF], [FRAMES[0], GIF]):
+            error = self.refused({"type": "video_url", "video_url": {"url": vllm(frames)}})
+            self.assertEqual(error["param"], place + "video_url")
+            self.assertIn("pictures as a frame, expected a single picture", error["message"])
         part = {"type": "video_url", "video_url": {"url": vllm(FRAMES)}}
         error = self.refused(part, model="llava")
         self.assertEqual(error["code"], "not_capable")

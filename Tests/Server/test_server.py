@@ -59,7 +59,7 @@ class ServerTests(unittest.TestCase):
     def setUpClass(cls):
         cls.server = Server(
             model("llava"), "stories=" + model("stories"), model("cifar"), model("clip"),
-            "--port", "0", "--max-body", "2",
+            "--port", "0", "--max-body", "2M",
         )
 
     @classmethod
@@ -297,6 +297,24 @@ class ServerTests(unittest.TestCase):
         self.refused(path, chat("Hi", frequency_penalty=9), 400, "frequency_penalty")
         self.refused(path, chat("Hi", temprature=1), 400, "temprature", "unknown_parameter")
         self.refused(path, chat("Hi", temperature=9), 400, "temperature")
+
+    def test_errors_in_a_form_name_the_parameter_that_has_it(self):
+        path = "/v1/chat/completions"
+        schema = {"type": "objekt"}
+        wanted = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+        message = self.refused(path, chat("Hi", response_format=wanted), 400, "response_format")
+        self.assertIn("objekt", message)
+        self.refused(path, chat("Hi", guided_json=schema), 400, "guided_json")
+        self.refused(path, chat("Hi", grammar="root = 'a'"), 400, "grammar")
+        self.refused(path, chat("Hi", tool_choice="required", tools=[
+            {"type": "function", "function": {"name": "see", "parameters": schema}}]), 400, "tools")
+        text = {"format": {"type": "json_schema", "name": "a", "schema": schema}}
+        body = {"model": "llava", "input": "Hi", "text": text}
+        self.refused("/v1/responses", body, 400, "text.format")
+        # What else is wrong with a request of that kind is not the form's fault.
+        right = {"type": "json_object"}
+        found, answer = self.server.post(path, chat("word " * 5000, response_format=right))
+        self.assertEqual((found, answer["error"]["param"]), (400, None), answer)
         self.refused(path, {**chat("Hi"), "model": "gpt-4o"}, 404, "model", "model_not_found")
         self.refused(path, {**chat("Hi"), "model": "cifar"}, 400, "model", "not_capable")
         self.refused(path, {"model": "llava", "messages": []}, 400, "messages")

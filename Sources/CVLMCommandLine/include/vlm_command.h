@@ -19,6 +19,14 @@ const char *vlm_argument(int index);
 // `program` begins the line; it is copied, cut to 63 bytes.
 void vlm_install_fault_handler(const char *program);
 
+// ---- Memory ----
+
+// Bounds what malloc keeps of memory that was freed, for a program that runs for long with many threads:
+// `arenas` arenas, of which glibc makes 8 for each processor, and 8 MiB at the end of each; blocks of
+// 4 MiB and more go back at once. Before there are threads. Without effect on a number of arenas that
+// the environment or a limit on address space has set.
+void vlm_limit_heap(int arenas);
+
 // ---- Termination ----
 
 // Calls `callback`, on a thread of its own, once for the first SIGINT, SIGTERM or SIGHUP that

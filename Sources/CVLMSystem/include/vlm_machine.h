@@ -14,6 +14,10 @@ int vlm_can_allocate(size_t bytes);
 /// of `vlm_on_exhausted_memory` ended the process. Any thread may call.
 void *vlm_allocate(size_t bytes);
 
+/// Bytes that malloc has given and that nobody has freed; 0 where the C library does not say. Waits for
+/// other threads' calls of malloc.
+size_t vlm_allocated_bytes(void);
+
 /// From now on `vlm_allocate` calls `callback` before it returns NULL. For programs, which may end
 /// the process there; NULL removes it.
 void vlm_on_exhausted_memory(void (*callback)(size_t bytes));

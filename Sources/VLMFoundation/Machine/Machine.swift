@@ -73,6 +73,10 @@ package enum Machine {
     return max(0, pages[1] - pages[2]) * Int(sysconf(Int32(_SC_PAGESIZE)))
   }
 
+  /// Bytes that are allocated and not freed, whatever the allocator keeps beside them; 0 where the C
+  /// library does not say.
+  package static var allocatedMemory: Int { Int(vlm_allocated_bytes()) }
+
   /// - Parameter statm: pages of address space, resident ones, and those of them that are files'.
   static func left(
     physical: Int, _ group: ControlGroup, statm: String, page: Int, addressSpace: Int?

@@ -16,6 +16,21 @@ package enum Animation {
     return nil
   }
 
+  /// What a file of several pictures is, of which one that asks for a picture gets the first; nil for
+  /// others, and for a GIF that cannot be read.
+  ///
+  /// - Parameter limits: of the pictures of a GIF.
+  package static func several(
+    in file: UnsafeRawBufferPointer, limits: ImageLimits
+  ) -> String? {
+    if GIFFilm.isGIF(file.prefix(6)) {
+      let film = try? GIFFilm(bytes: Array(file), name: "", limits: limits)
+      return film.flatMap { $0.count > 1 ? "a GIF of \($0.count) pictures" : nil }
+    }
+    if let name = name(of: Array(file.prefix(1 << 12))) { return name }
+    return isTIFFOfPages(file) ? "a TIFF of several pages" : nil
+  }
+
   /// What a file is that is no GIF: an animation, a picture, or what it looks like.
   package static func kind(of bytes: [UInt8]) -> String {
     if let name = name(of: Array(bytes.prefix(1 << 12))) { return name }

@@ -10,6 +10,7 @@ struct ImageBoundary {
   enum Kind: Equatable {
     case jpeg
     case png
+    case gif
     /// Formats that state their size in the header: PNM with binary samples, BMP, WebP.
     case sized
     /// Formats without a recognisable end; everything that follows belongs to the image.
@@ -28,6 +29,8 @@ struct ImageBoundary {
         self = .jpeg
       } else if begins([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]) {
         self = .png
+      } else if begins(Array("GIF8".utf8)) {
+        self = .gif
       } else if isNetpbm || begins([0x42, 0x4d])
         || (begins(Array("RIFF".utf8)) && begins(Array("WEBP".utf8), at: 8))
       {
@@ -47,9 +50,9 @@ struct ImageBoundary {
   }
 
   let kind: Kind
-  /// Offset of the next marker or chunk, which may be beyond the available bytes.
+  /// Offset of the next marker, chunk or block, which may be beyond the available bytes.
   private var position = 0
-  /// Whether the scan is inside entropy-coded data or damaged data.
+  /// Whether the scan is inside entropy-coded data or damaged data; of a GIF, among a block's parts.
   private var isInScan = false
   /// End of the last image of a JPEG file, according to its multi-image index.
   private var lastPicture = 0
@@ -67,6 +70,7 @@ struct ImageBoundary {
     switch kind {
     case .jpeg: return jpeg(bytes)
     case .png: return png(bytes)
+    case .gif: return gif(bytes)
     case .sized:
       guard let size = Self.size(bytes) else {
         return bytes.count < Self.maximumHeader ? .needsMore : .unbounded
@@ -177,6 +181,36 @@ struct ImageBoundary {
         return end <= bytes.count ? .end(end) : .needsMore
       }
       position = end
+    }
+    return .needsMore
+  }
+
+  /// Scans blocks (GIF89a, appendix B), whose data comes in parts of up to 255 bytes.
+  private mutating func gif(_ bytes: UnsafeRawBufferPointer) -> Step {
+    /// Bytes of the palette that a byte of flags announces.
+    func palette(_ flags: UInt8) -> Int { flags & 0x80 != 0 ? 3 << (Int(flags & 7) + 1) : 0 }
+    if position == 0 {
+      guard bytes.count >= 13 else { return .needsMore }
+      position = 13 + palette(bytes[10])
+    }
+    while position < bytes.count {
+      if isInScan {
+        isInScan = bytes[position] > 0
+        position += 1 + Int(bytes[position])
+        continue
+      }
+      switch bytes[position] {
+      case 0x3b: return .end(position + 1)
+      case 0x21:
+        position += 2
+        isInScan = true
+      case 0x2c:
+        guard position + 9 < bytes.count else { return .needsMore }
+        // Behind the palette stands the size of the first codes.
+        position += 11 + palette(bytes[position + 9])
+        isInScan = true
+      default: return .unbounded
+      }
     }
     return .needsMore
   }

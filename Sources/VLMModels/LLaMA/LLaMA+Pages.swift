@@ -87,6 +87,23 @@ extension LLaMA {
     }
   }
 
+  /// What may come between two layers of a pass: a pass of others, who should not wait for its end.
+  package struct Interlude {
+    /// What the broken-off pass leaves there: a row of the residual stream for each of its own.
+    package let room: Activations
+    /// Asked before each layer but the first: whether `run` has anything to do now.
+    package let isWanted: () -> Bool
+    /// May run other parts in the same context, and must let those of the pass alone.
+    package let run: () -> Void
+
+    /// - Parameter room: elements for as many rows as a pass may have, each as wide as the model.
+    package init(
+      room: Activations, isWanted: @escaping () -> Bool, run: @escaping () -> Void
+    ) {
+      (self.room, self.isWanted, self.run) = (room, isWanted, run)
+    }
+  }
+
   /// Bytes that `workspace` takes; nil when their number overflows.
   package func workspaceBytes(rows: Int, threads: Int) -> Int? {
     var bare = config
@@ -138,13 +155,14 @@ extension LLaMA {
   /// - Parameters:
   ///   - parts: of different sequences, no more rows together than `context` has.
   ///   - context: of `workspace`.
+  ///   - interlude: nil for a pass that nothing comes between.
   ///   - body: called for each row of each part that needs them, in their order, with logits
   ///     `[1, vocabulary]` that are valid during the call.
   /// - Throws: `ModelError` for an id out of range, or a sequence that has to be run from its start; then
   ///   nothing has changed.
   package func callAsFunction(
     _ parts: [Part], in memory: KeyValuePages, _ context: LLaMAContext,
-    body: (_ part: Int, _ logits: MatrixView) -> Void
+    interlude: Interlude? = nil, body: (_ part: Int, _ logits: MatrixView) -> Void
   ) throws(ModelError) {
     var rows = PagedRows()
     for part in parts {
@@ -162,6 +180,14 @@ extension LLaMA {
       pair.1.rows.suffix(pair.0.logitRows).map { Wanted(part: number, row: $0) }
     }
     for (index, block) in blocks.enumerated() {
+      if index > 0, let interlude, interlude.isWanted() {
+        let stream = context.stream(0, rows: rows.count)
+        let left = interlude.room.matrix(rows: rows.count, columns: config.hidden)
+        left.copy(stream)
+        interlude.run()
+        stream.copy(left)
+        turn(parts, rows, context)
+      }
       let isFinal = index == blocks.count - 1
       // Nothing reads the last block's output but the head.
       let kept = isFinal ? wanted.map(\.row) : nil
@@ -182,12 +208,19 @@ extension LLaMA {
     _ parts: [Part], _ rows: PagedRows, _ context: LLaMAContext
   ) {
     let stream = context.stream(0, rows: rows.count)
-    let tables = context.rotation(rows: rows.count)
     for (part, place) in zip(parts, rows.parts) {
       switch part.input {
       case .tokens(let ids): look(up: ids, into: stream[place.rows])
       case .embeddings(let given): stream[place.rows].copy(given)
       }
+    }
+    turn(parts, rows, context)
+  }
+
+  /// Angles of all rows.
+  private func turn(_ parts: [Part], _ rows: PagedRows, _ context: LLaMAContext) {
+    let tables = context.rotation(rows: rows.count)
+    for (part, place) in zip(parts, rows.parts) {
       part.sequence.begin(config, adding: place.rows.count)
       for row in place.rows {
         let position = place.position + row - place.rows.lowerBound

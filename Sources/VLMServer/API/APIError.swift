@@ -80,6 +80,19 @@ extension APIError {
     }
   }
 
+  /// The same of what refuses a request whose answer must have a form.
+  ///
+  /// - Parameter name: the parameter with the form, to which errors in a schema or a grammar belong.
+  package init(_ error: any Error, ofForm name: String?) {
+    var parameter: String?
+    if case EngineError.failed(let fault) = error, fault.code == .invalidArgument,
+      ["schema: ", "grammar: "].contains(where: { fault.message.hasPrefix($0) })
+    {
+      parameter = name
+    }
+    self.init(error, parameter: parameter)
+  }
+
   private init(model error: VLMZError, parameter: String?) {
     switch error.code {
     case .invalidArgument, .badData:

@@ -8,10 +8,12 @@ extension AnswerFormat {
     "response_format", "grammar", "json_schema", "guided_json", "guided_choice", "guided_grammar",
   ]
 
-  /// As a request says it; `.text` where it says nothing.
+  /// As a request says it, with the parameter that does; nil where it says nothing.
   ///
   /// - Throws: `APIError` for a value that cannot be, or for two forms at once.
-  init(_ request: Fields) throws(APIError) {
+  static func given(
+    _ request: Fields
+  ) throws(APIError) -> (name: String, format: AnswerFormat)? {
     var given: (name: String, format: AnswerFormat)?
     for name in Self.parameters.sorted() where request[name] != nil {
       let format = try Self.format(request, name)
@@ -21,7 +23,7 @@ extension AnswerFormat {
       }
       given = (name, format)
     }
-    self = given?.format ?? .text
+    return given
   }
 
   private static func format(_ request: Fields, _ name: String) throws(APIError) -> AnswerFormat {

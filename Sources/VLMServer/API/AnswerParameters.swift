@@ -4,6 +4,8 @@ import VLMZ
 /// How an answer is made: what requests for chats and for completions have in common.
 package struct AnswerParameters: Sendable {
   package var options: AnswerOptions
+  /// The parameter that says what the answer must be; nil for none.
+  package var formatName: String?
   /// Answers to each prompt.
   package var count: Int
   package var isStreamed: Bool
@@ -51,7 +53,8 @@ package struct AnswerParameters: Sendable {
         "stop", found: "\(stop.utf8.count) bytes", expected: "texts of 1 to 1000 bytes")
     }
     let penalty = try fields.number("repetition_penalty", 0.01...100)
-    let format = try AnswerFormat(fields)
+    let given = try AnswerFormat.given(fields)
+    formatName = given?.name
     options = AnswerOptions(
       maximumTokens: min(maximumTokens ?? limits.answerTokens, limits.answerTokens),
       temperature: try fields.number("temperature", 0...2),
@@ -61,7 +64,7 @@ package struct AnswerParameters: Sendable {
       presencePenalty: try fields.number("presence_penalty", -2...2) ?? 0,
       frequencyPenalty: try fields.number("frequency_penalty", -2...2) ?? 0,
       tokenBiases: try Self.biases(fields), seed: try Self.seed(fields) ?? randomSeed(),
-      stopStrings: stops, format: format)
+      stopStrings: stops, format: given?.format ?? .text)
   }
 
   /// `{"50256": -100}`: ids of tokens, and what is added to their logits.

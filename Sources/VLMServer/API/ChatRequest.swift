@@ -53,7 +53,7 @@ package struct ChatRequest: Sendable {
           "tool_choice", found: "a call that is required, and a form of the answer",
           expected: "one of them")
       }
-      parameters.options.format = format
+      (parameters.options.format, parameters.formatName) = (format, "tools")
     }
     self.parameters = parameters
   }

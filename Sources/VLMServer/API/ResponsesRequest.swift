@@ -88,7 +88,7 @@ package struct ResponsesRequest: Sendable {
   private static func setFormat(
     _ fields: Fields, _ tools: ToolUse?, _ parameters: inout AnswerParameters
   ) throws(APIError) {
-    var forms: [(name: String, format: AnswerFormat)] = [("a form", parameters.options.format)]
+    var forms = [(name: parameters.formatName ?? "", format: parameters.options.format)]
     if let value = fields["text"] {
       let text = try Fields(value, at: "text")
       try text.refuseOthers(known: ["format"], neutral: ["verbosity": ["medium"]])
@@ -104,6 +104,7 @@ package struct ResponsesRequest: Sendable {
       throw .invalid(last.name, found: "\(forms[0].name) too", expected: "one of them")
     }
     parameters.options.format = last.format
+    parameters.formatName = last.name == "tool_choice" ? "tools" : last.name
   }
 
   /// As the request has them, or what OpenAI's API has for a member that is left out.

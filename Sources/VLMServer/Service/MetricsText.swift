@@ -156,6 +156,9 @@ extension MetricsText {
     add("passes_total", "counter", "Passes over the weights.", each { $0.passes })
     add("pass_rows_total", "counter", "Rows of all passes.", each { $0.passRows })
     add(
+      "interludes_total", "counter", "Passes for short prompts between two layers of another.",
+      each { $0.interludes })
+    add(
       "proposed_tokens_total", "counter", "Tokens proposed where answers repeat something.",
       each {
         $0.proposedTokens
@@ -199,6 +202,9 @@ extension MetricsText {
     add(
       "private_memory_bytes", "gauge", "Memory that no file holds.",
       Double(process.privateBytes))
+    add(
+      "allocated_memory_bytes", "gauge", "Memory that is allocated and not freed.",
+      Double(process.allocatedBytes))
     add(
       "open_descriptors", "gauge", "Open files and connections.",
       Double(process.openDescriptors))

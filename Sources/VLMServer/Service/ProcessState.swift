@@ -10,6 +10,8 @@ struct ProcessState: Sendable {
   var residentBytes = 0
   /// Of these, what no file holds.
   var privateBytes = 0
+  /// What is allocated and not freed: private memory without what the allocator keeps for later.
+  var allocatedBytes = 0
   var virtualBytes = 0
   var openDescriptors = 0
   var threads = 0
@@ -26,6 +28,7 @@ struct ProcessState: Sendable {
       state.residentBytes = pages[1] * page
       state.privateBytes = (pages[1] - pages[2]) * page
     }
+    state.allocatedBytes = Machine.allocatedMemory
     if let names = FileSystem.names(in: "/proc/self/fd") {
       // Not the folder's own.
       state.openDescriptors = max(0, names.count - 1)

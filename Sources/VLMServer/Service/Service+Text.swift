@@ -117,7 +117,11 @@ extension Service {
           templateArguments: parameters.templateArguments, deadline: limits.deadline)
       }
     }
-    return AnswerFeed(try await submit(requests, engine, client)) { served.shown($0) }
+    do {
+      return AnswerFeed(try await submit(requests, engine, client)) { served.shown($0) }
+    } catch {
+      throw APIError(error, ofForm: parameters.formatName)
+    }
   }
 
   /// Hands requests to the engine; none where one is refused.

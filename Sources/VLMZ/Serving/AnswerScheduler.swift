@@ -8,7 +8,8 @@ import VLMText
 ///
 /// Each pass has the next token of every answer that is being written, and rows of the prompts that are
 /// being read: all prompts get as many, but for those that need fewer. So a short prompt is read within
-/// the first passes, however long the others are.
+/// the first passes, however long the others are. One that arrives while a pass is under way is read
+/// between two of its layers; see `AnswerScheduler+Arrivals`.
 ///
 /// What a grammar allows next is found by another thread meanwhile. An answer that has to wait for it
 /// leaves passes out; the others go on.
@@ -22,17 +23,21 @@ final class AnswerScheduler {
   let workspace: LLaMAContext
   /// Rows of prompts with pictures; nil for a model that sees none.
   private let embedded: Activations?
+  /// Where a pass waits for another between two of its layers; nil where none does.
+  let aside: Activations?
   private let sharesPrefixes: Bool
   /// See `LLaMA.keepsRowsApart`.
   let keepsRowsApart: Bool
   let masks: MaskWorker
 
-  private var active: [EngineSequence] = []
+  private(set) var active: [EngineSequence] = []
   private var ledger: PageLedger
   /// Pages that a sequence is about to compute; others with the same prefix wait for them.
   private var pending: [PageKey: ObjectIdentifier] = [:]
   var counts = EngineStatistics()
   var speculation: Speculation
+  /// What passes have taken that were run between the layers of others.
+  var secondsAside = 0.0
   /// What is told once the counts are known to everybody.
   private var farewells: [() -> Void] = []
 
@@ -71,6 +76,9 @@ final class AnswerScheduler {
       )
     }
     keepsRowsApart = layers.keepsRowsApart
+    // Weights that are read as they are used would be read once more.
+    aside =
+      model.reading == nil ? Activations(count: rows * layers.config.hidden) : nil
     embedded =
       language.pictures == nil
       ? nil : Activations(count: options.prefillRows * layers.config.hidden)
@@ -138,7 +146,7 @@ final class AnswerScheduler {
     farewells.append { sequence.answer.finish(reason) }
   }
 
-  private func fail(_ sequence: EngineSequence, _ error: any Error) {
+  func fail(_ sequence: EngineSequence, _ error: any Error) {
     leave(sequence)
     counts.failed += 1
     let error = EngineError(error)
@@ -169,7 +177,9 @@ final class AnswerScheduler {
   // MARK: - A pass
 
   /// Ends what is cancelled or late, and runs the next pass over the weights.
-  func turn(_ clock: () -> ContinuousClock.Instant) {
+  ///
+  /// - Parameter arrivals: nil where nobody can come meanwhile.
+  func turn(_ clock: @escaping () -> ContinuousClock.Instant, arrivals: Arrivals? = nil) {
     let now = clock()
     for sequence in active {
       if let reason = sequence.ticket.interruption(at: now) { end(sequence, reason) }
@@ -184,7 +194,7 @@ final class AnswerScheduler {
     }
     guard !plan.isEmpty else { return }
     do {
-      try run(plan, clock)
+      try run(plan, clock, arrivals)
     } catch {
       // What a single answer is to blame for was told to it alone.
       for sequence in active { fail(sequence, error) }
@@ -214,8 +224,10 @@ final class AnswerScheduler {
 
   /// Which sequences have how many rows in the next pass.
   private func nextRows() -> [Planned] {
-    var plan: [Planned] = active.filter { $0.readyRows > 0 && !$0.isReading }.map { ($0, 1) }
-    var left = plan.isEmpty ? options.prefillRows : max(1, options.prefillRows / 4)
+    let writing: [Planned] = active.filter { $0.readyRows > 0 && !$0.isReading }.map { ($0, 1) }
+    // Before the others, so that a first token is chosen first.
+    var plan: [Planned] = []
+    var left = writing.isEmpty ? options.prefillRows : max(1, options.prefillRows / 4)
     // The fewest rows first: what these leave is for the others.
     let reading = active.filter { $0.isReading && $0.readyRows > 0 }.enumerated().sorted {
       ($0.element.missing, $0.offset) < ($1.element.missing, $1.offset)
@@ -228,21 +240,21 @@ final class AnswerScheduler {
       free.append(sequence)
     }
     // Whoever computes what others wait for does not wait itself; but nothing must depend on that.
-    if free.isEmpty, plan.isEmpty { free = reading }
+    if free.isEmpty, writing.isEmpty { free = reading }
     for (place, sequence) in free.enumerated() where left > 0 {
       let rows = min(sequence.readyRows, max(1, left / (free.count - place)))
       left -= rows
       plan.append((sequence, rows))
     }
-    return plan
+    return plan + writing
   }
 
-  private func isWaitingForPages(_ sequence: EngineSequence) -> Bool {
+  func isWaitingForPages(_ sequence: EngineSequence) -> Bool {
     guard sharesPrefixes, let key = sequence.nextKey, let owner = pending[key] else { return false }
     return owner != ObjectIdentifier(sequence)
   }
 
-  private func announcePages(of sequence: EngineSequence) {
+  func announcePages(of sequence: EngineSequence) {
     guard sharesPrefixes, !sequence.hasAnnounced else { return }
     sequence.hasAnnounced = true
     for key in sequence.keysAhead where pending[key] == nil {
@@ -278,7 +290,12 @@ final class AnswerScheduler {
     return true
   }
 
-  private func run(_ plan: [Planned], _ clock: () -> ContinuousClock.Instant) throws {
+  /// Runs a pass over the weights.
+  ///
+  /// - Parameter arrivals: who may be read between its layers; nil for nobody.
+  func run(
+    _ plan: [Planned], _ clock: @escaping () -> ContinuousClock.Instant, _ arrivals: Arrivals?
+  ) throws {
     var plan = plan
     for (sequence, rows) in plan where !sequence.paged.holds(language.layers, adding: rows) {
       guard try !renew(sequence) else { continue }
@@ -311,10 +328,12 @@ final class AnswerScheduler {
     var isChecked = false
     let start = speculates ? clock() : nil
     var seconds = 0.0
-    try language.layers(parts, in: memory, workspace) { part, logits in
+    let before = secondsAside
+    let between = arrivals.flatMap { self.interlude(in: plan, $0, clock) }
+    try language.layers(parts, in: memory, workspace, interlude: between) { part, logits in
       if !isChecked {
         isChecked = true
-        if let start { seconds = (clock() - start).seconds }
+        if let start { seconds = (clock() - start).seconds - (secondsAside - before) }
         do { try language.checkWeights() } catch { fault = error }
       }
       let sequence = plan[part].sequence

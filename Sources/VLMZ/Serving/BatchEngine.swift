@@ -38,10 +38,12 @@ public final class BatchEngine: Sendable {
   ///   - masks: finds what grammars allow.
   ///   - costs: what passes cost at the beginning.
   ///   - now: what deadlines and latencies go by.
+  ///   - betweenLayers: called between two layers of a pass that others may join.
   init(
     model: Model, options: BatchEngineOptions, pagePositions: Int,
     masks: MaskWorker = MaskWorker(), costs: PassCosts = PassCosts(),
-    now: @escaping @Sendable () -> ContinuousClock.Instant = { ContinuousClock().now }
+    now: @escaping @Sendable () -> ContinuousClock.Instant = { ContinuousClock().now },
+    betweenLayers: @escaping @Sendable () -> Void = {}
   ) throws(VLMZError) {
     try options.validate()
     var framing = Conversation.Options()
@@ -63,7 +65,7 @@ public final class BatchEngine: Sendable {
     self.framer = framer
     self.pagePositions = pagePositions
     let preparer = PromptPreparer(model, framer.frame, options, pagePositions: pagePositions)
-    core = EngineCore(scheduler, preparer, options, now: now)
+    core = EngineCore(scheduler, preparer, options, now: now, betweenLayers: betweenLayers)
   }
 
   deinit { core.stop() }

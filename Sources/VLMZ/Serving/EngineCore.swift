@@ -13,6 +13,7 @@ final class EngineCore: @unchecked Sendable {
   private let scheduler: AnswerScheduler
   private let preparer: PromptPreparer
   private let now: @Sendable () -> ContinuousClock.Instant
+  private let betweenLayers: @Sendable () -> Void
 
   private enum Phase { case running, draining, stopped }
   private typealias Ready = (ticket: EngineTicket, prompt: PreparedPrompt)
@@ -31,14 +32,19 @@ final class EngineCore: @unchecked Sendable {
   private var own = EngineStatistics()
   private var computed: EngineStatistics
 
+  /// - Parameters:
+  ///   - now: what deadlines and latencies go by.
+  ///   - betweenLayers: called on the engine's thread between two layers of a pass that others may join.
   init(
     _ scheduler: AnswerScheduler, _ preparer: PromptPreparer, _ options: BatchEngineOptions,
-    now: @escaping @Sendable () -> ContinuousClock.Instant
+    now: @escaping @Sendable () -> ContinuousClock.Instant,
+    betweenLayers: @escaping @Sendable () -> Void
   ) {
     self.scheduler = scheduler
     self.preparer = preparer
     self.options = options
     self.now = now
+    self.betweenLayers = betweenLayers
     computed = scheduler.statistics
   }
 
@@ -187,7 +193,7 @@ final class EngineCore: @unchecked Sendable {
     monitor.withLock { isComputing = true }
     if monitor.withLock({ phase == .stopped }) { scheduler.stop() }
     admitThoseThatFit()
-    scheduler.turn(now)
+    scheduler.turn(now, arrivals: arrivals)
     let waiting = monitor.withLock { () -> [CheckedContinuation<Void, Never>] in
       computed = scheduler.statistics
       isComputing = scheduler.isBusy
@@ -196,6 +202,17 @@ final class EngineCore: @unchecked Sendable {
     }
     scheduler.sayFarewell()
     for continuation in waiting { continuation.resume() }
+  }
+
+  /// Those who come while a pass is under way.
+  private var arrivals: AnswerScheduler.Arrivals {
+    AnswerScheduler.Arrivals { [self] in
+      betweenLayers()
+      return monitor.withLock { phase != .stopped && !queue.isEmpty }
+    } letIn: { [self] in
+      dismiss()
+      admitThoseThatFit()
+    }
   }
 
   /// Whoever is looked at is taken out of the queue first: meanwhile the other thread may take out those

@@ -34,6 +34,9 @@ public struct EngineStatistics: Sendable, Equatable {
   public internal(set) var passes = 0
   /// Rows of all these passes: tokens of answers and positions of prompts.
   public internal(set) var passRows = 0
+  /// Those of the passes that were run between two layers of another, for short prompts that had just
+  /// come.
+  public internal(set) var interludes = 0
 
   /// Pages of keys and values: all, those of answers, and those that are kept for later prompts.
   public internal(set) var pages = 0

@@ -73,7 +73,8 @@ extension Model {
       ? 0 : options.prefillRows * language.layers.config.hidden * MemoryLayout<Float>.stride
     return (
       first || second ? .max : bytes, third ? .max : least,
-      workspace + embedded + (language.pictures == nil ? 0 : options.pictureCacheBytes)
+      workspace + rows * language.layers.config.hidden * MemoryLayout<Float>.stride + embedded
+        + (language.pictures == nil ? 0 : options.pictureCacheBytes)
     )
   }
 }

@@ -269,19 +269,23 @@ def test_a_part_over_which_workers_die_is_given_up(models: Any, tmp_path: Path) 
         pass
 
     class Deadly(distributed.Embed):
+        def columns(self, model: Any) -> Any:
+            pytest.fail("a job asks for the columns once, not for each part")
+
         def rows(self, model: Any, images: Any) -> Any:
             raise Death
 
     part = _job.Part(0, 1, (SOURCES[0],))
+    columns = distributed.Embed().columns(models.classifier)
     arguments = (part, tmp_path, models.classifier)
     for _ in range(_job.MOST_TRIES):
         with pytest.raises(Death):
-            _job.run(*arguments, Deadly(), "image", 1)
+            _job.run(*arguments, Deadly(), columns, "image", 1)
     with pytest.raises(distributed.PartFailedError, match=part.file):
-        _job.run(*arguments, distributed.Embed(), "image", 1)
+        _job.run(*arguments, distributed.Embed(), columns, "image", 1)
     # Another call of the job tries again.
     _job.begin(tmp_path / "new", {}, [part])
-    _job.run(part, tmp_path / "new", models.classifier, distributed.Embed(), "image", 1)
+    _job.run(part, tmp_path / "new", models.classifier, distributed.Embed(), columns, "image", 1)
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [_job._MANIFEST, part.file]
 
 

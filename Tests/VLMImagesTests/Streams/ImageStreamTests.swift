@@ -37,7 +37,7 @@ struct ImageStreamTests {
     Array("P6 # a comment\n#5 6\n2 3\n255\n".utf8)
     + Array("P6 1 1 255 P6 1 1 255".utf8.prefix(18))
 
-  @Test("JPEGs, PNGs, PNMs, BMPs and WebPs end where their structure says")
+  @Test("JPEGs, PNGs, GIFs, PNMs, BMPs and WebPs end where their structure says")
   func kinds() throws {
     let jpeg = try Self.file("docs/images/rocket.jpg")
     let png = try Self.file("docs/images/horse.png")
@@ -46,7 +46,12 @@ struct ImageStreamTests {
     let webp = Array("RIFF".utf8) + [13, 0, 0, 0] + Array("WEBP".utf8) + [UInt8](0..<10)
     let gray = Array("P5\n2 2\n65535\n".utf8) + [1, 2, 3, 4, 5, 6, 7, 8]
     let bits = Array("P4 9 2 ".utf8) + [1, 2, 3, 4]
-    for picture in [jpeg, withThumbnail(jpeg), png, bitmap, webp, Self.ppm, gray, bits] {
+    var animations: [[UInt8]] = []
+    for name in ["animated", "local-palette", "transparent", "noise", "interlaced"] {
+      animations.append(try Self.file("Tests/Fixtures/pictures/gif-\(name).gif"))
+    }
+    let others = [jpeg, withThumbnail(jpeg), png, bitmap, webp, Self.ppm, gray, bits]
+    for picture in others + animations {
       let found = try parts(picture + picture + png)
       #expect(found == [.picture(picture), .picture(picture), .picture(png)])
       #expect(try parts(picture) == [.picture(picture)])
@@ -57,7 +62,10 @@ struct ImageStreamTests {
   func pieces(_ size: Int) throws {
     let picture = withThumbnail(try Self.file("docs/images/rocket.jpg"))
     let png = try Self.file("docs/images/horse.png")
-    for (kind, bytes) in [(ImageBoundary.Kind.jpeg, picture), (.png, png), (.sized, Self.ppm)] {
+    let gif = try Self.file("Tests/Fixtures/pictures/gif-animated.gif")
+    for (kind, bytes) in [
+      (ImageBoundary.Kind.jpeg, picture), (.png, png), (.gif, gif), (.sized, Self.ppm),
+    ] {
       var boundary = ImageBoundary(kind)
       var ends: [Int] = []
       bytes.withUnsafeBytes { all in
@@ -157,7 +165,11 @@ struct ImageStreamTests {
   func noise() throws {
     var random = SystemRandomNumberGenerator()
     let jpeg = try Self.file("docs/images/rocket.jpg")
-    for start in [Array(jpeg.prefix(400)), [0xff, 0xd8, 0xff], Array("P6 ".utf8), [0x42, 0x4d]] {
+    let starts = [
+      Array(jpeg.prefix(400)), [0xff, 0xd8, 0xff], Array("P6 ".utf8), [0x42, 0x4d],
+      Array("GIF89a".utf8),
+    ]
+    for start in starts {
       let noise = (0..<2000).map { _ in UInt8.random(in: 0...255, using: &random) }
       for part in try parts(start + noise) {
         if case .picture(let bytes) = part { #expect(bytes.count <= start.count + noise.count) }

@@ -50,6 +50,24 @@ struct EngineFilmTests {
     #expect(counts.picturesEncoded <= 6 && counts.pictureHits > 0)
   }
 
+  @Test("an animation is no frame of a film")
+  func animations() throws {
+    let picture = try Image(contentsOf: SmolVLMFixture.path("pictures/green.png"))
+    let path = TestFiles.root.appendingPathComponent("Tests/Fixtures/pictures/gif-animated.gif")
+    let animation = try Image(contentsOf: path.path)
+    for frames in [[animation], [picture, animation]] {
+      let error = thrownError(VLMZError.self) {
+        _ = try Film(frames: frames, framesPerSecond: 1)
+      }
+      #expect(error?.code == .invalidArgument)
+      #expect(error?.message.contains("found a GIF of") ?? false)
+    }
+    let still = TestFiles.root.appendingPathComponent(
+      "Tests/Fixtures/pictures/gif-interlaced.gif")
+    let film = try Film(frames: [try Image(contentsOf: still.path)], framesPerSecond: 1)
+    #expect(film.frameCount == 1)
+  }
+
   @Test("a film stands where the text says, beside pictures")
   func places() async throws {
     let served = try ServedModel(.films())

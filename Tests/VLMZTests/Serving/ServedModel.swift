@@ -9,6 +9,7 @@ struct ServedModel {
   let model: Model
   let engine: BatchEngine
   let clock = ManualClock()
+  let layers = LayerHook()
   private let folder: LibraryModels
 
   /// Positions of a page: few, so that short prompts have several.
@@ -20,10 +21,10 @@ struct ServedModel {
   ) throws {
     folder = models
     model = try models.open()
-    let clock = clock
+    let (clock, layers) = (clock, layers)
     engine = try BatchEngine(
-      model: model, options: options, pagePositions: Self.page, masks: masks, costs: costs
-    ) { clock.now }
+      model: model, options: options, pagePositions: Self.page, masks: masks, costs: costs,
+      now: { clock.now }, betweenLayers: { layers.pass() })
   }
 
   /// One that tells stories.
@@ -83,6 +84,22 @@ final class ManualClock: Sendable {
   /// Calls `action` when the time is asked for so many times from now on.
   func onLook(_ count: Int, _ action: @escaping @Sendable () -> Void) {
     looks.withLock { $0 = (count, action) }
+  }
+}
+
+/// Does something between two layers of a pass.
+final class LayerHook: Sendable {
+  private let state = Mutex<(passed: Int, action: (@Sendable (Int) -> Void)?)>((0, nil))
+
+  /// From now on `action` is called with 1, 2 … between layers, until it is set anew.
+  func set(_ action: (@Sendable (Int) -> Void)?) { state.withLock { $0 = (0, action) } }
+
+  func pass() {
+    let (count, action) = state.withLock { state in
+      state.passed += 1
+      return (state.passed, state.action)
+    }
+    action?(count)
   }
 }
 

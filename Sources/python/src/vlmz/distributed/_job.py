@@ -303,8 +303,19 @@ def _begin_part(part: Part, output: Path) -> Path:
     return tries
 
 
-def run(part: Part, output: Path, model: Model, task: Task, column: str, batch_rows: int) -> int:
+def run(
+    part: Part,
+    output: Path,
+    model: Model,
+    task: Task,
+    columns: Sequence[pa.Field],
+    column: str,
+    batch_rows: int,
+) -> int:
     """Makes the file of a part.
+
+    Args:
+        columns: what `task.columns` gives for the model, which may take a picture to find out.
 
     Returns:
         How many of its rows have an error.
@@ -313,7 +324,7 @@ def run(part: Part, output: Path, model: Model, task: Task, column: str, batch_r
         PartFailedError: for a part over which too many workers died.
     """
     tries = _begin_part(part, output)
-    fields = [*task.columns(model), pa.field("error", pa.string())]
+    fields = [*columns, pa.field("error", pa.string())]
     tables: list[pa.Table] = []
     failed = 0
     for pictures, table in batches(part, column, batch_rows):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import ray
 import ray.data
 
@@ -25,11 +26,18 @@ class _Worker:
     them in memory once."""
 
     def __init__(
-        self, model: str, output: str, task: Task, column: str, batch_rows: int, threads: int
+        self,
+        model: str,
+        output: str,
+        task: Task,
+        columns: list[pa.Field],
+        column: str,
+        batch_rows: int,
+        threads: int,
     ) -> None:
         self._model = Model(model, threads=threads)
         self._output = Path(output)
-        self._rest = (task, column, batch_rows)
+        self._rest = (task, columns, column, batch_rows)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         part = Part(**json.loads(row["part"]))
@@ -77,7 +85,8 @@ def map_images(
     parts = _job.split(source, rows_per_part)
     # What is wrong with the arguments is said here, not by a worker.
     with Model(model) as opened:
-        _job.check(parts, column, task.columns(opened))
+        columns = task.columns(opened)
+        _job.check(parts, column, columns)
         _try(task, opened)
     path, folder = Path(model).absolute(), Path(output).absolute()
     done = _job.begin(folder, _job.fingerprint(path, parts, column, task), parts)
@@ -87,7 +96,7 @@ def map_images(
     state = [len(done), sum(part.count for part in parts if part.number in done)]
     if missing:
         threads, workers = _pool(cpus_per_worker)
-        arguments = (str(path), str(folder), task, column, batch_rows, threads)
+        arguments = (str(path), str(folder), task, columns, column, batch_rows, threads)
         # As texts, which every version of Ray keeps as they are.
         items = [{"part": json.dumps(dataclasses.asdict(part))} for part in missing]
         data = ray.data.from_items(items, override_num_blocks=len(missing))
