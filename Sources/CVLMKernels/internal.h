@@ -22,6 +22,13 @@ VLM_INLINE size_t vlm_panel_outputs(const vlm_gemm *g, size_t panel) {
   return vlm_min_size(VLM_PANEL_OUTPUTS, g->outputs - panel * VLM_PANEL_OUTPUTS);
 }
 
+typedef void (*vlm_add_outliers)(const vlm_gemm *, size_t per_row, const vlm_outlier *outliers);
+
+/// The end of a product that has not added its outliers on the way.
+VLM_INLINE void vlm_add_own_outliers(const vlm_gemm *g, vlm_add_outliers add) {
+  if (g->outliers) add(g, g->outliers_per_row, g->outliers);
+}
+
 /// The end of the panels to compute: a range past the matrix is cut at its end.
 VLM_INLINE size_t vlm_panel_limit(const vlm_gemm *g) {
   return vlm_min_size(g->panel_end, vlm_panel_count(g->outputs));

@@ -63,6 +63,19 @@ _Static_assert(
 #define VLM_NEON_DOTPROD_KERNELS(ENTRY) VLM_U8_KERNELS(ENTRY, neon_dotprod)
 #define VLM_NEON_I8MM_KERNELS(ENTRY) VLM_U8_KERNELS(ENTRY, neon_i8mm)
 
+/// The products of q3 to q6 of `set` by its qn_gemm(g, bits), and their outliers by `lanes`, the set
+/// whose kernels those are.
+#define VLM_QN_GEMMS(set, lanes) \
+  VLM_QN_GEMM(3, set, lanes)     \
+  VLM_QN_GEMM(4, set, lanes)     \
+  VLM_QN_GEMM(5, set, lanes)     \
+  VLM_QN_GEMM(6, set, lanes)
+#define VLM_QN_GEMM(bits, set, lanes)                             \
+  void vlm_gemm_u8_q##bits##__##set(const vlm_gemm *g) {          \
+    qn_gemm(g, bits);                                             \
+    vlm_add_own_outliers(g, vlm_add_outliers_q##bits##__##lanes); \
+  }
+
 #define VLM_DECLARE(name, set) __typeof__(*((vlm_kernels *)0)->name) vlm_##name##__##set;
 
 /// Of a set with vectors of its own, what writes a tile of sums through the epilogue:

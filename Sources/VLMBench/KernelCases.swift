@@ -118,7 +118,7 @@ struct KernelCases {
           epilogue: vlm_epilogue(
             bias: bias.base, gamma: nil, residual: nil, residual_stride: 0,
             activation: VLM_ACTIVATION_NONE),
-          scratch: scratch.base + worker * scratchBytes)
+          scratch: scratch.base + worker * scratchBytes, outliers: nil, outliers_per_row: 0)
         multiply(&call)
       }
       withExtendedLifetime((weights, x, y, bias, quantized, quants, scratch)) {}

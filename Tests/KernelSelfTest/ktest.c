@@ -73,6 +73,15 @@ static void test_u8(
     check(
         memcmp(y, expected, count * sizeof *y) == 0, k->name, "outliers", s->rows, s->inputs,
         scheme->bits);
+    // The product with its outliers is the product, and then the outliers.
+    g.outliers = outliers, g.outliers_per_row = per_row;
+    float *together = sentinels(count), *reference = sentinels(count);
+    run_both(k, gemm_of(k, scheme), gemm_of(scalar, scheme), &g, together, reference);
+    check(
+        memcmp(together, expected, count * sizeof *y) == 0 &&
+            memcmp(reference, expected, count * sizeof *y) == 0,
+        k->name, "product with outliers", s->rows, s->inputs, scheme->bits);
+    free(together), free(reference);
     free(outliers);
   }
   free(x_memory), free(quant), free(weights), free(bias), free(gamma), free(residual);
@@ -189,7 +198,8 @@ static void test_quantize(const vlm_kernels *k, size_t columns, float offset, fl
 }
 
 static void test_take_outliers(const vlm_kernels *k, size_t columns, size_t per_row, int kind) {
-  const size_t rows = 3, stride = columns + 1, count = rows * stride;
+  enum { ROWS = 6 };
+  const size_t rows = ROWS, stride = columns + 1, count = rows * stride;
   float *x = random_floats(count, 1), *expected = memory(count * sizeof *x);
   for (size_t i = 0; i < count; i++) {
     if (kind == 1) x[i] = x[i] > 0.9f ? x[i] * 1e6f : 0; // hardly a value but zeros
@@ -198,7 +208,7 @@ static void test_take_outliers(const vlm_kernels *k, size_t columns, size_t per_
     if (kind == 4) x[i] = random_bits() % 16 ? NAN : x[i];
   }
   memcpy(expected, x, count * sizeof *x);
-  vlm_outlier outliers[3 * VLM_MAX_OUTLIERS], wanted[3 * VLM_MAX_OUTLIERS];
+  vlm_outlier outliers[ROWS * VLM_MAX_OUTLIERS], wanted[ROWS * VLM_MAX_OUTLIERS];
   k->take_outliers(rows, columns, per_row, x, stride, outliers);
   scalar->take_outliers(rows, columns, per_row, expected, stride, wanted);
   check(

@@ -8,6 +8,7 @@
 enum { VF = 16, VLM_DEPTHWISE_COLUMNS = 12 };
 /// Rows of a tile of attention.inc, and its columns in steps of 16: 24 sums.
 enum { VLM_ATTENTION_ROWS = 12, VLM_ATTENTION_PANELS = 2 };
+#define VLM_TAKE_OUTLIERS "../avx512vnni/take_outliers.inc"
 /// Rows and outputs of a tile of multiply.inc: 24 sums, 4 inputs and a weight of 32 registers.
 enum { VLM_MULTIPLY_ROWS = 4, VLM_MULTIPLY_OUTPUTS = 6 };
 

@@ -64,6 +64,10 @@ typedef struct vlm_gemm {
   size_t y_stride;                  // in elements
   vlm_epilogue epilogue;
   void *scratch;                    // gemm_scratch_bytes(inputs) bytes, 64-byte aligned, per thread
+  /// q3 to q8: what is added behind the epilogue, as by add_outliers. [M][outliers_per_row],
+  /// columns < K; NULL: nothing.
+  const vlm_outlier *outliers;
+  size_t outliers_per_row;
 } vlm_gemm;
 
 /// Depthwise convolution, channels last, stride 1, zero padding dilation*(kernel-1)/2 on each side.
@@ -155,9 +159,10 @@ typedef struct vlm_kernels {
   void (*gemm_u8_q4)(const vlm_gemm *);
   void (*gemm_u8_q5)(const vlm_gemm *);
   void (*gemm_u8_q6)(const vlm_gemm *);
-  /// y[r][n] += sum over the row's outliers, in their order, of value * W[n][column]; called after
-  /// the products of u8. outliers [rows][per_row], columns < inputs; x, x_quant, epilogue and
-  /// scratch are not read. The same bits on every instruction set.
+  /// y[r][n] += sum over the row's outliers, in their order, of value * W[n][column]: what a product
+  /// of u8 does with vlm_gemm's outliers, by itself. outliers [rows][per_row], columns < inputs; x,
+  /// x_quant, epilogue, scratch and vlm_gemm's own outliers are not read. The same bits on every
+  /// instruction set.
   void (*add_outliers_q8)(const vlm_gemm *, size_t per_row, const vlm_outlier *outliers);
   void (*add_outliers_q3)(const vlm_gemm *, size_t per_row, const vlm_outlier *outliers);
   void (*add_outliers_q4)(const vlm_gemm *, size_t per_row, const vlm_outlier *outliers);

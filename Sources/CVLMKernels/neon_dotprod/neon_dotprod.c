@@ -66,11 +66,13 @@ static void all_rows(
   if (r < g->rows) tile(g, panel, codes, tail, r, 1);
 }
 
-void vlm_gemm_u8_q8__neon_dotprod(const vlm_gemm *g) { each_q8_panel(g, all_rows); }
-void vlm_gemm_u8_q3__neon_dotprod(const vlm_gemm *g) { each_qn_panel(g, 3, all_rows); }
-void vlm_gemm_u8_q4__neon_dotprod(const vlm_gemm *g) { each_qn_panel(g, 4, all_rows); }
-void vlm_gemm_u8_q5__neon_dotprod(const vlm_gemm *g) { each_qn_panel(g, 5, all_rows); }
-void vlm_gemm_u8_q6__neon_dotprod(const vlm_gemm *g) { each_qn_panel(g, 6, all_rows); }
+void vlm_gemm_u8_q8__neon_dotprod(const vlm_gemm *g) {
+  each_q8_panel(g, all_rows);
+  vlm_add_own_outliers(g, vlm_add_outliers_q8__neon);
+}
+
+VLM_INLINE void qn_gemm(const vlm_gemm *g, const size_t bits) { each_qn_panel(g, bits, all_rows); }
+VLM_QN_GEMMS(neon_dotprod, neon)
 
 VLM_TARGET_END
 

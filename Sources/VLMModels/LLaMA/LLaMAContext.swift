@@ -222,16 +222,20 @@ package final class LLaMAContext: @unchecked Sendable {
 
   /// Products of one input, by all threads; `x` may be overwritten.
   ///
-  /// - Parameter outliers: of a row of `x`, where the precision is `.balanced`.
+  /// - Parameters:
+  ///   - outliers: of a row of `x`, where the precision is `.balanced`.
+  ///   - making: makes some rows of `x`.
   func multiply(
-    _ tasks: [MatrixProduct.Task], of x: MatrixView, outliers: MatrixProduct.Outliers = .some
+    _ tasks: [MatrixProduct.Task], of x: MatrixView, outliers: MatrixProduct.Outliers = .some,
+    making: (Range<Int>) -> Void = { _ in }
   ) {
     switch precision {
     case .fast, .balanced:
       MatrixProduct.run(
         tasks, of: x, shared: sharedProduct, scratches: products, pool: pool,
-        outliers: precision == .balanced ? outliers : .none)
+        outliers: precision == .balanced ? outliers : .none, making: making)
     case .exact:
+      forEachTile(rows: x.rows, making)
       MatrixProduct.runPrecisely(
         tasks, of: x, shared: sharedProduct, rest: restProduct,
         scratches: products, pool: pool)

@@ -70,9 +70,10 @@ extension MatrixProduct {
   ///   - scratches: one for each of the pool's threads.
   ///   - outliers: kept apart where all products are quantized; then `input` is overwritten, and
   ///     tasks have no activation and gamma.
+  ///   - making: makes some rows of the input, each once; who quantizes them has them in its cache.
   package static func run(
     _ tasks: [Task], of input: MatrixView, shared: Scratch, scratches: [Scratch], pool: WorkerPool,
-    outliers: Outliers = .none
+    outliers: Outliers = .none, making: (Range<Int>) -> Void = { _ in }
   ) {
     let perRow = outliers.perRow(tasks)
     precondition(input.rows * perRow <= shared.outlierRoom, "room for outliers")
@@ -83,9 +84,20 @@ extension MatrixProduct {
       task.product.check(input, task.output, shared, scratches, pool)
       task.product.weight.place?.reach()
     }
+    let quantized = tasks.first { $0.product.isQuantized }
+    // An observer sees all rows, before outliers are taken from them.
+    let isMadeBefore = quantized == nil || tasks.contains { $0.product.observer != nil }
+    if isMadeBefore { forEachPiece(input.rows, pool, making) }
     show(input, of: tasks)
-    if let first = tasks.first(where: { $0.product.isQuantized }) {
-      first.product.quantize(input, into: shared, pool: pool, outliers: perRow)
+    if let product = quantized?.product {
+      forEachPiece(input.rows, pool) { rows in
+        if !isMadeBefore { making(rows) }
+        if perRow > 0 {
+          product.quantizeApart(input, rows: rows, perRow: perRow, into: shared)
+        } else {
+          product.quantize(input, rows: rows, into: shared)
+        }
+      }
     }
     let shares = PreparedProducts(
       tasks, of: input, codes: shared, scratches: scratches, outliers: perRow)
@@ -101,21 +113,11 @@ extension MatrixProduct {
     precondition(inputs <= shared.maximumInputs && scratches.count >= pool.threadCount, "scratch")
   }
 
-  /// Few rows are quantized by the caller: that takes less time than waking the others.
-  ///
-  /// - Parameter outliers: of each row, which are kept apart.
-  private func quantize(
-    _ input: MatrixView, into shared: Scratch, pool: WorkerPool, outliers: Int
-  ) {
-    let pieces = (input.rows + Self.sharedRows - 1) / Self.sharedRows
-    pool.forEach(count: pieces) { piece, _ in
-      let start = piece * Self.sharedRows
-      let rows = start..<min(input.rows, start + Self.sharedRows)
-      if outliers > 0 {
-        quantizeApart(input, rows: rows, perRow: outliers, into: shared)
-      } else {
-        quantize(input, rows: rows, into: shared)
-      }
+  /// Calls `body` with all rows. Few are the caller's: that takes less time than waking the others.
+  private static func forEachPiece(_ count: Int, _ pool: WorkerPool, _ body: (Range<Int>) -> Void) {
+    pool.forEach(count: (count + sharedRows - 1) / sharedRows) { piece, _ in
+      let start = piece * sharedRows
+      body(start..<min(count, start + sharedRows))
     }
   }
 }

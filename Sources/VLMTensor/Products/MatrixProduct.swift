@@ -128,7 +128,7 @@ package struct MatrixProduct: Sendable {
       var call = self.call(
         x: input.base, stride: input.stride, rows: input.rows, output, epilogue, scratch)
       multiply(&call)
-    case .codes(let multiply, _):
+    case .codes(let multiply):
       quantize(input, rows: 0..<input.rows, into: scratch)
       var call = self.call(
         x: scratch.codes, stride: Self.quantizedStride(inputs), rows: input.rows, output, epilogue,
@@ -198,7 +198,7 @@ package struct MatrixProduct: Sendable {
       rows: rows, inputs: inputs, outputs: outputs, x: x, x_stride: stride, x_quant: nil,
       weights: weight.bytes.baseAddress, panel_begin: 0, panel_end: panelCount,
       y: output.base, y_stride: output.stride, epilogue: epilogue.kernel,
-      scratch: scratch.unpacked)
+      scratch: scratch.unpacked, outliers: nil, outliers_per_row: 0)
   }
 }
 

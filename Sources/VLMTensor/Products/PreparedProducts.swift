@@ -10,14 +10,9 @@ final class PreparedProducts: @unchecked Sendable {
   private let tasks: [MatrixProduct.Task]
   private let input: MatrixView
   private let owners: [MatrixProduct.Scratch]
-  /// Of all rows, `outliersPerRow` of each: 0 where the codes stand for all of a row.
-  private let outliers: UnsafePointer<vlm_outlier>
-  private let outliersPerRow: Int
 
   private struct Prepared {
     let kernel: ProductKernel.Multiply?
-    /// What adds the outliers of the input's rows, where they are apart.
-    let addOutliers: ProductKernel.AddOutliers?
     /// All rows; without scratch and panels.
     let call: vlm_gemm
     /// Bytes of an element of x.
@@ -36,8 +31,6 @@ final class PreparedProducts: @unchecked Sendable {
     scratches: [MatrixProduct.Scratch], outliers: Int = 0
   ) {
     self.tasks = tasks
-    self.outliers = UnsafePointer(codes.outliers)
-    outliersPerRow = outliers
     self.input = input
     owners = scratches + [codes]
     products = .allocate(capacity: tasks.count)
@@ -59,6 +52,10 @@ final class PreparedProducts: @unchecked Sendable {
           x: codes.codes, stride: MatrixProduct.quantizedStride(product.inputs), rows: input.rows,
           task.output, task.epilogue, codes)
         call.x_quant = UnsafePointer(codes.quants)
+        if outliers > 0 {
+          call.outliers = UnsafePointer(codes.outliers)
+          call.outliers_per_row = outliers
+        }
       case .floats:
         call = product.call(
           x: input.base, stride: input.stride, rows: input.rows, task.output, task.epilogue, codes)
@@ -67,8 +64,8 @@ final class PreparedProducts: @unchecked Sendable {
       products.initializeElement(
         at: index,
         to: Prepared(
-          kernel: product.kernel.multiply, addOutliers: product.kernel.addOutliers, call: call,
-          element: element, pieces: pieces, firstPiece: first, end: end))
+          kernel: product.kernel.multiply, call: call, element: element, pieces: pieces,
+          firstPiece: first, end: end))
     }
     count = end
   }
@@ -104,12 +101,7 @@ final class PreparedProducts: @unchecked Sendable {
     call.panel_begin = columns.lowerBound / width
     call.panel_end = (columns.upperBound + width - 1) / width
     call.scratch = unpacked[worker]
+    call.outliers = call.outliers.map { $0 + row * call.outliers_per_row }
     kernel(&call)
-    if outliersPerRow > 0 {
-      // The epilogue is done; these are added to what it left.
-      call.epilogue = vlm_epilogue()
-      products[index].addOutliers?(
-        &call, outliersPerRow, outliers + row * outliersPerRow)
-    }
   }
 }

@@ -6,6 +6,8 @@ import Testing
 @Suite("outliers of activations")
 struct OutlierTests {
   static let perRow = 4
+  typealias AddOutliers =
+    @convention(c) (UnsafePointer<vlm_gemm>?, Int, UnsafePointer<vlm_outlier>?) -> Void
 
   func take(
     _ values: [Float], perRow: Int = perRow, by table: String = "scalar"
@@ -102,7 +104,7 @@ struct OutlierTests {
         Packing.grouped(
           bits: $0, outputs: outputs, inputs: inputs, scales: scales, using: &random)
       }
-      let functions: [(vlm_kernels) -> ProductKernel.AddOutliers?] = [
+      let functions: [(vlm_kernels) -> AddOutliers?] = [
         { $0.add_outliers_q8 }, { $0.add_outliers_q3 }, { $0.add_outliers_q4 },
         { $0.add_outliers_q5 }, { $0.add_outliers_q6 },
       ]

@@ -57,21 +57,18 @@ private enum Plain8: PanelScheme {
   }
 
   static func kernel(in table: vlm_kernels) -> ProductKernel {
-    .codes(
-      { call in
-        guard let call = call?.pointee else { return }
-        for row in 0..<call.rows {
-          for panel in call.panel_begin..<call.panel_end {
-            for output in panel * 16..<min(call.outputs, panel * 16 + 16) {
-              call.y[row * call.y_stride + output] = 1000
-            }
+    .codes { call in
+      guard let call = call?.pointee else { return }
+      for row in 0..<call.rows {
+        for panel in call.panel_begin..<call.panel_end {
+          for output in panel * 16..<min(call.outputs, panel * 16 + 16) {
+            call.y[row * call.y_stride + output] = 1000
           }
         }
-      },
-      { call, perRow, outliers in
-        guard let call = call?.pointee, let outliers else { return }
-        for row in 0..<call.rows { call.y[row * call.y_stride] += outliers[row * perRow].value }
-      })
+        guard let outliers = call.outliers else { continue }
+        call.y[row * call.y_stride] += outliers[row * call.outliers_per_row].value
+      }
+    }
   }
 
   static func copyRow(

@@ -38,23 +38,17 @@ struct SchemeTests {
     func address(_ kernel: ProductKernel.Multiply?) -> UnsafeRawPointer? {
       kernel.map { unsafeBitCast($0, to: UnsafeRawPointer.self) }
     }
-    func address(_ kernel: ProductKernel.AddOutliers?) -> UnsafeRawPointer? {
-      kernel.map { unsafeBitCast($0, to: UnsafeRawPointer.self) }
-    }
-    let expected: [(Scheme, ProductKernel.Multiply?, ProductKernel.AddOutliers?)] = [
-      (.f32, nil, nil), (.f16, table.gemm_f32_f16, nil), (.bf16, table.gemm_f32_bf16, nil),
-      (.q8, table.gemm_u8_q8, table.add_outliers_q8),
-      (.q4, table.gemm_u8_q4, table.add_outliers_q4),
-      (.q3, table.gemm_u8_q3, table.add_outliers_q3),
-      (.q5, table.gemm_u8_q5, table.add_outliers_q5),
-      (.q6, table.gemm_u8_q6, table.add_outliers_q6),
+    let expected: [(Scheme, ProductKernel.Multiply?, takesCodes: Bool)] = [
+      (.f32, nil, false), (.f16, table.gemm_f32_f16, false), (.bf16, table.gemm_f32_bf16, false),
+      (.q8, table.gemm_u8_q8, true), (.q4, table.gemm_u8_q4, true),
+      (.q3, table.gemm_u8_q3, true), (.q5, table.gemm_u8_q5, true),
+      (.q6, table.gemm_u8_q6, true),
     ]
     #expect(expected.map(\.0) == Scheme.allCases)
-    for (scheme, multiply, addOutliers) in expected {
+    for (scheme, multiply, takesCodes) in expected {
       let kernel = scheme.kernel(in: set)
       #expect(address(kernel.multiply) == address(multiply))
-      #expect(address(kernel.addOutliers) == address(addOutliers))
-      #expect(kernel.takesCodes == (addOutliers != nil))
+      #expect(kernel.takesCodes == takesCodes)
     }
   }
 

@@ -21,6 +21,6 @@ enum Q3: GroupedScheme {
   }
 
   static func kernel(in table: vlm_kernels) -> ProductKernel {
-    .codes(table.gemm_u8_q3, table.add_outliers_q3)
+    .codes(table.gemm_u8_q3)
   }
 }

@@ -20,6 +20,6 @@ enum Q4: GroupedScheme {
   }
 
   static func kernel(in table: vlm_kernels) -> ProductKernel {
-    .codes(table.gemm_u8_q4, table.add_outliers_q4)
+    .codes(table.gemm_u8_q4)
   }
 }

@@ -21,6 +21,6 @@ enum Q5: GroupedScheme {
   }
 
   static func kernel(in table: vlm_kernels) -> ProductKernel {
-    .codes(table.gemm_u8_q5, table.add_outliers_q5)
+    .codes(table.gemm_u8_q5)
   }
 }

@@ -21,6 +21,6 @@ enum Q6: GroupedScheme {
   }
 
   static func kernel(in table: vlm_kernels) -> ProductKernel {
-    .codes(table.gemm_u8_q6, table.add_outliers_q6)
+    .codes(table.gemm_u8_q6)
   }
 }

@@ -46,7 +46,7 @@ enum Q8: PanelScheme {
   ]
 
   static func kernel(in table: vlm_kernels) -> ProductKernel {
-    .codes(table.gemm_u8_q8, table.add_outliers_q8)
+    .codes(table.gemm_u8_q8)
   }
 
   static func copyRow(
