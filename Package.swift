@@ -241,14 +241,24 @@ let package = Package(
 )
 
 // What runs once per command, or waits for a disk or a network, is compiled for size in packages; loops
-// over many bytes in these modules are C. See docs/installing.md.
+// over many bytes in these modules are C. The names of properties and cases, which only a mirror or an
+// error without a description would print, are left out but where ArgumentParser reads them, in the
+// commands. See docs/installing.md.
 if Context.environment["PACKAGING"] != nil {
   let cold = [
     "VLMCheckpoint", "VLMCommandLine", "VLMContainer", "VLMConversion", "VLMDelta",
     "VLMFoundation", "VLMModels", "VLMServer", "VLMSignature", "VLMText", "VLMTransport",
     "vlm-convert", "vlm-run", "vlm-serve",
   ]
-  for target in package.targets where cold.contains(target.name) {
+  for target in package.targets where target.type == .regular {
+    let isUnnamed = target.name.hasPrefix("VLM") && target.name != "VLMCommandLine"
+    target.swiftSettings = [
+      .unsafeFlags(
+        (cold.contains(target.name) ? ["-Osize"] : [])
+          + (isUnnamed ? ["-Xfrontend", "-disable-reflection-metadata"] : []))
+    ]
+  }
+  for target in package.targets where target.type == .executable && cold.contains(target.name) {
     target.swiftSettings = [.unsafeFlags(["-Osize"])]
   }
   // SwiftPM 6.0 asks for no header of a Swift target, which `scripts/build-library` compares with ours.

@@ -27,16 +27,18 @@ if [[ ${PACKAGING:-} ]]; then
     -Xswiftc -file-prefix-map -Xswiftc "$PWD=." -Xcc "-ffile-prefix-map=$PWD=."
     # What nothing refers to is left out, function by function.
     -Xswiftc -Xfrontend -Xswiftc -function-sections -Xcc -ffunction-sections -Xcc -fdata-sections
+    # Public functions too, which are marked as to be kept otherwise.
+    -Xswiftc -Xfrontend -Xswiftc -internalize-at-link
     # ArgumentParser is compiled with a Foundation that has what it uses; see make_foundation.
     -Xswiftc "-I$PWD/$foundation" -Xlinker "$PWD/$foundation/FoundationEssentials.o")
   compile_flags+=(-swift-version 6 -O -wmo -parse-as-library -static -Xfrontend -function-sections
-    -file-prefix-map "$PWD=.")
-  link_flags+=(-use-ld=lld)
+    -Xfrontend -internalize-at-link -file-prefix-map "$PWD=.")
+  link_flags+=(-use-ld=lld -resource-dir "$foundation/swift_static")
   # Functions of the same instructions become one; Swift's objects do not say of which the address matters,
   # which it does of none: data, whose address may, is not folded.
   linker_flags+=(--icf=all --as-needed)
-  # See scripts/packaging/scalar-names.c.
-  link_flags+=("$foundation/scalar-names.o")
+  # See scripts/packaging/scalar-names.c, and no-backtrace.c beside it.
+  link_flags+=("$foundation/scalar-names.o" "$foundation/no-backtrace.o")
   linker_flags+=(--wrap=_swift_stdlib_getScalarName)
   if [[ ${PACKAGING_SYSROOT:-} ]]; then
     # Linked with the libraries of an older system, beside which others may lie: they are taken first, also
@@ -59,7 +61,7 @@ if [[ ${PACKAGING_TARGET:-} == arm64 ]]; then
   runtime=$sysroot/usr/libexec/swift/lib
   build_flags+=(--swift-sdks-path /sdk --swift-sdk debian13-arm64 -Xswiftc -no-toolchain-stdlib-rpath)
   compile_flags+=("${target[@]}" -resource-dir "$runtime/swift")
-  link_flags+=("${target[@]}" -resource-dir "$runtime/swift_static")
+  link_flags+=("${target[@]}")
   cc=(aarch64-linux-gnu-gcc)
   strip=aarch64-linux-gnu-strip
   nm=aarch64-linux-gnu-nm
@@ -68,8 +70,31 @@ fi
 
 if [[ ${PACKAGING:-} ]]; then
   mkdir -p "$foundation"
-  "${cc[@]}" -O2 -Wall -fPIC -c scripts/packaging/scalar-names.c -o "$foundation/scalar-names.o"
+  for part in scalar-names no-backtrace; do
+    "${cc[@]}" -O2 -Wall -fPIC -c "scripts/packaging/$part.c" -o "$foundation/$part.o"
+  done
+  static_runtime=${runtime:+$runtime/swift_static}
+  [[ $static_runtime ]] || static_runtime=$(swiftc -print-target-info -static-stdlib |
+    sed -n 's/^ *"runtimeResourcePath": "\(.*\)",*$/\1/p')
+  scripts/packaging/discardable.py "$static_runtime" "$foundation/swift_static"
 fi
+
+# make_witnesses OUT OBJECT|ARCHIVE|@FILE…: an object that has the functions of scripts/packaging/witnesses.c under
+# the names that the compiler gave those of each type, which are weak there.
+make_witnesses() {
+  local out=$1 name which
+  shift
+  {
+    "${cc[@]}" -Os -Wall -Wno-alloca -fPIC -fvisibility=hidden -fno-asynchronous-unwind-tables -S \
+      scripts/packaging/witnesses.c -o -
+    "$nm" "$@" 2>/dev/null | awk '$2 == "W" && $3 ~ /^\$s.*w[ct]a$/ { print $3 }' | sort -u |
+      while read -r name; do
+        if [[ $name == *wca ]]; then which=copy; else which=take; fi
+        printf '\t.globl "%s"\n\t.hidden "%s"\n\t.set "%s", vlmz_assign_%s\n' "$name" "$name" "$name" "$which"
+      done
+  } >"${out%.o}.s"
+  "${cc[@]}" -c "${out%.o}.s" -o "$out"
+}
 
 # Compiles the module that stands in for Swift's FoundationEssentials, which is 5 MB in each program.
 make_foundation() {

@@ -49,8 +49,8 @@ package struct APIError: Error, Sendable, Equatable {
   func replacing(_ text: String, with other: String) -> APIError {
     guard !text.isEmpty, message.contains(text) else { return self }
     return APIError(
-      status: status, message.replacing(text, with: other), type: type, parameter: parameter,
-      code: code, retryAfter: retryAfter)
+      status: status, message.parts(between: text).joined(separator: other), type: type,
+      parameter: parameter, code: code, retryAfter: retryAfter)
   }
 
   /// `{"error": {"message", "type", "param", "code"}}`.
