@@ -235,13 +235,12 @@ package struct StatisticsFile: TensorStatistics {
           let bits = bytes.loadUnaligned(fromByteOffset: place * 4, as: UInt32.self)
           let mean =
             Float(bitPattern: UInt32(littleEndian: bits)) * scale / (own * divisor(column))
-          let value = row == column ? mean : mean * kept
-          values[row * inputs + column] = value
-          values[column * inputs + row] = value
+          values[row * inputs + column] = row == column ? mean : mean * kept
           place += 1
         }
       }
     }
+    Self.mirror(&values, width: inputs)
     guard isDamped else { return values }
     let trace = (0..<inputs).reduce(0.0) { $0 + Double(values[$1 * inputs + $1]) }
     let share = Float(damping * trace / Double(inputs))
@@ -249,6 +248,22 @@ package struct StatisticsFile: TensorStatistics {
     let added = share > 0 && share.isFinite ? share : 1
     for input in 0..<inputs { values[input * inputs + input] += added }
     return values
+  }
+
+  /// Copies what is above the diagonal below it, in tiles: columns of a large matrix are in no cache.
+  private static func mirror(_ matrix: inout [Float], width: Int) {
+    let tile = 64
+    matrix.withUnsafeMutableBufferPointer { matrix in
+      for top in stride(from: 0, to: width, by: tile) {
+        for left in stride(from: top, to: width, by: tile) {
+          for row in top..<min(top + tile, width) {
+            for column in max(left, row + 1)..<max(left, row + 1, min(left + tile, width)) {
+              matrix[column * width + row] = matrix[row * width + column]
+            }
+          }
+        }
+      }
+    }
   }
 
   /// How far an element of the diagonal, a sum in f32, may be from the same sum in f64.

@@ -46,23 +46,35 @@ package struct CalibrationStatistics: Sendable {
       throw TensorEncodingError(
         problem: .hessianCount(found: hessian.count, expected: inputs * inputs))
     }
-    for row in 0..<inputs {
-      for column in 0...row {
-        let (value, mirrored) = (hessian[row * inputs + column], hessian[column * inputs + row])
-        let problem: TensorEncodingError.HessianFault? =
-          if !value.isFinite || !mirrored.isFinite {
-            .notFinite
-          } else if value != mirrored {
-            .notSymmetric
-          } else if row == column, value <= 0 {
-            .diagonalNotPositive
-          } else {
-            nil
+    // In tiles: columns of a large matrix are in no cache.
+    let tile = 64
+    for top in stride(from: 0, to: inputs, by: tile) {
+      for left in stride(from: 0, through: top, by: tile) {
+        for row in top..<min(top + tile, inputs) {
+          for column in left..<min(left + tile, row + 1) {
+            try check(hessian, inputs: inputs, row: row, column: column)
           }
-        if let problem {
-          throw TensorEncodingError(problem: .hessian(problem, row: row, column: column))
         }
       }
+    }
+  }
+
+  private static func check(
+    _ hessian: [Float], inputs: Int, row: Int, column: Int
+  ) throws(TensorEncodingError) {
+    let (value, mirrored) = (hessian[row * inputs + column], hessian[column * inputs + row])
+    let problem: TensorEncodingError.HessianFault? =
+      if !value.isFinite || !mirrored.isFinite {
+        .notFinite
+      } else if value != mirrored {
+        .notSymmetric
+      } else if row == column, value <= 0 {
+        .diagonalNotPositive
+      } else {
+        nil
+      }
+    if let problem {
+      throw TensorEncodingError(problem: .hessian(problem, row: row, column: column))
     }
   }
 }
