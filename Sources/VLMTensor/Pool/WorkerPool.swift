@@ -10,7 +10,7 @@ import VLMFoundation
 /// Each thread has a share of neighbouring pieces, and takes from the shares of others when it has
 /// done its own, so uneven pieces balance. The same thread thus gets the same part of the rows in
 /// loop after loop, and finds them in its own cache. Which thread runs a piece never changes its
-/// result. Between loops the threads poll for a tenth of a millisecond, because the next
+/// result. Between loops the threads spin for some microseconds, because the next
 /// layer usually follows at once, and then sleep.
 package final class WorkerPool: @unchecked Sendable {
   /// The calling thread counts as one.
@@ -79,13 +79,10 @@ package final class WorkerPool: @unchecked Sendable {
 
     /// Returns the generation that follows `seen`.
     func waitForWork(after seen: Int) -> Int {
-      let began = WorkerPool.nanoseconds
-      repeat {
-        for _ in 0..<WorkerPool.pollsAtATime {
-          let now = generation.load(ordering: .acquiring)
-          if now != seen { return now }
-        }
-      } while WorkerPool.nanoseconds - began < WorkerPool.patience
+      for _ in 0..<WorkerPool.spins {
+        let now = generation.load(ordering: .acquiring)
+        if now != seen { return now }
+      }
       return monitor.withLock {
         sleepers.add(1, ordering: .sequentiallyConsistent)
         var now = generation.load(ordering: .sequentiallyConsistent)
@@ -117,20 +114,8 @@ package final class WorkerPool: @unchecked Sendable {
     }
   }
 
-  /// For how many nanoseconds a thread polls before it sleeps: about what waking it takes on a
-  /// virtual machine, and longer than the last piece of most loops takes another thread.
-  private static let patience = 100_000
-  /// Few: reading the clock takes longer than they do, and leaves a processor's other thread alone
-  /// meanwhile.
-  private static let pollsAtATime = 4
-  /// About 20 microseconds of polling, before a caller gives its processor away.
+  /// About 20 microseconds of polling.
   private static let spins = 20_000
-
-  private static var nanoseconds: Int {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Int(time.tv_sec) * 1_000_000_000 + Int(time.tv_nsec)
-  }
 
   package init(threadCount: Int) {
     precondition(threadCount >= 1, "at least the calling thread")
