@@ -71,8 +71,11 @@ package enum Checkpoint {
     if FileSystem.kind(path + ".aria2") != nil {
       throw CheckpointError(path: path, problem: .unfinished(path + ".aria2"))
     }
-    if GGUFFile.matches(file) { return try GGUFFile(file).catalog }
-    return PyTorchFile.matches(file)
-      ? try PyTorchFile.read(file, options: options) : try SafetensorsFile.read(file)
+    let catalog =
+      GGUFFile.matches(file)
+      ? try GGUFFile(file).catalog
+      : PyTorchFile.matches(file)
+        ? try PyTorchFile.read(file, options: options) : try SafetensorsFile.read(file)
+    return catalog.adding(ZeroTail.note(file, catalog).map { [$0] } ?? [])
   }
 }

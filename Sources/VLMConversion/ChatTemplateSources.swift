@@ -80,6 +80,7 @@ extension SourceDescriptions {
   ) throws -> String? {
     guard let path = path(of: name) else { return nil }
     let file = try MappedFile(path: path)
+    try Self.requireFetched(file, expected: "a chat template")
     let limit = JinjaLimits().maximumSourceBytes
     guard file.count <= limit else {
       notes.append("\(name): found \(file.count) bytes, expected at most \(limit): left out")

@@ -14,6 +14,9 @@ package struct ModelDifference {
     /// Places where one of the two is NaN or infinite and the other is something else.
     package let mismatchCount: Int
 
+    /// safetensors and PyTorch write in capitals what a container writes small.
+    package var isOfOneType: Bool { types.0.lowercased() == types.1.lowercased() }
+
     /// √(Σ(a − b)² / Σa²); infinite where the values cannot be compared.
     package var relativeError: Double {
       guard let error, mismatchCount == 0 else { return .infinity }

@@ -44,6 +44,16 @@ struct SourceDescriptions {
     return try Self.json(file)
   }
 
+  /// Refuses what stands where a file should be that was not fetched.
+  static func requireFetched(
+    _ file: MappedFile, expected: String
+  ) throws(ConversionError) {
+    let found = file.withBytes(0..<min(file.count, 512)) { FileKind.standIn($0) }
+    guard let found else { return }
+    throw ConversionError(
+      path: file.path, .json(offset: 0, text: "this is \(found), expected \(expected)"))
+  }
+
   /// Descriptions are small; anything larger is no description.
   private static let maximumBytes = 64 << 20
 

@@ -27,7 +27,7 @@ struct SourceRecognition {
   let notes: [Note]
   private let given: GivenParts
 
-  /// What a person should know of the halves of a LLaVA in GGUF.
+  /// What a person should know of the halves of a model in GGUF.
   var halves: [Note] {
     guard catalog.gguf != nil else { return [] }
     if let vision = catalog.vision?.path {
@@ -36,7 +36,7 @@ struct SourceRecognition {
         ? []
         : [
           Note(
-            "the folder has a LLaVA in two halves: '\(catalog.path.escapedForDisplay())' and "
+            "the folder has a model in two halves: '\(catalog.path.escapedForDisplay())' and "
               + "'\(vision.escapedForDisplay())' are read together")
         ]
     }

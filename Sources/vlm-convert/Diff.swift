@@ -84,7 +84,7 @@ struct Diff: ParsableCommand {
           + " no part of the model: "
           + "\(example.escapedForDisplay())\(difference.ignored.count > 1 ? ", …" : "")")
     }
-    let differing = difference.common.filter { $0.relativeError > 0 || $0.types.0 != $0.types.1 }
+    let differing = difference.common.filter { $0.relativeError > 0 || !$0.isOfOneType }
     for entry in top == 0 ? differing[...] : differing.prefix(top) { Report.line(line(entry)) }
     if top > 0, differing.count > top {
       Report.line("… and \(differing.count - top) more; --top 0 shows all")
@@ -99,7 +99,7 @@ struct Diff: ParsableCommand {
 
   private func line(_ entry: ModelDifference.Entry) -> String {
     let name = entry.name.escapedForDisplay()
-    let types = entry.types.0 == entry.types.1 ? "" : "  \(entry.types.0) and \(entry.types.1)"
+    let types = entry.isOfOneType ? "" : "  \(entry.types.0) and \(entry.types.1)"
     if entry.shapes.0 != entry.shapes.1 {
       return "\(name)  shapes \(entry.shapes.0) and \(entry.shapes.1)\(types)"
     }

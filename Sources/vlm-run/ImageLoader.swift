@@ -63,6 +63,14 @@ struct ImageLoader {
     let (height, width) = (shape[1], shape[2])
     var planar = [Float](repeating: 0, count: channels * height * width)
     try planar.withUnsafeMutableBufferPointer { try tensor.readFloats(0..<$0.count, into: $0) }
+    let count = planar.count { !$0.isFinite }
+    guard count == 0 else {
+      throw ModelError(
+        file: path,
+        .image(
+          found: "\(count) of \(planar.count) values of \(name) are NaN or infinite",
+          expected: "finite numbers"))
+    }
     return PixelTensor(
       height: height, width: width, channels: channels, channelsFirst: planar)
   }

@@ -66,7 +66,7 @@ struct ImageRun {
     if !quiet, records.format == .text, totals.done + totals.failed > 1 {
       let seconds = Progress.now() - start
       Report.note(
-        "\(totals.done) images in \(decimal(seconds, 2)) s, "
+        "\(totals.done) image\(totals.done == 1 ? "" : "s") in \(decimal(seconds, 2)) s, "
           + "\(decimal(Double(totals.done) / seconds, 1)) per second")
     }
   }
@@ -170,7 +170,8 @@ struct ImageRun {
     }
     if output.logits == nil {
       Report.line(
-        "  an embedding of \(output.embedding.count) values, no classes; --embed writes it")
+        "  an embedding of \(output.embedding.count) values, no classes"
+          + (outputs.embed == nil ? "; --embed writes it" : ""))
     }
   }
 

@@ -122,7 +122,14 @@ struct PreprocessingOptions: ParsableArguments {
     } else if let side = size.flatMap({ Int($0) }) {
       result = result.resized(toSide: side)
     }
-    if let cropPct { result = result.cropping(share: cropPct) }
+    if let cropPct {
+      guard result.crop != nil else {
+        throw ValidationError(
+          "--crop-pct: no effect"
+            + (size == "native" ? " with --size native" : ": the model sees pictures whole"))
+      }
+      result = result.cropping(share: cropPct)
+    }
     return result
   }
 }

@@ -309,6 +309,11 @@ struct BatchTests {
       let outcome = try fixture.run(language, ["-p", "x", option, "-1"], status: 64)
       #expect(outcome.errors.contains("vlm-run: \(option): found -1"), "\(outcome.errors)")
     }
+    let whole = fixture.folder.path("siglip.vlmz")
+    #expect(
+      try CommandRunner.convert(TestFiles.fixture("siglip/vision"), whole, "-q").status == 0)
+    let cropped = try fixture.run(whole, [Self.horse, "--crop-pct", "0.5"], status: 64)
+    #expect(cropped.errors.contains("--crop-pct: no effect: the model sees pictures whole"))
     let llava = try fixture.llava()
     let look = [BatchFixture.cup, "--embed", fixture.folder.path("e.npy")]
     let asked = try fixture.run(llava, look + ["--temp", "1"], status: 64)

@@ -64,5 +64,10 @@ struct ChannelTests {
     let three = ExpectedTensor(
       shape: [1, 3, 16, 16], values: [Float](repeating: 0, count: 3 * 16 * 16))
     #expect(try run(three).status == 65)
+    var values = pixels.values
+    values[3] = .nan
+    let damaged = try run(ExpectedTensor(shape: pixels.shape, values: values))
+    #expect(damaged.status == 65)
+    #expect(damaged.errorLine.contains("1 of \(values.count) values of pixel_values are NaN"))
   }
 }

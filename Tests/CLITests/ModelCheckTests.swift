@@ -83,6 +83,26 @@ struct ModelCheckTests {
     #expect(status == 65 && line.contains("rotary_emb.inv_freq"), "\(line)")
   }
 
+  @Test("a pointer or a page in the place of a template or a tokenizer is refused as such")
+  func notFetched() throws {
+    let pointer = try folder.write(
+      "pointer", Array("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 7\n".utf8))
+    let page = try folder.write(
+      "page", Array("<!DOCTYPE html>\n<html><body>404</body></html>".utf8))
+    for (name, source, found) in [
+      ("chat_template.jinja", pointer, "this is a Git LFS pointer; fetch the file itself first"),
+      ("chat_template.jinja", page, "this is an HTML page, expected a chat template"),
+      ("tokenizer.model", pointer, "this is a Git LFS pointer; fetch the file itself first"),
+      ("tokenizer.json", pointer, "this is a Git LFS pointer; fetch the file itself first"),
+    ] {
+      try copy(files: [(name, source)])
+      let (status, line) = try refusal("-q")
+      #expect(status == 65)
+      #expect(line.contains("\(name): \(found)"), "\(line)")
+      try FileManager.default.removeItem(atPath: folder.path(name))
+    }
+  }
+
   @Test("a tokenizer with tokens that have no embeddings is refused, with the first of them")
   func tokenizer() throws {
     let larger = TestFiles.fixture("tokenizer/bytelevel-small.tokenizer.json")

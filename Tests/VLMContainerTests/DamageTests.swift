@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import VLMContainer
+import VLMFoundation
 
 /// A small file, damaged in every way: it is either refused, or read without loss.
 @Suite("Damaged containers")
@@ -49,7 +50,7 @@ struct DamageTests {
   func mutations() throws {
     let seed: UInt64 = 20_261_121
     print("seed \(seed)")
-    var random = SplitMix(state: seed)
+    var random = SplitMix64(seed: seed)
     var found = 0
     for _ in 0..<3000 {
       var damaged = bytes

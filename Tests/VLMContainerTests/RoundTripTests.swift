@@ -1,5 +1,6 @@
 import Testing
 import VLMContainer
+import VLMFoundation
 import VLMTensor
 
 @Suite("Writing and reading containers")
@@ -105,7 +106,7 @@ struct RoundTripTests {
   @Test("a megabyte of JSON is compressed and read")
   func largeSection() throws {
     let writer = try ContainerWriter(path: sample.folder.path("x.vlmz"), overwrite: false)
-    var random = SplitMix(state: 7)
+    var random = SplitMix64(seed: 7)
     let bytes = (0..<1 << 20).map { _ in UInt8(97 + random.next() % 8) }
     try writer.add(section: .config, bytes)
     try writer.beginTensor(name: "t", format: .init(scheme: .f32), role: .vector, shape: [1])

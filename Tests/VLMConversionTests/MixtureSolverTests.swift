@@ -1,4 +1,5 @@
 import Testing
+import VLMFoundation
 import VLMTensor
 import VLMTestSupport
 
@@ -11,7 +12,7 @@ struct MixtureSolverTests {
 
   /// Matrices whose losses fall fourfold with each bit, as errors do, from a start of their own.
   private func items(_ count: Int, seed: UInt64, head: Int = 0) -> [MixtureItem] {
-    var random = SplitMix(seed: seed)
+    var random = SplitMix64(seed: seed)
     return (0..<count).map { index in
       let weights = index == 0 && head > 0 ? head : 64 * Int(1 + random.next() % 40)
       let loss = Double(1 + random.next() % 1000) / 1000

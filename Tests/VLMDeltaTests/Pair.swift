@@ -27,7 +27,7 @@ struct Pair {
       self.name = name
       self.format = format
       self.shape = shape
-      var random = SplitMix(seed: seed)
+      var random = SplitMix64(seed: seed)
       let count = format.byteCount(shape: shape) ?? 0
       bytes = []
       bytes.reserveCapacity(count + 8)
@@ -137,18 +137,6 @@ struct Pair {
     let path = root.appendingPathComponent("formats/golden/" + folder).path
     return try FileManager.default.contentsOfDirectory(atPath: path)
       .filter { $0.hasSuffix(ending) }.sorted().map { path + "/" + $0 }
-  }
-}
-
-/// Values that are the same for the same seed.
-struct SplitMix {
-  var seed: UInt64
-  mutating func next() -> UInt64 {
-    seed &+= 0x9e37_79b9_7f4a_7c15
-    var z = seed
-    z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-    return z ^ z >> 31
   }
 }
 

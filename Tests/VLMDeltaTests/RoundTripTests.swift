@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import VLMContainer
+import VLMFoundation
 import VLMTensor
 import VLMTestSupport
 
@@ -142,7 +143,7 @@ struct RoundTripTests {
 
   @Test("differences of any words are undone", arguments: [1, 2, 4])
   func differences(_ wordSize: Int) {
-    var random = SplitMix(seed: 3)
+    var random = SplitMix64(seed: 3)
     let target = (0..<1200).map { _ in UInt8(truncatingIfNeeded: random.next()) }
     let base = (0..<1200).map { _ in UInt8(truncatingIfNeeded: random.next()) }
     let made = target.withUnsafeBytes { target in

@@ -417,7 +417,7 @@ struct StatedFieldsTests {
     #expect(
       found.notes.map(\.description) == [
         "config.json does not state num_attention_heads, hidden_act and layer_norm_eps: assuming "
-          + "1 head, GELU by tanh and an epsilon of 1e-06, as in Google's SigLIP"
+          + "1 head, GELU by tanh and an epsilon of 1e-06, a guess, as no SigLIP of Google's has 8 columns"
       ])
     for value: JSONValue in ["2", 0, -2, 2.5, 3, 4_000_000_000] {
       let json = Self.changed(SigLIPCheckpointTests.described, "num_attention_heads", value)

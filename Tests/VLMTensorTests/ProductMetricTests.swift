@@ -8,7 +8,7 @@ import VLMTestSupport
 @Suite("Errors of products")
 struct ProductMetricTests {
   private func matrix(rows: Int, columns: Int, seed: UInt64) -> (Activations, MatrixView) {
-    var random = SplitMix(seed: seed)
+    var random = SplitMix64(seed: seed)
     let memory = Activations(count: rows * columns)
     let view = memory.matrix(rows: rows, columns: columns)
     view.assign(

@@ -24,7 +24,7 @@ package enum SmallGGUFModel {
 
   /// Whole numbers from -127 to 127, which Q8_0 holds exactly with a step of 1.
   package static func values(_ tensor: Int, _ shape: [Int]) -> [Int] {
-    var generator = SplitMix(seed: UInt64(tensor))
+    var generator = SplitMix64(seed: UInt64(tensor))
     return (0..<shape.reduce(1, *)).map { _ in Int(generator.next() % 255) - 127 }
   }
 

@@ -38,7 +38,7 @@ struct PackedSample {
   func write(_ name: String = "model.vlmz", megabytes: Int = 3) throws {
     let writer = try ContainerWriter(path: folder.path(name), overwrite: true)
     try writer.add(section: .config, Array(#"{"model":"convnext"}"#.utf8))
-    var random = SplitMix(seed: 7)
+    var random = SplitMix64(seed: 7)
     func add(_ name: String, _ format: TensorFormat, _ shape: [Int]) throws {
       try writer.beginTensor(name: name, format: format, role: .matrix, shape: shape)
       let count = format.byteCount(shape: shape) ?? 0

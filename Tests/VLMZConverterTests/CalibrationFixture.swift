@@ -27,7 +27,7 @@ enum CalibrationFixture {
       "to", "play", "with", "her", "dog", "in", "the", "park", "One", "day", "they", "saw", "big",
       "red", "ball", "and", "were", "very", "happy", "Tom", "said", "I", "want", "it", "too",
     ]
-    var random = SplitMix(seed: seed)
+    var random = SplitMix64(seed: seed)
     return (0..<count).map { index in
       words[Int(random.next() % UInt64(words.count))] + (index % 9 == 8 ? "." : "")
     }.joined(separator: " ")

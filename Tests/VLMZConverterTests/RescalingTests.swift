@@ -52,7 +52,7 @@ struct RescalingTests {
       config += [#""architectures":["Qwen2ForCausalLM"],"model_type":"qwen2""#]
     }
     config.append(#""tie_word_embeddings":\#(isTied)"#)
-    var random = SplitMix(seed: 7)
+    var random = SplitMix64(seed: 7)
     var entries: [SafetensorsWriter.Entry] = []
     func add(_ name: String, _ shape: [Int]) {
       let values = (0..<shape.reduce(1, *)).map { _ in
@@ -106,7 +106,7 @@ struct RescalingTests {
     let writer = try StatisticsWriter(
       path: folder.path("statistics"), overwrite: true, groups: groups, provenance: .null,
       pool: pool)
-    var random = SplitMix(seed: 3)
+    var random = SplitMix64(seed: 3)
     for group in groups {
       let memory = Activations(count: 8 * group.inputs)
       let rows = memory.matrix(rows: 8, columns: group.inputs)

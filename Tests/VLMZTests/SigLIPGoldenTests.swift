@@ -90,6 +90,12 @@ struct SigLIPGoldenTests {
     try Self.check(found.embedding, "model.image_embeds")
     let source = try SourceModel.open(path: Self.path("model"))
     #expect(source.notes.contains { $0.contains("takes token ids only") })
+    // No file says how pictures are prepared: as SigLIP's own processor does, not CLIP's.
+    let alone = try SourceModel.open(path: Self.path("vision"))
+    #expect(source.preprocessing?.normalization == .half)
+    #expect(source.preprocessing?.crop == nil)
+    #expect(source.notes.contains { $0.contains("assuming SigLIP's, at a side of") })
+    #expect(source.preprocessing?.fixedSize?.width == alone.preprocessing?.fixedSize?.width)
   }
 
   @Test("a classifier looks at the mean of the tokens, and has the steps of its processor")

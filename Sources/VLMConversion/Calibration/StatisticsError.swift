@@ -19,6 +19,8 @@ package struct StatisticsError: ReportableError, Equatable {
     case noHessian(tensor: String, scheme: String)
     /// It would be written where the conversion writes.
     case isOutput(String)
+    /// They are of a model of other shapes.
+    case otherModel
     /// What the statistics were gathered with, and what was asked for.
     case otherData(found: String, expected: String)
   }
@@ -53,6 +55,8 @@ package struct StatisticsError: ReportableError, Equatable {
     case .isOutput(let output):
       return "\(name): the conversion to \(output.escapedForDisplay()) writes there, expected "
         + "another file for statistics"
+    case .otherModel:
+      return "\(name): statistics of another model, expected this one's"
     case .otherData(let found, let expected):
       return "\(name): statistics of \(found), expected \(expected)"
         + words.end(.keepStatistics)

@@ -4,12 +4,25 @@ package enum FileKind {
   /// "a PNG image" and the like; nil when nothing is recognised.
   package static func sniff(_ bytes: UnsafeRawBufferPointer) -> String? {
     if let kind = signatures.first(where: { bytes.starts(with: $0.bytes) })?.kind { return kind }
-    if bytes.count > 262, bytes[257..<262].elementsEqual("ustar".utf8) { return "a tar archive" }
+    if bytes.count > 262, bytes[257..<262].elementsEqual("ustar".utf8) {
+      return "a tar archive; unpack it first"
+    }
     if bytes.count >= 2, bytes[0] == 0x80, (2...5).contains(bytes[1]) {
       return "a Python pickle (a PyTorch checkpoint?)"
     }
     return sniffMessages(bytes) ?? sniffText(bytes)
   }
+
+  /// What stands where a text should be because it was not fetched: a pointer, a page, a server's
+  /// answer; nil for everything else.
+  package static func standIn(_ bytes: UnsafeRawBufferPointer) -> String? {
+    if let pointer = pointers.first(where: { bytes.starts(with: $0.bytes) }) { return pointer.kind }
+    guard let kind = sniffText(bytes) else { return nil }
+    return kind == page || kind.contains(answer) ? kind : nil
+  }
+
+  private static let page = "an HTML page"
+  private static let answer = ", a server's answer instead of the file"
 
   /// Formats that begin with their first field.
   private static func sniffMessages(_ bytes: UnsafeRawBufferPointer) -> String? {
@@ -36,7 +49,7 @@ package enum FileKind {
     let start = bytes.prefix(256).drop { [0x20, 0x09, 0x0a, 0x0d].contains($0) }
     let lower = start.prefix(64).map { (0x41...0x5a).contains($0) ? $0 | 0x20 : $0 }
     if lower.starts(with: "<!doctype html".utf8) || lower.starts(with: "<html".utf8) {
-      return "an HTML page"
+      return page
     }
     if lower.starts(with: "<?xml".utf8) { return "an XML text" }
     if let answer = sniffAnswer(start) { return answer }
@@ -68,7 +81,7 @@ package enum FileKind {
     let isAnswer =
       isJSON ? lower.hasPrefix("{\"error") : answers.contains { lower.contains($0) }
     guard isAnswer else { return isJSON ? nil : text }
-    return text + ", a server's answer instead of the file; download it again (hf auth login first "
+    return text + answer + "; download it again (hf auth login first "
       + "where the model asks for permission)"
   }
 
@@ -84,32 +97,38 @@ package enum FileKind {
     init(_ text: String, _ kind: String) { self.init(Array(text.utf8), kind) }
   }
 
-  private static let signatures = [
+  private static let pointers = [
     Signature(
       "version https://git-lfs", "a Git LFS pointer; fetch the file itself first: git lfs pull"),
     Signature("# xet version", "a Xet pointer; fetch the file itself first: hf download"),
-    Signature([0x89, 0x56, 0x4c, 0x4d, 0x5a], "a .vlmz container"),
-    Signature(
-      [0x89, 0x56, 0x4c, 0x4d, 0x44],
-      "a .vlmzd delta, from which 'vlm-convert apply' makes a model out of its base ('vlm-convert "
-        + "inspect' shows which)"),
-    Signature(
-      [0x89, 0x56, 0x4c, 0x5a, 0x50], "a packed .vlmzp; unpack it first: vlm-convert unpack"),
-    Signature("GGUF", "a GGUF file"),
-    Signature("PK\u{3}\u{4}", "a zip archive (a PyTorch checkpoint?)"),
-    Signature("PK\u{5}\u{6}", "an empty zip archive"),
-    Signature([0x1f, 0x8b], "a gzip archive"),
-    Signature("BZh", "a bzip2 archive"),
-    Signature([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0], "an xz archive"),
-    Signature([0x28, 0xb5, 0x2f, 0xfd], "a Zstandard archive"),
-    Signature("7z\u{bc}\u{af}".unicodeScalars.map { UInt8($0.value) }, "a 7-Zip archive"),
-    Signature([0x89, 0x50, 0x4e, 0x47], "a PNG image"),
-    Signature([0xff, 0xd8, 0xff], "a JPEG image"),
-    Signature("%PDF", "a PDF document"),
-    Signature([0x89, 0x48, 0x44, 0x46], "an HDF5 file"),
-    Signature([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59], "a NumPy array"),
-    Signature([0x7f, 0x45, 0x4c, 0x46], "an ELF program"),
-    Signature("#!", "a script"),
-    Signature("lmgg", "a GGML file"), Signature("tjgg", "a GGJT file"),
   ]
+
+  private static let signatures =
+    pointers + [
+      Signature([0x89, 0x56, 0x4c, 0x4d, 0x5a], "a .vlmz container"),
+      Signature(
+        [0x89, 0x56, 0x4c, 0x4d, 0x44],
+        "a .vlmzd delta, from which 'vlm-convert apply' makes a model out of its base ('vlm-convert "
+          + "inspect' shows which)"),
+      Signature(
+        [0x89, 0x56, 0x4c, 0x5a, 0x50], "a packed .vlmzp; unpack it first: vlm-convert unpack"),
+      Signature("GGUF", "a GGUF file"),
+      Signature("PK\u{3}\u{4}", "a zip archive (a PyTorch checkpoint?)"),
+      Signature("PK\u{5}\u{6}", "an empty zip archive"),
+      Signature([0x1f, 0x8b], "a gzip archive; unpack it first"),
+      Signature("BZh", "a bzip2 archive; unpack it first"),
+      Signature([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0], "an xz archive; unpack it first"),
+      Signature([0x28, 0xb5, 0x2f, 0xfd], "a Zstandard archive; unpack it first"),
+      Signature(
+        "7z\u{bc}\u{af}".unicodeScalars.map { UInt8($0.value) }, "a 7-Zip archive; unpack it first"),
+      Signature("Rar!\u{1a}\u{7}", "a RAR archive; unpack it first"),
+      Signature([0x89, 0x50, 0x4e, 0x47], "a PNG image"),
+      Signature([0xff, 0xd8, 0xff], "a JPEG image"),
+      Signature("%PDF", "a PDF document"),
+      Signature([0x89, 0x48, 0x44, 0x46], "an HDF5 file"),
+      Signature([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59], "a NumPy array"),
+      Signature([0x7f, 0x45, 0x4c, 0x46], "an ELF program"),
+      Signature("#!", "a script"),
+      Signature("lmgg", "a GGML file"), Signature("tjgg", "a GGJT file"),
+    ]
 }

@@ -209,7 +209,11 @@ struct ImageBoundary {
         // Behind the palette stands the size of the first codes.
         position += 11 + palette(bytes[position + 9])
         isInScan = true
-      default: return .unbounded
+      default:
+        // Cut off before its last byte, and the next picture begins.
+        guard bytes.count >= position + 12 else { return .needsMore }
+        let next = Kind(UnsafeRawBufferPointer(rebasing: bytes[position...]))
+        return next == .unbounded ? .unbounded : .end(position)
       }
     }
     return .needsMore

@@ -52,6 +52,7 @@ extension CLIPConfig: ModelConfig {
           "image_mean": [0.0, 0.0, 0.0], "image_std": [1.0, 1.0, 1.0],
         ], of: "MobileCLIP's, at a side of \(side)")
     }
+    if let tower = imageTower as? SigLIPConfig { return tower.assumedSteps(naming: naming) }
     return imageTower.geometry.trainedSide.map { .clip(side: $0) } ?? .timm
   }
 }

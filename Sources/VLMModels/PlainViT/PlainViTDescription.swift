@@ -88,7 +88,7 @@ struct PlainViTDescription {
         found.isUsual ? "transformers' default" : "as in \(usual.owner) models of this width")
       notes =
         json == nil
-        ? [Self.note("no config.json beside the weights", heads)] : note.map { [$0] } ?? []
+        ? [Self.note("no config.json beside the weights", heads, width)] : note.map { [$0] } ?? []
     case .timm:
       let arguments =
         try whole.statedObject("model_args") ?? ConfigFields(.null, path: "model_args")
@@ -127,7 +127,7 @@ struct PlainViTDescription {
             json == nil
               ? "no description beside the weights"
               : "the description does not say which"
-                + " model it is", heads)
+                + " model it is", heads, width)
         ] : []
     }
   }
@@ -226,12 +226,21 @@ struct PlainViTDescription {
 
   private static func text(_ heads: Int) -> String { "\(heads) head\(heads == 1 ? "" : "s")" }
 
-  private static func note(_ place: String, _ heads: Int) -> Note {
-    Note("\(place): assuming \(text(heads)), as in the published models of this width")
+  private static func note(_ place: String, _ heads: Int, _ width: Int) -> Note {
+    let origin =
+      publishedHeads[width] == nil
+      ? "a guess, as no published model has \(width) columns"
+      : "as in the published models of this width"
+    return Note("\(place): assuming \(text(heads)), \(origin)")
   }
 
+  /// Of timm's and Meta's ViTs, by their width.
+  private static let publishedHeads = [
+    192: 3, 384: 6, 512: 8, 768: 12, 1024: 16, 1280: 16, 1408: 16, 1536: 24, 1664: 16,
+  ]
+
   private static func heads(ofWidth width: Int) -> Int {
-    [1280: 16, 1408: 16, 1664: 16][width] ?? max(1, width / 64)
+    publishedHeads[width] ?? max(1, width / 64)
   }
 
   private static func heads(ofModel name: String) -> Int? {

@@ -76,7 +76,7 @@ struct SigLIPDescription {
     let labels = try whole?.statedObject("id2label")?.count
     classCounts = classifies ? labels.map { [("config.json.id2label", $0)] } ?? [] : []
     let counted = "\(heads) head\(heads == 1 ? "" : "s")"
-    let origin = "as in Google's SigLIP"
+    let origin = Self.origin(ofWidth: width)
     if whole == nil {
       notes = ["no config.json beside the weights: assuming \(counted), \(origin)"]
     } else {
@@ -199,9 +199,15 @@ struct SigLIPDescription {
 
   // MARK: - What is not said
 
-  /// Heads of Google's models of this width.
-  static func heads(ofWidth width: Int) -> Int {
-    [768: 12, 1024: 16, 1152: 16, 1536: 16][width] ?? max(1, width / 64)
+  /// Of Google's models, by their width.
+  private static let publishedHeads = [768: 12, 1024: 16, 1152: 16, 1536: 16]
+
+  static func heads(ofWidth width: Int) -> Int { publishedHeads[width] ?? max(1, width / 64) }
+
+  /// Where that number comes from, for notes.
+  static func origin(ofWidth width: Int) -> String {
+    publishedHeads[width] == nil
+      ? "a guess, as no SigLIP of Google's has \(width) columns" : "as in Google's SigLIP"
   }
 
   private static func heads(ofModel name: String?) -> Int? {

@@ -116,7 +116,7 @@ enum SigLIPModelCheckpoint {
         "num_attention_heads": "\(heads.count) head\(heads.count == 1 ? "" : "s")",
         "hidden_act": "GELU by tanh",
         "layer_norm_eps": "an epsilon of \(SigLIPDescription.epsilon.shortestDouble)",
-      ], heads.isUsual ? "transformers' defaults" : "as in Google's SigLIP")
+      ], heads.isUsual ? "transformers' defaults" : SigLIPDescription.origin(ofWidth: facts.width))
     return (config, note)
   }
 

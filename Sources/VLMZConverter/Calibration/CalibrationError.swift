@@ -53,7 +53,7 @@ package struct CalibrationError: ReportableError, Equatable {
     case .conversation(let line, let text):
       return "\(name): line \(line): \(text)"
     case .lacks(let kind, let given):
-      return "\(setting): found \(given), expected \(kind) too" + words.end(.ownData)
+      return "\(setting): found \(given), expected \(kind)" + words.end(.ownData)
     case .tooFewTokens(let found, let expected):
       return "\(setting): found \(found) tokens, expected at least \(expected)"
     case .notFinite(let tensor, let count):

@@ -14,15 +14,16 @@ extension CalibrationData {
     let hasPictured = dialogues.contains { !$0.pictures.isEmpty }
     if description.seesPictures {
       return try require(
-        hasPictured || !pictures.isEmpty, "pictures, or conversations about pictures")
+        hasPictured || !pictures.isEmpty, "pictures, or conversations about pictures, too")
     }
     if description.language != nil {
       let hasTalk = dialogues.contains { $0.pictures.isEmpty }
       return try require(hasTalk || !texts.isEmpty, "text")
     }
-    try require(hasPictured || !pictures.isEmpty, "pictures")
-    guard description.config.text != nil else { return }
-    try require(!texts.isEmpty || !dialogues.isEmpty, "texts, such as captions")
+    let readsTexts = description.config.text != nil
+    try require(hasPictured || !pictures.isEmpty, readsTexts ? "pictures too" : "pictures")
+    guard readsTexts else { return }
+    try require(!texts.isEmpty || !dialogues.isEmpty, "texts too, such as captions")
   }
 
   /// What the model does not read, in words; nil where it reads all.

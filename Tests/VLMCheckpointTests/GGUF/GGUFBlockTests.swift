@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import VLMCheckpoint
+import VLMFoundation
 import VLMTestSupport
 
 @Suite("GGUF: blocks")
@@ -20,7 +21,7 @@ struct GGUFBlockTests {
   private func random(_ type: UInt32, _ elements: Int, _ bytes: Int) throws -> (
     CheckpointTensor, [UInt8]
   ) {
-    var generator = SplitMix(seed: UInt64(type))
+    var generator = SplitMix64(seed: UInt64(type))
     let data = (0..<6 * bytes).map { _ in UInt8(truncatingIfNeeded: generator.next() >> 13) }
     let file = GGUFComposer.file(
       tensors: [GGUFComposer.tensor("t", [UInt64(2 * elements), 3], type: type)], data: data)

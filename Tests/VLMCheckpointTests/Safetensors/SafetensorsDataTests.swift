@@ -220,14 +220,14 @@ struct SafetensorsDataTests {
         "a Python pickle (a PyTorch checkpoint?)",
         [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9]
       ),
-      ("a gzip archive", [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1, 2]),
+      ("a gzip archive; unpack it first", [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1, 2]),
       ("a PNG image", [0x89, 0x50, 0x4e, 0x47, 0xd, 0xa, 0x1a, 0xa, 0, 0, 0, 13]),
       ("a NumPy array", [0x93] + Array("NUMPY".utf8) + [1, 0, 0x76, 0]),
       ("an HDF5 file", [0x89] + Array("HDF\r\n".utf8) + [0x1a, 0xa, 0, 0]),
       ("an ELF program", [0x7f] + Array("ELF".utf8) + [2, 1, 1, 0, 0, 0]),
-      ("a Zstandard archive", [0x28, 0xb5, 0x2f, 0xfd, 4, 0, 9, 9, 9, 9]),
+      ("a Zstandard archive; unpack it first", [0x28, 0xb5, 0x2f, 0xfd, 4, 0, 9, 9, 9, 9]),
       (
-        "a tar archive",
+        "a tar archive; unpack it first",
         Array("archive/data.pkl".utf8) + [UInt8](repeating: 0, count: 241)
           + Array("ustar".utf8) + [UInt8](repeating: 0, count: 250)
       ),
@@ -240,6 +240,26 @@ struct SafetensorsDataTests {
     let values: [Float] = [0, -0.0, 1, .infinity, -.infinity, .nan, .leastNonzeroMagnitude]
     #expect(values.withUnsafeBufferPointer { FloatFormats.countNonFinite($0) } == 3)
     #expect(FloatFormats.countNonFinite(UnsafeBufferPointer(start: nil, count: 0)) == 0)
+  }
+
+  @Test("matrices of zeros at the end are told of, as a download leaves them that has not ended")
+  func zeroTail() throws {
+    let header = [("a", "[4, 4]", 0), ("b", "[4, 4]", 16), ("c", "[16]", 32)].map {
+      Composer.tensor($0.0, "U8", $0.1, $0.2, $0.2 + 16)
+    }.joined(separator: ",")
+    func warnings(ones: Int) throws -> [String] {
+      let data = [UInt8](repeating: 1, count: ones) + [UInt8](repeating: 0, count: 48 - ones)
+      let path = try make.folder.write("z.safetensors", Composer.bytes("{\(header)}", data: data))
+      return try Checkpoint.read(path: path).warnings.map(\.description)
+    }
+    // A vector of zeros is a bias, and a matrix that is zero in part a matrix.
+    #expect(try warnings(ones: 48).isEmpty)
+    #expect(try warnings(ones: 17).isEmpty)
+    let one = try #require(try warnings(ones: 16).first)
+    #expect(one.contains("the last 32 bytes are zeros, tensor 'b' among them"))
+    let all = try #require(try warnings(ones: 3).first)
+    #expect(all.contains("the last 45 bytes are zeros, tensor 'b' among them"))
+    #expect(try warnings(ones: 0).first?.contains("tensor 'a' and 1 more among them") == true)
   }
 
   @Test("every truncation and every bit flip of a file is read or refused, without a trap")

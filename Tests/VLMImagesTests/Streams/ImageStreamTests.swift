@@ -37,6 +37,15 @@ struct ImageStreamTests {
     Array("P6 # a comment\n#5 6\n2 3\n255\n".utf8)
     + Array("P6 1 1 255 P6 1 1 255".utf8.prefix(18))
 
+  @Test("a GIF without its last byte ends where the next picture begins")
+  func cutGIF() throws {
+    let png = try Self.file("docs/images/horse.png")
+    let cut = Array(try Self.file("Tests/Fixtures/pictures/gif-animated.gif").dropLast())
+    #expect(try parts(png + cut + png) == [.picture(png), .picture(cut), .picture(png)])
+    #expect(try parts(cut + cut) == [.picture(cut), .picture(cut)])
+    #expect(try parts(cut) == [.picture(cut)])
+  }
+
   @Test("JPEGs, PNGs, GIFs, PNMs, BMPs and WebPs end where their structure says")
   func kinds() throws {
     let jpeg = try Self.file("docs/images/rocket.jpg")

@@ -55,7 +55,10 @@ struct SigLIPCheckpointTests {
     #expect(bare.config.encoder.heads == 1 && bare.config.imageSize == 42)
     #expect(
       bare.notes == [
-        "no config.json beside the weights: assuming 1 head, as in Google's SigLIP"
+        """
+        no config.json beside the weights: assuming 1 head, a guess, as no SigLIP of Google's has 8 \
+        columns
+        """
       ])
   }
 

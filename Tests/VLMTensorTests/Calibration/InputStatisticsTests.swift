@@ -1,4 +1,5 @@
 import Testing
+import VLMFoundation
 import VLMTensor
 import VLMTestSupport
 
@@ -7,7 +8,7 @@ import VLMTestSupport
 struct InputStatisticsTests {
   /// `[rows, inputs]`, each row times another power of two.
   private func values(rows: Int, inputs: Int) -> [Float] {
-    var random = SplitMix(seed: UInt64(rows * 1000 + inputs))
+    var random = SplitMix64(seed: UInt64(rows * 1000 + inputs))
     return (0..<rows * inputs).map { index in
       Float(Int64(bitPattern: random.next()) >> 40) / 4096 * (index / inputs % 7 == 0 ? 8 : 1)
     }

@@ -1,4 +1,5 @@
 import Testing
+import VLMFoundation
 import VLMTestSupport
 
 @testable import VLMText
@@ -21,7 +22,7 @@ struct GrammarConstraintTests {
       let grammar = try Grammar(gbnf: source)
       let matcher = GrammarMatcher(grammar, WalkVocabulary.vocabulary())
       var states = GrammarStates(grammar.automaton)
-      var random = SplitMix(seed: 1)
+      var random = SplitMix64(seed: 1)
       for _ in 0..<6 {
         var constraint = matcher.constraint(endTokens: [Self.end])
         var set = states.start()

@@ -28,7 +28,7 @@ enum WalkVocabulary {
 
   /// A text of random tokens; nil where it does not end soon. Behind some tokens what ends it is
   /// preferred.
-  static func walk(_ constraint: GrammarConstraint, _ random: inout SplitMix) -> [Int]? {
+  static func walk(_ constraint: GrammarConstraint, _ random: inout SplitMix64) -> [Int]? {
     var constraint = constraint
     var mask = TokenMask(count: texts.count)
     var tokens: [Int] = []
@@ -60,7 +60,7 @@ struct SchemaWalkTests {
   func walks() throws {
     let fixtures = try SchemaFixtures()
     let vocabulary = WalkVocabulary.vocabulary()
-    var random = SplitMix(seed: 16)
+    var random = SplitMix64(seed: 16)
     var (ended, all) = (0, 0)
     var lines = ""
     for (number, item) in fixtures.cases.enumerated() {

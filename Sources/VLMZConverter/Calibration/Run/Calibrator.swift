@@ -335,7 +335,7 @@ struct Calibrator {
     }
     let found = file.provenance
     guard found["model"]?.stringValue == modelDigest else {
-      throw refuse("another model", "this one's")
+      throw StatisticsError(path: file.path, .otherModel)
     }
     guard let data else {
       if found["weights"]?.stringValue != (try conversion.weightsDigest()) {
