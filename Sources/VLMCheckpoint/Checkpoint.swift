@@ -76,6 +76,6 @@ package enum Checkpoint {
       ? try GGUFFile(file).catalog
       : PyTorchFile.matches(file)
         ? try PyTorchFile.read(file, options: options) : try SafetensorsFile.read(file)
-    return catalog.adding(ZeroTail.note(file, catalog).map { [$0] } ?? [])
+    return ZeroTail.note(file, catalog).map { catalog.adding([$0]) } ?? catalog
   }
 }

@@ -9,17 +9,25 @@ enum ZeroTail {
   /// A note where matrices at the end of `file` are zeros alone; a model may have such, so it is no error.
   static func note(_ file: MappedFile, _ catalog: TensorCatalog) -> Note? {
     let start = self.start(file)
-    let zeros = catalog.tensors.filter { tensor in
-      tensor.source === file && tensor.owned == nil && tensor.shape.count > 1
-        && !tensor.range.isEmpty && tensor.range.lowerBound >= start
+    guard start < file.count else { return nil }
+    var (count, first) = (0, Int.max)
+    for (index, tensor) in catalog.tensors.enumerated()
+    where tensor.source === file && tensor.owned == nil && tensor.shape.count > 1
+      && !tensor.range.isEmpty && tensor.range.lowerBound >= start
+    {
+      count += 1
+      if first == .max
+        || tensor.range.lowerBound < catalog.tensors[first].range.lowerBound
+      {
+        first = index
+      }
     }
-    guard let first = zeros.min(by: { $0.range.lowerBound < $1.range.lowerBound }) else {
-      return nil
-    }
-    let others = zeros.count == 1 ? "" : " and \(zeros.count - 1) more"
+    guard count > 0 else { return nil }
+    let name = catalog.tensors[first].name.escapedForDisplay()
+    let others = count == 1 ? "" : " and \(count - 1) more"
     return Note(
       "\(file.path.escapedForDisplay()): the last \(file.count - start) bytes are zeros, tensor "
-        + "'\(first.name.escapedForDisplay())'\(others) among them, as a download leaves them that has "
+        + "'\(name)'\(others) among them, as a download leaves them that has "
         + "not ended: compare the file's checksum with its publisher's")
   }
 
