@@ -124,119 +124,133 @@ package struct CheckpointError: ReportableError, Equatable {
 extension CheckpointError {
   private func text(_ words: Wording) -> String {
     switch problem {
-    case .file(let error): error.description(in: words)
+    case .file(let error): return error.description(in: words)
     case .otherKind(let kind):
-      "this is \(kind), expected a .vlmz, safetensors, PyTorch or GGUF file"
+      return "this is \(kind), expected a .vlmz, safetensors, PyTorch or GGUF file"
         + (kind == "an HTML page" ? "; download it again" : "")
     case .empty:
-      "the file is empty, expected a .vlmz, safetensors, PyTorch or GGUF file; download it again"
-    case .headerTooSmall(let bytes): "the header ends after \(bytes) bytes, expected at least 10"
+      return
+        "the file is empty, expected a .vlmz, safetensors, PyTorch or GGUF file; download it again"
+    case .headerTooSmall(let bytes):
+      return "the header ends after \(bytes) bytes, expected at least 10"
     case .headerLengthBeyondLimit(let length, let limit):
-      "the header length is \(length), expected at most \(limit)"
+      return "the header length is \(length), expected at most \(limit)"
     case .headerLengthBigEndian(let length):
-      "the header length is big-endian (\(length)), expected little-endian"
+      return "the header length is big-endian (\(length)), expected little-endian"
     case .headerTruncated(let length, let available):
-      "the header has \(length) bytes, but only \(available) follow in the file: it is cut short, or "
+      return
+        "the header has \(length) bytes, but only \(available) follow in the file: it is cut short, or "
         + "no safetensors file"
     case .headerNotObject(let byte):
-      "the header starts with byte 0x\(String(byte, radix: 16)), expected '{'"
+      return "the header starts with byte 0x\(String(byte, radix: 16)), expected '{'"
     case .headerPaddedWithNul(let offset):
-      "the header is padded with NUL bytes from byte \(offset) on, expected spaces"
-    case .json(let error): error.description
-    case .duplicateName: "the name occurs twice"
-    case .duplicateField(let field): "the field '\(shown(field))' occurs twice"
-    case .duplicateMetadata(let key): "the key '\(shown(key))' occurs twice"
+      return "the header is padded with NUL bytes from byte \(offset) on, expected spaces"
+    case .json(let error): return error.description
+    case .duplicateName: return "the name occurs twice"
+    case .duplicateField(let field): return "the field '\(shown(field))' occurs twice"
+    case .duplicateMetadata(let key): return "the key '\(shown(key))' occurs twice"
     case .metadataBeyondLimit(let bytes, let limit):
-      "the metadata has \(bytes) bytes or more, expected at most \(limit)"
-    case .emptyName: "a tensor has an empty name"
+      return "the metadata has \(bytes) bytes or more, expected at most \(limit)"
+    case .emptyName: return "a tensor has an empty name"
     case .nameTooLong(let bytes, let limit):
-      "a name has \(bytes) bytes, expected at most \(limit)"
-    case .controlCharacterInName: "the name holds a control character"
-    case .missingField(let field): "the field '\(field)' is missing"
+      return "a name has \(bytes) bytes, expected at most \(limit)"
+    case .controlCharacterInName: return "the name holds a control character"
+    case .missingField(let field): return "the field '\(field)' is missing"
     case .description:
-      "describes a model, expected its weights; name the folder that both lie in, or their file"
+      return
+        "describes a model, expected its weights; name the folder that both lie in, or their file"
     case .wrongType(let field, let found, let expected):
-      "the field '\(shown(field))' is \(shown(found)), expected \(expected)"
+      return "the field '\(shown(field))' is \(shown(found)), expected \(expected)"
     case .unknownDType(let dtype):
-      "unknown dtype '\(shown(dtype))', expected one of "
+      return "unknown dtype '\(shown(dtype))', expected one of "
         + DType.allCases.map(\.rawValue).joined(separator: ", ")
-    case .rankBeyondLimit(let limit): "the shape has more than \(limit) extents"
-    case .wrongOffsetCount: "the field 'data_offsets' has other than two elements"
-    case .sizeOverflow(let shape): "the shape \(shape) is too large to count its bytes"
+    case .rankBeyondLimit(let limit): return "the shape has more than \(limit) extents"
+    case .wrongOffsetCount: return "the field 'data_offsets' has other than two elements"
+    case .sizeOverflow(let shape): return "the shape \(shape) is too large to count its bytes"
     case .partialBytes(let shape, let bits):
-      "the shape \(shape) of \(bits)-bit elements does not fill whole bytes"
+      return "the shape \(shape) of \(bits)-bit elements does not fill whole bytes"
     case .offsetsReversed(let begin, let end):
-      "the data ends at \(end), before it begins at \(begin)"
+      return "the data ends at \(end), before it begins at \(begin)"
     case .sizeMismatch(let found, let expected):
-      "the data offsets span \(found) bytes, the shape and dtype need \(expected)"
-    case .gap(let from, let to): "the bytes \(from) to \(to) before the tensor belong to none"
+      return "the data offsets span \(found) bytes, the shape and dtype need \(expected)"
+    case .gap(let from, let to):
+      return "the bytes \(from) to \(to) before the tensor belong to none"
     case .overlap(let begin, let after):
-      "the data begins at \(begin), inside another tensor's that ends at \(after)"
+      return "the data begins at \(begin), inside another tensor's that ends at \(after)"
     case .dataTruncated(let end, let available):
-      "the data ends at \(end), but the file has only \(available) bytes of data: it is cut short, "
+      return
+        "the data ends at \(end), but the file has only \(available) bytes of data: it is cut short, "
         + "download it again"
-    case .trailingBytes(let count): "\(count) bytes follow the last tensor's data"
-    case .notNumeric(let dtype): "\(dtype.rawValue) elements cannot be converted to 32-bit floats"
+    case .trailingBytes(let count): return "\(count) bytes follow the last tensor's data"
+    case .notNumeric(let dtype):
+      return "\(dtype.rawValue) elements cannot be converted to 32-bit floats"
     case .unsafeShardName(let name):
-      "the shard '\(shown(name))' is no plain name of a checkpoint file in the index's folder"
+      return
+        "the shard '\(shown(name))' is no plain name of a checkpoint file in the index's folder"
     case .symbolicLinkLeaves(let folder, let target):
-      "is a symbolic link to '\(shown(target))', outside '\(shown(folder))'"
-    case .tooManyShards(let count, let limit): "\(count) shards, expected at most \(limit)"
+      return "is a symbolic link to '\(shown(target))', outside '\(shown(folder))'"
+    case .tooManyShards(let count, let limit): return "\(count) shards, expected at most \(limit)"
     case .shardsDifferByCase(let a, let b):
-      "the shards '\(shown(a))' and '\(shown(b))' differ only by case"
-    case .notInShard(let shard): "is not in the shard '\(shown(shard))' that the index names"
-    case .inTwoShards(let a, let b): "is in two shards, '\(shown(a))' and '\(shown(b))'"
+      return "the shards '\(shown(a))' and '\(shown(b))' differ only by case"
+    case .notInShard(let shard): return "is not in the shard '\(shown(shard))' that the index names"
+    case .inTwoShards(let a, let b): return "is in two shards, '\(shown(a))' and '\(shown(b))'"
     case .severalModels(let names):
-      "the folder has \(names.count) models or parts without an index, "
-        + names.prefix(4).map { "'\(shown($0))'" }.joined(separator: ", ")
-        + (names.count > 4 ? " …" : "") + ", expected one; "
-        + (names.contains { $0.contains("mp_rank_") }
-          ? "DeepSpeed's parts are put together by its zero_to_fp32.py"
-          : "name the file that is meant")
+      let start = "the folder has \(names.count) models or parts without an index, "
+      let next =
+        names.contains { $0.contains("mp_rank_") }
+        ? "DeepSpeed's parts are put together by its zero_to_fp32.py"
+        : "name the file that is meant"
+      return start + quoted(names, limit: 4) + (names.count > 4 ? " …" : "") + ", expected one; "
+        + next
     case .missingShards(let names):
-      "the folder lacks " + names.prefix(4).map { "'\(shown($0))'" }.joined(separator: ", ")
-        + (names.count > 4 ? " and \(names.count - 4) more parts" : "")
+      let more = names.count > 4 ? " and \(names.count - 4) more parts" : ""
+      return "the folder lacks " + quoted(names, limit: 4) + more
         + " of its model; download what is missing"
     case .noWeights(let others):
-      "the folder has no weights"
-        + (others.isEmpty
-          ? "" : ", found " + others.prefix(4).map { "'\(shown($0))'" }.joined(separator: ", "))
-        + (others.count > 4 ? " …" : "") + ", expected safetensors, PyTorch or GGUF files"
+      var found = others.isEmpty ? "" : ", found " + quoted(others, limit: 4)
+      if others.count > 4 { found += " …" }
+      return "the folder has no weights" + found + ", expected safetensors, PyTorch or GGUF files"
         + (Self.nextStep(others) ?? "")
     case .absent(let download):
-      "no such file or folder"
+      return "no such file or folder"
         + (download.map { "; if it is on the internet, download it first: \($0)" } ?? "")
-    case .brokenLink: "is a link to a file that is not there; download it again"
+    case .brokenLink: return "is a link to a file that is not there; download it again"
     case .unfinished(let name):
-      "'\(shown(name))' is a download that has not ended; let it end, or download the model again"
+      return
+        "'\(shown(name))' is a download that has not ended; let it end, or download the model again"
     case .innerFolders(let names, let ready):
-      "the folder has no weights of its own, its folders "
-        + names.prefix(4).map { "'\(shown($0))'" }.joined(separator: ", ")
-        + (names.count > 4 ? " …" : "") + " have; name one of them: \(ready.quotedForShell)"
+      let shown = quoted(names, limit: 4) + (names.count > 4 ? " …" : "")
+      return "the folder has no weights of its own, its folders \(shown) have; name one of them: "
+        + ready.quotedForShell
     case .severalSnapshots(let names):
-      "the download cache has \(names.count) snapshots and no refs/main, expected one; name one of "
-        + names.prefix(8).map { "'\(shown($0))'" }.joined(separator: ", ")
+      return
+        "the download cache has \(names.count) snapshots and no refs/main, expected one; name one of "
+        + quoted(names, limit: 8)
     case .pipeline:
-      "is a pipeline of diffusers (model_index.json), which makes pictures; expected a model that "
+      return
+        "is a pipeline of diffusers (model_index.json), which makes pictures; expected a model that "
         + "classifies or embeds them, or talks about them"
     case .unconverted(let output):
-      "is a checkpoint, expected a .vlmz file" + words.end(.convert(path, to: output))
+      return "is a checkpoint, expected a .vlmz file" + words.end(.convert(path, to: output))
     case .asOutput(let kind):
-      "is a \(kind), expected a .vlmz file to write: are the arguments the wrong way round?"
-    case .notInPart(let name): "is not in '\(shown(name))', as in the other parts"
+      return "is a \(kind), expected a .vlmz file to write: are the arguments the wrong way round?"
+    case .notInPart(let name): return "is not in '\(shown(name))', as in the other parts"
     case .parallelPart(let found, let expected):
-      "a part has the shape \(found), expected \(expected)"
+      return "a part has the shape \(found), expected \(expected)"
     case .noSuchState(let name, let choices):
-      "no tensor's name begins with '\(shown(name)).'"
-        + (choices.isEmpty
-          ? ": the file holds one state"
-          : ", expected one of "
-            + choices.prefix(20).map { "'\(shown($0))'" }.joined(separator: ", "))
+      let start = "no tensor's name begins with '\(shown(name)).'"
+      guard !choices.isEmpty else { return start + ": the file holds one state" }
+      return start + ", expected one of " + quoted(choices, limit: 20)
     case .names(let found, let expected):
-      "names of classes: found \(found), expected \(expected)"
-    case .pyTorch(let problem): problem.text(words)
-    case .gguf(let problem): problem.text(words)
+      return "names of classes: found \(found), expected \(expected)"
+    case .pyTorch(let problem): return problem.text(words)
+    case .gguf(let problem): return problem.text(words)
     }
+  }
+
+  /// The first of some names, for a message.
+  private func quoted(_ names: [String], limit: Int) -> String {
+    names.prefix(limit).map { "'\(shown($0))'" }.joined(separator: ", ")
   }
 
   /// How weights are had from files that are none that are read.
