@@ -26,11 +26,6 @@ struct ViTCheckpointTests {
     return .object(object)
   }
 
-  static func text(_ names: Names, _ json: JSONValue?) -> String {
-    let error = thrownError(ModelError.self) { try PlainViTCheckpoint(names, json) }
-    return error?.description ?? "nothing"
-  }
-
   @Test("each tensor of the manifest comes from the file, and none is left over")
   func manifest() throws {
     for (folder, json) in [
@@ -88,7 +83,7 @@ struct ViTCheckpointTests {
       ("two-classifiers", "distillation_classifier.bias", "distilled_classifier.0.bias"),
     ] {
       let rest = try Self.names(folder).filter { $0.name != name }
-      var text = Self.text(rest, nil)
+      var text = PlainViTCheckpointTests.text(rest, nil)
       if text == "nothing" {
         let found = try #require(try PlainViTCheckpoint(rest, nil), "\(folder)")
         let specs = try ModelDescription(PlainViTFamily.self, found.config).manifest()
@@ -114,7 +109,7 @@ struct ViTCheckpointTests {
     ]
     for (key, value) in cases {
       let json = PlainViTCheckpointTests.changed(Self.described("vit"), key, value)
-      let text = Self.text(names, json)
+      let text = PlainViTCheckpointTests.text(names, json)
       #expect(text.contains(key), "\(key): \(text)")
     }
     for other in ["beit", "vit_mae", "yolos", "data2vec-vision"] {
@@ -123,7 +118,7 @@ struct ViTCheckpointTests {
     let rows = try Self.names("distilled").map { name in
       name.name == "embeddings.position_embeddings" ? (name.name, [1, 26, 21]) : name
     }
-    #expect(Self.text(rows, nil).contains("expected 2 more than the square"))
+    #expect(PlainViTCheckpointTests.text(rows, nil).contains("expected 2 more than the square"))
   }
 
   @Test("numbers of a container that contradict each other are refused")
