@@ -17,6 +17,7 @@ struct MobileNetGoldenTests {
 
   static let names = [
     "conv-small", "conv-medium", "hybrid-large", "efficientvit-b", "efficientvit-l", "conv-aa",
+    "conv-blur",
   ]
 
   static func expected(_ name: String) throws -> (values: [Float], scale: Float) {

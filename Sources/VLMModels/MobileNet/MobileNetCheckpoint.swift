@@ -29,7 +29,7 @@ struct MobileNetCheckpoint: FoundTower {
       let activation = facts.activation ?? Self.assumedActivation(names)
       layers = MobileNetLayers(
         stored, activation, epsilon: facts.epsilon ?? 1e-5, isStated: isStated)
-      layers.isSmoothed = facts.isSmoothed
+      layers.smoothing = facts.smoothing
       config = try layers.mobileNetV4()
       if facts.activation == nil {
         notes.append(
@@ -37,7 +37,7 @@ struct MobileNetCheckpoint: FoundTower {
             "the description does not say which MobileNetV4 it is: assuming "
               + (activation == .gelu
                 ? "GELUs, as in hybrid_large" : "ReLUs, as in all but hybrid_large")
-              + ", and no anti-aliasing (…_aa_…), which has no weights"))
+              + ", and no anti-aliasing (…_aa_…, …_blur_…), which has no weights"))
       }
     case .efficientViT:
       // The large ones have dense convolutions in their stem or their first stage.

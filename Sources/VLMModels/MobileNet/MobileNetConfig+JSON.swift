@@ -43,7 +43,7 @@ extension MobileNetConfig.Layer {
     object.set("outputs", outputs.map { .int($0) } ?? .null)
     object.set("activation", .string(activation.rawValue))
     // Files from before there were these have none.
-    if isMean { object.set("mean", true) }
+    if let smoothing { object.set(smoothing.rawValue, true) }
     return .object(object)
   }
 
@@ -52,7 +52,13 @@ extension MobileNetConfig.Layer {
       kernel: try fields.int("kernel"), stride: try fields.int("stride"),
       outputs: fields.has("outputs") ? try fields.int("outputs") : nil,
       activation: try fields.activation("activation"))
-    isMean = try fields.bool("mean", default: false)
+    for kind in MobileNetConfig.Smoothing.allCases
+    where try fields.bool(kind.rawValue, default: false) {
+      guard smoothing == nil else {
+        throw fields.refusal(kind.rawValue, found: "true", expected: "one of mean and blur")
+      }
+      smoothing = kind
+    }
   }
 }
 

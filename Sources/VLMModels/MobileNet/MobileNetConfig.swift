@@ -3,7 +3,8 @@ import VLMTensor
 
 /// Geometry of a network of bottlenecks: a MobileNetV4 or an EfficientViT.
 package struct MobileNetConfig: Sendable, Equatable {
-  /// A convolution with its norm folded, and the activation behind it; or the mean of squares.
+  /// A convolution with its norm folded, and the activation behind it; or what smooths a map and
+  /// halves it.
   package struct Layer: Sendable, Equatable {
     /// Side of the kernel.
     package var kernel: Int
@@ -11,21 +12,29 @@ package struct MobileNetConfig: Sendable, Equatable {
     /// Nil for a depthwise one, which leaves as many channels as it reads.
     package var outputs: Int?
     package var activation: Activation
-    /// Whether it has no weights: the mean of each square of `kernel` features along a side, which
-    /// tile the map and leave out what fills none.
-    package var isMean = false
+    /// What it is in the place of a convolution; such a layer has no weights. Nil for a convolution.
+    package var smoothing: Smoothing?
 
     package init(kernel: Int, stride: Int = 1, outputs: Int?, activation: Activation = .none) {
       (self.kernel, self.stride) = (kernel, stride)
       (self.outputs, self.activation) = (outputs, activation)
     }
 
-    /// What stands in the place of strides in anti-aliased models, timm's `aa_layer='avg'`.
-    static let mean: Layer = {
-      var layer = Layer(kernel: 2, stride: 2, outputs: nil)
-      layer.isMean = true
-      return layer
-    }()
+    init(_ smoothing: Smoothing) {
+      self.init(kernel: smoothing == .mean ? 2 : 3, stride: 2, outputs: nil)
+      self.smoothing = smoothing
+    }
+  }
+
+  /// What stands in the place of strides in anti-aliased models (Zhang, "Making Convolutional
+  /// Networks Shift-Invariant Again"), and halves a map.
+  package enum Smoothing: String, Sendable, Equatable, CaseIterable {
+    /// The mean of each square of two features along a side, which tile the map and leave out what
+    /// fills none: timm's `aa_layer='avg'`.
+    case mean
+    /// The filter of one, two and one quarters along both sides, zeros around the map: timm's
+    /// `aa_layer='blurpc'`.
+    case blur
   }
 
   /// Layers one behind the other.
@@ -181,10 +190,11 @@ extension MobileNetConfig.Block {
         channels = layer.outputs ?? channels
         stride *= layer.stride
       }
-      guard block.layers.last?.isMean != true || !block.hasScale else {
+      guard block.layers.last?.smoothing == nil || !block.hasScale else {
         throw ModelError(
           .configuration(
-            field: "\(name).scale", found: "true", expected: "false, as a mean is the last layer"))
+            field: "\(name).scale", found: "true",
+            expected: "false, as the last layer smooths"))
       }
       guard !block.isResidual || stride == 1 && channels == inputs else {
         throw ModelError(
@@ -219,12 +229,14 @@ extension MobileNetConfig.Block {
 
 extension MobileNetConfig.Layer {
   fileprivate func validate(_ name: String, inputs: Int) throws(ModelError) {
-    guard !isMean else {
-      guard self == .mean else {
+    if let smoothing {
+      let usual = Self(smoothing)
+      guard self == usual else {
         throw ModelError(
           .configuration(
-            field: "\(name).mean", found: "kernel \(kernel), stride \(stride)",
-            expected: "kernel 2 and stride 2, without outputs and activation"))
+            field: "\(name).\(smoothing.rawValue)", found: "kernel \(kernel), stride \(stride)",
+            expected: "kernel \(usual.kernel) and stride \(usual.stride), without outputs and "
+              + "activation"))
       }
       return
     }

@@ -8,8 +8,12 @@ struct MobileNetDescription {
   let activation: Activation?
   /// Of the batch norms; nil where it is the class's own.
   let epsilon: Float?
-  /// Whether strides are anti-aliased: `mobilenetv4_conv_aa_…`.
-  var isSmoothed: Bool { timm.name?.contains("_aa_") ?? false }
+  /// By what strides are anti-aliased: `mobilenetv4_conv_aa_…` and `…_blur_…`, whose tensors are those
+  /// of a model that strides.
+  var smoothing: MobileNetConfig.Smoothing? {
+    guard let name = timm.name else { return nil }
+    return name.contains("_aa_") ? .mean : name.contains("_blur_") ? .blur : nil
+  }
 
   /// - Throws: `ModelError` for a model or a field that asks for other arithmetic, or has another
   ///   type.
@@ -19,7 +23,6 @@ struct MobileNetDescription {
       (activation, epsilon) = (nil, nil)
       return
     }
-    try Self.refuseOthers(name, timm.model)
     try timm.check(naming == .mobileNetV4 ? .mobileNetV4 : .efficientViT)
     guard naming == .mobileNetV4 else {
       (activation, epsilon) = (nil, try timm.arguments.statedEpsilon("norm_eps"))
@@ -34,16 +37,6 @@ struct MobileNetDescription {
     "relu": .relu, "gelu": .gelu, "gelu_tanh": .geluTanh, "silu": .silu, "swish": .silu,
     "hard_swish": .hardSwish, "hardswish": .hardSwish,
   ]
-
-  /// Refuses models whose tensors are another's: with a filter in the place of each stride, which has
-  /// no weights.
-  private static func refuseOthers(_ name: String, _ model: ConfigFields) throws(ModelError) {
-    guard name.contains("_blur_") else { return }
-    throw model.refusal(
-      "architecture", found: "'\(name)'",
-      expected: "a MobileNetV4 that strides or takes means (…_aa_…): filters that blur are not "
-        + "supported")
-  }
 
   /// Refuses numbers that the tensors do not have.
   ///

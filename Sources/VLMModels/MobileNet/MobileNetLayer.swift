@@ -7,7 +7,7 @@ struct MobileNetLayer: Sendable {
     /// Gathered windows and a product.
     case dense(PatchConvolution)
     case depthwise(GroupedConvolution)
-    case mean
+    case smoothing(MobileNetConfig.Smoothing)
   }
 
   private let kind: Kind
@@ -17,8 +17,8 @@ struct MobileNetLayer: Sendable {
     _ weights: Weights, _ config: MobileNetConfig.Layer, inputs: Int
   ) throws(ModelError) {
     self.config = config
-    guard !config.isMean else {
-      kind = .mean
+    if let smoothing = config.smoothing {
+      kind = .smoothing(smoothing)
       return
     }
     guard let outputs = config.outputs else {
@@ -79,9 +79,13 @@ struct MobileNetLayer: Sendable {
         if activation != .none { context.kernels.activate(activation, lines) }
         lines.rejoin(residual?[rows], gamma: gamma)
       }
-    case .mean:
+    case .smoothing(let smoothing):
       context.pool.forEach(count: shape.height) { line, _ in
-        Self.average(x, line, into: y[line * shape.width..<(line + 1) * shape.width])
+        let target = y[line * shape.width..<(line + 1) * shape.width]
+        switch smoothing {
+        case .mean: Self.average(x, line, into: target)
+        case .blur: Self.blur(x, line, into: target)
+        }
       }
     }
   }
@@ -98,11 +102,26 @@ struct MobileNetLayer: Sendable {
       }
     }
   }
+
+  /// A line of what the filter makes of features two apart.
+  private static func blur(_ x: FeatureMap, _ line: Int, into y: MatrixView) {
+    let (taps, width) = ([(-1, Float(0.25)), (0, 0.5), (1, 0.25)], x.shape.width)
+    y.fill(0)
+    for (down, outer) in taps where (0..<x.shape.height).contains(2 * line + down) {
+      let first = (2 * line + down) * width
+      for column in 0..<y.rows {
+        for (right, inner) in taps where (0..<width).contains(2 * column + right) {
+          let place = first + 2 * column + right
+          y[column..<column + 1].add(x.view[place..<place + 1], times: outer * inner)
+        }
+      }
+    }
+  }
 }
 
 extension MobileNetConfig.Layer {
   func output(_ map: FeatureShape) -> FeatureShape {
-    guard !isMean else {
+    guard smoothing != .mean else {
       return FeatureShape(
         batch: 1, height: map.height / stride, width: map.width / stride, channels: map.channels)
     }

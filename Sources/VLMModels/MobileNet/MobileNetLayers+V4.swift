@@ -83,12 +83,12 @@ extension MobileNetLayers {
         layers, isResidual: stride == 1 && inputs == channels, hasScale: hasScale))
   }
 
-  /// Adds a layer; of one with a stride the mean behind it, where the network is smoothed.
+  /// Adds a layer; of one with a stride what smooths behind it, where the network is smoothed.
   private func append(_ layer: Layer, to layers: inout [Layer]) {
-    guard isSmoothed, layer.stride > 1 else { return layers.append(layer) }
+    guard let smoothing, layer.stride > 1 else { return layers.append(layer) }
     var whole = layer
     whole.stride = 1
-    layers += [whole, .mean]
+    layers += [whole, Layer(smoothing)]
   }
 
   private mutating func gamma(_ name: String, _ ours: String) throws(ModelError) -> Bool {

@@ -8,9 +8,8 @@ struct MobileNetLayers {
   let epsilon: Float
   /// Whether a description says which model it is.
   let isStated: Bool
-  /// Whether the mean of what a stride would have skipped stands in the place of strides but that of
-  /// the stem.
-  var isSmoothed = false
+  /// What stands in the place of strides but that of the stem; nil for these.
+  var smoothing: MobileNetConfig.Smoothing?
   /// Channels that leave what was read last.
   var channels = 3
   /// The same behind the stem, and behind each stage.

@@ -80,7 +80,7 @@ struct MobileNetPlan {
 
   private mutating func add(_ layer: MobileNetConfig.Layer, _ map: FeatureShape) {
     let shape = layer.output(map)
-    if layer.isMean { return }
+    if layer.smoothing != nil { return }
     if layer.outputs == nil {
       sizes.linesCount.grow(to: map.width * map.channels)
     } else if layer.kernel == 1, layer.stride == 1 {

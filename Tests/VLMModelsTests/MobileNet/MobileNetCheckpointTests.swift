@@ -67,29 +67,36 @@ struct MobileNetCheckpointTests {
     }
   }
 
-  @Test("means stand in the place of strides where the name says so, and are read back")
-  func smoothed() throws {
-    let names = try Self.names("conv-aa")
-    let json: JSONValue = ["architecture": "mobilenetv4_conv_aa_medium", "num_classes": 3]
+  @Test(
+    "what smooths stands in the place of strides where the name says so, and is read back",
+    arguments: [("aa", MobileNetConfig.Smoothing.mean, 2), ("blur", .blur, 3)])
+  func smoothed(_ kind: (name: String, smoothing: MobileNetConfig.Smoothing, kernel: Int)) throws {
+    let names = try Self.names("conv-\(kind.name)")
+    let json: JSONValue = [
+      "architecture": .string("mobilenetv4_conv_\(kind.name)_medium"), "num_classes": 3,
+    ]
     let config = try #require(try MobileNetCheckpoint(names, json)).config
-    let plain = try Self.found("conv-aa").config
+    let plain = try Self.found("conv-\(kind.name)").config
     func layers(_ config: MobileNetConfig) -> [MobileNetConfig.Layer] {
       config.stages.flatMap { $0 }.flatMap { block -> [MobileNetConfig.Layer] in
         guard case .bottleneck(let block) = block else { return [] }
         return block.layers
       }
     }
-    #expect(layers(config).filter(\.isMean).count == 4)
-    #expect(layers(plain).filter(\.isMean).isEmpty && config.stride == plain.stride)
+    #expect(layers(config).filter { $0.smoothing == kind.smoothing }.count == 4)
+    let none = layers(plain).allSatisfy { $0.smoothing == nil }
+    #expect(none && config.stride == plain.stride)
     #expect(try MobileNetConfig(json: config.json) == config)
     let hostile: [(String, JSONValue)] = [
-      ("kernel", 3), ("stride", 1), ("outputs", 4), ("activation", "relu"), ("mean", 1),
+      ("kernel", .int(5 - kind.kernel)), ("stride", 1), ("outputs", 4), ("activation", "relu"),
+      (kind.smoothing.rawValue, 1), (kind.smoothing == .mean ? "blur" : "mean", true),
     ]
-    let mean: JSONValue = ["kernel": 2, "stride": 2, "activation": "none", "mean": true]
+    var smooth: JSONValue = ["kernel": .int(kind.kernel), "stride": 2, "activation": "none"]
+    smooth = Self.changed(smooth, kind.smoothing.rawValue, true)
     for (key, value) in hostile {
       let block: JSONValue = [
         "type": "bottleneck", "residual": false, "scale": false,
-        "layers": .array([Self.changed(mean, key, value)]),
+        "layers": .array([Self.changed(smooth, key, value)]),
       ]
       let json = Self.changed(config.json, "stages", [["blocks": .array([block])]])
       #expect(thrownError(ModelError.self) { try MobileNetConfig(json: json) } != nil, "\(key)")
@@ -155,8 +162,6 @@ struct MobileNetCheckpointTests {
     #expect(
       Self.refusal(names, Self.changed(described, "num_classes", 0)).contains("num_classes"))
     let small = try Self.names("conv-small")
-    #expect(
-      Self.refusal(small, ["architecture": "mobilenetv4_conv_blur_medium"]).contains("blur"))
     let namesake = thrownError(ModelError.self) {
       try MobileNetFamily.recognise(
         CheckpointFacts(
