@@ -113,22 +113,49 @@ struct PlainViTGoldenTests {
     try Self.check(found.shown["last_hidden_state"], "timm.larger.last_hidden_state")
   }
 
+  /// A folder of a DINOv3 that timm or facebookresearch saved, and whose values it has.
+  static let dinov3s = [
+    ("timm-dinov3", "timm-dinov3"), ("timm-dinov3-gated", "timm-dinov3-gated"),
+    ("facebook-dinov3", "timm-dinov3-gated"),
+  ]
+
+  @Test("a DINOv3 of timm's or facebookresearch's agrees with timm's code", arguments: dinov3s)
+  func otherDINOv3s(_ model: (folder: String, expected: String)) throws {
+    for (place, pixels) in [
+      (model.expected, try Self.pixels(side: 30)),
+      (model.expected + ".larger", try Self.pixels("larger.pixel_values")),
+    ] {
+      let found = try Self.run(model.folder, .f32, pixels)
+      for layer in 0...2 {
+        try Self.check(found.shown["hidden.\(layer)"], "\(place).hidden.\(layer)")
+      }
+      try Self.check(found.shown["last_hidden_state"], "\(place).last_hidden_state")
+      try Self.check(found.embedding, "\(place).pooler_output")
+      if model.folder == "timm-dinov3" { try Self.check(found.logits, "\(place).logits") }
+    }
+  }
+
   @Test("facebookresearch's files are timm's but for the token of hidden patches")
   func facebook() throws {
     let found = try Self.run("facebook", .f32, try Self.pixels(side: 30))
     try Self.check(found.embedding, "facebook.pooler_output")
     let source = try SourceModel.open(path: Self.path("facebook"))
     #expect(source.notes.contains { $0.contains("assuming 1 head") })
+    let newer = try SourceModel.open(path: Self.path("facebook-dinov3"))
+    #expect(newer.notes.contains { $0.contains("assuming 1 head") })
+    #expect(newer.notes.contains { $0.contains("assuming DINOv3's, at a side of 256") })
+    #expect(newer.preprocessing?.fixedSize?.width == 256)
   }
 
   @Test(
     "quantized weights keep the direction of the vector",
     arguments: [(Scheme.f16, 0.9999), (.bf16, 0.999), (.q8, 0.999), (.q4, 0.97)])
   func quantized(_ bound: (scheme: Scheme, cosine: Double)) throws {
-    for name in ["model", "giant"] {
+    for name in ["model", "giant", "timm-dinov3"] {
       let want = try #require(
         try Expected(Self.path("expected.safetensors")).tensor("\(name).pooler_output"))
-      let found = try Self.run(name, bound.scheme, try Self.pixels())
+      let side = name.hasPrefix("timm") ? 30 : nil
+      let found = try Self.run(name, bound.scheme, try Self.pixels(side: side))
       let similarity = cosine(found.embedding, want.values)
       #expect(similarity >= bound.cosine, "\(name): cosine \(similarity)")
     }

@@ -22,10 +22,29 @@ struct PlainViTCheckpoint: FoundTower {
     var found: [String: ModelCheckpoint.Source] = [:]
     var isMasked = false
     // A factor without a gate is a plain layer.
-    let isGated = names.contains { $0.name.contains(".mlp.gate_proj.") }
+    let isGated = names.contains { name in
+      [".mlp.gate_proj.", ".mlp.fc1_g.", ".mlp.w1."].contains { name.name.contains($0) }
+    }
+    let isMaskedBias = names.contains { $0.name.hasSuffix(PlainViTNaming.mask) }
     let stem = try PlainViTStemTensors(naming == .timm ? names : [], prefix: prefix)
     found = stem.found
     for (name, shape) in names where !stem.used.contains(name) {
+      if let parts = naming.parts(name) {
+        guard shape.count <= 2, let all = shape.first, all > 0, all % 3 == 0 else {
+          throw ModelError(
+            .configuration(
+              field: "tensor '\(name)'", found: "\(shape)",
+              expected: "as many rows of queries as of keys and of values"))
+        }
+        for (index, ours) in parts.enumerated()
+        where index != 1 || shape.count == 2 || !isMaskedBias {
+          try found.add(
+            .init(
+              original: name, shape: [all / 3] + shape.dropFirst(),
+              rows: .part(first: index * all / 3, count: all / 3)), as: ours)
+        }
+        continue
+      }
       var ours = naming.classifier(name) ?? name.dropping(prefix).flatMap(naming.canonical)
       if !isGated { ours = ours?.parts(between: ".mlp.up.").joined(separator: ".mlp.fc1.") }
       guard let ours else {
@@ -33,7 +52,9 @@ struct PlainViTCheckpoint: FoundTower {
         // What stood for patches that training hid.
         let isMask = name.hasSuffix("mask_token")
         isMasked = isMasked || isMask
-        if !isMask, !HeadModule.isInert((name, shape)) { unexpected.append(name) }
+        if !isMask, !naming.isInert(name), !HeadModule.isInert((name, shape)) {
+          unexpected.append(name)
+        }
         continue
       }
       // A DINOv3 without registers stores none of them, as a tensor.
@@ -49,7 +70,7 @@ struct PlainViTCheckpoint: FoundTower {
         if let source = found.removeValue(forKey: name) { unused.append(source.original) }
       }
     }
-    let isNormedMean = naming == .timm && names.contains { $0.name == "fc_norm.weight" }
+    let isNormedMean = naming.isTimm && names.contains { $0.name == "fc_norm.weight" }
     let shapes = PlainViTShapes(found.mapValues(\.shape), naming, stem: stem.layers)
     do throws(ModelError) {
       (config, notes) = try shapes.config(
@@ -96,7 +117,7 @@ private struct PlainViTShapes {
     let registers =
       shapes["embeddings.registers"] == nil
       ? 0 : try shapes.shape("embeddings.registers", rank: 2)[0]
-    let isRotary = naming == .dinov3
+    let isRotary = naming.isRotary
     let isDistilled = shapes["embeddings.distillation"] != nil
     let (side, hasClassPosition) =
       isRotary
@@ -126,14 +147,14 @@ private struct PlainViTShapes {
     config.rotaryBase = facts.rotaryBase
     config.usesLayerScale = shapes["layers.0.attention.gamma"] != nil
     config.mlp = try mlp(hidden)
-    if config.mlp.isGated, !isRotary { config.encoder.activation = .silu }
+    if config.mlp.isGated, naming != .dinov3 { config.encoder.activation = .silu }
     // transformers smooths those of models with registers alone, facebookresearch too; timm all.
     let isPlain = registers == 0 && (naming == .huggingFace || isMasked) || naming == .vit
     config.resampling = isPlain ? .bicubic : .antialiased
     let (filled, overflow) = side.multipliedReportingOverflow(by: patchSize)
     config.imageSize = overflow ? 0 : filled
     if isRotary {
-      config.imageSize = facts.imageSize ?? 224
+      config.imageSize = facts.imageSize ?? (naming == .dinov3 ? 224 : 256)
     } else if naming != .timm, let stated = facts.imageSize, stated / patchSize == side {
       config.imageSize = stated
     }

@@ -39,8 +39,8 @@ struct PlainViTDescription {
     init(_ naming: PlainViTNaming) {
       switch naming {
       case .vit: (keys, heads, epsilon, owner) = (.vit, (12, 768), 1e-12, "ViT's")
-      case .dinov3: (keys, heads, epsilon, owner) = (.dinov3ViT, (6, 384), 1e-5, "DINOv2's")
-      case .huggingFace, .timm:
+      case .dinov3: (keys, heads, epsilon, owner) = (.dinov3ViT, (6, 384), 1e-5, "DINOv3's")
+      case .huggingFace, .timm, .timmDINOv3, .facebookDINOv3:
         (keys, heads, epsilon, owner) = (
           .dinov2, (12, 768), PlainViTDescription.epsilon, "DINOv2's"
         )
@@ -62,7 +62,7 @@ struct PlainViTDescription {
       let usual = Usual(naming)
       try whole.check(usual.keys)
       rotaryBase = naming == .dinov3 ? try Self.rotaryBase(whole) : nil
-      let guess = Self.heads(ofWidth: width)
+      let guess = Self.heads(ofWidth: width, naming)
       let found =
         json == nil
         ? (count: guess, isUsual: false)
@@ -88,21 +88,26 @@ struct PlainViTDescription {
         found.isUsual ? "transformers' default" : "as in \(usual.owner) models of this width")
       notes =
         json == nil
-        ? [Self.note("no config.json beside the weights", heads, width)] : note.map { [$0] } ?? []
-    case .timm:
+        ? [Self.note("no config.json beside the weights", heads, width, naming)]
+        : note.map { [$0] } ?? []
+    case .timm, .timmDINOv3, .facebookDINOv3:
       let arguments =
         try whole.statedObject("model_args") ?? ConfigFields(.null, path: "model_args")
-      if whole.has("model_args") { try arguments.check(.plainViTTimm) }
-      rotaryBase = nil
+      if whole.has("model_args") {
+        try arguments.check(naming == .timm ? .plainViTTimm : .dinov3Timm)
+      }
+      rotaryBase =
+        naming == .timm ? nil : try arguments.statedDouble("rope_temperature") ?? Self.rotaryBase
       let name = try whole.statedString("architecture")
       let stated = try arguments.statedHeads("num_heads", width: width, of: "embed_dim")
-      let named = name.flatMap { Self.heads(ofModel: $0) }
-      heads = stated ?? named ?? Self.heads(ofWidth: width)
+      let named = name.flatMap { Self.heads(ofModel: $0, naming) }
+      heads = stated ?? named ?? Self.heads(ofWidth: width, naming)
       let isQuick = name?.contains("_quickgelu_") ?? false
       activation =
         try arguments.statedChoice("act_layer", Self.activations) ?? (isQuick ? .quickGELU : .gelu)
       // timm's towers of CLIPs, which have their norms.
-      epsilon = name?.contains("_clip_") ?? false ? 1e-5 : Self.epsilon
+      let isClip = name?.contains("_clip_") ?? false
+      epsilon = isClip || naming.isRotary ? 1e-5 : Self.epsilon
       fields = arguments
       try arguments.check("in_chans", is: 3)
       var pools: [(field: String, name: String)] = []
@@ -111,7 +116,9 @@ struct PlainViTDescription {
           pools.append((part.name("global_pool"), pool))
         }
       }
-      pool = pools.first
+      // timm's default; LingBot's models state otherwise, as facebookresearch's code does.
+      let isMean = naming == .timmDINOv3 && !(name?.contains("_lingbot") ?? false)
+      pool = pools.first ?? (isMean ? (whole.name("global_pool"), "avg") : nil)
       (classifies, hasTwoClassifiers, poolerActivation) = (false, false, [])
       var counts: [(field: String, value: Int)] = []
       for part in [whole, arguments] {
@@ -127,7 +134,7 @@ struct PlainViTDescription {
             json == nil
               ? "no description beside the weights"
               : "the description does not say which"
-                + " model it is", heads, width)
+                + " model it is", heads, width, naming)
         ] : []
     }
   }
@@ -146,6 +153,9 @@ struct PlainViTDescription {
     case .timm:
       guard let name = try whole.statedString("architecture") else { return false }
       return !["vit_", "deit_", "deit3_", "flexivit_"].contains { name.hasPrefix($0) }
+    case .timmDINOv3, .facebookDINOv3:
+      guard let name = try whole.statedString("architecture") else { return false }
+      return !name.hasPrefix("vit_") || !["_dinov3", "_lingbot"].contains { name.contains($0) }
     }
   }
 
@@ -159,7 +169,7 @@ struct PlainViTDescription {
     try fields.check("intermediate_size", is: encoder.hidden)
     if !config.pooler.isEmpty { try fields.check("pooler_output_size", is: config.vectorWidth) }
     try checkRatio(config)
-    for key in ["num_register_tokens", "reg_tokens"] {
+    for key in ["num_register_tokens", "reg_tokens", "num_reg_tokens"] {
       try fields.check(key, is: config.registers)
     }
     if let side = try fields.statedSide("patch_size"), side != config.patchSize {
@@ -170,6 +180,7 @@ struct PlainViTDescription {
       ("qkv_bias", config.hasProjectionBias), ("use_swiglu_ffn", config.mlp.isGated),
       ("query_bias", config.hasProjectionBias), ("value_bias", config.hasProjectionBias),
       ("key_bias", config.hasKeyBias), ("use_gated_mlp", config.mlp.isGated),
+      ("swiglu_mlp", config.mlp.isGated),
     ] {
       guard let stated = try fields.statedBool(key), stated != found else { continue }
       throw fields.refusal(key, found: "\(stated)", expected: "\(found), as the tensors have it")
@@ -183,7 +194,7 @@ struct PlainViTDescription {
     }
     for (field, count) in classCounts where count != classes ?? 0 {
       // transformers' wrapper of timm says of a model without a classifier how many there were.
-      if classes == nil, naming == .timm, fields.path != "model_args" { continue }
+      if classes == nil, naming.isTimm, fields.path != "model_args" { continue }
       throw ModelError(
         .configuration(
           field: field, found: "\(count)", expected: "\(classes ?? 0), which the tensors have"))
@@ -192,7 +203,7 @@ struct PlainViTDescription {
 
   /// `mlp_ratio`, from which transformers' DINOv2 and timm have the width of an MLP.
   private func checkRatio(_ config: PlainViTConfig) throws(ModelError) {
-    guard naming == .huggingFace || naming == .timm,
+    guard naming == .huggingFace || naming.isTimm,
       let ratio = try fields.statedDouble("mlp_ratio")
     else { return }
     let (width, hidden) = (config.encoder.width, config.encoder.hidden)
@@ -202,7 +213,12 @@ struct PlainViTDescription {
     let plain = Int(Double(width) * ratio)
     // transformers keeps the size of a gated MLP near that of a plain one; timm halves what it states.
     let gated = (Int(Double(plain) * 2 / 3) + 7) / 8 * 8
-    let widths = config.mlp == .plain ? [plain] : naming == .timm ? [plain / 2, plain] : [gated]
+    var widths = config.mlp == .plain ? [plain] : naming == .timm ? [plain / 2, plain] : [gated]
+    if config.mlp == .splitGate, naming.isRotary {
+      // That of the 7B; the others fill up to multiples of 8.
+      let multiple = min(4096, max(1, try fields.statedInt("swiglu_align_to") ?? 64))
+      widths = Array(plain..<plain + multiple)
+    }
     guard !widths.contains(hidden) else { return }
     throw fields.refusal(
       "mlp_ratio", found: "\(ratio)",
@@ -221,32 +237,40 @@ struct PlainViTDescription {
       throw fields.refusal("rope_parameters.rope_type", found: "'\(kind)'", expected: "'default'")
     }
     let outer = try fields.statedDouble("rope_theta")
-    return try inner?.statedDouble("rope_theta") ?? outer ?? 100
+    return try inner?.statedDouble("rope_theta") ?? outer ?? rotaryBase
   }
+
+  /// Of all published DINOv3s.
+  private static let rotaryBase = 100.0
 
   private static func text(_ heads: Int) -> String { "\(heads) head\(heads == 1 ? "" : "s")" }
 
-  private static func note(_ place: String, _ heads: Int, _ width: Int) -> Note {
+  private static func note(
+    _ place: String, _ heads: Int, _ width: Int, _ naming: PlainViTNaming
+  ) -> Note {
     let origin =
-      publishedHeads[width] == nil
+      publishedHeads(naming)[width] == nil
       ? "a guess, as no published model has \(width) columns"
       : "as in the published models of this width"
     return Note("\(place): assuming \(text(heads)), \(origin)")
   }
 
   /// Of timm's and Meta's ViTs, by their width.
-  private static let publishedHeads = [
-    192: 3, 384: 6, 512: 8, 768: 12, 1024: 16, 1280: 16, 1408: 16, 1536: 24, 1664: 16,
-  ]
-
-  private static func heads(ofWidth width: Int) -> Int {
-    publishedHeads[width] ?? max(1, width / 64)
+  private static func publishedHeads(_ naming: PlainViTNaming) -> [Int: Int] {
+    naming.isRotary
+      ? [192: 3, 384: 6, 768: 12, 1024: 16, 1280: 20, 1536: 24, 4096: 32]
+      : [192: 3, 384: 6, 512: 8, 768: 12, 1024: 16, 1280: 16, 1408: 16, 1536: 24, 1664: 16]
   }
 
-  private static func heads(ofModel name: String) -> Int? {
-    let sizes = [
+  private static func heads(ofWidth width: Int, _ naming: PlainViTNaming) -> Int {
+    publishedHeads(naming)[width] ?? max(1, width / 64)
+  }
+
+  private static func heads(ofModel name: String, _ naming: PlainViTNaming) -> Int? {
+    var sizes = [
       "_tiny_": 3, "_small_": 6, "_medium_": 8, "_base_": 12, "_large_": 16, "_huge_": 16,
     ]
+    if naming.isRotary { sizes.merge(["_huge_": 20, "_giant_": 24, "_7b_": 32]) { $1 } }
     return sizes.first { name.contains($0.key) }?.value
   }
 
@@ -290,6 +314,26 @@ extension ConfigKeys {
       "value_bias", "use_gated_mlp", "pos_embed_shift", "pos_embed_jitter", "pos_embed_rescale",
     ]),
     neutral: ["proj_bias": [true], "mlp_bias": [true]])
+
+  /// The arguments of timm's `Eva` as DINOv3s have it. What shifts, scales and jitters coordinates is
+  /// of training.
+  static let dinov3Timm = ConfigKeys(
+    free: timmModel.union([
+      "img_size", "patch_size", "global_pool", "embed_dim", "depth", "num_heads", "mlp_ratio",
+      "qkv_bias", "init_values", "num_reg_tokens", "use_fc_norm", "use_post_transformer_norm",
+      "dynamic_img_size", "swiglu_mlp", "swiglu_align_to", "pos_drop_rate", "patch_drop_rate",
+      "proj_drop_rate", "attn_drop_rate", "head_init_scale", "rope_temperature",
+      "rope_shift_coords", "rope_jitter_coords", "rope_rescale_coords", "no_embed_class",
+      "ref_feat_shape", "features_only",
+    ]),
+    neutral: [
+      "rope_type": ["dinov3"], "rope_rotate_half": [true], "use_rot_pos_emb": [true],
+      "use_abs_pos_emb": [false], "rope_grid_offset": [0], "rope_grid_indexing": ["ij"],
+      "class_token": [true], "qkv_fused": [true], "qk_norm": [false], "scale_mlp": [false],
+      "scale_attn_inner": [false], "attn_type": ["eva"], "use_post_norm": [false],
+      "use_pre_transformer_norm": [false], "attn_only_layer_scale": [false],
+      "dynamic_img_pad": [false],
+    ], isClosed: true)
 
   /// The arguments of timm's `VisionTransformer` that are read or of no consequence.
   static let plainViTTimm = ConfigKeys(

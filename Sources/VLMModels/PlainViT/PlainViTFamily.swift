@@ -9,7 +9,7 @@ import VLMTensor
 ///
 /// They embed pictures, or classify them. The files are transformers' `ViTModel`, `DeiTModel`,
 /// `Dinov2Model`, `Dinov2WithRegistersModel` and their classifiers, `DINOv3ViTModel`, timm's `vit_…`
-/// and `deit…`, and facebookresearch's own.
+/// (`…_dinov3` too) and `deit…`, and facebookresearch's own.
 package enum PlainViTFamily: ModelFamily {
   package typealias Config = PlainViTConfig
 
@@ -34,7 +34,7 @@ package enum PlainViTFamily: ModelFamily {
     guard let found = try PlainViTCheckpoint(facts.names, facts.description) else { return nil }
     let naming =
       switch found.naming {
-      case .timm: "timm"
+      case .timm, .timmDINOv3, .facebookDINOv3: "timm"
       case .vit: ViTSteps.naming
       case .huggingFace, .dinov3: "hugging-face"
       }
@@ -68,7 +68,7 @@ extension PlainViTConfig: ModelConfig {
     if naming == ViTSteps.naming {
       return ViTSteps.assumed(side: imageSize, isDistilled: hasDistillationToken)
     }
-    guard naming == "hugging-face" else { return .timm }
+    guard naming == "hugging-face" || rotaryBase != nil else { return .timm }
     if rotaryBase != nil {
       return .processor(
         [

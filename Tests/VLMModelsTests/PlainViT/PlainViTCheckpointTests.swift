@@ -142,6 +142,49 @@ struct PlainViTCheckpointTests {
     }
   }
 
+  @Test("a DINOv3 of timm's: what its description may say, and what its tensors must have")
+  func timmDINOv3() throws {
+    let names = try Self.names("timm-dinov3-gated")
+    let described: JSONValue = [
+      "architecture": "vit_small_plus_patch16_dinov3_qkvb.lvd1689m", "num_classes": 0,
+      "global_pool": "token", "model_args": ["num_heads": 1, "img_size": 30],
+    ]
+    let found = try #require(try PlainViTCheckpoint(names, described)).config
+    #expect(found.rotaryBase == 100 && found.mlp == .splitGate && found.encoder.epsilon == 1e-5)
+    #expect(found.hasProjectionBias && !found.hasKeyBias && found.registers == 3)
+    #expect(found.pooling == .classToken && found.imageSize == 30)
+    let cases: [(key: String, value: JSONValue)] = [
+      ("rope_type", "cat"), ("rope_rotate_half", false), ("use_rot_pos_emb", false),
+      ("use_abs_pos_emb", true), ("rope_temperature", 0), ("rope_grid_offset", 0.5),
+      ("rope_grid_indexing", "xy"), ("qkv_bias", false), ("swiglu_mlp", false),
+      ("mlp_ratio", 4), ("num_reg_tokens", 4), ("num_heads", 5), ("num_heads", 8),
+      ("attn_type", "rope"), ("qk_norm", true), ("global_pool", "map"), ("depth", 3),
+    ]
+    let fields = ["rope_temperature": "rotary_base", "num_heads": "heads"]
+    for (key, value) in cases {
+      let inner = Self.changed(["num_heads": 1], key, value)
+      let text = Self.text(names, Self.changed(described, "model_args", inner))
+      #expect(text.contains(fields[key] ?? key), "\(key): \(text)")
+    }
+    let base: JSONValue = ["num_heads": 2, "rope_temperature": 37.5]
+    let other = try PlainViTCheckpoint(names, Self.changed(described, "model_args", base))
+    #expect(other?.config.rotaryBase == 37.5 && other?.config.encoder.heads == 2)
+    for kin in ["eva02_base_patch14_224", "vit_base_patch16_rope_224"] {
+      #expect(try PlainViTCheckpoint(names, ["architecture": .string(kin)]) == nil)
+    }
+    let plain = try Self.names("timm-dinov3")
+    #expect(try PlainViTCheckpoint(plain, nil)?.config.pooling == .mean)
+    let uneven = plain.map { name in
+      name.name == "blocks.0.attn.qkv.weight" ? (name.name, [71, 24]) : name
+    }
+    #expect(Self.text(uneven, nil).contains("blocks.0.attn.qkv.weight"))
+    let bias = names.filter { $0.name != "blocks.1.attn.v_bias" }
+    let rest = try #require(try PlainViTCheckpoint(bias, described))
+    let specs = try ModelDescription(PlainViTFamily.self, rest.config).manifest()
+    let missing = Set(specs.map(\.path)).subtracting(rest.tensors.keys)
+    #expect(missing == ["layers.1.attention.v.bias"])
+  }
+
   @Test("tensors of other transformers with these names are not passed over")
   func others() throws {
     let names = try Self.names("timm-vit")
