@@ -76,6 +76,16 @@ VLM_INLINE void vlm_prefetch_outputs(
 /// How many bytes before their use the weights of few rows are prefetched, also past a panel's end.
 enum { VLM_PREFETCH_BYTES = 4096 };
 
+/// Prefetches what few rows need into the second cache: the first one has too few lines on their way
+/// from memory at a time, and the second is near enough for cores that compute out of order.
+VLM_INLINE void vlm_prefetch_far(const void *at) {
+#if defined __x86_64__
+  __builtin_prefetch(at, 0, 2);
+#else
+  __builtin_prefetch(at);
+#endif
+}
+
 /// For few rows, which read a matrix of q3 to q6 once: prefetches the codes VLM_PREFETCH_BYTES
 /// after those of block b, in the next panel where this one ends, and the next panel's group b. The
 /// processor's own prefetching follows the codes, but not over the groups and into the next panel.
@@ -85,8 +95,8 @@ VLM_INLINE void vlm_prefetch_qn(
   const size_t bytes = vlm_qn_panel_bytes(bits, g->inputs);
   const size_t at = block * bits * 64 + VLM_PREFETCH_BYTES;
   const uint8_t *ahead = panel + (at < codes ? at : at + bytes - codes);
-  for (size_t i = 0; i < bits; i++) __builtin_prefetch(ahead + i * 64);
-  if (block % 2 == 0) __builtin_prefetch(panel + bytes + codes + block * sizeof(vlm_qn_group));
+  for (size_t i = 0; i < bits; i++) vlm_prefetch_far(ahead + i * 64);
+  if (block % 2 == 0) vlm_prefetch_far(panel + bytes + codes + block * sizeof(vlm_qn_group));
 }
 
 /// Prefetches a panel's tail: few rows of few inputs need its scales and sums soon after its first

@@ -18,6 +18,8 @@ int vlm_allowed_processors(void) {
   return count;
 }
 
+int vlm_current_processor(void) { return sched_getcpu(); }
+
 int vlm_can_allocate(size_t bytes) {
   void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) {

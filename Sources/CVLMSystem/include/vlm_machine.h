@@ -7,6 +7,20 @@
 /// Processors that this process may run on; 0 where the system does not say.
 int vlm_allowed_processors(void);
 
+/// The processor that the calling thread runs on, which may be another one right after; -1 where the
+/// system does not say.
+int vlm_current_processor(void);
+
+/// Between two looks at what another thread will write: a processor that runs two threads at a time
+/// leaves the other one more of itself.
+static inline void vlm_relax(void) {
+#if defined __x86_64__
+  __builtin_ia32_pause();
+#elif defined __aarch64__
+  __asm__ volatile("isb" ::: "memory");  // yield does nothing on most
+#endif
+}
+
 /// Whether `bytes` more bytes can be had at this moment; nothing is kept.
 int vlm_can_allocate(size_t bytes);
 

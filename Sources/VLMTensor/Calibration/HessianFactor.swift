@@ -88,7 +88,9 @@ package struct HessianFactor: Sendable {
 /// rows to the first: H = L D Lᵀ.
 ///
 /// Within a block sums are f64. The rest, which takes nearly all of the time, is f32 products of
-/// matrices: their rounding is far below the damping of the diagonal.
+/// matrices: their rounding is far below the damping of the diagonal. What a block explains is taken from
+/// the other columns of its panel at once, and from all the rest when the panel is done: the matrix is
+/// then read and written once for each panel.
 private struct TriangularFactor {
   let matrix: UnsafeMutableBufferPointer<Float>
   let pivots: UnsafeMutableBufferPointer<Float>
@@ -96,18 +98,25 @@ private struct TriangularFactor {
   let pool: WorkerPool?
 
   private static let width = 64
+  private static let panelWidth = 256
   /// From so many rows on the library is worth its loading.
   private static let libraryRows = 1024
   private var count: Int { pivots.count }
 
   /// - Returns: the row of the first pivot that is not positive.
   func run() -> Int? {
-    var end = count
-    while end > 0 {
-      let block = max(0, end - Self.width)..<end
-      if let row = factor(block) { return row }
-      if block.lowerBound > 0 { reduce(block) }
-      end = block.lowerBound
+    var panelEnd = count
+    while panelEnd > 0 {
+      let panel = max(0, panelEnd - Self.panelWidth)..<panelEnd
+      var end = panelEnd
+      while end > panel.lowerBound {
+        let block = max(panel.lowerBound, end - Self.width)..<end
+        if let row = factor(block) { return row }
+        reduce(panel.lowerBound..<block.lowerBound, by: block)
+        end = block.lowerBound
+      }
+      reduce(0..<panel.lowerBound, by: panel)
+      panelEnd = panel.lowerBound
     }
     return nil
   }
@@ -145,47 +154,53 @@ private struct TriangularFactor {
     }
     let (target, inner, divisors) = (SharedRows(matrix), own, pivot)
     forEachPiece(of: first) { rows in
-      var values = [Double](repeating: 0, count: size)
-      for row in rows {
-        let place = row * count + first
+      var values = [SIMD8<Double>](repeating: .zero, count: size)
+      // Sums of one row wait for each other, those of several do not. Behind the last row of a piece lanes
+      // repeat it.
+      for start in stride(from: rows.lowerBound, to: rows.upperBound, by: 8) {
+        let lanes = (0..<8).map { min(start + $0, rows.upperBound - 1) * count + first }
         for column in stride(from: size - 1, through: 0, by: -1) {
-          var value = Double(target.base[place + column])
+          var value = SIMD8<Double>()
+          for lane in 0..<8 { value[lane] = Double(target.base[lanes[lane] + column]) }
           for later in column + 1..<size {
             value -= values[later] * inner[column * size + later] * divisors[later]
           }
           values[column] = value / divisors[column]
         }
-        for column in 0..<size { target.base[place + column] = Float(values[column]) }
+        for lane in 0..<min(8, rows.upperBound - start) {
+          for column in 0..<size { target.base[lanes[lane] + column] = Float(values[column][lane]) }
+        }
       }
     }
     return nil
   }
 
-  /// Takes what a finished block explains from the rows above it: H −= L D Lᵀ.
-  private func reduce(_ block: Range<Int>) {
-    let (first, size) = (block.lowerBound, block.count)
-    let (left, right) = (Activations(count: first * size), Activations(count: first * size))
+  /// Takes what finished columns explain from columns before them, down to the diagonal: H −= L D Lᵀ.
+  private func reduce(_ columns: Range<Int>, by block: Range<Int>) {
+    guard !columns.isEmpty else { return }
+    let (end, size) = (columns.upperBound, block.count)
+    let (left, right) = (Activations(count: end * size), Activations(count: end * size))
     let (x, weights) = (
-      left.matrix(rows: first, columns: size), right.matrix(rows: first, columns: size)
+      left.matrix(rows: end, columns: size), right.matrix(rows: end, columns: size)
     )
-    for row in 0..<first {
+    for row in 0..<end {
       for column in 0..<size {
-        let value = matrix[row * count + first + column]
+        let value = matrix[row * count + block.lowerBound + column]
         weights.base[row * size + column] = value
-        x.base[row * size + column] = -value * pivots[first + column]
+        x.base[row * size + column] = -value * pivots[block.lowerBound + column]
       }
     }
     let target = SharedRows(matrix)
-    let usesLibrary = first >= Self.libraryRows && OpenBLAS.isThere
-    forEachPiece(of: first) { rows in
-      let start = rows.lowerBound
-      let (x, weights) = (x.base + start * size, weights.base + start * size)
-      let y = target.base + start * count + start
+    let usesLibrary = columns.count >= Self.libraryRows && OpenBLAS.isThere
+    forEachPiece(of: end) { rows in
+      let first = max(rows.lowerBound, columns.lowerBound)
+      let (x, weights) = (x.base + rows.lowerBound * size, weights.base + first * size)
+      let y = target.base + rows.lowerBound * count + first
       if usesLibrary {
-        vlm_sgemm(rows.count, first - start, size, x, size, weights, 1, y, count)
+        vlm_sgemm(rows.count, end - first, size, x, size, weights, 1, y, count)
       } else {
         kernels.table.pointee.multiply_f32(
-          rows.count, size, first - start, x, size, weights, true, y, count)
+          rows.count, size, end - first, x, size, weights, true, y, count)
       }
     }
     withExtendedLifetime((left, right)) {}

@@ -1,3 +1,4 @@
+import CVLMSystem
 import Synchronization
 import VLMFoundation
 
@@ -10,7 +11,7 @@ import VLMFoundation
 /// Each thread has a share of neighbouring pieces, and takes from the shares of others when it has
 /// done its own, so uneven pieces balance. The same thread thus gets the same part of the rows in
 /// loop after loop, and finds them in its own cache. Which thread runs a piece never changes its
-/// result. Between loops the threads spin for some microseconds, because the next
+/// result. Between loops the threads poll for a tenth of a millisecond, because the next
 /// layer usually follows at once, and then sleep.
 package final class WorkerPool: @unchecked Sendable {
   /// The calling thread counts as one.
@@ -31,6 +32,8 @@ package final class WorkerPool: @unchecked Sendable {
     nonisolated(unsafe) var pieceCount = 0
     /// Pieces handed out of each thread's share, a cache line each.
     private let taken: UnsafeMutablePointer<Atomic<Int>>
+    /// The processor that each thread was last seen on.
+    private let processors: UnsafeMutablePointer<Atomic<Int>>
     private let shares: Int
     private static let spacing = 64 / MemoryLayout<Int>.stride
     /// Held by the caller whose loop it is. POSIX's, whose order ThreadSanitizer knows.
@@ -41,6 +44,8 @@ package final class WorkerPool: @unchecked Sendable {
       self.shares = shares
       taken = .allocate(capacity: shares * Self.spacing)
       for share in 0..<shares { (taken + share * Self.spacing).initialize(to: Atomic<Int>(0)) }
+      processors = .allocate(capacity: shares)
+      for thread in 0..<shares { (processors + thread).initialize(to: Atomic<Int>(-1)) }
       var attributes = pthread_mutexattr_t()
       pthread_mutexattr_init(&attributes)
       pthread_mutexattr_settype(&attributes, Int32(PTHREAD_MUTEX_ERRORCHECK))
@@ -53,6 +58,8 @@ package final class WorkerPool: @unchecked Sendable {
       callers.deallocate()
       for share in 0..<shares { (taken + share * Self.spacing).deinitialize(count: 1) }
       taken.deallocate()
+      for thread in 0..<shares { (processors + thread).deinitialize(count: 1) }
+      processors.deallocate()
     }
 
     /// Before a loop is announced: all its pieces are there again.
@@ -64,6 +71,7 @@ package final class WorkerPool: @unchecked Sendable {
 
     func work(as worker: Int) {
       guard let body else { return }
+      notePlace(of: worker)
       for turn in 0..<shares {
         let share = (worker + turn) % shares
         let (begin, end) = (share * pieceCount / shares, (share + 1) * pieceCount / shares)
@@ -77,12 +85,45 @@ package final class WorkerPool: @unchecked Sendable {
       }
     }
 
+    /// Polls until something holds; false after `patience`, or when another thread was last seen
+    /// on the same processor, where one keeps the other from its work: two that poll there without
+    /// ever sleeping have stayed together for as long as the process ran.
+    func poll(as thread: Int, until holds: () -> Bool) -> Bool {
+      let began = WorkerPool.nanoseconds
+      repeat {
+        for _ in 0..<WorkerPool.pollsAtATime {
+          if holds() { return true }
+          vlm_relax()
+        }
+        if isCrowded(thread) { return false }
+      } while WorkerPool.nanoseconds - began < WorkerPool.patience
+      return false
+    }
+
+    /// Notes the processor that a thread is on; whether another was last seen there.
+    private func isCrowded(_ thread: Int) -> Bool {
+      let own = notePlace(of: thread)
+      return own >= 0
+        && (0..<shares).contains {
+          $0 != thread && processors[$0].load(ordering: .relaxed) == own
+        }
+    }
+
+    @discardableResult
+    private func notePlace(of thread: Int) -> Int {
+      let own = Int(vlm_current_processor())
+      processors[thread].store(own, ordering: .relaxed)
+      return own
+    }
+
     /// Returns the generation that follows `seen`.
-    func waitForWork(after seen: Int) -> Int {
-      for _ in 0..<WorkerPool.spins {
-        let now = generation.load(ordering: .acquiring)
-        if now != seen { return now }
+    func waitForWork(after seen: Int, as worker: Int) -> Int {
+      var found = seen
+      let isThere = poll(as: worker) {
+        found = generation.load(ordering: .acquiring)
+        return found != seen
       }
+      if isThere { return found }
       return monitor.withLock {
         sleepers.add(1, ordering: .sequentiallyConsistent)
         var now = generation.load(ordering: .sequentiallyConsistent)
@@ -99,7 +140,7 @@ package final class WorkerPool: @unchecked Sendable {
     func run(as worker: Int) {
       var seen = 0
       while true {
-        seen = waitForWork(after: seen)
+        seen = waitForWork(after: seen, as: worker)
         if stopping.load(ordering: .sequentiallyConsistent) { return }
         work(as: worker)
         running.subtract(1, ordering: .releasing)
@@ -114,8 +155,17 @@ package final class WorkerPool: @unchecked Sendable {
     }
   }
 
-  /// About 20 microseconds of polling.
-  private static let spins = 20_000
+  /// For how many nanoseconds a thread polls before it sleeps: about what waking it takes on a
+  /// virtual machine, and longer than the last piece of most loops takes another thread.
+  private static let patience = 100_000
+  /// Looks at a time before the clock and the processor are asked for, which take as long.
+  private static let pollsAtATime = 8
+
+  private static var nanoseconds: Int {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Int(time.tv_sec) * 1_000_000_000 + Int(time.tv_nsec)
+  }
 
   package init(threadCount: Int) {
     precondition(threadCount >= 1, "at least the calling thread")
@@ -152,11 +202,11 @@ package final class WorkerPool: @unchecked Sendable {
       state.running.store(threads.count, ordering: .relaxed)
       state.announce()
       state.work(as: 0)
-      var polls = 0
-      while state.running.load(ordering: .acquiring) > 0 {
-        polls += 1
-        // A worker that lost its processor needs ours to finish.
-        if polls > Self.spins { sched_yield() }
+      // A worker that lost its processor, or shares ours, needs it to finish.
+      while true {
+        let isDone = state.poll(as: 0) { state.running.load(ordering: .acquiring) == 0 }
+        if isDone { break }
+        sched_yield()
       }
       state.body = nil
     }

@@ -26,7 +26,7 @@ struct HessianFactorTests {
 
   @Test(
     "L D Lᵀ is the Hessian in the order of the factor",
-    arguments: [1, 2, 31, 32, 33, 64, 65, 129, 200])
+    arguments: [1, 2, 31, 32, 33, 64, 65, 129, 200, 256, 257, 330])
   func product(inputs: Int) throws {
     let hessian = Self.hessian(inputs: inputs)
     let pool = WorkerPool(threadCount: 2)
