@@ -29,6 +29,7 @@ let package = Package(
     .target(
       name: "CVLMKernels", cSettings: kernelFlags, linkerSettings: [.linkedLibrary("m")]),
     .target(name: "CVLMSystem", cSettings: kernelFlags),
+    .target(name: "CVLMTables", cSettings: kernelFlags),
     .target(
       name: "CCodecs",
       cSettings: kernelFlags,
@@ -67,8 +68,8 @@ let package = Package(
     .target(
       name: "VLMConversion",
       dependencies: [
-        "VLMFoundation", "VLMTensor", "VLMCheckpoint", "VLMContainer", "VLMImages", "VLMText",
-        "VLMModels",
+        "CVLMTables", "VLMFoundation", "VLMTensor", "VLMCheckpoint", "VLMContainer", "VLMImages",
+        "VLMText", "VLMModels",
       ]),
     // Running a model needs neither checkpoints nor their conversion.
     .target(
