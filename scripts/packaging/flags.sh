@@ -96,6 +96,28 @@ make_witnesses() {
   "${cc[@]}" -c "${out%.o}.s" -o "$out"
 }
 
+# make_no_tasks OUT LIST: an object that has the function of scripts/packaging/no-tasks.c under every name of the module
+# of tasks that an object in the file LIST refers to. Being strong, they clash with that module where something else
+# links it. Fails if an object makes a task.
+make_no_tasks() {
+  local out=$1 list=$2 name
+  {
+    "${cc[@]}" -Os -Wall -fPIC -fvisibility=hidden -fno-asynchronous-unwind-tables -S \
+      scripts/packaging/no-tasks.c -o -
+    comm -12 <("$nm" -u "@$list" | awk 'NF == 2 { print $2 }' | sort -u) \
+      <("$nm" "$foundation/swift_static/linux/libswift_Concurrency.a" 2>/dev/null |
+        awk 'NF == 3 && $2 ~ /[TDRB]/ { print $3 }' | sort -u) |
+      while read -r name; do
+        printf '\t.globl "%s"\n\t.hidden "%s"\n\t.set "%s", vlmz_no_tasks\n' "$name" "$name" "$name"
+      done
+  } >"${out%.o}.s"
+  if grep -q swift_task_create "${out%.o}.s"; then
+    printf 'an object in %s makes a task, which its program is to be without\n' "$list" >&2
+    return 1
+  fi
+  "${cc[@]}" -c "${out%.o}.s" -o "$out"
+}
+
 # Compiles the module that stands in for Swift's FoundationEssentials, which is 5 MB in each program.
 make_foundation() {
   mkdir -p "$foundation"
