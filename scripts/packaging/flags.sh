@@ -25,6 +25,8 @@ if [[ ${PACKAGING:-} ]]; then
   cp scripts/packaging/dependencies.json Package.resolved
   build_flags+=(--scratch-path .build/packaging -debug-info-format none
     -Xswiftc -file-prefix-map -Xswiftc "$PWD=." -Xcc "-ffile-prefix-map=$PWD=."
+    # Loops over many bytes are C.
+    -Xswiftc -Osize
     # What nothing refers to is left out, function by function.
     -Xswiftc -Xfrontend -Xswiftc -function-sections -Xcc -ffunction-sections -Xcc -fdata-sections
     # Public functions too, which are marked as to be kept otherwise.
