@@ -5,11 +5,17 @@ import PackageDescription
 // crawl otherwise. Contraction is off so that a kernel rounds the same way on every machine; where
 // a fused multiply-add is wanted, the source says so. Lane vectors are passed between inlined
 // functions only, so their calling convention (-Wpsabi) is moot.
-let kernelFlags: [CSetting] = [
-  .unsafeFlags([
-    "-O3", "-ffp-contract=off", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-psabi",
-  ])
-]
+let kernelFlags = cFlags("-O3")
+// Unrolling more makes them half as long again, and no faster.
+let encoderFlags = cFlags("-O2")
+
+func cFlags(_ level: String) -> [CSetting] {
+  [
+    .unsafeFlags([
+      level, "-ffp-contract=off", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-psabi",
+    ])
+  ]
+}
 
 let package = Package(
   name: "vlmz",
@@ -27,8 +33,13 @@ let package = Package(
   targets: [
     // C
     .target(
-      name: "CVLMKernels", cSettings: kernelFlags, linkerSettings: [.linkedLibrary("m")]),
+      name: "CVLMKernels", exclude: ["encode"], cSettings: kernelFlags,
+      linkerSettings: [.linkedLibrary("m")]),
+    .target(
+      name: "CVLMEncoders", dependencies: ["CVLMKernels"], path: "Sources/CVLMKernels/encode",
+      publicHeadersPath: ".", cSettings: encoderFlags),
     .target(name: "CVLMSystem", cSettings: kernelFlags),
+    .target(name: "CVLMTables", cSettings: kernelFlags),
     .target(
       name: "CCodecs",
       cSettings: kernelFlags,
@@ -48,7 +59,7 @@ let package = Package(
     .target(name: "VLMFoundation", dependencies: ["CVLMSystem"]),
     .target(
       name: "VLMTensor",
-      dependencies: ["VLMFoundation", "CVLMKernels", "CVLMPeak", "CVLMSystem"]),
+      dependencies: ["VLMFoundation", "CVLMEncoders", "CVLMKernels", "CVLMPeak", "CVLMSystem"]),
     .target(
       name: "VLMCheckpoint", dependencies: ["VLMFoundation", "VLMTensor", "CVLMKernels", "CCodecs"]),
     .target(
@@ -67,8 +78,8 @@ let package = Package(
     .target(
       name: "VLMConversion",
       dependencies: [
-        "VLMFoundation", "VLMTensor", "VLMCheckpoint", "VLMContainer", "VLMImages", "VLMText",
-        "VLMModels",
+        "CVLMTables", "VLMFoundation", "VLMTensor", "VLMCheckpoint", "VLMContainer", "VLMImages",
+        "VLMText", "VLMModels",
       ]),
     // Running a model needs neither checkpoints nor their conversion.
     .target(
@@ -240,26 +251,12 @@ let package = Package(
   cLanguageStandard: .c17
 )
 
-// What runs once per command, or waits for a disk or a network, is compiled for size in packages; loops
-// over many bytes in these modules are C. The names of properties and cases, which only a mirror or an
-// error without a description would print, are left out but where ArgumentParser reads them, in the
-// commands. See docs/installing.md.
+// The names of properties and cases, which only a mirror or an error without a description would print, are
+// left out of packages but where ArgumentParser reads them, in the commands. See docs/installing.md.
 if Context.environment["PACKAGING"] != nil {
-  let cold = [
-    "VLMCheckpoint", "VLMCommandLine", "VLMContainer", "VLMConversion", "VLMDelta",
-    "VLMFoundation", "VLMModels", "VLMServer", "VLMSignature", "VLMText", "VLMTransport",
-    "vlm-convert", "vlm-run", "vlm-serve",
-  ]
-  for target in package.targets where target.type == .regular {
-    let isUnnamed = target.name.hasPrefix("VLM") && target.name != "VLMCommandLine"
-    target.swiftSettings = [
-      .unsafeFlags(
-        (cold.contains(target.name) ? ["-Osize"] : [])
-          + (isUnnamed ? ["-Xfrontend", "-disable-reflection-metadata"] : []))
-    ]
-  }
-  for target in package.targets where target.type == .executable && cold.contains(target.name) {
-    target.swiftSettings = [.unsafeFlags(["-Osize"])]
+  for target in package.targets
+  where target.type == .regular && target.name.hasPrefix("VLM") && target.name != "VLMCommandLine" {
+    target.swiftSettings = [.unsafeFlags(["-Xfrontend", "-disable-reflection-metadata"])]
   }
   // SwiftPM 6.0 asks for no header of a Swift target, which `scripts/build-library` compares with ours.
   #if !compiler(>=6.3)

@@ -1,3 +1,5 @@
+import VLMFoundation
+
 #if canImport(Glibc)
   import Glibc
 #endif
@@ -58,9 +60,7 @@ package final class Progress {
 
   /// Seconds of a clock that only moves forward.
   package static func now() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    MonotonicClock.seconds
   }
 }
 

@@ -1,3 +1,4 @@
+import CVLMTables
 import VLMFoundation
 import VLMImages
 import VLMText
@@ -13,12 +14,9 @@ package enum CLIPVocabulary {
     try Tokenizer(clipMerges: pairs(), context: context, file: "CLIP's vocabulary")
   }
 
-  /// What `merges` says.
+  /// The list of merges, first rank first.
   private static func pairs() -> [(left: UInt32, right: UInt32)] {
-    let bytes = merges.base64Bytes()
-    return stride(from: 0, to: bytes.count - 3, by: 4).map { at in
-      let words = bytes[at..<at + 4].map { UInt32($0) }
-      return (words[0] << 8 | words[1], words[2] << 8 | words[3])
-    }
+    let ids = UnsafeBufferPointer(start: vlm_clip_merges(), count: 2 * Int(VLM_CLIP_MERGES))
+    return stride(from: 0, to: ids.count, by: 2).map { (UInt32(ids[$0]), UInt32(ids[$0 + 1])) }
   }
 }

@@ -62,7 +62,7 @@ package struct Conversion: Sendable {
   ///   - note: called with what a person should know about resuming.
   ///   - progress: called on this thread with source bytes done, of all, and the tensor's name: the
   ///     bytes never fall, and are all of them at the end.
-  /// - Throws: `CancellationError` once `cancelled` is.
+  /// - Throws: `WorkCancelled` once `cancelled` is.
   package func run(
     to path: String, overwrite: Bool, resume: Bool = false,
     statistics: (any TensorStatistics)? = nil, cancelled: CancellationFlag? = nil,
@@ -228,7 +228,7 @@ package struct Conversion: Sendable {
     for (index, piece) in pieces.enumerated() {
       try request(index + SourceReader.piecesAhead)
       progress(min(done, total), total, piece.item.spec.path)
-      if cancelled?.isCancelled ?? false { throw CancellationError() }
+      if cancelled?.isCancelled ?? false { throw WorkCancelled() }
       if piece.isFirst {
         error = QuantizationError()
         known = nil

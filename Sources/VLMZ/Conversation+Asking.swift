@@ -137,8 +137,7 @@ extension Model {
       throw VLMZError(
         .notCapable, "\(path.escapedForDisplay()): encodes no pictures for questions")
     }
-    let clock = ContinuousClock()
-    let start = clock.now
+    let start = MonotonicClock.seconds
     var geometry = options.geometry
     geometry.isFrame = isFrame
     let picture = try image.withSource { source in
@@ -150,8 +149,8 @@ extension Model {
     }
     try flag.check()
     return EncodedImage(
-      inputWidth: picture.width, inputHeight: picture.height, seconds: (clock.now - start).seconds,
-      model: self, tokens: tokens)
+      inputWidth: picture.width, inputHeight: picture.height,
+      seconds: MonotonicClock.seconds - start, model: self, tokens: tokens)
   }
 
   /// - Throws: `.notLanguage` for a model that writes no text.

@@ -63,7 +63,7 @@ public struct VLMZError: Error, Sendable, CustomStringConvertible {
     case let error as ModelError where error.problem == .cancelled: self = .cancelled
     case let error as any ReportableError:
       self.init(Self.code(of: error), error.description)
-    case is CancellationError: self = .cancelled
+    case is WorkCancelled: self = .cancelled
     default: self.init(.internal, "\(error)".escapedForDisplay(limit: 1000))
     }
   }

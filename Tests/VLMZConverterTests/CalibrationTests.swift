@@ -198,7 +198,7 @@ struct CalibrationTests {
     }
     _ = try convert("whole.vlmz")
     // A stage has one sequence or two here; in the third or later it ends.
-    #expect(throws: CancellationError.self) { try convert("m.vlmz", stopAt: 4) }
+    #expect(throws: WorkCancelled.self) { try convert("m.vlmz", stopAt: 4) }
     let left = try files()
     #expect(left.contains("m.vlmz.partial.statistics.partial"), "\(left)")
     #expect(left.contains("m.vlmz.partial.statistics.progress"), "\(left)")
@@ -210,7 +210,7 @@ struct CalibrationTests {
     }
     #expect(bytes[0] == bytes[1])
     // Damaged progress is none.
-    #expect(throws: CancellationError.self) { try convert("n.vlmz", stopAt: 4) }
+    #expect(throws: WorkCancelled.self) { try convert("n.vlmz", stopAt: 4) }
     let progress = folder.path("n.vlmz.partial.statistics.progress")
     var damaged = try Data(contentsOf: URL(fileURLWithPath: progress))
     damaged[damaged.count / 2] ^= 1

@@ -189,6 +189,6 @@ struct LanguageCalibrationTests {
     let cancelled = try TextWriter(
       language.layers, length: 32, stopTokens: [2], pool: model.pool, kernels: .best,
       cancelled: flag)
-    #expect(throws: CancellationError.self) { try cancelled.write(starts) { _ in } }
+    #expect(throws: WorkCancelled.self) { try cancelled.write(starts) { _ in } }
   }
 }

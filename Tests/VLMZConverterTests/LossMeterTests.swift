@@ -144,7 +144,7 @@ struct LossMeterTests {
     #expect(files.sorted() == ["f32.vlmz", "text.txt"])
     let flag = CancellationFlag()
     var steps = 0
-    #expect(throws: CancellationError.self) {
+    #expect(throws: WorkCancelled.self) {
       try meter.loss(of: exact, cancelled: flag) { _, _, _ in
         steps += 1
         if steps == 3 { flag.cancel() }

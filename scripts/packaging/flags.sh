@@ -25,6 +25,8 @@ if [[ ${PACKAGING:-} ]]; then
   cp scripts/packaging/dependencies.json Package.resolved
   build_flags+=(--scratch-path .build/packaging -debug-info-format none
     -Xswiftc -file-prefix-map -Xswiftc "$PWD=." -Xcc "-ffile-prefix-map=$PWD=."
+    # Loops over many bytes are C.
+    -Xswiftc -Osize
     # What nothing refers to is left out, function by function.
     -Xswiftc -Xfrontend -Xswiftc -function-sections -Xcc -ffunction-sections -Xcc -fdata-sections
     # Public functions too, which are marked as to be kept otherwise.
@@ -93,6 +95,28 @@ make_witnesses() {
         printf '\t.globl "%s"\n\t.hidden "%s"\n\t.set "%s", vlmz_assign_%s\n' "$name" "$name" "$name" "$which"
       done
   } >"${out%.o}.s"
+  "${cc[@]}" -c "${out%.o}.s" -o "$out"
+}
+
+# make_no_tasks OUT LIST: an object that has the function of scripts/packaging/no-tasks.c under every name of the module
+# of tasks that an object in the file LIST refers to. Being strong, they clash with that module where something else
+# links it. Fails if an object makes a task.
+make_no_tasks() {
+  local out=$1 list=$2 name
+  {
+    "${cc[@]}" -Os -Wall -fPIC -fvisibility=hidden -fno-asynchronous-unwind-tables -S \
+      scripts/packaging/no-tasks.c -o -
+    comm -12 <("$nm" -u "@$list" | awk 'NF == 2 { print $2 }' | sort -u) \
+      <("$nm" "$foundation/swift_static/linux/libswift_Concurrency.a" 2>/dev/null |
+        awk 'NF == 3 && $2 ~ /[TDRB]/ { print $3 }' | sort -u) |
+      while read -r name; do
+        printf '\t.globl "%s"\n\t.hidden "%s"\n\t.set "%s", vlmz_no_tasks\n' "$name" "$name" "$name"
+      done
+  } >"${out%.o}.s"
+  if grep -q swift_task_create "${out%.o}.s"; then
+    printf 'an object in %s makes a task, which its program is to be without\n' "$list" >&2
+    return 1
+  fi
   "${cc[@]}" -c "${out%.o}.s" -o "$out"
 }
 

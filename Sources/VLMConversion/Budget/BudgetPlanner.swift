@@ -51,7 +51,7 @@ package struct BudgetPlanner {
     let isOfEachAlone = statistics.map { !$0.countsTogether } ?? false
     var found: [Int: MixtureItem] = [:]
     for (done, index) in order.enumerated() {
-      if cancelled?.isCancelled ?? false { throw CancellationError() }
+      if cancelled?.isCancelled ?? false { throw WorkCancelled() }
       progress(done, order.count)
       let item = conversion.plan.items[index]
       let sensitivity =

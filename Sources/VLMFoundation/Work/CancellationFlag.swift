@@ -1,5 +1,11 @@
 import Synchronization
 
+/// What work throws that was asked to stop. The standard library's error of that meaning lies in the
+/// module of its tasks, which programs without tasks need not link.
+package struct WorkCancelled: Error {
+  package init() {}
+}
+
 /// Asks a piece of work to stop. Whoever does the work looks at it between its steps.
 ///
 /// Any thread may call, and a signal handler: it is one atomic.

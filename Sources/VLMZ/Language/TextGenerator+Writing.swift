@@ -31,7 +31,6 @@ extension TextGenerator {
     _ cancelled: CancellationFlag?, _ result: inout Generation, _ emit: (String) -> Void
   ) throws {
     var (writer, speculator) = (writer, speculator)
-    let clock = ContinuousClock()
     func show(_ text: String) {
       guard !text.isEmpty else { return }
       result.text += text
@@ -65,14 +64,14 @@ extension TextGenerator {
       } else {
         context.truncate(to: history.count)
         let proposal = proposal(speculator, writer)
-        let start = clock.now
+        let start = MonotonicClock.seconds
         guard let logits = try step(token, proposal) else {
           writer.end(.context)
           break
         }
         pass = Pass(logits: logits, proposal: proposal)
         try checkWeights()
-        let seconds = (clock.now - start).seconds
+        let seconds = MonotonicClock.seconds - start
         speculation.note(rows: 1, proposed: proposal.count, seconds: seconds)
         result.timings.stepSeconds += seconds
         result.timings.proposedTokens += proposal.count

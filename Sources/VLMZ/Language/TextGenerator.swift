@@ -89,11 +89,10 @@ package final class TextGenerator {
   ) throws -> Generation {
     try options.sampling.validate()
     var result = Generation()
-    let clock = ContinuousClock()
-    let start = clock.now
+    let start = MonotonicClock.seconds
     let first = try run(prompt, &result.timings, observe, cancelled)
     try checkWeights()
-    result.timings.promptSeconds = (clock.now - start).seconds
+    result.timings.promptSeconds = MonotonicClock.seconds - start
     guard let first else {
       result.ending = .cancelled
       return result

@@ -215,7 +215,7 @@ struct LanguageData {
       GenerationOptions(
         sampling: SamplingOptions(temperature: temperature, seed: seed), maximumTokens: count),
       cancelled: cancelled)
-    if cancelled?.isCancelled ?? false { throw CancellationError() }
+    if cancelled?.isCancelled ?? false { throw WorkCancelled() }
     return ids + answer.tokens
   }
 }

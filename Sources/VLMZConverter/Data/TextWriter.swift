@@ -61,7 +61,7 @@ struct TextWriter {
   /// Texts do not depend on one another, and are drawn at temperature 1.
   ///
   /// - Parameter step: called with the ids that were written so far, of all texts.
-  /// - Throws: `GenerationError` when the model makes no numbers, `CancellationError`.
+  /// - Throws: `GenerationError` when the model makes no numbers, `WorkCancelled`.
   func write(_ starts: [Start], step: (Int) -> Void) throws -> [[Int]] {
     var texts = starts.map(\.ids)
     var free = contexts
@@ -78,7 +78,7 @@ struct TextWriter {
         next += 1
       }
       guard !slots.isEmpty else { return texts }
-      if cancelled?.isCancelled ?? false { throw CancellationError() }
+      if cancelled?.isCancelled ?? false { throw WorkCancelled() }
       var chosen = [Int?](repeating: nil, count: slots.count)
       var bad: Int?
       let ids = slots.map { texts[$0.text][$0.context.count] }

@@ -47,7 +47,7 @@ struct CalibrationRun {
       for (pass, hessians) in stage.passes.enumerated() {
         begin(stage, pass: pass, hessians)
         try stage.part.run(stage: stage.index, isLast: pass == stage.passes.count - 1) {
-          if cancelled?.isCancelled ?? false { throw CancellationError() }
+          if cancelled?.isCancelled ?? false { throw WorkCancelled() }
           progress(done, total, stage.part.name)
           done += 1
         }
@@ -64,7 +64,7 @@ struct CalibrationRun {
     var stages: [Stage] = []
     for part in parts {
       for index in 0..<part.stageCount {
-        if cancelled?.isCancelled ?? false { throw CancellationError() }
+        if cancelled?.isCancelled ?? false { throw WorkCancelled() }
         collector.begin { _ in .moments }
         try part.probe(stage: index)
         let groups = collector.end().compactMap { group -> StatisticsGroup? in

@@ -50,7 +50,7 @@ struct SensitivityRun {
       defer { part.endComparing() }
       let first = found.count
       for stage in 0..<part.stageCount {
-        if cancelled?.isCancelled ?? false { throw CancellationError() }
+        if cancelled?.isCancelled ?? false { throw WorkCancelled() }
         collector.begin { _ in .moments }
         try part.probe(stage: stage)
         let groups = collector.end().compactMap { group in
@@ -63,7 +63,7 @@ struct SensitivityRun {
           let known = try known(of: group)
           var values: [Double] = []
           for name in group.tensors {
-            if cancelled?.isCancelled ?? false { throw CancellationError() }
+            if cancelled?.isCancelled ?? false { throw WorkCancelled() }
             progress(done, total, "finding out what matrices cost")
             done += 1
             guard let rounded = try rounded(name, in: group, known) else {

@@ -28,7 +28,7 @@ final class AnswerWriter {
   ///
   /// - Parameter tokens: at most.
   /// - Returns: its ids, with the token that ended it, where one did.
-  /// - Throws: errors for pictures that cannot be read, `CancellationError`, what the model throws.
+  /// - Throws: errors for pictures that cannot be read, `WorkCancelled`, what the model throws.
   func answer(_ sequence: TokenSequence, tokens: Int) throws -> [Int] {
     let images = try sequence.pictures.map { picture in
       let prepared = try language.prepare(
@@ -48,7 +48,7 @@ final class AnswerWriter {
     _ = try conversation.answer(
       toPrompt: prompt, images: images, GenerationOptions(maximumTokens: tokens),
       cancelled: cancelled)
-    if cancelled?.isCancelled ?? false { throw CancellationError() }
+    if cancelled?.isCancelled ?? false { throw WorkCancelled() }
     return chosen
   }
 

@@ -64,7 +64,7 @@ struct EvaluationItems: Sendable {
       do { try answer(with: writer, limits, progress) } catch let error as ModelError
         where error.problem == .cancelled
       {
-        throw CancellationError()
+        throw WorkCancelled()
       }
       return
     }

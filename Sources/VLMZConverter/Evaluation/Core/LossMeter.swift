@@ -37,7 +37,7 @@ package final class LossMeter {
   ///   - folder: where the outputs are kept.
   ///   - cancelled: looked at before each step.
   /// - Throws: `EvaluationError` where the disk has no room, or where nothing can be read;
-  ///   `CancellationError`; what the model throws.
+  ///   `WorkCancelled`; what the model throws.
   convenience init(
     reference: Container, _ data: CalibrationData,
     limits: EvaluationItems.Limits = EvaluationItems.Limits(), folder: String, pool: WorkerPool,
@@ -78,7 +78,7 @@ package final class LossMeter {
 
   /// `Measurement.loss` of a container.
   ///
-  /// - Throws: `EvaluationError` for a model whose outputs cannot be compared; `CancellationError`;
+  /// - Throws: `EvaluationError` for a model whose outputs cannot be compared; `WorkCancelled`;
   ///   what the model throws.
   package func loss(
     of container: Container, cancelled: CancellationFlag? = nil,

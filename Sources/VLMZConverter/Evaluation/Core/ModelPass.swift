@@ -15,7 +15,7 @@ struct ModelPass {
   /// Called with steps done, of all, and what runs.
   let progress: (Int, Int, String) -> Void
 
-  /// - Throws: `CancellationError` once `cancelled` is, and what the model and the sink throw.
+  /// - Throws: `WorkCancelled` once `cancelled` is, and what the model and the sink throw.
   func run(into sink: any OutputSink) throws {
     do {
       if let language = model.language {
@@ -25,12 +25,12 @@ struct ModelPass {
         try readCaptions(session, sink)
         try lookAtPictures(session, sink)
       }
-    } catch let error as ModelError where error.problem == .cancelled { throw CancellationError() }
+    } catch let error as ModelError where error.problem == .cancelled { throw WorkCancelled() }
   }
 
-  /// - Throws: `CancellationError` once the work is to end.
+  /// - Throws: `WorkCancelled` once the work is to end.
   func check() throws {
-    if cancelled?.isCancelled ?? false { throw CancellationError() }
+    if cancelled?.isCancelled ?? false { throw WorkCancelled() }
   }
 
   private func readCaptions(_ session: Session, _ sink: any OutputSink) throws {
