@@ -177,7 +177,7 @@ enum CheckpointFolder {
     if inner.isEmpty, let first = cached.first {
       return CheckpointError(path: path, problem: .innerFolders(cached, ready: folder + first))
     }
-    if inner.isEmpty, let store = store(folder, names) { return store }
+    if inner.isEmpty, let store = store(path, folder, names) { return store }
     if !inner.isEmpty {
       // Checkpoints of a trainer, named by step.
       let steps = inner.compactMap { name in
@@ -228,9 +228,12 @@ enum CheckpointFolder {
     return nil
   }
 
-  /// The error for the folder of ollama's models, or for its blobs.
-  private static func store(_ folder: String, _ names: [String]) -> CheckpointError? {
-    let prefix = names.contains { $0.hasPrefix("sha256-") } ? "" : "blobs/"
+  /// The error for ollama's folder, for that of its models, or for its blobs.
+  private static func store(
+    _ path: String, _ folder: String, _ names: [String]
+  ) -> CheckpointError? {
+    let isBlobs = names.contains { $0.hasPrefix("sha256-") }
+    let prefix = isBlobs ? "" : names.contains("blobs") ? "blobs/" : "models/blobs/"
     let files = CheckpointPath.names(folder + prefix).filter { $0.hasPrefix("sha256-") }.sorted()
     let models = files.map { prefix + $0 }.filter { name in
       guard FileSystem.kind(folder + name) == S_IFREG,
@@ -240,7 +243,7 @@ enum CheckpointFolder {
     }
     guard let first = models.first else { return nil }
     return CheckpointError(
-      path: folder, problem: .store(models, ready: folder + first))
+      path: path, problem: .store(models, ready: folder + first))
   }
 
   private static func isOther(_ name: String) -> Bool {

@@ -53,10 +53,12 @@ enum OtherWeights {
     if isOpenVINO(stem + ".xml") { return "an OpenVINO model" }
     if FileSystem.kind(stem + ".param") != nil { return "an ncnn model" }
     let place = folder.split(separator: "/").last.map(String.init) ?? ""
-    let parent = folder + (place == "weights" ? "../" : "")
-    let isCoreML = ["coremldata.bin", "model.mil", "model.mlmodel"].contains {
-      FileSystem.kind(parent + $0) != nil
-    }
+    let isCoreML =
+      name == "coremldata.bin"
+      || place == "weights"
+        && ["coremldata.bin", "model.mil", "model.mlmodel"].contains {
+          FileSystem.kind(folder + "../" + $0) != nil
+        }
     return isCoreML ? "a Core ML model" : nil
   }
 

@@ -219,21 +219,21 @@ struct CheckpointFolderTests {
     #expect(problem() == .innerFolders([place], ready: folder.path(place)))
   }
 
-  @Test("a store of ollama names its models", arguments: ["", "blobs/"])
+  @Test("a store of ollama names its models", arguments: ["", "models/", "models/blobs/"])
   func store(_ place: String) throws {
-    for inner in ["blobs", "manifests"] {
+    for inner in ["models/blobs", "models/manifests"] {
       try FileManager.default.createDirectory(
         atPath: folder.path(inner), withIntermediateDirectories: true)
     }
-    try folder.write("blobs/sha256-aa", Array("{\"model_format\":\"gguf\"}".utf8))
-    try folder.write("blobs/sha256-bb", Array("GGUF and more".utf8))
-    let path = place.isEmpty ? folder.url.path : folder.path("blobs")
-    let error = thrownError(CheckpointError.self) { try Checkpoint.read(path: path) }
-    let name = (place.isEmpty ? "blobs/" : "") + "sha256-bb"
+    try folder.write("models/blobs/sha256-aa", Array("{\"model_format\":\"gguf\"}".utf8))
+    try folder.write("models/blobs/sha256-bb", Array("GGUF and more".utf8))
+    let path = folder.path(place + "x").dropLast(2)
+    let error = thrownError(CheckpointError.self) { try Checkpoint.read(path: String(path)) }
+    let name = "models/blobs/sha256-bb".dropFirst(place.utf8.count)
     #expect(
       error?.description.hasSuffix(
         "is a store of ollama, whose models are the files '\(name)'; name one of them: "
-          + folder.path("blobs/sha256-bb")) == true, "\(String(describing: error))")
+          + folder.path("models/blobs/sha256-bb")) == true, "\(String(describing: error))")
   }
 
   @Test("a snapshot whose weights are still being fetched says so")
