@@ -98,8 +98,9 @@ extension APIError {
   private init(model error: VLMZError, parameter: String?) {
     switch error.code {
     case .invalidArgument, .badData:
-      // A message that names a place in the request says more than what was worked on.
-      let parameter = Self.parameter(in: error.message) ?? parameter
+      // A message that names a place in the request says more than the name of all prompts.
+      let place = parameter.flatMap { $0.contains("[") ? $0 : nil }
+      let parameter = place ?? Self.parameter(in: error.message) ?? parameter
       // The context's length has a code that frameworks look for.
       let isLong = error.message.contains("the context's")
       self.init(
