@@ -175,9 +175,9 @@ package struct FileKind: Sendable, Equatable {
     }
   }
 
-  private static let signatures = pointers + ours + archives + models + others
+  private static let signatures: [Signature] = pointers + ours + archives + models + others
 
-  private static let pointers = [
+  private static let pointers: [Signature] = [
     Signature(
       "version https://git-lfs", "a Git LFS pointer",
       step: "fetch the file itself first: git lfs pull",
@@ -187,7 +187,7 @@ package struct FileKind: Sendable, Equatable {
       isStandIn: true),
   ]
 
-  private static let ours = [
+  private static let ours: [Signature] = [
     Signature([0x89, 0x56, 0x4c, 0x4d, 0x5a], "a .vlmz container"),
     Signature(
       [0x89, 0x56, 0x4c, 0x4d, 0x44],
@@ -200,7 +200,7 @@ package struct FileKind: Sendable, Equatable {
       FileKind("a packed .vlmzp", step: "unpack it first: vlm-convert unpack")),
   ]
 
-  private static let archives = [
+  private static let archives: [Signature] = [
     Signature("PK\u{3}\u{4}", "a zip archive (a PyTorch checkpoint?)"),
     Signature("PK\u{5}\u{6}", "an empty zip archive"),
     Signature([0x1f, 0x8b], archive("a gzip")),
@@ -215,7 +215,7 @@ package struct FileKind: Sendable, Equatable {
     "download the model as GGUF or safetensors, or make a GGUF of a LLaMA's with llama.cpp's "
     + "convert_llama_ggml_to_gguf.py"
 
-  private static let models = [
+  private static let models: [Signature] = [
     Signature("GGUF", "a GGUF file"),
     Signature("lmgg", "a GGML file, as llama.cpp had before GGUF", step: ggml),
     Signature("fmgg", "a GGMF file, as llama.cpp had before GGUF", step: ggml),
@@ -238,7 +238,7 @@ package struct FileKind: Sendable, Equatable {
     "of transformers' tf_model.h5 from_pretrained of transformers 4 with from_tf=True, then "
     + "save_pretrained, makes one; of others convert the model in PyTorch"
 
-  private static let others = [
+  private static let others: [Signature] = [
     Signature([0x89, 0x50, 0x4e, 0x47], "a PNG image"),
     Signature([0xff, 0xd8, 0xff], "a JPEG image"),
     Signature("%PDF", "a PDF document"),
