@@ -5,8 +5,8 @@ import VLMTensor
 package struct CheckpointError: ReportableError, Equatable {
   package enum Problem: Sendable, Equatable {
     case file(FileError)
-    /// The file has another format; the payload names it: "a gzip archive".
-    case otherKind(String)
+    /// The file has another format.
+    case otherKind(FileKind)
     case empty
     case headerTooSmall(bytes: Int)
     case headerLengthBeyondLimit(UInt64, limit: Int)
@@ -61,6 +61,8 @@ package struct CheckpointError: ReportableError, Equatable {
     case unfinished(String)
     /// A folder has no weights itself, but its subfolders do; `ready` is the one to suggest.
     case innerFolders([String], ready: String)
+    /// A store of ollama: files of its `blobs` that are models, and the path of one.
+    case store([String], ready: String)
     /// The parts of a model that makes pictures, as diffusers lays them out.
     case pipeline
     /// A download cache has several revisions and no `refs/main`.
@@ -126,21 +128,22 @@ extension CheckpointError {
     switch problem {
     case .file(let error): return error.description(in: words)
     case .otherKind(let kind):
-      return "this is \(kind), expected a .vlmz, safetensors, PyTorch or GGUF file"
-        + (kind == "an HTML page" ? "; download it again" : "")
+      return "this is " + kind.instead(of: Self.weightFile)
     case .empty:
-      return
-        "the file is empty, expected a .vlmz, safetensors, PyTorch or GGUF file; download it again"
+      return "the file is empty, expected \(Self.weightFile); \(FileKind.fetchAgain)"
     case .headerTooSmall(let bytes):
-      return "the header ends after \(bytes) bytes, expected at least 10"
+      return "the header ends after \(bytes) bytes, expected at least 10" + Self.cutShort
     case .headerLengthBeyondLimit(let length, let limit):
-      return "the header length is \(length), expected at most \(limit)"
+      return
+        "this is no \(Self.weightFile.dropFirst(2)): as a safetensors file it would have a header of "
+        + "\(length) bytes, expected at most \(limit); download it again if it should be one, else "
+        + FileKind.madeOfModel
     case .headerLengthBigEndian(let length):
       return "the header length is big-endian (\(length)), expected little-endian"
     case .headerTruncated(let length, let available):
       return
-        "the header has \(length) bytes, but only \(available) follow in the file: it is cut short, or "
-        + "no safetensors file"
+        "the header has \(length) bytes, but only \(available) follow in the file" + Self.cutShort
+        + " (or it is no safetensors file)"
     case .headerNotObject(let byte):
       return "the header starts with byte 0x\(String(byte, radix: 16)), expected '{'"
     case .headerPaddedWithNul(let offset):
@@ -179,8 +182,8 @@ extension CheckpointError {
       return "the data begins at \(begin), inside another tensor's that ends at \(after)"
     case .dataTruncated(let end, let available):
       return
-        "the data ends at \(end), but the file has only \(available) bytes of data: it is cut short, "
-        + "download it again"
+        "the data ends at \(end), but the file has only \(available) bytes of data"
+        + Self.cutShort
     case .trailingBytes(let count): return "\(count) bytes follow the last tensor's data"
     case .notNumeric(let dtype):
       return "\(dtype.rawValue) elements cannot be converted to 32-bit floats"
@@ -192,7 +195,8 @@ extension CheckpointError {
     case .tooManyShards(let count, let limit): return "\(count) shards, expected at most \(limit)"
     case .shardsDifferByCase(let a, let b):
       return "the shards '\(shown(a))' and '\(shown(b))' differ only by case"
-    case .notInShard(let shard): return "is not in the shard '\(shown(shard))' that the index names"
+    case .notInShard(let shard):
+      return "is not in the shard '\(shown(shard))' that the index names; download both again"
     case .inTwoShards(let a, let b): return "is in two shards, '\(shown(a))' and '\(shown(b))'"
     case .severalModels(let names):
       let start = "the folder has \(names.count) models or parts without an index, "
@@ -222,6 +226,10 @@ extension CheckpointError {
       let shown = quoted(names, limit: 4) + (names.count > 4 ? " …" : "")
       return "the folder has no weights of its own, its folders \(shown) have; name one of them: "
         + ready.quotedForShell
+    case .store(let names, let ready):
+      return
+        "is a store of ollama, whose models are the files " + quoted(names, limit: 4)
+        + (names.count > 4 ? " …" : "") + "; name one of them: " + ready.quotedForShell
     case .severalSnapshots(let names):
       return
         "the download cache has \(names.count) snapshots and no refs/main, expected one; name one of "
@@ -248,6 +256,10 @@ extension CheckpointError {
     }
   }
 
+  /// What is said of the end of a file that has no more bytes where some have to follow.
+  static let cutShort = ": it is cut short, download it again"
+  private static let weightFile = "a .vlmz, safetensors, PyTorch or GGUF file"
+
   /// The first of some names, for a message.
   private func quoted(_ names: [String], limit: Int) -> String {
     names.prefix(limit).map { "'\(shown($0))'" }.joined(separator: ", ")
@@ -256,19 +268,24 @@ extension CheckpointError {
   /// How weights are had from files that are none that are read.
   private static func nextStep(_ names: [String]) -> String? {
     func has(_ endings: [String]) -> Bool {
-      names.contains { name in endings.contains { name.hasSuffix($0) } }
+      names.contains { name in
+        let lower = name.lowercased()
+        return endings.contains { lower.hasSuffix($0) }
+      }
     }
     if has([".distcp"]) {
       return "; python -m torch.distributed.checkpoint.format_utils dcp_to_torch makes one"
     }
-    if has([".zip", ".tar", ".gz"]) { return "; unpack the archive first" }
+    if has([".zip", ".tar", ".gz", ".rar", ".7z", ".xz", ".bz2", ".zst"]) {
+      return "; unpack the archive first"
+    }
     if has([".msgpack", ".h5"]) {
       return "; from_pretrained of transformers 4 with from_flax=True or from_tf=True, then "
         + "save_pretrained, makes one"
     }
-    if has([".onnx", ".xml", ".tflite", ".pb", ".mlpackage", ".pte", ".pt2", ".litertlm", ".task"])
-    {
-      return "; such a file is made of a model's weights: convert the model that it was made from"
+    if has(OtherWeights.madeOfModel) {
+
+      return "; such a file is made of a model's weights: " + FileKind.madeOfModel
     }
     return nil
   }

@@ -34,7 +34,8 @@ enum CheckpointFolder {
     ".msgpack", ".h5", ".hdf5", ".keras", ".onnx", ".tflite", ".pb", ".ot", ".npz", ".npy", ".pkl",
     ".pickle", ".joblib", ".index", ".distcp", ".mlmodel", ".xml", ".ggml", ".vlmz", ".tar", ".gz",
     ".zip", ".nemo", ".engine", ".pdparams", ".params", ".ckpt.meta", ".pt2", ".pte", ".mlpackage",
-    ".trt", ".plan", ".mar", ".safetensors.index", ".llamafile", ".task", ".litertlm",
+    ".trt", ".plan", ".mar", ".safetensors.index", ".llamafile", ".task", ".litertlm", ".param",
+    ".mnn", ".rknn", ".om", ".onnx_data", ".mlmodelc", ".rar", ".7z", ".xz", ".bz2", ".zst",
   ]
   /// Extensions of unfinished downloads.
   private static let unfinishedEndings = [
@@ -90,8 +91,6 @@ enum CheckpointFolder {
 
   /// Finds the weights at `path`, a file or a folder.
   ///
-  ///
-  ///
   /// The parts of a split GGUF file count as one model, represented by its first part. So do
   /// complete sets of shards that have lost their index, and tensor-parallel shards.
   ///
@@ -119,6 +118,7 @@ enum CheckpointFolder {
     }
     var candidates = names.filter { name in
       isWeights(name) && FileSystem.kind(folder + name) != S_IFDIR
+        && !OtherWeights.isPart(name, of: folder)
     }
     // The original layout of Meta or Mistral beside the one of transformers, or adapters beside a
     // model.
@@ -149,7 +149,8 @@ enum CheckpointFolder {
   }
 
   private static func isWeights(_ name: String) -> Bool {
-    (knownEndings.contains { name.hasSuffix($0) } || knownNames.contains(name))
+    let lower = name.lowercased()
+    return (knownEndings.contains { lower.hasSuffix($0) } || knownNames.contains(name))
       && !name.hasPrefix(".") && !trainingStateNames.contains(name)
   }
 
@@ -160,9 +161,14 @@ enum CheckpointFolder {
     if FileSystem.kind(folder + "model_index.json") != nil {
       return CheckpointError(path: path, problem: .pipeline)
     }
+    if let kind = OtherWeights.kind(ofFolder: folder, names) {
+      return CheckpointError(path: path, problem: .otherKind(kind))
+    }
     let inner = names.filter { name in
       !name.hasPrefix(".") && FileSystem.kind(folder + name) == S_IFDIR
-        && CheckpointPath.names(folder + name).contains(where: isWeights)
+        && CheckpointPath.names(folder + name).contains { file in
+          isWeights(file) && !OtherWeights.isPart(file, of: folder + name + "/")
+        }
     }
     let cached = (names + CheckpointPath.names(folder + "hub").map { "hub/" + $0 }).filter {
       ($0.hasPrefix("models--") || $0.hasPrefix("hub/models--"))
@@ -171,6 +177,7 @@ enum CheckpointFolder {
     if inner.isEmpty, let first = cached.first {
       return CheckpointError(path: path, problem: .innerFolders(cached, ready: folder + first))
     }
+    if inner.isEmpty, let store = store(path, folder, names) { return store }
     if !inner.isEmpty {
       // Checkpoints of a trainer, named by step.
       let steps = inner.compactMap { name in
@@ -181,19 +188,67 @@ enum CheckpointFolder {
         path: path, problem: .innerFolders(inner, ready: folder + (newest ?? inner[0])))
     }
     let cache = folder + ".cache/huggingface/download"
-    let unfinished = names + CheckpointPath.names(cache)
+    // A snapshot of the Hub's cache has its files in the model's blobs.
+    let blobs = FileSystem.kind(folder + "../../snapshots") == S_IFDIR ? folder + "../../blobs" : ""
+    let unfinished = names + CheckpointPath.names(cache) + CheckpointPath.names(blobs)
     if let name = unfinished.first(where: { name in
       unfinishedEndings.contains { name.hasSuffix($0) }
     }) {
       return CheckpointError(path: path, problem: .unfinished(name))
     }
-    var others = names.filter { name in otherEndings.contains { name.hasSuffix($0) } }
+    var others = names.filter(isOther)
     // Exports lie in folders of their own: onnx/model.onnx.
     for name in names where others.isEmpty && FileSystem.kind(folder + name) == S_IFDIR {
-      others = CheckpointPath.names(folder + name).sorted()
-        .filter { file in otherEndings.contains { file.hasSuffix($0) } }.map { "\(name)/\($0)" }
+      others = CheckpointPath.names(folder + name).sorted().filter(isOther).map { "\(name)/\($0)" }
+    }
+    if others.isEmpty, let deep = deeper(folder, names, levels: 4) {
+      let place = String(deep.dropFirst(folder.utf8.count))
+      return CheckpointError(path: path, problem: .innerFolders([place], ready: deep))
     }
     return CheckpointError(path: path, problem: .noWeights(others))
+  }
+
+  /// The first folder further down that has weights, as in collections and logs of trainers.
+  private static func deeper(_ folder: String, _ names: [String], levels: Int) -> String? {
+    guard levels > 0 else { return nil }
+    // A link may lead back up.
+    let inner = names.sorted().prefix(64).filter { name in
+      !name.hasPrefix(".")
+        && FileSystem.status(folder + name, followsLinks: false)
+          .map { $0.st_mode & S_IFMT == S_IFDIR } ?? false
+    }
+    for name in inner {
+      let names = CheckpointPath.names(folder + name)
+      if names.contains(where: isWeights) { return folder + name }
+    }
+    for name in inner {
+      let names = CheckpointPath.names(folder + name)
+      if let found = deeper(folder + name + "/", names, levels: levels - 1) { return found }
+    }
+    return nil
+  }
+
+  /// The error for ollama's folder, for that of its models, or for its blobs.
+  private static func store(
+    _ path: String, _ folder: String, _ names: [String]
+  ) -> CheckpointError? {
+    let isBlobs = names.contains { $0.hasPrefix("sha256-") }
+    let prefix = isBlobs ? "" : names.contains("blobs") ? "blobs/" : "models/blobs/"
+    let files = CheckpointPath.names(folder + prefix).filter { $0.hasPrefix("sha256-") }.sorted()
+    let models = files.map { prefix + $0 }.filter { name in
+      guard FileSystem.kind(folder + name) == S_IFREG,
+        let file = try? MappedFile(path: folder + name, isInput: false)
+      else { return false }
+      return GGUFFile.matches(file)
+    }
+    guard let first = models.first else { return nil }
+    return CheckpointError(
+      path: path, problem: .store(models, ready: folder + first))
+  }
+
+  private static func isOther(_ name: String) -> Bool {
+    let lower = name.lowercased()
+    return otherEndings.contains { lower.hasSuffix($0) }
   }
 
   /// `names`, if they are all shards of one model; nil otherwise.

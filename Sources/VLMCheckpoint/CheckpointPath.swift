@@ -122,7 +122,8 @@ package enum CheckpointPath {
   package static func refusalAsContainer(_ path: String) -> CheckpointError? {
     if let absence = absence(path) { return download(path) == nil ? nil : absence }
     let isFolder = FileSystem.kind(path) == S_IFDIR
-    guard isFolder ? !isWithoutWeights(path) : checkpointKind(path) != nil else { return nil }
+    let place = (try? resolved(path).path) ?? path
+    guard isFolder ? !isWithoutWeights(place) : checkpointKind(path) != nil else { return nil }
     let name = path.split(separator: "/").last.map(String.init) ?? "model"
     let stem = isFolder ? name : String(name.prefix(upTo: name.lastIndex(of: ".") ?? name.endIndex))
     let output = (stem.isEmpty || stem.allSatisfy { $0 == "." } ? "model" : stem) + ".vlmz"

@@ -65,6 +65,10 @@ package enum ClassNames {
     guard file.count <= maximumBytes else {
       throw CheckpointError(path: path, problem: .names("\(file.count) bytes", "a list of names"))
     }
+    if file.count > 0, let kind = FileKind.standIn(file) {
+      throw CheckpointError(
+        path: path, problem: .names(kind.name, "a list of names" + kind.end))
+    }
     var bytes = file.withBytes(0..<file.count) { Array($0) }
     if bytes.starts(with: [0xef, 0xbb, 0xbf]) { bytes.removeFirst(3) }
     guard let text = String(validating: bytes, as: UTF8.self) else {

@@ -58,15 +58,16 @@ package enum ShardIndex {
     } catch {
       throw CheckpointError(error)
     }
+    if let kind = FileKind.standIn(file) {
+      throw CheckpointError(path: path, problem: file.count == 0 ? .empty : .otherKind(kind))
+    }
     let parsed = file.withBytes(0..<file.count) { bytes in
       Result { () throws(JSONError) in try JSONValue.parse(bytes) }
     }
     switch parsed {
     case .failure(let error):
-      let kind = file.withBytes(0..<min(file.count, 512)) { FileKind.sniff($0) }
-      throw CheckpointError(
-        path: path,
-        problem: kind.flatMap { $0 == "a JSON text" ? nil : .otherKind($0) } ?? .json(error))
+      let kind = FileKind.sniff(file).flatMap { $0 == .json ? nil : $0 }
+      throw CheckpointError(path: path, problem: kind.map { .otherKind($0) } ?? .json(error))
     case .success(let value):
       guard let member = value["weight_map"] else {
         let isDescription = ["architectures", "architecture", "model_type", "model_cfg"]

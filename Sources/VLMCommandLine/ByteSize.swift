@@ -3,6 +3,9 @@ import VLMFoundation
 
 /// Sizes as people write them: 3.5GB, 700 MiB, 1G.
 package enum ByteSize {
+  /// Bytes that no file has, 10^18.
+  private static let limit = 1e18
+
   /// What a unit's first letter stands for, as a power of 1000 or 1024.
   private static let prefixes: [Character: Int] = ["k": 1, "m": 2, "g": 3, "t": 4]
 
@@ -28,14 +31,24 @@ package enum ByteSize {
   package static func parse(_ text: String, option: String, bare: Int = 1) throws -> Int {
     let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
     let unit = text.dropFirst(digits.count).drop { $0 == " " }
-    guard let value = number(String(digits)),
-      let factor = unit.isEmpty ? Double(bare) : factor(of: String(unit)),
-      value * factor >= 1, value * factor < 1e18
-    else {
-      throw ValidationError(
-        "\(option): found '\(text.escapedForDisplay())', expected a number and a unit, such as 3.5GB, "
-          + "90MB, 700MiB or 1G")
+    func refusal(_ expected: String) -> ValidationError {
+      ValidationError("\(option): found '\(text.escapedForDisplay())', expected \(expected)")
     }
+    guard let value = number(String(digits)),
+      let factor = unit.isEmpty ? Double(bare) : factor(of: String(unit))
+    else {
+      // Below zero, or with the comma that many languages write.
+      if text.hasPrefix("-"), (try? parse(String(text.dropFirst()), option: option)) != nil {
+        throw refusal("1 byte or more")
+      }
+      let pointed = text.parts(between: ",").joined(separator: ".")
+      let isMeant = pointed != text && (try? parse(pointed, option: option, bare: bare)) != nil
+      throw refusal(
+        "a number and a unit, such as 3.5GB, 90MB, 700MiB or 1G"
+          + (isMeant ? "; with a point: \(pointed)" : ""))
+    }
+    guard value * factor >= 1 else { throw refusal("1 byte or more") }
+    guard value * factor < Self.limit else { throw refusal("less than 1000000TB") }
     return Int(value * factor)
   }
 

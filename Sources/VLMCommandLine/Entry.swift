@@ -62,6 +62,9 @@ private func usageText<Command: ParsableCommand>(
   // Only a sentence loses its capital; an option keeps its letters.
   let isSentence = text.first?.isUppercase == true && text.dropFirst().first?.isLowercase == true
   let shown = isSentence ? text.prefix(1).lowercased() + text.dropFirst() : text
+  if let size = splitSize(shown) {
+    return "\(shown): a size is one word, or in quotes: \(size)"
+  }
   let given = ProcessArguments.all.dropFirst().first
   let configuration = Command.configuration
   let subcommand =
@@ -70,6 +73,21 @@ private func usageText<Command: ParsableCommand>(
   let name = subcommand?.configuration.commandName.map { " " + $0 } ?? ""
   let end = shown.last == "?" ? " See" : "; see"
   return "\(shown)\(end) \(program)\(name) --help"
+}
+
+/// "--size 3.5GB", where the arguments have the unit as a word of its own, which is not expected.
+private func splitSize(_ message: String) -> String? {
+  let arguments = ProcessArguments.all
+  for index in arguments.indices.dropFirst(2)
+  where message.contains("'\(arguments[index])'") && message.contains("nexpected argument") {
+    let (option, value) = (arguments[index - 2], arguments[index - 1])
+    let isUnit = arguments[index].first.map { !$0.isNumber } ?? false
+    guard isUnit, option.hasPrefix("--"), ByteSize.number(value) != nil,
+      (try? ByteSize.parse(value + arguments[index], option: "")) != nil
+    else { continue }
+    return "\(option) \(value)\(arguments[index])"
+  }
+  return nil
 }
 
 /// Opens /dev/null for standard streams that are closed, so that no file gets one of their

@@ -19,7 +19,7 @@ package struct ContainerError: ReportableError, Equatable {
   package enum Problem: Sendable, Equatable {
     case file(FileError)
     /// A file of another well-known format [R02].
-    case foreign(String)
+    case foreign(FileKind)
     /// A container damaged by a text-mode transfer [R02].
     case mangled
     /// `Read_Version` [R03].
@@ -83,7 +83,7 @@ package struct ContainerError: ReportableError, Equatable {
   private var problemText: String {
     switch problem {
     case .file(let error): error.description
-    case .foreign(let kind): "is \(kind), expected a .vlmz container"
+    case .foreign(let kind): "is \(kind.instead(of: "a .vlmz container"))"
     case .mangled: "was changed by a transfer in text mode; copy it again in binary mode"
     case .version(let found, let supported) where found > supported:
       "format version \(found), this build reads up to \(supported); "

@@ -25,21 +25,17 @@ package enum ContainerSize {
   /// Bytes of a section as it is stored, with the zeros behind it.
   package static func section(_ content: [UInt8]) -> Int { padded(stored(content)) }
 
-  /// Bytes of the index of `tensors`, with the zeros behind it, give or take a few: where it is
-  /// compressed, checksums that are not known yet compress as others do.
+  /// Bytes of the index of `tensors`, with the zeros behind it. It is never compressed.
   package static func index(_ tensors: [Tensor]) -> Int {
     var offset = 0
-    var hash: UInt64 = 1
     let entries = tensors.sorted { TensorIndex.ascends($0.name, $1.name) }.map { tensor in
       let byteCount = tensor.format.byteCount(shape: tensor.shape) ?? 0
       defer { offset += padded(byteCount) }
-      // Any that look like checksums: Knuth's generator with its upper bits folded in.
-      hash = hash &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
       return TensorIndex.Entry(
         name: tensor.name, format: tensor.format, role: tensor.role, shape: tensor.shape,
-        offset: offset, byteCount: byteCount, hash: hash ^ hash >> 29)
+        offset: offset, byteCount: byteCount, hash: 0)
     }
-    return section(TensorIndex.encode(entries))
+    return padded(TensorIndex.encode(entries).count)
   }
 
   /// Bytes of a file beside its padded tensors and its sections: the header and the table.

@@ -21,12 +21,12 @@ enum ForeignFile {
     return false
   }
 
-  private static func kind(_ file: UnsafeRawBufferPointer) -> String? {
+  private static func kind(_ file: UnsafeRawBufferPointer) -> FileKind? {
     if let kind = FileKind.sniff(file) { return kind }
     // A plausible header length, then JSON.
     let isSafetensors =
       file.count > 9 && file[8] == UInt8(ascii: "{")
       && file.little(0, as: UInt64.self) <= 100_000_000
-    return isSafetensors ? "a safetensors file" : nil
+    return isSafetensors ? FileKind("a safetensors file") : nil
   }
 }

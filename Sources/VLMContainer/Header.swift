@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// The file header, the first 128 bytes.
@@ -54,7 +55,9 @@ struct Header: Equatable {
       throw ContainerError(path: path, place: .file, problem: problem)
     }
     guard file.count >= Format.headerSize else {
-      let text = "holds \(file.count) bytes, expected a header of \(Format.headerSize)"
+      let text =
+        "holds \(file.count) bytes, expected a header of \(Format.headerSize)"
+        + ": it is cut short, \(FileKind.fetchAgain)"
       throw ContainerError(path: path, place: .file, problem: .broken(.r01, text))
     }
     guard file.starts(with: Format.magic) else {
@@ -92,7 +95,9 @@ struct Header: Equatable {
     }
     let size: UInt64 = file.little(24)
     guard size == UInt64(file.count) else {
-      let what = size > UInt64(file.count) ? "is truncated" : "has bytes appended"
+      let what =
+        size > UInt64(file.count)
+        ? "is cut short, \(FileKind.fetchAgain)" : "has bytes appended"
       throw fail(.broken(.r08, "states a file of \(size) bytes, found \(file.count): it \(what)"))
     }
     fileSize = file.count

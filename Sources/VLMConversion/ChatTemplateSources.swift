@@ -78,7 +78,7 @@ extension SourceDescriptions {
   private mutating func program(
     _ name: String, _ notes: inout [Note]
   ) throws -> String? {
-    guard let path = path(of: name) else { return nil }
+    guard let path = try path(of: name) else { return nil }
     let file = try MappedFile(path: path)
     try Self.requireFetched(file, expected: "a chat template")
     let limit = JinjaLimits().maximumSourceBytes

@@ -51,8 +51,9 @@ package struct ConversionError: ReportableError, Equatable {
     case architecture(String)
     /// The same of timm's models.
     case timmModel(String)
-    /// Weights that another tool quantized, and a tensor that shows it.
-    case quantized(kind: String, tensor: String)
+    /// Weights that another tool quantized, a tensor that shows it, and the model that they were made
+    /// of, where the files name it.
+    case quantized(kind: String, tensor: String, original: String?)
     /// A file of extracted codes.
     case codes
     /// A section of a container, and what it should hold.
@@ -101,7 +102,7 @@ package struct ConversionError: ReportableError, Equatable {
         + Self.list(names) + words.end(.leaveOutTensors)
     case .notFloat(let tensor, let found):
       return "\(name): tensor '\(tensor.escapedForDisplay())': found \(found), "
-        + "expected a floating-point type"
+        + "expected a floating-point type; of a quantized copy take the model that it was made of"
     case .notReadable(let tensor, let type):
       return
         "\(name): tensor '\(tensor.escapedForDisplay())': \(GGUFProblem.notReadable(type).text(words))"
@@ -163,9 +164,14 @@ package struct ConversionError: ReportableError, Equatable {
       return
         "\(name): config.json says that this is timm's '\(found.escapedForDisplay(limit: 80))', which "
         + "is not run here, expected \(Registry.summary)"
-    case .quantized(let kind, let tensor):
+    case .quantized(let kind, let tensor, let original):
+      let step =
+        original.map { name in
+          "; download that, '\(name.escapedForDisplay(limit: 120))'"
+            + (CheckpointPath.download(name).map { ": \($0)" } ?? "")
+        } ?? "; download the model that they were made of, not a quantized copy"
       return "\(name): the weights are quantized (\(kind.escapedForDisplay())), found tensor "
-        + "'\(tensor.escapedForDisplay())', expected the model's own in f32, f16 or bf16"
+        + "'\(tensor.escapedForDisplay())', expected the model's own in f32, f16 or bf16" + step
     case .codes:
       return "\(name): holds the codes of a container, found '….codes' and '….scales', expected "
         + "values" + words.end(.extractValues)

@@ -166,7 +166,7 @@ extension SourceDescriptions {
   }
 
   mutating func bytes(_ name: String) throws -> (bytes: [UInt8], file: String)? {
-    guard let path = path(of: name) else { return nil }
+    guard let path = try path(of: name) else { return nil }
     let file = try MappedFile(path: path)
     try Self.requireFetched(file, expected: "a tokenizer's file")
     guard file.count <= Self.maximumTokenizerBytes else {

@@ -18,9 +18,11 @@ struct SourceDescriptions {
   init(folder: String) { self.folder = folder }
 
   /// Where the file `name` of the folder is, which counts as read; nil when it is not there.
-  mutating func path(of name: String) -> String? {
+  ///
+  /// - Throws: `ConversionError` for a link to a file that is not there.
+  mutating func path(of name: String) throws(ConversionError) -> String? {
     let file = folder + "/" + name
-    guard FileSystem.exists(file) else { return nil }
+    guard try Self.isThere(file) else { return nil }
     if !files.contains(file) { files.append(file) }
     return file
   }
@@ -34,7 +36,16 @@ struct SourceDescriptions {
   /// The file `name` of the folder; nil when it is not there.
   mutating func read(_ name: String) throws(ConversionError) -> JSONValue? {
     let file = folder + "/" + name
-    return FileSystem.exists(file) ? try read(file: file) : nil
+    return try Self.isThere(file) ? try read(file: file) : nil
+  }
+
+  /// Whether a file is there. What a link leads to was meant to be, and is not guessed instead.
+  private static func isThere(_ file: String) throws(ConversionError) -> Bool {
+    if FileSystem.exists(file) { return true }
+    guard FileSystem.status(file, followsLinks: false) != nil else { return false }
+    throw ConversionError(
+      path: file,
+      .json(offset: 0, text: "is a link to a file that is not there; \(FileKind.fetchAgain)"))
   }
 
   /// A file that is there, and nil for none.
@@ -48,10 +59,9 @@ struct SourceDescriptions {
   static func requireFetched(
     _ file: MappedFile, expected: String
   ) throws(ConversionError) {
-    let found = file.withBytes(0..<min(file.count, 512)) { FileKind.standIn($0) }
-    guard let found else { return }
+    guard let found = FileKind.standIn(file) else { return }
     throw ConversionError(
-      path: file.path, .json(offset: 0, text: "this is \(found), expected \(expected)"))
+      path: file.path, .json(offset: 0, text: "this is " + found.instead(of: expected)))
   }
 
   /// Descriptions are small; anything larger is no description.
@@ -62,17 +72,16 @@ struct SourceDescriptions {
     do throws(FileError) { file = try MappedFile(path: path) } catch {
       throw ConversionError(path: path, .file(error))
     }
+    try requireFetched(file, expected: "a JSON text")
     do {
       return try file.withBytes(0..<file.count) { bytes in
         try JSONValue.parse(bytes, limits: JSONLimits(maximumBytes: Self.maximumBytes))
       }
     } catch let error as JSONError {
-      // What a server answered instead of it, a pointer, a page.
-      if let kind = file.withBytes(0..<min(file.count, 512), { FileKind.sniff($0) }),
-        kind != "a JSON text"
-      {
+      if let kind = FileKind.sniff(file), kind != .json {
         throw ConversionError(
-          path: path, .json(offset: error.offset, text: "this is \(kind), expected a JSON text"))
+          path: path,
+          .json(offset: error.offset, text: "this is " + kind.instead(of: "a JSON text")))
       }
       throw ConversionError(path: path, .json(offset: error.offset, text: error.description))
     } catch {
@@ -171,7 +180,7 @@ struct SourceDescriptions {
   /// `image_processor` of a folder's `processor_config.json`; nil where there is none.
   private mutating func part(_ folder: String) throws(ConversionError) -> JSONValue? {
     let file = folder + "/" + Self.partsName
-    guard FileSystem.exists(file), let part = try Self.json(file)["image_processor"],
+    guard try Self.isThere(file), let part = try Self.json(file)["image_processor"],
       part.objectValue != nil
     else { return nil }
     if !files.contains(file) { files.append(file) }

@@ -91,12 +91,18 @@ struct SourceRecognition {
     let stated = own == nil ? Registry.unknownClass(in: description) : nil
     do {
       try checkNames(catalog, place.weights)
-      try UnsupportedWeights.check(catalog, description, place.adapter)
+      try UnsupportedWeights.check(
+        catalog, description, place.adapter, folder: place.folder)
       return try recognised(
         try ModelChoice(stored), description, describesItself: own != nil, stated: stated,
         &descriptions, place, given)
     } catch {
       // The class that the model is of says more than what its tensors lack for another one.
+      if stated == nil, isOfTensors(error),
+        let quantized = quantized(catalog, description, place)
+      {
+        throw quantized
+      }
       let isNamed = (error as? ModelError).map { "\($0)".contains(stated ?? "") } ?? false
       guard let stated, isOfTensors(error), !isNamed else { throw error }
       throw ConversionError(path: place.weights, .architecture(stated))
@@ -155,7 +161,7 @@ struct SourceRecognition {
     _ place: SourcePlace, _ given: GivenParts
   ) throws -> ModelCheckpoint {
     guard let found = try ModelCheckpoint.recognise(facts)?.adding(unused: choice.unused) else {
-      throw unknown(catalog, stated == nil ? facts.description : nil, place.weights)
+      throw unknown(catalog, stated == nil ? facts.description : nil, place)
     }
     if let activation = given.headActivation, !found.hasOpenHead {
       throw ConversionError(
@@ -176,14 +182,10 @@ struct SourceRecognition {
   ///
   /// - Parameter description: nil where it names a class that is not run, which is said instead.
   private static func unknown(
-    _ catalog: TensorCatalog, _ description: JSONValue?, _ path: String
+    _ catalog: TensorCatalog, _ description: JSONValue?, _ place: SourcePlace
   ) -> ConversionError {
-    let tensors = catalog.tensors
-    if let method = description?["quantization_config"]?["quant_method"]?.stringValue,
-      let tensor = tensors.first(where: { !$0.dtype.isFloat })
-    {
-      return ConversionError(path: path, .quantized(kind: method, tensor: tensor.name))
-    }
+    let (tensors, path) = (catalog.tensors, place.weights)
+    if let quantized = quantized(catalog, description, place) { return quantized }
     if let name = description?["architecture"]?.stringValue {
       return ConversionError(path: path, .timmModel(name))
     }
@@ -191,6 +193,20 @@ struct SourceRecognition {
     return ConversionError(
       path: path,
       .unknownModel(tensorCount: tensors.count, examples: named.prefix(3).map(\.name)))
+  }
+
+  /// What is said of tensors that are no model's where the description names who quantized them.
+  private static func quantized(
+    _ catalog: TensorCatalog, _ description: JSONValue?, _ place: SourcePlace
+  ) -> ConversionError? {
+    guard let method = description?["quantization_config"]?["quant_method"]?.stringValue,
+      let tensor = catalog.tensors.first(where: { !$0.dtype.isFloat })
+    else { return nil }
+    return ConversionError(
+      path: place.weights,
+      .quantized(
+        kind: method, tensor: tensor.name,
+        original: OriginalModel.name(description, folder: place.folder)))
   }
 
   private static func requireModel(

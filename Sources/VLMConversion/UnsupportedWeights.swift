@@ -6,7 +6,7 @@ import VLMFoundation
 enum UnsupportedWeights {
   /// - Throws: `ConversionError` for an adapter and for weights that another tool has quantized.
   static func check(
-    _ catalog: TensorCatalog, _ description: JSONValue?, _ adapter: Adapter
+    _ catalog: TensorCatalog, _ description: JSONValue?, _ adapter: Adapter, folder: String
   ) throws(ConversionError) {
     let names = catalog.tensors.lazy.map(\.name)
     if names.contains(where: isAdapter) { throw adapter.refusal(path: catalog.path) }
@@ -24,7 +24,10 @@ enum UnsupportedWeights {
     for tensor in catalog.tensors {
       guard let kind = quantization(tensor) else { continue }
       throw ConversionError(
-        path: catalog.path, .quantized(kind: stated ?? kind, tensor: tensor.name))
+        path: catalog.path,
+        .quantized(
+          kind: stated ?? kind, tensor: tensor.name,
+          original: OriginalModel.name(description, folder: folder)))
     }
   }
 
@@ -43,6 +46,7 @@ enum UnsupportedWeights {
     case "bitsandbytes__nf4", "bitsandbytes__fp4": return "bitsandbytes"
     case "weight_scale", "weight_scale_inv", "weight_scale_2", "weight_packed":
       return "fp8 or compressed-tensors"
+    case "scale_weight", "scale_input": return "fp8 with scales"
     case "W_q": return "HQQ"
     case "q_weight", "q_invperm", "q_scale_max": return "EXL2"
     case "trellis", "suh", "svh": return "EXL3"

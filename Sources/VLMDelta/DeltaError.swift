@@ -18,7 +18,7 @@ package struct DeltaError: ReportableError, Equatable {
     /// to blame for it alone.
     case container(ContainerError, DeltaRule?)
     /// A file of another kind, and what it is.
-    case foreign(String)
+    case foreign(FileKind)
     case value(DeltaRule, field: String, found: String, expected: String)
     case hash(DeltaRule, found: UInt64, expected: UInt64)
     case broken(DeltaRule, String)
@@ -93,7 +93,7 @@ package struct DeltaError: ReportableError, Equatable {
     case .container(let error, _):
       return "the result is no sound container: \(error.description(in: words))"
     case .foreign(let kind):
-      return "is \(kind), expected a .vlmzd delta"
+      return "is " + kind.instead(of: "a .vlmzd delta")
     case .value(_, let field, let found, let expected):
       return "\(field) \(found), expected \(expected)"
     case .hash(_, let found, let expected):

@@ -46,7 +46,9 @@ struct DeltaHeader: Equatable {
     guard file.count >= DeltaFormat.headerSize else {
       throw fail(
         .broken(
-          .d01, "holds \(file.count) bytes, expected a header of \(DeltaFormat.headerSize)"),
+          .d01,
+          "holds \(file.count) bytes, expected a header of \(DeltaFormat.headerSize)"
+            + ": it is cut short, \(FileKind.fetchAgain)"),
         at: .file)
     }
     let version: UInt16 = file.little(8)
@@ -64,7 +66,9 @@ struct DeltaHeader: Equatable {
     else { throw fail(.broken(.d05, "reserved bytes are not zero")) }
     let size: UInt64 = file.little(16)
     guard size == UInt64(file.count) else {
-      let what = size > UInt64(file.count) ? "is truncated" : "has bytes appended"
+      let what =
+        size > UInt64(file.count)
+        ? "is cut short, \(FileKind.fetchAgain)" : "has bytes appended"
       throw fail(
         .broken(.d06, "states a file of \(size) bytes, found \(file.count): it \(what)"))
     }

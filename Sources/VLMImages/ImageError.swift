@@ -7,6 +7,8 @@ package struct ImageError: ReportableError, Equatable {
     case empty
     /// None of the supported formats; the payload names the likely format, if recognised.
     case unrecognized(looksLike: String?)
+    /// What stands in place of a file that was not fetched.
+    case notFetched(FileKind)
     /// The file is damaged or truncated; the payload is the decoder's message.
     case corrupt(ImageFormat, String)
     /// The same, but some rows can be decoded.
@@ -44,6 +46,7 @@ package struct ImageError: ReportableError, Equatable {
     case .file(let error): return error.description(in: words)
     case .empty: return "the file is empty, expected a picture (\(ImageFormat.list))"
     case .unrecognized(let kind?): return "looks like \(kind), expected \(ImageFormat.list)"
+    case .notFetched(let kind): return "is " + kind.instead(of: ImageFormat.list)
     case .unrecognized(nil):
       return "is no image of a known kind, expected \(ImageFormat.list)"
     case .corrupt(let format, let detail):

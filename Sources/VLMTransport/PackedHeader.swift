@@ -39,7 +39,9 @@ package struct PackedHeader: Sendable, Equatable {
       throw TransportError(
         path: path, place: .file,
         problem: .broken(
-          .p01, "holds \(bytes.count) bytes, expected a header of \(PackedFormat.headerSize)"))
+          .p01,
+          "holds \(bytes.count) bytes, expected a header of \(PackedFormat.headerSize)"
+            + ": it is cut short, \(FileKind.fetchAgain)"))
     }
     let (read, write): (UInt16, UInt16) = (bytes.little(8), bytes.little(10))
     guard (1...PackedFormat.version).contains(Int(read)) else {

@@ -17,7 +17,7 @@ package struct TransportError: ReportableError, Equatable {
     /// A container that cannot be packed.
     case source(ContainerError)
     /// A file of another well-known format [P02].
-    case foreign(String)
+    case foreign(FileKind)
     /// `Read_Version` [P03].
     case version(found: Int)
     case value(PackedRule, field: String, found: String, expected: String)
@@ -122,7 +122,7 @@ package struct TransportError: ReportableError, Equatable {
     switch problem {
     case .file(let error): error.description(in: words)
     case .source(let error): error.description(in: words)
-    case .foreign(let kind): "is \(kind), expected a packed .vlmzp"
+    case .foreign(let kind): "is \(kind.instead(of: "a packed .vlmzp"))"
     case .version(let found):
       "format version \(found), this build reads up to \(PackedFormat.version); update vlm-convert"
     case .value(_, let field, let found, let expected):

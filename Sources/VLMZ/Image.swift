@@ -224,7 +224,7 @@ public struct Image: Sendable {
   }
 
   /// What its file is, if it has several pictures, of which this is the first; nil for others.
-  var severalPictures: String? { withSource { ($0 as? LazyImage)?.severalPictures } }
+  package var severalPictures: String? { withSource { ($0 as? LazyImage)?.severalPictures } }
 
   /// Reads the picture while nobody else does.
   func withSource<R>(_ body: (any PixelSource) throws -> R) rethrows -> R {

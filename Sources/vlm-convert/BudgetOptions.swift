@@ -68,7 +68,7 @@ struct BudgetOptions: ParsableArguments {
       guard let value = ByteSize.number(bits), range.contains(value) else {
         throw ValidationError(
           "--bits: found '\(bits.escapedForDisplay())', expected a number from "
-            + "\(Int(range.lowerBound)) to \(Int(range.upperBound)), such as 4.25")
+            + "\(Int(range.lowerBound)) to \(Int(range.upperBound)), with a point, such as 4.25")
       }
       return .bitsPerWeight(value)
     }

@@ -138,6 +138,9 @@ struct Convert: ParsableCommand {
 
   func validate() throws {
     try MistakenCommand.check(input: input, output: output)
+    guard !input.isEmpty else {
+      throw ValidationError("found an empty name, expected a checkpoint")
+    }
     guard input != "-" else {
       throw ValidationError("a checkpoint is mapped into memory, so it cannot come from a pipe")
     }

@@ -35,8 +35,8 @@ struct SpendingText {
     }
     guard let expected = spending.predictedLoss else {
       return spending.basis == .weights
-        ? "chosen by errors of weights; what the model loses takes calibration to find out"
-        : "what the model loses was not measured"
+        ? "chosen by errors of weights; --calibrate finds out what the model loses"
+        : "what the model loses was not measured; vlm-convert evaluate measures it"
     }
     return spending.isCorrected
       ? "\(significant(expected)) \(unit) expected, by what other sizes were measured to lose"

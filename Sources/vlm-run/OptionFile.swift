@@ -15,8 +15,10 @@ enum OptionFile {
         file: path, place: "size",
         .value(found: "\(file.count) bytes", expected: "at most \(limit)"))
     }
-    if let found = file.withBytes(0..<min(file.count, 512), { FileKind.standIn($0) }) {
-      throw TextError(file: path, place: "text", .value(found: found, expected: "the file itself"))
+    if file.count > 0, let found = FileKind.standIn(file) {
+      throw TextError(
+        file: path, place: "text",
+        .value(found: found.name, expected: "the file itself" + found.end))
     }
     let bytes = file.withBytes(0..<file.count) { Array($0) }
     guard let text = String(validating: bytes, as: UTF8.self) else {

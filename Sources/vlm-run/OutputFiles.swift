@@ -91,7 +91,7 @@ struct OutputFiles {
   }
 
   func write(dumped tensors: [Recording.Tensor]) throws {
-    guard let dump else { return }
+    guard let dump, !tensors.isEmpty else { return }
     try SafetensorsWriter.write(
       path: dump, overwrite: overwrite,
       tensors: tensors.map { tensor in

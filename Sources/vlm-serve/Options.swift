@@ -74,7 +74,9 @@ struct CallerOptions: ParsableArguments {
       valueName: "key"))
   var apiKey: [String] = []
 
-  @Option(help: ArgumentHelp("A file with such keys, one a line.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp(
+      "A file or pipe with such keys, one a line; '-' for standard input.", valueName: "file"))
   var apiKeyFile: String?
 
   @Option(
@@ -112,16 +114,18 @@ struct CallerOptions: ParsableArguments {
         name: "; --server-name adds one", origin: "; --allow-origin lets others ask"))
   }
 
+  private static let maximumKeyBytes = 1 << 20
+
   /// - Throws: `FileError`; `ValidationError` for a file without keys.
   func keys() throws -> APIKeys? {
     var keys = apiKey
     guard !keys.contains("") else { throw ValidationError("--api-key: found an empty key") }
     if let apiKeyFile {
-      let file = try MappedFile(path: apiKeyFile)
-      guard file.count <= 1 << 20 else {
-        throw ValidationError("--api-key-file: found \(file.count) bytes, expected keys")
+      // Password managers hand keys out by a pipe, so that they are in no file.
+      guard let bytes = try ByteStream(path: apiKeyFile).takeAll(limit: Self.maximumKeyBytes) else {
+        throw ValidationError(
+          "--api-key-file: found more than \(Self.maximumKeyBytes) bytes, expected keys")
       }
-      let bytes = file.withBytes(0..<file.count) { Array($0) }
       guard let text = String(validating: bytes, as: UTF8.self) else {
         throw ValidationError(
           "--api-key-file: '\(apiKeyFile.escapedForDisplay())' is no text in UTF-8")

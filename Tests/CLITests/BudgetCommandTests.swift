@@ -48,9 +48,13 @@ struct BudgetCommandTests {
       (["--size", "4,5GB"], 64, "--size: found '4,5GB', expected a number and a unit"),
       (["--size", "-1"], 64, "--size"), (["--size", "1e400MB"], 64, "1e400MB"),
       (["--size", "NaN"], 64, "NaN"), (["--size", ""], 64, "--size"),
-      (["--size", "5XB"], 64, "5XB"), (["--size", "0"], 64, "expected a number"),
-      (["--size", "99999999999TB"], 64, "expected a number"),
-      (["--size", "1.2.3MB"], 64, "1.2.3MB"), (["--size", "1kB"], 64, "expected at least"),
+      (["--size", "5XB"], 64, "5XB"), (["--size", "0"], 64, "expected 1 byte or more"),
+      (["--size", "99999999999TB"], 64, "expected less than 1000000TB"),
+      (["--size", "1.2.3MB"], 64, "1.2.3MB"),
+      (["--size", "1kB"], 64, "found '1 kB', expected at least "),
+      (["--size", "102.4KiB"], 64, "found '102.4 KiB', expected at least "),
+      (["--size", "3.5", "GB"], 64, "a size is one word, or in quotes: --size 3.5GB"),
+      (["--bits", "4,25"], 64, "a number from 1 to 32, with a point, such as 4.25"),
       (["--bits", "NaN"], 64, "--bits: found 'NaN'"), (["--bits", "0.5"], 64, "1 to 32"),
       (["--loss", "0.02"], 64, "--loss needs --calibrate, or --statistics"),
       (["--bits", "1.5"], 64, "expected at least"), (["--loss", "0"], 64, "--loss"),
@@ -68,5 +72,23 @@ struct BudgetCommandTests {
       #expect(outcome.errors.contains(message), "\(arguments): \(outcome.errors)")
     }
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path).isEmpty)
+  }
+
+  @Test("a size that is too small is told with the least in the unit that was given")
+  func unit() throws {
+    let output = folder.path("m.vlmz")
+    for (size, unit) in [
+      ("300kB", " kB,"), ("300KiB", " KiB,"), ("1000B", " kB,"), ("12345", " bytes,"),
+    ] {
+      let outcome = try CommandRunner.convert(input, output, "--size", size)
+      let told = outcome.errors.components(separatedBy: "at least ")
+      try #require(outcome.status == 64 && told.count == 2, "\(outcome.errors)")
+      let least = try #require(told[1].components(separatedBy: ",").first)
+      #expect((least + ",").hasSuffix(unit), "\(outcome.errors)")
+      let enough = least.replacingOccurrences(of: " ", with: "")
+        .replacingOccurrences(of: "bytes", with: "")
+      let kept = try CommandRunner.convert(input, output, "--size", enough, "-q", "--force")
+      #expect(kept.status == 0, "\(kept.errors)")
+    }
   }
 }

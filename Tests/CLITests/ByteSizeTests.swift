@@ -29,6 +29,23 @@ struct ByteSizeTests {
     #expect(parsed("32kB", bare: 1 << 20) == 32_000)
   }
 
+  private func message(_ text: String) -> String {
+    do { return "\(try ByteSize.parse(text, option: "--size"))" } catch { return "\(error)" }
+  }
+
+  @Test("what is wrong with a size is told")
+  func messages() {
+    #expect(message("99999999TB").contains("found '99999999TB', expected less than 1000000TB"))
+    for text in ["0", "0MB", "-5", "-5GB", "0.1"] {
+      #expect(message(text).contains("found '\(text)', expected 1 byte or more"), "\(text)")
+    }
+    #expect(message("4,5GB").contains("such as 3.5GB, 90MB, 700MiB or 1G; with a point: 4.5GB"))
+    for text in ["", "G", "1,2,3GB", "many", "--5"] {
+      #expect(message(text).contains("expected a number and a unit"), "\(text)")
+      #expect(!message(text).contains("with a point"), "\(text)")
+    }
+  }
+
   @Test("what is no size is refused")
   func refusals() {
     for text in ["", "G", "1X", "1XB", "1GiBs", "-1G", "0", "0.1", "1,5G", "1e400", "9999999T"] {

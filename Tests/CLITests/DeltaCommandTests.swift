@@ -91,7 +91,7 @@ struct DeltaCommandTests {
       (["apply", damaged, model], 65, "the bytes are damaged [D15]"),
       (["apply", delta, Self.goldens + "/damaged.vlmz", "-o", folder.path("o.vlmz")], 65, "[R50]"),
       (["apply", model, model], 65, "is a .vlmz container, expected a .vlmzd delta [D02]"),
-      (["apply", delta, delta], 65, "expected a .vlmz container [R02]"),
+      (["apply", delta, delta], 65, "expected a .vlmz container; 'vlm-convert apply' makes"),
       (["apply", delta, folder.path("none.vlmz")], 66, "No such file"),
       (["apply", delta, model, "-o", model], 73, "same file as the input"),
       (["apply", delta, model, "--keep-old", model], 73, "same file as the input"),
@@ -104,7 +104,7 @@ struct DeltaCommandTests {
       (["apply", "-", model], 64, "reads no pipe"),
       (["apply", delta, "-"], 64, "reads no pipe"),
       (["verify", delta], 65, "expected a .vlmz, safetensors, PyTorch or GGUF file"),
-      (["verify", delta], 65, "out of its base ('vlm-convert inspect' shows which)"),
+      (["verify", delta], 65, "out of it and its base ('vlm-convert inspect' shows which)"),
     ]
     let names = try folder.names
     for (arguments, status, text) in cases {

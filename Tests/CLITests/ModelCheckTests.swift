@@ -89,16 +89,40 @@ struct ModelCheckTests {
       "pointer", Array("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 7\n".utf8))
     let page = try folder.write(
       "page", Array("<!DOCTYPE html>\n<html><body>404</body></html>".utf8))
+    let answer = try folder.write("answer", Array(#"{"error":"Entry not found"}"#.utf8))
+    let empty = try folder.write("empty", [])
     for (name, source, found) in [
-      ("chat_template.jinja", pointer, "this is a Git LFS pointer; fetch the file itself first"),
+      (
+        "chat_template.jinja", pointer, "this is a Git LFS pointer, expected a chat template; fetch"
+      ),
       ("chat_template.jinja", page, "this is an HTML page, expected a chat template"),
-      ("tokenizer.model", pointer, "this is a Git LFS pointer; fetch the file itself first"),
-      ("tokenizer.json", pointer, "this is a Git LFS pointer; fetch the file itself first"),
+      ("tokenizer.model", pointer, "this is a Git LFS pointer, expected a tokenizer's file; fetch"),
+      ("tokenizer.json", pointer, "this is a Git LFS pointer, expected a tokenizer's file; fetch"),
+      ("generation_config.json", pointer, "this is a Git LFS pointer, expected a JSON text; fetch"),
+      ("generation_config.json", answer, "this is the text \"{\"error\":\"Entry not found\"}\", a"),
+      ("config.json", answer, "this is the text \"{\"error\":\"Entry not found\"}\", a server's"),
+      ("config.json", empty, "this is an empty file, expected a JSON text; download it again"),
+      ("tokenizer_config.json", page, "this is an HTML page, expected a JSON text; download it"),
     ] {
       try copy(files: [(name, source)])
       let (status, line) = try refusal("-q")
       #expect(status == 65)
       #expect(line.contains("\(name): \(found)"), "\(line)")
+      try FileManager.default.removeItem(atPath: folder.path(name))
+    }
+  }
+
+  @Test("a link that leads nowhere is refused, whatever it should have been")
+  func links() throws {
+    for name in ["config.json", "generation_config.json", "chat_template.jinja"] {
+      try copy()
+      try? FileManager.default.removeItem(atPath: folder.path(name))
+      symlink("../../blobs/gone", folder.path(name))
+      let (status, line) = try refusal("-q")
+      #expect(status == 65)
+      #expect(
+        line.contains("\(name): is a link to a file that is not there; download it again"),
+        "\(line)")
       try FileManager.default.removeItem(atPath: folder.path(name))
     }
   }

@@ -132,6 +132,13 @@ struct TransportTests {
     let wrong = try CommandRunner.run(
       "vlm-run", [packed, "--dry-run"], environment: ["VLM_CACHE_GB": "much"])
     #expect(wrong.status == 64)
+    #expect(wrong.errorLine.contains("VLM_CACHE_GB: 'much' is no size, expected a number of GB"))
+    for text in ["1G", "500MB", "2", "0.5"] {
+      let right = try CommandRunner.run(
+        "vlm-run", [packed, "--dry-run"],
+        environment: ["VLM_CACHE_GB": text, "XDG_CACHE_HOME": folder.path("cache-" + text)])
+      #expect(right.status == 0, "\(right.errors)")
+    }
     let file = try folder.write("file", [])
     let blocked = try CommandRunner.run(
       "vlm-run", [packed, "--dry-run"], environment: ["XDG_CACHE_HOME": file])
@@ -153,7 +160,8 @@ struct TransportTests {
     #expect(damaged.errorLine.contains(": frame ") && damaged.errorLine.hasSuffix(" [P17]"))
     let compared = try CommandRunner.convert("diff", model, packed)
     #expect(compared.status == 65)
-    #expect(compared.errorLine.contains("a packed .vlmzp; unpack it first"))
+    #expect(compared.errorLine.contains("this is a packed .vlmzp, expected"))
+    #expect(compared.errorLine.hasSuffix("; unpack it first: vlm-convert unpack"))
   }
 
   @Test("names of other formats are refused")

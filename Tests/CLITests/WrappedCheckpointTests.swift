@@ -114,7 +114,7 @@ struct WrappedCheckpointTests {
     ("qweight", "gptq", "gptq"), ("qweight", nil, "GPTQ or AWQ"), ("SCB", nil, "bitsandbytes"),
     ("weight.absmax", "bitsandbytes", "bitsandbytes"), ("weight_scale_inv", "fp8", "fp8"),
     ("weight_packed", nil, "fp8 or compressed-tensors"), ("W_q", "hqq", "hqq"),
-    ("weight._data", nil, "quanto or torchao"),
+    ("weight._data", nil, "quanto or torchao"), ("scale_weight", nil, "fp8 with scales"),
   ]
 
   @Test("weights that another tool quantized are refused by its name", arguments: quantized)
@@ -128,6 +128,17 @@ struct WrappedCheckpointTests {
       adding: [.init(name: name, shape: [1], floats: [1])])
     try expectRefusal(
       folder.url.path, 65, "the weights are quantized (\(kind)), found tensor '\(name)'")
+    // The next step, with a name where the model's card or its description has one.
+    let end = "f16 or bf16; download"
+    try expectRefusal(folder.url.path, 65, "\(end) the model that they were made of")
+    config.set("_name_or_path", "meta/other")
+    try folder.write("config.json", Array(JSONValue.object(config).serialized().utf8))
+    try expectRefusal(
+      folder.url.path, 65, "\(end) that, 'meta/other': hf download meta/other --local-dir other")
+    for card in ["base_model: me/model", "base_model:\n- me/model", "base_model: \"me/model\""] {
+      try folder.write("README.md", Array("---\nlicense: mit\n\(card)\n---\n# It\n".utf8))
+      try expectRefusal(folder.url.path, 65, "\(end) that, 'me/model': hf download me/model")
+    }
   }
 
   @Test("a quantization that loading would make of whole weights is refused by name")

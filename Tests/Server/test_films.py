@@ -76,6 +76,20 @@ class FilmTests(unittest.TestCase):
         ):
             self.assertEqual(self.ask(part)[0], expected["text"])
 
+    def test_a_gif_as_a_picture_is_told_of(self):
+        uri = "data:image/gif;base64," + encoded(GIF)
+        for stream in (False, True):
+            part = {"type": "image_url", "image_url": {"url": uri}}
+            status, headers, _ = self.server.request(
+                "POST", "/v1/chat/completions", body(part, stream=stream))
+            self.assertEqual(status, 200)
+            note = headers["X-Vlmz-Note"]
+            self.assertTrue(note.startswith("messages[0].content[1].image_url: is a GIF of "), note)
+            self.assertTrue(note.endswith(" pictures, of which the first is seen"), note)
+        part = {"type": "image_url", "image_url": {"url": data_uri(FRAMES[0])}}
+        _, headers, _ = self.server.request("POST", "/v1/chat/completions", body(part))
+        self.assertNotIn("X-Vlmz-Note", headers)
+
     def test_a_film_is_seen_by_the_other_api_and_in_later_turns(self):
         part = {"type": "video_url", "video_url": {"url": vllm(FRAMES)}}
         text, _ = self.ask(part)

@@ -219,6 +219,10 @@ class ServerTests(unittest.TestCase):
             # Greedy: the chosen token is the most probable.
             self.assertEqual(token["logprob"], token["top_logprobs"][0]["logprob"])
             self.assertLessEqual(token["logprob"], 0)
+        # Joined, the tokens are the text: the first has no space that the text has not.
+        joined = b"".join(bytes(token["bytes"]) for token in content)
+        self.assertEqual(joined.decode(), choice["message"]["content"])
+        self.assertFalse(content[0]["top_logprobs"][0]["token"].startswith(" "))
 
     # ---- Pictures and texts ----
 
@@ -298,6 +302,18 @@ class ServerTests(unittest.TestCase):
         self.refused(path, chat("Hi", temprature=1), 400, "temprature", "unknown_parameter")
         self.refused(path, chat("Hi", temperature=9), 400, "temperature")
 
+    def test_errors_of_models_name_the_parameter(self):
+        self.refused("/v1/completions", {"model": "stories", "prompt": [1, 99999999]}, 400, "prompt")
+        self.refused("/v1/completions", {"model": "stories", "prompt": "word " * 5000}, 400, "prompt",
+                     "context_length_exceeded")
+        self.refused("/v1/chat/completions", chat("word " * 5000), 400, "messages")
+        self.refused("/v1/responses", {"model": "llava", "input": "word " * 5000}, 400, "input")
+        picture = data_uri(HORSE)
+        body = {"model": "clip", "input": picture, "labels": ["cat", " "]}
+        self.refused("/v1/classify", body, 400, "labels")
+        body = {"model": "clip", "input": picture, "labels": ["cat"], "templates": ["a photo"]}
+        self.refused("/v1/classify", body, 400, "templates")
+
     def test_errors_in_a_form_name_the_parameter_that_has_it(self):
         path = "/v1/chat/completions"
         schema = {"type": "objekt"}
@@ -314,7 +330,7 @@ class ServerTests(unittest.TestCase):
         # What else is wrong with a request of that kind is not the form's fault.
         right = {"type": "json_object"}
         found, answer = self.server.post(path, chat("word " * 5000, response_format=right))
-        self.assertEqual((found, answer["error"]["param"]), (400, None), answer)
+        self.assertEqual((found, answer["error"]["param"]), (400, "messages"), answer)
         self.refused(path, {**chat("Hi"), "model": "gpt-4o"}, 404, "model", "model_not_found")
         self.refused(path, {**chat("Hi"), "model": "cifar"}, 400, "model", "not_capable")
         self.refused(path, {"model": "llava", "messages": []}, 400, "messages")
@@ -550,6 +566,18 @@ class ServerTests(unittest.TestCase):
 
 class LifeTests(unittest.TestCase):
     """Servers that begin and end in their own ways."""
+
+    def test_keys_come_from_a_pipe(self):
+        reading, writing = os.pipe()
+        os.write(writing, b"# keys\npiped-key\n")
+        os.close(writing)
+        with Server(
+                model("stories"), "--port", "0", "--api-key-file", f"/dev/fd/{reading}", "-q",
+                descriptors=(reading,)) as server:
+            os.close(reading)
+            for key, status in (("piped-key", 200), ("piped", 401)):
+                headers = {"Authorization": "Bearer " + key}
+                self.assertEqual(server.request("GET", "/v1/models", headers=headers)[0], status)
 
     def test_keys_are_asked_for(self):
         path = os.path.join(MODELS, "keys.txt")

@@ -113,6 +113,159 @@ struct CheckpointFolderTests {
     #expect(text()?.contains("a pipeline of diffusers") == true)
   }
 
+  static let foreign: [(files: [(String, String)], text: String)] = [
+    (
+      [
+        ("openvino_model.xml", "<?xml version=\"1.0\"?><net >"),
+        ("openvino_model.bin", "\u{7}\u{1}\u{2}"),
+      ],
+      "such a file is made of a model's weights: convert the model that it was made from"
+    ),
+    (
+      [
+        ("a.xml", "<?xml version=\"1.0\"?><net >"), ("a.bin", "\u{7}\u{1}\u{2}"),
+        ("b.xml", "<?xml version=\"1.0\"?><net >"), ("b.bin", "\u{7}\u{1}\u{2}"),
+      ], "the folder has no weights, found 'a.xml', 'b.xml', expected"
+    ),
+    (
+      [("model.param", "7767517\n1 1\n"), ("model.bin", "\u{7}\u{1}\u{2}")],
+      "found 'model.param', expected safetensors, PyTorch or GGUF files; such a file is made of"
+    ),
+    (
+      [
+        ("Manifest.json", "{}"), ("Data/com.apple.CoreML/model.mlmodel", "\u{8}\u{5}"),
+        ("Data/com.apple.CoreML/weights/weight.bin", "\u{7}\u{1}\u{2}"),
+      ], "this is a Core ML package, expected"
+    ),
+    (
+      [
+        ("coremldata.bin", "\u{7}\u{1}\u{2}"), ("model.mil", "program(1.0)"),
+        ("weights/weight.bin", "\u{7}\u{1}"),
+      ],
+      "this is a compiled Core ML model, expected"
+    ),
+    (
+      [("saved_model.pb", "\u{8}\u{1}"), ("variables/variables.index", "x")],
+      "this is a SavedModel of TensorFlow, expected"
+    ),
+    ([("ggml-model-q4_0.bin", "lmgg and more of it")], "this is a GGML file, as llama.cpp had"),
+    ([("ggml-model-f16.bin", "fmgg and more of it")], "this is a GGMF file, as llama.cpp had"),
+    ([("MODEL.ONNX", "\u{8}\u{8}")], "found 'MODEL.ONNX', expected safetensors"),
+  ]
+
+  @Test("folders of models in other forms are told as such, with the next step", arguments: foreign)
+  func foreignFolders(files: [(String, String)], text: String) throws {
+    for (name, content) in files {
+      let parent = (folder.path(name) as NSString).deletingLastPathComponent
+      try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
+      try folder.write(name, Array(content.utf8))
+    }
+    let error = try #require(thrownError(CheckpointError.self) { try read() }?.description)
+    #expect(error.contains(text), "\(error)")
+    #expect(error.contains("; "), "\(error)")
+  }
+
+  @Test("a model beside an export of itself is read")
+  func besideExport() throws {
+    try write("weights.safetensors")
+    try folder.write("openvino_model.xml", Array("<?xml version=\"1.0\"?><net >".utf8))
+    try folder.write("openvino_model.bin", [0xb5, 0x3c, 0x9a])
+    #expect(try read() == ["w"])
+    // The content counts, not the neighbour.
+    try FileManager.default.removeItem(atPath: folder.path("weights.safetensors"))
+    try write("openvino_model.bin", ["v"])
+    #expect(try read() == ["v"])
+  }
+
+  @Test(
+    "single files without a signature are told by their names and neighbours",
+    arguments: [
+      ("model.engine", "a TensorRT engine, by its name"),
+      ("net.onnx_data", "the tensors of an ONNX"),
+      ("openvino_model.bin", "the weights of an OpenVINO model"), ("x.rknn", "an RKNN model"),
+      ("flax_model.msgpack", "a Flax checkpoint, by its name"),
+    ])
+  func singleFiles(name: String, kind: String) throws {
+    try folder.write("openvino_model.xml", Array("<?xml version=\"1.0\"?><net >".utf8))
+    let path = try folder.write(name, (0..<200).map { UInt8(truncatingIfNeeded: 161 &+ $0 * 7) })
+    let error = thrownError(CheckpointError.self) { try Checkpoint.read(path: path) }?.description
+    #expect(error?.hasPrefix("\(path): this is \(kind)") == true, "\(error ?? "")")
+    #expect(error?.contains("expected a .vlmz, safetensors, PyTorch or GGUF file; ") == true)
+  }
+
+  @Test("numbers that nothing tells of are told as no checkpoint, with the next step")
+  func numbers() throws {
+    let path = try folder.write("model.bin", (0..<200).map { UInt8(truncatingIfNeeded: 161 &+ $0) })
+    let error = thrownError(CheckpointError.self) { try Checkpoint.read(path: path) }?.description
+    #expect(
+      error?.hasPrefix("\(path): this is no .vlmz, safetensors, PyTorch or GGUF file: ") == true)
+    #expect(error?.hasSuffix("else convert the model that it was made from") == true)
+  }
+
+  @Test("names of weights in capitals are weights")
+  func capitals() throws {
+    try write("MODEL.SAFETENSORS")
+    #expect(try read() == ["w"])
+  }
+
+  @Test("weights further down are named")
+  func deeper() throws {
+    let place = "version_0/checkpoints"
+    try FileManager.default.createDirectory(
+      atPath: folder.path(place), withIntermediateDirectories: true)
+    symlink("..", folder.path("version_0/up"))
+    try write(place + "/last.safetensors")
+    #expect(problem() == .innerFolders([place], ready: folder.path(place)))
+  }
+
+  @Test("a store of ollama names its models", arguments: ["", "models/", "models/blobs/"])
+  func store(_ place: String) throws {
+    for inner in ["models/blobs", "models/manifests"] {
+      try FileManager.default.createDirectory(
+        atPath: folder.path(inner), withIntermediateDirectories: true)
+    }
+    try folder.write("models/blobs/sha256-aa", Array("{\"model_format\":\"gguf\"}".utf8))
+    try folder.write("models/blobs/sha256-bb", Array("GGUF and more".utf8))
+    let path = folder.path(place + "x").dropLast(2)
+    let error = thrownError(CheckpointError.self) { try Checkpoint.read(path: String(path)) }
+    let name = "models/blobs/sha256-bb".dropFirst(place.utf8.count)
+    #expect(
+      error?.description.hasSuffix(
+        "is a store of ollama, whose models are the files '\(name)'; name one of them: "
+          + folder.path("models/blobs/sha256-bb")) == true, "\(String(describing: error))")
+  }
+
+  @Test("a snapshot whose weights are still being fetched says so")
+  func snapshot() throws {
+    let model = folder.path("models--me--a")
+    for inner in ["snapshots/1", "blobs"] {
+      try FileManager.default.createDirectory(
+        atPath: model + "/" + inner, withIntermediateDirectories: true)
+    }
+    try folder.write("models--me--a/blobs/abc.incomplete", [1])
+    let error = thrownError(CheckpointError.self) { try Checkpoint.read(path: model) }
+    #expect(error?.problem == .unfinished("abc.incomplete"))
+  }
+
+  @Test("files that were cut short are told as such, wherever the end is")
+  func cut() throws {
+    let sources = [
+      TestFiles.fixture("convnext-cifar10/model.safetensors"),
+      TestFiles.fixture("decoders/llama3.gguf"),
+      TestFiles.fixture("upstream/torchvision.pth"),
+    ]
+    for source in sources {
+      let bytes = try Array(Data(contentsOf: URL(fileURLWithPath: source)))
+      for count in [5, 9, 60, 200, 1000, bytes.count / 2] {
+        let path = try folder.write("cut", Array(bytes.prefix(count)))
+        let error = thrownError(CheckpointError.self) { try Checkpoint.read(path: path) }
+        #expect(
+          error?.description.contains("it is cut short, download it again") == true,
+          "\(source) at \(count): \(String(describing: error))")
+      }
+    }
+  }
+
   @Test("a download cache of many models names them", arguments: ["", "hub/"])
   func cache(_ place: String) throws {
     for name in ["models--me--b", "models--me--a", "datasets--me--c"] {

@@ -128,7 +128,7 @@ struct RefusalTests {
   @Test("files of other kinds are named")
   func foreign() throws {
     let error = thrown { try DeltaFile.open(path: Self.base) }
-    #expect(error?.problem == .foreign("a .vlmz container"))
+    #expect(error?.problem == .foreign(FileKind("a .vlmz container")))
     var other: ContainerError?
     do throws(ContainerError) {
       _ = try Container.open(path: Pair.goldens + "/accept/A01-stored.vlmzd")

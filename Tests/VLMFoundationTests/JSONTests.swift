@@ -56,6 +56,13 @@ struct JSONTests {
     #expect(problem(text) != nil)
   }
 
+  @Test(
+    "what other languages write is told by its name",
+    arguments: ["NaN", "Infinity", "-Infinity", "None", "True", "False", "undefined"])
+  func foreign(_ word: String) {
+    #expect(problem("{\"a\": \(word)}") == .notOfJSON(word))
+  }
+
   @Test("a number longer than a double can use is refused")
   func longNumber() {
     let text = "1." + String(repeating: "0", count: 2000)

@@ -150,6 +150,12 @@ struct CalibrationDataTests {
         try CalibrationData(paths: [path])
       }
     }
+    let pointer = try write(Array("version https://git-lfs.github.com/spec/v1\noid".utf8), "lfs")
+    let error = thrownError(CalibrationError.self) { try CalibrationData(paths: [pointer]) }
+    #expect(
+      error?.description
+        == "\(pointer): is a Git LFS pointer, expected data to calibrate on; fetch the file itself "
+        + "first: git lfs pull")
     let hollow = folder.path("hollow")
     try FileManager.default.createDirectory(atPath: hollow, withIntermediateDirectories: true)
     #expect(throws: CalibrationError(path: hollow, .emptyFolder)) {

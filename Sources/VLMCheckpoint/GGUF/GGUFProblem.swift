@@ -38,10 +38,12 @@ package enum GGUFProblem: Sendable, Equatable {
     case .version(let version): "GGUF version \(version), expected 2 or 3"
     case .truncated(let field, let offset, let needed, let available):
       "\(field) at byte \(offset) needs \(needed) bytes, but only \(available) follow in the file"
+        + CheckpointError.cutShort
     case .countBeyondLimit(let what, let found, let limit):
       "\(found) \(what), expected at most \(limit)"
     case .countBeyondFile(let what, let found, let available):
       "\(found) \(what) do not fit into the \(available) bytes that follow"
+        + CheckpointError.cutShort
     case .emptyKey: "a metadata key is empty"
     case .duplicateKey: "the metadata key occurs twice"
     case .invalidUTF8(let what): "\(what) is no valid UTF-8"

@@ -47,9 +47,8 @@ enum GGUFSplit {
       throw CheckpointError(error)
     }
     guard GGUFFile.matches(file) else {
-      let kind = file.withBytes(0..<min(file.count, 512)) { FileKind.sniff($0) }
-      throw CheckpointError(
-        path: path, problem: .otherKind(kind ?? "no GGUF file, though one by its name"))
+      let kind = FileKind.sniff(file) ?? FileKind("no GGUF file, though one by its name")
+      throw CheckpointError(path: path, problem: file.count == 0 ? .empty : .otherKind(kind))
     }
     return try GGUFPart(file)
   }

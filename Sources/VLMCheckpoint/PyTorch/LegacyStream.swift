@@ -39,7 +39,7 @@ struct LegacyStream {
   ) throws(CheckpointError) -> PickleTree {
     let start = position
     guard start < file.count else {
-      throw failure(file.path, "the file ends before the \(what)")
+      throw failure(file.path, "the file ends before the \(what)" + CheckpointError.cutShort)
     }
     let end = min(
       file.count, start.addingReportingOverflow(PickleMachine.maximumBytes).partialValue)
@@ -63,7 +63,8 @@ struct LegacyStream {
     // 0x1950a86a20f9469cfc6c
     let number: [UInt8] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19]
     guard case .long(let index) = magic.root, magic.longs[Int(index)] == number else {
-      throw failure(path, "is a pickle, but not one that torch.save wrote")
+      throw failure(
+        path, "is a pickle, but not one that torch.save wrote; " + FileKind.loadAndSave)
     }
   }
 
@@ -110,7 +111,7 @@ struct LegacyStream {
         throw failure(file.path, "is in the list of storages, but the object has no such", place)
       }
       guard file.count - position >= 8 else {
-        throw failure(file.path, "the file ends before its size", place)
+        throw failure(file.path, "the file ends before its size" + CheckpointError.cutShort, place)
       }
       let count = Int(truncatingIfNeeded: file.little(position, Int64.self))
       position += 8
@@ -121,7 +122,9 @@ struct LegacyStream {
       }
       guard bytes <= file.count - position else {
         throw failure(
-          file.path, "needs \(bytes) bytes, but only \(file.count - position) are left", place)
+          file.path,
+          "needs \(bytes) bytes, but only \(file.count - position) are left"
+            + CheckpointError.cutShort, place)
       }
       places[key] = .mapped(position..<position + bytes, crc: nil)
       position += bytes

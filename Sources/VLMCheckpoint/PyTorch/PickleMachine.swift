@@ -253,7 +253,9 @@ struct PickleMachine {
     if frameEnd != nil { throw fault("a frame begins inside another") }
     let length = try integer(UInt64.self)
     guard length <= UInt64(bytes.count - position) else {
-      throw fault("a frame of \(length) bytes, but only \(bytes.count - position) follow")
+      throw fault(
+        "a frame of \(length) bytes, but only \(bytes.count - position) follow"
+          + CheckpointError.cutShort)
     }
     frameEnd = position + Int(length)
   }
@@ -268,7 +270,9 @@ struct PickleMachine {
 
   private mutating func take(_ count: Int) throws(PickleFault) -> UnsafeRawBufferPointer {
     guard count >= 0, count <= bytes.count - position else {
-      throw fault("\(count) bytes are needed, but the pickle ends after \(bytes.count - position)")
+      throw fault(
+        "\(count) bytes are needed, but the pickle ends after \(bytes.count - position)"
+          + CheckpointError.cutShort)
     }
     defer { position += count }
     return UnsafeRawBufferPointer(rebasing: bytes[position..<position + count])
@@ -291,7 +295,10 @@ struct PickleMachine {
     let limit = PickleGlobals.maximumNameBytes
     let rest = bytes[position...].prefix(limit + 1)
     guard let end = rest.firstIndex(of: 0x0a) else {
-      throw fault("a line of more than \(min(limit, rest.count)) bytes")
+      throw fault(
+        rest.count > limit
+          ? "a line of more than \(limit) bytes"
+          : "a line that does not end within the pickle" + CheckpointError.cutShort)
     }
     defer { position = end + 1 }
     return String(decoding: bytes[position..<end], as: UTF8.self)

@@ -48,21 +48,26 @@ struct TorchArchive {
   private static func kind(_ names: [String]) -> String {
     let text = "the zip archive has no data.pkl"
     if names.isEmpty { return text + "; it is empty" }
-    if names.contains(where: { $0.hasSuffix(".npy") }) { return text + "; it is a NumPy .npz file" }
+    if names.contains(where: { $0.hasSuffix(".npy") }) {
+      return text + "; it is a NumPy .npz file: " + FileKind.loadAndSave
+    }
     if names.contains(where: { $0.hasSuffix(".weights.h5") }) {
-      return text + "; it is a Keras model"
+      return text + "; it is a Keras model: " + FileKind.loadAndSave
     }
     if names.contains(where: {
       $0.hasSuffix("/archive_format") || $0.contains("serialized_exported")
     }) {
-      return text + "; it is a program of torch.export"
+      return text + "; it is a program of torch.export: " + FileKind.madeOfModel
+    }
+    if names.contains(where: { $0 == "config.json" || $0.hasSuffix("/config.json") }) {
+      return text + "; it is an archive of a folder: unpack it first"
     }
     let endings = [".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".gguf", ".pth.tar"]
     if let inner = names.first(where: { name in endings.contains { name.hasSuffix($0) } }) {
       return text + "; unpack '\(inner.escapedForDisplay(limit: 80))' from it first"
     }
     if names.contains(where: { $0.hasSuffix("model.json") }) {
-      return text + "; it is a TorchScript file of before 1.4"
+      return text + "; it is a TorchScript file of before 1.4: save it again with a newer PyTorch"
     }
     return text + ", expected a PyTorch checkpoint"
   }

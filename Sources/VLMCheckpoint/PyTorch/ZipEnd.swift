@@ -14,8 +14,8 @@ struct ZipEnd {
     guard let start = starts.last(where: { Self.endsFile(file, $0) }) else {
       throw failure(
         starts.isEmpty
-          ? "the zip archive has no end record; the file is truncated, download it again"
-          : "bytes follow the end of the zip archive, or its end is truncated")
+          ? "the zip archive has no end record" + CheckpointError.cutShort
+          : "bytes follow the end of the zip archive, or its end is cut off; download it again")
     }
     guard starts.allSatisfy({ $0 <= start }), starts.filter({ Self.endsFile(file, $0) }).count == 1
     else { throw failure("the zip archive has two ends") }

@@ -50,12 +50,7 @@ package enum SafetensorsFile {
   private static func headerRange(_ file: MappedFile) throws(CheckpointError) -> Range<Int> {
     func failure(_ problem: CheckpointError.Problem) -> CheckpointError {
       // An implausible length is most likely the start of a file of another format.
-      let kind = file.withBytes(0..<min(file.count, 512)) { bytes in
-        // Downloads that allocate the file first leave zeros.
-        FileKind.sniff(bytes)
-          ?? (bytes.count > 64 && bytes.allSatisfy { $0 == 0 }
-            ? "zeros, as a download leaves them that has not ended; download it again" : nil)
-      }
+      let kind = FileKind.sniff(file) ?? OtherWeights.kind(of: file.path)
       return CheckpointError(path: file.path, problem: kind.map { .otherKind($0) } ?? problem)
     }
     if file.count == 0 { throw CheckpointError(path: file.path, problem: .empty) }

@@ -29,13 +29,14 @@ package enum Environment {
   /// Bytes that unpacked models may take together, by `VLM_CACHE_GB`; 0 for none, nil where it is not
   /// set.
   ///
-  /// - Throws: `EnvironmentError` when the variable is no number.
+  /// - Throws: `EnvironmentError` when the variable is no size.
   package static func cacheLimit() throws(EnvironmentError) -> Int? {
     guard let text = value("VLM_CACHE_GB") else { return nil }
-    guard let count = Int(text), (0...1_000_000).contains(count) else {
+    if text == "0" { return 0 }
+    guard let bytes = try? ByteSize.parse(text, option: "VLM_CACHE_GB", bare: 1_000_000_000) else {
       throw EnvironmentError(.cacheLimit(text))
     }
-    return count * 1_000_000_000
+    return bytes
   }
 
   /// The best kernels of this machine, or those that `VLM_FORCE_ISA` names.

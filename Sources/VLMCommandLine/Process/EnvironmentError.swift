@@ -27,7 +27,8 @@ package struct EnvironmentError: ReportableError, Equatable {
       "VLM_THREADS: '\(text.escapedForDisplay())' is not a number of threads, "
         + "expected 1 to \(ThreadCount.maximum)"
     case .cacheLimit(let text):
-      "VLM_CACHE_GB: '\(text.escapedForDisplay())' is no number of gigabytes, expected 0 to 1000000"
+      "VLM_CACHE_GB: '\(text.escapedForDisplay())' is no size, expected a number of GB, or one "
+        + "with its unit, such as 500MB or 16G"
     case .noCache(let path):
       "\(path.escapedForDisplay()): is packed, and VLM_CACHE_GB is 0, so that nothing is unpacked"
         + words.end(.unpack(path))

@@ -118,7 +118,7 @@ package struct BudgetPlanner {
     let mixture: Mixture
     switch budget {
     case .size(let bytes):
-      return try plan(fileOf: bytes - excess, budget, solver, losses)
+      return try plan(fileOf: bytes - excess, budget, solver, losses, excess: excess)
     case .bits(let bits):
       let smallest =
         8 * Double(solver.smallestByteCount + fixed) / Double(max(1, parameters))
@@ -164,7 +164,8 @@ package struct BudgetPlanner {
 
   /// The mixture that loses least in a file of at most `bytes`.
   private func plan(
-    fileOf bytes: Int, _ budget: Budget, _ solver: MixtureSolver, _ losses: MeasuredLosses
+    fileOf bytes: Int, _ budget: Budget, _ solver: MixtureSolver, _ losses: MeasuredLosses,
+    excess: Int
   ) throws -> Conversion {
     let fixed = fixedByteCount(budget)
     var assumed = try overhead.byteCount(of: conversion)
@@ -184,7 +185,8 @@ package struct BudgetPlanner {
       smallest.byteCount + fixed
       + (try overhead.byteCount(of: planned(smallest, budget, solver, losses)))
     guard least > bytes else { return planned(smallest, budget, solver, losses) }
-    throw conversion.refusal(of: budget, byteText(bytes), least: "\(least) bytes")
+    // In the caller's terms: what a file before took beyond its plan, this one would take, too.
+    throw conversion.refusal(ofSize: bytes + excess, least: least + excess)
   }
 
   private func planned(
@@ -242,7 +244,7 @@ extension Conversion {
       let least =
         bytes + (try Overhead(self, statistics).byteCount(of: smallest(budget)))
       if limit < least {
-        throw refusal(of: budget, byteText(limit), least: "\(least) bytes")
+        throw refusal(ofSize: limit, least: least)
       }
     case .bits(let bits):
       // Rounded up: what is told must work.
@@ -250,6 +252,13 @@ extension Conversion {
       if bits < least { throw refusal(of: budget, "\(bits)", least: decimal(least, 2)) }
     case .scheme, .loss: break
     }
+  }
+
+  /// Both sizes are in the unit that the limit was given in.
+  fileprivate func refusal(ofSize limit: Int, least: Int) -> ConversionError {
+    let unit = ByteUnit(of: limit)
+    return refusal(
+      of: .size(limit), unit.text(limit), least: unit.text(atLeast: least))
   }
 
   fileprivate func refusal(

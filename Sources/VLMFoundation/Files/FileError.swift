@@ -38,7 +38,7 @@ package struct FileError: ReportableError, Equatable {
     case .call(let call, let code):
       let text = "\(name): \(call) failed: \(String(cString: strerror(code)))"
       let folder = path.splitAtLastSlash.folder
-      if call == "create", code == ENOENT, !folder.isEmpty {
+      if call == "create", code == ENOENT, !folder.isEmpty, !FileSystem.isFolder(folder) {
         let shown = String(folder.dropLast()).escapedForDisplay()
         return text + ": the folder '\(shown)' is not there"
       }

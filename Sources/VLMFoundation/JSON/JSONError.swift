@@ -10,6 +10,8 @@ package struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The text ended where `expected` had to follow.
     case truncated(expected: String)
     case unexpected(byte: UInt8, expected: String)
+    /// A value that Python and JavaScript write, and JSON has not.
+    case notOfJSON(String)
     case controlCharacter(UInt8)
     case invalidUTF8
     case invalidEscape
@@ -39,7 +41,11 @@ package struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
     case .byteOrderMark(let kind):
       "the text starts with a \(kind) byte order mark, expected UTF-8 without one"
     case .truncated(let expected): "the text ends here, expected \(expected)"
-    case .unexpected(let byte, let expected): "found \(Self.show(byte)), expected \(expected)"
+    case .unexpected(let byte, let expected):
+      "found \(Self.show(byte)), expected \(expected)"
+        + ([UInt8(ascii: "/"), UInt8(ascii: "#")].contains(byte) ? "; JSON has no comments" : "")
+    case .notOfJSON(let word):
+      "found '\(word)', which JSON has not, expected a number, null, true or false"
     case .controlCharacter(let byte): "unescaped control character \(Self.show(byte)) in a string"
     case .invalidUTF8: "the bytes are not valid UTF-8"
     case .invalidEscape: "invalid escape in a string"

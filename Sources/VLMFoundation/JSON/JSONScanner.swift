@@ -149,9 +149,20 @@ package struct JSONScanner {
     case UInt8(ascii: "n"):
       try word("null")
       return .null
-    case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return try number()
-    default: throw unexpected("a value")
+    case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
+      guard offset + 1 < count, base[offset + 1] == UInt8(ascii: "I") else { return try number() }
+      throw foreign()
+    default: throw foreign()
     }
+  }
+
+  /// What Python and JavaScript write in the place of values that JSON has not, by its name; else that
+  /// no value begins here.
+  private func foreign() -> JSONError {
+    let words = ["NaN", "Infinity", "-Infinity", "None", "True", "False", "undefined"]
+    let rest = UnsafeBufferPointer(start: base + offset, count: min(count - offset, 9))
+    let word = words.first { rest.starts(with: $0.utf8) }
+    return word.map { JSONError(offset: offset, problem: .notOfJSON($0)) } ?? unexpected("a value")
   }
 
   private mutating func object() throws(JSONError) -> JSONObject {

@@ -1,3 +1,5 @@
+import VLMFoundation
+
 /// Recognises image formats by a file's first bytes.
 enum ImageSignature {
   private static let png: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
@@ -40,8 +42,7 @@ enum ImageSignature {
     (8, Array("AVI ".utf8), "an AVI film"),
   ]
   private static let texts = [
-    ("<svg", "SVG"), ("<?xml", "XML or SVG"), ("<!doctype html", "an HTML page"),
-    ("<html", "an HTML page"), ("{", "JSON text"), ("version https://git-lfs", "a Git LFS pointer"),
+    ("<svg", "SVG"), ("<?xml", "XML or SVG"), ("{", "JSON text"),
   ]
 
   static func format(
@@ -63,6 +64,9 @@ enum ImageSignature {
       bytes[2] == 0x20 || (9...13).contains(bytes[2]) || bytes[2] == UInt8(ascii: "#")
     {
       return .pnm
+    }
+    if let kind = FileKind.standIn(bytes) {
+      throw ImageError(name: name, problem: .notFetched(kind))
     }
     throw ImageError(name: name, problem: .unrecognized(looksLike: guess(bytes)))
   }

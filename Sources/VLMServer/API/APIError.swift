@@ -82,9 +82,11 @@ extension APIError {
 
   /// The same of what refuses a request whose answer must have a form.
   ///
-  /// - Parameter name: the parameter with the form, to which errors in a schema or a grammar belong.
-  package init(_ error: any Error, ofForm name: String?) {
-    var parameter: String?
+  /// - Parameters:
+  ///   - name: the parameter with the form, to which errors in a schema or a grammar belong.
+  ///   - other: the one with the prompt, to which all others belong.
+  package init(_ error: any Error, ofForm name: String?, else other: String? = nil) {
+    var parameter = other
     if case EngineError.failed(let fault) = error, fault.code == .invalidArgument,
       ["schema: ", "grammar: "].contains(where: { fault.message.hasPrefix($0) })
     {
@@ -96,7 +98,9 @@ extension APIError {
   private init(model error: VLMZError, parameter: String?) {
     switch error.code {
     case .invalidArgument, .badData:
-      let parameter = parameter ?? Self.parameter(in: error.message)
+      // A message that names a place in the request says more than the name of all prompts.
+      let place = parameter.flatMap { $0.contains("[") ? $0 : nil }
+      let parameter = place ?? Self.parameter(in: error.message) ?? parameter
       // The context's length has a code that frameworks look for.
       let isLong = error.message.contains("the context's")
       self.init(
@@ -115,11 +119,17 @@ extension APIError {
     }
   }
 
+  /// What requests call what messages of the library begin with.
+  private static let namesInRequests = [
+    "labels": "labels", "template": "templates", "template arguments": "chat_template_kwargs",
+  ]
+
   /// The name of a parameter that a message begins with: pictures are called by where they stand in the
   /// request.
   private static func parameter(in message: String) -> String? {
     guard let colon = message.utf8.firstIndex(of: UInt8(ascii: ":")) else { return nil }
     let name = message[..<colon]
+    if let named = namesInRequests[String(name)] { return named }
     let isPlace = name.hasPrefix("messages[") || name == "input" || name.hasPrefix("input[")
     return isPlace && !name.contains(" ") ? String(name) : nil
   }

@@ -136,6 +136,9 @@ struct ChatMessages {
     (isResult, isCall) = (true, false)
   }
 
+  /// What a person should know of the pictures, one line each.
+  var notes: [String] { budget.notes }
+
   /// Whether the last message is the beginning of the answer.
   var isBegun: Bool { messages.last?.role == .assistant }
 

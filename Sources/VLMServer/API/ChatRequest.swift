@@ -5,6 +5,8 @@ import VLMZ
 package struct ChatRequest: Sendable {
   package let messages: [GenerationRequest.Message]
   package let parameters: AnswerParameters
+  /// What a person should know of the pictures, one line each.
+  package let notes: [String]
 
   private static let known = AnswerParameters.known.union([
     "messages", "max_completion_tokens", "logprobs", "top_logprobs", "chat_template_kwargs",
@@ -33,6 +35,7 @@ package struct ChatRequest: Sendable {
     }
     let tools = try ToolUse(fields)
     messages = try reader.finish(tools: tools)
+    notes = reader.notes
     try Self.checkContinuation(fields, isBegun: reader.isBegun)
     let older = try fields.integer("max_tokens", 1...Int.max)
     let tokens = try fields.integer("max_completion_tokens", 1...Int.max) ?? older

@@ -6,6 +6,8 @@ struct PictureBudget: Sendable {
   private var count = 0
   private var pixels = 0
   private var frames = 0
+  /// What a person should know of the pictures, one line each.
+  private(set) var notes: [String] = []
 
   init(_ limits: ServerLimits) { self.limits = limits }
 
@@ -15,6 +17,9 @@ struct PictureBudget: Sendable {
   /// - Throws: `APIError` for one too many, and for more pixels than a request may have.
   mutating func take(_ image: Image, at place: String) throws(APIError) {
     try count(at: place)
+    if let several = image.severalPictures {
+      notes.append("\(place): is \(several), of which the first is seen")
+    }
     // Each has at most as many as a picture may.
     try take(image.width * image.height, at: place)
   }

@@ -7,6 +7,8 @@ import VLMZ
 package struct ResponsesRequest: Sendable {
   package let messages: [GenerationRequest.Message]
   package let parameters: AnswerParameters
+  /// What a person should know of the pictures, one line each.
+  package let notes: [String]
   /// Members of the request that the response repeats.
   let repeated: JSONObject
 
@@ -48,6 +50,7 @@ package struct ResponsesRequest: Sendable {
     try reader.addInput(fields)
     let tools = try ToolUse(fields, form: .flat)
     messages = try reader.finish(tools: tools, list: "input")
+    notes = reader.notes
     var parameters = try AnswerParameters(
       fields, maximumTokens: try fields.integer("max_output_tokens", 1...Int.max),
       alternatives: try Self.alternatives(fields), limits: limits, randomSeed: randomSeed)

@@ -14,6 +14,8 @@ package struct EmbeddingRequest: Sendable {
   package let isBase64: Bool
   /// Numbers of an embedding that the client expects; nil for any.
   package let dimensions: Int?
+  /// What a person should know of the pictures, one line each.
+  package let notes: [String]
 
   /// - Throws: `APIError` naming the parameter that is wrong.
   package init(_ body: JSONValue, limits: ServerLimits) throws(APIError) {
@@ -44,6 +46,7 @@ package struct EmbeddingRequest: Sendable {
       inputs.append(input)
     }
     self.inputs = inputs
+    notes = budget.notes
   }
 }
 
@@ -56,6 +59,8 @@ package struct ClassifyRequest: Sendable {
   package let labels: [String]?
   /// What is said of a label, which stands for `{}`.
   package let templates: [String]
+  /// What a person should know of the pictures, one line each.
+  package let notes: [String]
 
   /// - Throws: `APIError` naming the parameter that is wrong.
   package init(_ body: JSONValue, limits: ServerLimits) throws(APIError) {
@@ -79,6 +84,7 @@ package struct ClassifyRequest: Sendable {
       images.append(image)
     }
     self.images = images
+    notes = budget.notes
     // One text would be one label, of which every picture is, whatever was meant.
     if let value = fields["labels"], value.stringValue != nil {
       throw fields.invalid("labels", value, expected: "an array of strings")
@@ -100,6 +106,8 @@ package struct ClassifyRequest: Sendable {
 /// The body of `/v1/explain`: one picture.
 package struct ExplainRequest: Sendable {
   package let image: Image
+  /// What a person should know of the picture, one line each.
+  package let notes: [String]
 
   /// - Throws: `APIError` naming the parameter that is wrong.
   package init(_ body: JSONValue, limits: ServerLimits) throws(APIError) {
@@ -109,6 +117,9 @@ package struct ExplainRequest: Sendable {
       throw .invalid("input", found: "none", expected: "a picture as a data URI")
     }
     image = try VisionInput.image(value, at: "input", limits: limits)
+    var budget = PictureBudget(limits)
+    try budget.take(image, at: "input")
+    notes = budget.notes
   }
 }
 

@@ -62,6 +62,15 @@ package struct Response: Sendable {
   }
 }
 
+extension Response {
+  /// The same with notes for a person, a header each: clients show no members that they do not know.
+  func telling(_ notes: [String]) -> Response {
+    var response = self
+    response.headers += notes.map { ("X-Vlmz-Note", $0.escapedForDisplay(limit: 400)) }
+    return response
+  }
+}
+
 /// Where the pieces of an answer go.
 package protocol PieceWriter: Sendable {
   /// Sends a piece without waiting for the client.

@@ -53,8 +53,11 @@ package final class ServedModel: Sendable {
   // MARK: - Errors
 
   /// An error as a client may see it: by the model's name, not by the server's file.
-  func shown(_ error: any Error) -> APIError {
-    APIError(error).replacing(model.path.escapedForDisplay(), with: "model '\(name)'")
+  ///
+  /// - Parameter parameter: what of the request was worked on, where that is known.
+  func shown(_ error: any Error, parameter: String? = nil) -> APIError {
+    APIError(error, parameter: parameter)
+      .replacing(model.path.escapedForDisplay(), with: "model '\(name)'")
   }
 
   // MARK: - Classes of the caller's

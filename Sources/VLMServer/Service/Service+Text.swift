@@ -11,7 +11,8 @@ extension Service {
     let json = AnswerJSON(
       .chat, created: Self.now, model: served.name, tellsUsage: request.parameters.tellsUsage)
     return try await answer(
-      [.messages(request.messages)], request.parameters, served, engine, json, record)
+      [.messages(request.messages)], "messages", request.parameters, served, engine, json, record
+    ).telling(request.notes)
   }
 
   func complete(_ body: JSONValue, _ record: RequestRecord) async throws -> Response {
@@ -21,7 +22,8 @@ extension Service {
     let json = AnswerJSON(
       .completion, created: Self.now, model: served.name,
       tellsUsage: request.parameters.tellsUsage)
-    return try await answer(request.prompts, request.parameters, served, engine, json, record)
+    return try await answer(
+      request.prompts, "prompt", request.parameters, served, engine, json, record)
   }
 
   func createResponse(_ body: JSONValue, _ record: RequestRecord) async throws -> Response {
@@ -30,14 +32,17 @@ extension Service {
     let request = try ResponsesRequest(body, limits: limits)
     try require(engine, served, sees: request.messages, "input")
     let feed = try await feed(
-      [.messages(request.messages)], request.parameters, served, engine, record)
+      [.messages(request.messages)], "input", request.parameters, served, engine, record)
     let writing = ResponseWriting(
       json: ResponseJSON(created: Self.now, model: served.name, request: request.repeated),
       parameters: request.parameters, feed: feed, record: record)
-    guard request.parameters.isStreamed else { return Response(try await writing.whole()) }
+    guard request.parameters.isStreamed else {
+      return Response(try await writing.whole()).telling(request.notes)
+    }
     let begun = try await feed.begin()
     return Response(
-      type: ServerSentEvents.type, body: .stream { await writing.write(begun, to: $0) })
+      type: ServerSentEvents.type, body: .stream { await writing.write(begun, to: $0) }
+    ).telling(request.notes)
   }
 
   /// - Parameter list: the request's name for its messages.
@@ -82,12 +87,12 @@ extension Service {
   // MARK: - Answers
 
   private func answer(
-    _ prompts: [GenerationRequest.Prompt], _ parameters: AnswerParameters, _ served: ServedModel,
-    _ engine: BatchEngine, _ json: AnswerJSON, _ record: RequestRecord
+    _ prompts: [GenerationRequest.Prompt], _ name: String, _ parameters: AnswerParameters,
+    _ served: ServedModel, _ engine: BatchEngine, _ json: AnswerJSON, _ record: RequestRecord
   ) async throws -> Response {
     let writing = AnswerWriting(
       json: json, parameters: parameters, promptCount: prompts.count,
-      feed: try await feed(prompts, parameters, served, engine, record), record: record)
+      feed: try await feed(prompts, name, parameters, served, engine, record), record: record)
     guard parameters.isStreamed else { return Response(try await writing.whole()) }
     // The first event is awaited here, so that a prompt that is refused has a status of its own.
     let begun = try await writing.feed.begin()
@@ -96,9 +101,11 @@ extension Service {
   }
 
   /// Hands the answers that a request asks for to the engine.
+  ///
+  /// - Parameter name: the request's name for its prompts.
   private func feed(
-    _ prompts: [GenerationRequest.Prompt], _ parameters: AnswerParameters, _ served: ServedModel,
-    _ engine: BatchEngine, _ record: RequestRecord
+    _ prompts: [GenerationRequest.Prompt], _ name: String, _ parameters: AnswerParameters,
+    _ served: ServedModel, _ engine: BatchEngine, _ record: RequestRecord
   ) async throws -> AnswerFeed {
     let answers = prompts.count * parameters.count
     // Not a matter of time: there will never be room for so many.
@@ -118,9 +125,11 @@ extension Service {
       }
     }
     do {
-      return AnswerFeed(try await submit(requests, engine, client)) { served.shown($0) }
+      return AnswerFeed(try await submit(requests, engine, client)) {
+        served.shown($0, parameter: name)
+      }
     } catch {
-      throw APIError(error, ofForm: parameters.formatName)
+      throw APIError(error, ofForm: parameters.formatName, else: name)
     }
   }
 

@@ -12,7 +12,9 @@ extension Service {
       hasTexts ? "embeds no texts" : "embeds no pictures")
     let client = record.content.client
     let (embeddings, tokens) = try await withinDeadline {
-      try await Self.embeddings(request.inputs, sessions, client)
+      do { return try await Self.embeddings(request.inputs, sessions, client) } catch {
+        throw served.shown(error, parameter: "input")
+      }
     }
     metrics.count { content in
       for input in request.inputs {
@@ -35,7 +37,7 @@ extension Service {
     return Response([
       "object": "list", "data": .array(data), "model": .string(served.name),
       "usage": ["prompt_tokens": .int(tokens), "total_tokens": .int(tokens)],
-    ])
+    ]).telling(request.notes)
   }
 
   /// Embeddings in the order of the inputs; neighbours of one kind are computed together.
@@ -110,7 +112,12 @@ extension Service {
         }
       }
       let classes = try await sessions.withResource(for: client) { session in
-        try await served.textClasses(labels, templates: request.templates, session: session)
+        do throws(VLMZError) {
+          return try await served.textClasses(
+            labels, templates: request.templates, session: session)
+        } catch {
+          throw served.shown(error, parameter: "labels")
+        }
       }
       return try await Self.inTurns(request.images, sessions, client) { images, session in
         var results: [Classification] = []
@@ -135,6 +142,7 @@ extension Service {
       ]
     }
     return Response(["object": "list", "model": .string(served.name), "data": .array(data)])
+      .telling(request.notes)
   }
 
   /// What is said of a model that classifies in no way.
@@ -165,7 +173,7 @@ extension Service {
       }
       return try await model.explain(request.image)
     }
-    return Response(type: "image/png", body: .bytes(bytes))
+    return Response(type: "image/png", body: .bytes(bytes)).telling(request.notes)
   }
 
   private func sessions(

@@ -53,6 +53,9 @@ package struct AnswerWriter {
     settle()
   }
 
+  /// Whether a space that the next token begins with is left out of the text.
+  var skipsSpace: Bool { decoder?.skipsSpace ?? false }
+
   /// Tokens that the answer may still have.
   package var tokensLeft: Int { options.maximumTokens - tokens.count }
 

@@ -46,12 +46,12 @@ struct ActiveAnswer {
     _ logits: MatrixView, position: Int, at now: ContinuousClock.Instant
   ) throws(GenerationError) -> Int? {
     let token = try writer.choose(logits, history: history, position: position)
-    let count = writer.tokens.count
+    let (count, skipsSpace) = (writer.tokens.count, writer.skipsSpace)
     let text = writer.append(token)
     // A token that ends the answer is no part of it.
     guard writer.tokens.count > count else { return nil }
     let probabilities = ticket.alternatives.map {
-      Self.probabilities(logits, of: token, alternatives: $0, tokenizer)
+      Self.probabilities(logits, of: token, alternatives: $0, tokenizer, skipsSpace: skipsSpace)
     }
     ticket.yield(
       .token(
@@ -88,8 +88,11 @@ struct ActiveAnswer {
   }
 
   /// The probabilities behind a row of logits: softmax in f64.
+  ///
+  /// - Parameter skipsSpace: whether a space that a token begins with is left out of its bytes, as it
+  ///   is of the text.
   private static func probabilities(
-    _ logits: MatrixView, of token: Int, alternatives: Int, _ tokenizer: Tokenizer
+    _ logits: MatrixView, of token: Int, alternatives: Int, _ tokenizer: Tokenizer, skipsSpace: Bool
   ) -> (own: TokenProbability, best: [TokenProbability]) {
     logits.withRow(0) { values in
       let largest = Double(values.max() ?? 0)
@@ -97,7 +100,8 @@ struct ActiveAnswer {
       let norm = largest + log(total)
       func probability(_ id: Int) -> TokenProbability {
         TokenProbability(
-          id: id, bytes: tokenizer.bytes(of: id), logarithm: Double(values[id]) - norm)
+          id: id, bytes: tokenizer.bytes(of: id, skipsSpace: skipsSpace),
+          logarithm: Double(values[id]) - norm)
       }
       // A short list, kept in order: as a rule a value is below its last.
       var best: [Int] = []

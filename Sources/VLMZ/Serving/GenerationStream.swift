@@ -38,7 +38,8 @@ public struct GeneratedToken: Sendable, Equatable {
 public struct TokenProbability: Sendable, Equatable {
   /// The token's id.
   public let id: Int
-  /// Its bytes, which need not be whole characters; a special token's as it is written.
+  /// Its bytes, which need not be whole characters; a special token's as it is written. At the
+  /// beginning of a text they lack the space that the text lacks.
   public let bytes: [UInt8]
   /// The natural logarithm of its probability by the model's output, before temperature, penalties and
   /// constraints.

@@ -61,8 +61,8 @@ struct BudgetedRun {
           + "conversations or pictures or more, of which some are held back")
     } else if statistics != nil {
       note(
-        "no data are held back to measure what is lost: that takes calibration on 8 texts of 512 "
-          + "tokens, conversations or pictures, or more")
+        "what is lost is not measured, as no data are held back for it: calibrate on 8 texts of 512 "
+          + "tokens, conversations or pictures of yours, or more")
     }
     return report
   }
@@ -154,7 +154,7 @@ struct BudgetedRun {
       if !statistics.hasSensitivities, converter.options.calibration?.effort != .fast {
         note(
           "the statistics do not say what the model loses by each matrix: constants for their roles "
-            + "are taken; statistics gathered anew do better")
+            + "are taken; remove the file and calibrate again to do better")
       }
     } else if converter.options.calibration != nil {
       note(
@@ -162,8 +162,8 @@ struct BudgetedRun {
           + "calibrated, and the schemes may then be others")
     } else {
       note(
-        "without calibration the schemes are chosen by the errors of weights: calibrated, a model of "
-          + "the same size loses less")
+        "without calibration the schemes are chosen by the errors of weights: calibrate, on data or on "
+          + "the model's own, and a model of the same size loses less")
     }
     let rescaled = try converter.conversion.unrestricted.rescaled(by: statistics)
     let planner = try BudgetPlanner(

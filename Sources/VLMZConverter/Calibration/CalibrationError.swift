@@ -7,6 +7,8 @@ package struct CalibrationError: ReportableError, Equatable {
     case emptyFolder
     /// A file that is neither a picture nor a text.
     case notData
+    /// A pointer or a server's answer in place of a text.
+    case notFetched(FileKind)
     /// A picture that cannot be decoded, or does not fit the model; why.
     case picture(String)
     /// More is damaged than can be used; the first of it.
@@ -43,6 +45,8 @@ package struct CalibrationError: ReportableError, Equatable {
       return "\(name): no picture and no text in the folder, expected some"
     case .notData:
       return "\(name): neither a picture nor a text in UTF-8, expected data to calibrate on"
+    case .notFetched(let kind):
+      return "\(name): is " + kind.instead(of: "data to calibrate on")
     case .picture(let reason):
       return reason
     case .mostlyDamaged(let count, let total, let first):

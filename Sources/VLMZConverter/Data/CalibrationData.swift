@@ -130,6 +130,10 @@ enum CalibrationText {
       bytes.contains(0) ? nil : String(validating: bytes, as: UTF8.self)
     }
     let isBlank = text?.unicodeScalars.allSatisfy { $0.properties.isWhitespace } ?? true
+    // A page may be what somebody has texts of.
+    if let kind = FileKind.standIn(file), file.count > 0, kind != .page {
+      throw CalibrationError(path: path, .notFetched(kind))
+    }
     guard let text, !isBlank else { throw CalibrationError(path: path, .notData) }
     return text
   }

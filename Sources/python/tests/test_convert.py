@@ -100,7 +100,7 @@ def test_one_thing_says_how_matrices_are_stored(tmp_path: Path) -> None:
     source = FIXTURES / "convnext-cifar10"
     with pytest.raises(vlmz.InvalidArgumentError, match="scheme and bits per weight"):
         vlmz.convert(source, tmp_path / "a.vlmz", scheme="q4", bits_per_weight=6)
-    for wrong in ({"size": 0}, {"loss": -1.0}, {"effort": "great"}, {"scores": "best"}):
+    for wrong in ({"size": 0}, {"size": "0"}, {"size": "many"}, {"size": float("nan")}, {"loss": -1.0}, {"effort": "great"}, {"scores": "best"}):
         with pytest.raises(vlmz.InvalidArgumentError, match=next(iter(wrong))):
             vlmz.convert(source, tmp_path / "a.vlmz", **wrong)
     assert not list(tmp_path.iterdir())
@@ -112,6 +112,25 @@ def test_a_budget_of_bytes_is_kept_and_replayed(tmp_path: Path) -> None:
     assert (tmp_path / "a.vlmz").stat().st_size <= size
     again = vlmz.convert(source, tmp_path / "b.vlmz", plan=tmp_path / "a.vlmz")
     assert again["bits_per_weight"] == report["bits_per_weight"]
+    for number, text in enumerate(("2000kB", "2 MB", "2e6")):
+        if text == "2e6":
+            named = vlmz.convert(source, tmp_path / f"{number}.vlmz", size=float(text))
+        else:
+            named = vlmz.convert(source, tmp_path / f"{number}.vlmz", size=text)
+        assert named["file_bytes"] == report["file_bytes"]
+
+
+def test_sizes_are_as_the_commands_have_them() -> None:
+    from vlmz._library import size
+
+    for text, count in (
+        ("1G", 1 << 30), ("1GB", 10**9), ("700MiB", 700 << 20), ("1.5k", 1536), (".5GB", 5 * 10**8),
+        ("16b", 16), ("3.5TB", 3_500_000_000_000), (" 64 mib ", 64 << 20), ("1Gi", 1 << 30),
+    ):
+        assert size(text, "size", least=1) == count
+    for wrong in ("", "G", "1X", "1GiBs", "-1", "0", "0.1", "1e3", "9999999T"):
+        with pytest.raises(vlmz.InvalidArgumentError, match="size: found"):
+            size(wrong, "size", least=1)
 
 
 def test_an_output_that_exists_names_the_remedy(tmp_path: Path) -> None:

@@ -51,7 +51,8 @@ def test_a_model_in_little_memory_says_the_same(files: Any) -> None:
     assert limited.info["memory_bytes"] in (None, 1 << 24)
     assert limited.classify(HORSE) == whole.classify(HORSE)
     assert pickle.loads(pickle.dumps(limited)).classify(HORSE) == whole.classify(HORSE)
-    for memory in (0, 1000, 1 << 63):
+    assert vlmz.open(files.classifier, memory="16MiB").info["memory_bytes"] in (None, 1 << 24)
+    for memory in (0, 1000, 1 << 63, "1000", "much", "-1G", "1,5G", ""):
         with pytest.raises(vlmz.InvalidArgumentError, match="memory"):
             vlmz.open(files.classifier, memory=memory)
 

@@ -64,10 +64,16 @@ import VLMTestSupport
   @Test("zip archives that are no checkpoints are told by what they hold")
   func otherArchives() throws {
     let cases = [
-      (["model/archive_format", "model/models/model.json"], "it is a program of torch.export"),
+      (
+        ["model/archive_format", "model/models/model.json"],
+        "it is a program of torch.export: convert the model that it was made from"
+      ),
       (["x/last.ckpt", "x/readme"], "unpack 'x/last.ckpt' from it first"),
       (["model.pth"], "unpack 'model.pth' from it first"),
-      (["a.npy"], "it is a NumPy .npz file"),
+      (
+        ["a.npy"],
+        "it is a NumPy .npz file: load it into the model in PyTorch and save its state_dict()"
+      ),
     ]
     for (names, expected) in cases {
       let zip = Zip(names.map { Zip.Entry($0, [1]) })

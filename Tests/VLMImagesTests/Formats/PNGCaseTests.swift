@@ -75,10 +75,23 @@ struct PNGCaseTests {
     "P03 another format is named",
     arguments: [
       (Array("  <svg xmlns".utf8), "SVG"), (Array("%PDF-1.7".utf8), "PDF"),
-      (Array("<!DOCTYPE html>".utf8), "an HTML page"),
     ])
   func otherFormats(bytes: [UInt8], kind: String) {
     #expect(problem(bytes) == .unrecognized(looksLike: kind))
+  }
+
+  @Test("P03 what stands in place of a picture is named, with the next step")
+  func notFetched() throws {
+    let cases = [
+      ("<!DOCTYPE html>", "is an HTML page, expected PNG", "; download it again"),
+      ("version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer", ": git lfs pull"),
+      (String(repeating: "\0", count: 600), "is zeros", "; download it again"),
+    ]
+    for (text, start, end) in cases {
+      let found = try #require(problem(Array(text.utf8)))
+      let message = ImageError(name: "p.png", problem: found).description
+      #expect(message.hasPrefix("p.png: " + start) && message.hasSuffix(end), "\(message)")
+    }
   }
 
   @Test("P04 IHDR must come first, once, and be 13 bytes")

@@ -8,13 +8,13 @@ import VLMZ
 /// Data as the parts of a model take them.
 struct PreparedData {
   private(set) var parts: [any CalibrationPart] = []
-  /// Pictures that are seen.
+  /// Pictures that are seen and that somebody gave.
   private(set) var pictureCount = 0
   /// Windows of text, conversations or captions.
   private(set) var textCount = 0
   /// Positions that language models read; ids of captions.
   private(set) var tokenCount = 0
-  /// Pictures that the program draws, which join those that are given.
+  /// Pictures that the program draws, alone or beside those that are given.
   private(set) var drawnCount = 0
   /// Windows, conversations, pictures and captions that the model is not calibrated on.
   var heldBackCount: Int {
@@ -66,9 +66,8 @@ struct PreparedData {
       if !pictures.isEmpty {
         let drawn = Self.joining(pictures)
         parts.append(SightPart(language, pictures + drawn, pool: threads.towers))
-        drawnCount = drawn.count
+        count(pictures + drawn)
       }
-      pictureCount = pictures.count
       leftOutCount = keeper?.found?.leftOut ?? source.check.defects.count
       keeper?.leftOut = leftOutCount
       textCount = sequences.count
@@ -90,9 +89,8 @@ struct PreparedData {
     heldBack.pictures = given.heldBack
     let drawn = Self.joining(given.notHeldBack)
     let pictures = given.notHeldBack + drawn
-    drawnCount = drawn.count
+    count(pictures)
     parts.append(VisionPart(session, pictures))
-    pictureCount = pictures.count - drawn.count
     guard let reader = try model.textReader() else { return }
     let captions = Self.captions(data, options)
     let ids = try captions.map { try reader.ids(of: $0) }
@@ -100,6 +98,12 @@ struct PreparedData {
     parts.append(CaptionPart(session, ids.notHeldBack))
     textCount = ids.notHeldBack.count
     tokenCount = ids.notHeldBack.reduce(0) { $0 + $1.count }
+  }
+
+  /// Counts what is seen: what people gave, and what the program draws.
+  private mutating func count(_ pictures: [CalibrationData.Picture]) {
+    drawnCount = pictures.count { if case .drawn = $0 { true } else { false } }
+    pictureCount = pictures.count - drawnCount
   }
 
   /// What joins pictures that are given.

@@ -80,9 +80,9 @@ def open(
     threads: int | None = None,
     instruction_set: str | None = None,
     trusted_keys: Sequence[str | os.PathLike[str]] | None = None,
-    memory: int | None = None,
+    memory: int | str | None = None,
     cache_folder: str | os.PathLike[str] | None = None,
-    cache_bytes: int | None = None,
+    cache_bytes: int | str | None = None,
 ) -> Model:
     """Opens a `.vlmz` file. Its weights are mapped, not read, unless `trusted_keys` are given.
 
@@ -96,12 +96,13 @@ def open(
         trusted_keys: minisign's public keys, as text or as names of their files, one of which has to
             have signed the file; the signature is `<path>.minisig`. None: no signature is looked for.
             Of a packed file, what it unpacks to is signed: `m.vlmz.minisig` for `m.vlmzp`.
-        memory: bytes that the process may take with the weights, 16 MiB or more: those that have no
-            room are read from the file each time they are used. None for as much as there is.
+        memory: bytes that the process may take with the weights, or a text such as "1G" as
+            `--memory` takes it; 16 MiB or more. Those that have no room are read from the file each
+            time they are used. None for as much as there is.
         cache_folder: the folder that packed files are unpacked into, each once; it is made where it
             is not there, has to be the user's own, and no other may write to it. None refuses them.
         cache_bytes: that the models in that folder may take together; those that were not opened
-            for longest are removed for another. None for 16 GB.
+            for longest are removed for another; bytes, or a text such as "32GB". None for 16 GB.
 
     Raises:
         NotFoundError, NoPermissionError, ReadWriteError: for a file that cannot be read.

@@ -41,7 +41,7 @@ def convert(
     scheme: str | None = None,
     tensor_schemes: Mapping[str, str] | None = None,
     bits_per_weight: float | None = None,
-    size: int | None = None,
+    size: int | str | None = None,
     loss: float | None = None,
     plan: Path | None = None,
     calibrate: bool | Path | Sequence[Path] = False,
@@ -79,7 +79,7 @@ def convert(
             that match the last counts.
         bits_per_weight: what the file may take, 1 to 32: each matrix gets the scheme that the model loses
             least by.
-        size: the same in bytes of the whole file.
+        size: the same in bytes of the whole file, or as the commands take it: "400kB", "3.5GB", "1G".
         loss: what the model may lose, above 0: divergence in nats of one that writes or names classes,
             else one less the cosine of embeddings.
         plan: a report or a `.vlmz` whose mixture of schemes is taken.
@@ -132,7 +132,7 @@ def convert(
         calibration_tokens=c.number(calibration_tokens, "calibration tokens", least=1),
         statistics=_optional(statistics),
         bits_per_weight=_positive(bits_per_weight, "bits_per_weight"),
-        maximum_bytes=int(_positive(size, "size")),
+        maximum_bytes=c.size(size, "size", least=1),
         maximum_loss=_positive(loss, "loss"),
         plan=_optional(plan),
         effort=_text(effort),
@@ -190,8 +190,8 @@ def _positive(value: float | None, name: str) -> float:
     """
     if value is None:
         return 0
-    if not value > 0:
-        raise error_of(1, f"{name}: found {value}, expected a number above 0")
+    if isinstance(value, str) or not value > 0:
+        raise error_of(1, f"{name}: found {value!r}, expected a number above 0")
     return value
 
 

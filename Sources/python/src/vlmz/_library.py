@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import operator
 import os
+import re
 import threading
 from collections.abc import Sequence
 from ctypes import (
@@ -20,6 +21,7 @@ from ctypes import (
     c_uint64,
     c_void_p,
 )
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -398,6 +400,37 @@ def number(value: int | None, name: str, *, least: int, bits: int = 31) -> int:
     if not least <= value < 1 << bits:
         raise error_of(1, f"{name}: found {value}, expected {least} to {(1 << bits) - 1}")
     return value
+
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+) *(?:([kmgt])(b|ib?)?|b)?", re.IGNORECASE)
+
+
+def size(value: float | str | None, name: str, *, least: int) -> int:
+    """A number of bytes, or a text such as "1G", as the commands take it; None is 0, the default.
+
+    kB to TB are powers of 1000, KiB to TiB and the bare letters K to T powers of 1024.
+
+    Raises:
+        InvalidArgumentError: for what is no size, or one below `least` bytes.
+    """
+    if not isinstance(value, str):
+        if isinstance(value, float):
+            if not least <= value < 1 << 63:
+                raise error_of(1, f"{name}: found {value}, expected {least} to {(1 << 63) - 1}")
+            value = int(value)
+        return number(value, name, least=least, bits=63)
+    match = _SIZE.fullmatch(value.strip())
+    if match is None:
+        raise error_of(
+            1,
+            f"{name}: found {value!r}, expected a number of bytes, or a number and a unit, such as "
+            "'3.5GB', '90MB', '700MiB' or '1G'",
+        )
+    digits, prefix, rest = match.groups()
+    power = " kmgt".index(prefix.lower()) if prefix else 0
+    base = 1000 if (rest or "").lower() == "b" else 1024
+    # Exact, as a double is not for large sizes.
+    return number(int(Fraction(digits) * base**power), name, least=least, bits=63)
 
 
 class Handle:

@@ -76,9 +76,9 @@ class Model:
         threads: int | None = None,
         instruction_set: str | None = None,
         trusted_keys: Sequence[str | os.PathLike[str]] | None = None,
-        memory: int | None = None,
+        memory: int | str | None = None,
         cache_folder: str | os.PathLike[str] | None = None,
-        cache_bytes: int | None = None,
+        cache_bytes: int | str | None = None,
     ) -> None:
         self._path = os.fspath(path)
         # A single text is a sequence of letters, none of which is a key.
@@ -90,9 +90,9 @@ class Model:
         options = c.ModelOptions(
             threads=c.number(threads, "threads", least=1),
             instruction_set=None if instruction_set is None else c.text(instruction_set),
-            memory_bytes=c.number(memory, "memory", least=1, bits=63),
+            memory_bytes=c.size(memory, "memory", least=1),
             cache_folder=None if folder is None else c.file_name(folder),
-            cache_bytes=c.number(cache_bytes, "cache_bytes", least=1, bits=63),
+            cache_bytes=c.size(cache_bytes, "cache_bytes", least=1),
         )
         pointer = ctypes.c_void_p()
         name = c.file_name(path)
@@ -625,9 +625,9 @@ def _reopen(
     threads: int | None,
     instruction_set: str | None,
     keys: list[str] | None = None,
-    memory: int | None = None,
+    memory: int | str | None = None,
     cache_folder: str | None = None,
-    cache_bytes: int | None = None,
+    cache_bytes: int | str | None = None,
 ) -> Model:
     return Model(
         path,
