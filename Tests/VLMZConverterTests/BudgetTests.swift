@@ -79,6 +79,25 @@ struct BudgetTests {
     #expect(error?.code == .invalidArgument)
   }
 
+  @Test("what a killed process left of a loss is replaced, and what is not ours stays")
+  func attempted() throws {
+    let own = Converter.Calibration(usesOwnData: true, tokenCount: 256)
+    let place = URL(fileURLWithPath: folder.path("m.vlmz.attempt"))
+    try Data("mine".utf8).write(to: place)
+    let converter = try Converter(
+      opening: CalibrationFixture.clip, options: options(.loss(0.01), own))
+    var begun = false
+    let error = thrownError(VLMZError.self) {
+      try converter.convert(to: folder.path("m.vlmz")) { _ in begun = true }
+    }
+    #expect(error?.code == .cannotCreate && !begun)
+    #expect(try Data(contentsOf: place) == Data("mine".utf8))
+    try FileManager.default.removeItem(at: place)
+    _ = try convert(CalibrationFixture.clip, options(nil), to: "m.vlmz.attempt")
+    _ = try convert(CalibrationFixture.clip, options(.loss(0.01), own))
+    #expect(!FileManager.default.fileExists(atPath: place.path))
+  }
+
   @Test("what was measured is kept with the statistics, and corrects what is expected of others")
   func corrected() throws {
     let kept = folder.path("kept")

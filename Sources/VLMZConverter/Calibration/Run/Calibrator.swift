@@ -117,8 +117,7 @@ struct Calibrator {
     let path = kept ?? Self.keptStatistics(for: output)
     let keeper =
       resumes
-      ? CalibrationKeeper(
-        statistics: path, request: .object(try request(data)), note: events.note) : nil
+      ? CalibrationKeeper(statistics: path, request: try keptRequest(data), note: events.note) : nil
     let writer: StatisticsWriter
     var meter: LossMeter?
     do {
@@ -196,7 +195,8 @@ struct Calibrator {
     let sensitivities = SensitivityRun(
       container: exact.container, description: source.description, parts: exact.prepared.parts,
       collector: collector, statistics: try writer.opened(), kernels: .best,
-      pool: threads.layers, amount: options.comparedAmount(parameters: plan.parameterCount))
+      pool: threads.layers, amount: options.comparedAmount(parameters: plan.parameterCount),
+      keeper: keeper)
     for (group, values) in try sensitivities.run(
       cancelled: events.cancelled, progress: events.progress)
     {
@@ -282,6 +282,14 @@ struct Calibrator {
     request.set("files", .int(data.files.count))
     request.set("data", .string(try data.digest()))
     return request
+  }
+
+  /// The same with what decides the bits that are kept for a later calibration.
+  private func keptRequest(_ data: CalibrationData) throws -> JSONValue {
+    var request = try request(data)
+    request.set("tool", .string(ConversionReport.toolVersion))
+    request.set("kernels", .string(KernelSet.best.name))
+    return .object(request)
   }
 
   private var modelDigest: String {

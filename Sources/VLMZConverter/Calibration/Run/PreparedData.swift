@@ -71,6 +71,7 @@ struct PreparedData {
       pictureCount = pictures.count
       leftOutCount = keeper?.found?.leftOut ?? source.check.defects.count
       keeper?.leftOut = leftOutCount
+      if kept.isEmpty { try keeper?.keepSequences() }
       textCount = sequences.count
       tokenCount = sequences.reduce(0) { $0 + source.positions($1) }
       parts.append(

@@ -49,7 +49,7 @@ extension LanguagePart: ReplaceablePart {
   /// The stream in which all matrices are replaced; no kind has this name.
   private static let all = ""
 
-  func beginComparing(stage: Int, _ amount: SensitivityRun.Amount) throws {
+  func enter(stage: Int, _ amount: SensitivityRun.Amount) throws {
     if stage == 0 {
       comparison = Comparison()
       comparison.sequences = sample(positions: amount.positions)
@@ -66,6 +66,47 @@ extension LanguagePart: ReplaceablePart {
         return next
       }
     }
+  }
+
+  var statesToCompare: (streams: [ComparedStream], states: [MatrixView]) {
+    let streams = comparison.streams.sorted { $0.key < $1.key }
+    return (
+      streams.map { ComparedStream(kind: $0.key, loss: $0.value.loss) },
+      (comparison.entering + streams.flatMap(\.value.entering)).map(\.rows)
+    )
+  }
+
+  func restore(
+    _ streams: [ComparedStream], _ states: [MatrixView], comparingAt stage: Int,
+    _ amount: SensitivityRun.Amount
+  ) -> Bool {
+    // The embeddings are made again.
+    guard stage > 0 else { return streams.isEmpty && states.isEmpty }
+    let sequences = sample(positions: amount.positions)
+    let (count, hidden) = (sequences.count, language.layers.config.hidden)
+    guard states.count == count * (1 + streams.count) else { return false }
+    for (index, state) in states.enumerated() {
+      guard state.columns == hidden, state.rows == states[index % count].rows else { return false }
+    }
+    let taken = states.map { rows in
+      let state = State(rows: rows.rows, columns: rows.columns)
+      state.rows.copy(rows)
+      return state
+    }
+    comparison = Comparison()
+    comparison.sequences = sequences
+    comparison.entering = Array(taken[..<count])
+    for (index, stream) in streams.enumerated() {
+      let first = (1 + index) * count
+      comparison.streams[stream.kind] = Stream(
+        entering: Array(taken[first..<first + count]), loss: stream.loss)
+    }
+    // The stages before it are not probed.
+    probed.rows.copy(taken[0].rows[0..<1])
+    return true
+  }
+
+  func beginComparing(stage: Int, _ amount: SensitivityRun.Amount) throws {
     comparison.leaving = []
     if stage < language.layers.config.layers {
       comparison.leaving = try comparison.entering.map { state in
