@@ -79,6 +79,20 @@ struct BudgetTests {
     #expect(error?.code == .invalidArgument)
   }
 
+  @Test("the least size that a refusal tells is kept to", arguments: [false, true])
+  func leastSize(calibrated: Bool) throws {
+    for input in [CalibrationFixture.stories, TestFiles.fixture("stories-qwen2")] {
+      let calibration = calibrated ? Converter.Calibration(on: [try text()], tokenCount: 256) : nil
+      let error = thrownError(VLMZError.self) {
+        try convert(input, options(.size(bytes: 1000), calibration))
+      }
+      let found = try #require(error?.message.firstMatch(of: /at least (\d+) bytes/))
+      let least = try #require(Int(found.1))
+      let report = try convert(input, options(.size(bytes: least), calibration))
+      #expect(report.fileByteCount <= least && report.fileByteCount > least - 1000)
+    }
+  }
+
   @Test("what a killed process left of a loss is replaced, and what is not ours stays")
   func attempted() throws {
     let own = Converter.Calibration(usesOwnData: true, tokenCount: 256)
