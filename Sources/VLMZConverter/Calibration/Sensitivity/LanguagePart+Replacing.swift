@@ -46,6 +46,8 @@ extension LanguagePart: ReplaceablePart {
   private static let comparedLength = 256
   /// What the few positions are trusted with.
   private static let correctionRange = 0.2...8.0
+  /// Streams of a block at most: of seven kinds of matrices, of all together, and of none.
+  static let streamCount = 9
   /// The stream in which all matrices are replaced; no kind has this name.
   private static let all = ""
 
