@@ -120,7 +120,9 @@ extension LanguagePart: ReplaceablePart {
       comparison.entering = [exact]
       comparison.logits = try logits(of: language.layers, behind: exact)
       var sum = 0.0
-      for (kind, (rows, loss)) in streams where loss > 0 && kind != Self.all {
+      // In an order of their own: a sum's last bit would depend on the process.
+      for kind in streams.keys.sorted() where kind != Self.all {
+        guard let (rows, loss) = streams[kind], loss > 0 else { continue }
         let found = divergence(try logits(of: language.layers, behind: rows))
         let range = Self.correctionRange
         let correction = min(max(found / loss, range.lowerBound), range.upperBound)
