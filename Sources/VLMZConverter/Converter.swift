@@ -193,12 +193,14 @@ public final class Converter: Sendable {
       let own = [
         "", ".partial", ".partial.journal", ".for-calibration", ".for-calibration.partial",
         ".partial.statistics", ".partial.statistics.partial", ".partial.statistics.progress",
+        ".attempt", ".attempt.partial", ".attempt.partial.journal",
       ].map { output + $0 }
       if let path = options.calibration?.statisticsFile, own.contains(path) {
         throw StatisticsError(path: path, .isOutput(output))
       }
       try conversion.checkOutput(output)
       try OutputFile.check(output, overwrite: options.overwrites)
+      if case .loss = budget { try BudgetedRun.checkAttempt(beside: output) }
     }
     if let budget {
       try conversion.unrestricted.requireRoom(for: budget, statistics: calibrator?.announced)

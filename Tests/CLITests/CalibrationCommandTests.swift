@@ -44,6 +44,22 @@ struct CalibrationCommandTests {
       listing.output.contains("layers.0.self_attn.q_proj.weight and 2 more  64 inputs, 512 rows"))
   }
 
+  @Test("every process finds out the same, to the last bit")
+  func processes() throws {
+    // Dictionaries have another order in each.
+    var found: Set<Data> = []
+    for number in 0..<5 {
+      let kept = folder.path("kept\(number)")
+      let outcome = try CommandRunner.convert(
+        TestFiles.fixture("stories-qwen2"), folder.path("m.vlmz"), "--q4", "--calibrate",
+        try text(),
+        "--calibration-tokens", "512", "--statistics", kept, "--force")
+      try #require(outcome.status == 0, "\(outcome.errors)")
+      found.insert(try Data(contentsOf: URL(fileURLWithPath: kept)))
+    }
+    #expect(found.count == 1)
+  }
+
   @Test("a dry run looks at the data and writes nothing")
   func dryRun() throws {
     let latin = folder.path("latin.txt")

@@ -79,6 +79,39 @@ struct BudgetTests {
     #expect(error?.code == .invalidArgument)
   }
 
+  @Test("the least size that a refusal tells is kept to", arguments: [false, true])
+  func leastSize(calibrated: Bool) throws {
+    for input in [CalibrationFixture.stories, TestFiles.fixture("stories-qwen2")] {
+      let calibration = calibrated ? Converter.Calibration(on: [try text()], tokenCount: 256) : nil
+      let error = thrownError(VLMZError.self) {
+        try convert(input, options(.size(bytes: 1000), calibration))
+      }
+      let found = try #require(error?.message.firstMatch(of: /at least (\d+) bytes/))
+      let least = try #require(Int(found.1))
+      let report = try convert(input, options(.size(bytes: least), calibration))
+      #expect(report.fileByteCount <= least && report.fileByteCount > least - 1000)
+    }
+  }
+
+  @Test("what a killed process left of a loss is replaced, and what is not ours stays")
+  func attempted() throws {
+    let own = Converter.Calibration(usesOwnData: true, tokenCount: 256)
+    let place = URL(fileURLWithPath: folder.path("m.vlmz.attempt"))
+    try Data("mine".utf8).write(to: place)
+    let converter = try Converter(
+      opening: CalibrationFixture.clip, options: options(.loss(0.01), own))
+    var begun = false
+    let error = thrownError(VLMZError.self) {
+      try converter.convert(to: folder.path("m.vlmz")) { _ in begun = true }
+    }
+    #expect(error?.code == .cannotCreate && !begun)
+    #expect(try Data(contentsOf: place) == Data("mine".utf8))
+    try FileManager.default.removeItem(at: place)
+    _ = try convert(CalibrationFixture.clip, options(nil), to: "m.vlmz.attempt")
+    _ = try convert(CalibrationFixture.clip, options(.loss(0.01), own))
+    #expect(!FileManager.default.fileExists(atPath: place.path))
+  }
+
   @Test("what was measured is kept with the statistics, and corrects what is expected of others")
   func corrected() throws {
     let kept = folder.path("kept")

@@ -95,6 +95,50 @@ struct CalibrationDataTests {
     #expect(found == line)
   }
 
+  @Test("a file that is meant as conversations is never taken for a text")
+  func meantAsConversations() throws {
+    let lines = (1...4).map { #"{"messages": [{"role": "user", "content": "\#($0)"}]}"# }
+    let marked = try write([0xef, 0xbb, 0xbf] + Array(lines.joined(separator: "\r\n").utf8), "a")
+    #expect(try CalibrationData(paths: [marked]).texts == ["1", "2", "3", "4"])
+    let first = try write((["{broken"] + lines).joined(separator: "\n"), "b")
+    let data = try CalibrationData(paths: [first])
+    #expect(data.texts.count == 4)
+    #expect(
+      data.defects.map(\.problem) == [
+        .conversation(line: 1, "found no JSON object, expected one")
+      ])
+    let whole = try write(lines[0].replacingOccurrences(of: ", ", with: ",\n"), "c")
+    #expect(try CalibrationData(paths: [whole]).texts == ["1"])
+    let list = "[" + lines.joined(separator: ",\n") + "]"
+    #expect(try CalibrationData(paths: [try write(list, "d")]).texts.count == 4)
+    let cut = try write(String(list.dropLast(9)), "e")
+    let error = thrownError(CalibrationError.self) { try CalibrationData(paths: [cut]) }
+    guard case .conversation(4, let text)? = error?.problem else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(text.contains("invalid JSON"))
+    // A byte order mark is none of a text, and a text may begin with any of these.
+    let mark = try write([0xef, 0xbb, 0xbf] + Array("Once".utf8), "f")
+    #expect(try CalibrationData(paths: [mark]).texts == ["Once"])
+    for text in ["[1] Once upon", "{ once\n{ upon\na time", "{\"a\": 1,\n\"b\": 2}"] {
+      #expect(try CalibrationData(paths: [try write(text, "g")]).texts == [text])
+    }
+  }
+
+  @Test("conversations that lack one picture count each")
+  func sharedPicture() throws {
+    let check = PictureCheck(tell: { _ in }) { _ = try $0.open() }
+    try check.requireMost(usable: 0, of: 0)
+    #expect(try !check.isUsable(.file(folder.path("absent.png"))))
+    try check.requireMost(usable: 4, of: 8)
+    let error = thrownError(CalibrationError.self) { try check.requireMost(usable: 3, of: 7) }
+    guard case .mostlyDamaged(4, 7, _)? = error?.problem else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+  }
+
   @Test("a few files and lines that are wrong are left out, more than half are refused")
   func leftOut() throws {
     let latin = try write([0x61, 0xe9, 0x62], "latin")

@@ -118,7 +118,7 @@ package struct BudgetPlanner {
     let mixture: Mixture
     switch budget {
     case .size(let bytes):
-      return try plan(fileOf: bytes - excess, budget, solver, losses, excess: excess)
+      return try plan(fileOf: bytes, budget, solver, losses, excess: excess)
     case .bits(let bits):
       let smallest =
         8 * Double(solver.smallestByteCount + fixed) / Double(max(1, parameters))
@@ -162,12 +162,12 @@ package struct BudgetPlanner {
   /// those of the one before took, until it is no use any more.
   private static let mostPlans = 6
 
-  /// The mixture that loses least in a file of at most `bytes`.
+  /// The mixture that loses least in a file of at most `limit` bytes.
   private func plan(
-    fileOf bytes: Int, _ budget: Budget, _ solver: MixtureSolver, _ losses: MeasuredLosses,
+    fileOf limit: Int, _ budget: Budget, _ solver: MixtureSolver, _ losses: MeasuredLosses,
     excess: Int
   ) throws -> Conversion {
-    let fixed = fixedByteCount(budget)
+    let (fixed, bytes) = (fixedByteCount(budget), limit - excess)
     var assumed = try overhead.byteCount(of: conversion)
     var best: Mixture?
     for _ in 0..<Self.mostPlans {
@@ -180,13 +180,14 @@ package struct BudgetPlanner {
       assumed = taken > assumed || best == nil ? max(taken, assumed + 1) : taken
     }
     if let best { return planned(best, budget, solver, losses) }
-    let smallest = Mixture(solver.items.map { _ in 0 }, of: solver.items)
-    let least =
-      smallest.byteCount + fixed
-      + (try overhead.byteCount(of: planned(smallest, budget, solver, losses)))
-    guard least > bytes else { return planned(smallest, budget, solver, losses) }
-    // In the caller's terms: what a file before took beyond its plan, this one would take, too.
-    throw conversion.refusal(ofSize: bytes + excess, least: least + excess)
+    let mixture = Mixture(solver.items.map { _ in 0 }, of: solver.items)
+    let smallest = planned(mixture, budget, solver, losses)
+    let tensors = mixture.byteCount + fixed
+    // Whether it fits is known when it is written, and a try is better than to refuse what fits.
+    let likely = tensors + (try overhead.byteCount(of: smallest, isSafe: false))
+    guard likely > bytes else { return smallest }
+    let least = tensors + (try overhead.byteCount(of: smallest)) + excess
+    throw conversion.refusal(ofSize: limit, least: least)
   }
 
   private func planned(

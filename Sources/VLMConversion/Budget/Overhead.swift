@@ -28,8 +28,10 @@ struct Overhead {
 
   /// Bytes of the file beside its padded tensors.
   ///
-  /// - Parameter planned: the conversion with its mixture.
-  func byteCount(of planned: Conversion) throws -> Int {
+  /// - Parameters:
+  ///   - planned: the conversion with its mixture.
+  ///   - isSafe: whether what is not known may make it larger; otherwise it is the likely size.
+  func byteCount(of planned: Conversion, isSafe: Bool = true) throws -> Int {
     var random = Digits()
     var errors: [String: QuantizationError] = [:]
     for item in planned.plan.items where !item.format.scheme.isExact {
@@ -45,7 +47,8 @@ struct Overhead {
         planned.plan.items.map {
           .init(name: $0.spec.path, format: $0.format, role: $0.spec.role, shape: $0.spec.shape)
         })
-    return fixed + ContainerSize.padded(changing + Int(Self.share * Double(changing)) + Self.least)
+    let more = isSafe ? Int(Self.share * Double(changing)) + Self.least : 0
+    return fixed + ContainerSize.padded(changing + more)
   }
 
   /// Numbers that look like errors and checksums; always the same.

@@ -76,6 +76,19 @@ struct BudgetedRun {
     statistics.keep(losses)
   }
 
+  /// Where what is tried for a loss lies.
+  static func attempt(beside output: String) -> String { output + ".attempt" }
+
+  /// - Returns: whether a container lies there, which a killed process left: it is replaced.
+  /// - Throws: `FileError` where anything else does.
+  @discardableResult
+  static func checkAttempt(beside output: String) throws -> Bool {
+    let path = attempt(beside: output)
+    let isLeft = (try? Container.open(path: path, isInput: false)) != nil
+    try OutputFile.check(path, overwrite: isLeft)
+    return isLeft
+  }
+
   /// Writes the smallest container that loses at most `wanted` on data that are held back. What is
   /// tried on the way lies beside the output, and only the last goes to its place.
   private func write(
@@ -84,12 +97,13 @@ struct BudgetedRun {
   ) throws -> ConversionReport {
     let options = converter.options
     let budget = VLMConversion.Budget.loss(wanted)
-    let attempted = output + ".attempt"
+    let attempted = Self.attempt(beside: output)
+    let isLeft = try Self.checkAttempt(beside: output)
     var losses = known
     // Where none was measured the first is a try.
     var planned = try planner.nearest(budget, losses: losses)
     for remark in planned.notes { note(remark.description) }
-    var report = try run(planned, to: attempted, options.resumes, note, progress)
+    var report = try run(planned, to: attempted, isLeft, note, progress)
     OutputFile.hold(attempted)
     defer { OutputFile.discard(attempted) }
     var measured = 0.0

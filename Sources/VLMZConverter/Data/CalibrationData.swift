@@ -127,7 +127,9 @@ enum CalibrationText {
       throw CalibrationError(path: path, .tooLarge(bytes: file.count, limit: maximumBytes))
     }
     let text = file.withBytes(0..<file.count) { bytes in
-      bytes.contains(0) ? nil : String(validating: bytes, as: UTF8.self)
+      // A byte order mark says what the bytes are, and is none of the text.
+      let start = bytes.starts(with: [0xef, 0xbb, 0xbf]) ? 3 : 0
+      return bytes.contains(0) ? nil : String(validating: bytes[start...], as: UTF8.self)
     }
     let isBlank = text?.unicodeScalars.allSatisfy { $0.properties.isWhitespace } ?? true
     // A page may be what somebody has texts of.

@@ -17,32 +17,64 @@ enum DialogueFile {
   /// Nil for a text that is no such file.
   static func dialogues(in text: String, path: String) -> Found? {
     let folder = path.splitAtLastSlash.folder
-    if text.utf8.first(where: { !isSpace($0) }) == UInt8(ascii: "["),
-      let list = try? JSONValue.parse(Array(text.utf8)).arrayValue,
-      list.contains(where: { $0.objectValue != nil })
-    {
-      return read(list.enumerated().map { ($0.offset + 1, $0.element) }, path, folder)
+    let start = text.utf8.lazy.filter { !isSpace($0) }.prefix(2)
+    if start.first == UInt8(ascii: "[") {
+      do {
+        let list = try JSONValue.parse(Array(text.utf8)).arrayValue ?? []
+        if list.contains(where: { $0.objectValue != nil }) {
+          return read(list.enumerated().map { ($0.offset + 1, $0.element) }, path, folder)
+        }
+      } catch {
+        // No text begins so.
+        if start.elementsEqual("[{".utf8) { return damaged(text, error, path) }
+      }
     }
-    var objects: [(Int, JSONValue)] = []
+    if let found = objects(inLinesOf: text, path) {
+      var result = read(found.objects, path, folder)
+      result.defects = found.defects + result.defects
+      return result
+    }
+    // One conversation over several lines.
+    guard start.first == UInt8(ascii: "{"), let json = try? JSONValue.parse(Array(text.utf8)),
+      keys.contains(where: { json[$0] != nil })
+    else { return nil }
+    return read([(1, json)], path, folder)
+  }
+
+  /// What an object has one of.
+  private static let keys = ["messages", "conversations", "text"]
+
+  /// A list that ends in its middle, or is none further on.
+  private static func damaged(_ text: String, _ error: JSONError, _ path: String) -> Found {
+    let line = 1 + text.utf8.prefix(error.offset).count { $0 == 0x0a }
+    return Found(defects: [CalibrationError(path: path, .conversation(line: line, "\(error)"))])
+  }
+
+  /// The objects of JSON Lines with their numbers from 1; nil where they are none: the first line says
+  /// what a file is, or most of them.
+  private static func objects(
+    inLinesOf text: String, _ path: String
+  ) -> (objects: [(line: Int, json: JSONValue)], defects: [CalibrationError])? {
+    let lines = text.utf8.split(separator: 0x0a, omittingEmptySubsequences: false)
+    // Of a long text no line is parsed but the first.
+    let starts = lines.compactMap { $0.first { !isSpace($0) } }
+    let areBraced = 2 * starts.count { $0 == UInt8(ascii: "{") } > starts.count
+    var objects: [(line: Int, json: JSONValue)] = []
     var defects: [CalibrationError] = []
-    var number = 0
-    for line in text.utf8.split(separator: 0x0a, omittingEmptySubsequences: false) {
-      number += 1
+    for (index, line) in lines.enumerated() {
       guard line.contains(where: { !isSpace($0) }) else { continue }
-      guard let json = try? JSONValue.parse(Array(line)), json.objectValue != nil else {
-        // The first line says what the file is.
-        guard !objects.isEmpty else { return nil }
-        defects.append(
-          CalibrationError(
-            path: path, .conversation(line: number, "found no JSON object, expected one")))
+      if let json = try? JSONValue.parse(Array(line)), json.objectValue != nil {
+        objects.append((index + 1, json))
         continue
       }
-      objects.append((number, json))
+      guard areBraced || !objects.isEmpty else { return nil }
+      defects.append(
+        CalibrationError(
+          path: path, .conversation(line: index + 1, "found no JSON object, expected one")))
     }
-    guard !objects.isEmpty else { return nil }
-    var found = read(objects, path, folder)
-    found.defects = defects + found.defects
-    return found
+    guard let first = objects.first?.line else { return nil }
+    let isLed = lines.prefix(first - 1).allSatisfy { $0.allSatisfy(isSpace) }
+    return isLed || objects.count > defects.count ? (objects, defects) : nil
   }
 
   private static func isSpace(_ byte: UInt8) -> Bool { [0x20, 0x09, 0x0a, 0x0d].contains(byte) }

@@ -62,9 +62,11 @@ struct LanguageData {
       data.pictures = (0...count / fewestTokensOfPicture).map { .drawn($0) }
     }
     // A conversation is worth nothing without one of its pictures.
-    var sequences = try asked(data, count: count).filter { sequence in
+    let asked = try asked(data, count: count)
+    var sequences = try asked.filter { sequence in
       try sequence.pictures.allSatisfy { try check.isUsable($0) }
     }
+    try check.requireMost(usable: sequences.count, of: asked.count)
     if seesPictures {
       // Pictures without words, where no conversation has any.
       if pictured.isEmpty {

@@ -40,6 +40,15 @@ final class PictureCheck {
     }
   }
 
+  /// The same for conversations, of which several may lack one picture.
+  ///
+  /// - Throws: `CalibrationError` where most or all of them are left out.
+  func requireMost(usable: Int, of total: Int) throws(CalibrationError) {
+    guard let first = defects.first else { return }
+    try CalibrationError.requireMost(
+      usable: usable, defects: Array(repeating: first, count: total - usable))
+  }
+
   /// - Throws: `CalibrationError` where most or all of the pictures are left out.
   func requireMost() throws(CalibrationError) {
     try CalibrationError.requireMost(usable: known.values.count { $0 }, defects: defects)

@@ -12,6 +12,8 @@ import VLMTensor
 /// | | JSON: what was asked for, what is done, the sequences |
 /// | | the states between two blocks, f32, row by row |
 /// | 8 | XXH64 of all that |
+///
+/// When the statistics are done, the states are those of the sensitivities.
 struct CalibrationCheckpoint {
   /// What decides the statistics.
   let request: JSONValue
@@ -25,6 +27,8 @@ struct CalibrationCheckpoint {
   let sequences: [TokenSequence]
   /// Pictures that were left out.
   let leftOut: Int
+  /// How far the sensitivities are; nil before the first of them.
+  let sensitivities: SensitivityProgress?
   /// Positions of each sequence's state, and their columns; empty between parts.
   private let shapes: [(rows: Int, columns: Int)]
   private let file: MappedFile?
@@ -56,11 +60,12 @@ struct CalibrationCheckpoint {
     guard hash.digest == number(at: file.count - 8), length <= Self.maximumBytes,
       Int(length) <= file.count - prefix - 8,
       let json = try? JSONValue.parse(Array(bytes[prefix..<prefix + Int(length)])),
-      let head = json["head"]?.stringValue, let stages = json["stages"]?.intValue, stages > 0,
+      let head = json["head"]?.stringValue, let stages = json["stages"]?.intValue, stages >= 0,
       let leftOut = json["left_out"]?.intValue, leftOut >= 0, let request = json["request"],
       let groups = json["groups"]?.objectValue, let list = json["sequences"]?.arrayValue,
       let shapes = json["states"]?.arrayValue
     else { return nil }
+    sensitivities = json["sensitivities"].flatMap { SensitivityProgress(json: $0) }
     self.request = request
     (self.head, self.stages, self.leftOut) = (head, stages, leftOut)
     self.groups = Dictionary(
@@ -115,19 +120,24 @@ struct CalibrationCheckpoint {
   /// Replaces the file at `path` in one step.
   static func write(
     to path: String, request: JSONValue, head: String, stages: Int, groups: [String: String],
-    sequences: [TokenSequence], leftOut: Int, states: [MatrixView]
+    sequences: [TokenSequence], leftOut: Int, sensitivities: SensitivityProgress?,
+    states: [MatrixView]
   ) throws {
     var digests = JSONObject()
     for (name, digest) in groups.sorted(by: { $0.key < $1.key }) {
       digests.set(name, .string(digest))
     }
-    let json: JSONValue = [
-      "request": request, "head": .string(head), "stages": .int(stages),
-      "left_out": .int(leftOut), "groups": .object(digests),
-      "sequences": .array(sequences.map(\.json)),
-      "states": .array(states.map { [.int($0.rows), .int($0.columns)] }),
-    ]
-    let text = Array(json.serialized().utf8)
+    let shapes = states.map { state -> JSONValue in [.int(state.rows), .int(state.columns)] }
+    var json = JSONObject()
+    json.set("request", request)
+    json.set("head", .string(head))
+    json.set("stages", .int(stages))
+    json.set("left_out", .int(leftOut))
+    json.set("groups", .object(digests))
+    json.set("sequences", .array(sequences.map(\.json)))
+    if let sensitivities { json.set("sensitivities", sensitivities.json) }
+    json.set("states", .array(shapes))
+    let text = Array(JSONValue.object(json).serialized().utf8)
     let output = try OutputFile(path: path, overwrite: true, marker: marker, keeping: false)
     var hash = XXH64()
     func write(_ bytes: UnsafeRawBufferPointer) throws {

@@ -7,7 +7,7 @@ import VLMTensor
 final class CalibrationKeeper {
   private let path: String
   private let request: JSONValue
-  private let note: (String) -> Void
+  let note: (String) -> Void
   /// What an earlier calibration of the same left; nil without one.
   let found: CalibrationCheckpoint?
   /// Digests of the groups that are written.
@@ -16,6 +16,10 @@ final class CalibrationKeeper {
   var sequences: [TokenSequence] = []
   /// Pictures that were left out.
   var leftOut = 0
+  /// `found`, where its statistics are gone on with.
+  private(set) var taken: CalibrationCheckpoint?
+  /// The file of statistics that is written, and its stages that are done.
+  private var (head, stages) = ("", 0)
 
   /// - Parameters:
   ///   - statistics: where the statistics will be.
@@ -35,16 +39,18 @@ final class CalibrationKeeper {
   func start(
     _ writer: StatisticsWriter, _ stages: [(part: any CalibrationPart, index: Int)]
   ) throws -> Int {
-    if let found, found.head == writer.headDigest, found.stages <= stages.count,
+    head = writer.headDigest
+    if let found, found.head == head, found.stages <= stages.count,
       try writer.holds(found.groups)
     {
       // Behind the last stage there is nothing left to start from.
       let next = found.stages < stages.count ? stages[found.stages] : nil
-      let isTaken = try found.withStates { states in
-        try next.map { try $0.part.restore(states, before: $0.index) } ?? true
-      }
+      let isTaken =
+        try next.map { next in
+          try found.withStates { try next.part.restore($0, before: next.index) }
+        } ?? true
       if isTaken {
-        groups = found.groups
+        (groups, self.stages, taken) = (found.groups, found.stages, found)
         note("calibration goes on: \(found.stages) of \(stages.count) stages are done")
         return found.stages
       }
@@ -53,11 +59,26 @@ final class CalibrationKeeper {
     return 0
   }
 
+  /// Keeps what the language model reads, which may have been written for long.
+  func keepSequences() throws { try write(states: []) }
+
   func keep(_ writer: StatisticsWriter, stages: Int, states: [MatrixView]) throws {
     try writer.sync()
+    self.stages = stages
+    try write(states: states)
+  }
+
+  /// Keeps what matrices cost, behind the last stage of the statistics.
+  func keep(_ sensitivities: SensitivityProgress, states: [MatrixView]) throws {
+    try write(sensitivities, states: states)
+  }
+
+  private func write(
+    _ sensitivities: SensitivityProgress? = nil, states: [MatrixView]
+  ) throws {
     try CalibrationCheckpoint.write(
-      to: path, request: request, head: writer.headDigest, stages: stages, groups: groups,
-      sequences: sequences, leftOut: leftOut, states: states)
+      to: path, request: request, head: head, stages: stages, groups: groups,
+      sequences: sequences, leftOut: leftOut, sensitivities: sensitivities, states: states)
   }
 
   /// Nothing is left to go on with.

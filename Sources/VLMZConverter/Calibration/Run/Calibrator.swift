@@ -117,8 +117,7 @@ struct Calibrator {
     let path = kept ?? Self.keptStatistics(for: output)
     let keeper =
       resumes
-      ? CalibrationKeeper(
-        statistics: path, request: .object(try request(data)), note: events.note) : nil
+      ? CalibrationKeeper(statistics: path, request: try keptRequest(data), note: events.note) : nil
     let writer: StatisticsWriter
     var meter: LossMeter?
     do {
@@ -196,7 +195,8 @@ struct Calibrator {
     let sensitivities = SensitivityRun(
       container: exact.container, description: source.description, parts: exact.prepared.parts,
       collector: collector, statistics: try writer.opened(), kernels: .best,
-      pool: threads.layers, amount: options.comparedAmount(parameters: plan.parameterCount))
+      pool: threads.layers, amount: options.comparedAmount(parameters: plan.parameterCount),
+      keeper: keeper)
     for (group, values) in try sensitivities.run(
       cancelled: events.cancelled, progress: events.progress)
     {
@@ -243,7 +243,9 @@ struct Calibrator {
         path: path, overwrite: options.statisticsFile == nil, groups: groups,
         provenance: provenance, pool: threads.sums, keeping: keeper != nil)
       // One that is not kept has its room already.
-      try requireRoom(behind: subject, output, keeper == nil ? 0 : writer.missingByteCount())
+      try requireRoom(
+        behind: subject, output,
+        keeper == nil ? 0 : writer.missingByteCount() + keptByteCount(of: subject))
       return writer
     } progress: {
       events.progress($0, $1, $2)
@@ -252,9 +254,18 @@ struct Calibrator {
       ? (writer, .model(subject)) : (writer, .texts(subject.prepared.sequences))
   }
 
+  /// Bytes of what is kept for a later calibration beside the statistics: what lies between two blocks,
+  /// or enters one in each stream of the sensitivities. It is there twice while it is replaced.
+  private func keptByteCount(of subject: Subject) -> Int {
+    let width = subject.model.language?.layers.config.hidden ?? 0
+    let weighed = options.comparedAmount(parameters: plan.parameterCount).positions
+    let rows = max(subject.prepared.tokenCount, weighs ? LanguagePart.streamCount * weighed : 0)
+    return 2 * rows * width * MemoryLayout<Float>.stride
+  }
+
   /// Says before the work of the statistics that the disk has no room for what comes behind it.
   ///
-  /// - Parameter missing: bytes that the statistics themselves will take.
+  /// - Parameter missing: bytes that the statistics will take, and what is kept beside them.
   private func requireRoom(behind subject: Subject, _ output: String, _ missing: Int) throws {
     guard weighs || measures, source.description.language != nil,
       try source.container(in: .unquantized) == nil
@@ -282,6 +293,14 @@ struct Calibrator {
     request.set("files", .int(data.files.count))
     request.set("data", .string(try data.digest()))
     return request
+  }
+
+  /// The same with what decides the bits that are kept for a later calibration.
+  private func keptRequest(_ data: CalibrationData) throws -> JSONValue {
+    var request = try request(data)
+    request.set("tool", .string(ConversionReport.toolVersion))
+    request.set("kernels", .string(KernelSet.best.name))
+    return .object(request)
   }
 
   private var modelDigest: String {

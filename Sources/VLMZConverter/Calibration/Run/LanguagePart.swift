@@ -17,7 +17,7 @@ final class LanguagePart: CalibrationPart {
   private var held: [State] = []
   private var context: LLaMAContext?
   /// Of the run on little.
-  private var probed: State
+  let probed: State
   /// Of the runs with a matrix replaced.
   var comparison = Comparison()
 

@@ -70,6 +70,7 @@ struct PreparedData {
       }
       leftOutCount = keeper?.found?.leftOut ?? source.check.defects.count
       keeper?.leftOut = leftOutCount
+      if kept.isEmpty { try keeper?.keepSequences() }
       textCount = sequences.count
       tokenCount = sequences.reduce(0) { $0 + source.positions($1) }
       parts.append(

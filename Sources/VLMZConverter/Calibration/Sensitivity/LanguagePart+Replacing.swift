@@ -46,10 +46,12 @@ extension LanguagePart: ReplaceablePart {
   private static let comparedLength = 256
   /// What the few positions are trusted with.
   private static let correctionRange = 0.2...8.0
+  /// Streams of a block at most: of seven kinds of matrices, of all together, and of none.
+  static let streamCount = 9
   /// The stream in which all matrices are replaced; no kind has this name.
   private static let all = ""
 
-  func beginComparing(stage: Int, _ amount: SensitivityRun.Amount) throws {
+  func enter(stage: Int, _ amount: SensitivityRun.Amount) throws {
     if stage == 0 {
       comparison = Comparison()
       comparison.sequences = sample(positions: amount.positions)
@@ -66,6 +68,47 @@ extension LanguagePart: ReplaceablePart {
         return next
       }
     }
+  }
+
+  var statesToCompare: (streams: [ComparedStream], states: [MatrixView]) {
+    let streams = comparison.streams.sorted { $0.key < $1.key }
+    return (
+      streams.map { ComparedStream(kind: $0.key, loss: $0.value.loss) },
+      (comparison.entering + streams.flatMap(\.value.entering)).map(\.rows)
+    )
+  }
+
+  func restore(
+    _ streams: [ComparedStream], _ states: [MatrixView], comparingAt stage: Int,
+    _ amount: SensitivityRun.Amount
+  ) -> Bool {
+    // The embeddings are made again.
+    guard stage > 0 else { return streams.isEmpty && states.isEmpty }
+    let sequences = sample(positions: amount.positions)
+    let (count, hidden) = (sequences.count, language.layers.config.hidden)
+    guard states.count == count * (1 + streams.count) else { return false }
+    for (index, state) in states.enumerated() {
+      guard state.columns == hidden, state.rows == states[index % count].rows else { return false }
+    }
+    let taken = states.map { rows in
+      let state = State(rows: rows.rows, columns: rows.columns)
+      state.rows.copy(rows)
+      return state
+    }
+    comparison = Comparison()
+    comparison.sequences = sequences
+    comparison.entering = Array(taken[..<count])
+    for (index, stream) in streams.enumerated() {
+      let first = (1 + index) * count
+      comparison.streams[stream.kind] = Stream(
+        entering: Array(taken[first..<first + count]), loss: stream.loss)
+    }
+    // The stages before it are not probed.
+    probed.rows.copy(taken[0].rows[0..<1])
+    return true
+  }
+
+  func beginComparing(stage: Int, _ amount: SensitivityRun.Amount) throws {
     comparison.leaving = []
     if stage < language.layers.config.layers {
       comparison.leaving = try comparison.entering.map { state in
@@ -77,7 +120,9 @@ extension LanguagePart: ReplaceablePart {
       comparison.entering = [exact]
       comparison.logits = try logits(of: language.layers, behind: exact)
       var sum = 0.0
-      for (kind, (rows, loss)) in streams where loss > 0 && kind != Self.all {
+      // In an order of their own: a sum's last bit would depend on the process.
+      for kind in streams.keys.sorted() where kind != Self.all {
+        guard let (rows, loss) = streams[kind], loss > 0 else { continue }
         let found = divergence(try logits(of: language.layers, behind: rows))
         let range = Self.correctionRange
         let correction = min(max(found / loss, range.lowerBound), range.upperBound)

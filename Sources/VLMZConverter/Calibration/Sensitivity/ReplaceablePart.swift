@@ -7,10 +7,24 @@ import VLMZ
 /// A part of a model that can be run with another matrix in place of one, to see what its errors
 /// do.
 protocol ReplaceablePart: CalibrationPart {
-  /// Runs a stage as it is on some of the data, and keeps what it makes. Called for all stages in
-  /// their order.
+  /// Makes what enters a stage, of some of the data. Called for all stages in their order, but for
+  /// those before one that is restored.
   ///
   /// - Parameter amount: how much of the data; see `SensitivityRun.Amount`.
+  func enter(stage: Int, _ amount: SensitivityRun.Amount) throws
+
+  /// What `enter` made, for a later process; empty where that is made of the data alone.
+  var statesToCompare: (streams: [ComparedStream], states: [MatrixView]) { get }
+
+  /// Takes over what `statesToCompare` was behind `enter`, in its place.
+  ///
+  /// - Returns: whether they are of these data.
+  func restore(
+    _ streams: [ComparedStream], _ states: [MatrixView], comparingAt stage: Int,
+    _ amount: SensitivityRun.Amount
+  ) -> Bool
+
+  /// Runs a stage as it is on what enters it, and keeps what it makes.
   func beginComparing(stage: Int, _ amount: SensitivityRun.Amount) throws
 
   /// What the model loses with the other matrix, in the unit of `LossUnit`.
@@ -32,6 +46,12 @@ protocol ReplaceablePart: CalibrationPart {
 }
 
 extension ReplaceablePart {
+  func enter(stage: Int, _ amount: SensitivityRun.Amount) throws {}
+  var statesToCompare: (streams: [ComparedStream], states: [MatrixView]) { ([], []) }
+  func restore(
+    _ streams: [ComparedStream], _ states: [MatrixView], comparingAt stage: Int,
+    _ amount: SensitivityRun.Amount
+  ) -> Bool { streams.isEmpty && states.isEmpty }
   func loseTogether(stage: Int, with replaced: ReplacedModel) throws {}
   var comparesTogether: Bool { false }
   func correction(of tensor: String) -> Double { 1 }

@@ -10,7 +10,7 @@ import VLMZ
 /// of the matrix's products.
 struct SensitivityRun {
   /// How much of the data is run for each matrix.
-  struct Amount {
+  struct Amount: Equatable {
     /// Positions that a language model reads.
     let positions: Int
     /// Pictures and captions, of which a model may take fewer.
@@ -26,6 +26,8 @@ struct SensitivityRun {
   let kernels: KernelSet
   let pool: WorkerPool
   let amount: Amount
+  /// Keeps how far it is; nil for a calibration that nobody goes on with.
+  var keeper: CalibrationKeeper?
 
   /// What the matrices are rounded to: errors that show above all others, and are still small.
   private static let scheme = Scheme.q4
@@ -42,52 +44,104 @@ struct SensitivityRun {
   func run(
     cancelled: CancellationFlag?, progress: (Int, Int, String) -> Void
   ) throws -> [Found] {
-    var found: [Found] = []
+    let parts = self.parts.compactMap { $0 as? any ReplaceablePart }
     let total = statistics.groups.reduce(0) { $0 + $1.tensors.count }
-    var done = 0
-    for part in parts {
-      guard let part = part as? any ReplaceablePart else { continue }
+    var (known, isEntered) = try start(parts, total)
+    var done = known.count
+    func step() throws {
+      if cancelled?.isCancelled ?? false { throw WorkCancelled() }
+      progress(done, total, "finding out what matrices cost")
+      done += 1
+    }
+    while known.part < parts.count {
+      let part = parts[known.part]
       defer { part.endComparing() }
-      let first = found.count
-      for stage in 0..<part.stageCount {
-        if cancelled?.isCancelled ?? false { throw WorkCancelled() }
-        collector.begin { _ in .moments }
-        try part.probe(stage: stage)
-        let groups = collector.end().compactMap { group in
-          statistics.groups.first { $0.tensors == group.tensors }
+      while known.stage < part.stageCount {
+        if !isEntered {
+          try part.enter(stage: known.stage, amount)
+          if known.stage > 0 { try keep(&known, part) }
         }
-        try part.beginComparing(stage: stage, amount)
-        var together: [Tensor] = []
-        for group in groups {
-          let metric = try statistics.metric(of: group)
-          let known = try known(of: group)
-          var values: [Double] = []
-          for name in group.tensors {
-            if cancelled?.isCancelled ?? false { throw WorkCancelled() }
-            progress(done, total, "finding out what matrices cost")
-            done += 1
-            guard let rounded = try rounded(name, in: group, known) else {
-              values.append(0)
-              continue
-            }
-            values.append(try sensitivity(of: rounded, part, stage, metric))
-            if part.comparesTogether { together.append(rounded.tensor) }
-          }
-          found.append((group, values))
-        }
-        if !together.isEmpty {
-          try part.loseTogether(stage: stage, with: model(replacing: together))
-        }
+        isEntered = false
+        try run(part, &known, step)
+        known.stage += 1
       }
-      for place in first..<found.count {
-        let (group, values) = found[place]
-        found[place].values = zip(group.tensors, values).map { name, value in
-          value * part.correction(of: name)
-        }
+      for (name, values) in known.uncorrected {
+        guard let group = statistics.groups.first(where: { $0.name == name }) else { continue }
+        known.values[name] = zip(group.tensors, values).map { $1 * part.correction(of: $0) }
       }
+      (known.part, known.stage, known.uncorrected) = (known.part + 1, 0, [:])
+      part.endComparing()
+      try keep(&known, part)
     }
     progress(total, total, "")
-    return found
+    return statistics.groups.compactMap { group in
+      known.values[group.name].map { (group, $0) }
+    }
+  }
+
+  /// Where an earlier run was, its states restored to the part that is under way.
+  ///
+  /// - Returns: isEntered: whether the stage under way need not be entered.
+  private func start(
+    _ parts: [any ReplaceablePart], _ total: Int
+  ) throws -> (known: SensitivityProgress, isEntered: Bool) {
+    let none = (SensitivityProgress(amount), false)
+    guard let found = keeper?.taken, let known = found.sensitivities, known.amount == amount,
+      known.part <= parts.count
+    else { return none }
+    for (name, values) in Array(known.values) + Array(known.uncorrected) {
+      let group = statistics.groups.first { $0.name == name }
+      guard group?.tensors.count == values.count else { return none }
+    }
+    if known.part < parts.count {
+      let (part, stage) = (parts[known.part], known.stage)
+      guard stage < part.stageCount,
+        found.withStates({ part.restore(known.streams, $0, comparingAt: stage, amount) })
+      else { return none }
+    }
+    keeper?.note("calibration goes on: \(known.count) of \(total) matrices are weighed")
+    return (known, known.stage > 0)
+  }
+
+  private func keep(_ known: inout SensitivityProgress, _ part: any ReplaceablePart) throws {
+    guard let keeper else { return }
+    let (streams, states) = part.statesToCompare
+    known.streams = streams
+    try keeper.keep(known, states: states)
+  }
+
+  /// Weighs the matrices of the stage that is under way.
+  private func run(
+    _ part: any ReplaceablePart, _ known: inout SensitivityProgress, _ step: () throws -> Void
+  ) throws {
+    collector.begin { _ in .moments }
+    try part.probe(stage: known.stage)
+    let groups = collector.end().compactMap { group in
+      statistics.groups.first { $0.tensors == group.tensors }
+    }.filter { known.uncorrected[$0.name] == nil }
+    guard part.comparesTogether || !groups.isEmpty else { return }
+    try part.beginComparing(stage: known.stage, amount)
+    var together: [Tensor] = []
+    for group in groups {
+      let metric = try statistics.metric(of: group)
+      let encoding = try encoding(of: group)
+      var values: [Double] = []
+      for name in group.tensors {
+        try step()
+        guard let rounded = try rounded(name, in: group, encoding) else {
+          values.append(0)
+          continue
+        }
+        values.append(try sensitivity(of: rounded, part, known.stage, metric))
+        if part.comparesTogether { together.append(rounded.tensor) }
+      }
+      known.uncorrected[group.name] = values
+      // What was replaced together is in no state.
+      if !part.comparesTogether { try keep(&known, part) }
+    }
+    if !together.isEmpty {
+      try part.loseTogether(stage: known.stage, with: model(replacing: together))
+    }
   }
 
   /// A matrix, rounded.
@@ -99,7 +153,7 @@ struct SensitivityRun {
   }
 
   private func rounded(
-    _ name: String, in group: StatisticsGroup, _ known: CalibrationStatistics?
+    _ name: String, in group: StatisticsGroup, _ encoding: CalibrationStatistics?
   ) throws -> Rounded? {
     guard let entry = container.tensor(named: name) else { return nil }
     let tensor = Tensor(
@@ -110,7 +164,7 @@ struct SensitivityRun {
     let isTable = outputs > Self.tableShape * inputs
     let step = isTable ? 1 : min(Self.mostPart, max(1, outputs / Self.fewestOutputs))
     let rounded = tensor.rounded(
-      to: Self.scheme, isTable ? try importance(of: group) : known, every: step,
+      to: Self.scheme, isTable ? try importance(of: group) : encoding, every: step,
       kernels: kernels, pool: pool)
     return Rounded(exact: tensor, tensor: rounded, step: step)
   }
@@ -138,7 +192,7 @@ struct SensitivityRun {
 
   /// What the encoder goes by that the conversion uses: with the errors that it will leave, a few
   /// huge inputs weigh as much as they will.
-  private func known(of group: StatisticsGroup) throws -> CalibrationStatistics? {
+  private func encoding(of group: StatisticsGroup) throws -> CalibrationStatistics? {
     try statistics.statistics(
       of: group.name, inputs: group.inputs, for: Self.scheme, kernels: kernels, pool: pool)
   }
