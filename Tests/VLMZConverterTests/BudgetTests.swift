@@ -86,8 +86,8 @@ struct BudgetTests {
       let error = thrownError(VLMZError.self) {
         try convert(input, options(.size(bytes: 1000), calibration))
       }
-      let found = try #require(error?.message.firstMatch(of: /at least (\d+) bytes/))
-      let least = try #require(Int(found.1))
+      let found = try #require(error?.message.firstMatch(of: /at least ([\d.]+) kB/))
+      let least = Int((try #require(Double(found.1)) * 1000).rounded())
       let report = try convert(input, options(.size(bytes: least), calibration))
       #expect(report.fileByteCount <= least && report.fileByteCount > least - 1000)
     }

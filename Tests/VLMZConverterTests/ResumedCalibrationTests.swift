@@ -46,7 +46,7 @@ struct ResumedCalibrationTests {
             seen.steps += 1
             if seen.steps == stopAt { flag.cancel() }
           }, progress: { _ in })
-      } catch is CancellationError {
+      } catch is WorkCancelled {
         #expect(stopAt != nil)
         return seen
       }
@@ -186,7 +186,7 @@ struct ResumedCalibrationTests {
             seen.insert(what)
             if what == end { flag.cancel() }
           }, progress: { _ in })
-      } catch is CancellationError {}
+      } catch is WorkCancelled {}
       return seen
     }
     #expect(try begin("m.vlmz", until: "text").contains("writing"))
