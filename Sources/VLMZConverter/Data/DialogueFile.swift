@@ -74,7 +74,8 @@ enum DialogueFile {
     }
     guard let first = objects.first?.line else { return nil }
     let isLed = lines.prefix(first - 1).allSatisfy { $0.allSatisfy(isSpace) }
-    return isLed || objects.count > defects.count ? (objects, defects) : nil
+    guard isLed || objects.count > defects.count else { return nil }
+    return (objects, defects)
   }
 
   private static func isSpace(_ byte: UInt8) -> Bool { [0x20, 0x09, 0x0a, 0x0d].contains(byte) }
