@@ -96,7 +96,9 @@ let package = Package(
       ]),
 
     // The C interface: the header, and the Swift functions behind it.
-    .target(name: "CVLMZ", cSettings: kernelFlags),
+    // A thread's own variables in a shared library take code that may lie anywhere, which compilers for
+    // ARM make only when they are told.
+    .target(name: "CVLMZ", cSettings: kernelFlags + [.unsafeFlags(["-fPIC"])]),
     .target(
       name: "CVLMZBridge", dependencies: ["CVLMZ", "VLMZ", "VLMZConverter", "VLMFoundation"]),
 

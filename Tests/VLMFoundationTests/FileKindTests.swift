@@ -66,6 +66,8 @@ struct FileKindTests {
     ("{ \"error\" : \"Repository not found\" }\n", "a server's answer", "download it again"),
     ("{\n  \"Error\": \"Invalid token\"\n}", "a server's answer", "download it again"),
     ("Entry not found", "a server's answer", "download it again"),
+    ("404: Not Found", "a server's answer", "download it again"),
+    ("{\"error\":{\"code\":403},\"status\":403}", "a server's answer", "download it again"),
     (String(repeating: "\0", count: 100), "zeros", "download it again"),
     ("", "an empty file", "download it again"),
   ]
@@ -82,7 +84,14 @@ struct FileKindTests {
     "texts that are what they should be are no stand-ins",
     arguments: [
       "{\"model_type\": \"vit\"}", "{}", "{\"errors\": 1}", "cat\ndog\n", "{{ messages }}", "\0\0",
-      "a page not of HTML", "forbidden\nallowed\n",
+      "a page not of HTML", "forbidden\nallowed\n", "The forbidden city was built in 1420.",
+      "A word that is not found in this one.", "[\"not found\", \"cat\"]", "<html> tag\n<p> tag\n",
+      "{\"error\": null, \"model_type\": \"vit\"}", "{\"error\": 0, \"cat\": 1}",
+      "{\"error\": \"\", \"messages\": []}", "{\"error\": \"none\", \"model_type\": \"vit\"}",
+      "{\"error\": \"a\"}\n{\"error\": \"b\"}\n", "root ::= \"yes\" | \"not found\"",
+      "Forbidden. " + String(repeating: "A long text. ", count: 60),
+      "version https://git-lfs is how a pointer begins. "
+        + String(repeating: "A long text. ", count: 100),
     ])
   func right(text: String) {
     let bytes = Array(text.utf8)

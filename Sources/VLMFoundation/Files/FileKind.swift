@@ -35,7 +35,9 @@ package struct FileKind: Sendable, Equatable {
   package static let headBytes = 512
 
   /// Nil when nothing is recognised.
-  package static func sniff(_ bytes: UnsafeRawBufferPointer) -> FileKind? {
+  ///
+  /// - Parameter count: bytes of the whole file, where these are its beginning.
+  package static func sniff(_ bytes: UnsafeRawBufferPointer, of count: Int? = nil) -> FileKind? {
     if let known = signatures.first(where: { bytes.starts(with: $0.bytes) }) { return known.kind }
     if bytes.count > 262, bytes[257..<262].elementsEqual("ustar".utf8) { return archive("a tar") }
     if bytes.count >= 2, bytes[0] == 0x80, (2...5).contains(bytes[1]) {
@@ -46,23 +48,30 @@ package struct FileKind: Sendable, Equatable {
       return FileKind(
         "zeros, as a download leaves them that has not ended", step: fetchAgain, isStandIn: true)
     }
-    return sniffMessages(bytes) ?? sniffText(bytes)
+    return sniffMessages(bytes) ?? sniffText(bytes, isWhole: (count ?? bytes.count) <= bytes.count)
   }
 
+  /// Bytes that a pointer has at most; a text that only begins like one is longer.
+  private static let pointerBytes = 1024
+
   /// What stands where a text should be because it was not fetched; nil for everything else.
-  package static func standIn(_ bytes: UnsafeRawBufferPointer) -> FileKind? {
+  ///
+  /// - Parameter count: bytes of the whole file, where these are its beginning.
+  package static func standIn(_ bytes: UnsafeRawBufferPointer, of count: Int? = nil) -> FileKind? {
     if bytes.isEmpty { return FileKind("an empty file", step: fetchAgain, isStandIn: true) }
-    return sniff(bytes).flatMap { $0.isStandIn ? $0 : nil }
+    guard let kind = sniff(bytes, of: count), kind.isStandIn else { return nil }
+    let isPointer = pointers.contains { $0.kind == kind }
+    return isPointer && (count ?? bytes.count) > pointerBytes ? nil : kind
   }
 
   /// The same of a file.
   package static func standIn(_ file: MappedFile) -> FileKind? {
-    file.withBytes(0..<min(file.count, headBytes)) { standIn($0) }
+    file.withBytes(0..<min(file.count, headBytes)) { standIn($0, of: file.count) }
   }
 
   /// What a file might be; nil when nothing is recognised.
   package static func sniff(_ file: MappedFile) -> FileKind? {
-    file.withBytes(0..<min(file.count, headBytes)) { sniff($0) }
+    file.withBytes(0..<min(file.count, headBytes)) { sniff($0, of: file.count) }
   }
 
   /// Formats that begin with their first field.
@@ -105,18 +114,22 @@ package struct FileKind: Sendable, Equatable {
     }
   }
 
-  private static func sniffText(_ bytes: UnsafeRawBufferPointer) -> FileKind? {
+  private static func sniffText(_ bytes: UnsafeRawBufferPointer, isWhole: Bool) -> FileKind? {
     let start = bytes.prefix(256).drop { [0x20, 0x09, 0x0a, 0x0d].contains($0) }
     let lower = start.prefix(64).map { (0x41...0x5a).contains($0) ? $0 | 0x20 : $0 }
     if lower.starts(with: "<!doctype html".utf8) || lower.starts(with: "<html".utf8) {
-      return page
+      // A list of tags has no more than the first of these.
+      let text = String(decoding: bytes.prefix(headBytes), as: UTF8.self).lowercased()
+      if ["<head", "<body", "<title", "<meta", "<script", "</html"].contains(where: text.contains) {
+        return page
+      }
     }
     if lower.starts(with: "<?xml".utf8) || lower.starts(with: "<net ".utf8) {
       let text = String(decoding: bytes.prefix(headBytes), as: UTF8.self)
       return text.contains("<net ")
         ? FileKind("an OpenVINO model", step: madeOfModel) : FileKind("an XML text")
     }
-    if let answer = sniffAnswer(start) { return answer }
+    if let answer = sniffAnswer(bytes, isWhole: isWhole) { return answer }
     if let first = start.first, first == UInt8(ascii: "{"),
       start.dropFirst().first.map({
         [0x22, 0x20, 0x0a, 0x0d, 0x09, 0x7d].contains($0)
@@ -128,33 +141,63 @@ package struct FileKind: Sendable, Equatable {
   }
 
   /// What a server answered instead of the file, or any other text, with its beginning.
-  private static func sniffAnswer(_ start: Slice<UnsafeRawBufferPointer>) -> FileKind? {
-    guard start.count >= 3,
-      start.allSatisfy({ (0x20...0x7e).contains($0) || [0x09, 0x0a, 0x0d].contains($0) })
-    else { return nil }
-    let whole = String(decoding: start, as: UTF8.self)
-    let lines = whole.split(whereSeparator: \.isNewline)
+  private static func sniffAnswer(
+    _ bytes: UnsafeRawBufferPointer, isWhole: Bool
+  ) -> FileKind? {
+    guard bytes.count >= 3, bytes.prefix(256).allSatisfy(isPlain) else { return nil }
+    let whole = String(decoding: bytes.prefix(headBytes), as: UTF8.self)
+    let lines = whole.split(whereSeparator: \.isNewline).filter { !$0.allSatisfy(\.isWhitespace) }
     guard let line = lines.first else { return nil }
     let text = "the text \"\(String(line).escapedForDisplay(limit: 60))\""
-    let lower = line.lowercased()
-    let isJSON = start.first == UInt8(ascii: "{")
-    let answers = [
-      "entry not found", "not found", "invalid username", "invalid credentials", "repository not",
-      "access to model", "access denied", "unauthorized", "forbidden", "invalid token",
-      "moved permanently", "temporary redirect",
-      "too many requests", "internal server error", "<error>",
-    ]
-    let isAnswer =
-      isJSON
-      ? whole.filter { !$0.isWhitespace }.lowercased().hasPrefix("{\"error\":")
-      // A list of names may have "not found" among them.
-      : lines.count == 1 && answers.contains { lower.contains($0) }
+    let isJSON = line.first { !$0.isWhitespace } == "{"
+    // A long text may begin with anything.
+    let isAnswer = isWhole && (isJSON ? isError(whole) : lines.count == 1 && isRefusal(line))
     guard isAnswer else { return isJSON ? nil : FileKind(text) }
     return FileKind(
       text + ", a server's answer instead of the file",
       step: fetchAgain + " (hf auth login first where the model asks for permission)",
       isStandIn: true)
   }
+
+  private static func isPlain(_ byte: UInt8) -> Bool {
+    (0x20...0x7e).contains(byte) || [0x09, 0x0a, 0x0d].contains(byte)
+  }
+
+  /// An object that says what went wrong, and nothing else.
+  private static func isError(_ text: String) -> Bool {
+    guard let object = (try? JSONValue.parse(Array(text.utf8)))?.objectValue else { return false }
+    let keys = object.members.map { $0.key.lowercased() }
+    guard keys.first == "error", keys.allSatisfy(keysOfErrors.contains) else { return false }
+    switch object.members.first?.value {
+    case .string(let words): return !words.isEmpty
+    case .object: return true
+    default: return false
+    }
+  }
+
+  private static let keysOfErrors: Set<String> = [
+    "error", "message", "status", "statuscode", "status_code", "code", "detail", "details",
+    "reason", "path", "url", "timestamp", "request_id",
+  ]
+
+  /// What hubs and servers answer, perhaps behind a number: the whole of it, or how it begins.
+  private static func isRefusal(_ line: Substring) -> Bool {
+    let words = line.lowercased().drop { $0.isNumber || $0.isWhitespace || $0 == ":" }
+    var bare = words
+    while let last = bare.last, last.isWhitespace || last == "." { bare.removeLast() }
+    return wholeRefusals.contains(String(bare)) || refusals.contains { words.hasPrefix($0) }
+  }
+
+  private static let wholeRefusals: Set<String> = [
+    "not found", "unauthorized", "forbidden", "access denied", "bad gateway", "bad request",
+    "too many requests", "internal server error", "service unavailable",
+  ]
+
+  private static let refusals = [
+    "entry not found", "repository not found", "invalid username or password",
+    "invalid credentials", "invalid token", "access to model ", "moved permanently. redirecting",
+    "temporary redirect. redirecting", "found. redirecting", "<error>",
+  ]
 
   private static func archive(_ kind: String) -> FileKind {
     FileKind("\(kind) archive", step: "unpack it first")
