@@ -37,6 +37,12 @@ struct SourceTensor: Sendable {
   var container: ContainerElements? { stored.blocks as? ContainerElements }
   /// Outputs that had better be read together.
   var unit: Int { container?.unit ?? 1 }
+  var elementCount: Int {
+    guard case .part(_, let count) = rows, let all = stored.shape.first, all > 0 else {
+      return stored.elementCount
+    }
+    return count * (stored.elementCount / all)
+  }
   /// Bytes of the elements, each once.
   var byteCount: Int {
     guard case .part(_, let count) = rows, let all = stored.shape.first, all > 0 else {

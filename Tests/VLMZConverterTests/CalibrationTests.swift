@@ -161,6 +161,17 @@ struct CalibrationTests {
     #expect(DeadLeaves.picture(4) != DeadLeaves.picture(7))
   }
 
+  @Test(
+    "matrices that a checkpoint has in one tensor are calibrated",
+    arguments: ["dinov2/timm-dinov3", "dinov2/timm-dinov3-gated", "dinov2/facebook-dinov3"])
+  func fused(name: String) throws {
+    let options = Converter.Calibration(on: [CalibrationFixture.pictures], tokenCount: 64)
+    let input = TestFiles.fixture(name)
+    let calibrated = try CalibrationFixture.bytes(input, options, to: folder.path("a.vlmz"))
+    let plain = try CalibrationFixture.bytes(input, nil, to: folder.path("b.vlmz"))
+    #expect(plain != calibrated)
+  }
+
   @Test("a cancelled calibration leaves nothing behind")
   func cancelled() throws {
     let data = try write(CalibrationFixture.text(words: 400), "text.txt")

@@ -9,7 +9,7 @@ extension Conversion {
     var hash = XXH64()
     for item in plan.items where item.spec.role.isMatrix {
       let tensor = try source.tensor(item.spec.path)
-      let count = tensor.stored.elementCount
+      let count = tensor.elementCount
       let sample = min(64, count)
       var values = [Float](repeating: 0, count: sample)
       // From the middle: of a table of embeddings the first rows are seldom trained.

@@ -167,8 +167,11 @@ struct BudgetedRun {
     if let statistics {
       if !statistics.hasSensitivities, converter.options.calibration?.effort != .fast {
         note(
-          "the statistics do not say what the model loses by each matrix: constants for their roles "
-            + "are taken; remove the file and calibrate again to do better")
+          converter.options.calibration?.statisticsFile == nil
+            ? "no error in a matrix shows in what the model says of these data: constants for the "
+              + "roles of matrices are taken"
+            : "the statistics do not say what the model loses by each matrix: constants for their "
+              + "roles are taken; remove the file and calibrate again to do better")
       }
     } else if converter.options.calibration != nil {
       note(
