@@ -165,7 +165,7 @@ struct CalibrationTests {
     "matrices that a checkpoint has in one tensor are calibrated",
     arguments: ["dinov2/timm-dinov3", "dinov2/timm-dinov3-gated", "dinov2/facebook-dinov3"])
   func fused(name: String) throws {
-    let options = Converter.Calibration(on: [CalibrationFixture.pictures], tokenCount: 64)
+    let options = Converter.Calibration(on: [CalibrationFixture.pictures], tokenCount: 256)
     let input = TestFiles.fixture(name)
     let calibrated = try CalibrationFixture.bytes(input, options, to: folder.path("a.vlmz"))
     let plain = try CalibrationFixture.bytes(input, nil, to: folder.path("b.vlmz"))
