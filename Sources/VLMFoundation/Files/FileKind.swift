@@ -117,7 +117,8 @@ package struct FileKind: Sendable, Equatable {
   private static func sniffText(_ bytes: UnsafeRawBufferPointer, isWhole: Bool) -> FileKind? {
     let start = bytes.prefix(256).drop { [0x20, 0x09, 0x0a, 0x0d].contains($0) }
     let lower = start.prefix(64).map { (0x41...0x5a).contains($0) ? $0 | 0x20 : $0 }
-    if lower.starts(with: "<!doctype html".utf8) || lower.starts(with: "<html".utf8) {
+    if lower.starts(with: "<!doctype html".utf8) { return page }
+    if lower.starts(with: "<html".utf8) {
       // A list of tags has no more than the first of these.
       let text = String(decoding: bytes.prefix(headBytes), as: UTF8.self).lowercased()
       if ["<head", "<body", "<title", "<meta", "<script", "</html"].contains(where: text.contains) {
