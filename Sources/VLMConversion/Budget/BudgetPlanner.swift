@@ -301,12 +301,10 @@ extension Conversion {
     let schemes = SchemeErrors.schemes(withHalves: false)
     let items = plan.items.indices.filter { isFree($0) }.compactMap { index -> MixtureItem? in
       let spec = plan.items[index].spec
-      let choices = schemes.enumerated().compactMap { place, scheme in
-        spec.role.format(scheme: scheme).byteCount(shape: spec.shape).map { bytes in
-          // Less in more bits, so that all of the curve is there.
-          let loss = 1 / Double(index + 3) / Double(1 << 2 * place) / Double(place + 3)
-          return MixtureItem.Choice(
-            scheme: scheme, byteCount: budget.counted(bytes), loss: loss)
+      let choices = schemes.compactMap { scheme in
+        spec.role.format(scheme: scheme).byteCount(shape: spec.shape).map {
+          MixtureItem.Choice(
+            scheme: scheme, byteCount: budget.counted($0), loss: 1 / Double(index + 3))
         }
       }
       return choices.isEmpty
