@@ -53,8 +53,11 @@ static const char *failure;
 static void load(void) {
   void *handle = dlopen("libheif.so.1", RTLD_NOW | RTLD_LOCAL);
   if (!handle) {
-    failure = dlerror();
-    if (!failure) failure = "libheif.so.1: cannot be loaded";
+    // The text belongs to the thread, until its next call of this kind.
+    static char reason[256];
+    const char *text = dlerror();
+    snprintf(reason, sizeof reason, "%s", text ? text : "libheif.so.1: cannot be loaded");
+    failure = reason;
     return;
   }
   const struct {

@@ -333,7 +333,8 @@ static vlm_image_status read_header(
   library->options_on_error(options, keep_error, decoder);
   library->options_on_warning(options, keep_warning, decoder);
   // libtiff's largest legitimate allocation: the pixels of a strip, or the file's tags.
-  const size_t largest = maximum_pixels * 16 + decoder->count + (1u << 20);
+  const size_t pixels = maximum_pixels < 1u << 27 ? maximum_pixels : 1u << 27;
+  const size_t largest = pixels * 16 + decoder->count + (1u << 20);
   library->options_max_alloc(options, largest < 1u << 31 ? (ssize_t)largest : 1ll << 31);
   decoder->tiff = library->open(
       "TIFF", "r", decoder, read_bytes, write_bytes, seek_bytes, close_bytes, size_bytes,

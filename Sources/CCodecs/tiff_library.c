@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "include/image_libraries.h"
@@ -14,8 +15,11 @@ static const char *failure;
 static void load(void) {
   void *handle = dlopen("libtiff.so.6", RTLD_NOW | RTLD_LOCAL);
   if (!handle) {
-    failure = dlerror();
-    if (!failure) failure = "libtiff.so.6: cannot be loaded";
+    // The text belongs to the thread, until its next call of this kind.
+    static char reason[256];
+    const char *text = dlerror();
+    snprintf(reason, sizeof reason, "%s", text ? text : "libtiff.so.6: cannot be loaded");
+    failure = reason;
     return;
   }
   const struct {

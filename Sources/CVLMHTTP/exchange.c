@@ -256,7 +256,7 @@ bool vlm_http_write(vlm_http_exchange *exchange, const uint8_t *bytes, size_t co
       exchange->pending_end = waiting;
     }
   }
-  if (is_open) {
+  if (is_open && count > 0) {
     memcpy(exchange->pending + exchange->pending_end, bytes, count);
     exchange->pending_end += count;
   }

@@ -95,7 +95,12 @@ int vlm_listen_unix(const char *path, unsigned mode) {
   if (descriptor < 0) return -1;
   // Nobody can connect before it listens, and by then it has its mode.
   if (bind(descriptor, (const struct sockaddr *)&address, count) != 0) return fail(descriptor);
-  if (chmod(path, mode) != 0 || listen(descriptor, BACKLOG) != 0) return fail(descriptor);
+  if (chmod(path, mode) != 0 || listen(descriptor, BACKLOG) != 0) {
+    int error = errno;
+    unlink(path);
+    errno = error;
+    return fail(descriptor);
+  }
   return descriptor;
 }
 

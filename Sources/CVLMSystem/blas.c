@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <sys/resource.h>
 
 // cblas.h's values; the header is not included because Debian keeps it in an alternative's folder.
@@ -32,8 +33,11 @@ static void load(void) {
   }
   void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
   if (library == NULL) {
-    failure = dlerror();
-    if (failure == NULL) failure = "libopenblas.so.0: cannot be loaded";
+    // The text belongs to the thread, until its next call of this kind.
+    static char reason[256];
+    const char *text = dlerror();
+    snprintf(reason, sizeof reason, "%s", text ? text : "libopenblas.so.0: cannot be loaded");
+    failure = reason;
     return;
   }
   // Each product runs on its caller's thread.

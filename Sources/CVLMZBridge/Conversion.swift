@@ -111,6 +111,9 @@ private func calibration(
     guard effort == nil else {
       throw invalid("effort", found: "no calibration", expected: "one")
     }
+    guard given.calibration_tokens == 0 else {
+      throw invalid("calibration tokens", found: "no calibration", expected: "one")
+    }
     return nil
   }
   var calibration = Converter.Calibration(

@@ -284,7 +284,6 @@ extension CheckpointError {
         + "save_pretrained, makes one"
     }
     if has(OtherWeights.madeOfModel) {
-
       return "; such a file is made of a model's weights: " + FileKind.madeOfModel
     }
     return nil

@@ -30,13 +30,12 @@ enum CheckpointFolder {
   ]
 
   /// Extensions of weight files in unsupported formats, to be named in the error message.
-  private static let otherEndings = [
-    ".msgpack", ".h5", ".hdf5", ".keras", ".onnx", ".tflite", ".pb", ".ot", ".npz", ".npy", ".pkl",
-    ".pickle", ".joblib", ".index", ".distcp", ".mlmodel", ".xml", ".ggml", ".vlmz", ".tar", ".gz",
-    ".zip", ".nemo", ".engine", ".pdparams", ".params", ".ckpt.meta", ".pt2", ".pte", ".mlpackage",
-    ".trt", ".plan", ".mar", ".safetensors.index", ".llamafile", ".task", ".litertlm", ".param",
-    ".mnn", ".rknn", ".om", ".onnx_data", ".mlmodelc", ".rar", ".7z", ".xz", ".bz2", ".zst",
-  ]
+  private static let otherEndings =
+    OtherWeights.endings + [
+      ".ot", ".npz", ".npy", ".pkl", ".pickle", ".joblib", ".index", ".distcp", ".ggml", ".vlmz",
+      ".tar", ".gz", ".zip", ".nemo", ".ckpt.meta", ".mar", ".safetensors.index", ".llamafile",
+      ".rar", ".7z", ".xz", ".bz2", ".zst",
+    ]
   /// Extensions of unfinished downloads.
   private static let unfinishedEndings = [
     ".incomplete", ".aria2", ".part", ".crdownload", ".download", ".partial", ".!qB", ".tmp",

@@ -34,13 +34,4 @@ package enum FloatFormats {
     default: Float(bitPattern: UInt32(bits) << 23)
     }
   }
-
-  /// How many of `values` are infinite or NaN.
-  package static func countNonFinite(_ values: UnsafeBufferPointer<Float>) -> Int {
-    var count = 0
-    for value in values {
-      count &+= value.bitPattern & 0x7f80_0000 == 0x7f80_0000 ? 1 : 0
-    }
-    return count
-  }
 }

@@ -8,10 +8,12 @@ import VLMFoundation
 /// lies beside them tell what they are.
 enum OtherWeights {
   /// Extensions of files that hold a model in a form of their own.
-  static let madeOfModel = [
-    ".onnx", ".onnx_data", ".xml", ".tflite", ".pb", ".mlmodel", ".mlpackage", ".mlmodelc", ".pte",
-    ".pt2", ".litertlm", ".task", ".engine", ".trt", ".plan", ".param", ".mnn", ".rknn", ".om",
-  ]
+  static let madeOfModel =
+    kinds.filter { $0.step == FileKind.madeOfModel }.flatMap(\.endings)
+    + [".xml", ".mlpackage", ".mlmodelc", ".pt2"]
+
+  /// Extensions of all that this knows.
+  static let endings = kinds.flatMap(\.endings) + [".xml", ".mlpackage", ".mlmodelc", ".pt2"]
 
   /// Names by extension, where the content is not told apart from numbers.
   private static let kinds: [(endings: [String], name: String, step: String)] = [

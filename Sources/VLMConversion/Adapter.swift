@@ -14,8 +14,7 @@ struct Adapter {
   private let base: String?
   private let folder: String
 
-  /// - Parameter path: what the user named: `folder`, or a file in it.
-  init(path: String, folder: String) {
+  init(folder: String) {
     self.folder = folder
     var descriptions = SourceDescriptions(folder: folder)
     let config = try? descriptions.read("adapter_config.json")

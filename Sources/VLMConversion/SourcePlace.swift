@@ -19,7 +19,7 @@ struct SourcePlace {
     folder = isFolder ? path : Self.folder(of: path)
     let openCLIP = folder + "/open_clip_model.safetensors"
     weights = isFolder && FileSystem.exists(openCLIP) ? openCLIP : path
-    adapter = Adapter(path: path, folder: folder)
+    adapter = Adapter(folder: folder)
     if let choice { notes.append(choice) }
     guard isFolder, adapter.isPresent else { return }
     guard Checkpoint.hasModel(folder: folder) else { throw adapter.refusal(path: weights) }

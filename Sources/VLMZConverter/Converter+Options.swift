@@ -67,7 +67,7 @@ extension Converter {
     public var visionTowerSlow: String?
     /// The folder of the language model, for a checkpoint that is a projector alone.
     public var modelBase: String?
-    /// The vision half of a LLaVA in GGUF, for its language half.
+    /// The vision half of a LLaVA or SmolVLM in GGUF, for its language half.
     public var mmproj: String?
 
     // MARK: How it is written

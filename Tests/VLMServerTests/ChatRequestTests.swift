@@ -34,9 +34,17 @@ import VLMZ
     #expect(request.parameters.alternatives == 2)
   }
 
-  @Test func newerNameOfTheLimitWinsAndTheServersLimitHolds() throws {
-    let request = try chat(said(#""Hi""#, #", "max_tokens": 7, "max_completion_tokens": 9"#))
+  @Test func limitsByTwoNamesAreTheSameAndTheServersLimitHolds() throws {
+    let request = try chat(said(#""Hi""#, #", "max_tokens": 9, "max_completion_tokens": 9"#))
     #expect(request.parameters.options.maximumTokens == 9)
+    for both in [
+      #""max_tokens": 7, "max_completion_tokens": 9"#,
+      #""repeat_penalty": 1.1, "repetition_penalty": 1.2"#,
+    ] {
+      let error = refusal { _ = try chat(said(#""Hi""#, ", " + both)) }
+      #expect(error?.status == 400)
+      #expect(error?.message.hasSuffix("expected one of them") == true)
+    }
     let long = try chat(said(#""Hi""#, #", "max_tokens": 5000"#))
     #expect(long.parameters.options.maximumTokens == 50)
   }

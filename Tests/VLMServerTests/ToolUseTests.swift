@@ -66,6 +66,12 @@ import VLMZ
     )
     #expect(two.content == "Let me see.")
     #expect(two.calls == [expected, ToolUse.Call(name: "time", arguments: "{}")])
+    let single = try chat(
+      question,
+      #""tools": [\#(Self.weather), \#(Self.time)], "parallel_tool_calls": false"#)
+    let one = try #require(single.parameters.tools).reply(
+      "<tool_call>\(call)</tool_call><tool_call>{\"name\": \"time\"}</tool_call>")
+    #expect(one == ToolUse.Reply(content: "", calls: [expected]))
     // The end may be cut off, or be a special token.
     #expect(tools.reply("<tool_call>\n" + call).calls == [expected])
     for text in [

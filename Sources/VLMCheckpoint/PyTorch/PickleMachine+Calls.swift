@@ -279,14 +279,16 @@ extension PickleMachine {
 }
 
 extension TorchType {
-  /// Bytes of a dense tensor of `shape`; nil if eight times that overflows.
+  /// Bytes of a dense tensor of `shape`; nil if eight times that overflows, of an empty one but for
+  /// its zeros.
   func byteCount(_ shape: [Int]) -> Int? {
     var count = width
     for extent in shape {
-      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
+      let (product, overflow) = count.multipliedReportingOverflow(by: max(1, extent))
       if overflow { return nil }
       count = product
     }
-    return count.multipliedReportingOverflow(by: 8).overflow ? nil : count
+    if count.multipliedReportingOverflow(by: 8).overflow { return nil }
+    return shape.contains(0) ? 0 : count
   }
 }

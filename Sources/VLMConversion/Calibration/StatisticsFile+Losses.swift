@@ -42,12 +42,13 @@ extension StatisticsFile {
     defer { close(file) }
     // Another file may lie there by now.
     var status = stat()
-    guard fstat(file, &status) == 0, Int(status.st_size) == tensor.source.count else {
-      return false
-    }
-    return values.map { $0.bitPattern.littleEndian }.withUnsafeBytes { bytes in
+    guard fstat(file, &status) == 0, Int(status.st_size) == tensor.source.count,
+      tensor.source.isSameFile(as: path)
+    else { return false }
+    let isWritten = values.map { $0.bitPattern.littleEndian }.withUnsafeBytes { bytes in
       pwrite(file, bytes.baseAddress, bytes.count, off_t(tensor.range.lowerBound)) == bytes.count
     }
+    return isWritten && fsync(file) == 0
   }
 
   /// A digest of what decides bytes of containers: all of the file but the losses.

@@ -9,7 +9,12 @@ package final class Monitor: @unchecked Sendable {
 
   package init() {
     pthread_mutex_init(mutex, nil)
-    pthread_cond_init(condition, nil)
+    // Setting the clock lengthens no wait.
+    var attributes = pthread_condattr_t()
+    pthread_condattr_init(&attributes)
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+    pthread_cond_init(condition, &attributes)
+    pthread_condattr_destroy(&attributes)
   }
 
   deinit {
@@ -31,7 +36,7 @@ package final class Monitor: @unchecked Sendable {
   /// The same for so long at most.
   package func wait(nanoseconds: Int) {
     var end = timespec()
-    clock_gettime(CLOCK_REALTIME, &end)
+    clock_gettime(CLOCK_MONOTONIC, &end)
     let total = end.tv_nsec + max(0, nanoseconds)
     end.tv_sec += total / 1_000_000_000
     end.tv_nsec = total % 1_000_000_000

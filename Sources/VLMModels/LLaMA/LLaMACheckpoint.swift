@@ -72,7 +72,7 @@ extension LLaMACheckpoint {
           unexpected.append(name)
         case .tensor(let ours):
           // Of Phi-3 in GGUF, "ffn_up" is the gates' matrix too.
-          if let parts = fusedGates(ours, shape, naming, description) {
+          if let parts = fusedGates(ours, naming, description) {
             try split(name, shape, parts)
             continue
           }
@@ -119,7 +119,7 @@ extension LLaMACheckpoint {
     }
 
     private func fusedGates(
-      _ ours: String, _ shape: [Int], _ naming: LLaMANaming, _ description: JSONValue
+      _ ours: String, _ naming: LLaMANaming, _ description: JSONValue
     ) -> [String]? {
       guard naming == .gguf, description["general.architecture"]?.stringValue == "phi3",
         ours.hasSuffix(".mlp.up_proj.weight")

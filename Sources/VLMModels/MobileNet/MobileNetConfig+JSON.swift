@@ -14,7 +14,7 @@ extension MobileNetConfig {
     return .object(object)
   }
 
-  /// Reads what `json` wrote; every field is checked, and only `final` may be missing.
+  /// Reads what `json` wrote; every field is checked, and what a model may be without may be missing.
   package init(json: JSONValue, path: String) throws(ModelError) {
     let fields = ConfigFields(json, path: path)
     stages = []

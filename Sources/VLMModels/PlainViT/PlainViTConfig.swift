@@ -214,10 +214,11 @@ package struct PlainViTConfig: Sendable, Equatable {
     hasDistillationToken = try fields.bool("distillation_token", default: false)
     if fields.has("pooler") { pooler = try [HeadLayer](try fields.object("pooler")) }
     if fields.has("classifier") { classifier = try [HeadLayer](try fields.object("classifier")) }
-    for entry in json["stem"]?.arrayValue ?? [] {
-      let layer = ConfigFields(entry, path: "\(path).stem")
-      stem.append(
-        StemLayer(kernel: try layer.int("kernel"), outputs: try layer.int("outputs")))
+    if fields.has("stem") {
+      for layer in try fields.objects("stem", limit: 8) {
+        stem.append(
+          StemLayer(kernel: try layer.int("kernel"), outputs: try layer.int("outputs")))
+      }
     }
     hasPatchBias = try fields.bool("patch_bias", default: true)
     hasPreNorm = try fields.bool("pre_norm", default: false)

@@ -267,10 +267,13 @@ struct PlainViTDescription {
   }
 
   private static func heads(ofModel name: String, _ naming: PlainViTNaming) -> Int? {
-    var sizes = [
-      "_tiny_": 3, "_small_": 6, "_medium_": 8, "_base_": 12, "_large_": 16, "_huge_": 16,
-    ]
-    if naming.isRotary { sizes.merge(["_huge_": 20, "_giant_": 24, "_7b_": 32]) { $1 } }
+    let sizes: KeyValuePairs<String, Int> =
+      naming.isRotary
+      ? [
+        "_tiny_": 3, "_small_": 6, "_medium_": 8, "_base_": 12, "_large_": 16, "_huge_": 20,
+        "_giant_": 24, "_7b_": 32,
+      ]
+      : ["_tiny_": 3, "_small_": 6, "_medium_": 8, "_base_": 12, "_large_": 16, "_huge_": 16]
     return sizes.first { name.contains($0.key) }?.value
   }
 

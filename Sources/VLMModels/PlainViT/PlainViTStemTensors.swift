@@ -14,6 +14,9 @@ struct PlainViTStemTensors {
   /// PyTorch's default, which timm's norms have.
   private static let epsilon: Float = 1e-5
 
+  /// Far above any in use; the product of all is the side of a patch.
+  private static let maximumKernel = 16
+
   /// - Parameter prefix: what stands before the tower's names.
   /// - Throws: `ModelError` naming a tensor that is missing or has another shape.
   init(_ names: [CheckpointFacts.Name], prefix: String) throws(ModelError) {
@@ -32,7 +35,9 @@ struct PlainViTStemTensors {
     var inputs = 3
     for index in 0..<8 {
       guard let kernel = shapes["\(index).conv.weight"] else { break }
-      guard kernel.count == 4, kernel[1] == inputs, kernel[2] == kernel[3], kernel[0] > 0 else {
+      guard kernel.count == 4, kernel[1] == inputs, kernel[2] == kernel[3],
+        (1...Self.maximumKernel).contains(kernel[2]), kernel[0] > 0
+      else {
         throw ModelError(
           .shape(
             scope + "\(index).conv.weight", found: kernel, expected: [-1, inputs, -1, -1]))

@@ -21,13 +21,13 @@ package struct AnswerParameters: Sendable {
   static let known = Set<String>([
     "model", "stream", "stream_options", "stop", "seed", "temperature", "top_p", "top_k", "min_p",
     "repetition_penalty", "repeat_penalty", "max_tokens", "n", "presence_penalty",
-    "frequency_penalty", "logit_bias",
+    "frequency_penalty", "logit_bias", "parallel_tool_calls",
   ]).union(AnswerFormat.parameters)
 
   /// What does not change the answer.
   static let ignored: Set<String> = [
     "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key",
-    "prompt_cache_retention", "parallel_tool_calls", "prediction",
+    "prompt_cache_retention", "prediction",
   ]
 
   /// - Throws: `APIError` for a value that cannot be.
@@ -52,7 +52,9 @@ package struct AnswerParameters: Sendable {
       throw .invalid(
         "stop", found: "\(stop.utf8.count) bytes", expected: "texts of 1 to 1000 bytes")
     }
-    let penalty = try fields.number("repetition_penalty", 0.01...100)
+    let penalty = try fields.either(
+      "repeat_penalty", try fields.number("repeat_penalty", 0.01...100),
+      "repetition_penalty", try fields.number("repetition_penalty", 0.01...100))
     let given = try AnswerFormat.given(fields)
     formatName = given?.name
     options = AnswerOptions(
@@ -60,7 +62,7 @@ package struct AnswerParameters: Sendable {
       temperature: try fields.number("temperature", 0...2),
       topK: try fields.integer("top_k", -1...1_000_000_000).map { max(0, $0) },
       topP: try fields.number("top_p", 0...1), minP: try fields.number("min_p", 0...1),
-      repeatPenalty: try fields.number("repeat_penalty", 0.01...100) ?? penalty,
+      repeatPenalty: penalty,
       presencePenalty: try fields.number("presence_penalty", -2...2) ?? 0,
       frequencyPenalty: try fields.number("frequency_penalty", -2...2) ?? 0,
       tokenBiases: try Self.biases(fields), seed: try Self.seed(fields) ?? randomSeed(),

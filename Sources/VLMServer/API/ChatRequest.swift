@@ -37,8 +37,9 @@ package struct ChatRequest: Sendable {
     messages = try reader.finish(tools: tools)
     notes = reader.notes
     try Self.checkContinuation(fields, isBegun: reader.isBegun)
-    let older = try fields.integer("max_tokens", 1...Int.max)
-    let tokens = try fields.integer("max_completion_tokens", 1...Int.max) ?? older
+    let tokens = try fields.either(
+      "max_completion_tokens", try fields.integer("max_completion_tokens", 1...Int.max),
+      "max_tokens", try fields.integer("max_tokens", 1...Int.max))
     let tells = try fields.bool("logprobs") ?? false
     let alternatives = try fields.integer("top_logprobs", 0...20)
     guard tells || (alternatives ?? 0) == 0 else {

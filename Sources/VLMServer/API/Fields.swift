@@ -103,6 +103,17 @@ struct Fields {
     return texts
   }
 
+  /// What two members say that are the same thing by two clients' names.
+  ///
+  /// - Throws: `APIError` where both are there and differ.
+  func either<Value: Equatable>(
+    _ first: String, _ a: Value?, _ second: String, _ b: Value?
+  ) throws(APIError) -> Value? {
+    guard let a else { return b }
+    guard let b, a != b else { return a }
+    throw .invalid(name(first), found: "\(a), and \(name(second)) \(b)", expected: "one of them")
+  }
+
   // MARK: - Unknown members
 
   /// Refuses members that nobody looks at.

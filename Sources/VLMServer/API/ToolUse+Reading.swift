@@ -39,6 +39,7 @@ extension ToolUse {
       rest = end.map { inside[$0.upperBound...] } ?? ""
     }
     reply.content += rest
+    if !isParallel { reply.calls = Array(reply.calls.prefix(1)) }
     if !reply.calls.isEmpty { reply.content = reply.content.withoutOuterSpace }
     return reply
   }

@@ -27,6 +27,8 @@ package struct ToolUse: Sendable, Equatable {
   let functions: [Function]
   /// Whether the answer must be a call.
   let isRequired: Bool
+  /// Whether an answer may ask for several calls; otherwise the first one counts.
+  let isParallel: Bool
 
   /// Functions of a request at most.
   private static let maximumCount = 128
@@ -73,6 +75,7 @@ package struct ToolUse: Sendable, Equatable {
       return nil
     }
     self.functions = functions
+    isParallel = try request.bool("parallel_tool_calls") ?? true
   }
 
   private static func function(_ tool: Fields, _ form: Form) throws(APIError) -> Function {

@@ -81,7 +81,7 @@ package struct BrowserGuard: Sendable {
     var response = response
     response.headers += [
       ("Access-Control-Allow-Origin", origin), ("Vary", "Origin"),
-      ("Access-Control-Expose-Headers", "Retry-After"),
+      ("Access-Control-Expose-Headers", "Retry-After, X-Vlmz-Note"),
     ]
     return response
   }

@@ -33,15 +33,18 @@ package enum DType: String, Sendable, CaseIterable {
   }
 
   /// Bytes of a dense tensor of `shape`; nil when a product overflows or the bits do not fill
-  /// whole bytes.
+  /// whole bytes. That of an empty tensor must not either but for its zeros, so that whoever
+  /// multiplies some of the extents needs no check.
   package func byteCount(shape: [Int]) -> Int? {
     var elements = 1
     for extent in shape {
-      let (product, overflow) = elements.multipliedReportingOverflow(by: extent)
+      let (product, overflow) = elements.multipliedReportingOverflow(by: max(1, extent))
       if overflow { return nil }
       elements = product
     }
     let (bits, overflow) = elements.multipliedReportingOverflow(by: bitCount)
-    return overflow || bits % 8 != 0 ? nil : bits / 8
+    if overflow { return nil }
+    if shape.contains(0) { return 0 }
+    return bits % 8 == 0 ? bits / 8 : nil
   }
 }

@@ -45,7 +45,10 @@ struct BudgetedRun {
       var excess = 0
       while report.fileByteCount > limit {
         excess += report.fileByteCount - limit
-        planned = try planner.plan(budget, losses: known, excess: excess)
+        let next = try planner.plan(budget, losses: known, excess: excess)
+        // What is no smaller would be written for nothing.
+        guard next.plan.byteCount < planned.plan.byteCount else { continue }
+        planned = next
         report = try run(planned, to: output, true, note, progress)
       }
     }

@@ -192,6 +192,7 @@ import VLMTestSupport
     try make.expectRefusal(tensor([3], [Int.max]), "leaves its storage")
     try make.expectRefusal(tensor([2, 2, 2], [Int.max / 2, Int.max / 2, Int.max / 2]), "leaves")
     try make.expectRefusal(tensor([1 << 40, 1 << 40], [0, 0]), "too large")
+    try make.expectRefusal(tensor([.max, 0, 2], [0, 0, 0]), "too large")
   }
 
   @Test("Z44 transposed, overlapping and stepped views are gathered")

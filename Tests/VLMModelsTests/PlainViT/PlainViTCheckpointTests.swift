@@ -52,6 +52,20 @@ struct PlainViTCheckpointTests {
     }
   }
 
+  @Test("convolutions of a stem with kernels out of all reason are refused")
+  func stem() {
+    var names: Names = [
+      ("cls_token", [1, 1, 1]), ("pos_embed", [1, 2, 1]), ("blocks.0.attn.qkv.weight", [3, 1]),
+    ]
+    for index in 0..<8 {
+      let module = "patch_embed.backbone.\(index).conv"
+      names += [
+        (module + ".weight", [1, index == 0 ? 3 : 1, 256, 256]), (module + ".bias", [1]),
+      ]
+    }
+    #expect(Self.text(names, nil).contains("patch_embed.backbone.0.conv.weight"))
+  }
+
   @Test("what shapes tell: gates, registers, biases, positions of the class token")
   func shapes() throws {
     func config(_ folder: String) throws -> PlainViTConfig {
