@@ -123,6 +123,9 @@ struct SourceDescriptions {
     switch model.description.config.assumedSteps(naming: model.naming) {
     case .timm:
       return Self.assumed(.timmDefault, "timm's defaults for ImageNet", color, metadata, &notes)
+    case .timmWhole(let side):
+      return Self.assumed(
+        .timmWhole(side: side), "timm's for such models", color, metadata, &notes)
     case .torchvision(let side):
       return Self.assumed(
         .torchvision(resize: side), "torchvision's for its models", color, metadata, &notes)
