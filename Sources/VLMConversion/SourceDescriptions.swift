@@ -75,7 +75,8 @@ struct SourceDescriptions {
     try requireFetched(file, expected: "a JSON text")
     do {
       return try file.withBytes(0..<file.count) { bytes in
-        try JSONValue.parse(bytes, limits: JSONLimits(maximumBytes: Self.maximumBytes))
+        try JSONValue.parse(
+          bytes, limits: JSONLimits(maximumBytes: Self.maximumBytes, allowsMark: true))
       }
     } catch let error as JSONError {
       if let kind = FileKind.sniff(file), kind != .json {
