@@ -59,8 +59,8 @@ struct BudgetOptions: ParsableArguments {
   func validate() throws {
     guard given.count <= 1 else {
       throw ValidationError(
-        "found \(given.joined(separator: " and ")), expected one of them: each says how large the "
-          + "file becomes")
+        "found \(given.joined(separator: " and ")), expected one of them: each says how matrices "
+          + "are stored")
     }
     _ = try budget()
     guard let curve else { return }
