@@ -173,7 +173,8 @@ struct JSONTests {
     #expect(try JSONValue.parse(marked, limits: .file)["a"] == 1)
     let broken: [UInt8] = [0xef, 0xbb, 0xbf] + Array("[1,]".utf8)
     do throws(JSONError) {
-      Issue.record("\(try JSONValue.parse(broken, limits: .file))")
+      let value = try JSONValue.parse(broken, limits: .file)
+      Issue.record("\(value)")
     } catch {
       #expect(error.offset == 6)
     }
