@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes the image goldens that Pillow and transformers decide: SHA-256 digests.
 
-    pip install pillow==13.0.0 transformers==5.24.0 torch torchvision safetensors
-    scripts/make-image-goldens.py            from the project's root
+    pip install pillow==13.0.0 transformers==5.24.0 timm==1.0.31 torch torchvision safetensors
+    scripts/make-image-goldens.py [timm]     from the project's root; "timm" makes timm.json alone
 
 Tests/Fixtures/pngsuite/pillow.json   of Image.open(file).convert("RGB"), for each sound file
 Tests/Fixtures/preprocess/pillow.json of Image.resize over seeded noise, for each filter and for
@@ -13,17 +13,21 @@ Tests/Fixtures/preprocess/processors.json
 Tests/Fixtures/preprocess/torchvision.safetensors
                                       of some photographs what the processors on torchvision make,
                                       which resize tensors; their distance from Pillow's is printed
+Tests/Fixtures/preprocess/timm.json   the same as processors.json of timm's create_transform
 """
 
 import hashlib
 import json
 import pathlib
+import sys
 
 import numpy as np
 import PIL
+import timm
 import transformers
 from PIL import Image
 from safetensors.numpy import save_file
+from timm.data import create_transform, resolve_data_config
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FIXTURES = ROOT / "Tests" / "Fixtures"
@@ -56,6 +60,45 @@ def write(path, value):
     path.write_text(json.dumps(value, indent=1) + "\n")
 
 
+IMAGES = ["docs/images/chelsea.png", "docs/images/rocket.jpg", "docs/images/horse.png"]
+photos = {name: Image.open(ROOT / name).convert("RGB") for name in IMAGES}
+
+
+def write_cases(name, versions, cases):
+    (FIXTURES / "preprocess" / name).write_text(
+        "{\n" + "".join(f' "{key}": "{value}",' for key, value in versions.items())
+        + '\n "cases": [\n  ' + ",\n  ".join(json.dumps(case) for case in cases) + "\n]}\n")
+
+
+def case(config, image, values):
+    values = np.ascontiguousarray(values, np.float32)
+    return [config, image, values.shape[1], values.shape[2],
+            hashlib.sha256(values.ravel()[::7].tobytes()).hexdigest()]
+
+
+def timm_cases():
+    """Every way of coming to a size, at sizes that are squares and none, with crops smaller than the
+    picture, as large, and larger."""
+    cases = []
+    for mode in ("center", "squash", "border"):
+        for size in ((48, 48), (40, 72), (72, 40), (33, 50)):
+            for index, share in enumerate((0.875, 1.0, 0.95)):
+                config = {
+                    "input_size": [3, *size], "crop_mode": mode, "crop_pct": share,
+                    "interpolation": ("bicubic", "bilinear")[index % 2],
+                    "mean": [0.485, 0.456, 0.406] if index else [0.5, 0.25, 0.7],
+                    "std": [0.229, 0.224, 0.225]}
+                transform = create_transform(
+                    **resolve_data_config({}, pretrained_cfg=dict(config)), is_training=False)
+                name = IMAGES[(index + size[0]) % len(IMAGES)]
+                cases.append(case(config, name, transform(photos[name]).numpy()))
+    return cases
+
+
+write_cases("timm.json", {"pillow": PIL.__version__, "timm": timm.__version__}, timm_cases())
+if sys.argv[1:] == ["timm"]:
+    sys.exit()
+
 suite = FIXTURES / "pngsuite"
 files = {
     path.name: digest(Image.open(path).convert("RGB"))
@@ -72,7 +115,6 @@ for seed, (width, height, to_width, to_height) in enumerate(SHAPES):
         resizes.append([seed, width, height, to_width, to_height, name, digest(result)])
 write(FIXTURES / "preprocess" / "pillow.json", {"resizes": resizes})
 
-IMAGES = ["docs/images/chelsea.png", "docs/images/rocket.jpg", "docs/images/horse.png"]
 NONE = [0.0, 0.0, 0.0]
 # What a preprocessor_config.json says beside the class: each form of each member.
 COMMON = [
@@ -138,18 +180,14 @@ def pixels(config, image, backend=""):
     return np.ascontiguousarray(values, np.float32)
 
 
-photos = {name: Image.open(ROOT / name).convert("RGB") for name in IMAGES}
 cases = []
 for name, forms in FORMS.items():
     for index, form in enumerate(forms):
         config = {"image_processor_type": name, **form}
         image = IMAGES[index % len(IMAGES)]
-        values = pixels(config, photos[image], "Pil")
-        cases.append([config, image, values.shape[1], values.shape[2],
-                      hashlib.sha256(values.ravel()[::7].tobytes()).hexdigest()])
-(FIXTURES / "preprocess" / "processors.json").write_text(
-    "{\n" + f' "pillow": "{PIL.__version__}", "transformers": "{transformers.__version__}",\n'
-    + ' "cases": [\n  ' + ",\n  ".join(json.dumps(case) for case in cases) + "\n]}\n")
+        cases.append(case(config, image, pixels(config, photos[image], "Pil")))
+write_cases("processors.json",
+            {"pillow": PIL.__version__, "transformers": transformers.__version__}, cases)
 
 tensors = {}
 for name in ("DINOv3ViTImageProcessorFast", "ViTImageProcessorFast", "CLIPImageProcessorFast",

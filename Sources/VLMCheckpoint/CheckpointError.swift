@@ -69,6 +69,8 @@ package struct CheckpointError: ReportableError, Equatable {
     case severalSnapshots([String])
     /// A checkpoint was given where a converted model is expected, which could be called `output`.
     case unconverted(output: String)
+    /// A checkpoint where a picture is expected.
+    case asPicture(output: String)
     /// The output path holds a checkpoint, which is never overwritten; the payload names its
     /// format.
     case asOutput(String)
@@ -214,7 +216,9 @@ extension CheckpointError {
       var found = others.isEmpty ? "" : ", found " + quoted(others, limit: 4)
       if others.count > 4 { found += " …" }
       return "the folder has no weights" + found + ", expected safetensors, PyTorch or GGUF files"
-        + (Self.nextStep(others) ?? "")
+        + (others.isEmpty
+          ? "; download the model's into it, as hf download OWNER/NAME --local-dir FOLDER does"
+          : Self.nextStep(others) ?? "")
     case .absent(let download):
       return "no such file or folder"
         + (download.map { "; if it is on the internet, download it first: \($0)" } ?? "")
@@ -240,6 +244,9 @@ extension CheckpointError {
         + "classifies or embeds them, or talks about them"
     case .unconverted(let output):
       return "is a checkpoint, expected a .vlmz file" + words.end(.convert(path, to: output))
+    case .asPicture(let output):
+      return "is a checkpoint, expected a picture, or a .safetensors file with pixel_values"
+        + words.end(.convert(path, to: output)) + ", and give that as the model"
     case .asOutput(let kind):
       return "is a \(kind), expected a .vlmz file to write: are the arguments the wrong way round?"
     case .notInPart(let name): return "is not in '\(shown(name))', as in the other parts"

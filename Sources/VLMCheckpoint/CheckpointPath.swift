@@ -121,13 +121,22 @@ package enum CheckpointPath {
   /// anything else, which the container reader diagnoses.
   package static func refusalAsContainer(_ path: String) -> CheckpointError? {
     if let absence = absence(path) { return download(path) == nil ? nil : absence }
+    return output(for: path).map { CheckpointError(path: path, problem: .unconverted(output: $0)) }
+  }
+
+  /// The error for a checkpoint in the place of a picture; nil for anything else.
+  package static func refusalAsPicture(_ path: String) -> CheckpointError? {
+    output(for: path).map { CheckpointError(path: path, problem: .asPicture(output: $0)) }
+  }
+
+  /// What the container of a checkpoint would be called; nil for a path that is none.
+  private static func output(for path: String) -> String? {
     let isFolder = FileSystem.kind(path) == S_IFDIR
     let place = (try? resolved(path).path) ?? path
     guard isFolder ? !isWithoutWeights(place) : checkpointKind(path) != nil else { return nil }
     let name = path.split(separator: "/").last.map(String.init) ?? "model"
     let stem = isFolder ? name : String(name.prefix(upTo: name.lastIndex(of: ".") ?? name.endIndex))
-    let output = (stem.isEmpty || stem.allSatisfy { $0 == "." } ? "model" : stem) + ".vlmz"
-    return CheckpointError(path: path, problem: .unconverted(output: output))
+    return (stem.isEmpty || stem.allSatisfy { $0 == "." } ? "model" : stem) + ".vlmz"
   }
 
   /// The error for an output path that holds a checkpoint, which is never overwritten; nil

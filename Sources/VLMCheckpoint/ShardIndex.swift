@@ -62,7 +62,7 @@ package enum ShardIndex {
       throw CheckpointError(path: path, problem: file.count == 0 ? .empty : .otherKind(kind))
     }
     let parsed = file.withBytes(0..<file.count) { bytes in
-      Result { () throws(JSONError) in try JSONValue.parse(bytes) }
+      Result { () throws(JSONError) in try JSONValue.parse(bytes, limits: .file) }
     }
     switch parsed {
     case .failure(let error):

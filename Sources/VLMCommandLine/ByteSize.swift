@@ -52,6 +52,22 @@ package enum ByteSize {
     return Int(value * factor)
   }
 
+  /// Refuses a part of a byte, which was meant to have a unit. Apart from `parse`, as the unit may be
+  /// the next word, of which the parser tells.
+  package static func requireWhole(_ text: String, option: String) throws {
+    guard let value = number(text), value != value.rounded() else { return }
+    throw ValidationError(
+      "\(option): found '\(text.escapedForDisplay())', expected a whole number of bytes, or a number "
+        + "and a unit, such as \(text)GB")
+  }
+
+  /// A size that `parse` takes, for messages: as it was written, and its unit.
+  package static func given(_ text: String) -> GivenSize? {
+    let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
+    let name = text.dropFirst(digits.count).drop { $0 == " " }
+    return ByteUnit(named: String(name)).map { GivenSize(text: text, unit: $0) }
+  }
+
   /// A decimal number without a sign before it: 0.02, 2e-2.
   package static func number(_ text: String) -> Double? {
     let others = Array(".eE-".utf8)

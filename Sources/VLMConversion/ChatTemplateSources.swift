@@ -80,6 +80,10 @@ extension SourceDescriptions {
   ) throws -> String? {
     guard let path = try path(of: name) else { return nil }
     let file = try MappedFile(path: path)
+    guard file.count > 0 else {
+      notes.append(Self.empty(name))
+      return nil
+    }
     try Self.requireFetched(file, expected: "a chat template")
     let limit = JinjaLimits().maximumSourceBytes
     guard file.count <= limit else {
@@ -91,8 +95,17 @@ extension SourceDescriptions {
       notes.append("\(name): found bytes that are no UTF-8: left out")
       return nil
     }
+    guard !text.allSatisfy(\.isWhitespace) else {
+      notes.append(Self.empty(name))
+      return nil
+    }
     // As Python reads a text.
     return text.replacingLineEnds()
+  }
+
+  /// transformers takes such a template, and every conversation becomes the empty prompt.
+  private static func empty(_ place: String) -> Note {
+    "\(place): an empty template, with which every prompt would be empty: left out"
   }
 
   /// The names of templates in a folder, without `.jinja`, and how many are too many.
@@ -112,6 +125,9 @@ extension SourceDescriptions {
   ) -> [ChatTemplates.Program] {
     switch value {
     case nil, .null: return []
+    case .string(let source) where source.allSatisfy(\.isWhitespace):
+      notes.append(empty("\(file): chat_template"))
+      return []
     case .string(let source): return [.init(name: ChatTemplates.defaultName, source: source)]
     case .array(let elements):
       let programs = elements.compactMap { element -> ChatTemplates.Program? in
@@ -186,7 +202,9 @@ extension SourceDescriptions {
     var count = 0
     for (name, value) in gguf.entries {
       let isDefault = name == key
-      guard isDefault || name.hasPrefix(key + "."), let source = value.stringValue else { continue }
+      guard isDefault || name.hasPrefix(key + "."), let source = value.stringValue,
+        !source.allSatisfy(\.isWhitespace)
+      else { continue }
       count += 1
       guard templates.programs.count < ChatTemplates.maximumPrograms else { continue }
       let own = isDefault ? ChatTemplates.defaultName : String(name.dropFirst(key.count + 1))

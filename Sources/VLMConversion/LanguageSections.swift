@@ -135,7 +135,7 @@ extension SourceDescriptions {
   ) throws -> (value: JSONValue, file: String)? {
     guard let (bytes, file) = try bytes(name) else { return nil }
     do throws(JSONError) {
-      return (try JSONValue.parse(bytes), file)
+      return (try JSONValue.parse(bytes, limits: .file), file)
     } catch {
       throw TextError(file: file, place: "tokenizer", .json(error.description))
     }

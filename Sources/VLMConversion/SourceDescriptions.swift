@@ -75,7 +75,8 @@ struct SourceDescriptions {
     try requireFetched(file, expected: "a JSON text")
     do {
       return try file.withBytes(0..<file.count) { bytes in
-        try JSONValue.parse(bytes, limits: JSONLimits(maximumBytes: Self.maximumBytes))
+        try JSONValue.parse(
+          bytes, limits: JSONLimits(maximumBytes: Self.maximumBytes, allowsMark: true))
       }
     } catch let error as JSONError {
       if let kind = FileKind.sniff(file), kind != .json {
@@ -123,6 +124,9 @@ struct SourceDescriptions {
     switch model.description.config.assumedSteps(naming: model.naming) {
     case .timm:
       return Self.assumed(.timmDefault, "timm's defaults for ImageNet", color, metadata, &notes)
+    case .timmWhole(let side):
+      return Self.assumed(
+        .timmWhole(side: side), "timm's for such models", color, metadata, &notes)
     case .torchvision(let side):
       return Self.assumed(
         .torchvision(resize: side), "torchvision's for its models", color, metadata, &notes)

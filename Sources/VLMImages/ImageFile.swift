@@ -21,24 +21,12 @@ enum ImageFile {
     defer { close(descriptor) }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw failure(.call("fstat", errno: errno)) }
-    guard status.st_mode & S_IFMT == S_IFREG else {
-      throw failure(.notRegular(kind(status.st_mode)))
-    }
+    if let kind = FileSystem.irregularKind(status) { throw failure(.notRegular(kind)) }
     InputFiles.add(status, path: path)
     let size = Int(status.st_size)
     let file = try read(descriptor: descriptor, name: path, expected: size, limits: limits)
     guard file.bytes.count == size else { throw failure(.changed) }
     return file
-  }
-
-  private static func kind(_ mode: mode_t) -> String {
-    switch mode & S_IFMT {
-    case S_IFDIR: "directory"
-    case S_IFIFO: "pipe"
-    case S_IFSOCK: "socket"
-    case S_IFCHR, S_IFBLK: "device"
-    default: "special file"
-    }
   }
 
   /// Reads to the end, or until the limit is exceeded.

@@ -135,6 +135,9 @@ extension ModelConfig where Self: VisionTowerConfig {
 package enum AssumedSteps: Sendable, Equatable {
   /// timm's defaults for ImageNet.
   case timm
+  /// The same at this side, with no share of a picture cut off but for its proportions: timm's
+  /// `crop_pct` 1, as its DINOv3s have it.
+  case timmWhole(side: Int)
   /// torchvision's, which resize the short side to so many pixels.
   case torchvision(resize: Int)
   /// CLIP's at this side.

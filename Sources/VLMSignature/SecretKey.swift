@@ -90,6 +90,11 @@ package final class SecretKey {
     _ text: KeyText, password: () throws -> [UInt8]?
   ) throws -> SecretKey {
     let path = text.path
+    if PublicKey(base64: text.lines[1]) != nil {
+      let beside = path.hasSuffix(".pub") ? String(path.dropLast(4)) + ".key" : path
+      let isThere = beside != path && FileSystem.exists(beside)
+      throw SignatureError(path: path, .publicKey(secret: isThere ? beside : nil))
+    }
     var bytes = try text.bytes(1, count: byteCount)
     defer { wipe(&bytes) }
     let isProtected = Array(bytes[2..<4]) == scrypt

@@ -27,6 +27,8 @@ package struct SignatureError: ReportableError, Equatable {
     case noKey(characters: Int)
     /// A secret key where a public one is expected.
     case secretKey
+    /// A public key where a secret one is expected, and the file that has that, if it lies beside it.
+    case publicKey(secret: String?)
     /// A signature of the file itself and not of its hash.
     case legacy
     /// A secret key whose parts do not belong together.
@@ -72,7 +74,7 @@ package struct SignatureError: ReportableError, Equatable {
     case .file(let error): error.exitStatus
     case .notSigned, .otherKey, .otherBytes, .comment, .root, .passwordNeeded, .wrongPassword:
       .noPermission
-    case .tooLong, .line, .secretKey, .legacy, .damagedKey, .cost: .badData
+    case .tooLong, .line, .secretKey, .publicKey, .legacy, .damagedKey, .cost: .badData
     case .noKey: .noInput
     case .commentText: .usage
     case .keyExists: .cannotCreate
@@ -112,6 +114,9 @@ package struct SignatureError: ReportableError, Equatable {
     case .secretKey:
       "is a secret key, expected the public one, minisign's or vlm-convert's .pub beside it; keep the "
         + "secret one where models are signed"
+    case .publicKey(let secret):
+      "is a public key, which checks signatures; expected the secret one that makes them"
+        + (secret.map { ": \($0.escapedForDisplay())" } ?? ", made with it: its .key, or minisign's")
     case .legacy:
       "found a signature of the file itself, expected one of its hash; sign again with minisign 0.11 "
         + "or later, or with its -H"

@@ -59,13 +59,7 @@ final class CacheLock {
     }
   }
 
-  private var isInPlace: Bool {
-    var opened = stat()
-    guard fstat(descriptor, &opened) == 0,
-      let named = FileSystem.status(path, followsLinks: false)
-    else { return false }
-    return opened.st_dev == named.st_dev && opened.st_ino == named.st_ino
-  }
+  private var isInPlace: Bool { FileSystem.isInPlace(descriptor, path) }
 
   /// Sets the time of modification to now.
   func touch() { futimens(descriptor, nil) }

@@ -30,6 +30,8 @@ extension Converter {
     /// What the file may take, or the model lose, in place of `scheme`: each matrix gets the scheme that
     /// the model loses least by. Patterns of `tensorSchemes` still decide for theirs.
     public var budget: Budget?
+    /// How a person wrote the size of that, for messages.
+    package var givenSize: GivenSize?
     /// A file whose mixture of schemes is taken in place of `scheme`: the JSON of a `Report` or a
     /// `Plan`, or a container. Tensors that it does not name are stored in f32.
     public var planFile: String?

@@ -8,18 +8,22 @@ extension Converter.Effort: ExpressibleByArgument {}
 
 /// What a conversion may spend, in place of a scheme.
 struct BudgetOptions: ParsableArguments {
+  // Unconditionally: of "-5" is told that it is below zero, not that the value is missing.
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Choose the scheme of each matrix so that the whole file is at most this large: 3.5GB, 90MB, "
         + "700MiB.", valueName: "bytes"))
   var size: String?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "The same by bits per weight, as the report counts them: 4.25.", valueName: "bits"))
   var bits: String?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "The same, as small as possible, by what the model may lose: divergence in nats of one that "
         + "writes or names classes, else one less the cosine of embeddings. Needs --calibrate or "
@@ -45,12 +49,18 @@ struct BudgetOptions: ParsableArguments {
       valueName: "effort"))
   var effort: Converter.Effort?
 
-  /// How many of the options say how matrices are stored.
-  var count: Int { [size, bits, loss, plan].filter { $0 != nil }.count }
+  /// Those of the options that were given and say how matrices are stored.
+  var given: [String] {
+    [("--size", size), ("--bits", bits), ("--loss", loss), ("--plan", plan)].compactMap {
+      $1 == nil ? nil : $0
+    }
+  }
 
   func validate() throws {
-    guard count <= 1 else {
-      throw ValidationError("expected one of --size, --bits, --loss and --plan")
+    guard given.count <= 1 else {
+      throw ValidationError(
+        "found \(given.joined(separator: " and ")), expected one of them: each says how matrices "
+          + "are stored")
     }
     _ = try budget()
     guard let curve else { return }

@@ -145,9 +145,10 @@ struct Convert: ParsableCommand {
       throw ValidationError("a checkpoint is mapped into memory, so it cannot come from a pipe")
     }
     try OutputOptions.requireFile(output)
-    guard scheme == nil || budget.count == 0 else {
+    if let scheme, let other = budget.given.first {
       throw ValidationError(
-        "expected one of --\(scheme?.scheme.name ?? "q8"), --size, --bits, --loss and --plan")
+        "found --\(scheme.scheme.name) and \(other), expected one of them: each says how matrices "
+          + "are stored")
     }
     guard budget.loss == nil || calibration.isAsked else {
       throw ValidationError(
@@ -165,7 +166,9 @@ struct Convert: ParsableCommand {
   /// The options as values.
   private func options() throws -> Converter.Options {
     var options = Converter.Options(scheme: scheme.map { WeightScheme($0.scheme) } ?? .q8)
+    if let size = budget.size { try ByteSize.requireWhole(size, option: "--size") }
     options.budget = try budget.budget()
+    options.givenSize = budget.size.flatMap { ByteSize.given($0) }
     options.planFile = budget.plan
     options.tensorSchemes = try tensorType.map(Self.override)
     options.calibration = try calibration.calibration(budget.effort)

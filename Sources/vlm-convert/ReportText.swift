@@ -52,7 +52,10 @@ struct ReportText {
       part("texts", "windows of text, conversations or captions"), part("tokens", "tokens"),
     ].compactMap { $0 }
     let others = [
-      part("held_back", "more held back to measure what is lost"),
+      part(
+        "held_back",
+        "more held back"
+          + (report.spending?.measuredLoss == nil ? "" : " to measure what is lost")),
       part("left_out", "left out as damaged"),
     ].compactMap { $0 }
     return "  calibrated on " + parts.joined(separator: ", ")

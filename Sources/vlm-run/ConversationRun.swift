@@ -178,9 +178,8 @@ struct ConversationRun {
     switch picture.content {
     case .failure(let error): throw error
     case .file:
-      image = try ImageDecoder.open(
-        path: picture.name, policy: policy, limits: limits, isFast: decodesFast,
-        report: Report.reporter(of: picture.place))
+      image = try ImageLoader.open(
+        picture.name, as: picture.place, policy: policy, limits: limits, isFast: decodesFast)
     case .bytes(let bytes):
       image = try ImageDecoder.open(
         bytes: bytes, name: picture.place, policy: policy, limits: limits, isFast: decodesFast,
@@ -263,9 +262,9 @@ struct ConversationRun {
     }
     if answer.ending == .context {
       Report.warning(
-        "the answer ends because the context of \(model.capacity) positions is full; "
-          + "--ctx \(2 * model.capacity) allows more"
-          + (options.chat ? ", /clear begins anew" : ""), program: "vlm-run")
+        "the answer ends because the context of \(model.capacity) positions is full"
+          + advice(ofContext: 2 * model.capacity, needed: model.capacity + 1)
+          + (options.chat ? "; /clear begins anew" : ""), program: "vlm-run")
     }
     if !isBegun { warnOfLength(conversation) }
     if !quiet {
@@ -292,12 +291,25 @@ struct ConversationRun {
     }
     // With room for the answer.
     let wanted = (needed + options.answerLength + 1023) / 1024 * 1024
-    let length = (try? model.container.modelDescription().language?.contextLength) ?? wanted
+    let advice =
+      advice(ofContext: wanted, needed: needed + 1)
+      + (options.chat ? "; /clear begins anew" : "")
     return GenerationError(
-      file: model.container.path, error.problem,
-      advice: "--ctx \(wanted) allows more"
-        + (wanted > length ? ", of a model made for \(length)" : "")
-        + (options.chat ? "; /clear begins anew" : ""))
+      file: model.container.path, error.problem, advice: String(advice.dropFirst(2)))
+  }
+
+  /// "; --ctx 4096 allows more": a context that the model was made for, or that it was not made for a
+  /// longer one, which would give nonsense.
+  ///
+  /// - Parameters:
+  ///   - wanted: positions that would do.
+  ///   - needed: the fewest that are of use.
+  private func advice(ofContext wanted: Int, needed: Int) -> String {
+    let length = (try? model.container.modelDescription().language?.contextLength) ?? wanted
+    let most = max(length, model.capacity)
+    return needed > most || most == model.capacity
+      ? "; the model was made for \(length), and what it writes beyond is of no use"
+      : "; --ctx \(min(wanted, most)) allows more"
   }
 
   /// What a person should know before reading the answer to a prompt of a length that the model never

@@ -34,9 +34,7 @@ struct ImageLoader {
     switch picture.content {
     case .failure(let error): throw error
     case .file:
-      decoded = try ImageDecoder.open(
-        path: name, policy: policy, limits: limits, isFast: isFast,
-        report: Report.reporter(of: name))
+      decoded = try Self.open(name, policy: policy, limits: limits, isFast: isFast)
     case .bytes(let bytes):
       decoded = try ImageDecoder.open(
         bytes: bytes, name: name, policy: policy, limits: limits, isFast: isFast,
@@ -45,11 +43,31 @@ struct ImageLoader {
     return try preprocessing.apply(decoded, name: name, limits: limits)
   }
 
+  /// Opens a picture.
+  ///
+  /// - Throws: `ImageError`; `CheckpointError` for a model in a picture's place.
+  static func open(
+    _ path: String, as place: String? = nil, policy: DecodePolicy, limits: ImageLimits,
+    isFast: Bool
+  ) throws -> LazyImage {
+    do throws(ImageError) {
+      return try ImageDecoder.open(
+        path: path, policy: policy, limits: limits, isFast: isFast,
+        report: Report.reporter(of: place ?? path))
+    } catch {
+      guard case .unrecognized = error.problem,
+        let refusal = CheckpointPath.refusalAsPicture(path)
+      else { throw error }
+      throw refusal
+    }
+  }
+
   /// The model's input as another engine made it: `pixel_values`, f32 `[1, channels, height, width]`.
   private func loadTensor(_ path: String) throws -> PixelTensor {
     let catalog = try SafetensorsFile.read(path: path)
     let name = "pixel_values"
     guard let tensor = catalog[name] else {
+      if let refusal = CheckpointPath.refusalAsPicture(path) { throw refusal }
       throw ModelError(file: path, .missingTensor(name))
     }
     let isBatch = tensor.shape.count == 4 && tensor.shape[0] == 1

@@ -1,3 +1,4 @@
+import VLMCheckpoint
 import VLMCommandLine
 import VLMFoundation
 import VLMImages
@@ -111,7 +112,10 @@ final class PictureSource {
   /// Nil for a folder, whose pictures come next.
   private func picture(_ name: String) -> PictureInput? {
     guard FileSystem.isFolder(name) else { return PictureInput(name: name, content: .file) }
-    guard options.recursive else { return failure(name, InputError(name, .folder)) }
+    guard options.recursive else {
+      return failure(
+        name, CheckpointPath.refusalAsPicture(name) ?? InputError(name, .folder))
+    }
     walk = FolderWalk(name)
     return nil
   }

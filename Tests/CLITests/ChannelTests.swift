@@ -42,6 +42,13 @@ struct ChannelTests {
   func five() throws {
     let (model, notes) = try converted("timm-five-channels")
     #expect(notes.contains("5 channels"))
+    let calibrated = try CommandRunner.convert(
+      TestFiles.fixture("upstream/timm-five-channels"), folder.path("c.vlmz"), "--q4",
+      "--calibrate", "self")
+    #expect(calibrated.status == 64)
+    #expect(
+      calibrated.errors.contains(
+        "--calibrate: found a model that sees 5 channels, which no picture has, expected one that"))
     let refused = try CommandRunner.vlmRun(model, Self.picture)
     #expect(refused.status == 65)
     #expect(refused.errorLine.contains("rgba.png"))

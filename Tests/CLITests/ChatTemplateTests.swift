@@ -186,6 +186,12 @@ struct ChatTemplateCommandTests {
     let missing = try said([])
     #expect(missing.converted.contains("no chat template"))
     #expect(missing.asked.contains("has no chat template: questions are sent as bare text"))
+    for source in ["", " \n\t"] {
+      let empty = try said([("chat_template.jinja", source)])
+      let text = "chat_template.jinja: an empty template, with which every prompt would be empty"
+      #expect(empty.converted.contains(text), "\(empty.converted)")
+      #expect(empty.asked.contains("has no chat template: questions are sent as bare text"))
+    }
     let broken = try said([("chat_template.jinja", "a\n{% for %}")])
     for text in [broken.converted, broken.asked] {
       #expect(text.contains("chat template 'default': line 2: "), "\(text)")

@@ -112,6 +112,33 @@ struct ModelCheckTests {
     }
   }
 
+  @Test("a byte order mark before JSON is skipped, and another encoding is told")
+  func encodings() throws {
+    try copy()
+    for name in ["config.json", "tokenizer_config.json", "special_tokens_map.json"] {
+      let path = folder.path(name)
+      let content = FileManager.default.contents(atPath: path) ?? Data("{}".utf8)
+      try? FileManager.default.removeItem(atPath: path)
+      try (Data([0xef, 0xbb, 0xbf]) + content).write(to: URL(fileURLWithPath: path))
+    }
+    let marked = try CommandRunner.convert(folder.url.path, output, "--f32", "-q")
+    try #require(marked.status == 0, "\(marked.errors)")
+    let said = try CommandRunner.vlmRun(output, "-p", "Once upon a time", "-n", "8", "-q")
+    #expect(said.output.hasPrefix(", there was a"), "\(said.output)")
+    try FileManager.default.removeItem(atPath: output)
+    let config = folder.path("config.json")
+    let text = String(
+      decoding: try Data(contentsOf: URL(fileURLWithPath: config)).dropFirst(3), as: UTF8.self)
+    for wide in [text.data(using: .utf16LittleEndian), text.data(using: .utf16)] {
+      try #require(wide).write(to: URL(fileURLWithPath: config))
+      let (status, line) = try refusal("-q", "--force")
+      #expect(status == 65)
+      #expect(
+        line.contains("config.json: invalid JSON at byte 0: the text is in UTF-16, expected UTF-8"),
+        "\(line)")
+    }
+  }
+
   @Test("a link that leads nowhere is refused, whatever it should have been")
   func links() throws {
     for name in ["config.json", "generation_config.json", "chat_template.jinja"] {

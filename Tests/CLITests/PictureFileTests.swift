@@ -34,6 +34,30 @@ struct PictureFileTests {
     for answer in answers { #expect(answer["top"] == answers[0]["top"]) }
   }
 
+  @Test("a model in the place of a picture is told as one, with the next step")
+  func models() throws {
+    let weights = TestFiles.fixture("upstream/timm-rgba/model.safetensors")
+    let pickle = TestFiles.fixture("upstream/torchvision.pth")
+    let gguf = TestFiles.fixture("llava-gguf/model.gguf")
+    let whole = TestFiles.fixture("upstream/clip")
+    for (path, output) in [
+      (weights, "model.vlmz"), (pickle, "torchvision.vlmz"), (gguf, "model.vlmz"),
+      (whole, "clip.vlmz"),
+    ] {
+      let outcome = try CommandRunner.run("vlm-run", [model, path])
+      #expect(outcome.status == 65, "\(outcome.errors)")
+      #expect(
+        outcome.errorLine.hasSuffix(
+          "is a checkpoint, expected a picture, or a .safetensors file with pixel_values; convert it "
+            + "first: vlm-convert '\(path)' \(output), and give that as the model")
+          || outcome.errorLine.hasSuffix(
+            "convert it first: vlm-convert \(path) \(output), and give that as the model"),
+        "\(outcome.errors)")
+    }
+    let container = try CommandRunner.run("vlm-run", [model, model])
+    #expect(container.status == 65 && container.errorLine.contains("no image of a known kind"))
+  }
+
   @Test("damage is refused with the option that accepts it, and accepted with a note")
   func damage() throws {
     let file = picture("jpeg-cut.jpg")

@@ -46,6 +46,22 @@ struct SignatureCommandTests {
     #expect(several.status == 0)
   }
 
+  @Test("a public key in the place of the secret one is told, with the file that is meant")
+  func publicKey() throws {
+    let own = folder.path("own.pub")
+    try FileManager.default.copyItem(atPath: Self.fixture("a.pub"), toPath: own)
+    let alone = try CommandRunner.run("vlm-convert", ["sign", model, "--key", own])
+    #expect(alone.status == 65)
+    #expect(
+      alone.errorLine
+        == "vlm-convert: \(own): is a public key, which checks signatures; expected the secret one "
+        + "that makes them, made with it: its .key, or minisign's")
+    try FileManager.default.copyItem(
+      atPath: Self.fixture("a.key"), toPath: folder.path("own.key"))
+    let beside = try CommandRunner.run("vlm-convert", ["sign", model, "--key", own])
+    #expect(beside.errorLine.hasSuffix("that makes them: \(folder.path("own.key"))"))
+  }
+
   @Test("a model that is not signed by a trusted key is refused with one line and status 77")
   func refused() throws {
     let unsigned = try runTrusting(Self.fixture("a.pub"))

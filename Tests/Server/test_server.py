@@ -380,6 +380,10 @@ class ServerTests(unittest.TestCase):
             "/v1/completions", {**body, "max_tokens": 3, "logit_bias": {"300": 100}, "logprobs": 0})[1]
         tokens = forced["choices"][0]["logprobs"]["tokens"]
         self.assertEqual(len(set(tokens)), 1)
+        # A byte of a character, as OpenAI's older interface has it.
+        part = self.server.post(
+            "/v1/completions", {**body, "max_tokens": 2, "logit_bias": {"229": 100}, "logprobs": 1})[1]
+        self.assertEqual(part["choices"][0]["logprobs"]["tokens"], ["bytes:\\xe2"] * 2)
 
     def test_choices_and_grammars_of_other_servers_hold(self):
         for more in ({"guided_choice": ["yes", "no"]}, {"grammar": 'root ::= "yes" | "no"'}):

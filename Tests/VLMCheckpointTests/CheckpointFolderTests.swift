@@ -86,6 +86,9 @@ struct CheckpointFolderTests {
   func empty() throws {
     try folder.write("config.json", [1])
     #expect(problem() == .noWeights([]))
+    let bare = thrownError(CheckpointError.self) { try read() }
+    let step = "; download the model's into it, as hf download OWNER/NAME --local-dir FOLDER does"
+    #expect(bare?.description.hasSuffix(step) == true)
     for name in ["tf_model.h5", "flax_model.msgpack", "model.onnx"] { try folder.write(name, [1]) }
     #expect(problem() == .noWeights(["flax_model.msgpack", "model.onnx", "tf_model.h5"]))
     let error = thrownError(CheckpointError.self) { try read() }

@@ -14,7 +14,7 @@ struct ByteUnitTests {
     (1_073_741_824, 1_073_741_825, "1 GiB", "1.001 GiB"),
     (107_374_182, 268_435_456, "102.4 MiB", "256 MiB"),
     (1_234_567, 2_345_678, "1234567 bytes", "2345678 bytes"),
-    (7, 8, "7 bytes", "8 bytes"),
+    (7, 8, "7 bytes", "8 bytes"), (1, 2, "1 byte", "2 bytes"),
   ]
 
   @Test("a limit is told in its own unit, and what is needed in the same", arguments: limits)
@@ -22,6 +22,14 @@ struct ByteUnitTests {
     let unit = ByteUnit(of: limit)
     #expect(unit.text(limit) == found)
     #expect(unit.text(atLeast: least) == expected)
+  }
+
+  @Test("units are known by their names, as sizes are written with them")
+  func names() {
+    let named = ["kB": "105.664 kB", "KIB": "103.188 KiB", "k": "103.188 KiB", "Mi": "0.101 MiB"]
+    for (name, text) in named { #expect(ByteUnit(named: name)?.text(atLeast: 105_664) == text) }
+    for name in ["", "B", "b"] { #expect(ByteUnit(named: name)?.text(105_664) == "105664 bytes") }
+    for name in ["x", "kBs", "ib", "kk", "GG"] { #expect(ByteUnit(named: name) == nil, "\(name)") }
   }
 
   @Test("what is told is never less than what is needed")

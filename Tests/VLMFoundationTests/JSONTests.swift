@@ -160,9 +160,26 @@ struct JSONTests {
 
   @Test("a byte order mark is refused by name")
   func byteOrderMarks() {
-    #expect(problem([0xef, 0xbb, 0xbf, 0x31]) == .byteOrderMark("UTF-8"))
-    #expect(problem([0xff, 0xfe, 0x31, 0]) == .byteOrderMark("UTF-16"))
-    #expect(problem([0xfe, 0xff, 0, 0x31]) == .byteOrderMark("UTF-16"))
+    #expect(problem([0xef, 0xbb, 0xbf, 0x31]) == .byteOrderMark)
+    #expect(problem([0xff, 0xfe, 0x31, 0]) == .encoding("UTF-16"))
+    #expect(problem([0xfe, 0xff, 0, 0x31]) == .encoding("UTF-16"))
+    #expect(problem([0x7b, 0, 0x7d, 0]) == .encoding("UTF-16"))
+    #expect(problem([0, 0x5b, 0, 0x5d]) == .encoding("UTF-16"))
+  }
+
+  @Test("before a file that people write UTF-8's mark is skipped, and offsets count it")
+  func markOfFile() throws {
+    let marked: [UInt8] = [0xef, 0xbb, 0xbf] + Array(#" {"a": 1}"#.utf8)
+    #expect(try JSONValue.parse(marked, limits: .file)["a"] == 1)
+    let broken: [UInt8] = [0xef, 0xbb, 0xbf] + Array("[1,]".utf8)
+    do throws(JSONError) {
+      let value = try JSONValue.parse(broken, limits: .file)
+      Issue.record("\(value)")
+    } catch {
+      #expect(error.offset == 6)
+    }
+    let again: [UInt8] = [0xef, 0xbb, 0xbf, 0xef, 0xbb, 0xbf, 0x31]
+    #expect(problem(again, limits: .file) != nil)
   }
 
   @Test("depth, size and value count are bounded")

@@ -169,7 +169,7 @@ struct VisionTowerConfigTests {
     let found = try #require(
       try ViTCheckpoint(
         names: Self.names(Self.clip), description: Self.described,
-        .init(feature: .patches, layer: -2)))
+        .init(feature: .patches, layers: [-2])))
     #expect(found.config.encoder.layers == 3 && found.config.encoder.heads == 2)
     #expect(found.tensors["layers.2.mlp.fc1.weight"] != nil)
     #expect(found.tensors["layers.3.mlp.fc1.weight"] == nil)
@@ -179,7 +179,7 @@ struct VisionTowerConfigTests {
       #expect(throws: ModelError.self) {
         try ViTCheckpoint(
           names: Self.names(Self.clip), description: Self.described,
-          .init(feature: .patches, layer: layer))
+          .init(feature: .patches, layers: [layer]))
       }
     }
   }

@@ -102,6 +102,16 @@ import VLMZ
     #expect(lines.contains(bucket + "\"+Inf\"} 1"))
   }
 
+  @Test("tokens that are parts of characters have their bytes in text completions")
+  func partsOfCharacters() {
+    let texts: [([UInt8], String)] = [
+      (Array(" \u{2581}a".utf8), " \u{2581}a"), ([0xe2, 0x96], "bytes:\\xe2\\x96"),
+      ([0x20, 0xf0, 0x9f], "bytes: \\xf0\\x9f"), ([0x0a, 0x81, 0x5c], "bytes:\\x0a\\x81\\x5c"),
+      ([], ""),
+    ]
+    for (bytes, text) in texts { #expect(TokenJSON.plainText(bytes) == text) }
+  }
+
   @Test func logLinesCannotBeForged() throws {
     var line = LogLine(
       time: "t", peer: "p", method: "GET", path: "/a\n200 OK", status: 404, outcome: "answered",

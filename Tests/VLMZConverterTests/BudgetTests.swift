@@ -129,6 +129,7 @@ struct BudgetTests {
     let expected = try #require(again.predictedLoss)
     #expect(abs(expected - measured) < 1e-9 * measured)
     #expect(again.measuredLoss == nil)
+    #expect(again.notes.contains { $0.contains("not measured: the statistics alone are given") })
     let smaller = try convert(
       CalibrationFixture.classifier, options(.bitsPerWeight(4.5), .init(statisticsFile: kept)))
     #expect(try #require(smaller.predictedLoss) > expected)

@@ -27,7 +27,7 @@ struct CLIPViTGoldenTests {
       config = try ViTGeometry(
         shapes: shapes,
         description: MultiResolutionGoldenTests.json(TestFiles.golden("clip-vit/hf/config.json"))
-      ).config(feature: feature, selectLayer: layer)
+      ).config(feature: feature, selectLayers: [layer])
     }
 
     /// Every intermediate by name, with the tower's feature.

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 import VLMConversion
 import VLMFoundation
@@ -145,6 +146,19 @@ struct PlainViTGoldenTests {
     #expect(newer.notes.contains { $0.contains("assuming 1 head") })
     #expect(newer.notes.contains { $0.contains("assuming DINOv3's, at a side of 256") })
     #expect(newer.preprocessing?.fixedSize?.width == 256)
+  }
+
+  /// timm's `pretrained_cfg` of `vit_small_patch16_dinov3` and its kin.
+  @Test("weights of timm's DINOv3 alone are shown what timm shows them")
+  func bareDINOv3() throws {
+    let folder = try TemporaryFolder()
+    try FileManager.default.copyItem(
+      atPath: Self.path("timm-dinov3/model.safetensors"), toPath: folder.path("bare.safetensors"))
+    let source = try SourceModel.open(path: folder.path("bare.safetensors"))
+    let stated = try JSONValue.parse(
+      #"{"input_size": [3, 256, 256], "crop_pct": 1.0, "interpolation": "bicubic"}"#)
+    #expect(try source.preprocessing == Preprocessing(checkpointConfig: stated, name: "timm"))
+    #expect(source.notes.contains { $0.contains("timm's for such models, a short side of 256") })
   }
 
   @Test(

@@ -45,6 +45,23 @@ struct UpstreamFixtureTests {
     try Self.check(result[0].logits, "torchvision.logits")
   }
 
+  @Test("an input that is no square, in a border, gives timm's pixels and logits")
+  func wide() throws {
+    let folder = try TemporaryFolder()
+    let session = try convertedSession(Self.path("timm-wide"), .f32, in: folder)
+    let expected = try Expected(Self.path("expected-wide.safetensors"))
+    let want = try #require(expected.tensor("picture"))
+    let picture = try ImageDecoder.open(
+      path: TestFiles.root.path + "/docs/images/horse.png", policy: .pillow)
+    let steps = try #require(try SourceModel.open(path: Self.path("timm-wide")).preprocessing)
+    let pixels = try steps.apply(picture, name: "horse.png")
+    #expect(pixels.channelsFirst() == want.values)
+    #expect(pixels.height == 48 && pixels.width == 80)
+    let logits = try #require(try session.run([pixels])[0].logits)
+    let scores = try #require(expected.tensor("logits"))
+    #expect(maxAbsDifference(logits, scores.values) <= Self.tolerance * scores.scale)
+  }
+
   @Test("DINOv3's ConvNeXt of transformers gives its pooled output, with its own epsilon")
   func dinov3() throws {
     let folder = try TemporaryFolder()

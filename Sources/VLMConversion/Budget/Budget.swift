@@ -3,8 +3,8 @@ import VLMTensor
 
 /// What a conversion may spend, where the scheme of each matrix is not given.
 package enum Budget: Sendable, Equatable {
-  /// Bytes of the whole file.
-  case size(Int)
+  /// Bytes of the whole file, and how they were written, where a person did.
+  case size(Int, as: GivenSize? = nil)
   /// Bits per weight, as reports count them: of all tensors, without padding between them.
   case bits(Double)
   /// As many bytes of tensors as the policy of this scheme takes.
@@ -25,7 +25,7 @@ package enum Budget: Sendable, Equatable {
   /// The value, for people.
   package var text: String {
     switch self {
-    case .size(let bytes): byteText(bytes)
+    case .size(let bytes, _): byteText(bytes)
     case .bits(let bits): "\(decimal(bits, 2)) bits per weight"
     case .scheme(let scheme, _): scheme.name
     case .loss(let loss): significant(loss)
@@ -34,7 +34,7 @@ package enum Budget: Sendable, Equatable {
 
   var json: JSONValue {
     switch self {
-    case .size(let bytes): ["kind": "size", "bytes": .int(bytes)]
+    case .size(let bytes, _): ["kind": "size", "bytes": .int(bytes)]
     case .bits(let bits): ["kind": "bits", "bits_per_weight": .double(bits)]
     case .scheme(let scheme, let bytes):
       ["kind": "scheme", "scheme": .string(scheme.name), "bytes": .int(bytes)]

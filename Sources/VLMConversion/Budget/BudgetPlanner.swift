@@ -117,7 +117,7 @@ package struct BudgetPlanner {
     }
     let mixture: Mixture
     switch budget {
-    case .size(let bytes):
+    case .size(let bytes, _):
       return try plan(fileOf: bytes, budget, solver, losses, excess: excess)
     case .bits(let bits):
       let smallest =
@@ -187,7 +187,7 @@ package struct BudgetPlanner {
     let likely = tensors + (try overhead.byteCount(of: smallest, isSafe: false))
     guard likely > bytes else { return smallest }
     let least = tensors + (try overhead.byteCount(of: smallest)) + excess
-    throw conversion.refusal(ofSize: limit, least: least)
+    throw conversion.refusal(ofSize: budget, limit, least: least)
   }
 
   private func planned(
@@ -239,14 +239,14 @@ extension Conversion {
       return sum + budget.counted(least)
     }
     switch budget {
-    case .size(let limit):
+    case .size(let limit, _):
       // Only files of little room are worth the work.
       guard limit < bytes + bytes / 4 + Self.roomyOverhead else { return }
       let least =
-        bytes + (try Overhead(self, statistics).byteCount(of: smallest(budget)))
-      if limit < least {
-        throw refusal(ofSize: limit, least: least)
-      }
+        bytes
+        + (try Overhead(self, statistics).byteCount(
+          of: smallest(budget, isCalibrated: statistics != nil)))
+      if limit < least { throw refusal(ofSize: budget, limit, least: least) }
     case .bits(let bits):
       // Rounded up: what is told must work.
       let least = (800 * Double(bytes) / Double(max(1, plan.parameterCount))).rounded(.up) / 100
@@ -256,10 +256,11 @@ extension Conversion {
   }
 
   /// Both sizes are in the unit that the limit was given in.
-  fileprivate func refusal(ofSize limit: Int, least: Int) -> ConversionError {
-    let unit = ByteUnit(of: limit)
-    return refusal(
-      of: .size(limit), unit.text(limit), least: unit.text(atLeast: least))
+  fileprivate func refusal(ofSize budget: Budget, _ limit: Int, least: Int) -> ConversionError {
+    var given: GivenSize?
+    if case .size(_, let text) = budget { given = text }
+    let unit = given?.unit ?? ByteUnit(of: limit)
+    return refusal(of: budget, given?.text ?? unit.text(limit), least: unit.text(atLeast: least))
   }
 
   fileprivate func refusal(
@@ -280,7 +281,7 @@ extension Conversion {
       return sum + (format.byteCount(shape: item.spec.shape) ?? 0)
     }
     switch budget {
-    case .size(let limit): return limit > bytes
+    case .size(let limit, _): return limit > bytes
     case .bits(let bits): return bits * Double(plan.parameterCount) > 8 * Double(bytes)
     case .scheme: return false
     case .loss: return true
@@ -297,7 +298,7 @@ extension Conversion {
   private static let roomyOverhead = 256 << 20
 
   /// The conversion in the fewest bits, with a report as long as one of its budget is.
-  private func smallest(_ budget: Budget) -> Conversion {
+  private func smallest(_ budget: Budget, isCalibrated: Bool) throws -> Conversion {
     let schemes = SchemeErrors.schemes(withHalves: false)
     let items = plan.items.indices.filter { isFree($0) }.compactMap { index -> MixtureItem? in
       let spec = plan.items[index].spec
@@ -319,6 +320,8 @@ extension Conversion {
       budget: budget, unit: .divergence, basis: .measured, solver: solver,
       mixture: Mixture(items.map { _ in 0 }, of: items), fixedByteCount: 0,
       losses: MeasuredLosses())
+    // The report names what calibration rescales.
+    if isCalibrated { planned.rescaling = try Rescaling(announcedFor: planned) }
     return planned
   }
 }

@@ -41,7 +41,9 @@ package struct PlanFile: Sendable {
       throw refuse("\(file.count) bytes", "at most \(Self.maximumByteCount)")
     }
     let json: JSONValue
-    do { json = try JSONValue.parse(file.withBytes(0..<file.count) { Array($0) }) } catch {
+    do {
+      json = try JSONValue.parse(file.withBytes(0..<file.count) { Array($0) }, limits: .file)
+    } catch {
       throw refuse("neither JSON nor a .vlmz", "a report, a plan or a container")
     }
     guard let list = json["tensors"]?.arrayValue else {

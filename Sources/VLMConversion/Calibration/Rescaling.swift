@@ -38,14 +38,10 @@ package struct Rescaling: Sendable, Equatable {
   ///
   /// - Parameter statistics: where the root mean squares are found.
   init(_ conversion: Conversion, _ statistics: StatisticsFile) throws {
-    var schemes: [String: Scheme] = [:]
-    for item in conversion.plan.items { schemes[item.spec.path] = item.format.scheme }
-    for input in conversion.source.description.scalableInputs {
-      guard let first = input.matrices.first, let group = statistics.group(of: first),
-        input.matrices.allSatisfy({ (schemes[$0]?.codeBits ?? 32) <= 8 }),
-        input.makers.allSatisfy({ schemes[$0] != nil }),
-        try (input.matrices + input.makers).allSatisfy({ try !conversion.source.hasCodes($0) })
-      else { continue }
+    for input in try Self.inputs(of: conversion) {
+      guard let first = input.matrices.first, let group = statistics.group(of: first) else {
+        continue
+      }
       let (rows, _, squares) = statistics.moments(of: group)
       guard let divisors = Self.divisors(squares.map { $0 / rows }) else { continue }
       for matrix in input.matrices {
@@ -54,6 +50,27 @@ package struct Rescaling: Sendable, Equatable {
       }
       for maker in input.makers {
         factors[maker, default: Factors()].rows = divisors.map { 1 / $0 }
+      }
+    }
+  }
+
+  /// The same matrices before there are statistics, to say what will be named: it divides nothing.
+  init(announcedFor conversion: Conversion) throws {
+    for input in try Self.inputs(of: conversion) {
+      for matrix in input.matrices { divisors[matrix] = [] }
+    }
+  }
+
+  /// Inputs whose matrices get codes, and whose makers can take what they are divided by.
+  private static func inputs(of conversion: Conversion) throws -> [ScalableInput] {
+    var schemes: [String: Scheme] = [:]
+    for item in conversion.plan.items { schemes[item.spec.path] = item.format.scheme }
+    return try conversion.source.description.scalableInputs.filter { input in
+      guard input.matrices.allSatisfy({ (schemes[$0]?.codeBits ?? 32) <= 8 }),
+        input.makers.allSatisfy({ schemes[$0] != nil })
+      else { return false }
+      return try (input.matrices + input.makers).allSatisfy {
+        try !conversion.source.hasCodes($0)
       }
     }
   }

@@ -19,6 +19,20 @@ package enum FileSystem {
     return result == 0 ? status : nil
   }
 
+  /// Whether an open file still has its path: it was neither moved nor replaced.
+  package static func isInPlace(_ descriptor: Int32, _ path: String) -> Bool {
+    var opened = stat()
+    guard fstat(descriptor, &opened) == 0, let named = status(path, followsLinks: false) else {
+      return false
+    }
+    return opened.st_dev == named.st_dev && opened.st_ino == named.st_ino
+  }
+
+  /// "directory", "pipe" …, or nil for a regular file.
+  package static func irregularKind(_ status: stat) -> String? {
+    FileStamp.irregularKind(status)
+  }
+
   /// `S_IFMT` of what is at `path`, links followed; nil when nothing is.
   package static func kind(_ path: String) -> mode_t? { status(path).map { $0.st_mode & S_IFMT } }
 

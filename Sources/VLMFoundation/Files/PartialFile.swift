@@ -67,11 +67,7 @@ enum PartialFile {
     if flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
       throw FileError(path: path, problem: .busy)
     }
-    var opened = stat()
-    guard fstat(descriptor, &opened) == 0,
-      let named = FileSystem.status(path, followsLinks: false)
-    else { return false }
-    return opened.st_dev == named.st_dev && opened.st_ino == named.st_ino
+    return FileSystem.isInPlace(descriptor, path)
   }
 
   /// Refuses a file that does not begin as one of ours.

@@ -6,7 +6,10 @@ package struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
     case tooLarge(bytes: Int, limit: Int)
     case tooDeep(limit: Int)
     case tooManyValues(limit: Int)
-    case byteOrderMark(String)
+    /// That of UTF-8, where there must be none.
+    case byteOrderMark
+    /// The text is in this encoding, which is not UTF-8.
+    case encoding(String)
     /// The text ended where `expected` had to follow.
     case truncated(expected: String)
     case unexpected(byte: UInt8, expected: String)
@@ -38,8 +41,8 @@ package struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
     case .tooLarge(let bytes, let limit): "\(bytes) bytes of text, expected at most \(limit)"
     case .tooDeep(let limit): "nested more than \(limit) deep"
     case .tooManyValues(let limit): "more than \(limit) values"
-    case .byteOrderMark(let kind):
-      "the text starts with a \(kind) byte order mark, expected UTF-8 without one"
+    case .byteOrderMark: "the text starts with a UTF-8 byte order mark, expected none"
+    case .encoding(let name): "the text is in \(name), expected UTF-8; save it as that"
     case .truncated(let expected): "the text ends here, expected \(expected)"
     case .unexpected(let byte, let expected):
       "found \(Self.show(byte)), expected \(expected)"

@@ -30,15 +30,24 @@ package struct JSONScanner {
     base = address.assumingMemoryBound(to: UInt8.self)
     count = bytes.count
     self.limits = limits
-    if let mark = Self.byteOrderMark(bytes) {
-      throw JSONError(offset: 0, problem: .byteOrderMark(mark))
+    if let encoding = Self.otherEncoding(bytes) {
+      throw JSONError(offset: 0, problem: .encoding(encoding))
     }
+    let mark: [UInt8] = [0xef, 0xbb, 0xbf]
+    guard bytes.starts(with: mark) else { return }
+    guard limits.allowsMark else { throw JSONError(offset: 0, problem: .byteOrderMark) }
+    offset = mark.count
   }
 
-  private static func byteOrderMark(_ bytes: UnsafeRawBufferPointer) -> String? {
-    if bytes.starts(with: [0xef, 0xbb, 0xbf]) { return "UTF-8" }
+  /// The name of the encoding of a text that is not in UTF-8: by its byte order mark, or by the zero
+  /// beside its first character.
+  private static func otherEncoding(_ bytes: UnsafeRawBufferPointer) -> String? {
     if bytes.starts(with: [0xff, 0xfe]) || bytes.starts(with: [0xfe, 0xff]) { return "UTF-16" }
-    return nil
+    guard bytes.count >= 2, bytes.count % 2 == 0 else { return nil }
+    let brackets = [UInt8(ascii: "{"), UInt8(ascii: "[")]
+    let (first, second) = (bytes[0], bytes[1])
+    let isWide = second == 0 && brackets.contains(first) || first == 0 && brackets.contains(second)
+    return isWide ? "UTF-16" : nil
   }
 
   // MARK: Containers

@@ -1,5 +1,5 @@
 /// The unit that a number of bytes was given in, for messages that compare another with it.
-package struct ByteUnit: Sendable {
+package struct ByteUnit: Sendable, Equatable {
   private let name: String
   private let byteCount: Int
 
@@ -26,12 +26,28 @@ package struct ByteUnit: Sendable {
     (name, byteCount) = best?.unit ?? ("bytes", 1)
   }
 
+  /// The unit that people call so, in letters of either case: `kB` to `TB`, `KiB` to `TiB`, the bare
+  /// letters for the latter; bytes for nothing. Nil for another name.
+  package init?(named name: String) {
+    let name = name.lowercased()
+    if name.isEmpty || name == "b" {
+      (self.name, byteCount) = ("bytes", 1)
+      return
+    }
+    let found = Self.units.first { unit in
+      let full = unit.name.lowercased()
+      return full == name || full.count == 3 && [1, 2].contains(name.count) && full.hasPrefix(name)
+    }
+    guard let found else { return nil }
+    (self.name, byteCount) = found
+  }
+
   /// "3.5 GB": the number that `init(of:)` was given.
   package func text(_ count: Int) -> String { text(atLeast: count) }
 
   /// The least number with three decimals that is no less than `count` bytes.
   package func text(atLeast count: Int) -> String {
-    guard byteCount > 1 else { return "\(count) bytes" }
+    guard byteCount > 1 else { return count == 1 ? "1 byte" : "\(count) bytes" }
     var value = (Double(count) / Double(byteCount) * 1000).rounded(.up) / 1000
     // What is told must be enough, whatever the division lost.
     while Int(value * Double(byteCount)) < count { value += 0.001 }
@@ -39,5 +55,16 @@ package struct ByteUnit: Sendable {
     while digits.last == "0" { digits.removeLast() }
     if digits.last == "." { digits.removeLast() }
     return "\(digits) \(name)"
+  }
+}
+
+/// A size as a person wrote it.
+package struct GivenSize: Sendable, Equatable {
+  package let text: String
+  package let unit: ByteUnit
+
+  package init(text: String, unit: ByteUnit) {
+    self.text = text
+    self.unit = unit
   }
 }

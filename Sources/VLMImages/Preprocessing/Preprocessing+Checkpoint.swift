@@ -62,18 +62,43 @@ extension Preprocessing {
     let fraction = try fields.share("crop_pct", default: 0.875)
     let scaledHeight = try fields.scaled(height, by: fraction, "crop_pct")
     let scaledWidth = try fields.scaled(width, by: fraction, "crop_pct")
-    let resize: Resize
-    switch try fields.string("crop_mode", default: "center") {
-    case "center" where scaledWidth == scaledHeight: resize = .shortestEdge(scaledHeight)
-    case "squash": resize = .exact(width: scaledWidth, height: scaledHeight)
-    case "center": throw fields.failure("input_size", "a square, for crop_mode 'center'")
-    default: throw fields.failure("crop_mode", "'center' or 'squash'")
-    }
-    return Preprocessing(
-      resize: resize, filter: try fields.filter("interpolation", default: .bicubic),
-      crop: Crop(width: width, height: height, rounding: .halfEven), rescale: .dividedBy255,
+    var result = Preprocessing(
+      resize: nil, filter: try fields.filter("interpolation", default: .bicubic),
+      rescale: .dividedBy255,
       normalization: try fields.normalization(
         mean: "mean", deviation: "std", default: .imageNet))
+    result.setCrop(
+      try fields.cropMode(), scaled: (scaledWidth, scaledHeight), kept: (width, height))
+    return result
+  }
+
+  /// timm's `transforms_imagenet_eval`, its three ways of coming to a size.
+  mutating func setCrop(
+    _ mode: CropMode, scaled: (width: Int, height: Int), kept: (width: Int, height: Int)
+  ) {
+    var fill = RGB.black
+    switch mode {
+    case .center where scaled.width == scaled.height: resize = .shortestEdge(scaled.height)
+    case .center: resize = .covering(width: scaled.width, height: scaled.height)
+    case .squash: resize = .exact(width: scaled.width, height: scaled.height)
+    case .border:
+      resize = .within(width: scaled.width, height: scaled.height)
+      let mean = (normalization ?? .imageNet).mean.map { value in
+        UInt8(max(0, min(255, (value * 255).rounded(.toNearestOrEven))))
+      }
+      if mean.count == 3 { fill = RGB(mean[0], mean[1], mean[2]) }
+    }
+    crop = Crop(width: kept.width, height: kept.height, rounding: .halfEven, fill: fill)
+  }
+
+  /// timm's `crop_mode`: what becomes of a picture of other proportions than the input's.
+  enum CropMode: String {
+    /// The middle of it, as large as fits.
+    case center
+    /// All of it, squeezed.
+    case squash
+    /// All of it, within a border of the mean colour.
+    case border
   }
 
   /// open_clip's evaluation transform: the image size is `model_cfg.vision_cfg.image_size`.
@@ -129,6 +154,17 @@ extension PreprocessingFields {
 
   /// The processor's class name; empty if none is stated.
   var processor: String { member(processorKey)?.stringValue ?? "" }
+
+  /// timm's `crop_mode`. The colour around a picture is known for three channels.
+  func cropMode() throws(PreprocessingError) -> Preprocessing.CropMode {
+    let key = "crop_mode"
+    let mode = Preprocessing.CropMode(rawValue: try string(key, default: "center"))
+    guard let mode else { throw failure(key, "'center', 'squash' or 'border'") }
+    guard mode != .border || color == .rgb else {
+      throw failure(key, "'center' or 'squash', for other input than colours")
+    }
+    return mode
+  }
 
   /// Python's `int(size / fraction)`.
   func scaled(

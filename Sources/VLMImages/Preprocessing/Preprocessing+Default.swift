@@ -5,6 +5,13 @@ extension Preprocessing {
     resize: .shortestEdge(256), crop: Crop(width: 224, height: 224, rounding: .halfEven),
     rescale: .dividedBy255, normalization: .imageNet)
 
+  /// The same of a model whose `crop_pct` is 1.
+  package static func timmWhole(side: Int) -> Preprocessing {
+    Preprocessing(
+      resize: .shortestEdge(side), crop: Crop(width: side, height: side, rounding: .halfEven),
+      rescale: .dividedBy255, normalization: .imageNet)
+  }
+
   /// torchvision's `ImageClassification` on a Pillow image, as published with the weights of its
   /// models.
   package static func torchvision(

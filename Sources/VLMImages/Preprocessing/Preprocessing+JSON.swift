@@ -5,9 +5,11 @@ extension Preprocessing {
   ///
   ///     {"pad": [r, g, b] or null,
   ///      "resize": {"shortest_edge": n} or {"width": w, "height": h}
+  ///        or {"cover_width": w, "cover_height": h} or {"within_width": w, "within_height": h}
   ///        or {"short": n, "at_most": m} or {"patch": n, "patches": m} or null,
   ///      "filter": "bicubic", …
   ///      "crop": {"width": w, "height": h, "rounding": "floor" or "half_even"} or null,
+  ///        with "fill": [r, g, b] where it pads with another colour than black
   ///      "rescale": "divide_by_255" or "none" or a factor,
   ///      "normalize": {"mean": [r, g, b], "std": [r, g, b]} or null}
   ///
@@ -16,9 +18,7 @@ extension Preprocessing {
   /// inputs, there is also `"tiles"`, see `Tiling`.
   package func json() -> JSONValue {
     var object = JSONObject()
-    object.set(
-      "pad",
-      padding.map { .array([$0.red, $0.green, $0.blue].map { .int(Int($0)) }) } ?? .null)
+    object.set("pad", padding?.json ?? .null)
     switch resize {
     case nil: object.set("resize", .null)
     case .shortestEdge(let side): object.set("resize", ["shortest_edge": .int(side)])
@@ -26,18 +26,15 @@ extension Preprocessing {
       object.set("resize", ["short": .int(short), "at_most": .int(long)])
     case .exact(let width, let height):
       object.set("resize", ["width": .int(width), "height": .int(height)])
+    case .covering(let width, let height):
+      object.set("resize", ["cover_width": .int(width), "cover_height": .int(height)])
+    case .within(let width, let height):
+      object.set("resize", ["within_width": .int(width), "within_height": .int(height)])
     case .patches(let side, let count):
       object.set("resize", ["patch": .int(side), "patches": .int(count)])
     }
     object.set("filter", .string(filter.rawValue))
-    object.set(
-      "crop",
-      crop.map {
-        [
-          "width": .int($0.width), "height": .int($0.height),
-          "rounding": .string($0.rounding.rawValue),
-        ]
-      } ?? .null)
+    object.set("crop", crop?.json ?? .null)
     switch rescale {
     case .dividedBy255: object.set("rescale", "divide_by_255")
     case .none: object.set("rescale", "none")
@@ -70,14 +67,7 @@ extension Preprocessing {
     for key in ["pad", "resize", "filter", "crop", "rescale", "normalize"] where json[key] == nil {
       throw fields.failure(key, "a member, or null where it may be")
     }
-    var padding: RGB?
-    if let pad = fields.member("pad") {
-      let bytes = pad.arrayValue?.compactMap { $0.intValue.flatMap(UInt8.init(exactly:)) } ?? []
-      guard bytes.count == 3, pad.arrayValue?.count == 3 else {
-        throw fields.failure("pad", "three numbers of 0 to 255")
-      }
-      padding = RGB(bytes[0], bytes[1], bytes[2])
-    }
+    let padding = try fields.rgb(fields.member("pad"), "pad")
     var resize: Resize?
     if let size = fields.member("resize") {
       if size["shortest_edge"] != nil {
@@ -86,6 +76,14 @@ extension Preprocessing {
         resize = .bounded(
           short: try fields.side(size["short"], "resize"),
           long: try fields.side(size["at_most"], "resize"))
+      } else if size["cover_width"] != nil {
+        resize = .covering(
+          width: try fields.side(size["cover_width"], "resize"),
+          height: try fields.side(size["cover_height"], "resize"))
+      } else if size["within_width"] != nil {
+        resize = .within(
+          width: try fields.side(size["within_width"], "resize"),
+          height: try fields.side(size["within_height"], "resize"))
       } else if size["patches"] != nil {
         resize = .patches(
           side: try fields.side(size["patch"], "resize"),
@@ -105,7 +103,9 @@ extension Preprocessing {
       else { throw fields.failure("crop", "a rounding of 'floor' or 'half_even'") }
       crop = Crop(
         width: try fields.side(size["width"], "crop"),
-        height: try fields.side(size["height"], "crop"), rounding: rounding)
+        height: try fields.side(size["height"], "crop"), rounding: rounding,
+        fill: try fields.rgb(size["fill"], "crop") ?? .black)
+      guard crop?.fill == .black || color == .rgb else { throw fields.failure("crop", "no fill") }
     }
     let rescale: Rescale
     switch json["rescale"]?.stringValue {
@@ -134,5 +134,35 @@ extension Preprocessing {
     if let stated = fields.member("tiles") {
       tiling = try Tiling(json: stated, name: name, of: self)
     }
+  }
+}
+
+extension Preprocessing.Crop {
+  fileprivate var json: JSONValue {
+    var object = JSONObject()
+    object.set("width", .int(width))
+    object.set("height", .int(height))
+    object.set("rounding", .string(rounding.rawValue))
+    // Files from before there was one have none.
+    if fill != .black { object.set("fill", fill.json) }
+    return .object(object)
+  }
+}
+
+extension RGB {
+  fileprivate var json: JSONValue { .array([red, green, blue].map { .int(Int($0)) }) }
+}
+
+extension PreprocessingFields {
+  /// A colour; nil for none.
+  fileprivate func rgb(
+    _ value: JSONValue?, _ key: String
+  ) throws(PreprocessingError) -> RGB? {
+    guard let value, !value.isNull else { return nil }
+    let bytes = value.arrayValue?.compactMap { $0.intValue.flatMap(UInt8.init(exactly:)) } ?? []
+    guard bytes.count == 3, value.arrayValue?.count == 3 else {
+      throw failure(key, "three numbers of 0 to 255")
+    }
+    return RGB(bytes[0], bytes[1], bytes[2])
   }
 }

@@ -3,9 +3,9 @@ extension Preprocessing {
   package var resolution: Int? {
     if let crop { return min(crop.width, crop.height) }
     switch resize {
-    case .exact(let width, let height): return min(width, height)
+    case .exact(let width, let height), .covering(let width, let height): return min(width, height)
     case .shortestEdge(let side), .bounded(let side, _): return side
-    case .patches, nil: return nil
+    case .within, .patches, nil: return nil
     }
   }
 
@@ -17,10 +17,17 @@ extension Preprocessing {
     case .shortestEdge(let short):
       let kept = crop.map { min($0.width, $0.height) } ?? short
       result.resize = .shortestEdge(Self.shortSide(of: side, as: kept, of: short))
+    case .covering(_, let height):
+      result.resize = .shortestEdge(
+        Self.shortSide(of: side, as: crop?.height ?? height, of: height))
+    case .within(_, let height):
+      let scaled = Self.shortSide(of: side, as: crop?.height ?? height, of: height)
+      result.resize = .within(width: scaled, height: scaled)
     case .bounded, .patches, nil: result.resize = .shortestEdge(side)
     }
     let rounding = crop?.rounding ?? .halfEven
-    result.crop = Crop(width: side, height: side, rounding: rounding)
+    result.crop = Crop(
+      width: side, height: side, rounding: rounding, fill: crop?.fill ?? .black)
     return result
   }
 
@@ -28,7 +35,14 @@ extension Preprocessing {
   package func cropping(share: Double) -> Preprocessing {
     var result = self
     guard let crop else { return result }
-    result.resize = .shortestEdge(Self.bounded(Double(min(crop.width, crop.height)) / share))
+    let (width, height) = (
+      Self.bounded(Double(crop.width) / share), Self.bounded(Double(crop.height) / share)
+    )
+    switch resize {
+    case .covering: result.resize = .covering(width: width, height: height)
+    case .within: result.resize = .within(width: width, height: height)
+    default: result.resize = .shortestEdge(min(width, height))
+    }
     return result
   }
 

@@ -50,13 +50,15 @@ extension Preprocessing {
       // The values, four bytes each, and the crop if it is larger than the image.
       furtherBytes: kept.0 * kept.1 * (color.channels * 4 + (kept == window.size ? 0 : 6)),
       name: name, limits: limits)
-    func placed(_ image: Image) -> Image {
+    func placed(_ image: Image, over fill: RGB) -> Image {
       guard kept != window.size else { return image }
       return image.placed(
         onWidth: kept.0, height: kept.1, x: window.columns.lowerBound - left,
-        y: window.rows.lowerBound - top, over: .black)
+        y: window.rows.lowerBound - top, over: fill)
     }
-    return ImageAndAlpha(placed(result.color), alpha: result.alpha.map(placed))
+    return ImageAndAlpha(
+      placed(result.color, over: crop?.fill ?? .black),
+      alpha: result.alpha.map { placed($0, over: .black) })
   }
 
   private func resizedSize(width: Int, height: Int) -> (width: Int, height: Int) {
@@ -67,11 +69,28 @@ extension Preprocessing {
       // Sides stay below 2^31 and `side` below 2^31, so the products fit.
       let long = side * max(width, height) / min(width, height)
       return width <= height ? (side, long) : (long, side)
+    case .covering(let wide, let high):
+      let (across, down) = (Double(width) / Double(wide), Double(height) / Double(high))
+      return Self.divided(width, height, by: min(across, down))
+    case .within(let wide, let high):
+      let (across, down) = (Double(width) / Double(wide), Double(height) / Double(high))
+      return Self.divided(width, height, by: max(across, down))
     case .bounded(let short, let long):
       return Self.bounded(width: width, height: height, short: short, long: long)
     case .patches(let side, let count):
       return PatchFitting.size(width: width, height: height, side: side, count: count)
     }
+  }
+
+  /// Python's `round` of both sides, and at least 1.
+  private static func divided(
+    _ width: Int, _ height: Int, by ratio: Double
+  ) -> (width: Int, height: Int) {
+    // Sides below 2^31 by a ratio above 2^-31.
+    func side(_ extent: Int) -> Int {
+      max(1, Int((Double(extent) / ratio).rounded(.toNearestOrEven)))
+    }
+    return (side(width), side(height))
   }
 
   /// transformers' `get_size_with_aspect_ratio`, with its arithmetic: `short` is reduced if the

@@ -16,16 +16,6 @@ extension Preprocessing {
   ) throws(PreprocessingError) -> Preprocessing {
     let fields = PreprocessingFields(json: settings, name: name, color: color)
     var result = base
-    let resizeSize = fields.member("val_resize_size")
-    let cropSize = fields.member("val_crop_size")
-    if resizeSize != nil || cropSize != nil {
-      result = .torchvision(
-        resize: try fields.side(resizeSize ?? .int(256), "val_resize_size"),
-        crop: try fields.side(cropSize ?? .int(224), "val_crop_size"))
-    } else {
-      try result.resize(as: fields)
-    }
-    result.filter = try fields.filter("interpolation", default: result.filter)
     for key in ["mean", "std"] {
       guard let stated = fields.member(key) else { continue }
       // A single number often belongs to the model's target, not to its input.
@@ -37,8 +27,21 @@ extension Preprocessing {
         throw fields.failure(key, "numbers up to 1, for samples from 0 to 1")
       }
     }
-    result.normalization = try fields.normalization(
+    let normalization = try fields.normalization(
       mean: "mean", deviation: "std", default: base.normalization ?? .imageNet)
+    let resizeSize = fields.member("val_resize_size")
+    let cropSize = fields.member("val_crop_size")
+    if resizeSize != nil || cropSize != nil {
+      result = .torchvision(
+        resize: try fields.side(resizeSize ?? .int(256), "val_resize_size"),
+        crop: try fields.side(cropSize ?? .int(224), "val_crop_size"))
+    } else {
+      // A border has the mean's colour.
+      result.normalization = normalization
+      try result.resize(as: fields)
+    }
+    result.filter = try fields.filter("interpolation", default: result.filter)
+    result.normalization = normalization
     return result.inColor(color)
   }
 
@@ -52,7 +55,9 @@ extension Preprocessing {
       let list = size.arrayValue ?? [size]
       // `input_size` starts with the channels.
       let sides = list.count == 3 ? Array(list.dropFirst()) : list
-      guard (1...2).contains(sides.count) else { throw fields.failure(key, "one size or three") }
+      guard (1...2).contains(sides.count),
+        list.count < 3 || list[0].intValue == 3 || list[0].intValue == fields.color.channels
+      else { throw fields.failure(key, "one size, or channels, height and width") }
       height = try fields.side(sides[0], key)
       width = try fields.side(sides[sides.count - 1], key)
     }
@@ -62,16 +67,8 @@ extension Preprocessing {
       }
       return try fields.scaled(side, by: try fields.positive("crop_pct", default: 1), "crop_pct")
     }
-    switch try fields.string("crop_mode", default: "center") {
-    case "center" where height == width: resize = .shortestEdge(try scaled(height))
-    case "squash": resize = .exact(width: try scaled(width), height: try scaled(height))
-    case "center":
-      throw fields.failure(
-        fields.member("input_size") != nil ? "input_size" : "img_size",
-        "a square, for crop_mode 'center'")
-    default: throw fields.failure("crop_mode", "'center' or 'squash'")
-    }
-    crop = Crop(width: width, height: height, rounding: .halfEven)
+    setCrop(
+      try fields.cropMode(), scaled: (try scaled(width), try scaled(height)), kept: (width, height))
   }
 
   /// A description for messages.
@@ -85,6 +82,9 @@ extension Preprocessing {
     case .shortestEdge(let side): parts.append("a short side of \(side)")
     case .bounded(let short, let long): parts.append("a short side of \(short), at most \(long)")
     case .exact(let width, let height): parts.append("a size of \(width)×\(height)")
+    case .covering(let width, let height): parts.append("at least \(width)×\(height)")
+    case .within(let width, let height):
+      parts.append("at most \(width)×\(height) and a border around it")
     case .patches(let side, let count):
       parts.append("at most \(count) patches of \(side)×\(side)")
     case nil: break

@@ -11,6 +11,12 @@ package struct Preprocessing: Sendable, Equatable {
     case bounded(short: Int, long: Int)
     /// Both sides, ignoring the aspect ratio.
     case exact(width: Int, height: Int)
+    /// The smallest size of the image's proportions that covers this one, rounded half to even: timm's
+    /// `ResizeKeepRatio`.
+    case covering(width: Int, height: Int)
+    /// The largest size of the image's proportions that lies within this one, rounded alike: the same
+    /// with `longest` 1.
+    case within(width: Int, height: Int)
     /// As many squares of `side` pixels as fit the aspect ratio, at most `count`; see `PatchFitting`.
     case patches(side: Int, count: Int)
   }
@@ -23,16 +29,19 @@ package struct Preprocessing: Sendable, Equatable {
     case halfEven = "half_even"
   }
 
-  /// The central `width` by `height` pixels, padded with black if the image is smaller.
+  /// The central `width` by `height` pixels, padded if the image is smaller.
   package struct Crop: Sendable, Equatable {
     package let width: Int
     package let height: Int
     package let rounding: CropRounding
+    /// What is around a smaller image; another colour than black is only defined for RGB.
+    package let fill: RGB
 
-    package init(width: Int, height: Int, rounding: CropRounding) {
+    package init(width: Int, height: Int, rounding: CropRounding, fill: RGB = .black) {
       self.width = width
       self.height = height
       self.rounding = rounding
+      self.fill = fill
     }
   }
 
@@ -123,7 +132,7 @@ package struct Preprocessing: Sendable, Equatable {
     case .shortestEdge(let side): return padding == nil ? nil : (side, side)
     case .bounded(let short, let long):
       return padding == nil ? nil : (min(short, long), min(short, long))
-    case .patches, nil: return nil
+    case .covering, .within, .patches, nil: return nil
     }
   }
 }

@@ -154,7 +154,7 @@ extension Preprocessing {
     case .exact(let width, let height): width == height ? width : 0
     case .shortestEdge(let side): side
     case .bounded(let short, let long): min(short, long)
-    case .patches: 0
+    case .covering, .within, .patches: 0
     case nil: nil
     }
   }

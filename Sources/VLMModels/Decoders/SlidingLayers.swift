@@ -23,6 +23,14 @@ extension LLaMAConfig {
     traits.slide(layers, window: window) { sliding[$0] }
   }
 
+  /// Lets layers with a window turn by `base`, unscaled.
+  mutating func turnWindows(base: Double) {
+    let local = traits.layers.indices.filter { traits.layers[$0].window != nil }
+    guard !local.isEmpty else { return }
+    traits.localBase = base
+    for index in local { traits.layers[index].rotation = .local }
+  }
+
   private static let sliding = "sliding_attention"
 
   private static func layerTypes(

@@ -8,18 +8,16 @@ extension ConfigKeys {
       "projector_hidden_act", "vision_feature_select_strategy", "vision_feature_layer",
       "tie_word_embeddings", "image_aspect_ratio", "vocab_size",
       "hidden_size", "ignore_index", "pad_token_id", "attention_bias", "mlp_bias",
+      "multimodal_projector_bias",
     ],
-    neutral: [
-      "image_grid_pinpoints": [], "use_image_newline_parameter": [],
-      "multimodal_projector_bias": [true],
-    ])
+    neutral: ["image_grid_pinpoints": [], "use_image_newline_parameter": []])
 
   /// `LlavaNextConfig` and `LlavaOnevisionConfig`.
   static let llavaTiles = ConfigKeys(
     free: llava.free.union([
       "image_grid_pinpoints", "vision_aspect_ratio", "video_token_index", "video_token_id",
     ]),
-    neutral: ["use_image_newline_parameter": [true], "multimodal_projector_bias": [true]])
+    neutral: ["use_image_newline_parameter": [true]])
 
   /// What a vision half in GGUF has under "clip".
   static let ggufVision = ConfigKeys(

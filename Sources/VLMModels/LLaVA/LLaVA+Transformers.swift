@@ -55,6 +55,9 @@ package struct TransformersLLaVA {
       fields.has("vision_feature_select_strategy")
         ? json["vision_feature_select_strategy"] ?? .null : .string(kind.strategy))
     try kind.addTiles(to: &description, fields)
+    if let bias = try fields.statedBool(Self.biasKey) {
+      description.set(Self.biasKey, .bool(bias))
+    }
     description.set("tie_word_embeddings", .bool(originals["lm_head.weight"] == nil))
     self.facts = CheckpointFacts(
       names: names, description: .object(description), towerDescription: vision,
@@ -69,6 +72,8 @@ package struct TransformersLLaVA {
   // MARK: - Names
 
   private static let projector = "multi_modal_projector."
+  /// Whether the projector's layers have a bias; true where it is not stated.
+  static let biasKey = "multimodal_projector_bias"
 
   /// Before transformers 4.52 the language model is a `LlamaForCausalLM` of its own; since then
   /// everything but the head is part of one model. Files saved by 5 have some of both.
@@ -147,16 +152,19 @@ package struct TransformersLLaVA {
     return [language, layer].compactMap { $0 }
   }
 
+  /// One hidden state, or several that are read side by side.
   private static func layer(
     _ fields: ConfigFields, _ kind: Kind
   ) throws(ModelError) -> JSONValue {
     let key = "vision_feature_layer"
     guard let stated = fields.value[key], !stated.isNull else { return .int(kind.layer) }
-    let only = stated.arrayValue.flatMap { $0.count == 1 ? $0[0] : nil } ?? stated
-    guard let layer = only.wholeValue else {
-      throw fields.refusal(key, found: stated.serialized(), expected: "an integer")
+    let layers = (stated.arrayValue ?? [stated]).map(\.wholeValue)
+    let whole = layers.compactMap { $0 }
+    guard let first = whole.first, whole.count == layers.count else {
+      throw fields.refusal(
+        key, found: stated.serialized(), expected: "an integer, or a list of integers")
     }
-    return .int(layer)
+    return whole.count == 1 ? .int(first) : .array(whole.map { .int($0) })
   }
 
   private static func feature(

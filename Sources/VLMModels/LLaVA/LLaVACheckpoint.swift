@@ -161,7 +161,9 @@ struct LLaVACheckpoint {
 
   /// The description without what the language model's own class does not know.
   private var languageDescription: JSONValue {
-    guard merge != .inOrder, var object = description.objectValue else { return description }
+    guard var object = description.objectValue else { return description }
+    object.set(TransformersLLaVA.biasKey, .null)
+    guard merge != .inOrder else { return .object(object) }
     object.set("mm_patch_merge_type", "flat")
     // Of LLaVA-OneVision's videos, which are not read.
     for key in ["mm_newline_position", "mm_spatial_pool_mode", "mm_spatial_pool_stride"] {
@@ -183,7 +185,21 @@ struct LLaVACheckpoint {
         "mm_hidden_size", found: "\(stated)",
         expected: "\(channels), which the vision tower has")
     }
-    return ProjectorConfig(layers: layers, inputs: channels, outputs: language.hidden)
+    if let shape = tensors["projector.0.weight"]?.shape, shape.count == 2, shape[1] != channels,
+      let selected = description[TowerFacts.layerKey], selected.arrayValue != nil
+    {
+      throw fields.refusal(
+        TowerFacts.layerKey, found: "\(selected.serialized()), \(channels) columns",
+        expected: "as many layers as the projector reads columns of, \(shape[1])")
+    }
+    let hasBias = try fields.bool(TransformersLLaVA.biasKey, default: true)
+    let biases = tensors.keys.filter { $0.hasPrefix("projector.") && $0.hasSuffix(".bias") }
+    if !hasBias, !biases.isEmpty {
+      throw fields.refusal(
+        TransformersLLaVA.biasKey, found: "false", expected: "true, as the projector has biases")
+    }
+    return ProjectorConfig(
+      layers: layers, inputs: channels, outputs: language.hidden, hasBias: hasBias)
   }
 
   /// Models trained with tokens around each picture would need them in every prompt.

@@ -126,7 +126,14 @@ struct PlainViTDescription {
         if let count = try part.statedInt(key) { counts.append((part.name(key), count)) }
       }
       classCounts = counts
-      imageSizes = try arguments.statedSide("img_size").map { [("model_args.img_size", $0)] } ?? []
+      // Angles suit any size, one that is no square as well.
+      let sides = (arguments.value["img_size"]?.arrayValue ?? []).map { $0.wholeValue ?? 0 }
+      let isWide =
+        naming.isRotary && sides.count == 2 && sides[0] != sides[1]
+        && sides.allSatisfy { (1...16_384).contains($0) }
+      imageSizes =
+        isWide
+        ? [] : try arguments.statedSide("img_size").map { [("model_args.img_size", $0)] } ?? []
       notes =
         stated == nil && named == nil
         ? [

@@ -34,7 +34,8 @@ package enum PlainViTFamily: ModelFamily {
     guard let found = try PlainViTCheckpoint(facts.names, facts.description) else { return nil }
     let naming =
       switch found.naming {
-      case .timm, .timmDINOv3, .facebookDINOv3: "timm"
+      case .timm, .timmDINOv3: "timm"
+      case .facebookDINOv3: ViTSteps.facebook
       case .vit: ViTSteps.naming
       case .huggingFace, .dinov3: "hugging-face"
       }
@@ -45,6 +46,8 @@ package enum PlainViTFamily: ModelFamily {
 /// What transformers' ViTs and DeiTs are shown where no file says it.
 private enum ViTSteps {
   static let naming = "hugging-face-vit"
+  /// facebookresearch's own DINOv3s, which see what transformers' class of them makes.
+  static let facebook = "facebook"
 
   /// - Parameter isDistilled: whether it is a DeiT.
   static func assumed(side: Int, isDistilled: Bool) -> AssumedSteps {
@@ -68,6 +71,7 @@ extension PlainViTConfig: ModelConfig {
     if naming == ViTSteps.naming {
       return ViTSteps.assumed(side: imageSize, isDistilled: hasDistillationToken)
     }
+    if naming == "timm", rotaryBase != nil { return .timmWhole(side: imageSize) }
     guard naming == "hugging-face" || rotaryBase != nil else { return .timm }
     if rotaryBase != nil {
       return .processor(

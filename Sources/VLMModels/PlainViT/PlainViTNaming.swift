@@ -81,14 +81,14 @@ enum PlainViTNaming: Equatable, CaseIterable {
   func canonical(_ name: String) -> String? {
     if let ours = Self.single[self]?[name] { return ours }
     guard let rest = lists.lazy.compactMap({ name.dropping($0) }).first else {
-      return Self.module(name, of: norms)
+      return PatchTransformerShapes.module(name, of: norms)
     }
     let part = rest.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
     guard part.count == 2, let index = Int(part[0]), String(index) == part[0],
       PatchTransformerShapes.layerIndices.contains(index)
     else { return nil }
     let inner = String(part[1])
-    let ours = vectors[inner] ?? Self.module(inner, of: modules)
+    let ours = vectors[inner] ?? PatchTransformerShapes.module(inner, of: modules)
     return ours.map { "layers.\(index).\($0)" }
   }
 
@@ -120,7 +120,7 @@ enum PlainViTNaming: Equatable, CaseIterable {
 
   /// Of the classifier's tensor `name`, which stands beside the tower's under its full name.
   func classifier(_ name: String) -> String? {
-    Self.module(name, of: classifiers)
+    PatchTransformerShapes.module(name, of: classifiers)
   }
 
   private var classifiers: [String: String] {
@@ -229,14 +229,5 @@ enum PlainViTNaming: Equatable, CaseIterable {
         "mlp.w1": "mlp.gate", "mlp.w2": "mlp.up", "mlp.w3": "mlp.fc2",
       ]
     }
-  }
-
-  /// Of a weight or a bias of a module.
-  private static func module(_ name: String, of modules: [String: String]) -> String? {
-    guard let dot = name.lastIndex(of: "."), let ours = modules[String(name[..<dot])] else {
-      return nil
-    }
-    let leaf = name[name.index(after: dot)...]
-    return leaf == "weight" || leaf == "bias" ? "\(ours).\(leaf)" : nil
   }
 }

@@ -98,7 +98,7 @@ package enum SigLIPNaming: Sendable, Equatable, CaseIterable {
         "attention.out_proj": "attention.out", "layernorm": "norm", "mlp.fc1": "mlp.fc1",
         "mlp.fc2": "mlp.fc2",
       ]
-      return module(rest, of: modules).map { "head.\($0)" }
+      return PatchTransformerShapes.module(rest, of: modules).map { "head.\($0)" }
     }
     let modules = [
       "self_attn.q_proj": "attention.q", "self_attn.k_proj": "attention.k",
@@ -115,7 +115,7 @@ package enum SigLIPNaming: Sendable, Equatable, CaseIterable {
         "q": "attention.q", "kv": "attention.kv", "proj": "attention.out", "norm": "norm",
         "mlp.fc1": "mlp.fc1", "mlp.fc2": "mlp.fc2",
       ]
-      return module(rest, of: modules).map { "head.\($0)" }
+      return PatchTransformerShapes.module(rest, of: modules).map { "head.\($0)" }
     }
     let modules = [
       "attn.qkv": "attention.qkv", "attn.proj": "attention.out", "norm1": "norm1",
@@ -130,15 +130,7 @@ package enum SigLIPNaming: Sendable, Equatable, CaseIterable {
     guard part.count == 2, let index = Int(part[0]), String(index) == part[0],
       PatchTransformerShapes.layerIndices.contains(index)
     else { return nil }
-    return module(String(part[1]), of: modules).map { "layers.\(part[0]).\($0)" }
-  }
-
-  /// Of a weight or a bias of a module.
-  private static func module(_ name: String, of modules: [String: String]) -> String? {
-    guard let dot = name.lastIndex(of: "."), let ours = modules[String(name[..<dot])] else {
-      return nil
-    }
-    let leaf = name[name.index(after: dot)...]
-    return leaf == "weight" || leaf == "bias" ? "\(ours).\(leaf)" : nil
+    let ours = PatchTransformerShapes.module(String(part[1]), of: modules)
+    return ours.map { "layers.\(part[0]).\($0)" }
   }
 }

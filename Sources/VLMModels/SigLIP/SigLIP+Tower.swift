@@ -6,7 +6,7 @@ extension SigLIPConfig: PatchTransformerConfig {
 
   package var geometry: TowerGeometry {
     TowerGeometry(
-      stride: patchSize, channels: encoder.width, takesAnyAspect: isFlattened,
+      stride: patchSize, channels: featureColumns, takesAnyAspect: isFlattened,
       trainedSide: isFlattened ? nil : imageSize, maximumBatch: 1)
   }
 
@@ -61,7 +61,7 @@ final class SigLIPContext: PatchContext, TowerContext, @unchecked Sendable {
   func features(
     observe: TowerObserver?, cancelled: CancellationFlag?
   ) throws(ModelError) -> FeatureGrid {
-    let tokens = try model.tokens(self, cancelled: cancelled, observe: observe)
+    let tokens = features(try model.tokens(self, cancelled: cancelled, observe: observe))
     let shape = grid.shape(tokens.columns)
     observe?(Observation(SigLIPPoint.features, tokens, .map(shape)))
     return FeatureGrid(view: tokens, shape: shape)

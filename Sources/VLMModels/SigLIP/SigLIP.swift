@@ -65,10 +65,12 @@ package final class SigLIP: Sendable {
   ) throws(ModelError) -> MatrixView {
     let tokens = context.tokens
     embed(into: tokens, context, observe: observe)
+    context.keep(tokens, behind: 0)
     for (index, layer) in layers.enumerated() {
       try ModelError.check(cancelled)
       layer(tokens, context.transformer)
       observe?(Observation(SigLIPPoint.hidden(index + 1), tokens, .tokens))
+      context.keep(tokens, behind: index + 1)
     }
     return tokens
   }

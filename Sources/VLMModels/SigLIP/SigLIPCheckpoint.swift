@@ -7,9 +7,9 @@ struct SigLIPCheckpoint: FoundTower {
   enum Purpose {
     /// A vector for the picture, or its classes where there is a classifier.
     case image
-    /// The tokens of one of transformers' `hidden_states`, -1 the last one, for a language model.
-    /// What comes behind it is left out.
-    case layer(Int)
+    /// The tokens of some of transformers' `hidden_states`, -1 the last one, for a language model.
+    /// What comes behind them is left out.
+    case layers([Int])
 
     var isImage: Bool { if case .image = self { true } else { false } }
   }
@@ -148,8 +148,9 @@ private struct SigLIPShapes {
     config.imageSize = try imageSize(side, config, facts)
     var notes = facts.notes
     switch purpose {
-    case .layer(let layer):
-      config.encoder.layers = try TransformerConfig.layers(selected: layer, of: layers)
+    case .layers(let selected):
+      (config.featureLayers, config.encoder.layers) = try FeatureLayers.selected(
+        selected, of: layers)
     case .image:
       let hasHead = shapes.hasModule("head")
       if hasHead, shapes["head.probe"] == nil { throw ModelError(.missingTensor("head.probe")) }

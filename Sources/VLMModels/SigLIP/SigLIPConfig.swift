@@ -33,6 +33,7 @@ package struct SigLIPConfig: Sendable, Equatable {
   /// The layers; the pooling head has as many heads, and an inner layer as wide as theirs.
   package var encoder: TransformerConfig
   package var feature: Feature
+  package var featureLayers = FeatureLayers.last
   package var layout = Layout.huggingFace
   /// Whether patches come flattened, rows of them in pictures of any proportions, as in SigLIP 2's
   /// NaFlex models: the embedding is a linear layer, whose inputs are a patch's rows, columns and
@@ -67,6 +68,12 @@ package struct SigLIPConfig: Sendable, Equatable {
           field: "\(place).feature", found: "'\(feature.rawValue)'",
           expected: "'attention_pooled' or 'patch_mean', as there is a classifier"))
     }
+    guard featureLayers == .last || !feature.isVector else {
+      throw ModelError(
+        .configuration(
+          field: "\(place).feature", found: "'\(feature.rawValue)'",
+          expected: "'patches', as there are feature_layers"))
+    }
     guard !isJoint || feature.isVector && classifier.isEmpty else {
       throw ModelError(
         .configuration(
@@ -87,12 +94,13 @@ package struct SigLIPConfig: Sendable, Equatable {
     return .object(object)
   }
 
-  /// Reads what `json` wrote; every field is checked, and only `flattened_patches`, `joint` and
-  /// `classifier` may be missing.
+  /// Reads what `json` wrote; every field is checked, and only `feature_layers`,
+  /// `flattened_patches`, `joint` and `classifier` may be missing.
   package init(json: JSONValue, path: String) throws(ModelError) {
     let fields = ConfigFields(json, path: path)
     (imageSize, patchSize, encoder) = try fields.patchSizes()
     feature = try fields.choice("feature")
+    featureLayers = try fields.featureLayers()
     layout = try fields.choice("layout")
     resampling = try fields.choice("position_resampling")
     isFlattened = try fields.bool("flattened_patches", default: false)

@@ -45,10 +45,10 @@ package enum SigLIPFamily: ModelFamily, VisionTowerFamily {
 
   package static func tower(in facts: TowerFacts) throws(ModelError) -> TowerCheckpoint? {
     var notes: [Note] = []
-    let layer = try facts.selectedLayer(usual: -2, notes: &notes)
+    let layers = try facts.selectedLayers(usual: -2, notes: &notes)
     guard
       var found = try SigLIPCheckpoint(
-        facts.names, facts.description, place: facts.place, .layer(layer))
+        facts.names, facts.description, place: facts.place, .layers(layers))
     else { return nil }
     found.leaveOutTexts(tells: false)
     // transformers takes the first token for the class's, which is a patch here.

@@ -11,6 +11,8 @@ package class PatchContext: @unchecked Sendable {
   private let plan: PatchPlan
   private let pixelMemory: Activations
   private let stream: Activations
+  /// Hidden states side by side; nil where the last one alone is read.
+  private let joined: Activations?
 
   /// - Parameters:
   ///   - plan: whose memory was checked.
@@ -21,6 +23,7 @@ package class PatchContext: @unchecked Sendable {
     (self.plan, input, grid) = (plan, plan.input, plan.grid)
     pixelMemory = Activations(count: plan.input.elementCount)
     stream = Activations(count: plan.rows * plan.encoder.width)
+    joined = plan.joinedElements > 0 ? Activations(count: plan.joinedElements) : nil
     transformer = TransformerContext(
       plan.encoder, rows: plan.layerRows, inputs: plan.inputs, format: format, pool: pool,
       kernels: kernels)
@@ -33,6 +36,27 @@ package class PatchContext: @unchecked Sendable {
 
   /// The residual stream: the patches and what is beside them, `[rows, width]`.
   var rows: MatrixView { stream.matrix(rows: plan.rows, columns: plan.encoder.width) }
+
+  /// Keeps the residual stream behind so many layers where it is one of several features.
+  ///
+  /// - Parameter tokens: the first rows of `rows`.
+  func keep(_ tokens: MatrixView, behind layer: Int) {
+    guard let joined else { return }
+    let all = features(joined)
+    for (place, index) in plan.featureLayers.indices.enumerated() where index == layer {
+      let columns = place * tokens.columns..<(place + 1) * tokens.columns
+      all[0..<tokens.rows][columns: columns].copy(tokens)
+    }
+  }
+
+  /// What is read of the tokens behind the last layer: these, or what was kept of several layers.
+  func features(_ tokens: MatrixView) -> MatrixView {
+    joined.map { features($0)[0..<tokens.rows] } ?? tokens
+  }
+
+  private func features(_ joined: Activations) -> MatrixView {
+    joined.matrix(rows: plan.rows, columns: plan.encoder.width * plan.featureLayers.count)
+  }
 
   /// The picture's patches as the rows of a matrix, `[patches, patchInputs]` in the layers' memory.
   func gatherPatches() -> MatrixView {
@@ -60,8 +84,13 @@ struct PatchPlan {
   /// computed in it than layers and patches, as many as that wants.
   var layerRows: Int
   var inputs: Int
-  /// Elements that the tower has besides pixels, residual stream and positions.
+  /// Elements that the tower has besides pixels, residual stream, positions and kept features.
   var otherElements = 0
+  let featureLayers: FeatureLayers
+  /// Elements of hidden states that stand side by side.
+  var joinedElements: Int {
+    featureLayers.indices.isEmpty ? 0 : rows * encoder.width * featureLayers.count
+  }
 
   /// - Parameter others: rows of the residual stream that are no patches.
   /// - Throws: `ModelError` for a picture without a whole patch.
@@ -80,6 +109,7 @@ struct PatchPlan {
             ? "at least \(patch)×\(patch), one patch" : "at most \(1 << 20) a side"))
     }
     (self.input, encoder, patchSize) = (input, config.encoder, patch)
+    featureLayers = config.featureLayers
     grid = config.patches(height: input.height, width: input.width)
     rows = grid.count + others
     (layerRows, inputs) = (rows, config.patchInputs)
@@ -87,7 +117,8 @@ struct PatchPlan {
 
   /// - Throws: `ModelError` when it needs more memory than the machine has.
   func checkMemory(_ format: KeyValueFormat) throws(ModelError) {
-    let own = (input.elementCount + 2 * rows * encoder.width + otherElements) * 4
+    let others = joinedElements + otherElements
+    let own = (input.elementCount + 2 * rows * encoder.width + others) * 4
     let layers = TransformerPlan(encoder, rows: layerRows, inputs: inputs).byteCount(format)
     try MemoryLimit.check(own.adding(layers), height: input.height, width: input.width)
   }

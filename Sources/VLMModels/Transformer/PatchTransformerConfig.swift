@@ -8,9 +8,15 @@ package protocol PatchTransformerConfig: VisionTowerConfig {
   var patchSize: Int { get }
   /// The layers.
   var encoder: TransformerConfig { get }
+  /// Which hidden states are given as features.
+  var featureLayers: FeatureLayers { get }
 }
 
 extension PatchTransformerConfig {
+  package var featureLayers: FeatureLayers { .last }
+  /// Columns of a feature.
+  var featureColumns: Int { encoder.width * featureLayers.count }
+
   /// Patches along a side of the position table; the picture's last pixels may fill none.
   package var tableSide: Int { imageSize / max(1, patchSize) }
   /// Values of one patch.
@@ -31,18 +37,25 @@ extension PatchTransformerConfig {
     object.set("image_size", .int(imageSize))
     object.set("patch_size", .int(patchSize))
     object.set("encoder", encoder.json)
+    if let layers = featureLayers.json { object.set("feature_layers", layers) }
     return object
   }
 
   /// Checks these fields, so that later arithmetic on the numbers cannot overflow.
   func validateSizes(_ place: String) throws(ModelError) {
     try encoder.validate(place + ".encoder")
+    try featureLayers.validate(place + ".feature_layers", layers: encoder.layers)
     try ModelError.check("\(place).patch_size", patchSize, 1...128)
     try ModelError.check("\(place).image_size", imageSize, patchSize...16_384)
   }
 }
 
 extension ConfigFields {
+  /// Which hidden states are features; absent where the last is the only one.
+  func featureLayers() throws(ModelError) -> FeatureLayers {
+    try FeatureLayers(self, "feature_layers")
+  }
+
   /// Reads what `sizesJSON` wrote.
   func patchSizes() throws(ModelError) -> (
     imageSize: Int, patchSize: Int, encoder: TransformerConfig

@@ -65,6 +65,15 @@ struct PatchTransformerShapes {
   /// Those that a layer's name may have.
   static let layerIndices = 0..<1000
 
+  /// Our name of a weight or a bias of a module that has one in `modules`; nil for any other tensor.
+  static func module(_ name: String, of modules: [String: String]) -> String? {
+    guard let dot = name.lastIndex(of: "."), let ours = modules[String(name[..<dot])] else {
+      return nil
+    }
+    let leaf = name[name.index(after: dot)...]
+    return leaf == "weight" || leaf == "bias" ? "\(ours).\(leaf)" : nil
+  }
+
   /// Layers that the names have.
   ///
   /// - Throws: `ModelError` for none.

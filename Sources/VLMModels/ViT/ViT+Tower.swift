@@ -6,7 +6,7 @@ extension ViTConfig: PatchTransformerConfig {
 
   package var geometry: TowerGeometry {
     TowerGeometry(
-      stride: patchSize, channels: encoder.width, takesAnyAspect: false, trainedSide: imageSize,
+      stride: patchSize, channels: featureColumns, takesAnyAspect: false, trainedSide: imageSize,
       maximumBatch: 1)
   }
 

@@ -84,6 +84,7 @@ package final class ViT: Sendable {
     if let observe { showWithClass(tokens, observe) }
     context.transformer.forRows(tokens.rows) { preNorm(tokens[$0], into: tokens[$0]) }
     observe?(Observation(ViTPoint.hidden(0), tokens, .tokens))
+    context.keep(tokens, behind: 0)
     return tokens
   }
 
@@ -110,11 +111,13 @@ package final class ViT: Sendable {
       try ModelError.check(cancelled)
       layers[index](tokens, context.transformer)
       observe?(Observation(ViTPoint.hidden(index + 1), tokens, .tokens))
+      context.keep(tokens, behind: index + 1)
     }
   }
 
   /// What the tower gives of its tokens: some of them, or one row for all.
   package func feature(_ tokens: MatrixView, _ context: PatchContext) -> MatrixView {
+    let tokens = context.features(tokens)
     let patches = tokens[tokens.rows - context.grid.count..<tokens.rows]
     switch config.feature {
     case .tokens: return tokens

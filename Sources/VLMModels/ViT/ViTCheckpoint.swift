@@ -14,12 +14,12 @@ package struct ViTCheckpoint: FoundTower, Sendable {
   package struct Selection: Sendable {
     package var feature: ViTConfig.Feature
     /// `mm_vision_select_layer`: which of transformers' `hidden_states`, -1 the last one. What
-    /// comes behind it is left out.
-    package var layer: Int
+    /// comes behind them is left out.
+    package var layers: [Int]
 
-    package init(feature: ViTConfig.Feature, layer: Int = -1) {
+    package init(feature: ViTConfig.Feature, layers: [Int] = [-1]) {
       self.feature = feature
-      self.layer = layer
+      self.layers = layers
     }
   }
 
@@ -61,7 +61,7 @@ package struct ViTCheckpoint: FoundTower, Sendable {
       shapes: found.mapValues(\.shape), description: description, place: place)
     let config: ViTConfig
     do throws(ModelError) {
-      config = try geometry.config(feature: selection.feature, selectLayer: selection.layer)
+      config = try geometry.config(feature: selection.feature, selectLayers: selection.layers)
     } catch {
       throw error.beside(found)
     }

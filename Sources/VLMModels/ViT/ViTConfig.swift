@@ -27,6 +27,7 @@ package struct ViTConfig: Sendable, Equatable {
   package var patchSize: Int
   package var encoder: TransformerConfig
   package var feature: Feature
+  package var featureLayers = FeatureLayers.last
   /// Whether a class token goes through the layers. LLaVA-HR drops it before the first.
   package var usesClassToken: Bool
   /// Whether the class token's vector is in the file of a tower that does not use it, to be shown.
@@ -73,6 +74,12 @@ package struct ViTConfig: Sendable, Equatable {
           field: "\(place).feature", found: "'\(feature.rawValue)'",
           expected: "'pooled' or 'patch_mean', as there is a classifier"))
     }
+    guard featureLayers == .last || !feature.isVector else {
+      throw ModelError(
+        .configuration(
+          field: "\(place).feature", found: "'\(feature.rawValue)'",
+          expected: "'patches' or 'tokens', as there are feature_layers"))
+    }
     if feature != .patches, !usesClassToken {
       throw ModelError(
         .configuration(
@@ -93,8 +100,8 @@ package struct ViTConfig: Sendable, Equatable {
     return .object(object)
   }
 
-  /// Reads what `json` wrote; every field is checked, and those from `class_token_shown` on may be
-  /// missing.
+  /// Reads what `json` wrote; every field is checked, and `feature_layers` and those from
+  /// `class_token_shown` on may be missing.
   package init(json: JSONValue, path: String) throws(ModelError) {
     let fields = ConfigFields(json, path: path)
     (imageSize, patchSize, encoder) = try fields.patchSizes()
@@ -104,6 +111,7 @@ package struct ViTConfig: Sendable, Equatable {
         "feature", name, expected: Feature.allCases.map(\.rawValue).joined(separator: ", "))
     }
     self.feature = feature
+    featureLayers = try fields.featureLayers()
     usesClassToken = try fields.bool("class_token")
     showsClassToken = try fields.bool("class_token_shown", default: false)
     layout = try fields.layout(default: .huggingFace)

@@ -36,11 +36,11 @@ package enum ViTFamily: ModelFamily, VisionTowerFamily {
       try facts.fields.statedChoice(
         "mm_vision_select_feature", ["patch": .patches, "cls_patch": .tokens]) ?? .patches
     var notes = facts.clipNotes
-    let layer = try facts.selectedLayer(usual: -2, notes: &notes)
+    let layers = try facts.selectedLayers(usual: -2, notes: &notes)
     guard
       let found = try ViTCheckpoint(
         names: facts.names, description: facts.description, place: facts.place,
-        ViTCheckpoint.Selection(feature: feature, layer: layer))
+        ViTCheckpoint.Selection(feature: feature, layers: layers))
     else { return nil }
     return found.tower(notes: notes)
   }

@@ -23,28 +23,30 @@ package struct ViTGeometry {
 
   /// - Parameters:
   ///   - feature: what is made of the tokens.
-  ///   - selectLayer: an index into transformers' `hidden_states`, of which -1 is what leaves the
-  ///     last layer; layers behind the one selected are left out.
+  ///   - selectLayers: indices into transformers' `hidden_states`, of which -1 is what leaves the
+  ///     last layer; layers behind those selected are left out.
   /// - Throws: `ModelError` when the tensors contradict each other or the description, and for a
   ///   field of another type.
   package func config(
-    feature: ViTConfig.Feature, usesClassToken: Bool = true, selectLayer: Int = -1
+    feature: ViTConfig.Feature, usesClassToken: Bool = true, selectLayers: [Int] = [-1]
   ) throws(ModelError) -> ViTConfig {
     let stated = try CLIPDescription(description, "vision_config", place: place)
     try stated.whole.check(.clip)
     let (width, patchSize) = try shapes.patches()
     let (side, _) = try shapes.table(classToken: true)
     let layers = try shapes.layers()
+    let (read, run) = try FeatureLayers.selected(selectLayers, of: layers)
     let (imageSize, overflow) = side.multipliedReportingOverflow(by: patchSize)
     var config = ViTConfig(
       imageSize: overflow ? 0 : imageSize, patchSize: patchSize,
       encoder: TransformerConfig(
-        width: width, layers: try TransformerConfig.layers(selected: selectLayer, of: layers),
+        width: width, layers: run,
         heads: try heads(stated, width).count,
         hidden: try shapes.shape("layers.0.mlp.fc1.weight", rank: 2)[0],
         activation: try stated.activation(),
         epsilon: try stated.epsilon()),
       feature: feature, usesClassToken: usesClassToken)
+    config.featureLayers = read
     config.layout = shapes["layers.0.attention.qkv.weight"] == nil ? .huggingFace : .openCLIP
     if feature == .pooled, let projection = shapes["projection"] {
       let (outputs, inputs) = config.layout == .openCLIP ? (1, 0) : (0, 1)

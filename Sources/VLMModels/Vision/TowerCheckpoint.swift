@@ -31,13 +31,32 @@ package struct TowerFacts: Sendable {
   /// - Parameters:
   ///   - usual: that of the published models.
   ///   - notes: gets a line where it is not stated.
+  /// - Throws: `ModelError` for what is no integer.
   func selectedLayer(usual: Int, notes: inout [Note]) throws(ModelError) -> Int {
-    let key = "mm_vision_select_layer"
+    let key = Self.layerKey
+    if llava[key]?.arrayValue != nil {
+      throw fields.refusal(
+        key, found: llava[key]?.serialized() ?? "",
+        expected: "one integer: several layers are read of a CLIP's or a SigLIP's tower only")
+    }
     if let layer = try fields.statedInt(key) { return layer }
     notes.append(
       "config.json does not state \(key): assuming \(usual), as in the published models")
     return usual
   }
+
+  /// The same of a tower that can give several side by side.
+  func selectedLayers(usual: Int, notes: inout [Note]) throws(ModelError) -> [Int] {
+    guard llava[Self.layerKey]?.arrayValue != nil else {
+      return [try selectedLayer(usual: usual, notes: &notes)]
+    }
+    guard let layers = try fields.statedInts(Self.layerKey), !layers.isEmpty else {
+      throw fields.refusal(Self.layerKey, found: "[]", expected: "an integer or several")
+    }
+    return layers
+  }
+
+  static let layerKey = "mm_vision_select_layer"
 
   /// What shapes cannot tell is known of OpenAI's CLIPs; of another this is a guess.
   var clipNotes: [Note] {

@@ -181,10 +181,10 @@ enum TokenJSON {
     var tops: [JSONValue] = []
     var offset = offset
     for token in tokens {
-      texts.append(.string(token.probability.map { text($0) } ?? token.text))
+      texts.append(.string(token.probability.map { plainText($0.bytes) } ?? token.text))
       values.append(token.probability.map { .double($0.logarithm) } ?? .null)
       var top = JSONObject()
-      for other in token.alternatives { top.set(text(other), .double(other.logarithm)) }
+      for other in token.alternatives { top.set(plainText(other.bytes), .double(other.logarithm)) }
       tops.append(.object(top))
       offsets.append(.int(offset))
       offset += token.text.unicodeScalars.count
@@ -201,6 +201,17 @@ enum TokenJSON {
     object.set("logprob", .double(token.logarithm))
     object.set("bytes", .array(token.bytes.map { .int(Int($0)) }))
     return object
+  }
+
+  /// A token's text; of one that is no whole characters its bytes, as OpenAI's older interface writes
+  /// them, which has no other place for them: `bytes:\xe2\x96`.
+  static func plainText(_ bytes: [UInt8]) -> String {
+    if let text = String(validating: bytes, as: UTF8.self) { return text }
+    return bytes.reduce(into: "bytes:") { text, byte in
+      let isPlain = (0x20..<0x7f).contains(byte) && byte != UInt8(ascii: "\\")
+      let digits = String(byte, radix: 16)
+      text += isPlain ? String(UnicodeScalar(byte)) : (byte < 16 ? "\\x0" : "\\x") + digits
+    }
   }
 
   /// A token's text; bytes that are no whole characters are replaced, and stand in `bytes`.

@@ -89,14 +89,14 @@ package final class WorkerPool: @unchecked Sendable {
     /// on the same processor, where one keeps the other from its work: two that poll there without
     /// ever sleeping have stayed together for as long as the process ran.
     func poll(as thread: Int, until holds: () -> Bool) -> Bool {
-      let began = WorkerPool.nanoseconds
+      let began = MonotonicClock.nanoseconds
       repeat {
         for _ in 0..<WorkerPool.pollsAtATime {
           if holds() { return true }
           vlm_relax()
         }
         if isCrowded(thread) { return false }
-      } while WorkerPool.nanoseconds - began < WorkerPool.patience
+      } while MonotonicClock.nanoseconds - began < WorkerPool.patience
       return false
     }
 
@@ -160,12 +160,6 @@ package final class WorkerPool: @unchecked Sendable {
   private static let patience = 100_000
   /// Looks at a time before the clock and the processor are asked for, which take as long.
   private static let pollsAtATime = 8
-
-  private static var nanoseconds: Int {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Int(time.tv_sec) * 1_000_000_000 + Int(time.tv_nsec)
-  }
 
   package init(threadCount: Int) {
     precondition(threadCount >= 1, "at least the calling thread")

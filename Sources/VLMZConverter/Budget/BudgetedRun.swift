@@ -40,7 +40,7 @@ struct BudgetedRun {
     var planned = try planner.plan(budget, losses: known)
     for remark in planned.notes { note(remark.description) }
     var report = try run(planned, to: output, overwrites, note, progress)
-    if case .size(let limit) = budget {
+    if case .size(let limit, _) = budget {
       // What other sections take is known when they are compressed.
       var excess = 0
       while report.fileByteCount > limit {
@@ -62,6 +62,12 @@ struct BudgetedRun {
             : "it is expected by what other sizes have lost; ")
           + "what is lost is measured with data to calibrate on, 8 texts of 512 tokens, "
           + "conversations or pictures or more, of which some are held back")
+    } else if let statistics, statistics.provenance["held_back"]?.intValue ?? 0 > 0,
+      converter.options.calibration?.paths.isEmpty ?? true
+    {
+      note(
+        "what is lost is not measured: the statistics alone are given, and it is measured on data "
+          + "that were held back from them; calibrate on the same data and these statistics")
     } else if statistics != nil {
       note(
         "what is lost is not measured, as no data are held back for it: calibrate on 8 texts of 512 "

@@ -17,9 +17,10 @@ extension Converter {
     /// one less the cosine of embeddings. What was written is run where data were held back.
     case loss(Double)
 
-    var value: VLMConversion.Budget {
+    /// - Parameter given: how a person wrote the size.
+    func value(_ given: GivenSize?) -> VLMConversion.Budget {
       switch self {
-      case .size(let bytes): .size(bytes)
+      case .size(let bytes): .size(bytes, as: given)
       case .bitsPerWeight(let bits): .bits(bits)
       case .loss(let loss): .loss(loss)
       }
@@ -57,7 +58,7 @@ extension Converter {
   ///
   /// With calibration a scheme of few bits is a budget too: its bytes are spent where they matter.
   var budget: VLMConversion.Budget? {
-    if let budget = options.budget { return budget.value }
+    if let budget = options.budget { return budget.value(options.givenSize) }
     let scheme = options.scheme.scheme
     guard options.planFile == nil, options.calibration != nil, scheme.fallback != nil else {
       return nil

@@ -19,6 +19,8 @@ package struct CalibrationError: ReportableError, Equatable {
     case conversation(line: Int, String)
     /// The model needs data of a kind that is not there; which, and what it was given.
     case lacks(String, given: String)
+    /// A model of so many channels, which no picture has.
+    case channels(Int)
     /// Fewer tokens than say anything.
     case tooFewTokens(found: Int, expected: Int)
     /// The model makes no numbers of the data.
@@ -58,6 +60,10 @@ package struct CalibrationError: ReportableError, Equatable {
       return "\(name): line \(line): \(text)"
     case .lacks(let kind, let given):
       return "\(setting): found \(given), expected \(kind)" + words.end(.ownData)
+    case .channels(let count):
+      return
+        "\(setting): found a model that sees \(count) channels, which no picture has, expected one "
+        + "that sees pictures; it is converted without"
     case .tooFewTokens(let found, let expected):
       return "\(setting): found \(found) tokens, expected at least \(expected)"
     case .notFinite(let tensor, let count):
@@ -76,7 +82,7 @@ package struct CalibrationError: ReportableError, Equatable {
 
   package var exitStatus: ExitStatus {
     switch problem {
-    case .lacks, .needless: .usage
+    case .lacks, .channels, .needless: .usage
     case .noRoom: .osError
     default: .badData
     }

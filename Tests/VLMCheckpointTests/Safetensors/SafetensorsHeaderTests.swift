@@ -73,13 +73,13 @@ struct SafetensorsHeaderTests {
       #expect(problem == .json(JSONError(offset: 2, problem: .invalidUTF8)))
     }
     let utf16: [UInt8] = [0xff, 0xfe, 0x7b, 0, 0x7d, 0]
-    let mark = JSONError(offset: 0, problem: .byteOrderMark("UTF-16"))
+    let mark = JSONError(offset: 0, problem: .encoding("UTF-16"))
     #expect(try make.problem(Composer.bytes(utf16)) == .json(mark))
   }
 
   @Test("S11 a UTF-8 byte order mark is refused by name")
   func s11() throws {
-    let mark = JSONError(offset: 0, problem: .byteOrderMark("UTF-8"))
+    let mark = JSONError(offset: 0, problem: .byteOrderMark)
     #expect(try make.problem("\u{feff}" + good, data: four) == .json(mark))
   }
 

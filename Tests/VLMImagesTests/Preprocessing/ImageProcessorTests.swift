@@ -17,15 +17,18 @@ struct ImageProcessorTests {
     var testDescription: String { config.serialized() }
   }
 
-  static let cases: [Case] = {
-    let path = TestFiles.fixture("preprocess/processors.json")
+  static let cases = read("processors.json")
+  static let timmCases = read("timm.json")
+
+  private static func read(_ name: String) -> [Case] {
+    let path = TestFiles.fixture("preprocess/" + name)
     let list = (try? TestFiles.json(path))?["cases"]?.arrayValue ?? []
     return list.compactMap { $0.arrayValue }.map { fields in
       Case(
         config: fields[0], image: fields[1].stringValue ?? "", height: fields[2].intValue ?? 0,
         width: fields[3].intValue ?? 0, digest: fields[4].stringValue ?? "")
     }
-  }()
+  }
 
   private static let photos: [String: Image] = {
     let names = ["chelsea.png", "rocket.jpg", "horse.png"].map { "docs/images/" + $0 }
@@ -38,7 +41,10 @@ struct ImageProcessorTests {
   private static func photo(_ name: String) throws -> Image { try #require(photos[name]) }
 
   @Test("the goldens are there")
-  func complete() { #expect(Self.cases.count == 157) }
+  func complete() { #expect(Self.cases.count == 157 && Self.timmCases.count == 36) }
+
+  @Test("pixel values are those of timm's transforms, to the bit", arguments: timmCases)
+  func timm(_ item: Case) throws { try values(item) }
 
   @Test("pixel values are those of transformers on Pillow, to the bit", arguments: cases)
   func values(_ item: Case) throws {

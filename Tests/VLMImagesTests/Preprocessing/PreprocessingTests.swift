@@ -87,6 +87,27 @@ struct PreprocessingTests {
     #expect(squash.normalization == .imageNet)
   }
 
+  @Test("other sizes and shares keep what timm's modes do")
+  func modes() throws {
+    let border = try read(
+      #"{"input_size": [3, 192, 256], "crop_pct": 0.9, "crop_mode": "border"}"#)
+    let fill = RGB(124, 116, 104)
+    #expect(border.resize == .within(width: 284, height: 213) && border.crop?.fill == fill)
+    let other = border.resized(toSide: 90)
+    #expect(other.resize == .within(width: 100, height: 100))
+    #expect(other.crop == .init(width: 90, height: 90, rounding: .halfEven, fill: fill))
+    #expect(border.cropping(share: 0.5).resize == .within(width: 512, height: 384))
+    let wide = try read(#"{"input_size": [3, 192, 256], "crop_pct": 0.9}"#)
+    #expect(wide.resized(toSide: 90).resize == .shortestEdge(100))
+    #expect(wide.cropping(share: 0.5).resize == .covering(width: 512, height: 384))
+    #expect(wide.fixedSize?.width == 256 && wide.fixedSize?.height == 192)
+    #expect(throws: PreprocessingError.self) {
+      try Preprocessing(
+        checkpointConfig: JSONValue.parse(#"{"input_size": [1, 9, 9], "crop_mode": "border"}"#),
+        name: "gray", color: .gray)
+    }
+  }
+
   @Test("open_clip's configuration")
   func openCLIP() throws {
     let steps = try read(
@@ -117,8 +138,8 @@ struct PreprocessingTests {
       (#"{"crop_pct": 95, "size": 100}"#, "crop_pct"),
       (#"{"input_size": [3, 64, 64], "crop_pct": 87.5}"#, "crop_pct"),
       (#"{"input_size": [1, 28, 28]}"#, "input_size"),
-      (#"{"input_size": [3, 20, 30]}"#, "input_size"),
-      (#"{"input_size": [3, 28, 28], "crop_mode": "border"}"#, "crop_mode"),
+      (#"{"input_size": [20, 30]}"#, "input_size"),
+      (#"{"input_size": [3, 28, 28], "crop_mode": "stretch"}"#, "crop_mode"),
       (#"{"input_size": [3, 28, 28], "interpolation": "random"}"#, "interpolation"),
     ])
   func refused(text: String, key: String) throws {

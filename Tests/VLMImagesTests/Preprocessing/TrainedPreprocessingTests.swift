@@ -28,6 +28,10 @@ struct TrainedPreprocessingTests {
       #"{"img_size": 288, "crop_pct": 0.95, "crop_mode": "squash"}"#,
       .exact(width: 303, height: 303), 288, .bicubic
     ),
+    (
+      #"{"img_size": 288, "crop_pct": 0.95, "crop_mode": "border", "mean": [0, 0, 0]}"#,
+      .within(width: 303, height: 303), 288, .bicubic
+    ),
   ]
 
   @Test("timm's settings give timm's transform", arguments: timm)
@@ -39,6 +43,17 @@ struct TrainedPreprocessingTests {
     #expect(steps.crop == .init(width: crop, height: crop, rounding: .halfEven))
     #expect(steps.filter == filter)
     #expect(steps.rescale == .dividedBy255)
+  }
+
+  @Test("a border has the mean's colour, and what is no square keeps its proportions")
+  func sizes() throws {
+    let border = try read(
+      #"{"input_size": [3, 192, 256], "crop_pct": 1, "crop_mode": "border", "mean": [0, 0.5, 1]}"#)
+    #expect(border.resize == .within(width: 256, height: 192))
+    #expect(border.crop?.fill == RGB(0, 128, 255))
+    let wide = try read(#"{"input_size": [3, 192, 256], "crop_pct": 0.9}"#)
+    #expect(wide.resize == .covering(width: 284, height: 213))
+    #expect(wide.crop == .init(width: 256, height: 192, rounding: .halfEven))
   }
 
   @Test("mean and deviation are taken, each alone too, and one number in a list is for all")
@@ -70,7 +85,7 @@ struct TrainedPreprocessingTests {
       (#"{"std": [0.2, 0]}"#, "std"), (#"{"interpolation": "random"}"#, "interpolation"),
       (#"{"img_size": 0}"#, "img_size"), (#"{"img_size": 16384}"#, "img_size"),
       (#"{"input_size": [224, 224, 3]}"#, "input_size"), (#"{"crop_pct": 1e-9}"#, "crop_pct"),
-      (#"{"crop_mode": "border"}"#, "crop_mode"), (#"{"val_crop_size": -1}"#, "val_crop_size"),
+      (#"{"crop_mode": "stretch"}"#, "crop_mode"), (#"{"val_crop_size": -1}"#, "val_crop_size"),
     ])
   func refused(_ text: String, _ key: String) throws {
     let json = try JSONValue.parse(text)

@@ -180,6 +180,14 @@ struct PlainViTCheckpointTests {
       let text = Self.text(names, Self.changed(described, "model_args", inner))
       #expect(text.contains(fields[key] ?? key), "\(key): \(text)")
     }
+    let wide: JSONValue = ["num_heads": 1, "img_size": [96, 160]]
+    let seen = try PlainViTCheckpoint(names, Self.changed(described, "model_args", wide))
+    #expect(seen?.config.imageSize == 256)
+    for size: JSONValue in [[96, 0], [96], [96, 160, 3], [96, 1.5]] {
+      let inner = Self.changed(["num_heads": 1], "img_size", size)
+      let text = Self.text(names, Self.changed(described, "model_args", inner))
+      #expect(text.contains("img_size"), "\(text)")
+    }
     let base: JSONValue = ["num_heads": 2, "rope_temperature": 37.5]
     let other = try PlainViTCheckpoint(names, Self.changed(described, "model_args", base))
     #expect(other?.config.rotaryBase == 37.5 && other?.config.encoder.heads == 2)

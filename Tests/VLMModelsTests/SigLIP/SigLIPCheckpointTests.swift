@@ -64,7 +64,7 @@ struct SigLIPCheckpointTests {
 
   @Test("layers behind the selected one, the last norm and the head are left out of a LLaVA")
   func selection() throws {
-    let found = try #require(try SigLIPCheckpoint(Self.names, Self.described, .layer(-2)))
+    let found = try #require(try SigLIPCheckpoint(Self.names, Self.described, .layers([-2])))
     #expect(found.config.encoder.layers == 2 && found.config.feature == .patches)
     #expect(found.tensors["layers.1.mlp.fc1.weight"] != nil)
     #expect(found.tensors["layers.2.mlp.fc1.weight"] == nil)
@@ -72,7 +72,7 @@ struct SigLIPCheckpointTests {
     #expect(found.unused.count == 6)
     for layer in [0, 4, -4, Int.min, Int.max] {
       #expect(throws: ModelError.self) {
-        try SigLIPCheckpoint(Self.names, Self.described, .layer(layer))
+        try SigLIPCheckpoint(Self.names, Self.described, .layers([layer]))
       }
     }
   }
@@ -153,7 +153,7 @@ struct SigLIPCheckpointTests {
     // The first one has no such model, and no language model sees with it.
     #expect(throws: ModelError.self) { try SigLIPCheckpoint(names, Self.described, .image) }
     #expect(throws: ModelError.self) { try SigLIPCheckpoint(Self.names, described, .image) }
-    #expect(throws: ModelError.self) { try SigLIPCheckpoint(names, stated, .layer(-1)) }
+    #expect(throws: ModelError.self) { try SigLIPCheckpoint(names, stated, .layers([-1])) }
     let other = Self.changed(described, "num_patches", 16)
     #expect(throws: ModelError.self) { try SigLIPCheckpoint(names, other, .image) }
   }

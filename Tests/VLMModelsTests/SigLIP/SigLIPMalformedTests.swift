@@ -139,7 +139,7 @@ struct SigLIPMalformedTests {
       #expect(Registry.unknownClass(in: json) != nil)
       let found = try SigLIPCheckpoint(Self.names, json, .image)
       #expect(found == nil)
-      #expect(throws: ModelError.self) { try SigLIPCheckpoint(Self.names, json, .layer(-1)) }
+      #expect(throws: ModelError.self) { try SigLIPCheckpoint(Self.names, json, .layers([-1])) }
     }
   }
 

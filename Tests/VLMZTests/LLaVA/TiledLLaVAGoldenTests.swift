@@ -58,6 +58,43 @@ struct TiledLLaVAGoldenTests {
     try golden.check(logits.map { $0 * 2.5 }, "odd.logits")
   }
 
+  /// As Granite Vision does: of a SigLIP under a Granite, whose projector has no biases here, and of
+  /// a CLIP, whose class token is left out.
+  @Test(
+    "several layers' features are read side by side, as in transformers",
+    arguments: ["layers-siglip", "layers-clip"])
+  func layers(_ name: String) throws {
+    let golden = try TiledLLaVA(name)
+    let source = try SourceModel.open(path: golden.path)
+    let session = try conversation(golden.path, .f32, in: folder)
+    #expect(try SourceModel.open(path: folder.path("model.vlmz")).description == source.description)
+    let prepared = try session.prepare(golden.image("odd"), name: "odd")
+    let tokens = try session.encode(prepared)
+    try golden.check(tokens.rows.array(), "odd.merged")
+    var logits: [Float] = []
+    try session.inspect(golden.ids("odd"), images: [tokens]) { name, _, values in
+      if name == "logits" { logits = values }
+    }
+    let factor: Float = name == "layers-siglip" ? 2.5 : 1
+    try golden.check(logits.map { $0 * factor }, "odd.logits")
+  }
+
+  @Test("a list of layers that there are not is refused, and so are biases that are not stated")
+  func refusedLayers() throws {
+    let lists: [JSONValue] = [[2, 0, 4], [2, 0, -5], [2, 0], [], [2, 0.5, 3], [0, 0, 0]]
+    for list in lists {
+      let changed = try TemporaryFolder()
+      try TiledLLaVA("layers-siglip").copy(to: changed, config: [("vision_feature_layer", list)])
+      let error = TiledLLaVA.refusal { try SourceModel.open(path: changed.url.path) }
+      #expect(error is ModelError, "\(list)")
+    }
+    let changed = try TemporaryFolder()
+    try TiledLLaVA("layers-clip").copy(
+      to: changed, config: [("multimodal_projector_bias", false)])
+    let error = TiledLLaVA.refusal { try SourceModel.open(path: changed.url.path) }
+    #expect(error?.description.contains("multimodal_projector_bias") == true)
+  }
+
   /// LLaVA-NeXT sees each in tiles, LLaVA-OneVision each as one padded square.
   @Test(
     "of several pictures each becomes what it does upstream", arguments: TiledLLaVA.names)

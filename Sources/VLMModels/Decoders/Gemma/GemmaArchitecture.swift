@@ -69,14 +69,7 @@ enum Gemma3Architecture: DecoderArchitecture {
     try config.slide(fields, window: window) { ($0 + 1) % pattern != 0 }
     // transformers 5 has an object for each type of layer, 4 a key beside the other base.
     let local = try fields.double("rope_local_base_freq", default: 10_000)
-    turnLocally(&config, base: try fields.slidingBase(usual: local))
-  }
-
-  private static func turnLocally(_ config: inout LLaMAConfig, base: Double) {
-    let local = config.traits.layers.indices.filter { config.traits.layers[$0].window != nil }
-    guard !local.isEmpty else { return }
-    config.traits.localBase = base
-    for index in local { config.traits.layers[index].rotation = .local }
+    config.turnWindows(base: try fields.slidingBase(usual: local))
   }
 
   static let ggufNames = ["gemma3"]
@@ -92,7 +85,7 @@ enum Gemma3Architecture: DecoderArchitecture {
     config.traits.logitCap = try Gemma.cap(gguf, "final_logit_softcapping", usual: nil)
     let pattern = try gguf.int("attention.sliding_window_pattern", 1...1000, default: 6)
     config.traits.slide(config.layers, window: try gguf.window()) { ($0 + 1) % pattern != 0 }
-    turnLocally(&config, base: try gguf.statedDouble("rope.freq_base_swa") ?? 10_000)
+    config.turnWindows(base: try gguf.statedDouble("rope.freq_base_swa") ?? 10_000)
   }
 }
 

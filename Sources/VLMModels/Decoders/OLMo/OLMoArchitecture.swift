@@ -96,9 +96,6 @@ private enum OLMo {
   /// Lets layers with a window turn by `base`, unscaled.
   static func turnPlainly(_ config: inout LLaMAConfig, base: Double) {
     guard config.ropeScaling != .none || base != config.ropeBase else { return }
-    let local = config.traits.layers.indices.filter { config.traits.layers[$0].window != nil }
-    guard !local.isEmpty else { return }
-    config.traits.localBase = base
-    for index in local { config.traits.layers[index].rotation = .local }
+    config.turnWindows(base: base)
   }
 }

@@ -8,7 +8,7 @@ extension Tokenizer {
   /// Other parts are refused by name.
   package init(tokenizerJSON bytes: [UInt8], file: String) throws(TextError) {
     let json: JSONValue
-    do throws(JSONError) { json = try JSONValue.parse(bytes) } catch {
+    do throws(JSONError) { json = try JSONValue.parse(bytes, limits: .file) } catch {
       throw TextError(file: file, place: "tokenizer", .json(error.description))
     }
     try self.init(tokenizerJSON: json, file: file)

@@ -2,6 +2,7 @@ import VLMCheckpoint
 import VLMContainer
 import VLMConversion
 import VLMFoundation
+import VLMImages
 import VLMModels
 import VLMTensor
 import VLMText
@@ -91,6 +92,10 @@ struct Calibrator {
 
   private func statistics(for output: String, _ events: Events) throws -> Findings {
     let isAsked = options.usesOwnData || !options.paths.isEmpty
+    let channels = source.description.inputChannels
+    if isAsked, source.description.language == nil, ColorMode(channels: channels) == nil {
+      throw CalibrationError(path: source.catalog.path, .channels(channels))
+    }
     let kept = options.statisticsFile ?? (resumes ? Self.keptStatistics(for: output) : nil)
     if let path = kept, FileSystem.exists(path) || !isAsked {
       let file = try StatisticsFile.open(path: path)
@@ -127,6 +132,8 @@ struct Calibrator {
     {
       // The file that was run has no name that anybody knows.
       throw GenerationError(file: source.catalog.path, error.problem, advice: error.advice)
+    } catch let error as ModelError where error.file == ReferenceContainer.path(beside: output) {
+      throw ModelError(file: source.catalog.path, error.problem)
     }
     if kept != nil {
       try writer.commit()
