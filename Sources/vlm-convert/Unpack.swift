@@ -56,6 +56,7 @@ struct Unpack: ParsableCommand {
     if resume, let header = try unpacker.finished(at: output) {
       try signature?.check(MappedFile(path: output, isInput: false), quiet: writing.quiet)
       try signature?.install()
+      Unpacker.removeFinishedJournal(of: output)
       if !writing.quiet {
         Report.line(
           "\(output.escapedForDisplay()): already unpacked, nothing to do; root hash "

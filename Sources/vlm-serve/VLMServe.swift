@@ -164,6 +164,12 @@ struct VLMServe: ParsableCommand {
       if let engine = one.engine { warn(engine, name, container) }
       served.append(one)
     }
+    let unused = answers.given
+    if !unused.isEmpty, served.allSatisfy({ $0.engine == nil }) {
+      Report.warning(
+        "\(unused.joined(separator: ", ")): no effect, as no model here answers questions",
+        program: "vlm-serve")
+    }
     return served
   }
 
