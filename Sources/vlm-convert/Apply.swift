@@ -72,6 +72,7 @@ struct Apply: ParsableCommand {
       try DeltaFile.open(path: delta),
       // It may be replaced, unless there is another output.
       to: try Container.open(path: model, isInput: output != nil))
+    Report.outliveReader()
     let newSignature = try expectedSignature(application)
     if application.isApplied, output == nil {
       // An earlier run may have been ended before it put the signature there.

@@ -75,6 +75,7 @@ struct Extract: ParsableCommand {
     }
     try Self.check(output, endsIn: ".safetensors")
     try OutputFile.check(output, overwrite: writing.force)
+    Report.outliveReader()
     // What is written has no checksums that would tell of it.
     try Verify.requireSound(
       extraction.container, threads: threadCount(option: nil), quiet: writing.quiet)

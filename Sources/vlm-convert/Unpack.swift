@@ -46,6 +46,7 @@ struct Unpack: ParsableCommand {
       Report.line("\(try Unpacker.continuation(of: output))")
       return
     }
+    Report.outliveReader()
     let source: PackedInput
     do throws(FileError) { source = try PackedInput(path: input) } catch {
       throw TransportError(path: error.path, place: .file, problem: .file(error))

@@ -63,6 +63,7 @@ struct VLMServe: ParsableCommand {
   var quiet = false
 
   func run() throws {
+    Report.outliveReader()
     Heap.limit(threads: ThreadCount.available)
     var limits = bounds.limits
     if case .limited(let bytes) = memory.use { limits.memoryBytes = bytes }
