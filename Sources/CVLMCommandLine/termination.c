@@ -1,4 +1,4 @@
-// SIGINT, SIGTERM and SIGHUP.
+// SIGINT, SIGTERM, SIGHUP and SIGQUIT.
 //
 // A handler and a semaphore rather than blocked signals and sigwait: a library may have started
 // threads before main, and those do not inherit our mask.
@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vlm_command.h"
 
@@ -30,7 +31,7 @@ static void on_termination(int signal_number) {
   errno = saved;
 }
 
-static const int termination_signals[] = {SIGINT, SIGTERM, SIGHUP};
+static const int termination_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 #define TERMINATION_SIGNALS (sizeof termination_signals / sizeof termination_signals[0])
 
 static void *wait_for_termination(void *unused) {
@@ -44,6 +45,10 @@ static void *wait_for_termination(void *unused) {
   pthread_sigmask(SIG_UNBLOCK, &set, NULL);
   for (;;) {
     while (sem_wait(&termination_arrived) != 0) {
+    }
+    // Whoever quits a program waits for nothing.
+    if (termination_signal == SIGQUIT) {
+      break;
     }
     void (*shut_down)(void) = atomic_exchange(&shutdown_callback, NULL);
     if (shut_down != NULL) {
@@ -61,6 +66,16 @@ static void *wait_for_termination(void *unused) {
   }
   termination_callback(termination_signal);
   return NULL;
+}
+
+void vlm_end_by_signal(int signal_number) {
+  signal(signal_number, SIG_DFL);
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, signal_number);
+  pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+  raise(signal_number);
+  _exit(128 + signal_number);
 }
 
 int vlm_on_termination(void (*callback)(int)) {

@@ -7,7 +7,7 @@ import VLMTensor
 #endif
 
 /// Runs a command with the conventions that all of ours share: one line of error with the status of
-/// `ExitStatus`, Ctrl-C that leaves nothing behind, a closed pipe that is no error.
+/// `ExitStatus`, Ctrl-C that leaves nothing behind, a closed pipe that is no error to tell of.
 package func runCommand<Command: ParsableCommand>(_ type: Command.Type, program: String) {
   occupyStandardDescriptors()
   Environment.limitOpenBLAS()
@@ -29,6 +29,9 @@ package func runCommand<Command: ParsableCommand>(_ type: Command.Type, program:
         "'\(name)' is a file, and reads as options; ./\(name) names it", status: EX_USAGE,
         program: program)
     }
+    if let fault = RepeatedOptions.fault(in: arguments) {
+      Report.fail(fault, status: EX_USAGE, program: program)
+    }
     var command = try Command.parseAsRoot(arguments)
     try command.run()
   } catch let error as any ReportableError {
@@ -38,7 +41,10 @@ package func runCommand<Command: ParsableCommand>(_ type: Command.Type, program:
   } catch {
     // Help, version and usage errors come from ArgumentParser.
     let status = Command.exitCode(for: error)
-    if status == .success { Command.exit(withError: error) }
+    if status == .success {
+      // Not by the parser, which does not see that a disk is full.
+      return Report.line(Command.fullMessage(for: error))
+    }
     guard status == .validationFailure else { Report.fail(error, program: program) }
     let text = usageText(Command.message(for: error), of: Command.self, program: program)
     Report.fail(text, status: status.rawValue, program: program)
@@ -65,6 +71,7 @@ private func usageText<Command: ParsableCommand>(
   if let size = splitSize(shown) {
     return "\(shown): a size is one word, or in quotes: \(size)"
   }
+  if let number = negativeNumber(shown) { return number }
   let given = ProcessArguments.all.dropFirst().first
   let configuration = Command.configuration
   let subcommand =
@@ -86,6 +93,18 @@ private func splitSize(_ message: String) -> String? {
       (try? ByteSize.parse(value + arguments[index], option: "")) != nil
     else { continue }
     return "\(option) \(value)\(arguments[index])"
+  }
+  return nil
+}
+
+/// "--top -1", which reads as an option without a value and another option.
+private func negativeNumber(_ message: String) -> String? {
+  let arguments = ProcessArguments.all
+  guard message.hasPrefix("missing value for") else { return nil }
+  for (option, value) in zip(arguments, arguments.dropFirst())
+  where message.contains("'\(option) ") || message.contains("'\(option)'") {
+    guard value.hasPrefix("-"), value.dropFirst().first.map(\.isNumber) ?? false else { continue }
+    return "\(option): found '\(value.escapedForDisplay(limit: 80))', expected no negative number"
   }
   return nil
 }

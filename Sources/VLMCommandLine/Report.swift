@@ -1,3 +1,4 @@
+import Synchronization
 import VLMFoundation
 import VLMTensor
 
@@ -7,7 +8,17 @@ import VLMTensor
 
 /// What a command prints and how it ends: results on stdout, everything else on stderr.
 package enum Report {
-  /// A line of result. A closed pipe ends the program quietly: nobody is reading.
+  /// Whether there is work beside what is printed.
+  private static let outlivesReader = Atomic<Bool>(false)
+  /// Whether whoever read standard output went away.
+  private static let isUnread = Atomic<Bool>(false)
+
+  /// From now on a reader of standard output that goes away (`| head -1`) does not end the program:
+  /// there are files to write, or requests to answer, for which nobody need read.
+  package static func outliveReader() { outlivesReader.store(true, ordering: .relaxed) }
+
+  /// A line of result. A closed pipe ends the program without a message and with the status of one that
+  /// SIGPIPE ended, but see `outliveReader`.
   package static func line(_ text: String) {
     write(text + "\n", to: STDOUT_FILENO)
   }
@@ -75,6 +86,7 @@ package enum Report {
   }
 
   private static func write(_ text: String, to descriptor: Int32) {
+    if descriptor == STDOUT_FILENO, isUnread.load(ordering: .relaxed) { return }
     let bytes = Array(text.utf8)
     var done = 0
     while done < bytes.count {
@@ -86,9 +98,13 @@ package enum Report {
         let code = errno
         // The work goes on when standard error is closed.
         if descriptor == STDERR_FILENO { return }
+        if code == EPIPE, outlivesReader.load(ordering: .relaxed) {
+          isUnread.store(true, ordering: .relaxed)
+          return
+        }
         PendingOutputs.removeAll()
-        // A reader that closed the pipe is no failure; a full disk is.
-        if code == EPIPE { exit(0) }
+        // No failure to tell of, but nor is the work done.
+        if code == EPIPE { exit(ExitStatus.readerGone.rawValue) }
         let error = FileError(path: "standard output", problem: .call("write", errno: code))
         let program = ProcessArguments.all.first?.splitAtLastSlash.name ?? "vlm"
         fail(error.shown, status: ExitStatus.ioError.rawValue, program: program)

@@ -49,8 +49,9 @@ package struct DeltaApplication {
 
   /// Makes the target beside `path`, reads it back, and moves it there.
   ///
-  /// Until the last step nothing at `path` changes; an error, or a signal that ends the process,
-  /// leaves nothing else. Memory: some 32 MB a thread, 64 MB for a delta of the largest pieces.
+  /// Until the last step nothing at `path` changes; an error leaves nothing else, and so does a signal
+  /// that ends the process, but perhaps for what the next call takes as its own: the second name of
+  /// the old file. Memory: some 32 MB a thread, 64 MB for a delta of the largest pieces.
   ///
   /// - Parameters:
   ///   - path: the model's own to replace it.
@@ -61,6 +62,8 @@ package struct DeltaApplication {
   ///     complete and proven.
   ///   - replacingKept: whether that name may be another file's, which is replaced.
   ///   - accept: throws for a target that may not get its name; called with it complete and proven.
+  ///     Returns files that it made and that are held (`OutputFile.hold`): they are removed unless
+  ///     the target gets its name.
   /// - Throws: `DeltaError`, or what `accept` throws.
   /// - Precondition: `check` has returned.
   package func write(
@@ -68,7 +71,7 @@ package struct DeltaApplication {
     progress: ((Int, Int) -> Void)? = nil,
     loop: Container.Loop = { count, body in (0..<count).forEach(body) },
     keepingOldAs kept: String? = nil, replacingKept: Bool = false,
-    accept: (MappedFile) throws -> Void = { _ in }
+    accept: (MappedFile) throws -> [String] = { _ in [] }
   ) throws {
     let total = 2 * delta.target.byteCount
     let output: OutputFile
@@ -90,11 +93,19 @@ package struct DeltaApplication {
     let made = try prove(output.temporaryPath, loop: loop) { done in
       progress?(delta.target.byteCount + done, total)
     }
-    try accept(made)
+    var held = try accept(made)
     do throws(FileError) {
-      if let kept { try RollbackCopy.make(of: path, at: kept, overwrite: replacingKept) }
-      try output.commit()
-    } catch { throw DeltaError(error) }
+      if let kept, try RollbackCopy.make(of: path, at: kept, overwrite: replacingKept) {
+        // A link stays, whatever becomes of the file.
+        let place = FileSystem.resolved(kept) ?? kept
+        OutputFile.hold(place)
+        held.append(place)
+      }
+      try output.commit(keeping: held)
+    } catch {
+      for file in held { OutputFile.discard(file) }
+      throw DeltaError(error)
+    }
   }
 
   /// Passes on the bytes of the target in their order, each part checked [D19, D20].

@@ -41,6 +41,12 @@ struct DeltaHeader: Equatable {
       guard let kind = FileKind.sniff(file) else {
         throw fail(.broken(.d02, "is no .vlmzd delta: the signature is missing"), at: .file)
       }
+      guard !file.prefix(5).elementsEqual(DeltaFormat.magic.prefix(5)) else {
+        throw fail(
+          .broken(
+            .d02, "is damaged: the signature of a .vlmzd delta is changed, \(FileKind.fetchAgain)"),
+          at: .file)
+      }
       throw fail(.foreign(kind), at: .file)
     }
     guard file.count >= DeltaFormat.headerSize else {

@@ -32,7 +32,8 @@ package struct Signature: Sendable, Equatable {
   }
 
   /// Where the signature of a file is looked for.
-  package static func path(of file: String) -> String { file + ".minisig" }
+  package static func path(of file: String) -> String { file + suffix }
+  package static let suffix = ".minisig"
 
   /// Reads a signature; checks its form only. What lies beside a model may be anything, so it has to
   /// be a regular file.

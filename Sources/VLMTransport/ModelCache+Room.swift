@@ -91,7 +91,7 @@ extension ModelCache {
 
   /// Whether a name is one that `OutputFile` gives an unfinished output.
   private static func isRest(_ name: String, of key: String) -> Bool {
-    name.hasPrefix(".\(key)\(modelSuffix).") && name.hasSuffix(".tmp")
+    AbandonedOutputs.isRest(name, of: key + modelSuffix)
   }
 
   private func entries() -> [Entry] {

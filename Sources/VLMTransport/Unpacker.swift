@@ -143,6 +143,19 @@ package struct Unpacker {
       packedSize: reader.position.packedOffset + PackedFormat.recordSize, keptBytes: 0)
   }
 
+  /// Removes the journal that a process left which was killed when its output was in place already.
+  package static func removeFinishedJournal(of path: String) {
+    let partial = OutputFile.partialPath(of: path)
+    let journal = partial + UnpackedOutput.journalSuffix
+    let marker = UnpackedOutput.journalMarker
+    // With a partial file it is of an output that another process began anew.
+    guard !FileSystem.exists(partial), JournalFile.exists(at: journal, marker: marker)
+    else { return }
+    // Another process that has just finished holds its lock, and removes it.
+    guard let file = try? JournalFile(path: journal, marker: marker, keeping: true) else { return }
+    file.remove()
+  }
+
   /// Byte of the packed file from which an unfinished output at `path` continues; 0 without one.
   package static func continuation(of path: String) throws -> Int {
     do throws(FileError) {

@@ -87,7 +87,7 @@ public struct VLMZError: Error, Sendable, CustomStringConvertible {
     case .ioError: return .io
     case .temporaryFailure: return .busy
     case .noPermission: return .noPermission
-    case .interrupted, .terminated: return .cancelled
+    case .interrupted, .terminated, .readerGone: return .cancelled
     case .success, .internalError: return .internal
     }
   }

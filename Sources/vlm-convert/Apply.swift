@@ -47,6 +47,12 @@ struct Apply: ParsableCommand {
     for name in [delta, model] where name == "-" {
       throw ValidationError("apply maps its files and reads no pipe; ./- is a file")
     }
+    for (option, name) in [("--output", output), ("--keep-old", keepOld)] {
+      guard let name, name.lowercased().hasSuffix(Signature.suffix) else { continue }
+      throw ValidationError(
+        "\(option): found '\(name.escapedForDisplay())', expected another name: "
+          + "\(Signature.suffix) is a signature's")
+    }
     guard output == nil || keepOld == nil else {
       throw ValidationError("--keep-old: with --output the old file stays where it is")
     }
@@ -66,6 +72,7 @@ struct Apply: ParsableCommand {
       try DeltaFile.open(path: delta),
       // It may be replaced, unless there is another output.
       to: try Container.open(path: model, isInput: output != nil))
+    Report.outliveReader()
     let newSignature = try expectedSignature(application)
     if application.isApplied, output == nil {
       // An earlier run may have been ended before it put the signature there.
@@ -87,7 +94,9 @@ struct Apply: ParsableCommand {
       if FileSystem.resolved(keptPath).map({ $0 == FileSystem.resolved(model) }) ?? false {
         throw FileError(path: keptPath, problem: .sameFile(as: model))
       }
-      try OutputFile.check(keptPath, overwrite: force)
+      // An interrupted run may have left it.
+      try OutputFile.check(
+        keptPath, overwrite: force || RollbackCopy.isMade(of: model, at: keptPath))
     }
     let oldSignature = try openSignature()
     try make(application, keeping: oldSignature, expecting: newSignature)
@@ -116,7 +125,9 @@ struct Apply: ParsableCommand {
   /// The signature that is to be kept; nil where none is.
   private func openSignature() throws(FileError) -> MappedFile? {
     guard let signaturePath, let keptSignaturePath else { return nil }
-    try OutputFile.check(keptSignaturePath, overwrite: force)
+    try OutputFile.check(
+      keptSignaturePath,
+      overwrite: force || RollbackCopy.isMade(of: signaturePath, at: keptSignaturePath))
     // The new one may take its place.
     return try MappedFile(path: signaturePath, isInput: false)
   }
@@ -164,9 +175,15 @@ struct Apply: ParsableCommand {
       writing.finish()
       try newSignature?.check(made, quiet: quiet)
       // With the file that it is of, before the new ones take their places.
-      if let oldSignature, let keptSignaturePath {
-        try OutputFile.copy(oldSignature, to: keptSignaturePath, overwrite: force)
-      }
+      guard let oldSignature, let keptSignaturePath,
+        !RollbackCopy.isMade(of: oldSignature.path, at: keptSignaturePath)
+      else { return [] }
+      let isNew = !FileSystem.exists(keptSignaturePath)
+      try OutputFile.copy(oldSignature, to: keptSignaturePath, overwrite: force)
+      guard isNew else { return [] }
+      let place = FileSystem.resolved(keptSignaturePath) ?? keptSignaturePath
+      OutputFile.hold(place)
+      return [place]
     }
     writing.finish()
   }

@@ -232,6 +232,7 @@ struct Convert: ParsableCommand {
     if FileSystem.exists(output) { try OutputFile.check(output, overwrite: true) }
     try Extract.check(output, endsIn: ".vlmz")
     if let curve = budget.curve { try OutputFile.check(curve, overwrite: force) }
+    Report.outliveReader()
     var progress: Progress?
     let start = Progress.now()
     let calibrating = CalibrationProgress(quiet: quiet)

@@ -41,6 +41,7 @@ struct Delta: ParsableCommand {
     let after = try Container.open(path: new)
     try Extract.check(output, endsIn: ".vlmzd")
     try OutputFile.check(output, overwrite: writing.force)
+    Report.outliveReader()
     let count = try work.threadCount()
     for container in [before, after] {
       let defects = try Verify.damage(of: container, threads: count, quiet: writing.quiet || json)

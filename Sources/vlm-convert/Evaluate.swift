@@ -126,6 +126,7 @@ struct Evaluate: ParsableCommand {
     if let plot {
       try Extract.check(plot, endsIn: ".svg")
       try OutputFile.check(plot, overwrite: force)
+      Report.outliveReader()
     }
     let evaluator = try Evaluator(
       container, opened, options, threads: try work.threadCount(),

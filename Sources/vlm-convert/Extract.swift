@@ -47,7 +47,7 @@ struct Extract: ParsableCommand {
   private static let otherEndings = [
     ".vlmz", ".vlmzp", ".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar", ".pkl", ".gguf",
     ".npz", ".npy", ".onnx", ".h5", ".hdf5", ".keras", ".tflite", ".msgpack", ".pb", ".zip",
-    ".json", ".txt", ".md", ".png", ".jpg", ".jpeg",
+    ".json", ".txt", ".md", ".png", ".jpg", ".jpeg", ".vlmzd", ".minisig", ".pub", ".key",
   ]
 
   /// Refuses names of other formats: whoever reads the file by its name would not find what that says.
@@ -74,6 +74,11 @@ struct Extract: ParsableCommand {
       throw FileError(path: output, problem: .sameFile(as: input))
     }
     try Self.check(output, endsIn: ".safetensors")
+    try OutputFile.check(output, overwrite: writing.force)
+    Report.outliveReader()
+    // What is written has no checksums that would tell of it.
+    try Verify.requireSound(
+      extraction.container, threads: threadCount(option: nil), quiet: writing.quiet)
     let total = extraction.container.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
     let progress = Progress("extracting", total: total, unit: .items, quiet: writing.quiet)
     let count = try extraction.write(

@@ -39,6 +39,7 @@ struct GenerateKey: ParsableCommand {
       if FileSystem.exists(path) { throw SignatureError(path: path, .keyExists) }
       try OutputFile.check(path, overwrite: false)
     }
+    Report.outliveReader()
     let secret = unprotected ? nil : try password.newPassword()
     guard let key = SecretKey() else { throw SignatureError(path: secretPath, .unavailable) }
     guard let content = key.fileContent(password: secret) else {

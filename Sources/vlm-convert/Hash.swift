@@ -65,6 +65,10 @@ struct Hash: ParsableCommand {
     }
     let model = try ModelTensors.open(
       path: path, options: pyTorch.options(default: .automatic))
+    // A damaged file would have the content hash of what it was.
+    if let container = model.container {
+      try Verify.requireSound(container, threads: pool.threadCount, quiet: json)
+    }
     let (kind, hash) = try contentHash(model, pool)
     let sources = model.container.map { [$0.file] } ?? model.catalog?.sources ?? []
     let digests = content ? [] : try sources.map { try FileDigest($0, pool: pool) }

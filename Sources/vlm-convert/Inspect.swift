@@ -50,7 +50,9 @@ struct Inspect: ParsableCommand {
         throw TransportError(path: file, place: .file, problem: .tensorsPacked)
       }
       let pool = WorkerPool(threadCount: try threadCount(option: nil))
-      let bill = try BillOfMaterials(Container.open(path: file), pool: pool)
+      let container = try Container.open(path: file)
+      try Verify.requireSound(container, threads: pool.threadCount, quiet: true)
+      let bill = try BillOfMaterials(container, pool: pool)
       let document = bom == .cyclonedx ? bill.cycloneDX : bill.spdx
       Report.line(document.serialized(pretty: true))
       return

@@ -35,6 +35,7 @@ struct Pack: ParsableCommand {
       throw FileError(path: output, problem: .sameFile(as: input))
     }
     try Extract.check(output, endsIn: ".vlmzp")
+    Report.outliveReader()
     let pool = WorkerPool(threadCount: try work.threadCount())
     let progress = Progress(
       "packing", total: 2 * container.file.count, unit: .bytes, quiet: writing.quiet)

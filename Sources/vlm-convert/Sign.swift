@@ -58,6 +58,7 @@ struct Sign: ParsableCommand {
     let path = output ?? Signature.path(of: file)
     let container = try Container.open(path: file)
     try OutputFile.check(path, overwrite: force)
+    Report.outliveReader()
     let secret = try SecretKey.read(path: key) { try password.password() }
     let progress = Progress(
       "signing", total: container.file.count, unit: .bytes, quiet: quiet)

@@ -46,6 +46,7 @@ struct Unpack: ParsableCommand {
       Report.line("\(try Unpacker.continuation(of: output))")
       return
     }
+    Report.outliveReader()
     let source: PackedInput
     do throws(FileError) { source = try PackedInput(path: input) } catch {
       throw TransportError(path: error.path, place: .file, problem: .file(error))
@@ -56,6 +57,7 @@ struct Unpack: ParsableCommand {
     if resume, let header = try unpacker.finished(at: output) {
       try signature?.check(MappedFile(path: output, isInput: false), quiet: writing.quiet)
       try signature?.install()
+      Unpacker.removeFinishedJournal(of: output)
       if !writing.quiet {
         Report.line(
           "\(output.escapedForDisplay()): already unpacked, nothing to do; root hash "

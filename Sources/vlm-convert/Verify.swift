@@ -51,6 +51,13 @@ struct Verify: ParsableCommand {
       loop: { count, body in pool.forEach(count: count) { piece, _ in body(piece) } })
   }
 
+  /// Refuses a container whose bytes are damaged.
+  ///
+  /// - Throws: `ContainerError`, the first defect.
+  static func requireSound(_ container: Container, threads: Int, quiet: Bool) throws {
+    if let first = try damage(of: container, threads: threads, quiet: quiet).first { throw first }
+  }
+
   private func verifyPacked() throws {
     let line = ProgressLine("verifying", quiet: quiet)
     defer { line.finish() }

@@ -152,7 +152,13 @@ struct ConversationOptions: ParsableArguments {
     guard schema == nil || grammar == nil else {
       throw ValidationError("--schema and --grammar exclude each other")
     }
-    if let ctx, ctx < 1 { throw ValidationError("--ctx: found \(ctx), expected 1 or more") }
+    if let ctx, !(1...BatchEngineOptions.maximumContext).contains(ctx) {
+      throw ValidationError(
+        "--ctx: found \(ctx), expected 1 to \(BatchEngineOptions.maximumContext)")
+    }
+    guard !stop.contains("") else {
+      throw ValidationError("--stop: found an empty text, expected one that ends an answer")
+    }
     _ = try arguments()
   }
 

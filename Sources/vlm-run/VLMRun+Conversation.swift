@@ -63,6 +63,7 @@ extension VLMRun {
     // Said before the work, not after it.
     try outputs.check(
       besides: images + lists + answer.files + (conversation.template.map { [$0] } ?? []))
+    if !outputs.isEmpty { Report.outliveReader() }
     warnOfLength(model)
     let idle = conversation.idleOptions(model.language.defaults)
     if !idle.isEmpty {

@@ -184,7 +184,10 @@ struct VLMRun: ParsableCommand {
       throw ValidationError("expected at least one image")
     }
     // Said before the work, not after it.
-    if !dryRun { try outputs.check(besides: images + labels.labelsFile + lists) }
+    if !dryRun {
+      try outputs.check(besides: images + labels.labelsFile + lists)
+      if !outputs.isEmpty { Report.outliveReader() }
+    }
     let session = try Session(
       of: Model(
         container, kernels: kernels,

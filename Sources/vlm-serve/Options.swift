@@ -29,6 +29,7 @@ struct AddressOptions: ParsableArguments {
     guard unix == nil || (host == nil && port == nil) else {
       throw ValidationError("--unix excludes --host and --port")
     }
+    guard unix != "" else { throw ValidationError("--unix: found an empty name, expected a path") }
     guard unixMode == nil || unix != nil else {
       throw ValidationError("--unix-mode: expected --unix")
     }
@@ -92,6 +93,13 @@ struct CallerOptions: ParsableArguments {
   var allowOrigin: [String] = []
 
   func validate() throws {
+    for name in serverName {
+      guard !name.isEmpty, name.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7f && $0 != 0x2f }) else {
+        throw ValidationError(
+          "--server-name: found '\(name.escapedForDisplay(limit: 80))', expected a name such as "
+            + "models.example.org")
+      }
+    }
     for origin in allowOrigin where origin != "*" {
       let parts = origin.split(separator: "/", omittingEmptySubsequences: false)
       guard parts.count == 3, ["http:", "https:"].contains(parts[0].lowercased()), parts[1].isEmpty,
@@ -283,6 +291,15 @@ struct AnswerOptionsGroup: ParsableArguments {
     if let parallel, !(1...256).contains(parallel) {
       throw ValidationError("--parallel: found \(parallel), expected 1 to 256")
     }
+  }
+
+  /// The options that are given.
+  var given: [String] {
+    [
+      ("--parallel", parallel != nil), ("--ctx", ctx != nil), ("--kv", kv != nil),
+      ("--template", template != nil), ("--template-args", templateArguments != nil),
+      ("--speculate", speculate != nil),
+    ].filter(\.1).map(\.0)
   }
 
   func engine(_ limits: ServerLimits) -> BatchEngineOptions {

@@ -63,6 +63,7 @@ struct VLMServe: ParsableCommand {
   var quiet = false
 
   func run() throws {
+    Report.outliveReader()
     Heap.limit(threads: ThreadCount.available)
     var limits = bounds.limits
     if case .limited(let bytes) = memory.use { limits.memoryBytes = bytes }
@@ -163,6 +164,12 @@ struct VLMServe: ParsableCommand {
         opened: Int(time(nil)))
       if let engine = one.engine { warn(engine, name, container) }
       served.append(one)
+    }
+    let unused = answers.given
+    if !unused.isEmpty, served.allSatisfy({ $0.engine == nil }) {
+      Report.warning(
+        "\(unused.joined(separator: ", ")): no effect, as no model here answers questions",
+        program: "vlm-serve")
     }
     return served
   }

@@ -217,4 +217,57 @@ struct OutputFileTests {
     #expect(try folder.names == ["out"])
     #expect(try folder.read("out") == [7])
   }
+
+  @Test("what killed processes left of an output goes when it is written again, and nothing else")
+  func abandoned() throws {
+    // Beyond every number that a process can have.
+    let dead = ".out.2147483647-1.tmp"
+    try folder.write(dead, [1, 2, 3])
+    try folder.write(".out.2147483647-22.tmp", [1])
+    let others = [
+      ".out.\(getpid())-900000.tmp", ".out.2147483647-x.tmp", ".out.2147483647.tmp", ".out.tmp",
+      ".out2.2147483647-1.tmp", "out.2147483647-1.tmp", ".out.2147483647-1.tmp.old",
+      ".out.-5-1.tmp", ".out.0-1.tmp", ".out.99999999999-1.tmp",
+    ]
+    for name in others { try folder.write(name, [4]) }
+    // One that a process holds which only seems dead, as one in another container does.
+    let held = try folder.write(".out.2147483646-1.tmp", [5])
+    let descriptor = open(held, O_RDONLY)
+    defer { close(descriptor) }
+    #expect(flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+    try FileManager.default.createSymbolicLink(
+      atPath: folder.path(".out.2147483645-1.tmp"), withDestinationPath: "target")
+    let output = try OutputFile(path: folder.path("out"), overwrite: false)
+    try output.commit()
+    let left = others + ["out", ".out.2147483646-1.tmp", ".out.2147483645-1.tmp"]
+    #expect(Set(try FileManager.default.contentsOfDirectory(atPath: folder.url.path)) == Set(left))
+  }
+
+  @Test("an output that is being written is nobody's to remove")
+  func locked() throws {
+    let output = try OutputFile(path: folder.path("out"), overwrite: false)
+    let other = open(output.temporaryPath, O_RDONLY)
+    defer { close(other) }
+    #expect(flock(other, LOCK_EX | LOCK_NB) != 0)
+    let second = try OutputFile(path: folder.path("out"), overwrite: false)
+    #expect(second.temporaryPath != output.temporaryPath)
+    #expect(FileManager.default.fileExists(atPath: output.temporaryPath))
+    try output.commit()
+  }
+
+  @Test("files that are held stay if the output gets its place, and go if it does not")
+  func held() throws {
+    for isThere in [false, true] {
+      let kept = try folder.write("kept", [1])
+      OutputFile.hold(kept)
+      let output = try OutputFile(path: folder.path("out"), overwrite: false)
+      if isThere { try folder.write("out", [7]) }
+      var isRefused = false
+      do { try output.commit(keeping: [kept]) } catch { isRefused = true }
+      #expect(isRefused == isThere)
+      #expect(FileManager.default.fileExists(atPath: kept) == !isThere)
+      #expect(try folder.read("out") == (isThere ? [7] : []))
+      try FileManager.default.removeItem(atPath: folder.path("out"))
+    }
+  }
 }

@@ -82,4 +82,19 @@ import VLMZ
     #expect(given.templates == ["a photo of {}"])
     #expect(given.top == 2)
   }
+
+  @Test func refusalsStateTheLimitThatHolds() throws {
+    func message(_ text: String) throws -> String? {
+      let value = try body(text)
+      return refusal { _ = try ClassifyRequest(value, limits: small) }?.message
+    }
+    let most = min(small.inputs, small.pictures)
+    #expect(try message(#"{"input": []}"#) == "input: found 0 pictures, expected 1 to \(most)")
+    let empty = try message(#"{"input": "data:image/png;base64,"}"#)
+    #expect(empty == "input: found no bytes, expected the bytes of a picture")
+    let long = refusal { _ = try completion(#"{"prompt": "a", "max_tokens": 1e30}"#) }
+    #expect(long?.message.hasSuffix("expected an integer from 1 to \(Int.max)") == true)
+    let below = refusal { _ = try completion(#"{"prompt": "a", "max_tokens": -1}"#) }
+    #expect(below?.message == "max_tokens: found -1, expected an integer from 1 on")
+  }
 }

@@ -29,7 +29,7 @@ void vlm_limit_heap(int arenas);
 
 // ---- Termination ----
 
-// Calls `callback`, on a thread of its own, once for the first SIGINT, SIGTERM or SIGHUP that
+// Calls `callback`, on a thread of its own, once for the first SIGINT, SIGTERM, SIGHUP or SIGQUIT that
 // arrives; signals that are ignored already (nohup) stay so. Ignores SIGPIPE and SIGXFSZ, so that
 // writes fail with EPIPE and EFBIG. Returns 0, or an errno. To be called once.
 int vlm_on_termination(void (*callback)(int signal));
@@ -38,8 +38,11 @@ int vlm_on_termination(void (*callback)(int signal));
 // makes SIGINT end the process again. Needs `vlm_on_termination` first.
 void vlm_on_interrupt(void (*callback)(void));
 
-// Calls `callback`, on the thread of `vlm_on_termination`, for the next of its signals instead; the one
-// after that ends the process. Needs `vlm_on_termination` first.
+// Calls `callback`, on the thread of `vlm_on_termination`, for the next of its signals but SIGQUIT
+// instead; the one after that ends the process. Needs `vlm_on_termination` first.
 void vlm_on_shutdown(void (*callback)(void));
+
+// Ends the process as the signal's default action does.
+_Noreturn void vlm_end_by_signal(int signal_number);
 
 #endif

@@ -5,15 +5,16 @@ import VLMFoundation
   import Glibc
 #endif
 
-/// What a command does about SIGINT, SIGTERM and SIGHUP.
+/// What a command does about SIGINT, SIGTERM, SIGHUP and SIGQUIT.
 package enum TerminationSignals {
   /// From now on SIGINT, SIGTERM and SIGHUP remove the unfinished outputs and end the process with
-  /// status 130 (SIGINT) or 143, and a write to a closed pipe or past the file size limit is an
+  /// status 130 (SIGINT) or 143, SIGQUIT (Ctrl-\) does so by its default action, and a write to a closed pipe or past the file size limit is an
   /// error instead of a signal. Called once, by `main`.
   ///
   /// - Throws: `FileError` with status 71 when no thread can be had.
   package static func install() throws(FileError) {
     let code = vlm_on_termination { signal in
+      if signal == SIGQUIT { PendingOutputs.removeAll { vlm_end_by_signal(SIGQUIT) } }
       TerminationSignals.exit(signal == SIGINT ? .interrupted : .terminated)
     }
     if code != 0 {

@@ -16,5 +16,7 @@ package enum ExitStatus: Int32, Sendable {
   case temporaryFailure = 75
   case noPermission = 77
   case interrupted = 130
+  /// Whoever read standard output went away; of the shell for a program that SIGPIPE ended.
+  case readerGone = 141
   case terminated = 143
 }

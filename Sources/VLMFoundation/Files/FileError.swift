@@ -33,7 +33,7 @@ package struct FileError: ReportableError, Equatable {
   }
 
   package func description(in words: Wording) -> String {
-    let name = path.escapedForDisplay()
+    let name = path.isEmpty ? "an empty name" : path.escapedForDisplay()
     switch problem {
     case .call(let call, let code):
       let text = "\(name): \(call) failed: \(String(cString: strerror(code)))"

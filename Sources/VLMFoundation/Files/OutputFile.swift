@@ -1,5 +1,4 @@
 import CVLMSystem
-import Synchronization
 
 #if canImport(Glibc)
   import Glibc
@@ -9,7 +8,8 @@ import Synchronization
 ///
 /// Until `commit` returns, the destination is untouched; one that is dropped or whose process is
 /// killed leaves at most a temporary sibling `.<name>.<pid>-<n>.tmp`, which `deinit` and
-/// `PendingOutputs` remove.
+/// `PendingOutputs` remove. Where a process had no time for that, the next output to the same
+/// destination removes it: `AbandonedOutputs`.
 /// Two outputs for one destination never share a temporary file; the last to commit wins, or with
 /// `overwrite` false the first. Where the path is a symbolic link, the file that it leads to is
 /// replaced, and everything is beside that; a file that is replaced keeps its permissions.
@@ -30,8 +30,6 @@ package final class OutputFile {
   private var end = 0
   private var committed = false
 
-  /// Numbers the outputs of one process.
-  private static let serial = Atomic<Int>(0)
   /// Temporary names tried: a killed process with the same id may have left some.
   private static let attempts = 1000
 
@@ -42,11 +40,11 @@ package final class OutputFile {
   package init(path: String, overwrite: Bool, isSecret: Bool = false) throws(FileError) {
     destination = try OutputDestination(path, overwrite: overwrite)
     let (folder, name) = destination.path.splitAtLastSlash
+    AbandonedOutputs.remove(name, in: folder)
     var created: (path: String, descriptor: Int32)?
     var attempt = 0
     while created == nil {
-      let number = Self.serial.add(1, ordering: .relaxed).newValue
-      let temporary = "\(folder).\(Self.shortened(name)).\(getpid())-\(number).tmp"
+      let temporary = folder + AbandonedOutputs.temporaryName(of: name)
       attempt += 1
       do throws(FileError) {
         let descriptor = try PendingOutputs.open(temporary) { () throws(FileError) -> Int32 in
@@ -55,6 +53,10 @@ package final class OutputFile {
             temporary, O_RDWR | O_CREAT | O_EXCL, mode: isSecret ? 0o600 : 0o666)
           guard descriptor >= 0 else {
             throw FileError(path: path, problem: .call("create", errno: errno))
+          }
+          guard AbandonedOutputs.lock(descriptor, temporary) else {
+            close(descriptor)
+            throw FileError(path: path, problem: .call("create", errno: EEXIST))
           }
           return descriptor
         }
@@ -195,16 +197,20 @@ package final class OutputFile {
   package func sync() throws(FileError) { try call("fsync") { fsync(descriptor) } }
 
   /// Syncs, renames into place and syncs the folder.
-  package func commit() throws(FileError) {
+  ///
+  /// - Parameter held: finished files that are held, and stay once this one has its place; they are
+  ///   removed where the rename fails.
+  package func commit(keeping held: [String] = []) throws(FileError) {
     precondition(!committed && descriptor >= 0, "an output file is committed once")
     // Gives back what was reserved beyond the end.
     try call("truncate") { ftruncate(descriptor, off_t(end)) }
     takeAccess()
     try sync()
     PendingOutputs.stopIfEnding()
-    let renamed = FileSystem.rename(temporaryPath, to: destination.path, replaces: overwrite)
-    guard renamed == 0 else {
-      let code = errno
+    let code = PendingOutputs.settle(held) {
+      FileSystem.rename(temporaryPath, to: destination.path, replaces: overwrite) == 0 ? 0 : errno
+    }
+    guard code == 0 else {
       throw FileError(
         path: path, problem: code == EEXIST ? .exists : .call("rename", errno: code))
     }
@@ -256,15 +262,5 @@ package final class OutputFile {
       if errno == EINTR { continue }
       throw FileError(path: path, problem: .call(name, errno: errno))
     }
-  }
-
-  /// At most 120 bytes, so that the temporary name is legal wherever the name is.
-  private static func shortened(_ name: String) -> String {
-    var kept = ""
-    for scalar in name.unicodeScalars {
-      if kept.utf8.count + UTF8.width(scalar) > 120 { break }
-      kept.unicodeScalars.append(scalar)
-    }
-    return kept
   }
 }

@@ -54,6 +54,22 @@ package enum PendingOutputs {
     }
   }
 
+  /// Takes a last step by which the files at `held`, which are noted, come to stay. Where it fails
+  /// they are removed. A process that is ended removes all or nothing of them.
+  ///
+  /// - Parameter step: returns 0, or its `errno`; does not wait for anything.
+  static func settle(_ held: [String], _ step: () -> Int32) -> Int32 {
+    slots.withLock { slots in
+      // A fault's handler reads the table without the lock: better that it leaves them all.
+      for path in held {
+        if let slot = slots.removeValue(forKey: ExactString(path)) { vlm_pending_remove(slot) }
+      }
+      let code = step()
+      if code != 0 { for path in held { FileSystem.unlink(path) } }
+      return code
+    }
+  }
+
   /// Unlinks every unfinished output, for a program that is about to end. Called from a normal
   /// thread, not from a signal handler.
   package static func removeAll() {

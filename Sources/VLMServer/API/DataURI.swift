@@ -137,6 +137,7 @@ enum DataURI {
     guard var digits = digits(payload) else {
       throw .invalid(parameter, found: "a damaged escape", expected: "two digits behind '%'")
     }
+    guard !digits.isEmpty else { throw .invalid(parameter, found: "no bytes", expected: content) }
     // Some encoders leave the padding out.
     let excess = digits.utf8.count % 4
     if excess > 1 { digits += String(repeating: "=", count: 4 - excess) }

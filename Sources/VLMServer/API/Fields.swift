@@ -58,8 +58,10 @@ struct Fields {
     // Clients in languages without integers write 5.0.
     let whole = value.intValue ?? value.doubleValue.flatMap { Int(exactly: $0) }
     guard let whole, range.contains(whole) else {
+      // One that is far too large is told where the end is.
+      let isWhole = value.doubleValue.map { $0 == $0.rounded() && $0 > 0 } ?? false
       let expected =
-        range.upperBound == .max
+        range.upperBound == .max && !isWhole
         ? "an integer from \(range.lowerBound) on"
         : "an integer from \(range.lowerBound) to \(range.upperBound)"
       throw invalid(key, value, expected: expected)

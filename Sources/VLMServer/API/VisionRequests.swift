@@ -73,7 +73,8 @@ package struct ClassifyRequest: Sendable {
     let elements = value.arrayValue ?? [value]
     guard !elements.isEmpty, elements.count <= limits.inputs else {
       throw .invalid(
-        "input", found: "\(elements.count) pictures", expected: "1 to \(limits.inputs)")
+        "input", found: "\(elements.count) pictures",
+        expected: "1 to \(min(limits.inputs, max(1, limits.pictures)))")
     }
     var images: [Image] = []
     var budget = PictureBudget(limits)

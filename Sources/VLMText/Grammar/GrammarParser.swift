@@ -54,7 +54,7 @@ struct GrammarParser {
     }
     guard let root = numbers["root"] else {
       throw TextError(
-        file: file, place: "grammar", .value(found: "no rule 'root'", expected: "one"))
+        file: file, place: "rules", .value(found: "no rule 'root'", expected: "one"))
     }
     return (rules, root)
   }

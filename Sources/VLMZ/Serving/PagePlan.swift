@@ -23,9 +23,7 @@ struct PagePlan {
     }
     let limit = options.keyValueBytes ?? planned / 2
     let told =
-      options.keyValueBytes.map { bytes in
-        (bytes >> 20 > 0 ? "\(bytes >> 20) MiB" : "\(bytes >> 10) KiB") + " of keys and values"
-      } ?? memory.text
+      (limit >> 20 > 0 ? "\(limit >> 20) MiB" : "\(limit >> 10) KiB") + " of keys and values"
     let fitting = limit / max(1, bytes)
     let (most, overflow) = perContext.multipliedReportingOverflow(by: options.maximumActive)
     // What the caller gives may keep more prefixes than the answers need.

@@ -83,7 +83,9 @@ struct RequestFramer: Sendable {
       expected: "one or more")
     if frame.template == nil {
       try VLMZError.require(
-        turns.count == 1 && system == nil, "messages", found: "\(messages.count) messages",
+        turns.count == 1 && system == nil, "messages",
+        found: turns.count == 1
+          ? "a system's too, as tools make one" : "\(messages.count) messages",
         expected: "a single user's message for a model without a template")
     }
     content.ids = try frame.ids(turns, system: system, pictures: content.pictures.count)

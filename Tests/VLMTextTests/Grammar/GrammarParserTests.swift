@@ -4,9 +4,9 @@ import Testing
 
 struct GrammarParserTests {
   static let errors: [(String, String)] = [
-    ("", "grammar: grammar: found no rule 'root', expected one"),
-    ("# nothing", "grammar: grammar: found no rule 'root', expected one"),
-    ("a ::= \"x\"", "grammar: grammar: found no rule 'root', expected one"),
+    ("", "grammar: rules: found no rule 'root', expected one"),
+    ("# nothing", "grammar: rules: found no rule 'root', expected one"),
+    ("a ::= \"x\"", "grammar: rules: found no rule 'root', expected one"),
     ("root ::= a", "grammar: line 1, column 10: found 'a', expected a rule that is defined"),
     (
       "root ::= \"x\"\nroot ::= \"y\"",

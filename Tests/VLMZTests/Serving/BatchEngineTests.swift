@@ -1,5 +1,6 @@
 import Testing
 import VLMFoundation
+import VLMTensor
 import VLMTestSupport
 
 @testable import VLMZ
@@ -142,5 +143,29 @@ struct BatchEngineTests {
       code(GenerationRequest(.messages([.init(.user, "a", pictures: [.image(picture)])])))
         == .notCapable)
     #expect(!served.engine.core.hasWork)
+    let system = GenerationRequest(.messages([.init(.system, "s"), .init(.user, "a")]))
+    let error = thrownError(EngineError.self) { _ = try served.engine.submit(system) }
+    guard case .failed(let fault)? = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(fault.message.contains("found a system's too, as tools make one"), "\(fault.message)")
+  }
+
+  @Test("a context that does not fit is told with what keys and values may take")
+  func contextLimit() throws {
+    let layers = try ServedModel.stories().model.requireLanguage().layers
+    let error = thrownError(ModelError.self) {
+      _ = try PagePlan(
+        layers, BatchEngineOptions(contextLength: 4096), usual: 512, planned: 1 << 20,
+        pagePositions: 16)
+    }
+    guard case .memory(let what, let needed, let limit, .shorterContext?)? = error?.problem else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(what == "a context of 4096 positions")
+    #expect(limit == "512 KiB of keys and values")
+    #expect(needed ?? 0 > 512 << 10)
   }
 }
