@@ -47,10 +47,10 @@ let package = Package(
         .linkedLibrary($0)
       }),
     .target(name: "CVLMPeak", dependencies: ["CVLMKernels"], cSettings: kernelFlags),
-    // Signal handlers and what else only a program may do; no library depends on it.
     // HTTP on libmicrohttpd, which the server alone needs.
     .target(
       name: "CVLMHTTP", cSettings: kernelFlags, linkerSettings: [.linkedLibrary("microhttpd")]),
+    // Signal handlers and what else only a program may do; no library depends on it.
     .target(name: "CVLMCommandLine", dependencies: ["CVLMSystem"], cSettings: kernelFlags),
     .target(
       name: "CVLMSignature", cSettings: kernelFlags, linkerSettings: [.linkedLibrary("sodium")]),

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "vlm_machine.h"
 
+#include <dlfcn.h>
 #include <malloc.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -31,8 +32,12 @@ int vlm_can_allocate(size_t bytes) {
 
 size_t vlm_allocated_bytes(void) {
 #if defined __GLIBC__ && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 33)
+  // By name: a program that was compiled here may run with an older C library, see scripts/build-tarball.
+  struct mallinfo2 (*const information)(void) =
+      (struct mallinfo2(*)(void))dlsym(RTLD_DEFAULT, "mallinfo2");
+  if (information == NULL) return 0;
   // Of all arenas, and of blocks that have a mapping of their own.
-  const struct mallinfo2 state = mallinfo2();
+  const struct mallinfo2 state = information();
   return state.uordblks + state.hblkhd;
 #else
   return 0;

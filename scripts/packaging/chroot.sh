@@ -1,11 +1,12 @@
 # shellcheck shell=bash disable=SC2034,SC2154
-# A Debian 13 chroot, for the scripts that build and test in one; they source it from the root of the
-# checkout. Before it is used, `root` names the chroot's folder, and `say` prints a line for the user.
+# A chroot of Debian 13, or another, for the scripts that build and test in one; they source it from the root of
+# the checkout. Before it is used, `root` names the chroot's folder, and `say` prints a line for the user.
 
 repository=$PWD
 triplet=aarch64-linux-gnu
 # The chroot's own architecture; another one than amd64 runs under qemu, by the kernel's binfmt_misc.
 chroot_architecture=amd64
+chroot_suite=trixie
 # What the arm64 sysroot is made of: the Swift runtime and headers, the C and C++ ones, our libraries.
 arm64_packages=(swiftlang libswiftlang libc6 libc6-dev linux-libc-dev:all libgcc-14-dev libgcc-s1
   libstdc++-14-dev libstdc++6 libcrypt-dev libgfortran5 libopenblas0-pthread libopenblas-pthread-dev
@@ -41,7 +42,7 @@ require_chroot() {
   umount "$probe"
   rmdir "$probe"
   [[ $chroot_architecture == amd64 || -f /proc/sys/fs/binfmt_misc/qemu-aarch64 ]] ||
-    cannot "needs qemu-user-static, binfmt-support and binfmt_misc to run $chroot_architecture"
+    cannot "needs qemu-user-static, binfmt-support and binfmt_misc, mounted, to run $chroot_architecture"
 }
 
 # --- mounts ---------------------------------------------------------------------------------------
@@ -58,6 +59,13 @@ bind() {
   mkdir -p "$root$2"
   mount --bind "$1" "$root$2"
   if [[ ${3:-} == ro ]]; then mount -o remount,bind,ro "$root$2"; fi
+}
+
+# overlay FROM TO: what is changed in TO lies elsewhere; where the kernel cannot do that, FROM is copied.
+overlay() {
+  mkdir -p "$2" "$2".{changed,mount}
+  mount -t overlay overlay -o "lowerdir=$1,upperdir=$2.changed,workdir=$2.mount" "$2" 2>/dev/null ||
+    cp -a --one-file-system "$1/." "$2"
 }
 
 in_chroot() {
@@ -79,13 +87,13 @@ debian_mirror() {
 
 make_chroot() {
   local mirror keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-  say "making a Debian 13 chroot in $root"
+  say "making a chroot of Debian's $chroot_suite in $root"
   apt-get update -qq || cannot "apt cannot reach its mirror"
   apt-get install -y -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=600 --no-install-recommends \
     debootstrap debian-archive-keyring >/dev/null
   mirror=$(debian_mirror)
   [[ -n $mirror ]] || die "apt is not configured with a Debian mirror; set VLMZ_DEBIAN_MIRROR"
-  debootstrap --variant=minbase --arch="$chroot_architecture" --keyring="$keyring" trixie "$root" "$mirror" >&2
+  debootstrap --variant=minbase --arch="$chroot_architecture" --keyring="$keyring" "$chroot_suite" "$root" "$mirror" >&2
   printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
   chmod +x "$root/usr/sbin/policy-rc.d"
   # A chroot that is lost is made again: nothing has to be on the disk after each file.
