@@ -112,7 +112,10 @@ package final class WorkerPool: @unchecked Sendable {
     @discardableResult
     private func notePlace(of thread: Int) -> Int {
       let own = Int(vlm_current_processor())
-      processors[thread].store(own, ordering: .relaxed)
+      // All read the line that this is in; it is only taken from them for what is new.
+      if processors[thread].load(ordering: .relaxed) != own {
+        processors[thread].store(own, ordering: .relaxed)
+      }
       return own
     }
 
