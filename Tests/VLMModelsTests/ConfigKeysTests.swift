@@ -104,8 +104,8 @@ struct ConfigKeysTests {
   @Test("so are those of CLIP, open_clip, timm and GGUF")
   func others() {
     let cases: [(ConfigKeys, String, JSONValue, Bool)] = [
-      (.llava, "multimodal_projector_bias", false, false),
-      (.llava, "multimodal_projector_bias", true, true),
+      (.llava, "multimodal_projector_bias", false, true),
+      (.llava, "use_image_newline_parameter", true, false),
       (.clip, "num_register_tokens", 4, false), (.clip, "num_register_tokens", 0, true),
       (.clip, "layer_scale_init_value", 1e-5, false), (.clip, "use_head", true, false),
       (.clip, "qk_norm", true, false), (.clip, "attention_dropout", 0.1, true),
