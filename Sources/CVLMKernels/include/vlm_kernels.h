@@ -140,6 +140,8 @@ typedef struct vlm_attention {
   const float *q;                   // [rows][q_stride], query head g of the group at g * head_dim
   size_t q_stride;
   vlm_kv_head kv;                   // of the first position, or with pages of one at distance 0
+  bool pairs;                       // f16 without cap and window: an instruction set with products of
+                                    // bf16 may round keys, values, queries and softmax weights to it
   const size_t *pages;              // [ceil(count/page_keys)] bytes from kv's places to those of each
                                     // page, multiples of 64; NULL: all positions lie in kv
   size_t page_keys;                 // with pages: a multiple of VLM_KV_PANEL, of bf16 twice that

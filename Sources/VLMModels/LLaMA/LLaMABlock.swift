@@ -24,6 +24,8 @@ struct LLaMABlock: Sendable {
   private let up: Linear
   private let down: Linear
   private let kernels: KernelSet
+  /// The bits of the finest and of the coarsest codes of its matrices, 16 and more without codes.
+  private let codeBits: (most: Int, least: Int)
 
   init(_ weights: Weights, _ config: LLaMAConfig, layer index: Int) throws(ModelError) {
     self.config = config
@@ -75,6 +77,20 @@ struct LLaMABlock: Sendable {
     down = try Linear(
       layer["down_proj"], inputs: wide, outputs: hidden, bias: hasBias, role: .downProjection)
     kernels = weights.kernels
+    let bits = [query, key, value, output, gate, up, down].map { $0.product.scheme.codeBits }
+    codeBits = (bits.max() ?? 0, bits.min() ?? 0)
+  }
+
+  /// Whether attention is made of products of bf16: in every pass or in none, so that a row's bits do
+  /// not depend on how a text is cut into passes. Their rounding is nothing beside that of fewer than
+  /// 8 bits; beside 8 it adds a fiftieth to the divergence.
+  private func pairs(_ context: LLaMAContext) -> Bool {
+    guard kernels.pairsHalves, codeBits.most <= 8 else { return false }
+    switch context.precision {
+    case .fast: return true
+    case .balanced: return codeBits.least < 8
+    case .exact: return false
+    }
   }
 
   /// See `MatrixProduct.keepsRowsApart`.
@@ -97,7 +113,8 @@ struct LLaMABlock: Sendable {
     let mixed = context.branch(rows: kept.count, columns: config.queryColumns)
     context.attention(
       q[kept], stored, count: position + kept.upperBound, causalFrom: position + kept.lowerBound,
-      window: own.window, into: mixed, scratches: context.attentionScratches, pool: context.pool)
+      window: own.window, pairs: pairs(context), into: mixed, scratches: context.attentionScratches,
+      pool: context.pool)
     leave(h[kept], mixed, context)
   }
 
@@ -114,7 +131,8 @@ struct LLaMABlock: Sendable {
       stored.store(keys: k[at], values: v[at], at: position)
       shared.attention(
         q[at], stored, count: position + 1, causalFrom: position, window: own.window,
-        into: mixed[at], scratches: shared.attentionScratches, pool: shared.pool)
+        pairs: pairs(shared), into: mixed[at], scratches: shared.attentionScratches,
+        pool: shared.pool)
     }
     leave(h, mixed, shared)
   }
@@ -142,8 +160,8 @@ struct LLaMABlock: Sendable {
     guard wanted.count > 0 else { return }
     let mixed = context.branch(rows: wanted.count, columns: config.queryColumns)
     context.attention(
-      q[0..<wanted.count], as: wanted, of: memory, layer: layer, window: own.window, into: mixed,
-      scratches: context.attentionScratches, pool: context.pool)
+      q[0..<wanted.count], as: wanted, of: memory, layer: layer, window: own.window,
+      pairs: pairs(context), into: mixed, scratches: context.attentionScratches, pool: context.pool)
     leave(h[0..<wanted.count], mixed, context)
   }
 

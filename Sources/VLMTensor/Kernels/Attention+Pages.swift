@@ -8,11 +8,13 @@ extension Attention {
   ///   - queries: `[rows, queryHeads * headDimension]`, already rotated.
   ///   - rows: which positions they are; their keys and values are stored.
   ///   - window: how many positions a row sees, the last ones; nil: all.
+  ///   - pairs: whether kernels may round what is in f16 to bf16, as `KernelSet.pairsHalves` has it.
   ///   - output: the same shape as `queries`, and not the same memory.
   ///   - scratches: one for each of the pool's threads.
   package func callAsFunction(
     _ queries: MatrixView, as rows: PagedRows, of memory: KeyValuePages, layer: Int,
-    window: Int? = nil, into output: MatrixView, scratches: [Scratch], pool: WorkerPool
+    window: Int? = nil, pairs: Bool = false, into output: MatrixView, scratches: [Scratch],
+    pool: WorkerPool
   ) {
     precondition(queries.columns == queryHeads * headDimension, "queries of all heads")
     precondition(output.columns == queries.columns && output.rows == queries.rows, "same shape")
@@ -45,7 +47,7 @@ extension Attention {
         position: position, scale: scale, cap: cap, window: window ?? 0,
         q: queries.base + first * queries.stride + column,
         q_stride: queries.stride, kv: memory.head(head, layer: layer),
-        pages: part.table.kernelPages, page_keys: memory.pagePositions,
+        pairs: pairs, pages: part.table.kernelPages, page_keys: memory.pagePositions,
         y: output.base + first * output.stride + column, y_stride: output.stride,
         scratch: scratches[worker].bytes.base)
       kernels.table.pointee.attention_f32(&call)

@@ -55,11 +55,12 @@ package struct Attention: Sendable {
   ///   - count: how many of the stored positions are keys; at least 1.
   ///   - causalFrom: the position of the first row: row r then sees keys `0...causalFrom + r`.
   ///   - window: of causal rows, which see only so many keys, the last ones; nil: all.
+  ///   - pairs: whether kernels may round what is in f16 to bf16, as `KernelSet.pairsHalves` has it.
   ///   - output: the same shape as `queries`, and not the same memory.
   ///   - scratches: one for each of the pool's threads.
   package func callAsFunction(
     _ queries: MatrixView, _ kv: KeyValues, count: Int, causalFrom: Int?, window: Int? = nil,
-    into output: MatrixView, scratches: [Scratch], pool: WorkerPool
+    pairs: Bool = false, into output: MatrixView, scratches: [Scratch], pool: WorkerPool
   ) {
     precondition(queries.columns == queryHeads * headDimension, "queries of all heads")
     precondition(output.columns == queries.columns && output.rows == queries.rows, "same shape")
@@ -88,7 +89,7 @@ package struct Attention: Sendable {
         causal: causalFrom != nil, position: (causalFrom ?? 0) + start, scale: scale, cap: cap,
         window: window ?? 0, q: queries.base + start * queries.stride + column,
         q_stride: queries.stride,
-        kv: kv.head(head), pages: nil, page_keys: 0,
+        kv: kv.head(head), pairs: pairs, pages: nil, page_keys: 0,
         y: output.base + start * output.stride + column,
         y_stride: output.stride, scratch: scratches[worker].bytes.base)
       kernels.table.pointee.attention_f32(&call)

@@ -14,6 +14,10 @@ package struct KernelSet: @unchecked Sendable {
     return isa == VLM_ISA_AVX512BF16 || isa == VLM_ISA_AMX
   }
 
+  /// Whether attention over f16 is faster where it may round to bf16. It then has the same bits for any
+  /// rows, with pages and without.
+  package var pairsHalves: Bool { table.pointee.isa == VLM_ISA_AVX512BF16 }
+
   /// The fastest encoders of panels that use no other instructions.
   var encoder: UnsafePointer<vlm_encoder> {
     guard let encoder = vlm_encoder_for(table.pointee.isa) else {

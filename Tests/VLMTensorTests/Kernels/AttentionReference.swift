@@ -119,9 +119,10 @@ struct AttentionReference {
   }
 
   /// The same by a table, on a pool.
-  func run(_ kernels: KernelSet, format: KeyValueFormat, threads: Int = 2, capacity: Int? = nil)
-    -> [Float]
-  {
+  func run(
+    _ kernels: KernelSet, format: KeyValueFormat, pairs: Bool = false, threads: Int = 2,
+    capacity: Int? = nil
+  ) -> [Float] {
     let kv = KeyValues(
       capacity: capacity ?? count, heads: keyValueHeads, headDimension: dimension, format: format,
       kernels: kernels)
@@ -145,17 +146,18 @@ struct AttentionReference {
     kv.store(keys: k[first..<count], values: v[first..<count], at: first, pool: pool)
     let scratches = (0..<threads).map { _ in Attention.Scratch(attention, kernels: kernels) }
     attention(
-      q, kv, count: count, causalFrom: causalFrom, window: window, into: y, scratches: scratches,
-      pool: pool)
+      q, kv, count: count, causalFrom: causalFrom, window: window, pairs: pairs, into: y,
+      scratches: scratches, pool: pool)
     let result = y.array()
     withExtendedLifetime(owner) {}
     return result
   }
 
   /// The same with keys and values in pages that lie in another order.
-  func runPaged(_ kernels: KernelSet, format: KeyValueFormat, pagePositions: Int, threads: Int = 2)
-    -> [Float]
-  {
+  func runPaged(
+    _ kernels: KernelSet, format: KeyValueFormat, pagePositions: Int, pairs: Bool = false,
+    threads: Int = 2
+  ) -> [Float] {
     let pageCount = (count + pagePositions - 1) / pagePositions
     let memory = KeyValuePages(
       pageCount: pageCount + 1, pagePositions: pagePositions, layers: 2, heads: keyValueHeads,
@@ -190,8 +192,8 @@ struct AttentionReference {
     queried.append(1, at: count - 1, in: table)
     let scratches = (0..<threads).map { _ in Attention.Scratch(attention, kernels: kernels) }
     attention(
-      q, as: queried, of: memory, layer: 1, window: window, into: y, scratches: scratches,
-      pool: pool)
+      q, as: queried, of: memory, layer: 1, window: window, pairs: pairs, into: y,
+      scratches: scratches, pool: pool)
     let result = y.array()
     withExtendedLifetime(owner) {}
     return result

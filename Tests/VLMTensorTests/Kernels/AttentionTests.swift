@@ -10,14 +10,15 @@ struct AttentionTests {
   /// Compares with the formula; the bound is that of lanes/attention.inc.
   func check(
     _ reference: AttentionReference, _ name: String, _ format: KeyValueFormat = .f32,
-    keyError: Double = 0, valueError: Double = 0
+    keyError: Double = 0, valueError: Double = 0, pairs: Bool = false
   ) throws {
     let kernels = try #require(KernelSet(named: name))
-    let pairs = format == .bf16 && kernels.multipliesPairs
+    let halves = pairs && kernels.pairsHalves
+    let rounds = halves || format == .bf16 && kernels.multipliesPairs
     let exact = reference.exact(
-      keyError: keyError, valueError: valueError, queryError: pairs ? 0x1.01p-9 : 0,
-      weightError: pairs ? 0x1p-8 : 0)
-    let found = reference.run(kernels, format: format)
+      keyError: keyError + (halves ? 0x1p-9 : 0), valueError: valueError + (halves ? 0x1p-9 : 0),
+      queryError: rounds ? 0x1.01p-9 : 0, weightError: rounds ? 0x1p-8 : 0)
+    let found = reference.run(kernels, format: format, pairs: pairs)
     let worst = found.indices.map { abs(Double(found[$0]) - exact.output[$0]) / exact.bound[$0] }
     #expect((worst.max() ?? 0) <= 1, "\(name), \(format), \(reference.dimension) dimensions")
     if format == .f32 {
@@ -137,6 +138,44 @@ struct AttentionTests {
           causalFrom: causal ? count - rows : nil, seed: 40)
         try check(reference, name, .bf16, keyError: 0x1p-9, valueError: 0x1p-9)
       }
+    }
+  }
+
+  @Test(
+    "f16 in pairs of bf16 is the formula, for odd sizes and with caps and windows", arguments: sets)
+  func halvesInPairs(name: String) throws {
+    for (rows, dimension, count) in [
+      (1, 3, 1), (5, 20, 31), (49, 96, 129), (50, 33, 577), (200, 64, 257), (3, 130, 300),
+    ] {
+      for (window, cap) in [(nil, Float(0)), (50, 0), (nil, 9)] {
+        let causalFrom = rows <= count ? count - rows : nil
+        let reference = AttentionReference(
+          rows: rows, queryHeads: 3, keyValueHeads: 1, dimension: dimension, count: count,
+          causalFrom: causalFrom, window: causalFrom == nil ? nil : window, cap: cap, seed: 46)
+        try check(reference, name, .f16, keyError: 0x1p-11, valueError: 0x1p-11, pairs: true)
+      }
+    }
+  }
+
+  @Test(
+    "a row of f16 in pairs has the same bits alone, among others, on more threads and in pages",
+    arguments: sets)
+  func halvesInPairsApart(name: String) throws {
+    let kernels = try #require(KernelSet(named: name))
+    for (rows, dimension, count) in [(97, 40, 300), (1, 64, 300), (8, 24, 577), (50, 33, 257)] {
+      let reference = AttentionReference(
+        rows: rows, queryHeads: 6, keyValueHeads: 2, dimension: dimension, count: count,
+        causalFrom: count - rows, seed: 47)
+      let alone = reference.run(kernels, format: .f16, pairs: true, threads: 1)
+      #expect(reference.run(kernels, format: .f16, pairs: true, threads: 3) == alone)
+      #expect(reference.run(kernels, format: .f16, pairs: true, capacity: 999) == alone)
+      for positions in [32, 64, 96, 1024] {
+        let paged = reference.runPaged(
+          kernels, format: .f16, pagePositions: positions, pairs: true)
+        #expect(paged == alone, "\(name), \(rows) rows, pages of \(positions)")
+      }
+      let plain = reference.run(kernels, format: .f16, threads: 1)
+      #expect((plain == alone) == !kernels.pairsHalves, "\(name) rounds or does not")
     }
   }
 

@@ -36,7 +36,7 @@ struct PassRowTests {
       model.config, capacity: 64, keyValueFormat: format, pool: pool, kernels: kernels)
     let ids = (0..<38).map { ($0 * 31 + 7) % model.config.vocabulary }
     let alone = try logits(model, context, ids, rows: 1)
-    for rows in [2, 3, 4, 5, 6, 7, 8] {
+    for rows in [2, 3, 4, 5, 6, 7, 8, 29] {
       #expect(
         try logits(model, context, ids, rows: rows) == alone,
         "\(name), \(kernels.name), \(format.rawValue), \(rows) rows")
@@ -57,6 +57,30 @@ struct PassRowTests {
         try check(model, loaded.model.pool, kernels, format, scheme.name)
       }
     }
+  }
+
+  @Test(
+    "attention is made of products of bf16 beside codes of fewer than 8 bits, or for speed",
+    .enabled(if: KernelSet(named: "avx512bf16") != nil),
+    arguments: [
+      (Scheme.q8, LLaMAContext.Precision.balanced, false), (.q8, .fast, true),
+      (.q4, .balanced, true), (.q4, .exact, false), (.bf16, .fast, false),
+    ])
+  func pairs(_ scheme: Scheme, _ precision: LLaMAContext.Precision, rounds: Bool) throws {
+    let folder = try TemporaryFolder()
+    _ = try conversation(TestFiles.fixture("stories260K"), scheme, in: folder)
+    // The sets differ in this attention alone.
+    let found = try ["avx512vnni", "avx512bf16"].map { name in
+      let kernels = try #require(KernelSet(named: name))
+      let loaded = try LoadedModel(path: folder.path("model.vlmz"), kernels: kernels, threads: 2)
+      let model = loaded.language.layers
+      let context = try LLaMAContext(
+        model.config, capacity: 64, precision: precision, pool: loaded.model.pool,
+        kernels: kernels)
+      let ids = (0..<38).map { ($0 * 31 + 7) % model.config.vocabulary }
+      return try logits(model, context, ids, rows: 29)
+    }
+    #expect((found[0] != found[1]) == rounds)
   }
 
   @Test(
