@@ -473,7 +473,7 @@ vlm_http_server *vlm_http_start(
       MHD_OPTION_NOTIFY_COMPLETED, complete_request, server, MHD_OPTION_NOTIFY_CONNECTION,
       notice_connection, server, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
       MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_THREAD_STACK_SIZE,
-      (size_t)1 << 20, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+      (size_t)1 << 20, MHD_OPTION_END);
   if (server->daemon == NULL) {
     int code = errno != 0 ? errno : ENOMEM;
     vlm_http_stop(server);
