@@ -7,8 +7,10 @@ enum RepeatedOptions {
     "--embed", "--dump", "--explain", "--schema", "--grammar", "--files-from", "--preprocessor",
     "--output", "-o", "--keep-old", "--signature", "--statistics", "--plan", "--curve", "--plot",
     "--reference", "--mmproj", "--vision-tower", "--vision-tower-slow", "--model-base",
-    "--api-key-file", "--password-file", "--unix",
+    "--api-key-file", "--password-file", "--unix", "--template",
   ]
+  /// Whose `--key` is one; of others several may be right.
+  private static let ofOneKey: Set<String> = ["sign"]
   /// Their values may be any text, such as another option's name.
   private static let ofTexts: Set<String> = [
     "-p", "--prompt", "--system", "--stop", "--answer-begins", "--prefill-response", "--labels",
@@ -28,7 +30,8 @@ enum RepeatedOptions {
       }
       let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       let name = parts.first.map(String.init) ?? ""
-      guard ofFiles.contains(name) else { continue }
+      let isOneKey = name == "--key" && arguments.first.map(ofOneKey.contains) ?? false
+      guard isOneKey || ofFiles.contains(name) else { continue }
       var value = parts.count > 1 ? String(parts[1]) : ""
       if parts.count == 1, index < arguments.count {
         value = arguments[index]

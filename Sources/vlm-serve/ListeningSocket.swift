@@ -54,6 +54,8 @@ struct ListeningSocket {
     guard descriptor >= 0 else {
       throw FileError(path: path, problem: .call("listen", errno: code))
     }
+    // Whoever quits the program leaves none; otherwise it is removed when requests are answered.
+    PendingOutputs.add(path)
     return ListeningSocket(descriptor: descriptor, path: path)
   }
 

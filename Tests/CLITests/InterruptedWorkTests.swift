@@ -113,6 +113,7 @@ struct InterruptedWorkTests {
     arguments: [
       (["vlm-run", "m", "p", "--embed", "a", "--embed", "b"], "--embed: found 'a' and 'b'"),
       (["vlm-run", "m", "p", "--dump=a", "--dump", "b"], "--dump: found 'a' and 'b'"),
+      (["vlm-convert", "sign", "m", "--key", "a", "--key", "b"], "--key: found 'a' and 'b'"),
       (["vlm-convert", "apply", "d", "m", "-o", "a", "--output", "b"], "--output: found 'a'"),
       (["vlm-run", "m", "p", "--top", "-1"], "--top: found '-1', expected no negative number"),
       (["vlm-serve", "m", "--port", "-1"], "--port: found '-1', expected no"),

@@ -32,6 +32,11 @@ import VLMZ
     #expect(own.messages[0].text.hasPrefix("Be brief.\n\n# Tools"))
   }
 
+  @Test func aChoiceThatCannotBeIsRefusedWithoutToolsToo() {
+    let error = refusal { _ = try chat(question, #""parallel_tool_calls": "no""#) }
+    #expect(error?.parameter == "parallel_tool_calls")
+  }
+
   @Test func noneMeansThatThereAreNone() throws {
     let request = try tools(#", "tool_choice": "none""#)
     #expect(request.messages.count == 1)

@@ -126,7 +126,7 @@ package struct BudgetPlanner {
       guard let found = solver.mixture(within: bytes - fixed) else {
         // Rounded up: what is told must work.
         let least = (smallest * 100).rounded(.up) / 100
-        throw conversion.refusal(of: budget, "\(bits)", least: decimal(least, 2))
+        throw conversion.refusal(of: budget, shortest(bits), least: decimal(least, 2))
       }
       mixture = found
     case .scheme(_, let bytes):
@@ -239,18 +239,22 @@ extension Conversion {
       return sum + budget.counted(least)
     }
     switch budget {
-    case .size(let limit, _):
+    case .size(let limit, let given):
       // Only files of little room are worth the work.
       guard limit < bytes + bytes / 4 + Self.roomyOverhead else { return }
-      let least =
-        bytes
-        + (try Overhead(self, statistics).byteCount(
-          of: smallest(budget, isCalibrated: statistics != nil)))
+      let overhead = try Overhead(self, statistics)
+      // The report has the budget, in as many digits as what is told has.
+      var least = limit
+      for _ in 0..<2 {
+        let told = Budget.size(max(limit, least), as: given)
+        least =
+          bytes + (try overhead.byteCount(of: smallest(told, isCalibrated: statistics != nil)))
+      }
       if limit < least { throw refusal(ofSize: budget, limit, least: least) }
     case .bits(let bits):
       // Rounded up: what is told must work.
       let least = (800 * Double(bytes) / Double(max(1, plan.parameterCount))).rounded(.up) / 100
-      if bits < least { throw refusal(of: budget, "\(bits)", least: decimal(least, 2)) }
+      if bits < least { throw refusal(of: budget, shortest(bits), least: decimal(least, 2)) }
     case .scheme, .loss: break
     }
   }
@@ -324,6 +328,11 @@ extension Conversion {
     if isCalibrated { planned.rescaling = try Rescaling(announcedFor: planned) }
     return planned
   }
+}
+
+/// As somebody would write it: "3", not "3.0".
+private func shortest(_ bits: Double) -> String {
+  Int(exactly: bits).map { "\($0)" } ?? "\(bits)"
 }
 
 extension Budget {

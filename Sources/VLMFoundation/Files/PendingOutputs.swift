@@ -40,7 +40,7 @@ package enum PendingOutputs {
   }
 
   /// Notes a file that is there.
-  static func add(_ path: String) {
+  package static func add(_ path: String) {
     slots.withLock { slots in
       guard slots[ExactString(path)] == nil else { return }
       slots[ExactString(path)] = path.withFileName { vlm_pending_add($0) }

@@ -44,6 +44,7 @@ package struct ToolUse: Sendable, Equatable {
   /// - Returns: nil for a request without tools, or one that wants none.
   /// - Throws: `APIError` for a tool that cannot be, or a choice that is none of them.
   init?(_ request: Fields, form: Form = .nested) throws(APIError) {
+    isParallel = try request.bool("parallel_tool_calls") ?? true
     var functions: [Function] = []
     for (index, tool) in (try request.array("tools", atMost: Self.maximumCount) ?? []).enumerated()
     {
@@ -75,7 +76,6 @@ package struct ToolUse: Sendable, Equatable {
       return nil
     }
     self.functions = functions
-    isParallel = try request.bool("parallel_tool_calls") ?? true
   }
 
   private static func function(_ tool: Fields, _ form: Form) throws(APIError) -> Function {

@@ -9,7 +9,7 @@ extension Service {
     let hasTexts = request.inputs.contains { if case .text = $0 { true } else { false } }
     let sessions = try sessions(
       served, hasTexts ? .embedsTexts : .embedsImages,
-      hasTexts ? "embeds no texts" : "embeds no pictures")
+      hasTexts ? Self.lackOfTokenizer(served) ?? "embeds no texts" : "embeds no pictures")
     let client = record.content.client
     let (embeddings, tokens) = try await withinDeadline {
       do { return try await Self.embeddings(request.inputs, sessions, client) } catch {
@@ -96,7 +96,7 @@ extension Service {
         served, .classifiesByText,
         served.model.capabilities.contains(.classifiesImages)
           ? "has classes of its own and compares no pictures with texts: leave 'labels' out"
-          : Self.lackOfClasses(served))
+          : Self.lackOfTokenizer(served) ?? Self.lackOfClasses(served))
     } else {
       sessions = try self.sessions(
         served, .classifiesImages,
@@ -143,6 +143,15 @@ extension Service {
     }
     return Response(["object": "list", "model": .string(served.name), "data": .array(data)])
       .telling(request.notes)
+  }
+
+  /// What is said of a model that would read texts if it had a tokenizer; nil of others.
+  private static func lackOfTokenizer(_ served: ServedModel) -> String? {
+    guard served.engine == nil, served.model.description.tokenRows != nil,
+      !served.model.capabilities.contains(.embedsTexts)
+    else { return nil }
+    return "reads no texts, as it has no tokenizer: copy tokenizer.json, or spiece.model, beside "
+      + "the weights and convert it again"
   }
 
   /// What is said of a model that classifies in no way.

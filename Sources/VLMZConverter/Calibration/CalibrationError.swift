@@ -65,7 +65,9 @@ package struct CalibrationError: ReportableError, Equatable {
         "\(setting): found a model that sees \(count) channels, which no picture has, expected one "
         + "that sees pictures; it is converted without"
     case .tooFewTokens(let found, let expected):
-      return "\(setting): found \(found) tokens, expected at least \(expected)"
+      return
+        "\(setting): found \(found) tokens, expected at least \(expected): give more texts, or more "
+        + "conversations and pictures"
     case .notFinite(let tensor, let count):
       return "\(name): input of tensor '\(tensor.escapedForDisplay())': \(count) values are NaN or "
         + "infinite, expected finite numbers: the weights are damaged, or a layer overflows"
