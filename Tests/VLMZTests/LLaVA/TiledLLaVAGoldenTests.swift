@@ -47,6 +47,15 @@ struct TiledLLaVAGoldenTests {
   func granite() throws {
     let golden = try TiledLLaVA("granite")
     let session = try conversation(golden.path, .f32, in: folder)
+    try check(session, golden, logitsTimes: Self.graniteDivisor)
+  }
+
+  /// transformers' class around a language model leaves out Granite's division of logits.
+  private static let graniteDivisor: Float = 2.5
+
+  /// Rows and logits of the picture "odd".
+  private func check(_ session: LoadedModel, _ golden: TiledLLaVA, logitsTimes factor: Float) throws
+  {
     let prepared = try session.prepare(golden.image("odd"), name: "odd")
     let tokens = try session.encode(prepared)
     try golden.check(tokens.rows.array(), "odd.merged")
@@ -54,8 +63,7 @@ struct TiledLLaVAGoldenTests {
     try session.inspect(golden.ids("odd"), images: [tokens]) { name, _, values in
       if name == "logits" { logits = values }
     }
-    // transformers' class around a language model leaves out Granite's division of logits.
-    try golden.check(logits.map { $0 * 2.5 }, "odd.logits")
+    try golden.check(logits.map { $0 * factor }, "odd.logits")
   }
 
   /// As Granite Vision does: of a SigLIP under a Granite, whose projector has no biases here, and of
@@ -68,15 +76,7 @@ struct TiledLLaVAGoldenTests {
     let source = try SourceModel.open(path: golden.path)
     let session = try conversation(golden.path, .f32, in: folder)
     #expect(try SourceModel.open(path: folder.path("model.vlmz")).description == source.description)
-    let prepared = try session.prepare(golden.image("odd"), name: "odd")
-    let tokens = try session.encode(prepared)
-    try golden.check(tokens.rows.array(), "odd.merged")
-    var logits: [Float] = []
-    try session.inspect(golden.ids("odd"), images: [tokens]) { name, _, values in
-      if name == "logits" { logits = values }
-    }
-    let factor: Float = name == "layers-siglip" ? 2.5 : 1
-    try golden.check(logits.map { $0 * factor }, "odd.logits")
+    try check(session, golden, logitsTimes: name == "layers-siglip" ? Self.graniteDivisor : 1)
   }
 
   @Test("a list of layers that there are not is refused, and so are biases that are not stated")
