@@ -29,7 +29,7 @@ package func runCommand<Command: ParsableCommand>(_ type: Command.Type, program:
         "'\(name)' is a file, and reads as options; ./\(name) names it", status: EX_USAGE,
         program: program)
     }
-    if let fault = RepeatedOptions.fault(in: arguments) {
+    if let fault = RepeatedOptions.fault(in: arguments, of: program) {
       Report.fail(fault, status: EX_USAGE, program: program)
     }
     var command = try Command.parseAsRoot(arguments)

@@ -7,10 +7,12 @@ enum RepeatedOptions {
     "--embed", "--dump", "--explain", "--schema", "--grammar", "--files-from", "--preprocessor",
     "--output", "-o", "--keep-old", "--signature", "--statistics", "--plan", "--curve", "--plot",
     "--reference", "--mmproj", "--vision-tower", "--vision-tower-slow", "--model-base",
-    "--api-key-file", "--password-file", "--unix", "--template",
+    "--api-key-file", "--password-file", "--unix", "--template", "--temporary-folder",
   ]
-  /// Whose `--key` is one; of others several may be right.
-  private static let ofOneKey: Set<String> = ["sign"]
+  /// Of programs and of their commands: elsewhere several may be right.
+  private static let ofCommands: [String: Set<String>] = [
+    "vlm-convert": ["--labels-file"], "sign": ["--key"],
+  ]
   /// Their values may be any text, such as another option's name.
   private static let ofTexts: Set<String> = [
     "-p", "--prompt", "--system", "--stop", "--answer-begins", "--prefill-response", "--labels",
@@ -18,7 +20,10 @@ enum RepeatedOptions {
   ]
 
   /// What is wrong, as a line; nil where nothing is.
-  static func fault(in arguments: [String]) -> String? {
+  static func fault(in arguments: [String], of program: String) -> String? {
+    let names = [program, arguments.first ?? ""].reduce(into: ofFiles) { names, command in
+      names.formUnion(ofCommands[command] ?? [])
+    }
     var values: [String: String] = [:]
     var index = 0
     while index < arguments.count, arguments[index] != "--" {
@@ -30,8 +35,7 @@ enum RepeatedOptions {
       }
       let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       let name = parts.first.map(String.init) ?? ""
-      let isOneKey = name == "--key" && arguments.first.map(ofOneKey.contains) ?? false
-      guard isOneKey || ofFiles.contains(name) else { continue }
+      guard names.contains(name) else { continue }
       var value = parts.count > 1 ? String(parts[1]) : ""
       if parts.count == 1, index < arguments.count {
         value = arguments[index]

@@ -74,13 +74,13 @@ struct Apply: ParsableCommand {
       to: try Container.open(path: model, isInput: output != nil))
     Report.outliveReader()
     let newSignature = try expectedSignature(application)
-    if application.isApplied, output == nil {
+    if let made = made(application, newSignature) {
       // An earlier run may have been ended before it put the signature there.
-      try newSignature?.check(application.model.file, quiet: quiet)
+      try newSignature?.check(made.file, quiet: quiet)
       try newSignature?.install()
       if !quiet {
         Report.line(
-          "\(model.escapedForDisplay()): already is what the delta makes, nothing to do; "
+          "\(made.path.escapedForDisplay()): already is what the delta makes, nothing to do; "
             + "root hash \(hexadecimal(application.delta.target.rootHash))")
       }
       return
@@ -108,6 +108,18 @@ struct Apply: ParsableCommand {
     Report.line(
       "\((output ?? model).escapedForDisplay()): \(byteText(target.byteCount)), "
         + "root hash \(hexadecimal(target.rootHash))\(kept)")
+  }
+
+  /// The result, where an earlier run made it: the model itself, or an output that has yet to get the
+  /// signature that it has to have.
+  private func made(
+    _ application: DeltaApplication, _ signature: ExpectedSignature?
+  ) -> Container? {
+    guard let output else { return application.isApplied ? application.model : nil }
+    guard signature != nil, !FileSystem.exists(Signature.path(of: output)),
+      let found = try? Container.open(path: output, isInput: false)
+    else { return nil }
+    return DeltaApplication(application.delta, to: found).isApplied ? found : nil
   }
 
   /// The name of the signature beside the model; nil where there is none, or the model stays.

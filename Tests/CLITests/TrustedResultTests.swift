@@ -172,6 +172,28 @@ struct TrustedResultTests {
     #expect(try folder.read("new.vlmz") == target)
   }
 
+  @Test("an output that an end left without its signature gets it, and any other stays")
+  func applyAgain() throws {
+    let output = folder.path("o.vlmz")
+    let arguments = [
+      "apply", delta, model, "-o", output, "--trust", key, "--signature", signature,
+    ]
+    try folder.write("o.vlmz", target)
+    let again = try CommandRunner.run("vlm-convert", arguments)
+    #expect(again.status == 0 && again.output.contains("already is"), "\(again.errors)")
+    #expect(try folder.read("o.vlmz.minisig") == folder.read("new.vlmz.minisig"))
+    try FileManager.default.removeItem(atPath: output + ".minisig")
+    var damaged = target
+    damaged[damaged.count - 1] ^= 1
+    for bytes in [base, damaged] {
+      try folder.write("o.vlmz", bytes)
+      let other = try CommandRunner.run("vlm-convert", arguments)
+      #expect(other.status == 73, "\(other.errors)")
+      #expect(try folder.read("o.vlmz") == bytes)
+      #expect(!FileManager.default.fileExists(atPath: output + ".minisig"))
+    }
+  }
+
   @Test("what belongs to no call is refused with a way on")
   func usage() throws {
     let place = try CommandRunner.convert("apply", delta, model, "--trust", key)
