@@ -132,7 +132,7 @@ struct SourceRecognition {
       names: catalog.namesAndShapes, description: description, towerDescription: towerDescription,
       towerFile: catalog.vision?.path, headActivation: given.headActivation)
     let checkpoint = try checkpoint(facts, catalog, choice, stated: stated, place, given)
-    let told = try facts.toldAsUpstream()
+    let told = try Registry.descriptions(of: facts)
     return SourceRecognition(
       weights: place.weights, catalog: catalog, checkpoint: checkpoint,
       description: told.language, towerDescription: told.tower,
@@ -255,9 +255,7 @@ struct SourceRecognition {
   ) throws {
     if gguf.isVision {
       try ModelError.inFile(catalog.path) {
-        guard !SmolVLMFamily.isVisionHalf(gguf.description) else { return }
-        try GGUFLLaVA.refuseOthers(
-          gguf.description, catalog.namesAndShapes)
+        try Registry.checkVisionHalf(gguf.description, catalog.namesAndShapes)
       }
       throw ConversionError(path: catalog.path, .visionHalf)
     }
@@ -286,14 +284,5 @@ extension SourceDescriptions {
       if let description = try read(name) { return description }
     }
     return nil
-  }
-}
-
-extension CheckpointFacts {
-  /// What describes the model, as its own project would have written it.
-  fileprivate func toldAsUpstream() throws -> (language: JSONValue?, tower: JSONValue?) {
-    if let own = try SmolVLMFamily.descriptions(of: self) { return own }
-    let llava = try TransformersLLaVA(self)?.facts ?? GGUFLLaVA(self)?.facts
-    return llava.map { ($0.description, $0.towerDescription) } ?? (description, towerDescription)
   }
 }

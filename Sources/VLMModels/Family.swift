@@ -57,11 +57,33 @@ package protocol ModelFamily: Family {
   ///
   /// - Throws: `ModelError` when the tensors contradict each other or the description.
   static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint?
+
+  /// What describes the language model and the vision tower, as checkpoints of each alone would have
+  /// it; nil where the tensors are none of this family's, or that is what describes them.
+  ///
+  /// - Throws: as `recognise`.
+  static func descriptions(
+    of facts: CheckpointFacts
+  ) throws(ModelError) -> (language: JSONValue?, tower: JSONValue?)?
+  /// Whether a file in GGUF is the vision half of one of its models.
+  ///
+  /// - Throws: `ModelError` for the half of a model that is none of any family's, where it knows.
+  static func isVisionHalf(
+    _ metadata: JSONValue, _ names: [CheckpointFacts.Name]
+  ) throws(ModelError) -> Bool
 }
 
 extension ModelFamily {
   package static var writesText: Bool { false }
   package static var hasManyNames: Bool { false }
+
+  package static func descriptions(
+    of facts: CheckpointFacts
+  ) throws(ModelError) -> (language: JSONValue?, tower: JSONValue?)? { nil }
+
+  package static func isVisionHalf(
+    _ metadata: JSONValue, _ names: [CheckpointFacts.Name]
+  ) throws(ModelError) -> Bool { false }
 }
 
 /// A family of vision towers that a language model can use.

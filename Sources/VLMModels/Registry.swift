@@ -42,6 +42,28 @@ package enum Registry {
     return nil
   }
 
+  /// What describes the language model and the vision tower of a checkpoint, as their own projects
+  /// would have written it.
+  ///
+  /// - Throws: `ModelError` when the tensors contradict each other or the description.
+  package static func descriptions(
+    of facts: CheckpointFacts
+  ) throws(ModelError) -> (language: JSONValue?, tower: JSONValue?) {
+    for family in models {
+      if let found = try family.descriptions(of: facts) { return found }
+    }
+    return (facts.description, facts.towerDescription)
+  }
+
+  /// Refuses a file in GGUF that is the vision half of a model of no family.
+  ///
+  /// - Throws: `ModelError`.
+  package static func checkVisionHalf(
+    _ metadata: JSONValue, _ names: [CheckpointFacts.Name]
+  ) throws(ModelError) {
+    for family in models where try family.isVisionHalf(metadata, names) { return }
+  }
+
   /// The tower that a container describes: `type`, and under its name the configuration.
   ///
   /// - Throws: `ModelError` for an unknown type, a field that is missing or out of range, or a tower

@@ -3,10 +3,10 @@ import VLMTensor
 
 /// A LLaVA-1.5 or LLaVA-NeXT (1.6) as llama.cpp has it: a language model in GGUF, and beside it a file of general
 /// architecture "clip" with CLIP's vision tower, `v.*`, and the projector, `mm.*`.
-package struct GGUFLLaVA {
+struct GGUFLLaVA {
   /// The same checkpoint as upstream's code would have named it; the language model keeps GGUF's
   /// names and metadata.
-  package let facts: CheckpointFacts
+  let facts: CheckpointFacts
   /// The checkpoint's names, by upstream's.
   private let originals: [String: String]
   private let notes: [Note]
@@ -14,7 +14,7 @@ package struct GGUFLLaVA {
   /// - Returns: nil unless the tower is described by such a file.
   /// - Throws: `ModelError` for one of another model than these, by its kind, and for one that
   ///   lacks something.
-  package init?(_ facts: CheckpointFacts) throws(ModelError) {
+  init?(_ facts: CheckpointFacts) throws(ModelError) {
     guard let vision = facts.towerDescription, Self.isVision(vision) else { return nil }
     do throws(ModelError) {
       try Self.refuseOthers(vision, facts.names)
@@ -42,7 +42,7 @@ package struct GGUFLLaVA {
   }
 
   /// `checkpoint`, which was recognised from `facts`, with the names that the files have.
-  package func restoringNames(of checkpoint: ModelCheckpoint) -> ModelCheckpoint {
+  func restoringNames(of checkpoint: ModelCheckpoint) -> ModelCheckpoint {
     checkpoint.renamed(originals, naming: LLaMANaming.gguf.rawValue, notes: notes)
   }
 
@@ -57,7 +57,7 @@ package struct GGUFLLaVA {
   /// - Parameters:
   ///   - json: the file's metadata, keys with their dots as members.
   ///   - names: its tensors, and any others.
-  package static func refuseOthers(
+  static func refuseOthers(
     _ json: JSONValue, _ names: [CheckpointFacts.Name]
   ) throws(ModelError) {
     func refuse(_ field: String, _ found: String) -> ModelError {

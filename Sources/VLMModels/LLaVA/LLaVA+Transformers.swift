@@ -4,9 +4,9 @@ import VLMTensor
 /// A LLaVA as transformers' own `LlavaForConditionalGeneration`, `LlavaNextForConditionalGeneration` or
 /// `LlavaOnevisionForConditionalGeneration` stores it: other names, and a description of nested objects
 /// that leaves out what is its classes' default.
-package struct TransformersLLaVA {
+struct TransformersLLaVA {
   /// The same checkpoint as upstream's code would have stored it.
-  package let facts: CheckpointFacts
+  let facts: CheckpointFacts
   /// The checkpoint's names, by upstream's.
   private let originals: [String: String]
   /// What a person should know of what the description leaves out, one line each.
@@ -14,7 +14,7 @@ package struct TransformersLLaVA {
 
   /// - Returns: nil when the tensors are not of this layout.
   /// - Throws: `ModelError` when the description is missing, or asks for what these do not do.
-  package init?(_ facts: CheckpointFacts) throws(ModelError) {
+  init?(_ facts: CheckpointFacts) throws(ModelError) {
     guard facts.names.contains(where: { $0.name.hasSuffix(Self.projector + "linear_1.weight") })
     else { return nil }
     let fields = try ConfigFields(stated: facts.description, path: "config.json")
@@ -65,7 +65,7 @@ package struct TransformersLLaVA {
   }
 
   /// `checkpoint`, which was recognised from `facts`, with the names that the file has.
-  package func restoringNames(of checkpoint: ModelCheckpoint) -> ModelCheckpoint {
+  func restoringNames(of checkpoint: ModelCheckpoint) -> ModelCheckpoint {
     checkpoint.renamed(originals, naming: "hugging-face", notes: notes)
   }
 

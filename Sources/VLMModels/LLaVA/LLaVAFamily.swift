@@ -52,6 +52,22 @@ package enum LLaVAFamily: ModelFamily {
     }
     return try LLaVACheckpoint.recognise(facts)
   }
+
+  package static func descriptions(
+    of facts: CheckpointFacts
+  ) throws(ModelError) -> (language: JSONValue?, tower: JSONValue?)? {
+    var upstream = try TransformersLLaVA(facts)?.facts
+    if upstream == nil { upstream = try GGUFLLaVA(facts)?.facts }
+    return upstream.map { ($0.description, $0.towerDescription) }
+  }
+
+  /// - Throws: as of the family that all others follow: for every half that is none of its own.
+  package static func isVisionHalf(
+    _ metadata: JSONValue, _ names: [CheckpointFacts.Name]
+  ) throws(ModelError) -> Bool {
+    try GGUFLLaVA.refuseOthers(metadata, names)
+    return true
+  }
 }
 
 extension LLaVAConfig: ModelConfig {

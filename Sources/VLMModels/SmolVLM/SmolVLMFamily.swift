@@ -29,15 +29,12 @@ package enum SmolVLMFamily: ModelFamily {
     return try SmolVLMCheckpoint(facts, prefix: prefix).model()
   }
 
-  /// Whether a file's metadata are those of the vision half in GGUF.
-  package static func isVisionHalf(_ metadata: JSONValue) -> Bool {
+  package static func isVisionHalf(
+    _ metadata: JSONValue, _ names: [CheckpointFacts.Name]
+  ) throws(ModelError) -> Bool {
     SmolVLMVisionHalf.isOne(metadata)
   }
 
-  /// What describes the language model and the tower where a checkpoint is one of this family's: as a
-  /// checkpoint of the language model alone would have it, and what the vision half says.
-  ///
-  /// - Throws: `ModelError` as `recognise`.
   package static func descriptions(
     of facts: CheckpointFacts
   ) throws(ModelError) -> (language: JSONValue?, tower: JSONValue?)? {
