@@ -12,7 +12,9 @@ arm64_packages=(swiftlang libswiftlang libc6 libc6-dev linux-libc-dev:all libgcc
   libstdc++-14-dev libstdc++6 libcrypt-dev libgfortran5 libopenblas0-pthread libopenblas-pthread-dev
   libzstd1 libzstd-dev libpng16-16t64 libpng-dev libjpeg62-turbo libjpeg62-turbo-dev libjpeg-dev
   libwebp7 libwebpdemux2 libwebp-dev libsharpyuv0 zlib1g zlib1g-dev libpcre2-8-0 libpcre2-dev
-  libmicrohttpd12t64 libmicrohttpd-dev libsodium23 libsodium-dev libgnutls30t64 libgnutls28-dev)
+  libmicrohttpd12t64 libmicrohttpd-dev libsodium23 libsodium-dev libgnutls30t64 libgnutls28-dev
+  # What GnuTLS needs to run.
+  libp11-kit0 libffi8 libidn2-0 libunistring5 libtasn1-6 libnettle8t64 libhogweed6t64 libgmp10)
 
 die() {
   say "$*"
