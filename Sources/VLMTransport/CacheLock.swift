@@ -63,6 +63,25 @@ final class CacheLock {
 
   private var isInPlace: Bool { FileSystem.isInPlace(descriptor, path) }
 
+  private static let longestNote = 256
+
+  /// What was written into it; empty where that cannot be read.
+  var note: String {
+    let bytes = [UInt8](unsafeUninitializedCapacity: Self.longestNote) { buffer, count in
+      count = max(0, pread(descriptor, buffer.baseAddress, buffer.count, 0))
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// Writes a short text into it, in place of what is there. Where that fails, as on a read-only file
+  /// system, nothing is.
+  func write(note: String) {
+    guard ftruncate(descriptor, 0) == 0 else { return }
+    _ = Array(note.utf8.prefix(Self.longestNote)).withUnsafeBytes {
+      pwrite(descriptor, $0.baseAddress, $0.count, 0)
+    }
+  }
+
   /// Sets the time of modification to now.
   func touch() { futimens(descriptor, nil) }
 

@@ -11,7 +11,8 @@ import VLMTensor
 ///
 /// `<key>.vlmz` is a container. `<key>.lock` is shared by every process that uses it, for as long as
 /// it runs, and exclusive to one that removes it: what is in use stays. Its time of modification is
-/// when the container was last opened. `<key>.unpack` is exclusive to the process that unpacks, so
+/// when the container was last opened, and in it stands which file was found to be sound, so that a
+/// changed one is read whole before it is used. `<key>.unpack` is exclusive to the process that unpacks, so
 /// that of two that start at once one waits for the other.
 package struct ModelCache: Sendable, Equatable {
   /// The folder; it is made when it is needed. It has to be the user's own, and no one else may write
@@ -69,7 +70,7 @@ package struct ModelCache: Sendable, Equatable {
       throw refusal(error, of: input)
     }
     var refused: String?
-    if let container = sound(path, header, check, &refused) {
+    if let container = sound(path, header, use, pool, check, &refused) {
       return Self.used(container, use, .found(at: path), report)
     }
     let turn: CacheLock
@@ -78,10 +79,11 @@ package struct ModelCache: Sendable, Equatable {
     } catch { throw refusal(error, of: input) }
     defer { withExtendedLifetime(turn) {} }
     // The other one may have done it.
-    if let container = sound(path, header, check, &refused) {
+    if let container = sound(path, header, use, pool, check, &refused) {
       return Self.used(container, use, .found(at: path), report)
     }
     let container = try unpack(input, key, header, pool, progress)
+    use.write(note: container.file.identity)
     do { try check(container) } catch {
       FileSystem.unlink(path)
       throw error
@@ -143,10 +145,12 @@ package struct ModelCache: Sendable, Equatable {
 
   /// The container at `path`, if it is there, is the one that `header` is of, and passes `check`.
   ///
-  /// - Parameter refused: the identity of a file that did not pass, which is not checked again.
+  /// - Parameters:
+  ///   - use: its lock.
+  ///   - refused: the identity of a file that did not pass, which is not checked again.
   private func sound(
-    _ path: String, _ header: PackedHeader, _ check: (Container) throws -> Void,
-    _ refused: inout String?
+    _ path: String, _ header: PackedHeader, _ use: CacheLock, _ pool: WorkerPool,
+    _ check: (Container) throws -> Void, _ refused: inout String?
   ) -> Container? {
     // One that is damaged, or leads elsewhere, will be replaced.
     guard FileSystem.isOwnFile(path),
@@ -154,7 +158,18 @@ package struct ModelCache: Sendable, Equatable {
       container.rootHash == header.rootHash, container.file.count == header.containerSize,
       container.file.identity != refused
     else { return nil }
-    do { try check(container) } catch {
+    do {
+      if use.note != container.file.identity {
+        // Changed since, copied to here, or of a version that kept no note.
+        let loop: Container.Loop = { count, body in
+          pool.forEach(count: count) { piece, _ in body(piece) }
+        }
+        let defects = try container.verify(strict: false, loop: loop)
+        if let first = defects.first { throw first }
+        use.write(note: container.file.identity)
+      }
+      try check(container)
+    } catch {
       refused = container.file.identity
       return nil
     }

@@ -70,6 +70,25 @@ struct CacheTests {
     #expect(try open("A02-two-tensors").events == [.unpacked(to: path)])
   }
 
+  @Test("a changed byte of a weight is found; a file that was only touched is used")
+  func changedWeight() throws {
+    let path = try open("A02-two-tensors").container.path
+    let container = try Container.open(path: path, isInput: false)
+    let place = try #require(container.tensors.first).range.lowerBound
+    let sound = try Data(contentsOf: URL(fileURLWithPath: path))
+    var bytes = sound
+    bytes[place] ^= 1
+    try bytes.write(to: URL(fileURLWithPath: path))
+    #expect(try open("A02-two-tensors").events == [.unpacked(to: path)])
+    #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == sound)
+    // As a copy of the cache would have it.
+    try sound.write(to: URL(fileURLWithPath: path))
+    #expect(try open("A02-two-tensors").events == [.found(at: path)])
+    let noted = try String(contentsOfFile: path.dropLast(5) + ".lock", encoding: .utf8)
+    let found = try Container.open(path: path, isInput: false)
+    #expect(noted == found.file.identity)
+  }
+
   /// Puts an entry into the cache that nobody uses, last used `age` seconds ago.
   private func place(_ name: String, age: Double) throws -> String {
     try FileManager.default.createDirectory(
