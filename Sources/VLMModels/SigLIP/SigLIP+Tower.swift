@@ -10,6 +10,8 @@ extension SigLIPConfig: PatchTransformerConfig {
       trainedSide: isFlattened ? nil : imageSize, maximumBatch: 1)
   }
 
+  package var leastLayers: Int { feature.isVector ? 1 : 0 }
+
   package func requireGrid(_ path: String) throws(ModelError) {
     guard feature == .patches else {
       throw ModelError(

@@ -125,6 +125,8 @@ private struct SigLIPShapes {
     _ description: JSONValue?, _ purpose: SigLIPCheckpoint.Purpose
   ) throws(ModelError) -> (SigLIPConfig, notes: [Note]) {
     for name in naming.requiredNames where shapes[name] == nil {
+      // Files for a language model may lack the norm behind the layers, which it does not read.
+      guard purpose.isImage || !name.hasPrefix("post_norm.") else { continue }
       throw ModelError(.missingTensor(name))
     }
     let (width, patchSize, isFlattened) = try patches(description, purpose)

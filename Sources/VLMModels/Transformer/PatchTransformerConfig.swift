@@ -12,10 +12,14 @@ package protocol PatchTransformerConfig: VisionTowerConfig {
   var featureLayers: FeatureLayers { get }
 }
 
+  /// Layers that it has at least: 0 where the embeddings may be its features.
+  var leastLayers: Int { get }
 extension PatchTransformerConfig {
   package var featureLayers: FeatureLayers { .last }
   /// Columns of a feature.
   var featureColumns: Int { encoder.width * featureLayers.count }
+  package var leastLayers: Int { 1 }
+  package var imageWidth: Int? { nil }
 
   /// Patches along a side of the position table; the picture's last pixels may fill none.
   package var tableSide: Int { imageSize / max(1, patchSize) }
@@ -43,7 +47,7 @@ extension PatchTransformerConfig {
 
   /// Checks these fields, so that later arithmetic on the numbers cannot overflow.
   func validateSizes(_ place: String) throws(ModelError) {
-    try encoder.validate(place + ".encoder")
+    try encoder.validate(place + ".encoder", least: leastLayers)
     try featureLayers.validate(place + ".feature_layers", layers: encoder.layers)
     try ModelError.check("\(place).patch_size", patchSize, 1...128)
     try ModelError.check("\(place).image_size", imageSize, patchSize...16_384)

@@ -92,21 +92,6 @@ struct PatchTransformerShapes {
 }
 
 extension TransformerConfig {
-  /// Layers that run for one of transformers' `hidden_states`.
-  ///
-  /// - Parameters:
-  ///   - selected: an index into these, of which -1 is what leaves the last layer.
-  ///   - all: layers that the checkpoint has.
-  static func layers(selected: Int, of all: Int) throws(ModelError) -> Int {
-    guard (-all...all).contains(selected), selected != 0 else {
-      throw ModelError(
-        .configuration(
-          field: "mm_vision_select_layer", found: "\(selected)",
-          expected: "\(-all) to \(all), but not 0"))
-    }
-    return selected < 0 ? all + 1 + selected : selected
-  }
-
   /// Whether a tensor of ours is of a layer that runs, or of none.
   func runs(_ name: String) -> Bool {
     guard let rest = name.dropping("layers."), let dot = rest.firstIndex(of: ".") else {
