@@ -11,8 +11,7 @@ package enum LLaVAFamily: ModelFamily {
   package typealias Config = LLaVAConfig
 
   package static let name = "llava"
-  package static let summary: String? =
-    "a LLaVA (LLaVA-1.5, -NeXT, -OneVision, ConvLLaVA, LLaVA-HR, FastVLM)"
+  package static let summary: String? = "LLaVA, FastVLM"
 
   /// Those of upstream's code, whose `config.json` is a language model's with more fields.
   static let upstreamClasses: Set<String> = [
@@ -53,6 +52,7 @@ package enum LLaVAFamily: ModelFamily {
         .map(llava.restoringNames)
     }
     return try LLaVACheckpoint.recognise(facts)
+  }
 
   /// - Parameters:
   ///   - layer: what the files call the field that upstream's code calls `mm_vision_select_layer`.
@@ -70,7 +70,6 @@ package enum LLaVAFamily: ModelFamily {
         file: error.file ?? file,
         .configuration(field: layer, found: found, expected: expected))
     }
-  }
   }
 }
 

@@ -15,7 +15,7 @@ package enum PlainViTFamily: ModelFamily {
 
   package static let name = "vit"
   package static let hasManyNames = true
-  package static let summary: String? = "a ViT, a DeiT, a DINOv2 or a DINOv3"
+  package static let summary: String? = "ViT, DeiT, DINOv2, DINOv3"
 
   package static let stated = StatedClasses(
     classes: [
