@@ -128,7 +128,7 @@ enum CalibrationText {
     }
     let text = file.withBytes(0..<file.count) { bytes in
       // A byte order mark says what the bytes are, and is none of the text.
-      let start = bytes.starts(with: [0xef, 0xbb, 0xbf]) ? 3 : 0
+      let start = bytes.starts(with: ForeignEncoding.mark) ? ForeignEncoding.mark.count : 0
       return bytes.contains(0) ? nil : String(validating: bytes[start...], as: UTF8.self)
     }
     let isBlank = text?.unicodeScalars.allSatisfy { $0.properties.isWhitespace } ?? true
