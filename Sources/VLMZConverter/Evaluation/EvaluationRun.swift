@@ -27,7 +27,7 @@ struct EvaluationRun {
       warn(text)
     }
     if let left = data.leftOut(by: description) {
-      note("\(left) left out: the model does not read them")
+      note(left)
     }
     let pool = WorkerPool(threadCount: evaluator.threads)
     // Its pages are read when it is run; until then this is what its sections say.
