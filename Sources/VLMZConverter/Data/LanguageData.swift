@@ -108,7 +108,7 @@ struct LanguageData {
     let dialogues = try data.dialogues.compactMap { dialogue in
       let whole = try encoder.sequence(dialogue)
       if let cut = whole.cut(to: context, visual: visualTokens) { return cut }
-      reasons.append(tooLong(whole))
+      reasons.append(whole.tooLong(for: context, visual: visualTokens))
       return TokenSequence?.none
     }
     tell(reasons.count, of: data.dialogues.count, reasons.first ?? "")
@@ -117,13 +117,6 @@ struct LanguageData {
       bos: tokenizer.addsBOS ? tokenizer.bos : nil
     ).map { TokenSequence(ids: $0) }
     return try share([dialogues, windows], count: count)
-  }
-
-  /// Why nothing of a conversation is left that has a picture.
-  private func tooLong(_ sequence: TokenSequence) -> String {
-    let before = sequence.ids.prefix { $0 != ImagePrompt.sentinel }.count
-    return "the first picture takes \(visualTokens) positions behind \(before) of text, expected "
-      + "at most \(context) together, which is the longest that is read"
   }
 
   private func tell(_ count: Int, of total: Int, _ reason: String) {
