@@ -70,10 +70,12 @@ package enum ClassNames {
         path: path, problem: .names(kind.name, "a list of names" + kind.end))
     }
     var bytes = file.withBytes(0..<file.count) { Array($0) }
-    if bytes.starts(with: [0xef, 0xbb, 0xbf]) { bytes.removeFirst(3) }
-    if bytes.starts(with: [0xff, 0xfe]) || bytes.starts(with: [0xfe, 0xff]) {
+    if bytes.starts(with: ForeignEncoding.mark) {
+      bytes.removeFirst(ForeignEncoding.mark.count)
+    }
+    if let encoding = bytes.withUnsafeBytes({ ForeignEncoding.name(of: $0) }) {
       throw CheckpointError(
-        path: path, problem: .names("a text in UTF-16", "UTF-8; save it as that"))
+        path: path, problem: .names("a text in \(encoding)", "UTF-8; save it as that"))
     }
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw CheckpointError(path: path, problem: .names("bytes that are no text", "UTF-8"))

@@ -90,7 +90,17 @@ extension SourceDescriptions {
       notes.append("\(name): found \(file.count) bytes, expected at most \(limit): left out")
       return nil
     }
-    let bytes = file.withBytes(0..<file.count) { Array($0) }
+    var bytes = file.withBytes(0..<file.count) { Array($0) }
+    if let encoding = bytes.withUnsafeBytes({ ForeignEncoding.name(of: $0) }) {
+      notes.append(
+        "\(name): found a text in \(encoding), expected UTF-8: left out; save it as that")
+      return nil
+    }
+    if bytes.starts(with: ForeignEncoding.mark) {
+      bytes.removeFirst(ForeignEncoding.mark.count)
+      notes.append(
+        "\(name): its byte order mark is left out, which transformers puts before every prompt")
+    }
     guard let text = String(validating: bytes, as: UTF8.self) else {
       notes.append("\(name): found bytes that are no UTF-8: left out")
       return nil

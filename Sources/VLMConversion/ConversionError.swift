@@ -9,7 +9,8 @@ package struct ConversionError: ReportableError, Equatable {
     case file(FileError)
     case json(offset: Int, text: String)
     /// The tensors are those of no model we know.
-    case unknownModel(tensorCount: Int, examples: [String])
+    /// With the name of another model whose tensors these seem to be.
+    case unknownModel(tensorCount: Int, examples: [String], seems: String? = nil)
     case nothingToConvert
     /// TorchScript without parameters.
     case frozenModule
@@ -75,9 +76,9 @@ package struct ConversionError: ReportableError, Equatable {
     switch problem {
     case .file(let error): return error.description(in: words)
     case .json(_, let text): return "\(name): \(text)"
-    case .unknownModel(let count, let examples):
-      return "\(name): \(count) tensors of no model known here, found \(Self.list(examples)), "
-        + "expected \(Registry.summary)"
+    case .unknownModel(let count, let examples, let kin):
+      return "\(name): \(count) tensors of no model known here, found \(Self.list(examples))"
+        + (kin.map { " (\($0)?)" } ?? "") + ", expected \(Registry.summary)"
     case .nothingToConvert: return "\(name): holds no tensors, nothing to convert"
     case .frozenModule:
       return

@@ -121,7 +121,8 @@ struct SourceDescriptions {
     {
       return found
     }
-    switch model.description.config.assumedSteps(naming: model.naming) {
+    let own = model.assumedSteps
+    switch own ?? model.description.config.assumedSteps(naming: model.naming) {
     case .timm:
       return Self.assumed(.timmDefault, "timm's defaults for ImageNet", color, metadata, &notes)
     case .timmWhole(let side):

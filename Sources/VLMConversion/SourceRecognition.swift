@@ -192,7 +192,9 @@ struct SourceRecognition {
     let named = tensors.filter { !$0.name.hasSuffix("num_batches_tracked") }
     return ConversionError(
       path: path,
-      .unknownModel(tensorCount: tensors.count, examples: named.prefix(3).map(\.name)))
+      .unknownModel(
+        tensorCount: tensors.count, examples: named.prefix(3).map(\.name),
+        seems: OtherArchitectures.name(of: named.lazy.map(\.name))))
   }
 
   /// What is said of tensors that are no model's where the description names who quantized them.

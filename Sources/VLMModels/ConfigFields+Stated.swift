@@ -61,6 +61,31 @@ extension ConfigFields {
     return sides[0]
   }
 
+  /// The extent of a picture: an integer for a square, or a height and a width.
+  func statedExtent(_ key: String) throws(ModelError) -> MapExtent? {
+    let sides: [Int]
+    if value[key]?.arrayValue != nil {
+      sides = try statedInts(key) ?? []
+    } else {
+      guard let side = try statedInt(key) else { return nil }
+      sides = [side, side]
+    }
+    let range = 1...16_384
+    guard sides.count == 2, sides.allSatisfy(range.contains) else {
+      throw refusal(
+        key, found: value[key]?.serialized() ?? "nothing",
+        expected: "\(range.lowerBound) to \(range.upperBound), or so a height and a width")
+    }
+    return MapExtent(height: sides[0], width: sides[1])
+  }
+
+  /// The picture that timm's `pretrained_cfg` is for; nil for none, and where it is not one.
+  func timmInput() throws(ModelError) -> MapExtent? {
+    let inner = try statedObject("pretrained_cfg") ?? self
+    let size = (inner.value["input_size"]?.arrayValue ?? []).compactMap(\.wholeValue)
+    return size.count == 3 ? MapExtent(height: size[1], width: size[2]) : nil
+  }
+
   func statedDouble(_ key: String) throws(ModelError) -> Double? {
     has(key) ? try double(key) : nil
   }

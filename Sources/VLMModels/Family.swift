@@ -8,8 +8,8 @@ package protocol Family: Sendable {
   static var name: String { get }
   /// The classes of transformers that this family runs, and their `model_type`s.
   static var stated: StatedClasses { get }
-  /// The models of this family, for the message about a file that holds no known model; nil for a
-  /// family that never fills a file alone.
+  /// The models of this family in a word or a few, for the message about a file that holds no known
+  /// model; nil for a family that never fills a file alone, or is named with another.
   static var summary: String? { get }
 }
 

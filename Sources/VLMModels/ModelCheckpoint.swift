@@ -124,6 +124,9 @@ package struct ModelCheckpoint: Sendable {
   package private(set) var notes: [Note]
   /// A classifier among the unused tensors that cannot be run.
   package var headFault: HeadFault?
+  /// The preprocessing that is assumed where the files state none; nil for what the configuration and
+  /// the names tell.
+  package var assumedSteps: AssumedSteps?
   /// Unused tensors without a known purpose: the checkpoint may be of another model.
   package internal(set) var unexpected: [String] = []
   /// Whether an activation of the head was assumed.
@@ -226,6 +229,7 @@ package struct ModelCheckpoint: Sendable {
     result.unexpected = unexpected.map(original)
     result.frequencies = frequencies.map(original)
     result.tiles = tiles
+    result.assumedSteps = assumedSteps
     return result
   }
 }

@@ -24,11 +24,10 @@ package enum Registry {
   /// Families of vision towers.
   package static let towers = families.compactMap { $0 as? any VisionTowerFamily.Type }
 
-  /// What a checkpoint may be, for messages.
-  package static let summary: String = {
-    let summaries = families.compactMap { $0.summary }
-    return summaries.dropLast().joined(separator: ", ") + ", or " + (summaries.last ?? "")
-  }()
+  /// What a checkpoint may be, and where more is said of it, for messages.
+  package static let summary =
+    "one of " + families.compactMap { $0.summary }.joined(separator: ", ")
+    + "; docs/models.md has all that are read, and from which files"
 
   /// The model of a checkpoint whose names have no prefix; nil when no family knows it.
   ///

@@ -50,6 +50,7 @@ struct Inspect: ParsableCommand {
         throw TransportError(path: file, place: .file, problem: .tensorsPacked)
       }
       let pool = WorkerPool(threadCount: try threadCount(option: nil))
+      if let refusal = CheckpointPath.refusalAsContainer(file) { throw refusal }
       let container = try Container.open(path: file)
       try Verify.requireSound(container, threads: pool.threadCount, quiet: true)
       let bill = try BillOfMaterials(container, pool: pool)

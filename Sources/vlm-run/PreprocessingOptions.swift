@@ -108,10 +108,10 @@ struct PreprocessingOptions: ParsableArguments {
     guard let side = size.flatMap({ Int($0) }), let tower = tower as? any PatchTransformerConfig
     else { return }
     let grid = tower.patches(height: side, width: side)
-    let times = grid.count / max(1, tower.tableSide * tower.tableSide)
+    let times = grid.count / max(1, tower.tableGrid.count)
     guard times >= 16 else { return }
     Report.warning(
-      "--size \(side): \(grid.count) patches, \(times) times as many as at \(tower.imageSize), each of "
+      "--size \(side): \(grid.count) patches, \(times) times as many as at \(tower.trainedSize), each of "
         + "which looks at all: about \(times * times) times the attention", program: "vlm-run")
   }
 

@@ -150,8 +150,17 @@ struct BillOfMaterialsTests {
     #expect(pedigree?["ancestors"] == nil)
     let both = try CommandRunner.convert("inspect", model, "--bom", "spdx", "--json")
     #expect(both.status == 64)
-    let checkpoint = try CommandRunner.convert(
-      "inspect", TestFiles.fixture("convnext-cifar10"), "--bom", "spdx")
-    #expect(checkpoint.status != 0)
+    for (name, output) in [
+      ("convnext-cifar10", "convnext-cifar10.vlmz"),
+      ("upstream/torchvision.pth", "torchvision.vlmz"),
+    ] {
+      let path = TestFiles.fixture(name)
+      let outcome = try CommandRunner.convert("inspect", path, "--bom", "spdx")
+      #expect(outcome.status == 65)
+      #expect(
+        outcome.errorLine.contains(
+          "is a checkpoint, expected a .vlmz file; convert it first: vlm-convert \(path) \(output)"),
+        "\(outcome.errors)")
+    }
   }
 }

@@ -16,7 +16,8 @@ struct ChatTemplateCommandTests {
 
   /// The tiny model with these files beside it, as a container.
   private func convert(
-    _ files: [(String, String)], to name: String = "m.vlmz", status: Int32 = 0
+    _ files: [(String, String)], to name: String = "m.vlmz", status: Int32 = 0,
+    template: [UInt8]? = nil
   ) throws -> CommandRunner.Outcome {
     let model = folder.url.appendingPathComponent("model")
     try? FileManager.default.removeItem(at: model)
@@ -26,6 +27,9 @@ struct ChatTemplateCommandTests {
       try FileManager.default.createDirectory(
         at: path.deletingLastPathComponent(), withIntermediateDirectories: true)
       try Data(text.utf8).write(to: path)
+    }
+    if let template {
+      try Data(template).write(to: model.appendingPathComponent("chat_template.jinja"))
     }
     let outcome = try CommandRunner.convert(model.path, folder.path(name), "--f32", "--force")
     try #require(outcome.status == status, "\(outcome.errors)")
@@ -209,6 +213,24 @@ struct ChatTemplateCommandTests {
     let other = try said([("additional_chat_templates/other.jinja", "{{ 1 }}")])
     for text in [other.converted, other.asked] {
       #expect(text.contains("--template names one of other"), "\(text)")
+    }
+  }
+
+  @Test("a byte order mark is none of a template, and one in UTF-16 or UTF-32 is told as that")
+  func marks() throws {
+    let source = "{{ messages[0]['content'] }}"
+    let text = "chat_template.jinja: its byte order mark is left out"
+    let plain = try convert([("chat_template.jinja", source)])
+    let wanted = try ids(["-p", "Once"])
+    let marked = try convert([("chat_template.jinja", "\u{feff}" + source)])
+    #expect(marked.errors.contains(text) && !plain.errors.contains(text), "\(marked.errors)")
+    #expect(try ids(["-p", "Once"]) == wanted)
+    let marks: [(mark: [UInt8], name: String)] = [
+      ([0xff, 0xfe], "UTF-16"), ([0xff, 0xfe, 0, 0], "UTF-32"),
+    ]
+    for (mark, name) in marks {
+      let told = try convert([], template: mark + [0x61, 0, 0, 0]).errors
+      #expect(told.contains("found a text in \(name), expected UTF-8: left out"), "\(told)")
     }
   }
 

@@ -62,13 +62,17 @@ struct SourceModelTests {
         [
           .init(name: "bn1.num_batches_tracked", shape: [1], floats: [1]),
           .init(name: "layer1.0.conv1.weight", dtype: .u8, shape: [4], bytes: [1, 2, 3, 4]),
+          .init(name: "layer2.0.conv1.weight", shape: [1], floats: [1]),
         ], folder)
       let error = thrownError(ConversionError.self) { try SourceModel.open(path: path) }
       return error?.description ?? "nothing"
     }
     let plain = try text("{}")
-    #expect(plain.contains("2 tensors of no model known here, found 'layer1.0.conv1.weight'"))
+    #expect(plain.contains("3 tensors of no model known here, found "))
+    #expect(plain.contains("'layer1.0.conv1.weight'"))
     #expect(!plain.contains("num_batches_tracked"))
+    #expect(plain.contains("(a ResNet?)") && plain.contains("docs/models.md"), "\(plain)")
+    #expect(plain.utf8.count - folder.url.path.utf8.count < 400, "\(plain)")
     #expect(
       try text(#"{"architecture": "resnet18"}"#).contains(
         "config.json says that this is timm's 'resnet18', which is not run here"))

@@ -165,6 +165,10 @@ struct JSONTests {
     #expect(problem([0xfe, 0xff, 0, 0x31]) == .encoding("UTF-16"))
     #expect(problem([0x7b, 0, 0x7d, 0]) == .encoding("UTF-16"))
     #expect(problem([0, 0x5b, 0, 0x5d]) == .encoding("UTF-16"))
+    #expect(problem([0xff, 0xfe, 0, 0, 0x31, 0, 0, 0]) == .encoding("UTF-32"))
+    #expect(problem([0, 0, 0xfe, 0xff, 0, 0, 0, 0x31]) == .encoding("UTF-32"))
+    #expect(problem([0x7b, 0, 0, 0, 0x7d, 0, 0, 0]) == .encoding("UTF-32"))
+    #expect(problem([0, 0, 0, 0x5b, 0, 0, 0, 0x5d]) == .encoding("UTF-32"))
   }
 
   @Test("before a file that people write UTF-8's mark is skipped, and offsets count it")

@@ -165,6 +165,22 @@ struct CalibrationDataTests {
     }
   }
 
+  @Test("lines of a file that are wrong are told together, with their number and the first")
+  func toldTogether() throws {
+    let turn = #"{"messages": [{"role": "tool", "content": "x"}]}"#
+    let lines = (0..<9).map { $0 % 3 == 1 ? turn : #"{"text": "One \#($0)."}"# }
+    let talk = try write(lines.joined(separator: "\n"), "talk.jsonl")
+    let other = try write(lines[..<3].joined(separator: "\n"), "other.jsonl")
+    let data = try CalibrationData(paths: [talk, other])
+    #expect(data.defects.count == 4)
+    let reason = "found role 'tool', expected system, user or assistant"
+    #expect(
+      data.toldDefects.map(\.description) == [
+        "\(talk): 3 of 9 conversations, the first in line 2: \(reason)",
+        "\(other): line 2: \(reason)",
+      ])
+  }
+
   @Test("pictures that cannot be decoded are found once, and told")
   func damagedPictures() throws {
     let png = try Data(

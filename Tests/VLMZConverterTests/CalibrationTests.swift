@@ -230,6 +230,36 @@ struct CalibrationTests {
     #expect(try Data(contentsOf: URL(fileURLWithPath: folder.path("n.vlmz"))) == bytes[0])
   }
 
+  @Test("conversations without room for their picture are left out with their number and why")
+  func longConversations() throws {
+    let picture = TestFiles.golden("convllava-trained/cup.png")
+    func line(_ before: String) -> String {
+      #"{"image": "\#(picture)", "messages": [{"role": "user", "content": "\#(before)<image>\nA?"}, "#
+        + #"{"role": "assistant", "content": "b"}]}"#
+    }
+    let long = CalibrationFixture.text(words: 4000)
+    let lines = (0..<12).map { $0 % 4 == 3 ? line(long) : line("") }
+    let data = try write(lines.joined(separator: "\n"), "talk.jsonl")
+    let converter = try CalibrationFixture.converter(
+      CalibrationFixture.llava, .q4, .init(on: [data], tokenCount: 256))
+    var notes: [String] = []
+    _ = try converter.write(
+      to: folder.path("m.vlmz"), note: { notes.append($0) }, progress: { _ in })
+    let told = notes.filter { $0.hasPrefix("calibration: left out: 3 of 12 conversations: ") }
+    #expect(told.count == 1, "\(notes)")
+    #expect(told.first?.contains(" positions behind ") == true, "\(told)")
+    // A model without eyes reads none of them.
+    notes = []
+    let text = try write(CalibrationFixture.text(words: 400), "text.txt")
+    let blind = try CalibrationFixture.converter(
+      CalibrationFixture.stories, .q4, .init(on: [data, text], tokenCount: 256))
+    _ = try blind.write(
+      to: folder.path("b.vlmz"), note: { notes.append($0) }, progress: { _ in })
+    #expect(
+      notes.contains("calibration: 12 conversations left out: the model sees no pictures"),
+      "\(notes)")
+  }
+
   @Test("one damaged picture is left out with its name, and counted")
   func damagedPicture() throws {
     let pictures = folder.path("pictures")

@@ -184,6 +184,24 @@ struct EvaluatorTests {
     #expect(result.answers?.sequenceCount == 4)
   }
 
+  @Test("conversations without room for their picture are among what is skipped, with why")
+  func longConversations() throws {
+    let picture = TestFiles.golden("convllava-trained/cat.png")
+    func line(_ before: String) -> String {
+      #"{"image": "\#(picture)", "messages": [{"role": "user", "content": "\#(before)<image>\nA?"}, "#
+        + #"{"role": "assistant", "content": "A picture."}]}"#
+    }
+    let long = line(CalibrationFixture.text(words: 4000))
+    let data = try write([line(""), long, long].joined(separator: "\n"), "long.jsonl")
+    let model = try convert(CalibrationFixture.llava, .q8)
+    for reference in [CalibrationFixture.llava, nil] {
+      let result = try evaluate(model, reference, on: [data])
+      let told = result.skipped.map(\.message)
+      #expect(told.count == 1, "\(told)")
+      #expect(told.first?.hasPrefix("2 of 3 conversations: the first picture takes ") == true)
+    }
+  }
+
   @Test("an answer that changed is listed with both texts")
   func changedAnswers() throws {
     let picture = TestFiles.golden("convllava-trained/cat.png")

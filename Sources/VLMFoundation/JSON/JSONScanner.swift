@@ -33,21 +33,25 @@ package struct JSONScanner {
     if let encoding = Self.otherEncoding(bytes) {
       throw JSONError(offset: 0, problem: .encoding(encoding))
     }
-    let mark: [UInt8] = [0xef, 0xbb, 0xbf]
-    guard bytes.starts(with: mark) else { return }
+    guard bytes.starts(with: ForeignEncoding.mark) else { return }
     guard limits.allowsMark else { throw JSONError(offset: 0, problem: .byteOrderMark) }
-    offset = mark.count
+    offset = ForeignEncoding.mark.count
   }
 
-  /// The name of the encoding of a text that is not in UTF-8: by its byte order mark, or by the zero
+  /// The name of the encoding of a text that is not in UTF-8: by its byte order mark, or by the zeros
   /// beside its first character.
   private static func otherEncoding(_ bytes: UnsafeRawBufferPointer) -> String? {
-    if bytes.starts(with: [0xff, 0xfe]) || bytes.starts(with: [0xfe, 0xff]) { return "UTF-16" }
-    guard bytes.count >= 2, bytes.count % 2 == 0 else { return nil }
-    let brackets = [UInt8(ascii: "{"), UInt8(ascii: "[")]
-    let (first, second) = (bytes[0], bytes[1])
-    let isWide = second == 0 && brackets.contains(first) || first == 0 && brackets.contains(second)
-    return isWide ? "UTF-16" : nil
+    if let name = ForeignEncoding.name(of: bytes) { return name }
+    for (count, name) in [(4, "UTF-32"), (2, "UTF-16")]
+    where bytes.count >= count && bytes.count % count == 0 {
+      let first = Array(bytes[..<count])
+      let zeros: Int = first.count { (byte: UInt8) in byte == 0 }
+      let brackets = [UInt8(ascii: "{"), UInt8(ascii: "[")]
+      if zeros == count - 1, brackets.contains(first[0]) || brackets.contains(first[count - 1]) {
+        return name
+      }
+    }
+    return nil
   }
 
   // MARK: Containers

@@ -12,7 +12,7 @@ package enum CLIPFamily: ModelFamily {
 
   package static let name = "open_clip"
   package static let hasManyNames = true
-  package static let summary: String? = "a CLIP (names of transformers, open_clip or OpenAI)"
+  package static let summary: String? = "CLIP"
 
   package static let stated = StatedClasses(
     classes: ["CLIPModel", "MetaClip2Model"], types: ["clip", "metaclip_2"], patterns: ["CLIP…"])

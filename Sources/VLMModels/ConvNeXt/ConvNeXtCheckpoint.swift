@@ -17,6 +17,8 @@ package struct ConvNeXtCheckpoint: Sendable {
   package private(set) var headFault: HeadFault?
   /// Whether an activation of the head was assumed.
   package private(set) var hasOpenHead = false
+  /// What a DINOv3 is shown where no file says it.
+  private var assumedSteps: AssumedSteps?
 
   /// Recognises a ConvNeXt by its tensors' names; nil when they are not a ConvNeXt's.
   ///
@@ -55,6 +57,7 @@ package struct ConvNeXtCheckpoint: Sendable {
     let geometry = try ConvNeXtGeometry(
       tensors: tensors, naming: naming, description: description)
     try geometry.checkAgainstDescription(config)
+    assumedSteps = try DINOv3Steps.assumed(naming, names, description)
     try checkBias(place, isStated: geometry.isStated)
     let used = Set(tensors.values.map(\.original))
     unused = names.map(\.name).filter { !used.contains($0) }
@@ -180,6 +183,7 @@ package struct ConvNeXtCheckpoint: Sendable {
       tensors: tensors, unused: unused,
       notes: notes)
     (result.headFault, result.hasOpenHead) = (headFault, hasOpenHead)
+    result.assumedSteps = assumedSteps
     return result
   }
 

@@ -13,8 +13,7 @@ package enum ConvNeXtFamily: ModelFamily, VisionTowerFamily {
   package typealias Tower = ConvNeXtConfig
 
   package static let name = "convnext"
-  package static let summary: String? =
-    "a ConvNeXt (names of timm, facebook, Hugging Face, torchvision, OpenMMLab or open_clip)"
+  package static let summary: String? = "ConvNeXt"
   package static let possessive = "a ConvNeXt's"
 
   package static let stated = StatedClasses(

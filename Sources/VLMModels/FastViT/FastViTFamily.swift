@@ -13,7 +13,7 @@ package enum FastViTFamily: ModelFamily, VisionTowerFamily {
   package typealias Tower = FastViTConfig
 
   package static let name = "fastvit"
-  package static let summary: String? = "a FastViT (names of timm or Apple)"
+  package static let summary: String? = "FastViT"
   package static let possessive = "a FastViT's"
 
   /// The classes of timm's wrapper, which hold many families' models, are a ConvNeXt's here.

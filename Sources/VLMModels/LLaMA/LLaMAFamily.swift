@@ -9,9 +9,7 @@ package enum LLaMAFamily: ModelFamily {
   package typealias Config = LLaMAConfig
 
   package static let name = "llama"
-  package static let summary: String? =
-    "LLaMA and its kin (Vicuna, Mistral, SmolLM2 and 3, Qwen 2 and 3, Phi-3 and 4-mini, Gemma 2 and 3, "
-    + "Granite 3, OLMo 2 and 3)"
+  package static let summary: String? = "LLaMA, Mistral, Qwen, Phi-3, Gemma, Granite, OLMo"
 
   /// Without what LLaVAs state, which is their family's.
   package static let stated = Decoders.all.reduce(into: StatedClasses()) { all, architecture in

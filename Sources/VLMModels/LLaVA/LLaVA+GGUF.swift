@@ -2,7 +2,8 @@ import VLMFoundation
 import VLMTensor
 
 /// A LLaVA-1.5 or LLaVA-NeXT (1.6) as llama.cpp has it: a language model in GGUF, and beside it a file of general
-/// architecture "clip" with CLIP's vision tower, `v.*`, and the projector, `mm.*`.
+/// architecture "clip" with CLIP's vision tower, `v.*`, or SigLIP's, as Granite Vision has it, and the
+/// projector, `mm.*`.
 struct GGUFLLaVA {
   /// The same checkpoint as upstream's code would have named it; the language model keeps GGUF's
   /// names and metadata.
@@ -21,12 +22,14 @@ struct GGUFLLaVA {
       try ConfigKeys.ggufVision.check(vision.members(behind: "clip."), "gguf.clip")
       let names = try Names(facts.names, vision)
       let (layer, note) = try Self.layer(vision, names)
+      let isSigLIP = names.isSigLIP
       let tiles = try Self.tiles(vision, facts.names)
       let (padding, otherNote) = tiles == nil ? try Self.padding(vision) : ("anyres", nil)
       originals = names.originals
-      notes = ([note, otherNote].compactMap { $0 } + Self.assumptions(vision)).map { Note($0) }
+      let assumed = Self.assumptions(vision, isSigLIP)
+      notes = ([note, otherNote].compactMap { $0 } + assumed).map { Note($0) }
       var description = facts.description?.objectValue ?? JSONObject()
-      description.set("mm_vision_select_layer", .int(layer))
+      description.set(TowerFacts.layerKey, layer)
       description.set("mm_projector_type", .string("mlp\(names.projectorLayers)x_gelu"))
       description.set("image_aspect_ratio", padding)
       if let tiles {
@@ -35,7 +38,7 @@ struct GGUFLLaVA {
       }
       self.facts = CheckpointFacts(
         names: names.renamed, description: .object(description),
-        towerDescription: try Self.tower(vision), towerFile: facts.towerFile)
+        towerDescription: try Self.tower(vision, isSigLIP), towerFile: facts.towerFile)
     } catch {
       throw ModelError(file: error.file ?? facts.towerFile, error.problem)
     }
@@ -65,7 +68,7 @@ struct GGUFLLaVA {
         .configuration(
           field: field, found: found,
           expected:
-            "that of LLaVA-1.5 or -NeXT, a CLIP and 'mlp': no other vision half in GGUF is read; "
+            "that of LLaVA-1.5 or -NeXT, a CLIP or SigLIP and 'mlp': no other vision half in GGUF is read; "
             + "without it the language half converts alone"))
     }
     func has(_ name: String) -> Bool { names.contains { $0.name == name } }
@@ -84,12 +87,14 @@ struct GGUFLLaVA {
     where try fields.statedBool(key) == false {
       throw refuse(key, "false")
     }
-    let strange = [
+    var strange = [
       ("v.image_newline", "another model's"),
       ("mm.1.weight", "a norm in the projector, as Yi-VL's 'mlp_norm'"),
       ("mm.3.weight", "a norm in the projector, as Yi-VL's 'mlp_norm'"),
-      ("v.patch_embd.bias", "a bias of the patches, as SigLIP's"),
     ]
+    if has("v.class_embd") {
+      strange.append(("v.patch_embd.bias", "a bias of the patches beside a class token"))
+    }
     for (name, kind) in strange where has(name) { throw refuse("tensor '\(name)'", kind) }
   }
 
@@ -137,23 +142,30 @@ struct GGUFLLaVA {
 
   private static let newline = "model.image_newline"
 
-  /// Which of transformers' `hidden_states` is taken, from 1 on, and a note where that is a guess.
+  static let layerKey = "clip.vision.feature_layer"
+
+  /// Which of transformers' `hidden_states` are taken, and a note where that is a guess.
+  ///
+  /// llama.cpp puts them side by side in ascending order, whatever theirs in the file, and each once.
   private static func layer(
     _ json: JSONValue, _ names: Names
-  ) throws(ModelError) -> (Int, note: String?) {
-    let key = "clip.vision.feature_layer"
+  ) throws(ModelError) -> (JSONValue, note: String?) {
     let stated =
       try ConfigFields(json, path: "gguf").statedInt("clip.vision.block_count") ?? names.layers
     let run = min(stated, names.layers)
-    if let value = json[key], value.intValue != -1, value.arrayValue != [-1] {
-      let only = value.arrayValue.flatMap { $0.count == 1 ? $0[0] : nil } ?? value
-      guard let layer = only.intValue, (1...names.layers).contains(layer) else {
+    if let value = json[layerKey], value.intValue != -1, value.arrayValue != [-1] {
+      let list = value.arrayValue ?? [value]
+      let layers = list.compactMap(\.intValue)
+      let isAscending = zip(layers, layers.dropFirst()).allSatisfy { $0 < $1 }
+      guard let first = layers.first, layers.count == list.count, isAscending, first >= 0,
+        layers.allSatisfy({ $0 <= names.layers })
+      else {
         throw ModelError(
           .configuration(
-            field: key, found: value.serialized(),
-            expected: "one number, 1 to \(names.layers), the layers of the file"))
+            field: layerKey, found: value.serialized(),
+            expected: "0 to \(names.layers), the layers of the file, several in ascending order"))
       }
-      return (layer, nil)
+      return (layers.count == 1 ? .int(first) : .array(list), nil)
     }
     guard run > 0 else {
       throw ModelError(
@@ -164,7 +176,7 @@ struct GGUFLLaVA {
     let isWhole = names.hasPostNorm && run == names.layers && run > 1
     let layer = isWhole ? run - 1 : run
     return (
-      layer,
+      .int(layer),
       "the vision half does not say which layer is read: taking that of block \(layer - 1), "
         + (isWhole
           ? "the last but one, as LLaVA-1.5 does"
@@ -189,15 +201,18 @@ struct GGUFLLaVA {
   }
 
   /// What `tower` takes where the metadata are silent, one line each.
-  private static func assumptions(_ json: JSONValue) -> [String] {
-    let values = [
-      ("clip.use_gelu", "quick GELU, as in OpenAI's CLIP"),
-      ("clip.vision.attention.layer_norm_epsilon", "1e-05"),
-    ]
+  private static func assumptions(_ json: JSONValue, _ isSigLIP: Bool) -> [String] {
     let fields = ConfigFields(json, path: "gguf")
-    return values.filter { !fields.has($0.0) }.map { key, value in
+    var values = [
+      ("clip.vision.attention.layer_norm_epsilon", isSigLIP ? "1e-06" : "1e-05")
+    ]
+    if !isSigLIP { values.insert(("clip.use_gelu", "quick GELU, as in OpenAI's CLIP"), at: 0) }
+    let lines = values.filter { !fields.has($0.0) }.map { key, value in
       "the vision half does not state \(key): assuming \(value)"
     }
+    // Converters write false of SigLIP's GELU by tanh, and llama.cpp takes that for the quick one.
+    guard isSigLIP, json["clip.use_gelu"]?.boolValue != true else { return lines }
+    return ["GELU by tanh, which the vision half cannot state: assuming it, as in SigLIP"] + lines
   }
 
   /// CLIP's own means and deviations.
@@ -216,26 +231,35 @@ struct GGUFLLaVA {
   }
 
   /// What transformers' `config.json` of the tower would say, with its picture processor.
-  private static func tower(_ json: JSONValue) throws(ModelError) -> JSONValue {
+  private static func tower(_ json: JSONValue, _ isSigLIP: Bool) throws(ModelError) -> JSONValue {
     let fields = ConfigFields(json, path: "gguf")
     let prefix = "clip.vision."
     let side = try fields.int(prefix + "image_size", 1...16_384)
+    let square: JSONValue = ["height": .int(side), "width": .int(side)]
     var processor = JSONObject()
-    processor.set("image_processor_type", "CLIPImageProcessor")
-    processor.set("size", ["shortest_edge": .int(side)])
-    processor.set("crop_size", ["height": .int(side), "width": .int(side)])
+    if isSigLIP {
+      processor.set("image_processor_type", "SiglipImageProcessor")
+      processor.set("size", square)
+    } else {
+      processor.set("image_processor_type", "CLIPImageProcessor")
+      processor.set("size", ["shortest_edge": .int(side)])
+      processor.set("crop_size", square)
+    }
     for key in ["image_mean", "image_std"] {
       if let value = json[prefix + key] { processor.set(key, restored(value)) }
     }
     var tower = JSONObject()
+    if isSigLIP { tower.set("model_type", "siglip_vision_model") }
     tower.set("image_size", .int(side))
     tower.set(
       "num_attention_heads", .int(try fields.int(prefix + "attention.head_count", 1...1024)))
     let epsilon = prefix + "attention.layer_norm_epsilon"
     _ = try fields.statedEpsilon(epsilon)
-    tower.set("layer_norm_eps", .double(try fields.double(epsilon, default: 1e-5)))
+    tower.set(
+      "layer_norm_eps", .double(try fields.double(epsilon, default: isSigLIP ? 1e-6 : 1e-5)))
     let isExact = try fields.bool("clip.use_gelu", default: false)
-    tower.set("hidden_act", isExact ? "gelu" : "quick_gelu")
+    let activation = isExact ? "gelu" : "quick_gelu"
+    tower.set("hidden_act", .string(isSigLIP ? "gelu_pytorch_tanh" : activation))
     tower.set("image_processor", .object(processor))
     return .object(tower)
   }
@@ -249,16 +273,23 @@ extension GGUFLLaVA {
     /// Blocks of the tower.
     private(set) var layers = 0
     private(set) var projectorLayers = 0
+    /// Whether the tower has no class token, and a bias of its patches.
+    let isSigLIP: Bool
+    /// Upstream's names of what is in no block.
+    private let plain: [String: String]
 
     private static let block = "v.blk."
     private static let tower = "model.vision_tower.vision_tower.vision_model."
-    private static let plain = [
-      "v.class_embd": "embeddings.class_embedding",
+    private static let shared = [
       "v.patch_embd.weight": "embeddings.patch_embedding.weight",
       "v.position_embd.weight": "embeddings.position_embedding.weight",
-      "v.pre_ln.weight": "pre_layrnorm.weight", "v.pre_ln.bias": "pre_layrnorm.bias",
       "v.post_ln.weight": "post_layernorm.weight", "v.post_ln.bias": "post_layernorm.bias",
     ]
+    private static let ofCLIP = [
+      "v.class_embd": "embeddings.class_embedding",
+      "v.pre_ln.weight": "pre_layrnorm.weight", "v.pre_ln.bias": "pre_layrnorm.bias",
+    ]
+    private static let ofSigLIP = ["v.patch_embd.bias": "embeddings.patch_embedding.bias"]
     private static let inner = [
       "ln1": "layer_norm1", "ln2": "layer_norm2", "attn_q": "self_attn.q_proj",
       "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj", "attn_out": "self_attn.out_proj",
@@ -272,10 +303,12 @@ extension GGUFLLaVA {
       layers = 1 + (names.compactMap { Self.part($0.name)?.layer }.max() ?? -1)
       // Every second layer of a `Sequential` is an activation.
       while shapes["mm.\(projectorLayers * 2).weight"] != nil { projectorLayers += 1 }
-      try Self.requireWhole(shapes, layers, json)
-      let width = shapes["v.class_embd"]?.last ?? 0
+      isSigLIP = shapes["v.patch_embd.bias"] != nil && shapes["v.class_embd"] == nil
+      plain = (isSigLIP ? Self.ofSigLIP : Self.ofCLIP).merging(Self.shared) { own, _ in own }
+      try requireWhole(shapes)
+      let width = shapes["v.position_embd.weight"]?.last ?? 0
       for (name, shape) in names {
-        let upstream = Self.upstream(name, shapes, width: width)
+        let upstream = upstream(name, shapes, width: width)
         originals[upstream] = name
         renamed.append((upstream, shape))
       }
@@ -289,28 +322,27 @@ extension GGUFLLaVA {
       return (layer, String(parts[3]), String(parts[4]))
     }
 
-    private static func upstream(
+    private func upstream(
       _ name: String, _ shapes: [String: [Int]], width: Int
     ) -> String {
-      if let plain = plain[name] { return tower + plain }
+      if let plain = plain[name] { return Self.tower + plain }
       if let rest = name.dropping("mm.") { return "model.mm_projector." + rest }
-      guard let part = part(name) else { return name }
+      guard let part = Self.part(name) else { return name }
       // Files of llama.cpp's first converter have the two the other way around; so does it tell.
-      let isSwapped = shapes["\(block)\(part.layer).ffn_down.weight"]?.last == width
+      let isSwapped = shapes["\(Self.block)\(part.layer).ffn_down.weight"]?.last == width
       let others = isSwapped ? ["ffn_up": "ffn_down", "ffn_down": "ffn_up"] : [:]
       let own = others[part.inner] ?? part.inner
-      return "\(tower)encoder.layers.\(part.layer).\(inner[own] ?? own).\(part.kind)"
+      let inner = Self.inner[own] ?? own
+      return "\(Self.tower)encoder.layers.\(part.layer).\(inner).\(part.kind)"
     }
 
     /// Names what is missing as the file would have it.
-    private static func requireWhole(
-      _ shapes: [String: [Int]], _ layers: Int, _ json: JSONValue
-    ) throws(ModelError) {
+    private func requireWhole(_ shapes: [String: [Int]]) throws(ModelError) {
       var expected = plain.keys.filter { !$0.hasPrefix("v.post_ln") }.sorted()
       expected += ["mm.0.weight", "mm.0.bias"]
       for layer in 0..<max(1, layers) {
-        for name in inner.keys.sorted() {
-          expected += ["weight", "bias"].map { "\(block)\(layer).\(name).\($0)" }
+        for name in Self.inner.keys.sorted() {
+          expected += ["weight", "bias"].map { "\(Self.block)\(layer).\(name).\($0)" }
         }
       }
       guard let missing = expected.first(where: { shapes[$0] == nil }) else { return }

@@ -146,17 +146,19 @@ struct TransformersLLaVA {
       ], "transformers' defaults of a LLaMA")
     // Of the whole, which its class names.
     let layer: Note? =
-      fields.isTyped || fields.has("vision_feature_layer")
+      fields.isTyped || fields.has(layerKey)
       ? nil
-      : "config.json does not state vision_feature_layer: assuming \(kind.layer), as in the published models"
+      : "config.json does not state \(layerKey): assuming \(kind.layer), as in the published models"
     return [language, layer].compactMap { $0 }
   }
+
+  static let layerKey = "vision_feature_layer"
 
   /// One hidden state, or several that are read side by side.
   private static func layer(
     _ fields: ConfigFields, _ kind: Kind
   ) throws(ModelError) -> JSONValue {
-    let key = "vision_feature_layer"
+    let key = layerKey
     guard let stated = fields.value[key], !stated.isNull else { return .int(kind.layer) }
     let layers = (stated.arrayValue ?? [stated]).map(\.wholeValue)
     let whole = layers.compactMap { $0 }

@@ -11,8 +11,7 @@ package enum LLaVAFamily: ModelFamily {
   package typealias Config = LLaVAConfig
 
   package static let name = "llava"
-  package static let summary: String? =
-    "a LLaVA (LLaVA-1.5, -NeXT, -OneVision, ConvLLaVA, LLaVA-HR, FastVLM)"
+  package static let summary: String? = "LLaVA, FastVLM"
 
   /// Those of upstream's code, whose `config.json` is a language model's with more fields.
   static let upstreamClasses: Set<String> = [
@@ -45,10 +44,12 @@ package enum LLaVAFamily: ModelFamily {
 
   package static func recognise(_ facts: CheckpointFacts) throws(ModelError) -> ModelCheckpoint? {
     if let llava = try TransformersLLaVA(facts) {
-      return try LLaVACheckpoint.recognise(llava.facts).map(llava.restoringNames)
+      return try recognise(llava.facts, layer: "config.json.\(TransformersLLaVA.layerKey)")
+        .map(llava.restoringNames)
     }
     if let llava = try GGUFLLaVA(facts) {
-      return try LLaVACheckpoint.recognise(llava.facts).map(llava.restoringNames)
+      return try recognise(llava.facts, layer: GGUFLLaVA.layerKey, file: facts.towerFile)
+        .map(llava.restoringNames)
     }
     return try LLaVACheckpoint.recognise(facts)
   }
@@ -67,6 +68,24 @@ package enum LLaVAFamily: ModelFamily {
   ) throws(ModelError) -> Bool {
     try GGUFLLaVA.refuseOthers(metadata, names)
     return true
+  }
+
+  /// - Parameters:
+  ///   - layer: what the files call the field that upstream's code calls `mm_vision_select_layer`.
+  ///   - file: that has it, where it is no description of the model.
+  private static func recognise(
+    _ facts: CheckpointFacts, layer: String, file: String? = nil
+  ) throws(ModelError) -> ModelCheckpoint? {
+    do throws(ModelError) {
+      return try LLaVACheckpoint.recognise(facts)
+    } catch {
+      guard case .configuration(let field, let found, let expected) = error.problem,
+        field.split(separator: ".").last == Substring(TowerFacts.layerKey)
+      else { throw error }
+      throw ModelError(
+        file: error.file ?? file,
+        .configuration(field: layer, found: found, expected: expected))
+    }
   }
 }
 

@@ -11,7 +11,7 @@ package enum MobileNetFamily: ModelFamily {
 
   package static let name = "mobilenet"
   package static let hasManyNames = true
-  package static let summary: String? = "a MobileNetV4 or an EfficientViT of timm's"
+  package static let summary: String? = "MobileNetV4, MIT's EfficientViT"
 
   package static func isPresent(in names: [String]) -> Bool {
     MobileNetNaming(Set(names)) != nil

@@ -44,6 +44,7 @@ package struct MultiResolutionConfig: Sendable, Equatable {
   package func validate() throws(ModelError) {
     let place = "multi_resolution"
     try fast.validate(place + ".fast")
+    try fast.encoder.validate(place + ".fast.encoder")
     try slow.validate()
     try ModelError.check("\(place).image_size", imageSize, 1...16_384)
     try ModelError.check("\(place).slow.input_channels", slow.inputChannels, 3...3)

@@ -6,8 +6,8 @@ extension PlainViTConfig: PatchTransformerConfig {
 
   package var geometry: TowerGeometry {
     TowerGeometry(
-      stride: patchSize, channels: encoder.width, takesAnyAspect: true, trainedSide: imageSize,
-      maximumBatch: 1)
+      stride: patchSize, channels: encoder.width, takesAnyAspect: true,
+      trainedSide: imageWidth == nil ? imageSize : nil, maximumBatch: 1)
   }
 
   package func requireGrid(_ path: String) throws(ModelError) {

@@ -43,7 +43,7 @@ package final class PlainViT: Sendable {
       config.rotaryBase == nil
       ? PositionTable(
         try embeddings.tensor("position", [config.tableRows, width], .vector),
-        side: config.tableSide, width: width,
+        grid: config.tableGrid, width: width,
         classRow: config.hasClassPosition
           ? .used(others: config.positionedTokens - 1) : .absent,
         resampling: config.resampling) : nil

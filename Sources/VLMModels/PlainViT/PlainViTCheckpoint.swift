@@ -119,13 +119,18 @@ private struct PlainViTShapes {
       ? 0 : try shapes.shape("embeddings.registers", rank: 2)[0]
     let isRotary = naming.isRotary
     let isDistilled = shapes["embeddings.distillation"] != nil
-    let (side, hasClassPosition) =
-      isRotary
-      ? (0, false)
-      : try shapes.table(classToken: isDistilled ? true : nil, others: isDistilled ? 1 : 0)
     let layers = try shapes.layers()
     let hidden = try shapes.shape("layers.0.mlp.fc2.weight", rank: 2)[1]
     let facts = try PlainViTDescription(description, naming, "config.json", width: width)
+    let (grid, hasClassPosition) =
+      isRotary
+      ? (MapExtent(height: 0, width: 0), false)
+      : try shapes.table(
+        // timm's may have no row for it.
+        classToken: isDistilled || naming != .timm ? true : nil, others: isDistilled ? 1 : 0,
+        stated: facts.wideImages.map {
+          MapExtent(height: $0.height / patchSize, width: $0.width / patchSize)
+        }, key: facts.wideKey)
     var config = PlainViTConfig(
       imageSize: 0, patchSize: patchSize,
       encoder: TransformerConfig(
@@ -151,12 +156,14 @@ private struct PlainViTShapes {
     // transformers smooths those of models with registers alone, facebookresearch too; timm all.
     let isPlain = registers == 0 && (naming == .huggingFace || isMasked) || naming == .vit
     config.resampling = isPlain ? .bicubic : .antialiased
-    let (filled, overflow) = side.multipliedReportingOverflow(by: patchSize)
-    config.imageSize = overflow ? 0 : filled
     if isRotary {
-      config.imageSize = facts.imageSize ?? (naming == .dinov3 ? 224 : 256)
-    } else if naming != .timm, let stated = facts.imageSize, stated / patchSize == side {
-      config.imageSize = stated
+      // Angles suit any size, one that is no square as well.
+      let size = facts.imageSizes.first?.value
+      config.imageSize = size?.height ?? (naming == .dinov3 ? 224 : 256)
+      if let size, size.width != size.height { config.imageWidth = size.width }
+    } else {
+      (config.imageSize, config.imageWidth) = try PatchTransformerShapes.image(
+        grid, patchSize: patchSize, stated: facts.imageSizes, isExact: naming == .timm)
     }
     config.pooling = try pooling(facts, isNormedMean: isNormedMean)
     if let width = try poolerWidth() {

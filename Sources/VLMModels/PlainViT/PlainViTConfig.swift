@@ -42,8 +42,10 @@ package struct PlainViTConfig: Sendable, Equatable {
     }
   }
 
-  /// Side of the square picture that the position table is for.
+  /// Side of the square picture that the position table is for, or the height of one that is none.
   package var imageSize: Int
+  /// The width of such a picture; nil for a square.
+  package var imageWidth: Int?
   package var patchSize: Int
   /// The layers; of a gated MLP, `hidden` is the width behind the gate.
   package var encoder: TransformerConfig
@@ -89,7 +91,7 @@ package struct PlainViTConfig: Sendable, Equatable {
     self.encoder = encoder
   }
 
-  package var tableRows: Int { tableSide * tableSide + positionedTokens }
+  package var tableRows: Int { tableGrid.count + positionedTokens }
   /// Tokens before the patches that have rows of the position table.
   var positionedTokens: Int { (hasClassPosition ? 1 : 0) + (hasDistillationToken ? 1 : 0) }
   /// Tokens before the patches.
@@ -196,11 +198,12 @@ package struct PlainViTConfig: Sendable, Equatable {
     return .object(object)
   }
 
-  /// Reads what `json` wrote; every field is checked, and only `distillation_token` and those behind
-  /// it may be missing.
+  /// Reads what `json` wrote; every field is checked, and only `image_width`, `distillation_token` and
+  /// those behind that may be missing.
   package init(json: JSONValue, path: String) throws(ModelError) {
     let fields = ConfigFields(json, path: path)
     (imageSize, patchSize, encoder) = try fields.patchSizes()
+    imageWidth = try fields.imageWidth()
     registers = try fields.int("registers")
     hasClassPosition = try fields.bool("class_position")
     resampling = try fields.choice("position_resampling")

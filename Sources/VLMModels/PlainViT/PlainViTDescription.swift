@@ -23,7 +23,12 @@ struct PlainViTDescription {
   private let fields: ConfigFields
   /// Numbers of classes that are stated.
   private let classCounts: [(field: String, value: Int)]
-  private let imageSizes: [(field: String, value: Int)]
+  /// Pictures that the position table must be for, by their names.
+  let imageSizes: [(field: String, value: MapExtent)]
+  /// Pictures that are no squares.
+  let wideImages: [MapExtent]
+  /// Where a file says what picture the position table is for; nil for a class to which it is a square.
+  let wideKey: String?
 
   /// Of both libraries' classes.
   private static let epsilon: Float = 1e-6
@@ -81,7 +86,16 @@ struct PlainViTDescription {
         hasTwoClassifiers || classes.contains { $0.hasSuffix("ForImageClassification") }
       let labels = try whole.statedObject("id2label")?.count
       classCounts = classifies ? labels.map { [(whole.name("id2label"), $0)] } ?? [] : []
-      imageSizes = try whole.statedSide("image_size").map { [(whole.name("image_size"), $0)] } ?? []
+      let size = try whole.statedExtent("image_size")
+      imageSizes = size.map { [(whole.name("image_size"), $0)] } ?? []
+      // To a DINOv2 its table is always one of a square; a DINOv3 has none.
+      wideKey = naming == .vit ? whole.name("image_size") : nil
+      if naming == .huggingFace, let size, size.height != size.width {
+        throw whole.refusal(
+          "image_size", found: "[\(size.height), \(size.width)]",
+          expected: "a square, for which transformers' DINOv2 takes its position table")
+      }
+      wideImages = imageSizes.map(\.value).filter { $0.height != $0.width }
       let note = whole.assumption(
         isTyped: whole.isTyped,
         ["num_attention_heads": Self.text(found.count)],
@@ -126,14 +140,12 @@ struct PlainViTDescription {
         if let count = try part.statedInt(key) { counts.append((part.name(key), count)) }
       }
       classCounts = counts
-      // Angles suit any size, one that is no square as well.
-      let sides = (arguments.value["img_size"]?.arrayValue ?? []).map { $0.wholeValue ?? 0 }
-      let isWide =
-        naming.isRotary && sides.count == 2 && sides[0] != sides[1]
-        && sides.allSatisfy { (1...16_384).contains($0) }
-      imageSizes =
-        isWide
-        ? [] : try arguments.statedSide("img_size").map { [("model_args.img_size", $0)] } ?? []
+      let size = try arguments.statedExtent("img_size")
+      imageSizes = size.map { [(arguments.name("img_size"), $0)] } ?? []
+      wideImages = ([size, try whole.timmInput()].compactMap { $0 }).filter {
+        $0.height != $0.width
+      }
+      wideKey = naming == .timm ? arguments.name("img_size") : nil
       notes =
         stated == nil && named == nil
         ? [
@@ -192,13 +204,6 @@ struct PlainViTDescription {
       guard let stated = try fields.statedBool(key), stated != found else { continue }
       throw fields.refusal(key, found: "\(stated)", expected: "\(found), as the tensors have it")
     }
-    for (field, size) in imageSizes
-    where config.rotaryBase == nil && size / config.patchSize != config.tableSide {
-      throw ModelError(
-        .configuration(
-          field: field, found: "\(size)",
-          expected: "\(config.tableSide * config.patchSize), which the position table has"))
-    }
     for (field, count) in classCounts where count != classes ?? 0 {
       // transformers' wrapper of timm says of a model without a classifier how many there were.
       if classes == nil, naming.isTimm, fields.path != "model_args" { continue }
@@ -231,9 +236,6 @@ struct PlainViTDescription {
       "mlp_ratio", found: "\(ratio)",
       expected: "one with which \(width) columns make MLPs of \(hidden), which the tensors have")
   }
-
-  /// The side that is stated.
-  var imageSize: Int? { imageSizes.first?.value }
 
   // MARK: - What is not said
 

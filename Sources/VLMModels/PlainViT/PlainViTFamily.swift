@@ -15,7 +15,7 @@ package enum PlainViTFamily: ModelFamily {
 
   package static let name = "vit"
   package static let hasManyNames = true
-  package static let summary: String? = "a ViT, a DeiT, a DINOv2 or a DINOv3"
+  package static let summary: String? = "ViT, DeiT, DINOv2, DINOv3"
 
   package static let stated = StatedClasses(
     classes: [
@@ -50,36 +50,41 @@ private enum ViTSteps {
   static let facebook = "facebook"
 
   /// - Parameter isDistilled: whether it is a DeiT.
-  static func assumed(side: Int, isDistilled: Bool) -> AssumedSteps {
-    func square(_ side: Int) -> JSONValue { ["height": .int(side), "width": .int(side)] }
+  static func assumed(_ image: MapExtent, isDistilled: Bool) -> AssumedSteps {
+    func size(_ numerator: Int = 1, _ denominator: Int = 1) -> JSONValue {
+      [
+        "height": .int(image.height * numerator / denominator),
+        "width": .int(image.width * numerator / denominator),
+      ]
+    }
     guard isDistilled else {
       return .processor(
-        ["image_processor_type": "ViTImageProcessor", "size": square(side)],
-        of: "ViT's, at a side of \(side)")
+        ["image_processor_type": "ViTImageProcessor", "size": size()],
+        of: "ViT's, \(image.words)")
     }
     return .processor(
       [
-        "image_processor_type": "DeiTImageProcessor", "size": square(side * 256 / 224),
-        "crop_size": square(side), "image_mean": [0.485, 0.456, 0.406],
+        "image_processor_type": "DeiTImageProcessor", "size": size(256, 224),
+        "crop_size": size(), "image_mean": [0.485, 0.456, 0.406],
         "image_std": [0.229, 0.224, 0.225],
-      ], of: "DeiT's, at a side of \(side)")
+      ], of: "DeiT's, \(image.words)")
   }
 }
 
 extension PlainViTConfig: ModelConfig {
+  /// What it was trained to see.
+  private var picture: MapExtent {
+    MapExtent(height: imageSize, width: imageWidth ?? imageSize)
+  }
+
   package func assumedSteps(naming: String) -> AssumedSteps {
     if naming == ViTSteps.naming {
-      return ViTSteps.assumed(side: imageSize, isDistilled: hasDistillationToken)
+      return ViTSteps.assumed(picture, isDistilled: hasDistillationToken)
     }
     if naming == "timm", rotaryBase != nil { return .timmWhole(side: imageSize) }
     guard naming == "hugging-face" || rotaryBase != nil else { return .timm }
     if rotaryBase != nil {
-      return .processor(
-        [
-          "image_processor_type": "DINOv3ViTImageProcessorFast",
-          "size": ["height": .int(imageSize), "width": .int(imageSize)],
-          "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225],
-        ], of: "DINOv3's, at a side of \(imageSize)")
+      return DINOv3Steps.assumed(picture)
     }
     return .processor(
       [

@@ -7,8 +7,10 @@ extension SigLIPConfig: PatchTransformerConfig {
   package var geometry: TowerGeometry {
     TowerGeometry(
       stride: patchSize, channels: featureColumns, takesAnyAspect: isFlattened,
-      trainedSide: isFlattened ? nil : imageSize, maximumBatch: 1)
+      trainedSide: isFlattened || imageWidth != nil ? nil : imageSize, maximumBatch: 1)
   }
+
+  package var leastLayers: Int { feature.isVector ? 1 : 0 }
 
   package func requireGrid(_ path: String) throws(ModelError) {
     guard feature == .patches else {

@@ -35,8 +35,8 @@ package final class SigLIP: Sendable {
           role: .patchConvolution))
     }
     positions = PositionTable(
-      try embeddings.tensor("position", [config.tableSide * config.tableSide, width], .vector),
-      side: config.tableSide, width: width, classRow: .absent, resampling: config.resampling)
+      try embeddings.tensor("position", [config.tableGrid.count, width], .vector),
+      grid: config.tableGrid, width: width, classRow: .absent, resampling: config.resampling)
     var layers: [TransformerLayer] = []
     for index in 0..<config.encoder.layers {
       layers.append(

@@ -125,11 +125,12 @@ private struct SigLIPShapes {
     _ description: JSONValue?, _ purpose: SigLIPCheckpoint.Purpose
   ) throws(ModelError) -> (SigLIPConfig, notes: [Note]) {
     for name in naming.requiredNames where shapes[name] == nil {
+      // Files for a language model may lack the norm behind the layers, which it does not read.
+      guard purpose.isImage || !name.hasPrefix("post_norm.") else { continue }
       throw ModelError(.missingTensor(name))
     }
     let (width, patchSize, isFlattened) = try patches(description, purpose)
-    let (side, _) = try shapes.table(classToken: false)
-    let positions = side * side
+    let positions = try shapes.shape("embeddings.position", rank: 2)[0]
     let layers = try shapes.layers()
     let hidden = try shapes.shape("layers.0.mlp.fc1.weight", rank: 2)[0]
     let facts = try SigLIPDescription(
@@ -145,7 +146,14 @@ private struct SigLIPShapes {
       (config.layout, config.resampling) = (.timm, .antialiased)
     }
     if isFlattened { (config.isFlattened, config.resampling) = (true, .antialiasedBilinear) }
-    config.imageSize = try imageSize(side, config, facts)
+    let wide = naming == .timm ? facts.wideImages : []
+    let (grid, _) = try shapes.table(
+      classToken: false,
+      stated: wide.map { config.patches(height: $0.height, width: $0.width) },
+      key: naming == .timm ? "model_args.img_size" : nil)
+    // timm's pictures are what patches fill.
+    (config.imageSize, config.imageWidth) = try PatchTransformerShapes.image(
+      grid, patchSize: patchSize, stated: facts.imageSizes, isExact: isFlattened || naming == .timm)
     var notes = facts.notes
     switch purpose {
     case .layers(let selected):
@@ -209,23 +217,6 @@ private struct SigLIPShapes {
           field: field, found: "\(stated)", expected: "\(count), which the tensors have"))
     }
     return count
-  }
-
-  /// The side that the description states where patches fill as many rows of it, or what they fill.
-  private func imageSize(
-    _ side: Int, _ config: SigLIPConfig, _ facts: SigLIPDescription
-  ) throws(ModelError) -> Int {
-    let (filled, overflow) = side.multipliedReportingOverflow(by: config.patchSize)
-    guard !overflow, filled > 0 else { return 0 }
-    for (field, stated) in facts.imageSizes where stated / config.patchSize != side {
-      throw ModelError(
-        .configuration(
-          field: field, found: "\(stated)",
-          expected: "\(filled), which the position table has"))
-    }
-    if config.isFlattened { return filled }
-    // timm's pictures are what patches fill.
-    return naming == .huggingFace ? facts.imageSizes.first?.value ?? filled : filled
   }
 
   /// A description that contradicts the tensors is another model's.

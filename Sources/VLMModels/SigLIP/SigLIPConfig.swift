@@ -27,8 +27,10 @@ package struct SigLIPConfig: Sendable, Equatable {
     var layers: TransformerLayer.Projections { self == .timm ? .fused : .separate }
   }
 
-  /// Side of the square picture that the position table is for.
+  /// Side of the square picture that the position table is for, or the height of one that is none.
   package var imageSize: Int
+  /// The width of such a picture, which timm's may have; nil for a square.
+  package var imageWidth: Int?
   package var patchSize: Int
   /// The layers; the pooling head has as many heads, and an inner layer as wide as theirs.
   package var encoder: TransformerConfig
@@ -94,11 +96,12 @@ package struct SigLIPConfig: Sendable, Equatable {
     return .object(object)
   }
 
-  /// Reads what `json` wrote; every field is checked, and only `feature_layers`,
+  /// Reads what `json` wrote; every field is checked, and only `image_width`, `feature_layers`,
   /// `flattened_patches`, `joint` and `classifier` may be missing.
   package init(json: JSONValue, path: String) throws(ModelError) {
     let fields = ConfigFields(json, path: path)
     (imageSize, patchSize, encoder) = try fields.patchSizes()
+    imageWidth = try fields.imageWidth()
     feature = try fields.choice("feature")
     featureLayers = try fields.featureLayers()
     layout = try fields.choice("layout")

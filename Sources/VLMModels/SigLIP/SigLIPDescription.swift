@@ -8,8 +8,10 @@ struct SigLIPDescription {
   let epsilon: Float
   /// Numbers that the tensors must agree with, where they are there.
   let stated: [(fields: ConfigFields, key: String)]
-  /// Sides of the picture that the position table must be for, by their names.
-  let imageSizes: [(field: String, value: Int)]
+  /// Pictures that the position table must be for, by their names.
+  let imageSizes: [(field: String, value: MapExtent)]
+  /// Pictures that are no squares, of timm's files.
+  let wideImages: [MapExtent]
   let pooling: SigLIPPooling
   /// Whether the class is that of a classifier.
   let classifies: Bool
@@ -66,7 +68,11 @@ struct SigLIPDescription {
       throw vision.refusal(
         "patch_size", found: "\(side)", expected: "\(patchSize), which the tensors have")
     }
-    imageSizes = try vision.statedInt("image_size").map { [(vision.name("image_size"), $0)] } ?? []
+    imageSizes =
+      try vision.statedInt("image_size").map {
+        [(vision.name("image_size"), MapExtent(height: $0, width: $0))]
+      } ?? []
+    wideImages = []
     self.vision = vision
     try vision.check("num_channels", is: 3)
     let usesHead = try vision.statedBool("vision_use_head")
@@ -117,11 +123,14 @@ struct SigLIPDescription {
       throw arguments.refusal(
         "patch_size", found: "\(side)", expected: "\(patchSize), which the tensors have")
     }
-    var sizes: [(field: String, value: Int)] = []
+    var sizes: [(field: String, value: MapExtent)] = []
     for (part, key) in [(vision ?? none, "image_size"), (arguments, "img_size")] {
-      if let side = try part.statedSide(key) { sizes.append((part.name(key), side)) }
+      if let size = try part.statedExtent(key) { sizes.append((part.name(key), size)) }
     }
     imageSizes = sizes
+    wideImages = (sizes.map(\.value) + [try model.timmInput()].compactMap { $0 }).filter {
+      $0.height != $0.width
+    }
     try arguments.check("in_chans", is: 3)
     var pools: [(field: String, pool: String)] = []
     for (part, key) in [

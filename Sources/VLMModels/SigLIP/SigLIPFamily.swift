@@ -14,7 +14,7 @@ package enum SigLIPFamily: ModelFamily, VisionTowerFamily {
   package typealias Tower = SigLIPConfig
 
   package static let name = "siglip"
-  package static let summary: String? = "SigLIP's vision tower"
+  package static let summary: String? = "SigLIP"
   package static let possessive = "a SigLIP's"
 
   package static let stated = StatedClasses(

@@ -111,7 +111,7 @@ private struct SmolVLMShapes {
 
   func config(shuffle: Int) throws(ModelError) -> SmolVLMVisionConfig {
     let (width, patchSize) = try shapes.patches()
-    let (side, _) = try shapes.table(classToken: false)
+    let side = try shapes.table(classToken: false).grid.height
     let layers = try shapes.layers()
     try fields.checkSide("image_size", patches: side, patchSize: patchSize)
     let (filled, overflow) = side.multipliedReportingOverflow(by: patchSize)

@@ -11,7 +11,7 @@ package enum SmolVLMFamily: ModelFamily {
   package typealias Config = SmolVLMConfig
 
   package static let name = "smolvlm"
-  package static let summary: String? = "a SmolVLM (SmolVLM, SmolVLM2, Idefics3)"
+  package static let summary: String? = "SmolVLM"
 
   package static let stated = StatedClasses(
     classes: ["Idefics3ForConditionalGeneration", "SmolVLMForConditionalGeneration"],

@@ -13,26 +13,25 @@ package struct FeatureLayers: Sendable, Equatable {
   private init() { indices = [] }
 
   /// - Parameters:
-  ///   - selected: indices of which -1 is what leaves the last layer.
+  ///   - selected: indices of which -1 is what leaves the last layer, and 0 what enters the first.
   ///   - all: layers that the checkpoint has.
   /// - Returns: also the layers that run.
   /// - Throws: `ModelError` for an index that there is not.
   static func selected(
     _ selected: [Int], of all: Int
   ) throws(ModelError) -> (FeatureLayers, run: Int) {
-    if selected.count == 1 {
-      return (.last, try TransformerConfig.layers(selected: selected[0], of: all))
-    }
     var indices: [Int] = []
     for layer in selected {
       guard (-all - 1...all).contains(layer) else {
         throw ModelError(
           .configuration(
-            field: TowerFacts.layerKey, found: "\(layer) in a list",
+            field: TowerFacts.layerKey,
+            found: selected.count == 1 ? "\(layer)" : "\(layer) in a list",
             expected: "\(-all - 1) to \(all)"))
       }
       indices.append(layer < 0 ? all + 1 + layer : layer)
     }
+    if indices.count == 1 { return (.last, indices[0]) }
     let layers = FeatureLayers(indices)
     try layers.validate(TowerFacts.layerKey, layers: indices.max() ?? 0)
     return (layers, indices.max() ?? 0)

@@ -39,27 +39,74 @@ struct PatchTransformerShapes {
     return (shape[0], shape[2])
   }
 
-  /// Patches along a side of the position table, and whether a class token has a row before theirs.
+  /// Patches down and across the position table, and whether a class token has a row before theirs.
   ///
   /// - Parameters:
   ///   - classToken: whether there is one that has; nil where the table tells.
   ///   - others: rows between that and the patches'.
+  ///   - stated: grids of pictures that are no squares, as a description has them; one that has as
+  ///     many patches as the table is taken.
+  ///   - key: where such a description has them; nil for a model whose pictures are squares.
   func table(
-    classToken: Bool? = nil, others: Int = 0
-  ) throws(ModelError) -> (side: Int, hasClass: Bool) {
+    classToken: Bool? = nil, others: Int = 0, stated: [MapExtent] = [], key: String? = nil
+  ) throws(ModelError) -> (grid: MapExtent, hasClass: Bool) {
     let rows = try shape("embeddings.position", rank: 2)[0] - others
-    for own in [0, 1] where classToken.map({ $0 == (own == 1) }) ?? true {
+    let owns = [0, 1].filter { own in classToken.map { $0 == (own == 1) } ?? true }
+    for grid in stated {
+      let (count, overflow) = grid.height.multipliedReportingOverflow(by: grid.width)
+      guard !overflow, count > 0, let own = owns.first(where: { rows - $0 == count }) else {
+        continue
+      }
+      return (grid, own == 1)
+    }
+    for own in owns {
       let side = Int(Double(max(0, rows - own)).squareRoot().rounded())
-      if side > 0, side * side == rows - own { return (side, own == 1) }
+      if side > 0, side * side == rows - own {
+        return (MapExtent(height: side, width: side), own == 1)
+      }
     }
     let square = "the square of a whole number"
+    let usual =
+      others > 0
+      ? "\(1 + others) more than \(square)"
+      : classToken == nil
+        ? "\(square), or one more" : classToken == true ? "one more than \(square)" : square
     throw ModelError(
       .configuration(
         field: "position_embedding", found: "\(rows + others) rows",
-        expected: others > 0
-          ? "\(1 + others) more than \(square)"
-          : classToken == nil
-            ? "\(square), or one more" : classToken == true ? "one more than \(square)" : square))
+        expected: usual
+          + (key.map { ", or a height and a width of as many patches in \($0)" } ?? "")))
+  }
+
+  /// What a picture's height and width become that the description states, or patches fill.
+  ///
+  /// - Parameters:
+  ///   - grid: the position table's.
+  ///   - stated: by their names; those of another grid are refused.
+  ///   - isExact: whether a picture may be larger than what patches fill.
+  /// - Returns: no width for a square, and 0 for what is too large.
+  static func image(
+    _ grid: MapExtent, patchSize: Int, stated: [(field: String, value: MapExtent)],
+    isExact: Bool
+  ) throws(ModelError) -> (height: Int, width: Int?) {
+    let (height, overflow) = grid.height.multipliedReportingOverflow(by: patchSize)
+    let (width, tooWide) = grid.width.multipliedReportingOverflow(by: patchSize)
+    guard !overflow, !tooWide, height > 0, width > 0 else { return (0, nil) }
+    func text(_ size: MapExtent) -> String {
+      size.height == size.width ? "\(size.height)" : "[\(size.height), \(size.width)]"
+    }
+    let filled = MapExtent(height: height, width: width)
+    for (field, size) in stated {
+      let patches = MapExtent(height: size.height / patchSize, width: size.width / patchSize)
+      guard patches == grid else {
+        throw ModelError(
+          .configuration(
+            field: field, found: text(size),
+            expected: "\(text(filled)), which the position table has"))
+      }
+    }
+    let image = isExact ? filled : stated.first?.value ?? filled
+    return (image.height, image.width == image.height ? nil : image.width)
   }
 
   /// Those that a layer's name may have.
@@ -92,21 +139,6 @@ struct PatchTransformerShapes {
 }
 
 extension TransformerConfig {
-  /// Layers that run for one of transformers' `hidden_states`.
-  ///
-  /// - Parameters:
-  ///   - selected: an index into these, of which -1 is what leaves the last layer.
-  ///   - all: layers that the checkpoint has.
-  static func layers(selected: Int, of all: Int) throws(ModelError) -> Int {
-    guard (-all...all).contains(selected), selected != 0 else {
-      throw ModelError(
-        .configuration(
-          field: "mm_vision_select_layer", found: "\(selected)",
-          expected: "\(-all) to \(all), but not 0"))
-    }
-    return selected < 0 ? all + 1 + selected : selected
-  }
-
   /// Whether a tensor of ours is of a layer that runs, or of none.
   func runs(_ name: String) -> Bool {
     guard let rest = name.dropping("layers."), let dot = rest.firstIndex(of: ".") else {

@@ -34,20 +34,20 @@ package final class PositionTable: Sendable {
   }
 
   private let stored: Tensor
-  private let side: Int
+  private let grid: MapExtent
   private let width: Int
   private let classRow: ClassRow
   private let resampling: Resampling
   /// The last grid asked for: images of one size share the work.
   private let last = Mutex<(grid: MapExtent, rows: Activations)?>(nil)
 
-  /// - Parameter stored: `[side * side, width]`, behind the rows of `classRow`.
+  /// - Parameter stored: `[patches of the grid, width]`, behind the rows of `classRow`.
   init(
-    _ stored: Tensor, side: Int, width: Int, classRow: ClassRow,
+    _ stored: Tensor, grid: MapExtent, width: Int, classRow: ClassRow,
     resampling: Resampling = .antialiased
   ) {
     self.stored = stored
-    self.side = side
+    self.grid = grid
     self.width = width
     self.classRow = classRow
     self.resampling = resampling
@@ -66,20 +66,18 @@ package final class PositionTable: Sendable {
     }
   }
 
-  private func made(for grid: MapExtent) -> Activations {
+  private func made(for target: MapExtent) -> Activations {
     let own = classRow.count * width
-    let (first, count) = (classRow == .unused ? 0 : own, grid.count * width)
+    let (first, count) = (classRow == .unused ? 0 : own, target.count * width)
     let table = stored.floats + own
     let rows = Activations(count: first + count)
     rows.withValues(rows.count) { values in
       for index in 0..<first { values[index] = stored.floats[index] }
       let patches = UnsafeMutableBufferPointer(rebasing: values[first...])
-      if grid == MapExtent(height: side, width: side) {
+      if target == grid {
         for index in 0..<count { patches[index] = table[index] }
       } else {
-        Self.resample(
-          table, side: side, width: width, toHeight: grid.height, toWidth: grid.width, resampling,
-          into: patches)
+        Self.resample(table, grid, width: width, to: target, resampling, into: patches)
       }
     }
     return rows
@@ -144,21 +142,21 @@ package final class PositionTable: Sendable {
     return 0
   }
 
-  /// `[side * side, width]` to `[height * width of the grid, width]`, across and then down.
+  /// `[patches of the grid, width]` to those of another, across and then down.
   static func resample(
-    _ table: UnsafePointer<Float>, side: Int, width: Int, toHeight height: Int,
-    toWidth columns: Int, _ resampling: Resampling = .antialiased,
-    into result: UnsafeMutableBufferPointer<Float>
+    _ table: UnsafePointer<Float>, _ grid: MapExtent, width: Int, to target: MapExtent,
+    _ resampling: Resampling = .antialiased, into result: UnsafeMutableBufferPointer<Float>
   ) {
-    precondition(result.count == height * columns * width, "one vector per patch")
-    let across = taps(source: side, target: columns, resampling)
-    let down = taps(source: side, target: height, resampling)
-    var middle = [Float](repeating: 0, count: side * columns * width)
-    for line in 0..<side {
+    precondition(result.count == target.count * width, "one vector per patch")
+    let columns = target.width
+    let across = taps(source: grid.width, target: columns, resampling)
+    let down = taps(source: grid.height, target: target.height, resampling)
+    var middle = [Float](repeating: 0, count: grid.height * columns * width)
+    for line in 0..<grid.height {
       for (column, tap) in across.enumerated() {
         let target = (line * columns + column) * width
         for (offset, weight) in tap.weights.enumerated() {
-          let source = table + (line * side + tap.first + offset) * width
+          let source = table + (line * grid.width + tap.first + offset) * width
           for index in 0..<width { middle[target + index] += source[index] * weight }
         }
       }

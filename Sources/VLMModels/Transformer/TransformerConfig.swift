@@ -29,10 +29,12 @@ package struct TransformerConfig: Sendable, Equatable {
   package var headDimension: Int { width / max(1, heads) }
 
   /// Refuses what no such model has, so that later arithmetic on the numbers cannot overflow.
-  package func validate(_ place: String) throws(ModelError) {
+  ///
+  /// - Parameter least: layers, 0 where what enters the first one may be all that is read.
+  package func validate(_ place: String, least: Int = 1) throws(ModelError) {
     let columns = 1...TensorFormat.maximumInputs
     try ModelError.check("\(place).width", width, columns)
-    try ModelError.check("\(place).layers", layers, 1...1000)
+    try ModelError.check("\(place).layers", layers, least...1000)
     try ModelError.check("\(place).heads", heads, 1...1024)
     try ModelError.check("\(place).hidden", hidden, columns)
     guard width % heads == 0 else {

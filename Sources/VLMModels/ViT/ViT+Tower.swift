@@ -10,6 +10,8 @@ extension ViTConfig: PatchTransformerConfig {
       maximumBatch: 1)
   }
 
+  package var leastLayers: Int { feature.isVector ? 1 : 0 }
+
   package var givesMap: Bool { feature == .patches }
 
   package func requireGrid(_ path: String) throws(ModelError) {

@@ -26,7 +26,7 @@ package final class ViT: Sendable {
       try embeddings["patch"].tensor("weight", [width, 3, patch, patch], .patchConvolution))
     positions = PositionTable(
       try embeddings.tensor("position", [config.tableRows, width], .vector),
-      side: config.tableSide, width: width,
+      grid: config.tableGrid, width: width,
       classRow: config.usesClassToken ? .used() : .unused)
     let epsilon = config.encoder.epsilon
     preNorm = try LayerNorm(weights["pre_norm"], channels: width, epsilon: epsilon)

@@ -11,7 +11,6 @@ package enum ViTFamily: ModelFamily, VisionTowerFamily {
   package typealias Tower = ViTConfig
 
   package static let name = "clip_vit"
-  package static let summary: String? = "CLIP's vision tower"
   package static let possessive = "a CLIP's"
 
   package static let stated = StatedClasses(

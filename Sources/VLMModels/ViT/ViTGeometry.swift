@@ -33,7 +33,7 @@ package struct ViTGeometry {
     let stated = try CLIPDescription(description, "vision_config", place: place)
     try stated.whole.check(.clip)
     let (width, patchSize) = try shapes.patches()
-    let (side, _) = try shapes.table(classToken: true)
+    let side = try shapes.table(classToken: true).grid.height
     let layers = try shapes.layers()
     let (read, run) = try FeatureLayers.selected(selectLayers, of: layers)
     let (imageSize, overflow) = side.multipliedReportingOverflow(by: patchSize)

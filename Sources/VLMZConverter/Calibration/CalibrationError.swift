@@ -17,6 +17,10 @@ package struct CalibrationError: ReportableError, Equatable {
     case tooLarge(bytes: Int, limit: Int)
     /// A line of a file of conversations, from 1; what is wrong with it.
     case conversation(line: Int, String)
+    /// Several such lines of a file, of so many; the first of them.
+    case lines(count: Int, total: Int, first: Int, String)
+    /// Conversations that the model cannot read, of so many; why.
+    case conversations(count: Int, total: Int, String)
     /// The model needs data of a kind that is not there; which, and what it was given.
     case lacks(String, given: String)
     /// A model of so many channels, which no picture has.
@@ -58,6 +62,10 @@ package struct CalibrationError: ReportableError, Equatable {
       return "\(name): \(bytes) bytes of text, expected at most \(limit)"
     case .conversation(let line, let text):
       return "\(name): line \(line): \(text)"
+    case .lines(let count, let total, let line, let text):
+      return "\(name): \(count) of \(total) conversations, the first in line \(line): \(text)"
+    case .conversations(let count, let total, let text):
+      return "\(count) of \(total) conversation\(total == 1 ? "" : "s"): \(text)"
     case .lacks(let kind, let given):
       return "\(setting): found \(given), expected \(kind)" + words.end(.ownData)
     case .channels(let count):

@@ -26,7 +26,7 @@ extension CalibrationData {
     try require(!texts.isEmpty || !dialogues.isEmpty, "texts too, such as captions")
   }
 
-  /// What the model does not read, in words; nil where it reads all.
+  /// What the model does not read and why, in words; nil where it reads all.
   func leftOut(by description: ModelDescription) -> String? {
     var left = CalibrationData()
     let seesPictures = description.seesPictures || description.language == nil
@@ -37,6 +37,7 @@ extension CalibrationData {
       left.texts = texts
       left.dialogues = dialogues.filter { $0.pictures.isEmpty }
     }
-    return left.summary == "nothing" ? nil : left.summary
+    let reason = seesPictures ? "reads no texts" : "sees no pictures"
+    return left.summary == "nothing" ? nil : "\(left.summary) left out: the model \(reason)"
   }
 }

@@ -41,6 +41,8 @@ struct CalibrationData: Sendable {
   private(set) var files: [String] = []
   /// What was found and cannot be read: files, and lines of conversations.
   private(set) var defects: [CalibrationError] = []
+  /// The same, those of a file in one.
+  private(set) var toldDefects: [CalibrationError] = []
 
   /// "3 pictures and 1 text", for messages.
   var summary: String {
@@ -96,6 +98,7 @@ struct CalibrationData: Sendable {
     if ImageFileDetection.hasImageSignature(path) { return add(picture: path) }
     let text: String
     do { text = try CalibrationText.read(path) } catch let error as CalibrationError {
+      toldDefects.append(error)
       return defects.append(error)
     }
     files.append(path)
@@ -103,6 +106,7 @@ struct CalibrationData: Sendable {
       return texts.append(text)
     }
     defects += found.defects
+    toldDefects += found.told(path)
     let dialogues = found.dialogues
     for dialogue in dialogues {
       for case .file(let picture) in dialogue.pictures { files.append(picture) }
@@ -128,7 +132,7 @@ enum CalibrationText {
     }
     let text = file.withBytes(0..<file.count) { bytes in
       // A byte order mark says what the bytes are, and is none of the text.
-      let start = bytes.starts(with: [0xef, 0xbb, 0xbf]) ? 3 : 0
+      let start = bytes.starts(with: ForeignEncoding.mark) ? ForeignEncoding.mark.count : 0
       return bytes.contains(0) ? nil : String(validating: bytes[start...], as: UTF8.self)
     }
     let isBlank = text?.unicodeScalars.allSatisfy { $0.properties.isWhitespace } ?? true

@@ -12,6 +12,19 @@ enum DialogueFile {
     var dialogues: [CalibrationData.Dialogue] = []
     /// Lines that are wrong, or elements of the array.
     var defects: [CalibrationError] = []
+
+    /// The defects in one line: how many, and what is wrong with the first.
+    func told(_ path: String) -> [CalibrationError] {
+      let lines = defects.compactMap { defect -> (Int, String)? in
+        if case .conversation(let line, let text) = defect.problem { (line, text) } else { nil }
+      }
+      guard defects.count > 1, let first = lines.min(by: { $0.0 < $1.0 }) else { return defects }
+      let total = dialogues.count + defects.count
+      return [
+        CalibrationError(
+          path: path, .lines(count: defects.count, total: total, first: first.0, first.1))
+      ]
+    }
   }
 
   /// Nil for a text that is no such file.

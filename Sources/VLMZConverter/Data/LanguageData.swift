@@ -14,6 +14,7 @@ struct LanguageData {
   private let cancelled: CancellationFlag?
   /// Tells pictures that can be used from others.
   let check: PictureCheck
+  private let leftOut: (CalibrationError) -> Void
 
   /// Positions of a window of text.
   static let window = 512
@@ -28,11 +29,12 @@ struct LanguageData {
   /// - Parameters:
   ///   - model: writes answers where there are none; not while it is observed.
   ///   - sightPool: threads for its tower.
+  ///   - leftOut: called with conversations that are, by `CalibrationError.Problem.conversations`.
   init(
     _ model: Model, _ language: LanguageModel, sightPool: WorkerPool, cancelled: CancellationFlag?,
-    check: PictureCheck
+    check: PictureCheck, leftOut: @escaping (CalibrationError) -> Void
   ) throws {
-    self.check = check
+    (self.check, self.leftOut) = (check, leftOut)
     self.model = model
     self.language = language
     self.sightPool = sightPool
@@ -67,6 +69,7 @@ struct LanguageData {
       try sequence.pictures.allSatisfy { try check.isUsable($0) }
     }
     try check.requireMost(usable: sequences.count, of: asked.count)
+    tell(asked.count - sequences.count, of: asked.count, "a picture of theirs cannot be used")
     if seesPictures {
       // Pictures without words, where no conversation has any.
       if pictured.isEmpty {
@@ -101,14 +104,25 @@ struct LanguageData {
   private func asked(_ data: CalibrationData, count: Int) throws -> [TokenSequence] {
     let encoder = DialogueEncoder(
       tokenizer: tokenizer, template: template, seesPictures: seesPictures)
+    var reasons: [String] = []
     let dialogues = try data.dialogues.compactMap { dialogue in
-      try encoder.sequence(dialogue).cut(to: context, visual: visualTokens)
+      let whole = try encoder.sequence(dialogue)
+      if let cut = whole.cut(to: context, visual: visualTokens) { return cut }
+      reasons.append(whole.tooLong(for: context, visual: visualTokens))
+      return TokenSequence?.none
     }
+    tell(reasons.count, of: data.dialogues.count, reasons.first ?? "")
     let windows = try TextWindows.windows(
       of: data.texts, tokenizer, count: count, length: min(Self.window, context),
       bos: tokenizer.addsBOS ? tokenizer.bos : nil
     ).map { TokenSequence(ids: $0) }
     return try share([dialogues, windows], count: count)
+  }
+
+  private func tell(_ count: Int, of total: Int, _ reason: String) {
+    guard count > 0 else { return }
+    leftOut(
+      CalibrationError(path: model.path, .conversations(count: count, total: total, reason)))
   }
 
   /// About `count` tokens, of each kind as many, evenly chosen.

@@ -39,6 +39,13 @@ struct TokenSequence: Sendable, Equatable {
     }
     return kept.ids.isEmpty || kept.pictures.count < min(1, pictures.count) ? nil : kept
   }
+
+  /// Why nothing is left of it.
+  func tooLong(for limit: Int, visual: Int) -> String {
+    let before = ids.prefix { $0 != ImagePrompt.sentinel }.count
+    return "the first picture takes \(visual) positions behind \(before) of text, expected at most "
+      + "\(limit) together, which is the longest that is read"
+  }
 }
 
 extension TokenSequence {

@@ -27,7 +27,7 @@ struct EvaluationRun {
       warn(text)
     }
     if let left = data.leftOut(by: description) {
-      note("\(left) left out: the model does not read them")
+      note(left)
     }
     let pool = WorkerPool(threadCount: evaluator.threads)
     // Its pages are read when it is run; until then this is what its sections say.
@@ -105,14 +105,17 @@ struct EvaluationRun {
       progress: { report("model", $0, $1, $2) }
     ).run(into: comparison)
     for error in data.defects { warn(error.description) }
+    for error in items.unreadable { warn(error.description) }
     for (_, error) in comparison.skipped { warn(error.description) }
     let measurement = comparison.measurement
     guard !measurement.isEmpty else {
-      throw EvaluationError(.nothingLeft(comparison.skipped.first?.error.description))
+      let first = items.unreadable.first ?? comparison.skipped.first?.error
+      throw EvaluationError(.nothingLeft(first?.description))
     }
     return Measured(
       items: items, measurement: measurement,
-      skipped: data.defects as [any ReportableError] + comparison.skipped.map(\.error))
+      skipped: data.defects as [any ReportableError] + items.unreadable
+        + comparison.skipped.map(\.error))
   }
 
   private var limits: EvaluationItems.Limits {

@@ -182,7 +182,7 @@ struct PlainViTCheckpointTests {
     }
     let wide: JSONValue = ["num_heads": 1, "img_size": [96, 160]]
     let seen = try PlainViTCheckpoint(names, Self.changed(described, "model_args", wide))
-    #expect(seen?.config.imageSize == 256)
+    #expect(seen?.config.imageSize == 96 && seen?.config.imageWidth == 160)
     for size: JSONValue in [[96, 0], [96], [96, 160, 3], [96, 1.5]] {
       let inner = Self.changed(["num_heads": 1], "img_size", size)
       let text = Self.text(names, Self.changed(described, "model_args", inner))

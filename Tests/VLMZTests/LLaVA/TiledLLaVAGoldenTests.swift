@@ -67,16 +67,30 @@ struct TiledLLaVAGoldenTests {
   }
 
   /// As Granite Vision does: of a SigLIP under a Granite, whose projector has no biases here, and of
-  /// a CLIP, whose class token is left out.
+  /// a CLIP, whose class token is left out. What enters the first layer may be all, too.
   @Test(
-    "several layers' features are read side by side, as in transformers",
-    arguments: ["layers-siglip", "layers-clip"])
+    "several layers' features are read side by side, and the embeddings alone, as in transformers",
+    arguments: ["layers-siglip", "layers-clip", "embeddings-siglip", "embeddings-clip"])
   func layers(_ name: String) throws {
     let golden = try TiledLLaVA(name)
     let source = try SourceModel.open(path: golden.path)
     let session = try conversation(golden.path, .f32, in: folder)
     #expect(try SourceModel.open(path: folder.path("model.vlmz")).description == source.description)
-    try check(session, golden, logitsTimes: name == "layers-siglip" ? Self.graniteDivisor : 1)
+    try check(session, golden, logitsTimes: name != "layers-clip" ? Self.graniteDivisor : 1)
+  }
+
+  @Test("a layer that there is not is refused by the name that the file has for it")
+  func refusedLayer() throws {
+    let values: [JSONValue] = [2, -3, [4, 0], "1"]
+    for value in values {
+      let changed = try TemporaryFolder()
+      try TiledLLaVA("embeddings-clip").copy(
+        to: changed, config: [("vision_feature_layer", value)])
+      let error = TiledLLaVA.refusal { try SourceModel.open(path: changed.url.path) }
+      let text = error?.description ?? "none"
+      #expect(text.contains("config.json.vision_feature_layer: found"), "\(text)")
+      if value.intValue != nil { #expect(text.contains("expected -2 to 1"), "\(text)") }
+    }
   }
 
   @Test("a list of layers that there are not is refused, and so are biases that are not stated")

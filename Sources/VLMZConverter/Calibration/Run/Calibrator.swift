@@ -114,9 +114,9 @@ struct Calibrator {
     if !options.usesOwnData {
       try data.requireKinds(of: source.description, path: source.catalog.path)
     }
-    for defect in data.defects { events.leftOut(defect) }
+    for defect in data.toldDefects { events.leftOut(defect) }
     if let left = data.leftOut(by: source.description) {
-      events.note("calibration: \(left) left out: the model does not read them")
+      events.note("calibration: \(left)")
     }
     // Without a name of its own the file never gets to that place.
     let path = kept ?? Self.keptStatistics(for: output)

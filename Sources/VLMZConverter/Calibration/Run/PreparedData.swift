@@ -51,7 +51,7 @@ struct PreparedData {
         model, language, sightPool: threads.towers, cancelled: events.cancelled,
         check: PictureCheck(tell: events.leftOut) {
           _ = try language.prepare($0)
-        })
+        }, leftOut: events.leftOut)
       let kept = written ?? keeper?.found?.sequences ?? []
       self.sequences =
         try !kept.isEmpty

@@ -54,8 +54,9 @@ struct EvaluationItems: Sendable {
     cancelled: CancellationFlag? = nil, progress: (Int, Int, String) -> Void = { _, _, _ in }
   ) throws {
     if let language = model.language {
-      sequences = try SequenceData(model, language).sequences(
+      let found = try SequenceData(model, language).sequences(
         data.readable(bySighted: language.pictures != nil), count: limits.tokens)
+      (sequences, unreadable) = (found.sequences, found.leftOut)
       guard limits.answerTokens > 0 else {
         sequences.removeAll { $0.countedTokens == 0 }
         return

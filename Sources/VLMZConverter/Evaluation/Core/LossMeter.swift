@@ -72,7 +72,8 @@ package final class LossMeter {
       progress: progress
     ).run(into: outputs)
     guard !outputs.isEmpty else {
-      throw EvaluationError(.nothingLeft(outputs.skipped.first?.error.description))
+      let first = items.unreadable.first ?? outputs.skipped.first?.error
+      throw EvaluationError(.nothingLeft(first?.description))
     }
   }
 

@@ -6,6 +6,7 @@ import VLMZ
 
 /// Makes the sequences that language models are judged on, of texts and conversations.
 struct SequenceData {
+  private let path: String
   private let language: LanguageModel
   private let tokenizer: Tokenizer
   private let template: (any PromptTemplate)?
@@ -20,33 +21,44 @@ struct SequenceData {
     guard let tokenizer = language.tokenizer else {
       throw GenerationError(file: model.path, .noTokenizer)
     }
-    self.language = language
-    self.tokenizer = tokenizer
+    (path, self.language, self.tokenizer) = (model.path, language, tokenizer)
     template = try TemplateChoice(model, language, arguments: JSONObject()).own().template
   }
 
   /// About `count` positions, of texts and of conversations as many, evenly chosen.
   ///
   /// - Parameter data: what the model reads; see `CalibrationData.readable`.
+  /// - Returns: also what is said of conversations that are left out.
   /// - Throws: errors of the template and of the tokenizer.
-  func sequences(_ data: CalibrationData, count: Int) throws -> [TokenSequence] {
+  func sequences(
+    _ data: CalibrationData, count: Int
+  ) throws -> (sequences: [TokenSequence], leftOut: [CalibrationError]) {
     let context = min(language.layers.config.contextLength, Self.longest)
     let visual = language.usualVisualTokens
     let encoder = DialogueEncoder(
       tokenizer: tokenizer, template: template, seesPictures: language.pictures != nil)
+    var reasons: [String] = []
     let dialogues = try data.dialogues.compactMap { dialogue in
-      try encoder.sequence(dialogue).cut(to: context, visual: visual)
+      let whole = try encoder.sequence(dialogue)
+      if let cut = whole.cut(to: context, visual: visual) { return cut }
+      reasons.append(whole.tooLong(for: context, visual: visual))
+      return TokenSequence?.none
+    }
+    let leftOut = reasons.prefix(1).map { reason in
+      CalibrationError(
+        path: path, .conversations(count: reasons.count, total: data.dialogues.count, reason))
     }
     let windows = try TextWindows.windows(
       of: data.texts, tokenizer, count: count, length: min(Self.window, context),
       bos: tokenizer.addsBOS ? tokenizer.bos : nil
     ).map { TokenSequence(windowOf: $0) }
     let kinds = [dialogues, windows].filter { !$0.isEmpty }
-    return kinds.flatMap { kind -> [TokenSequence] in
+    let sequences = kinds.flatMap { kind -> [TokenSequence] in
       let total = kind.reduce(0) { $0 + $1.positions(visual: visual) }
       let limit = count / kinds.count
       return total > limit ? kind.evenly(max(1, (kind.count * limit + total - 1) / total)) : kind
     }
+    return (sequences, leftOut)
   }
 }
 
