@@ -47,12 +47,8 @@ struct Apply: ParsableCommand {
     for name in [delta, model] where name == "-" {
       throw ValidationError("apply maps its files and reads no pipe; ./- is a file")
     }
-    for (option, name) in [("--output", output), ("--keep-old", keepOld)] {
-      guard let name, name.lowercased().hasSuffix(Signature.suffix) else { continue }
-      throw ValidationError(
-        "\(option): found '\(name.escapedForDisplay())', expected another name: "
-          + "\(Signature.suffix) is a signature's")
-    }
+    try Self.check(name: output, of: "--output")
+    try Self.check(name: keepOld, of: "--keep-old")
     guard output == nil || keepOld == nil else {
       throw ValidationError("--keep-old: with --output the old file stays where it is")
     }
@@ -60,6 +56,14 @@ struct Apply: ParsableCommand {
       throw ValidationError(
         "--trust: expected --signature FILE too, as the one beside the model is the old file's")
     }
+  }
+
+  /// Throws if a signature would have that name.
+  private static func check(name: String?, of option: String) throws {
+    guard let name, name.lowercased().hasSuffix(Signature.suffix) else { return }
+    throw ValidationError(
+      "\(option): found '\(name.escapedForDisplay())', expected another name: "
+        + "\(Signature.suffix) is a signature's")
   }
 
   /// Where the old file is kept.

@@ -196,21 +196,16 @@ struct LimitOptions: ParsableArguments {
   var drain: Int { drainSeconds ?? 30 }
 
   func validate() throws {
-    for (option, value, range) in [
-      ("--max-pictures", maxPictures, 0...1024),
-      ("--max-frames", maxFrames, 1...36_000),
-      ("--max-pixels", maxPixels, 1...1000), ("--max-tokens", maxTokens, 1...1_000_000),
-      ("--connections", connections, 1...10_000),
-      ("--connections-of-address", connectionsOfAddress, 1...10_000),
-      ("--queue", queue, 0...100_000),
-      ("--timeout", timeout, 1...86_400), ("--client-timeout", clientTimeout, 1...3600),
-      ("--drain", drainSeconds, 0...86_400),
-    ] {
-      if let value, !range.contains(value) {
-        throw ValidationError(
-          "\(option): found \(value), expected \(range.lowerBound) to \(range.upperBound)")
-      }
-    }
+    try Self.check(maxPictures, of: "--max-pictures", in: 0...1024)
+    try Self.check(maxFrames, of: "--max-frames", in: 1...36_000)
+    try Self.check(maxPixels, of: "--max-pixels", in: 1...1000)
+    try Self.check(maxTokens, of: "--max-tokens", in: 1...1_000_000)
+    try Self.check(connections, of: "--connections", in: 1...10_000)
+    try Self.check(connectionsOfAddress, of: "--connections-of-address", in: 1...10_000)
+    try Self.check(queue, of: "--queue", in: 0...100_000)
+    try Self.check(timeout, of: "--timeout", in: 1...86_400)
+    try Self.check(clientTimeout, of: "--client-timeout", in: 1...3600)
+    try Self.check(drainSeconds, of: "--drain", in: 0...86_400)
     if let maxBody {
       let bytes = try ByteSize.parse(maxBody, option: "--max-body", bare: 1 << 20)
       guard (1 << 10...1 << 30).contains(bytes) else {
@@ -218,6 +213,14 @@ struct LimitOptions: ParsableArguments {
           "--max-body: found '\(maxBody.escapedForDisplay())', expected 1KiB to 1GiB")
       }
     }
+  }
+
+  private static func check(
+    _ value: Int?, of option: String, in range: ClosedRange<Int>
+  ) throws {
+    guard let value, !range.contains(value) else { return }
+    throw ValidationError(
+      "\(option): found \(value), expected \(range.lowerBound) to \(range.upperBound)")
   }
 
   /// Bytes of a request's body.

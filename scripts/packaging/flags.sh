@@ -21,6 +21,12 @@ runner=()
 foundation=.build/packaging-foundation
 
 if [[ ${PACKAGING:-} ]]; then
+  # Swift's compiler goes through some sets in the order of addresses, which it shows in registers and places on the
+  # stack: where the kernel allows it, addresses are the same each time.
+  if setarch -R true 2>/dev/null; then
+    swift() { setarch -R swift "$@"; }
+    swiftc() { setarch -R swiftc "$@"; }
+  fi
   # The same versions of what we depend on, too.
   cp scripts/packaging/dependencies.json Package.resolved
   build_flags+=(--scratch-path .build/packaging -debug-info-format none
