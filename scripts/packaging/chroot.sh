@@ -180,10 +180,10 @@ make_sysroot() {
   mark_done .sysroot "${arm64_packages[@]}"
 }
 
-# make_swift_sdk [NAME SYSROOT]: the Swift SDK 'debian13-arm64' in /sdk, that the chroot's own compiler compiles against:
-# Swift and libraries of the sysroot above, or with the libraries and headers of another one, SYSROOT, as 'NAME-arm64'.
+# make_swift_sdk NAME SYSTEM: the Swift SDK 'NAME-arm64' in /sdk, that the chroot's own compiler compiles against: Swift of
+# the sysroot above, with the libraries and headers in SYSTEM, which may be /sysroot as well.
 make_swift_sdk() {
-  local name=${1:-debian13}-arm64 system=${2:-/sysroot}
+  local name=$1-arm64 system=$2
   local bundle=$root/sdk/$name.artifactbundle
   rm -rf "$root/sdk"
   mkdir -p "$bundle/$name"
