@@ -153,6 +153,13 @@ install_packages() {
   mark_done "$@"
 }
 
+# copy_checkout FOLDER: the files that git knows, as they are; what was compiled there before is used again.
+copy_checkout() {
+  mkdir -p "$1"
+  find "$1" -mindepth 1 -maxdepth 1 ! -name .build -exec rm -rf {} +
+  git ls-files -z | tar --null -T - -cf - | tar -xf - -C "$1"
+}
+
 # --- arm64 ----------------------------------------------------------------------------------------
 
 # The arm64 packages are only unpacked, never run: no emulated installation is needed.
@@ -175,23 +182,25 @@ make_sysroot() {
   mark_done .sysroot "${arm64_packages[@]}"
 }
 
-# The Swift SDK 'debian13-arm64' in /sdk: the sysroot, compiled against by the chroot's own compiler.
+# make_swift_sdk NAME SYSTEM: the Swift SDK 'NAME-arm64' in /sdk, that the chroot's own compiler compiles against: Swift of
+# the sysroot above, with the libraries and headers in SYSTEM, which may be /sysroot as well.
 make_swift_sdk() {
-  local bundle=$root/sdk/debian13-arm64.artifactbundle
+  local name=$1-arm64 system=$2
+  local bundle=$root/sdk/$name.artifactbundle
   rm -rf "$root/sdk"
-  mkdir -p "$bundle/debian13-arm64"
-  cat >"$bundle/info.json" <<'JSON'
-{"schemaVersion": "1.0", "artifacts": {"debian13-arm64": {"version": "6.0.3", "type": "swiftSDK",
- "variants": [{"path": "debian13-arm64"}]}}}
+  mkdir -p "$bundle/$name"
+  cat >"$bundle/info.json" <<JSON
+{"schemaVersion": "1.0", "artifacts": {"$name": {"version": "6.0.3", "type": "swiftSDK",
+ "variants": [{"path": "$name"}]}}}
 JSON
-  cat >"$bundle/debian13-arm64/swift-sdk.json" <<'JSON'
+  cat >"$bundle/$name/swift-sdk.json" <<JSON
 {"schemaVersion": "4.0", "targetTriples": {"aarch64-unknown-linux-gnu": {
-  "sdkRootPath": "/sysroot",
+  "sdkRootPath": "$system",
   "swiftResourcesPath": "/sysroot/usr/libexec/swift/lib/swift",
   "swiftStaticResourcesPath": "/sysroot/usr/libexec/swift/lib/swift_static",
   "toolsetPaths": ["toolset.json"]}}}
 JSON
-  cat >"$bundle/debian13-arm64/toolset.json" <<'JSON'
+  cat >"$bundle/$name/toolset.json" <<'JSON'
 {"schemaVersion": "1.0", "rootPath": "/usr/libexec/swift/bin",
  "swiftCompiler": {"extraCLIOptions": ["-use-ld=lld"]}}
 JSON

@@ -51,9 +51,7 @@ if [[ ${PACKAGING:-} ]]; then
   if [[ ${PACKAGING_SYSROOT:-} ]]; then
     # Linked with the libraries of an older system, beside which others may lie: they are taken first, also
     # for one another, hence the older kind of path.
-    mkdir -p "$foundation"
-    cc -O2 -c scripts/packaging/libstdcxx.c -o "$foundation/libstdcxx.o"
-    link_flags+=(-Xclang-linker "--sysroot=$PACKAGING_SYSROOT" "$foundation/libstdcxx.o")
+    link_flags+=(-Xclang-linker "--sysroot=$PACKAGING_SYSROOT" "$foundation/older-system.o")
     linker_flags+=(--disable-new-dtags '-rpath=$ORIGIN/../lib')
     runner=(env "LD_LIBRARY_PATH=$PACKAGING_SYSROOT/bundled")
   else
@@ -64,22 +62,30 @@ if [[ ${PACKAGING:-} ]]; then
 fi
 
 if [[ ${PACKAGING_TARGET:-} == arm64 ]]; then
+  # Swift's own libraries are those of Debian 13, whatever the system's are.
   sysroot=/sysroot
+  sdk=debian13-arm64
+  runner=(qemu-aarch64)
+  if [[ ${PACKAGING_SYSROOT:-} ]]; then
+    sysroot=$PACKAGING_SYSROOT
+    sdk=debian11-arm64
+    runner+=(-E "LD_LIBRARY_PATH=$PACKAGING_SYSROOT/bundled")
+  fi
   target=(-target aarch64-unknown-linux-gnu -sdk "$sysroot")
-  runtime=$sysroot/usr/libexec/swift/lib
-  build_flags+=(--swift-sdks-path /sdk --swift-sdk debian13-arm64 -Xswiftc -no-toolchain-stdlib-rpath)
+  runtime=/sysroot/usr/libexec/swift/lib
+  build_flags+=(--swift-sdks-path /sdk --swift-sdk "$sdk" -Xswiftc -no-toolchain-stdlib-rpath)
   compile_flags+=("${target[@]}" -resource-dir "$runtime/swift")
   link_flags+=("${target[@]}")
   cc=(aarch64-linux-gnu-gcc)
   strip=aarch64-linux-gnu-strip
   nm=aarch64-linux-gnu-nm
-  runner=(qemu-aarch64 -L "$sysroot")
+  runner+=(-L "$sysroot")
 fi
 
 if [[ ${PACKAGING:-} ]]; then
   mkdir -p "$foundation"
-  for part in scalar-names no-backtrace; do
-    "${cc[@]}" -O2 -Wall -fPIC -c "scripts/packaging/$part.c" -o "$foundation/$part.o"
+  for part in scalar-names no-backtrace older-system; do
+    "${cc[@]}" -O2 -Wall -fPIC -ffunction-sections -c "scripts/packaging/$part.c" -o "$foundation/$part.o"
   done
   static_runtime=${runtime:+$runtime/swift_static}
   [[ $static_runtime ]] || static_runtime=$(swiftc -print-target-info -static-stdlib |
