@@ -223,17 +223,22 @@ struct LimitOptions: ParsableArguments {
       "\(option): found \(value), expected \(range.lowerBound) to \(range.upperBound)")
   }
 
+  private static let standard = ServerLimits()
+
   /// Bytes of a request's body.
   private var bodyBytes: Int {
-    maxBody.flatMap { try? ByteSize.parse($0, option: "--max-body", bare: 1 << 20) } ?? 32 << 20
+    maxBody.flatMap { try? ByteSize.parse($0, option: "--max-body", bare: 1 << 20) }
+      ?? Self.standard.bodyBytes
   }
 
   var limits: ServerLimits {
     ServerLimits(
-      bodyBytes: bodyBytes, pictures: maxPictures ?? 16,
-      frames: maxFrames ?? 1024, picturePixels: (maxPixels ?? 50) * 1_000_000,
-      answerTokens: maxTokens ?? 4096,
-      waiting: queue ?? 64, deadline: .seconds(timeout ?? 600))
+      bodyBytes: bodyBytes, pictures: maxPictures ?? Self.standard.pictures,
+      frames: maxFrames ?? Self.standard.frames,
+      picturePixels: maxPixels.map { $0 * 1_000_000 } ?? Self.standard.picturePixels,
+      answerTokens: maxTokens ?? Self.standard.answerTokens,
+      waiting: queue ?? Self.standard.waiting,
+      deadline: timeout.map { .seconds($0) } ?? Self.standard.deadline)
   }
 
   /// What clients may do before their requests are looked at.
