@@ -125,12 +125,12 @@ private final class IndexFolder: Sendable {
     var template = Array("\(parent)/vlmz-fuzz-XXXXXX".utf8CString)
     guard
       let made = template.withUnsafeMutableBufferPointer({ name in
-        name.baseAddress.flatMap { mkdtemp($0) }
+        name.baseAddress.flatMap { mkdtemp($0) }.map { String(cString: $0) }
       })
     else {
       return nil
     }
-    path = String(cString: made)
+    path = made
     for name in ["a", "b"] {
       let tensors = [
         SafetensorsWriter.Entry(name: "\(name).weight", shape: [2, 2], floats: [1, 2, 3, 4])

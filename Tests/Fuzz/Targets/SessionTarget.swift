@@ -148,10 +148,10 @@ private final class ScratchFolder: Sendable {
     var template = Array("\(parent)/vlmz-session-XXXXXX".utf8CString)
     guard
       let made = template.withUnsafeMutableBufferPointer({ name in
-        name.baseAddress.flatMap { mkdtemp($0) }
+        name.baseAddress.flatMap { mkdtemp($0) }.map { String(cString: $0) }
       })
     else { return nil }
-    path = String(cString: made)
+    path = made
     atexit {
       guard let folder = ScratchFolder.shared else { return }
       unlink(folder.path + "/fuzzed.vlmz")
