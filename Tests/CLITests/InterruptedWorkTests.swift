@@ -122,6 +122,16 @@ struct InterruptedWorkTests {
       (["vlm-serve", "m", "--server-name", ""], "--server-name: found ''"),
       (["vlm-serve", "m", "--server-name", "a\nb"], "found 'a\\u{a}b', expected a name"),
       (["vlm-serve", "m", "--unix", ""], "--unix: found an empty name"),
+      (["vlm-serve", "m", "--max-pictures", "1025"], "found 1025, expected 0 to 1024"),
+      (["vlm-serve", "m", "--drain", "86401"], "--drain: found 86401, expected 0 to 86400"),
+      (
+        ["vlm-convert", "apply", "d", "m", "-o", "a.MINISIG"],
+        "--output: found 'a.MINISIG', expected another name"
+      ),
+      (
+        ["vlm-convert", "apply", "d", "m", "--keep-old", "a.minisig"],
+        "--keep-old: found 'a.minisig', expected another name"
+      ),
     ])
   func options(_ arguments: [String], _ text: String) throws {
     let outcome = try CommandRunner.run(arguments[0], Array(arguments.dropFirst()))
