@@ -1,3 +1,5 @@
+import VLMFoundation
+
 /// Models that are not run, known by their tensors' names: what a person is told that a file holds.
 enum OtherArchitectures {
   /// A model's name, and what some of its tensors' names have in them, all of these.
