@@ -29,6 +29,13 @@ package struct TextError: ReportableError, Equatable {
     self.problem = problem
   }
 
+  /// What a chat template says of a conversation that it refuses; nil for other errors.
+  package var refusal: String? {
+    guard case .template(let error) = problem, case .raised(let message) = error.problem
+    else { return nil }
+    return message
+  }
+
   package func description(in words: Wording) -> String {
     let head = "\(file.escapedForDisplay()): \(place.escapedForDisplay(limit: 120)): "
     switch problem {

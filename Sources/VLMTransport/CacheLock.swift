@@ -16,8 +16,10 @@ final class CacheLock {
       descriptor = FileSystem.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
       if descriptor >= 0 || errno == EINTR { continue }
       let code = errno
-      // A cache that is mounted read-only: what lies there can be locked all the same, and used.
-      if code == EROFS { descriptor = FileSystem.open(path, O_RDONLY | O_NOFOLLOW) }
+      // A read-only cache: what lies there can be locked all the same, and used.
+      if code == EROFS || code == EACCES {
+        descriptor = FileSystem.open(path, O_RDONLY | O_NOFOLLOW)
+      }
       if descriptor < 0 { throw FileError(path: path, problem: .call("create", errno: code)) }
     }
   }

@@ -78,7 +78,7 @@ struct Apply: ParsableCommand {
       to: try Container.open(path: model, isInput: output != nil))
     Report.outliveReader()
     let newSignature = try expectedSignature(application)
-    if let made = made(application, newSignature) {
+    if let made = made(application) {
       // An earlier run may have been ended before it put the signature there.
       try newSignature?.check(made.file, quiet: quiet)
       try newSignature?.install()
@@ -114,16 +114,14 @@ struct Apply: ParsableCommand {
         + "root hash \(hexadecimal(target.rootHash))\(kept)")
   }
 
-  /// The result, where an earlier run made it: the model itself, or an output that has yet to get the
-  /// signature that it has to have.
-  private func made(
-    _ application: DeltaApplication, _ signature: ExpectedSignature?
-  ) -> Container? {
+  /// The result, where an earlier run made it: the model itself, or the output.
+  private func made(_ application: DeltaApplication) -> Container? {
     guard let output else { return application.isApplied ? application.model : nil }
-    guard signature != nil, !FileSystem.exists(Signature.path(of: output)),
-      let found = try? Container.open(path: output, isInput: false)
+    guard !force, let found = try? Container.open(path: output, isInput: false),
+      DeltaApplication(application.delta, to: found).isApplied,
+      let defects = try? found.verify(strict: false), defects.isEmpty
     else { return nil }
-    return DeltaApplication(application.delta, to: found).isApplied ? found : nil
+    return found
   }
 
   /// The name of the signature beside the model; nil where there is none, or the model stays.

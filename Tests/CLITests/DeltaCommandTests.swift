@@ -49,10 +49,14 @@ struct DeltaCommandTests {
     #expect(second.output.contains("already is what the delta makes"))
     #expect(try folder.read("m.vlmz.old") == base)
     #expect(try folder.names == ["d.vlmzd", "m.vlmz", "m.vlmz.old"])
-    // Back again.
-    let back = try CommandRunner.convert(
-      "apply", delta, folder.path("m.vlmz.old"), "-o", model, "-q")
-    #expect(back.status == 73)
+    // Another output that already is the new version is left alone, too; any other file is kept.
+    let old = folder.path("m.vlmz.old")
+    let there = try CommandRunner.convert("apply", delta, old, "-o", model)
+    #expect(there.status == 0 && there.output.contains("already is"), "\(there.errors)")
+    let other = try folder.write("other.vlmz", base)
+    let refused = try CommandRunner.convert("apply", delta, old, "-o", other, "-q")
+    #expect(refused.status == 73)
+    #expect(try folder.read("other.vlmz") == base)
     let copy = try CommandRunner.convert("apply", delta, model, "-o", folder.path("copy.vlmz"))
     #expect(copy.status == 65)
     #expect(copy.errors.contains("is already what the delta makes; copy it"))

@@ -182,6 +182,11 @@ struct TrustedResultTests {
     let again = try CommandRunner.run("vlm-convert", arguments)
     #expect(again.status == 0 && again.output.contains("already is"), "\(again.errors)")
     #expect(try folder.read("o.vlmz.minisig") == folder.read("new.vlmz.minisig"))
+    // With both there, with the signature's usual place, and without a key nothing is left to do.
+    for less in [arguments, Array(arguments.dropLast(2)), Array(arguments.dropLast(4))] {
+      let third = try CommandRunner.run("vlm-convert", less)
+      #expect(third.status == 0 && third.output.contains("already is"), "\(third.errors)")
+    }
     try FileManager.default.removeItem(atPath: output + ".minisig")
     var damaged = target
     damaged[damaged.count - 1] ^= 1

@@ -260,6 +260,39 @@ struct CalibrationTests {
       "\(notes)")
   }
 
+  @Test("conversations that the template refuses are left out with what it says, unless all are")
+  func refusedConversations() throws {
+    let model = folder.path("model")
+    try FileManager.default.copyItem(atPath: CalibrationFixture.stories, toPath: model)
+    let template =
+      "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+      + "{% for m in messages %}{{ m.content }}\n{% endfor %}"
+    try write(template, "model/chat_template.jinja")
+    let text = CalibrationFixture.text(words: 60)
+    func lines(_ refuses: (Int) -> Bool) -> String {
+      (0..<12).map { number in
+        #"{"messages": [{"role": "\#(refuses(number) ? "system" : "user")", "content": "\#(text)"}, "#
+          + #"{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}"#
+      }.joined(separator: "\n")
+    }
+    let some = try write(lines { $0 % 4 == 3 }, "some.jsonl")
+    let converter = try CalibrationFixture.converter(
+      model, .q4, .init(on: [some], tokenCount: 256))
+    var notes: [String] = []
+    _ = try converter.write(
+      to: folder.path("m.vlmz"), note: { notes.append($0) }, progress: { _ in })
+    #expect(
+      notes.contains(
+        "calibration: left out: 3 of 12 conversations: the chat template refuses: no system"),
+      "\(notes)")
+    let all = try write(lines { _ in true }, "all.jsonl")
+    let other = try CalibrationFixture.converter(model, .q4, .init(on: [all], tokenCount: 256))
+    let error = #expect(throws: (any Error).self) {
+      try other.convert(to: folder.path("n.vlmz"))
+    }
+    #expect("\(try #require(error))".contains("the template refuses: no system"))
+  }
+
   @Test("one damaged picture is left out with its name, and counted")
   func damagedPicture() throws {
     let pictures = folder.path("pictures")

@@ -104,13 +104,8 @@ struct LanguageData {
   private func asked(_ data: CalibrationData, count: Int) throws -> [TokenSequence] {
     let encoder = DialogueEncoder(
       tokenizer: tokenizer, template: template, seesPictures: seesPictures)
-    var reasons: [String] = []
-    let dialogues = try data.dialogues.compactMap { dialogue in
-      let whole = try encoder.sequence(dialogue)
-      if let cut = whole.cut(to: context, visual: visualTokens) { return cut }
-      reasons.append(whole.tooLong(for: context, visual: visualTokens))
-      return TokenSequence?.none
-    }
+    let (dialogues, reasons) = try encoder.sequences(
+      data.dialogues, context: context, visual: visualTokens)
     tell(reasons.count, of: data.dialogues.count, reasons.first ?? "")
     let windows = try TextWindows.windows(
       of: data.texts, tokenizer, count: count, length: min(Self.window, context),

@@ -93,6 +93,35 @@ struct DialogueEncoder {
       question: Self.question(turns))
   }
 
+  /// Conversations as far as the context has room for them, and why others are left out.
+  ///
+  /// - Parameter visual: positions that a picture takes.
+  /// - Throws: the errors of templates and of the tokenizer, where a template refuses a conversation
+  ///   only if no other one is left.
+  func sequences(
+    _ dialogues: [CalibrationData.Dialogue], context: Int, visual: Int
+  ) throws(TextError) -> (sequences: [TokenSequence], reasons: [String]) {
+    var sequences: [TokenSequence] = []
+    var reasons: [String] = []
+    var refusal: TextError?
+    for dialogue in dialogues {
+      do throws(TextError) {
+        let whole = try sequence(dialogue)
+        if let cut = whole.cut(to: context, visual: visual) {
+          sequences.append(cut)
+        } else {
+          reasons.append(whole.tooLong(for: context, visual: visual))
+        }
+      } catch {
+        guard let words = error.refusal else { throw error }
+        reasons.append("the chat template refuses: \(words.escapedForDisplay(limit: 200))")
+        if refusal == nil { refusal = error }
+      }
+    }
+    if sequences.isEmpty, let refusal { throw refusal }
+    return (sequences, reasons)
+  }
+
   /// What is asked last, without the places of pictures.
   private static func question(_ turns: [ConversationTemplate.Turn]) -> String {
     let text = turns.last { $0.role == .user }?.text ?? ""

@@ -37,13 +37,8 @@ struct SequenceData {
     let visual = language.usualVisualTokens
     let encoder = DialogueEncoder(
       tokenizer: tokenizer, template: template, seesPictures: language.pictures != nil)
-    var reasons: [String] = []
-    let dialogues = try data.dialogues.compactMap { dialogue in
-      let whole = try encoder.sequence(dialogue)
-      if let cut = whole.cut(to: context, visual: visual) { return cut }
-      reasons.append(whole.tooLong(for: context, visual: visual))
-      return TokenSequence?.none
-    }
+    let (dialogues, reasons) = try encoder.sequences(
+      data.dialogues, context: context, visual: visual)
     let leftOut = reasons.prefix(1).map { reason in
       CalibrationError(
         path: path, .conversations(count: reasons.count, total: data.dialogues.count, reason))
