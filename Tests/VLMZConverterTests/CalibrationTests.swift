@@ -267,7 +267,7 @@ struct CalibrationTests {
     let template =
       "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
       + "{% for m in messages %}{{ m.content }}\n{% endfor %}"
-    try write(template, "model/chat_template.jinja")
+    _ = try write(template, "model/chat_template.jinja")
     let text = CalibrationFixture.text(words: 60)
     func lines(_ refuses: (Int) -> Bool) -> String {
       (0..<12).map { number in
