@@ -54,7 +54,7 @@ final class CacheLock {
     return lock
   }
 
-  deinit { if descriptor >= 0 { close(descriptor) } }
+  deinit { if descriptor >= 0 { FileSystem.closeUnlocking(descriptor) } }
 
   private func take(_ operation: Int32) throws(FileError) {
     while flock(descriptor, operation) != 0 {

@@ -28,9 +28,11 @@ struct FaultyDisk {
       for cc in $CC clang cc gcc; do
         "$cc" -O1 -shared -fPIC -o "$1.$$" "$2" -ldl && mv -f "$1.$$" "$1" && break
       done
-      test -e "$1" && LD_PRELOAD="$1" exec true
+      # A loader that does not preload it says so; under emulation it may be for another processor.
+      test -e "$1" && test -z "$(LD_PRELOAD="$1" "$3" --version 2>&1 >/dev/null)"
       """
-    return shell(compile, path, source) == 0 ? path : nil
+    let program = CommandRunner.folder.appendingPathComponent("vlm-run").path
+    return shell(compile, path, source, program) == 0 ? path : nil
   }()
 
   static let isAvailable = library != nil

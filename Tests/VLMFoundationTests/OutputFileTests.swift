@@ -19,6 +19,33 @@ struct OutputFileTests {
     }
   }
 
+  /// As a child process has it that another thread starts, until it runs its program.
+  private func duplicates(of path: String) throws -> [Int32] {
+    let descriptors = "/proc/self/fd"
+    return try FileManager.default.contentsOfDirectory(atPath: descriptors).compactMap { name in
+      let target = try? FileManager.default.destinationOfSymbolicLink(
+        atPath: descriptors + "/" + name)
+      return target == path ? dup(Int32(name) ?? -1) : nil
+    }
+  }
+
+  @Test("a partial file that is dropped is free, whoever still has its descriptor")
+  func inherited() throws {
+    let path = folder.path("out")
+    let partial = OutputFile.partialPath(of: path)
+    func open() throws -> OutputFile {
+      try OutputFile(path: path, overwrite: true, marker: [7], keeping: true)
+    }
+    var output: OutputFile? = try open()
+    try output?.write([7, 1])
+    let inherited = try duplicates(of: partial)
+    defer { inherited.forEach { close($0) } }
+    #expect(inherited.count == 1)
+    output = nil
+    output = try open()
+    #expect(throws: FileError.self) { _ = try open() }
+  }
+
   @Test("nothing is at the destination until commit, and only the file after it")
   func publish() throws {
     let output = try OutputFile(path: folder.path("out"), overwrite: false)

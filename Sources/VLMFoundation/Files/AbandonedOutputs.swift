@@ -65,15 +65,7 @@ package enum AbandonedOutputs {
       return false
     }
     // A file system without locks is used without them: nobody removes anything there.
-    return isInPlace(descriptor, path)
-  }
-
-  private static func isInPlace(_ descriptor: Int32, _ path: String) -> Bool {
-    var opened = stat()
-    guard fstat(descriptor, &opened) == 0,
-      let named = FileSystem.status(path, followsLinks: false)
-    else { return false }
-    return opened.st_dev == named.st_dev && opened.st_ino == named.st_ino
+    return FileSystem.isInPlace(descriptor, path)
   }
 
   /// Removes what killed processes of this user left of outputs to `name`.
@@ -105,8 +97,10 @@ package enum AbandonedOutputs {
     guard FileSystem.isOwnFile(path) else { return }
     let descriptor = FileSystem.open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK)
     guard descriptor >= 0 else { return }
-    defer { close(descriptor) }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0, isInPlace(descriptor, path) else { return }
+    defer { FileSystem.closeUnlocking(descriptor) }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0, FileSystem.isInPlace(descriptor, path) else {
+      return
+    }
     FileSystem.unlink(path)
   }
 }

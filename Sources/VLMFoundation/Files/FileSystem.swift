@@ -28,6 +28,13 @@ package enum FileSystem {
     return opened.st_dev == named.st_dev && opened.st_ino == named.st_ino
   }
 
+  /// Closes a file and gives up a lock on it, also where a child process, started by another thread, still
+  /// has the descriptor: until it runs its program, the lock would stay with it.
+  package static func closeUnlocking(_ descriptor: Int32) {
+    flock(descriptor, LOCK_UN)
+    close(descriptor)
+  }
+
   /// "directory", "pipe" …, or nil for a regular file.
   package static func irregularKind(_ status: stat) -> String? {
     FileStamp.irregularKind(status)

@@ -136,7 +136,7 @@ package final class OutputFile {
       FileSystem.unlink(temporaryPath)
       PendingOutputs.remove(temporaryPath)
     }
-    if descriptor >= 0 { close(descriptor) }
+    if descriptor >= 0 { FileSystem.closeUnlocking(descriptor) }
   }
 
   /// Bytes that the partial file has.
@@ -218,7 +218,7 @@ package final class OutputFile {
     PendingOutputs.remove(temporaryPath)
     // After the rename, so that a partial file stays locked while it has its name. What closing
     // could report, syncing has reported.
-    close(descriptor)
+    FileSystem.closeUnlocking(descriptor)
     descriptor = -1
     Self.syncFolder(of: destination)
   }

@@ -41,7 +41,7 @@ enum PartialFile {
       }
       do throws(FileError) {
         if try !lock(descriptor, path) {
-          close(descriptor)
+          FileSystem.closeUnlocking(descriptor)
           continue
         }
         try check(descriptor, path, markers)
@@ -53,7 +53,7 @@ enum PartialFile {
         }
         return descriptor
       } catch {
-        close(descriptor)
+        FileSystem.closeUnlocking(descriptor)
         throw error
       }
     }
