@@ -178,6 +178,16 @@ struct ConversationRun {
     let image: LazyImage
     switch picture.content {
     case .failure(let error): throw error
+    case .file where picture.name.hasSuffix(".safetensors"):
+      guard model.language.preprocessing?.tiling == nil else {
+        throw ModelError(
+          file: picture.place,
+          .image(
+            found: "a .safetensors file",
+            expected: "a picture, as the model sees it in tiles of its own choice"))
+      }
+      return PreparedPicture(
+        try ImageLoader.tensor(picture.name, channels: 3, limits: limits))
     case .file:
       image = try ImageLoader.open(
         picture.name, as: picture.place, policy: policy, limits: limits, isFast: decodesFast)
