@@ -70,9 +70,7 @@ package enum ClassNames {
         path: path, problem: .names(kind.name, "a list of names" + kind.end))
     }
     var bytes = file.withBytes(0..<file.count) { Array($0) }
-    if bytes.starts(with: ForeignEncoding.mark) {
-      bytes.removeFirst(ForeignEncoding.mark.count)
-    }
+    ForeignEncoding.dropMark(of: &bytes)
     if let encoding = bytes.withUnsafeBytes({ ForeignEncoding.name(of: $0) }) {
       throw CheckpointError(
         path: path, problem: .names("a text in \(encoding)", "UTF-8; save it as that"))

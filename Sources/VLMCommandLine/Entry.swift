@@ -17,7 +17,7 @@ package func runCommand<Command: ParsableCommand>(_ type: Command.Type, program:
     try SystemMemory.require(16 << 20, for: "memory")
     try TerminationSignals.install()
     FaultHandler.install(program: program)
-    let arguments = Array(ProcessArguments.all.dropFirst())
+    let arguments = TextOptions.joined(Array(ProcessArguments.all.dropFirst()))
     // What scripts and monitors ask often needs no parser, whose options take milliseconds to set up.
     if arguments == ["--version"] {
       Report.line(Command.configuration.version)

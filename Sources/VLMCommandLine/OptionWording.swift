@@ -31,7 +31,8 @@ extension Wording {
     case .overwrite: "; use --force to replace it"
     case .skipChecksums: " (--no-verify reads it all the same)"
     case .convert(let path, let output):
-      "; convert it first: vlm-convert \(path.quotedForShell) \(output.quotedForShell)"
+      "; if vlm-convert reads its model, convert it first: vlm-convert \(path.quotedForShell) "
+        + output.quotedForShell
     case .sign(let path):
       "; it comes with the model, or is made by vlm-convert sign \(path.quotedForShell) --key FILE"
     case .getSignature(let isNamed):

@@ -13,13 +13,10 @@ enum RepeatedOptions {
   private static let ofCommands: [String: Set<String>] = [
     "vlm-convert": ["--labels-file"], "sign": ["--key"],
   ]
-  /// Their values may be any text, such as another option's name.
-  private static let ofTexts: Set<String> = [
-    "-p", "--prompt", "--system", "--stop", "--answer-begins", "--prefill-response", "--labels",
-    "--label", "--label-template", "--comment",
-  ]
 
   /// What is wrong, as a line; nil where nothing is.
+  ///
+  /// - Parameter arguments: as `TextOptions.joined` has them.
   static func fault(in arguments: [String], of program: String) -> String? {
     let names = [program, arguments.first ?? ""].reduce(into: ofFiles) { names, command in
       names.formUnion(ofCommands[command] ?? [])
@@ -29,10 +26,6 @@ enum RepeatedOptions {
     while index < arguments.count, arguments[index] != "--" {
       let argument = arguments[index]
       index += 1
-      if ofTexts.contains(argument) {
-        index += 1
-        continue
-      }
       let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       let name = parts.first.map(String.init) ?? ""
       guard names.contains(name) else { continue }

@@ -82,7 +82,7 @@ package enum Report {
 
   /// Errors are JSON when results are.
   static var wantsJSON: Bool {
-    ProcessArguments.all.contains { $0 == "--json" || $0 == "--jsonl" }
+    TextOptions.joined(ProcessArguments.all).contains { $0 == "--json" || $0 == "--jsonl" }
   }
 
   private static func write(_ text: String, to descriptor: Int32) {

@@ -96,8 +96,7 @@ extension SourceDescriptions {
         "\(name): found a text in \(encoding), expected UTF-8: left out; save it as that")
       return nil
     }
-    if bytes.starts(with: ForeignEncoding.mark) {
-      bytes.removeFirst(ForeignEncoding.mark.count)
+    if ForeignEncoding.dropMark(of: &bytes) {
       notes.append(
         "\(name): its byte order mark is left out, which transformers puts before every prompt")
     }

@@ -119,6 +119,17 @@ struct SourceDescriptions {
     if let description,
       let found = try Self.preprocessing(description, color, path: folder + "/config.json")
     {
+      // Which of two sizes it is goes by a third statement.
+      if let built = description["model_args"]?["img_size"], built != .null,
+        let stated = description["pretrained_cfg"]?["input_size"], let size = found.fixedSize,
+        stated.arrayValue?.dropFirst() != (built.arrayValue ?? [built, built])[...]
+      {
+        notes.append(
+          Note(
+            "config.json: model_args.img_size is \(built.serialized()), and pretrained_cfg.input_size "
+              + "\(stated.serialized()): pictures are shown at \(size.width)×\(size.height)",
+            .preprocessor(.otherSteps)))
+      }
       return found
     }
     let own = model.assumedSteps

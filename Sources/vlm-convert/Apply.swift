@@ -103,10 +103,14 @@ struct Apply: ParsableCommand {
         keptPath, overwrite: force || RollbackCopy.isMade(of: model, at: keptPath))
     }
     let oldSignature = try openSignature()
+    let replaced = output.flatMap { OldSignature(beside: $0) }
     try make(application, keeping: oldSignature, expecting: newSignature)
     try newSignature?.install()
     guard !quiet else { return }
-    if newSignature == nil { tellOfSignature() }
+    if newSignature == nil {
+      tellOfSignature()
+      replaced?.tell()
+    }
     let target = application.delta.target
     let kept = keptPath.map { "; the old file is \($0.escapedForDisplay())" } ?? ""
     Report.line(

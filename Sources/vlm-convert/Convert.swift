@@ -233,6 +233,7 @@ struct Convert: ParsableCommand {
     try Extract.check(output, endsIn: ".vlmz")
     if let curve = budget.curve { try OutputFile.check(curve, overwrite: force) }
     Report.outliveReader()
+    let oldSignature = OldSignature(beside: output)
     var progress: Progress?
     let start = Progress.now()
     let calibrating = CalibrationProgress(quiet: quiet)
@@ -247,6 +248,7 @@ struct Convert: ParsableCommand {
       line.update(step.byteCount, detail: step.tensor)
     }
     progress?.finish()
+    if !quiet { oldSignature?.tell() }
     try budget.draw(report.details.spending, overwrite: force)
     if verify { try check(output) }
     let seconds = Progress.now() - start

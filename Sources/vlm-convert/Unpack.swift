@@ -65,6 +65,7 @@ struct Unpack: ParsableCommand {
       }
       return
     }
+    let oldSignature = signature == nil ? OldSignature(beside: output) : nil
     let line = ProgressLine("unpacking", quiet: writing.quiet)
     let summary: Unpacker.Summary
     do {
@@ -81,6 +82,7 @@ struct Unpack: ParsableCommand {
     }
     try signature?.install()
     guard !writing.quiet else { return }
+    oldSignature?.tell()
     if summary.keptBytes > 0 {
       Report.note("vlm-convert: resumed after \(byteText(summary.keptBytes))")
     }

@@ -1,5 +1,7 @@
 import ArgumentParser
 import VLMCommandLine
+import VLMFoundation
+import VLMSignature
 
 /// What every command that works through whole files has.
 struct WorkOptions: ParsableArguments {
@@ -25,5 +27,25 @@ struct OutputOptions: ParsableArguments {
         "an output is written beside its place and renamed, so it cannot go to a pipe; ./- is a file"
       )
     }
+  }
+}
+
+/// A signature that lay beside a file before that was replaced, and is of no file there since.
+struct OldSignature {
+  private let path: String
+  private let output: String
+
+  /// To be made before `output` is written; nil where none is left behind.
+  init?(beside output: String) {
+    path = Signature.path(of: output)
+    self.output = output
+    guard FileSystem.exists(output), FileSystem.exists(path) else { return nil }
+  }
+
+  /// Who put the new one there before need not be told that it is the old one.
+  func tell() {
+    Report.note(
+      "vlm-convert: note: \(path.escapedForDisplay()) lay there before, and is not the new file's "
+        + "unless it verifies: vlm-convert verify-signature \(output.quotedForShell) --key KEY")
   }
 }

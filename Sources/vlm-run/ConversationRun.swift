@@ -153,8 +153,9 @@ struct ConversationRun {
     guard var bytes = try ByteStream(path: "-").takeAll(limit: Self.maximumPromptBytes) else {
       throw ValidationError("--prompt: found more than 64 MiB on standard input")
     }
-    // The line break that ends a file is not part of the question.
-    if bytes.last == 0x0a { bytes.removeLast() }
+    // What a file begins and ends with is not part of the question.
+    ForeignEncoding.dropMark(of: &bytes)
+    if bytes.last == 0x0a { bytes.removeLast(bytes.suffix(2).first == 0x0d ? 2 : 1) }
     return String(decoding: bytes, as: UTF8.self)
   }
 
@@ -177,6 +178,16 @@ struct ConversationRun {
     let image: LazyImage
     switch picture.content {
     case .failure(let error): throw error
+    case .file where picture.name.hasSuffix(".safetensors"):
+      guard model.language.preprocessing?.tiling == nil else {
+        throw ModelError(
+          file: picture.place,
+          .image(
+            found: "a .safetensors file",
+            expected: "a picture, as the model sees it in tiles of its own choice"))
+      }
+      return PreparedPicture(
+        try ImageLoader.tensor(picture.name, channels: 3, limits: limits))
     case .file:
       image = try ImageLoader.open(
         picture.name, as: picture.place, policy: policy, limits: limits, isFast: decodesFast)

@@ -19,7 +19,7 @@ struct ImageLoader {
   func load(_ picture: PictureInput) throws -> PixelTensor {
     if case .failure(let error) = picture.content { throw error }
     if picture.frame == nil, picture.name.hasSuffix(".safetensors") {
-      return try loadTensor(picture.name)
+      return try Self.tensor(picture.name, channels: channels, limits: limits)
     }
     let name = picture.place
     guard preprocessing.color.channels == channels else {
@@ -63,7 +63,11 @@ struct ImageLoader {
   }
 
   /// The model's input as another engine made it: `pixel_values`, f32 `[1, channels, height, width]`.
-  private func loadTensor(_ path: String) throws -> PixelTensor {
+  ///
+  /// - Throws: `CheckpointError`, `ModelError` where it is not that.
+  static func tensor(
+    _ path: String, channels: Int, limits: ImageLimits
+  ) throws -> PixelTensor {
     let catalog = try SafetensorsFile.read(path: path)
     let name = "pixel_values"
     guard let tensor = catalog[name] else {

@@ -3,7 +3,7 @@ import VLMText
 
 /// Files of text that options name.
 enum OptionFile {
-  /// The text of a file.
+  /// The text of a file, without a byte order mark.
   ///
   /// - Parameter limit: bytes that it may have.
   /// - Throws: `FileError` for a file that cannot be read; `TextError` for one that is larger, or no
@@ -20,9 +20,11 @@ enum OptionFile {
         file: path, place: "text",
         .value(found: found.name, expected: "the file itself" + found.end))
     }
-    let bytes = file.withBytes(0..<file.count) { Array($0) }
+    var bytes = file.withBytes(0..<file.count) { Array($0) }
+    ForeignEncoding.dropMark(of: &bytes)
     guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw TextError(file: path, place: "text", .value(found: "other bytes", expected: "UTF-8"))
+      let found = bytes.withUnsafeBytes { ForeignEncoding.name(of: $0) } ?? "other bytes"
+      throw TextError(file: path, place: "text", .value(found: found, expected: "UTF-8"))
     }
     return text
   }

@@ -30,7 +30,8 @@ struct VLMRun: ParsableCommand {
       or a safetensors file with the model's input as 'pixel_values' [1, channels, height, width].
 
       A language model prints its answer as it writes it; pictures of a conversation are such \
-      files too. They stand before the question unless that says <image> where each goes.
+      files too, of safetensors where the model does not cut pictures into tiles. They stand before \
+      the question unless that says <image> where each goes.
       """,
     version: versionText(program: "vlm-run", formatVersion: Container.formatVersion))
 

@@ -130,10 +130,11 @@ struct CallerOptions: ParsableArguments {
     guard !keys.contains("") else { throw ValidationError("--api-key: found an empty key") }
     if let apiKeyFile {
       // Password managers hand keys out by a pipe, so that they are in no file.
-      guard let bytes = try ByteStream(path: apiKeyFile).takeAll(limit: Self.maximumKeyBytes) else {
+      guard var bytes = try ByteStream(path: apiKeyFile).takeAll(limit: Self.maximumKeyBytes) else {
         throw ValidationError(
           "--api-key-file: found more than \(Self.maximumKeyBytes) bytes, expected keys")
       }
+      ForeignEncoding.dropMark(of: &bytes)
       guard let text = String(validating: bytes, as: UTF8.self) else {
         throw ValidationError(
           "--api-key-file: '\(apiKeyFile.escapedForDisplay())' is no text in UTF-8")

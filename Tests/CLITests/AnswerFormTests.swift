@@ -21,7 +21,8 @@ struct AnswerFormTests {
     let ask = [try model(folder), "-p", "Once", "-q", "--jsonl"]
     let file = folder.path("answer.json")
     try Self.schema.write(toFile: file, atomically: true, encoding: .utf8)
-    for schema in [Self.schema, file] {
+    let marked = try folder.write("marked.json", Array("\u{feff}\(Self.schema)\r\n".utf8))
+    for schema in [Self.schema, file, marked] {
       let outcome = try CommandRunner.run("vlm-run", ask + ["--schema", schema])
       #expect(outcome.status == 0, "\(outcome.errors)")
       let json = try JSONValue.parse(Array(outcome.output.utf8))
@@ -29,8 +30,8 @@ struct AnswerFormTests {
       let answer = try JSONValue.parse(try #require(json["text"]?.stringValue))
       #expect(["yes", "no"].contains(try #require(answer["a"]?.stringValue)))
     }
-    let grammar = folder.path("answer.gbnf")
-    try "root ::= [a-c]{5}".write(toFile: grammar, atomically: true, encoding: .utf8)
+    let grammar = try folder.write(
+      "answer.gbnf", Array("\u{feff}root ::= x{5}\r\nx ::= \"a\" |\r\n  [b-c]\r\n".utf8))
     let outcome = try CommandRunner.run("vlm-run", ask + ["--grammar", grammar, "--temp", "1"])
     let text = try #require(try JSONValue.parse(Array(outcome.output.utf8))["text"]?.stringValue)
     #expect(text.utf8.count == 5 && Set(text).isSubset(of: Set("abc")))
@@ -42,12 +43,14 @@ struct AnswerFormTests {
     let model = try model(folder)
     let grammar = folder.path("bad.gbnf")
     try "root ::= x".write(toFile: grammar, atomically: true, encoding: .utf8)
+    let wide = try folder.write("wide.gbnf", [0xff, 0xfe, 0x72, 0])
     for (options, status, message) in [
       (
         ["--grammar", grammar], 65,
         "\(grammar): line 1, column 10: found 'x', expected a rule that is defined"
       ),
       (["--schema", "{\"not\": {}}"], 65, "--schema: #/not: 'not' is not supported"),
+      (["--grammar", wide], 65, "\(wide): text: found UTF-16, expected UTF-8"),
       (["--schema", folder.path("none.json")], 66, folder.path("none.json")),
       (["--schema", "{}", "--grammar", grammar], 64, "--schema and --grammar exclude each other"),
     ] as [([String], Int32, String)] {

@@ -159,7 +159,8 @@ struct BillOfMaterialsTests {
       #expect(outcome.status == 65)
       #expect(
         outcome.errorLine.contains(
-          "is a checkpoint, expected a .vlmz file; convert it first: vlm-convert \(path) \(output)"),
+          "is a checkpoint, expected a .vlmz file; if vlm-convert reads its model, convert it first: "
+            + "vlm-convert \(path) \(output)"),
         "\(outcome.errors)")
     }
   }

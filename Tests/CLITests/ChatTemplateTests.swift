@@ -126,6 +126,8 @@ struct ChatTemplateCommandTests {
       ("tokenizer_config.json", #"{"chat_template": "\#(source)", "model_max_length": 8}"#),
       ("list.json", #"{"chat_template": [{"name": "default", "template": "\#(source)"}]}"#),
       ("named", #"{"chat_template": {"default": "\#(source)"}}"#), ("mine.txt", source),
+      ("marked.jinja", "\u{feff}\(source)\r\n"),
+      ("marked.json", "\u{feff}{\r\n\"chat_template\": \"\(source)\"}"),
     ] {
       #expect(try ids(["-p", "Hi", "--template", file(name, text)]) == plain, "\(name)")
     }

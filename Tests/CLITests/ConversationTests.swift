@@ -41,7 +41,7 @@ struct ConversationTests {
     let model = try model(folder)
     let outcome = try CommandRunner.run(
       "vlm-run", [model, "-p", "-", "-n", "10", "--json", "-q"],
-      input: Data("Once upon a time\n".utf8))
+      input: Data("\u{feff}Once upon a time\r\n".utf8))
     #expect(outcome.status == 0)
     #expect(outcome.errors == "")
     let json = try JSONValue.parse(Array(outcome.output.utf8))

@@ -180,13 +180,24 @@ struct ErrorTests {
     }
   }
 
-  @Test("a text may begin with a dash")
-  func dashes() throws {
-    for option in ["-p", "--system", "--stop"] {
-      let outcome = try CommandRunner.vlmRun(
-        "/nonexistent/model.vlmz", "-p", "x", option, "-1 + 1 =")
-      #expect(outcome.status == 66, "\(option): \(outcome.errors)")
+  @Test(
+    "a text may begin with dashes, and be another option's name",
+    arguments: ["-1 + 1 =", "--", "---", "--- x", "-=-", "--a=b", "--json", "--help", "-h"])
+  func dashes(_ text: String) throws {
+    func check(_ program: String, _ arguments: [String]) throws {
+      let outcome = try CommandRunner.run(program, arguments)
+      #expect(outcome.status == 66, "\(arguments): \(outcome.errors)")
+      #expect(
+        outcome.errorLine.hasPrefix("\(program): /nonexistent/model.vlmz: "), "\(outcome.errors)")
     }
+    let model = "/nonexistent/model.vlmz"
+    for option in ["-p", "--system", "--stop", "--answer-begins"] {
+      try check("vlm-run", [model, option, text, "--prompt", "x"])
+    }
+    for option in ["--label", "--labels"] { try check("vlm-run", [model, option, text, "-q"]) }
+    try check("vlm-run", [model, "--label", "a", "--label-template", text + "{}", "-q"])
+    try check("vlm-convert", ["sign", model, "--comment", text, "--key", "k"])
+    try check("vlm-serve", [model, "--api-key", text, "--port", "0"])
   }
 
   @Test("an unknown VLM_FORCE_ISA exits with 69 and names the known ones")

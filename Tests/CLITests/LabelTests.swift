@@ -63,6 +63,9 @@ struct LabelTests {
     let all = try probabilities(
       ["--labels-file", file, "--label", comma, "--labels", "a cat", "--label-template", "the {}"])
     #expect(all.map(\.0) == ["a cat", comma, "the dog"])
+    let dashed = ["--", "---", "--- a=b", "-h", "--json"]
+    #expect(try probabilities(dashed.flatMap { ["--label", $0] }).map(\.0) == dashed)
+    #expect(try probabilities(["--labels", "--a,b"]).map(\.0) == ["--a", "b"])
   }
 
   @Test("a file where a label is expected, templates without a place and empty texts are refused")

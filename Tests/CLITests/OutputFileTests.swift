@@ -117,6 +117,16 @@ struct ModelOutputTests {
     }
     let start = try #require(starts.first)
     #expect(Array(inputs.values[start..<start + tokens.values.count]) == tokens.values)
+    // What the tower saw, as a file, gives the same answer and the same numbers.
+    let pixels = try #require(dumped.tensor("pixel_values"))
+    let file = folder.path("pixels.safetensors")
+    try SafetensorsWriter.write(
+      path: file, overwrite: true,
+      tensors: [.init(name: "pixel_values", shape: pixels.shape, floats: pixels.values)])
+    let again = try CommandRunner.vlmRun(
+      model, file, "-p", "What is in the picture?", "--dump", path, "-q", "--force")
+    #expect(again.output == outcome.output, "\(again.errors)")
+    #expect(try Expected(path).tensor("projector")?.values == tokens.values)
   }
 
   @Test("--dump of a language model needs a prompt and no image")

@@ -48,8 +48,9 @@ struct PictureFileTests {
       #expect(outcome.status == 65, "\(outcome.errors)")
       #expect(
         outcome.errorLine.hasSuffix(
-          "is a checkpoint, expected a picture, or a .safetensors file with pixel_values; convert it "
-            + "first: vlm-convert '\(path)' \(output), and give that as the model")
+          "is a checkpoint, expected a picture, or a .safetensors file with pixel_values; if "
+            + "vlm-convert reads its model, convert it first: vlm-convert '\(path)' \(output), and "
+            + "give that as the model")
           || outcome.errorLine.hasSuffix(
             "convert it first: vlm-convert \(path) \(output), and give that as the model"),
         "\(outcome.errors)")

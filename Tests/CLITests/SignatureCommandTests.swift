@@ -197,6 +197,46 @@ struct SignatureCommandTests {
     #expect(try folder.read("a.key") == before)
   }
 
+  @Test("a signature beside a file that is replaced is told of, unless the new one comes with it")
+  func left() throws {
+    let packed = folder.path("m.vlmzp")
+    let delta = folder.path("d.vlmzd")
+    let other = folder.path("other.vlmz")
+    let output = folder.path("out.vlmz")
+    let key = Self.fixture("a.pub")
+    let checkpoint = TestFiles.fixture("convnext-cifar10")
+    #expect(try sign("-q").status == 0)
+    #expect(try CommandRunner.convert("pack", model, packed, "-q").status == 0)
+    #expect(try CommandRunner.convert(checkpoint, other, "--q4", "-q").status == 0)
+    #expect(try CommandRunner.convert("delta", model, other, delta, "-q").status == 0)
+    let note =
+      "vlm-convert: note: \(output).minisig lay there before, and is not the new file's unless it "
+      + "verifies: vlm-convert verify-signature \(output) --key KEY\n"
+    let commands: [[String]] = [
+      [checkpoint, output, "--f16"], [model, output], ["unpack", packed, output],
+      ["apply", delta, model, "-o", output],
+    ]
+    for command in commands {
+      func errors(_ more: String...) throws -> String {
+        let outcome = try CommandRunner.run("vlm-convert", command + more)
+        #expect(outcome.status == 0, "\(command): \(outcome.errors)")
+        return outcome.errors
+      }
+      #expect(try !errors().contains("minisig"), "\(command)")
+      try folder.write("out.vlmz.minisig", [1])
+      #expect(try errors("--force").hasSuffix(note), "\(command)")
+      #expect(try errors("--force", "-q") == "")
+      try FileManager.default.removeItem(atPath: output)
+      // One that is there first may be the new file's.
+      #expect(try !errors().contains("minisig"), "\(command)")
+      if command[0] == "unpack" {
+        let signature = "\(model).minisig"
+        #expect(try errors("--force", "--trust", key, "--signature", signature) == "")
+      }
+      for path in [output, output + ".minisig"] { try FileManager.default.removeItem(atPath: path) }
+    }
+  }
+
   @Test("new keys are the owner's alone, replace none, and sign")
   func newKeys() throws {
     let name = folder.path("mine")

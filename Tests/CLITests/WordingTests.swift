@@ -59,8 +59,10 @@ struct WordingTests {
     #expect(Wording.library.end(.chooseState(["ema", "a b"])) == "; choose 'ema' or 'a b'")
     #expect(
       Wording.options.end(.convert("my model", to: "model.vlmz"))
-        == "; convert it first: vlm-convert 'my model' model.vlmz")
-    #expect(Wording.library.end(.convert("my model", to: "model.vlmz")) == "; convert it first")
+        == "; if vlm-convert reads its model, convert it first: vlm-convert 'my model' model.vlmz")
+    #expect(
+      Wording.library.end(.convert("my model", to: "model.vlmz"))
+        == "; convert it first, if its model is read")
     #expect(Wording.options.end(.shorterContext(512)) == "; --ctx 512 fits")
     #expect(Wording.library.end(.shorterContext(512)) == "; one of 512 fits")
   }

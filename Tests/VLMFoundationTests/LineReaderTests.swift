@@ -24,6 +24,9 @@ struct LineReaderTests {
     #expect(try lines("") == [])
     #expect(try lines("a\n") == [line("a")])
     #expect(try lines("a\r\n\0b\0\0", separator: 0) == ["a\r\n", "b", ""].map { line($0) })
+    let mark = "\u{feff}"
+    #expect(try lines(mark + "a\n\(mark)b") == [line("a"), line(mark + "b")])
+    #expect(try lines(mark + "a\0", separator: 0) == [line(mark + "a")])
   }
 
   @Test("a line beyond the limit is one record, wherever it ends, and the next is read")

@@ -60,6 +60,40 @@ struct WidePictureTests {
     }
   }
 
+  /// timm's `resolve_model_data_config` of these files, by timm 1.0.31, which refuses the model the
+  /// pictures of the last; its table is for 30×18.
+  @Test(
+    "of two sizes that timm's file states the picture has that which timm takes, with a note",
+    arguments: [
+      (true, #""dynamic_img_size": false"#, "30×18"), (true, #""dynamic_img_size": true"#, "60×36"),
+      (false, #""dynamic_img_size": false"#, "60×36"),
+    ])
+  func sizes(_ isFixed: Bool, _ argument: String, _ shown: String) throws {
+    let folder = try TemporaryFolder()
+    try FileManager.default.copyItem(
+      atPath: Self.path("timm-vit") + "/model.safetensors",
+      toPath: folder.path("model.safetensors"))
+    let config = try String(
+      contentsOfFile: Self.path("timm-vit") + "/config.json", encoding: .utf8)
+    var object = try #require(JSONValue.parse(config).objectValue)
+    var inner = try #require(object["pretrained_cfg"]?.objectValue)
+    inner.set("input_size", [3, 36, 60])
+    inner.set("fixed_input_size", .bool(isFixed))
+    object.set("pretrained_cfg", .object(inner))
+    let text = JSONValue.object(object).serialized().replacingOccurrences(
+      of: #""img_size""#, with: argument + #","img_size""#)
+    _ = try folder.write("config.json", Array(text.utf8))
+    let source = try SourceModel.open(path: folder.url.path)
+    let size = try #require(source.preprocessing?.fixedSize)
+    #expect("\(size.width)×\(size.height)" == shown)
+    let note =
+      "config.json: model_args.img_size is [18,30], and pretrained_cfg.input_size [3,36,60]: "
+      + "pictures are shown at \(shown)"
+    #expect(source.notes.contains { $0.contains(note) }, "\(source.notes)")
+    let plain = try SourceModel.open(path: Self.path("timm-vit"))
+    #expect(!plain.notes.contains { $0.contains("img_size") })
+  }
+
   /// The refusal of a copy of a model with another description.
   private static func refusal(_ name: String, _ config: String) throws -> String {
     let folder = try TemporaryFolder()

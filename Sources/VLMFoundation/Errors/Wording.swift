@@ -51,7 +51,7 @@ package struct Wording: Sendable {
       .acceptDamage, .password:
       ""
     case .sign, .getSignature: "; it comes with the model from whoever signed that"
-    case .convert: "; convert it first"
+    case .convert: "; convert it first, if its model is read"
     case .unpack: "; unpack it first"
     case .continueTransfer(let offset): "; what came is kept, and continues from byte \(offset)"
     case .transferFromStart: "; transfer it from its first byte"

@@ -1,4 +1,5 @@
-/// Reads a stream line by line, with a limit on the length of a line.
+/// Reads a stream line by line, with a limit on the length of a line. A byte order mark before the
+/// first of them is left out.
 package struct LineReader {
   package enum Line: Equatable {
     /// Without its separator.
@@ -12,6 +13,7 @@ package struct LineReader {
   private let limit: Int
   /// Bytes of the buffer that are known to hold no separator.
   private var searched = 0
+  private var isAtStart = true
 
   /// - Parameters:
   ///   - separator: ends a line; a line feed takes a carriage return in front of it along.
@@ -28,6 +30,7 @@ package struct LineReader {
   package mutating func next(
     beforeWaiting: () throws -> Void = {}
   ) throws -> Line? {
+    defer { isAtStart = false }
     while true {
       let found = stream.firstIndex(of: separator, from: searched)
       if let end = found ?? (stream.available > limit ? stream.available : nil) {
@@ -54,7 +57,9 @@ package struct LineReader {
     if separator == 0x0a, count > 0, separators > 0 {
       count -= stream.withAvailable { $0[count - 1] == 0x0d } ? 1 : 0
     }
-    let line = stream.take(count)
+    var line = stream.take(count)
+    // Names that end with zero bytes are bytes, not a text.
+    if isAtStart, separator == 0x0a { ForeignEncoding.dropMark(of: &line) }
     stream.drop(end + separators - count)
     return .line(line)
   }

@@ -12,4 +12,14 @@ package enum ForeignEncoding {
 
   /// The mark of UTF-8, which is none of the text.
   package static let mark: [UInt8] = [0xef, 0xbb, 0xbf]
+
+  /// Leaves the mark of UTF-8 out of a text that begins with it.
+  ///
+  /// - Returns: whether it did.
+  @discardableResult
+  package static func dropMark(of bytes: inout [UInt8]) -> Bool {
+    guard bytes.starts(with: mark) else { return false }
+    bytes.removeFirst(mark.count)
+    return true
+  }
 }

@@ -46,7 +46,8 @@ extension Preprocessing {
   }
 
   /// timm's evaluation transform for `input_size`, `interpolation`, `crop_pct`, `crop_mode`,
-  /// `mean`, `std`, with timm's defaults.
+  /// `mean`, `std`, with timm's defaults. A model that takes pictures of one size alone is shown that
+  /// which it was built for, `model_args.img_size`, as timm's `_parse_model_cfg` has it.
   package static func timm(
     _ json: JSONValue, name: String, color: ColorMode = .rgb
   ) throws(PreprocessingError) -> Preprocessing {
@@ -57,8 +58,16 @@ extension Preprocessing {
     guard let size = fields.member("input_size")?.arrayValue, size.count == 3,
       size[0].intValue == 3 || size[0].intValue == color.channels
     else { throw fields.failure("input_size", "[\(color.channels), height, width]") }
-    let height = try fields.side(size[1], "input_size")
-    let width = try fields.side(size[2], "input_size")
+    var (key, sides) = ("input_size", Array(size[1...]))
+    if let built = json["model_args"], let size = built["img_size"], size != .null,
+      config["fixed_input_size"] == true, built["dynamic_img_size"] != true,
+      built["strict_img_size"] != false
+    {
+      (key, sides) = ("img_size", size.arrayValue ?? [size, size])
+    }
+    guard sides.count == 2 else { throw fields.failure(key, "a side, or a height and a width") }
+    let height = try fields.side(sides[0], key)
+    let width = try fields.side(sides[1], key)
     let fraction = try fields.share("crop_pct", default: 0.875)
     let scaledHeight = try fields.scaled(height, by: fraction, "crop_pct")
     let scaledWidth = try fields.scaled(width, by: fraction, "crop_pct")
