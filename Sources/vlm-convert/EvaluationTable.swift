@@ -55,7 +55,8 @@ struct EvaluationTable {
     if let reference = evaluation.reference {
       text += " against \(reference.escapedForDisplay())"
     }
-    if !evaluation.skipped.isEmpty { text += ", \(evaluation.skipped.count) of the data skipped" }
+    let skipped = evaluation.skipped.reduce(0) { $0 + $1.count }
+    if skipped > 0 { text += ", \(skipped) of the data skipped" }
     if evaluation.diskByteCount >= 1_000_000 {
       text += ", \(byteText(evaluation.diskByteCount)) of disk for the while"
     }

@@ -38,6 +38,14 @@ package struct CalibrationError: ReportableError, Equatable {
   package let path: String
   package let problem: Problem
 
+  /// How many files, pictures or conversations cannot be used.
+  var count: Int {
+    switch problem {
+    case .lines(let count, _, _, _), .conversations(let count, _, _): count
+    default: 1
+    }
+  }
+
   package init(path: String, _ problem: Problem) {
     self.path = path
     self.problem = problem
@@ -115,10 +123,10 @@ extension CalibrationError {
   static func requireMost(usable: Int, defects: [CalibrationError]) throws(CalibrationError) {
     guard let first = defects.first else { return }
     if usable == 0 { throw first }
-    guard defects.count > usable else { return }
+    let count = defects.reduce(0) { $0 + $1.count }
+    guard count > usable else { return }
     throw CalibrationError(
       path: first.path,
-      .mostlyDamaged(
-        count: defects.count, total: defects.count + usable, first: first.description))
+      .mostlyDamaged(count: count, total: count + usable, first: first.description))
   }
 }

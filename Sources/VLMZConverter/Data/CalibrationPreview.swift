@@ -38,7 +38,7 @@ extension Converter {
     if calibration.usesOwnData {
       summary = calibration.paths.isEmpty ? "what it makes itself" : summary + ", and its own"
     }
-    return CalibrationPreview(summary: summary, defects: data.toldDefects + check.defects)
+    return CalibrationPreview(summary: summary, defects: data.defects + check.defects)
   }
 
   /// Tokens of the texts that would be read; nil for a model that reads none, or without texts.
