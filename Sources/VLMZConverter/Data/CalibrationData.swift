@@ -44,13 +44,9 @@ struct CalibrationData: Sendable {
 
   /// "3 pictures and 1 text", for messages.
   var summary: String {
-    func count(_ count: Int, _ one: String) -> String? {
-      count == 0 ? nil : count == 1 ? "1 \(one)" : "\(count) \(one)s"
-    }
     let parts = [
-      count(pictures.count, "picture"), count(texts.count, "text"),
-      count(dialogues.count, "conversation"),
-    ].compactMap { $0 }
+      (pictures.count, "picture"), (texts.count, "text"), (dialogues.count, "conversation"),
+    ].filter { $0.0 > 0 }.map { counted($0.0, $0.1) }
     return parts.isEmpty ? "nothing" : parts.joined(separator: " and ")
   }
 

@@ -33,7 +33,7 @@ extension Converter {
     try check.requireMost()
     var summary = data.summary
     if let tokens = try textTokens(of: data, atMost: calibration.tokenCount) {
-      summary += ", \(tokens) tokens of text"
+      summary += ", \(counted(tokens, "token")) of text"
     }
     if calibration.usesOwnData {
       summary = calibration.paths.isEmpty ? "what it makes itself" : summary + ", and its own"
