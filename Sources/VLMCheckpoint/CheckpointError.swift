@@ -299,3 +299,12 @@ extension CheckpointError {
 
   private func shown(_ text: String) -> String { text.escapedForDisplay(limit: 80) }
 }
+
+extension MappedFile {
+  /// A file of a checkpoint.
+  static func ofCheckpoint(path: String) throws(CheckpointError) -> MappedFile {
+    do throws(FileError) { return try MappedFile(path: path) } catch {
+      throw CheckpointError(error)
+    }
+  }
+}
