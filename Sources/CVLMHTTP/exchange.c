@@ -273,13 +273,6 @@ void vlm_http_end(vlm_http_exchange *exchange, bool complete) {
   pthread_mutex_unlock(&exchange->server->lock);
 }
 
-bool vlm_http_is_gone(vlm_http_exchange *exchange) {
-  pthread_mutex_lock(&exchange->server->lock);
-  bool is_gone = exchange->is_gone;
-  pthread_mutex_unlock(&exchange->server->lock);
-  return is_gone;
-}
-
 unsigned vlm_http_status(vlm_http_exchange *exchange) {
   pthread_mutex_lock(&exchange->server->lock);
   unsigned status = exchange->status;

@@ -499,13 +499,6 @@ size_t vlm_http_open_exchanges(vlm_http_server *server) {
   return count;
 }
 
-size_t vlm_http_open_connections(vlm_http_server *server) {
-  pthread_mutex_lock(&server->lock);
-  size_t count = server->connection_count;
-  pthread_mutex_unlock(&server->lock);
-  return count;
-}
-
 void vlm_http_stop(vlm_http_server *server) {
   pthread_mutex_lock(&server->lock);
   server->is_ending = true;
@@ -528,5 +521,3 @@ void vlm_http_stop(vlm_http_server *server) {
   if (server->daemon != NULL) MHD_stop_daemon(server->daemon);
   vlm_server_release(server);
 }
-
-const char *vlm_http_library_version(void) { return MHD_get_version(); }

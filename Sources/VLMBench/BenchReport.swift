@@ -20,7 +20,7 @@ package struct BenchReport {
   // MARK: - Text
 
   package var lines: [String] {
-    var lines = ["machine: \(Self.processor), \(ThreadCount.available) processors"]
+    var lines = ["machine: \(Self.processor), \(counted(ThreadCount.available, "processor"))"]
     for peak in outcome.peaks {
       lines.append("peak t\(peak.threads): \(peak.name): \(Self.rate(peak.rate, peak.bound))")
     }

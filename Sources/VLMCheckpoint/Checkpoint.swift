@@ -60,12 +60,7 @@ package enum Checkpoint {
   package static func readFile(
     path: String, options: PyTorchFile.Options = .init()
   ) throws(CheckpointError) -> TensorCatalog {
-    let file: MappedFile
-    do throws(FileError) {
-      file = try MappedFile(path: path)
-    } catch {
-      throw CheckpointError(error)
-    }
+    let file = try MappedFile.ofCheckpoint(path: path)
     // aria2 allocates the full size at the start, so the size does not reveal an unfinished
     // download.
     if FileSystem.kind(path + ".aria2") != nil {

@@ -134,7 +134,7 @@ extension CheckpointError {
     case .empty:
       return "the file is empty, expected \(Self.weightFile); \(FileKind.fetchAgain)"
     case .headerTooSmall(let bytes):
-      return "the header ends after \(bytes) bytes, expected at least 10" + Self.cutShort
+      return "the header ends after \(counted(bytes, "byte")), expected at least 10" + Self.cutShort
     case .headerLengthBeyondLimit(let length, let limit):
       return
         "this is no \(Self.weightFile.dropFirst(2)): as a safetensors file it would have a header of "
@@ -186,7 +186,8 @@ extension CheckpointError {
       return
         "the data ends at \(end), but the file has only \(available) bytes of data"
         + Self.cutShort
-    case .trailingBytes(let count): return "\(count) bytes follow the last tensor's data"
+    case .trailingBytes(let count):
+      return counted(count, "byte follows", "bytes follow") + " the last tensor's data"
     case .notNumeric(let dtype):
       return "\(dtype.rawValue) elements cannot be converted to 32-bit floats"
     case .unsafeShardName(let name):
@@ -297,4 +298,13 @@ extension CheckpointError {
   }
 
   private func shown(_ text: String) -> String { text.escapedForDisplay(limit: 80) }
+}
+
+extension MappedFile {
+  /// A file of a checkpoint.
+  static func ofCheckpoint(path: String) throws(CheckpointError) -> MappedFile {
+    do throws(FileError) { return try MappedFile(path: path) } catch {
+      throw CheckpointError(error)
+    }
+  }
 }

@@ -58,10 +58,7 @@ package enum ClassNames {
   ///
   /// - Throws: `CheckpointError` if the file is neither.
   package static func read(_ path: String) throws(CheckpointError) -> [String] {
-    let file: MappedFile
-    do throws(FileError) { file = try MappedFile(path: path) } catch {
-      throw CheckpointError(error)
-    }
+    let file = try MappedFile.ofCheckpoint(path: path)
     guard file.count <= maximumBytes else {
       throw CheckpointError(path: path, problem: .names("\(file.count) bytes", "a list of names"))
     }

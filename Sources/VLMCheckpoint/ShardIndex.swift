@@ -52,12 +52,7 @@ package enum ShardIndex {
 
   /// The `weight_map`, and `metadata.total_size` if it is an integer.
   private static func parse(_ path: String) throws(CheckpointError) -> (JSONObject, Int?) {
-    let file: MappedFile
-    do throws(FileError) {
-      file = try MappedFile(path: path)
-    } catch {
-      throw CheckpointError(error)
-    }
+    let file = try MappedFile.ofCheckpoint(path: path)
     if let kind = FileKind.standIn(file) {
       throw CheckpointError(path: path, problem: file.count == 0 ? .empty : .otherKind(kind))
     }

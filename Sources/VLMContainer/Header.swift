@@ -56,7 +56,7 @@ struct Header: Equatable {
     }
     guard file.count >= Format.headerSize else {
       let text =
-        "holds \(file.count) bytes, expected a header of \(Format.headerSize)"
+        "holds \(counted(file.count, "byte")), expected a header of \(Format.headerSize)"
         + ": it is cut short, \(FileKind.fetchAgain)"
       throw ContainerError(path: path, place: .file, problem: .broken(.r01, text))
     }

@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// The tensor index section. Entries are sorted by the bytes of their names.
@@ -107,7 +108,9 @@ enum TensorIndex {
     guard reader.offset == bytes.count else {
       throw fail(
         .broken(
-          .r35, "\(bytes.count - reader.offset) bytes follow the last of \(count) entries"))
+          .r35,
+          counted(bytes.count - reader.offset, "byte follows", "bytes follow")
+            + " the last of \(count) entries"))
     }
     try checkTiling(entries, data: data, path: path)
     let hash = dataHash(entries.map(\.hash))

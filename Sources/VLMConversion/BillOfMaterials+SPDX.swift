@@ -59,7 +59,7 @@ extension BillOfMaterials {
       "comment",
       .string(
         "A machine-learning model, architecture \(architecture ?? "NOASSERTION"), "
-          + "\(parameterCount) parameters in \(tensorCount) tensors (\(parts)), "
+          + "\(parameterCount) parameters in \(counted(tensorCount, "tensor")) (\(parts)), "
           + "root hash \(hexadecimal(rootHash))"))
     return package
   }

@@ -66,7 +66,7 @@ extension SourceDescriptions {
     }
     let (names, left) = Self.programNames(path: folderPath(Self.folderName))
     if left > 0 {
-      notes.append("\(Self.folderName): \(left) templates more than are kept: left out")
+      notes.append("\(Self.folderName): \(counted(left, "template")) more than are kept: left out")
     }
     for name in names {
       guard let source = try program("\(Self.folderName)/\(name).jinja", &notes) else { continue }
@@ -165,8 +165,9 @@ extension SourceDescriptions {
     let kept = programs.prefix(ChatTemplates.maximumPrograms - 1)
     if kept.count < count {
       notes.append(
-        "\(file): chat_template: found \(count - kept.count) entries that are no named text or too "
-          + "many: left out")
+        "\(file): chat_template: found "
+          + counted(count - kept.count, "entry that is", "entries that are")
+          + " no named text or too many: left out")
     }
     return Array(kept)
   }
@@ -221,7 +222,8 @@ extension SourceDescriptions {
       if isDefault || templates[own] == nil { templates.set(.init(name: own, source: source)) }
     }
     if count > templates.programs.count {
-      notes.append("\(count - templates.programs.count) chat templates of the metadata: left out")
+      let left = counted(count - templates.programs.count, "chat template")
+      notes.append("\(left) of the metadata: left out")
     }
     templates.tokens = templates.tokens(tokenizer)
     return templates

@@ -25,7 +25,7 @@ extension Conversion {
       let cost =
         to.codeBits < from.codeBits
         ? "some 1 % more error than from the checkpoint" : "no more exact than \(from.name) is"
-      return "\(count) tensors from \(from.name) to \(to.name) (\(cost))"
+      return "\(counted(count, "tensor")) from \(from.name) to \(to.name) (\(cost))"
     }
     return [
       "rounded before: \(list.joined(separator: ", ")); the original checkpoint gives the better model"

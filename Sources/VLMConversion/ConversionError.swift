@@ -77,8 +77,9 @@ package struct ConversionError: ReportableError, Equatable {
     case .file(let error): return error.description(in: words)
     case .json(_, let text): return "\(name): \(text)"
     case .unknownModel(let count, let examples, let kin):
-      return "\(name): \(count) tensors of no model known here, found \(Self.list(examples))"
-        + (kin.map { " (\($0)?)" } ?? "") + ", expected \(Registry.summary)"
+      return "\(name): \(counted(count, "tensor")) of no model known here, "
+        + "found \(Self.list(examples))" + (kin.map { " (\($0)?)" } ?? "")
+        + ", expected \(Registry.summary)"
     case .nothingToConvert: return "\(name): holds no tensors, nothing to convert"
     case .frozenModule:
       return
@@ -89,7 +90,7 @@ package struct ConversionError: ReportableError, Equatable {
         ", here so called; next to the first would be '\($0.escapedForDisplay())'"
       }
       return
-        "\(name): \(layout.map { "\($0): " } ?? "")\(names.count) tensor\(names.count == 1 ? "" : "s") missing: "
+        "\(name): \(layout.map { "\($0): " } ?? "")\(counted(names.count, "tensor")) missing: "
         + Self.list(names) + (place ?? "")
         + (names == ["lm_head.weight"] ? Self.withoutHead : "")
     case .head(let fault):
@@ -99,7 +100,7 @@ package struct ConversionError: ReportableError, Equatable {
       return "\(name): tensor '\(tensor.escapedForDisplay())': shape \(found), expected \(expected)"
     case .unexpected(let names):
       return
-        "\(name): \(names.count) tensor\(names.count == 1 ? "" : "s") that the model does not have: "
+        "\(name): \(counted(names.count, "tensor")) that the model does not have: "
         + Self.list(names) + words.end(.leaveOutTensors)
     case .notFloat(let tensor, let found):
       return "\(name): tensor '\(tensor.escapedForDisplay())': found \(found), "
@@ -109,8 +110,8 @@ package struct ConversionError: ReportableError, Equatable {
         "\(name): tensor '\(tensor.escapedForDisplay())': \(GGUFProblem.notReadable(type).text(words))"
     case .nonFinite(let tensor, let count):
       return
-        "\(name): tensor '\(tensor.escapedForDisplay())': \(count) values are NaN or infinite, "
-        + "expected finite weights"
+        "\(name): tensor '\(tensor.escapedForDisplay())': "
+        + counted(count, "value is", "values are") + " NaN or infinite, expected finite weights"
     case .option(let option, let found, let expected):
       return "\(option): found '\(found.escapedForDisplay())', expected \(expected)"
     case .setting(let setting, let found, let expected):

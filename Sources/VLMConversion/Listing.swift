@@ -61,7 +61,7 @@ package struct Listing {
           byteCount: entry.range.count,
           digest: digests ? container.file.withBytes(entry.range) { Self.digest($0) } : nil)
       }
-      var lines = ["\(name): .vlmz, \(byteText(byteCount)), \(tensors.count) tensors"]
+      var lines = ["\(name): .vlmz, \(byteText(byteCount)), \(counted(tensors.count, "tensor"))"]
       lines.append("content hash \(hexadecimal(container.rootHash))")
       var extra: [(String, JSONValue)] = [
         ("content_hash", .string(hexadecimal(container.rootHash)))
@@ -109,7 +109,8 @@ package struct Listing {
           digest: digests ? tensor.withBytes { Self.digest($0) } : nil)
       }
       var lines = [
-        "\(name): \(catalog.format.rawValue), \(byteText(byteCount)), \(tensors.count) tensors"
+        "\(name): \(catalog.format.rawValue), \(byteText(byteCount)), "
+          + counted(tensors.count, "tensor")
       ]
       let shownMetadata = catalog.format == .gguf ? 64 : 20
       for (key, value) in catalog.metadata.prefix(shownMetadata) {

@@ -82,7 +82,7 @@ struct LabelSource {
         throw ConversionError(
           path: file,
           .labels(
-            "\(names.count) names",
+            counted(names.count, "name"),
             count == 1
               ? "1: the model has one output, which speaks for one class"
               : "\(count), one for each output of the model"))
@@ -95,7 +95,9 @@ struct LabelSource {
     let isGeneric = described.map(Self.isGeneric) ?? true
     if let described, !isGeneric {
       if described.count == count { return described }
-      notes.append("config.json has \(described.count) labels for \(count) outputs: left out")
+      notes.append(
+        "config.json has \(counted(described.count, "label")) for \(counted(count, "output")): left out"
+      )
     } else if described == nil, description?["id2label"]?.objectValue?.isEmpty == false {
       notes.append("config.json: id2label does not name 0 to N - 1, each once: left out")
     }
@@ -160,7 +162,7 @@ struct LabelSource {
     for candidate in candidates {
       let fault =
         candidate.names.map { names in
-          "has \(names.count) names for \(count) output\(count == 1 ? "" : "s")"
+          "has \(counted(names.count, "name")) for \(counted(count, "output"))"
         } ?? "does not name 0 to N - 1, each once"
       notes.append(
         Note(

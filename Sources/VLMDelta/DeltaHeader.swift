@@ -53,7 +53,7 @@ struct DeltaHeader: Equatable {
       throw fail(
         .broken(
           .d01,
-          "holds \(file.count) bytes, expected a header of \(DeltaFormat.headerSize)"
+          "holds \(counted(file.count, "byte")), expected a header of \(DeltaFormat.headerSize)"
             + ": it is cut short, \(FileKind.fetchAgain)"),
         at: .file)
     }

@@ -58,7 +58,7 @@ package struct Labels: Sendable, Equatable {
     }
     let names = (list.arrayValue ?? []).compactMap(\.stringValue)
     guard names.count == count, names.count == list.arrayValue?.count else {
-      throw failure("\(names.count) names", "\(count ?? 0), one per class")
+      throw failure(counted(names.count, "name"), "\(count ?? 0), one per class")
     }
     self.names = names
   }

@@ -46,7 +46,7 @@ struct KeyText {
       throw SignatureError(
         path: path,
         .line(
-          nil, found: found == count ? "bytes behind line \(count)" : "\(found) lines",
+          nil, found: found == count ? "bytes behind line \(count)" : counted(found, "line"),
           expected: "\(count), each with its end"))
     }
     var lines: [String] = []

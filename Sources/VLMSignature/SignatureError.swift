@@ -109,8 +109,8 @@ package struct SignatureError: ReportableError, Equatable {
     case .line(let line, let found, let expected):
       (line.map { "line \($0): " } ?? "") + "found \(found), expected \(expected)"
     case .noKey(let characters):
-      "found \(characters) characters, neither a public key (\(PublicKey.digitCount) characters of "
-        + "base64) nor a file"
+      "found \(counted(characters, "character")), neither a public key "
+        + "(\(PublicKey.digitCount) characters of base64) nor a file"
     case .secretKey:
       "is a secret key, expected the public one, minisign's or vlm-convert's .pub beside it; keep the "
         + "secret one where models are signed"

@@ -40,7 +40,7 @@ package struct PackedHeader: Sendable, Equatable {
         path: path, place: .file,
         problem: .broken(
           .p01,
-          "holds \(bytes.count) bytes, expected a header of \(PackedFormat.headerSize)"
+          "holds \(counted(bytes.count, "byte")), expected a header of \(PackedFormat.headerSize)"
             + ": it is cut short, \(FileKind.fetchAgain)"))
     }
     let (read, write): (UInt16, UInt16) = (bytes.little(8), bytes.little(10))

@@ -54,7 +54,7 @@ package struct PackedSummary: Sendable {
       + "\(byteText(header.containerSize)) (\(ratio) %)"
     return [first, "content hash \(hexadecimal(header.rootHash))"]
       + kinds.map {
-        "\($0.name): \($0.frameCount) frames, \(byteText($0.rawBytes)) in "
+        "\($0.name): \(counted($0.frameCount, "frame")), \(byteText($0.rawBytes)) in "
           + "\(byteText($0.storedBytes))"
       }
   }

@@ -217,7 +217,7 @@ struct Convert: ParsableCommand {
       let shown = names.prefix(max(3, min(20, unexpected.count)))
       let examples = shown.map { "'\($0.escapedForDisplay())'" }
       Report.note(
-        "vlm-convert: \(unused.count == 1 ? "1 tensor is" : "\(unused.count) tensors are") no part "
+        "vlm-convert: \(counted(unused.count, "tensor is", "tensors are")) no part "
           + "of the model, left out: "
           + examples.joined(separator: ", ") + (names.count > shown.count ? ", …" : ""))
     }
@@ -296,7 +296,7 @@ struct Convert: ParsableCommand {
     let plan = planned.plan
     Report.line(
       "\(converter.source.description.architecture) (\(converter.source.checkpoint.naming)"
-        + " names), \(plan.parameterCount) parameters in \(plan.items.count) tensors")
+        + " names), \(plan.parameterCount) parameters in \(counted(plan.items.count, "tensor"))")
     Report.line("about \(byteText(plan.byteCount)) as \(planned.label)")
     if let spending = planned.spending { SpendingText(spending).print() }
     for item in plan.items where !item.format.scheme.isExact {

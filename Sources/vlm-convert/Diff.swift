@@ -79,8 +79,7 @@ struct Diff: ParsableCommand {
     }
     if let example = difference.ignored.first {
       Report.line(
-        (difference.ignored.count == 1
-          ? "1 tensor of one is" : "\(difference.ignored.count) tensors of one are")
+        counted(difference.ignored.count, "tensor of one is", "tensors of one are")
           + " no part of the model: "
           + "\(example.escapedForDisplay())\(difference.ignored.count > 1 ? ", …" : "")")
     }
@@ -94,7 +93,7 @@ struct Diff: ParsableCommand {
       isSame
       ? "the same" + (tolerance > 0 ? " within \(tolerance)" : "")
       : "\(beyond) differ" + (tolerance > 0 ? " by more than \(tolerance)" : "")
-    Report.line("\(difference.common.count) tensors in both, \(what)")
+    Report.line("\(counted(difference.common.count, "tensor")) in both, \(what)")
   }
 
   private func line(_ entry: ModelDifference.Entry) -> String {
@@ -105,7 +104,8 @@ struct Diff: ParsableCommand {
     }
     guard let error = entry.error else { return "\(name)  no numbers to compare\(types)" }
     if entry.mismatchCount > 0 {
-      return "\(name)  \(entry.mismatchCount) values are NaN or infinite in one only\(types)"
+      let values = counted(entry.mismatchCount, "value is", "values are")
+      return "\(name)  \(values) NaN or infinite in one only\(types)"
     }
     return "\(name)  relative \(Self.text(entry.relativeError))  "
       + "max \(Self.text(error.maxAbsError))  cosine \(Self.cosine(error.cosine))\(types)"

@@ -18,14 +18,14 @@ struct EvaluationTable {
     if let text = evaluation.text {
       add(
         text,
-        "text, \(count(text.tokenCount, "predicted token")) in "
-          + count(text.sequenceCount, "window"))
+        "text, \(counted(text.tokenCount, "predicted token")) in "
+          + counted(text.sequenceCount, "window"))
     }
     if let answers = evaluation.answers {
       add(
         answers,
-        "\(count(answers.tokenCount, "predicted token")) in "
-          + count(answers.sequenceCount, "answer"))
+        "\(counted(answers.tokenCount, "predicted token")) in "
+          + counted(answers.sequenceCount, "answer"))
     }
     if let own = evaluation.ownAnswers {
       add("answers that changed", "\(own.changed.count) of \(own.count)")
@@ -55,7 +55,8 @@ struct EvaluationTable {
     if let reference = evaluation.reference {
       text += " against \(reference.escapedForDisplay())"
     }
-    if !evaluation.skipped.isEmpty { text += ", \(evaluation.skipped.count) of the data skipped" }
+    let skipped = evaluation.skipped.reduce(0) { $0 + $1.count }
+    if skipped > 0 { text += ", \(skipped) of the data skipped" }
     if evaluation.diskByteCount >= 1_000_000 {
       text += ", \(byteText(evaluation.diskByteCount)) of disk for the while"
     }
@@ -113,10 +114,10 @@ struct EvaluationTable {
 
   private mutating func add(_ embeddings: Evaluation.Embeddings) {
     if let cosine = embeddings.pictures {
-      add("cosine of \(count(cosine.values.count, "picture"))", cosine: cosine)
+      add("cosine of \(counted(cosine.values.count, "picture"))", cosine: cosine)
     }
     if let cosine = embeddings.texts {
-      add("cosine of \(count(cosine.values.count, "text"))", cosine: cosine)
+      add("cosine of \(counted(cosine.values.count, "text"))", cosine: cosine)
     }
     if let share = embeddings.sameBestText { add("same best text", percent(share)) }
     if let share = embeddings.fiveBestTexts { add("five best texts shared", percent(share)) }
@@ -142,10 +143,6 @@ struct EvaluationTable {
   }
 
   private func percent(_ share: Double) -> String { decimal(share * 100, 2) + " %" }
-
-  private func count(_ count: Int, _ one: String) -> String {
-    count == 1 ? "1 \(one)" : "\(count) \(one)s"
-  }
 
   private func pad(_ text: String, _ width: Int) -> String {
     text + String(repeating: " ", count: max(0, width - text.count))

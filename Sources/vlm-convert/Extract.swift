@@ -96,6 +96,6 @@ struct Extract: ParsableCommand {
       Report.warning("the tokenizer is too large for the file's header", program: "vlm-convert")
     }
     let size = try MappedFile(path: output).count
-    Report.line("\(output.escapedForDisplay()): \(byteText(size)), \(count) tensors")
+    Report.line("\(output.escapedForDisplay()): \(byteText(size)), \(counted(count, "tensor"))")
   }
 }

@@ -18,7 +18,7 @@ struct ReportText {
     if let spending = report.spending { SpendingText(spending).print() }
     for group in report.schemes {
       Report.line(
-        "  \(pad(group.scheme.name, 5))\(group.tensors) tensors, "
+        "  \(pad(group.scheme.name, 5))\(counted(group.tensors, "tensor")), "
           + "\(group.parameters) parameters, \(byteText(group.bytes))")
     }
     let promoted = report.entries.filter { $0.reason != nil }

@@ -72,7 +72,7 @@ struct Verify: ParsableCommand {
       if !quiet {
         Report.line(
           "\(file.escapedForDisplay()): sound, \(byteText(summary.packedSize)), "
-            + "\(summary.frameCount) frames (unpacking verifies the tensors too)")
+            + "\(counted(summary.frameCount, "frame")) (unpacking verifies the tensors too)")
       }
     } catch let error as TransportError {
       guard let rule = error.rule, rule != .p03 else { throw error }
@@ -104,7 +104,8 @@ struct Verify: ParsableCommand {
       if !quiet {
         for warning in catalog.warnings { Report.warning(warning.shown, program: "vlm-convert") }
         Report.line(
-          "\(file.escapedForDisplay()): sound, \(catalog.tensors.count) tensors (\(what))")
+          "\(file.escapedForDisplay()): sound, \(counted(catalog.tensors.count, "tensor")) (\(what))"
+        )
       }
       return
     }
@@ -122,7 +123,7 @@ struct Verify: ParsableCommand {
     if !quiet {
       Report.line(
         "\(file.escapedForDisplay()): sound, \(byteText(container.file.count)), "
-          + "\(container.tensors.count) tensors")
+          + counted(container.tensors.count, "tensor"))
     }
   }
 }

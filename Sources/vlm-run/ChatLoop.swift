@@ -106,7 +106,7 @@ struct ChatLoop {
       let tokens = try run.add(
         picture, to: conversation, &encoded, isOneOfSeveral: conversation.pictureCount > 0)
       if isTerminal, !run.quiet {
-        Report.note("[\(tokens.positionCount) tokens, for the next question]")
+        Report.note("[\(counted(tokens.positionCount, "token")), for the next question]")
       }
     } catch let error as any ReportableError where !run.isFatal(error) {
       if isTerminal || run.records.format == .text { Report.error(error, program: "vlm-run") }

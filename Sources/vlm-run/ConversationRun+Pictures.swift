@@ -64,7 +64,7 @@ extension ConversationRun {
     guard records.format != .text else {
       Report.line(
         "\(picture.title)  (\(prepared.width)×\(prepared.height) input, "
-          + "\(tokens.count) visual tokens of \(tokens.columns) values, "
+          + "\(counted(tokens.count, "visual token")) of \(tokens.columns) values, "
           + "\(decimal(milliseconds, 1)) ms)")
       return
     }

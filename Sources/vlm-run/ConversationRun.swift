@@ -391,15 +391,17 @@ struct ConversationRun {
     var parts: [String] = []
     if loadSeconds > 0 { parts.append("weights loaded in \(decimal(loadSeconds, 1)) s") }
     if encoded.count > 0 {
-      let pictures = encoded.count == 1 ? "1 picture" : "\(encoded.count) pictures"
-      parts.append("\(pictures), \(encoded.tokens) tokens: \(decimal(encoded.seconds, 2)) s")
+      parts.append(
+        "\(counted(encoded.count, "picture")), \(counted(encoded.tokens, "token")): "
+          + "\(decimal(encoded.seconds, 2)) s")
     }
     let reused = timings.reusedTokens > 0 ? " (\(timings.reusedTokens) kept)" : ""
     parts.append(
-      "prompt \(timings.promptTokens) tokens\(reused): \(decimal(timings.promptSeconds, 2)) s, "
+      "prompt \(counted(timings.promptTokens, "token"))\(reused): "
+        + "\(decimal(timings.promptSeconds, 2)) s, "
         + "\(decimal(timings.promptTokensPerSecond, 1)) per second")
     parts.append(
-      "answer \(answer.tokens.count) tokens: "
+      "answer \(counted(answer.tokens.count, "token")): "
         + "\(decimal(timings.tokensPerSecond, 1)) per second"
         + (timings.proposedTokens > 0
           ? ", \(timings.acceptedTokens) of \(timings.proposedTokens) proposals accepted" : ""))

@@ -66,7 +66,7 @@ struct ImageRun {
     if !quiet, records.format == .text, totals.done + totals.failed > 1 {
       let seconds = Progress.now() - start
       Report.note(
-        "\(totals.done) image\(totals.done == 1 ? "" : "s") in \(decimal(seconds, 2)) s, "
+        "\(counted(totals.done, "image")) in \(decimal(seconds, 2)) s, "
           + "\(decimal(Double(totals.done) / seconds, 1)) per second")
     }
   }

@@ -47,7 +47,7 @@ struct InputError: ReportableError, Equatable {
       return "is a directory, expected a regular file; --recursive takes the pictures in it"
     case .noPictures(let others):
       return "found no pictures in the directory"
-        + (others == 0 ? "" : ", \(others) other \(others == 1 ? "file" : "files")")
+        + (others == 0 ? "" : ", " + counted(others, "other file"))
         + ", expected names that end in .png, .jpg … or files that begin as such"
     case .dash: return "found in a list of names, which has no standard input; ./- is a file"
     case .nameTooLong(let limit):
@@ -56,7 +56,7 @@ struct InputError: ReportableError, Equatable {
     case .zeroByte:
       return "found a zero byte in a name; a list with one behind each name is read with -0"
     case .otherBytes(let pictures):
-      return "found other bytes behind \(pictures) \(pictures == 1 ? "picture" : "pictures"), "
+      return "found other bytes behind \(counted(pictures, "picture")), "
         + "expected the next picture or the end"
     case .several(let advice):
       return "found more than one picture, expected one" + (advice.map { "; " + $0 } ?? "")

@@ -135,9 +135,9 @@ final class PictureSource {
     }
     if walk.others > 0, !quiet {
       Report.note(
-        "vlm-run: \(walk.folder.escapedForDisplay()): \(walk.others) "
-          + "\(walk.others == 1 ? "file that is no picture" : "files that are no pictures") left out"
-      )
+        "vlm-run: \(walk.folder.escapedForDisplay()): "
+          + counted(walk.others, "file that is no picture", "files that are no pictures")
+          + " left out")
     }
     return nil
   }

@@ -149,24 +149,28 @@ struct CallerOptions: ParsableArguments {
   }
 }
 
+/// What the help tells, and what is taken where nothing is said.
+private let usual = ServerLimits()
+
 /// What a request may cost.
 struct LimitOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The size of a request's body, such as 64MiB, in MiB without a unit; default: 32.",
+      "The size of a request's body, such as 64MiB, in MiB without a unit; default: "
+        + "\(usual.bodyBytes >> 20).",
       valueName: "size"))
   var maxBody: String?
 
-  @Option(help: "Pictures and films of a request; default: 16.")
+  @Option(help: "Pictures and films of a request; default: \(usual.pictures).")
   var maxPictures: Int?
 
-  @Option(help: "Frames of the films of a request; default: 1024.")
+  @Option(help: "Frames of the films of a request; default: \(usual.frames).")
   var maxFrames: Int?
 
-  @Option(help: "Megapixels of a picture; default: 50.")
+  @Option(help: "Megapixels of a picture; default: \(usual.picturePixels / 1_000_000).")
   var maxPixels: Int?
 
-  @Option(help: "Tokens of an answer, which ends there; default: 4096.")
+  @Option(help: "Tokens of an answer, which ends there; default: \(usual.answerTokens).")
   var maxTokens: Int?
 
   @Option(help: "Connections at once; default: 256.")
@@ -180,11 +184,13 @@ struct LimitOptions: ParsableArguments {
   var connectionsOfAddress: Int?
 
   @Option(
-    help:
-      "Requests that may wait for each model, before others are told to come later; default: 64.")
+    help: """
+      Requests that may wait for each model, before others are told to come later; default: \
+      \(usual.waiting).
+      """)
   var queue: Int?
 
-  @Option(help: "Seconds that an answer may take; default: 600.")
+  @Option(help: "Seconds that an answer may take; default: \(usual.deadline.components.seconds).")
   var timeout: Int?
 
   @Option(help: "Seconds that a client may take to send a request's head; default: 30.")
@@ -224,22 +230,20 @@ struct LimitOptions: ParsableArguments {
       "\(option): found \(value), expected \(range.lowerBound) to \(range.upperBound)")
   }
 
-  private static let standard = ServerLimits()
-
   /// Bytes of a request's body.
   private var bodyBytes: Int {
     maxBody.flatMap { try? ByteSize.parse($0, option: "--max-body", bare: 1 << 20) }
-      ?? Self.standard.bodyBytes
+      ?? usual.bodyBytes
   }
 
   var limits: ServerLimits {
     ServerLimits(
-      bodyBytes: bodyBytes, pictures: maxPictures ?? Self.standard.pictures,
-      frames: maxFrames ?? Self.standard.frames,
-      picturePixels: maxPixels.map { $0 * 1_000_000 } ?? Self.standard.picturePixels,
-      answerTokens: maxTokens ?? Self.standard.answerTokens,
-      waiting: queue ?? Self.standard.waiting,
-      deadline: timeout.map { .seconds($0) } ?? Self.standard.deadline)
+      bodyBytes: bodyBytes, pictures: maxPictures ?? usual.pictures,
+      frames: maxFrames ?? usual.frames,
+      picturePixels: maxPixels.map { $0 * 1_000_000 } ?? usual.picturePixels,
+      answerTokens: maxTokens ?? usual.answerTokens,
+      waiting: queue ?? usual.waiting,
+      deadline: timeout.map { .seconds($0) } ?? usual.deadline)
   }
 
   /// What clients may do before their requests are looked at.

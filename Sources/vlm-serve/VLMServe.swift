@@ -208,7 +208,7 @@ struct VLMServe: ParsableCommand {
     let fitting = counts.pages * counts.pagePositions / max(1, length)
     let parallel = answers.parallel ?? 8
     if fitting < parallel {
-      let answers = fitting > 1 ? "\(fitting) answers" : "1 answer"
+      let answers = counted(max(1, fitting), "answer")
       let mebibytes = (counts.pages * counts.pageBytes) >> 20
       Report.warning(
         "\(name.escapedForDisplay()): memory has room for \(answers) of \(length) positions at once "

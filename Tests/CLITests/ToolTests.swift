@@ -181,7 +181,7 @@ struct ToolTests {
     #expect(outcome.output.contains("only in \(a): only\n"))
     #expect(outcome.output.contains("only in \(b): new\n"))
     #expect(outcome.output.contains("y  shapes [2] and [2, 1]\n"))
-    #expect(outcome.output.contains("z  1 values are NaN or infinite in one only\n"))
+    #expect(outcome.output.contains("z  1 value is NaN or infinite in one only\n"))
     #expect(outcome.output.contains("x  relative 0.2236  max 0.5  cosine "))
     // NaN is the same as NaN; a file is the same as itself.
     #expect(try CommandRunner.convert("diff", a, a).status == 0)

@@ -41,7 +41,7 @@ struct MixtureSolverTests {
     for seed in UInt64(1)...8 {
       let items = items(6, seed: seed)
       let solver = MixtureSolver(items)
-      let (low, high) = (solver.smallestByteCount, solver.best.byteCount)
+      let (low, high) = (solver.smallest.byteCount, solver.best.byteCount)
       for step in 0...10 {
         let bytes = low + (high - low) * step / 10
         let found = try #require(solver.mixture(within: bytes))
@@ -60,7 +60,7 @@ struct MixtureSolverTests {
     let all = solver.best.byteCount
     var places: Set<Int> = []
     for step in 1...20 {
-      let bytes = solver.smallestByteCount + (all - solver.smallestByteCount) * step / 20
+      let bytes = solver.smallest.byteCount + (all - solver.smallest.byteCount) * step / 20
       let found = try #require(solver.mixture(within: bytes))
       #expect(found.byteCount <= bytes)
       // Nothing that is left would gain more than what breaks ties.

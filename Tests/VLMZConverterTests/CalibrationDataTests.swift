@@ -172,13 +172,21 @@ struct CalibrationDataTests {
     let talk = try write(lines.joined(separator: "\n"), "talk.jsonl")
     let other = try write(lines[..<3].joined(separator: "\n"), "other.jsonl")
     let data = try CalibrationData(paths: [talk, other])
-    #expect(data.defects.count == 4)
+    #expect(data.defects.map(\.count) == [3, 1])
     let reason = "found role 'tool', expected system, user or assistant"
     #expect(
-      data.toldDefects.map(\.description) == [
+      data.defects.map(\.description) == [
         "\(talk): 3 of 9 conversations, the first in line 2: \(reason)",
         "\(other): line 2: \(reason)",
       ])
+    let most = try write([String](repeating: turn, count: 9).joined(separator: "\n"), "most.jsonl")
+    let error = thrownError(CalibrationError.self) {
+      try CalibrationData(paths: [talk, other, most])
+    }
+    guard case .mostlyDamaged(13, 21, _)? = error?.problem else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
   }
 
   @Test("pictures that cannot be decoded are found once, and told")

@@ -265,27 +265,34 @@ struct CalibrationTests {
     let model = folder.path("model")
     try FileManager.default.copyItem(atPath: CalibrationFixture.stories, toPath: model)
     let template =
-      "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+      "{% if messages[0].role == 'system' %}{{ raise_exception('no ' ~ messages[-1].content) }}"
+      + "{% endif %}"
       + "{% for m in messages %}{{ m.content }}\n{% endfor %}"
     _ = try write(template, "model/chat_template.jinja")
-    let text = CalibrationFixture.text(words: 60)
-    func lines(_ refuses: (Int) -> Bool) -> String {
+    let text = CalibrationFixture.text(words: 80)
+    func lines(_ reason: (Int) -> String?) -> String {
       (0..<12).map { number in
-        #"{"messages": [{"role": "\#(refuses(number) ? "system" : "user")", "content": "\#(text)"}, "#
-          + #"{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}"#
+        let (role, question) = reason(number).map { ("system", $0) } ?? ("user", "a")
+        return #"{"messages": [{"role": "\#(role)", "content": "\#(text)"}, "#
+          + #"{"role": "user", "content": "\#(question)"}, {"role": "assistant", "content": "b"}]}"#
       }.joined(separator: "\n")
     }
-    let some = try write(lines { $0 % 4 == 3 }, "some.jsonl")
+    let reasons = [1: "one", 2: "two", 5: "five", 6: "six"]
+    let some = try write(lines { $0 % 4 == 3 ? "system" : reasons[$0] }, "some.jsonl")
     let converter = try CalibrationFixture.converter(
       model, .q4, .init(on: [some], tokenCount: 256))
     var notes: [String] = []
     _ = try converter.write(
       to: folder.path("m.vlmz"), note: { notes.append($0) }, progress: { _ in })
+    let told = notes.filter { $0.hasPrefix("calibration: left out: ") }
     #expect(
-      notes.contains(
-        "calibration: left out: 3 of 12 conversations: the chat template refuses: no system"),
-      "\(notes)")
-    let all = try write(lines { _ in true }, "all.jsonl")
+      told == [
+        "calibration: left out: 1 of 12 conversations: the chat template refuses: no one",
+        "calibration: left out: 1 of 12 conversations: the chat template refuses: no two",
+        "calibration: left out: 3 of 12 conversations: the chat template refuses: no system",
+        "calibration: left out: 2 of 12 conversations: other reasons",
+      ])
+    let all = try write(lines { _ in "system" }, "all.jsonl")
     let other = try CalibrationFixture.converter(model, .q4, .init(on: [all], tokenCount: 256))
     var words = ""
     do { try other.convert(to: folder.path("n.vlmz")) } catch { words = "\(error)" }

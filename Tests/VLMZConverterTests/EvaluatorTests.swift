@@ -192,13 +192,15 @@ struct EvaluatorTests {
         + #"{"role": "assistant", "content": "A picture."}]}"#
     }
     let long = line(CalibrationFixture.text(words: 4000))
-    let data = try write([line(""), long, long].joined(separator: "\n"), "long.jsonl")
+    let lines = [line(""), long, long, #"{"messages": 3}"#, #"{"messages": 4}"#]
+    let data = try write(lines.joined(separator: "\n"), "long.jsonl")
     let model = try convert(CalibrationFixture.llava, .q8)
     for reference in [CalibrationFixture.llava, nil] {
       let result = try evaluate(model, reference, on: [data])
       let told = result.skipped.map(\.message)
-      #expect(told.count == 1, "\(told)")
-      #expect(told.first?.hasPrefix("2 of 3 conversations: the first picture takes ") == true)
+      #expect(result.skipped.map(\.count) == [2, 2], "\(told)")
+      #expect(told.first?.hasPrefix("\(data): 2 of 5 conversations, the first in line 4: ") == true)
+      #expect(told.last?.hasPrefix("2 of 3 conversations: the first picture takes ") == true)
     }
   }
 

@@ -197,7 +197,7 @@ struct ContainerCaseTests {
       let pixels = try session.preprocessing.apply(
         VLMImages.Image(width: 30, height: 30, filledWith: .white), name: "white")
       let error = thrownError(ModelError.self) { try session.run([pixels]) }
-      #expect(error?.problem == .image(found: "1 channels", expected: "3, the model's"))
+      #expect(error?.problem == .image(found: "1 channel", expected: "3, the model's"))
     }
     let model = try SmallModel("convnext-gray")
     for (field, value): (String, JSONValue) in [

@@ -71,7 +71,6 @@ void vlm_http_stop_listening(vlm_http_server *server);
 
 // Exchanges whose request has come whole and whose answer has not been sent.
 size_t vlm_http_open_exchanges(vlm_http_server *server);
-size_t vlm_http_open_connections(vlm_http_server *server);
 
 // Ends every connection and frees the server. Exchanges that are retained stay readable.
 void vlm_http_stop(vlm_http_server *server);
@@ -125,13 +124,9 @@ bool vlm_http_write(vlm_http_exchange *exchange, const uint8_t *bytes, size_t co
 // Ends an answer in pieces; `complete` false breaks it off, so that the client sees that.
 void vlm_http_end(vlm_http_exchange *exchange, bool complete);
 
-bool vlm_http_is_gone(vlm_http_exchange *exchange);
 // The status that was sent, and the bytes of the answer that were taken by the connection.
 unsigned vlm_http_status(vlm_http_exchange *exchange);
 uint64_t vlm_http_sent_bytes(vlm_http_exchange *exchange);
-
-// The version of the library, as "0.9.75".
-const char *vlm_http_library_version(void);
 
 // ---- Listening sockets ----
 // Each returns a descriptor, closed on exec; or -1 with `errno` set.

@@ -85,12 +85,13 @@ package struct DeviceReport: Sendable {
 
   package var lines: [String] {
     var lines = [
-      "device: \(BenchReport.processor), \(ThreadCount.available) processors, Linux \(Self.system)",
+      "device: \(BenchReport.processor), \(counted(ThreadCount.available, "processor")), "
+        + "Linux \(Self.system)",
       "memory: \(byteText(memory.byteCount))"
         + (memory.isControlGroups ? " by the limit of a control group" : "")
         + (available.map { ", \(byteText($0)) free" } ?? ""),
       "kernels: \(kernels.name) of \(KernelSet.all.map(\.name).joined(separator: ", ")); "
-        + "\(threads) threads",
+        + counted(threads, "thread"),
     ]
     lines += KernelChoice.ofThisMachine.decisions.map { "  \($0)" }
     lines.append("")

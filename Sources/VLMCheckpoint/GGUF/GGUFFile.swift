@@ -61,13 +61,7 @@ package struct GGUFFile: Sendable {
   }
 
   package init(path: String) throws(CheckpointError) {
-    let file: MappedFile
-    do throws(FileError) {
-      file = try MappedFile(path: path)
-    } catch {
-      throw CheckpointError(error)
-    }
-    try self.init(file)
+    try self.init(MappedFile.ofCheckpoint(path: path))
   }
 }
 

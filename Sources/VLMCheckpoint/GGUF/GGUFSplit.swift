@@ -40,12 +40,7 @@ enum GGUFSplit {
   }
 
   private static func open(_ path: String) throws(CheckpointError) -> GGUFPart {
-    let file: MappedFile
-    do throws(FileError) {
-      file = try MappedFile(path: path)
-    } catch {
-      throw CheckpointError(error)
-    }
+    let file = try MappedFile.ofCheckpoint(path: path)
     guard GGUFFile.matches(file) else {
       let kind = FileKind.sniff(file) ?? FileKind("no GGUF file, though one by its name")
       throw CheckpointError(path: path, problem: file.count == 0 ? .empty : .otherKind(kind))

@@ -59,10 +59,7 @@ package struct GGUFVision: Sendable {
 
   /// The file's metadata; nil if it is not a GGUF file.
   private static func metadata(of path: String) throws(CheckpointError) -> GGUFMetadata? {
-    let file: MappedFile
-    do throws(FileError) { file = try MappedFile(path: path) } catch {
-      throw CheckpointError(error)
-    }
+    let file = try MappedFile.ofCheckpoint(path: path)
     return GGUFFile.matches(file) ? try GGUFPart(file).metadata : nil
   }
 }

@@ -130,7 +130,8 @@ struct LegacyStream {
       position += bytes
     }
     guard position == file.count else {
-      throw failure(file.path, "\(file.count - position) bytes follow the last storage")
+      let more = counted(file.count - position, "byte follows", "bytes follow")
+      throw failure(file.path, more + " the last storage")
     }
     return places
   }

@@ -59,13 +59,7 @@ package enum PyTorchFile {
   package static func read(
     path: String, options: Options = Options()
   ) throws(CheckpointError) -> TensorCatalog {
-    let file: MappedFile
-    do throws(FileError) {
-      file = try MappedFile(path: path)
-    } catch {
-      throw CheckpointError(error)
-    }
-    return try read(file, options: options)
+    try read(MappedFile.ofCheckpoint(path: path), options: options)
   }
 
   private static func catalog(

@@ -124,7 +124,8 @@ struct TorchArchive {
       throw Self.failure(zip, fault.problem, "\(name), byte \(fault.offset)")
     case .success(let (tree, end)):
       guard end == bytes.count else {
-        throw Self.failure(zip, .pickle("\(bytes.count - end) bytes follow the end"), name)
+        let more = counted(bytes.count - end, "byte follows", "bytes follow")
+        throw Self.failure(zip, .pickle(more + " the end"), name)
       }
       return tree
     }

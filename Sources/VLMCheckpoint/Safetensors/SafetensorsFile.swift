@@ -20,13 +20,7 @@ package enum SafetensorsFile {
 
   /// - Throws: `CheckpointError` naming the tensor or the byte of the header that is wrong.
   package static func read(path: String) throws(CheckpointError) -> TensorCatalog {
-    let file: MappedFile
-    do throws(FileError) {
-      file = try MappedFile(path: path)
-    } catch {
-      throw CheckpointError(error)
-    }
-    return try read(file)
+    try read(MappedFile.ofCheckpoint(path: path))
   }
 
   /// The catalog of a mapped file.

@@ -79,10 +79,7 @@ package struct BudgetPlanner {
 
   /// Bytes of the tensors that no choice is made for, as the budget counts them.
   private func fixedByteCount(_ budget: Budget) -> Int {
-    let plan = conversion.plan
-    return plan.items.indices.filter { !conversion.isFree($0) }.reduce(0) {
-      $0 + budget.counted(plan.items[$1].byteCount)
-    }
+    conversion.byteCount(budget) { _ in 0 }
   }
 
   /// The choices with their bytes as the budget counts them.
@@ -109,38 +106,24 @@ package struct BudgetPlanner {
   ) throws -> Conversion {
     let solver = MixtureSolver(items(budget))
     let fixed = fixedByteCount(budget)
-    let parameters = conversion.plan.parameterCount
-    func refuse(_ found: String, _ expected: String) -> ConversionError {
-      ConversionError(
-        path: conversion.source.catalog.path,
-        .setting(budget.setting, found: found, expected: expected))
-    }
     let mixture: Mixture
     switch budget {
     case .size(let bytes, _):
       return try plan(fileOf: bytes, budget, solver, losses, excess: excess)
     case .bits(let bits):
-      let smallest =
-        8 * Double(solver.smallestByteCount + fixed) / Double(max(1, parameters))
-      let bytes = Int((bits * Double(parameters) / 8).rounded(.down))
-      guard let found = solver.mixture(within: bytes - fixed) else {
-        // Rounded up: what is told must work.
-        let least = (smallest * 100).rounded(.up) / 100
-        throw conversion.refusal(of: budget, shortest(bits), least: decimal(least, 2))
-      }
-      mixture = found
+      let bytes = try conversion.byteCount(ofBits: bits, budget)
+      mixture = solver.mixture(within: bytes - fixed) ?? solver.smallest
     case .scheme(_, let bytes):
       // A scheme's own mixture is one of the choices but for pinned ones, which count as they are.
-      guard let found = solver.mixture(within: max(bytes - fixed, solver.smallestByteCount)) else {
-        throw refuse("\(bytes) bytes", "at least \(solver.smallestByteCount + fixed)")
-      }
-      mixture = found
+      mixture = solver.mixture(within: bytes - fixed) ?? solver.smallest
     case .loss(let loss):
       guard let found = solver.mixture(losing: losses.sum(losing: aim * loss)) else {
-        throw refuse(
-          significant(loss),
-          "at least \(significant(losses.loss(expecting: solver.best.loss))), which the model loses in the most bits"
-        )
+        let least = significant(losses.loss(expecting: solver.best.loss))
+        throw ConversionError(
+          path: conversion.source.catalog.path,
+          .setting(
+            budget.setting, found: significant(loss),
+            expected: "at least \(least), which the model loses in the most bits"))
       }
       mixture = found
     }
@@ -180,9 +163,8 @@ package struct BudgetPlanner {
       assumed = taken > assumed || best == nil ? max(taken, assumed + 1) : taken
     }
     if let best { return planned(best, budget, solver, losses) }
-    let mixture = Mixture(solver.items.map { _ in 0 }, of: solver.items)
-    let smallest = planned(mixture, budget, solver, losses)
-    let tensors = mixture.byteCount + fixed
+    let smallest = planned(solver.smallest, budget, solver, losses)
+    let tensors = solver.smallest.byteCount + fixed
     // Whether it fits is known when it is written, and a try is better than to refuse what fits.
     let likely = tensors + (try overhead.byteCount(of: smallest, isSafe: false))
     guard likely > bytes else { return smallest }
@@ -229,15 +211,7 @@ extension Conversion {
   package func requireRoom(
     for budget: Budget, statistics: (any TensorStatistics)? = nil
   ) throws {
-    let bytes = plan.items.indices.reduce(0) { sum, index in
-      let item = plan.items[index]
-      let formats =
-        isFree(index)
-        ? SchemeErrors.schemes(withHalves: false).map { item.spec.role.format(scheme: $0) }
-        : [item.format]
-      let least = formats.compactMap { $0.byteCount(shape: item.spec.shape) }.min() ?? 0
-      return sum + budget.counted(least)
-    }
+    let bytes = leastByteCount(budget)
     switch budget {
     case .size(let limit, let given):
       // Only files of little room are worth the work.
@@ -251,11 +225,40 @@ extension Conversion {
           bytes + (try overhead.byteCount(of: smallest(told, isCalibrated: statistics != nil)))
       }
       if limit < least { throw refusal(ofSize: budget, limit, least: least) }
-    case .bits(let bits):
-      // Rounded up: what is told must work.
-      let least = (800 * Double(bytes) / Double(max(1, plan.parameterCount))).rounded(.up) / 100
-      if bits < least { throw refusal(of: budget, shortest(bits), least: decimal(least, 2)) }
+    case .bits(let bits): _ = try byteCount(ofBits: bits, budget)
     case .scheme, .loss: break
+    }
+  }
+
+  /// Bytes of so many bits per weight.
+  ///
+  /// - Throws: `ConversionError` where they are fewer than the model takes.
+  fileprivate func byteCount(ofBits bits: Double, _ budget: Budget) throws(ConversionError) -> Int {
+    let count = Double(max(1, plan.parameterCount))
+    let (bytes, least) = (Int((bits * count / 8).rounded(.down)), leastByteCount(budget))
+    // Rounded up: what is told must work, whatever a product of it is rounded to.
+    let told = (800 * Double(least) / count).rounded(.up) / 100
+    if bytes < least, bits < told {
+      throw refusal(of: budget, shortest(bits), least: decimal(told, 2))
+    }
+    return bytes
+  }
+
+  /// Bytes of all tensors in the fewest bits, as the budget counts them.
+  private func leastByteCount(_ budget: Budget) -> Int {
+    byteCount(budget) { spec in
+      SchemeErrors.schemes(withHalves: false)
+        .compactMap { spec.role.format(scheme: $0).byteCount(shape: spec.shape) }.min() ?? 0
+    }
+  }
+
+  /// Bytes of all tensors, as the budget counts them.
+  ///
+  /// - Parameter free: those of a tensor whose scheme may be chosen.
+  fileprivate func byteCount(_ budget: Budget, free: (TensorSpec) -> Int) -> Int {
+    plan.items.indices.reduce(0) { sum, index in
+      let item = plan.items[index]
+      return sum + budget.counted(isFree(index) ? free(item.spec) : item.byteCount)
     }
   }
 
@@ -279,11 +282,7 @@ extension Conversion {
 
   /// Whether a budget leaves room for more than 8 bits of every matrix.
   package func exceedsBytes(_ budget: Budget) -> Bool {
-    let bytes = plan.items.indices.reduce(0) { sum, index in
-      let item = plan.items[index]
-      let format = isFree(index) ? item.spec.role.format(scheme: .q8) : item.format
-      return sum + (format.byteCount(shape: item.spec.shape) ?? 0)
-    }
+    let bytes = byteCount(budget) { $0.role.format(scheme: .q8).byteCount(shape: $0.shape) ?? 0 }
     switch budget {
     case .size(let limit, _): return limit > bytes
     case .bits(let bits): return bits * Double(plan.parameterCount) > 8 * Double(bytes)
@@ -322,8 +321,7 @@ extension Conversion {
     let solver = MixtureSolver(items)
     planned.spending = Spending(
       budget: budget, unit: .divergence, basis: .measured, solver: solver,
-      mixture: Mixture(items.map { _ in 0 }, of: items), fixedByteCount: 0,
-      losses: MeasuredLosses())
+      mixture: solver.smallest, fixedByteCount: 0, losses: MeasuredLosses())
     // The report names what calibration rescales.
     if isCalibrated { planned.rescaling = try Rescaling(announcedFor: planned) }
     return planned

@@ -54,8 +54,8 @@ package struct MixtureSolver: Sendable {
       .sorted { (sizes[$1], $0) < (sizes[$0], $1) }.prefix(Self.largeCount))
   }
 
-  /// Bytes of the smallest mixture.
-  package var smallestByteCount: Int { items.reduce(0) { $0 + ($1.choices.first?.byteCount ?? 0) } }
+  /// The mixture of the fewest bytes.
+  package var smallest: Mixture { Mixture(items.map { _ in 0 }, of: items) }
 
   /// The mixture that loses least.
   package var best: Mixture {
@@ -99,7 +99,7 @@ package struct MixtureSolver: Sendable {
   ///
   /// - Parameter count: points at most, 2 or more.
   package func curve(points count: Int) -> [Mixture] {
-    let (low, high) = (Double(smallestByteCount), Double(best.byteCount))
+    let (low, high) = (Double(smallest.byteCount), Double(best.byteCount))
     guard low > 0, high > low, count > 1 else { return [best] }
     var curve: [Mixture] = []
     for point in 0..<count {

@@ -72,10 +72,12 @@ package struct StatisticsListing {
   }
 
   package var lines: [String] {
-    func number(_ key: String) -> String { file.provenance[key]?.intValue.map(String.init) ?? "?" }
+    func number(_ one: String) -> String {
+      file.provenance[one + "s"]?.intValue.map { counted($0, one) } ?? "? \(one)s"
+    }
     let head =
-      "statistics of \(number("pictures")) pictures, \(number("texts")) texts, \(number("tokens")) "
-      + "tokens: \(entries.count) inputs of matrices"
+      "statistics of \(number("picture")), \(number("text")), \(number("token")): "
+      + counted(entries.count, "input") + " of matrices"
     let inputs = entries.map(Self.line(of:))
     let losses = file.losses.points.map { point in
       "  measured: a mixture whose matrices add up to \(significant(point.expected)) lost "
@@ -89,7 +91,7 @@ package struct StatisticsListing {
     let others = entry.group.tensors.count - 1
     var line = "  \(entry.group.name.escapedForDisplay())"
     if others > 0 { line += " and \(others) more" }
-    line += "  \(entry.group.inputs) inputs, \(entry.rows) rows, "
+    line += "  \(counted(entry.group.inputs, "input")), \(counted(entry.rows, "row")), "
     line += "RMS \(text(entry.rootMeanSquare)), half of the squares in \(entry.half)"
     if entry.group.hasHessian { line += ", Hessian" }
     if let losses = entry.sensitivities {

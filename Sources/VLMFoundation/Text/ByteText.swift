@@ -10,6 +10,13 @@ package func byteText(_ count: Int) -> String {
   return "\(count) B"
 }
 
+/// "1 tensor", "3 tensors".
+///
+/// - Parameter several: what there are other numbers of; nil to add an s.
+package func counted(_ count: Int, _ one: String, _ several: String? = nil) -> String {
+  "\(count) \(count == 1 ? one : several ?? one + "s")"
+}
+
 /// `value` with `digits` decimals.
 package func decimal(_ value: Double, _ digits: Int) -> String {
   guard value.isFinite else { return "\(value)" }

@@ -47,7 +47,7 @@ package struct ByteUnit: Sendable, Equatable {
 
   /// The least number with three decimals that is no less than `count` bytes.
   package func text(atLeast count: Int) -> String {
-    guard byteCount > 1 else { return count == 1 ? "1 byte" : "\(count) bytes" }
+    guard byteCount > 1 else { return counted(count, "byte") }
     var value = (Double(count) / Double(byteCount) * 1000).rounded(.up) / 1000
     // What is told must be enough, whatever the division lost.
     while Int(value * Double(byteCount)) < count { value += 0.001 }

@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMTensor
 
 /// Where each position of a language model's input comes from, once pictures stand in for their
@@ -37,7 +38,7 @@ package struct Splice: Sendable, Equatable {
     guard sentinels == images.count else {
       throw ModelError(
         .prompt(
-          found: "\(images.count) images",
+          found: counted(images.count, "image"),
           expected: "\(sentinels), one for each place in the prompt"))
     }
     var pieces: [Piece] = []

@@ -98,7 +98,7 @@ struct PlainViTDescription {
       wideImages = imageSizes.map(\.value).filter { $0.height != $0.width }
       let note = whole.assumption(
         isTyped: whole.isTyped,
-        ["num_attention_heads": Self.text(found.count)],
+        ["num_attention_heads": counted(found.count, "head")],
         found.isUsual ? "transformers' default" : "as in \(usual.owner) models of this width")
       notes =
         json == nil
@@ -252,8 +252,6 @@ struct PlainViTDescription {
   /// Of all published DINOv3s.
   private static let rotaryBase = 100.0
 
-  private static func text(_ heads: Int) -> String { "\(heads) head\(heads == 1 ? "" : "s")" }
-
   private static func note(
     _ place: String, _ heads: Int, _ width: Int, _ naming: PlainViTNaming
   ) -> Note {
@@ -261,7 +259,7 @@ struct PlainViTDescription {
       publishedHeads(naming)[width] == nil
       ? "a guess, as no published model has \(width) columns"
       : "as in the published models of this width"
-    return Note("\(place): assuming \(text(heads)), \(origin)")
+    return Note("\(place): assuming \(counted(heads, "head")), \(origin)")
   }
 
   /// Of timm's and Meta's ViTs, by their width.

@@ -81,15 +81,15 @@ struct SigLIPDescription {
     classifies = classes.contains { $0.hasSuffix("ForImageClassification") }
     let labels = try whole?.statedObject("id2label")?.count
     classCounts = classifies ? labels.map { [("config.json.id2label", $0)] } ?? [] : []
-    let counted = "\(heads) head\(heads == 1 ? "" : "s")"
+    let assumed = counted(heads, "head")
     let origin = Self.origin(ofWidth: width)
     if whole == nil {
-      notes = ["no config.json beside the weights: assuming \(counted), \(origin)"]
+      notes = ["no config.json beside the weights: assuming \(assumed), \(origin)"]
     } else {
       let note = vision.assumption(
         isTyped: isTyped,
         [
-          "num_attention_heads": counted, "hidden_act": "GELU by tanh",
+          "num_attention_heads": assumed, "hidden_act": "GELU by tanh",
           "layer_norm_eps": "an epsilon of \(Self.epsilon.shortestDouble)",
         ], found.isUsual ? "transformers' defaults" : origin)
       notes = note.map { [$0] } ?? []
@@ -151,7 +151,7 @@ struct SigLIPDescription {
     classCounts = counts
     self.vision = nil
     var assumed: [String] = []
-    if name == nil, statedHeads == nil { assumed.append("\(guess) head\(guess == 1 ? "" : "s")") }
+    if name == nil, statedHeads == nil { assumed.append(counted(guess, "head")) }
     if name == nil, statedActivation == nil {
       assumed.append(usual == .gelu ? "GELU by erf" : "GELU by tanh")
     }

@@ -113,7 +113,7 @@ enum SigLIPModelCheckpoint {
     let note = fields.assumption(
       isTyped: whole.isTyped || fields.isTyped,
       [
-        "num_attention_heads": "\(heads.count) head\(heads.count == 1 ? "" : "s")",
+        "num_attention_heads": counted(heads.count, "head"),
         "hidden_act": "GELU by tanh",
         "layer_norm_eps": "an epsilon of \(SigLIPDescription.epsilon.shortestDouble)",
       ], heads.isUsual ? "transformers' defaults" : SigLIPDescription.origin(ofWidth: facts.width))

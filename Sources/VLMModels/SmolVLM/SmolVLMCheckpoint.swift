@@ -140,7 +140,7 @@ private struct SmolVLMShapes {
     let heads = try heads(width)
     let note = fields.assumption(
       isTyped: true,
-      ["num_attention_heads": "\(heads.count) head\(heads.count == 1 ? "" : "s")"],
+      ["num_attention_heads": counted(heads.count, "head")],
       heads.isUsual ? "transformers' default" : "as wide as SigLIP's")
     return note.map { [$0] } ?? []
   }

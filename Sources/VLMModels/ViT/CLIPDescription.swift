@@ -71,7 +71,7 @@ struct CLIPDescription {
     fields.assumption(
       isTyped: isTyped,
       [
-        "num_attention_heads": "\(heads.count) head\(heads.count == 1 ? "" : "s")",
+        "num_attention_heads": counted(heads.count, "head"),
         "hidden_act": activation == .quickGELU ? "quick GELU" : activation.rawValue,
         "layer_norm_eps": "an epsilon of \(epsilon.shortestDouble)",
       ], heads.isUsual ? "transformers' defaults" : "as in OpenAI's CLIP")

@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMZ
 
 /// What the pictures of one request may cost together.
@@ -41,7 +42,8 @@ struct PictureBudget: Sendable {
     count += 1
     guard count <= limits.pictures else {
       throw .invalid(
-        place, found: "picture \(count)", expected: "at most \(limits.pictures) pictures")
+        place, found: "picture \(count)",
+        expected: "at most " + counted(limits.pictures, "picture"))
     }
   }
 
@@ -50,7 +52,8 @@ struct PictureBudget: Sendable {
     guard pixels <= limits.requestPixels else {
       throw .invalid(
         place,
-        found: "\(pixels) pixels in \(frames > 0 ? "pictures and frames" : "\(count) pictures")",
+        found: "\(pixels) pixels in "
+          + (frames > 0 ? "pictures and frames" : counted(count, "picture")),
         expected: "at most \(limits.requestPixels) in a request")
     }
   }

@@ -117,7 +117,7 @@ package struct ModelError: ReportableError, Equatable {
       case .format(let name, let found, let expected):
         "tensor '\(name.escapedForDisplay())': stored as \(found), expected \(expected)"
       case .unusedTensors(let names):
-        "\(names.count) tensors that the model does not have: "
+        "\(counted(names.count, "tensor")) that the model does not have: "
           + names.prefix(20).map { "'\($0.escapedForDisplay())'" }.joined(separator: ", ")
       case .configuration(let field, let found, let expected):
         "config: \(field): found \(found.escapedForDisplay()), expected \(expected)"

@@ -1,3 +1,5 @@
+import VLMFoundation
+
 /// A question about a film that a model sees as some of its frames, as transformers' `SmolVLMProcessor`
 /// writes it: how many frames there are and how long the film is, each frame behind its time, and the
 /// question.
@@ -33,7 +35,7 @@ package enum VideoPrompt {
     let whole = Int(min(seconds, 1e9))
     let (days, rest) = (whole / 86_400, whole % 86_400)
     let time = "\(rest / 3600):\(padded(rest / 60 % 60)):\(padded(rest % 60))"
-    return days == 0 ? time : "\(days) day\(days == 1 ? "" : "s"), \(time)"
+    return days == 0 ? time : "\(counted(days, "day")), \(time)"
   }
 
   private static func padded(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }

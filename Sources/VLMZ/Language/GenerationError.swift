@@ -59,16 +59,17 @@ package struct GenerationError: ReportableError, Equatable {
         "architecture: found '\(architecture.escapedForDisplay())', expected a language model"
       case .text(let found, let expected): "text: found \(found), expected \(expected)"
       case .places(let found, let expected):
-        "text: found \(found) places for pictures in the template's prompt, expected \(expected), "
+        "text: found \(counted(found, "place")) for pictures in the template's prompt, expected \(expected), "
           + "one per picture" + words.end(.anotherTemplate)
       case .pictures(let named, let given):
         "prompt: found <image> \(named == 1 ? "once" : "\(named) times") and "
-          + "\(Self.count(given)), expected one <image> per picture, or none at all"
+          + "\(counted(given, "picture")), expected one <image> per picture, or none at all"
       case .tooLong(let text, let pictures, let visual, let capacity):
         "prompt: found "
           + (pictures == 0
             ? "\(text) positions"
-            : "\(Self.count(pictures)) of \(visual) tokens and \(text) tokens of text, "
+            : "\(counted(pictures, "picture")) of \(counted(visual, "token")) and "
+              + "\(counted(text, "token")) of text, "
               + "\(text + visual) positions")
           + ", expected at most \(capacity), the context's"
       case .surelyTooLong(let bytes, let spaces, let positions, let capacity):
@@ -78,10 +79,6 @@ package struct GenerationError: ReportableError, Equatable {
       }
     return (file.map { $0.escapedForDisplay() + ": " } ?? "") + text
       + (advice.map { "; " + $0 } ?? "")
-  }
-
-  private static func count(_ pictures: Int) -> String {
-    pictures == 1 ? "1 picture" : "\(pictures) pictures"
   }
 
   package var exitStatus: ExitStatus {

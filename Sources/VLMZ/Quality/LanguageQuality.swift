@@ -1,3 +1,4 @@
+import VLMFoundation
 import VLMModels
 import VLMTensor
 import VLMText
@@ -47,7 +48,7 @@ package struct LanguageQuality: Sendable {
       .map(\.context.capacity).min() ?? 0
     guard (2...max(2, longest)).contains(window) else {
       throw GenerationError(
-        .option("window", found: "\(window) tokens", expected: "2 to \(longest)"))
+        .option("window", found: counted(window, "token"), expected: "2 to \(longest)"))
     }
     if let reference, reference.model.config.vocabulary != model.model.config.vocabulary {
       throw GenerationError(
@@ -63,7 +64,7 @@ package struct LanguageQuality: Sendable {
     let windows = ids.count / step
     guard windows > 0 else {
       throw GenerationError(
-        .text(found: "\(ids.count) tokens", expected: "at least a window of \(step)"))
+        .text(found: counted(ids.count, "token"), expected: "at least a window of \(step)"))
     }
     for index in 0..<windows {
       progress(index * step, windows * step)

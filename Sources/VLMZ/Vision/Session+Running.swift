@@ -94,7 +94,8 @@ extension Session {
     for image in images where image.channels != inputChannels {
       throw ModelError(
         file: container.path,
-        .image(found: "\(image.channels) channels", expected: "\(inputChannels), the model's"))
+        .image(
+          found: counted(image.channels, "channel"), expected: "\(inputChannels), the model's"))
     }
   }
 

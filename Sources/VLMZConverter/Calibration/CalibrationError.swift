@@ -38,6 +38,14 @@ package struct CalibrationError: ReportableError, Equatable {
   package let path: String
   package let problem: Problem
 
+  /// How many files, pictures or conversations cannot be used.
+  var count: Int {
+    switch problem {
+    case .lines(let count, _, _, _), .conversations(let count, _, _): count
+    default: 1
+    }
+  }
+
   package init(path: String, _ problem: Problem) {
     self.path = path
     self.problem = problem
@@ -65,7 +73,7 @@ package struct CalibrationError: ReportableError, Equatable {
     case .lines(let count, let total, let line, let text):
       return "\(name): \(count) of \(total) conversations, the first in line \(line): \(text)"
     case .conversations(let count, let total, let text):
-      return "\(count) of \(total) conversation\(total == 1 ? "" : "s"): \(text)"
+      return "\(count) of \(counted(total, "conversation")): \(text)"
     case .lacks(let kind, let given):
       return "\(setting): found \(given), expected \(kind)" + words.end(.ownData)
     case .channels(let count):
@@ -74,11 +82,12 @@ package struct CalibrationError: ReportableError, Equatable {
         + "that sees pictures; it is converted without"
     case .tooFewTokens(let found, let expected):
       return
-        "\(setting): found \(found) tokens, expected at least \(expected): give more texts, or more "
+        "\(setting): found \(counted(found, "token")), expected at least \(expected): give more texts, or more "
         + "conversations and pictures"
     case .notFinite(let tensor, let count):
-      return "\(name): input of tensor '\(tensor.escapedForDisplay())': \(count) values are NaN or "
-        + "infinite, expected finite numbers: the weights are damaged, or a layer overflows"
+      return "\(name): input of tensor '\(tensor.escapedForDisplay())': "
+        + counted(count, "value is", "values are") + " NaN or infinite, expected finite numbers: "
+        + "the weights are damaged, or a layer overflows"
     case .needless(let scheme):
       return
         "\(setting): found \(scheme), expected a scheme whose codes are chosen, such as q4"
@@ -115,10 +124,10 @@ extension CalibrationError {
   static func requireMost(usable: Int, defects: [CalibrationError]) throws(CalibrationError) {
     guard let first = defects.first else { return }
     if usable == 0 { throw first }
-    guard defects.count > usable else { return }
+    let count = defects.reduce(0) { $0 + $1.count }
+    guard count > usable else { return }
     throw CalibrationError(
       path: first.path,
-      .mostlyDamaged(
-        count: defects.count, total: defects.count + usable, first: first.description))
+      .mostlyDamaged(count: count, total: count + usable, first: first.description))
   }
 }

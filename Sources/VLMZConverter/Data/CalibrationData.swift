@@ -39,20 +39,14 @@ struct CalibrationData: Sendable {
   var dialogues: [Dialogue] = []
   /// Every file that was read, for the report.
   private(set) var files: [String] = []
-  /// What was found and cannot be read: files, and lines of conversations.
+  /// What was found and cannot be read: files, and lines of conversations, those of a file in one.
   private(set) var defects: [CalibrationError] = []
-  /// The same, those of a file in one.
-  private(set) var toldDefects: [CalibrationError] = []
 
   /// "3 pictures and 1 text", for messages.
   var summary: String {
-    func count(_ count: Int, _ one: String) -> String? {
-      count == 0 ? nil : count == 1 ? "1 \(one)" : "\(count) \(one)s"
-    }
     let parts = [
-      count(pictures.count, "picture"), count(texts.count, "text"),
-      count(dialogues.count, "conversation"),
-    ].compactMap { $0 }
+      (pictures.count, "picture"), (texts.count, "text"), (dialogues.count, "conversation"),
+    ].filter { $0.0 > 0 }.map { counted($0.0, $0.1) }
     return parts.isEmpty ? "nothing" : parts.joined(separator: " and ")
   }
 
@@ -98,15 +92,13 @@ struct CalibrationData: Sendable {
     if ImageFileDetection.hasImageSignature(path) { return add(picture: path) }
     let text: String
     do { text = try CalibrationText.read(path) } catch let error as CalibrationError {
-      toldDefects.append(error)
       return defects.append(error)
     }
     files.append(path)
     guard let found = DialogueFile.dialogues(in: text, path: path) else {
       return texts.append(text)
     }
-    defects += found.defects
-    toldDefects += found.told(path)
+    defects += found.told(path)
     let dialogues = found.dialogues
     for dialogue in dialogues {
       for case .file(let picture) in dialogue.pictures { files.append(picture) }

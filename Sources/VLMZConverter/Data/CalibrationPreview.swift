@@ -33,12 +33,12 @@ extension Converter {
     try check.requireMost()
     var summary = data.summary
     if let tokens = try textTokens(of: data, atMost: calibration.tokenCount) {
-      summary += ", \(tokens) tokens of text"
+      summary += ", \(counted(tokens, "token")) of text"
     }
     if calibration.usesOwnData {
       summary = calibration.paths.isEmpty ? "what it makes itself" : summary + ", and its own"
     }
-    return CalibrationPreview(summary: summary, defects: data.toldDefects + check.defects)
+    return CalibrationPreview(summary: summary, defects: data.defects + check.defects)
   }
 
   /// Tokens of the texts that would be read; nil for a model that reads none, or without texts.

@@ -147,8 +147,8 @@ enum DialogueFile {
       }
       return marks == dialogue.pictures.count
         ? nil
-        : "found <image> \(marks) times and \(dialogue.pictures.count) pictures, expected one <image> "
-          + "per picture, or none"
+        : "found <image> \(counted(marks, "time")) and \(counted(dialogue.pictures.count, "picture")), "
+          + "expected one <image> per picture, or none"
     }
 
     private mutating func add(picture name: String) {

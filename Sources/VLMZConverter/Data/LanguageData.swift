@@ -69,7 +69,14 @@ struct LanguageData {
       try sequence.pictures.allSatisfy { try check.isUsable($0) }
     }
     try check.requireMost(usable: sequences.count, of: asked.count)
-    tell(asked.count - sequences.count, of: asked.count, "a picture of theirs cannot be used")
+    if sequences.count < asked.count {
+      leftOut(
+        CalibrationError(
+          path: model.path,
+          .conversations(
+            count: asked.count - sequences.count, total: asked.count,
+            "a picture of theirs cannot be used")))
+    }
     if seesPictures {
       // Pictures without words, where no conversation has any.
       if pictured.isEmpty {
@@ -104,20 +111,14 @@ struct LanguageData {
   private func asked(_ data: CalibrationData, count: Int) throws -> [TokenSequence] {
     let encoder = DialogueEncoder(
       tokenizer: tokenizer, template: template, seesPictures: seesPictures)
-    let (dialogues, reasons) = try encoder.sequences(
-      data.dialogues, context: context, visual: visualTokens)
-    tell(reasons.count, of: data.dialogues.count, reasons.first ?? "")
+    let (dialogues, unread) = try encoder.sequences(
+      data.dialogues, context: context, visual: visualTokens, path: model.path)
+    unread.forEach(leftOut)
     let windows = try TextWindows.windows(
       of: data.texts, tokenizer, count: count, length: min(Self.window, context),
       bos: tokenizer.addsBOS ? tokenizer.bos : nil
     ).map { TokenSequence(ids: $0) }
     return try share([dialogues, windows], count: count)
-  }
-
-  private func tell(_ count: Int, of total: Int, _ reason: String) {
-    guard count > 0 else { return }
-    leftOut(
-      CalibrationError(path: model.path, .conversations(count: count, total: total, reason)))
   }
 
   /// About `count` tokens, of each kind as many, evenly chosen.

@@ -93,33 +93,56 @@ struct DialogueEncoder {
       question: Self.question(turns))
   }
 
-  /// Conversations as far as the context has room for them, and why others are left out.
+  /// So many reasons are told one by one, all others together.
+  private static let mostReasons = 3
+
+  /// Conversations as far as the context has room for them, and what is said of the others.
   ///
-  /// - Parameter visual: positions that a picture takes.
+  /// - Parameters:
+  ///   - visual: positions that a picture takes.
+  ///   - path: the model's, for errors.
+  /// - Returns: also an error for each reason why conversations are left out, with their number.
   /// - Throws: the errors of templates and of the tokenizer, where a template refuses a conversation
   ///   only if no other one is left.
   func sequences(
-    _ dialogues: [CalibrationData.Dialogue], context: Int, visual: Int
-  ) throws(TextError) -> (sequences: [TokenSequence], reasons: [String]) {
+    _ dialogues: [CalibrationData.Dialogue], context: Int, visual: Int, path: String
+  ) throws(TextError) -> (sequences: [TokenSequence], leftOut: [CalibrationError]) {
     var sequences: [TokenSequence] = []
-    var reasons: [String] = []
+    // Conversations that are too long have one reason, whatever their numbers.
+    var reasons: [(key: String, text: String, count: Int)] = []
     var refusal: TextError?
     for dialogue in dialogues {
+      var (key, text) = ("", "")
       do throws(TextError) {
         let whole = try sequence(dialogue)
         if let cut = whole.cut(to: context, visual: visual) {
           sequences.append(cut)
-        } else {
-          reasons.append(whole.tooLong(for: context, visual: visual))
+          continue
         }
+        text = whole.tooLong(for: context, visual: visual)
       } catch {
         guard let words = error.refusal else { throw error }
-        reasons.append("the chat template refuses: \(words.escapedForDisplay(limit: 200))")
+        text = "the chat template refuses: \(words.escapedForDisplay(limit: 200))"
+        key = text
         if refusal == nil { refusal = error }
+      }
+      if reasons.count >= Self.mostReasons, !reasons.contains(where: { $0.key == key }) {
+        text = "other reasons"
+        key = text
+      }
+      if let place = reasons.firstIndex(where: { $0.key == key }) {
+        reasons[place].count += 1
+      } else {
+        reasons.append((key, text, 1))
       }
     }
     if sequences.isEmpty, let refusal { throw refusal }
-    return (sequences, reasons)
+    let leftOut = reasons.map { reason in
+      CalibrationError(
+        path: path,
+        .conversations(count: reason.count, total: dialogues.count, reason.text))
+    }
+    return (sequences, leftOut)
   }
 
   /// What is asked last, without the places of pictures.

@@ -109,6 +109,8 @@ public struct Evaluation: Sendable, Equatable {
   public struct Skipped: Sendable, Equatable {
     /// Why, with its name.
     public let message: String
+    /// How many of the data: several conversations may have one reason.
+    public let count: Int
   }
 
   /// A picture that an image model saw, against the reference.

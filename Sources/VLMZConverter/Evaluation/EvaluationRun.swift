@@ -186,7 +186,9 @@ struct EvaluationRun {
           divergence: comparison.divergence, agrees: comparison.agrees)
       }
     }
-    result.skipped = measured.skipped.map { Evaluation.Skipped(message: $0.description) }
+    result.skipped = measured.skipped.map {
+      .init(message: $0.description, count: ($0 as? CalibrationError)?.count ?? 1)
+    }
     if model.language != nil {
       result.take(measurement.sequences, items)
       result.ownAnswers = try answers(measurement, items, model)

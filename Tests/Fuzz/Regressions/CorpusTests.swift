@@ -47,7 +47,8 @@ import VLMFuzzTargets
     "a small model of every family runs in the session target",
     arguments: [
       "clip-vit", "convnext", "convnext-v2-q8", "fastvit", "llama-bf16", "llama-q4", "llava",
-      "llava-hr", "llava-next", "mobilenet", "open-clip", "siglip", "siglip-timm-q8", "vit",
+      "llava-hr", "llava-next", "mobilenet", "open-clip", "siglip", "siglip-timm-q8", "siglip-wide",
+      "vit", "vit-wide",
     ])
   func sessions(_ name: String) throws {
     let data = try Self.input("session/" + name)
@@ -58,11 +59,11 @@ import VLMFuzzTargets
     "a checkpoint of every family is recognised in the checkpoint-config target",
     arguments: [
       "clip-vit", "convllava", "convnext-hf", "convnext-v2", "convnext-v2-hf", "dinov2-giant",
-      "dinov2-timm", "efficientvit", "fastvit-timm", "fastvlm-apple", "gemma3", "llama-3.1",
-      "llava-hr", "llava-hr-frozen", "llava-hr-x", "llava-next", "llava-onevision", "mlp-head",
-      "mobileclip-b", "mobilenetv4", "mobilenetv4-hybrid", "open-clip", "phi4", "qwen2-yarn",
-      "siglip-classifier", "siglip-joint", "siglip-naflex", "siglip-open-clip", "siglip-timm",
-      "siglip-vision", "smolvlm", "smolvlm2", "tiered-stem",
+      "dinov2-timm", "dinov2-timm-wide", "efficientvit", "fastvit-timm", "fastvlm-apple", "gemma3",
+      "llama-3.1", "llava-hr", "llava-hr-frozen", "llava-hr-x", "llava-next", "llava-onevision",
+      "mlp-head", "mobileclip-b", "mobilenetv4", "mobilenetv4-hybrid", "open-clip", "phi4",
+      "qwen2-yarn", "siglip-classifier", "siglip-joint", "siglip-naflex", "siglip-open-clip",
+      "siglip-timm", "siglip-timm-wide", "siglip-vision", "smolvlm", "smolvlm2", "tiered-stem",
     ])
   func checkpoints(_ name: String) throws {
     let data = try Self.input("checkpoint-config/" + name)

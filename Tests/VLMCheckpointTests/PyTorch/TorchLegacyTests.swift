@@ -33,7 +33,7 @@ import VLMTestSupport
   @Test("L01 empty files and single bytes")
   func l01() throws {
     try make.expectRefusal([], "empty")
-    for byte: UInt8 in [0x80, 0x50, 0] { try make.expectRefusal([byte], "1 bytes") }
+    for byte: UInt8 in [0x80, 0x50, 0] { try make.expectRefusal([byte], "1 byte,") }
   }
 
   @Test("L02 a pickle without the magic number")
@@ -158,7 +158,7 @@ import VLMTestSupport
   }
 
   @Test("L18 bytes after the last storage")
-  func l18() throws { try make.expectRefusal(Composer.legacy() + [0], "1 bytes follow") }
+  func l18() throws { try make.expectRefusal(Composer.legacy() + [0], "1 byte follows") }
 
   @Test("L19 views of storages inside and outside them")
   func l19() throws {

@@ -57,7 +57,7 @@ import VLMTestSupport
   func z33() throws {
     try make.expectRefusal(zip([]), "data.pkl", "the pickle ends")
     try make.expectRefusal(zip(Array(Pickled.state().pickle().dropLast())), "the pickle ends")
-    try make.expectRefusal(zip(Pickled.state().pickle() + [0x4e]), "1 bytes follow the end")
+    try make.expectRefusal(zip(Pickled.state().pickle() + [0x4e]), "1 byte follows the end")
   }
 
   @Test("Z34 a pickle beyond the limit for its file")

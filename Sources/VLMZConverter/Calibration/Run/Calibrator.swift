@@ -114,7 +114,7 @@ struct Calibrator {
     if !options.usesOwnData {
       try data.requireKinds(of: source.description, path: source.catalog.path)
     }
-    for defect in data.toldDefects { events.leftOut(defect) }
+    for defect in data.defects { events.leftOut(defect) }
     if let left = data.leftOut(by: source.description) {
       events.note("calibration: \(left)")
     }
@@ -345,7 +345,8 @@ struct Calibrator {
     object.set("drawn", .int(prepared.drawnCount))
     object.set("texts", .int(prepared.textCount))
     object.set("tokens", .int(prepared.tokenCount))
-    object.set("left_out", .int(data.defects.count + prepared.leftOutCount))
+    let unread = data.defects.reduce(0) { $0 + $1.count }
+    object.set("left_out", .int(unread + prepared.leftOutCount))
     object.set("held_back", .int(prepared.heldBackCount))
     let names = data.files.prefix(16).map { $0.splitAtLastSlash.name }
     object.set("names", .array(names.map { .string($0) }))

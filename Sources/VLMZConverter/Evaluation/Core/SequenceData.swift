@@ -37,12 +37,8 @@ struct SequenceData {
     let visual = language.usualVisualTokens
     let encoder = DialogueEncoder(
       tokenizer: tokenizer, template: template, seesPictures: language.pictures != nil)
-    let (dialogues, reasons) = try encoder.sequences(
-      data.dialogues, context: context, visual: visual)
-    let leftOut = reasons.prefix(1).map { reason in
-      CalibrationError(
-        path: path, .conversations(count: reasons.count, total: data.dialogues.count, reason))
-    }
+    let (dialogues, leftOut) = try encoder.sequences(
+      data.dialogues, context: context, visual: visual, path: path)
     let windows = try TextWindows.windows(
       of: data.texts, tokenizer, count: count, length: min(Self.window, context),
       bos: tokenizer.addsBOS ? tokenizer.bos : nil
