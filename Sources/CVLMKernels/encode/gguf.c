@@ -26,10 +26,6 @@ void vlm_gguf_decode(uint32_t type, size_t blocks, const void *bytes, float *val
     vlm_gguf_decode__avx2(type, blocks, bytes, values);
     return;
   }
-  if (vlm_machine_has(VLM_FEATURE_SSE41)) {
-    vlm_gguf_decode__sse41(type, blocks, bytes, values);
-    return;
-  }
 #endif
   vlm_gguf_decode__baseline(type, blocks, bytes, values);
 }

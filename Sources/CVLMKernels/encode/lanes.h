@@ -35,7 +35,6 @@ extern const vlm_encoder vlm_encoder_sse41, vlm_encoder_avx2, vlm_encoder_avx512
 
 /// vlm_gguf_decode on one instruction set.
 void vlm_gguf_decode__baseline(uint32_t type, size_t blocks, const uint8_t *bytes, float *values);
-void vlm_gguf_decode__sse41(uint32_t type, size_t blocks, const uint8_t *bytes, float *values);
 void vlm_gguf_decode__avx2(uint32_t type, size_t blocks, const uint8_t *bytes, float *values);
 
 VLM_INLINE tile tile_of(const vlm_encode_panel *p) {
