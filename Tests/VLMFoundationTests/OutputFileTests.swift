@@ -22,11 +22,13 @@ struct OutputFileTests {
   /// As a child process has it that another thread starts, until it runs its program.
   private func duplicates(of path: String) throws -> [Int32] {
     let descriptors = "/proc/self/fd"
-    return try FileManager.default.contentsOfDirectory(atPath: descriptors).compactMap { name in
+    let names = try FileManager.default.contentsOfDirectory(atPath: descriptors)
+    let own = names.filter {
       let target = try? FileManager.default.destinationOfSymbolicLink(
-        atPath: descriptors + "/" + name)
-      return target == path ? dup(Int32(name) ?? -1) : nil
+        atPath: descriptors + "/" + $0)
+      return target == path
     }
+    return own.compactMap { Int32($0) }.map { dup($0) }
   }
 
   @Test("a partial file that is dropped is free, whoever still has its descriptor")
