@@ -2,12 +2,10 @@
 package enum ForeignEncoding {
   /// The encoding that a text's byte order mark states, where it is not UTF-8.
   package static func name(of bytes: UnsafeRawBufferPointer) -> String? {
+    func begins(_ mark: UInt8...) -> Bool { bytes.starts(with: mark) }
     // In UTF-16 the first would be a text that begins with a zero.
-    let marks: KeyValuePairs<[UInt8], String> = [
-      [0xff, 0xfe, 0, 0]: "UTF-32", [0, 0, 0xfe, 0xff]: "UTF-32", [0xff, 0xfe]: "UTF-16",
-      [0xfe, 0xff]: "UTF-16",
-    ]
-    return marks.first { bytes.starts(with: $0.key) }?.value
+    if begins(0xff, 0xfe, 0, 0) || begins(0, 0, 0xfe, 0xff) { return "UTF-32" }
+    return begins(0xff, 0xfe) || begins(0xfe, 0xff) ? "UTF-16" : nil
   }
 
   /// The mark of UTF-8, which is none of the text.
